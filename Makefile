@@ -1,0 +1,86 @@
+# The verbs of this repository. `make` alone prints them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Arguments of the demo, e.g. make demo DEMO_ARGS=--once
+DEMO_ARGS ?=
+# Packages to test, e.g. make test PKGS=./pkg/...
+PKGS ?= work
+# Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
+TEST_ARGS ?=
+# The floors: one Go module each.
+FLOORS := proto pkg services e2e
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
+
+.PHONY: help demo test check bench build generate verify golden fmt lint vet secrets clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## play a support session through everything (DEMO_ARGS=--once for scripts)
+	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
+
+test: ## test everything on real parts, with the race detector
+	@tools/needs.sh gcc
+	CGO_ENABLED=1 go test -race -p 2 -timeout 9m $(TEST_ARGS) $(PKGS)
+
+check: ## all that must hold before a change lands: verify, vet, lint, test
+	@$(MAKE) verify
+	@$(MAKE) vet
+	@$(MAKE) lint
+	@$(MAKE) test
+
+bench: ## measure delivery, latency and start beside a bare loop
+	go run ./e2e/bench $(BENCH_ARGS)
+
+build: ## build every binary into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./services/cmd/...
+
+generate: .bin/buf .bin/protoc-gen-go ## generate Go and OpenAPI from proto/
+	@cd tools/gen && GOWORK=off go run ./protodeps ../../.build/protodeps
+	@rm -rf .build/openapi
+	.bin/buf lint
+	.bin/buf generate
+	@mkdir -p proto/openapi
+	.bin/openapiv3-merge $$(find .build/openapi -name '*.openapi.json' | sort) > .build/openapi.json
+	@mv .build/openapi.json proto/openapi/openapi.json
+
+verify: ## show that generating, formatting and tidying change nothing, and that the contract broke nobody
+	@tools/verify.sh $(FLOORS)
+
+golden: ## rewrite the golden files; review the diff
+	GOLDEN_UPDATE=1 go test -count=1 ./pkg/... ./services/...
+
+fmt: ## format all Go code
+	@gofmt -w $(FLOORS) tools
+
+vet: ## go vet
+	go vet work
+
+lint: .bin/golangci-lint ## golangci-lint with the rules of .golangci.yml
+	@for floor in $(filter-out proto,$(FLOORS)); do \
+	  echo "lint $$floor"; (cd $$floor && ../.bin/golangci-lint run ./...); done
+
+secrets: ## make the secrets docker-compose.yml needs, those that are missing, into deploy/secrets
+	@deploy/make-secrets.sh
+
+clean: ## remove what was built
+	rm -rf bin .build .data
+
+# The tools are built from the modules under tools/, which pin them.
+.bin/buf: tools/buf/go.mod tools/buf/go.sum
+	cd tools/buf && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
+
+.bin/protoc-gen-go: tools/gen/go.mod tools/gen/go.sum
+	cd tools/gen && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
+
+.bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	@echo "building golangci-lint; this takes some minutes, once"
+	cd tools/lint && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
