@@ -1,0 +1,137 @@
+package archtest_test
+
+import (
+	"testing"
+
+	"github.com/outbound-events/outbound/pkg/archtest"
+)
+
+// The rooms by kind. A new room is added to one of these.
+var (
+	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render"}
+	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
+	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/..."}
+	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden"}
+)
+
+// joiners are the only rooms that see several services.
+var joiners = []string{"services/allinone/...", "services/demo/..."}
+
+func rows() []archtest.Row {
+	return []archtest.Row{
+		{From: []string{"proto/..."}, To: []string{"pkg/...", "services/...", "e2e/..."}, Tests: true, Why: "proto is the lowest floor"},
+		{From: []string{"pkg/..."}, To: []string{"services/...", "e2e/..."}, Tests: true, Why: "pkg lies below services"},
+		{From: []string{"services/..."}, To: []string{"e2e/..."}, Tests: true, Why: "services lie below e2e"},
+		{From: []string{"e2e/..."}, To: []string{"services/..."}, Tests: true, Why: "e2e sees processes from outside, through the fixed surface"},
+		{From: trade, To: []string{"proto/...", "pkg/..."}, But: trade, Why: "the trade knows the standard library and itself only"},
+		{From: trade, To: []string{"os", "os/...", "net", "net/http", "io/fs", "syscall"}, Why: "the trade does no I/O: doors do"},
+		{From: frame, To: []string{"proto/...", "services/..."}, Why: "the frame knows no trade and no door"},
+		{From: []string{"pkg/process", "pkg/secret"}, To: []string{"pkg/..."}, But: frame, Why: "the frame knows no trade and no door"},
+		{From: []string{"pkg/telemetry"}, To: doors, Why: "the frame knows no door; of the trade telemetry reads what an attempt was, and no more"},
+		{From: []string{"pkg/bus/..."}, To: []string{"proto/..."}, Why: "what the broker keeps is ours to name, not the API's"},
+		{From: []string{"services/..."}, To: workshop, Why: "the workshop is for tests"},
+		{From: append(append(append([]string{}, trade...), frame...), doors...), To: workshop, Why: "the workshop is for tests"},
+		{From: []string{"services/cmd/..."}, To: []string{"pkg/delivery", "pkg/render"}, Why: "a main opens doors and starts a service; the trade is the service's"},
+	}
+}
+
+func vendors() []archtest.Door {
+	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
+	return []archtest.Door{
+		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...", "services/demo/...", "services/cli/...", "e2e/..."},
+			"NATS has one door, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
+		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."}, "the server is embedded in pkg/bus/embed alone"},
+		{"github.com/nats-io/nuid", []string{"pkg/bus/..."}, "ids of batches"},
+		{"google.golang.org/grpc", api, "gRPC has one door, pkg/rpc; services register on it and speak its status"},
+		{"google.golang.org/protobuf", api, "generated types stay at the edge"},
+		{"google.golang.org/genproto", api, "generated types stay at the edge"},
+		{"buf.build/go/protovalidate", []string{"pkg/rpc/...", "services/config/..."}, "requests are validated at the door"},
+		{"buf.build/gen/go", []string{"proto/...", "pkg/rpc/...", "services/config/..."}, "requests are validated at the door"},
+		{"github.com/grpc-ecosystem/grpc-gateway/v2", []string{"proto/...", "services/console/...", "services/allinone/...", "services/gateway/...", "pkg/rpc/..."}, "REST is made of gRPC in one place"},
+		{"cel.dev/cel-go", []string{"pkg/filter"}, "filters have one door"},
+		{"code.dny.dev/ssrf", []string{"pkg/egress"}, "the outside is dialled through pkg/egress"},
+		{"github.com/redis/go-redis/v9", []string{"pkg/throttle/...", "pkg/redistest"}, "Redis has one door, pkg/throttle"},
+		{"github.com/go-redis/redis_rate/v10", []string{"pkg/throttle/..."}, "Redis has one door, pkg/throttle"},
+		{"github.com/tink-crypto/tink-go/v2", []string{"pkg/secret"}, "sealing has one address, pkg/secret"},
+		{"github.com/goccy/go-yaml", []string{"pkg/process", "services/cmd/outbound/...", "services/cli/...", "services/allinone/...", "e2e/..."}, "options are read in pkg/process, declarations by the CLI"},
+		{"github.com/caarlos0/env/v11", []string{"pkg/process"}, "the environment is read in pkg/process"},
+		{"github.com/spf13/cobra", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
+		{"github.com/spf13/pflag", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
+		{"go.opentelemetry.io", []string{"pkg/telemetry", "pkg/rpc/...", "pkg/bus/...", "pkg/egress", "services/..."}, "telemetry is set up in pkg/telemetry; doors carry the trace"},
+		{"github.com/prometheus", []string{"pkg/telemetry"}, "metrics are made in pkg/telemetry"},
+		{"github.com/wneessen/go-mail", []string{"services/emailsender/..."}, "one service sends mail"},
+		{"github.com/emersion/go-smtp", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
+		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
+		{"github.com/cloudevents/sdk-go/v2", []string{"services/ingest/..."}, "the HTTP bindings of CloudEvents are read at intake"},
+		{"github.com/oklog/ulid/v2", []string{"pkg/...", "services/..."}, "ids"},
+		{"github.com/standard-webhooks/standard-webhooks", []string{}, "the reference implementation checks ours, in tests"},
+		{"github.com/google/go-cmp", []string{}, "for tests"},
+		{"go.uber.org/goleak", []string{}, "for tests"},
+		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
+		{"golang.org/x/sync", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
+		{"golang.org/x/crypto", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
+		{"golang.org/x/sys", []string{"pkg/bus/embed", "pkg/process", "services/allinone/..."}, "locks on folders"},
+		{"golang.org/x/net", []string{"services/...", "pkg/..."}, "the standard library's annex"},
+		{"golang.org/x/text", []string{"services/...", "pkg/..."}, "the standard library's annex"},
+		{"golang.org/x/time", []string{"pkg/throttle/...", "services/..."}, "rates within one process"},
+	}
+}
+
+func acts() []archtest.Act {
+	return []archtest.Act{
+		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."}, Why: "exit has one address, pkg/process and the mains that call it"},
+		{Call: "log.Fatal", Why: "exit has one address, pkg/process"},
+		{Call: "log.Fatalf", Why: "exit has one address, pkg/process"},
+		{Call: "signal.Notify", Files: []string{"pkg/process", "e2e/..."}, Why: "signals have one address, pkg/process"},
+		{Call: "signal.NotifyContext", Files: []string{"pkg/process", "e2e/..."}, Why: "signals have one address, pkg/process"},
+		{Call: ".NakWithDelay", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
+		{Call: ".DoubleAck", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
+		{Call: ".TermWithReason", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
+		{Literal: "outbound.events.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
+		{Literal: "outbound.replay.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
+		{Literal: "outbound.history.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
+		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/streams.go", "e2e/..."}, Why: "subjects have one address, pkg/bus/streams.go; e2e spells them as an appliance does"},
+		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the door to NATS alone"},
+	}
+}
+
+func house(t *testing.T) *archtest.House {
+	t.Helper()
+	root, err := archtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := archtest.Load(root, "proto", "pkg", "services", "e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(h.Files) < 20 {
+		t.Fatalf("read %d files of the house: that cannot be all of it", len(h.Files))
+	}
+	return h
+}
+
+func report(t *testing.T, breaches []archtest.Breach) {
+	t.Helper()
+	for _, b := range breaches {
+		t.Error(b)
+	}
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) { report(t, house(t).Imports(rows())) }
+
+func TestEachVendorHasOneDoor(t *testing.T) { report(t, house(t).Vendors(vendors())) }
+
+func TestServicesDoNotKnowEachOther(t *testing.T) { report(t, house(t).Services(joiners)) }
+
+func TestEachPrivilegedActHasOneAddress(t *testing.T) { report(t, house(t).Acts(acts())) }
+
+func TestFilesAndFunctionsAreShort(t *testing.T) { report(t, house(t).Sizes(400, 60)) }
+
+func TestNamesSaySomething(t *testing.T) {
+	report(t, house(t).Names([]string{"util", "utils", "common", "models", "types", "helpers", "base", "manager"}))
+}
+
+func TestTestsDoNotSleep(t *testing.T) { report(t, house(t).Sleeps()) }
+
+func TestNothingPanics(t *testing.T) { report(t, house(t).Panics(workshop)) }
