@@ -1,0 +1,133 @@
+// Package bus is the door to NATS: streams, publishing, consuming, settling, the delivery log and key-value buckets. No
+// other package knows NATS, but bus/embed, which runs the server in this process.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options say how to reach the broker.
+type Options struct {
+	// URL of the broker, e.g. nats://127.0.0.1:4222. Several, separated by commas, for a cluster.
+	URL string `yaml:"url"`
+	// User name at the broker. Empty: none is sent.
+	User string `yaml:"user"`
+	// PasswordFile holds the password, blanks around it cut.
+	PasswordFile string `yaml:"passwordFile"`
+	// CAFile holds root certificates (PEM) to verify the broker with, for tls:// addresses.
+	CAFile string `yaml:"caFile"`
+
+	// Name tells this client from others in the broker's list.
+	Name string `yaml:"-"`
+	// Password is used instead of PasswordFile by the all-in-one.
+	Password string `yaml:"-"`
+	// InProcess connects to an embedded server without the network.
+	InProcess InProcessServer `yaml:"-"`
+}
+
+// InProcessServer is an embedded server.
+type InProcessServer interface {
+	InProcessConn() (net.Conn, error)
+}
+
+// Conn is a connection to the broker. It reconnects for ever.
+type Conn struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
+	since atomic.Int64
+}
+
+// Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
+func Connect(ctx context.Context, o Options) (*Conn, error) {
+	c := &Conn{}
+	opts := []nats.Option{
+		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
+		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1),
+		nats.ReconnectHandler(func(*nats.Conn) { c.since.Store(time.Now().UnixNano()); slog.Info("broker reconnected") }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				slog.Warn("broker connection lost", "error", err.Error())
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
+			subject := ""
+			if s != nil {
+				subject = s.Subject
+			}
+			slog.Warn("broker reported an error", "error", err.Error(), "subject", subject)
+		}),
+	}
+	if o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	password := o.Password
+	if o.PasswordFile != "" {
+		b, err := os.ReadFile(o.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the broker's password: %w", err)
+		}
+		password = strings.TrimSpace(string(b))
+	}
+	if o.User != "" {
+		opts = append(opts, nats.UserInfo(o.User, password))
+	}
+	if o.CAFile != "" {
+		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
+	for {
+		nc, err := nats.Connect(o.URL, opts...)
+		if err == nil {
+			c.nc = nc
+			break
+		}
+		if errors.Is(err, nats.ErrAuthorization) {
+			return nil, fmt.Errorf("connect to the broker at %s as %q: refused: check nats.user and nats.passwordFile", o.URL, o.User)
+		}
+		slog.Info("broker is not there yet", "url", o.URL, "error", err.Error())
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to the broker at %s: %w (last: %w)", o.URL, ctx.Err(), err)
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+	c.since.Store(time.Now().UnixNano())
+	js, err := jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(4096))
+	if err != nil {
+		c.nc.Close()
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	c.js = js
+	return c, nil
+}
+
+// Since is when the present connection began.
+func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
+
+// Connected reports whether the broker is reached now.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// Flush waits until all that was sent has reached the broker.
+func (c *Conn) Flush(ctx context.Context) error { return c.nc.FlushWithContext(ctx) }
+
+// NATS is the underlying connection, for the intake's micro service alone.
+func (c *Conn) NATS() *nats.Conn { return c.nc }
+
+// Close sends what is buffered and closes the connection.
+func (c *Conn) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = c.nc.FlushWithContext(ctx)
+	c.nc.Close()
+}

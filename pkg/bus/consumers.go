@@ -1,0 +1,189 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// maxAckPending is how many messages of a recipient may be out at once: events that a receiver rejects one by one wait
+// here without holding the others, and what a sender has sent but not yet recorded stands here too.
+const maxAckPending = 3_000
+
+// pausedFor is how long a held recipient's consumer is paused: until somebody enables it.
+const pausedFor = 100 * 365 * 24 * time.Hour
+
+func consumerConfig(r *recipient.Recipient) jetstream.ConsumerConfig {
+	c := jetstream.ConsumerConfig{
+		Durable: ConsumerName(r.Channel(), r.ID), Description: r.DisplayName,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(r.StartSequence, 1),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+		FilterSubjects: filterSubjects(r),
+	}
+	if r.Order == recipient.Strict {
+		c.MaxAckPending = 1
+	}
+	return c
+}
+
+func held(r *recipient.Recipient) bool {
+	return !r.Enabled && !r.Deleting && r.WhileDisabled == recipient.Hold
+}
+
+// EnsureConsumer makes a recipient's durable consumer what the recipient says: it creates or updates it, and pauses or
+// resumes it. What waits and what is out stays so. It changes nothing if nothing is to change.
+func (c *Conn) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error {
+	want := consumerConfig(r)
+	have, err := c.js.Consumer(ctx, StreamEvents, want.Durable)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		have, err = c.js.CreateConsumer(ctx, StreamEvents, want)
+	case err == nil && !sameConsumer(have.CachedInfo().Config, want):
+		// The start of a consumer that exists can't be changed, and a pause must not be lifted by an update.
+		now := have.CachedInfo().Config
+		want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
+		have, err = c.js.UpdateConsumer(ctx, StreamEvents, want)
+	}
+	if err != nil {
+		return fmt.Errorf("make consumer %s: %w", want.Durable, err)
+	}
+	return c.pause(ctx, have.CachedInfo(), held(r))
+}
+
+func (c *Conn) pause(ctx context.Context, info *jetstream.ConsumerInfo, want bool) error {
+	var err error
+	switch {
+	case want && !info.Paused:
+		_, err = c.js.PauseConsumer(ctx, StreamEvents, info.Name, time.Now().Add(pausedFor))
+	case !want && info.Paused:
+		_, err = c.js.ResumeConsumer(ctx, StreamEvents, info.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("pause or resume consumer %s: %w", info.Name, err)
+	}
+	return nil
+}
+
+func sameConsumer(have, want jetstream.ConsumerConfig) bool {
+	filters := have.FilterSubjects
+	if have.FilterSubject != "" {
+		filters = []string{have.FilterSubject}
+	}
+	return slices.Equal(filters, want.FilterSubjects) && have.MaxAckPending == want.MaxAckPending && have.AckWait == want.AckWait &&
+		have.MaxDeliver == want.MaxDeliver && have.Description == want.Description
+}
+
+// DeleteConsumer removes a recipient's consumer and with it what waits. One that is absent is no error.
+func (c *Conn) DeleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
+	err := c.js.DeleteConsumer(ctx, StreamEvents, ConsumerName(ch, id))
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("delete consumer %s: %w", ConsumerName(ch, id), err)
+	}
+	return nil
+}
+
+// ConsumerNames lists the consumers of EVENTS.
+func (c *Conn) ConsumerNames(ctx context.Context) ([]string, error) {
+	s, err := c.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	var out []string
+	l := s.ConsumerNames(ctx)
+	for n := range l.Name() {
+		out = append(out, n)
+	}
+	if l.Err() != nil {
+		return nil, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
+	}
+	return out, nil
+}
+
+// Backlog is what a recipient's queue holds.
+type Backlog struct {
+	// Waiting has not been given out yet; Unsettled has: it is being sent, or waits for a retry.
+	Waiting, Unsettled uint64
+	// Floor is the last sequence of EVENTS up to which everything is settled.
+	Floor uint64
+	// Oldest is when the first message after the floor was stored; zero if the queue is empty or it can't be told.
+	Oldest time.Time
+}
+
+// Backlog looks a recipient's queue up, or ErrNotFound.
+func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
+	name := ConsumerName(ch, id)
+	co, err := c.js.Consumer(ctx, StreamEvents, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, err)
+	}
+	i := co.CachedInfo()
+	b := Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream}
+	if b.Waiting+b.Unsettled == 0 {
+		return b, nil
+	}
+	for _, f := range i.Config.FilterSubjects {
+		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(b.Floor+1, i.Config.OptStartSeq), NextFor: f})
+		if err != nil {
+			return b, err
+		}
+		if len(ms) == 1 && (b.Oldest.IsZero() || storedTime(ms[0]).Before(b.Oldest)) {
+			b.Oldest = storedTime(ms[0])
+		}
+	}
+	return b, nil
+}
+
+// LastSequence is the last sequence of EVENTS.
+func (c *Conn) LastSequence(ctx context.Context) (uint64, error) {
+	s, err := c.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// StoredEvent reads an event back, or ErrNotFound.
+func (c *Conn) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
+	ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: sequence})
+	if err != nil {
+		return nil, err
+	}
+	if len(ms) == 0 {
+		return nil, fmt.Errorf("read event at sequence %d: %w", sequence, ErrNotFound)
+	}
+	e, violations := event.Decode(ms[0].Data)
+	if len(violations) > 0 {
+		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
+	}
+	return e, nil
+}
+
+// StreamState is how full a stream is.
+type StreamState struct {
+	Name                                    string
+	Messages, Bytes, MaxBytes, LastSequence uint64
+}
+
+// StreamStates looks at EVENTS and HISTORY.
+func (c *Conn) StreamStates(ctx context.Context) ([]StreamState, error) {
+	var out []StreamState
+	for _, name := range []string{StreamEvents, StreamHistory} {
+		s, err := c.js.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look up stream %s: %w", name, err)
+		}
+		i := s.CachedInfo()
+		out = append(out, StreamState{Name: name, Messages: i.State.Msgs, Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), LastSequence: i.State.LastSeq})
+	}
+	return out, nil
+}

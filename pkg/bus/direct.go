@@ -1,0 +1,75 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// errTooMany says that a multi_last request matches more subjects than the server answers (1,024).
+var errTooMany = errors.New("too many results")
+
+// directRequest is the body of a direct get (ADR-31 of nats-architecture-and-design).
+type directRequest struct {
+	Sequence  uint64   `json:"seq,omitempty"`
+	NextFor   string   `json:"next_by_subj,omitempty"`
+	LastFor   string   `json:"last_by_subj,omitempty"`
+	Batch     int      `json:"batch,omitempty"`
+	MultiLast []string `json:"multi_last,omitempty"`
+	UpTo      uint64   `json:"up_to_seq,omitempty"`
+}
+
+// direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
+func (c *Conn) direct(ctx context.Context, stream string, r directRequest) ([]*nats.Msg, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	inbox := c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := c.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	single := r.Batch == 0 && len(r.MultiLast) == 0
+	var out []*nats.Msg
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+			out = append(out, m)
+			if single {
+				return out, nil
+			}
+		case "204", "404":
+			return out, nil
+		case "413":
+			return nil, errTooMany
+		default:
+			return nil, fmt.Errorf("read stream %s: the broker answered %s %s", stream, status, m.Header.Get("Description"))
+		}
+	}
+}
+
+func storedSequence(m *nats.Msg) uint64 {
+	n, _ := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	return n
+}
+
+func storedTime(m *nats.Msg) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	return t
+}

@@ -1,0 +1,274 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
+// History is the delivery log: every intake decision and every attempt, in the stream HISTORY.
+type History struct {
+	conn *Conn
+	k    *committer
+}
+
+// NewHistory opens the log; Close ends it.
+func NewHistory(c *Conn) *History { return &History{conn: c, k: newCommitter(c)} }
+
+// Close waits until every record handed over has its answer.
+func (h *History) Close() { h.k.close() }
+
+// AppendIntake stores an intake record. It returns at once; done, if not nil, is called when the result is known and must
+// not block.
+func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
+	decision := "rejected"
+	if rec.Accepted {
+		decision = "accepted"
+	}
+	m := nats.NewMsg(strings.Join([]string{subjectIntake, token(rec.Appliance), decision, token(rec.EventID)}, "."))
+	if rec.Accepted {
+		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
+	}
+	h.append(m, rec, done)
+}
+
+// AppendAttempt stores an attempt's record. It returns at once; done, if not nil, is called when the result is known and
+// must not block. delivery.ErrAlreadyRecorded: this attempt has a record already, which stands.
+func (h *History) AppendAttempt(rec delivery.Record, done func(error)) {
+	m := nats.NewMsg(strings.Join([]string{subjectAttempt, rec.Recipient, string(rec.State), rec.Type, token(rec.Session),
+		hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, "."))
+	id := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID) + ":" + strconv.Itoa(rec.Attempt)
+	if rec.LastAttempt == nil {
+		id += ":" + string(rec.State)
+	}
+	m.Header.Set(headerMsgID, id)
+	h.append(m, rec, done)
+}
+
+func (h *History) append(m *nats.Msg, rec any, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	data, err := json.Marshal(rec)
+	if err != nil {
+		done(fmt.Errorf("encode record %s: %w", m.Subject, err))
+		return
+	}
+	m.Data = data
+	h.k.publish(m, func(r Receipt, err error) {
+		switch {
+		case err != nil:
+			done(fmt.Errorf("record %s: %w", m.Subject, err))
+		case r.Duplicate:
+			done(delivery.ErrAlreadyRecorded)
+		default:
+			done(nil)
+		}
+	})
+}
+
+// deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.
+func deliveryToken(eventID, replayID string) string {
+	if replayID == "" {
+		return eventID
+	}
+	return eventID + "~" + replayID
+}
+
+// Latest is the newest record of a delivery; ok is false if there is none.
+func (h *History) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, ok bool, err error) {
+	filter := strings.Join([]string{subjectAttempt, recipientID, "*", e.Type, token(e.Session), hashToken(e.ExternalKey),
+		e.Appliance, deliveryToken(e.ID, replayID)}, ".")
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}})
+	if err != nil || len(ms) == 0 {
+		return rec, false, err
+	}
+	newest := slices.MaxFunc(ms, func(a, b *nats.Msg) int { return int(int64(storedSequence(a) - storedSequence(b))) })
+	if err := json.Unmarshal(newest.Data, &rec); err != nil {
+		return rec, false, fmt.Errorf("decode record %s: %w", newest.Subject, err)
+	}
+	return rec, true, nil
+}
+
+// Intake is the record of an event's acceptance; ok is false if there is none.
+func (h *History) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
+	subject := strings.Join([]string{subjectIntake, appliance, "accepted", eventID}, ".")
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: subject})
+	if err != nil || len(ms) == 0 {
+		return rec, false, err
+	}
+	if err := json.Unmarshal(ms[0].Data, &rec); err != nil {
+		return rec, false, fmt.Errorf("decode record %s: %w", subject, err)
+	}
+	return rec, true, nil
+}
+
+// StoredRecord is an attempt's record where it stands in HISTORY.
+type StoredRecord struct {
+	Sequence uint64
+	Time     time.Time
+	delivery.Record
+}
+
+// StoredIntake is an intake record where it stands in HISTORY.
+type StoredIntake struct {
+	Sequence uint64
+	Time     time.Time
+	event.IntakeRecord
+}
+
+// AttemptFilter narrows a search for attempts; an empty field matches anything.
+type AttemptFilter struct {
+	Recipient                             string
+	State                                 delivery.State
+	Type, Session, ExternalKey, Appliance string
+	// EventID within its appliance; replays of it are left out, see Replays.
+	EventID string
+}
+
+func (f AttemptFilter) subject() string {
+	hash := "*"
+	if f.ExternalKey != "" {
+		hash = hashToken(f.ExternalKey)
+	}
+	return strings.Join([]string{subjectAttempt, wild(f.Recipient), wild(string(f.State)), wild(f.Type), wild(f.Session), hash,
+		wild(f.Appliance), wild(f.EventID)}, ".")
+}
+
+func wild(s string) string {
+	if s == "" {
+		return "*"
+	}
+	return s
+}
+
+// Attempts lists records newest first, those before a sequence of HISTORY (0: from the end), at most limit. Of each
+// delivery and state at least the newest record is listed; earlier ones of the same state may be left out.
+func (h *History) Attempts(ctx context.Context, f AttemptFilter, before uint64, limit int) ([]StoredRecord, error) {
+	ms, err := h.page(ctx, f.subject(), before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("search attempts: %w", err)
+	}
+	out := make([]StoredRecord, 0, len(ms))
+	for _, m := range ms {
+		r := StoredRecord{Sequence: storedSequence(m), Time: storedTime(m)}
+		if err := json.Unmarshal(m.Data, &r.Record); err != nil {
+			return nil, fmt.Errorf("decode record %s: %w", m.Subject, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Intakes lists intake records newest first, those before a sequence of HISTORY (0: from the end), at most limit.
+func (h *History) Intakes(ctx context.Context, appliance string, accepted, rejected bool, before uint64, limit int) ([]StoredIntake, error) {
+	decision := "*"
+	if accepted != rejected {
+		decision = map[bool]string{true: "accepted", false: "rejected"}[accepted]
+	}
+	ms, err := h.page(ctx, strings.Join([]string{subjectIntake, wild(appliance), decision, "*"}, "."), before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("search intake: %w", err)
+	}
+	out := make([]StoredIntake, 0, len(ms))
+	for _, m := range ms {
+		r := StoredIntake{Sequence: storedSequence(m), Time: storedTime(m)}
+		if err := json.Unmarshal(m.Data, &r.IntakeRecord); err != nil {
+			return nil, fmt.Errorf("decode record %s: %w", m.Subject, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// LatestOf is the newest record of a recipient; ok is false if there is none.
+func (h *History) LatestOf(ctx context.Context, recipientID string) (r StoredRecord, ok bool, err error) {
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: subjectAttempt + "." + recipientID + ".>"})
+	if err != nil || len(ms) == 0 {
+		return r, false, err
+	}
+	r = StoredRecord{Sequence: storedSequence(ms[0]), Time: storedTime(ms[0])}
+	if err := json.Unmarshal(ms[0].Data, &r.Record); err != nil {
+		return r, false, fmt.Errorf("decode record %s: %w", ms[0].Subject, err)
+	}
+	return r, true, nil
+}
+
+// firstWindow is how many sequences the first window back from the end spans; each next one spans eight times as many.
+const (
+	firstWindow = 1_000
+	batchSize   = 1_000
+)
+
+// page reads the newest messages of a subject filter before a sequence: by one multi_last where few subjects match, else
+// by windows growing backward.
+func (h *History) page(ctx context.Context, filter string, before uint64, limit int) ([]*nats.Msg, error) {
+	end := before - 1
+	if before == 0 {
+		s, err := h.conn.js.Stream(ctx, StreamHistory)
+		if err != nil {
+			return nil, err
+		}
+		end = s.CachedInfo().State.LastSeq
+	}
+	if end == 0 {
+		return nil, nil
+	}
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}, UpTo: end})
+	if errors.Is(err, errTooMany) {
+		ms, err = h.windows(ctx, filter, end, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(ms, func(a, b *nats.Msg) int { return int(int64(storedSequence(b) - storedSequence(a))) })
+	return ms[:min(limit, len(ms))], nil
+}
+
+func (h *History) windows(ctx context.Context, filter string, end uint64, limit int) ([]*nats.Msg, error) {
+	var out []*nats.Msg
+	for size := uint64(firstWindow); end > 0 && len(out) < limit; size *= 8 {
+		start := uint64(1)
+		if end > size {
+			start = end - size + 1
+		}
+		ms, err := h.between(ctx, filter, start, end)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ms...)
+		end = start - 1
+	}
+	return out, nil
+}
+
+func (h *History) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
+	var out []*nats.Msg
+	for start <= end {
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: start, NextFor: filter, Batch: batchSize})
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range ms {
+			if storedSequence(m) > end {
+				return out, nil
+			}
+			out = append(out, m)
+		}
+		if len(ms) < batchSize {
+			return out, nil
+		}
+		start = storedSequence(ms[len(ms)-1]) + 1
+	}
+	return out, nil
+}

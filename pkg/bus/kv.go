@@ -1,0 +1,192 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What a bucket's calls answer beside success. Callers compare with errors.Is.
+var (
+	// ErrNotFound says that there is no such key, message or record.
+	ErrNotFound = errors.New("not found")
+	// ErrExists says that the key to create is there already.
+	ErrExists = errors.New("exists already")
+	// ErrConflict says that somebody else changed the key meanwhile.
+	ErrConflict = errors.New("changed meanwhile")
+)
+
+// Entry is a key's value with the revision that an Update of it must name.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Time     time.Time
+}
+
+// Bucket is a JetStream key-value bucket: small, durable, changed by compare-and-set.
+type Bucket struct {
+	name string
+	conn *Conn
+	kv   jetstream.KeyValue
+}
+
+// Bucket opens a bucket that EnsureStreams made.
+func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
+	kv, err := c.js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	return &Bucket{name: name, conn: c, kv: kv}, nil
+}
+
+func (c *Conn) bucket(ctx context.Context, name string, replicas int) (*Bucket, error) {
+	b, err := c.Bucket(ctx, name)
+	if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return b, err
+	}
+	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("create bucket %s: %w", name, err)
+	}
+	return &Bucket{name: name, conn: c, kv: kv}, nil
+}
+
+// Get reads one key, or ErrNotFound.
+func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	e, err := b.kv.Get(ctx, key)
+	if err != nil {
+		return Entry{}, b.say("get", key, err)
+	}
+	return Entry{Key: key, Value: e.Value(), Revision: e.Revision(), Time: e.Created()}, nil
+}
+
+// Create stores a key that must not be there: ErrExists.
+func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	rev, err := b.kv.Create(ctx, key, value)
+	return rev, b.say("create", key, err)
+}
+
+// Update stores a key whose last revision must be the one named: ErrConflict. An update whose answer was lost is looked up:
+// it succeeded if the key now holds this value at a later revision.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	rev, err := b.kv.Update(ctx, key, value, revision)
+	if err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
+		if e, again := b.kv.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
+			return e.Revision(), nil
+		}
+	}
+	return rev, b.say("update", key, err)
+}
+
+// Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is.
+func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	var opts []jetstream.KVDeleteOpt
+	if revision > 0 {
+		opts = append(opts, jetstream.LastRevision(revision))
+	}
+	return b.say("delete", key, b.kv.Delete(ctx, key, opts...))
+}
+
+// All reads every live entry whose key begins with prefix, sorted by key.
+func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
+	w, err := b.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
+	}
+	defer func() { _ = w.Stop() }()
+	var out []Entry
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("list bucket %s: %w", b.name, ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, fmt.Errorf("list bucket %s: the watch ended early", b.name)
+			}
+			if e == nil {
+				sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+				return out, nil
+			}
+			if strings.HasPrefix(e.Key(), prefix) {
+				out = append(out, Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Time: e.Created()})
+			}
+		}
+	}
+}
+
+// Watch calls changed after each change in the bucket, and after each reconnect, until ctx ends. A call is a hint: changes
+// may be joined or missed while the broker is away, so the callee reads everything again. One goroutine calls.
+func (b *Bucket) Watch(ctx context.Context, changed func()) error {
+	for ctx.Err() == nil {
+		if err := b.watchOnce(ctx, changed); err != nil && ctx.Err() == nil {
+			slog.Warn("bucket watch broke off, trying again", "bucket", b.name, "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+func (b *Bucket) watchOnce(ctx context.Context, changed func()) error {
+	w, err := b.kv.WatchAll(ctx, jetstream.UpdatesOnly())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.Stop() }()
+	since := b.conn.Since()
+	changed()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if b.conn.Connected() && !b.conn.Since().Equal(since) {
+				since = b.conn.Since()
+				changed()
+			}
+		case _, ok := <-w.Updates():
+			if !ok {
+				return errors.New("the watch ended")
+			}
+			for joined := true; joined; {
+				select {
+				case _, ok = <-w.Updates():
+					joined = ok
+				default:
+					joined = false
+				}
+			}
+			changed()
+		}
+	}
+}
+
+func (b *Bucket) say(verb, key string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		err = ErrNotFound
+	case verb == "create" && errors.Is(err, jetstream.ErrKeyExists):
+		err = ErrExists
+	case wrongSequence(err):
+		err = ErrConflict
+	}
+	return fmt.Errorf("%s %s in bucket %s: %w", verb, key, b.name, err)
+}
+
+func wrongSequence(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+}

@@ -1,0 +1,71 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
+// Headers of messages in EVENTS.
+const (
+	headerMsgID  = nats.MsgIdHdr
+	headerReplay = "Outbound-Replay"
+	headerTest   = "Outbound-Test"
+)
+
+// Publisher stores events and replays in EVENTS by group commit.
+type Publisher struct {
+	k *committer
+}
+
+// NewPublisher starts a publisher; Close ends it.
+func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c)} }
+
+// Close waits until everything handed over has its answer.
+func (p *Publisher) Close() { p.k.close() }
+
+// Accept stores an event for all recipients that want it and returns once it is kept. A repeat within the stream's
+// de-duplication window has the first one's receipt, marked as a duplicate. ErrFull: refused, nothing was stored.
+func (p *Publisher) Accept(ctx context.Context, e *event.Event) (Receipt, error) {
+	m := nats.NewMsg(eventSubject(e.Appliance, e.Type))
+	m.Data = e.Raw
+	m.Header.Set(headerMsgID, e.Key())
+	return p.await(ctx, m, e.Key())
+}
+
+// Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
+func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, replayID string, test bool) (Receipt, error) {
+	m := nats.NewMsg(subjectReplay + "." + recipientID)
+	m.Data = e.Raw
+	key := delivery.Key(recipientID, e.Key(), replayID)
+	m.Header.Set(headerMsgID, key)
+	m.Header.Set(headerReplay, replayID)
+	if test {
+		m.Header.Set(headerTest, "1")
+	}
+	return p.await(ctx, m, key)
+}
+
+func (p *Publisher) await(ctx context.Context, m *nats.Msg, key string) (Receipt, error) {
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(m.Header))
+	type result struct {
+		r   Receipt
+		err error
+	}
+	ch := make(chan result, 1)
+	p.k.publish(m, func(r Receipt, err error) { ch <- result{r, err} })
+	select {
+	case x := <-ch:
+		if x.err != nil {
+			return Receipt{}, fmt.Errorf("store %s: %w", key, x.err)
+		}
+		return x.r, nil
+	case <-ctx.Done():
+		return Receipt{}, fmt.Errorf("store %s: the result is unknown: %w", key, ctx.Err())
+	}
+}

@@ -1,0 +1,93 @@
+// Package delivery is the trade itself: what a delivery, an attempt, an outcome and a verdict are, and the engine that
+// takes deliveries from a queue and brings each to a recorded end.
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// Delivery is one event owed to one recipient, as a sender gets it for one attempt.
+type Delivery struct {
+	Recipient *recipient.Recipient
+	Event     *event.Event
+	// ReplayID tells a replay or test from the event's first delivery; empty for that one.
+	ReplayID string
+	// Test marks an event made by an operator to try a recipient.
+	Test bool
+	// Accepted is when the event (for a replay: the replay) was stored.
+	Accepted time.Time
+	// Attempt counts from 1.
+	Attempt int
+	// FirstAttempt is when attempt 1 began; zero in attempt 1.
+	FirstAttempt time.Time
+	// Progress is what the sender left in the record of the attempt before, nil in attempt 1. See Outcome.
+	Progress json.RawMessage
+}
+
+// Key identifies the delivery: `<recipient>/<event key>`, and `~<replay id>` behind it for a replay.
+func (d *Delivery) Key() string { return Key(d.Recipient.ID, d.Event.Key(), d.ReplayID) }
+
+// Key joins what identifies a delivery.
+func Key(recipientID, eventKey, replayID string) string {
+	if replayID == "" {
+		return recipientID + "/" + eventKey
+	}
+	return recipientID + "/" + eventKey + "~" + replayID
+}
+
+// Expire is when the retry duration ends.
+func (d *Delivery) Expire() time.Time { return d.Accepted.Add(d.Recipient.Retry.Duration) }
+
+// Outcome is what a sender saw in one attempt. Facts only; what they mean is the verdict's to say.
+type Outcome struct {
+	// Began is when the attempt began, Took how long it lasted.
+	Began time.Time
+	Took  time.Duration
+	// Status is the HTTP status or SMTP code of the answer; 0 if there was none.
+	Status int
+	// Fault is why there was no answer, or none of use; FaultNone if there was one.
+	Fault Fault
+	// Detail says in words what happened, for operators. It holds no secrets, bodies or addresses of people.
+	Detail string
+	// RetryAfter is what the receiver asked for; 0 if it did not.
+	RetryAfter time.Duration
+	// Excerpt is the beginning of the answer, at most MaxExcerpt bytes.
+	Excerpt []byte
+	// Progress is kept in the record and handed to the next attempt.
+	Progress json.RawMessage
+}
+
+// MaxExcerpt is how much of an answer is kept, in bytes.
+const MaxExcerpt = 16 << 10
+
+// Fault is a class of failure below the protocol's answer.
+type Fault int
+
+// The faults.
+const (
+	FaultNone Fault = iota + 1
+	FaultDNS
+	FaultEgress
+	FaultConnect
+	FaultTLS
+	FaultTimeout
+	FaultCut
+	FaultProtocol
+	FaultAuth
+	FaultRender
+	FaultRelayUnset
+	FaultShutdown
+)
+
+// Sender is one channel: it makes one attempt and judges what came of it.
+type Sender interface {
+	// Send makes one attempt and reports what it saw. It never retries and returns when ctx ends.
+	Send(ctx context.Context, d *Delivery) Outcome
+	// Judge says what an outcome means. It is pure.
+	Judge(d *Delivery, o Outcome) Verdict
+}

@@ -1,0 +1,45 @@
+package delivery
+
+// Reason says in a word why a verdict is what it is. It is the same word in logs, metrics, traces, records and the console.
+type Reason string
+
+// The reasons.
+const (
+	// ReasonOK is a delivery's success.
+	ReasonOK Reason = "ok"
+
+	// Why an attempt failed.
+	ReasonHTTPStatus      Reason = "http_status"
+	ReasonRedirect        Reason = "redirect_refused"
+	ReasonGone            Reason = "gone"
+	ReasonDNS             Reason = "dns"
+	ReasonEgress          Reason = "egress_forbidden"
+	ReasonConnect         Reason = "connect"
+	ReasonTLS             Reason = "tls"
+	ReasonTimeout         Reason = "timeout"
+	ReasonConnectionCut   Reason = "connection_cut"
+	ReasonProtocol        Reason = "protocol"
+	ReasonAuth            Reason = "auth"
+	ReasonRender          Reason = "render"
+	ReasonSMTPDeferred    Reason = "smtp_deferred"
+	ReasonSMTPRefused     Reason = "smtp_refused"
+	ReasonRelayUnset      Reason = "relay_unset"
+	ReasonPartlyDelivered Reason = "partly_delivered"
+
+	// Why nothing was sent.
+	ReasonExpired       Reason = "retry_duration_ended"
+	ReasonTypeUnwanted  Reason = "event_type_not_selected"
+	ReasonApplianceOut  Reason = "appliance_not_selected"
+	ReasonNoExternalKey Reason = "no_external_key"
+	ReasonDisabled      Reason = "disabled"
+	ReasonDeleted       Reason = "recipient_deleted"
+	ReasonUnreadable    Reason = "unreadable"
+
+	// Why it was put off.
+	ReasonNotDue    Reason = "not_due"
+	ReasonNoSlot    Reason = "no_slot"
+	ReasonRateLimit Reason = "rate_limit"
+	ReasonShutdown  Reason = "shutdown"
+	ReasonUnknown   Reason = "recipient_unknown"
+	ReasonNoRecord  Reason = "not_recorded"
+)

@@ -1,0 +1,49 @@
+package delivery
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// Record is a line of history: one attempt with its verdict, or a final state without one. It is stored as JSON before the
+// delivery's message is settled; its message id is the delivery's key and the attempt number, so a repeat is harmless.
+type Record struct {
+	Recipient   string `json:"recipient"`
+	Channel     string `json:"channel"`
+	EventID     string `json:"eventId"`
+	Appliance   string `json:"appliance"`
+	Type        string `json:"type"`
+	Session     string `json:"session,omitempty"`
+	ExternalKey string `json:"externalKey,omitempty"`
+	ReplayID    string `json:"replayId,omitempty"`
+	Test        bool   `json:"test,omitempty"`
+	// Sequence of the event's message in EVENTS.
+	Sequence uint64 `json:"sequence"`
+
+	State  State  `json:"state"`
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+	// Attempt is the number of attempts made, this one included; 0 if there was none.
+	Attempt int `json:"attempt"`
+	// Status is the HTTP status or SMTP code; 0 if there was no answer.
+	Status int `json:"status,omitempty"`
+	// TookMicros is how long the attempt took, in microseconds.
+	TookMicros int64 `json:"tookMicros,omitempty"`
+	// Excerpt is the beginning of the answer, at most MaxExcerpt bytes (base64 in JSON).
+	Excerpt []byte `json:"excerpt,omitempty"`
+	// Revision of the recipient that was used.
+	Revision uint64 `json:"revision,omitempty"`
+
+	Accepted     time.Time  `json:"acceptTime"`
+	FirstAttempt *time.Time `json:"firstAttemptTime,omitempty"`
+	LastAttempt  *time.Time `json:"lastAttemptTime,omitempty"`
+	NextAttempt  *time.Time `json:"nextAttemptTime,omitempty"`
+	Expire       time.Time  `json:"expireTime"`
+
+	// Progress is what the sender needs to know at the next attempt.
+	Progress json.RawMessage `json:"progress,omitempty"`
+}
+
+// ErrAlreadyRecorded says that an attempt has a record already; that one stands.
+var ErrAlreadyRecorded = errors.New("this attempt is recorded already")

@@ -1,0 +1,30 @@
+package event
+
+import "time"
+
+// IntakeRecord is a line of history: what was decided of an event at intake.
+type IntakeRecord struct {
+	// Accepted says which of the two.
+	Accepted bool `json:"accepted"`
+	// Appliance as far as it is known: from the subject or the token, else from the event.
+	Appliance string `json:"appliance,omitempty"`
+	// EventID within the appliance, if it could be read.
+	EventID     string     `json:"eventId,omitempty"`
+	Type        string     `json:"type,omitempty"`
+	Session     string     `json:"session,omitempty"`
+	ExternalKey string     `json:"externalKey,omitempty"`
+	EventTime   *time.Time `json:"eventTime,omitempty"`
+	// Time of the decision.
+	Time time.Time `json:"time"`
+	// Sequence in EVENTS, if accepted.
+	Sequence uint64 `json:"sequence,omitempty"`
+	// Violations, if rejected.
+	Violations Violations `json:"violations,omitempty"`
+	// Raw is what was sent, at most MaxRawKept bytes (base64 in JSON), if rejected.
+	Raw []byte `json:"raw,omitempty"`
+	// Via is how it came: "nats" or "http".
+	Via string `json:"via"`
+}
+
+// MaxRawKept is how much of a rejected event is kept, in bytes.
+const MaxRawKept = 16 << 10

@@ -1,0 +1,171 @@
+// Package recipient knows what a recipient is as the senders see it, its defaults, and whether it wants an event.
+package recipient
+
+import (
+	"time"
+)
+
+// Channel is the way a recipient is told.
+type Channel string
+
+// The channels. They begin the names of durable consumers.
+const (
+	HTTP  Channel = "http"
+	Email Channel = "email"
+)
+
+// Defaults and bounds of the fields people set. The proto documents the same figures.
+const (
+	DefaultRetryInterval      = 30 * time.Second
+	DefaultEmailRetryInterval = time.Minute
+	DefaultRetryDuration      = 24 * time.Hour
+	DefaultTimeout            = 15 * time.Second
+	DefaultMaxInFlight        = 16
+	DefaultBackoffMultiplier  = 2.0
+	DefaultBackoffCeiling     = time.Hour
+	DefaultAlertAfter         = 5 * time.Minute
+	DefaultResendEvery        = 4 * time.Hour
+	MinRetryInterval          = 100 * time.Millisecond
+	MaxRetryInterval          = 24 * time.Hour
+	MaxRetryDuration          = 7 * 24 * time.Hour
+	MaxTimeout                = 30 * time.Second
+	MaxInFlight               = 64
+)
+
+// WhileDisabled says what becomes of events accepted while the recipient is disabled.
+type WhileDisabled int
+
+// The policies of WhileDisabled.
+const (
+	// Skip records them SKIPPED.
+	Skip WhileDisabled = iota + 1
+	// Hold lets them wait until the recipient is enabled.
+	Hold
+)
+
+// Order says whether events keep their order.
+type Order int
+
+// The orders.
+const (
+	// Unordered sends events as they come.
+	Unordered Order = iota + 1
+	// Strict sends one event at a time; a stuck one holds the later ones.
+	Strict
+)
+
+// Format says how a body is written.
+type Format int
+
+// The formats.
+const (
+	// Form is application/x-www-form-urlencoded.
+	Form Format = iota + 1
+	// JSON is application/cloudevents+json.
+	JSON
+)
+
+// Success says which HTTP answers count as delivered.
+type Success int
+
+// The success rules.
+const (
+	// Status200 is 200 exactly.
+	Status200 Success = iota + 1
+	// Any2xx is 200 to 299.
+	Any2xx
+)
+
+// Recipient is one recipient with everything a sender needs, defaults filled in. It is not changed once made: a new
+// revision is a new value.
+type Recipient struct {
+	ID          string
+	DisplayName string
+	Enabled     bool
+	// Deleting is set once deletion was asked for: what waits is cancelled.
+	Deleting      bool
+	WhileDisabled WhileDisabled
+	// EventTypes it wants. Never empty.
+	EventTypes []string
+	// Appliances whose events it wants. Empty: all.
+	Appliances []string
+	// DisabledWindows are the times in which it was disabled with Skip, oldest first.
+	DisabledWindows []Window
+	// StartSequence is the first sequence of EVENTS that is its own.
+	StartSequence uint64
+	// Revision counts its changes, from 1.
+	Revision uint64
+
+	Retry       Retry
+	Order       Order
+	MaxInFlight int
+	RateLimit   RateLimit
+
+	// Exactly one of these is set.
+	HTTP  *HTTPTarget
+	Email *EmailTarget
+}
+
+// Channel is the recipient's channel.
+func (r *Recipient) Channel() Channel {
+	if r.Email != nil {
+		return Email
+	}
+	return HTTP
+}
+
+// Window is a time in which a recipient was disabled. A zero End means: still.
+type Window struct {
+	Start, End time.Time
+}
+
+// Retry is how often and how long a delivery is tried.
+type Retry struct {
+	Interval time.Duration
+	Duration time.Duration
+	// Multiplier of the interval after each failure; 0 or 1: none.
+	Multiplier float64
+	// Ceiling of a multiplied interval.
+	Ceiling time.Duration
+}
+
+// RateLimit is requests per period. A zero Limit means: none.
+type RateLimit struct {
+	Limit  int
+	Period time.Duration
+}
+
+// HTTPTarget is where an HTTP recipient is reached and in which form. Secrets are in the clear: it must not be printed.
+type HTTPTarget struct {
+	URL string
+	// CAPEM are the roots to verify the receiver with; empty: the system's.
+	CAPEM            string
+	SendCustomFields bool
+	Format           Format
+	Success          Success
+	Timeout          time.Duration
+	Headers          map[string]string
+	Auth             Auth
+	SigningSecrets   []SigningSecret
+}
+
+// Auth is how we prove to a receiver who we are. The zero value: not at all.
+type Auth struct {
+	// Header is the header's name; Value its whole value, e.g. `Bearer …`.
+	Header string
+	Value  string
+}
+
+// SigningSecret signs requests until Expire; a zero Expire means: always.
+type SigningSecret struct {
+	Key    []byte
+	Expire time.Time
+}
+
+// EmailTarget is where an email recipient is reached and in which form.
+type EmailTarget struct {
+	Addresses          []string
+	RequireExternalKey bool
+	Subject            string
+	Body               string
+}
