@@ -1,0 +1,188 @@
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxAge is how long ago an event may have happened, and MaxAhead how far in the future by our clock.
+const (
+	MaxAge   = 8 * 24 * time.Hour
+	MaxAhead = 10 * time.Minute
+)
+
+// judgeAttributes checks the attributes and fills the event's fields with those that are sound.
+func (d *decoder) judgeAttributes() {
+	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
+		d.add("specversion", ReasonUnsupported, `is not "1.0": send CloudEvents 1.0`)
+	}
+	if d.required(attrID, "give each event of an appliance an id of its own") {
+		d.event.ID = d.token(attrID, MaxIDLength)
+	}
+	if d.required(attrSource, "set it to the appliance's id") {
+		d.event.Appliance = d.token(attrSource, MaxApplianceLength)
+	}
+	if d.required(attrType, "set it to an event type of the catalogue") {
+		d.event.Type = d.typeName()
+	}
+	if d.attrs[attrSubject] != "" {
+		d.event.Session = d.token(attrSubject, MaxSessionLength)
+	}
+	if s := d.attrs[attrTime]; s != "" {
+		t, err := parseTime(s)
+		if err != nil {
+			d.add("time", ReasonUnsupported, "is not a time as in RFC 3339: write it as 2026-11-21T10:00:00Z")
+		}
+		d.event.Time = t
+	}
+	if s := d.attrs[attrContentType]; s != "" {
+		media, _, _ := strings.Cut(s, ";")
+		if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
+			d.add("datacontenttype", ReasonUnsupported, "is not application/json: send the data as a JSON object")
+		}
+	}
+}
+
+// required reports whether an attribute has a value. If it is absent or empty, that is a fault; a value of the wrong JSON
+// type has been reported already.
+func (d *decoder) required(a attribute, remedy string) bool {
+	if d.attrs[a] != "" {
+		return true
+	}
+	if !d.present[a] {
+		d.add(a.String(), ReasonMissing, "is missing: "+remedy)
+		return false
+	}
+	if !slices.ContainsFunc(d.found, func(v Violation) bool { return v.Field == a.String() && v.Reason == ReasonWrongType }) {
+		d.add(a.String(), ReasonMissing, "is empty: "+remedy)
+	}
+	return false
+}
+
+// token gives an attribute that is safe in subjects and keys, else reports it and gives nothing.
+func (d *decoder) token(a attribute, most int) string {
+	s := d.attrs[a]
+	if !isToken(s) {
+		d.add(a.String(), ReasonUnsafe, "has characters other than letters, digits, _ and -: use these alone")
+		return ""
+	}
+	if len(s) > most {
+		d.add(a.String(), ReasonTooLong, fmt.Sprintf("has %d characters: at most %d are taken", len(s), most))
+		return ""
+	}
+	return s
+}
+
+func (d *decoder) typeName() string {
+	s := d.attrs[attrType]
+	if !isName(s) {
+		d.add("type", ReasonUnsafe, "must be a lower-case letter, then lower-case letters, digits and underscores")
+		return ""
+	}
+	if len(s) > MaxTypeLength {
+		d.add("type", ReasonTooLong, fmt.Sprintf("has %d characters: at most %d are taken", len(s), MaxTypeLength))
+		return ""
+	}
+	return s
+}
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// ValidAppliance reports whether a text can be an appliance's id.
+func ValidAppliance(id string) bool { return isToken(id) && len(id) <= MaxApplianceLength }
+
+// ValidType reports whether a text can be an event type's identifier.
+func ValidType(id string) bool { return isName(id) && len(id) <= MaxTypeLength }
+
+// Check says whether a decoded event is acceptable now: its time must be near enough and its type known. An event without a
+// time has no fault in it.
+func (e *Event) Check(now time.Time, known func(typeID string) bool) Violations {
+	found := e.CheckTime(now)
+	if e.Type != "" && !known(e.Type) {
+		var ids []string
+		for _, t := range Catalogue() {
+			if known(t.ID) {
+				ids = append(ids, t.ID)
+			}
+		}
+		found = append(found, UnknownType(e.Type, ids))
+	}
+	return found
+}
+
+// CheckTime says whether the event's time is within MaxAge and MaxAhead of now.
+func (e *Event) CheckTime(now time.Time) Violations {
+	if e.Time.IsZero() {
+		return nil
+	}
+	switch age := now.Sub(e.Time); {
+	case age > MaxAge:
+		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 8 days ago: check the appliance's clock; older events are not taken"}}
+	case age < -MaxAhead:
+		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 10 minutes ahead of ours: check the appliance's clock"}}
+	default:
+		return nil
+	}
+}
+
+// UnknownType is the violation of a type that is not among the known ones; it names the nearest of them.
+func UnknownType(id string, known []string) Violation {
+	remedy := "see the event types for those known, or add a type of your own"
+	if near, ok := nearest(id, known); ok {
+		remedy = "did you mean " + near + "? Or add it as a type of your own"
+	}
+	return Violation{Field: "type", Reason: ReasonUnknownType, Description: fmt.Sprintf("%q is not a known event type: %s", id, remedy)}
+}
+
+// nearest finds the known identifier with the fewest edits, if they are no more than a third of the letters.
+func nearest(id string, known []string) (string, bool) {
+	best, edits := "", utf8.RuneCountInString(id)/3+1
+	for _, k := range known {
+		if n := distance(id, k); n < edits {
+			best, edits = k, n
+		}
+	}
+	return best, best != ""
+}
+
+// distance is the Levenshtein distance of two identifiers.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			diagonal = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
