@@ -1,0 +1,185 @@
+// Package configclient is the door to the config service: it watches recipients and settings over gRPC and keeps the last
+// known state, so that senders and intake go on while the config service is away.
+package configclient
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Options say what is watched.
+type Options struct {
+	// Channel limits the recipients to one channel; empty: both.
+	Channel recipient.Channel
+	// NoRecipients watches the settings alone.
+	NoRecipients bool
+	// Settings asks for the settings as well. They are watched in any case for the email channel, whose retry they hold.
+	Settings bool
+	// Sealer opens secrets. Without one they are left out.
+	Sealer *secret.Sealer
+	// Logger says when the config service is lost and found again. Default: slog's.
+	Logger *slog.Logger
+}
+
+// Pauses between two attempts to reach the config service.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 3 * time.Second
+)
+
+// Client knows recipients and settings as the config service last told them. Its methods may be called by many goroutines.
+type Client struct {
+	recipients outboundv1.RecipientServiceClient
+	settings   outboundv1.SettingsServiceClient
+	o          Options
+	log        *slog.Logger
+
+	mu sync.RWMutex
+	// known is what the stream told, before the settings are applied; shown is what callers see.
+	known map[string]*recipient.Recipient
+	shown map[string]*recipient.Recipient
+	now   *Settings
+	// awaited counts the first snapshots that are still to come.
+	awaited       int
+	ready         chan struct{}
+	gotRecipients bool
+	gotSettings   bool
+
+	// calls guards listeners and their calls, so that no two run at once.
+	calls     sync.Mutex
+	listeners []func()
+}
+
+// New makes a client on a connection. It knows nothing until Run has been told.
+func New(conn grpc.ClientConnInterface, o Options) *Client {
+	if o.Channel == recipient.Email && !o.NoRecipients {
+		o.Settings = true
+	}
+	c := &Client{
+		recipients: outboundv1.NewRecipientServiceClient(conn), settings: outboundv1.NewSettingsServiceClient(conn),
+		o: o, log: o.Logger, ready: make(chan struct{}), now: defaultSettings(),
+		known: map[string]*recipient.Recipient{}, shown: map[string]*recipient.Recipient{},
+	}
+	if c.log == nil {
+		c.log = slog.Default()
+	}
+	if !o.NoRecipients {
+		c.awaited++
+	}
+	if o.Settings {
+		c.awaited++
+	}
+	if c.awaited == 0 {
+		close(c.ready)
+	}
+	return c
+}
+
+func defaultSettings() *Settings {
+	s := &Settings{
+		SMTP:             SMTP{Encryption: STARTTLS, Auth: NoAuth},
+		Email:            Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration, Location: time.UTC},
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
+	}
+	for _, t := range event.Catalogue() {
+		s.Types[t.ID] = t
+	}
+	return s
+}
+
+// Run watches until ctx ends, and then returns nil. A stream that breaks off is opened again after a growing pause; what was
+// known stays known meanwhile, and the new stream's snapshot removes what is gone.
+func (c *Client) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	if !c.o.NoRecipients {
+		wg.Go(func() { c.keep(ctx, "recipients", c.watchRecipients) })
+	}
+	if c.o.Settings {
+		wg.Go(func() { c.keep(ctx, "settings", c.watchSettings) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Ready is closed once the first full snapshot of all that is watched is here.
+func (c *Client) Ready() <-chan struct{} { return c.ready }
+
+// Recipient is the recipient with an id, if there is one.
+func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r, ok := c.shown[id]
+	return r, ok
+}
+
+// Recipients are all recipients by id, those being deleted included.
+func (c *Client) Recipients() []*recipient.Recipient {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := make([]*recipient.Recipient, 0, len(c.shown))
+	for _, r := range c.shown {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *recipient.Recipient) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// Settings are the settings as last told; before that, the defaults with the built-in types. Never nil.
+func (c *Client) Settings() *Settings {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.now
+}
+
+// OnChange has f called after each change, the first snapshot included. Calls do not overlap, so f should be quick; several
+// changes may be joined into one call.
+func (c *Client) OnChange(f func()) {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	c.listeners = append(c.listeners, f)
+}
+
+func (c *Client) tell() {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	for _, f := range c.listeners {
+		f()
+	}
+}
+
+// keep opens a stream again and again. watch reports whether it came as far as a snapshot.
+func (c *Client) keep(ctx context.Context, what string, watch func(context.Context) (bool, error)) {
+	pause, lost := firstPause, ""
+	for ctx.Err() == nil {
+		synced, err := watch(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if synced {
+			pause, lost = firstPause, ""
+		}
+		if text := fmt.Sprint(err); text != lost {
+			c.log.WarnContext(ctx, "config service lost, going on with what is known", "watch", what, "error", text)
+			lost = text
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause = min(pause*2, lastPause)
+	}
+}

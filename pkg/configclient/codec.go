@@ -1,0 +1,230 @@
+package configclient
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// DecodeRecipient makes a recipient of what is stored, defaults filled in and secrets opened. Without a sealer the secrets
+// are left out, which suffices for all that does not send. The retry of an email recipient comes from the settings and is
+// filled in by Client.
+func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*recipient.Recipient, error) {
+	p := s.GetRecipient()
+	r := &recipient.Recipient{
+		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
+		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(),
+		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
+		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
+	}
+	if p.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
+		r.WhileDisabled = recipient.Hold
+	}
+	for _, w := range s.GetDisabledWindows() {
+		win := recipient.Window{Start: w.GetStartTime().AsTime()}
+		if w.GetEndTime() != nil {
+			win.End = w.GetEndTime().AsTime()
+		}
+		r.DisabledWindows = append(r.DisabledWindows, win)
+	}
+	switch {
+	case p.GetEmail() != nil:
+		e := p.GetEmail()
+		r.Email = &recipient.EmailTarget{
+			Addresses: e.GetAddresses(), RequireExternalKey: e.GetRequireExternalKey(), Subject: e.GetSubject(), Body: e.GetBody(),
+		}
+		return r, nil
+	case p.GetHttp() != nil:
+		return r, decodeHTTP(r, s, sealer)
+	default:
+		return nil, fmt.Errorf("decode recipient %s: it has a channel that this release does not know", p.GetId())
+	}
+}
+
+func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *secret.Sealer) error {
+	h := s.GetRecipient().GetHttp()
+	r.Retry = decodeRetry(h)
+	if h.GetMaxInFlight() > 0 {
+		r.MaxInFlight = int(h.GetMaxInFlight())
+	}
+	if h.GetOrder() == outboundv1.HttpRecipient_Order_STRICT {
+		r.Order = recipient.Strict
+	}
+	if l := h.GetRateLimit(); l != nil {
+		r.RateLimit = recipient.RateLimit{Limit: int(l.GetLimit()), Period: duration(l.GetPeriod(), time.Second)}
+	}
+	r.HTTP = &recipient.HTTPTarget{
+		URL: h.GetUrl(), CAPEM: h.GetCaCertificatePem(), SendCustomFields: h.GetSendCustomFields(), Headers: h.GetHeaders(),
+		Format: recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
+	}
+	if h.GetFormat() == outboundv1.HttpRecipient_Format_JSON {
+		r.HTTP.Format = recipient.JSON
+	}
+	if h.GetSuccess() == outboundv1.HttpRecipient_Success_ANY_2XX {
+		r.HTTP.Success = recipient.Any2xx
+	}
+	if sealer == nil {
+		return nil
+	}
+	return decodeSecrets(r, s, sealer)
+}
+
+func decodeRetry(h *outboundv1.HttpRecipient) recipient.Retry {
+	retry := recipient.Retry{
+		Interval: duration(h.GetRetryInterval(), recipient.DefaultRetryInterval),
+		Duration: duration(h.GetRetryDuration(), recipient.DefaultRetryDuration),
+	}
+	if b := h.GetBackoff(); b != nil {
+		retry.Multiplier = b.GetMultiplier()
+		if retry.Multiplier == 0 {
+			retry.Multiplier = recipient.DefaultBackoffMultiplier
+		}
+		retry.Ceiling = duration(b.GetCeiling(), recipient.DefaultBackoffCeiling)
+	}
+	return retry
+}
+
+// decodeSecrets opens what is sealed. A secret that should be there and can't be opened is an error: sending without it
+// would be sending something else.
+func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *secret.Sealer) error {
+	open := func(path string) (string, error) {
+		sealed, ok := s.GetSealedSecrets()[path]
+		if !ok {
+			return "", nil
+		}
+		plain, err := sealer.Open(sealed, recipient.SecretBinding(r.ID, path))
+		if err != nil {
+			return "", fmt.Errorf("open the secret %s of recipient %s: %w (is the sealing key the one it was stored with?)", path, r.ID, err)
+		}
+		return string(plain), nil
+	}
+	h := s.GetRecipient().GetHttp()
+	var err error
+	if r.HTTP.Auth, err = decodeAuth(h.GetAuth(), open); err != nil {
+		return err
+	}
+	for _, p := range h.GetSigningSecrets() {
+		text, err := open(recipient.SigningSecretPath(p.GetId()))
+		if err != nil {
+			return err
+		}
+		key, err := recipient.ParseSigningSecret(text)
+		if err != nil {
+			return fmt.Errorf("read signing secret %s of recipient %s: it %w", p.GetId(), r.ID, err)
+		}
+		signing := recipient.SigningSecret{Key: key}
+		if p.GetExpireTime() != nil {
+			signing.Expire = p.GetExpireTime().AsTime()
+		}
+		r.HTTP.SigningSecrets = append(r.HTTP.SigningSecrets, signing)
+	}
+	return nil
+}
+
+func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) (recipient.Auth, error) {
+	switch k := a.GetKind().(type) {
+	case nil:
+		return recipient.Auth{}, nil
+	case *outboundv1.HttpAuth_Basic:
+		password, err := open(recipient.SecretBasicPassword)
+		pair := base64.StdEncoding.EncodeToString([]byte(k.Basic.GetUsername() + ":" + password))
+		return recipient.Auth{Header: "Authorization", Value: "Basic " + pair}, err
+	case *outboundv1.HttpAuth_Bearer:
+		token, err := open(recipient.SecretBearerToken)
+		return recipient.Auth{Header: "Authorization", Value: "Bearer " + token}, err
+	case *outboundv1.HttpAuth_ApiKey:
+		value, err := open(recipient.SecretAPIKeyValue)
+		return recipient.Auth{Header: k.ApiKey.GetHeader(), Value: value}, err
+	default:
+		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)
+	}
+}
+
+// decodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
+func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
+	s := &Settings{
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
+	}
+	for _, f := range p.GetCustomFields() {
+		s.CustomFields = append(s.CustomFields, f.GetCodeName())
+		s.CustomFieldNames[f.GetCodeName()] = f.GetDisplayName()
+	}
+	slices.Sort(s.CustomFields)
+	for _, t := range p.GetEventTypes() {
+		s.Types[t.GetId()] = DecodeType(t)
+	}
+	for _, a := range p.GetAppliances() {
+		auth := ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt()}
+		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
+			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
+		}
+		s.Appliances[a.GetAppliance().GetId()] = auth
+	}
+	email, err := decodeEmail(p.GetEmail())
+	if err != nil {
+		return nil, err
+	}
+	s.Email = email
+	s.SMTP, err = decodeSMTP(p, sealer)
+	return s, err
+}
+
+func decodeEmail(p *outboundv1.EmailSettings) (Email, error) {
+	zone, err := time.LoadLocation(p.GetTimeZone())
+	if err != nil {
+		return Email{}, fmt.Errorf("read the time zone of mails: %w", err)
+	}
+	return Email{
+		RetryInterval: duration(p.GetRetryInterval(), recipient.DefaultEmailRetryInterval),
+		RetryDuration: duration(p.GetRetryDuration(), recipient.DefaultRetryDuration),
+		Location:      zone,
+	}, nil
+}
+
+func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMTP, error) {
+	in := p.GetSmtp()
+	out := SMTP{
+		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: STARTTLS, Auth: NoAuth, Username: in.GetUsername(),
+		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
+	}
+	if in.GetEncryption() != outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
+		out.Encryption = Encryption(in.GetEncryption().String())
+	}
+	if in.GetAuth() != outboundv1.SmtpSettings_Auth_AUTH_UNSPECIFIED {
+		out.Auth = AuthMethod(in.GetAuth().String())
+	}
+	if sealer == nil || len(p.GetSealedSmtpPassword()) == 0 {
+		return out, nil
+	}
+	plain, err := sealer.Open(p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword)
+	if err != nil {
+		return SMTP{}, fmt.Errorf("open the relay's password: %w (is the sealing key the one it was stored with?)", err)
+	}
+	out.Password = string(plain)
+	return out, nil
+}
+
+// DecodeType makes a type of the catalogue of what is stored.
+func DecodeType(t *outboundv1.EventType) event.Type {
+	out := event.Type{ID: t.GetId(), DisplayName: t.GetDisplayName(), Product: t.GetProduct(), Email: t.GetEmail(), BuiltIn: t.GetBuiltIn()}
+	for _, v := range t.GetVariables() {
+		out.Variables = append(out.Variables, event.TypeVariable{Name: v.GetName(), Description: v.GetDescription(), Example: v.GetExample()})
+	}
+	return out
+}
+
+func duration(d *durationpb.Duration, unset time.Duration) time.Duration {
+	if d == nil {
+		return unset
+	}
+	return d.AsDuration()
+}

@@ -1,0 +1,144 @@
+package configclient
+
+import (
+	"context"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// watchRecipients follows one stream until it breaks off.
+func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.recipients.WatchRecipients(ctx, &outboundv1.WatchRecipientsRequest{Channel: channelOf(c.o.Channel)})
+	if err != nil {
+		return false, err
+	}
+	snapshot := map[string]*recipient.Recipient{}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return synced, err
+		}
+		switch change := m.GetChange().(type) {
+		case *outboundv1.WatchRecipientsResponse_Recipient:
+			id := change.Recipient.GetRecipient().GetId()
+			r := c.decode(ctx, change.Recipient)
+			if synced {
+				c.put(id, r)
+			} else if r != nil {
+				snapshot[id] = r
+			}
+		case *outboundv1.WatchRecipientsResponse_Removed:
+			c.put(change.Removed, nil)
+		case *outboundv1.WatchRecipientsResponse_Synced:
+			if !synced {
+				c.replace(snapshot)
+			}
+			synced = true
+		}
+	}
+}
+
+// decode makes a recipient, or nil for one that can't be sent to as it is: its deliveries wait, and the log says why.
+func (c *Client) decode(ctx context.Context, s *outboundv1.StoredRecipient) *recipient.Recipient {
+	r, err := DecodeRecipient(s, c.o.Sealer)
+	if err != nil {
+		c.log.ErrorContext(ctx, "recipient can't be used, its deliveries wait", "recipient", s.GetRecipient().GetId(), "error", err.Error())
+		return nil
+	}
+	return r
+}
+
+func (c *Client) put(id string, r *recipient.Recipient) {
+	c.mu.Lock()
+	if r == nil {
+		delete(c.known, id)
+		delete(c.shown, id)
+	} else {
+		c.known[id] = r
+		c.shown[id] = withEmailRetry(r, c.now.Email)
+	}
+	c.mu.Unlock()
+	c.tell()
+}
+
+// replace takes a whole snapshot over, so that what is gone goes.
+func (c *Client) replace(snapshot map[string]*recipient.Recipient) {
+	c.mu.Lock()
+	c.known = snapshot
+	c.show()
+	c.arrived(&c.gotRecipients)
+	c.mu.Unlock()
+	c.tell()
+}
+
+// show makes what callers see of what is known. The caller holds mu.
+func (c *Client) show() {
+	c.shown = make(map[string]*recipient.Recipient, len(c.known))
+	for id, r := range c.known {
+		c.shown[id] = withEmailRetry(r, c.now.Email)
+	}
+}
+
+// arrived counts a kind's first snapshot. The caller holds mu.
+func (c *Client) arrived(got *bool) {
+	if *got {
+		return
+	}
+	*got = true
+	if c.awaited--; c.awaited == 0 {
+		close(c.ready)
+	}
+}
+
+// watchSettings follows one stream until it breaks off. Each message is the whole state.
+func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.settings.WatchSettings(ctx, &outboundv1.WatchSettingsRequest{})
+	if err != nil {
+		return false, err
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return synced, err
+		}
+		s, err := decodeSettings(m, c.o.Sealer)
+		if err != nil {
+			// What is known stays: half of the settings would be worse than the last ones.
+			c.log.ErrorContext(ctx, "settings can't be used, going on with the last ones", "error", err.Error())
+			continue
+		}
+		synced = true
+		c.mu.Lock()
+		c.now = s
+		c.show()
+		c.arrived(&c.gotSettings)
+		c.mu.Unlock()
+		c.tell()
+	}
+}
+
+// withEmailRetry fills in the retry of an email recipient, which is the same for all of them.
+func withEmailRetry(r *recipient.Recipient, e Email) *recipient.Recipient {
+	if r.Email == nil {
+		return r
+	}
+	with := *r
+	with.Retry = recipient.Retry{Interval: e.RetryInterval, Duration: e.RetryDuration}
+	return &with
+}
+
+func channelOf(ch recipient.Channel) outboundv1.WatchRecipientsRequest_Channel {
+	switch ch {
+	case recipient.HTTP:
+		return outboundv1.WatchRecipientsRequest_CHANNEL_HTTP
+	case recipient.Email:
+		return outboundv1.WatchRecipientsRequest_CHANNEL_EMAIL
+	default:
+		return outboundv1.WatchRecipientsRequest_CHANNEL_UNSPECIFIED
+	}
+}

@@ -1,0 +1,226 @@
+package recipient
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// URLPolicy says which URLs a deployment lets recipients have.
+type URLPolicy string
+
+// The URL policies.
+const (
+	// HTTPSOnly allows https on any port. It is the default.
+	HTTPSOnly URLPolicy = "https"
+	// HTTPS443 allows https on port 443 alone.
+	HTTPS443 URLPolicy = "https-443"
+	// AnyURL allows http as well.
+	AnyURL URLPolicy = "any"
+)
+
+// ParseURLPolicy reads a policy as people write it.
+func ParseURLPolicy(s string) (URLPolicy, error) {
+	switch p := URLPolicy(s); p {
+	case HTTPSOnly, HTTPS443, AnyURL:
+		return p, nil
+	default:
+		return "", fmt.Errorf("unknown URL policy %q: use https, https-443 or any", s)
+	}
+}
+
+// CheckURL reports why a recipient may not have a URL under a policy, or nil. Whether the host may be reached is decided
+// when it is dialled, since names change their addresses.
+func CheckURL(raw string, policy URLPolicy) error {
+	for _, r := range raw {
+		if r <= ' ' || r == 0x7f || unicode.IsControl(r) || unicode.IsSpace(r) {
+			return errors.New("holds blanks or control characters: percent-encode them")
+		}
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		// The text of url.Error repeats the URL, which may hold a password.
+		return errors.New("is not a URL: write it as https://host/path")
+	}
+	if err := checkScheme(u, policy); err != nil {
+		return err
+	}
+	if u.User != nil {
+		return errors.New("holds a user name or password: put them into http.auth.basic")
+	}
+	if u.Fragment != "" || strings.Contains(raw, "#") {
+		return errors.New("holds a fragment (#…), which is never sent: remove it")
+	}
+	return checkHost(u, policy)
+}
+
+func checkScheme(u *url.URL, policy URLPolicy) error {
+	switch {
+	case u.Opaque != "" || u.Scheme == "":
+		return errors.New("is not an absolute URL: write it as https://host/path")
+	case u.Scheme == "https", u.Scheme == "http" && policy == AnyURL:
+		return nil
+	case u.Scheme == "http":
+		return errors.New("has the scheme http, but this deployment allows https alone (--url-policy)")
+	default:
+		return fmt.Errorf("has the scheme %q: use https", u.Scheme)
+	}
+}
+
+func checkHost(u *url.URL, policy URLPolicy) error {
+	host := u.Hostname()
+	if host == "" {
+		return errors.New("has no host: write it as https://host/path")
+	}
+	if strings.Contains(host, "%") {
+		return errors.New("has a host with a zone or percent-encoding: use a name or a plain address")
+	}
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return errors.New("has a host that is no IPv6 address")
+		}
+	}
+	if strings.HasSuffix(u.Host, ":") {
+		return errors.New("has a colon without a port behind its host")
+	}
+	port := u.Port()
+	if port == "" {
+		return nil
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("has the port %s: use 1 to 65535", port)
+	}
+	if policy == HTTPS443 && port != "443" {
+		return fmt.Errorf("has the port %s, but this deployment allows 443 alone (--url-policy)", port)
+	}
+	return nil
+}
+
+// CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
+func CheckCAPEM(text string, now time.Time) error {
+	rest, n := []byte(text), 0
+	for {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		n++
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("holds a PEM block %q: give certificates alone, never a key", block.Type)
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("certificate %d can't be read: %w", n, err)
+		}
+		if err := checkCA(c, now); err != nil {
+			return fmt.Errorf("certificate %d (%s) %w", n, c.Subject.CommonName, err)
+		}
+	}
+	if n == 0 {
+		return errors.New("holds no PEM certificate: it must begin with -----BEGIN CERTIFICATE-----")
+	}
+	if strings.TrimSpace(string(rest)) != "" {
+		return errors.New("holds something behind its last certificate that is not PEM")
+	}
+	return nil
+}
+
+func checkCA(c *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.NotAfter):
+		return fmt.Errorf("expired on %s", c.NotAfter.UTC().Format(time.DateOnly))
+	case !c.BasicConstraintsValid || !c.IsCA:
+		return errors.New("is not a CA certificate: give the root that signed the server's certificate")
+	default:
+		return nil
+	}
+}
+
+// CheckAddress reports why a text is no plain mail address (`ops@example.com`), or nil. Quoted local parts, domain
+// literals and display names are refused since mail programs have been led astray by each of them.
+func CheckAddress(s string) error {
+	for _, r := range s {
+		if r <= ' ' || r > '~' {
+			return errors.New("holds blanks, control characters or letters outside ASCII: write the domain in its xn-- form")
+		}
+	}
+	if strings.ContainsAny(s, `"<>()[],;:\`) {
+		return errors.New("must be a plain address like ops@example.com: no display name, quotes, comments or domain literal")
+	}
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s || a.Name != "" {
+		return errors.New("is not a mail address: write it as ops@example.com")
+	}
+	at := strings.LastIndexByte(s, '@')
+	local, domain := s[:at], s[at+1:]
+	if len(local) > 64 {
+		return errors.New("has more than 64 characters before the @")
+	}
+	return checkDomain(domain)
+}
+
+func checkDomain(domain string) error {
+	if len(domain) > 253 {
+		return errors.New("has a domain of more than 253 characters")
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return fmt.Errorf("has the domain %q, which is none", domain)
+		}
+		for _, r := range label {
+			if r != '-' && r != '_' && !isAlphanumeric(r) {
+				return fmt.Errorf("has the domain %q, which is none", domain)
+			}
+		}
+	}
+	return nil
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// SameAddress is what two mail addresses that reach one mailbox have in common: the domain's case does not count, the local
+// part's does.
+func SameAddress(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	return s[:at] + strings.ToLower(s[at:])
+}
+
+// signingPrefix begins each secret of Standard Webhooks.
+const signingPrefix = "whsec_"
+
+// ParseSigningSecret reads a secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
+func ParseSigningSecret(s string) ([]byte, error) {
+	text, ok := strings.CutPrefix(s, signingPrefix)
+	if !ok {
+		return nil, errors.New("must begin with whsec_")
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		// The decoder's error is not passed on: it tells characters of the secret.
+		return nil, errors.New("must be base64 behind whsec_")
+	}
+	if len(key) < 24 || len(key) > 64 {
+		return nil, fmt.Errorf("has %d bytes: give 24 to 64", len(key))
+	}
+	return key, nil
+}
+
+// FormatSigningSecret writes a key as a secret of Standard Webhooks.
+func FormatSigningSecret(key []byte) string {
+	return signingPrefix + base64.StdEncoding.EncodeToString(key)
+}

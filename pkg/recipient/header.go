@@ -1,0 +1,36 @@
+package recipient
+
+import (
+	"fmt"
+	"strings"
+)
+
+// CheckHeader reports why a recipient may not set a request header of its own by this name, or nil.
+func CheckHeader(name string) error {
+	if err := checkReserved(name); err != nil {
+		return err
+	}
+	if strings.EqualFold(name, "Authorization") {
+		return fmt.Errorf("%s is set from http.auth: put the secret there, where nobody can read it back", name)
+	}
+	return nil
+}
+
+// CheckAuthHeader reports why a secret may not be sent in a header by this name, or nil. Authorization is allowed here.
+func CheckAuthHeader(name string) error { return checkReserved(name) }
+
+func checkReserved(name string) error {
+	lower := strings.ToLower(name)
+	for _, prefix := range []string{"webhook-", "proxy-", "sec-"} {
+		if strings.HasPrefix(lower, prefix) {
+			return fmt.Errorf("%s is reserved, as is every header beginning with %s", name, prefix)
+		}
+	}
+	switch lower {
+	case "host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te",
+		"trailer", "upgrade", "expect", "user-agent", "accept-encoding", "traceparent", "tracestate", "date":
+		return fmt.Errorf("%s is set by Outbound or by HTTP itself: choose another header", name)
+	default:
+		return nil
+	}
+}
