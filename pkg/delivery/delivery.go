@@ -27,6 +27,8 @@ type Delivery struct {
 	FirstAttempt time.Time
 	// Progress is what the sender left in the record of the attempt before, nil in attempt 1. See Outcome.
 	Progress json.RawMessage
+	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
+	TraceParent string
 }
 
 // Key identifies the delivery: `<recipient>/<event key>`, and `~<replay id>` behind it for a replay.

@@ -1,0 +1,166 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// Queue hands out deliveries from the recipients' durable consumers on EVENTS.
+type Queue struct {
+	conn    *Conn
+	decoded *decoder
+}
+
+// NewQueue makes a queue. It keeps the last decoded events, for an event goes to many recipients.
+func NewQueue(c *Conn) *Queue { return &Queue{conn: c, decoded: &decoder{}} }
+
+// Open opens a recipient's consumer. It fails while the consumer is not there.
+func (q *Queue) Open(ctx context.Context, ch recipient.Channel, id string) (delivery.Puller, error) {
+	name := ConsumerName(ch, id)
+	if _, err := q.conn.js.Consumer(ctx, StreamEvents, name); err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", name, err)
+	}
+	p := &puller{q: q, next: "$JS.API.CONSUMER.MSG.NEXT." + StreamEvents + "." + name, inbox: q.conn.nc.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	sub, err := q.conn.nc.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
+	if err != nil {
+		return nil, fmt.Errorf("open consumer %s: %w", name, err)
+	}
+	sub.SetClosedHandler(func(string) { close(p.closed) })
+	p.sub = sub
+	return p, nil
+}
+
+// puller asks one consumer for messages by pull requests, one at a time, over one inbox. The client library's Consume and
+// Messages stand still for half a minute now and then when few messages are asked for, and its Fetch subscribes anew for
+// each request.
+type puller struct {
+	q       *Queue
+	next    string
+	inbox   string
+	sub     *nats.Subscription
+	in      chan *nats.Msg
+	closed  chan struct{}
+	request uint64
+}
+
+type pullRequest struct {
+	Batch   int           `json:"batch"`
+	Expires time.Duration `json:"expires"`
+}
+
+// errConsumerGone says that the consumer was deleted or the broker lost it.
+var errConsumerGone = errors.New("the consumer is gone")
+
+// pullGrace is how long an answer may be late before the request is taken for lost.
+const pullGrace = 2 * time.Second
+
+// Pull asks for at most n messages. See delivery.Puller.
+func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
+	p.request++
+	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
+	body, err := json.Marshal(pullRequest{Batch: n, Expires: wait})
+	if err != nil {
+		return err
+	}
+	if err := p.q.conn.nc.PublishRequest(p.next, reply, body); err != nil {
+		return fmt.Errorf("pull: %w", err)
+	}
+	lost := time.NewTimer(wait + pullGrace)
+	defer lost.Stop()
+	for n > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-lost.C:
+			return nil
+		case m := <-p.in:
+			status := m.Header.Get("Status")
+			switch {
+			case status == "" || m.Reply != "":
+				take(p.q.message(m))
+				n--
+			case m.Subject != reply || status == "100":
+				// About an earlier request, or a heartbeat.
+			case status == "409" && strings.Contains(m.Header.Get("Description"), "Deleted"), status == "503":
+				return errConsumerGone
+			default:
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends the subscription and puts back what came after the last Pull.
+func (p *puller) Close() {
+	if err := p.sub.Drain(); err != nil {
+		return
+	}
+	late := time.NewTimer(pullGrace)
+	defer late.Stop()
+	for {
+		select {
+		case <-late.C:
+			_ = p.sub.Unsubscribe()
+			return
+		case m := <-p.in:
+			if m.Reply != "" {
+				_ = (&settler{m: m}).Later(putBack)
+			}
+		case <-p.closed:
+			return
+		}
+	}
+}
+
+// putBack is the wait of a message that came too late to be taken.
+const putBack = 50 * time.Millisecond
+
+func (q *Queue) message(m *nats.Msg) delivery.Message {
+	out := delivery.Message{ReplayID: m.Header.Get(headerReplay), Test: m.Header.Get(headerTest) != "", TraceParent: m.Header.Get("traceparent"), Settler: &settler{m: m}}
+	meta, err := m.Metadata()
+	if err != nil {
+		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)
+		return out
+	}
+	out.Sequence, out.HandedOut, out.Stored = meta.Sequence.Stream, meta.NumDelivered, meta.Timestamp
+	out.Event, out.Unreadable = q.decoded.decode(meta.Sequence.Stream, meta.Timestamp, m.Data)
+	return out
+}
+
+// decoder keeps the last decoded events by stream sequence.
+type decoder struct {
+	slots [1024]atomic.Pointer[decodedEvent]
+}
+
+type decodedEvent struct {
+	sequence uint64
+	stored   time.Time
+	event    *event.Event
+}
+
+func (d *decoder) decode(sequence uint64, stored time.Time, data []byte) (*event.Event, error) {
+	slot := &d.slots[sequence%uint64(len(d.slots))]
+	// A sequence may be used again after the broker lost its end, so the time counts too.
+	if c := slot.Load(); c != nil && c.sequence == sequence && c.stored.Equal(stored) {
+		return c.event, nil
+	}
+	e, violations := event.Decode(data)
+	if len(violations) > 0 {
+		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
+	}
+	slot.Store(&decodedEvent{sequence: sequence, stored: stored, event: e})
+	return e, nil
+}

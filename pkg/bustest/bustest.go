@@ -1,0 +1,83 @@
+// Package bustest starts real brokers for tests.
+package bustest
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+)
+
+// Server is a nats-server with JetStream in this process, on a port of its own.
+type Server struct {
+	t    testing.TB
+	opts server.Options
+	s    *server.Server
+}
+
+// Start starts a server on a folder of its own; it ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true}}
+	b.start()
+	t.Cleanup(b.Stop)
+	return b
+}
+
+func (b *Server) start() {
+	b.t.Helper()
+	o := b.opts
+	s, err := server.NewServer(&o)
+	if err != nil {
+		b.t.Fatalf("make a broker: %v", err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		b.t.Fatal("the broker is not ready after 10 s")
+	}
+	b.s = s
+	b.opts.Port = s.Addr().(*net.TCPAddr).Port
+}
+
+// Stop stops the server in order. Stopping it twice is no error.
+func (b *Server) Stop() {
+	b.s.Shutdown()
+	b.s.WaitForShutdown()
+}
+
+// Restart stops the server and starts it again on the same folder and port.
+func (b *Server) Restart() {
+	b.t.Helper()
+	b.Stop()
+	b.start()
+}
+
+// URL is where the server listens.
+func (b *Server) URL() string { return b.s.ClientURL() }
+
+// Conn connects to the server and makes the streams; the connection ends with the test.
+func (b *Server) Conn() *bus.Conn {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := bus.Connect(ctx, bus.Options{URL: b.URL(), Name: b.t.Name()})
+	if err != nil {
+		b.t.Fatalf("connect to the broker: %v", err)
+	}
+	b.t.Cleanup(c.Close)
+	if err := c.EnsureStreams(ctx, StreamOptions()); err != nil {
+		b.t.Fatalf("make the streams: %v", err)
+	}
+	return c
+}
+
+// StreamOptions are small streams.
+func StreamOptions() bus.StreamOptions {
+	o := bus.DefaultStreamOptions()
+	o.EventsMaxBytes, o.HistoryMaxBytes = 256<<20, 256<<20
+	return o
+}

@@ -1,0 +1,271 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// EngineOptions are what an engine works with. Sender, Recipients, Queue, Log, Observer and Since are required.
+type EngineOptions struct {
+	Channel    recipient.Channel
+	Sender     Sender
+	Recipients Directory
+	Queue      Queue
+	Log        Log
+	Observer   Observer
+	// Since is when the present connection to the broker began: older messages are looked up in the log before they are
+	// sent, because a killed broker forgets the last acknowledgements.
+	Since func() time.Time
+	// Admit, if set, is asked before each attempt; a positive answer postpones the delivery by that much.
+	Admit func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Slots is how many attempts run at once in this process. No recipient holds more than a quarter of them.
+	Slots int
+	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.
+	Window int
+	// Grace is how long attempts under way may go on once Run's context ends.
+	Grace time.Duration
+}
+
+// DefaultSlots, DefaultWindow and DefaultGrace are what the fields of EngineOptions are if zero.
+const (
+	DefaultSlots  = 256
+	DefaultWindow = 2_000
+	DefaultGrace  = 20 * time.Second
+)
+
+// pullWait is how long one request for messages stays open.
+const pullWait = 5 * time.Second
+
+// startWait is how long a message that was taken may wait for a slot of the process before it is put back.
+const startWait = 5 * time.Second
+
+// Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one lane a recipient:
+// its own puller, its own slots; a lane never waits for another but for the slots of the process.
+type Engine struct {
+	o      EngineOptions
+	slots  chan struct{}
+	window chan struct{}
+
+	mu    sync.Mutex
+	lanes map[string]*lane
+
+	work sync.WaitGroup // lanes and their workers
+	late sync.WaitGroup // records on their way
+}
+
+// NewEngine makes an engine; Run starts it.
+func NewEngine(o EngineOptions) (*Engine, error) {
+	if o.Sender == nil || o.Recipients == nil || o.Queue == nil || o.Log == nil || o.Observer == nil || o.Since == nil {
+		return nil, errors.New("an engine needs a sender, recipients, a queue, a log, an observer and the age of its connection")
+	}
+	if o.Slots <= 0 {
+		o.Slots = DefaultSlots
+	}
+	if o.Window <= 0 {
+		o.Window = DefaultWindow
+	}
+	if o.Grace <= 0 {
+		o.Grace = DefaultGrace
+	}
+	return &Engine{o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}}, nil
+}
+
+// Run delivers until ctx ends. Then it takes nothing more, lets attempts under way finish within Grace, waits until they
+// are recorded and settled, and returns nil.
+func (e *Engine) Run(ctx context.Context) error {
+	send, cancelSend := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelSend()
+	changed := make(chan struct{}, 1)
+	e.o.Recipients.OnChange(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	e.reconcile(ctx, send)
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-changed:
+			e.reconcile(ctx, send)
+		}
+	}
+	stopped := time.AfterFunc(e.o.Grace, cancelSend)
+	defer stopped.Stop()
+	e.work.Wait()
+	e.late.Wait()
+	return nil
+}
+
+// reconcile opens a lane for each recipient that has none and closes those whose recipient is gone or has other bounds.
+func (e *Engine) reconcile(ctx, send context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	want := map[string]*recipient.Recipient{}
+	for _, r := range e.o.Recipients.Recipients() {
+		if r.Channel() == e.o.Channel {
+			want[r.ID] = r
+		}
+	}
+	for id, l := range e.lanes {
+		if r, ok := want[id]; !ok || e.width(r) != l.width {
+			l.stop()
+			delete(e.lanes, id)
+		}
+	}
+	for id, r := range want {
+		if _, ok := e.lanes[id]; ok || ctx.Err() != nil {
+			continue
+		}
+		l := newLane(e, ctx, send, r)
+		e.lanes[id] = l
+		e.work.Add(1)
+		go l.run()
+	}
+}
+
+// width is how many attempts a recipient may have at once.
+func (e *Engine) width(r *recipient.Recipient) int {
+	if r.Order == recipient.Strict {
+		return 1
+	}
+	n := r.MaxInFlight
+	if n <= 0 {
+		n = recipient.DefaultMaxInFlight
+	}
+	return max(1, min(n, e.o.Slots/4))
+}
+
+// handle brings one message as far as it comes now: facts, judgement, act. It returns when the slot is free again; the
+// record and the acknowledgement may follow.
+func (e *Engine) handle(l *lane, m Message) {
+	if m.Event == nil {
+		e.unreadable(l, m)
+		return
+	}
+	d := &Delivery{Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent}
+	r, ok := e.o.Recipients.Recipient(l.id)
+	if !ok {
+		d.Recipient = &recipient.Recipient{ID: l.id}
+		e.postpone(l, m, d, Verdict{Kind: Postpone, Reason: ReasonUnknown, After: startWait})
+		return
+	}
+	d.Recipient = r
+	made, v, settled := e.past(l, m, d)
+	if settled {
+		return
+	}
+	if v == nil {
+		v = match(r, m.Event, m.Stored, m.ReplayID != "")
+	}
+	switch {
+	case v == nil:
+		e.attempt(l, m, d)
+	case v.Kind == Drop:
+		d.Attempt = made
+		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), Sequence: m.Sequence})
+		e.record(l, m, d, Outcome{}, *v)
+	default:
+		e.postpone(l, m, d, *v)
+	}
+}
+
+// past asks the log what became of a message that may have been handed out before, and settles it if that decides. It
+// returns the attempts made and, if the log can't be asked or the next attempt is not due, a Postpone.
+func (e *Engine) past(l *lane, m Message, d *Delivery) (made int, v *Verdict, settled bool) {
+	if m.HandedOut <= 1 && m.Stored.After(e.o.Since()) {
+		return 0, nil, false
+	}
+	ctx, cancel := context.WithTimeout(l.send, startWait)
+	defer cancel()
+	rec, ok, err := e.o.Log.Latest(ctx, l.id, m.Event, m.ReplayID)
+	if err != nil {
+		return 0, &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
+	}
+	if !ok {
+		return 0, nil, false
+	}
+	if rec.State.Final() {
+		l.settle(m, m.Settler.Ack)
+		return 0, nil, true
+	}
+	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
+	if rec.FirstAttempt != nil {
+		d.FirstAttempt = *rec.FirstAttempt
+	}
+	if rec.NextAttempt != nil && !d.Recipient.Deleting {
+		if rest := time.Until(*rec.NextAttempt); rest > 0 {
+			return rec.Attempt, &Verdict{Kind: Postpone, Reason: ReasonNotDue, After: rest}, false
+		}
+	}
+	return rec.Attempt, nil, false
+}
+
+// attempt makes one attempt, if there is room for it, and records what came of it.
+func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
+	if v := e.admit(l, d.Recipient); v != nil {
+		e.postpone(l, m, d, *v)
+		return
+	}
+	ctx := e.o.Observer.Begin(l.send, d)
+	out := e.o.Sender.Send(ctx, d)
+	v := e.o.Sender.Judge(d, out)
+	<-e.slots
+	now := time.Now()
+	v = bound(v, d, now, rand.Float64()*2-1)
+	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: m.Sequence}
+	if v.Kind == Retry || v.Kind == Postpone {
+		rep.Next = now.Add(v.After)
+	}
+	e.o.Observer.End(ctx, rep)
+	if v.Kind == Postpone {
+		l.settle(m, func() error { return m.Settler.Later(max(v.After, minWait)) })
+		return
+	}
+	e.record(l, m, d, out, v)
+}
+
+// admit waits for a slot of the process and asks the limits. The caller of a nil answer frees the slot.
+func (e *Engine) admit(l *lane, r *recipient.Recipient) *Verdict {
+	select {
+	case e.slots <- struct{}{}:
+	default:
+		t := time.NewTimer(startWait)
+		defer t.Stop()
+		select {
+		case e.slots <- struct{}{}:
+		case <-t.C:
+			return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
+		case <-l.take.Done():
+			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: minWait}
+		}
+	}
+	if e.o.Admit != nil {
+		if wait := e.o.Admit(l.send, r); wait > 0 {
+			<-e.slots
+			return &Verdict{Kind: Postpone, Reason: ReasonRateLimit, After: wait}
+		}
+	}
+	return nil
+}
+
+// postpone puts a message back for a reason of our own. There is no record: the delivery stays what it was.
+func (e *Engine) postpone(l *lane, m Message, d *Delivery, v Verdict) {
+	v.After = max(v.After, minWait)
+	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(v.After), Sequence: m.Sequence})
+	l.settle(m, func() error { return m.Settler.Later(v.After) })
+}
+
+// unreadable ends a message that no version of ours could have accepted.
+func (e *Engine) unreadable(l *lane, m Message) {
+	d := &Delivery{Recipient: &recipient.Recipient{ID: l.id}, Accepted: m.Stored}
+	v := Verdict{Kind: Drop, Reason: ReasonUnreadable, Detail: m.Unreadable.Error()}
+	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, State: StateRejected, Sequence: m.Sequence})
+	l.settle(m, func() error { return m.Settler.Term(string(ReasonUnreadable)) })
+}

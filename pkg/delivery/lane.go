@@ -1,0 +1,167 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// openAgain is the pause before a consumer that could not be opened or pulled is tried again.
+const openAgain = 500 * time.Millisecond
+
+// idleWorker is how long a worker without work stays.
+const idleWorker = 30 * time.Second
+
+// lane is one recipient's way through this process: its puller and its workers.
+type lane struct {
+	e     *Engine
+	id    string
+	width int
+	// take ends when nothing more is to be taken, send when attempts under way must end.
+	take, send context.Context
+	stop       context.CancelFunc
+	free       chan struct{} // one token a free slot
+	jobs       chan Message
+
+	mu sync.Mutex
+	// busy holds the sequences that are taken or not settled yet: a message handed out again meanwhile is left alone, so
+	// that a late acknowledgement never leads to a second send from this process.
+	busy map[uint64]struct{}
+}
+
+func newLane(e *Engine, ctx, send context.Context, r *recipient.Recipient) *lane {
+	l := &lane{e: e, id: r.ID, width: e.width(r), send: send, jobs: make(chan Message), busy: map[uint64]struct{}{}}
+	l.take, l.stop = context.WithCancel(ctx)
+	l.free = make(chan struct{}, l.width)
+	for range l.width {
+		l.giveBack()
+	}
+	return l
+}
+
+// run pulls until the lane is stopped, then waits for its workers.
+func (l *lane) run() {
+	defer l.e.work.Done()
+	defer l.stop()
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer close(l.jobs)
+	for l.take.Err() == nil {
+		p, err := l.e.o.Queue.Open(l.take, l.e.o.Channel, l.id)
+		if err != nil {
+			l.pause(openAgain)
+			continue
+		}
+		for err == nil && l.take.Err() == nil {
+			err = l.pull(p, &workers)
+		}
+		p.Close()
+		if err != nil {
+			l.pause(openAgain)
+		}
+	}
+}
+
+func (l *lane) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.take.Done():
+	}
+}
+
+// pull asks for as many messages as there are free slots, so that none waits in this process behind another.
+func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
+	n := 0
+	select {
+	case <-l.free:
+		n++
+	case <-l.take.Done():
+		return nil
+	}
+	for more := true; more && n < l.width; {
+		select {
+		case <-l.free:
+			n++
+		default:
+			more = false
+		}
+	}
+	err := p.Pull(l.take, n, pullWait, func(m Message) {
+		n--
+		if l.begin(m.Sequence) {
+			l.dispatch(m, workers)
+		} else {
+			l.giveBack()
+		}
+	})
+	for ; n > 0; n-- {
+		l.giveBack()
+	}
+	return err
+}
+
+// dispatch gives a message to a worker that waits, or to a new one. There are never more workers than slots, but a stray
+// message of an earlier request may make one more for its time.
+func (l *lane) dispatch(m Message, workers *sync.WaitGroup) {
+	select {
+	case l.jobs <- m:
+		return
+	default:
+	}
+	workers.Add(1)
+	go func() {
+		defer workers.Done()
+		idle := time.NewTimer(idleWorker)
+		defer idle.Stop()
+		for {
+			l.e.handle(l, m)
+			l.giveBack()
+			idle.Reset(idleWorker)
+			var ok bool
+			select {
+			case m, ok = <-l.jobs:
+				if !ok {
+					return
+				}
+			case <-idle.C:
+				return
+			}
+		}
+	}()
+}
+
+// giveBack frees a slot. A stray message took none.
+func (l *lane) giveBack() {
+	select {
+	case l.free <- struct{}{}:
+	default:
+	}
+}
+
+// begin marks a sequence as taken; false if it is already.
+func (l *lane) begin(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, there := l.busy[seq]; there {
+		return false
+	}
+	l.busy[seq] = struct{}{}
+	return true
+}
+
+// release forgets a sequence.
+func (l *lane) release(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.busy, seq)
+}
+
+// settle settles a message and forgets it. If that fails the broker hands it out again, and the log decides then.
+func (l *lane) settle(m Message, act func() error) {
+	l.release(m.Sequence)
+	_ = act()
+}
