@@ -1,0 +1,216 @@
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Stage is how far a dial came.
+type Stage int
+
+// The stages.
+const (
+	// StageLookup is looking the name up.
+	StageLookup Stage = iota + 1
+	// StageForbidden is the guard's refusal; nothing was sent.
+	StageForbidden
+	// StageConnect is TCP.
+	StageConnect
+	// StageTLS is the handshake.
+	StageTLS
+)
+
+// DialError says at which stage a dial failed. Its text is for operators and holds no more of the URL than its host.
+type DialError struct {
+	Stage Stage
+	// Host and port dialled.
+	Address string
+	// Timeout says that it took too long.
+	Timedout bool
+	words    string
+	err      error
+}
+
+// Error says in words what happened.
+func (e *DialError) Error() string { return e.words }
+
+// Unwrap is the cause.
+func (e *DialError) Unwrap() error { return e.err }
+
+// Timeout reports whether it took too long, as net.Error has it.
+func (e *DialError) Timeout() bool { return e.Timedout }
+
+// Temporary is there for net.Error; nothing depends on it.
+func (e *DialError) Temporary() bool { return e.Timedout }
+
+var _ net.Error = (*DialError)(nil)
+
+// dialer dials what its guard allows.
+type dialer struct {
+	guard *Guard
+	net   net.Dialer
+	tls   *tls.Config
+}
+
+func newDialer(o TransportOptions) *dialer {
+	d := &dialer{guard: o.Guard}
+	d.net = net.Dialer{
+		Timeout:  o.Timeout,
+		Resolver: o.Resolver,
+		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
+			to, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return &ForbiddenError{Why: fmt.Sprintf("%q cannot be read as an address", address), Never: true}
+			}
+			return d.guard.Check(ctx, to)
+		},
+	}
+	d.tls = &tls.Config{
+		MinVersion: tls.VersionTLS12, RootCAs: o.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(1),
+		NextProtos: []string{"http/1.1"},
+	}
+	return d
+}
+
+// dial connects. Every error is a *DialError.
+func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, explainDial(address, err)
+	}
+	return conn, nil
+}
+
+// dialTLS connects and shakes hands. Every error is a *DialError.
+func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
+	defer cancel()
+	conn, err := d.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		conn.Close()
+		return nil, &DialError{Stage: StageConnect, Address: address, words: "read the address: " + err.Error(), err: err}
+	}
+	config := d.tls.Clone()
+	config.ServerName = host
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, explainTLS(address, host, err, time.Now())
+	}
+	return secure, nil
+}
+
+func explainDial(address string, err error) *DialError {
+	e := &DialError{Stage: StageConnect, Address: address, err: err}
+	var forbidden *ForbiddenError
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &forbidden):
+		e.Stage, e.words = StageForbidden, forbidden.Error()
+	case errors.As(err, &dns):
+		// The name server's address stays out: it is the operator's own network, not the receiver's.
+		e.Stage, e.words, e.Timedout = StageLookup, "look up "+dns.Name+": "+dns.Err, false
+		if dns.IsTimeout {
+			e.words = "look up " + dns.Name + ": no name server answered in time"
+		}
+	case timedOut(err):
+		e.Timedout, e.words = true, "connect to "+address+": no answer in time"
+	case errors.As(err, &op) && op.Addr != nil:
+		e.words = "connect to " + op.Addr.String() + ": " + cause(op.Err)
+	default:
+		e.words = "connect to " + address + ": " + cause(err)
+	}
+	return e
+}
+
+// cause is the innermost error's text, which repeats no addresses.
+func cause(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+func explainTLS(address, host string, err error, now time.Time) *DialError {
+	e := &DialError{Stage: StageTLS, Address: address, err: err}
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	switch {
+	case timedOut(err):
+		e.Timedout, e.words = true, "TLS with "+address+": no answer in time"
+	case errors.As(err, &invalid):
+		e.words = "TLS: " + explainInvalid(invalid, now)
+	case errors.As(err, &name):
+		e.words = fmt.Sprintf("TLS: the certificate is not for %s but for %s", host, names(name.Certificate))
+	case errors.As(err, &authority):
+		e.words = "TLS: the certificate is signed by an unknown authority" + issuer(authority.Cert) +
+			": set caCertificatePem of the recipient to its root certificate"
+	case errors.As(err, &record):
+		e.words = "TLS: " + address + " does not speak TLS"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		e.words = "TLS: the receiver closed the connection during the handshake"
+	default:
+		e.words = "TLS: handshake with " + address + ": " + strings.ReplaceAll(err.Error(), "tls: ", "")
+	}
+	return e
+}
+
+func explainInvalid(err x509.CertificateInvalidError, now time.Time) string {
+	if err.Reason != x509.Expired || err.Cert == nil {
+		return "the certificate is invalid: " + strings.TrimPrefix(err.Error(), "x509: ")
+	}
+	const day = "2006-01-02 15:04 MST"
+	if now.Before(err.Cert.NotBefore) {
+		return "the certificate is not valid before " + err.Cert.NotBefore.UTC().Format(day)
+	}
+	return "the certificate expired on " + err.Cert.NotAfter.UTC().Format(day)
+}
+
+// names are what a certificate is for, at most five.
+func names(c *x509.Certificate) string {
+	if c == nil {
+		return "another"
+	}
+	all := append([]string{}, c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "no name at all"
+	}
+	if len(all) > 5 {
+		all = append(all[:5], "…")
+	}
+	return strings.Join(all, ", ")
+}
+
+func issuer(c *x509.Certificate) string {
+	if c == nil || c.Issuer.CommonName == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", c.Issuer.CommonName)
+}
