@@ -1,0 +1,255 @@
+// Package demo plays support sessions through a running Outbound and gives a readable account of what arrived where. It
+// stands outside: it speaks REST as an operator, NATS as an appliance, and receives as a company with an HTTPS server and a
+// mail relay of its own.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Options say how the demo plays.
+type Options struct {
+	// Once ends the demo after the first round instead of playing on.
+	Once bool
+	// Pause between two events, so that one can read along.
+	Pause time.Duration
+	// Every is the pause between two rounds.
+	Every time.Duration
+	// Deadline is how long what is expected may take to arrive.
+	Deadline time.Duration
+	// Colour writes in colours.
+	Colour bool
+}
+
+// DefaultOptions play on for ever at a readable pace.
+func DefaultOptions() Options {
+	return Options{Pause: 600 * time.Millisecond, Every: 20 * time.Second, Deadline: 30 * time.Second}
+}
+
+// Validate reports all faults at once.
+func (o Options) Validate() error {
+	var faults []error
+	if o.Pause < 0 {
+		faults = append(faults, fmt.Errorf("pause: must not be negative, is %s", o.Pause))
+	}
+	if o.Every <= 0 {
+		faults = append(faults, fmt.Errorf("every: must be more than 0, is %s", o.Every))
+	}
+	if o.Deadline <= 0 {
+		faults = append(faults, fmt.Errorf("deadline: must be more than 0, is %s", o.Deadline))
+	}
+	return errors.Join(faults...)
+}
+
+// Deps is the running Outbound.
+type Deps struct {
+	// HTTP is the base address of REST, e.g. http://127.0.0.1:8080.
+	HTTP string
+	// NATS is the broker's address for appliances, e.g. 127.0.0.1:4222.
+	NATS string
+	// Token is an admin token, TokenFile where people find it.
+	Token, TokenFile string
+	// Out is where the account is written.
+	Out io.Writer
+}
+
+// The times the demo gives others.
+const (
+	// readHeaderTimeout bounds each call and each request in the demo's own servers.
+	readHeaderTimeout = 10 * time.Second
+	// settleTime is how long a change of settings may take to act: 5 s are promised.
+	settleTime = 10 * time.Second
+	// pollEvery is the pause between two looks.
+	pollEvery = 100 * time.Millisecond
+	// arrivalTime is how long the account waits for an event's arrivals before it tells of the next event.
+	arrivalTime = 2 * time.Second
+)
+
+// applianceID is who publishes.
+const applianceID = "support-1"
+
+// Service is the demo.
+type Service struct {
+	options Options
+	deps    Deps
+	screen  *screen
+	api     *rest
+	ledger  *ledger
+	// played counts events, for their ids; rounds counts rounds, for the tickets' numbers.
+	played, rounds int
+	// sessions of this round.
+	sessions []string
+}
+
+// New makes a demo of a running Outbound.
+func New(o Options, d Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &Service{
+		options: o, deps: d, screen: &screen{out: d.Out, colour: o.Colour},
+		api: newREST(d.HTTP, d.Token), ledger: newLedger(),
+	}, nil
+}
+
+// Run plays until ctx ends, or one round if so asked. An error names what did not arrive.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.api.Close()
+	c, err := openCompany(s.arrived)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := s.api.Ready(ctx, s.options.Deadline); err != nil {
+		return fmt.Errorf("wait for Outbound at %s: %w", s.deps.HTTP, err)
+	}
+	s.introduce(c)
+	if err := c.define(ctx, s.api); err != nil {
+		return err
+	}
+	a, err := s.appliance(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for {
+		if err := s.round(ctx, a); err != nil {
+			return ended(ctx, err)
+		}
+		if s.options.Once {
+			return nil
+		}
+		s.screen.Line("\nThe next session begins in %s; Ctrl-C ends the demo.", s.options.Every)
+		if !wait(ctx, s.options.Every) {
+			return nil
+		}
+	}
+}
+
+// ended takes the faults of a demo that is being stopped for what they are: its end.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Service) introduce(c *company) {
+	s.screen.Line("%s  an appliance's support session, sent to four recipients\n", s.screen.in(bold, "Outbound demo"))
+	s.screen.Line("  %s  form-encoded and signed, all seven event types, custom fields", pad(ticketDesk, nameWidth))
+	s.screen.Line("                %s (a CA made just now, uploaded to the recipient)", c.receiver.Base)
+	s.screen.Line("  %s  CloudEvents JSON, session start and end; answers 500 twice, then recovers", pad(crm, nameWidth))
+	s.screen.Line("  %s  mail about session end and surveys, only with an external key", pad(serviceDesk, nameWidth))
+	s.screen.Line("  %s  mail about the same, always", pad(teamLead, nameWidth))
+}
+
+// appliance adds the appliance and signs in as it.
+func (s *Service) appliance(ctx context.Context) (*appliance, error) {
+	var credentials outboundv1.ApplianceCredentials
+	err := s.api.Call(ctx, http.MethodPost, "/v1/appliances", &outboundv1.Appliance{Id: applianceID, DisplayName: "Demo appliance"}, &credentials)
+	if err != nil {
+		return nil, fmt.Errorf("add the appliance: %w", err)
+	}
+	return connectAppliance(ctx, s.deps.NATS, applianceID, credentials.GetUser(), credentials.GetPassword())
+}
+
+// round plays both stories and settles the account.
+func (s *Service) round(ctx context.Context, a *appliance) error {
+	s.rounds++
+	s.sessions = nil
+	s.ledger.Clear()
+	ticketed, err := ticketedSession(1000 + s.rounds)
+	if err != nil {
+		return err
+	}
+	unticketed, err := plainSession()
+	if err != nil {
+		return err
+	}
+	for _, story := range []story{ticketed, unticketed} {
+		if err := s.play(ctx, a, story); err != nil {
+			return err
+		}
+	}
+	return s.settle(ctx)
+}
+
+// play publishes a story's events, each once what came of the one before has been told.
+func (s *Service) play(ctx context.Context, a *appliance, story story) error {
+	s.screen.Title(story.Title + "  " + s.screen.in(faint, "lsid "+story.Session))
+	s.sessions = append(s.sessions, story.Session)
+	for _, step := range story.Steps {
+		if !wait(ctx, s.options.Pause) {
+			return ctx.Err()
+		}
+		s.played++
+		id := fmt.Sprintf("e-%d", s.played)
+		s.expect(applianceID+"~"+id, step)
+		s.screen.Happening(time.Now(), step.Says, step.Type)
+		r, err := a.Publish(ctx, id, story.Session, step)
+		if err != nil {
+			return err
+		}
+		s.ledger.Await(ctx, arrivalTime, touched(r.EventID))
+	}
+	return nil
+}
+
+func (s *Service) expect(eventKey string, step step) {
+	for _, recipient := range recipientIDs() {
+		if owedToIt, skip := wants(recipient, step); owedToIt {
+			s.ledger.Expect(owed{recipient, eventKey}, skip)
+		}
+	}
+}
+
+// arrived tells of an arrival and notes it. It is called by the servers' goroutines.
+func (s *Service) arrived(a arrival) {
+	switch {
+	case a.Refused:
+		s.screen.To(a.Recipient, yellow, "✗", "answered 500 to "+a.value("event")+"; it will be tried again")
+	case a.Subject != "":
+		s.screen.To(a.Recipient, green, "✉", fmt.Sprintf("%q  %s", a.Subject, s.screen.in(faint, short(strings.Join(a.Lines[:min(3, len(a.Lines))], " / "), 72))))
+	default:
+		s.screen.To(a.Recipient, green, "✓", told(a))
+	}
+	s.ledger.Note(a)
+}
+
+// told is what the account shows of a message: whether it was signed, how much came, and what matters of it.
+func told(a arrival) string {
+	shown := []string{"type", "name", "new_owner.display_name", "duration", "rating", "external_key", "custom.region"}
+	var parts []string
+	if a.value("type") == "" && len(a.Variables) > 0 {
+		parts = append(parts, a.value("event"))
+	}
+	for _, name := range shown {
+		if value := a.value(name); value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	text := strings.Join(parts, " ")
+	if a.Signed {
+		text += fmt.Sprintf("  (%d variables, signature verified)", len(a.Variables))
+	}
+	return text
+}
