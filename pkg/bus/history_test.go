@@ -1,0 +1,178 @@
+package bus_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+func append1(t *testing.T, h *bus.History, rec delivery.Record) error {
+	t.Helper()
+	ch := make(chan error, 1)
+	h.AppendAttempt(rec, func(err error) { ch <- err })
+	return <-ch
+}
+
+func record(e *event.Event, recipientID string, attempt int, state delivery.State) delivery.Record {
+	now := time.Now()
+	return delivery.Record{Recipient: recipientID, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey, State: state, Reason: delivery.ReasonHTTPStatus, Attempt: attempt, LastAttempt: &now, Accepted: now, Expire: now}
+}
+
+func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
+	h := bus.NewHistory(bustest.Start(t).Conn())
+	defer h.Close()
+	e, other := newEvent(t, "e-1"), newEvent(t, "e-2")
+	if _, ok, err := h.Latest(t.Context(), "r1", e, ""); ok || err != nil {
+		t.Fatalf("nothing recorded yet: %v, %v", ok, err)
+	}
+	for i, s := range []delivery.State{delivery.StateRetrying, delivery.StateRetrying, delivery.StateDelivered} {
+		if err := append1(t, h, record(e, "r1", i+1, s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := append1(t, h, record(other, "r1", 1, delivery.StateRetrying)); err != nil {
+		t.Fatal(err)
+	}
+	if err := append1(t, h, record(e, "r1", 3, delivery.StateRetrying)); !errors.Is(err, delivery.ErrAlreadyRecorded) {
+		t.Errorf("a second record of attempt 3: %v", err)
+	}
+	rec, ok, err := h.Latest(t.Context(), "r1", e, "")
+	if err != nil || !ok || rec.State != delivery.StateDelivered || rec.Attempt != 3 {
+		t.Errorf("latest: %+v, %v, %v", rec, ok, err)
+	}
+	if _, ok, _ := h.Latest(t.Context(), "r1", e, "replay"); ok {
+		t.Error("a replay has the records of the first delivery")
+	}
+	if _, ok, _ := h.Latest(t.Context(), "r2", e, ""); ok {
+		t.Error("another recipient has its records")
+	}
+	all, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)
+	if err != nil || len(all) != 3 || all[0].EventID != "e-2" || all[1].State != delivery.StateDelivered {
+		t.Errorf("search: %+v, %v", all, err)
+	}
+}
+
+func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
+	h := bus.NewHistory(bustest.Start(t).Conn())
+	defer h.Close()
+	const n = 2_500 // beyond what one multi_last answers
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Add(2)
+		e := newEvent(t, fmt.Sprintf("e-%d", i))
+		h.AppendIntake(event.IntakeRecord{Accepted: i%5 != 0, Appliance: "a1", EventID: e.ID, Time: time.Now(), Sequence: uint64(i)}, func(error) { wg.Done() })
+		h.AppendAttempt(record(e, fmt.Sprintf("r%d", i%2), 1, delivery.StateDelivered), func(error) { wg.Done() })
+	}
+	wg.Wait()
+	seen, before := map[string]bool{}, uint64(0)
+	for {
+		page, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1"}, before, 200)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, r := range page {
+			if before != 0 && r.Sequence >= before || r.Recipient != "r1" || seen[r.EventID] {
+				t.Fatalf("record %d (%s of %s) is out of place", r.Sequence, r.EventID, r.Recipient)
+			}
+			before = r.Sequence
+			seen[r.EventID] = true
+		}
+	}
+	if len(seen) != n/2 {
+		t.Errorf("paged through %d deliveries of r1, want %d", len(seen), n/2)
+	}
+	rejected, err := h.Intakes(t.Context(), "a1", false, true, 0, 1000)
+	if err != nil || len(rejected) != n/5 {
+		t.Errorf("%d rejected, want %d (%v)", len(rejected), n/5, err)
+	}
+	in, ok, err := h.Intake(t.Context(), "a1", "e-1")
+	if err != nil || !ok || in.Sequence != 1 {
+		t.Errorf("intake of e-1: %+v, %v, %v", in, ok, err)
+	}
+	last, ok, err := h.LatestOf(t.Context(), "r0")
+	if err != nil || !ok || last.Recipient != "r0" {
+		t.Errorf("latest of r0: %+v, %v, %v", last, ok, err)
+	}
+}
+
+func TestConsumersFollowTheirRecipient(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	p := bus.NewPublisher(c)
+	defer p.Close()
+	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
+		t.Fatal(err)
+	}
+	back, err := c.Backlog(t.Context(), recipient.HTTP, "r1")
+	if err != nil || back.Waiting != 1 || back.Oldest.IsZero() {
+		t.Errorf("backlog: %+v, %v", back, err)
+	}
+	q := bus.NewQueue(c)
+	r.Enabled = false
+	r.Appliances = []string{"a1", "a2"}
+	for range 2 { // the second time nothing is to be done
+		if err := c.EnsureConsumer(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := pullAll(t, q, 1, 300*time.Millisecond); len(got) != 0 {
+		t.Errorf("a held recipient got %d", len(got))
+	}
+	r.Enabled = true
+	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	got := pullAll(t, q, 1, 5*time.Second)
+	if len(got) != 1 || got[0].Event == nil || got[0].Event.ID != "e-1" || got[0].HandedOut != 1 {
+		t.Fatalf("pulled %+v", got)
+	}
+	if err := got[0].Settler.Later(20 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if got = pullAll(t, q, 1, 5*time.Second); len(got) != 1 || got[0].HandedOut != 2 {
+		t.Fatalf("pulled again %+v", got)
+	}
+	if err := got[0].Settler.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := c.ConsumerNames(t.Context())
+	if err != nil || len(names) != 1 || names[0] != "http-r1" {
+		t.Errorf("consumers %v, %v", names, err)
+	}
+	for range 2 {
+		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
+		t.Errorf("backlog of nobody: %v", err)
+	}
+}
+
+func pullAll(t *testing.T, q *bus.Queue, n int, wait time.Duration) (out []delivery.Message) {
+	t.Helper()
+	p, err := q.Open(t.Context(), recipient.HTTP, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Pull(t.Context(), n, wait, func(m delivery.Message) { out = append(out, m) }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
