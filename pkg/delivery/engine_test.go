@@ -1,0 +1,397 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is an engine with a real broker; the outside is a function.
+type world struct {
+	t    *testing.T
+	conn *bus.Conn
+	pub  *bus.Publisher
+	log  *bus.History
+	dir  *directory
+	send func(d *delivery.Delivery) delivery.Outcome
+
+	mu   sync.Mutex
+	sent map[string][]string // recipient → event ids in the order of their attempts
+	stop func()
+}
+
+type directory struct {
+	mu      sync.Mutex
+	all     map[string]*recipient.Recipient
+	changed []func()
+}
+
+func (d *directory) Recipient(id string) (*recipient.Recipient, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, ok := d.all[id]
+	return r, ok
+}
+
+func (d *directory) Recipients() (out []*recipient.Recipient) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.all {
+		out = append(out, r)
+	}
+	return out
+}
+
+func (d *directory) OnChange(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed = append(d.changed, f)
+}
+
+func (d *directory) set(r *recipient.Recipient) {
+	d.mu.Lock()
+	d.all[r.ID] = r
+	fs := slices.Clone(d.changed)
+	d.mu.Unlock()
+	for _, f := range fs {
+		f()
+	}
+}
+
+type silent struct{}
+
+func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
+func (silent) End(context.Context, delivery.Report)                            {}
+func (silent) Ended(delivery.Report)                                           {}
+
+func (w *world) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
+	began := time.Now()
+	w.mu.Lock()
+	w.sent[d.Recipient.ID] = append(w.sent[d.Recipient.ID], d.Event.ID)
+	w.mu.Unlock()
+	o := w.send(d)
+	o.Began, o.Took = began, time.Since(began)
+	return o
+}
+
+func (w *world) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
+	if o.Status == 200 {
+		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	}
+	return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: fmt.Sprintf("HTTP %d", o.Status)}
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}}
+	w.pub, w.log = bus.NewPublisher(w.conn), bus.NewHistory(w.conn)
+	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 200} }
+	t.Cleanup(func() { w.stop(); w.pub.Close(); w.log.Close() })
+	return w
+}
+
+func (w *world) run() {
+	w.t.Helper()
+	e, err := delivery.NewEngine(delivery.EngineOptions{Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: silent{}, Since: w.conn.Since, Slots: 64})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("run: %v", err)
+		}
+	})
+}
+
+func (w *world) recipient(id string, change ...func(*recipient.Recipient)) *recipient.Recipient {
+	w.t.Helper()
+	r := &recipient.Recipient{ID: id, Enabled: true, WhileDisabled: recipient.Skip, EventTypes: []string{"support_conference_begin", "support_conference_end"}, StartSequence: 1,
+		Retry: recipient.Retry{Interval: 200 * time.Millisecond, Duration: time.Hour}, HTTP: &recipient.HTTPTarget{}, MaxInFlight: 16}
+	for _, f := range change {
+		f(r)
+	}
+	if err := w.conn.EnsureConsumer(w.t.Context(), r); err != nil {
+		w.t.Fatal(err)
+	}
+	w.dir.set(r)
+	return r
+}
+
+func (w *world) publish(ids ...string) {
+	w.t.Helper()
+	for _, id := range ids {
+		if _, err := w.pub.Accept(w.t.Context(), w.event(id)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) event(id string) *event.Event {
+	w.t.Helper()
+	e, v := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":"support_conference_begin","time":%q}`, id, time.Now().UTC().Format(time.RFC3339)))
+	if len(v) > 0 {
+		w.t.Fatal(v)
+	}
+	return e
+}
+
+// final waits until a delivery has a final record and its message is settled, and returns that record.
+func (w *world) final(recipientID, eventID string) delivery.Record {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		rec, ok, err := w.log.Latest(w.t.Context(), recipientID, w.event(eventID), "")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if ok && rec.State.Final() {
+			return rec
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	w.t.Fatalf("%s has no final state at %s", eventID, recipientID)
+	return delivery.Record{}
+}
+
+func (w *world) drained(recipientID string) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		b, err := w.conn.Backlog(w.t.Context(), recipient.HTTP, recipientID)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if b.Waiting+b.Unsettled == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s still has %+v", recipientID, b)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (w *world) attempts(recipientID string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.sent[recipientID])
+}
+
+func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1")
+	w.recipient("r2")
+	w.run()
+	var ids []string
+	for i := range 300 {
+		ids = append(ids, fmt.Sprintf("e-%d", i))
+	}
+	w.publish(ids...)
+	for _, r := range []string{"r1", "r2"} {
+		w.drained(r)
+		got := w.attempts(r)
+		slices.Sort(got)
+		slices.Sort(ids)
+		if !slices.Equal(got, ids) {
+			t.Errorf("%s got %d, want %d", r, len(got), len(ids))
+		}
+		recs, err := w.log.Attempts(t.Context(), bus.AttemptFilter{Recipient: r, State: delivery.StateDelivered}, 0, 1000)
+		if err != nil || len(recs) != len(ids) {
+			t.Errorf("%d records of %s, want %d (%v)", len(recs), r, len(ids), err)
+		}
+	}
+}
+
+func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("sick")
+	w.recipient("well")
+	hold := make(chan struct{})
+	var mu sync.Mutex
+	var begins []time.Time
+	w.send = func(d *delivery.Delivery) delivery.Outcome {
+		switch {
+		case d.Recipient.ID == "well":
+			return delivery.Outcome{Status: 200}
+		case d.Event.ID == "hangs":
+			<-hold
+			return delivery.Outcome{Status: 200}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		begins = append(begins, time.Now())
+		if d.Attempt != len(begins) {
+			t.Errorf("attempt %d is called %d", len(begins), d.Attempt)
+		}
+		if d.Attempt < 4 {
+			return delivery.Outcome{Status: 500}
+		}
+		return delivery.Outcome{Status: 200}
+	}
+	w.run()
+	w.publish("hangs", "fails")
+	// The neighbour is done while the sick one still hangs.
+	w.final("well", "hangs")
+	w.final("well", "fails")
+	rec := w.final("sick", "fails")
+	if rec.Attempt != 4 || rec.State != delivery.StateDelivered || rec.FirstAttempt == nil || !rec.FirstAttempt.Before(*rec.LastAttempt) {
+		t.Errorf("record %+v", rec)
+	}
+	for i := 1; i < len(begins); i++ {
+		if gap := begins[i].Sub(begins[i-1]); gap < 170*time.Millisecond {
+			t.Errorf("attempt %d came after %v, before its interval", i+1, gap)
+		}
+	}
+	close(hold)
+	w.drained("sick")
+}
+
+func TestADeliveryExpiresWithTheLastError(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1", func(r *recipient.Recipient) { r.Retry.Duration = 500 * time.Millisecond })
+	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 503} }
+	w.run()
+	w.publish("e-1")
+	rec := w.final("r1", "e-1")
+	if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Attempt < 2 || rec.Detail == "" {
+		t.Errorf("record %+v", rec)
+	}
+	if rec.LastAttempt.Before(rec.Expire) {
+		t.Errorf("the last attempt at %v is before the end at %v", rec.LastAttempt, rec.Expire)
+	}
+	w.drained("r1")
+}
+
+func TestWhatIsRecordedIsNotSentAgain(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1")
+	w.publish("done", "open")
+	now := time.Now()
+	ch := make(chan error)
+	go w.log.AppendAttempt(delivery.Record{Recipient: "r1", EventID: "done", Appliance: "a1", Type: "support_conference_begin", State: delivery.StateDelivered, Attempt: 1, LastAttempt: &now}, func(err error) { ch <- err })
+	if err := <-ch; err != nil {
+		t.Fatal(err)
+	}
+	// A sender that starts anew: both messages are older than its connection and given out for the first time.
+	again, err := bus.Connect(t.Context(), bus.Options{URL: w.conn.NATS().ConnectedUrl()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	w.conn = again
+	w.run()
+	w.drained("r1")
+	if got := w.attempts("r1"); !slices.Equal(got, []string{"open"}) {
+		t.Errorf("sent %v, want the open one alone", got)
+	}
+	w.stop()
+}
+
+func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
+	type R = recipient.Recipient
+	cases := map[string]struct {
+		change func(*R)
+		state  delivery.State
+		reason delivery.Reason
+	}{
+		"disabled":   {func(r *R) { r.Enabled = false; r.DisabledWindows = []recipient.Window{{Start: time.Now().Add(-time.Hour)}} }, delivery.StateSkipped, delivery.ReasonDisabled},
+		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, delivery.ReasonDeleted},
+		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, delivery.ReasonTypeUnwanted},
+		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, delivery.ReasonApplianceOut},
+		"once-again": {func(*R) {}, delivery.StateDelivered, delivery.ReasonOK},
+	}
+	w := newWorld(t)
+	for id := range cases {
+		w.recipient(id)
+	}
+	w.publish("e-1")
+	for id, c := range cases {
+		r := *w.dir.all[id]
+		c.change(&r)
+		w.dir.set(&r)
+	}
+	w.run()
+	for id, c := range cases {
+		rec := w.final(id, "e-1")
+		if rec.State != c.state || rec.Reason != c.reason {
+			t.Errorf("%s: %s %s, want %s %s", id, rec.State, rec.Reason, c.state, c.reason)
+		}
+		sent := len(w.attempts(id))
+		if want := map[bool]int{true: 1, false: 0}[c.state == delivery.StateDelivered]; sent != want || rec.Attempt != want {
+			t.Errorf("%s: %d sent, %d attempts recorded, want %d", id, sent, rec.Attempt, want)
+		}
+		w.drained(id)
+	}
+}
+
+func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1", func(r *recipient.Recipient) { r.Order = recipient.Strict })
+	w.send = func(d *delivery.Delivery) delivery.Outcome {
+		if d.Event.ID == "e-2" && d.Attempt < 3 {
+			return delivery.Outcome{Status: 500}
+		}
+		return delivery.Outcome{Status: 200}
+	}
+	w.run()
+	w.publish("e-1", "e-2", "e-3", "e-4")
+	w.final("r1", "e-4")
+	if got, want := w.attempts("r1"), []string{"e-1", "e-2", "e-2", "e-2", "e-3", "e-4"}; !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
+	}
+}
+
+func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1")
+	w.run()
+	w.publish("e-1")
+	w.final("r1", "e-1")
+	if _, err := w.pub.Replay(t.Context(), "r1", w.event("e-1"), "again", true); err != nil {
+		t.Fatal(err)
+	}
+	w.drained("r1")
+	if got := w.attempts("r1"); !slices.Equal(got, []string{"e-1", "e-1"}) {
+		t.Errorf("sent %v", got)
+	}
+	rec, ok, err := w.log.Latest(t.Context(), "r1", w.event("e-1"), "again")
+	if err != nil || !ok || rec.State != delivery.StateDelivered || !rec.Test {
+		t.Errorf("record of the replay: %+v, %v, %v", rec, ok, err)
+	}
+}
+
+func TestAttemptsUnderWayFinishWhenTheEngineStops(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r1")
+	entered, leave := make(chan struct{}), make(chan struct{})
+	w.send = func(*delivery.Delivery) delivery.Outcome {
+		close(entered)
+		<-leave
+		return delivery.Outcome{Status: 200}
+	}
+	w.run()
+	w.publish("e-1")
+	<-entered
+	go close(leave)
+	w.stop()
+	rec, ok, err := w.log.Latest(t.Context(), "r1", w.event("e-1"), "")
+	if err != nil || !ok || rec.State != delivery.StateDelivered {
+		t.Errorf("after the stop: %+v, %v, %v", rec, ok, err)
+	}
+}
