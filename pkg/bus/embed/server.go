@@ -1,0 +1,176 @@
+// Package embed runs the broker, nats-server, in this process: for the all-in-one and for tests. Our services share the
+// account CORE, where JetStream is; each appliance has an account of its own that imports the intake service, so it can
+// neither publish as another nor see another's replies.
+package embed
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/secret"
+)
+
+// CoreUser is the user name of our own services. No appliance can have it: a dot is not in the alphabet of their ids.
+const CoreUser = "outbound.core"
+
+const (
+	// maxPayload is well above the largest event, so that an oversized one is answered with the reason instead of a cut
+	// connection.
+	maxPayload = 1 << 20
+	// authTimeout covers many appliances that connect at once after a restart, each costing a slow hash.
+	authTimeout = 30 * time.Second
+	// readyTimeout covers the recovery of large streams after a kill.
+	readyTimeout = 5 * time.Minute
+	// defaultMaxStore is no bound in practice: the streams have theirs, and JetStream's own default, three quarters of the free
+	// space, would refuse to make them on a small disk.
+	defaultMaxStore = 1 << 40
+)
+
+// coreAccount is where JetStream is, and what it offers to the appliances' accounts.
+const coreAccount = "CORE"
+
+// accounts is given as configuration text because nats-server turns JetStream on for a chosen account in no other way before
+// it listens.
+const accounts = `accounts { ` + coreAccount + ` { jetstream: enabled, exports: [ { service: "` + bus.IngestSubject + `" } ] } }`
+
+// Options say how the broker runs.
+type Options struct {
+	// StoreDir holds streams, buckets and the lock. Made if absent.
+	StoreDir string
+	// Host and Port are where appliances connect. Port 0 or -1 picks one.
+	Host string
+	Port int
+	// SyncAlways has every write reach the disk before it is acknowledged. Else that happens every two minutes.
+	SyncAlways bool
+	// MaxStore bounds all streams together, in bytes. 0: they have only bounds of their own.
+	MaxStore int64
+	// Logger takes the broker's warnings and errors. Nil: the process's.
+	Logger *slog.Logger
+}
+
+// Server is a running broker. Shutdown ends it.
+type Server struct {
+	ns       *server.Server
+	lock     *lock
+	auth     *authenticator
+	password string
+}
+
+// Start takes the store directory's lock, starts the broker and returns once it listens and all streams are recovered.
+// Appliances that connect before the first SetAppliances wait for it.
+func Start(o Options) (*Server, error) {
+	if o.StoreDir == "" {
+		return nil, errors.New("start the broker: no store directory is given")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l, err := takeLock(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(o, l)
+	if err != nil {
+		l.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+func start(o Options, l *lock) (*Server, error) {
+	// nats-server would end the process's hope of an ordered start when the port is taken; so it is tried first.
+	if err := tryListen(o.Host, o.Port); err != nil {
+		return nil, err
+	}
+	s := &Server{lock: l, password: secret.NewPassword()}
+	s.auth = newAuthenticator(s.password)
+	opts, err := serverOptions(o, s.auth)
+	if err != nil {
+		return nil, err
+	}
+	if s.ns, err = server.NewServer(opts); err != nil {
+		return nil, fmt.Errorf("make the broker: %w", err)
+	}
+	s.auth.server = s.ns
+	log := &logger{to: o.Logger}
+	s.ns.SetLoggerV2(log, false, false, false)
+	s.ns.Start()
+	if err := log.fatal(); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("start the broker: %w", err)
+	}
+	if !s.ns.ReadyForConnections(readyTimeout) {
+		s.stop()
+		return nil, fmt.Errorf("start the broker: it is not ready after %s: see its log lines", readyTimeout)
+	}
+	return s, nil
+}
+
+func serverOptions(o Options, auth server.Authentication) (*server.Options, error) {
+	opts := &server.Options{}
+	if err := opts.ProcessConfigString(accounts); err != nil {
+		return nil, fmt.Errorf("configure the broker's accounts: %w", err)
+	}
+	opts.ServerName = "outbound"
+	opts.Host, opts.Port = o.Host, o.Port
+	if o.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	opts.NoSigs = true
+	opts.JetStream, opts.StoreDir, opts.SyncAlways = true, o.StoreDir, o.SyncAlways
+	opts.JetStreamMaxStore = defaultMaxStore
+	if o.MaxStore > 0 {
+		opts.JetStreamMaxStore = o.MaxStore
+	}
+	opts.MaxPayload = maxPayload
+	opts.AuthTimeout = authTimeout.Seconds()
+	opts.CustomClientAuthentication = auth
+	return opts, nil
+}
+
+// tryListen reports whether the address can be had.
+func tryListen(host string, port int) error {
+	address := net.JoinHostPort(host, strconv.Itoa(max(port, 0)))
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for appliances on %s: %w: free the address or choose another", address, err)
+	}
+	return l.Close()
+}
+
+// Addr is where the broker listens, e.g. 127.0.0.1:4222.
+func (s *Server) Addr() string { return s.ns.Addr().String() }
+
+// CorePassword is the password of CoreUser, new with each start.
+func (s *Server) CorePassword() string { return s.password }
+
+// InProcessConn is a connection to the broker without the network. It is signed in like any other.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }
+
+// Shutdown closes all connections, waits until everything is on the disk and gives the directory free. Twice is no error.
+func (s *Server) Shutdown() {
+	s.stop()
+	s.lock.release()
+}
+
+func (s *Server) stop() {
+	s.auth.close()
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+}
+
+// makeDir makes the store directory, for its owner alone.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the broker's directory: %w", err)
+	}
+	return nil
+}
