@@ -64,7 +64,7 @@ func vendors() []archtest.Door {
 		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/cloudevents/sdk-go/v2", []string{"services/ingest/..."}, "the HTTP bindings of CloudEvents are read at intake"},
 		{"github.com/oklog/ulid/v2", []string{"pkg/...", "services/..."}, "ids"},
-		{"github.com/standard-webhooks/standard-webhooks", []string{}, "the reference implementation checks ours, in tests"},
+		{"github.com/standard-webhooks/standard-webhooks", []string{"services/demo/..."}, "the reference implementation checks ours, in tests and in the demo's receiver"},
 		{"github.com/google/go-cmp", []string{}, "for tests"},
 		{"go.uber.org/goleak", []string{}, "for tests"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
