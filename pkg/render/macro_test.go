@@ -72,7 +72,7 @@ func TestSurveyAnswersAreReadable(t *testing.T) {
 	for answers, want := range map[string]string{
 		`[{"question":"Solved?","answer":"yes"},{"question":"When?","answer":7}]`: "Rating: 5\nSolved? yes\nWhen? 7\nComment: fine",
 		`[{"question":"Which?","answer":["a","b"]},{"question":"Why?"}]`:          "Rating: 5\nWhich? a, b\nWhy? (no answer)\nComment: fine",
-		`not json`: "Rating: 5\nAnswers: not json\nComment: fine",
+		`not json`:  "Rating: 5\nAnswers: not json\nComment: fine",
 		`[{"q":1}]`: "Rating: 5\nAnswers: [{\"q\":1}]\nComment: fine",
 		`[]`:        "Rating: 5\nComment: fine",
 	} {

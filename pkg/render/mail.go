@@ -46,7 +46,7 @@ func NewMail(e *event.Event, t event.Type, o MailOptions) Mail {
 	}
 	// Room to shorten in: white space is joined before the subject is cut to its length.
 	subject, _ = v.expand(subject, 4*MaxSubject)
-	return Mail{Subject: oneLine(subject, MaxSubject), Body: body(v, e.Type, o.Body)}
+	return Mail{Subject: OneLine(subject, MaxSubject), Body: body(v, e.Type, o.Body)}
 }
 
 func body(v values, eventType, text string) string {
@@ -84,8 +84,8 @@ func (v values) withoutEmptyLines(text string) string {
 	return strings.Join(kept, "")
 }
 
-// oneLine makes a line of any text: valid UTF-8, no control characters, white space joined, at most limit bytes.
-func oneLine(s string, limit int) string {
+// OneLine makes a line of any text that may stand in a header: valid UTF-8, no control characters, white space joined, at most limit bytes.
+func OneLine(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {
 			return ' '

@@ -1,0 +1,166 @@
+package smtptest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// listener hands out lines.
+type listener struct {
+	net.Listener
+	server *Server
+}
+
+// Accept waits for a connection.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := l.server
+	s.mu.Lock()
+	s.connections++
+	ln := &line{Conn: c, server: s, number: s.connections}
+	s.open[ln] = true
+	s.mu.Unlock()
+	if s.options.Implicit {
+		return tls.Server(ln, s.server.TLSConfig), nil
+	}
+	return ln, nil
+}
+
+// line is a connection as an attacker on the way sees it: it keeps what the client says and changes what the server says.
+type line struct {
+	net.Conn
+	server *Server
+	number int
+	banner sync.Once
+	hangUp atomic.Bool
+}
+
+// Read reads what the client says.
+func (l *line) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	l.server.heard.Write(b[:n])
+	return n, err
+}
+
+// Write sends what the server says, as far as the script lets it.
+func (l *line) Write(b []byte) (int, error) {
+	script := l.server.playing()
+	gone := false
+	l.banner.Do(func() {
+		if script.BannerDelay > 0 {
+			t := time.NewTimer(script.BannerDelay)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-l.server.closed:
+			}
+		}
+		if script.Banner != "" {
+			_, _ = l.Conn.Write([]byte(script.Banner + "\r\n"))
+			_ = l.Close()
+			gone = true
+		}
+	})
+	if gone || script.HideSTARTTLS && bytes.Equal(b, []byte("250-STARTTLS\r\n")) {
+		return len(b), nil
+	}
+	n, err := l.Conn.Write(b)
+	if l.hangUp.Load() {
+		_ = l.Close()
+	}
+	return n, err
+}
+
+// Close closes the connection.
+func (l *line) Close() error {
+	l.server.mu.Lock()
+	delete(l.server.open, l)
+	l.server.mu.Unlock()
+	return l.Conn.Close()
+}
+
+// lineOf finds the line under a connection.
+func lineOf(c net.Conn) *line {
+	for {
+		switch x := c.(type) {
+		case *line:
+			return x
+		case *tls.Conn:
+			c = x.NetConn()
+		default:
+			return nil
+		}
+	}
+}
+
+// CA is a certificate authority of a test.
+type CA struct {
+	// PEM is its certificate.
+	PEM  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// NewCA makes an authority.
+func NewCA(t testing.TB) *CA {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "smtptest"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make a key: %v", err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatalf("make a certificate: %v", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatalf("parse a certificate: %v", err)
+	}
+	return &CA{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), cert: cert, key: key}
+}
+
+// Issue makes a server's certificate for host names and addresses.
+func (ca *CA) Issue(t testing.TB, hosts ...string) *tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make a key: %v", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "relay.test"}, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, h)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, &key.PublicKey, ca.key)
+	if err != nil {
+		t.Fatalf("issue a certificate: %v", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
