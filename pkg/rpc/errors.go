@@ -1,0 +1,157 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
+// Domain is the domain of every ErrorInfo of ours.
+const Domain = "outbound"
+
+// Violation is one fault of a request.
+type Violation struct {
+	// Field is the path in JSON's spelling, e.g. recipient.http.retryInterval.
+	Field string
+	// Reason is the fault as a word, e.g. UNKNOWN_TYPE; may be empty.
+	Reason string
+	// Description says what is wrong and what to do.
+	Description string
+}
+
+// InvalidArgument is the error of a request with these faults, all of which the caller gets as google.rpc.BadRequest.
+func InvalidArgument(violations ...Violation) error {
+	bad := &errdetails.BadRequest{}
+	words := make([]string, 0, len(violations))
+	for _, v := range violations {
+		bad.FieldViolations = append(bad.FieldViolations,
+			&errdetails.BadRequest_FieldViolation{Field: v.Field, Reason: v.Reason, Description: v.Description})
+		words = append(words, strings.TrimPrefix(v.Field+": "+v.Description, ": "))
+	}
+	return withDetails(codes.InvalidArgument, strings.Join(words, "; "), bad)
+}
+
+// FromEvent turns the faults of an event into faults of a request.
+func FromEvent(violations event.Violations) []Violation {
+	out := make([]Violation, 0, len(violations))
+	for _, v := range violations {
+		out = append(out, Violation{Field: v.Field, Reason: v.Reason, Description: v.Description})
+	}
+	return out
+}
+
+// NotFound is the error of a call for something that does not exist, e.g. NotFound("recipient", "crm").
+func NotFound(kind, id string) error {
+	return withDetails(codes.NotFound, fmt.Sprintf("%s %q does not exist", kind, id),
+		&errdetails.ResourceInfo{ResourceType: kind, ResourceName: id, Description: "does not exist"})
+}
+
+// AlreadyExists is the error of a value that is taken. remedy says what to do.
+func AlreadyExists(field, value, remedy string) error {
+	text := fmt.Sprintf("%s %q is taken: %s", field, value, remedy)
+	return withDetails(codes.AlreadyExists, text,
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: "TAKEN", Description: text}}})
+}
+
+// Aborted is the error of a change to something that changed meanwhile: its etag is no longer what the caller saw.
+func Aborted(kind, id string) error {
+	return withDetails(codes.Aborted, fmt.Sprintf("%s %q was changed by another meanwhile: get it again and repeat the change", kind, id),
+		&errdetails.ErrorInfo{Reason: "STALE_ETAG", Domain: Domain, Metadata: map[string]string{"resource": kind, "id": id}})
+}
+
+// FailedPrecondition is the error of a call that cannot be answered before something else is done. reason is one word.
+func FailedPrecondition(reason, text string) error {
+	return withDetails(codes.FailedPrecondition, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
+}
+
+// TooLarge is the error of a request above a size limit. HTTP says 413.
+func TooLarge(field, text string) error {
+	return withDetails(codes.OutOfRange, text,
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: event.ReasonTooLarge, Description: text}}})
+}
+
+// Full is the error of a call that is refused because there is no room, or not now. reason is one word.
+func Full(reason, text string) error {
+	return withDetails(codes.ResourceExhausted, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
+}
+
+// Unavailable is the error of a call that can be repeated later.
+func Unavailable(text string) error {
+	return withDetails(codes.Unavailable, text, &errdetails.ErrorInfo{Reason: "UNAVAILABLE", Domain: Domain})
+}
+
+// Unimplemented is the error of a method that is not in this release.
+func Unimplemented(what string) error {
+	return status.Errorf(codes.Unimplemented, "%s is not in this release", what)
+}
+
+// withDetails makes a status with details, which cannot fail for the messages used here; if it did, they would be left out.
+func withDetails(code codes.Code, text string, details ...protoadapt.MessageV1) error {
+	s := status.New(code, text)
+	if full, err := s.WithDetails(details...); err == nil {
+		s = full
+	}
+	return s.Err()
+}
+
+// ViolationsOf lists the faults that an answered error holds, for clients.
+func ViolationsOf(err error) []Violation {
+	var out []Violation
+	for _, d := range status.Convert(err).Details() {
+		bad, ok := d.(*errdetails.BadRequest)
+		if !ok {
+			continue
+		}
+		for _, v := range bad.GetFieldViolations() {
+			out = append(out, Violation{Field: v.GetField(), Reason: v.GetReason(), Description: v.GetDescription()})
+		}
+	}
+	return out
+}
+
+// Row says which status an error of ours becomes.
+type Row struct {
+	Is   error
+	Code codes.Code
+	// Text the caller gets; empty: the error's own.
+	Text string
+}
+
+// toStatus is the one table from errors to statuses: what is a status already, then the service's rows, then those that
+// hold everywhere. known is false for an error that is in none; the caller then learns no more than that it is internal.
+func toStatus(err error, rows []Row) (s error, known bool) {
+	var violations event.Violations
+	if _, ok := status.FromError(err); ok {
+		return err, true
+	}
+	if errors.As(err, &violations) {
+		return InvalidArgument(FromEvent(violations)...), true
+	}
+	for _, r := range slices.Concat(rows, commonRows()) {
+		if !errors.Is(err, r.Is) {
+			continue
+		}
+		text := r.Text
+		if text == "" {
+			text = err.Error()
+		}
+		return status.Error(r.Code, text), true
+	}
+	return status.Error(codes.Internal, "internal error: the service's log says more"), false
+}
+
+func commonRows() []Row {
+	return []Row{
+		{Is: context.Canceled, Code: codes.Canceled, Text: "call was cancelled"},
+		{Is: context.DeadlineExceeded, Code: codes.DeadlineExceeded, Text: "call took longer than its deadline"},
+	}
+}

@@ -1,0 +1,203 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// maxBody is the most bytes a REST request may have.
+const maxBody = 4 << 20
+
+// NewGateway makes a mux that gives the gRPC API as REST in protojson: names in lowerCamelCase, enumerations as words, scalars
+// always present. A field, a query parameter or a value that is not understood is refused by name. The caller's bearer token
+// goes along, and If-Match (see IfMatch). Errors are google.rpc.Status in JSON.
+func NewGateway() *runtime.ServeMux {
+	return runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
+		runtime.SetQueryParameterParser(strictQuery{}),
+		runtime.WithIncomingHeaderMatcher(incoming),
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+			WriteError(w, oversize(r, err))
+		}),
+		runtime.WithRoutingErrorHandler(routingError),
+		runtime.WithForwardResponseOption(setETag),
+		runtime.WithMiddlewares(limitBody),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+	)
+}
+
+// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes.
+func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
+	return errors.Join(
+		v1.RegisterRecipientServiceHandlerClient(ctx, mux, v1.NewRecipientServiceClient(conn)),
+		v1.RegisterSettingsServiceHandlerClient(ctx, mux, v1.NewSettingsServiceClient(conn)),
+		v1.RegisterEventServiceHandlerClient(ctx, mux, v1.NewEventServiceClient(conn)),
+		v1.RegisterDeliveryServiceHandlerClient(ctx, mux, v1.NewDeliveryServiceClient(conn)),
+		v1.RegisterStatusServiceHandlerClient(ctx, mux, v1.NewStatusServiceClient(conn)),
+	)
+}
+
+// Marshaling gives the options with which the API is written as JSON everywhere.
+func Marshaling() protojson.MarshalOptions {
+	return protojson.MarshalOptions{EmitDefaultValues: true}
+}
+
+// ifMatch is the metadata key under which the gateway hands the header on.
+const ifMatch = "if-match"
+
+// IfMatch is the etag of the REST call's If-Match header, without quotes; empty if there was none.
+func IfMatch(ctx context.Context) string {
+	values := metadata.ValueFromIncomingContext(ctx, ifMatch)
+	if len(values) != 1 {
+		return ""
+	}
+	return strings.Trim(strings.TrimPrefix(values[0], "W/"), `"`)
+}
+
+// incoming names the headers that go along; the gateway itself takes care of Authorization.
+func incoming(header string) (string, bool) {
+	switch header {
+	case "If-Match":
+		return ifMatch, true
+	case "Traceparent", "Tracestate":
+		return strings.ToLower(header), true
+	default:
+		return "", false
+	}
+}
+
+// setETag repeats a resource's etag as a header.
+func setETag(_ context.Context, w http.ResponseWriter, m proto.Message) error {
+	if r, ok := m.(interface{ GetEtag() string }); ok && r.GetEtag() != "" {
+		w.Header().Set("ETag", `"`+r.GetEtag()+`"`)
+	}
+	return nil
+}
+
+// body remembers that it was too large, which the generated handlers tell in words alone.
+type body struct {
+	io.ReadCloser
+	tooLarge bool
+}
+
+// Read reads, up to the limit.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	var large *http.MaxBytesError
+	b.tooLarge = b.tooLarge || errors.As(err, &large)
+	return n, err
+}
+
+func limitBody(next runtime.HandlerFunc) runtime.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		r.Body = &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody)}
+		next(w, r, path)
+	}
+}
+
+func oversize(r *http.Request, err error) error {
+	if b, ok := r.Body.(*body); ok && b.tooLarge {
+		return TooLarge("", fmt.Sprintf("request body is larger than %d bytes", maxBody))
+	}
+	return err
+}
+
+// marshaler reads strictly and says where a body goes wrong.
+type marshaler struct{ runtime.JSONPb }
+
+func newMarshaler() *marshaler { return &marshaler{runtime.JSONPb{MarshalOptions: Marshaling()}} }
+
+// NewDecoder implements runtime.Marshaler.
+func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	return runtime.DecoderFunc(func(v any) error {
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return fmt.Errorf("read the request body: %w", err)
+		}
+		// The handlers take io.EOF for an empty body.
+		if len(bytes.TrimSpace(content)) == 0 {
+			return io.EOF
+		}
+		return m.Unmarshal(content, v)
+	})
+}
+
+// Unmarshal implements runtime.Marshaler.
+func (m *marshaler) Unmarshal(content []byte, v any) error {
+	target, ok := message(v)
+	if !ok {
+		return m.JSONPb.Unmarshal(content, v)
+	}
+	if err := m.UnmarshalOptions.Unmarshal(content, target); err != nil {
+		// protojson begins with "proto:" and a blank that may be a no-break space.
+		text := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
+		return errors.New("request body: " + text)
+	}
+	return nil
+}
+
+// message finds the message in what a generated handler wants filled: a message, or a pointer to one that is to be made.
+func message(v any) (proto.Message, bool) {
+	if m, ok := v.(proto.Message); ok {
+		return m, true
+	}
+	p := reflect.ValueOf(v)
+	if p.Kind() != reflect.Pointer || p.Elem().Kind() != reflect.Pointer {
+		return nil, false
+	}
+	if p.Elem().IsNil() {
+		p.Elem().Set(reflect.New(p.Elem().Type().Elem()))
+	}
+	m, ok := p.Elem().Interface().(proto.Message)
+	return m, ok
+}
+
+// strictQuery refuses query parameters that are no fields of the request, which the gateway would pass over.
+type strictQuery struct{ runtime.DefaultQueryParser }
+
+// Parse implements runtime.QueryParameterParser.
+func (q strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
+	for name := range values {
+		if !hasField(m.ProtoReflect().Descriptor(), name) {
+			return fmt.Errorf("query parameter %q is not known here", name)
+		}
+	}
+	return q.DefaultQueryParser.Parse(m, values, filter)
+}
+
+// hasField follows a dotted path of field names in either spelling.
+func hasField(m protoreflect.MessageDescriptor, path string) bool {
+	for name := range strings.SplitSeq(path, ".") {
+		if m == nil {
+			return false
+		}
+		f := m.Fields().ByName(protoreflect.Name(name))
+		if f == nil {
+			f = m.Fields().ByJSONName(name)
+		}
+		if f == nil {
+			return false
+		}
+		m = f.Message()
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+// guard is what every call passes before and after its handler.
+type guard struct {
+	auth     Authenticator
+	log      *slog.Logger
+	rules    map[string]Rule
+	rows     []Row
+	exempt   []string
+	validate *Validator
+	// broken says why requests cannot be validated; then none is let through.
+	broken error
+	stop   <-chan struct{}
+}
+
+func newGuard(o ServerOptions) *guard {
+	g := &guard{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+	g.validate, g.broken = NewValidator()
+	return g
+}
+
+func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
+		defer cancel()
+	}
+	ctx, err = g.admit(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.check(info.FullMethod, req); err != nil {
+		return nil, err
+	}
+	return handle(ctx, req)
+}
+
+func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+	ctx, cancel := context.WithCancelCause(ss.Context())
+	defer cancel(nil)
+	defer g.endWith(cancel)()
+	ctx, err = g.admit(ctx, info.FullMethod)
+	if err != nil {
+		return err
+	}
+	err = handle(srv, &guarded{ServerStream: ss, ctx: ctx, check: func(m any) error { return g.check(info.FullMethod, m) }})
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return Unavailable(errStopping.Error())
+	}
+	return err
+}
+
+var errStopping = errors.New("the service is stopping: call again in a moment")
+
+// endWith cancels when the server is told to stop. The function it returns waits for its goroutine.
+func (g *guard) endWith(cancel context.CancelCauseFunc) (release func()) {
+	if g.stop == nil {
+		return func() {}
+	}
+	over, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case <-g.stop:
+			cancel(errStopping)
+		case <-over:
+		}
+	}()
+	return func() { close(over); <-gone }
+}
+
+// admit tells who calls and whether they may. What no rule names, nobody may.
+func (g *guard) admit(ctx context.Context, method string) (context.Context, error) {
+	rule := g.rules[method]
+	if rule.Open {
+		return ctx, nil
+	}
+	token, ok := bearer(ctx)
+	if !ok {
+		return nil, status.Error(codes.Unauthenticated, "no token: send the header Authorization: Bearer <token>")
+	}
+	p, err := g.auth.Authenticate(ctx, token)
+	switch {
+	case errors.Is(err, ErrUnknownToken):
+		return nil, status.Error(codes.Unauthenticated, "token is not known: it may have been rotated or revoked")
+	case err != nil:
+		g.log.Warn("token could not be checked", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
+		return nil, Unavailable("tokens cannot be checked now: call again in a moment")
+	case !rule.Allows(p.Role):
+		return nil, status.Errorf(codes.PermissionDenied, "a token of role %s may not call %s", p.Role, method)
+	}
+	return WithPrincipal(ctx, p), nil
+}
+
+// bearer is the token in the call's header.
+func bearer(ctx context.Context) (string, bool) {
+	values := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	token = strings.TrimSpace(token)
+	return token, ok && strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// check holds a request against the rules in the proto files.
+func (g *guard) check(method string, req any) error {
+	m, ok := req.(proto.Message)
+	if !ok || slices.Contains(g.exempt, method) {
+		return nil
+	}
+	if g.broken != nil {
+		return g.broken
+	}
+	violations, err := g.validate.Check(m, "")
+	if err != nil || len(violations) == 0 {
+		return err
+	}
+	return InvalidArgument(violations...)
+}
+
+// settle turns a panic or an error into the status the caller gets; what no table knows goes to the log.
+func (g *guard) settle(method string, panicked any, err error) error {
+	if panicked != nil {
+		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "internal error: the service's log says more")
+	}
+	if err == nil {
+		return nil
+	}
+	answered, known := toStatus(err, g.rows)
+	if !known {
+		g.log.Error("call ended with an unknown error", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
+	}
+	return answered
+}
+
+// guarded checks what comes in on a stream.
+type guarded struct {
+	grpc.ServerStream
+	ctx   context.Context
+	check func(m any) error
+}
+
+// Context is the call's, with its principal.
+func (s *guarded) Context() context.Context { return s.ctx }
+
+// RecvMsg refuses what breaks the rules.
+func (s *guarded) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.check(m)
+}

@@ -1,0 +1,167 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/secret"
+)
+
+// Role is what a caller may do. See Rules.
+type Role int
+
+// The roles.
+const (
+	// RoleAdmin is a person, or what acts for one.
+	RoleAdmin Role = iota + 1
+	// RoleService is another service of the house.
+	RoleService
+	// RoleAppliance publishes events of its own.
+	RoleAppliance
+)
+
+// String is the role as a word, for logs.
+func (r Role) String() string {
+	switch r {
+	case RoleAdmin:
+		return "admin"
+	case RoleService:
+		return "service"
+	case RoleAppliance:
+		return "appliance"
+	default:
+		return fmt.Sprintf("role(%d)", int(r))
+	}
+}
+
+// Principal is who calls.
+type Principal struct {
+	Role Role
+	// Appliance is its id, for RoleAppliance.
+	Appliance string
+}
+
+type principalKey struct{}
+
+// PrincipalFrom tells who makes the call that ctx belongs to. ok is false outside a call, or in one that needs no token.
+func PrincipalFrom(ctx context.Context) (p Principal, ok bool) {
+	p, ok = ctx.Value(principalKey{}).(Principal)
+	return p, ok
+}
+
+// WithPrincipal says who calls, for doors other than gRPC that share its handlers.
+func WithPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// ErrUnknownToken says that a token is nobody's.
+var ErrUnknownToken = errors.New("token is not known")
+
+// Authenticator tells whose a token is. Its error is ErrUnknownToken, or says why that cannot be told now.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (Principal, error)
+}
+
+// Authenticators asks one after another until one knows the token.
+type Authenticators []Authenticator
+
+// Authenticate implements Authenticator.
+func (all Authenticators) Authenticate(ctx context.Context, token string) (Principal, error) {
+	for _, a := range all {
+		p, err := a.Authenticate(ctx, token)
+		if !errors.Is(err, ErrUnknownToken) {
+			return p, err
+		}
+	}
+	return Principal{}, ErrUnknownToken
+}
+
+// Tokens are the two tokens of an installation. An empty one is nobody's.
+type Tokens struct {
+	Admin   string
+	Service string
+}
+
+// Authenticate implements Authenticator.
+func (t Tokens) Authenticate(_ context.Context, token string) (Principal, error) {
+	switch {
+	case t.Admin != "" && secret.Equal(token, t.Admin):
+		return Principal{Role: RoleAdmin}, nil
+	case t.Service != "" && secret.Equal(token, t.Service):
+		return Principal{Role: RoleService}, nil
+	default:
+		return Principal{}, ErrUnknownToken
+	}
+}
+
+// TokenFiles is an Authenticator that reads its tokens from files and reads them again when they change, so that a token is
+// rotated without a restart.
+type TokenFiles struct {
+	admin, service string
+
+	mu      sync.Mutex
+	tokens  Tokens
+	stamps  [2]time.Time
+	checked time.Time
+}
+
+// FileTokens makes an Authenticator of the admin's and the services' token file. Either may be empty: then there is no such
+// token. Call Check at start to learn of unreadable files.
+func FileTokens(adminFile, serviceFile string) *TokenFiles {
+	return &TokenFiles{admin: adminFile, service: serviceFile}
+}
+
+// recheck is how often the files are looked at.
+const recheck = time.Second
+
+// Check reads the files. Its error says which one cannot be used.
+func (t *TokenFiles) Check() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refresh(time.Now(), true)
+}
+
+// Authenticate implements Authenticator. With an unreadable file it goes on with the tokens it knows.
+func (t *TokenFiles) Authenticate(ctx context.Context, token string) (Principal, error) {
+	t.mu.Lock()
+	err := t.refresh(time.Now(), false)
+	tokens := t.tokens
+	t.mu.Unlock()
+	p, unknown := tokens.Authenticate(ctx, token)
+	if unknown != nil && err != nil {
+		return Principal{}, err
+	}
+	return p, unknown
+}
+
+func (t *TokenFiles) refresh(now time.Time, force bool) error {
+	if !force && now.Sub(t.checked) < recheck {
+		return nil
+	}
+	t.checked = now
+	return errors.Join(reread(t.admin, &t.stamps[0], &t.tokens.Admin), reread(t.service, &t.stamps[1], &t.tokens.Service))
+}
+
+// reread brings token up to date with the file if that changed since stamp.
+func reread(file string, stamp *time.Time, token *string) error {
+	if file == "" {
+		return nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("read a token: %w", err)
+	}
+	if info.ModTime().Equal(*stamp) {
+		return nil
+	}
+	fresh, err := secret.LoadToken(file)
+	if err != nil {
+		return err
+	}
+	*token, *stamp = fresh, info.ModTime()
+	return nil
+}

@@ -1,0 +1,38 @@
+package telemetry
+
+// Keys of log lines, span attributes and metric labels. One thing has one key everywhere.
+const (
+	KeyService     = "service"
+	KeyVersion     = "version"
+	KeyError       = "error"
+	KeyRecipient   = "recipient"
+	KeyChannel     = "channel"
+	KeyEventID     = "event_id"
+	KeyEventType   = "event_type"
+	KeyAppliance   = "appliance"
+	KeySession     = "session"
+	KeyReplay      = "replay"
+	KeyTest        = "test"
+	KeySequence    = "sequence"
+	KeyAttempt     = "attempt"
+	KeyVerdict     = "verdict"
+	KeyState       = "state"
+	KeyReason      = "reason"
+	KeyDetail      = "detail"
+	KeyStatus      = "status"
+	KeyTook        = "took_ms"
+	KeyNextAttempt = "next_attempt"
+	KeyMethod      = "method"
+	KeyCode        = "code"
+	KeyRole        = "role"
+	KeyPath        = "path"
+	KeyStream      = "stream"
+	KeyRevision    = "revision"
+	KeyDecision    = "decision"
+	KeyViolations  = "violations"
+	KeyAddress     = "address"
+	KeyTraceID     = "trace_id"
+)
+
+// MetricPrefix begins the name of every metric of ours.
+const MetricPrefix = "outbound_"

@@ -1,0 +1,188 @@
+// Package telemetry sets up what a process tells about itself: log lines, metrics and traces.
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Options say what a process tells about itself and to whom.
+type Options struct {
+	// LogFormat is json or text.
+	LogFormat string `yaml:"logFormat"`
+	// LogLevel is debug, info, warn or error.
+	LogLevel string `yaml:"logLevel"`
+	// OTLPEndpoint takes traces over OTLP gRPC, e.g. http://127.0.0.1:4317, or https:// for TLS. Empty: no trace leaves the process.
+	OTLPEndpoint string `yaml:"otlpEndpoint"`
+	// TraceOneIn keeps one in this many of the traces that begin here; 0 and 1 keep all. A trace begun elsewhere is kept as
+	// that side decided.
+	TraceOneIn int `yaml:"traceOneIn"`
+
+	// Service is the process's name, e.g. http-sender.
+	Service string `yaml:"-"`
+	// Version of the process.
+	Version string `yaml:"-"`
+	// LogTo takes the log lines. Nil: stderr.
+	LogTo io.Writer `yaml:"-"`
+}
+
+// DefaultOptions log as text at level info and send no traces.
+func DefaultOptions() Options {
+	return Options{LogFormat: "text", LogLevel: "info"}
+}
+
+// Validate reports every fault at once.
+func (o Options) Validate() error {
+	_, errLevel := level(o.LogLevel)
+	var errs []error
+	if o.LogFormat != "json" && o.LogFormat != "text" && o.LogFormat != "" {
+		errs = append(errs, fmt.Errorf("logFormat: %q is not a format: give json or text", o.LogFormat))
+	}
+	if errLevel != nil {
+		errs = append(errs, fmt.Errorf("logLevel: %w", errLevel))
+	}
+	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+		errs = append(errs, fmt.Errorf("otlpEndpoint: %q is not an address: give http://host:4317 or https://host:4317", o.OTLPEndpoint))
+	}
+	if o.TraceOneIn < 0 {
+		errs = append(errs, fmt.Errorf("traceOneIn: is %d: give 1 or more", o.TraceOneIn))
+	}
+	return errors.Join(errs...)
+}
+
+// Telemetry is what a process tells about itself. Shutdown it last.
+type Telemetry struct {
+	// Logger is also the process's default, for libraries that log there.
+	Logger *slog.Logger
+	// Registry takes metrics; names begin with MetricPrefix.
+	Registry *prometheus.Registry
+	// Tracer makes spans. It is cheap without an endpoint: then spans have ids, for traceparent, and hold nothing.
+	Tracer trace.Tracer
+
+	provider *sdktrace.TracerProvider
+}
+
+// tracerName tells our spans from those of libraries.
+const tracerName = "github.com/outbound-events/outbound"
+
+// Setup makes the process's logger, metric registry and tracer, and makes logger, tracer and W3C trace propagation the
+// process's defaults, which the gRPC and NATS doors use.
+func Setup(ctx context.Context, o Options) (*Telemetry, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("set up telemetry: %w", err)
+	}
+	logger, err := NewLogger(o)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := tracerProvider(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	slog.SetDefault(logger)
+	otel.SetTracerProvider(provider)
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		logger.Warn("telemetry reported an error", KeyError, err.Error())
+	}))
+	return &Telemetry{Logger: logger, Registry: registry(o), Tracer: provider.Tracer(tracerName), provider: provider}, nil
+}
+
+// NewLogger makes a logger of its own, without touching the process's default.
+func NewLogger(o Options) (*slog.Logger, error) {
+	lv, err := level(o.LogLevel)
+	if err != nil {
+		return nil, err
+	}
+	w := o.LogTo
+	if w == nil {
+		w = os.Stderr
+	}
+	options := &slog.HandlerOptions{Level: lv, ReplaceAttr: redact}
+	var h slog.Handler = slog.NewTextHandler(w, options)
+	if o.LogFormat == "json" {
+		h = slog.NewJSONHandler(w, options)
+	}
+	if o.Service != "" {
+		h = h.WithAttrs([]slog.Attr{slog.String(KeyService, o.Service)})
+	}
+	return slog.New(h), nil
+}
+
+func level(name string) (slog.Level, error) {
+	switch name {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info", "":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	default:
+		return 0, fmt.Errorf("%q is not a level: give debug, info, warn or error", name)
+	}
+}
+
+// tracerProvider sends spans to the endpoint. Without one spans get ids and nothing else.
+func tracerProvider(ctx context.Context, o Options) (*sdktrace.TracerProvider, error) {
+	if o.OTLPEndpoint == "" {
+		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())), nil
+	}
+	// The exporter connects in the background: a collector that is away holds nothing up.
+	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(o.OTLPEndpoint))
+	if err != nil {
+		return nil, fmt.Errorf("send traces to %s: %w", o.OTLPEndpoint, err)
+	}
+	about := resource.NewSchemaless(attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))
+	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1/float64(max(o.TraceOneIn, 1)))))), nil
+}
+
+// registry holds the metrics of the Go runtime, the process and the build from the start.
+func registry(o Options) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	about := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: MetricPrefix + "build_info", Help: "1, with the service and its version.",
+		ConstLabels: prometheus.Labels{KeyService: o.Service, KeyVersion: o.Version},
+	})
+	about.Set(1)
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), about)
+	return r
+}
+
+// MetricsHandler answers with all metrics in Prometheus's text format.
+func (t *Telemetry) MetricsHandler() http.Handler {
+	return promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{Registry: t.Registry, MaxRequestsInFlight: 4})
+}
+
+// shutdownTimeout bounds the sending of the last spans.
+const shutdownTimeout = 5 * time.Second
+
+// Shutdown sends what is left, for at most 5 s.
+func (t *Telemetry) Shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("send the last traces: %w", err)
+	}
+	return nil
+}
