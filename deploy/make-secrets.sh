@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes the secrets that docker-compose.yml mounts, those that are missing; never overwrites one.
+# The folder is closed to others; the files in it are readable, because compose mounts them with the owner and mode they have
+# here and the services run as another user.
+set -euo pipefail
+dir=$(dirname "$0")/secrets
+mkdir -p "$dir"
+chmod 700 "$dir"
+
+# random PREFIX BYTES: that many random bytes in URL-safe base64. The prefix keeps it a word wherever it is put.
+random() { printf '%s%s\n' "$1" "$(head -c "$2" /dev/urandom | base64 -w0 | tr '+/' '-_' | tr -d '=')"; }
+
+# secret NAME COMMAND...: writes what the command prints into the file, unless it is there.
+secret() {
+  local file=$dir/$1
+  shift
+  if [ -e "$file" ]; then
+    echo "kept $file"
+    return
+  fi
+  "$@" >"$file.new"
+  chmod 444 "$file.new"
+  mv "$file.new" "$file"
+  echo "made $file"
+}
+
+# keyset: a Tink keyset in JSON with one AES-256-GCM key of 32 random bytes, what seals passwords and signing secrets in the
+# broker's store. The bytes 1a 20 before the key say "field 3, 32 bytes" in Tink's message of a key.
+keyset() {
+  local id value
+  id=$((16#$(head -c 4 /dev/urandom | od -An -tx1 | tr -d ' \n') % 2147483647 + 1))
+  value=$({ printf '\x1a\x20'; head -c 32 /dev/urandom; } | base64 -w0)
+  printf '{"primaryKeyId":%d,"key":[{"keyData":{"typeUrl":"type.googleapis.com/google.crypto.tink.AesGcmKey",' "$id"
+  printf '"value":"%s","keyMaterialType":"SYMMETRIC"},"status":"ENABLED","keyId":%d,"outputPrefixType":"TINK"}]}\n' "$value" "$id"
+}
+
+secret admin.token random obt_ 32
+secret service.token random obt_ 32
+secret nats.password random core_ 32
+secret seal.key keyset
