@@ -1,0 +1,96 @@
+package httpsender
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// maxRetryAfter is the longest wait that a receiver may ask for. A longer one is cut: Retry-After is advice.
+const maxRetryAfter = time.Hour
+
+// Judge says what an outcome means. Success is HTTP 200 exactly unless the recipient says otherwise; everything else that a
+// receiver does is tried again until the retry duration ends. What we cannot write is dropped: it would be no better next time.
+func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
+	switch o.Fault {
+	case delivery.FaultNone:
+		return judgeStatus(d.Recipient.HTTP, o)
+	case delivery.FaultShutdown:
+		return delivery.Verdict{Kind: delivery.Postpone, Reason: delivery.ReasonShutdown, Detail: o.Detail}
+	case delivery.FaultRender:
+		return delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonRender, Detail: o.Detail}
+	default:
+		return delivery.Verdict{Kind: delivery.Retry, Reason: faultReason(o.Fault), Detail: o.Detail}
+	}
+}
+
+func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
+	switch {
+	case success(h, o.Status):
+		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	case o.Status >= 300 && o.Status < 400:
+		return retry(delivery.ReasonRedirect, o, "redirects are not followed")
+	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
+		v := retry(delivery.ReasonHTTPStatus, o, "")
+		v.After = min(o.RetryAfter, maxRetryAfter)
+		if v.After > 0 {
+			v.Detail += fmt.Sprintf("; the receiver asked us to wait %s", o.RetryAfter.Round(time.Second))
+		}
+		return v
+	default:
+		return retry(delivery.ReasonHTTPStatus, o, "")
+	}
+}
+
+func success(h *recipient.HTTPTarget, status int) bool {
+	if h != nil && h.Success == recipient.Any2xx {
+		return status >= 200 && status < 300
+	}
+	return status == http.StatusOK
+}
+
+func retry(reason delivery.Reason, o delivery.Outcome, why string) delivery.Verdict {
+	detail := statusText(o.Status)
+	if why != "" {
+		detail += ": " + why
+	}
+	if o.Detail != "" {
+		detail += "; " + o.Detail
+	}
+	return delivery.Verdict{Kind: delivery.Retry, Reason: reason, Detail: detail}
+}
+
+func statusText(status int) string {
+	text := http.StatusText(status)
+	if text == "" {
+		return fmt.Sprintf("HTTP %d", status)
+	}
+	return fmt.Sprintf("HTTP %d %s", status, text)
+}
+
+// faultReason is the reason of a fault that is tried again.
+func faultReason(f delivery.Fault) delivery.Reason {
+	switch f {
+	case delivery.FaultDNS:
+		return delivery.ReasonDNS
+	case delivery.FaultEgress:
+		return delivery.ReasonEgress
+	case delivery.FaultConnect:
+		return delivery.ReasonConnect
+	case delivery.FaultTLS:
+		return delivery.ReasonTLS
+	case delivery.FaultTimeout:
+		return delivery.ReasonTimeout
+	case delivery.FaultCut:
+		return delivery.ReasonConnectionCut
+	case delivery.FaultAuth:
+		return delivery.ReasonAuth
+	case delivery.FaultNone, delivery.FaultRender, delivery.FaultShutdown, delivery.FaultRelayUnset, delivery.FaultProtocol:
+		return delivery.ReasonProtocol
+	default:
+		return delivery.ReasonProtocol
+	}
+}

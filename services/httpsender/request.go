@@ -1,0 +1,168 @@
+package httpsender
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
+)
+
+// The headers of ours, in the spelling of net/http's maps. Names of headers ignore case on the wire.
+const (
+	headerContentType = "Content-Type"
+	headerUserAgent   = "User-Agent"
+	headerID          = "Webhook-Id"
+	headerTimestamp   = "Webhook-Timestamp"
+	headerSignature   = "Webhook-Signature"
+	headerTraceParent = "Traceparent"
+	headerTest        = "Outbound-Test"
+)
+
+const (
+	contentTypeForm = "application/x-www-form-urlencoded; charset=utf-8"
+	contentTypeJSON = "application/cloudevents+json"
+)
+
+// ownHeaders is how many headers of ours a request has at most beside the fixed ones.
+const ownHeaders = 5
+
+// errAuth is a fault of a recipient's auth; everything else that keeps a target from being made is not.
+var errAuth = errors.New("auth can't be sent")
+
+// target is what the requests to one revision of a recipient have in common.
+type target struct {
+	url     *url.URL
+	format  recipient.Format
+	fixed   http.Header
+	secrets []recipient.SigningSecret
+	custom  bool
+	timeout time.Duration
+}
+
+func newTarget(h *recipient.HTTPTarget, userAgent string) (*target, error) {
+	u, err := url.Parse(h.URL)
+	if err != nil {
+		return nil, errors.New("the URL can't be read: save the recipient again with one that can")
+	}
+	t := &target{
+		url: u, format: h.Format, fixed: http.Header{}, secrets: h.SigningSecrets, custom: h.SendCustomFields, timeout: h.Timeout,
+	}
+	for name, value := range h.Headers {
+		if refused(name) {
+			continue
+		}
+		if !validValue(value) {
+			return nil, fmt.Errorf("the value of header %s has control characters: save the recipient again without", name)
+		}
+		t.fixed.Set(name, value)
+	}
+	if h.Auth.Header != "" {
+		if !validValue(h.Auth.Value) {
+			return nil, fmt.Errorf("%w: its value has control characters: save it again without", errAuth)
+		}
+		t.fixed.Set(h.Auth.Header, h.Auth.Value)
+	}
+	t.fixed.Set(headerUserAgent, userAgent)
+	switch h.Format {
+	case recipient.Form:
+		t.fixed.Set(headerContentType, contentTypeForm)
+	case recipient.JSON:
+		t.fixed.Set(headerContentType, contentTypeJSON)
+	default:
+		return nil, fmt.Errorf("format %d is unknown to this version: upgrade the sender", h.Format)
+	}
+	return t, nil
+}
+
+// refused reports headers that are never taken from a recipient: those that frame the request, those of ours, and those that
+// make net/http repeat a POST on its own, which would be an attempt outside our books.
+func refused(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade",
+		"Expect", "Idempotency-Key", "X-Idempotency-Key",
+		headerContentType, headerUserAgent, headerID, headerTimestamp, headerSignature, headerTraceParent, headerTest:
+		return true
+	default:
+		return false
+	}
+}
+
+func validValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// body is what is posted, the same at every attempt. It is not to be changed: it may be the stored event itself.
+func (t *target) body(d *delivery.Delivery, customFields []string) ([]byte, error) {
+	if !t.custom {
+		customFields = nil
+	}
+	if t.format == recipient.JSON {
+		return render.JSON(d.Event, customFields)
+	}
+	return render.Form(d.Event, customFields), nil
+}
+
+// header is the header of one attempt. The id is the same at every attempt; time and signatures are the attempt's own.
+func (t *target) header(d *delivery.Delivery, at time.Time, body []byte, traceParent string) http.Header {
+	h := make(http.Header, len(t.fixed)+ownHeaders)
+	maps.Copy(h, t.fixed)
+	values := make([]string, 0, ownHeaders)
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	id := d.Event.Key()
+	set(headerID, id)
+	set(headerTimestamp, strconv.FormatInt(at.Unix(), 10))
+	if signature := t.sign(id, at, body); signature != "" {
+		set(headerSignature, signature)
+	}
+	if traceParent != "" {
+		set(headerTraceParent, traceParent)
+	}
+	if d.Test {
+		set(headerTest, "1")
+	}
+	return h
+}
+
+// sign signs with every secret that has not expired.
+func (t *target) sign(id string, at time.Time, body []byte) string {
+	var room [4][]byte
+	keys := room[:0]
+	for _, s := range t.secrets {
+		if s.Expire.IsZero() || at.Before(s.Expire) {
+			keys = append(keys, s.Key)
+		}
+	}
+	return render.Sign(id, at, body, keys...)
+}
+
+// traceParent is the W3C trace context of the attempt's span; without a span, that of the event's acceptance.
+func traceParent(span trace.SpanContext, accepted string) string {
+	if !span.IsValid() {
+		return accepted
+	}
+	trace, id := span.TraceID(), span.SpanID()
+	const hex = "0123456789abcdef"
+	b := append(make([]byte, 0, len("00-")+32+1+16+len("-00")), "00-"...)
+	for _, c := range trace {
+		b = append(b, hex[c>>4], hex[c&15])
+	}
+	b = append(b, '-')
+	for _, c := range id {
+		b = append(b, hex[c>>4], hex[c&15])
+	}
+	flags := byte(span.TraceFlags())
+	return string(append(b, '-', hex[flags>>4], hex[flags&15]))
+}

@@ -1,0 +1,297 @@
+package httpsender
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// maxDiscard is how much of an answer is read beyond its excerpt to keep the connection. A longer one costs the connection.
+const maxDiscard = 48 << 10
+
+// sender is delivery.Sender for HTTP recipients.
+type sender struct {
+	guard      *egress.Guard
+	policy     egress.URLPolicy
+	maxTimeout time.Duration
+	userAgent  string
+	resolver   *net.Resolver
+	// customFields are the code names that may be sent, sorted.
+	customFields func() []string
+
+	mu      sync.RWMutex
+	clients map[string]*client
+
+	buffers sync.Pool
+}
+
+func newSender(o Options, guard *egress.Guard, version string, customFields func() []string) *sender {
+	s := &sender{
+		guard: guard, policy: o.URLPolicy, maxTimeout: o.MaxTimeout, userAgent: "Outbound/" + version,
+		customFields: customFields, clients: map[string]*client{},
+	}
+	s.buffers.New = func() any { return new([delivery.MaxExcerpt]byte) }
+	return s
+}
+
+// client is one recipient's way out: its compiled settings and its transport with the connections that are kept.
+type client struct {
+	*target
+	transport *http.Transport
+	request   http.Request
+	// fault, if set, is why no request can be made; every attempt ends with it.
+	fault  delivery.Fault
+	detail string
+	// born is where the recipient's events begin and revision counts its changes: a recipient deleted and made again under
+	// the same id is born later.
+	born, revision uint64
+}
+
+// Send makes one attempt and reports what it saw. A connection that was kept and breaks before any byte of the answer may have
+// been closed by the receiver while idle: the request is then sent once more on a new one, within the same attempt.
+func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
+	o := delivery.Outcome{Began: time.Now(), Fault: delivery.FaultNone}
+	c := s.client(d.Recipient)
+	if c.fault != 0 {
+		o.Fault, o.Detail = c.fault, c.detail
+		return o
+	}
+	body, err := c.body(d, s.customFields())
+	if err != nil {
+		o.Fault, o.Detail = delivery.FaultRender, err.Error()
+		return o
+	}
+	header := c.header(d, o.Began, body, traceParent(trace.SpanContextFromContext(ctx), d.TraceParent))
+	s.exchange(ctx, c, header, body, &o)
+	o.Took = time.Since(o.Began)
+	return o
+}
+
+// exchange posts and reads the answer, within the recipient's timeout.
+func (s *sender) exchange(parent context.Context, c *client, header http.Header, body []byte, o *delivery.Outcome) {
+	ctx, cancel := context.WithTimeout(parent, c.timeout)
+	defer cancel()
+	f := &flight{}
+	resp, err := c.post(ctx, f, header, body)
+	if err != nil && f.staleConnection(ctx) {
+		c.transport.CloseIdleConnections() // the others are as old
+		f = &flight{}
+		resp, err = c.post(ctx, f, header, body)
+	}
+	if err != nil {
+		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
+		return
+	}
+	o.Status = resp.StatusCode
+	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		o.Detail = pointsTo(c.url, resp.Header.Get("Location"))
+	}
+	s.read(resp, o)
+}
+
+// flight is what is known of one request under way.
+type flight struct {
+	connected, reused bool
+	answered          atomic.Bool
+}
+
+// staleConnection reports whether a request failed because its kept connection was gone.
+func (f *flight) staleConnection(ctx context.Context) bool {
+	return f.reused && !f.answered.Load() && ctx.Err() == nil
+}
+
+func (c *client) post(ctx context.Context, f *flight, header http.Header, body []byte) (*http.Response, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(i httptrace.GotConnInfo) { f.connected, f.reused = true, i.Reused },
+		GotFirstResponseByte: func() { f.answered.Store(true) },
+	})
+	// Without GetBody net/http repeats nothing on its own.
+	r := c.request.WithContext(ctx)
+	r.Header = header
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	return c.transport.RoundTrip(r)
+}
+
+// read takes the excerpt of an answer. The status is known by now and decides, so a body that breaks off is only mentioned.
+func (s *sender) read(resp *http.Response, o *delivery.Outcome) {
+	defer resp.Body.Close()
+	if resp.Body == http.NoBody {
+		return
+	}
+	buf := s.buffers.Get().(*[delivery.MaxExcerpt]byte)
+	defer s.buffers.Put(buf)
+	n, err := io.ReadFull(resp.Body, buf[:])
+	if n > 0 {
+		o.Excerpt = bytes.Clone(buf[:n])
+	}
+	if err == nil {
+		_, err = io.CopyN(io.Discard, resp.Body, maxDiscard)
+	}
+	broken := err != nil && !errors.Is(err, io.EOF) && (!errors.Is(err, io.ErrUnexpectedEOF) || resp.ContentLength > int64(n))
+	if broken && o.Detail == "" {
+		o.Detail = "the body of the answer broke off"
+	}
+}
+
+// explain finds the fault in an error of the transport and says it in words, without the URL's path and query.
+func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err error) (delivery.Fault, string) {
+	var dial *egress.DialError
+	var op *net.OpError
+	switch {
+	case parent.Err() != nil:
+		return delivery.FaultShutdown, "the sender was stopped before the answer came"
+	case errors.As(err, &dial):
+		return dialFault(dial), dial.Error()
+	case ctx.Err() != nil && !f.connected:
+		return delivery.FaultTimeout, fmt.Sprintf("no connection within %s", timeout)
+	case ctx.Err() != nil:
+		return delivery.FaultTimeout, fmt.Sprintf("connected, but no answer within %s", timeout)
+	case !f.connected:
+		return delivery.FaultRender, "the request can't be written: " + err.Error()
+	case errors.As(err, &op) && op.Op == "remote error":
+		return delivery.FaultTLS, "TLS: refused by the receiver: " + op.Err.Error()
+	case !f.answered.Load():
+		return delivery.FaultCut, "the receiver closed the connection without an answer"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return delivery.FaultCut, "the receiver closed the connection within the header of its answer"
+	default:
+		return delivery.FaultProtocol, "the answer is not HTTP/1.1, or its header exceeds 64 KiB"
+	}
+}
+
+func dialFault(e *egress.DialError) delivery.Fault {
+	switch {
+	case e.Stage == egress.StageForbidden:
+		return delivery.FaultEgress
+	case e.Stage == egress.StageLookup:
+		return delivery.FaultDNS
+	case e.Timeout():
+		return delivery.FaultTimeout
+	case e.Stage == egress.StageTLS:
+		return delivery.FaultTLS
+	default:
+		return delivery.FaultConnect
+	}
+}
+
+// retryAfter reads the header of that name: seconds or a date. What is neither, or over, is 0.
+func retryAfter(value string, now time.Time) time.Duration {
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return max(0, at.Sub(now))
+}
+
+// pointsTo says where a redirect leads, without path and query, which may hold secrets.
+func pointsTo(from *url.URL, location string) string {
+	to, err := from.Parse(location)
+	if location == "" || err != nil {
+		return ""
+	}
+	return "it points to " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
+}
+
+// client is the recipient's client, made when a new revision is first seen. The one it replaces keeps its requests under way and
+// loses its idle connections.
+func (s *sender) client(r *recipient.Recipient) *client {
+	s.mu.RLock()
+	c := s.clients[r.ID]
+	s.mu.RUnlock()
+	if c != nil && !c.olderThan(r) {
+		return c
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c = s.clients[r.ID]
+	if c != nil && !c.olderThan(r) {
+		return c
+	}
+	if c != nil && c.transport != nil {
+		defer c.transport.CloseIdleConnections()
+	}
+	c = s.newClient(r)
+	s.clients[r.ID] = c
+	return c
+}
+
+func (c *client) olderThan(r *recipient.Recipient) bool {
+	return c.born < r.StartSequence || c.born == r.StartSequence && c.revision < r.Revision
+}
+
+func (s *sender) newClient(r *recipient.Recipient) *client {
+	c := &client{born: r.StartSequence, revision: r.Revision}
+	if err := s.policy.CheckURL(r.HTTP.URL); err != nil {
+		c.fault, c.detail = delivery.FaultEgress, err.Error()
+		return c
+	}
+	roots, err := egress.ParseRoots(r.HTTP.CAPEM)
+	if err != nil {
+		c.fault, c.detail = delivery.FaultTLS, "caCertificatePem: "+err.Error()
+		return c
+	}
+	c.target, err = newTarget(r.HTTP, s.userAgent)
+	if err != nil {
+		c.fault, c.detail = delivery.FaultProtocol, err.Error()
+		if errors.Is(err, errAuth) {
+			c.fault = delivery.FaultAuth
+		}
+		return c
+	}
+	if c.timeout <= 0 {
+		c.timeout = recipient.DefaultTimeout
+	}
+	c.timeout = min(c.timeout, s.maxTimeout)
+	width := r.MaxInFlight
+	if width <= 0 {
+		width = recipient.DefaultMaxInFlight
+	}
+	c.transport = egress.NewTransport(egress.TransportOptions{
+		Guard: s.guard, Roots: roots, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver,
+	})
+	c.request = http.Request{Method: http.MethodPost, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	return c
+}
+
+// keep forgets the clients of recipients that are gone.
+func (s *sender) keep(known func(id string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, c := range s.clients {
+		if known(id) {
+			continue
+		}
+		delete(s.clients, id)
+		if c.transport != nil {
+			c.transport.CloseIdleConnections()
+		}
+	}
+}
+
+// close forgets all clients.
+func (s *sender) close() { s.keep(func(string) bool { return false }) }

@@ -1,0 +1,150 @@
+// Package httpsender is the service that sends events to HTTP recipients (webhooks). It takes deliveries from the recipients'
+// durable consumers, posts each, and records what came of it.
+package httpsender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// Options are what the service is started with.
+type Options struct {
+	// URLPolicy says which URLs are posted to: https, https-443 (port 443 alone) or any (http as well). The config service has the
+	// same option for what may be saved.
+	URLPolicy egress.URLPolicy `yaml:"urlPolicy"`
+	// AllowEgress opens address prefixes (CIDR) beside public addresses, e.g. 10.1.0.0/16 for receivers in your own network.
+	AllowEgress []string `yaml:"allowEgress"`
+	// OwnServices are addresses (host:port) of Outbound's own services and its broker. They are never posted to, whatever
+	// allowEgress says.
+	OwnServices []string `yaml:"ownServices"`
+	// Slots is how many requests run at once in this process. No recipient holds more than a quarter of them.
+	Slots int `yaml:"slots"`
+	// Window is how many answers may wait for their record at once. With slots it bounds what a killed sender sends again.
+	Window int `yaml:"window"`
+	// Grace is how long requests under way may go on at shutdown.
+	Grace time.Duration `yaml:"grace"`
+	// MaxTimeout is the longest that one request may take, whatever its recipient says.
+	MaxTimeout time.Duration `yaml:"maxTimeout"`
+}
+
+// DefaultOptions send to public https addresses, 256 requests at once.
+func DefaultOptions() Options {
+	return Options{
+		URLPolicy: egress.HTTPS, Slots: delivery.DefaultSlots, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
+		MaxTimeout: recipient.MaxTimeout,
+	}
+}
+
+// settleReserve is what a delivery needs beside its request, at most: 5 s for a slot, and as long for its record.
+const settleReserve = 10 * time.Second
+
+// Validate reports every fault at once.
+func (o Options) Validate() error {
+	var faults []error
+	fault := func(path string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", path, err))
+		}
+	}
+	fault("urlPolicy", o.URLPolicy.Validate())
+	for i, prefix := range o.AllowEgress {
+		_, err := egress.NewGuard([]string{prefix}, nil)
+		fault(fmt.Sprintf("allowEgress[%d]", i), err)
+	}
+	for i, own := range o.OwnServices {
+		_, err := egress.NewGuard(nil, []string{own})
+		fault(fmt.Sprintf("ownServices[%d]", i), err)
+	}
+	if o.Slots < 1 || o.Slots > 10_000 {
+		fault("slots", fmt.Errorf("%d is out of range: use 1 to 10000", o.Slots))
+	}
+	if o.Window < 1 || o.Window > 100_000 {
+		fault("window", fmt.Errorf("%d is out of range: use 1 to 100000", o.Window))
+	}
+	if o.Grace < 0 {
+		fault("grace", fmt.Errorf("%s is negative", o.Grace))
+	}
+	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
+		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while its request runs",
+			o.MaxTimeout, longest, bus.AckWait))
+	}
+	return errors.Join(faults...)
+}
+
+// Deps are the open doors of the service. All but Version are required. They are closed by who opened them, after Run.
+type Deps struct {
+	Bus *bus.Conn
+	// Config knows the recipients; somebody else runs it. It must watch settings too.
+	Config *configclient.Client
+	// Observer sees each attempt.
+	Observer delivery.Observer
+	// Version stands in User-Agent.
+	Version string
+}
+
+// Service sends events to HTTP recipients.
+type Service struct {
+	o    Options
+	deps Deps
+	send *sender
+}
+
+// New makes the service; Run starts it.
+func New(o Options, deps Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of the HTTP sender: %w", err)
+	}
+	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
+		return nil, errors.New("the HTTP sender needs the bus, the configuration and an observer")
+	}
+	if deps.Version == "" {
+		deps.Version = "dev"
+	}
+	guard, err := egress.NewGuard(o.AllowEgress, o.OwnServices)
+	if err != nil {
+		return nil, fmt.Errorf("options of the HTTP sender: %w", err)
+	}
+	custom := func() []string { return deps.Config.Settings().CustomFields }
+	return &Service{o: o, deps: deps, send: newSender(o, guard, deps.Version, custom)}, nil
+}
+
+// Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets requests under way finish
+// within Grace, and returns once they are recorded.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.send.close()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.deps.Config.Ready():
+	}
+	history := bus.NewHistory(s.deps.Bus)
+	defer history.Close()
+	s.deps.Config.OnChange(s.forget)
+	engine, err := delivery.NewEngine(delivery.EngineOptions{
+		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
+		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace,
+	})
+	if err != nil {
+		return fmt.Errorf("make the HTTP sender's engine: %w", err)
+	}
+	if err := engine.Run(ctx); err != nil {
+		return fmt.Errorf("run the HTTP sender's engine: %w", err)
+	}
+	return nil
+}
+
+// forget closes the connections of recipients that are gone.
+func (s *Service) forget() {
+	s.send.keep(func(id string) bool {
+		_, ok := s.deps.Config.Recipient(id)
+		return ok
+	})
+}
