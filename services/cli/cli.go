@@ -1,0 +1,159 @@
+// Package cli is the command line of Outbound. It talks to the REST surface alone, with the messages of the contract.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+)
+
+// Options is what the commands see of the world around them.
+type Options struct {
+	// In is standard input, Out standard output.
+	In  io.Reader
+	Out io.Writer
+	// Err gets progress, notes and errors.
+	Err io.Writer
+	// Getenv looks up an environment variable.
+	Getenv func(string) string
+	// Version is shown by --version and sent as User-Agent.
+	Version string
+}
+
+// The exit codes.
+const (
+	ExitOK       = 0
+	ExitFailed   = 1
+	ExitUsage    = 2
+	ExitNotFound = 3
+	ExitConflict = 4
+)
+
+// app is what all commands share.
+type app struct {
+	Options
+	url, tokenFile, data, output string
+}
+
+// New makes the command `outbound` with its subcommands, and those in more, e.g. `run`.
+func New(o Options, more ...*cobra.Command) *cobra.Command {
+	a := &app{Options: o}
+	root := &cobra.Command{
+		Use:   "outbound",
+		Short: "Sends the events of appliances to HTTP and email recipients",
+		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
+			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
+			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict.",
+		Version:       o.Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(o.In)
+	root.SetOut(o.Out)
+	root.SetErr(o.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.AddCommand(more...)
+	for _, c := range []*cobra.Command{
+		a.recipients(), a.apply(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
+		a.customFields(), a.eventTypes(),
+	} {
+		a.connectionFlags(c)
+		root.AddCommand(c)
+	}
+	return root
+}
+
+// Execute runs the command with the arguments (without the program's name), prints its error, if any, and returns the exit
+// code. An error of an added command may choose its own by a method ExitCode() int.
+func Execute(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	printError(root.ErrOrStderr(), err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var chosen interface{ ExitCode() int }
+	if errors.As(err, &chosen) {
+		return chosen.ExitCode()
+	}
+	return ExitFailed
+}
+
+func printError(w io.Writer, err error) {
+	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
+	var refused *apiError
+	if errors.As(err, &refused) {
+		for _, v := range refused.violations {
+			_, _ = fmt.Fprintf(w, "  %s: %s\n", clean(v.Field), clean(v.Description))
+		}
+	}
+}
+
+// usageError is a fault in how a command was called.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+func (e *usageError) ExitCode() int { return ExitUsage }
+
+func usage(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// ExitCode tells not found and conflict from other failures.
+func (e *apiError) ExitCode() int {
+	switch e.code {
+	case codes.NotFound:
+		return ExitNotFound
+	case codes.AlreadyExists, codes.Aborted:
+		return ExitConflict
+	default:
+		return ExitFailed
+	}
+}
+
+// group makes a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(", did you mean %q", near[0])
+	}
+	return usage("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
+}
+
+// arguments wants exactly these arguments, named for the message.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usage("%s needs %s: see %q", cmd.CommandPath(), names[len(args)], cmd.CommandPath()+" --help")
+		case len(args) > len(names):
+			return usage("%s takes no argument %q", cmd.CommandPath(), args[len(names)])
+		default:
+			return nil
+		}
+	}
+}

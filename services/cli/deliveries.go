@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+func (a *app) deliveries() *cobra.Command {
+	return group("deliveries", "See what became of events at their recipients", a.deliveriesList(), a.deliveriesRetry())
+}
+
+// deliveryFilter picks deliveries.
+type deliveryFilter struct {
+	recipient, state, event, eventType, appliance, session, externalKey string
+	limit                                                               int
+}
+
+func (d *deliveryFilter) define(cmd *cobra.Command, limit int) {
+	f := cmd.Flags()
+	f.StringVar(&d.recipient, "recipient", "", "only those to this recipient")
+	f.StringVar(&d.state, "state", "", "only those in this state: waiting, retrying, delivered, expired, rejected, skipped, cancelled")
+	f.StringVar(&d.event, "event", "", "only those of this event (APPLIANCE~ID, or the id alone)")
+	f.StringVar(&d.eventType, "type", "", "only those of this event type")
+	f.StringVar(&d.appliance, "appliance", "", "only those of this appliance")
+	f.StringVar(&d.session, "session", "", "only those of this session")
+	f.StringVar(&d.externalKey, "external-key", "", "only those with this external key")
+	f.IntVar(&d.limit, "limit", limit, "how many at most")
+}
+
+func (d *deliveryFilter) query() (url.Values, error) {
+	state := strings.ToUpper(d.state)
+	if state != "" {
+		if n, ok := outboundv1.DeliveryState_State_value[state]; !ok || n == 0 {
+			return nil, usage("--state %q is not a state: waiting, retrying, delivered, expired, rejected, skipped or cancelled", d.state)
+		}
+	}
+	return url.Values{
+		"recipientId": {d.recipient}, "state": {state}, "eventId": {d.event}, "eventType": {d.eventType},
+		"applianceId": {d.appliance}, "sessionId": {d.session}, "externalKey": {d.externalKey},
+	}, nil
+}
+
+func (d *deliveryFilter) empty() bool {
+	return *d == deliveryFilter{limit: d.limit}
+}
+
+func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListDeliveriesResponse, error) {
+	query, err := d.query()
+	if err != nil {
+		return nil, err
+	}
+	all := &outboundv1.ListDeliveriesResponse{}
+	err = pages(d.limit, func(size int, token string) (int, string, error) {
+		page := &outboundv1.ListDeliveriesResponse{}
+		err := c.call(ctx, http.MethodGet, "/v1/deliveries?"+pageQuery(query, size, token), nil, page)
+		all.Deliveries = append(all.Deliveries, page.GetDeliveries()...)
+		all.NextPageToken = page.GetNextPageToken()
+		return len(page.GetDeliveries()), page.GetNextPageToken(), err
+	})
+	return all, err
+}
+
+func (a *app) deliveriesList() *cobra.Command {
+	var filter deliveryFilter
+	cmd := &cobra.Command{Use: "list", Short: "List deliveries, newest first", Args: arguments()}
+	filter.define(cmd, 50)
+	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+		all, err := filter.list(ctx, c)
+		if err != nil {
+			return err
+		}
+		return a.show(all, func() *table { return deliveryTable(all.GetDeliveries()) })
+	})
+	return cmd
+}
+
+func deliveryTable(list []*outboundv1.Delivery) *table {
+	t := &table{head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "WHY"}}
+	for _, d := range list {
+		t.add(d.GetRecipientId(), eventName(d), d.GetEventType(), d.GetState().String(), fmt.Sprint(d.GetAttempts()),
+			clock(d.GetLastAttemptTime()), clock(d.GetNextAttemptTime()), short(reason(d)))
+	}
+	return t
+}
+
+func eventName(d *outboundv1.Delivery) string {
+	switch {
+	case d.GetTest():
+		return d.GetEventId() + " (test)"
+	case d.GetReplayId() != "":
+		return d.GetEventId() + " (replay " + d.GetReplayId() + ")"
+	default:
+		return d.GetEventId()
+	}
+}
+
+func reason(d *outboundv1.Delivery) string {
+	switch {
+	case d.GetDetail() != "":
+		return d.GetReason() + ": " + d.GetDetail()
+	case d.GetStatusCode() != 0:
+		return fmt.Sprintf("%s: %d", d.GetReason(), d.GetStatusCode())
+	default:
+		return d.GetReason()
+	}
+}
+
+func (a *app) deliveriesRetry() *cobra.Command {
+	var filter deliveryFilter
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "retry [RECIPIENT/EVENT]...",
+		Short: "Send deliveries again, named one by one or by filters",
+		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
+			"  outbound deliveries retry --recipient ticket-system --state expired",
+	}
+	filter.define(cmd, 1000)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
+	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+		targets, err := retryTargets(ctx, c, &filter, args)
+		if err != nil {
+			return err
+		}
+		if len(targets) == 0 {
+			a.say("no delivery matches: nothing to send again")
+			return nil
+		}
+		if dryRun {
+			a.say("%d deliveries would be sent again", len(targets))
+			return nil
+		}
+		return a.retry(ctx, c, targets)
+	})
+	return cmd
+}
+
+func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
+	if len(args) > 0 && !filter.empty() {
+		return nil, usage("name deliveries or give filters, not both")
+	}
+	if len(args) == 0 && filter.empty() {
+		return nil, usage("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+	}
+	var out []*outboundv1.RetryDeliveriesRequest_Target
+	for _, arg := range args {
+		recipient, event, ok := strings.Cut(arg, "/")
+		if !ok || recipient == "" || event == "" {
+			return nil, usage("%q is not RECIPIENT/EVENT", arg)
+		}
+		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: event})
+	}
+	if len(args) > 0 {
+		return out, nil
+	}
+	found, err := filter.list(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, d := range found.GetDeliveries() {
+		if key := d.GetRecipientId() + "/" + d.GetEventId(); !d.GetTest() && !known[key] {
+			known[key] = true
+			out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: d.GetRecipientId(), EventId: d.GetEventId()})
+		}
+	}
+	return out, nil
+}
+
+// retryAtOnce is how many deliveries one request may name.
+const retryAtOnce = 1000
+
+func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
+	for len(targets) > 0 {
+		n := min(len(targets), retryAtOnce)
+		resp := &outboundv1.RetryDeliveriesResponse{}
+		req := &outboundv1.RetryDeliveriesRequest{Deliveries: targets[:n]}
+		if err := c.call(ctx, http.MethodPost, "/v1/deliveries:retry", req, resp); err != nil {
+			return err
+		}
+		if a.output != "table" {
+			if err := a.show(resp, nil); err != nil {
+				return err
+			}
+		}
+		a.say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
+		targets = targets[n:]
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// change is a field that is not as it is wanted.
+type change struct {
+	// Field in the spelling of the REST surface.
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	// path is the field in a mask.
+	path string
+}
+
+// comparison finds what has to change so that the fields of a mask are as wanted.
+type comparison struct {
+	want, have proto.Message
+	mask       []string
+	// secrets writes secrets even where one is stored: nobody can tell whether it is the same.
+	secrets bool
+}
+
+func (c comparison) changes() []change {
+	var out []change
+	for _, path := range c.mask {
+		w, h := c.want.ProtoReflect(), c.have.ProtoReflect()
+		var names []string
+		var fd protoreflect.FieldDescriptor
+		steps := strings.Split(path, ".")
+		for i, step := range steps {
+			fd = w.Descriptor().Fields().ByName(protoreflect.Name(step))
+			names = append(names, fd.JSONName())
+			if i < len(steps)-1 {
+				w, h = w.Get(fd).Message(), h.Get(fd).Message()
+			}
+		}
+		if c.same(fd, w, h) {
+			continue
+		}
+		out = append(out, change{Field: strings.Join(names, "."), From: text(fd, h), To: text(fd, w), path: path})
+	}
+	return out
+}
+
+func (c comparison) same(fd protoreflect.FieldDescriptor, want, have protoreflect.Message) bool {
+	switch {
+	case secret(fd):
+		return want.Get(fd).String() == "" || stored(fd, have) && !c.secrets
+	case fd.IsList() && fd.Message() != nil && hasSecret(fd.Message()):
+		return c.sameSecrets(want.Get(fd).List(), have.Get(fd).List())
+	case fd.IsList():
+		return slices.Equal(sorted(want.Get(fd).List()), sorted(have.Get(fd).List()))
+	case fd.IsMap() || !isNested(fd):
+		return want.Has(fd) == have.Has(fd) && want.Get(fd).Equal(have.Get(fd))
+	case want.Has(fd) != have.Has(fd):
+		return false
+	default:
+		return c.sameMessage(want.Get(fd).Message(), have.Get(fd).Message())
+	}
+}
+
+// sameMessage compares two messages field by field, but for what only the server sets.
+func (c comparison) sameMessage(want, have protoreflect.Message) bool {
+	fields := want.Descriptor().Fields()
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if fixed(fd) {
+			continue
+		}
+		if isNested(fd) && !want.Has(fd) && !have.Has(fd) {
+			continue
+		}
+		if !c.same(fd, want, have) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameSecrets takes two lists of secrets for equal if they are equally long and end at the same times. Where they are, the
+// wanted ones get the stored ones' ids, so that writing the list keeps them.
+func (c comparison) sameSecrets(want, have protoreflect.List) bool {
+	same := want.Len() == have.Len()
+	for i := range min(want.Len(), have.Len()) {
+		w, h := want.Get(i).Message(), have.Get(i).Message()
+		id, expire := w.Descriptor().Fields().ByName("id"), w.Descriptor().Fields().ByName("expire_time")
+		value := w.Descriptor().Fields().ByName("secret")
+		given := w.Get(value).String() != ""
+		if given && c.secrets {
+			same = false
+			continue
+		}
+		w.Clear(value)
+		if w.Get(id).String() == "" {
+			w.Set(id, h.Get(id))
+		}
+		same = same && w.Has(expire) == h.Has(expire) && w.Get(expire).Equal(h.Get(expire)) && w.Get(id).Equal(h.Get(id))
+	}
+	return same
+}
+
+func hasSecret(md protoreflect.MessageDescriptor) bool {
+	for i := range md.Fields().Len() {
+		if secret(md.Fields().Get(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// stored reports whether the server says that it has a secret.
+func stored(fd protoreflect.FieldDescriptor, have protoreflect.Message) bool {
+	set := have.Descriptor().Fields().ByName(fd.Name() + "_set")
+	return set != nil && have.Get(set).Bool()
+}
+
+// sorted is a list as text in an order of its own: what is listed in a resource is a set.
+func sorted(l protoreflect.List) []string {
+	out := make([]string, 0, l.Len())
+	for i := range l.Len() {
+		out = append(out, l.Get(i).String())
+	}
+	slices.SortFunc(out, cmp.Compare)
+	return out
+}
+
+// shownLength is how many characters of a value are shown in a line.
+const shownLength = 80
+
+// text is a field's value as JSON, without secrets.
+func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
+	if secret(fd) {
+		if m.Get(fd).String() != "" || stored(fd, m) {
+			return "(secret)"
+		}
+		return "(none)"
+	}
+	switch {
+	case m.Has(fd):
+	case fd.IsList():
+		return "[]"
+	case fd.IsMap():
+		return "{}"
+	case fd.HasPresence():
+		return "(none)"
+	}
+	only := m.New()
+	only.Set(fd, m.Get(fd))
+	copied := proto.Clone(only.Interface())
+	redact(copied.ProtoReflect())
+	raw, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(copied)
+	if err != nil {
+		return "(unreadable)"
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return "(unreadable)"
+	}
+	return short(compact(fields[fd.JSONName()]))
+}
+
+// short cuts what is too long to be read in a line.
+func short(s string) string {
+	if r := []rune(s); len(r) > shownLength {
+		return string(r[:shownLength]) + fmt.Sprintf("… (%d characters)", len(r))
+	}
+	return s
+}
+
+func redact(m protoreflect.Message) {
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case secret(fd):
+			m.Set(fd, protoreflect.ValueOfString("(secret)"))
+		case fd.IsList() && fd.Message() != nil:
+			for i := range v.List().Len() {
+				redact(v.List().Get(i).Message())
+			}
+		case isNested(fd):
+			redact(v.Message())
+		}
+		return true
+	})
+}
+
+// compact is JSON without blanks, which the encoder sets at random.
+func compact(raw json.RawMessage) string {
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return string(raw)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return string(raw)
+	}
+	return string(b)
+}

@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// planner compares what is wanted with what is there.
+type planner struct {
+	client  *client
+	secrets bool
+}
+
+func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
+	var steps []*step
+	for _, part := range []func(context.Context, wanted) ([]*step, error){
+		p.eventTypes, p.customFields, p.settings, p.recipients,
+	} {
+		more, err := part(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
+	}
+	return steps, nil
+}
+
+// resource is one thing a file asks for, beside what is there.
+type resource struct {
+	// kind and id name it for people; collection and path are its addresses.
+	kind, id         string
+	collection, path string
+	tree             tree
+	// want is to be filled from tree; have is nil if it is not there; saved takes the answer.
+	want, have, saved proto.Message
+	// notes reads from saved what has to be told.
+	notes func() []string
+}
+
+func (p *planner) step(r resource) (*step, error) {
+	name := strings.TrimSpace(r.kind + " " + r.id)
+	if err := fill(r.tree, r.want, name); err != nil {
+		return nil, err
+	}
+	s := &step{Resource: name}
+	md := r.want.ProtoReflect().Descriptor()
+	mask := maskOf(r.tree, md, "")
+	if r.have == nil {
+		s.Action = actionCreate
+		s.Changes = comparison{want: r.want, have: r.want.ProtoReflect().New().Interface(), mask: mask, secrets: true}.changes()
+		s.do = func(ctx context.Context, s *step) error {
+			return p.save(ctx, s, r, func() error { return p.client.call(ctx, http.MethodPost, r.collection, r.want, r.saved) })
+		}
+		return s, nil
+	}
+	s.Action = actionNone
+	s.Changes = comparison{want: r.want, have: r.have, mask: mask, secrets: p.secrets}.changes()
+	if len(s.Changes) == 0 {
+		return s, nil
+	}
+	s.Action = actionChange
+	paths := make([]string, 0, len(s.Changes))
+	for _, c := range s.Changes {
+		paths = append(paths, c.path)
+	}
+	carryEtag(r.want, r.have)
+	s.do = func(ctx context.Context, s *step) error {
+		return p.save(ctx, s, r, func() error { return p.client.patch(ctx, r.path, r.want, paths, r.saved) })
+	}
+	return s, nil
+}
+
+func (p *planner) save(ctx context.Context, s *step, r resource, act func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := act(); err != nil {
+		return err
+	}
+	if r.notes != nil {
+		s.Notes = r.notes()
+	}
+	return nil
+}
+
+// carryEtag makes an update fail if somebody changes the resource between the comparison and the update. An etag that stands
+// in the file is kept.
+func carryEtag(want, have proto.Message) {
+	w, h := want.ProtoReflect(), have.ProtoReflect()
+	fd := w.Descriptor().Fields().ByName("etag")
+	if fd != nil && w.Get(fd).String() == "" {
+		w.Set(fd, protoreflect.ValueOfString(h.Get(fd).String()))
+	}
+}
+
+func (p *planner) eventTypes(ctx context.Context, w wanted) ([]*step, error) {
+	if len(w.eventTypes) == 0 {
+		return nil, nil
+	}
+	have := &outboundv1.ListEventTypesResponse{}
+	if err := p.client.call(ctx, http.MethodGet, "/v1/event-types", nil, have); err != nil {
+		return nil, err
+	}
+	steps := make([]*step, 0, len(w.eventTypes))
+	for _, t := range w.eventTypes {
+		id, _ := t["id"].(string)
+		if id == "" {
+			return nil, usage("an event type has no id: name it, it is the event's type on the wire")
+		}
+		r := resource{
+			kind: "event type", id: id, collection: "/v1/event-types", path: "/v1/event-types/" + url.PathEscape(id), tree: t,
+			want: &outboundv1.EventType{}, saved: &outboundv1.EventType{},
+		}
+		for _, x := range have.GetEventTypes() {
+			if x.GetId() == id {
+				r.have = x
+			}
+		}
+		s, err := p.step(r)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+func (p *planner) customFields(ctx context.Context, w wanted) ([]*step, error) {
+	if len(w.customFields) == 0 {
+		return nil, nil
+	}
+	have := &outboundv1.ListCustomFieldsResponse{}
+	if err := p.client.call(ctx, http.MethodGet, "/v1/custom-fields", nil, have); err != nil {
+		return nil, err
+	}
+	steps := make([]*step, 0, len(w.customFields))
+	for _, t := range w.customFields {
+		code, _ := t["codeName"].(string)
+		name, _ := t["displayName"].(string)
+		r := resource{
+			kind: "custom field", id: code, collection: "/v1/custom-fields", path: "/v1/custom-fields/" + url.PathEscape(code), tree: t,
+			want: &outboundv1.CustomField{}, saved: &outboundv1.CustomField{},
+		}
+		for _, x := range have.GetCustomFields() {
+			if code == x.GetCodeName() || code == "" && sameName(name, x.GetDisplayName()) {
+				r.have, r.id, r.path = x, x.GetCodeName(), "/v1/custom-fields/"+url.PathEscape(x.GetCodeName())
+			}
+		}
+		if r.id == "" {
+			r.id = fmt.Sprintf("%q", name)
+		}
+		s, err := p.step(r)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+func (p *planner) settings(ctx context.Context, w wanted) ([]*step, error) {
+	var steps []*step
+	for _, x := range []struct {
+		trees      []tree
+		kind, path string
+		empty      func() proto.Message
+	}{
+		{w.smtp, "smtp settings", "/v1/settings/smtp", func() proto.Message { return &outboundv1.SmtpSettings{} }},
+		{w.email, "email settings", "/v1/settings/email", func() proto.Message { return &outboundv1.EmailSettings{} }},
+	} {
+		if len(x.trees) > 1 {
+			return nil, usage("the %s are there %d times: once is enough", x.kind, len(x.trees))
+		}
+		for _, t := range x.trees {
+			have := x.empty()
+			if err := p.client.call(ctx, http.MethodGet, x.path, nil, have); err != nil {
+				return nil, err
+			}
+			s, err := p.step(resource{kind: x.kind, path: x.path, tree: t, want: x.empty(), have: have, saved: x.empty()})
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, s)
+		}
+	}
+	return steps, nil
+}
+
+func (p *planner) recipients(ctx context.Context, w wanted) ([]*step, error) {
+	if len(w.recipients) == 0 {
+		return nil, nil
+	}
+	have, err := p.client.allRecipients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]*step, 0, len(w.recipients))
+	for _, t := range w.recipients {
+		id, _ := t["id"].(string)
+		name, _ := t["displayName"].(string)
+		saved := &outboundv1.Recipient{}
+		r := resource{
+			kind: "recipient", id: id, collection: "/v1/recipients", path: recipientPath(id), tree: t,
+			want: &outboundv1.Recipient{}, saved: saved, notes: func() []string { return notesOf(saved) },
+		}
+		for _, x := range have.GetRecipients() {
+			if id == x.GetId() || id == "" && sameName(name, x.GetDisplayName()) {
+				r.have, r.id, r.path = x, x.GetId(), recipientPath(x.GetId())
+			}
+		}
+		if r.id == "" {
+			r.id = fmt.Sprintf("%q", name)
+		}
+		s, err := p.step(r)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+// sameName compares display names as the server does.
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b))
+}

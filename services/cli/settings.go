@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// settingsFlag sets one field of settings.
+type settingsFlag struct {
+	flag, path string
+	kind       flagKind
+	help       string
+}
+
+func (a *app) settings() *cobra.Command {
+	smtp := a.settingsGroup("smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
+		[]settingsFlag{
+			{"host", "host", flagText, "host name or address of the relay"},
+			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
+			{"encryption", "encryption", flagWord, "none, starttls or tls (default starttls)"},
+			{"auth", "auth", flagWord, "none, plain, login, cram_md5 or xoauth2 (default none)"},
+			{"username", "username", flagText, "user name at the relay"},
+			{"password-file", "password", flagSecret, "file with the password; - is standard input"},
+			{"from-address", "fromAddress", flagText, "the sender's address"},
+			{"from-name", "fromName", flagText, "the sender's name (default Outbound)"},
+			{"ca-file", "caCertificatePem", flagFile, "file with the root certificates (PEM) of the relay"},
+			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
+		})
+	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
+		[]settingsFlag{
+			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
+			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
+			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
+		})
+	return group("settings", "See and change what recipients share", smtp, email)
+}
+
+func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []settingsFlag) *cobra.Command {
+	path := "/v1/settings/" + name
+	get := &cobra.Command{
+		Use: "get", Short: "Show the settings", Args: arguments(),
+		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+			m := empty()
+			if err := c.call(ctx, http.MethodGet, path, nil, m); err != nil {
+				return err
+			}
+			return a.showFields(m)
+		}),
+	}
+	var file string
+	set := &cobra.Command{Use: "set", Short: "Change the named settings, from a file or from flags", Args: arguments()}
+	set.Flags().StringVarP(&file, "file", "f", "", "file with the settings in YAML or JSON; - is standard input")
+	for _, x := range flags {
+		defineFlag(set, x.flag, x.kind, x.help)
+	}
+	set.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+		t, where, err := a.settingsTree(set, file, flags)
+		if err != nil {
+			return err
+		}
+		want, saved := empty(), empty()
+		if err := fill(t, want, where); err != nil {
+			return err
+		}
+		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
+		if len(mask) == 0 {
+			return usage("nothing to change: name a setting, see %q", set.CommandPath()+" --help")
+		}
+		if err := c.patch(ctx, path, want, mask, saved); err != nil {
+			return err
+		}
+		return a.showFields(saved)
+	})
+	return group(name, short, get, set)
+}
+
+func (a *app) settingsTree(cmd *cobra.Command, file string, flags []settingsFlag) (t tree, where string, err error) {
+	t, where = tree{}, "flags"
+	if file != "" {
+		if t, err = a.readTree(file); err != nil {
+			return nil, "", err
+		}
+		where = file
+	}
+	for _, x := range flags {
+		if !cmd.Flags().Changed(x.flag) {
+			continue
+		}
+		v, err := flagValue(a, cmd, x.flag, x.kind)
+		if err != nil {
+			return nil, "", err
+		}
+		set(t, x.path, v)
+	}
+	return t, where, nil
+}
