@@ -1,0 +1,136 @@
+package deploytest_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"golang.org/x/crypto/bcrypt"
+)
+
+const (
+	corePassword = "core_for-this_test"
+	answerTime   = 10 * time.Second
+)
+
+// broker starts nats-server from deploy/nats with the appliances given, on a port that is free.
+func broker(t *testing.T, appliances string) *server.Server {
+	t.Helper()
+	conf := copyConf(t, appliances)
+	t.Setenv("NATS_CORE_PASSWORD", corePassword)
+	o, err := server.ProcessConfigFile(conf)
+	if err != nil {
+		t.Fatalf("read deploy/nats/nats.conf: %v", err)
+	}
+	if !o.SyncAlways {
+		t.Error("deploy/nats/nats.conf does not sync always: accepted events would not be on disk")
+	}
+	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, 0, t.TempDir(), true
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(answerTime) {
+		t.Fatal("the broker is not ready")
+	}
+	return s
+}
+
+// copyConf copies deploy/nats into a folder of the test with appliances of its own.
+func copyConf(t *testing.T, appliances string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/nats/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"nats.conf": string(text), "appliances.conf": appliances} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "nats.conf")
+}
+
+// account is an appliance's block as `outbound appliances nats-config` writes it.
+func account(t *testing.T, id, password string) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`
+APPLIANCE_%[1]s {
+  users: [ { user: "%[1]s", password: "%[2]s", permissions: { publish: ["outbound.ingest.%[1]s.>"], subscribe: ["_INBOX.>"] } } ]
+  imports: [ { service: { account: CORE, subject: "outbound.ingest.%[1]s.*" } } ]
+}
+`, id, hash)
+}
+
+func connect(t *testing.T, s *server.Server, user, password string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, password), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatalf("connect as %s: %v", user, err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func TestBrokerKeepsAppliancesApart(t *testing.T) {
+	s := broker(t, account(t, "a-1", "one")+account(t, "a-2", "two"))
+	core := connect(t, s, "outbound.core", corePassword)
+	if _, err := core.Subscribe("outbound.ingest.*.*", func(m *nats.Msg) { _ = m.Respond([]byte(m.Subject)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	one, two := connect(t, s, "a-1", "one"), connect(t, s, "a-2", "two")
+	overheard, err := two.SubscribeSync("_INBOX.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	m, err := one.Request("outbound.ingest.a-1.support_conference_end", []byte("{}"), answerTime)
+	if err != nil || string(m.Data) != "outbound.ingest.a-1.support_conference_end" {
+		t.Fatalf("an appliance's own subject answered %v, %v", m, err)
+	}
+	refused := map[string]string{
+		"another's subject":  "outbound.ingest.a-2.support_conference_end",
+		"JetStream":          "$JS.API.INFO",
+		"a stream's subject": "outbound.events.a-1.support_conference_end",
+	}
+	for what, subject := range refused {
+		if _, err := one.Request(subject, nil, 300*time.Millisecond); !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrPermissionViolation) {
+			t.Errorf("%s: answered %v, want it refused", what, err)
+		}
+	}
+	if err := two.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := overheard.Pending(); n != 0 {
+		t.Errorf("another appliance overheard %d replies", n)
+	}
+}
+
+func TestCoreAccountHasJetStream(t *testing.T) {
+	s := broker(t, "# none")
+	js, err := connect(t, s, "outbound.core", corePassword).JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AccountInfo(); err != nil {
+		t.Errorf("JetStream in the core account: %v", err)
+	}
+	if _, err := nats.Connect(s.ClientURL()); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("a client without a name was answered %v, want refused", err)
+	}
+}
