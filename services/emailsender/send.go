@@ -1,0 +1,190 @@
+package emailsender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
+)
+
+// settingsSource knows the settings as they are now.
+type settingsSource interface {
+	Settings() *configclient.Settings
+}
+
+// sender makes attempts: one connection, one transaction for each address that is neither done nor refused for good.
+type sender struct {
+	settings settingsSource
+	pool     *relay.Pool
+	timeout  time.Duration
+	hello    string
+}
+
+// settingsChanged closes idle connections to a relay that is not the one of the settings any more, or is reached or signed in
+// to otherwise.
+func (s *sender) settingsChanged() { s.pool.Use(relay.Of(s.settings.Settings().SMTP, s.hello)) }
+
+// Judge says what an outcome means.
+func (*sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict { return judge(d, o) }
+
+// Send makes one attempt. The outcome's progress holds all that became of the addresses so far, so that the next attempt mails
+// only those that are left.
+func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	a := &attempt{d: d, settings: s.settings.Settings(), progress: readProgress(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+	s.send(ctx, a)
+	return a.outcome(time.Since(began))
+}
+
+// send mails the addresses that are left, as far as it comes.
+func (s *sender) send(ctx context.Context, a *attempt) {
+	left := a.progress.standingOf(a.d).left
+	if len(left) == 0 {
+		return
+	}
+	if a.settings.SMTP.Host == "" || a.settings.SMTP.FromAddress == "" {
+		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay is set, or no from address: mail waits until both are")
+		return
+	}
+	letters := a.compose(left)
+	if len(letters) == 0 {
+		return
+	}
+	c, f := s.pool.Get(ctx, relay.Of(a.settings.SMTP, s.hello))
+	if f != nil {
+		a.failed("", f)
+		return
+	}
+	defer s.pool.Put(c)
+	for _, l := range letters {
+		f := c.Mail(ctx, relay.Mail{From: l.from, To: l.to, UTF8: l.utf8, Data: l.data})
+		if f == nil {
+			a.accepted(l.hash)
+			continue
+		}
+		a.begun = true
+		a.failed(l.hash, f)
+		if !f.OfAddress() {
+			return
+		}
+	}
+}
+
+// attempt gathers what is seen in one attempt.
+type attempt struct {
+	d        *delivery.Delivery
+	settings *configclient.Settings
+	progress progress
+	out      delivery.Outcome
+	replies  []string
+	// begun says that a mail was begun, so that something may have left the house.
+	begun bool
+}
+
+// compose writes the mails. An address that is none is refused for good; a sender that is none ends the attempt.
+func (a *attempt) compose(left []string) []*letter {
+	var letters []*letter
+	for _, to := range left {
+		hash := addressHash(a.d.Recipient.ID, to)
+		l, err := compose(a.d, a.settings, to)
+		var ours *senderError
+		switch {
+		case errors.As(err, &ours):
+			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())
+			return nil
+		case err != nil:
+			a.progress.Refused[hash] = codeNoAddress
+			a.answered(codeNoAddress, err.Error())
+		default:
+			l.hash = hash
+			letters = append(letters, l)
+		}
+	}
+	return letters
+}
+
+// codeNoAddress stands for the relay's refusal of what is no address, which it was therefore not asked for.
+const codeNoAddress = 553
+
+// accepted notes that the relay has the mail for an address.
+func (a *attempt) accepted(hash string) {
+	a.begun = true
+	a.progress.Done = append(a.progress.Done, hash)
+	a.answered(codeAccepted, "")
+}
+
+// codeAccepted is the reply to a mail that the relay takes.
+const codeAccepted = 250
+
+// failed notes a failure: of an address if the relay spoke of it, else of the attempt.
+func (a *attempt) failed(hash string, f *relay.Failure) {
+	if f.Reply != "" {
+		a.replies = append(a.replies, fmt.Sprintf("%s: %d %s", f.Step, f.Code, f.Reply))
+	}
+	if !f.OfAddress() {
+		fault := f.Fault
+		if fault == delivery.FaultShutdown && a.begun {
+			// A mail was under way, so this counts as an attempt.
+			fault = delivery.FaultCut
+		}
+		a.stop(fault, f.Code, f.Error())
+		return
+	}
+	if f.Permanent() {
+		a.progress.Refused[hash] = f.Code
+	}
+	a.answered(f.Code, "")
+}
+
+// answered keeps the status of the answer that tells most: one that leaves an address waiting before a refusal, and that
+// before an acceptance.
+func (a *attempt) answered(code int, reply string) {
+	if reply != "" {
+		a.replies = append(a.replies, fmt.Sprintf("%d %s", code, reply))
+	}
+	if rank(code) > rank(a.out.Status) {
+		a.out.Status = code
+	}
+}
+
+func rank(code int) int {
+	switch {
+	case code == 0:
+		return 0
+	case code < 400:
+		return 1
+	case code >= 500:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// stop notes why the attempt ended before its addresses did.
+func (a *attempt) stop(f delivery.Fault, code int, detail string) {
+	a.out.Fault, a.out.Detail = f, detail
+	if code != 0 {
+		a.out.Status = code
+	}
+}
+
+// outcome is what was seen.
+func (a *attempt) outcome(took time.Duration) delivery.Outcome {
+	standing := a.progress.standingOf(a.d)
+	if a.out.Detail == "" {
+		a.out.Detail = standing.String()
+	} else if standing.all > 1 {
+		a.out.Detail += "; " + standing.String()
+	}
+	a.out.Excerpt = []byte(strings.Join(a.replies, "\n"))
+	a.out.Progress = a.progress.write()
+	a.out.Took = took
+	return a.out
+}

@@ -1,0 +1,146 @@
+// Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
+// deliveries from the recipients' durable consumers, mails each address by itself, and records what came of it.
+package emailsender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
+)
+
+// Options are what the service is started with.
+type Options struct {
+	// Connections is how many connections to the relay there are at most, and so how many mails are under way at once. No
+	// recipient uses more than a quarter of them, but always one.
+	Connections int `yaml:"connections"`
+	// Timeout is how long one attempt may take: connecting, signing in, and a mail to each address that is left.
+	Timeout time.Duration `yaml:"timeout"`
+	// IdleTimeout is how long a connection is kept for the next mail.
+	IdleTimeout time.Duration `yaml:"idleTimeout"`
+	// HelloName is the name given to the relay in EHLO. Default: the host's name, or its address if that has no dot.
+	HelloName string `yaml:"helloName"`
+	// Window is how many answers may wait for their record at once. With connections it bounds what a killed sender sends
+	// again.
+	Window int `yaml:"window"`
+	// Grace is how long attempts under way may go on at shutdown.
+	Grace time.Duration `yaml:"grace"`
+}
+
+// DefaultOptions use four connections, each kept for half a minute.
+func DefaultOptions() Options {
+	return Options{Connections: 4, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace}
+}
+
+// settleReserve is what a delivery needs beside its attempt, at most: 5 s for a slot, and as long for its record.
+const settleReserve = 10 * time.Second
+
+// Validate reports every fault at once.
+func (o Options) Validate() error {
+	var f process.Faults
+	if o.Connections < 1 || o.Connections > 1000 {
+		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
+	}
+	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
+		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while it is mailed",
+			o.Timeout, longest, bus.AckWait)
+	}
+	if o.IdleTimeout <= 0 {
+		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
+	}
+	if o.HelloName != "" {
+		if _, err := mailbox("postmaster@" + o.HelloName); err != nil {
+			f.Add("helloName", "%q is not a host name", o.HelloName)
+		}
+	}
+	if o.Window < 1 || o.Window > 100_000 {
+		f.Add("window", "%d is out of range: use 1 to 100000", o.Window)
+	}
+	if o.Grace < 0 {
+		f.Add("grace", "%s is negative", o.Grace)
+	}
+	return f.Err()
+}
+
+// Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
+type Deps struct {
+	Bus *bus.Conn
+	// Config knows the recipients and settings; somebody else runs it.
+	Config *configclient.Client
+	// Observer sees each attempt.
+	Observer delivery.Observer
+}
+
+// Service sends events to email recipients.
+type Service struct {
+	o    Options
+	deps Deps
+	send *sender
+}
+
+// New makes the service; Run starts it.
+func New(o Options, deps Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of the email sender: %w", err)
+	}
+	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
+		return nil, errors.New("the email sender needs the bus, the configuration and an observer")
+	}
+	return &Service{o: o, deps: deps, send: newSender(o, deps.Config)}, nil
+}
+
+func newSender(o Options, settings settingsSource) *sender {
+	hello := o.HelloName
+	if hello == "" {
+		// Without a host name the relay is told our address.
+		hello, _ = os.Hostname()
+	}
+	return &sender{settings: settings, pool: relay.NewPool(o.Connections, o.IdleTimeout), timeout: o.Timeout, hello: hello}
+}
+
+// Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets attempts under way finish
+// within Grace, and returns once they are recorded and the connections to the relay closed.
+func (s *Service) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.deps.Config.Ready():
+	}
+	defer s.keepPool(ctx)()
+	history := bus.NewHistory(s.deps.Bus)
+	defer history.Close()
+	s.deps.Config.OnChange(s.send.settingsChanged)
+	// A connection serves one attempt, so there are as many slots as connections and none waits for one in the middle of
+	// its attempt.
+	engine, err := delivery.NewEngine(delivery.EngineOptions{
+		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
+		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
+	})
+	if err != nil {
+		return fmt.Errorf("make the email sender's engine: %w", err)
+	}
+	if err := engine.Run(ctx); err != nil {
+		return fmt.Errorf("run the email sender's engine: %w", err)
+	}
+	return nil
+}
+
+// keepPool closes idle connections until stop is called, which closes the rest.
+func (s *Service) keepPool(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.send.pool.Run(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
