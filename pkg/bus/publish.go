@@ -24,7 +24,7 @@ type Publisher struct {
 }
 
 // NewPublisher starts a publisher; Close ends it.
-func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c)} }
+func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, eventLinger)} }
 
 // Close waits until everything handed over has its answer.
 func (p *Publisher) Close() { p.k.close() }
