@@ -139,15 +139,19 @@ func (s *sender) read(resp *http.Response, o *delivery.Outcome) {
 	}
 	buf := s.buffers.Get().(*[delivery.MaxExcerpt]byte)
 	defer s.buffers.Put(buf)
-	n, err := io.ReadFull(resp.Body, buf[:])
+	n, err := 0, error(nil)
+	for n < len(buf) && err == nil {
+		var k int
+		k, err = resp.Body.Read(buf[n:])
+		n += k
+	}
 	if n > 0 {
 		o.Excerpt = bytes.Clone(buf[:n])
 	}
 	if err == nil {
 		_, err = io.CopyN(io.Discard, resp.Body, maxDiscard)
 	}
-	broken := err != nil && !errors.Is(err, io.EOF) && (!errors.Is(err, io.ErrUnexpectedEOF) || resp.ContentLength > int64(n))
-	if broken && o.Detail == "" {
+	if err != nil && !errors.Is(err, io.EOF) && o.Detail == "" {
 		o.Detail = "the body of the answer broke off"
 	}
 }
