@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// publishers is how many requests an appliance has under way at once.
+const publishers = 256
+
+// noteSize fills an event so that its form has bodySize bytes; newLoop checks it.
+const noteSize = 883
+
+// wire is the n-th event as an appliance sends it.
+func wire(n int) []byte {
+	e := harness.NewEvent(appliance, fmt.Sprintf("e-%08d", n), eventType, harness.Object{"external_key": "INC-1", "note": strings.Repeat("x", noteSize)})
+	raw, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings can be written as JSON
+	}
+	return raw
+}
+
+// house starts the all-in-one with recipients on the site, and an appliance.
+func (b *bench) house(s *site, sync string, recipients int) (*harness.House, *harness.Appliance) {
+	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), sync)
+	for i := range recipients {
+		b.recipient(h, fmt.Sprint("bench-", i), s.url(i))
+	}
+	return h, h.AddAppliance(b, appliance)
+}
+
+func (b *bench) recipient(h *harness.House, name, url string) {
+	h.AddRecipient(b, harness.Object{"displayName": name, "eventTypes": []string{eventType}, "http": harness.Object{"url": url}})
+}
+
+// publish hands in events first to last-1 from many publishers and returns when the first request was sent.
+func (b *bench) publish(a *harness.Appliance, first, last, publishers int) time.Time {
+	var next atomic.Int64
+	next.Store(int64(first))
+	var wg sync.WaitGroup
+	began := time.Now()
+	for range publishers {
+		wg.Go(func() {
+			for n := next.Add(1) - 1; n < int64(last); n = next.Add(1) - 1 {
+				if err := request(a, int(n)); err != nil {
+					b.Errorf("publish event %d: %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return began
+}
+
+func request(a *harness.Appliance, n int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	m, err := a.Request(ctx, eventType, wire(n))
+	if err != nil {
+		return err
+	}
+	if m.Header.Get("Nats-Service-Error-Code") != "" {
+		return fmt.Errorf("refused: %s", m.Data)
+	}
+	return nil
+}
+
+// delivery measures deliveries per second from the first publish to the last arrival.
+func (b *bench) delivery() []row {
+	var rows []row
+	for _, c := range []struct {
+		sync       string
+		recipients int
+		reach      float64
+	}{{"interval", 1, 0.40}, {"interval", 10, 0.50}, {"always", 1, 0.35}, {"always", 10, 0.45}} {
+		var runs []figures
+		for range b.repeats {
+			b.scope(func() { runs = append(runs, b.deliveries(c.sync, c.recipients)) })
+		}
+		slices.SortFunc(runs, func(x, y figures) int { return int(1e6 * (x.ratio() - y.ratio())) })
+		m := runs[len(runs)/2]
+		rows = append(rows, row{
+			fmt.Sprintf("delivery, sync %s, %d recipient(s)", c.sync, c.recipients), fmt.Sprintf("%.0f/s", m.rate),
+			fmt.Sprintf("%.0f/s", m.bare), fmt.Sprintf("%.2f", m.ratio()), fmt.Sprintf("≥ %.2f", c.reach),
+		})
+	}
+	return rows
+}
+
+// figures are a rate and the bare loop's beside it.
+type figures struct{ rate, bare float64 }
+
+func (f figures) ratio() float64 { return f.rate / f.bare }
+
+func (b *bench) deliveries(sync string, recipients int) figures {
+	s := newSite(b)
+	events := b.events
+	if recipients > 1 {
+		events = b.events / 5
+	}
+	_, a := b.house(s, sync, recipients)
+	l := newLoop(b, s, recipients)
+	const warm = 500
+	b.publish(a, 0, warm, publishers)
+	s.await(warm*recipients, time.Minute)
+	s.reset(false)
+	before := l.rate(b.bare)
+	s.reset(false)
+	began := b.publish(a, warm, warm+events, publishers)
+	st := s.await(events*recipients, 3*time.Minute)
+	took := time.Unix(0, st.Last).Sub(began)
+	for i := range recipients {
+		if n := st.Counts[fmt.Sprint(i)]; n != events {
+			b.Errorf("recipient %d got %d of %d events", i, n, events)
+		}
+	}
+	s.reset(false)
+	after := l.rate(b.bare)
+	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
+	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s", sync, recipients, f.rate, before, after)
+	return f
+}
+
+// isolation measures healthy recipients beside sick ones.
+func (b *bench) isolation() []row {
+	const recipients = 10
+	rate := func(sick bool) (out float64) {
+		b.scope(func() {
+			s := newSite(b)
+			h, a := b.house(s, "interval", recipients-2)
+			if sick {
+				b.recipient(h, "hanging", s.base+"/hang")
+				b.recipient(h, "dead", "http://127.0.0.1:9/")
+			} else {
+				b.recipient(h, "ninth", s.url(recipients-2))
+				b.recipient(h, "tenth", s.url(recipients-1))
+			}
+			events, want := b.events/5, recipients
+			if sick {
+				want -= 2
+			}
+			began := b.publish(a, 0, events, publishers)
+			st := s.await(events*want, 3*time.Minute)
+			// Counted per healthy recipient: with two fewer to serve, the others must not be slower.
+			out = float64(events) / time.Unix(0, st.Last).Sub(began).Seconds()
+		})
+		return out
+	}
+	without, with := rate(false), rate(true)
+	return []row{{"isolation, 1 of 10 hanging and 1 dead", fmt.Sprintf("%.0f/s each", with), fmt.Sprintf("%.0f/s each without", without), fmt.Sprintf("%.2f", with/without), "≥ 0.95"}}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// paced is how many events per second the latency row sends, and for how long.
+const (
+	paced     = 1000
+	pacedTime = 10 * time.Second
+)
+
+// latency measures the time from publish to arrival at a steady pace.
+func (b *bench) latency() []row {
+	var rows []row
+	for _, sync := range []string{"interval", "always"} {
+		b.scope(func() {
+			s := newSite(b)
+			_, a := b.house(s, sync, 1)
+			l := newLoop(b, s, 1)
+			body := formOf(0)
+			b.publish(a, 0, 500, 16)
+			s.await(500, time.Minute)
+			bare := b.pace(s, func(n int) (string, error) { id := fmt.Sprint("bare-", n); return id, l.post(0, id, body) })
+			ours := b.pace(s, func(n int) (string, error) {
+				return fmt.Sprintf("%s~e-%08d", appliance, 10_000+n), request(a, 10_000+n)
+			})
+			rows = append(rows, row{
+				fmt.Sprintf("latency at %d events/s, sync %s", paced, sync), "p50 " + ms(ours, 50) + ", p99 " + ms(ours, 99),
+				"p50 " + ms(bare, 50) + ", p99 " + ms(bare, 99), fmt.Sprintf("p50 %.1f", float64(at(ours, 50))/float64(at(bare, 50))), "p99 ≤ 10 ms where the bare loop's is ≤ 1 ms",
+			})
+		})
+	}
+	return rows
+}
+
+// pace calls send at a steady pace, each on its own, and returns the sorted times from the call to the arrival.
+func (b *bench) pace(s *site, send func(n int) (string, error)) []time.Duration {
+	s.reset(true)
+	const n = int(pacedTime/time.Second) * paced
+	ids, sent := make([]string, n), make([]int64, n)
+	var wg sync.WaitGroup
+	tick := time.NewTicker(time.Second / paced)
+	defer tick.Stop()
+	began := time.Now()
+	for i := 0; i < n; {
+		<-tick.C
+		// A late tick is made up for, so that the pace holds.
+		for due := int(time.Since(began) * paced / time.Second); i < min(due, n); i++ {
+			wg.Go(func() {
+				sent[i] = time.Now().UnixNano()
+				id, err := send(i)
+				if err != nil {
+					b.Errorf("send %d: %v", i, err)
+				}
+				ids[i] = id
+			})
+		}
+	}
+	wg.Wait()
+	st := s.await(n, time.Minute)
+	out := make([]time.Duration, 0, n)
+	for i := range n {
+		at, ok := st.Arrived[ids[i]]
+		if !ok {
+			b.Fatalf("%s never arrived", ids[i])
+		}
+		out = append(out, time.Duration(at-sent[i]))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func at(sorted []time.Duration, percent int) time.Duration {
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
+}
+
+func ms(sorted []time.Duration, percent int) string {
+	return fmt.Sprintf("%.2f ms", float64(at(sorted, percent).Microseconds())/1000)
+}
+
+// start measures from the start of the process to the arrival of an event that was published to it, on a data folder that has
+// a recipient and an appliance already.
+func (b *bench) start() []row {
+	var took []time.Duration
+	s := newSite(b)
+	h, _ := b.house(s, "always", 1)
+	a := h.AddAppliance(b, "start")
+	h.Stop(b)
+	for i := range 5 {
+		s.reset(false)
+		began := time.Now()
+		done := make(chan error, 1)
+		go func() { done <- knock(a, fmt.Sprint("start-", i)) }()
+		h.StartAll(b)
+		if err := <-done; err != nil {
+			b.Fatalf("publish to the starting process: %v", err)
+		}
+		took = append(took, time.Unix(0, s.await(1, time.Minute).Last).Sub(began))
+		h.Stop(b)
+	}
+	slices.Sort(took)
+	b.Logf("starts on %s: %v", filepath.Base(h.Dir), took)
+	return []row{{"start → first delivery, all-in-one", fmt.Sprintf("%d ms (of 5: %d to %d)", took[2].Milliseconds(), took[0].Milliseconds(), took[4].Milliseconds()), "", "", "≤ 1 s"}}
+}
+
+// knock publishes an event again and again until it is accepted.
+func knock(a *harness.Appliance, id string) error {
+	e := harness.NewEvent(a.ID, id, eventType, harness.Object{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		one, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+		_, err := a.Publish(one, e)
+		stop()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,100 @@
+// Bench measures Outbound beside a bare loop, in one run on one machine, and prints a table of ratios.
+//
+// The bare loop is the http-sender's own transport posting the same bodies to the same receiver, and nothing else: no broker,
+// no record, no retry. The receiver is a process of its own. docs/benchmarks.md tells the method and keeps a table.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// settings are what a run is asked to do.
+type settings struct {
+	events  int
+	bare    int
+	rows    []string
+	out     string
+	repeats int
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	var s settings
+	var rows string
+	receive := flag.Bool("receiver", false, "be the receiver (the bench starts itself so)")
+	flag.IntVar(&s.events, "events", 20000, "events of a delivery row with one recipient; ten recipients get a fifth")
+	flag.IntVar(&s.bare, "bare", 30000, "posts of a bare loop")
+	flag.IntVar(&s.repeats, "repeats", 1, "runs of each delivery row; the table shows the middle one")
+	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation", "rows to measure")
+	flag.StringVar(&s.out, "out", "", "also write the table to this file")
+	flag.Parse()
+	if *receive {
+		return receiver()
+	}
+	s.rows = strings.Split(rows, ",")
+	remove, err := harness.Prepare()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	defer remove()
+	table, err := measure(s)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	return write(s.out, table)
+}
+
+func write(file, table string) int {
+	fmt.Print("\n", table)
+	if file == "" {
+		return 0
+	}
+	if err := os.WriteFile(file, []byte(table), 0o644); err != nil { //nolint:gosec // a table for everybody
+		fmt.Fprintln(os.Stderr, "bench: write the table:", err)
+		return 1
+	}
+	return 0
+}
+
+// row is one line of the table.
+type row struct{ what, measured, bare, ratio, reach string }
+
+// measure runs the rows asked for.
+func measure(s settings) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n| what | measured | bare loop | ratio | to reach |\n|---|---|---|---|---|\n", machine())
+	for _, m := range []struct {
+		name string
+		run  func(*bench) []row
+	}{
+		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
+	} {
+		if !slices.Contains(s.rows, m.name) {
+			continue
+		}
+		rows, err := attempt(s, m.name, m.run)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range rows {
+			line(&b, r)
+		}
+	}
+	return b.String(), nil
+}
+
+func line(w io.Writer, r row) {
+	text := fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.what, r.measured, r.bare, r.ratio, r.reach)
+	fmt.Fprint(os.Stderr, text)
+	_, _ = io.WriteString(w, text)
+}

@@ -1,0 +1,68 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// One is the name of the all-in-one's process.
+const One = "outbound"
+
+// Endpoints is what the all-in-one writes into its data folder once it is ready.
+type Endpoints struct {
+	HTTP string `json:"http"`
+	GRPC string `json:"grpc"`
+	NATS string `json:"nats"`
+}
+
+// RunArguments are those of `outbound run` on a data folder, with ports of its own choice and loopback receivers allowed.
+func RunArguments(data, sync string) []string {
+	return append(runOn(data, sync), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--nats", "127.0.0.1:0")
+}
+
+func runOn(data, sync string) []string {
+	return []string{"run", "--data", data, "--sync", sync, "--url-policy", "any", "--allow-egress", "127.0.0.0/8"}
+}
+
+// allInOne is the house in one process. Its first start picks ports; the later ones keep them, as an operator would have it.
+func (h *House) allInOne(t T) {
+	data := filepath.Join(h.Dir, "data")
+	endpoints := filepath.Join(data, "endpoints.json")
+	_ = os.Remove(endpoints)
+	p := &part{name: One, path: Binary("outbound"), args: RunArguments(data, h.Sync)}
+	var at Endpoints
+	p.ready = func() error {
+		raw, err := os.ReadFile(endpoints)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(raw, &at); err != nil {
+			return fmt.Errorf("read %s: %w", endpoints, err)
+		}
+		return okay(address(at.HTTP))()
+	}
+	p.started = func(t T) {
+		token, err := os.ReadFile(filepath.Join(data, "admin.token"))
+		if err != nil {
+			t.Fatalf("read the admin token: %v", err)
+		}
+		h.REST.Base, h.REST.Token = address(at.HTTP), strings.TrimSpace(string(token))
+		h.nats, h.grpc = at.NATS, map[string]string{"": at.GRPC}
+		p.args = append(runOn(data, h.Sync), "--http", at.HTTP, "--grpc", at.GRPC, "--nats", at.NATS)
+	}
+	h.login = nats.UserInfo
+	h.parts = []*part{p}
+}
+
+// address makes a base URL of host:port.
+func address(at string) string {
+	if strings.HasPrefix(at, "http") {
+		return at
+	}
+	return "http://" + at
+}

@@ -1,0 +1,281 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// Shape is one of the two ways in which Outbound runs.
+type Shape string
+
+// The shapes.
+const (
+	// AllInOne is one process with the broker embedded.
+	AllInOne Shape = "allinone"
+	// Services is each service a process of its own, two http-senders, and a stock nats-server.
+	Services Shape = "services"
+)
+
+// Shapes are both, in the order in which suites run them.
+func Shapes() []Shape { return []Shape{AllInOne, Services} }
+
+// readyWithin is how long a process may take until it is of use. It is for a loaded machine, not a promise.
+const readyWithin = 60 * time.Second
+
+// House is a running Outbound, in either shape.
+type House struct {
+	Shape Shape
+	// Dir holds all that it writes; logs are in Dir/logs.
+	Dir string
+	// REST is the API with the admin token.
+	REST *Client
+	// Sync is the broker's policy: always or interval.
+	Sync string
+
+	parts []*part
+	// nats is the address appliances connect to, grpc where each service of the API is answered.
+	nats string
+	grpc map[string]string
+	// login is what an appliance signs in to the broker with.
+	login func(user, password string) nats.Option
+	// added is told of each new appliance, for a broker that reads its users from a file.
+	added func(t T, a *Appliance)
+}
+
+// part is one process of a house.
+type part struct {
+	name  string
+	path  string
+	args  []string
+	env   []string
+	ready func() error
+	// started is called once ready, e.g. to read addresses.
+	started func(t T)
+	process *Process
+	// killed says that its end was our doing.
+	killed bool
+}
+
+// Start starts Outbound in a shape, with fsync always, and waits until it is ready. It ends with the test.
+func Start(t T, shape Shape) *House {
+	t.Helper()
+	return StartIn(t, shape, t.TempDir(), "always")
+}
+
+// StartIn is Start on a data folder and with a sync policy.
+func StartIn(t T, shape Shape, dir, sync string) *House {
+	t.Helper()
+	h := &House{Shape: shape, Dir: dir, Sync: sync, REST: NewClient("", "")}
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		t.Fatalf("make the folder for logs: %v", err)
+	}
+	t.Cleanup(func() { h.tails(t) })
+	switch shape {
+	case AllInOne:
+		h.allInOne(t)
+	case Services:
+		h.services(t)
+	default:
+		t.Fatalf("start: there is no shape %q", shape)
+	}
+	h.StartAll(t)
+	t.Cleanup(h.REST.Close)
+	return h
+}
+
+// tails shows the end of each log of a failed test.
+func (h *House) tails(t T) {
+	if !t.Failed() {
+		return
+	}
+	for _, p := range h.parts {
+		if p.process != nil {
+			t.Logf("the end of what %s wrote:\n%s", p.name, p.process.Tail(25))
+		}
+	}
+}
+
+// Parts are the names of the processes, in the order in which they are started.
+func (h *House) Parts() []string {
+	var out []string
+	for _, p := range h.parts {
+		out = append(out, p.name)
+	}
+	return out
+}
+
+// StartAll starts every process that does not run, and waits until all are ready.
+func (h *House) StartAll(t T) {
+	t.Helper()
+	for _, p := range h.parts {
+		h.launch(t, p)
+	}
+	for _, p := range h.parts {
+		h.await(t, p)
+	}
+}
+
+// StartPart starts one process and waits until it is ready.
+func (h *House) StartPart(t T, name string) {
+	t.Helper()
+	p := h.part(t, name)
+	h.launch(t, p)
+	h.await(t, p)
+}
+
+func (h *House) launch(t T, p *part) {
+	t.Helper()
+	if p.process != nil && !p.process.Exited() {
+		return
+	}
+	p.killed = false
+	p.process = start(t, Command{Name: p.name, Path: p.path, Args: p.args, Env: p.env, Log: filepath.Join(h.Dir, "logs", p.name+".log")})
+}
+
+func (h *House) await(t T, p *part) {
+	t.Helper()
+	Until(t, readyWithin, p.name+" to be ready", func() error {
+		if p.process.Exited() {
+			t.Fatalf("%s ended instead of getting ready; it wrote:\n%s", p.name, p.process.Tail(25))
+		}
+		return p.ready()
+	})
+	if p.started != nil {
+		p.started(t)
+	}
+}
+
+func (h *House) part(t T, name string) *part {
+	t.Helper()
+	i := slices.IndexFunc(h.parts, func(p *part) bool { return p.name == name })
+	if i < 0 {
+		t.Fatalf("there is no process %q among %v", name, h.Parts())
+	}
+	return h.parts[i]
+}
+
+// Kill ends a process with SIGKILL.
+func (h *House) Kill(t T, name string) {
+	t.Helper()
+	p := h.part(t, name)
+	if p.process.Exited() {
+		t.Fatalf("kill %s: it is not running", name)
+	}
+	p.process.Kill()
+	p.killed = true
+}
+
+// Stop asks every process to end, the last started first, and checks that each does so with exit code 0.
+func (h *House) Stop(t T) {
+	t.Helper()
+	for _, p := range slices.Backward(h.parts) {
+		if p.killed {
+			continue
+		}
+		if p.process.Exited() {
+			t.Errorf("stop: %s had ended by itself", p.name)
+		}
+		code, err := p.process.Stop(40 * time.Second)
+		switch {
+		case err != nil:
+			t.Errorf("stop: %v", err)
+			p.process.Kill()
+		case code != 0 && p.name != broker:
+			t.Errorf("stop: %s ended with exit code %d", p.name, code)
+		}
+	}
+}
+
+// broker is the name of the stock nats-server, which ends with 1 at SIGTERM.
+const broker = "nats"
+
+// Logs is all that our processes have written.
+func (h *House) Logs() string {
+	var b strings.Builder
+	for _, p := range h.parts {
+		if p.name != broker {
+			b.WriteString(p.process.Output())
+		}
+	}
+	return b.String()
+}
+
+// okay asks a readiness address.
+func okay(base string) func() error {
+	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return func() error {
+		r, err := client.Get(base + "/readyz")
+		if err != nil {
+			return err
+		}
+		_ = r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s/readyz answers %d", base, r.StatusCode)
+		}
+		return nil
+	}
+}
+
+// AddAppliance makes an appliance by REST and connects it to the broker with a stock client.
+func (h *House) AddAppliance(t T, id string) *Appliance {
+	t.Helper()
+	c := h.REST.Do(t, http.MethodPost, "/v1/appliances", Object{"id": id})
+	text := func(k string) string { s, _ := c[k].(string); return s }
+	a := &Appliance{ID: id, User: text("user"), Password: text("password"), Token: text("token"), rest: NewClient(h.REST.Base, text("token"))}
+	if a.User == "" || a.Password == "" || a.Token == "" {
+		t.Fatalf("add appliance %s: the answer lacks credentials", id)
+	}
+	if h.added != nil {
+		h.added(t, a)
+	}
+	Until(t, 10*time.Second, "the broker to know "+id, func() (err error) {
+		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+		return err
+	})
+	t.Cleanup(a.nc.Close)
+	t.Cleanup(a.rest.Close)
+	return a
+}
+
+// AddRecipient makes a recipient by REST and returns its id.
+func (h *House) AddRecipient(t T, r Object) string {
+	t.Helper()
+	id, _ := h.REST.Do(t, http.MethodPost, "/v1/recipients", r)["id"].(string)
+	return id
+}
+
+// GRPC is a connection to whoever answers a service of the API, e.g. RecipientService, with the admin token.
+func (h *House) GRPC(t T, service string) *grpc.ClientConn {
+	t.Helper()
+	address, ok := h.grpc[service]
+	if !ok {
+		address = h.grpc[""]
+	}
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(bearer(h.REST.Token)))
+	if err != nil {
+		t.Fatalf("open a gRPC connection to %s: %v", address, err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// bearer sends a token with each call, also on loopback without TLS.
+type bearer string
+
+// GetRequestMetadata is the Authorization header.
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(b)}, nil
+}
+
+// RequireTransportSecurity is false: tests talk over loopback.
+func (b bearer) RequireTransportSecurity() bool { return false }

@@ -1,0 +1,111 @@
+package harness
+
+import (
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Receiver is a site with many recipients, one a path, that all write into one ledger.
+type Receiver struct {
+	*Ledger
+	plain, secure *httptest.Server
+
+	mu      sync.Mutex
+	scripts map[string]Script
+	gates   map[string]chan struct{}
+}
+
+// Script says what a recipient answers: the n-th try of each event gets the n-th status, and the last one for ever after.
+type Script []int
+
+// NewReceiver starts a receiver, on HTTP and on HTTPS, for as long as the test lasts.
+func NewReceiver(t T) *Receiver {
+	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, gates: map[string]chan struct{}{}}
+	r.plain = httptest.NewServer(r)
+	r.secure = httptest.NewTLSServer(r)
+	t.Cleanup(func() {
+		r.mu.Lock()
+		for name, gate := range r.gates {
+			close(gate)
+			delete(r.gates, name)
+		}
+		r.mu.Unlock()
+		r.plain.Close()
+		r.secure.Close()
+	})
+	return r
+}
+
+// URL is where a recipient is reached.
+func (r *Receiver) URL(recipient string) string { return r.plain.URL + "/" + recipient }
+
+// SecureURL is where a recipient is reached over HTTPS; see CAPEM.
+func (r *Receiver) SecureURL(recipient string) string { return r.secure.URL + "/" + recipient }
+
+// CAPEM is the root certificate that SecureURL is verified with.
+func (r *Receiver) CAPEM() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.secure.Certificate().Raw}))
+}
+
+// Answer sets a recipient's script. Without one it always answers 200.
+func (r *Receiver) Answer(recipient string, script ...int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.scripts[recipient] = script
+}
+
+// Held is the status of a receipt that was not answered but held; once released it is answered 503.
+const Held = 0
+
+// Hold makes a recipient hang until the function returned is called.
+func (r *Receiver) Hold(recipient string) (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gate := make(chan struct{})
+	r.gates[recipient] = gate
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.gates[recipient] == gate {
+			close(gate)
+			delete(r.gates, recipient)
+		}
+	}
+}
+
+// ServeHTTP writes the request into the ledger, then answers as the script says.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return // cut by the sender: nothing was received
+	}
+	name := strings.TrimPrefix(req.URL.Path, "/")
+	r.mu.Lock()
+	script, gate := r.scripts[name], r.gates[name]
+	r.mu.Unlock()
+	if gate != nil {
+		script = Script{Held}
+	}
+	got := r.add(Receipt{Recipient: name, ID: req.Header.Get("webhook-id"), Time: time.Now(), Header: req.Header, Body: body}, script.status)
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-req.Context().Done():
+		}
+		got.Status = http.StatusServiceUnavailable
+	}
+	w.WriteHeader(got.Status)
+}
+
+// status is the answer to a try, counted from 1.
+func (s Script) status(try int) int {
+	if len(s) == 0 {
+		return http.StatusOK
+	}
+	return s[min(try, len(s))-1]
+}

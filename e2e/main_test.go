@@ -1,0 +1,45 @@
+// Package e2e_test runs Outbound from outside, in both shapes, through the surface that users see.
+package e2e_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// shapes runs a test in each shape, on a house of its own.
+func shapes(t *testing.T, f func(t *testing.T, h *harness.House)) {
+	for _, shape := range harness.Shapes() {
+		t.Run(string(shape), func(t *testing.T) { f(t, harness.Start(t, shape)) })
+	}
+}
+
+// TestSuite is the suite that runs in both shapes on one house each: nothing in it disturbs a neighbour.
+func TestSuite(t *testing.T) {
+	shapes(t, func(t *testing.T, h *harness.House) {
+		for _, c := range []struct {
+			name string
+			run  func(t *testing.T, h *harness.House)
+		}{
+			{"each event arrives once with the documented variables", arrivesOnce},
+			{"every event type arrives", everyType},
+			{"JSON bodies are the event", arrivesAsJSON},
+			{"mail arrives", mailArrives},
+			{"bad events are refused and recorded", refusesBadEvents},
+			{"bad posts are refused", refusesBadPosts},
+			{"a repeat is answered as a duplicate", answersRepeats},
+			{"invalid recipients show all their faults", refusesBadRecipients},
+			{"conflicting changes conflict", conflictsConflict},
+			{"only tokens open the doors", doorsAreLocked},
+			{"a failing receiver gets the event again at the set interval", triesAgain},
+			{"changes act on the next event", changesAct},
+			{"secrets stay secret", keepsSecrets},
+			{"a clean stop finishes what it began", stopsCleanly},
+		} {
+			t.Run(c.name, func(t *testing.T) { c.run(t, h) })
+		}
+	})
+}
