@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,12 +20,9 @@ const noteSize = 883
 
 // wire is the n-th event as an appliance sends it.
 func wire(n int) []byte {
-	e := harness.NewEvent(appliance, fmt.Sprintf("e-%08d", n), eventType, harness.Object{"external_key": "INC-1", "note": strings.Repeat("x", noteSize)})
-	raw, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // strings can be written as JSON
-	}
-	return raw
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%08d","source":%q,"type":%q,"time":%q,"subject":"4d3f6a1b9c8e7d2f4d3f6a1b9c8e7d2f",`+
+		`"datacontenttype":"application/json","data":{"external_key":"INC-1","note":%q}}`,
+		n, appliance, eventType, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", noteSize))
 }
 
 // house starts the all-in-one with recipients on the site, and an appliance.
