@@ -178,7 +178,7 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return delivery.FaultCut, "the receiver closed the connection within the header of its answer"
 	default:
-		return delivery.FaultProtocol, "the answer is not HTTP/1.1, or its header exceeds 64 KiB"
+		return delivery.FaultProtocol, "the answer is not HTTP/1.1, is cut off within its header, or its header exceeds 64 KiB"
 	}
 }
 
