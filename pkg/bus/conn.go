@@ -57,6 +57,8 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1),
 		nats.ReconnectHandler(func(*nats.Conn) { c.since.Store(time.Now().UnixNano()); slog.Info("broker reconnected") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
+			c.since.Store(time.Now().UnixNano())
 			if err != nil {
 				slog.Warn("broker connection lost", "error", err.Error())
 			}

@@ -113,7 +113,7 @@ func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, passwo
 func (a *authenticator) proves(id, password string) string {
 	mac := hmac.New(sha256.New, a.key[:])
 	mac.Write([]byte(id + "\x00" + password))
-	print := [32]byte(mac.Sum(nil))
+	fingerprint := [32]byte(mac.Sum(nil))
 	a.mu.RLock()
 	hash, known := a.hashes[id]
 	proven, before := a.proven[id]
@@ -121,7 +121,7 @@ func (a *authenticator) proves(id, password string) string {
 	if !known {
 		return ""
 	}
-	if before && hmac.Equal(proven[:], print[:]) {
+	if before && hmac.Equal(proven[:], fingerprint[:]) {
 		return hash
 	}
 	a.hashing <- struct{}{}
@@ -133,7 +133,7 @@ func (a *authenticator) proves(id, password string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.hashes[id] == hash {
-		a.proven[id] = print
+		a.proven[id] = fingerprint
 	}
 	return hash
 }

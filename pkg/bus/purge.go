@@ -1,0 +1,50 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// purgeAbove is how full EVENTS is, as a part of its bound, before what is finished is purged: until then finished events
+// are kept, so that they can be replayed.
+const purgeAbove = 0.7
+
+// PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and
+// returns how many messages went. It is safe beside publishing and consuming.
+func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
+	s, err := c.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	before := s.CachedInfo()
+	if before.Config.MaxBytes <= 0 || float64(before.State.Bytes) < purgeAbove*float64(before.Config.MaxBytes) {
+		return 0, nil
+	}
+	// The last sequence is read before the consumers: an empty queue is finished up to there at least.
+	done := before.State.LastSeq
+	l := s.ListConsumers(ctx)
+	for i := range l.Info() {
+		done = min(done, finished(i, before.State.LastSeq))
+	}
+	if l.Err() != nil {
+		return 0, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
+	}
+	if done < before.State.FirstSeq {
+		return 0, nil
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(done+1)); err != nil {
+		return 0, fmt.Errorf("purge %s up to %d: %w", StreamEvents, done, err)
+	}
+	return done - before.State.FirstSeq + 1, nil
+}
+
+// finished is the last sequence that a consumer can no longer need. Its ack floor stays where it is while its filter
+// matches nothing, so an empty queue counts by the stream's last sequence.
+func finished(i *jetstream.ConsumerInfo, last uint64) uint64 {
+	if i.NumPending == 0 && i.NumAckPending == 0 {
+		return max(last, i.Delivered.Stream)
+	}
+	return i.AckFloor.Stream
+}

@@ -1,0 +1,66 @@
+package bus_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+func TestWhatEveryRecipientHasFinishedIsPurgedOnceRoomIsShort(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	o := bustest.StreamOptions()
+	o.EventsMaxBytes = 64 << 10
+	if err := c.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"r1", "slow"} {
+		r := &recipient.Recipient{ID: id, Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+		if err := c.EnsureConsumer(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := bus.NewPublisher(c)
+	defer p.Close()
+	n := 0
+	for full := false; !full; n++ {
+		_, err := p.Accept(t.Context(), newEvent(t, fmt.Sprintf("%d-%s", n, strings.Repeat("x", 100))))
+		full = err != nil
+		if n == 3 {
+			if gone, err := c.PurgeFinished(t.Context()); gone != 0 || err != nil {
+				t.Fatalf("purged %d while there is room (%v)", gone, err)
+			}
+		}
+	}
+	q := bus.NewQueue(c)
+	settle := func(id string, n int) {
+		t.Helper()
+		pull, err := q.Open(t.Context(), recipient.HTTP, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pull.Close()
+		if err := pull.Pull(t.Context(), n, 5*time.Second, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle("r1", n-1)
+	settle("slow", 10)
+	purged := uint64(0)
+	for deadline := time.Now().Add(10 * time.Second); purged < 10 && time.Now().Before(deadline); {
+		gone, err := c.PurgeFinished(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		purged += gone
+	}
+	st, err := c.StreamStates(t.Context())
+	if err != nil || purged != 10 || st[0].Messages != uint64(n-1-10) {
+		t.Errorf("purged %d, %d left of %d (%v): want what the slower one has finished", purged, st[0].Messages, n-1, err)
+	}
+}
