@@ -1,0 +1,245 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// facts are what a recipient is judged by beside itself.
+type facts struct {
+	now    time.Time
+	policy recipient.URLPolicy
+	// types is the catalogue, in its order.
+	types []event.Type
+	// custom are the code names of the custom fields.
+	custom []string
+	// old is what was stored before; nil at create.
+	old *outboundv1.StoredRecipient
+}
+
+// checkRecipient notes everything that is wrong with a recipient, defaults filled in, beyond the rules of the contract.
+func checkRecipient(v *violations, r *outboundv1.Recipient, f facts) {
+	if strings.TrimSpace(r.GetDisplayName()) == "" {
+		v.add("displayName", reasonMissing, "is empty: give the recipient a name")
+	}
+	checkTypes(v, r, f)
+	before := f.old.GetRecipient()
+	switch {
+	case before.GetHttp() != nil && r.GetEmail() != nil:
+		v.add("email", reasonImmutable, "an HTTP recipient can't become an email recipient: create another one and delete this")
+	case before.GetEmail() != nil && r.GetHttp() != nil:
+		v.add("http", reasonImmutable, "an email recipient can't become an HTTP recipient: create another one and delete this")
+	case r.GetHttp() != nil:
+		checkHTTP(v, r, f)
+	case r.GetEmail() != nil:
+		checkEmail(v, r, f)
+	}
+}
+
+func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
+	known := make(map[string]event.Type, len(f.types))
+	ids := make([]string, 0, len(f.types))
+	for _, t := range f.types {
+		known[t.ID] = t
+		ids = append(ids, t.ID)
+	}
+	for i, id := range r.GetEventTypes() {
+		field := fmt.Sprintf("eventTypes[%d]", i)
+		t, ok := known[id]
+		switch {
+		case !ok:
+			v.add(field, reasonUnknownType, event.UnknownType(id, ids).Description)
+		case r.GetEmail() != nil && !t.Email:
+			v.add(field, reasonNotByEmail, fmt.Sprintf("%s can't be sent by email: GET /v1/event-types says which types can", id))
+		}
+	}
+}
+
+func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
+	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
+	// What was valid when it was stored must not keep an operator from disabling the recipient.
+	if r.GetEnabled() || h.GetUrl() != before.GetUrl() {
+		v.check("http.url", recipient.CheckURL(h.GetUrl(), f.policy))
+	}
+	if pem := h.GetCaCertificatePem(); pem != "" && pem != before.GetCaCertificatePem() {
+		v.check("http.caCertificatePem", recipient.CheckCAPEM(pem, f.now))
+	}
+	checkTimes(v, h)
+	seen := map[string]bool{}
+	for name := range h.GetHeaders() {
+		field := fmt.Sprintf("http.headers[%q]", name)
+		v.check(field, recipient.CheckHeader(name))
+		if lower := strings.ToLower(name); seen[lower] {
+			v.add(field, reasonDuplicate, "is given twice: the case of a header does not count")
+		} else {
+			seen[lower] = true
+		}
+	}
+	checkAuth(v, h, f.old.GetSealedSecrets(), seen)
+	checkSigning(v, h, before, f.now)
+	checkAddresses(v, "http.contact.addresses", h.GetContact().GetAddresses())
+}
+
+func checkTimes(v *violations, h *outboundv1.HttpRecipient) {
+	if longer(h.GetRetryInterval(), h.GetRetryDuration()) {
+		v.add("http.retryInterval", reasonInvalid, "must not be longer than retryDuration")
+	}
+	if d := h.GetTimeout(); d.AsDuration() >= bus.AckWait {
+		v.add("http.timeout", reasonInvalid, fmt.Sprintf("must be shorter than %s", bus.AckWait))
+	}
+	if b := h.GetBackoff(); b != nil {
+		if b.GetMultiplier() < 1 {
+			v.add("http.backoff.multiplier", reasonInvalid, "must be 1 to 10: below 1 the pauses would shrink")
+		}
+		if longer(h.GetRetryInterval(), b.GetCeiling()) {
+			v.add("http.backoff.ceiling", reasonInvalid, "must not be shorter than retryInterval")
+		}
+	}
+}
+
+func longer(a, b *durationpb.Duration) bool { return a.AsDuration() > b.AsDuration() }
+
+func checkAuth(v *violations, h *outboundv1.HttpRecipient, sealed map[string][]byte, headers map[string]bool) {
+	const missing = "is empty and none of this kind is stored: give it"
+	header := ""
+	switch k := h.GetAuth().GetKind().(type) {
+	case *outboundv1.HttpAuth_Basic:
+		header = "Authorization"
+	case *outboundv1.HttpAuth_Bearer:
+		header = "Authorization"
+		if k.Bearer.GetToken() == "" && sealed[recipient.SecretBearerToken] == nil {
+			v.add("http.auth.bearer.token", reasonMissing, missing)
+		}
+	case *outboundv1.HttpAuth_ApiKey:
+		header = k.ApiKey.GetHeader()
+		v.check("http.auth.apiKey.header", recipient.CheckAuthHeader(header))
+		if k.ApiKey.GetValue() == "" && sealed[recipient.SecretAPIKeyValue] == nil {
+			v.add("http.auth.apiKey.value", reasonMissing, missing)
+		}
+	case *outboundv1.HttpAuth_Oauth2:
+		v.add("http.auth.oauth2", reasonUnsupported, "is not in this release: use basic, bearer or apiKey")
+	case *outboundv1.HttpAuth_ClientCertificate:
+		v.add("http.auth.clientCertificate", reasonUnsupported, "is not in this release: use basic, bearer or apiKey")
+	}
+	if header != "" && headers[strings.ToLower(header)] {
+		v.add("http.auth", reasonDuplicate, fmt.Sprintf("sets the header %s, which is in http.headers too: remove it there", header))
+	}
+}
+
+func checkSigning(v *violations, h, before *outboundv1.HttpRecipient, now time.Time) {
+	stored, seen := map[string]*outboundv1.SigningSecret{}, map[string]bool{}
+	for _, p := range before.GetSigningSecrets() {
+		stored[p.GetId()] = p
+	}
+	for i, p := range h.GetSigningSecrets() {
+		field := fmt.Sprintf("http.signingSecrets[%d]", i)
+		if p.GetSecret() != "" {
+			_, err := recipient.ParseSigningSecret(p.GetSecret())
+			v.check(field+".secret", err)
+		}
+		if id := p.GetId(); id != "" && seen[id] {
+			v.add(field+".id", reasonDuplicate, "is given twice")
+		}
+		seen[p.GetId()] = true
+		until := p.GetExpireTime()
+		if until == nil {
+			continue
+		}
+		if !until.IsValid() {
+			v.add(field+".expireTime", reasonInvalid, "is no time")
+		} else if until.AsTime().Before(now) && !stored[p.GetId()].GetExpireTime().AsTime().Equal(until.AsTime()) {
+			v.add(field+".expireTime", reasonInvalid, "has passed: remove the secret instead")
+		}
+	}
+}
+
+func checkEmail(v *violations, r *outboundv1.Recipient, f facts) {
+	e := r.GetEmail()
+	checkAddresses(v, "email.addresses", e.GetAddresses())
+	if e.GetHtmlBody() != "" {
+		v.add("email.htmlBody", reasonUnsupported, "is not in this release: leave it empty, mails are plain text")
+	}
+	chosen := make([]event.Type, 0, len(r.GetEventTypes()))
+	for _, t := range f.types {
+		for _, id := range r.GetEventTypes() {
+			if t.ID == id {
+				chosen = append(chosen, t)
+			}
+		}
+	}
+	before := f.old.GetRecipient().GetEmail()
+	known := render.KnownMacros(chosen, f.custom)
+	// A text that was valid stays so when a custom field goes: its macro is then empty.
+	if e.GetSubject() != before.GetSubject() {
+		v.check("email.subject", render.CheckMacros(e.GetSubject(), known))
+	}
+	if e.GetBody() != before.GetBody() {
+		v.check("email.body", render.CheckMacros(e.GetBody(), known))
+	}
+}
+
+// checkAddresses notes addresses that are none, and those that are there twice.
+func checkAddresses(v *violations, field string, addresses []string) {
+	seen := map[string]bool{}
+	for i, a := range addresses {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		v.check(at, recipient.CheckAddress(a))
+		if same := recipient.SameAddress(a); seen[same] {
+			v.add(at, reasonDuplicate, "is given twice")
+		} else {
+			seen[same] = true
+		}
+	}
+}
+
+// warnings says what an operator should know about settings although they are valid.
+func warnings(r *outboundv1.Recipient, now time.Time) []string {
+	h := r.GetHttp()
+	if h == nil {
+		return nil
+	}
+	var out []string
+	clear := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
+	if clear {
+		out = append(out, "http.url has the scheme http: events travel unencrypted.")
+	}
+	if clear && h.GetAuth().GetKind() != nil {
+		out = append(out, "http.auth is sent unencrypted, since http.url has the scheme http.")
+	}
+	if pem := h.GetCaCertificatePem(); pem != "" && clear {
+		out = append(out, "http.caCertificatePem has no effect, since http.url has the scheme http.")
+	} else if pem != "" {
+		if err := recipient.CheckCAPEM(pem, now); err != nil {
+			out = append(out, "http.caCertificatePem: "+err.Error()+".")
+		}
+	}
+	if len(h.GetContact().GetAddresses()) > 0 {
+		out = append(out, "http.contact has no effect yet: alert mails come in a later release.")
+	}
+	if h.GetRateLimit() != nil {
+		out = append(out, "http.rateLimit has no effect yet: rate limits come in a later release.")
+	}
+	if n := len(h.GetSigningSecrets()); n > 0 && expired(h.GetSigningSecrets(), now) == n {
+		out = append(out, "http.signingSecrets have all expired: requests are not signed.")
+	}
+	return out
+}
+
+func expired(secrets []*outboundv1.SigningSecret, now time.Time) int {
+	n := 0
+	for _, p := range secrets {
+		if p.GetExpireTime() != nil && p.GetExpireTime().AsTime().Before(now) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"crypto/rand"
+	"maps"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// signingSecretBytes is how many random bytes a signing secret made by us has.
+const signingSecretBytes = 32
+
+// secretsCut is what became of the secrets of a recipient.
+type secretsCut struct {
+	// sealed are all that are to be stored, by field path.
+	sealed map[string][]byte
+	// made are the signing secrets that were made now, by id; they are shown once.
+	made map[string]string
+}
+
+// cut takes the secrets out of a recipient and seals them. A secret that is absent stays as it was stored, so long as it is
+// of the same kind; one of another kind is dropped.
+func (s *Service) cut(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) (secretsCut, error) {
+	c := secretsCut{sealed: map[string][]byte{}, made: map[string]string{}}
+	keep := func(plain *string, path string) (set bool, err error) {
+		text := *plain
+		*plain = ""
+		if text == "" {
+			sealed, ok := old.GetSealedSecrets()[path]
+			if ok {
+				c.sealed[path] = sealed
+			}
+			return ok, nil
+		}
+		c.sealed[path], err = s.sealer.Seal([]byte(text), recipient.SecretBinding(r.GetId(), path))
+		return true, err
+	}
+	var err error
+	switch k := r.GetHttp().GetAuth().GetKind().(type) {
+	case *outboundv1.HttpAuth_Basic:
+		k.Basic.PasswordSet, err = keep(&k.Basic.Password, recipient.SecretBasicPassword)
+	case *outboundv1.HttpAuth_Bearer:
+		k.Bearer.TokenSet, err = keep(&k.Bearer.Token, recipient.SecretBearerToken)
+	case *outboundv1.HttpAuth_ApiKey:
+		k.ApiKey.ValueSet, err = keep(&k.ApiKey.Value, recipient.SecretAPIKeyValue)
+	}
+	if err != nil {
+		return c, err
+	}
+	known := map[string]*outboundv1.SigningSecret{}
+	for _, p := range old.GetRecipient().GetHttp().GetSigningSecrets() {
+		known[p.GetId()] = p
+	}
+	for _, p := range r.GetHttp().GetSigningSecrets() {
+		before, isKnown := known[p.GetId()]
+		switch {
+		case !isKnown:
+			p.Id, p.CreateTime = newSecretID(), timestamppb.New(now)
+			if p.Secret == "" {
+				p.Secret = newSigningSecret()
+				c.made[p.Id] = p.Secret
+			}
+		case p.Secret == "":
+			p.CreateTime = before.GetCreateTime()
+		default:
+			p.CreateTime = timestamppb.New(now)
+		}
+		if _, err := keep(&p.Secret, recipient.SigningSecretPath(p.GetId())); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// show puts the signing secrets that were made now into an answer.
+func (c secretsCut) show(r *outboundv1.Recipient) {
+	for _, p := range r.GetHttp().GetSigningSecrets() {
+		p.Secret = c.made[p.GetId()]
+	}
+}
+
+func newSecretID() string { return "ss-" + strings.ToLower(rand.Text()[:12]) }
+
+func newSigningSecret() string {
+	b := make([]byte, signingSecretBytes)
+	// crypto/rand never fails; it ends the program when the system has no randomness.
+	_, _ = rand.Read(b)
+	return recipient.FormatSigningSecret(b)
+}
+
+// stored joins a recipient without secrets with what only the services need.
+func (c secretsCut) stored(r *outboundv1.Recipient, old *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
+	out := &outboundv1.StoredRecipient{}
+	if old != nil {
+		out, _ = proto.Clone(old).(*outboundv1.StoredRecipient)
+	}
+	out.Recipient, out.SealedSecrets = r, maps.Clone(c.sealed)
+	out.Revision++
+	return out
+}

@@ -1,0 +1,139 @@
+// Package config is the service that owns the configuration: recipients, the SMTP relay, email retries, custom fields, event
+// types and appliances. It alone writes them, tells the other services of changes, and keeps one durable consumer per
+// recipient.
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Options are what the config service is started with.
+type Options struct {
+	// URLPolicy says which URLs recipients may have: `https`, `https-443` or `any`. Default https.
+	URLPolicy string `yaml:"urlPolicy"`
+	// ReconcileEvery is the pause between two full comparisons of recipients with their consumers and names. Default 1m.
+	ReconcileEvery time.Duration `yaml:"reconcileEvery"`
+	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer
+	// than a call may take and than the clocks of broker and service differ. Default 1m.
+	OrphanAge time.Duration `yaml:"orphanAge"`
+}
+
+// DefaultOptions allows https alone and reconciles every minute.
+func DefaultOptions() Options {
+	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute}
+}
+
+// Validate reports all faults with their paths.
+func (o Options) Validate() error {
+	var faults []error
+	if _, err := recipient.ParseURLPolicy(o.URLPolicy); err != nil {
+		faults = append(faults, fmt.Errorf("urlPolicy: %w", err))
+	}
+	if o.ReconcileEvery <= 0 {
+		faults = append(faults, errors.New("reconcileEvery: must be longer than 0, e.g. 1m"))
+	}
+	if o.OrphanAge <= 0 {
+		faults = append(faults, errors.New("orphanAge: must be longer than 0, e.g. 1m"))
+	}
+	return errors.Join(faults...)
+}
+
+// Deps are the open doors the service works through. The caller closes them after Run has returned.
+type Deps struct {
+	// Bus is the broker. The streams and buckets may be made later: the service waits for them.
+	Bus *bus.Conn
+	// Publisher sends test events.
+	Publisher *bus.Publisher
+	// Sealer seals secrets.
+	Sealer *secret.Sealer
+	// Logger is where the service says what it did on its own. Default: slog's.
+	Logger *slog.Logger
+}
+
+// Service is the config service. Register makes its methods reachable, Run keeps watches and consumers going.
+type Service struct {
+	o         Options
+	policy    recipient.URLPolicy
+	bus       *bus.Conn
+	publisher *bus.Publisher
+	sealer    *secret.Sealer
+	log       *slog.Logger
+	validator *rpc.Validator
+
+	recipients *bucket
+	settings   *bucket
+	// What the watch streams show.
+	recipientBoard *board[map[string]storedRecipient]
+	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
+	consumers      *consumers
+	// hurry asks for a reconcile pass now.
+	hurry chan struct{}
+	// stopping is closed when Run begins to end, so that watch streams end.
+	stopping chan struct{}
+}
+
+// New makes the service. It does not touch the broker yet.
+func New(o Options, d Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of the config service: %w", err)
+	}
+	if d.Bus == nil || d.Publisher == nil || d.Sealer == nil {
+		return nil, errors.New("the config service needs a broker, a publisher and a sealer")
+	}
+	v, err := rpc.NewValidator()
+	if err != nil {
+		return nil, err
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return &Service{
+		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v,
+		recipients:     &bucket{conn: d.Bus, name: bus.BucketRecipients},
+		settings:       &bucket{conn: d.Bus, name: bus.BucketSettings},
+		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
+		consumers: newConsumers(), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}, nil
+}
+
+// Register makes RecipientService and SettingsService reachable on a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	outboundv1.RegisterRecipientServiceServer(r, recipientServer{Service: s})
+	outboundv1.RegisterSettingsServiceServer(r, settingsServer{Service: s})
+}
+
+// Run watches the buckets for the streams, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
+	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
+	wg.Go(func() { s.reconcileLoop(ctx) })
+	<-ctx.Done()
+	close(s.stopping)
+	wg.Wait()
+	return nil
+}
+
+// recipientServer and settingsServer are the two faces of the service on gRPC.
+type recipientServer struct {
+	outboundv1.UnimplementedRecipientServiceServer
+	*Service
+}
+
+type settingsServer struct {
+	outboundv1.UnimplementedSettingsServiceServer
+	*Service
+}

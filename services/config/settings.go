@@ -1,0 +1,278 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	// Time zones must be the same wherever the service runs.
+	_ "time/tzdata"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// The keys of the bucket of settings. Each holds its part of a WatchSettingsResponse, so that all of them joined are the
+// state that watchers get.
+const (
+	keySMTP         = "smtp"
+	keyEmail        = "email"
+	keyCustomFields = "custom-fields"
+	prefixType      = "type."
+	prefixAppliance = "appliance."
+)
+
+const kindSettings = "settings"
+
+// part reads one key. One that was never stored is empty, at revision 0.
+func (s *Service) part(ctx context.Context, key string) (*outboundv1.WatchSettingsResponse, uint64, error) {
+	e, err := s.settings.read(ctx, key)
+	if errors.Is(err, bus.ErrNotFound) {
+		return &outboundv1.WatchSettingsResponse{}, 0, nil
+	}
+	if err != nil {
+		return nil, 0, failed(ctx, err)
+	}
+	p, err := decodePart(e)
+	return p, e.Revision, err
+}
+
+func decodePart(e bus.Entry) (*outboundv1.WatchSettingsResponse, error) {
+	p := &outboundv1.WatchSettingsResponse{}
+	if err := proto.Unmarshal(e.Value, p); err != nil {
+		return nil, fmt.Errorf("read the settings %s: %w", e.Key, err)
+	}
+	stampEtags(p, etagOf(e.Revision))
+	return p, nil
+}
+
+// stampEtags writes the revision of a part into it. Custom fields share one key and have etags of their own.
+func stampEtags(p *outboundv1.WatchSettingsResponse, etag string) {
+	if p.GetSmtp() != nil {
+		p.Smtp.Etag = etag
+	}
+	if p.GetEmail() != nil {
+		p.Email.Etag = etag
+	}
+	for _, t := range p.GetEventTypes() {
+		t.Etag = etag
+	}
+	for _, a := range p.GetAppliances() {
+		a.GetAppliance().Etag = etag
+	}
+}
+
+// errGone in a change of a part removes the key.
+var errGone = errors.New("gone")
+
+// changePart reads a key, has f change what it holds, and stores that, again and again while others are faster. f is told the
+// revision it changes, 0 if the key is not there; it checks etags, and may answer errGone to have the key removed.
+func (s *Service) changePart(ctx context.Context, key string, f func(p *outboundv1.WatchSettingsResponse, revision uint64) error) (*outboundv1.WatchSettingsResponse, error) {
+	for {
+		p, revision, err := s.part(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		err = f(p, revision)
+		switch {
+		case errors.Is(err, errGone):
+			err = s.settings.remove(ctx, key, revision)
+		case err != nil:
+			return nil, failed(ctx, err)
+		default:
+			var b []byte
+			if b, err = proto.Marshal(p); err != nil {
+				return nil, fmt.Errorf("write the settings %s: %w", key, err)
+			}
+			revision, err = s.settings.write(ctx, key, b, revision)
+			stampEtags(p, etagOf(revision))
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return p, failed(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		pause(ctx, rand.N(20*time.Millisecond))
+	}
+}
+
+// allSettings reads all settings, defaults filled in and the built-in types first.
+func (s *Service) allSettings(ctx context.Context) (*outboundv1.WatchSettingsResponse, error) {
+	entries, err := s.settings.all(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	out := &outboundv1.WatchSettingsResponse{Smtp: &outboundv1.SmtpSettings{}, Email: &outboundv1.EmailSettings{}}
+	for _, t := range event.Catalogue() {
+		out.EventTypes = append(out.EventTypes, encodeType(t))
+	}
+	for _, e := range entries {
+		p, err := decodePart(e)
+		if err != nil {
+			return nil, err
+		}
+		proto.Merge(out, p)
+	}
+	fillSMTP(out.Smtp)
+	fillEmail(out.Email)
+	return out, nil
+}
+
+// GetSmtpSettings implements outboundv1.SettingsServiceServer.
+func (s settingsServer) GetSmtpSettings(ctx context.Context, _ *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+	p, revision, err := s.part(ctx, keySMTP)
+	if err != nil {
+		return nil, err
+	}
+	return visibleSMTP(p, revision), nil
+}
+
+func visibleSMTP(p *outboundv1.WatchSettingsResponse, revision uint64) *outboundv1.SmtpSettings {
+	out := p.GetSmtp()
+	if out == nil {
+		out = &outboundv1.SmtpSettings{Etag: etagOf(revision)}
+	}
+	fillSMTP(out)
+	return out
+}
+
+// UpdateSmtpSettings implements outboundv1.SettingsServiceServer.
+func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+	p, err := s.changePart(ctx, keySMTP, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
+		if etag := q.GetSmtpSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
+			return rpc.Aborted(kindSettings, keySMTP)
+		}
+		before := p.GetSmtp()
+		if before == nil {
+			before = &outboundv1.SmtpSettings{}
+		}
+		next, _ := proto.Clone(before).(*outboundv1.SmtpSettings)
+		v := merge(next, q.GetSmtpSettings(), q.GetUpdateMask())
+		if err := s.rules(&v, next, keySMTP); err != nil {
+			return err
+		}
+		checkSMTP(&v, next, before, len(p.GetSealedSmtpPassword()) > 0, time.Now())
+		if err := v.err(); err != nil {
+			return err
+		}
+		if next.GetPassword() != "" {
+			sealed, err := s.sealer.Seal([]byte(next.GetPassword()), recipient.SecretSMTPPassword)
+			if err != nil {
+				return err
+			}
+			p.SealedSmtpPassword = sealed
+		}
+		if !signsIn(next) {
+			p.SealedSmtpPassword = nil
+		}
+		next.Password, next.PasswordSet = "", len(p.GetSealedSmtpPassword()) > 0
+		next.UpdateTime = timestamppb.Now()
+		p.Smtp = next
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return visibleSMTP(p, 0), nil
+}
+
+func signsIn(p *outboundv1.SmtpSettings) bool {
+	return p.GetAuth() > outboundv1.SmtpSettings_Auth_NONE
+}
+
+// checkSMTP notes what is wrong with the relay's settings beyond the rules of the contract.
+func checkSMTP(v *violations, p, before *outboundv1.SmtpSettings, hasPassword bool, now time.Time) {
+	if host := p.GetHost(); strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			v.add("host", reasonInvalid, "is neither a name nor an address: give the port in port")
+		}
+	}
+	if p.GetHost() != "" && p.GetFromAddress() == "" {
+		v.add("fromAddress", reasonMissing, "is empty: give the address that mails come from")
+	}
+	if p.GetFromAddress() != "" {
+		v.check("fromAddress", recipient.CheckAddress(p.GetFromAddress()))
+	}
+	if pem := p.GetCaCertificatePem(); pem != "" && pem != before.GetCaCertificatePem() {
+		v.check("caCertificatePem", recipient.CheckCAPEM(pem, now))
+	}
+	checkAddresses(v, "adminContacts", p.GetAdminContacts())
+	if !signsIn(p) {
+		if p.GetPassword() != "" {
+			v.add("password", reasonInvalid, "has no use while auth is NONE: set auth, e.g. PLAIN")
+		}
+		return
+	}
+	if p.GetUsername() == "" {
+		v.add("username", reasonMissing, "is empty: give the user name, or set auth to NONE")
+	}
+	if p.GetPassword() == "" && !hasPassword {
+		v.add("password", reasonMissing, "is empty and none is stored: give it, or set auth to NONE")
+	}
+	if p.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE && p.GetAuth() != outboundv1.SmtpSettings_Auth_CRAM_MD5 {
+		v.add("auth", reasonInvalid, p.GetAuth().String()+" would send the password unencrypted: set encryption to STARTTLS or TLS")
+	}
+}
+
+// GetEmailSettings implements outboundv1.SettingsServiceServer.
+func (s settingsServer) GetEmailSettings(ctx context.Context, _ *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+	p, revision, err := s.part(ctx, keyEmail)
+	if err != nil {
+		return nil, err
+	}
+	if p.GetEmail() == nil {
+		p.Email = &outboundv1.EmailSettings{Etag: etagOf(revision)}
+	}
+	fillEmail(p.GetEmail())
+	return p.GetEmail(), nil
+}
+
+// UpdateEmailSettings implements outboundv1.SettingsServiceServer.
+func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+	p, err := s.changePart(ctx, keyEmail, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
+		if etag := q.GetEmailSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
+			return rpc.Aborted(kindSettings, keyEmail)
+		}
+		if p.GetEmail() == nil {
+			p.Email = &outboundv1.EmailSettings{}
+		}
+		v := merge(p.GetEmail(), q.GetEmailSettings(), q.GetUpdateMask())
+		fillEmail(p.GetEmail())
+		if err := s.rules(&v, p.GetEmail(), keyEmail); err != nil {
+			return err
+		}
+		checkEmailSettings(&v, p.GetEmail())
+		p.Email.UpdateTime = timestamppb.Now()
+		return v.err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.GetEmail(), nil
+}
+
+func checkEmailSettings(v *violations, p *outboundv1.EmailSettings) {
+	if longer(p.GetRetryInterval(), p.GetRetryDuration()) {
+		v.add("retryInterval", reasonInvalid, "must not be longer than retryDuration")
+	}
+	// "Local" is whatever the host has, which differs between the processes.
+	if _, err := time.LoadLocation(p.GetTimeZone()); err != nil || p.GetTimeZone() == "Local" {
+		v.add("timeZone", reasonInvalid, fmt.Sprintf("%q is no IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
+	}
+}
+
+// sortByID puts resources in the order of their ids.
+func sortByID[T interface{ GetId() string }](list []T) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(a.GetId(), b.GetId()) })
+}

@@ -1,0 +1,149 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// The keys of the bucket of recipients: a recipient by id, and the id of the recipient that has a name.
+const (
+	prefixRecipient = "r."
+	prefixName      = "name."
+)
+
+// bucket opens a key-value bucket when it is first used, so that the service may start before the broker has it.
+type bucket struct {
+	conn *bus.Conn
+	name string
+
+	mu sync.Mutex
+	kv *bus.Bucket
+}
+
+func (b *bucket) open(ctx context.Context) (*bus.Bucket, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kv == nil {
+		kv, err := b.conn.Bucket(ctx, b.name)
+		if err != nil {
+			return nil, err
+		}
+		b.kv = kv
+	}
+	return b.kv, nil
+}
+
+// read reads one key, or bus.ErrNotFound.
+func (b *bucket) read(ctx context.Context, key string) (bus.Entry, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return bus.Entry{}, err
+	}
+	return kv.Get(ctx, key)
+}
+
+// all reads every key with a prefix.
+func (b *bucket) all(ctx context.Context, prefix string) ([]bus.Entry, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kv.All(ctx, prefix)
+}
+
+// write stores a key whose last revision is the one named; 0: that does not exist. Its error is bus.ErrConflict if that is
+// not so.
+func (b *bucket) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if revision > 0 {
+		return kv.Update(ctx, key, value, revision)
+	}
+	created, err := kv.Create(ctx, key, value)
+	if errors.Is(err, bus.ErrExists) {
+		err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
+	}
+	return created, err
+}
+
+// remove deletes a key whose last revision is the one named. One that is gone already is no error.
+func (b *bucket) remove(ctx context.Context, key string, revision uint64) error {
+	kv, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := kv.Delete(ctx, key, revision); err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// storedRecipient is a recipient as it is stored, with the bucket's revision of it.
+type storedRecipient struct {
+	*outboundv1.StoredRecipient
+	kv uint64
+}
+
+func (r storedRecipient) id() string     { return r.GetRecipient().GetId() }
+func (r storedRecipient) deleting() bool { return r.GetRecipient().GetDeleteTime() != nil }
+func (r storedRecipient) etag() string   { return etagOf(r.kv) }
+
+// etagOf makes an etag of a revision. It is opaque to callers.
+func etagOf(revision uint64) string { return strconv.FormatUint(revision, 10) }
+
+func decodeStored(e bus.Entry) (storedRecipient, error) {
+	r := storedRecipient{StoredRecipient: &outboundv1.StoredRecipient{}, kv: e.Revision}
+	if err := proto.Unmarshal(e.Value, r.StoredRecipient); err != nil {
+		return r, fmt.Errorf("read recipient %s: %w", strings.TrimPrefix(e.Key, prefixRecipient), err)
+	}
+	return r, nil
+}
+
+// recipient reads one recipient, or bus.ErrNotFound. One that is being deleted is read too.
+func (s *Service) recipient(ctx context.Context, id string) (storedRecipient, error) {
+	e, err := s.recipients.read(ctx, prefixRecipient+id)
+	if err != nil {
+		return storedRecipient{}, err
+	}
+	return decodeStored(e)
+}
+
+// allRecipients reads all recipients, those being deleted included, by id.
+func (s *Service) allRecipients(ctx context.Context) ([]storedRecipient, error) {
+	entries, err := s.recipients.all(ctx, prefixRecipient)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]storedRecipient, 0, len(entries))
+	for _, e := range entries {
+		r, err := decodeStored(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// put stores a recipient whose last revision is the one named and returns it with the new one.
+func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revision uint64) (storedRecipient, error) {
+	// What is derived from the rest is not stored.
+	r.Recipient.Etag, r.Recipient.Warnings = "", nil
+	b, err := proto.Marshal(r)
+	if err != nil {
+		return storedRecipient{}, fmt.Errorf("write recipient %s: %w", r.GetRecipient().GetId(), err)
+	}
+	kv, err := s.recipients.write(ctx, prefixRecipient+r.GetRecipient().GetId(), b, revision)
+	return storedRecipient{StoredRecipient: r, kv: kv}, err
+}
