@@ -1,0 +1,60 @@
+// Config owns the configuration: recipients, settings, appliances, and one durable consumer per recipient. It makes the
+// streams at its start.
+package main
+
+import (
+	"context"
+	"os"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/services/config"
+	"github.com/outbound-events/outbound/services/internal/setup"
+)
+
+type options struct {
+	setup.Common `yaml:",inline"`
+	setup.Server `yaml:",inline"`
+	setup.Sealed `yaml:",inline"`
+	// Streams are the bounds of the streams.
+	Streams bus.StreamOptions `yaml:"streams"`
+	Service config.Options    `yaml:",inline"`
+}
+
+// Validate reports every fault at once.
+func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Sealed) }
+
+func main() {
+	o := options{Common: setup.DefaultCommon(), Streams: bus.DefaultStreamOptions(), Service: config.DefaultOptions()}
+	os.Exit(process.Main("config", &o, func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	p, err := setup.Open(ctx, "config", o.Common)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	sealer, err := p.Sealer(o.Sealed)
+	if err != nil {
+		return err
+	}
+	if err := p.Bus.EnsureStreams(ctx, o.Streams); err != nil {
+		return err
+	}
+	publisher := bus.NewPublisher(p.Bus)
+	p.Defer(publisher.Close)
+	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger})
+	if err != nil {
+		return err
+	}
+	p.Add("config", s.Run)
+	err = p.Serve(o.Server, rpc.ServerOptions{HandlerValidates: config.HandlerValidates()}, func(r grpc.ServiceRegistrar) { s.Register(r) })
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}

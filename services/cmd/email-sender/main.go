@@ -1,0 +1,51 @@
+// Email-sender sends events to email recipients. Any number of them may run beside each other.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/outbound-events/outbound/pkg/attemptlog"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/services/emailsender"
+	"github.com/outbound-events/outbound/services/internal/setup"
+)
+
+type options struct {
+	setup.Common `yaml:",inline"`
+	setup.Client `yaml:",inline"`
+	setup.Sealed `yaml:",inline"`
+	Service      emailsender.Options `yaml:",inline"`
+}
+
+// Validate reports every fault at once.
+func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Client, o.Sealed) }
+
+func main() {
+	o := options{Common: setup.DefaultCommon(), Service: emailsender.DefaultOptions()}
+	os.Exit(process.Main("email-sender", &o, func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	p, err := setup.Open(ctx, "email-sender", o.Common)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	sealer, err := p.Sealer(o.Sealed)
+	if err != nil {
+		return err
+	}
+	config, err := p.Config(o.Client, configclient.Options{Channel: recipient.Email, Settings: true, Sealer: sealer})
+	if err != nil {
+		return err
+	}
+	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry)})
+	if err != nil {
+		return err
+	}
+	p.Add("sender", s.Run)
+	return p.Run(ctx)
+}

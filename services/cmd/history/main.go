@@ -1,0 +1,54 @@
+// History tells what became of events: intake decisions, deliveries, status. It sends deliveries again on request.
+package main
+
+import (
+	"context"
+	"os"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/services/history"
+	"github.com/outbound-events/outbound/services/internal/setup"
+)
+
+type options struct {
+	setup.Common `yaml:",inline"`
+	setup.Server `yaml:",inline"`
+	setup.Client `yaml:",inline"`
+	Service      history.Options `yaml:",inline"`
+}
+
+// Validate reports every fault at once.
+func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Client) }
+
+func main() {
+	o := options{Common: setup.DefaultCommon(), Service: history.DefaultOptions()}
+	os.Exit(process.Main("history", &o, func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	p, err := setup.Open(ctx, "history", o.Common)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	config, err := p.Config(o.Client, configclient.Options{Settings: true})
+	if err != nil {
+		return err
+	}
+	log, publisher := bus.NewHistory(p.Bus), bus.NewPublisher(p.Bus)
+	p.Defer(log.Close)
+	p.Defer(publisher.Close)
+	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config, Broker: history.ExternalBroker, Version: process.Version()})
+	if err != nil {
+		return err
+	}
+	if err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }); err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}

@@ -1,0 +1,54 @@
+// Ingest takes events in from appliances, over NATS and HTTP, and answers once they are stored for good.
+package main
+
+import (
+	"context"
+	"os"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/ingest"
+	"github.com/outbound-events/outbound/services/internal/setup"
+)
+
+type options struct {
+	setup.Common `yaml:",inline"`
+	setup.Server `yaml:",inline"`
+	setup.Client `yaml:",inline"`
+	Service      ingest.Options `yaml:",inline"`
+}
+
+// Validate reports every fault at once.
+func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Client) }
+
+func main() {
+	o := options{Common: setup.DefaultCommon(), Service: ingest.DefaultOptions()}
+	os.Exit(process.Main("ingest", &o, func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	p, err := setup.Open(ctx, "ingest", o.Common)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	config, err := p.Config(o.Client, configclient.Options{NoRecipients: true, Settings: true})
+	if err != nil {
+		return err
+	}
+	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry), Logger: p.Telemetry.Logger, Version: process.Version()})
+	if err != nil {
+		return err
+	}
+	p.Check("intake", s.Ready)
+	p.Add("intake", s.Run)
+	err = p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config))
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx)
+}

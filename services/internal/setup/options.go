@@ -1,0 +1,93 @@
+// Package setup opens the doors of a service that runs as a process of its own: telemetry, the broker, the config service,
+// listeners. What each main does beside it is to make its one service.
+package setup
+
+import (
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+// Common are the options that every process has.
+type Common struct {
+	// NATS is the broker.
+	NATS bus.Options `yaml:"nats"`
+	// Telemetry is what the process tells about itself.
+	Telemetry telemetry.Options `yaml:"telemetry"`
+	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
+	HTTP string `yaml:"http"`
+	// ServiceTokenFile holds the token that services know each other by.
+	ServiceTokenFile string `yaml:"serviceTokenFile"`
+}
+
+// DefaultCommon has the broker on this host.
+func DefaultCommon() Common {
+	return Common{NATS: bus.Options{URL: "nats://127.0.0.1:4222", User: "outbound"}, Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0"}
+}
+
+func (c Common) validate(f *process.Faults) {
+	if c.NATS.URL == "" {
+		f.Add("nats.url", "is missing: give the broker's address, e.g. nats://127.0.0.1:4222")
+	}
+	if c.HTTP == "" {
+		f.Add("http", "is missing: give where to answer health questions, e.g. 127.0.0.1:9090")
+	}
+	if c.ServiceTokenFile == "" {
+		f.Add("serviceTokenFile", "is missing: name the file with the services' token")
+	}
+	f.Within("telemetry", c.Telemetry.Validate())
+}
+
+// Server are the options of a process that answers gRPC.
+type Server struct {
+	// GRPC is where the process answers gRPC, host:port.
+	GRPC string `yaml:"grpc"`
+	// AdminTokenFile holds the token that people sign in with.
+	AdminTokenFile string `yaml:"adminTokenFile"`
+}
+
+func (s Server) validate(f *process.Faults) {
+	if s.GRPC == "" {
+		f.Add("grpc", "is missing: give where to answer gRPC, e.g. 127.0.0.1:7070")
+	}
+	if s.AdminTokenFile == "" {
+		f.Add("adminTokenFile", "is missing: name the file with the admin token")
+	}
+}
+
+// Client are the options of a process that learns the configuration from the config service.
+type Client struct {
+	// Config is where the config service answers gRPC, host:port.
+	Config string `yaml:"config"`
+}
+
+func (c Client) validate(f *process.Faults) {
+	if c.Config == "" {
+		f.Add("config", "is missing: give the config service's address, e.g. 127.0.0.1:7071")
+	}
+}
+
+// Sealed are the options of a process that opens secrets.
+type Sealed struct {
+	// SealKeyFile holds the key that secrets are sealed with.
+	SealKeyFile string `yaml:"sealKeyFile"`
+}
+
+func (s Sealed) validate(f *process.Faults) {
+	if s.SealKeyFile == "" {
+		f.Add("sealKeyFile", "is missing: name the file with the key that secrets are sealed with")
+	}
+}
+
+// part is a group of options that setup knows.
+type part interface{ validate(*process.Faults) }
+
+// Validate reports every fault of the parts, then those of the service's own options, which stand beside them.
+func Validate(own interface{ Validate() error }, parts ...part) error {
+	var f process.Faults
+	for _, p := range parts {
+		p.validate(&f)
+	}
+	f.Within("", own.Validate())
+	return f.Err()
+}

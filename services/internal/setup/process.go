@@ -1,0 +1,171 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+// Process is one service's process with its doors open. Tasks added later stop earlier. Close it after Run.
+type Process struct {
+	Name      string
+	Telemetry *telemetry.Telemetry
+	Bus       *bus.Conn
+
+	common Common
+	ops    net.Listener
+	token  string
+	group  process.Group
+	checks []process.Check
+	close  []func()
+}
+
+// Open opens what every process has: telemetry, the listener for health questions, the broker, which is waited for until
+// ctx ends.
+func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
+	p = &Process{Name: name, common: o}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	o.Telemetry.Service, o.Telemetry.Version = name, process.Version()
+	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
+		return nil, err
+	}
+	p.later(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
+		return nil, err
+	}
+	p.later(func() { _ = p.ops.Close() })
+	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
+		return nil, fmt.Errorf("serviceTokenFile: %w", err)
+	}
+	o.NATS.Name = "outbound " + name
+	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
+		return nil, err
+	}
+	p.later(p.Bus.Close)
+	p.Check("broker", func(context.Context) error {
+		if !p.Bus.Connected() {
+			return errors.New("the broker is away")
+		}
+		return nil
+	})
+	return p, nil
+}
+
+func (p *Process) later(f func()) { p.close = append(p.close, f) }
+
+// Close closes the doors in reverse order.
+func (p *Process) Close() {
+	for i := len(p.close) - 1; i >= 0; i-- {
+		p.close[i]()
+	}
+	p.close = nil
+}
+
+// Defer has f called by Close, before what was opened earlier is closed.
+func (p *Process) Defer(f func()) { p.later(f) }
+
+// Check adds a question to /readyz.
+func (p *Process) Check(name string, ask func(context.Context) error) {
+	p.checks = append(p.checks, process.Check{Name: name, Ask: ask})
+}
+
+// Add adds a task. Those added later stop earlier.
+func (p *Process) Add(name string, run func(context.Context) error) { p.group.Add(name, run) }
+
+// Run runs the tasks until ctx ends or one fails. /healthz, /readyz and /metrics are answered meanwhile, unless the service
+// answers them itself on the listener that TakeHTTP gave it.
+func (p *Process) Run(ctx context.Context) error {
+	if p.ops != nil {
+		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
+	}
+	p.Telemetry.Logger.InfoContext(ctx, "started", "service", p.Name, "version", process.Version(), "http", p.common.HTTP)
+	defer p.Telemetry.Logger.Info("stopped", "service", p.Name)
+	return p.group.Run(ctx)
+}
+
+// Ops answers the questions of those who run the process.
+func (p *Process) Ops() process.Ops {
+	return process.Ops{Checks: p.checks, Metrics: p.Telemetry.MetricsHandler()}
+}
+
+// TakeHTTP gives the HTTP listener to a service that answers more than health questions on it.
+func (p *Process) TakeHTTP() net.Listener {
+	l := p.ops
+	p.ops = nil
+	return l
+}
+
+// Dial makes a client of another service, signed in as a service. Close ends it.
+func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
+	conn, err := rpc.Dial(target, p.token)
+	if err != nil {
+		return nil, fmt.Errorf("reach %s: %w", target, err)
+	}
+	p.later(func() { _ = conn.Close() })
+	return conn, nil
+}
+
+// Config watches the configuration as a task of this process, and makes readiness wait for it.
+func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client, error) {
+	conn, err := p.Dial(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = p.Telemetry.Logger
+	client := configclient.New(conn, o)
+	p.Check("configuration", func(context.Context) error {
+		select {
+		case <-client.Ready():
+			return nil
+		default:
+			return errors.New("the config service has not told the configuration yet")
+		}
+	})
+	p.Add("configuration", client.Run)
+	return client, nil
+}
+
+// Sealer opens the key that secrets are sealed with.
+func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
+	k, err := secret.LoadKey(s.SealKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("sealKeyFile: %w", err)
+	}
+	return k, nil
+}
+
+// Serve answers gRPC as a task. more are asked for tokens that are neither the admin's nor the services'.
+func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) error {
+	tokens := rpc.FileTokens(s.AdminTokenFile, p.common.ServiceTokenFile)
+	if err := tokens.Check(); err != nil {
+		return err
+	}
+	l, err := process.Listen("grpc", s.GRPC)
+	if err != nil {
+		return err
+	}
+	stop := make(chan struct{})
+	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
+	o.Logger, o.Stop = p.Telemetry.Logger, stop
+	srv := rpc.NewServer(o)
+	register(srv)
+	p.Add("gRPC", func(ctx context.Context) error {
+		context.AfterFunc(ctx, func() { close(stop) })
+		return rpc.Serve(ctx, srv, l)
+	})
+	return nil
+}
