@@ -1,3 +1,168 @@
 package harness
 
-func (h *House) services(t T) { t.Fatalf("not yet") }
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/nats-io/nats.go"
+)
+
+// estate is where everything of the services shape is.
+type estate struct {
+	root, dir, secrets string
+	// at is host:port of each listener, by service and kind, e.g. config/grpc.
+	at map[string]string
+}
+
+// services is the house as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
+// its options file in deploy/options, over which the environment puts addresses and paths.
+func (h *House) services(t T) {
+	root, err := Root()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	e := &estate{root: root, dir: h.Dir, at: map[string]string{}}
+	e.makeSecrets(t)
+	e.broker(t)
+	for _, l := range []string{
+		"nats/nats", "nats/http", "config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
+		"http-sender-1/http", "http-sender-2/http", "email-sender/http", "console/http",
+	} {
+		e.at[l] = freeAddress(t)
+	}
+	h.nats = e.at["nats/nats"]
+	h.grpc = map[string]string{
+		"RecipientService": e.at["config/grpc"], "SettingsService": e.at["config/grpc"], "EventService": e.at["ingest/grpc"],
+		"DeliveryService": e.at["history/grpc"], "StatusService": e.at["history/grpc"],
+	}
+	h.REST.Base, h.REST.Token = "http://"+e.at["console/http"], e.read(t, "admin.token")
+	h.parts = []*part{e.nats(t, h.Sync)}
+	for _, name := range []string{"config", "ingest", "http-sender-1", "http-sender-2", "email-sender", "history", "console"} {
+		h.parts = append(h.parts, e.service(name))
+	}
+	h.login = nats.UserInfo
+	h.added = func(t T, _ *Appliance) { e.tellBroker(t, h) }
+}
+
+// makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
+func (e *estate) makeSecrets(t T) {
+	e.secrets = filepath.Join(e.dir, "deploy", "secrets")
+	script := filepath.Join(e.dir, "deploy", "make-secrets.sh")
+	e.copy(t, filepath.Join(e.root, "deploy", "make-secrets.sh"), script)
+	if out, err := exec.Command("bash", script).CombinedOutput(); err != nil { //nolint:gosec // our own script
+		t.Fatalf("make the secrets: %v\n%s", err, out)
+	}
+}
+
+// broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
+func (e *estate) broker(t T) {
+	const folder = "store_dir: /data\n"
+	for _, f := range []string{"nats.conf", "appliances.conf"} {
+		e.copy(t, filepath.Join(e.root, "deploy", "nats", f), filepath.Join(e.dir, "nats", f),
+			folder, fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
+	}
+}
+
+// copy copies a file, with texts replaced by others.
+func (e *estate) copy(t T, from, to string, replace ...string) {
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(to, []byte(strings.NewReplacer(replace...).Replace(string(raw))), 0o600)
+	}
+	if err != nil {
+		t.Fatalf("copy %s: %v", from, err)
+	}
+}
+
+func (e *estate) read(t T, secret string) string {
+	raw, err := os.ReadFile(filepath.Join(e.secrets, secret))
+	if err != nil {
+		t.Fatalf("read a secret: %v", err)
+	}
+	return strings.TrimSpace(string(raw))
+}
+
+// nats is the stock server; its flags put addresses and folder over the configuration file.
+func (e *estate) nats(t T, sync string) *part {
+	host, port, _ := net.SplitHostPort(e.at["nats/nats"])
+	_, monitor, _ := net.SplitHostPort(e.at["nats/http"])
+	conf := filepath.Join(e.dir, "nats", "nats.conf")
+	if sync != "always" {
+		t.Fatalf("start: the shape %s has fsync always, as deploy/nats/nats.conf says", Services)
+	}
+	return &part{
+		name: broker, path: Binary("nats-server"),
+		args: []string{"-c", conf, "-a", host, "-p", port, "-m", monitor},
+		env:  []string{"NATS_CORE_PASSWORD=" + e.read(t, "nats.password")},
+		ready: func() error {
+			c, err := net.Dial("tcp", e.at["nats/nats"])
+			if err == nil {
+				err = c.Close()
+			}
+			return err
+		},
+	}
+}
+
+// tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does.
+func (e *estate) tellBroker(t T, h *House) {
+	cmd := exec.Command(Binary("outbound"), "appliances", "nats-config") //nolint:gosec // our own binary
+	cmd.Env = []string{"OUTBOUND_URL=" + h.REST.Base, "OUTBOUND_TOKEN=" + h.REST.Token}
+	var faults bytes.Buffer
+	cmd.Stderr = &faults
+	accounts, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("outbound appliances nats-config: %v\n%s", err, faults.Bytes())
+	}
+	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), accounts, 0o600); err != nil {
+		t.Fatalf("write the appliances' accounts: %v", err)
+	}
+	h.part(t, broker).process.signal(syscall.SIGHUP)
+}
+
+// service is one of our processes.
+func (e *estate) service(name string) *part {
+	binary := strings.TrimSuffix(strings.TrimSuffix(name, "-1"), "-2")
+	common := map[string]string{
+		"NATS_URL": "nats://" + e.at["nats/nats"], "NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
+		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"), "HTTP": e.at[name+"/http"],
+	}
+	admin := map[string]string{"ADMIN_TOKEN_FILE": filepath.Join(e.secrets, "admin.token")}
+	server := map[string]string{"GRPC": e.at[name+"/grpc"]}
+	client := map[string]string{"CONFIG": e.at["config/grpc"]}
+	sealed := map[string]string{"SEAL_KEY_FILE": filepath.Join(e.secrets, "seal.key")}
+	policy := map[string]string{"URL_POLICY": "any"}
+	own := map[string][]map[string]string{
+		"config": {admin, server, sealed, policy}, "ingest": {admin, server, client}, "history": {admin, server, client},
+		"http-sender":  {client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
+		"email-sender": {client, sealed},
+		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"]}},
+	}[binary]
+	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
+	for _, set := range append(own, common) {
+		for k, v := range set {
+			p.env = append(p.env, fmt.Sprintf("OUTBOUND_%s=%s", k, v))
+		}
+	}
+	p.ready = okay("http://" + e.at[name+"/http"])
+	return p
+}
+
+// freeAddress is an address that nobody listens on now.
+func freeAddress(t T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("look for a free port: %v", err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
