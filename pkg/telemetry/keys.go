@@ -30,6 +30,8 @@ const (
 	KeyRevision    = "revision"
 	KeyDecision    = "decision"
 	KeyViolations  = "violations"
+	KeyField       = "field"
+	KeyVia         = "via"
 	KeyAddress     = "address"
 	KeyTraceID     = "trace_id"
 )

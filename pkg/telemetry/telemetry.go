@@ -78,6 +78,8 @@ type Telemetry struct {
 	Tracer trace.Tracer
 
 	provider *sdktrace.TracerProvider
+	// exporter is nil without an endpoint.
+	exporter sdktrace.SpanExporter
 }
 
 // tracerName tells our spans from those of libraries.
@@ -93,17 +95,17 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, err := tracerProvider(ctx, o)
-	if err != nil {
+	t := &Telemetry{Logger: logger, Registry: registry(o)}
+	if err := t.trace(ctx, o); err != nil {
 		return nil, err
 	}
 	slog.SetDefault(logger)
-	otel.SetTracerProvider(provider)
+	otel.SetTracerProvider(t.provider)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		logger.Warn("telemetry reported an error", KeyError, err.Error())
 	}))
-	return &Telemetry{Logger: logger, Registry: registry(o), Tracer: provider.Tracer(tracerName), provider: provider}, nil
+	return t, nil
 }
 
 // NewLogger makes a logger of its own, without touching the process's default.
@@ -142,19 +144,23 @@ func level(name string) (slog.Level, error) {
 	}
 }
 
-// tracerProvider sends spans to the endpoint. Without one spans get ids and nothing else.
-func tracerProvider(ctx context.Context, o Options) (*sdktrace.TracerProvider, error) {
-	if o.OTLPEndpoint == "" {
-		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample())), nil
+// trace has spans sent to the endpoint. Without one they get ids and nothing else.
+func (t *Telemetry) trace(ctx context.Context, o Options) error {
+	options := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.NeverSample())}
+	if o.OTLPEndpoint != "" {
+		// The exporter connects in the background: a collector that is away holds nothing up.
+		exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(o.OTLPEndpoint))
+		if err != nil {
+			return fmt.Errorf("send traces to %s: %w", o.OTLPEndpoint, err)
+		}
+		t.exporter = exporter
+		about := resource.NewSchemaless(attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))
+		options = []sdktrace.TracerProviderOption{sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
+			sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1 / float64(max(o.TraceOneIn, 1)))))}
 	}
-	// The exporter connects in the background: a collector that is away holds nothing up.
-	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(o.OTLPEndpoint))
-	if err != nil {
-		return nil, fmt.Errorf("send traces to %s: %w", o.OTLPEndpoint, err)
-	}
-	about := resource.NewSchemaless(attribute.String("service.name", o.Service), attribute.String("service.version", o.Version))
-	return sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(1/float64(max(o.TraceOneIn, 1)))))), nil
+	t.provider = sdktrace.NewTracerProvider(options...)
+	t.Tracer = t.provider.Tracer(tracerName)
+	return nil
 }
 
 // registry holds the metrics of the Go runtime, the process and the build from the start.
@@ -177,12 +183,17 @@ func (t *Telemetry) MetricsHandler() http.Handler {
 // shutdownTimeout bounds the sending of the last spans.
 const shutdownTimeout = 5 * time.Second
 
-// Shutdown sends what is left, for at most 5 s.
+// Shutdown sends what is left, for at most 5 s and until ctx ends. The process's own context has ended by then: give another.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("send the last traces: %w", err)
+	err := t.provider.Shutdown(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if t.exporter != nil {
+		// The provider leaves an export that goes on trying behind; this ends it.
+		err = errors.Join(err, t.exporter.Shutdown(ctx))
+	}
+	return fmt.Errorf("send the last traces: %w", err)
 }
