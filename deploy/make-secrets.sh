@@ -2,8 +2,11 @@
 # Makes the secrets that docker-compose.yml mounts, those that are missing; never overwrites one.
 # The folder is closed to others; the files in it are readable, because compose mounts them with the owner and mode they have
 # here and the services run as another user.
+#
+#     make-secrets.sh [FOLDER]      default: secrets, beside this file
 set -euo pipefail
-dir=$(dirname "$0")/secrets
+here=$(dirname "$0")
+dir=${1:-$here/secrets}
 mkdir -p "$dir"
 chmod 700 "$dir"
 
@@ -38,3 +41,9 @@ secret admin.token random obt_ 32
 secret service.token random obt_ 32
 secret nats.password random core_ 32
 secret seal.key keyset
+
+# The broker reads the appliances' accounts from here; `outbound appliances nats-config` writes it.
+if [ $# -eq 0 ] && [ ! -e "$here/nats/appliances.conf" ]; then
+  echo "# None yet: outbound appliances nats-config writes this file." >"$here/nats/appliances.conf"
+  echo "made $here/nats/appliances.conf"
+fi
