@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
@@ -146,23 +144,4 @@ func (t *target) sign(id string, at time.Time, body []byte) string {
 		}
 	}
 	return render.Sign(id, at, body, keys...)
-}
-
-// traceParent is the W3C trace context of the attempt's span; without a span, that of the event's acceptance.
-func traceParent(span trace.SpanContext, accepted string) string {
-	if !span.IsValid() {
-		return accepted
-	}
-	trace, id := span.TraceID(), span.SpanID()
-	const hex = "0123456789abcdef"
-	b := append(make([]byte, 0, len("00-")+32+1+16+len("-00")), "00-"...)
-	for _, c := range trace {
-		b = append(b, hex[c>>4], hex[c&15])
-	}
-	b = append(b, '-')
-	for _, c := range id {
-		b = append(b, hex[c>>4], hex[c&15])
-	}
-	flags := byte(span.TraceFlags())
-	return string(append(b, '-', hex[flags>>4], hex[flags&15]))
 }

@@ -2,6 +2,7 @@ package httpsender
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,10 @@ import (
 	"syscall"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // maxDiscard is how much of an answer is read beyond its excerpt to keep the connection. A longer one costs the connection.
@@ -78,7 +78,8 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		o.Fault, o.Detail = delivery.FaultRender, err.Error()
 		return o
 	}
-	header := c.header(d, o.Began, body, traceParent(trace.SpanContextFromContext(ctx), d.TraceParent))
+	// Without a span of its own an attempt belongs to the trace of the event's acceptance.
+	header := c.header(d, o.Began, body, cmp.Or(telemetry.TraceParent(ctx), d.TraceParent))
 	s.exchange(ctx, c, header, body, &o)
 	o.Took = time.Since(o.Began)
 	return o
