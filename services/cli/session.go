@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -74,7 +73,7 @@ func (p *player) next(now time.Time) cloudEvent {
 			continue
 		}
 		for _, v := range t.Variables {
-			e.variables[v.Name] = p.value(v, eventType, now)
+			e.variables[v.Name] = p.value(v, now)
 		}
 	}
 	return e
@@ -99,7 +98,7 @@ func (p *player) start(now time.Time) {
 }
 
 // value is a variable's value in the session that is played; what has no value of its own keeps the catalogue's example.
-func (p *player) value(v event.TypeVariable, eventType string, now time.Time) any {
+func (p *player) value(v event.TypeVariable, now time.Time) any {
 	switch v.Name {
 	case "customer.name":
 		return p.customer
@@ -128,7 +127,7 @@ func (p *player) value(v event.TypeVariable, eventType string, now time.Time) an
 	case "rating":
 		return strconv.Itoa(1 + p.random.IntN(5))
 	case "comment":
-		return fmt.Sprintf("%s (%s)", pick(p.random, "Quick and friendly", "It took a while", "Solved at once"), eventType)
+		return pick(p.random, "Quick and friendly", "It took a while", "Solved at once")
 	default:
 		return v.Example
 	}

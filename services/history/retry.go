@@ -1,0 +1,123 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// replay is an event to be sent to a recipient again.
+type replay struct {
+	recipient string
+	event     *event.Event
+}
+
+// storesAtOnce is how many replays are stored at once; the group committer joins them.
+const storesAtOnce = 64
+
+// RetryDeliveries stores each event again for its recipient, under one replay id. Either all targets exist, or nothing is
+// stored.
+func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+	if err := d.s.configured(ctx); err != nil {
+		return nil, err
+	}
+	replays, err := d.replays(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	id := ulid.Make().String()
+	var queued atomic.Int32
+	g, storing := errgroup.WithContext(ctx)
+	g.SetLimit(storesAtOnce)
+	for _, r := range replays {
+		g.Go(func() error {
+			if _, err := d.s.Publisher.Replay(storing, r.recipient, r.event, id, false); err != nil {
+				return err
+			}
+			queued.Add(1)
+			return nil
+		})
+	}
+	err = g.Wait()
+	switch {
+	case errors.Is(err, bus.ErrFull):
+		return nil, rpc.Full("EVENTS_FULL", fmt.Sprintf("the queue is full: %d of %d deliveries were queued again as replay %s; repeat the others later",
+			queued.Load(), len(replays), id))
+	case err != nil:
+		return nil, rpc.Unavailable(fmt.Sprintf("%d of %d deliveries were surely queued again as replay %s: %v", queued.Load(), len(replays), id, err))
+	default:
+		return &outboundv1.RetryDeliveriesResponse{ReplayId: id, Queued: queued.Load()}, nil
+	}
+}
+
+// replays finds the targets, each once.
+func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) ([]replay, error) {
+	type target struct{ recipient, key string }
+	known := map[target]bool{}
+	stored := map[string]*event.Event{}
+	var out []replay
+	for i, t := range req.GetDeliveries() {
+		to := target{t.GetRecipientId(), t.GetEventId()}
+		if known[to] {
+			continue
+		}
+		known[to] = true
+		if r, ok := d.s.Config.Recipient(to.recipient); !ok || r.Deleting {
+			return nil, rpc.NotFound("recipient", to.recipient)
+		}
+		e := stored[to.key]
+		if e == nil {
+			var err error
+			if e, err = d.s.storedEvent(ctx, to.key, fmt.Sprintf("deliveries[%d].eventId", i)); err != nil {
+				return nil, err
+			}
+			stored[to.key] = e
+		}
+		out = append(out, replay{to.recipient, e})
+	}
+	return out, nil
+}
+
+// storedEvent reads an event back by its key. field is where the key stands in the request.
+func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
+	appliance, id, ok := event.SplitKey(key)
+	if !ok || !safe(appliance+id, "") {
+		return nil, rpc.InvalidArgument(rpc.Violation{
+			Field: field, Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>",
+		})
+	}
+	sequence, err := s.sequenceOf(ctx, appliance, id)
+	if err != nil {
+		return nil, err
+	}
+	if sequence == 0 {
+		return nil, rpc.NotFound("event", key)
+	}
+	e, err := s.Bus.StoredEvent(ctx, sequence)
+	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
+		return nil, rpc.NotFound("stored event", key)
+	}
+	return e, err
+}
+
+// sequenceOf finds where an event is stored: by its acceptance, or by a delivery if that is not in the log. 0: nowhere.
+func (s *Service) sequenceOf(ctx context.Context, appliance, id string) (uint64, error) {
+	rec, ok, err := s.Log.Intake(ctx, appliance, id)
+	if err != nil || ok {
+		return rec.Sequence, err
+	}
+	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return found[0].Record.Sequence, nil
+}

@@ -1,0 +1,128 @@
+// Package history is the service that tells what became of events: intake decisions, deliveries, status. It also sends
+// deliveries again. It keeps nothing of its own: all answers come from the streams and from the configuration.
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Options are what the service is started with.
+type Options struct {
+	// SyncConfirmed says that you have looked at the external nats-server's configuration and found `sync_interval: always`.
+	// Until then the status asks for it: what is accepted is as durable as that line says. Without meaning for an embedded broker.
+	SyncConfirmed bool `yaml:"syncConfirmed"`
+	// MaxScan is how many records one list call looks at, at most. A page may then be short though more follow.
+	MaxScan int `yaml:"maxScan"`
+	// Lookups is how many recipients' queues are looked at at once for the status.
+	Lookups int `yaml:"lookups"`
+}
+
+// DefaultOptions look at 20,000 records a call and 16 queues at once.
+func DefaultOptions() Options { return Options{MaxScan: 20_000, Lookups: 16} }
+
+// Validate reports every fault at once.
+func (o Options) Validate() error {
+	var faults []error
+	if o.MaxScan < 1_000 || o.MaxScan > 1_000_000 {
+		faults = append(faults, fmt.Errorf("maxScan: %d is out of range: use 1000 to 1000000", o.MaxScan))
+	}
+	if o.Lookups < 1 || o.Lookups > 256 {
+		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
+	}
+	return errors.Join(faults...)
+}
+
+// Broker says which broker keeps the streams, and how durably.
+type Broker int
+
+// The brokers.
+const (
+	// ExternalBroker is a nats-server that the operator runs; Outbound cannot ask it how it syncs.
+	ExternalBroker Broker = iota + 1
+	// EmbeddedAlways runs in this process and syncs each write.
+	EmbeddedAlways
+	// EmbeddedInterval runs in this process and syncs now and then.
+	EmbeddedInterval
+)
+
+// Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
+type Deps struct {
+	Bus       *bus.Conn
+	Log       *bus.History
+	Publisher *bus.Publisher
+	// Config knows recipients of both channels and the settings; somebody else runs it.
+	Config *configclient.Client
+	Broker Broker
+	// Version stands in the status.
+	Version string
+}
+
+// Service answers DeliveryService, StatusService, and EventService but for PublishEvent.
+type Service struct {
+	o Options
+	Deps
+}
+
+// New makes the service.
+func New(o Options, deps Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of the history service: %w", err)
+	}
+	if deps.Bus == nil || deps.Log == nil || deps.Publisher == nil || deps.Config == nil {
+		return nil, errors.New("the history service needs the bus, the log, a publisher and the configuration")
+	}
+	switch deps.Broker {
+	case ExternalBroker, EmbeddedAlways, EmbeddedInterval:
+	default:
+		return nil, fmt.Errorf("the history service does not know the broker %d", deps.Broker)
+	}
+	return &Service{o: o, Deps: deps}, nil
+}
+
+// Register adds what the service answers to a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	outboundv1.RegisterDeliveryServiceServer(r, s.Deliveries())
+	outboundv1.RegisterStatusServiceServer(r, s.Status())
+	outboundv1.RegisterEventServiceServer(r, s.Events())
+}
+
+// Deliveries answers DeliveryService.
+func (s *Service) Deliveries() outboundv1.DeliveryServiceServer { return &deliveries{s: s} }
+
+// Status answers StatusService.
+func (s *Service) Status() outboundv1.StatusServiceServer { return &health{s: s} }
+
+// Events answers EventService, but for PublishEvent, which is the ingest service's.
+func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
+
+// Run returns when ctx ends: the service only answers.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// configWait bounds how long a call waits for the first snapshot of the configuration.
+const configWait = 5 * time.Second
+
+// configured waits until recipients and settings are known.
+func (s *Service) configured(ctx context.Context) error {
+	timer := time.NewTimer(configWait)
+	defer timer.Stop()
+	select {
+	case <-s.Config.Ready():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return errUnconfigured
+	}
+}

@@ -1,0 +1,197 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// queue is a recipient whose queue is not empty.
+type queue struct {
+	recipient *recipient.Recipient
+	backlog   bus.Backlog
+}
+
+// owes reports whether an event at a sequence of EVENTS is the recipient's and not settled by the broker's account.
+func (q queue) owes(e *event.Event, sequence uint64) bool {
+	return sequence > q.backlog.Floor && sequence >= q.recipient.StartSequence &&
+		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
+}
+
+// queues looks at the queues of one recipient (empty: of all), and leaves out those that are empty.
+func (s *Service) queues(ctx context.Context, only string) ([]queue, error) {
+	if err := s.configured(ctx); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var out []queue
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.o.Lookups)
+	for _, r := range s.Config.Recipients() {
+		if only != "" && r.ID != only {
+			continue
+		}
+		g.Go(func() error {
+			b, err := s.Bus.Backlog(ctx, r.Channel(), r.ID)
+			if errors.Is(err, bus.ErrNotFound) {
+				return nil
+			}
+			if err != nil || b.Waiting+b.Unsettled == 0 {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, queue{r, b})
+			return nil
+		})
+	}
+	err := g.Wait()
+	slices.SortFunc(out, func(a, b queue) int {
+		if a.recipient.ID < b.recipient.ID {
+			return -1
+		}
+		return 1
+	})
+	return out, err
+}
+
+// waitingOf lists the recipients that one event waits for. Replays that wait are not listed.
+func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveriesRequest, most int) ([]*outboundv1.Delivery, error) {
+	appliance, id, isKey := event.SplitKey(req.GetEventId())
+	if !isKey {
+		appliance, id = req.GetApplianceId(), req.GetEventId()
+	}
+	rec, ok, err := d.s.intake(ctx, appliance, id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	e := eventIn(rec)
+	if !matches(req, e) {
+		return nil, nil
+	}
+	queues, err := d.s.queues(ctx, req.GetRecipientId())
+	if err != nil {
+		return nil, err
+	}
+	var out []*outboundv1.Delivery
+	for _, q := range queues {
+		if len(out) == most || !q.owes(e, rec.Sequence) {
+			continue
+		}
+		_, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, "")
+		if err != nil {
+			return nil, err
+		}
+		if !recorded {
+			out = append(out, waiting(q.recipient, rec))
+		}
+	}
+	return out, nil
+}
+
+// eventIn is the event of an intake record, as far as the log is searched by it.
+func eventIn(r event.IntakeRecord) *event.Event {
+	return &event.Event{ID: r.EventID, Appliance: r.Appliance, Type: r.Type, Session: r.Session, ExternalKey: r.ExternalKey}
+}
+
+func matches(req *outboundv1.ListDeliveriesRequest, e *event.Event) bool {
+	same := func(want, have string) bool { return want == "" || want == have }
+	return same(req.GetEventType(), e.Type) && same(req.GetApplianceId(), e.Appliance) && same(req.GetSessionId(), e.Session) &&
+		same(req.GetExternalKey(), e.ExternalKey) && (same(req.GetEventId(), e.ID) || req.GetEventId() == e.Key())
+}
+
+func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Delivery {
+	return &outboundv1.Delivery{
+		EventId: event.Key(rec.Appliance, rec.EventID), EventType: rec.Type, ApplianceId: rec.Appliance, RecipientId: r.ID,
+		State: outboundv1.DeliveryState_WAITING, SessionId: rec.Session, ExternalKey: rec.ExternalKey,
+		AcceptTime: timestamp(rec.Time), ExpireTime: timestamp(rec.Time.Add(r.Retry.Duration)),
+	}
+}
+
+// listWaiting walks EVENTS from its end back to the first event that any recipient still owes, and lists what has no record.
+// Replays that wait are not listed.
+func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+	at, err := readCursor(req.GetPageToken(), true)
+	if err != nil {
+		return nil, err
+	}
+	queues, err := d.s.queues(ctx, req.GetRecipientId())
+	if err != nil || len(queues) == 0 {
+		return &outboundv1.ListDeliveriesResponse{}, err
+	}
+	if at.Before == 0 {
+		last, err := d.s.Bus.LastSequence(ctx)
+		if err != nil {
+			return nil, err
+		}
+		at.Before = last + 1
+	}
+	first := at.Before
+	for _, q := range queues {
+		first = min(first, max(q.backlog.Floor+1, q.recipient.StartSequence, 1))
+	}
+	resp := &outboundv1.ListDeliveriesResponse{}
+	size := pageSize(req.GetPageSize())
+	for scanned := 0; at.Before > first && len(resp.Deliveries) < size && scanned < d.s.o.MaxScan/4; scanned++ {
+		at.Before--
+		more, err := d.waitingAt(ctx, req, queues, at.Before)
+		if err != nil {
+			return nil, err
+		}
+		// All recipients of an event stand on one page, so that the token need not name one.
+		resp.Deliveries = append(resp.Deliveries, more...)
+	}
+	if at.Before > first {
+		resp.NextPageToken, err = at.token()
+	}
+	return resp, err
+}
+
+func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []queue, sequence uint64) ([]*outboundv1.Delivery, error) {
+	e, err := d.s.Bus.StoredEvent(ctx, sequence)
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !matches(req, e) {
+		return nil, nil
+	}
+	var out []*outboundv1.Delivery
+	var rec event.IntakeRecord
+	for _, q := range queues {
+		if !q.owes(e, sequence) {
+			continue
+		}
+		if _, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, ""); err != nil || recorded {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if rec.EventID == "" {
+			var ok bool
+			if rec, ok, err = d.s.Log.Intake(ctx, e.Appliance, e.ID); err != nil {
+				return nil, err
+			}
+			if !ok || rec.Sequence != sequence {
+				// A replay of the event, or one whose acceptance is not recorded yet.
+				return nil, nil
+			}
+		}
+		out = append(out, waiting(q.recipient, rec))
+	}
+	return out, nil
+}
+
+var errUnconfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")
