@@ -1,0 +1,197 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
+)
+
+// askHistoryAfter is the age of an event from which HISTORY is asked whether it was accepted before. The stream itself knows
+// the ids of its last 10 minutes; the difference covers a clock that is ahead by up to 5.
+const askHistoryAfter = 5 * time.Minute
+
+// How an event came, in records and metrics.
+const (
+	viaNATS = "nats"
+	viaHTTP = "http"
+)
+
+// submission is an event as it came, and what is known of its sender besides.
+type submission struct {
+	raw []byte
+	via string
+	// appliance and typeID must be the event's own if they are set: by the subject on NATS, by the token elsewhere.
+	appliance string
+	typeID    string
+	// bound says that the appliance comes from a token: another's source is then no mistake but forbidden.
+	bound bool
+}
+
+// intake decides on events. It lives as long as Run.
+type intake struct {
+	o        Options
+	deps     Deps
+	events   *bus.Publisher
+	history  *bus.History
+	recorder *recorder
+	gate     gate
+	// replies are the requests on NATS whose answer is still due.
+	replies sync.WaitGroup
+}
+
+func newIntake(o Options, deps Deps) *intake {
+	history := bus.NewHistory(deps.Bus)
+	return &intake{
+		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
+		recorder: newRecorder(history, deps), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+	}
+}
+
+// close waits until all that was taken has its answer and its record.
+func (k *intake) close() {
+	k.gate.shut()
+	k.replies.Wait()
+	k.events.Close()
+	k.history.Close()
+}
+
+// take is decide for callers that wait for the answer themselves.
+func (k *intake) take(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
+	if !k.gate.enter(len(s.raw)) {
+		return bus.Receipt{}, nil, k.busy(s)
+	}
+	defer k.gate.leave(len(s.raw))
+	return k.decide(ctx, s)
+}
+
+func (k *intake) busy(s submission) error {
+	return k.refuse(s, "BUSY", rpc.Unavailable("too many events are on their way at once: send this one again shortly"))
+}
+
+// decide decides on one event, inside the gate, and returns once the decision holds. Its errors are statuses.
+func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
+	if err := k.ready(); err != nil {
+		return bus.Receipt{}, nil, k.refuse(s, "NOT_READY", rpc.Unavailable(err.Error()))
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
+	defer cancel()
+	now := time.Now()
+	e, violations := k.judge(s, now)
+	if len(violations) > 0 {
+		k.recorder.rejected(s, e, violations, now)
+		return bus.Receipt{}, nil, rejection(violations)
+	}
+	dated := e.WithTime(now)
+	receipt, err := k.store(ctx, dated, e.Time.IsZero(), now)
+	if err != nil {
+		return bus.Receipt{}, nil, k.trouble(s, dated, err)
+	}
+	k.recorder.accepted(ctx, s, dated, receipt, now)
+	return receipt, dated, nil
+}
+
+func (k *intake) ready() error {
+	select {
+	case <-k.deps.Config.Ready():
+		return nil
+	default:
+		return errors.New("the event types are not known yet: send this event again shortly")
+	}
+}
+
+// judge decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
+func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violations) {
+	if len(s.raw) > event.MaxSize {
+		return &event.Event{}, event.Violations{{Reason: event.ReasonTooLarge,
+			Description: fmt.Sprintf("is larger than %d bytes: send less data", event.MaxSize)}}
+	}
+	e, violations := event.Decode(s.raw)
+	if s.appliance != "" && e.Appliance != "" && e.Appliance != s.appliance {
+		violations = append(violations, wrongAppliance(s))
+	}
+	if s.typeID != "" && e.Type != "" && e.Type != s.typeID {
+		violations = append(violations, event.Violation{Field: "type", Reason: event.ReasonSubjectMismatch,
+			Description: fmt.Sprintf("is not the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> of the event itself", s.typeID)})
+	}
+	violations = append(violations, e.CheckTime(now)...)
+	types := k.deps.Config.Settings().Types
+	if _, known := types[e.Type]; !known && e.Type != "" {
+		ids := make([]string, 0, len(types))
+		for id := range types {
+			ids = append(ids, id)
+		}
+		violations = append(violations, event.UnknownType(e.Type, ids))
+	}
+	return e, violations
+}
+
+func wrongAppliance(s submission) event.Violation {
+	if s.bound {
+		return event.Violation{Field: "source", Reason: reasonNotYours,
+			Description: fmt.Sprintf("is not %q, whose token this is: an appliance publishes its own events alone", s.appliance)}
+	}
+	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
+		Description: fmt.Sprintf("is not the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> of the event itself", s.appliance)}
+}
+
+// reasonNotYours is the reason of an event that comes with another appliance's token.
+const reasonNotYours = "NOT_YOUR_APPLIANCE"
+
+// rejection is the status of a rejected event.
+func rejection(violations event.Violations) error {
+	for _, v := range violations {
+		switch v.Reason {
+		case event.ReasonTooLarge:
+			return rpc.TooLarge(v.Field, v.Description)
+		case reasonNotYours:
+			return forbidden(violations)
+		}
+	}
+	return rpc.InvalidArgument(rpc.FromEvent(violations)...)
+}
+
+// forbidden is PERMISSION_DENIED with the violations that INVALID_ARGUMENT would have.
+func forbidden(violations event.Violations) error {
+	p := status.Convert(rpc.InvalidArgument(rpc.FromEvent(violations)...)).Proto()
+	p.Code = int32(codes.PermissionDenied)
+	return status.ErrorProto(p)
+}
+
+// store keeps an event for good, unless it was kept before. undated says that it came without a time, and so may be a repeat
+// of any age.
+func (k *intake) store(ctx context.Context, e *event.Event, undated bool, now time.Time) (bus.Receipt, error) {
+	if undated || now.Sub(e.Time) > askHistoryAfter {
+		rec, found, err := k.history.Intake(ctx, e.Appliance, e.ID)
+		if err != nil {
+			return bus.Receipt{}, fmt.Errorf("ask whether event %s is a repeat: %w", e.Key(), err)
+		}
+		if found {
+			return bus.Receipt{Sequence: rec.Sequence, Duplicate: true}, nil
+		}
+	}
+	return k.events.Accept(ctx, e)
+}
+
+// trouble is the status of an event that could not be stored through no fault of its own.
+func (k *intake) trouble(s submission, e *event.Event, err error) error {
+	if errors.Is(err, bus.ErrFull) {
+		return k.refuse(s, "FULL", rpc.Full("FULL", "the store of events is full: keep this event and send it again later"))
+	}
+	k.deps.Logger.Warn("event not stored", "error", err.Error(), "appliance", e.Appliance, "event_id", e.Key(), "via", s.via)
+	return k.refuse(s, "UNAVAILABLE", rpc.Unavailable("the event could not be stored, or it is not known whether it was: send it again with the same id, a repeat does no harm"))
+}
+
+// refuse counts an event that its publisher keeps and sends again. It is no decision on the event, so it has no record.
+func (k *intake) refuse(s submission, reason string, err error) error {
+	k.deps.Observer.Decided("refused", reason, s.via)
+	return err
+}

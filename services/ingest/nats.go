@@ -1,0 +1,120 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// queueGroup is shared by all ingest processes, so that each request is answered once.
+const queueGroup = "ingest"
+
+// listen answers requests on the appliances' subjects.
+func (k *intake) listen() (micro.Service, error) {
+	version := k.deps.Version
+	if version == "" || strings.Count(version, ".") != 2 {
+		version = "0.0.0"
+	}
+	nc := k.deps.Bus.NATS()
+	svc, err := micro.AddService(nc, micro.Config{
+		Name: "outbound-ingest", Version: version, Description: "Takes events in as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("announce the intake to the broker: %w", err)
+	}
+	// Nothing waits here: a request is handed on or refused at once. The limit of bytes alone would drop requests silently.
+	err = svc.AddEndpoint("publish", micro.HandlerFunc(k.request), micro.WithEndpointSubject(bus.IngestSubject),
+		micro.WithEndpointPendingLimits(nats.DefaultSubPendingMsgsLimit, -1))
+	if err != nil {
+		_ = svc.Stop()
+		return nil, fmt.Errorf("listen on %s: %w", bus.IngestSubject, err)
+	}
+	return svc, nil
+}
+
+// request answers one request in its own time: the store is awaited by a goroutine each, so that many events share a commit.
+func (k *intake) request(r micro.Request) {
+	s := submission{raw: r.Data(), via: viaNATS}
+	s.appliance, s.typeID = fromSubject(r.Subject())
+	if !k.gate.enter(len(s.raw)) {
+		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
+		return
+	}
+	headers := propagation.HeaderCarrier(r.Headers())
+	k.replies.Go(func() {
+		defer k.gate.leave(len(s.raw))
+		ctx := propagation.TraceContext{}.Extract(context.Background(), headers)
+		ctx, span := otel.Tracer("github.com/outbound-events/outbound").Start(ctx, "take event", trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
+		receipt, e, err := k.decide(ctx, s)
+		k.respond(r.Reply(), receipt, e, err)
+	})
+}
+
+// fromSubject takes appliance and type from the last two tokens of a subject.
+func fromSubject(subject string) (appliance, typeID string) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) < 2 {
+		return "", ""
+	}
+	return tokens[len(tokens)-2], tokens[len(tokens)-1]
+}
+
+// respond sends the answer, if one is asked for. The micro service's own Respond may be used only before its handler returns.
+func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err error) {
+	if reply == "" {
+		return
+	}
+	m := nats.NewMsg(reply)
+	if err == nil {
+		m.Data = encode(answer(receipt, e))
+	} else {
+		st := status.Convert(err)
+		m.Data = encode(st.Proto())
+		m.Header.Set(micro.ErrorHeader, headerText(st.Message()))
+		m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(eventhttp.Status(st.Code())))
+	}
+	if err := k.deps.Bus.NATS().PublishMsg(m); err != nil {
+		k.deps.Logger.Warn("answer not sent: the appliance will ask again", "error", err.Error())
+	}
+}
+
+func answer(receipt bus.Receipt, e *event.Event) *outboundv1.PublishEventResponse {
+	return &outboundv1.PublishEventResponse{EventId: e.Key(), Sequence: receipt.Sequence, Duplicate: receipt.Duplicate}
+}
+
+// encode writes a message as REST would. Our messages can always be written.
+func encode(m proto.Message) []byte {
+	b, _ := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
+	return b
+}
+
+// headerText makes one line of a text, short enough for a header.
+func headerText(s string) string {
+	const most = 500
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

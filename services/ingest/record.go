@@ -1,0 +1,115 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+const (
+	// rejectionBurst and rejectionRate (a second) bound the rejected records of one appliance, and of all senders that are no
+	// known appliance together: history drops its oldest records, and one appliance gone mad must not push out the rest.
+	rejectionBurst = 1000
+	rejectionRate  = 20
+	// rejectionsPending is how many rejected records may wait to be written; more are counted and let go.
+	rejectionsPending = 1000
+)
+
+// recorder writes decisions into history, one log line for each rejection, and the counters.
+type recorder struct {
+	history *bus.History
+	deps    Deps
+	pending atomic.Int64
+
+	mu     sync.Mutex
+	limits map[string]*rate.Limiter
+}
+
+func newRecorder(h *bus.History, deps Deps) *recorder {
+	return &recorder{history: h, deps: deps, limits: map[string]*rate.Limiter{}}
+}
+
+// accepted records an acceptance. A repeat is recorded only if the first one's record is missing, because the process that
+// wrote the event ended before it had written the record.
+func (r *recorder) accepted(ctx context.Context, s submission, e *event.Event, receipt bus.Receipt, now time.Time) {
+	decision := "accepted"
+	if receipt.Duplicate {
+		decision = "duplicate"
+		if _, found, err := r.history.Intake(ctx, e.Appliance, e.ID); found || err != nil {
+			r.deps.Observer.Decided(decision, "", s.via)
+			return
+		}
+	}
+	r.deps.Observer.Decided(decision, "", s.via)
+	rec := record(s, e, now)
+	rec.Accepted, rec.Sequence = true, receipt.Sequence
+	r.history.AppendIntake(rec, func(err error) { r.written(rec, err) })
+}
+
+// rejected records a rejection as far as there is room for it.
+func (r *recorder) rejected(s submission, e *event.Event, violations event.Violations, now time.Time) {
+	first := violations[0]
+	r.deps.Observer.Decided("rejected", first.Reason, s.via)
+	rec := record(s, e, now)
+	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, rec.EventID, telemetry.KeyVia, s.via,
+		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
+	if !r.limit(rec.Appliance).AllowN(now, 1) || r.pending.Add(1) > rejectionsPending {
+		r.deps.Observer.Unrecorded()
+		return
+	}
+	rec.Violations = violations
+	rec.Raw = s.raw[:min(len(s.raw), event.MaxRawKept)]
+	r.history.AppendIntake(rec, func(err error) {
+		r.pending.Add(-1)
+		r.written(rec, err)
+	})
+}
+
+func (r *recorder) written(rec event.IntakeRecord, err error) {
+	if err == nil || errors.Is(err, delivery.ErrAlreadyRecorded) {
+		return
+	}
+	r.deps.Observer.Unrecorded()
+	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, rec.EventID)
+}
+
+// limit is the limiter of a known appliance, or the one that all others share, so that their number is bounded.
+func (r *recorder) limit(appliance string) *rate.Limiter {
+	if _, known := r.deps.Config.Settings().Appliances[appliance]; !known {
+		appliance = ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l, ok := r.limits[appliance]
+	if !ok {
+		l = rate.NewLimiter(rejectionRate, rejectionBurst)
+		r.limits[appliance] = l
+	}
+	return l
+}
+
+// record is what both decisions have in common. Ids are safe: a field at fault is empty in a decoded event.
+func record(s submission, e *event.Event, now time.Time) event.IntakeRecord {
+	rec := event.IntakeRecord{
+		Appliance: e.Appliance, EventID: e.ID, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey, Time: now.UTC(), Via: s.via,
+	}
+	if event.ValidAppliance(s.appliance) {
+		rec.Appliance = s.appliance
+	}
+	if rec.Type == "" && event.ValidType(s.typeID) {
+		rec.Type = s.typeID
+	}
+	if !e.Time.IsZero() {
+		rec.EventTime = &e.Time
+	}
+	return rec
+}

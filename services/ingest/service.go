@@ -1,0 +1,137 @@
+// Package ingest is the service that takes events in: over NATS (a request on the appliance's subject) and over gRPC, which
+// REST is made of. It validates each event, knows a repeat, stores it for good, answers, and records every decision.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Options are what the service is started with.
+type Options struct {
+	// MaxInFlight is how many events may be on their way into the store at once. What comes on top is told to try again.
+	MaxInFlight int `yaml:"maxInFlight"`
+	// MaxInFlightBytes bounds the same events by their size.
+	MaxInFlightBytes int64 `yaml:"maxInFlightBytes"`
+	// Timeout is how long storing an event may take before its publisher is told to send it again.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// DefaultOptions let 4,096 events of together 256 MiB be on their way, each for 10 s at most.
+func DefaultOptions() Options {
+	return Options{MaxInFlight: 4096, MaxInFlightBytes: 256 << 20, Timeout: 10 * time.Second}
+}
+
+// Validate reports every fault at once.
+func (o Options) Validate() error {
+	var errs []error
+	if o.MaxInFlight < 1 || o.MaxInFlight > 1_000_000 {
+		errs = append(errs, fmt.Errorf("maxInFlight: %d is out of range: use 1 to 1000000", o.MaxInFlight))
+	}
+	if o.MaxInFlightBytes < 1<<20 {
+		errs = append(errs, fmt.Errorf("maxInFlightBytes: %d is too few: use at least 1048576", o.MaxInFlightBytes))
+	}
+	if o.Timeout < time.Second || o.Timeout > time.Minute {
+		errs = append(errs, fmt.Errorf("timeout: %s is out of range: use 1s to 1m", o.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+// Observer counts decisions. Its methods must not block.
+type Observer interface {
+	// Decided tells of a decision: accepted, duplicate, rejected or refused. reason is empty for the first two.
+	Decided(decision, reason, via string)
+	// Unrecorded tells that a decision has no record.
+	Unrecorded()
+}
+
+// Deps are the open doors of the service. They are closed by who opened them, after Run.
+type Deps struct {
+	// Bus reaches the broker; the streams must be there.
+	Bus *bus.Conn
+	// Config knows the event types; somebody else runs it. It must watch settings.
+	Config *configclient.Client
+	// Observer counts. Nil: nobody does.
+	Observer Observer
+	// Logger takes a line for each rejected event. Nil: the process's.
+	Logger *slog.Logger
+	// Version is shown to those who list the broker's services, as three numbers with dots. Empty: 0.0.0.
+	Version string
+}
+
+// Service takes events in. It answers EventService.PublishEvent; the other methods of EventService are history's.
+type Service struct {
+	outboundv1.UnimplementedEventServiceServer
+	o    Options
+	deps Deps
+	// now is the intake while Run runs.
+	now atomic.Pointer[intake]
+}
+
+// New makes the service; Run starts it.
+func New(o Options, deps Deps) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of ingest: %w", err)
+	}
+	if deps.Bus == nil || deps.Config == nil {
+		return nil, errors.New("ingest needs the bus and the configuration")
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.Default()
+	}
+	if deps.Observer == nil {
+		deps.Observer = silent{}
+	}
+	return &Service{o: o, deps: deps}, nil
+}
+
+type silent struct{}
+
+func (silent) Decided(string, string, string) {}
+func (silent) Unrecorded()                    {}
+
+// Register adds EventService to a server, with PublishEvent answered here.
+func (s *Service) Register(r grpc.ServiceRegistrar) { outboundv1.RegisterEventServiceServer(r, s) }
+
+// Run takes events in until ctx ends. Then it takes no more, answers what it has taken and waits for the records of it.
+func (s *Service) Run(ctx context.Context) error {
+	k := newIntake(s.o, s.deps)
+	defer k.close()
+	s.now.Store(k)
+	defer s.now.Store(nil)
+	endpoint, err := k.listen()
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	if err := endpoint.Stop(); err != nil {
+		return fmt.Errorf("stop listening for events: %w", err)
+	}
+	return nil
+}
+
+// Ready says why events cannot be taken in now, or nothing.
+func (s *Service) Ready(context.Context) error {
+	if s.now.Load() == nil {
+		return errors.New("ingest is not running")
+	}
+	if !s.deps.Bus.Connected() {
+		return errors.New("the broker is away")
+	}
+	select {
+	case <-s.deps.Config.Ready():
+		return nil
+	default:
+		return errors.New("the configuration is not here yet: is the config service running?")
+	}
+}
