@@ -24,30 +24,23 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 		return nil, err
 	}
 	r := stored.GetRecipient()
-	if !r.GetEnabled() {
-		return nil, rpc.FailedPrecondition("DISABLED", fmt.Sprintf("recipient %s is disabled and would not be sent a test: enable it first", q.GetId()))
+	if !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
+		return nil, rpc.FailedPrecondition("HELD", fmt.Sprintf("recipient %s is disabled with HOLD, so a test would wait with the rest: enable it first", q.GetId()))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {
 		wanted = r.GetEventTypes()[0]
 	}
-	types, err := s.catalogue(ctx)
+	t, err := s.testType(ctx, r, wanted)
 	if err != nil {
 		return nil, err
-	}
-	i := slices.IndexFunc(types, func(t event.Type) bool { return t.ID == wanted })
-	if i < 0 || !slices.Contains(r.GetEventTypes(), wanted) {
-		return nil, rpc.InvalidArgument(rpc.Violation{
-			Field: "eventType", Reason: reasonUnknownType,
-			Description: fmt.Sprintf("%q is not among the event types of recipient %s: leave it empty for the first of them", wanted, q.GetId()),
-		})
 	}
 	fields, _, err := s.customFields(ctx)
 	if err != nil {
 		return nil, err
 	}
 	id := ulid.Make().String()
-	e, err := testEvent(types[i], id, codeNames(fields), q.GetData())
+	e, err := testEvent(t, id, codeNames(fields), q.GetData())
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +50,27 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil
 }
 
-// testEvent makes a sample event and puts the caller's variables in place of its own. Appliances selected by the recipient do
+// testType is the type of a test event. It need not be one that the recipient selects, but one that it can be sent.
+func (s *Service) testType(ctx context.Context, r *outboundv1.Recipient, id string) (event.Type, error) {
+	types, err := s.catalogue(ctx)
+	if err != nil {
+		return event.Type{}, err
+	}
+	known := make([]string, len(types))
+	for i, t := range types {
+		if t.ID == id && (t.Email || r.GetEmail() == nil) {
+			return t, nil
+		}
+		known[i] = t.ID
+	}
+	fault := rpc.Violation{Field: "eventType", Reason: reasonUnknownType, Description: event.UnknownType(id, known).Description}
+	if slices.Contains(known, id) {
+		fault.Reason, fault.Description = reasonNotByEmail, id+" can't be sent by email: GET /v1/event-types says which types can"
+	}
+	return event.Type{}, rpc.InvalidArgument(fault)
+}
+
+// testEvent makes a sample event and puts the caller's variables in place of its own. What the recipient selects does
 // not matter: a test is addressed to it.
 func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
 	e := event.Sample(t, testAppliance, id, time.Now(), custom)

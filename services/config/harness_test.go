@@ -1,0 +1,176 @@
+package config_test
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a config service on a broker of its own, reached over gRPC.
+type house struct {
+	t        *testing.T
+	broker   *bustest.Server
+	bus      *bus.Conn
+	sealer   *secret.Sealer
+	admin    outboundv1.RecipientServiceClient
+	settings outboundv1.SettingsServiceClient
+	services outboundv1.RecipientServiceClient
+	watcher  outboundv1.SettingsServiceClient
+	stop     func()
+}
+
+func start(t *testing.T, adapt ...func(*config.Options)) *house {
+	t.Helper()
+	b := bustest.Start(t)
+	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, broker: b, bus: b.Conn(), sealer: sealer}
+	h.run(adapt...)
+	return h
+}
+
+// run starts the service; a second call is a restart after stop, or a replica.
+func (h *house) run(adapt ...func(*config.Options)) {
+	h.t.Helper()
+	o := config.DefaultOptions()
+	for _, f := range adapt {
+		f(&o)
+	}
+	publisher := bus.NewPublisher(h.bus)
+	s, err := config.New(o, config.Deps{Bus: h.bus, Publisher: publisher, Sealer: h.sealer})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"}, HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
+	s.Register(server)
+	local := rpc.InProcess(server)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	admin, err := local.Dial("admin")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	service, err := local.Dial("service")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	stopped := false
+	h.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		_, _ = admin.Close(), service.Close()
+		cancel()
+		if err := <-done; err != nil {
+			h.t.Errorf("run ended with %v", err)
+		}
+		server.Stop()
+		_ = local.Close()
+		publisher.Close()
+	}
+	h.t.Cleanup(h.stop)
+	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
+	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
+}
+
+func (h *house) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+func (h *house) create(r *outboundv1.Recipient) *outboundv1.Recipient {
+	h.t.Helper()
+	out, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: r})
+	if err != nil {
+		h.t.Fatalf("create %q: %v", r.GetDisplayName(), err)
+	}
+	return out
+}
+
+// bucket opens a bucket beside the service's back.
+func (h *house) bucket(name string) *bus.Bucket {
+	h.t.Helper()
+	b, err := h.bus.Bucket(h.ctx(), name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return b
+}
+
+// eventually waits for a fact.
+func (h *house) eventually(what string, fact func() bool) {
+	h.t.Helper()
+	deadline, tick := time.After(20*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for !fact() {
+		select {
+		case <-deadline:
+			h.t.Fatalf("not within 20 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func httpRecipient(name string) *outboundv1.Recipient {
+	return &outboundv1.Recipient{
+		DisplayName: name, EventTypes: []string{"support_conference_begin", "support_conference_end"},
+		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Url: "https://receiver.example.com/hook"}},
+	}
+}
+
+func emailRecipient(name string) *outboundv1.Recipient {
+	return &outboundv1.Recipient{
+		DisplayName: name, EventTypes: []string{"support_conference_end"},
+		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}},
+	}
+}
+
+func seconds(n float64) *durationpb.Duration {
+	return durationpb.New(time.Duration(n * float64(time.Second)))
+}
+
+func wantCode(t *testing.T, err error, want codes.Code) {
+	t.Helper()
+	if status.Code(err) != want {
+		t.Fatalf("answered %v, want %s", err, want)
+	}
+}
+
+// wantFields checks that exactly these fields were found at fault.
+func wantFields(t *testing.T, err error, want ...string) {
+	t.Helper()
+	wantCode(t, err, codes.InvalidArgument)
+	var got []string
+	for _, v := range rpc.ViolationsOf(err) {
+		if v.Description == "" {
+			t.Errorf("the fault of %s is not described", v.Field)
+		}
+		got = append(got, v.Field)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("found at fault\n %q, want\n %q\n%v", got, want, err)
+	}
+}
