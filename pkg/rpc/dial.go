@@ -64,13 +64,24 @@ const localBuffer = 256 << 10
 
 // InProcess serves s inside this process until Close, or until s is stopped.
 func InProcess(s *grpc.Server) *Local {
-	l := &Local{listener: bufconn.Listen(localBuffer), done: make(chan struct{})}
+	l := NewLocal()
+	l.Serve(s)
+	return l
+}
+
+// NewLocal makes the place where a server will be reached. Clients may be made before Serve is called, for services of that
+// server that are clients of it too; their calls wait.
+func NewLocal() *Local {
+	return &Local{listener: bufconn.Listen(localBuffer), done: make(chan struct{})}
+}
+
+// Serve serves s until Close, or until s is stopped. It returns at once and is called once.
+func (l *Local) Serve(s *grpc.Server) {
 	go func() {
 		defer close(l.done)
 		// Serve ends when the listener or the server is closed; there is nothing else it could say.
 		_ = s.Serve(l.listener)
 	}()
-	return l
 }
 
 // Dial makes a client of the server, as the function Dial does.
