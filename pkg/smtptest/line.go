@@ -34,6 +34,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	s.connections++
 	ln := &line{Conn: c, server: s, number: s.connections}
 	s.open[ln] = true
+	s.tell()
 	s.mu.Unlock()
 	if s.options.Implicit {
 		return tls.Server(ln, s.server.TLSConfig), nil
@@ -92,6 +93,7 @@ func (l *line) Write(b []byte) (int, error) {
 func (l *line) Close() error {
 	l.server.mu.Lock()
 	delete(l.server.open, l)
+	l.server.tell()
 	l.server.mu.Unlock()
 	return l.Conn.Close()
 }

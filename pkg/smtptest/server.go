@@ -93,6 +93,8 @@ type Server struct {
 	once     sync.Once
 	closed   chan struct{}
 	served   chan error
+	held     sync.Once
+	holding  chan struct{}
 
 	mu          sync.Mutex
 	script      Script
@@ -112,7 +114,7 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatalf("listen for mail: %v", err)
 	}
 	s := &Server{
-		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), served: make(chan error, 1),
+		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan error, 1),
 		open: make(map[*line]bool), changed: make(chan struct{}),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
@@ -167,6 +169,28 @@ func (s *Server) Await(t testing.TB, n int, within time.Duration) []Mail {
 		}
 	}
 }
+
+// AwaitOpen waits until there are n connections. It fails the test if the time runs out first.
+func (s *Server) AwaitOpen(t testing.TB, n int, within time.Duration) {
+	t.Helper()
+	deadline := time.After(within)
+	for {
+		s.mu.Lock()
+		open, changed := len(s.open), s.changed
+		s.mu.Unlock()
+		if open == n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited %s for %d connections, there are %d", within, n, open)
+		}
+	}
+}
+
+// Holding is closed once a mail is held by Script.Hold.
+func (s *Server) Holding() <-chan struct{} { return s.holding }
 
 // CountFor is how many mails the server answered for with 250, by address.
 func (s *Server) CountFor(address string) int {
@@ -241,6 +265,11 @@ func (s *Server) keep(m Mail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mails = append(s.mails, m)
+	s.tell()
+}
+
+// tell wakes who awaits a change. The caller holds mu.
+func (s *Server) tell() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

@@ -57,6 +57,7 @@ func (s *session) Data(r io.Reader) error {
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: err.Error()}
 	}
 	if hold := s.server.playing().Hold; hold != nil {
+		s.server.held.Do(func() { close(s.server.holding) })
 		select {
 		case <-hold:
 		case <-s.server.closed:

@@ -97,9 +97,11 @@ func identity(parts ...string) string {
 	return hex.EncodeToString(h[:16])
 }
 
-// fromName is the sender's name, which may not read as an encoded word.
+// fromName is the sender's name, which may not read as an encoded word. It has no backslash, for net/mail writes one into an
+// encoded word in a way that it can't read back itself.
 func fromName(name string) string {
-	return strings.ReplaceAll(render.OneLine(name, maxFromName), "=?", "= ?")
+	name = strings.ReplaceAll(render.OneLine(name, maxFromName), `\`, "")
+	return strings.ReplaceAll(name, "=?", "= ?")
 }
 
 // encodedSubject is a subject as it stands in the header. go-mail would leave a text alone that reads as encoded words, and a

@@ -271,7 +271,7 @@ func (c *Conn) clear(ctx context.Context) bool {
 // clearWait bounds the question whether an idle connection still works, quitWait the goodbye.
 const (
 	clearWait = 5 * time.Second
-	quitWait  = time.Second
+	quitWait  = 250 * time.Millisecond
 )
 
 // close says goodbye if that can be done at once, and closes.

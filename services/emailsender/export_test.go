@@ -1,0 +1,35 @@
+package emailsender
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+)
+
+// NewSender gives tests the sender of a service without its engine; its pool runs until the end of the test.
+func NewSender(t testing.TB, o Options, settings settingsSource) delivery.Sender {
+	s := newSender(o, settings)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.pool.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	return s
+}
+
+// SettingsChanged tells a sender what the config client tells a service.
+func SettingsChanged(s delivery.Sender) { s.(*sender).settingsChanged() }
+
+// Compose writes the mail of a delivery to one address.
+func Compose(d *delivery.Delivery, s *configclient.Settings, to string) ([]byte, error) {
+	l, err := compose(d, s, to)
+	if err != nil {
+		return nil, err
+	}
+	return l.data, nil
+}
