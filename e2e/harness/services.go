@@ -52,20 +52,19 @@ func (h *House) services(t T) {
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
 func (e *estate) makeSecrets(t T) {
-	e.secrets = filepath.Join(e.dir, "deploy", "secrets")
-	script := filepath.Join(e.dir, "deploy", "make-secrets.sh")
-	e.copy(t, filepath.Join(e.root, "deploy", "make-secrets.sh"), script)
-	if out, err := exec.Command("bash", script).CombinedOutput(); err != nil { //nolint:gosec // our own script
+	e.secrets = filepath.Join(e.dir, "secrets")
+	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
+	if out, err := exec.Command("bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 }
 
 // broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
 func (e *estate) broker(t T) {
-	const folder = "store_dir: /data\n"
-	for _, f := range []string{"nats.conf", "appliances.conf"} {
-		e.copy(t, filepath.Join(e.root, "deploy", "nats", f), filepath.Join(e.dir, "nats", f),
-			folder, fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
+	e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", "nats.conf"),
+		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
+	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
+		t.Fatalf("write the appliances' accounts: %v", err)
 	}
 }
 
