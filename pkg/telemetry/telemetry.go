@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // Options say what a process tells about itself and to whom.
@@ -51,21 +53,20 @@ func DefaultOptions() Options {
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
-	_, errLevel := level(o.LogLevel)
-	var errs []error
+	var f process.Faults
 	if o.LogFormat != "json" && o.LogFormat != "text" && o.LogFormat != "" {
-		errs = append(errs, fmt.Errorf("logFormat: %q is not a format: give json or text", o.LogFormat))
+		f.Add("logFormat", "%q is not a format: give json or text", o.LogFormat)
 	}
-	if errLevel != nil {
-		errs = append(errs, fmt.Errorf("logLevel: %w", errLevel))
+	if _, err := level(o.LogLevel); err != nil {
+		f.Add("logLevel", "%s", err)
 	}
 	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-		errs = append(errs, fmt.Errorf("otlpEndpoint: %q is not an address: give http://host:4317 or https://host:4317", o.OTLPEndpoint))
+		f.Add("otlpEndpoint", "%q is not an address: give http://host:4317 or https://host:4317", o.OTLPEndpoint)
 	}
 	if o.TraceOneIn < 0 {
-		errs = append(errs, fmt.Errorf("traceOneIn: is %d: give 1 or more", o.TraceOneIn))
+		f.Add("traceOneIn", "is %d: give 1 or more", o.TraceOneIn)
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }
 
 // Telemetry is what a process tells about itself. Shutdown it last.
