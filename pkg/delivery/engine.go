@@ -22,8 +22,9 @@ type EngineOptions struct {
 	// Since is when the present connection to the broker began: older messages are looked up in the log before they are
 	// sent, because a killed broker forgets the last acknowledgements.
 	Since func() time.Time
-	// Admit, if set, is asked before each attempt; a positive answer postpones the delivery by that much.
-	Admit func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
+	// and answers how long to wait before asking again.
+	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
 	// Slots is how many attempts run at once in this process. No recipient holds more than a quarter of them.
 	Slots int
 	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.
@@ -231,28 +232,48 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	e.record(l, m, d, out, v)
 }
 
-// admit waits for a slot of the process and asks the limits. The caller of a nil answer frees the slot.
+// admit waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.
 func (e *Engine) admit(l *lane, r *recipient.Recipient) *Verdict {
+	if v := e.turn(l, r); v != nil {
+		return v
+	}
 	select {
 	case e.slots <- struct{}{}:
+		return nil
 	default:
-		t := time.NewTimer(startWait)
-		defer t.Stop()
-		select {
-		case e.slots <- struct{}{}:
-		case <-t.C:
-			return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
-		case <-l.take.Done():
+	}
+	t := time.NewTimer(startWait)
+	defer t.Stop()
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	case <-t.C:
+		return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
+	case <-l.take.Done():
+		return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: minWait}
+	}
+}
+
+// turn waits for the recipient's rate limit in the recipient's own slot, so that what cannot start yet is not handed out
+// over and over; a turn too far away puts the message back.
+func (e *Engine) turn(l *lane, r *recipient.Recipient) *Verdict {
+	if e.o.Turn == nil || r.RateLimit.Limit <= 0 {
+		return nil
+	}
+	begin := time.Now()
+	for {
+		wait := e.o.Turn(l.send, r)
+		if wait <= 0 {
+			return nil
+		}
+		if time.Since(begin)+wait > startWait {
+			return &Verdict{Kind: Postpone, Reason: ReasonRateLimit, After: wait}
+		}
+		l.pause(wait)
+		if l.take.Err() != nil {
 			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: minWait}
 		}
 	}
-	if e.o.Admit != nil {
-		if wait := e.o.Admit(l.send, r); wait > 0 {
-			<-e.slots
-			return &Verdict{Kind: Postpone, Reason: ReasonRateLimit, After: wait}
-		}
-	}
-	return nil
 }
 
 // postpone puts a message back for a reason of our own. There is no record: the delivery stays what it was.

@@ -1,0 +1,131 @@
+package throttle
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
+)
+
+// RedisOptions say how to reach Redis.
+type RedisOptions struct {
+	// Address of Redis, host:port. Empty: limits are kept by this process alone.
+	Address string `yaml:"address"`
+	// User name at Redis (ACL). Empty: the default user.
+	User string `yaml:"user"`
+	// PasswordFile holds the password, blanks around it cut. Empty: none.
+	PasswordFile string `yaml:"passwordFile"`
+	// CAFile holds root certificates (PEM); with it the connection is TLS.
+	CAFile string `yaml:"caFile"`
+	// Replicas is how many senders share the limits. While Redis is away each keeps to this part of them.
+	Replicas int `yaml:"replicas"`
+}
+
+// Validate reports every fault at once.
+func (o RedisOptions) Validate() error {
+	if o.Replicas < 0 {
+		return errors.New("replicas: must not be negative: give the number of senders that share the limits")
+	}
+	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
+		return errors.New("address: is missing, but user, passwordFile or caFile is set")
+	}
+	return nil
+}
+
+// Redis is a Limiter shared by all processes that use the same Redis. While Redis is away it keeps to its share in memory.
+type Redis struct {
+	client  *redis.Client
+	limiter *redis_rate.Limiter
+	local   *Memory
+	share   int
+	log     *slog.Logger
+	// away is until when Redis is not asked again, in Unix nanoseconds; 0 while it answers.
+	away atomic.Int64
+}
+
+// The bounds of a question to Redis: a delivery waits for it, so it is short, and after a failure nobody asks for a while.
+const (
+	redisTimeout = 250 * time.Millisecond
+	redisPause   = time.Second
+)
+
+// NewRedis makes a shared limiter. It does not connect yet: a Redis that is away is no error. Close ends it.
+func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of redis: %w", err)
+	}
+	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout, MaxRetries: -1, ContextTimeoutEnabled: true}
+	if o.PasswordFile != "" {
+		b, err := os.ReadFile(o.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("passwordFile: %w", err)
+		}
+		opts.Password = strings.TrimSpace(string(b))
+	}
+	if o.CAFile != "" {
+		b, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("caFile: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(b) {
+			return nil, fmt.Errorf("caFile: %s holds no certificate in PEM", o.CAFile)
+		}
+		opts.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	if log == nil {
+		log = slog.Default()
+	}
+	c := redis.NewClient(opts)
+	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log}, nil
+}
+
+// Close ends the connections.
+func (r *Redis) Close() error {
+	if err := r.client.Close(); err != nil {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
+}
+
+// Take implements Limiter.
+func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
+	if l.Turns <= 0 || l.Period <= 0 {
+		return 0
+	}
+	until := r.away.Load()
+	if until > time.Now().UnixNano() {
+		return r.alone(ctx, key, l)
+	}
+	ask, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
+	if err != nil {
+		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
+			r.log.Warn("redis is away: this sender keeps to its share of the limits", "error", err.Error(), "replicas", r.share)
+		}
+		return r.alone(ctx, key, l)
+	}
+	if until != 0 && r.away.CompareAndSwap(until, 0) {
+		r.log.Info("redis is back: limits are shared again")
+	}
+	if res.Allowed > 0 {
+		return 0
+	}
+	return max(res.RetryAfter, time.Millisecond)
+}
+
+// alone keeps to this process's share, at least one turn a period.
+func (r *Redis) alone(ctx context.Context, key string, l Limit) time.Duration {
+	l.Period *= time.Duration(r.share)
+	return r.local.Take(ctx, key, l)
+}
