@@ -30,6 +30,7 @@ const (
 	ReasonTooDeep         = "TOO_DEEP"
 	ReasonTooMany         = "TOO_MANY"
 	ReasonDuplicate       = "DUPLICATE_NAME"
+	ReasonNotYours        = "NOT_YOUR_APPLIANCE"
 )
 
 // Violations is every reason why an event is unacceptable. As an error it reads as one sentence.

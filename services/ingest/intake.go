@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // askHistoryAfter is the age of an event from which HISTORY is asked whether it was accepted before. The stream itself knows
@@ -136,15 +137,12 @@ func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violati
 
 func wrongAppliance(s submission) event.Violation {
 	if s.bound {
-		return event.Violation{Field: "source", Reason: reasonNotYours,
+		return event.Violation{Field: "source", Reason: event.ReasonNotYours,
 			Description: fmt.Sprintf("is not %q, whose token this is: an appliance publishes its own events alone", s.appliance)}
 	}
 	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
 		Description: fmt.Sprintf("is not the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> of the event itself", s.appliance)}
 }
-
-// reasonNotYours is the reason of an event that comes with another appliance's token.
-const reasonNotYours = "NOT_YOUR_APPLIANCE"
 
 // rejection is the status of a rejected event.
 func rejection(violations event.Violations) error {
@@ -152,7 +150,7 @@ func rejection(violations event.Violations) error {
 		switch v.Reason {
 		case event.ReasonTooLarge:
 			return rpc.TooLarge(v.Field, v.Description)
-		case reasonNotYours:
+		case event.ReasonNotYours:
 			return forbidden(violations)
 		}
 	}
@@ -186,7 +184,8 @@ func (k *intake) trouble(s submission, e *event.Event, err error) error {
 	if errors.Is(err, bus.ErrFull) {
 		return k.refuse(s, "FULL", rpc.Full("FULL", "the store of events is full: keep this event and send it again later"))
 	}
-	k.deps.Logger.Warn("event not stored", "error", err.Error(), "appliance", e.Appliance, "event_id", e.Key(), "via", s.via)
+	k.deps.Logger.Warn("event not stored", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, e.Appliance,
+		telemetry.KeyEventID, e.Key(), telemetry.KeyVia, s.via)
 	return k.refuse(s, "UNAVAILABLE", rpc.Unavailable("the event could not be stored, or it is not known whether it was: send it again with the same id, a repeat does no harm"))
 }
 

@@ -60,7 +60,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	first := violations[0]
 	r.deps.Observer.Decided("rejected", first.Reason, s.via)
 	rec := record(s, e, now)
-	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, rec.EventID, telemetry.KeyVia, s.via,
+	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
 		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
 	if !r.limit(rec.Appliance).AllowN(now, 1) || r.pending.Add(1) > rejectionsPending {
 		r.deps.Observer.Unrecorded()
@@ -79,7 +79,15 @@ func (r *recorder) written(rec event.IntakeRecord, err error) {
 		return
 	}
 	r.deps.Observer.Unrecorded()
-	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, rec.EventID)
+	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
+}
+
+// keyOf is the event's key, or nothing if its id could not be read.
+func keyOf(rec event.IntakeRecord) string {
+	if rec.EventID == "" {
+		return ""
+	}
+	return event.Key(rec.Appliance, rec.EventID)
 }
 
 // limit is the limiter of a known appliance, or the one that all others share, so that their number is bounded.

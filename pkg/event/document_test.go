@@ -1,0 +1,61 @@
+package event_test
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"text/template"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/golden"
+)
+
+func reasons() event.Violations {
+	return event.Violations{
+		{Reason: event.ReasonMalformed, Description: "not JSON; the byte is told"},
+		{Reason: event.ReasonInvalidUTF8, Description: "not UTF-8, or half a surrogate pair"},
+		{Reason: event.ReasonWrongType, Description: "a value of the wrong JSON type"},
+		{Reason: event.ReasonMissing, Description: "a value is missing or empty"},
+		{Reason: event.ReasonUnsafe, Description: "characters that are not allowed there"},
+		{Reason: event.ReasonTooLong, Description: "too many characters"},
+		{Reason: event.ReasonTooLarge, Description: "the event is larger than 256 KiB"},
+		{Reason: event.ReasonTooDeep, Description: "nested too deep"},
+		{Reason: event.ReasonTooMany, Description: "too many variables, attributes, custom fields or faults"},
+		{Reason: event.ReasonDuplicate, Description: "a name came twice, or two names flatten to one"},
+		{Reason: event.ReasonReserved, Description: "a variable has a name that Outbound gives itself"},
+		{Reason: event.ReasonUnsupported, Description: "a value that Outbound does not take"},
+		{Reason: event.ReasonTime, Description: "the time is too far off"},
+		{Reason: event.ReasonUnknownType, Description: "the type is not in the catalogue; the nearest one is told"},
+		{Reason: event.ReasonSubjectMismatch, Description: "source or type is not the one in the NATS subject"},
+		{Reason: event.ReasonNotYours, Description: "the source is not the appliance whose token this is"},
+	}
+}
+
+// docs/events.md is made of the catalogue, so that it cannot say anything else.
+func TestTheDocumentOfEventsIsTheCatalogue(t *testing.T) {
+	text, err := os.ReadFile("testdata/events.md.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := func(vendor bool) string {
+		if vendor {
+			return "V"
+		}
+		return "O"
+	}
+	page, err := template.New("events.md").Funcs(template.FuncMap{"mark": mark}).Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	err = page.Execute(&b, map[string]any{
+		"Common": event.CommonVariables(), "Types": event.Catalogue(), "Reasons": reasons(),
+		"MaxID": event.MaxIDLength, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength, "MaxSession": event.MaxSessionLength,
+		"MaxAttributes": event.MaxAttributes, "MaxDepth": event.MaxDepth, "MaxText": event.MaxTextLength, "MaxCustom": event.MaxCustomFields,
+		"MaxVariables": event.MaxVariables, "MaxName": event.MaxNameLength,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "../../../docs/events.md", b.Bytes())
+}
