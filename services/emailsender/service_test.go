@@ -1,0 +1,185 @@
+package emailsender_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/smtptest"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/emailsender"
+)
+
+// configService tells one recipient and the settings, and nothing more.
+type configService struct {
+	outboundv1.UnimplementedRecipientServiceServer
+	outboundv1.UnimplementedSettingsServiceServer
+	recipient *outboundv1.Recipient
+	settings  *outboundv1.WatchSettingsResponse
+}
+
+func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
+	err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{
+		Recipient: &outboundv1.StoredRecipient{Recipient: c.recipient, StartSequence: 1, Revision: 1},
+	}})
+	if err != nil {
+		return err
+	}
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+		return err
+	}
+	<-s.Context().Done()
+	return nil
+}
+
+func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+	if err := s.Send(c.settings); err != nil {
+		return err
+	}
+	<-s.Context().Done()
+	return nil
+}
+
+// watcher waits for what becomes of deliveries.
+type watcher chan delivery.Report
+
+func (watcher) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
+func (w watcher) End(_ context.Context, r delivery.Report)                      { w <- r }
+func (w watcher) Ended(r delivery.Report)                                       { w <- r }
+
+func (w watcher) next(t *testing.T) delivery.Report {
+	t.Helper()
+	select {
+	case r := <-w:
+		return r
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing became of a delivery within 30 s")
+		return delivery.Report{}
+	}
+}
+
+// start runs a service on a broker of its own until the end of the test.
+func start(t *testing.T, srv *smtptest.Server, seen watcher) *bus.Conn {
+	t.Helper()
+	fake := &configService{
+		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},
+			Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{alice, bob}}}},
+		settings: &outboundv1.WatchSettingsResponse{
+			Smtp: &outboundv1.SmtpSettings{Host: srv.Host(), Port: int32(srv.Port()), Encryption: outboundv1.SmtpSettings_Encryption_NONE,
+				FromAddress: "outbound@example.com"},
+			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(200 * time.Millisecond), RetryDuration: durationpb.New(time.Hour)},
+		},
+	}
+	server := grpc.NewServer()
+	outboundv1.RegisterRecipientServiceServer(server, fake)
+	outboundv1.RegisterSettingsServiceServer(server, fake)
+	local := rpc.InProcess(server)
+	cc, err := local.Dial("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := bustest.Start(t).Conn()
+	config := configclient.New(cc, configclient.Options{Channel: recipient.Email})
+	s, err := emailsender.New(options(), emailsender.Deps{Bus: conn, Config: config, Observer: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
+		Email: &recipient.EmailTarget{Addresses: []string{alice, bob}}, StartSequence: 1, Order: recipient.Unordered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, watched := make(chan error, 1), make(chan error, 1)
+	go func() { watched <- config.Run(ctx) }()
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		<-watched
+		_ = cc.Close()
+		server.Stop()
+		_ = local.Close()
+	})
+	return conn
+}
+
+func TestAnEventBecomesMailsAndARecord(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
+	seen := make(watcher, 16)
+	conn := start(t, srv, seen)
+
+	publisher := bus.NewPublisher(conn)
+	defer publisher.Close()
+	e := event.Sample(event.Catalogue()[1], "appliance-1", "e-1", time.Now(), nil)
+	if _, err := publisher.Accept(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	first, second := seen.next(t), seen.next(t)
+	want(t, first.Verdict, delivery.Retry, delivery.ReasonPartlyDelivered)
+	want(t, second.Verdict, delivery.Delivered, delivery.ReasonOK)
+	if first.Delivery.Attempt != 1 || second.Delivery.Attempt != 2 {
+		t.Errorf("attempts %d and %d, want 1 and 2", first.Delivery.Attempt, second.Delivery.Attempt)
+	}
+	counts(t, srv, map[string]int{alice: 1, bob: 1})
+
+	rec := finalRecord(t, conn, e)
+	if rec.State != delivery.StateDelivered || rec.Attempt != 2 || rec.Status != 250 || rec.Channel != "email" {
+		t.Errorf("record %+v", rec)
+	}
+	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") {
+		t.Error("an address of a person stands in the record")
+	}
+}
+
+// finalRecord waits for the record that ends a delivery.
+func finalRecord(t *testing.T, conn *bus.Conn, e *event.Event) delivery.Record {
+	t.Helper()
+	history := bus.NewHistory(conn)
+	defer history.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		rec, ok, err := history.Latest(ctx, "ops", e, "")
+		if err == nil && ok && rec.State.Final() {
+			return rec
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("no final record within 30 s: %+v %v", rec, err)
+		}
+	}
+}
+
+func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
+	if err := emailsender.DefaultOptions().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1}.Validate()
+	for _, path := range []string{"connections", "timeout", "idleTimeout", "helloName", "window", "grace"} {
+		if err == nil || !strings.Contains(err.Error(), path+":") {
+			t.Errorf("%s is not named in %v", path, err)
+		}
+	}
+	if _, err := emailsender.New(emailsender.DefaultOptions(), emailsender.Deps{}); err == nil {
+		t.Error("a service without doors is made")
+	}
+}
