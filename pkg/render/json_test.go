@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/render"
@@ -49,8 +51,64 @@ func TestJSONCutsHiddenRepeatsOfAMember(t *testing.T) {
 }
 
 func TestJSONRefusesWhatIsNotJSON(t *testing.T) {
-	e := &event.Event{Custom: []event.Variable{{Name: "secret"}}, Raw: []byte(`{"data":{"custom_fields":{"secret":`)}
-	if got, err := render.JSON(e, nil); err == nil {
-		t.Errorf("got %s, want an error", got)
+	whole := `{"data":{"custom_fields":{"secret":"x\\"","y":[{"z":1}]}}}`
+	for n := range len(whole) {
+		e := &event.Event{Custom: []event.Variable{{Name: "secret"}}, Raw: []byte(whole[:n])}
+		if got, err := render.JSON(e, []string{"y"}); err == nil && json.Valid(got) {
+			t.Errorf("cut at %d: got %s, want an error", n, got)
+		}
+	}
+}
+
+// FuzzJSONCutsAsTheStandardLibraryReads holds the cut against what encoding/json reads.
+func FuzzJSONCutsAsTheStandardLibraryReads(f *testing.F) {
+	for _, s := range []string{
+		string(joined().Raw), `{}`, `[]`, `{"data":null}`, `{"data":{"custom_fields":7}}`, `{"d\u0061ta":{"custom_fields":{"s":[{"a":"}"}],"region":-1e5}}}`,
+		`{"data":[{"custom_fields":{"s":1}}],"data":{"a\\":"\"","custom_fields":{"region":{"x":"]"},"region":2}}}`, ` { "data" : { "custom_fields" : { } } } `,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var want map[string]any
+		if json.Unmarshal([]byte(raw), &want) != nil {
+			t.Skip("not a JSON object")
+		}
+		if data, ok := want["data"].(map[string]any); ok {
+			if _, ok := data["custom_fields"]; ok {
+				data["custom_fields"] = onlyRegion(data["custom_fields"])
+			}
+		}
+		cut, err := render.JSON(&event.Event{Custom: []event.Variable{{Name: "s"}}, Raw: []byte(raw)}, []string{"region"})
+		if err != nil {
+			t.Fatalf("cut %q: %v", raw, err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(cut, &got); err != nil {
+			t.Fatalf("%q became %q: %v", raw, cut, err)
+		}
+		if want == nil && got == nil {
+			return
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q became %q\n%s", raw, cut, diff)
+		}
+	})
+}
+
+func onlyRegion(fields any) map[string]any {
+	all, _ := fields.(map[string]any)
+	if region, ok := all["region"]; ok {
+		return map[string]any{"region": region}
+	}
+	return map[string]any{}
+}
+
+func BenchmarkJSONCut(b *testing.B) {
+	e := joined()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := render.JSON(e, []string{"region"}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
