@@ -10,11 +10,14 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -22,8 +25,11 @@ import (
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// maxBody is the most bytes a REST request may have.
-const maxBody = 4 << 20
+// Bounds of a REST call.
+const (
+	maxBody     = 4 << 20
+	restTimeout = 30 * time.Second
+)
 
 // NewGateway makes a mux that gives the gRPC API as REST in protojson: names in lowerCamelCase, enumerations as words, scalars
 // always present. A field, a query parameter or a value that is not understood is refused by name. The caller's bearer token
@@ -35,18 +41,28 @@ func NewGateway() *runtime.ServeMux {
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-			WriteError(w, oversize(r, err))
+			WriteError(w, plain(oversize(r, err)))
 		}),
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithForwardResponseOption(setETag),
-		runtime.WithMiddlewares(limitBody),
+		runtime.WithMiddlewares(bound),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 	)
 }
 
-// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes.
+// plain hides where a service that is away would have been: a stranger may be asking. Services' own errors have details.
+func plain(err error) error {
+	if s := status.Convert(err); s.Code() == codes.Unavailable && len(s.Details()) == 0 {
+		return Unavailable("the service that answers this is away: try again in a moment")
+	}
+	return err
+}
+
+// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. A service that is away
+// is told at once.
 func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
+	conn = impatient{conn}
 	return errors.Join(
 		v1.RegisterRecipientServiceHandlerClient(ctx, mux, v1.NewRecipientServiceClient(conn)),
 		v1.RegisterSettingsServiceHandlerClient(ctx, mux, v1.NewSettingsServiceClient(conn)),
@@ -107,8 +123,12 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func limitBody(next runtime.HandlerFunc) runtime.HandlerFunc {
+// bound limits a call's time and the size of its body.
+func bound(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		ctx, cancel := context.WithTimeout(r.Context(), restTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
 		r.Body = &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody)}
 		next(w, r, path)
 	}

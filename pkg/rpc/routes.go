@@ -40,3 +40,11 @@ func (r Routes) route(method string) (grpc.ClientConnInterface, error) {
 	}
 	return nil, status.Errorf(codes.Unimplemented, "no service of this installation answers %s", method)
 }
+
+// impatient makes calls that do not wait for a server that is away.
+type impatient struct{ grpc.ClientConnInterface }
+
+// Invoke implements grpc.ClientConnInterface.
+func (c impatient) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	return c.ClientConnInterface.Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
+}
