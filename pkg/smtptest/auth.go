@@ -75,8 +75,7 @@ func (a *tokenServer) Next(response []byte) ([]byte, bool, error) {
 			token = v
 		}
 	}
-	if a.check(username, token) != nil {
-		a.refused = true
+	if a.refused = a.check(username, token) != nil; a.refused {
 		return []byte(`{"status":"400"}`), false, nil
 	}
 	return nil, true, nil

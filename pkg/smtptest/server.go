@@ -241,7 +241,7 @@ func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.closed)
 		_ = s.listener.Close()
-		<-s.served
+		_ = <-s.served // that the listener was closed
 		s.Cut()
 		_ = s.server.Shutdown(context.Background())
 	})
