@@ -92,7 +92,7 @@ type Server struct {
 	listener net.Listener
 	once     sync.Once
 	closed   chan struct{}
-	served   chan error
+	served   chan struct{}
 	held     sync.Once
 	holding  chan struct{}
 
@@ -114,7 +114,7 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatalf("listen for mail: %v", err)
 	}
 	s := &Server{
-		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan error, 1),
+		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan struct{}),
 		open: make(map[*line]bool), changed: make(chan struct{}),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
@@ -125,7 +125,10 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Certificate != nil {
 		s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*o.Certificate}, MinVersion: tls.VersionTLS12}
 	}
-	go func() { s.served <- s.server.Serve(&listener{Listener: l, server: s}) }()
+	go func() {
+		defer close(s.served)
+		_ = s.server.Serve(&listener{Listener: l, server: s}) // ends when the listener is closed
+	}()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -241,7 +244,7 @@ func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.closed)
 		_ = s.listener.Close()
-		_ = <-s.served // that the listener was closed
+		<-s.served
 		s.Cut()
 		_ = s.server.Shutdown(context.Background())
 	})
