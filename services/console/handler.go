@@ -1,0 +1,102 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
+	"github.com/outbound-events/outbound/proto/openapi"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+//go:embed index.html
+var index []byte
+
+// ownPaths are those that only answer GET; all others are the API's.
+var ownPaths = []string{"/", "/openapi.json", "/healthz", "/readyz", "/metrics"}
+
+func newHandler(o Options, d Deps) (http.Handler, error) {
+	api := rpc.NewGateway()
+	if err := rpc.RegisterGateway(context.Background(), api, routes(d)); err != nil {
+		return nil, fmt.Errorf("register the REST routes: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", content("text/html; charset=utf-8", index))
+	mux.Handle("GET /openapi.json", content("application/json", openapi.Document()))
+	process.Ops{Checks: slices.Concat(d.Ops.Checks, neighbours(d)), Metrics: d.Ops.Metrics}.Register(mux)
+	// An event is not decoded here: what intake records and refuses is what was sent.
+	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(d.Ingest)))
+	mux.Handle("/", bounded(o.MaxBody, onlyGET(api)))
+	return guarded(mux), nil
+}
+
+// content answers with what never changes while the process runs.
+func content(kind string, body []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(body)
+	})
+}
+
+// guarded adds what keeps browsers from doing more with an answer than show it.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// onlyGET refuses other methods on the paths that are not the API's, which knows its own.
+func onlyGET(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(ownPaths, r.URL.Path) || r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		refusal := status.New(codes.Unimplemented, r.Method+" is not a method of "+r.URL.Path)
+		text, err := rpc.Marshaling().Marshal(refusal.Proto())
+		if err != nil {
+			rpc.WriteError(w, err)
+			return
+		}
+		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		_, _ = w.Write(text)
+	})
+}
+
+// bounded reads a body whole before anybody decodes it, so that one that is too large is answered as such, and no service
+// waits for a slow caller.
+func bounded(most int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+		var large *http.MaxBytesError
+		switch {
+		case errors.As(err, &large):
+			rpc.WriteError(w, rpc.TooLarge("", fmt.Sprintf("the request's body is larger than %d bytes", most)))
+		case err != nil:
+			rpc.WriteError(w, status.Error(codes.InvalidArgument, "the request's body ended before its time"))
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		}
+	})
+}
