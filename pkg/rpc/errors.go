@@ -126,15 +126,19 @@ type Row struct {
 	Text string
 }
 
-// toStatus is the one table from errors to statuses: what is a status already, then the service's rows, then those that
+// toStatus is the one table from errors to statuses: what holds a status already, then the service's rows, then those that
 // hold everywhere. known is false for an error that is in none; the caller then learns no more than that it is internal.
-func toStatus(err error, rows []Row) (s error, known bool) {
+func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 	var violations event.Violations
-	if _, ok := status.FromError(err); ok {
-		return err, true
+	var ready interface {
+		error
+		GRPCStatus() *status.Status
+	}
+	if errors.As(err, &ready) {
+		return ready.GRPCStatus(), true
 	}
 	if errors.As(err, &violations) {
-		return InvalidArgument(FromEvent(violations)...), true
+		return status.Convert(InvalidArgument(FromEvent(violations)...)), true
 	}
 	for _, r := range slices.Concat(rows, commonRows()) {
 		if !errors.Is(err, r.Is) {
@@ -144,9 +148,9 @@ func toStatus(err error, rows []Row) (s error, known bool) {
 		if text == "" {
 			text = err.Error()
 		}
-		return status.Error(r.Code, text), true
+		return status.New(r.Code, text), true
 	}
-	return status.Error(codes.Internal, "internal error: the service's log says more"), false
+	return status.New(codes.Internal, "internal error: the service's log says more"), false
 }
 
 func commonRows() []Row {

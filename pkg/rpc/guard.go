@@ -152,7 +152,7 @@ func (g *guard) settle(method string, panicked any, err error) error {
 	if !known {
 		g.log.Error("call ended with an unknown error", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
 	}
-	return answered
+	return answered.Err()
 }
 
 // guarded checks what comes in on a stream.

@@ -21,8 +21,7 @@ func HTTPStatus(code codes.Code) int {
 
 // WriteError answers a REST call with an error as google.rpc.Status in JSON, details included.
 func WriteError(w http.ResponseWriter, err error) {
-	err, _ = toStatus(err, nil)
-	s := status.Convert(err)
+	s, _ := toStatus(err, nil)
 	writeStatus(w, HTTPStatus(s.Code()), s)
 }
 

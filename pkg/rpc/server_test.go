@@ -99,7 +99,7 @@ func TestErrorsBecomeStatusesByOneTable(t *testing.T) {
 	}{
 		"none":         {nil, codes.OK, ""},
 		"status":       {status.Error(codes.DataLoss, "x"), codes.DataLoss, "x"},
-		"wrapped":      {fmt.Errorf("get it: %w", rpc.NotFound("recipient", "crm")), codes.NotFound, `get it: rpc error: code = NotFound desc = recipient "crm" does not exist`},
+		"wrapped":      {fmt.Errorf("get it: %w", rpc.NotFound("recipient", "crm")), codes.NotFound, `recipient "crm" does not exist`},
 		"row":          {fmt.Errorf("accept: %w", full), codes.ResourceExhausted, "no room"},
 		"cancelled":    {context.Canceled, codes.Canceled, "call was cancelled"},
 		"deadline":     {context.DeadlineExceeded, codes.DeadlineExceeded, "call took longer than its deadline"},
