@@ -84,10 +84,8 @@ func checkHost(u *url.URL, policy URLPolicy) error {
 	if strings.Contains(host, "%") {
 		return errors.New("has a host with a zone or percent-encoding: use a name or a plain address")
 	}
-	if strings.Contains(host, ":") {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return errors.New("has a host that is no IPv6 address")
-		}
+	if err := checkHostName(host); err != nil {
+		return err
 	}
 	if strings.HasSuffix(u.Host, ":") {
 		return errors.New("has a colon without a port behind its host")
@@ -103,6 +101,37 @@ func checkHost(u *url.URL, policy URLPolicy) error {
 		return fmt.Errorf("has the port %s, but this deployment allows 443 alone (--url-policy)", port)
 	}
 	return nil
+}
+
+// checkHostName reports why a host is neither an address nor a name, or nil. Numbers that some resolvers take for an IPv4
+// address (`127.1`, `0x7f.1`, `2130706433`) are refused: nobody writes them with good intent.
+func checkHostName(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	if strings.Contains(host, ":") {
+		return errors.New("has a host that is no IPv6 address")
+	}
+	if strings.ContainsAny(host, "\"<>\\^`{|}[]") {
+		return errors.New("has a host with characters that no host name has")
+	}
+	name := strings.TrimSuffix(host, ".")
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") || name == "" {
+		return errors.New("has a host with an empty label")
+	}
+	if looksNumeric(name[strings.LastIndexByte(name, '.')+1:]) {
+		return errors.New("has a host that looks like a number: write an IPv4 address as four decimal numbers")
+	}
+	return nil
+}
+
+// looksNumeric reports whether a host whose last label this is counts as an IPv4 address to some resolvers.
+func looksNumeric(label string) bool {
+	if strings.Trim(label, "0123456789") == "" {
+		return true
+	}
+	hex, ok := strings.CutPrefix(strings.ToLower(label), "0x")
+	return ok && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
 // CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.

@@ -30,6 +30,11 @@ func checkReserved(name string) error {
 	case "host", "content-type", "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te",
 		"trailer", "upgrade", "expect", "user-agent", "accept-encoding", "traceparent", "tracestate", "date":
 		return fmt.Errorf("%s is set by Outbound or by HTTP itself: choose another header", name)
+	case "outbound-test":
+		return fmt.Errorf("%s marks test events: choose another header", name)
+	case "idempotency-key", "x-idempotency-key":
+		// net/http takes it for leave to send a POST again by itself: attempts that no record would show.
+		return fmt.Errorf("%s is refused: webhook-id serves the purpose, it is the same at every attempt", name)
 	default:
 		return nil
 	}

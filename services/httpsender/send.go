@@ -29,7 +29,7 @@ const maxDiscard = 48 << 10
 // sender is delivery.Sender for HTTP recipients.
 type sender struct {
 	guard      *egress.Guard
-	policy     egress.URLPolicy
+	policy     recipient.URLPolicy
 	maxTimeout time.Duration
 	userAgent  string
 	resolver   *net.Resolver
@@ -251,8 +251,9 @@ func (c *client) olderThan(r *recipient.Recipient) bool {
 
 func (s *sender) newClient(r *recipient.Recipient) *client {
 	c := &client{born: r.StartSequence, revision: r.Revision}
-	if err := s.policy.CheckURL(r.HTTP.URL); err != nil {
-		c.fault, c.detail = delivery.FaultEgress, err.Error()
+	// The URL was checked when it was saved, but maybe under another policy.
+	if err := recipient.CheckURL(r.HTTP.URL, s.policy); err != nil {
+		c.fault, c.detail = delivery.FaultEgress, "the URL "+err.Error()
 		return c
 	}
 	roots, err := egress.ParseRoots(r.HTTP.CAPEM)

@@ -19,7 +19,7 @@ import (
 type Options struct {
 	// URLPolicy says which URLs are posted to: https, https-443 (port 443 alone) or any (http as well). The config service has the
 	// same option for what may be saved.
-	URLPolicy egress.URLPolicy `yaml:"urlPolicy"`
+	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) beside public addresses, e.g. 10.1.0.0/16 for receivers in your own network.
 	AllowEgress []string `yaml:"allowEgress"`
 	// OwnServices are addresses (host:port) of Outbound's own services and its broker. They are never posted to, whatever
@@ -38,7 +38,7 @@ type Options struct {
 // DefaultOptions send to public https addresses, 256 requests at once.
 func DefaultOptions() Options {
 	return Options{
-		URLPolicy: egress.HTTPS, Slots: delivery.DefaultSlots, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
+		URLPolicy: recipient.HTTPSOnly, Slots: delivery.DefaultSlots, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
 		MaxTimeout: recipient.MaxTimeout,
 	}
 }
@@ -54,7 +54,8 @@ func (o Options) Validate() error {
 			faults = append(faults, fmt.Errorf("%s: %w", path, err))
 		}
 	}
-	fault("urlPolicy", o.URLPolicy.Validate())
+	_, err := recipient.ParseURLPolicy(string(o.URLPolicy))
+	fault("urlPolicy", err)
 	for i, prefix := range o.AllowEgress {
 		_, err := egress.NewGuard([]string{prefix}, nil)
 		fault(fmt.Sprintf("allowEgress[%d]", i), err)
