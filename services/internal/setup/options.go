@@ -8,34 +8,48 @@ import (
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// Common are the options that every process has.
-type Common struct {
-	// NATS is the broker.
-	NATS bus.Options `yaml:"nats"`
+// Front are the options that every process has.
+type Front struct {
 	// Telemetry is what the process tells about itself.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
+}
+
+// DefaultFront answers on loopback, on any port.
+func DefaultFront() Front {
+	return Front{Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0"}
+}
+
+func (o Front) validate(f *process.Faults) {
+	if o.HTTP == "" {
+		f.Add("http", "is missing: give where to answer, e.g. 127.0.0.1:9090")
+	}
+	f.Within("telemetry", o.Telemetry.Validate())
+}
+
+// Common are the options of a process that works with the broker and with other services.
+type Common struct {
+	Front `yaml:",inline"`
+	// NATS is the broker.
+	NATS bus.Options `yaml:"nats"`
 	// ServiceTokenFile holds the token that services know each other by.
 	ServiceTokenFile string `yaml:"serviceTokenFile"`
 }
 
 // DefaultCommon has the broker on this host.
 func DefaultCommon() Common {
-	return Common{NATS: bus.Options{URL: "nats://127.0.0.1:4222", User: "outbound"}, Telemetry: telemetry.DefaultOptions(), HTTP: "127.0.0.1:0"}
+	return Common{Front: DefaultFront(), NATS: bus.Options{URL: "nats://127.0.0.1:4222"}}
 }
 
-func (c Common) validate(f *process.Faults) {
-	if c.NATS.URL == "" {
+func (o Common) validate(f *process.Faults) {
+	o.Front.validate(f)
+	if o.NATS.URL == "" {
 		f.Add("nats.url", "is missing: give the broker's address, e.g. nats://127.0.0.1:4222")
 	}
-	if c.HTTP == "" {
-		f.Add("http", "is missing: give where to answer health questions, e.g. 127.0.0.1:9090")
-	}
-	if c.ServiceTokenFile == "" {
+	if o.ServiceTokenFile == "" {
 		f.Add("serviceTokenFile", "is missing: name the file with the services' token")
 	}
-	f.Within("telemetry", c.Telemetry.Validate())
 }
 
 // Server are the options of a process that answers gRPC.

@@ -22,32 +22,43 @@ type Process struct {
 	Telemetry *telemetry.Telemetry
 	Bus       *bus.Conn
 
-	common Common
-	ops    net.Listener
-	token  string
-	group  process.Group
-	checks []process.Check
-	close  []func()
+	http      string
+	ops       net.Listener
+	tokenFile string
+	token     string
+	group     process.Group
+	checks    []process.Check
+	close     []func()
 }
 
-// Open opens what every process has: telemetry, the listener for health questions, the broker, which is waited for until
-// ctx ends.
+// OpenFront opens what every process has: telemetry and the listener for health questions.
+func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error) {
+	p = &Process{Name: name, http: o.HTTP}
+	o.Telemetry.Service, o.Telemetry.Version = name, process.Version()
+	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
+		return nil, err
+	}
+	p.Defer(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
+		p.Close()
+		return nil, err
+	}
+	listener := p.ops
+	p.Defer(func() { _ = listener.Close() })
+	return p, nil
+}
+
+// Open opens a front, the token of services, and the broker, which is waited for until ctx ends.
 func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
-	p = &Process{Name: name, common: o}
+	if p, err = OpenFront(ctx, name, o.Front); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			p.Close()
 		}
 	}()
-	o.Telemetry.Service, o.Telemetry.Version = name, process.Version()
-	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
-		return nil, err
-	}
-	p.later(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
-	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
-		return nil, err
-	}
-	p.later(func() { _ = p.ops.Close() })
+	p.tokenFile = o.ServiceTokenFile
 	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
 		return nil, fmt.Errorf("serviceTokenFile: %w", err)
 	}
@@ -55,7 +66,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err
 	}
-	p.later(p.Bus.Close)
+	p.Defer(p.Bus.Close)
 	p.Check("broker", func(context.Context) error {
 		if !p.Bus.Connected() {
 			return errors.New("the broker is away")
@@ -64,8 +75,6 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	})
 	return p, nil
 }
-
-func (p *Process) later(f func()) { p.close = append(p.close, f) }
 
 // Close closes the doors in reverse order.
 func (p *Process) Close() {
@@ -76,7 +85,7 @@ func (p *Process) Close() {
 }
 
 // Defer has f called by Close, before what was opened earlier is closed.
-func (p *Process) Defer(f func()) { p.later(f) }
+func (p *Process) Defer(f func()) { p.close = append(p.close, f) }
 
 // Check adds a question to /readyz.
 func (p *Process) Check(name string, ask func(context.Context) error) {
@@ -92,7 +101,7 @@ func (p *Process) Run(ctx context.Context) error {
 	if p.ops != nil {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
-	p.Telemetry.Logger.InfoContext(ctx, "started", "service", p.Name, "version", process.Version(), "http", p.common.HTTP)
+	p.Telemetry.Logger.InfoContext(ctx, "started", "service", p.Name, "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped", "service", p.Name)
 	return p.group.Run(ctx)
 }
@@ -115,7 +124,7 @@ func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach %s: %w", target, err)
 	}
-	p.later(func() { _ = conn.Close() })
+	p.Defer(func() { _ = conn.Close() })
 	return conn, nil
 }
 
@@ -150,7 +159,7 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 
 // Serve answers gRPC as a task. more are asked for tokens that are neither the admin's nor the services'.
 func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) error {
-	tokens := rpc.FileTokens(s.AdminTokenFile, p.common.ServiceTokenFile)
+	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
 	if err := tokens.Check(); err != nil {
 		return err
 	}

@@ -1,0 +1,77 @@
+package allinone
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+)
+
+// The files in the data folder.
+const (
+	fileAdminToken   = "admin.token"
+	fileServiceToken = "service.token"
+	fileSealKey      = "seal.key"
+	fileEndpoints    = "endpoints.json"
+	folderBroker     = "broker"
+)
+
+// Endpoints are the addresses chosen, as endpoints.json has them once the process is ready.
+type Endpoints struct {
+	HTTP string `json:"http"`
+	GRPC string `json:"grpc"`
+	NATS string `json:"nats"`
+}
+
+// secrets are what the data folder holds and nobody else may read.
+type secrets struct {
+	tokens rpc.Tokens
+	sealer *secret.Sealer
+}
+
+// openSecrets reads the tokens and the key of a data folder; the first start makes them.
+func openSecrets(dir string) (s secrets, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return s, fmt.Errorf("data: make folder: %w", err)
+	}
+	if s.tokens.Admin, err = secret.LoadOrCreateToken(filepath.Join(dir, fileAdminToken)); err != nil {
+		return s, fmt.Errorf("data: %w", err)
+	}
+	if s.tokens.Service, err = secret.LoadOrCreateToken(filepath.Join(dir, fileServiceToken)); err != nil {
+		return s, fmt.Errorf("data: %w", err)
+	}
+	if s.sealer, err = secret.LoadOrCreateKey(filepath.Join(dir, fileSealKey)); err != nil {
+		return s, fmt.Errorf("data: %w", err)
+	}
+	return s, nil
+}
+
+// removeEndpoints takes away what a former process wrote, so that whoever waits for the file waits for this one.
+func removeEndpoints(dir string) error {
+	err := os.Remove(filepath.Join(dir, fileEndpoints))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data: %w", err)
+	}
+	return nil
+}
+
+// writeEndpoints writes the file whole or not at all.
+func writeEndpoints(dir string, e Endpoints) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("write endpoints: %w", err)
+	}
+	temp := filepath.Join(dir, fileEndpoints+".new")
+	if err := os.WriteFile(temp, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write endpoints: %w", err)
+	}
+	if err := os.Rename(temp, filepath.Join(dir, fileEndpoints)); err != nil {
+		return fmt.Errorf("write endpoints: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+// Package allinone runs all services in one process with the broker embedded: the same services as the separate processes,
+// joined by in-process transports.
+package allinone
+
+import (
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/config"
+	"github.com/outbound-events/outbound/services/console"
+	"github.com/outbound-events/outbound/services/emailsender"
+	"github.com/outbound-events/outbound/services/history"
+	"github.com/outbound-events/outbound/services/httpsender"
+	"github.com/outbound-events/outbound/services/ingest"
+)
+
+// Options are what the all-in-one is started with.
+type Options struct {
+	// Data is the folder of everything that is kept: streams, tokens, the key of secrets. Made if absent.
+	Data string `yaml:"data"`
+	// HTTP is where REST is answered, host:port. Port 0 picks one.
+	HTTP string `yaml:"http"`
+	// GRPC is where gRPC is answered, host:port. Port 0 picks one.
+	GRPC string `yaml:"grpc"`
+	// NATS is where appliances connect, host:port. Port 0 picks one.
+	NATS string `yaml:"nats"`
+	// URLPolicy says which URLs HTTP recipients may have: https, https-443 or any.
+	URLPolicy egress.URLPolicy `yaml:"urlPolicy"`
+	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
+	AllowEgress []string `yaml:"allowEgress"`
+	// Sync says when accepted events reach the disk: always (before they are answered) or interval (within two minutes).
+	Sync Sync `yaml:"sync"`
+	// Streams are the bounds of the streams.
+	Streams bus.StreamOptions `yaml:"streams"`
+	// Telemetry is what the process tells about itself.
+	Telemetry telemetry.Options `yaml:"telemetry"`
+
+	// Ingest and the rest are the options of the services. What stands above holds for them too.
+	Ingest      ingest.Options      `yaml:"ingest"`
+	Config      config.Options      `yaml:"config"`
+	HTTPSender  httpsender.Options  `yaml:"httpSender"`
+	EmailSender emailsender.Options `yaml:"emailSender"`
+	History     history.Options     `yaml:"history"`
+	Console     console.Options     `yaml:"console"`
+}
+
+// Sync says when what is stored reaches the disk.
+type Sync string
+
+// The ways to sync.
+const (
+	SyncAlways   Sync = "always"
+	SyncInterval Sync = "interval"
+)
+
+// DefaultOptions listens on loopback, keeps its data under .data and syncs always.
+func DefaultOptions() Options {
+	return Options{
+		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222",
+		URLPolicy: egress.HTTPS, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
+		Ingest: ingest.DefaultOptions(), Config: config.DefaultOptions(), HTTPSender: httpsender.DefaultOptions(),
+		EmailSender: emailsender.DefaultOptions(), History: history.DefaultOptions(), Console: console.DefaultOptions(),
+	}
+}
+
+// Validate reports every fault at once.
+func (o *Options) Validate() error {
+	o.spread()
+	var f process.Faults
+	if o.Data == "" {
+		f.Add("data", "is missing: name a folder")
+	}
+	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
+		if err := checkAddress(address); err != nil {
+			f.Add(path, "%v", err)
+		}
+	}
+	if o.Sync != SyncAlways && o.Sync != SyncInterval {
+		f.Add("sync", "%q is not known: use always or interval", o.Sync)
+	}
+	f.Within("telemetry", o.Telemetry.Validate())
+	f.Within("ingest", o.Ingest.Validate())
+	f.Within("config", o.Config.Validate())
+	f.Within("httpSender", o.HTTPSender.Validate())
+	f.Within("emailSender", o.EmailSender.Validate())
+	f.Within("history", o.History.Validate())
+	f.Within("console", o.Console.Validate())
+	return f.Err()
+}
+
+// spread gives the services what is set once for all of them.
+func (o *Options) spread() {
+	o.Config.URLPolicy = string(o.URLPolicy)
+	o.HTTPSender.URLPolicy = o.URLPolicy
+	o.HTTPSender.AllowEgress = o.AllowEgress
+}
+
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || strings.TrimSpace(port) == "" {
+		return errors.New("must be host:port, e.g. 127.0.0.1:8080; port 0 picks one")
+	}
+	return nil
+}

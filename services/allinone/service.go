@@ -1,0 +1,115 @@
+package allinone
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/ingest"
+)
+
+// Service is the whole of Outbound in one process.
+type Service struct {
+	o     Options
+	ready chan Endpoints
+}
+
+// New makes the service; Run starts it.
+func New(o Options) (*Service, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("options of the all-in-one: %w", err)
+	}
+	return &Service{o: o, ready: make(chan Endpoints, 1)}, nil
+}
+
+// Ready gives the chosen addresses once events are taken in and delivered.
+func (s *Service) Ready() <-chan Endpoints { return s.ready }
+
+// house is what Run opens and closes.
+type house struct {
+	o         Options
+	telemetry *telemetry.Telemetry
+	secrets   secrets
+	http      net.Listener
+	grpc      net.Listener
+	broker    *embed.Server
+	server    *grpc.Server
+	local     *rpc.Local
+	stop      chan struct{}
+	watch     *configclient.Client
+	intake    *ingest.Service
+	group     process.Group
+	close     []func()
+}
+
+func (h *house) later(f func()) { h.close = append(h.close, f) }
+
+func (h *house) closeAll() {
+	for i := len(h.close) - 1; i >= 0; i-- {
+		h.close[i]()
+	}
+}
+
+// Run opens the doors, runs the services until ctx ends, and closes in order: intake first, then the senders once what is
+// under way is recorded, the broker last.
+func (s *Service) Run(ctx context.Context) error {
+	h := &house{o: s.o, stop: make(chan struct{})}
+	defer h.closeAll()
+	if err := h.open(ctx); err != nil {
+		return err
+	}
+	if err := h.furnish(ctx); err != nil {
+		return err
+	}
+	h.group.Add("ready", func(ctx context.Context) error { return s.announce(ctx, h) })
+	return h.group.Run(ctx)
+}
+
+// open opens telemetry, files, listeners and the broker.
+func (h *house) open(ctx context.Context) (err error) {
+	h.o.Telemetry.Service, h.o.Telemetry.Version = "outbound", process.Version()
+	if h.telemetry, err = telemetry.Setup(ctx, h.o.Telemetry); err != nil {
+		return err
+	}
+	h.later(func() { _ = h.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if h.secrets, err = openSecrets(h.o.Data); err != nil {
+		return err
+	}
+	if h.http, err = process.Listen("--http", h.o.HTTP); err != nil {
+		return err
+	}
+	h.later(func() { _ = h.http.Close() })
+	if h.grpc, err = process.Listen("--grpc", h.o.GRPC); err != nil {
+		return err
+	}
+	h.later(func() { _ = h.grpc.Close() })
+	host, port, err := splitAddress(h.o.NATS)
+	if err != nil {
+		return fmt.Errorf("--nats: %w", err)
+	}
+	h.broker, err = embed.Start(embed.Options{StoreDir: filepath.Join(h.o.Data, folderBroker), Host: host, Port: port, SyncAlways: h.o.Sync == SyncAlways, Logger: h.telemetry.Logger})
+	if err != nil {
+		return fmt.Errorf("--nats %s, --data %s: %w", h.o.NATS, h.o.Data, err)
+	}
+	h.later(h.broker.Shutdown)
+	return removeEndpoints(h.o.Data)
+}
+
+// connect opens a connection of its own to the broker, as each service has one when it runs alone.
+func (h *house) connect(ctx context.Context, name string) (*bus.Conn, error) {
+	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker})
+	if err != nil {
+		return nil, err
+	}
+	h.later(c.Close)
+	return c, nil
+}

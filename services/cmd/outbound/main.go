@@ -1,0 +1,20 @@
+// Outbound is the all-in-one (`outbound run`) and the command line of Outbound.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/services/cli"
+)
+
+func main() {
+	code := 0
+	failed := process.Run("outbound", func(ctx context.Context) error {
+		root := cli.New(cli.Options{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: process.Version()}, runCommand())
+		code = cli.Execute(ctx, root, os.Args[1:])
+		return nil
+	})
+	os.Exit(max(code, failed))
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/services/allinone"
+	"github.com/outbound-events/outbound/services/cli"
+)
+
+// runCommand makes `outbound run`.
+func runCommand() *cobra.Command {
+	var flags allinone.Options
+	var file string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run all services in this process, with the broker embedded",
+		Long: `Run all services in this process, with the broker embedded.
+
+The first start makes DIR/admin.token. Once events are taken in, the chosen addresses are in DIR/endpoints.json.
+Options come from the file, then from the environment (OUTBOUND_URL_POLICY for urlPolicy), then from flags.`,
+		Example: "  outbound run --data ./data\n  outbound run --data ./data --url-policy any --allow-egress 10.0.0.0/8",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := load(cmd.Flags(), flags, file)
+			if err != nil {
+				return usage{err}
+			}
+			s, err := allinone.New(o)
+			if err != nil {
+				return usage{err}
+			}
+			return runAll(cmd.Context(), s)
+		},
+	}
+	d := allinone.DefaultOptions()
+	f := c.Flags()
+	f.StringVar(&flags.Data, "data", d.Data, "folder of all that is kept; made if absent")
+	f.StringVar(&flags.HTTP, "http", d.HTTP, "where REST is answered; port 0 picks one")
+	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "where gRPC is answered; port 0 picks one")
+	f.StringVar(&flags.NATS, "nats", d.NATS, "where appliances connect; port 0 picks one")
+	f.StringVar(&file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
+	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "which URLs HTTP recipients may have: https, https-443 or any")
+	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil, "address prefix (CIDR) that the HTTP sender may reach beside public addresses; repeatable")
+	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events reach the disk: always or interval")
+	return c
+}
+
+// load joins file, environment and flags, each over the one before.
+func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Options, error) {
+	o := unchecked{allinone.DefaultOptions()}
+	if err := process.Load(&o, process.Source{File: file, Env: os.Environ()}); err != nil {
+		return o.Options, err
+	}
+	for name, put := range map[string]func(){
+		"data":         func() { o.Data = flags.Data },
+		"http":         func() { o.HTTP = flags.HTTP },
+		"grpc":         func() { o.GRPC = flags.GRPC },
+		"nats":         func() { o.NATS = flags.NATS },
+		"url-policy":   func() { o.URLPolicy = egress.URLPolicy(flags.URLPolicy) },
+		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
+		"sync":         func() { o.Sync = flags.Sync },
+	} {
+		if set.Changed(name) {
+			put()
+		}
+	}
+	return o.Options, o.Options.Validate()
+}
+
+// unchecked are options that flags may still mend, so that they are held against the rules afterwards.
+type unchecked struct {
+	allinone.Options `yaml:",inline"`
+}
+
+// Validate finds nothing yet.
+func (*unchecked) Validate() error { return nil }
+
+// runAll runs until the context ends. An end by signal is no error.
+func runAll(ctx context.Context, s *allinone.Service) error {
+	if err := s.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// usage is a mistake in what the process was started with.
+type usage struct{ error }
+
+// ExitCode is that of wrong usage.
+func (usage) ExitCode() int { return cli.ExitUsage }
