@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -56,7 +57,7 @@ func (tokenCredentials) RequireTransportSecurity() bool { return false }
 // Local is a server reached inside this process, without the network.
 type Local struct {
 	listener *bufconn.Listener
-	done     chan struct{}
+	serving  sync.WaitGroup
 }
 
 // localBuffer is the size of a local connection's buffer, in bytes.
@@ -72,16 +73,13 @@ func InProcess(s *grpc.Server) *Local {
 // NewLocal makes the place where a server will be reached. Clients may be made before Serve is called, for services of that
 // server that are clients of it too; their calls wait.
 func NewLocal() *Local {
-	return &Local{listener: bufconn.Listen(localBuffer), done: make(chan struct{})}
+	return &Local{listener: bufconn.Listen(localBuffer)}
 }
 
 // Serve serves s until Close, or until s is stopped. It returns at once and is called once.
 func (l *Local) Serve(s *grpc.Server) {
-	go func() {
-		defer close(l.done)
-		// Serve ends when the listener or the server is closed; there is nothing else it could say.
-		_ = s.Serve(l.listener)
-	}()
+	// Serve ends when the listener or the server is closed; there is nothing else it could say.
+	l.serving.Go(func() { _ = s.Serve(l.listener) })
 }
 
 // Dial makes a client of the server, as the function Dial does.
@@ -93,6 +91,6 @@ func (l *Local) Dial(token string, opts ...grpc.DialOption) (*grpc.ClientConn, e
 // Close ends the serving; the server itself is stopped by its owner.
 func (l *Local) Close() error {
 	err := l.listener.Close()
-	<-l.done
+	l.serving.Wait()
 	return err
 }

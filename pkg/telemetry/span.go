@@ -33,7 +33,7 @@ func (s Span) Set(attrs ...slog.Attr) {
 	}
 	kv := make([]attribute.KeyValue, 0, len(attrs))
 	for _, a := range attrs {
-		kv = append(kv, spanAttribute(redact(nil, a)))
+		kv = append(kv, spanAttribute(redact(a)))
 	}
 	s.span.SetAttributes(kv...)
 }

@@ -119,11 +119,12 @@ func NewLogger(o Options) (*slog.Logger, error) {
 	if w == nil {
 		w = os.Stderr
 	}
-	options := &slog.HandlerOptions{Level: lv, ReplaceAttr: redact}
+	options := &slog.HandlerOptions{Level: lv}
 	var h slog.Handler = slog.NewTextHandler(w, options)
 	if o.LogFormat == "json" {
 		h = slog.NewJSONHandler(w, options)
 	}
+	h = redactor{h}
 	if o.Service != "" {
 		h = h.WithAttrs([]slog.Attr{slog.String(KeyService, o.Service)})
 	}

@@ -44,18 +44,24 @@ func scrape(tel *telemetry.Telemetry) string {
 	return w.Body.String()
 }
 
+// holder logs itself with a secret inside.
+type holder struct{}
+
+func (holder) LogValue() slog.Value { return slog.GroupValue(slog.String("api_key", "hunter2")) }
+
 func TestLogLinesHideSecretsWhateverTheirKeysSpelling(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var log bytes.Buffer
 		tel := setup(t, func(o *telemetry.Options) { o.LogFormat, o.LogTo = format, &log })
 		tel.Logger.Info("x", "password", "hunter2", "smtpPassword", "hunter2", "Authorization", "hunter2", "api_token", "hunter2",
-			slog.Group("http", "client_secret", "hunter2"), telemetry.KeyRecipient, "crm")
+			slog.Group("http", "client_secret", "hunter2"), "holder", holder{}, telemetry.KeyRecipient, "crm")
+		tel.Logger.With("token", "hunter2").WithGroup("g").Info("y")
 		slog.Info("from a library", "set-cookie", "hunter2")
 		text := log.String()
-		if strings.Contains(text, "hunter2") || strings.Count(text, telemetry.Redacted) != 6 {
+		if strings.Contains(text, "hunter2") || strings.Count(text, telemetry.Redacted) != 8 {
 			t.Errorf("%s: secrets are not hidden:\n%s", format, text)
 		}
-		if !strings.Contains(text, "crm") || strings.Count(text, "ingest") != 2 || !strings.Contains(text, "from a library") {
+		if !strings.Contains(text, "crm") || strings.Count(text, "ingest") != 3 || !strings.Contains(text, "from a library") {
 			t.Errorf("%s: line lacks recipient or service, or a library's line:\n%s", format, text)
 		}
 	}
