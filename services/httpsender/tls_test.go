@@ -69,8 +69,8 @@ func TestReceiversThatDoNotFinishTheHandshake(t *testing.T) {
 		fault  delivery.Fault
 		detail string
 	}{
-		{"speaks plain HTTP", func(_ int, c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); untilHalf(c) }, time.Second, delivery.FaultTLS, "does not speak TLS"},
-		{"closes", func(int, net.Conn) {}, time.Second, delivery.FaultTLS, "closed the connection during the handshake"},
+		{"speaks plain HTTP", func(_ int, c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); untilHalf(c) }, 10 * time.Second, delivery.FaultTLS, "does not speak TLS"},
+		{"closes", func(int, net.Conn) {}, 10 * time.Second, delivery.FaultTLS, "closed the connection during the handshake"},
 		{"hangs", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultTimeout, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
