@@ -12,7 +12,7 @@ import (
 
 func (a *app) appliances() *cobra.Command {
 	return group("appliances", "Admit appliances, who publish events",
-		a.appliancesAdd(), a.appliancesList(), a.appliancesRotate(), a.appliancesRevoke())
+		a.appliancesAdd(), a.appliancesList(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
 }
 
 func appliancePath(id string) string { return "/v1/appliances/" + url.PathEscape(id) }

@@ -187,7 +187,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	case s.Broker == EmbeddedInterval:
 		out = append(out, "The broker syncs its files now and then: an accepted event may be lost if the host fails. Start with --sync always to keep it.")
 	case s.Broker == ExternalBroker && !s.o.SyncConfirmed:
-		out = append(out, "The broker is external: what is accepted is kept as its sync_interval says. Confirm that nats-server runs with sync_interval: always, then set history.syncConfirmed.")
+		out = append(out, "The broker is external: what is accepted is kept as its sync_interval says. Confirm that nats-server runs with sync_interval: always, then set syncConfirmed in the options of the history service.")
 	}
 	for _, x := range status.GetStreams() {
 		// HISTORY is a log that drops its oldest records: it is meant to be full.
