@@ -29,8 +29,10 @@ type badEvent struct {
 // badEvents are the ways that an appliance's events can be wrong; each is a correct event but for one fault.
 func badEvents(appliance string) []badEvent {
 	const kind = "support_conference_end"
+	made := 0
 	spoil := func(change func(e *harness.Event)) []byte {
-		e := harness.NewEvent(appliance, "bad-1", kind, harness.Object{"external_key": "INC-1"})
+		made++
+		e := harness.NewEvent(appliance, fmt.Sprint("bad-", made), kind, harness.Object{"external_key": "INC-1"})
 		change(&e)
 		raw, err := json.Marshal(e)
 		if err != nil {
@@ -193,7 +195,7 @@ func refusesBadRecipients(t *testing.T, h *harness.House) {
 		t.Errorf("refused with %d %+v", code, p)
 	}
 	fields := strings.Join(p.Fields(), " ")
-	for _, f := range []string{"display_name", "event_types", "http.url", "http.max_in_flight", "http.timeout"} {
+	for _, f := range []string{"displayName", "eventTypes", "http.url", "http.maxInFlight", "http.timeout"} {
 		if !strings.Contains(fields, f) {
 			t.Errorf("the violations are in %q: %s is missing", fields, f)
 		}
@@ -201,7 +203,7 @@ func refusesBadRecipients(t *testing.T, h *harness.House) {
 	code, p = h.REST.Refused(t, http.MethodPost, "/v1/recipients", harness.Object{
 		"displayName": "Mail of a start", "eventTypes": []string{"support_conference_begin"}, "email": harness.Object{"addresses": []string{"not an address"}},
 	})
-	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "event_types") || !strings.Contains(fields, "email.addresses") {
+	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "eventTypes") || !strings.Contains(fields, "email.addresses") {
 		t.Errorf("refused with %d in %q", code, fields)
 	}
 	code, _ = h.REST.Refused(t, http.MethodPost, "/v1/recipients", []byte(`{"displayName":`))

@@ -100,7 +100,7 @@ func (h *House) tails(t T) {
 	}
 	for _, p := range h.parts {
 		if p.process != nil {
-			t.Logf("the end of what %s wrote:\n%s", p.name, p.process.Tail(25))
+			t.Logf("the end of what %s wrote:\n%s", p.name, p.process.Tail(10))
 		}
 	}
 }
