@@ -313,3 +313,29 @@ func TestTokenFilesAreReadAgainWhenTheyChange(t *testing.T) {
 		t.Errorf("second authenticator was not asked: %v, %v", p, err)
 	}
 }
+
+func TestALocalClientMayBeMadeBeforeItsServerAndEitherMayBeMissing(t *testing.T) {
+	if err := rpc.NewLocal().Close(); err != nil {
+		t.Errorf("close without a server: %v", err)
+	}
+	local := rpc.NewLocal()
+	conn, err := local.Dial(adminToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := v1.NewRecipientServiceClient(conn).GetRecipient(t.Context(), &v1.GetRecipientRequest{Id: "crm"})
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("early call ended with %v, want the server's UNIMPLEMENTED", err)
+		}
+	})
+	s := rpc.NewServer(rpc.ServerOptions{Authenticator: known{}})
+	everything(s)
+	local.Serve(s)
+	wg.Wait()
+	s.Stop()
+	if err := errors.Join(conn.Close(), local.Close()); err != nil {
+		t.Error(err)
+	}
+}
