@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
 // Options are what the service is started with.
@@ -80,13 +81,15 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors of the service. All but Version are required. They are closed by who opened them, after Run.
+// Deps are the open doors of the service. All but Limiter and Version are required. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
 	// Config knows the recipients; somebody else runs it. It must watch settings too.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
+	// Limiter keeps the recipients' rate limits. Nil: this process keeps them alone.
+	Limiter throttle.Limiter
 	// Version stands in User-Agent.
 	Version string
 }
@@ -105,6 +108,9 @@ func New(o Options, deps Deps) (*Service, error) {
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
 		return nil, errors.New("the HTTP sender needs the bus, the configuration and an observer")
+	}
+	if deps.Limiter == nil {
+		deps.Limiter = throttle.NewMemory()
 	}
 	if deps.Version == "" {
 		deps.Version = "dev"
@@ -131,7 +137,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
-		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace,
+		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Turn: s.turn,
 	})
 	if err != nil {
 		return fmt.Errorf("make the HTTP sender's engine: %w", err)
@@ -140,6 +146,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("run the HTTP sender's engine: %w", err)
 	}
 	return nil
+}
+
+// turn takes a turn of a recipient's rate limit, or says how long to wait.
+func (s *Service) turn(ctx context.Context, r *recipient.Recipient) time.Duration {
+	return s.deps.Limiter.Take(ctx, "http/"+r.ID, throttle.Limit{Turns: r.RateLimit.Limit, Period: r.RateLimit.Period})
 }
 
 // forget closes the connections of recipients that are gone.

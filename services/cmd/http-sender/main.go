@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/httpsender"
 	"github.com/outbound-events/outbound/services/internal/setup"
 )
@@ -17,11 +18,18 @@ type options struct {
 	setup.Common `yaml:",inline"`
 	setup.Client `yaml:",inline"`
 	setup.Sealed `yaml:",inline"`
-	Service      httpsender.Options `yaml:",inline"`
+	// Redis keeps the rate limits that senders share. Without an address each sender keeps them alone.
+	Redis   throttle.RedisOptions `yaml:"redis"`
+	Service httpsender.Options    `yaml:",inline"`
 }
 
 // Validate reports every fault at once.
-func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Client, o.Sealed) }
+func (o *options) Validate() error {
+	var f process.Faults
+	f.Within("", setup.Validate(o.Service, o.Common, o.Client, o.Sealed))
+	f.Within("redis", o.Redis.Validate())
+	return f.Err()
+}
 
 func main() {
 	o := options{Common: setup.DefaultCommon(), Service: httpsender.DefaultOptions()}
@@ -42,10 +50,27 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := httpsender.New(o.Service, httpsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry), Version: process.Version()})
+	limiter, err := openLimiter(p, o.Redis)
+	if err != nil {
+		return err
+	}
+	s, err := httpsender.New(o.Service, httpsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry), Limiter: limiter, Version: process.Version()})
 	if err != nil {
 		return err
 	}
 	p.Add("sender", s.Run)
 	return p.Run(ctx)
+}
+
+// openLimiter shares limits by Redis if there is one. A Redis that is away is no error: each sender keeps to its part then.
+func openLimiter(p *setup.Process, o throttle.RedisOptions) (throttle.Limiter, error) {
+	if o.Address == "" {
+		return throttle.NewMemory(), nil
+	}
+	r, err := throttle.NewRedis(o, p.Telemetry.Logger)
+	if err != nil {
+		return nil, err
+	}
+	p.Defer(func() { _ = r.Close() })
+	return r, nil
 }
