@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -55,8 +55,10 @@ type Deps struct {
 	HTTP string
 	// NATS is the broker's address for appliances, e.g. 127.0.0.1:4222.
 	NATS string
-	// Token is an admin token, TokenFile where people find it.
-	Token, TokenFile string
+	// Token is an admin token.
+	Token string
+	// Data is the folder in which people find what Outbound keeps, the token among it.
+	Data string
 	// Out is where the account is written.
 	Out io.Writer
 }
@@ -87,6 +89,8 @@ type Service struct {
 	played, rounds int
 	// sessions of this round.
 	sessions []string
+	// current is the key of the event that the account is at.
+	current atomic.Value
 }
 
 // New makes a demo of a running Outbound.
@@ -122,7 +126,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer a.Close()
 	for {
 		if err := s.round(ctx, a); err != nil {
-			return ended(ctx, err)
+			return s.ended(ctx, err)
 		}
 		if s.options.Once {
 			return nil
@@ -134,12 +138,16 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// ended takes the faults of a demo that is being stopped for what they are: its end.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// ended takes the faults of a demo that is being stopped for what they are: its end. One round that was cut short has shown
+// nothing, so there they stay faults.
+func (s *Service) ended(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case s.options.Once:
+		return errors.New("stopped before everything had arrived")
 	}
-	return err
+	return nil
 }
 
 func wait(ctx context.Context, d time.Duration) bool {
@@ -203,6 +211,7 @@ func (s *Service) play(ctx context.Context, a *appliance, story story) error {
 		}
 		s.played++
 		id := fmt.Sprintf("e-%d", s.played)
+		s.current.Store(applianceID + "~" + id)
 		s.expect(applianceID+"~"+id, step)
 		s.screen.Happening(time.Now(), step.Says, step.Type)
 		r, err := a.Publish(ctx, id, story.Session, step)
@@ -220,36 +229,4 @@ func (s *Service) expect(eventKey string, step step) {
 			s.ledger.Expect(owed{recipient, eventKey}, skip)
 		}
 	}
-}
-
-// arrived tells of an arrival and notes it. It is called by the servers' goroutines.
-func (s *Service) arrived(a arrival) {
-	switch {
-	case a.Refused:
-		s.screen.To(a.Recipient, yellow, "✗", "answered 500 to "+a.value("event")+"; it will be tried again")
-	case a.Subject != "":
-		s.screen.To(a.Recipient, green, "✉", fmt.Sprintf("%q  %s", a.Subject, s.screen.in(faint, short(strings.Join(a.Lines[:min(3, len(a.Lines))], " / "), 72))))
-	default:
-		s.screen.To(a.Recipient, green, "✓", told(a))
-	}
-	s.ledger.Note(a)
-}
-
-// told is what the account shows of a message: whether it was signed, how much came, and what matters of it.
-func told(a arrival) string {
-	shown := []string{"type", "name", "new_owner.display_name", "duration", "rating", "external_key", "custom.region"}
-	var parts []string
-	if a.value("type") == "" && len(a.Variables) > 0 {
-		parts = append(parts, a.value("event"))
-	}
-	for _, name := range shown {
-		if value := a.value(name); value != "" {
-			parts = append(parts, name+"="+value)
-		}
-	}
-	text := strings.Join(parts, " ")
-	if a.Signed {
-		text += fmt.Sprintf("  (%d variables, signature verified)", len(a.Variables))
-	}
-	return text
 }

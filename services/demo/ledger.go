@@ -59,6 +59,13 @@ func (l *ledger) Note(a arrival) {
 	l.changed = make(chan struct{})
 }
 
+// Refused is how often a delivery has been refused so far.
+func (l *ledger) Refused(o owed) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at(o).Refused
+}
+
 // at finds or makes a row. What arrives may be faster than the reply to its publisher, so a row can begin with either.
 func (l *ledger) at(o owed) *row {
 	r := l.rows[o]

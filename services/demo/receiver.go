@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,7 +27,9 @@ type arrival struct {
 	Refused bool
 	// Signed says that a signature was there and true.
 	Signed bool
-	// Variables in the order they are shown.
+	// Form the body had: a form or a CloudEvent.
+	Form string
+	// Variables by name.
 	Variables []variable
 	// Subject and Lines of a mail.
 	Subject string
@@ -56,11 +58,16 @@ type receiver struct {
 	server *http.Server
 	done   chan struct{}
 
-	mu sync.Mutex
-	// outages is how many requests each recipient will answer with 500 before it works again.
-	outages map[string]int
+	mu      sync.Mutex
+	outages map[string]*outage
 	verify  map[string]*standardwebhooks.Webhook
 	got     func(arrival)
+}
+
+// outage is a recipient out of order: the first event that reaches it is answered with 500 so many times.
+type outage struct {
+	left     int
+	eventKey string
 }
 
 // startReceiver listens on a port of 127.0.0.1 that is free and calls got for each request.
@@ -71,7 +78,7 @@ func startReceiver(config *tls.Config, got func(arrival)) (*receiver, error) {
 	}
 	r := &receiver{
 		Base: "https://" + listener.Addr().String(), done: make(chan struct{}),
-		outages: map[string]int{}, verify: map[string]*standardwebhooks.Webhook{}, got: got,
+		outages: map[string]*outage{}, verify: map[string]*standardwebhooks.Webhook{}, got: got,
 	}
 	r.server = &http.Server{Handler: r, TLSConfig: config, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() {
@@ -101,11 +108,11 @@ func (r *receiver) Sign(recipient, secret string) error {
 	return nil
 }
 
-// Fail makes the next n requests of a recipient answer 500.
+// Fail makes a recipient answer the next event that it has not seen with 500, n times.
 func (r *receiver) Fail(recipient string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outages[recipient] = n
+	r.outages[recipient] = &outage{left: n}
 }
 
 // ServeHTTP takes one delivery.
@@ -120,11 +127,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 		return
 	}
-	if a.Variables, err = variables(q.Header.Get("Content-Type"), body); err != nil {
+	if a.Form, a.Variables, err = variables(q.Header.Get("Content-Type"), body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if a.Refused = r.out(a.Recipient); a.Refused {
+	if a.Refused = r.out(a.Recipient, a.EventKey); a.Refused {
 		r.got(a)
 		http.Error(w, "out of order, come again", http.StatusInternalServerError)
 		return
@@ -147,34 +154,44 @@ func (r *receiver) signed(recipient string, body []byte, h http.Header) (bool, e
 	return true, nil
 }
 
-func (r *receiver) out(recipient string) bool {
+func (r *receiver) out(recipient, eventKey string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.outages[recipient] == 0 {
+	o := r.outages[recipient]
+	if o == nil || o.left == 0 || o.eventKey != "" && o.eventKey != eventKey {
 		return false
 	}
-	r.outages[recipient]--
+	o.left--
+	o.eventKey = eventKey
 	return true
 }
 
-// variables reads a body in either form, by name.
-func variables(contentType string, body []byte) ([]variable, error) {
+// variables reads a body in either form.
+func variables(contentType string, body []byte) (form string, out []variable, err error) {
 	switch {
 	case strings.HasPrefix(contentType, "application/x-www-form-urlencoded"):
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, fmt.Errorf("read the form: %w", err)
-		}
-		var out []variable
-		for name := range form {
-			out = append(out, variable{name, form.Get(name)})
-		}
-		sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
-		return out, nil
+		form = "form"
+		out, err = formVariables(body)
 	case strings.HasPrefix(contentType, "application/cloudevents+json"):
-		return eventVariables(body)
+		form = "CloudEvent"
+		out, err = eventVariables(body)
+	default:
+		err = fmt.Errorf("read the body: %q is neither a form nor a CloudEvent", contentType)
 	}
-	return nil, fmt.Errorf("read the body: %q is neither a form nor a CloudEvent", contentType)
+	slices.SortFunc(out, func(a, b variable) int { return strings.Compare(a.Name, b.Name) })
+	return form, out, err
+}
+
+func formVariables(body []byte) ([]variable, error) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, fmt.Errorf("read the form: %w", err)
+	}
+	var out []variable
+	for name := range form {
+		out = append(out, variable{name, form.Get(name)})
+	}
+	return out, nil
 }
 
 // eventVariables shows of a CloudEvent what a form would show under the same names.
@@ -192,11 +209,19 @@ func eventVariables(body []byte) ([]variable, error) {
 		return nil, errors.New("read the CloudEvent: it has no type")
 	}
 	out := []variable{{"appliance_id", e.Source}, {"event", e.Type}, {"lsid", e.Subject}}
-	for name, value := range e.Data {
-		if text, ok := value.(string); ok {
-			out = append(out, variable{name, text})
+	return append(out, flat("", e.Data)...), nil
+}
+
+// flat joins the names of nested objects with dots.
+func flat(prefix string, data map[string]any) []variable {
+	var out []variable
+	for name, value := range data {
+		switch value := value.(type) {
+		case map[string]any:
+			out = append(out, flat(prefix+name+".", value)...)
+		default:
+			out = append(out, variable{prefix + name, fmt.Sprint(value)})
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
-	return out, nil
+	return out
 }

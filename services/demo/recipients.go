@@ -23,8 +23,8 @@ const (
 
 func recipientIDs() []string { return []string{ticketDesk, crm, serviceDesk, teamLead} }
 
-// outage is how many requests the CRM answers with 500 before it works.
-const outage = 2
+// refusals is how often the CRM answers its first event with 500.
+const refusals = 2
 
 // retryInterval of the demo's recipients: short, so that nobody waits for the account. The default is 30 s.
 const retryInterval = time.Second
@@ -93,7 +93,7 @@ func (c *company) define(ctx context.Context, api *rest) error {
 	if err := c.receiver.Sign(ticketDesk, secret); err != nil {
 		return err
 	}
-	c.receiver.Fail(crm, outage)
+	c.receiver.Fail(crm, refusals)
 	for _, r := range []*outboundv1.Recipient{c.ticketDesk(secret), c.crm(), serviceDeskMail(), teamLeadMail()} {
 		if err := api.Call(ctx, http.MethodPost, "/v1/recipients", r, nil); err != nil {
 			return fmt.Errorf("create recipient %s: %w", r.GetId(), err)

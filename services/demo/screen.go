@@ -54,13 +54,20 @@ func (s *screen) Happening(at time.Time, says, eventType string) {
 	s.Line("%s  %s  %s", s.in(faint, at.Format("15:04:05.000")), says, s.in(cyan, eventType))
 }
 
+// To is a line of what came to a recipient, and a second one if there is more to tell.
+func (s *screen) To(recipient string, c ink, mark, text, more string) {
+	line := fmt.Sprintf("      → %s %s %s", pad(recipient, nameWidth), s.in(c, mark), text)
+	if more != "" {
+		line += "\n" + strings.Repeat(" ", nameWidth+11) + s.in(faint, short(more, moreWidth))
+	}
+	s.Line("%s", line)
+}
+
+// moreWidth keeps a second line within a terminal of 100 columns.
+const moreWidth = 76
+
 // nameWidth is the column of recipients; the longest has 12 characters.
 const nameWidth = 12
-
-// To is a line of what came to a recipient.
-func (s *screen) To(recipient string, c ink, mark, text string) {
-	s.Line("      → %s %s %s", pad(recipient, nameWidth), s.in(c, mark), text)
-}
 
 // pad fills text with blanks up to a width in characters.
 func pad(text string, width int) string {

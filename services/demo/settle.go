@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// recorded is how many deliveries of a recipient ended in each state, and why the skipped ones were.
+// recorded is how many deliveries of each recipient came to each state; of the skipped ones the reason is part of the state.
 type recorded map[string]map[string]int
+
+// skipped is what becomes of mail about a session without a ticket, where an external key is required.
+const skipped = "SKIPPED: no_external_key"
 
 // settle waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
 func (s *Service) settle(ctx context.Context) error {
@@ -53,7 +57,11 @@ func (s *Service) records(ctx context.Context) (recorded, error) {
 			if out[d.GetRecipientId()] == nil {
 				out[d.GetRecipientId()] = map[string]int{}
 			}
-			out[d.GetRecipientId()][d.GetState().String()]++
+			state := d.GetState().String()
+			if d.GetState() == outboundv1.DeliveryState_SKIPPED {
+				state += ": " + d.GetReason()
+			}
+			out[d.GetRecipientId()][state]++
 		}
 	}
 	return out, nil
@@ -63,8 +71,8 @@ func (s *Service) records(ctx context.Context) (recorded, error) {
 func (s *Service) compare(records recorded) error {
 	for _, recipient := range recipientIDs() {
 		t, r := s.ledger.Total(recipient), records[recipient]
-		if r["DELIVERED"] != t.Expected || r["SKIPPED"] != t.Skipped {
-			return fmt.Errorf("the delivery log says of %s: %s; expected %d DELIVERED, %d SKIPPED", recipient, states(r), t.Expected, t.Skipped)
+		if r["DELIVERED"] != t.Expected || r[skipped] != t.Skipped {
+			return fmt.Errorf("the delivery log says of %s: %s; expected %d DELIVERED, %d %s", recipient, states(r), t.Expected, t.Skipped, skipped)
 		}
 	}
 	return nil
@@ -85,18 +93,14 @@ func states(counts map[string]int) string {
 
 func (s *Service) table(records recorded) {
 	s.screen.Title("Expected and arrived")
-	s.screen.Line("  %s  expected  arrived  500s  on record", pad("recipient", nameWidth))
+	s.screen.Line("  %s  expected  arrived  refused  on record", pad("recipient", nameWidth))
 	for _, recipient := range recipientIDs() {
 		t := s.ledger.Total(recipient)
 		mark := s.screen.in(green, "✓")
 		if t.Arrived != t.Expected || t.Repeated > 0 {
 			mark = s.screen.in(red, "✗")
 		}
-		note := states(records[recipient])
-		if t.Skipped > 0 {
-			note += " (no external key)"
-		}
-		s.screen.Line("%s %s  %8d  %7d  %4d  %s", mark, pad(recipient, nameWidth), t.Expected, t.Arrived+t.Repeated, t.Refused, note)
+		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, pad(recipient, nameWidth), t.Expected, t.Arrived+t.Repeated, t.Refused, states(records[recipient]))
 	}
 }
 
@@ -108,6 +112,7 @@ func (s *Service) addresses() {
 	s.screen.Line("  health      %s/readyz", s.deps.HTTP)
 	s.screen.Line("  API         %s/openapi.json", s.deps.HTTP)
 	s.screen.Line("  metrics     %s/metrics", s.deps.HTTP)
-	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'", s.deps.TokenFile, s.deps.HTTP)
-	s.screen.Line("  publish     nats://%s as an appliance (POST /v1/appliances gives user and password)", s.deps.NATS)
+	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'", filepath.Join(s.deps.Data, "admin.token"), s.deps.HTTP)
+	s.screen.Line("  status      bin/outbound --data %s status   (after make build)", s.deps.Data)
+	s.screen.Line("  appliances  nats://%s", s.deps.NATS)
 }
