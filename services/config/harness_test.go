@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -173,4 +175,13 @@ func wantFields(t *testing.T, err error, want ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("found at fault\n %q, want\n %q\n%v", got, want, err)
 	}
+}
+
+// waits waits until a queue holds n events. The broker counts an event a moment after it has confirmed it.
+func (h *house) waits(id string, n uint64) {
+	h.t.Helper()
+	h.eventually(fmt.Sprintf("%d events wait for %s", n, id), func() bool {
+		b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id)
+		return err == nil && b.Waiting == n
+	})
 }

@@ -210,6 +210,13 @@ func (s recipientServer) DeleteRecipient(ctx context.Context, q *outboundv1.Dele
 // change reads a recipient, has f make the next one of it, and stores that unless somebody else was faster: with an etag the
 // answer is then ABORTED, without one it is done again on what is there now. A new name is reserved before.
 func (s *Service) change(ctx context.Context, id, etag string, f func(old storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error)) (storedRecipient, error) {
+	// Compare-and-set is what keeps changes apart; within one process taking turns spares the conflicts.
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return storedRecipient{}, ctx.Err()
+	}
 	for {
 		old, err := s.living(ctx, id)
 		if err != nil {

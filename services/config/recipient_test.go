@@ -51,9 +51,7 @@ func TestCreateFillsInDefaultsAndMakesTheConsumer(t *testing.T) {
 	if _, err := p.Accept(h.ctx(), after); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 1 {
-		t.Errorf("its queue holds %+v (%v), want what was accepted after the answer", b, err)
-	}
+	h.waits(made.GetId(), 1)
 }
 
 func TestEveryViolationIsAnsweredAtOnce(t *testing.T) {

@@ -103,7 +103,7 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, exists bo
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return false, err
 	}
-	if err == nil && b.Waiting+b.Unsettled > 0 {
+	if err == nil && !s.quietEnough(r, b.Waiting+b.Unsettled, time.Now()) {
 		return false, nil
 	}
 	if err := s.bus.DeleteConsumer(ctx, ch, r.id()); err != nil {
@@ -114,6 +114,28 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, exists bo
 	}
 	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.id())
 	return true, nil
+}
+
+// quietFor is how long a queue must have been empty before it counts as drained: the broker counts a stored event a moment
+// after it has confirmed it, and such an event is to be recorded CANCELLED, not forgotten.
+const quietFor = 500 * time.Millisecond
+
+// quietEnough notes since when the queue of a recipient has been empty. The reconcile loop alone calls it.
+func (s *Service) quietEnough(r storedRecipient, backlog uint64, now time.Time) bool {
+	since, noted := s.quiet[r.id()]
+	switch {
+	case backlog > 0:
+		delete(s.quiet, r.id())
+		return false
+	case !noted:
+		s.quiet[r.id()] = now
+		return false
+	case now.Sub(since) < quietFor:
+		return false
+	default:
+		delete(s.quiet, r.id())
+		return true
+	}
 }
 
 // keepName sees to it that a recipient has the key of its name, and takes the key off the list of those that may be orphans.

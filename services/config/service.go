@@ -79,6 +79,10 @@ type Service struct {
 	recipientBoard *board[map[string]storedRecipient]
 	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
 	consumers      *consumers
+	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
+	quiet map[string]time.Time
+	// turn is held by the change of a recipient that is under way.
+	turn chan struct{}
 	// hurry asks for a reconcile pass now.
 	hurry chan struct{}
 	// stopping is closed when Run begins to end, so that watch streams end.
@@ -105,7 +109,7 @@ func New(o Options, d Deps) (*Service, error) {
 		recipients:     &bucket{conn: d.Bus, name: bus.BucketRecipients},
 		settings:       &bucket{conn: d.Bus, name: bus.BucketSettings},
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		consumers: newConsumers(), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		consumers: newConsumers(), quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 

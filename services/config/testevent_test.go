@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -32,11 +31,8 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	if !ok || appliance != "outbound-test" {
 		t.Errorf("the event's key is %s", sent.GetEventId())
 	}
-	for id, want := range map[string]uint64{"r": 1, "other": 0} {
-		if b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id); err != nil || b.Waiting != want {
-			t.Errorf("%s has %+v waiting (%v), want %d", id, b, err, want)
-		}
-	}
+	h.waits("r", 1)
+	h.waits("other", 0)
 	last, err := h.bus.LastSequence(h.ctx())
 	if err != nil {
 		t.Fatal(err)
