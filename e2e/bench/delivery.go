@@ -104,7 +104,7 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	if recipients > 1 {
 		events = b.events / 5
 	}
-	_, a := b.house(s, sync, recipients)
+	h, a := b.house(s, sync, recipients)
 	l := newLoop(b, s, recipients)
 	const warm = 500
 	b.publish(a, 0, warm, publishers)
@@ -112,9 +112,12 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	s.reset(false)
 	before := l.rate(b.bare)
 	s.reset(false)
+	cpu := h.CPU(harness.One)
 	began := b.publish(a, warm, warm+events, publishers)
+	published := time.Since(began)
 	st := s.await(events*recipients, 3*time.Minute)
 	took := time.Unix(0, st.Last).Sub(began)
+	cpu = h.CPU(harness.One) - cpu
 	for i := range recipients {
 		if n := st.Counts[fmt.Sprint(i)]; n != events {
 			b.Errorf("recipient %d got %d of %d events", i, n, events)
@@ -123,7 +126,8 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	s.reset(false)
 	after := l.rate(b.bare)
 	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
-	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s", sync, recipients, f.rate, before, after)
+	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the house %.0f µs a delivery", sync, recipients,
+		f.rate, before, after, float64(events)/published.Seconds(), float64(cpu.Microseconds())/float64(events*recipients))
 	return f
 }
 

@@ -54,13 +54,14 @@ func (b *bench) pace(s *site, send func(n int) (string, error)) []time.Duration 
 		<-tick.C
 		// A late tick is made up for, so that the pace holds.
 		for due := int(time.Since(began) * paced / time.Second); i < min(due, n); i++ {
+			k := i
 			wg.Go(func() {
-				sent[i] = time.Now().UnixNano()
-				id, err := send(i)
+				sent[k] = time.Now().UnixNano()
+				id, err := send(k)
 				if err != nil {
-					b.Errorf("send %d: %v", i, err)
+					b.Errorf("send %d: %v", k, err)
 				}
-				ids[i] = id
+				ids[k] = id
 			})
 		}
 	}
