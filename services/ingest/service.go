@@ -113,11 +113,34 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	<-ctx.Done()
+	s.tidy(ctx)
 	if err := endpoint.Stop(); err != nil {
 		return fmt.Errorf("stop listening for events: %w", err)
 	}
 	return nil
+}
+
+// tidyEvery is how often room is made for new events, if it is short.
+const tidyEvery = 30 * time.Second
+
+// tidy purges what every recipient has finished, once room is short, until ctx ends. Several replicas may do so.
+func (s *Service) tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		gone, err := s.deps.Bus.PurgeFinished(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.deps.Logger.WarnContext(ctx, "finished events were not purged", "error", err.Error())
+		case gone > 0:
+			s.deps.Logger.InfoContext(ctx, "finished events purged to make room", "events", gone)
+		}
+	}
 }
 
 // Ready says why events cannot be taken in now, or nothing.

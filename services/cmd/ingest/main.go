@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 
 	"google.golang.org/grpc"
@@ -10,7 +11,9 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/ingest"
 	"github.com/outbound-events/outbound/services/internal/setup"
 )
@@ -46,9 +49,13 @@ func run(ctx context.Context, o options) error {
 	}
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)
-	err = p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config))
+	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config))
 	if err != nil {
 		return err
 	}
+	mux, listener := http.NewServeMux(), p.TakeHTTP()
+	p.Ops().Register(mux)
+	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(conn)))
+	p.Add("HTTP", func(ctx context.Context) error { return process.ServeHTTP(ctx, listener, mux) })
 	return p.Run(ctx)
 }

@@ -157,24 +157,32 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 	return k, nil
 }
 
-// Serve answers gRPC as a task. more are asked for tokens that are neither the admin's nor the services'.
-func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) error {
+// Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of
+// its own. more are asked for tokens that are neither the admin's nor the services'.
+func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) (*grpc.ClientConn, error) {
 	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
 	if err := tokens.Check(); err != nil {
-		return err
+		return nil, err
 	}
 	l, err := process.Listen("grpc", s.GRPC)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stop := make(chan struct{})
 	o.Authenticator = append(rpc.Authenticators{tokens}, more...)
 	o.Logger, o.Stop = p.Telemetry.Logger, stop
 	srv := rpc.NewServer(o)
 	register(srv)
+	local := rpc.InProcess(srv)
+	p.Defer(func() { _ = local.Close() })
 	p.Add("gRPC", func(ctx context.Context) error {
 		context.AfterFunc(ctx, func() { close(stop) })
 		return rpc.Serve(ctx, srv, l)
 	})
-	return nil
+	conn, err := local.Dial("")
+	if err != nil {
+		return nil, err
+	}
+	p.Defer(func() { _ = conn.Close() })
+	return conn, nil
 }
