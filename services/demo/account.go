@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -35,9 +34,9 @@ func (s *Service) late(a arrival) string {
 func told(a arrival) string {
 	shown := []string{"type", "name", "customer.name", "new_owner.display_name", "duration", "rating", "external_key", "custom." + fieldRegion}
 	var parts []string
-	for _, v := range a.Variables {
-		if v.Value != "" && slices.Contains(shown, v.Name) {
-			parts = append(parts, v.Name+"="+v.Value)
+	for _, name := range shown {
+		if value := a.value(name); value != "" {
+			parts = append(parts, name+"="+value)
 		}
 	}
 	what := fmt.Sprintf("%s of %d variables", a.Form, len(a.Variables))
