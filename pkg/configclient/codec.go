@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	// Time zones must be the same wherever a service runs.
+	_ "time/tzdata"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 

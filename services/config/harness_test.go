@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -35,6 +36,8 @@ type house struct {
 	services outboundv1.RecipientServiceClient
 	watcher  outboundv1.SettingsServiceClient
 	stop     func()
+	// conn is a connection with the services' token.
+	conn *grpc.ClientConn
 }
 
 func start(t *testing.T, adapt ...func(*config.Options)) *house {
@@ -91,6 +94,7 @@ func (h *house) run(adapt ...func(*config.Options)) {
 		publisher.Close()
 	}
 	h.t.Cleanup(h.stop)
+	h.conn = service
 	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }

@@ -106,6 +106,26 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 	}
 }
 
+// drainOne settles one message, as a sender would.
+func (h *house) drainOne(consumer string) {
+	h.t.Helper()
+	js, err := h.bus.NATS().JetStream()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	sub, err := js.PullSubscribe("", consumer, nats.Bind(bus.StreamEvents, consumer))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ms, err := sub.Fetch(1)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := ms[0].AckSync(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 func TestDeletedRecipientGoesOnceItsQueueIsDrained(t *testing.T) {
 	h := start(t, eager)
 	h.create(httpRecipient("Idle"))
@@ -148,21 +168,7 @@ func TestDeletedRecipientGoesOnceItsQueueIsDrained(t *testing.T) {
 	wantCode(t, err, codes.AlreadyExists)
 	again.Id = "busy-again"
 	h.create(again)
-	js, err := h.bus.NATS().JetStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sub, err := js.PullSubscribe("", "http-busy", nats.Bind(bus.StreamEvents, "http-busy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ms, err := sub.Fetch(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ms[0].AckSync(); err != nil {
-		t.Fatal(err)
-	}
+	h.drainOne("http-busy")
 	h.eventually("the drained one goes", func() bool {
 		_, err := h.bucket(bus.BucketRecipients).Get(h.ctx(), "r.busy")
 		return errors.Is(err, bus.ErrNotFound) && slices.Equal(h.consumers(), []string{"http-busy-again"})

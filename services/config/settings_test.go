@@ -164,22 +164,24 @@ func TestOwnEventTypesCanBeAddedAndGoWhenNobodySelectsThem(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 }
 
+// holds says that the settings hold an appliance whose credentials these are.
+func holds(c *outboundv1.ApplianceCredentials) func(*outboundv1.WatchSettingsResponse) bool {
+	return func(all *outboundv1.WatchSettingsResponse) bool {
+		for _, a := range all.GetAppliances() {
+			if a.GetAppliance().GetId() == c.GetId() && string(a.GetTokenSha256()) == string(secret.HashToken(c.GetToken())) &&
+				bcrypt.CompareHashAndPassword([]byte(a.GetPasswordBcrypt()), []byte(c.GetPassword())) == nil {
+				return true
+			}
+		}
+		return false
+	}
+}
+
 func TestApplianceCredentialsAreShownOnceAndKeptAsHashes(t *testing.T) {
 	h := start(t)
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
 	if err != nil {
 		t.Fatal(err)
-	}
-	holds := func(c *outboundv1.ApplianceCredentials) func(*outboundv1.WatchSettingsResponse) bool {
-		return func(all *outboundv1.WatchSettingsResponse) bool {
-			for _, a := range all.GetAppliances() {
-				if a.GetAppliance().GetId() == c.GetId() && string(a.GetTokenSha256()) == string(secret.HashToken(c.GetToken())) &&
-					bcrypt.CompareHashAndPassword([]byte(a.GetPasswordBcrypt()), []byte(c.GetPassword())) == nil {
-					return true
-				}
-			}
-			return false
-		}
 	}
 	until := func(what string, fact func(*outboundv1.WatchSettingsResponse) bool) {
 		t.Helper()
