@@ -106,12 +106,14 @@ func (c *Conn) ConsumerNames(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// Backlog is what a recipient's queue holds.
+// Backlog is what a recipient's queue holds. A queue hears of an event a moment after its acceptance was answered.
 type Backlog struct {
 	// Waiting has not been given out yet; Unsettled has: it is being sent, or waits for a retry.
 	Waiting, Unsettled uint64
 	// Floor is the last sequence of EVENTS up to which everything is settled.
 	Floor uint64
+	// Given is the last sequence of EVENTS that has been given out. What comes after it, and matches, is Waiting.
+	Given uint64
 	// Oldest is when the first message after the floor was stored; zero if the queue is empty or it can't be told.
 	Oldest time.Time
 }
@@ -127,7 +129,7 @@ func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Ba
 		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, err)
 	}
 	i := co.CachedInfo()
-	b := Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream}
+	b := Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream, Given: i.Delivered.Stream}
 	if b.Waiting+b.Unsettled == 0 {
 		return b, nil
 	}

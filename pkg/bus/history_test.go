@@ -118,7 +118,11 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
-	back, err := c.Backlog(t.Context(), recipient.HTTP, "r1")
+	// The queue hears of the event a moment later.
+	back, err := bus.Backlog{}, error(nil)
+	for deadline := time.Now().Add(10 * time.Second); back.Waiting == 0 && err == nil && time.Now().Before(deadline); {
+		back, err = c.Backlog(t.Context(), recipient.HTTP, "r1")
+	}
 	if err != nil || back.Waiting != 1 || back.Oldest.IsZero() {
 		t.Errorf("backlog: %+v, %v", back, err)
 	}

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -10,6 +11,9 @@ import (
 // purgeAbove is how full EVENTS is, as a part of its bound, before what is finished is purged: until then finished events
 // are kept, so that they can be replayed.
 const purgeAbove = 0.7
+
+// hearsay is longer than a consumer takes to hear of a message that was stored.
+const hearsay = time.Second
 
 // PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and
 // returns how many messages went. It is safe beside publishing and consuming.
@@ -22,7 +26,13 @@ func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
 	if before.Config.MaxBytes <= 0 || float64(before.State.Bytes) < purgeAbove*float64(before.Config.MaxBytes) {
 		return 0, nil
 	}
-	// The last sequence is read before the consumers: an empty queue is finished up to there at least.
+	// The last sequence is read before the consumers, and these hear of a message a moment after it was stored: an empty queue
+	// is finished up to there at least.
+	select {
+	case <-ctx.Done():
+		return 0, fmt.Errorf("purge %s: %w", StreamEvents, ctx.Err())
+	case <-time.After(hearsay):
+	}
 	done := before.State.LastSeq
 	l := s.ListConsumers(ctx)
 	for i := range l.Info() {

@@ -151,40 +151,47 @@ func (w *world) event(id string) *event.Event {
 	return e
 }
 
-// final waits until a delivery has a final record and its message is settled, and returns that record.
-func (w *world) final(recipientID, eventID string) delivery.Record {
+// until asks again and again until the answer is yes, for at most 20 s.
+func (w *world) until(what string, yes func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
-		rec, ok, err := w.log.Latest(w.t.Context(), recipientID, w.event(eventID), "")
-		if err != nil {
-			w.t.Fatal(err)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(20 * time.Second); !yes(); {
+		select {
+		case <-deadline:
+			w.t.Fatalf("in 20 s it never came that %s", what)
+		case <-tick.C:
 		}
-		if ok && rec.State.Final() {
-			return rec
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	w.t.Fatalf("%s has no final state at %s", eventID, recipientID)
-	return delivery.Record{}
 }
 
+// final waits until a delivery has a final record, and returns it.
+func (w *world) final(recipientID, eventID, replayID string) (rec delivery.Record) {
+	w.t.Helper()
+	w.until(eventID+" has a final record at "+recipientID, func() (ok bool) {
+		var err error
+		if rec, ok, err = w.log.Latest(w.t.Context(), recipientID, w.event(eventID), replayID); err != nil {
+			w.t.Fatal(err)
+		}
+		return ok && rec.State.Final()
+	})
+	return rec
+}
+
+// drained waits until everything published so far is settled.
 func (w *world) drained(recipientID string) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	last, err := w.conn.LastSequence(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.until(recipientID+" has nothing waiting", func() bool {
 		b, err := w.conn.Backlog(w.t.Context(), recipient.HTTP, recipientID)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if b.Waiting+b.Unsettled == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("%s still has %+v", recipientID, b)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return b.Given >= last && b.Waiting+b.Unsettled == 0
+	})
 }
 
 func (w *world) attempts(recipientID string) []string {
@@ -247,9 +254,9 @@ func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
 	w.run()
 	w.publish("hangs", "fails")
 	// The neighbour is done while the sick one still hangs.
-	w.final("well", "hangs")
-	w.final("well", "fails")
-	rec := w.final("sick", "fails")
+	w.final("well", "hangs", "")
+	w.final("well", "fails", "")
+	rec := w.final("sick", "fails", "")
 	if rec.Attempt != 4 || rec.State != delivery.StateDelivered || rec.FirstAttempt == nil || !rec.FirstAttempt.Before(*rec.LastAttempt) {
 		t.Errorf("record %+v", rec)
 	}
@@ -268,7 +275,7 @@ func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 503} }
 	w.run()
 	w.publish("e-1")
-	rec := w.final("r1", "e-1")
+	rec := w.final("r1", "e-1", "")
 	if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Attempt < 2 || rec.Detail == "" {
 		t.Errorf("record %+v", rec)
 	}
@@ -310,7 +317,10 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 		state  delivery.State
 		reason delivery.Reason
 	}{
-		"disabled":   {func(r *R) { r.Enabled = false; r.DisabledWindows = []recipient.Window{{Start: time.Now().Add(-time.Hour)}} }, delivery.StateSkipped, delivery.ReasonDisabled},
+		"disabled": {func(r *R) {
+			r.Enabled = false
+			r.DisabledWindows = []recipient.Window{{Start: time.Now().Add(-time.Hour)}}
+		}, delivery.StateSkipped, delivery.ReasonDisabled},
 		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, delivery.ReasonDeleted},
 		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, delivery.ReasonTypeUnwanted},
 		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, delivery.ReasonApplianceOut},
@@ -328,7 +338,7 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 	}
 	w.run()
 	for id, c := range cases {
-		rec := w.final(id, "e-1")
+		rec := w.final(id, "e-1", "")
 		if rec.State != c.state || rec.Reason != c.reason {
 			t.Errorf("%s: %s %s, want %s %s", id, rec.State, rec.Reason, c.state, c.reason)
 		}
@@ -351,7 +361,7 @@ func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
 	}
 	w.run()
 	w.publish("e-1", "e-2", "e-3", "e-4")
-	w.final("r1", "e-4")
+	w.final("r1", "e-4", "")
 	if got, want := w.attempts("r1"), []string{"e-1", "e-2", "e-2", "e-2", "e-3", "e-4"}; !slices.Equal(got, want) {
 		t.Errorf("sent %v, want %v", got, want)
 	}
@@ -362,7 +372,7 @@ func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
 	w.recipient("r1")
 	w.run()
 	w.publish("e-1")
-	w.final("r1", "e-1")
+	w.final("r1", "e-1", "")
 	if _, err := w.pub.Replay(t.Context(), "r1", w.event("e-1"), "again", true); err != nil {
 		t.Fatal(err)
 	}
@@ -370,9 +380,8 @@ func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
 	if got := w.attempts("r1"); !slices.Equal(got, []string{"e-1", "e-1"}) {
 		t.Errorf("sent %v", got)
 	}
-	rec, ok, err := w.log.Latest(t.Context(), "r1", w.event("e-1"), "again")
-	if err != nil || !ok || rec.State != delivery.StateDelivered || !rec.Test {
-		t.Errorf("record of the replay: %+v, %v, %v", rec, ok, err)
+	if rec := w.final("r1", "e-1", "again"); rec.State != delivery.StateDelivered || !rec.Test {
+		t.Errorf("record of the replay: %+v", rec)
 	}
 }
 
