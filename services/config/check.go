@@ -208,14 +208,14 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 		return nil
 	}
 	var out []string
-	clear := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
-	if clear {
+	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
+	if plain {
 		out = append(out, "http.url has the scheme http: events travel unencrypted.")
 	}
-	if clear && h.GetAuth().GetKind() != nil {
+	if plain && h.GetAuth().GetKind() != nil {
 		out = append(out, "http.auth is sent unencrypted, since http.url has the scheme http.")
 	}
-	if pem := h.GetCaCertificatePem(); pem != "" && clear {
+	if pem := h.GetCaCertificatePem(); pem != "" && plain {
 		out = append(out, "http.caCertificatePem has no effect, since http.url has the scheme http.")
 	} else if pem != "" {
 		if err := recipient.CheckCAPEM(pem, now); err != nil {
