@@ -78,7 +78,7 @@ func changesAct(t *testing.T, h *harness.House) {
 	const kind = "support_conference_end"
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "changes-1")
-	r := webhook("Changes", site.URL("before"), []string{kind}, nil)
+	r := webhook("Changes", site.URL("before"), []string{kind}, harness.Object{"retryInterval": "1s"})
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
 	sent := 0

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -112,20 +111,26 @@ func (e *estate) nats(t T, sync string) *part {
 	}
 }
 
-// tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does.
+// tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
+// account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *estate) tellBroker(t T, h *House) {
-	cmd := exec.Command(Binary("outbound"), "appliances", "nats-config") //nolint:gosec // our own binary
-	cmd.Env = []string{"OUTBOUND_URL=" + h.REST.Base, "OUTBOUND_TOKEN=" + h.REST.Token}
-	var faults bytes.Buffer
-	cmd.Stderr = &faults
-	accounts, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("outbound appliances nats-config: %v\n%s", err, faults.Bytes())
+	cmd := exec.Command(Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
+		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), accounts, 0o600); err != nil {
-		t.Fatalf("write the appliances' accounts: %v", err)
+	server := h.part(t, broker).process
+	for range 2 {
+		reloads := func() int { return strings.Count(server.Output(), "Reloaded server configuration") }
+		before := reloads()
+		server.signal(syscall.SIGHUP)
+		Until(t, readyWithin, "the broker to reload", func() error {
+			if reloads() == before {
+				return fmt.Errorf("it has reloaded %d times", before)
+			}
+			return nil
+		})
 	}
-	h.part(t, broker).process.signal(syscall.SIGHUP)
 }
 
 // service is one of our processes.
@@ -133,7 +138,7 @@ func (e *estate) service(name string) *part {
 	binary := strings.TrimSuffix(strings.TrimSuffix(name, "-1"), "-2")
 	common := map[string]string{
 		"NATS_URL": "nats://" + e.at["nats/nats"], "NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
-		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"), "HTTP": e.at[name+"/http"],
+		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"),
 	}
 	admin := map[string]string{"ADMIN_TOKEN_FILE": filepath.Join(e.secrets, "admin.token")}
 	server := map[string]string{"GRPC": e.at[name+"/grpc"]}
@@ -141,13 +146,15 @@ func (e *estate) service(name string) *part {
 	sealed := map[string]string{"SEAL_KEY_FILE": filepath.Join(e.secrets, "seal.key")}
 	policy := map[string]string{"URL_POLICY": "any"}
 	own := map[string][]map[string]string{
-		"config": {admin, server, sealed, policy}, "ingest": {admin, server, client}, "history": {admin, server, client},
-		"http-sender":  {client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
-		"email-sender": {client, sealed},
+		"config":       {common, admin, server, sealed, policy},
+		"ingest":       {common, admin, server, client},
+		"history":      {common, admin, server, client},
+		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
+		"email-sender": {common, client, sealed},
 		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"]}},
 	}[binary]
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
-	for _, set := range append(own, common) {
+	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {
 		for k, v := range set {
 			p.env = append(p.env, fmt.Sprintf("OUTBOUND_%s=%s", k, v))
 		}
