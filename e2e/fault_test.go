@@ -120,10 +120,7 @@ func TestNothingIsLostWhenIngestAndConfigAreKilled(t *testing.T) {
 			h.Kill(t, "ingest")
 			h.Kill(t, "config")
 		},
-		mend: func(t *testing.T, h *harness.House) {
-			h.StartPart(t, "ingest")
-			h.StartPart(t, "config")
-		},
+		mend:       func(t *testing.T, h *harness.House) { h.StartAll(t) },
 		duplicates: 0,
 	}.run(t)
 }
