@@ -152,8 +152,9 @@ func (b *Bucket) watchOnce(ctx context.Context, changed func()) error {
 			return nil
 		case <-tick.C:
 			if b.conn.Connected() && !b.conn.Since().Equal(since) {
-				since = b.conn.Since()
-				changed()
+				// The watch's consumer may have gone with the old connection, which would be noticed only after some missed
+				// heartbeats: a new watch says at once what changed.
+				return nil
 			}
 		case _, ok := <-w.Updates():
 			if !ok {
