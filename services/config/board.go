@@ -40,15 +40,14 @@ const reloadPause = 250 * time.Millisecond
 // follow calls load at the start and after each change of a bucket until ctx ends. One goroutine loads, so loads do not
 // overtake each other; changes that come meanwhile are joined.
 func (s *Service) follow(ctx context.Context, b *bucket, load func(context.Context) error) {
-	dirty := make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.hints(ctx, b, dirty) })
+	wg.Go(func() { s.hints(ctx, b) })
 	defer wg.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-dirty:
+		case <-b.dirty:
 		}
 		for ctx.Err() == nil {
 			err := load(ctx)
@@ -62,7 +61,7 @@ func (s *Service) follow(ctx context.Context, b *bucket, load func(context.Conte
 }
 
 // hints passes a bucket's hints on. Until the bucket can be opened it tries again.
-func (s *Service) hints(ctx context.Context, b *bucket, dirty chan<- struct{}) {
+func (s *Service) hints(ctx context.Context, b *bucket) {
 	since := time.Time{}
 	for ctx.Err() == nil {
 		kv, err := b.open(ctx)
@@ -77,7 +76,7 @@ func (s *Service) hints(ctx context.Context, b *bucket, dirty chan<- struct{}) {
 				s.consumers.forget()
 				signal(s.hurry)
 			}
-			signal(dirty)
+			signal(b.dirty)
 		})
 	}
 }

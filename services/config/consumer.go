@@ -53,7 +53,8 @@ func (s *Service) ensure(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.bus.EnsureConsumer(ctx, decoded); err != nil {
+		_, err = within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.bus.EnsureConsumer(ctx, decoded) })
+		if err != nil {
 			return err
 		}
 		again, err := s.recipient(ctx, id)

@@ -118,7 +118,7 @@ func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outbo
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
 // missed. If the consumer can't be made, the recipient goes again.
 func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, now time.Time) (*outboundv1.Recipient, error) {
-	last, err := s.bus.LastSequence(ctx)
+	last, err := within(ctx, s.bus.LastSequence)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 func (s *Service) reconcile(ctx context.Context) (draining bool, err error) {
 	// The consumers are listed first: whoever made one of them had stored its recipient before, so a consumer without a
 	// recipient is a left-over for certain.
-	listed, err := s.bus.ConsumerNames(ctx)
+	listed, err := within(ctx, s.bus.ConsumerNames)
 	if err != nil {
 		return false, err
 	}

@@ -106,8 +106,8 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	return &Service{
 		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v,
-		recipients:     &bucket{conn: d.Bus, name: bus.BucketRecipients},
-		settings:       &bucket{conn: d.Bus, name: bus.BucketSettings},
+		recipients:     newBucket(d.Bus, bus.BucketRecipients),
+		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
 		consumers: newConsumers(), quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil

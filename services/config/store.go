@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,9 +25,15 @@ const (
 type bucket struct {
 	conn *bus.Conn
 	name string
+	// dirty says that what was read of the bucket is old: a watch hinted at it, or this process wrote.
+	dirty chan struct{}
 
 	mu sync.Mutex
 	kv *bus.Bucket
+}
+
+func newBucket(conn *bus.Conn, name string) *bucket {
+	return &bucket{conn: conn, name: name, dirty: make(chan struct{}, 1)}
 }
 
 func (b *bucket) open(ctx context.Context) (*bus.Bucket, error) {
@@ -42,51 +49,72 @@ func (b *bucket) open(ctx context.Context) (*bus.Bucket, error) {
 	return b.kv, nil
 }
 
+// brokerTimeout bounds one question to the broker. An answer that was on its way when the connection broke never comes.
+const brokerTimeout = 4 * time.Second
+
+// within asks the broker once, in bounded time.
+func within[T any](ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	return ask(ctx)
+}
+
 // read reads one key, or bus.ErrNotFound.
 func (b *bucket) read(ctx context.Context, key string) (bus.Entry, error) {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return bus.Entry{}, err
-	}
-	return kv.Get(ctx, key)
+	return within(ctx, func(ctx context.Context) (bus.Entry, error) {
+		kv, err := b.open(ctx)
+		if err != nil {
+			return bus.Entry{}, err
+		}
+		return kv.Get(ctx, key)
+	})
 }
 
 // all reads every key with a prefix.
 func (b *bucket) all(ctx context.Context, prefix string) ([]bus.Entry, error) {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return kv.All(ctx, prefix)
+	return within(ctx, func(ctx context.Context) ([]bus.Entry, error) {
+		kv, err := b.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return kv.All(ctx, prefix)
+	})
 }
 
 // write stores a key whose last revision is the one named; 0: that does not exist. Its error is bus.ErrConflict if that is
 // not so.
 func (b *bucket) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if revision > 0 {
-		return kv.Update(ctx, key, value, revision)
-	}
-	created, err := kv.Create(ctx, key, value)
-	if errors.Is(err, bus.ErrExists) {
-		err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
-	}
-	return created, err
+	defer signal(b.dirty)
+	return within(ctx, func(ctx context.Context) (uint64, error) {
+		kv, err := b.open(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if revision > 0 {
+			return kv.Update(ctx, key, value, revision)
+		}
+		created, err := kv.Create(ctx, key, value)
+		if errors.Is(err, bus.ErrExists) {
+			err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
+		}
+		return created, err
+	})
 }
 
 // remove deletes a key whose last revision is the one named. One that is gone already is no error.
 func (b *bucket) remove(ctx context.Context, key string, revision uint64) error {
-	kv, err := b.open(ctx)
-	if err != nil {
-		return err
+	defer signal(b.dirty)
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {
+		kv, err := b.open(ctx)
+		if err == nil {
+			err = kv.Delete(ctx, key, revision)
+		}
+		return struct{}{}, err
+	})
+	if errors.Is(err, bus.ErrNotFound) {
+		return nil
 	}
-	if err := kv.Delete(ctx, key, revision); err != nil && !errors.Is(err, bus.ErrNotFound) {
-		return err
-	}
-	return nil
+	return err
 }
 
 // storedRecipient is a recipient as it is stored, with the bucket's revision of it.
