@@ -58,10 +58,13 @@ func (s *Service) ensure(ctx context.Context, id string) error {
 			return err
 		}
 		again, err := s.recipient(ctx, id)
-		if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		switch {
+		case errors.Is(err, bus.ErrNotFound):
+			// Deleted meanwhile: reconciling takes the consumer away.
+			return nil
+		case err != nil:
 			return fmt.Errorf("check recipient %s again: %w", id, err)
-		}
-		if err != nil || again.kv == r.kv {
+		case again.kv == r.kv:
 			s.consumers.note(id, r.kv)
 			return nil
 		}

@@ -25,9 +25,9 @@ const (
 
 // customFields reads all custom fields by code name. They share one key, so that their number and the uniqueness of their
 // names are kept by the same compare-and-set that changes them.
-func (s *Service) customFields(ctx context.Context) ([]*outboundv1.CustomField, uint64, error) {
-	p, revision, err := s.part(ctx, keyCustomFields)
-	return p.GetCustomFields(), revision, err
+func (s *Service) customFields(ctx context.Context) ([]*outboundv1.CustomField, error) {
+	p, _, err := s.part(ctx, keyCustomFields)
+	return p.GetCustomFields(), err
 }
 
 func codeNames(fields []*outboundv1.CustomField) []string {
@@ -51,7 +51,7 @@ func newEtag() string { return strings.ToLower(rand.Text()[:13]) }
 
 // ListCustomFields implements outboundv1.SettingsServiceServer.
 func (s settingsServer) ListCustomFields(ctx context.Context, _ *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
-	fields, _, err := s.customFields(ctx)
+	fields, err := s.customFields(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s settingsServer) ListCustomFields(ctx context.Context, _ *outboundv1.List
 
 // GetCustomField implements outboundv1.SettingsServiceServer.
 func (s settingsServer) GetCustomField(ctx context.Context, q *outboundv1.GetCustomFieldRequest) (*outboundv1.CustomField, error) {
-	fields, _, err := s.customFields(ctx)
+	fields, err := s.customFields(ctx)
 	if err != nil {
 		return nil, err
 	}

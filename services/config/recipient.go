@@ -107,7 +107,7 @@ func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outbo
 	if err != nil {
 		return failed(ctx, err)
 	}
-	fields, _, err := s.customFields(ctx)
+	fields, err := s.customFields(ctx)
 	if err != nil {
 		return failed(ctx, err)
 	}

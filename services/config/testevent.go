@@ -35,7 +35,7 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 	if err != nil {
 		return nil, err
 	}
-	fields, _, err := s.customFields(ctx)
+	fields, err := s.customFields(ctx)
 	if err != nil {
 		return nil, err
 	}
