@@ -11,15 +11,15 @@ func (s *Service) arrived(a arrival) {
 	case a.Refused:
 		s.screen.To(a.Recipient, yellow, "✗", fmt.Sprintf("answered 500; to be tried again in %s", retryInterval), "")
 	case a.Subject != "":
-		s.screen.To(a.Recipient, green, "✉", s.late(a)+a.Subject, opening(a.Lines))
+		s.screen.To(a.Recipient, green, "✉", s.which(a)+a.Subject, opening(a.Lines))
 	default:
-		s.screen.To(a.Recipient, green, "✓", s.late(a)+told(a), "")
+		s.screen.To(a.Recipient, green, "✓", s.which(a)+told(a), "")
 	}
 	s.ledger.Note(a)
 }
 
-// late says which event an arrival is about if the account is already at another, and how often it was tried before.
-func (s *Service) late(a arrival) string {
+// which says which event an arrival is about if the account is already at another, and how often it was tried before.
+func (s *Service) which(a arrival) string {
 	text := ""
 	if n := s.ledger.Refused(owed{a.Recipient, a.EventKey}); n > 0 {
 		text = fmt.Sprintf("at attempt %d: ", n+1)

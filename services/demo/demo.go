@@ -87,8 +87,9 @@ type Service struct {
 	ledger  *ledger
 	// played counts events, for their ids; rounds counts rounds, for the tickets' numbers.
 	played, rounds int
-	// sessions of this round.
+	// sessions of this round, and whether something in it is late.
 	sessions []string
+	late     bool
 	// current is the key of the event that the account is at.
 	current atomic.Value
 }
@@ -183,7 +184,7 @@ func (s *Service) appliance(ctx context.Context) (*appliance, error) {
 // round plays both stories and settles the account.
 func (s *Service) round(ctx context.Context, a *appliance) error {
 	s.rounds++
-	s.sessions = nil
+	s.sessions, s.late = nil, false
 	s.ledger.Clear()
 	ticketed, err := ticketedSession(1000 + s.rounds)
 	if err != nil {
@@ -218,7 +219,10 @@ func (s *Service) play(ctx context.Context, a *appliance, story story) error {
 		if err != nil {
 			return err
 		}
-		s.ledger.Await(ctx, arrivalTime, touched(r.EventID))
+		// Once something is late the account no longer waits for each event; the end of the round does.
+		if !s.late {
+			s.late = !s.ledger.Await(ctx, arrivalTime, touched(r.EventID))
+		}
 	}
 	return nil
 }
