@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ type site struct {
 
 // newSite starts the receiver as a process of its own.
 func newSite(b *bench) *site {
-	cmd := exec.Command(os.Args[0], "-receiver") //nolint:gosec // ourselves
+	cmd := exec.CommandContext(context.Background(), os.Args[0], "-receiver") //nolint:gosec // ourselves
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -176,7 +177,7 @@ func (s *site) await(n int, within time.Duration) state {
 }
 
 func (s *site) ask(method, path string, into any) {
-	q, err := http.NewRequest(method, s.base+path, nil)
+	q, err := http.NewRequestWithContext(context.Background(), method, s.base+path, nil)
 	if err != nil {
 		s.b.Fatalf("ask the receiver: %v", err)
 	}

@@ -30,7 +30,7 @@ func runOn(data, sync string) []string {
 }
 
 // allInOne is the house in one process. Its first start picks ports; the later ones keep them, as an operator would have it.
-func (h *House) allInOne(t T) {
+func (h *House) allInOne() {
 	data := filepath.Join(h.Dir, "data")
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)

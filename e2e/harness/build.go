@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,7 +58,7 @@ func build(dir string) error {
 		{root, "github.com/outbound-events/outbound/services/cmd/...", dir + string(filepath.Separator)},
 		{filepath.Join(root, "e2e"), "github.com/nats-io/nats-server/v2", filepath.Join(dir, "nats-server")},
 	} {
-		cmd := exec.Command("go", "build", "-o", what.out, what.pattern)
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", what.out, what.pattern)
 		cmd.Dir = what.in
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

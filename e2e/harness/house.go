@@ -82,7 +82,7 @@ func StartIn(t T, shape Shape, dir, sync string) *House {
 	t.Cleanup(func() { h.tails(t) })
 	switch shape {
 	case AllInOne:
-		h.allInOne(t)
+		h.allInOne()
 	case Services:
 		h.services(t)
 	default:
@@ -214,7 +214,11 @@ func (h *House) Logs() string {
 func okay(base string) func() error {
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	return func() error {
-		r, err := client.Get(base + "/readyz")
+		q, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		r, err := client.Do(q)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -48,8 +49,8 @@ func Launch(c Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log of %s: %w", c.Name, err)
 	}
-	defer log.Close()
-	p := &Process{Name: c.Name, Log: c.Log, cmd: exec.Command(c.Path, c.Args...), done: make(chan struct{})}
+	defer func() { _ = log.Close() }() // the process has its own copy
+	p := &Process{Name: c.Name, Log: c.Log, cmd: exec.CommandContext(context.Background(), c.Path, c.Args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}, c.Env...)
 	p.cmd.SysProcAttr = attributes()

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func (c *Client) CallAs(contentType, method, path string, body any) (Answer, err
 			return Answer{}, fmt.Errorf("write the body of %s %s: %w", method, path, err)
 		}
 	}
-	q, err := http.NewRequest(method, c.Base+path, bytes.NewReader(raw))
+	q, err := http.NewRequestWithContext(context.Background(), method, c.Base+path, bytes.NewReader(raw))
 	if err != nil {
 		return Answer{}, fmt.Errorf("make %s %s: %w", method, path, err)
 	}

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -53,7 +54,7 @@ func (h *House) services(t T) {
 func (e *estate) makeSecrets(t T) {
 	e.secrets = filepath.Join(e.dir, "secrets")
 	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
-	if out, err := exec.Command("bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
+	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 }
@@ -102,7 +103,8 @@ func (e *estate) nats(t T, sync string) *part {
 		args: []string{"-c", conf, "-a", host, "-p", port, "-m", monitor},
 		env:  []string{"NATS_CORE_PASSWORD=" + e.read(t, "nats.password")},
 		ready: func() error {
-			c, err := net.Dial("tcp", e.at["nats/nats"])
+			var d net.Dialer
+			c, err := d.DialContext(context.Background(), "tcp", e.at["nats/nats"])
 			if err == nil {
 				err = c.Close()
 			}
@@ -114,7 +116,7 @@ func (e *estate) nats(t T, sync string) *part {
 // tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *estate) tellBroker(t T, h *House) {
-	cmd := exec.Command(Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
+	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
 		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
