@@ -121,7 +121,10 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 		}
 	}
 	for id, r := range want {
-		if _, ok := e.lanes[id]; ok || ctx.Err() != nil {
+		if l, ok := e.lanes[id]; ok || ctx.Err() != nil {
+			if ok {
+				l.revise(r.Revision)
+			}
 			continue
 		}
 		l := newLane(e, ctx, send, r)
@@ -160,10 +163,17 @@ func (e *Engine) handle(l *lane, m Message) {
 	d.Recipient = r
 	made, v, settled := e.past(l, m, d)
 	if settled {
+		l.breaker.spared()
 		return
 	}
 	if v == nil {
 		v = match(r, m.Event, m.Stored, m.ReplayID != "")
+	}
+	if last, open := l.breaker.open(); v == nil && open && !time.Now().Before(d.Expire()) {
+		v = exhausted(d, last)
+	}
+	if v != nil {
+		l.breaker.spared()
 	}
 	switch {
 	case v == nil:
@@ -211,6 +221,7 @@ func (e *Engine) past(l *lane, m Message, d *Delivery) (made int, v *Verdict, se
 // attempt makes one attempt, if there is room for it, and records what came of it.
 func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	if v := e.admit(l, d.Recipient); v != nil {
+		l.breaker.spared()
 		e.postpone(l, m, d, *v)
 		return
 	}
@@ -219,6 +230,7 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	v := e.o.Sender.Judge(d, out)
 	<-e.slots
 	now := time.Now()
+	l.breaker.note(out, v, d.Recipient.Retry.Interval, now)
 	v = bound(v, d, now, rand.Float64()*2-1)
 	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: m.Sequence}
 	if v.Kind == Retry || v.Kind == Postpone {

@@ -24,6 +24,8 @@ type lane struct {
 	stop       context.CancelFunc
 	free       chan struct{} // one token a free slot
 	jobs       chan Message
+	breaker    *breaker
+	revision   uint64 // of the recipient, as reconcile saw it last
 
 	mu sync.Mutex
 	// busy holds the sequences that are taken or not settled yet: a message handed out again meanwhile is left alone, so
@@ -32,7 +34,7 @@ type lane struct {
 }
 
 func newLane(e *Engine, ctx, send context.Context, r *recipient.Recipient) *lane {
-	l := &lane{e: e, id: r.ID, width: e.width(r), send: send, jobs: make(chan Message), busy: map[uint64]struct{}{}}
+	l := &lane{e: e, id: r.ID, revision: r.Revision, width: e.width(r), send: send, jobs: make(chan Message), breaker: newBreaker(), busy: map[uint64]struct{}{}}
 	l.take, l.stop = context.WithCancel(ctx)
 	l.free = make(chan struct{}, l.width)
 	for range l.width {
@@ -73,8 +75,14 @@ func (l *lane) pause(d time.Duration) {
 	}
 }
 
-// pull asks for as many messages as there are free slots, so that none waits in this process behind another.
+// pull asks for as many messages as there are free slots, so that none waits in this process behind another; while the
+// breaker is open, for one at a time.
 func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
+	may, wait := l.breaker.enter(l.width, l.interval(), time.Now())
+	if may == 0 {
+		l.awaitProbe(wait)
+		return nil
+	}
 	n := 0
 	select {
 	case <-l.free:
@@ -82,7 +90,7 @@ func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
 	case <-l.take.Done():
 		return nil
 	}
-	for more := true; more && n < l.width; {
+	for more := true; more && n < may; {
 		select {
 		case <-l.free:
 			n++
@@ -102,6 +110,33 @@ func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
 		l.giveBack()
 	}
 	return err
+}
+
+// revise lets a recipient that was changed be tried at once, for the change may be what mends it.
+func (l *lane) revise(revision uint64) {
+	if l.revision != revision {
+		l.revision = revision
+		l.breaker.spared()
+	}
+}
+
+// interval is the recipient's retry interval as it is now.
+func (l *lane) interval() time.Duration {
+	if r, ok := l.e.o.Recipients.Recipient(l.id); ok {
+		return r.Retry.Interval
+	}
+	return openAgain
+}
+
+// awaitProbe waits until the breaker lets a probe through, or has changed.
+func (l *lane) awaitProbe(wait time.Duration) {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.breaker.changed:
+	case <-l.take.Done():
+	}
 }
 
 // dispatch gives a message to a worker that waits, or to a new one. There are never more workers than slots, but a stray
