@@ -225,9 +225,6 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	if len(h.GetContact().GetAddresses()) > 0 {
 		out = append(out, "http.contact has no effect yet: alert mails come in a later release.")
 	}
-	if h.GetRateLimit() != nil {
-		out = append(out, "http.rateLimit has no effect yet: rate limits come in a later release.")
-	}
 	if n := len(h.GetSigningSecrets()); n > 0 && expired(h.GetSigningSecrets(), now) == n {
 		out = append(out, "http.signingSecrets have all expired: requests are not signed.")
 	}
