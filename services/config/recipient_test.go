@@ -270,8 +270,7 @@ func TestSettingsWithoutEffectAreWarnedOf(t *testing.T) {
 	in := httpRecipient("R")
 	in.GetHttp().Url = "http://r.example.com"
 	in.GetHttp().Contact = &outboundv1.Contact{Addresses: []string{"ops@example.com"}}
-	in.GetHttp().RateLimit = &outboundv1.RateLimit{Limit: 5}
-	if r := h.create(in); len(r.GetWarnings()) != 3 {
+	if r := h.create(in); len(r.GetWarnings()) != 2 {
 		t.Errorf("warned of %q", r.GetWarnings())
 	}
 	if r := h.create(httpRecipient("Plain")); len(r.GetWarnings()) != 0 {
