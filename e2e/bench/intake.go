@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +32,18 @@ func (b *bench) intake() []row {
 	}
 	return rows
 }
+
+// ownCPU is the processor time that the bench itself has used.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// micros is a time shared out, in microseconds.
+func micros(d time.Duration, n int) float64 { return float64(d.Microseconds()) / float64(n) }
 
 // machine is what the figures were measured on.
 func machine() string {

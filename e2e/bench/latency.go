@@ -30,7 +30,7 @@ func (b *bench) latency() []row {
 			s.await(500, time.Minute)
 			bare := b.pace(s, func(n int) (string, error) { id := fmt.Sprint("bare-", n); return id, l.post(0, id, body) })
 			ours := b.pace(s, func(n int) (string, error) {
-				return fmt.Sprintf("%s~e-%08d", appliance, 10_000+n), request(a, 10_000+n)
+				return fmt.Sprintf("%s~e-%08d", appliance, 10_000+n), request(a, wire(10_000+n))
 			})
 			rows = append(rows, row{
 				fmt.Sprintf("latency at %d events/s, sync %s", paced, sync), "p50 " + ms(ours, 50) + ", p99 " + ms(ours, 99),
