@@ -164,11 +164,11 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 func (s *Service) introduce(c *company) {
 	s.screen.Line("%s  an appliance's support session, sent to four recipients\n", s.screen.in(bold, "Outbound demo"))
-	s.screen.Line("  %s  form-encoded and signed, all seven event types, custom fields", pad(ticketDesk, nameWidth))
+	s.screen.Line("  %s  form-encoded and signed, all seven event types, custom fields", column(ticketDesk))
 	s.screen.Line("                %s (a CA made just now, uploaded to the recipient)", c.receiver.Base)
-	s.screen.Line("  %s  CloudEvents JSON, session start and end; answers 500 twice, then recovers", pad(crm, nameWidth))
-	s.screen.Line("  %s  mail about session end and surveys, only with an external key", pad(serviceDesk, nameWidth))
-	s.screen.Line("  %s  mail about the same, always", pad(teamLead, nameWidth))
+	s.screen.Line("  %s  CloudEvents JSON, session start and end; answers 500 twice, then recovers", column(crm))
+	s.screen.Line("  %s  mail about session end and surveys, only with an external key", column(serviceDesk))
+	s.screen.Line("  %s  mail about the same, always", column(teamLead))
 }
 
 // appliance adds the appliance and signs in as it.

@@ -20,9 +20,10 @@ import (
 // mailbox is a company's mail relay: it wants STARTTLS and a password, and keeps nothing.
 type mailbox struct {
 	// Port it listens on, at 127.0.0.1.
-	Port   int
-	server *smtp.Server
-	done   chan struct{}
+	Port     int
+	server   *smtp.Server
+	listener net.Listener
+	done     chan struct{}
 }
 
 // The relay's account.
@@ -43,7 +44,7 @@ func startMailbox(config *tls.Config, got func(address string, a arrival)) (*mai
 	server.Domain, server.TLSConfig, server.MaxMessageBytes = "localhost", config, maxBody
 	server.ReadTimeout, server.WriteTimeout = readHeaderTimeout, readHeaderTimeout
 	server.ErrorLog = log.New(io.Discard, "", 0)
-	m := &mailbox{Port: listener.Addr().(*net.TCPAddr).Port, server: server, done: make(chan struct{})}
+	m := &mailbox{Port: listener.Addr().(*net.TCPAddr).Port, server: server, listener: listener, done: make(chan struct{})}
 	go func() {
 		defer close(m.done)
 		// It ends once closed; anything else shows as mails that do not arrive.
@@ -55,6 +56,8 @@ func startMailbox(config *tls.Config, got func(address string, a arrival)) (*mai
 // Close ends open connections and waits for the server's goroutine.
 func (m *mailbox) Close() error {
 	err := m.server.Close()
+	// The server closes the listeners it serves; this one may not have come to it yet.
+	_ = m.listener.Close()
 	<-m.done
 	return err
 }

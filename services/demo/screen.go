@@ -56,7 +56,7 @@ func (s *screen) Happening(at time.Time, says, eventType string) {
 
 // To is a line of what came to a recipient, and a second one if there is more to tell.
 func (s *screen) To(recipient string, c ink, mark, text, more string) {
-	line := fmt.Sprintf("      → %s %s %s", pad(recipient, nameWidth), s.in(c, mark), text)
+	line := fmt.Sprintf("      → %s %s %s", column(recipient), s.in(c, mark), text)
 	if more != "" {
 		line += "\n" + strings.Repeat(" ", nameWidth+11) + s.in(faint, short(more, moreWidth))
 	}
@@ -69,9 +69,9 @@ const moreWidth = 76
 // nameWidth is the column of recipients; the longest has 12 characters.
 const nameWidth = 12
 
-// pad fills text with blanks up to a width in characters.
-func pad(text string, width int) string {
-	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+// column fills a recipient's name with blanks up to the width of its column.
+func column(name string) string {
+	return name + strings.Repeat(" ", max(0, nameWidth-len(name)))
 }
 
 // short cuts text to a width in characters.

@@ -93,14 +93,14 @@ func states(counts map[string]int) string {
 
 func (s *Service) table(records recorded) {
 	s.screen.Title("Expected and arrived")
-	s.screen.Line("  %s  expected  arrived  refused  on record", pad("recipient", nameWidth))
+	s.screen.Line("  %s  expected  arrived  refused  on record", column("recipient"))
 	for _, recipient := range recipientIDs() {
 		t := s.ledger.Total(recipient)
 		mark := s.screen.in(green, "✓")
 		if t.Arrived != t.Expected || t.Repeated > 0 {
 			mark = s.screen.in(red, "✗")
 		}
-		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, pad(recipient, nameWidth), t.Expected, t.Arrived+t.Repeated, t.Refused, states(records[recipient]))
+		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, column(recipient), t.Expected, t.Arrived+t.Repeated, t.Refused, states(records[recipient]))
 	}
 }
 
