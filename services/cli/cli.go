@@ -93,7 +93,7 @@ func exitCode(err error) int {
 func printError(w io.Writer, err error) {
 	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
 	var refused *apiError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && refused.code == codes.InvalidArgument {
 		for _, v := range refused.violations {
 			_, _ = fmt.Fprintf(w, "  %s: %s\n", clean(v.Field), clean(v.Description))
 		}

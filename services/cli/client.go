@@ -60,7 +60,17 @@ type apiError struct {
 	violations []violation
 }
 
-func (e *apiError) Error() string { return e.message }
+// Error is the server's message, but for faults of fields, which are listed by themselves.
+func (e *apiError) Error() string {
+	switch n := len(e.violations); {
+	case e.code != codes.InvalidArgument || n == 0:
+		return e.message
+	case n == 1:
+		return "this is not valid:"
+	default:
+		return fmt.Sprintf("%d things are not valid:", n)
+	}
+}
 
 // call sends a message and reads the answer into out. Either may be nil.
 func (c *client) call(ctx context.Context, method, path string, in, out proto.Message) error {

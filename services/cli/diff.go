@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -158,7 +159,7 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	only.Set(fd, m.Get(fd))
 	copied := proto.Clone(only.Interface())
 	redact(copied.ProtoReflect())
-	raw, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(copied)
+	raw, err := protojson.MarshalOptions{EmitDefaultValues: fd.Message() == nil}.Marshal(copied)
 	if err != nil {
 		return "(unreadable)"
 	}
@@ -177,20 +178,28 @@ func short(s string) string {
 	return s
 }
 
+// redact leaves what a person compares: no secrets, and nothing that only the server sets.
 func redact(m protoreflect.Message) {
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		fd := fields.Get(i)
 		switch {
-		case secret(fd):
+		case secret(fd) && (stored(fd, m) || m.Has(fd)):
 			m.Set(fd, protoreflect.ValueOfString("(secret)"))
+		case !m.Has(fd):
 		case fd.IsList() && fd.Message() != nil:
-			for i := range v.List().Len() {
-				redact(v.List().Get(i).Message())
+			for i := range m.Get(fd).List().Len() {
+				redact(m.Get(fd).List().Get(i).Message())
 			}
 		case isNested(fd):
-			redact(v.Message())
+			redact(m.Get(fd).Message())
 		}
-		return true
-	})
+	}
+	for i := range fields.Len() {
+		if fd := fields.Get(i); behaves(fd, annotations.FieldBehavior_OUTPUT_ONLY) {
+			m.Clear(fd)
+		}
+	}
 }
 
 // compact is JSON without blanks, which the encoder sets at random.

@@ -128,7 +128,7 @@ func (a *app) expandText(v, dir string) (string, error) {
 	return v, nil
 }
 
-var protojsonPrefix = regexp.MustCompile(`^proto:\s*(syntax error )?(\(line \d+:\d+\):\s*)?`)
+var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(line \d+:\d+\):[\s\x{a0}]*)?`)
 
 // fill writes a tree into a message. A name or a value that does not fit is a usage error that begins with where.
 func fill(t tree, m proto.Message, where string) error {
@@ -175,10 +175,14 @@ func isNested(fd protoreflect.FieldDescriptor) bool {
 	return fd.Message() != nil && !fd.IsList() && !fd.IsMap() && !strings.HasPrefix(string(fd.Message().FullName()), "google.protobuf.")
 }
 
+// fixed reports whether no update changes a field.
 func fixed(fd protoreflect.FieldDescriptor) bool {
+	return fd.Name() == "etag" || behaves(fd, annotations.FieldBehavior_OUTPUT_ONLY) || behaves(fd, annotations.FieldBehavior_IMMUTABLE)
+}
+
+func behaves(fd protoreflect.FieldDescriptor, as annotations.FieldBehavior) bool {
 	behaviours, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return fd.Name() == "etag" || slices.Contains(behaviours, annotations.FieldBehavior_OUTPUT_ONLY) ||
-		slices.Contains(behaviours, annotations.FieldBehavior_IMMUTABLE)
+	return slices.Contains(behaviours, as)
 }
 
 // secret reports whether a field is written and never read back.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -121,6 +122,47 @@ func TestWaitingDeliveriesArePaged(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestATypeAddedLaterMakesNothingWait has a consumer go past an event that does not match, and lets it match afterwards.
+func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end", "support_conference_begin"))
+	wide, _ := h.config.Recipient("r1")
+	narrow := *wide
+	narrow.EventTypes = []string{"support_conference_end"}
+	if err := h.bus.EnsureConsumer(t.Context(), &narrow); err != nil {
+		t.Fatal(err)
+	}
+	h.acceptType("a1", "passed", "support_conference_begin")
+	tried := h.accept("a1", "tried")
+	js, err := jetstream.New(h.bus.NATS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := js.Consumer(t.Context(), bus.StreamEvents, bus.ConsumerName(recipient.HTTP, "r1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Next(); err != nil || m == nil {
+		t.Fatal(err)
+	}
+	if err := h.bus.EnsureConsumer(t.Context(), wide); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func() []string {
+		return names(h.list(&outboundv1.ListDeliveriesRequest{State: outboundv1.DeliveryState_WAITING}).GetDeliveries())
+	}
+	if diff := cmp.Diff([]string{"r1/a1~tried WAITING 0"}, waiting()); diff != "" {
+		t.Errorf("in its first attempt: %s", diff)
+	}
+	h.attempted(tried, "r1", "", 1, delivery.StateRetrying)
+	h.acceptType("a1", "next", "support_conference_begin")
+	if diff := cmp.Diff([]string{"r1/a1~next WAITING 0"}, waiting()); diff != "" {
+		t.Errorf("after its first attempt: %s", diff)
+	}
+	if got := h.list(&outboundv1.ListDeliveriesRequest{EventId: "a1~passed"}).GetDeliveries(); len(got) != 0 {
+		t.Errorf("an event that the queue went past waits: %v", got)
 	}
 }
 

@@ -137,8 +137,13 @@ func httpRecipient(id string, types ...string) *outboundv1.Recipient {
 // accept stores an event and its intake record, as ingest does.
 func (h *house) accept(appliance, id string) *event.Event {
 	h.t.Helper()
+	return h.acceptType(appliance, id, "support_conference_end")
+}
+
+func (h *house) acceptType(appliance, id, eventType string) *event.Event {
+	h.t.Helper()
 	raw, err := json.Marshal(map[string]any{
-		"specversion": "1.0", "id": id, "source": appliance, "type": "support_conference_end", "time": time.Now().UTC().Format(time.RFC3339Nano),
+		"specversion": "1.0", "id": id, "source": appliance, "type": eventType, "time": time.Now().UTC().Format(time.RFC3339Nano),
 		"subject": "s-1", "datacontenttype": "application/json", "data": map[string]any{"external_key": "INC 1"},
 	})
 	if err != nil {

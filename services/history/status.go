@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -70,9 +71,10 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 // facts are what is known of a recipient's deliveries.
 type facts struct {
 	backlog bus.Backlog
-	// last is the newest attempt, lastDelivered the newest success, failingSince the oldest failure after it; nil if the log has
-	// none.
-	last, lastDelivered, failingSince *bus.StoredRecord
+	// last is the newest attempt, lastDelivered the newest success; nil if the log has none.
+	last, lastDelivered *bus.StoredRecord
+	// failingSince is set if the last attempt failed.
+	failingSince *time.Time
 }
 
 // attemptsLooked is how many records are looked through for the last attempt, and for the first failure.
@@ -93,14 +95,24 @@ func (s *Service) facts(ctx context.Context, r *recipient.Recipient) (facts, err
 	if !failed(*f.last) {
 		return f, nil
 	}
-	f.failingSince = f.last
 	records, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: r.ID, State: delivery.StateRetrying}, 0, attemptsLooked)
-	for _, x := range records {
-		if x.Sequence < f.failingSince.Sequence && (f.lastDelivered == nil || x.Sequence > f.lastDelivered.Sequence) {
-			f.failingSince = &x
+	f.failingSince = failingSince(append(records, *f.last), f.lastDelivered)
+	return f, err
+}
+
+// failingSince is the earliest attempt that records of failures tell of and that came after the last success. A record tells
+// of the first and of the last attempt of its delivery, and stands for those between.
+func failingSince(failures []bus.StoredRecord, success *bus.StoredRecord) *time.Time {
+	var since *time.Time
+	for _, x := range failures {
+		for _, t := range []*time.Time{x.FirstAttempt, x.LastAttempt} {
+			later := success == nil || success.LastAttempt == nil || t != nil && t.After(*success.LastAttempt)
+			if t != nil && later && (since == nil || t.Before(*since)) {
+				since = t
+			}
 		}
 	}
-	return f, err
+	return since
 }
 
 // lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
@@ -145,7 +157,7 @@ func judge(r *recipient.Recipient, f facts) *outboundv1.RecipientStatus {
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
 		s.LastError = words(*f.last)
 		s.NextAttemptTime = timeOf(f.last.NextAttempt)
-		s.FailingSinceTime = timeOf(f.failingSince.LastAttempt)
+		s.FailingSinceTime = timeOf(f.failingSince)
 	}
 	return s
 }

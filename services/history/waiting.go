@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -19,21 +20,47 @@ import (
 type queue struct {
 	recipient *recipient.Recipient
 	backlog   bus.Backlog
+	// untried is how many messages are out without a record; counted says that they have been counted.
+	untried int
+	counted bool
 }
 
-// owes reports whether an event at a sequence of EVENTS is the recipient's and not settled by the broker's account.
-func (q queue) owes(e *event.Event, sequence uint64) bool {
+// owes reports whether an event at a sequence of EVENTS may be the recipient's and not settled by the broker's account.
+func (q *queue) owes(e *event.Event, sequence uint64) bool {
 	return sequence > q.backlog.Floor && sequence >= q.recipient.StartSequence &&
 		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
 }
 
+// waitsIn reports whether an event without a record, which q may owe, waits. What has not been given out does. What the
+// broker has gone past waits only if it is out, in its first attempt or put off; else it did not match when its turn came,
+// and a later change of the recipient's types made it match.
+func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
+	if sequence > q.backlog.Given {
+		return q.backlog.Waiting > 0, nil
+	}
+	if !q.counted {
+		last, err := s.lastRecord(ctx)
+		if err != nil {
+			return false, err
+		}
+		w := walk{log: s.Log, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
+		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
+		if err != nil {
+			return false, err
+		}
+		q.untried, q.counted = int(min(q.backlog.Unsettled, 1<<20))-len(retrying), true
+	}
+	q.untried--
+	return q.untried >= 0, nil
+}
+
 // queues looks at the queues of one recipient (empty: of all), and leaves out those that are empty.
-func (s *Service) queues(ctx context.Context, only string) ([]queue, error) {
+func (s *Service) queues(ctx context.Context, only string) ([]*queue, error) {
 	if err := s.configured(ctx); err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex
-	var out []queue
+	var out []*queue
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.Lookups)
 	for _, r := range s.Config.Recipients() {
@@ -50,12 +77,12 @@ func (s *Service) queues(ctx context.Context, only string) ([]queue, error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			out = append(out, queue{r, b})
+			out = append(out, &queue{recipient: r, backlog: b})
 			return nil
 		})
 	}
 	err := g.Wait()
-	slices.SortFunc(out, func(a, b queue) int {
+	slices.SortFunc(out, func(a, b *queue) int {
 		if a.recipient.ID < b.recipient.ID {
 			return -1
 		}
@@ -91,7 +118,13 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 		if err != nil {
 			return nil, err
 		}
+		waits := false
 		if !recorded {
+			if waits, err = d.s.waitsIn(ctx, q, rec.Sequence); err != nil {
+				return nil, err
+			}
+		}
+		if waits {
 			out = append(out, waiting(q.recipient, rec))
 		}
 	}
@@ -156,7 +189,7 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 	return resp, err
 }
 
-func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []queue, sequence uint64) ([]*outboundv1.Delivery, error) {
+func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
 	e, err := d.s.Bus.StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
@@ -189,7 +222,13 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 				return nil, nil
 			}
 		}
-		out = append(out, waiting(q.recipient, rec))
+		waits, err := d.s.waitsIn(ctx, q, sequence)
+		if err != nil {
+			return nil, err
+		}
+		if waits {
+			out = append(out, waiting(q.recipient, rec))
+		}
 	}
 	return out, nil
 }
