@@ -155,7 +155,7 @@ func wild(s string) string {
 // Attempts lists records newest first, those before a sequence of HISTORY (0: from the end), at most limit. Of each
 // delivery and state at least the newest record is listed; earlier ones of the same state may be left out.
 func (h *History) Attempts(ctx context.Context, f AttemptFilter, before uint64, limit int) ([]StoredRecord, error) {
-	ms, err := h.page(ctx, f.subject(), before, limit)
+	ms, err := h.page(ctx, f.subject(), before, limit, true)
 	if err != nil {
 		return nil, fmt.Errorf("search attempts: %w", err)
 	}
@@ -176,7 +176,7 @@ func (h *History) Intakes(ctx context.Context, appliance string, accepted, rejec
 	if accepted != rejected {
 		decision = map[bool]string{true: "accepted", false: "rejected"}[accepted]
 	}
-	ms, err := h.page(ctx, strings.Join([]string{subjectIntake, wild(appliance), decision, "*"}, "."), before, limit)
+	ms, err := h.page(ctx, strings.Join([]string{subjectIntake, wild(appliance), decision, "*"}, "."), before, limit, accepted && !rejected)
 	if err != nil {
 		return nil, fmt.Errorf("search intake: %w", err)
 	}
@@ -210,9 +210,9 @@ const (
 	batchSize   = 1_000
 )
 
-// page reads the newest messages of a subject filter before a sequence: by one multi_last where few subjects match, else
-// by windows growing backward.
-func (h *History) page(ctx context.Context, filter string, before uint64, limit int) ([]*nats.Msg, error) {
+// page reads the newest messages of a subject filter before a sequence: by one multi_last where few subjects match and the
+// last message of each will do, else by windows growing backward.
+func (h *History) page(ctx context.Context, filter string, before uint64, limit int, lastWillDo bool) ([]*nats.Msg, error) {
 	end := before - 1
 	if before == 0 {
 		s, err := h.conn.js.Stream(ctx, StreamHistory)
@@ -224,7 +224,10 @@ func (h *History) page(ctx context.Context, filter string, before uint64, limit 
 	if end == 0 {
 		return nil, nil
 	}
-	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}, UpTo: end})
+	ms, err := []*nats.Msg(nil), errTooMany
+	if lastWillDo {
+		ms, err = h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}, UpTo: end})
+	}
 	if errors.Is(err, errTooMany) {
 		ms, err = h.windows(ctx, filter, end, limit)
 	}

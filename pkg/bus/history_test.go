@@ -107,6 +107,21 @@ func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
 	}
 }
 
+func TestRejectedEventsWithoutAnIDAreAllListed(t *testing.T) {
+	h := bus.NewHistory(bustest.Start(t).Conn())
+	defer h.Close()
+	const n = 7
+	var wg sync.WaitGroup
+	for range n {
+		wg.Add(1)
+		h.AppendIntake(event.IntakeRecord{Appliance: "a1", Time: time.Now()}, func(error) { wg.Done() })
+	}
+	wg.Wait()
+	if got, err := h.Intakes(t.Context(), "a1", false, true, 0, 100); err != nil || len(got) != n {
+		t.Errorf("%d listed, want %d (%v)", len(got), n, err)
+	}
+}
+
 func TestConsumersFollowTheirRecipient(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	p := bus.NewPublisher(c)

@@ -110,18 +110,30 @@ func (p *puller) Close() {
 	}
 	late := time.NewTimer(pullGrace)
 	defer late.Stop()
-	for {
+	for open := true; open; {
 		select {
+		case m := <-p.in:
+			giveBack(m)
+		case <-p.closed:
+			open = false
 		case <-late.C:
 			_ = p.sub.Unsubscribe()
-			return
+			open = false
+		}
+	}
+	for {
+		select {
 		case m := <-p.in:
-			if m.Reply != "" {
-				_ = (&settler{m: m}).Later(putBack)
-			}
-		case <-p.closed:
+			giveBack(m)
+		default:
 			return
 		}
+	}
+}
+
+func giveBack(m *nats.Msg) {
+	if m.Reply != "" {
+		_ = (&settler{m: m}).Later(putBack)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -403,62 +402,5 @@ func TestAttemptsUnderWayFinishWhenTheEngineStops(t *testing.T) {
 	rec, ok, err := w.log.Latest(t.Context(), "r1", w.event("e-1"), "")
 	if err != nil || !ok || rec.State != delivery.StateDelivered {
 		t.Errorf("after the stop: %+v, %v, %v", rec, ok, err)
-	}
-}
-
-func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
-	w := newWorld(t)
-	w.recipient("r1", func(r *recipient.Recipient) {
-		r.Retry = recipient.Retry{Interval: 300 * time.Millisecond, Duration: 1500 * time.Millisecond}
-	})
-	w.send = func(*delivery.Delivery) delivery.Outcome {
-		return delivery.Outcome{Fault: delivery.FaultConnect}
-	}
-	w.run()
-	var ids []string
-	for i := range 200 {
-		ids = append(ids, fmt.Sprintf("e-%d", i))
-	}
-	w.publish(ids...)
-	w.drained("r1")
-	without := 0
-	for _, id := range ids {
-		rec := w.final("r1", id, "")
-		if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Detail == "" {
-			t.Fatalf("%s: %+v", id, rec)
-		}
-		if rec.Attempt == 0 {
-			without++
-		}
-	}
-	// The first pull and the probes are attempts; without the breaker there would be 200 at least.
-	if n := len(w.attempts("r1")); n > 60 || without < 140 {
-		t.Errorf("%d attempts, %d events expired without one", n, without)
-	}
-}
-
-func TestABreakerClosesAtTheFirstSuccess(t *testing.T) {
-	w := newWorld(t)
-	w.recipient("r1")
-	var mended atomic.Bool
-	w.send = func(d *delivery.Delivery) delivery.Outcome {
-		if mended.Load() {
-			return delivery.Outcome{Status: 200}
-		}
-		return delivery.Outcome{Status: 503}
-	}
-	w.run()
-	var ids []string
-	for i := range 100 {
-		ids = append(ids, fmt.Sprintf("e-%d", i))
-	}
-	w.publish(ids...)
-	w.until("the breaker has opened", func() bool { return len(w.attempts("r1")) >= 8 })
-	mended.Store(true)
-	w.drained("r1")
-	for _, id := range ids {
-		if rec := w.final("r1", id, ""); rec.State != delivery.StateDelivered {
-			t.Fatalf("%s: %+v", id, rec)
-		}
 	}
 }

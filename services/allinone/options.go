@@ -73,20 +73,29 @@ func (o *Options) Validate() error {
 	o.spread()
 	var f process.Faults
 	if o.Data == "" {
-		f.Add("data", "is missing: name a folder")
+		f.Add("data (--data)", "is missing: name a folder")
 	}
 	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
 		if err := checkAddress(address); err != nil {
-			f.Add(path, "%v", err)
+			f.Add(path+" (--"+path+")", "%v", err)
 		}
 	}
+	// These stand for several services; they are named once, as people set them.
+	if err := o.URLPolicy.Validate(); err != nil {
+		f.Add("urlPolicy (--url-policy)", "%v", err)
+	}
+	if _, err := egress.NewGuard(o.AllowEgress, nil); err != nil {
+		f.Add("allowEgress (--allow-egress)", "%v", err)
+	}
 	if o.Sync != SyncAlways && o.Sync != SyncInterval {
-		f.Add("sync", "%q is not known: use always or interval", o.Sync)
+		f.Add("sync (--sync)", "%q is not known: use always or interval", o.Sync)
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
-	f.Within("config", o.Config.Validate())
-	f.Within("httpSender", o.HTTPSender.Validate())
+	if len(f) == 0 {
+		f.Within("config", o.Config.Validate())
+		f.Within("httpSender", o.HTTPSender.Validate())
+	}
 	f.Within("emailSender", o.EmailSender.Validate())
 	f.Within("history", o.History.Validate())
 	f.Within("console", o.Console.Validate())
