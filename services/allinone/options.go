@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config"
 	"github.com/outbound-events/outbound/services/console"
@@ -30,7 +31,7 @@ type Options struct {
 	// NATS is where appliances connect, host:port. Port 0 picks one.
 	NATS string `yaml:"nats"`
 	// URLPolicy says which URLs HTTP recipients may have: https, https-443 or any.
-	URLPolicy egress.URLPolicy `yaml:"urlPolicy"`
+	URLPolicy recipient.URLPolicy `yaml:"urlPolicy"`
 	// AllowEgress opens address prefixes (CIDR) to the HTTP sender beside public addresses.
 	AllowEgress []string `yaml:"allowEgress"`
 	// Sync says when accepted events reach the disk: always (before they are answered) or interval (within two minutes).
@@ -62,7 +63,7 @@ const (
 func DefaultOptions() Options {
 	return Options{
 		Data: ".data", HTTP: "127.0.0.1:8080", GRPC: "127.0.0.1:7070", NATS: "127.0.0.1:4222",
-		URLPolicy: egress.HTTPS, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
+		URLPolicy: recipient.HTTPSOnly, Sync: SyncAlways, Streams: bus.DefaultStreamOptions(), Telemetry: telemetry.DefaultOptions(),
 		Ingest: ingest.DefaultOptions(), Config: config.DefaultOptions(), HTTPSender: httpsender.DefaultOptions(),
 		EmailSender: emailsender.DefaultOptions(), History: history.DefaultOptions(), Console: console.DefaultOptions(),
 	}
@@ -81,7 +82,7 @@ func (o *Options) Validate() error {
 		}
 	}
 	// These stand for several services; they are named once, as people set them.
-	if err := o.URLPolicy.Validate(); err != nil {
+	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
 		f.Add("urlPolicy (--url-policy)", "%v", err)
 	}
 	if _, err := egress.NewGuard(o.AllowEgress, nil); err != nil {
