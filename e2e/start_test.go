@@ -110,13 +110,11 @@ func TestASecondProcessOnTheSameDataRefuses(t *testing.T) {
 }
 
 func TestWrongFlagsAreRefused(t *testing.T) {
-	for flag, args := range map[string][]string{
-		"--url-policy":   {"--url-policy", "everything"},
-		"--allow-egress": {"--allow-egress", "loopback"},
-		"--sync":         {"--sync", "sometimes"},
+	for _, c := range []struct{ flag, value, option string }{
+		{"--url-policy", "everything", "urlPolicy"}, {"--allow-egress", "loopback", "allowEgress"}, {"--sync", "sometimes", "sync"},
 	} {
-		t.Run(flag, func(t *testing.T) {
-			says(t, refuses(t, "outbound", nil, append([]string{"run", "--data", t.TempDir()}, args...)...), strings.TrimPrefix(flag, "--"), args[1])
+		t.Run(c.flag, func(t *testing.T) {
+			says(t, refuses(t, "outbound", nil, "run", "--data", t.TempDir(), c.flag, c.value), c.option, c.value)
 		})
 	}
 }
