@@ -46,7 +46,8 @@ generate: .bin/buf .bin/protoc-gen-go ## generate Go and OpenAPI from proto/
 	.bin/buf lint
 	.bin/buf generate
 	@mkdir -p proto/openapi
-	.bin/openapiv3-merge $$(find .build/openapi -name '*.openapi.json' | sort) > .build/openapi.json
+	.bin/openapiv3-merge $$(find .build/openapi -name '*.openapi.json' | sort) > .build/merged.json
+	@cd tools/gen && GOWORK=off go run ./openapi < ../../.build/merged.json > ../../.build/openapi.json
 	@mv .build/openapi.json proto/openapi/openapi.json
 
 verify: ## show that generating, formatting and tidying change nothing, and that the contract broke nobody
