@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -132,6 +133,7 @@ var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(l
 
 // fill writes a tree into a message. A name or a value that does not fit is a usage error that begins with where.
 func fill(t tree, m proto.Message, where string) error {
+	spellDurations(t, m.ProtoReflect().Descriptor())
 	raw, err := json.Marshal(t)
 	if err != nil {
 		return usage("%s: %w", where, err)
@@ -140,6 +142,25 @@ func fill(t tree, m proto.Message, where string) error {
 		return usage("%s: %s", where, protojsonPrefix.ReplaceAllString(err.Error(), ""))
 	}
 	return nil
+}
+
+// spellDurations turns durations as people write them (2m, 12h) into those of the REST surface (120s). What is no duration is
+// left for the message to refuse.
+func spellDurations(t tree, md protoreflect.MessageDescriptor) {
+	for key, value := range t {
+		fd := fieldOf(md, key)
+		if fd == nil || fd.Message() == nil || fd.IsList() || fd.IsMap() {
+			continue
+		}
+		switch v := value.(type) {
+		case tree:
+			spellDurations(v, fd.Message())
+		case string:
+			if d, err := time.ParseDuration(v); err == nil && fd.Message().FullName() == "google.protobuf.Duration" {
+				t[key] = seconds(d)
+			}
+		}
+	}
 }
 
 // maskOf lists the fields a tree names, as paths of a field mask. What only the server sets, what cannot change and the etag

@@ -1,0 +1,173 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/golden"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// told is a server whose answers never change, so that what is printed of them can be reviewed.
+type told struct {
+	outboundv1.UnimplementedRecipientServiceServer
+	outboundv1.UnimplementedSettingsServiceServer
+	outboundv1.UnimplementedEventServiceServer
+	outboundv1.UnimplementedDeliveryServiceServer
+	outboundv1.UnimplementedStatusServiceServer
+}
+
+func at(second int) *timestamppb.Timestamp {
+	return timestamppb.New(time.Date(2026, 11, 21, 10, 0, second, 0, time.UTC))
+}
+
+func (told) ListRecipients(_ context.Context, r *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
+	if r.GetPageToken() == "" {
+		return &outboundv1.ListRecipientsResponse{NextPageToken: "2", TotalSize: 2, Recipients: []*outboundv1.Recipient{{
+			Id: "crm", DisplayName: "CRM\x1b[31m", Enabled: proto.Bool(true), EventTypes: []string{"a", "b"},
+			Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Url: "https://crm.example/hook"}},
+		}}}, nil
+	}
+	return &outboundv1.ListRecipientsResponse{TotalSize: 2, Recipients: []*outboundv1.Recipient{{
+		Id: "desk", DisplayName: "Service desk", Enabled: proto.Bool(false), EventTypes: []string{"a"}, DeleteTime: at(9),
+		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"a@example.com", "b@example.com"}}},
+	}}}, nil
+}
+
+func (told) ListDeliveries(context.Context, *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{
+		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, Reason: "http_status",
+			Detail: "answered 500\nInternal Server Error", StatusCode: 500, Attempts: 3, LastAttemptTime: at(5), NextAttemptTime: at(35)},
+		{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok",
+			StatusCode: 200, Attempts: 1, LastAttemptTime: at(1), ReplayId: "01R"},
+		{EventId: "outbound-test~t", EventType: "a", RecipientId: "desk", State: outboundv1.DeliveryState_WAITING, Test: true, ReplayId: "01T"},
+	}}, nil
+}
+
+func (told) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
+	return &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{
+		{EventId: "a1~e-2", EventType: "nope", ApplianceId: "a1", IntakeTime: at(2), Decision: outboundv1.Intake_REJECTED, Via: "nats",
+			Violations: []*outboundv1.IntakeViolation{{Field: "type", Reason: "UNKNOWN_TYPE"}, {Field: "time", Reason: "TIME_OUT_OF_RANGE"}}},
+		{EventId: "a1~e-1", EventType: "a", ApplianceId: "a1", SessionId: "s-1", IntakeTime: at(1), Decision: outboundv1.Intake_ACCEPTED, Via: "http"},
+	}}, nil
+}
+
+func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+	return &outboundv1.Status{
+		Version: "1.2.3", Notices: []string{"Failing: crm."},
+		Recipients: []*outboundv1.RecipientStatus{
+			{RecipientId: "crm", DisplayName: "CRM", Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12, OldestQueuedTime: at(0),
+				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
+			{RecipientId: "desk", Health: outboundv1.RecipientHealth_OK},
+		},
+		Streams: []*outboundv1.StreamStatus{{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99}},
+	}, nil
+}
+
+func (told) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+	return &outboundv1.SmtpSettings{Host: "mail.example", Port: 587, AdminContacts: []string{"a@example.com"}, PasswordSet: true,
+		CaCertificatePem: strings.Repeat("-----BEGIN CERTIFICATE-----\n", 5), UpdateTime: at(1)}, nil
+}
+
+func (told) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
+	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{
+		{Id: "a1", DisplayName: "Support centre", CreateTime: at(1), RotateTime: at(9)}, {Id: "a2", CreateTime: at(2)},
+	}}, nil
+}
+
+func (told) CreateAppliance(_ context.Context, r *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+	return &outboundv1.ApplianceCredentials{Id: r.GetAppliance().GetId(), User: "a1", Password: "p", Token: "t"}, nil
+}
+
+// serve answers REST as the console does, and gives the command line a data folder that leads there.
+func serve(t *testing.T) (data string) {
+	t.Helper()
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "secret"}})
+	outboundv1.RegisterRecipientServiceServer(server, told{})
+	outboundv1.RegisterSettingsServiceServer(server, told{})
+	outboundv1.RegisterEventServiceServer(server, told{})
+	outboundv1.RegisterDeliveryServiceServer(server, told{})
+	outboundv1.RegisterStatusServiceServer(server, told{})
+	local := rpc.InProcess(server)
+	conn, err := local.Dial("", grpc.WithDisableServiceConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := rpc.NewGateway()
+	if err := rpc.RegisterGateway(t.Context(), gateway, conn); err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(gateway)
+	t.Cleanup(func() {
+		web.Close()
+		_ = conn.Close()
+		server.Stop()
+		_ = local.Close()
+	})
+	data = t.TempDir()
+	for name, text := range map[string]string{
+		"endpoints.json": `{"http":"` + strings.TrimPrefix(web.URL, "http://") + `","grpc":"","nats":""}`, "admin.token": "secret\n",
+	} {
+		if err := os.WriteFile(filepath.Join(data, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return data
+}
+
+func TestWhatIsPrinted(t *testing.T) {
+	data := serve(t)
+	for name, command := range map[string]string{
+		"recipients.txt":   "recipients list",
+		"recipients.json":  "recipients list -o json",
+		"deliveries.txt":   "deliveries list",
+		"deliveries.yaml":  "deliveries list -o yaml",
+		"events.txt":       "events list",
+		"status.txt":       "status",
+		"smtp.txt":         "settings smtp get",
+		"appliances.txt":   "appliances list",
+		"credentials.txt":  "appliances add a1",
+		"credentials.json": "appliances add a1 -o json",
+		"dry-run.txt":      "apply --dry-run -f testdata/wanted.yaml",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errors bytes.Buffer
+			root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: func(string) string { return "" }, Version: "test"})
+			if code := cli.Execute(t.Context(), root, append(strings.Fields(command), "--data", data)); code != 0 {
+				t.Fatalf("exit %d: %s", code, errors.String())
+			}
+			golden.Check(t, name, out.Bytes())
+		})
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	var out bytes.Buffer
+	root := cli.New(cli.Options{Out: &out, Err: &out})
+	groups := root.Commands()
+	for len(groups) > 0 {
+		c := groups[0]
+		groups = append(groups[1:], c.Commands()...)
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s has no line about itself, or one with a full stop: %q", c.CommandPath(), c.Short)
+		}
+	}
+	if code := cli.Execute(t.Context(), root, nil); code != 0 || !strings.Contains(out.String(), "recipients") {
+		t.Errorf("without arguments: exit %d\n%s", code, out.String())
+	}
+}
