@@ -100,14 +100,14 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		conn.Close()
+		_ = conn.Close() // the address is the fault to tell
 		return nil, &DialError{Stage: StageConnect, Address: address, words: "read the address: " + err.Error(), err: err}
 	}
 	config := d.tls.Clone()
 	config.ServerName = host
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
+		_ = conn.Close() // the handshake is the fault to tell
 		return nil, explainTLS(address, host, err, time.Now())
 	}
 	return secure, nil

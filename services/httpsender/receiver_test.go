@@ -138,6 +138,7 @@ func newReceiver(t testing.TB, config *tls.Config, handle http.HandlerFunc) *rec
 			case r.closed <- struct{}{}:
 			default:
 			}
+		default: // neither beginning nor end
 		}
 	}
 	r.Config.ErrorLog = quiet()

@@ -90,11 +90,11 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
 	f := &flight{}
-	resp, err := c.post(ctx, f, header, body)
+	resp, err := c.post(ctx, f, header, body) //nolint:bodyclose // read closes it
 	if err != nil && f.staleConnection(ctx) {
 		c.transport.CloseIdleConnections() // the others are as old
 		f = &flight{}
-		resp, err = c.post(ctx, f, header, body)
+		resp, err = c.post(ctx, f, header, body) //nolint:bodyclose // read closes it
 	}
 	if err != nil {
 		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
@@ -134,7 +134,8 @@ func (c *client) post(ctx context.Context, f *flight, header http.Header, body [
 
 // read takes the excerpt of an answer. The status is known by now and decides, so a body that breaks off is only mentioned.
 func (s *sender) read(resp *http.Response, o *delivery.Outcome) {
-	defer resp.Body.Close()
+	// What is left of the answer is of no interest, nor is how its connection ends.
+	defer func() { _ = resp.Body.Close() }()
 	if resp.Body == http.NoBody {
 		return
 	}
