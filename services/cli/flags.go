@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,13 @@ const (
 	flagSecret
 )
 
+// fieldFlag is a flag that sets one field of a resource.
+type fieldFlag struct {
+	flag, path string
+	kind       flagKind
+	help       string
+}
+
 func defineFlag(cmd *cobra.Command, name string, kind flagKind, help string) {
 	f := cmd.Flags()
 	switch kind {
@@ -44,6 +52,11 @@ func defineFlag(cmd *cobra.Command, name string, kind flagKind, help string) {
 func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, error) {
 	f := cmd.Flags()
 	switch kind {
+	case flagText:
+		return f.GetString(name)
+	case flagWord:
+		v, err := f.GetString(name)
+		return strings.ToUpper(strings.ReplaceAll(v, "-", "_")), err
 	case flagBool:
 		return f.GetBool(name)
 	case flagInt:
@@ -53,21 +66,18 @@ func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, err
 	case flagDuration:
 		d, err := f.GetDuration(name)
 		return seconds(d), err
-	}
-	v, err := f.GetString(name)
-	if err != nil {
-		return nil, err
-	}
-	switch kind {
-	case flagWord:
-		return strings.ToUpper(strings.ReplaceAll(v, "-", "_")), nil
-	case flagFile:
-		b, err := readInput(v, a.In)
+	case flagFile, flagSecret:
+		path, err := f.GetString(name)
+		if err != nil {
+			return nil, err
+		}
+		if kind == flagSecret {
+			return readSecretFile(path, a.In)
+		}
+		b, err := readInput(path, a.In)
 		return string(b), err
-	case flagSecret:
-		return readSecretFile(v, a.In)
 	default:
-		return v, nil
+		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", name, kind)
 	}
 }
 

@@ -18,32 +18,30 @@ type recipientFlags struct {
 }
 
 // recipientFields says which flag sets which field.
-var recipientFields = []struct {
-	flag, path string
-	kind       flagKind
-	help       string
-}{
-	{"name", "displayName", flagText, "name people see, unique"},
-	{"event", "eventTypes", flagList, "event types to send; may be repeated"},
-	{"appliance", "appliances", flagList, "appliances whose events are sent; may be repeated (default: all)"},
-	{"while-disabled", "whileDisabled", flagWord, "skip or hold what is accepted while disabled (default skip)"},
-	{"url", "http.url", flagText, "where events are posted"},
-	{"ca-file", "http.caCertificatePem", flagFile, "file with the root certificates (PEM) of the receiver"},
-	{"send-custom-fields", "http.sendCustomFields", flagBool, "send custom fields"},
-	{"retry-interval", "http.retryInterval", flagDuration, "pause between two attempts (default 30s)"},
-	{"retry-duration", "http.retryDuration", flagDuration, "how long a delivery is tried (default 24h)"},
-	{"format", "http.format", flagWord, "form or json (default form)"},
-	{"success", "http.success", flagWord, "http_200 or any_2xx (default http_200)"},
-	{"max-in-flight", "http.maxInFlight", flagInt, "requests at once (default 16)"},
-	{"order", "http.order", flagWord, "none or strict (default none)"},
-	{"timeout", "http.timeout", flagDuration, "how long one request may take (default 15s)"},
-	{"contact", "http.contact.addresses", flagList, "email addresses told of failures; may be repeated"},
-	{"alert-after", "http.contact.alertAfter", flagDuration, "failing for how long before the first mail (default 5m)"},
-	{"resend-every", "http.contact.resendEvery", flagDuration, "how often the mail is repeated (default 4h)"},
-	{"to", "email.addresses", flagList, "email addresses of an email recipient; may be repeated"},
-	{"require-external-key", "email.requireExternalKey", flagBool, "mail only events of sessions with an external key"},
-	{"subject", "email.subject", flagText, "subject of mails, with macros"},
-	{"body-file", "email.body", flagFile, "file with the body of mails, with macros"},
+func recipientFields() []fieldFlag {
+	return []fieldFlag{
+		{"name", "displayName", flagText, "name people see, unique"},
+		{"event", "eventTypes", flagList, "event types to send; may be repeated"},
+		{"appliance", "appliances", flagList, "appliances whose events are sent; may be repeated (default: all)"},
+		{"while-disabled", "whileDisabled", flagWord, "skip or hold what is accepted while disabled (default skip)"},
+		{"url", "http.url", flagText, "where events are posted"},
+		{"ca-file", "http.caCertificatePem", flagFile, "file with the root certificates (PEM) of the receiver"},
+		{"send-custom-fields", "http.sendCustomFields", flagBool, "send custom fields"},
+		{"retry-interval", "http.retryInterval", flagDuration, "pause between two attempts (default 30s)"},
+		{"retry-duration", "http.retryDuration", flagDuration, "how long a delivery is tried (default 24h)"},
+		{"format", "http.format", flagWord, "form or json (default form)"},
+		{"success", "http.success", flagWord, "http_200 or any_2xx (default http_200)"},
+		{"max-in-flight", "http.maxInFlight", flagInt, "requests at once (default 16)"},
+		{"order", "http.order", flagWord, "none or strict (default none)"},
+		{"timeout", "http.timeout", flagDuration, "how long one request may take (default 15s)"},
+		{"contact", "http.contact.addresses", flagList, "email addresses told of failures; may be repeated"},
+		{"alert-after", "http.contact.alertAfter", flagDuration, "failing for how long before the first mail (default 5m)"},
+		{"resend-every", "http.contact.resendEvery", flagDuration, "how often the mail is repeated (default 4h)"},
+		{"to", "email.addresses", flagList, "email addresses of an email recipient; may be repeated"},
+		{"require-external-key", "email.requireExternalKey", flagBool, "mail only events of sessions with an external key"},
+		{"subject", "email.subject", flagText, "subject of mails, with macros"},
+		{"body-file", "email.body", flagFile, "file with the body of mails, with macros"},
+	}
 }
 
 func (r *recipientFlags) define(cmd *cobra.Command, create bool) {
@@ -53,7 +51,7 @@ func (r *recipientFlags) define(cmd *cobra.Command, create bool) {
 		f.String("id", "", "id, fixed for life (default: made from the name)")
 		f.BoolVar(&r.disabled, "disabled", false, "create it disabled")
 	}
-	for _, x := range recipientFields {
+	for _, x := range recipientFields() {
 		defineFlag(cmd, x.flag, x.kind, x.help)
 	}
 	f.StringArrayVar(&r.headers, "header", nil, "request header, as in 'Name: value'; may be repeated, replaces all")
@@ -88,7 +86,7 @@ func (r *recipientFlags) tree(a *app, cmd *cobra.Command) (tree, error) {
 	if r.disabled {
 		set(t, "enabled", false)
 	}
-	for _, x := range recipientFields {
+	for _, x := range recipientFields() {
 		if !f.Changed(x.flag) {
 			continue
 		}

@@ -10,16 +10,9 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// settingsFlag sets one field of settings.
-type settingsFlag struct {
-	flag, path string
-	kind       flagKind
-	help       string
-}
-
 func (a *app) settings() *cobra.Command {
 	smtp := a.settingsGroup("smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
-		[]settingsFlag{
+		[]fieldFlag{
 			{"host", "host", flagText, "host name or address of the relay"},
 			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
 			{"encryption", "encryption", flagWord, "none, starttls or tls (default starttls)"},
@@ -32,7 +25,7 @@ func (a *app) settings() *cobra.Command {
 			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
 		})
 	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
-		[]settingsFlag{
+		[]fieldFlag{
 			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
 			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
 			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
@@ -40,7 +33,7 @@ func (a *app) settings() *cobra.Command {
 	return group("settings", "See and change what recipients share", smtp, email)
 }
 
-func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []settingsFlag) *cobra.Command {
+func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {
 	path := "/v1/settings/" + name
 	get := &cobra.Command{
 		Use: "get", Short: "Show the settings", Args: arguments(),
@@ -79,7 +72,7 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 	return group(name, short, get, set)
 }
 
-func (a *app) settingsTree(cmd *cobra.Command, file string, flags []settingsFlag) (t tree, where string, err error) {
+func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
 	t, where = tree{}, "flags"
 	if file != "" {
 		if t, err = a.readTree(file); err != nil {

@@ -23,8 +23,15 @@ import (
 //go:embed index.html
 var index []byte
 
-// ownPaths are those that only answer GET; all others are the API's.
-var ownPaths = []string{"/", "/openapi.json", "/healthz", "/readyz", "/metrics"}
+// ownPath reports whether a path is one that only answers GET; all others are the API's.
+func ownPath(path string) bool {
+	switch path {
+	case "/", "/openapi.json", "/healthz", "/readyz", "/metrics":
+		return true
+	default:
+		return false
+	}
+}
 
 func newHandler(o Options, d Deps) (http.Handler, error) {
 	api := rpc.NewGateway()
@@ -66,7 +73,7 @@ func guarded(next http.Handler) http.Handler {
 // onlyGET refuses other methods on the paths that are not the API's, which knows its own.
 func onlyGET(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !slices.Contains(ownPaths, r.URL.Path) || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		if !ownPath(r.URL.Path) || r.Method == http.MethodGet || r.Method == http.MethodHead {
 			next.ServeHTTP(w, r)
 			return
 		}
