@@ -22,7 +22,7 @@ const (
 	// were just answered come again at once. Records wait longer, for nobody waits for them and the broker makes a folder of
 	// files for each batch, which costs it more than the messages in it.
 	eventLinger  = 500 * time.Microsecond
-	recordLinger = 10 * time.Millisecond
+	recordLinger = 25 * time.Millisecond
 	lingerStep   = 500 * time.Microsecond
 	queueSize    = 8192
 	ackTimeout   = 5 * time.Second
@@ -72,7 +72,7 @@ type post struct {
 }
 
 // committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
-// wait. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
+// wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
 type committer struct {
 	conn    *Conn
 	linger  time.Duration
@@ -140,7 +140,7 @@ func (k *committer) gather(first *post) []*post {
 
 // settle publishes a group until each message has a definite answer.
 func (k *committer) settle(group []*post) {
-	if len(group) >= minGroup {
+	if len(group) >= minGroup && !k.conn.relaxed {
 		err := k.batch(group)
 		if err == nil {
 			return

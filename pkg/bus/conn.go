@@ -28,6 +28,10 @@ type Options struct {
 	// CAFile holds root certificates (PEM) to verify the broker with, for tls:// addresses.
 	CAFile string `yaml:"caFile"`
 
+	// Relaxed says that the broker does not sync each write (its sync_interval is not `always`). Messages are then published
+	// one by one: an atomic batch costs the broker more than it saves.
+	Relaxed bool `yaml:"relaxed"`
+
 	// Name tells this client from others in the broker's list.
 	Name string `yaml:"-"`
 	// Password is used instead of PasswordFile by the all-in-one.
@@ -43,15 +47,16 @@ type InProcessServer interface {
 
 // Conn is a connection to the broker. It reconnects for ever.
 type Conn struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	relaxed bool
 	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
 	since atomic.Int64
 }
 
 // Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
-	c := &Conn{}
+	c := &Conn{relaxed: o.Relaxed}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
 		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1),

@@ -106,7 +106,7 @@ func (h *house) open(ctx context.Context) (err error) {
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (h *house) connect(ctx context.Context, name string) (*bus.Conn, error) {
-	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker})
+	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker, Relaxed: h.o.Sync == SyncInterval})
 	if err != nil {
 		return nil, err
 	}
