@@ -63,6 +63,8 @@ const (
 	Form Format = iota + 1
 	// JSON is application/cloudevents+json.
 	JSON
+	// JSONBinary is a CloudEvent in binary mode: attributes in headers, the data as body.
+	JSONBinary
 )
 
 // Success says which HTTP answers count as delivered.
@@ -96,10 +98,14 @@ type Recipient struct {
 	// Revision counts its changes, from 1.
 	Revision uint64
 
+	// Filter is a CEL expression that an event must fulfil; empty: none.
+	Filter string
+
 	Retry       Retry
 	Order       Order
 	MaxInFlight int
 	RateLimit   RateLimit
+	Contact     Contact
 
 	// Exactly one of these is set.
 	HTTP  *HTTPTarget
@@ -135,6 +141,15 @@ type RateLimit struct {
 	Period time.Duration
 }
 
+// Contact is who is told when deliveries keep failing.
+type Contact struct {
+	Addresses []string
+	// AlertAfter is how long it must have been failing before the first mail.
+	AlertAfter time.Duration
+	// ResendEvery is how often the mail is repeated; 0: never.
+	ResendEvery time.Duration
+}
+
 // HTTPTarget is where an HTTP recipient is reached and in which form. Secrets are in the clear: it must not be printed.
 type HTTPTarget struct {
 	URL string
@@ -147,6 +162,12 @@ type HTTPTarget struct {
 	Headers          map[string]string
 	Auth             Auth
 	SigningSecrets   []SigningSecret
+	// StopOnGone has 410 end a delivery.
+	StopOnGone bool
+	// BodyTemplate is a Go template that writes the body instead of Format; empty: none.
+	BodyTemplate string
+	// BodyContentType is the content type of a templated body.
+	BodyContentType string
 }
 
 // Auth is how we prove to a receiver who we are. The zero value: not at all.
@@ -154,12 +175,28 @@ type Auth struct {
 	// Header is the header's name; Value its whole value, e.g. `Bearer …`.
 	Header string
 	Value  string
+	// OAuth2, if set, gets the token of the Authorization header.
+	OAuth2 *OAuth2
+	// ClientCertificatePEM and ClientKeyPEM, if set, are presented to the receiver.
+	ClientCertificatePEM string
+	ClientKeyPEM         string
+}
+
+// OAuth2 is how a token is had by client credentials (RFC 6749, 4.4).
+type OAuth2 struct {
+	TokenURL     string
+	ClientID     string
+	ClientSecret string
+	Scopes       []string
 }
 
 // SigningSecret signs requests until Expire; a zero Expire means: always.
 type SigningSecret struct {
-	Key    []byte
-	Expire time.Time
+	// Key is the HMAC's key, or the ed25519 private key.
+	Key []byte
+	// Ed25519 signs with a key pair (`v1a`) instead of HMAC-SHA256 (`v1`).
+	Ed25519 bool
+	Expire  time.Time
 }
 
 // EmailTarget is where an email recipient is reached and in which form.

@@ -33,6 +33,8 @@ func Rules() map[string]Rule {
 		v1.RecipientService_DeleteRecipient_FullMethodName: admin,
 		v1.RecipientService_TestRecipient_FullMethodName:   admin,
 		v1.RecipientService_PurgeRecipient_FullMethodName:  admin,
+		v1.RecipientService_DoctorRecipient_FullMethodName: admin,
+		v1.RecipientService_TestFilter_FullMethodName:      admin,
 		v1.RecipientService_WatchRecipients_FullMethodName: service,
 
 		v1.SettingsService_GetSmtpSettings_FullMethodName:     read,

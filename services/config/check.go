@@ -65,6 +65,7 @@ func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
 }
 
 func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
+	checkLater(v, r)
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	// What was valid when it was stored must not keep an operator from disabling the recipient.
 	if r.GetEnabled() || h.GetUrl() != before.GetUrl() {
@@ -163,6 +164,7 @@ func checkSigning(v *violations, h, before *outboundv1.HttpRecipient, now time.T
 }
 
 func checkEmail(v *violations, r *outboundv1.Recipient, f facts) {
+	checkLater(v, r)
 	e := r.GetEmail()
 	checkAddresses(v, "email.addresses", e.GetAddresses())
 	if e.GetHtmlBody() != "" {

@@ -90,6 +90,8 @@ const (
 	HttpRecipient_Format_FORM HttpRecipient_Format_Kind = 1
 	// The event as a CloudEvent in JSON (application/cloudevents+json).
 	HttpRecipient_Format_JSON HttpRecipient_Format_Kind = 2
+	// The event as a CloudEvent in binary mode: attributes in `ce-` headers, the data in JSON (application/json) as the body.
+	HttpRecipient_Format_JSON_BINARY HttpRecipient_Format_Kind = 3
 )
 
 // Enum value maps for HttpRecipient_Format_Kind.
@@ -98,11 +100,13 @@ var (
 		0: "FORMAT_UNSPECIFIED",
 		1: "FORM",
 		2: "JSON",
+		3: "JSON_BINARY",
 	}
 	HttpRecipient_Format_Kind_value = map[string]int32{
 		"FORMAT_UNSPECIFIED": 0,
 		"FORM":               1,
 		"JSON":               2,
+		"JSON_BINARY":        3,
 	}
 )
 
@@ -239,6 +243,59 @@ func (HttpRecipient_Order_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{1, 3, 0}
 }
 
+// How a secret signs.
+type SigningSecret_Kind int32
+
+const (
+	// Same as HMAC_SHA256, or as the secret's prefix says.
+	SigningSecret_KIND_UNSPECIFIED SigningSecret_Kind = 0
+	// HMAC-SHA256 with a secret both sides know (signature `v1`).
+	SigningSecret_HMAC_SHA256 SigningSecret_Kind = 1
+	// ed25519 with a key pair (signature `v1a`): the receiver needs no secret.
+	SigningSecret_ED25519 SigningSecret_Kind = 2
+)
+
+// Enum value maps for SigningSecret_Kind.
+var (
+	SigningSecret_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "HMAC_SHA256",
+		2: "ED25519",
+	}
+	SigningSecret_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"HMAC_SHA256":      1,
+		"ED25519":          2,
+	}
+)
+
+func (x SigningSecret_Kind) Enum() *SigningSecret_Kind {
+	p := new(SigningSecret_Kind)
+	*p = x
+	return p
+}
+
+func (x SigningSecret_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SigningSecret_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_outbound_v1_recipient_proto_enumTypes[4].Descriptor()
+}
+
+func (SigningSecret_Kind) Type() protoreflect.EnumType {
+	return &file_outbound_v1_recipient_proto_enumTypes[4]
+}
+
+func (x SigningSecret_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SigningSecret_Kind.Descriptor instead.
+func (SigningSecret_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12, 0}
+}
+
 // A recipient: who is told of which events, where to, and in which form.
 type Recipient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -267,6 +324,10 @@ type Recipient struct {
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	// What an operator should know about these settings although they are valid, in sentences.
 	Warnings []string `protobuf:"bytes,11,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// A filter: an expression in CEL over `event` (id, type, appliance, session, external_key, time) and `vars` (the event's
+	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded SKIPPED.
+	// Empty: no filter. At most 4 KiB.
+	Filter string `protobuf:"bytes,12,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Where to and in which form: one of these.
 	//
 	// Types that are valid to be assigned to Channel:
@@ -385,6 +446,13 @@ func (x *Recipient) GetWarnings() []string {
 	return nil
 }
 
+func (x *Recipient) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 func (x *Recipient) GetChannel() isRecipient_Channel {
 	if x != nil {
 		return x.Channel
@@ -464,9 +532,19 @@ type HttpRecipient struct {
 	// Requests per period at most. Default: no limit.
 	RateLimit *RateLimit `protobuf:"bytes,15,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
 	// How long one request may take, from dialling to the end of the answer, 0.1 s to 30 s. Default 15 s.
-	Timeout       *durationpb.Duration `protobuf:"bytes,16,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Timeout *durationpb.Duration `protobuf:"bytes,16,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Whether an answer 410 Gone ends a delivery as REJECTED instead of being tried again. Default false.
+	StopOnGone bool `protobuf:"varint,17,opt,name=stop_on_gone,json=stopOnGone,proto3" json:"stop_on_gone,omitempty"`
+	// A body of your own instead of `format`: a Go template over the event, as {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}},
+	// with the functions json, urlquery, upper, lower, default, date. Checked at save against every selected event type. At most
+	// 64 KiB. Empty: the body is written as `format` says.
+	BodyTemplate string `protobuf:"bytes,18,opt,name=body_template,json=bodyTemplate,proto3" json:"body_template,omitempty"`
+	// The content type of a body of your own. Default application/json.
+	BodyContentType string `protobuf:"bytes,19,opt,name=body_content_type,json=bodyContentType,proto3" json:"body_content_type,omitempty"`
+	// What the uploaded root certificates contain.
+	CaCertificates []*CertificateInfo `protobuf:"bytes,20,rep,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *HttpRecipient) Reset() {
@@ -611,6 +689,134 @@ func (x *HttpRecipient) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *HttpRecipient) GetStopOnGone() bool {
+	if x != nil {
+		return x.StopOnGone
+	}
+	return false
+}
+
+func (x *HttpRecipient) GetBodyTemplate() string {
+	if x != nil {
+		return x.BodyTemplate
+	}
+	return ""
+}
+
+func (x *HttpRecipient) GetBodyContentType() string {
+	if x != nil {
+		return x.BodyContentType
+	}
+	return ""
+}
+
+func (x *HttpRecipient) GetCaCertificates() []*CertificateInfo {
+	if x != nil {
+		return x.CaCertificates
+	}
+	return nil
+}
+
+// What a certificate contains, for people.
+type CertificateInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its subject, e.g. `CN=Example Root,O=Example`.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Its issuer.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// SHA-256 of the certificate, in hexadecimal with colons.
+	FingerprintSha256 string `protobuf:"bytes,3,opt,name=fingerprint_sha256,json=fingerprintSha256,proto3" json:"fingerprint_sha256,omitempty"`
+	// When it begins to be valid.
+	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
+	// When it ends to be valid.
+	NotAfterTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=not_after_time,json=notAfterTime,proto3" json:"not_after_time,omitempty"`
+	// Its serial number, in hexadecimal.
+	SerialNumber string `protobuf:"bytes,6,opt,name=serial_number,json=serialNumber,proto3" json:"serial_number,omitempty"`
+	// Host names and addresses it is for, if it is a server's.
+	Names         []string `protobuf:"bytes,7,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateInfo) Reset() {
+	*x = CertificateInfo{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateInfo) ProtoMessage() {}
+
+func (x *CertificateInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateInfo.ProtoReflect.Descriptor instead.
+func (*CertificateInfo) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CertificateInfo) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *CertificateInfo) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *CertificateInfo) GetFingerprintSha256() string {
+	if x != nil {
+		return x.FingerprintSha256
+	}
+	return ""
+}
+
+func (x *CertificateInfo) GetNotBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBeforeTime
+	}
+	return nil
+}
+
+func (x *CertificateInfo) GetNotAfterTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotAfterTime
+	}
+	return nil
+}
+
+func (x *CertificateInfo) GetSerialNumber() string {
+	if x != nil {
+		return x.SerialNumber
+	}
+	return ""
+}
+
+func (x *CertificateInfo) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
 // Exponential backoff: the wait starts at the retry interval and is multiplied after each failure, up to the ceiling.
 type Backoff struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -624,7 +830,7 @@ type Backoff struct {
 
 func (x *Backoff) Reset() {
 	*x = Backoff{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +842,7 @@ func (x *Backoff) String() string {
 func (*Backoff) ProtoMessage() {}
 
 func (x *Backoff) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[2]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +855,7 @@ func (x *Backoff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backoff.ProtoReflect.Descriptor instead.
 func (*Backoff) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{2}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Backoff) GetMultiplier() float64 {
@@ -681,7 +887,7 @@ type Contact struct {
 
 func (x *Contact) Reset() {
 	*x = Contact{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +899,7 @@ func (x *Contact) String() string {
 func (*Contact) ProtoMessage() {}
 
 func (x *Contact) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[3]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +912,7 @@ func (x *Contact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contact.ProtoReflect.Descriptor instead.
 func (*Contact) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{3}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Contact) GetAddresses() []string {
@@ -743,7 +949,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +961,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[4]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +974,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{4}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RateLimit) GetLimit() int32 {
@@ -805,7 +1011,7 @@ type HttpAuth struct {
 
 func (x *HttpAuth) Reset() {
 	*x = HttpAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +1023,7 @@ func (x *HttpAuth) String() string {
 func (*HttpAuth) ProtoMessage() {}
 
 func (x *HttpAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[5]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +1036,7 @@ func (x *HttpAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpAuth.ProtoReflect.Descriptor instead.
 func (*HttpAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{5}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HttpAuth) GetKind() isHttpAuth_Kind {
@@ -905,12 +1111,12 @@ type HttpAuth_ApiKey struct {
 }
 
 type HttpAuth_Oauth2 struct {
-	// OAuth 2.0 client credentials (RFC 6749, 4.4). Not in this release: refused.
+	// OAuth 2.0 client credentials (RFC 6749, 4.4).
 	Oauth2 *OAuth2ClientCredentials `protobuf:"bytes,4,opt,name=oauth2,proto3,oneof"`
 }
 
 type HttpAuth_ClientCertificate struct {
-	// A TLS client certificate. Not in this release: refused.
+	// A TLS client certificate.
 	ClientCertificate *ClientCertificate `protobuf:"bytes,5,opt,name=client_certificate,json=clientCertificate,proto3,oneof"`
 }
 
@@ -939,7 +1145,7 @@ type BasicAuth struct {
 
 func (x *BasicAuth) Reset() {
 	*x = BasicAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -951,7 +1157,7 @@ func (x *BasicAuth) String() string {
 func (*BasicAuth) ProtoMessage() {}
 
 func (x *BasicAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[6]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -964,7 +1170,7 @@ func (x *BasicAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BasicAuth.ProtoReflect.Descriptor instead.
 func (*BasicAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{6}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BasicAuth) GetUsername() string {
@@ -1001,7 +1207,7 @@ type BearerAuth struct {
 
 func (x *BearerAuth) Reset() {
 	*x = BearerAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1219,7 @@ func (x *BearerAuth) String() string {
 func (*BearerAuth) ProtoMessage() {}
 
 func (x *BearerAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[7]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1232,7 @@ func (x *BearerAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BearerAuth.ProtoReflect.Descriptor instead.
 func (*BearerAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BearerAuth) GetToken() string {
@@ -1058,7 +1264,7 @@ type ApiKeyAuth struct {
 
 func (x *ApiKeyAuth) Reset() {
 	*x = ApiKeyAuth{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1276,7 @@ func (x *ApiKeyAuth) String() string {
 func (*ApiKeyAuth) ProtoMessage() {}
 
 func (x *ApiKeyAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1289,7 @@ func (x *ApiKeyAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKeyAuth.ProtoReflect.Descriptor instead.
 func (*ApiKeyAuth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ApiKeyAuth) GetHeader() string {
@@ -1126,7 +1332,7 @@ type OAuth2ClientCredentials struct {
 
 func (x *OAuth2ClientCredentials) Reset() {
 	*x = OAuth2ClientCredentials{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1344,7 @@ func (x *OAuth2ClientCredentials) String() string {
 func (*OAuth2ClientCredentials) ProtoMessage() {}
 
 func (x *OAuth2ClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1357,7 @@ func (x *OAuth2ClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OAuth2ClientCredentials.ProtoReflect.Descriptor instead.
 func (*OAuth2ClientCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OAuth2ClientCredentials) GetTokenUrl() string {
@@ -1204,7 +1410,7 @@ type ClientCertificate struct {
 
 func (x *ClientCertificate) Reset() {
 	*x = ClientCertificate{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1422,7 @@ func (x *ClientCertificate) String() string {
 func (*ClientCertificate) ProtoMessage() {}
 
 func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1435,7 @@ func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
 func (*ClientCertificate) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ClientCertificate) GetCertificatePem() string {
@@ -1256,22 +1462,27 @@ func (x *ClientCertificate) GetPrivateKeySet() bool {
 // A secret that signs requests by Standard Webhooks.
 type SigningSecret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The secret: `whsec_` and 24 to 64 bytes in base64 (HMAC-SHA256, signature `v1`). Written, never read back. Empty in an update
-	// with a known id: unchanged. Empty otherwise: one is made and shown in the answer of that call alone.
+	// The secret: `whsec_` and 24 to 64 bytes in base64 (HMAC-SHA256, signature `v1`), or `whsk_` and an ed25519 private key in
+	// base64 (signature `v1a`). Written, never read back. Empty in an update with a known id: unchanged. Empty otherwise: one of
+	// the kind asked for is made and shown in the answer of that call alone.
 	Secret string `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	// Names the secret in updates. Set by the server.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// When the secret stops signing. Empty: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// When the secret was stored.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// How the secret signs. Default HMAC_SHA256.
+	Kind SigningSecret_Kind `protobuf:"varint,5,opt,name=kind,proto3,enum=outbound.v1.SigningSecret_Kind" json:"kind,omitempty"`
+	// The public key (`whpk_`) that the receiver verifies with, of an ed25519 key pair.
+	PublicKey     string `protobuf:"bytes,6,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SigningSecret) Reset() {
 	*x = SigningSecret{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1494,7 @@ func (x *SigningSecret) String() string {
 func (*SigningSecret) ProtoMessage() {}
 
 func (x *SigningSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1507,7 @@ func (x *SigningSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningSecret.ProtoReflect.Descriptor instead.
 func (*SigningSecret) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SigningSecret) GetSecret() string {
@@ -1327,6 +1538,20 @@ func (x *SigningSecret) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SigningSecret) GetKind() SigningSecret_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return SigningSecret_KIND_UNSPECIFIED
+}
+
+func (x *SigningSecret) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
 // Settings of an email recipient.
 type EmailRecipient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1346,7 +1571,7 @@ type EmailRecipient struct {
 
 func (x *EmailRecipient) Reset() {
 	*x = EmailRecipient{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1583,7 @@ func (x *EmailRecipient) String() string {
 func (*EmailRecipient) ProtoMessage() {}
 
 func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1596,7 @@ func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailRecipient.ProtoReflect.Descriptor instead.
 func (*EmailRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EmailRecipient) GetAddresses() []string {
@@ -1418,7 +1643,7 @@ type Recipient_WhileDisabled struct {
 
 func (x *Recipient_WhileDisabled) Reset() {
 	*x = Recipient_WhileDisabled{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1655,7 @@ func (x *Recipient_WhileDisabled) String() string {
 func (*Recipient_WhileDisabled) ProtoMessage() {}
 
 func (x *Recipient_WhileDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1680,7 @@ type HttpRecipient_Format struct {
 
 func (x *HttpRecipient_Format) Reset() {
 	*x = HttpRecipient_Format{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1692,7 @@ func (x *HttpRecipient_Format) String() string {
 func (*HttpRecipient_Format) ProtoMessage() {}
 
 func (x *HttpRecipient_Format) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1717,7 @@ type HttpRecipient_Success struct {
 
 func (x *HttpRecipient_Success) Reset() {
 	*x = HttpRecipient_Success{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1729,7 @@ func (x *HttpRecipient_Success) String() string {
 func (*HttpRecipient_Success) ProtoMessage() {}
 
 func (x *HttpRecipient_Success) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1754,7 @@ type HttpRecipient_Order struct {
 
 func (x *HttpRecipient_Order) Reset() {
 	*x = HttpRecipient_Order{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1766,7 @@ func (x *HttpRecipient_Order) String() string {
 func (*HttpRecipient_Order) ProtoMessage() {}
 
 func (x *HttpRecipient_Order) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1786,7 @@ var File_outbound_v1_recipient_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\n" +
-	"\x1boutbound/v1/recipient.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\a\n" +
+	"\x1boutbound/v1/recipient.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\a\n" +
 	"\tRecipient\x12A\n" +
 	"\x02id\x18\x01 \x01(\tB1\xe0A\x05\xbaH+\xd8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$R\x02id\x12D\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB!\xe0A\x02\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12\x1d\n" +
@@ -1580,7 +1805,8 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\vdelete_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"deleteTime\x12\x1f\n" +
-	"\bwarnings\x18\v \x03(\tB\x03\xe0A\x03R\bwarnings\x120\n" +
+	"\bwarnings\x18\v \x03(\tB\x03\xe0A\x03R\bwarnings\x12 \n" +
+	"\x06filter\x18\f \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06filter\x120\n" +
 	"\x04http\x18\x14 \x01(\v2\x1a.outbound.v1.HttpRecipientH\x00R\x04http\x123\n" +
 	"\x05email\x18\x15 \x01(\v2\x1b.outbound.v1.EmailRecipientH\x00R\x05email\x1aM\n" +
 	"\rWhileDisabled\"<\n" +
@@ -1591,8 +1817,7 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11recipient.channel\x12\x18set either http or email\x1a!has(this.http) || has(this.email)B\t\n" +
 	"\achannelB\n" +
 	"\n" +
-	"\b_enabled\"\xba\n" +
-	"\n" +
+	"\b_enabled\"\xaf\f\n" +
 	"\rHttpRecipient\x12\x1f\n" +
 	"\x03url\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\x80\x10R\x03url\x127\n" +
 	"\x12ca_certificate_pem\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10caCertificatePem\x12,\n" +
@@ -1611,12 +1836,18 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x05order\x18\x0e \x01(\x0e2%.outbound.v1.HttpRecipient.Order.ModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05order\x125\n" +
 	"\n" +
 	"rate_limit\x18\x0f \x01(\v2\x16.outbound.v1.RateLimitR\trateLimit\x12F\n" +
-	"\atimeout\x18\x10 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b\x1e2\x05\x10\x80\xc2\xd7/R\atimeout\x1a<\n" +
-	"\x06Format\"2\n" +
+	"\atimeout\x18\x10 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b\x1e2\x05\x10\x80\xc2\xd7/R\atimeout\x12 \n" +
+	"\fstop_on_gone\x18\x11 \x01(\bR\n" +
+	"stopOnGone\x12.\n" +
+	"\rbody_template\x18\x12 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\fbodyTemplate\x12D\n" +
+	"\x11body_content_type\x18\x13 \x01(\tB\x18\xbaH\x15r\x13\x18\xc8\x012\x0e^[\\x20-\\x7e]*$R\x0fbodyContentType\x12J\n" +
+	"\x0fca_certificates\x18\x14 \x03(\v2\x1c.outbound.v1.CertificateInfoB\x03\xe0A\x03R\x0ecaCertificates\x1aM\n" +
+	"\x06Format\"C\n" +
 	"\x04Kind\x12\x16\n" +
 	"\x12FORMAT_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04FORM\x10\x01\x12\b\n" +
-	"\x04JSON\x10\x02\x1aE\n" +
+	"\x04JSON\x10\x02\x12\x0f\n" +
+	"\vJSON_BINARY\x10\x03\x1aE\n" +
 	"\aSuccess\":\n" +
 	"\x04Rule\x12\x17\n" +
 	"\x13SUCCESS_UNSPECIFIED\x10\x00\x12\f\n" +
@@ -1630,7 +1861,15 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04NONE\x10\x01\x12\n" +
 	"\n" +
-	"\x06STRICT\x10\x02\"\x8c\x01\n" +
+	"\x06STRICT\x10\x02\"\xb3\x02\n" +
+	"\x0fCertificateInfo\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12-\n" +
+	"\x12fingerprint_sha256\x18\x03 \x01(\tR\x11fingerprintSha256\x12B\n" +
+	"\x0fnot_before_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\x12@\n" +
+	"\x0enot_after_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fnotAfterTime\x12#\n" +
+	"\rserial_number\x18\x06 \x01(\tR\fserialNumber\x12\x14\n" +
+	"\x05names\x18\a \x03(\tR\x05names\"\x8c\x01\n" +
 	"\aBackoff\x127\n" +
 	"\n" +
 	"multiplier\x18\x01 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\x00\x00R\n" +
@@ -1674,14 +1913,21 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x11ClientCertificate\x122\n" +
 	"\x0fcertificate_pem\x18\x01 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x0ecertificatePem\x127\n" +
 	"\x0fprivate_key_pem\x18\x02 \x01(\tB\x0f\xe0A\x04\xbaH\x06r\x04(\x80\x80\x04\x80\x01\x01R\rprivateKeyPem\x12+\n" +
-	"\x0fprivate_key_set\x18\x03 \x01(\bB\x03\xe0A\x03R\rprivateKeySet\"\xcc\x01\n" +
+	"\x0fprivate_key_set\x18\x03 \x01(\bB\x03\xe0A\x03R\rprivateKeySet\"\xeb\x02\n" +
 	"\rSigningSecret\x12#\n" +
 	"\x06secret\x18\x01 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x02\x80\x01\x01R\x06secret\x12\x17\n" +
 	"\x02id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12@\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"createTime\"\xfa\x01\n" +
+	"createTime\x12=\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x1f.outbound.v1.SigningSecret.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\"\n" +
+	"\n" +
+	"public_key\x18\x06 \x01(\tB\x03\xe0A\x03R\tpublicKey\":\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vHMAC_SHA256\x10\x01\x12\v\n" +
+	"\aED25519\x10\x02\"\xfa\x01\n" +
 	"\x0eEmailRecipient\x126\n" +
 	"\taddresses\x18\x01 \x03(\tB\x18\xe0A\x02\xbaH\x12\x92\x01\x0f\b\x01\x10\n" +
 	"\x18\x01\"\ar\x05\x10\x03\x18\xfe\x01R\taddresses\x120\n" +
@@ -1702,69 +1948,75 @@ func file_outbound_v1_recipient_proto_rawDescGZIP() []byte {
 	return file_outbound_v1_recipient_proto_rawDescData
 }
 
-var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_outbound_v1_recipient_proto_goTypes = []any{
 	(Recipient_WhileDisabled_Policy)(0), // 0: outbound.v1.Recipient.WhileDisabled.Policy
 	(HttpRecipient_Format_Kind)(0),      // 1: outbound.v1.HttpRecipient.Format.Kind
 	(HttpRecipient_Success_Rule)(0),     // 2: outbound.v1.HttpRecipient.Success.Rule
 	(HttpRecipient_Order_Mode)(0),       // 3: outbound.v1.HttpRecipient.Order.Mode
-	(*Recipient)(nil),                   // 4: outbound.v1.Recipient
-	(*HttpRecipient)(nil),               // 5: outbound.v1.HttpRecipient
-	(*Backoff)(nil),                     // 6: outbound.v1.Backoff
-	(*Contact)(nil),                     // 7: outbound.v1.Contact
-	(*RateLimit)(nil),                   // 8: outbound.v1.RateLimit
-	(*HttpAuth)(nil),                    // 9: outbound.v1.HttpAuth
-	(*BasicAuth)(nil),                   // 10: outbound.v1.BasicAuth
-	(*BearerAuth)(nil),                  // 11: outbound.v1.BearerAuth
-	(*ApiKeyAuth)(nil),                  // 12: outbound.v1.ApiKeyAuth
-	(*OAuth2ClientCredentials)(nil),     // 13: outbound.v1.OAuth2ClientCredentials
-	(*ClientCertificate)(nil),           // 14: outbound.v1.ClientCertificate
-	(*SigningSecret)(nil),               // 15: outbound.v1.SigningSecret
-	(*EmailRecipient)(nil),              // 16: outbound.v1.EmailRecipient
-	(*Recipient_WhileDisabled)(nil),     // 17: outbound.v1.Recipient.WhileDisabled
-	(*HttpRecipient_Format)(nil),        // 18: outbound.v1.HttpRecipient.Format
-	(*HttpRecipient_Success)(nil),       // 19: outbound.v1.HttpRecipient.Success
-	nil,                                 // 20: outbound.v1.HttpRecipient.HeadersEntry
-	(*HttpRecipient_Order)(nil),         // 21: outbound.v1.HttpRecipient.Order
-	(*timestamppb.Timestamp)(nil),       // 22: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 23: google.protobuf.Duration
+	(SigningSecret_Kind)(0),             // 4: outbound.v1.SigningSecret.Kind
+	(*Recipient)(nil),                   // 5: outbound.v1.Recipient
+	(*HttpRecipient)(nil),               // 6: outbound.v1.HttpRecipient
+	(*CertificateInfo)(nil),             // 7: outbound.v1.CertificateInfo
+	(*Backoff)(nil),                     // 8: outbound.v1.Backoff
+	(*Contact)(nil),                     // 9: outbound.v1.Contact
+	(*RateLimit)(nil),                   // 10: outbound.v1.RateLimit
+	(*HttpAuth)(nil),                    // 11: outbound.v1.HttpAuth
+	(*BasicAuth)(nil),                   // 12: outbound.v1.BasicAuth
+	(*BearerAuth)(nil),                  // 13: outbound.v1.BearerAuth
+	(*ApiKeyAuth)(nil),                  // 14: outbound.v1.ApiKeyAuth
+	(*OAuth2ClientCredentials)(nil),     // 15: outbound.v1.OAuth2ClientCredentials
+	(*ClientCertificate)(nil),           // 16: outbound.v1.ClientCertificate
+	(*SigningSecret)(nil),               // 17: outbound.v1.SigningSecret
+	(*EmailRecipient)(nil),              // 18: outbound.v1.EmailRecipient
+	(*Recipient_WhileDisabled)(nil),     // 19: outbound.v1.Recipient.WhileDisabled
+	(*HttpRecipient_Format)(nil),        // 20: outbound.v1.HttpRecipient.Format
+	(*HttpRecipient_Success)(nil),       // 21: outbound.v1.HttpRecipient.Success
+	nil,                                 // 22: outbound.v1.HttpRecipient.HeadersEntry
+	(*HttpRecipient_Order)(nil),         // 23: outbound.v1.HttpRecipient.Order
+	(*timestamppb.Timestamp)(nil),       // 24: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 25: google.protobuf.Duration
 }
 var file_outbound_v1_recipient_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Recipient.while_disabled:type_name -> outbound.v1.Recipient.WhileDisabled.Policy
-	22, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
-	22, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
-	22, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
-	5,  // 4: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
-	16, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
-	23, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
-	23, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
-	6,  // 8: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
-	7,  // 9: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
+	24, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
+	24, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
+	24, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
+	6,  // 4: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
+	18, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
+	25, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
+	25, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
+	8,  // 8: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
+	9,  // 9: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
 	1,  // 10: outbound.v1.HttpRecipient.format:type_name -> outbound.v1.HttpRecipient.Format.Kind
 	2,  // 11: outbound.v1.HttpRecipient.success:type_name -> outbound.v1.HttpRecipient.Success.Rule
-	20, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
-	9,  // 13: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
-	15, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
+	22, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
+	11, // 13: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
+	17, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
 	3,  // 15: outbound.v1.HttpRecipient.order:type_name -> outbound.v1.HttpRecipient.Order.Mode
-	8,  // 16: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
-	23, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
-	23, // 18: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
-	23, // 19: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
-	23, // 20: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
-	23, // 21: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
-	10, // 22: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
-	11, // 23: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
-	12, // 24: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
-	13, // 25: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
-	14, // 26: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
-	22, // 27: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 28: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	10, // 16: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
+	25, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
+	7,  // 18: outbound.v1.HttpRecipient.ca_certificates:type_name -> outbound.v1.CertificateInfo
+	24, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
+	24, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
+	25, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
+	25, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
+	25, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
+	25, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
+	12, // 25: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
+	13, // 26: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
+	14, // 27: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
+	15, // 28: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
+	16, // 29: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
+	24, // 30: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 31: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 32: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_proto_init() }
@@ -1776,7 +2028,7 @@ func file_outbound_v1_recipient_proto_init() {
 		(*Recipient_Http)(nil),
 		(*Recipient_Email)(nil),
 	}
-	file_outbound_v1_recipient_proto_msgTypes[5].OneofWrappers = []any{
+	file_outbound_v1_recipient_proto_msgTypes[6].OneofWrappers = []any{
 		(*HttpAuth_Basic)(nil),
 		(*HttpAuth_Bearer)(nil),
 		(*HttpAuth_ApiKey)(nil),
@@ -1788,8 +2040,8 @@ func file_outbound_v1_recipient_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_proto_rawDesc), len(file_outbound_v1_recipient_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   18,
+			NumEnums:      5,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

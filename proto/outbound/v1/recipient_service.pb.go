@@ -77,7 +77,7 @@ func (x WatchRecipientsRequest_Channel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchRecipientsRequest_Channel.Descriptor instead.
 func (WatchRecipientsRequest_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{10, 0}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // Request of ListRecipients.
@@ -511,6 +511,335 @@ func (x *TestRecipientResponse) GetEventId() string {
 	return ""
 }
 
+// Request of DoctorRecipient.
+type DoctorRecipientRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient's id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whether a test event is posted, so that the status can be judged. Default: the connection alone is tried.
+	Post          bool `protobuf:"varint,2,opt,name=post,proto3" json:"post,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DoctorRecipientRequest) Reset() {
+	*x = DoctorRecipientRequest{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DoctorRecipientRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DoctorRecipientRequest) ProtoMessage() {}
+
+func (x *DoctorRecipientRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DoctorRecipientRequest.ProtoReflect.Descriptor instead.
+func (*DoctorRecipientRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DoctorRecipientRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DoctorRecipientRequest) GetPost() bool {
+	if x != nil {
+		return x.Post
+	}
+	return false
+}
+
+// Response of DoctorRecipient.
+type DoctorRecipientResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The steps in order, up to the first that failed.
+	Steps []*DoctorStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	// Whether all steps succeeded.
+	Healthy bool `protobuf:"varint,2,opt,name=healthy,proto3" json:"healthy,omitempty"`
+	// The certificate chain that the receiver presented, leaf first.
+	PresentedChain []*CertificateInfo `protobuf:"bytes,3,rep,name=presented_chain,json=presentedChain,proto3" json:"presented_chain,omitempty"`
+	// The root (PEM) to upload as `http.caCertificatePem` if the chain ends in one that is not trusted and the receiver sent it.
+	RootToPinPem  string `protobuf:"bytes,4,opt,name=root_to_pin_pem,json=rootToPinPem,proto3" json:"root_to_pin_pem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DoctorRecipientResponse) Reset() {
+	*x = DoctorRecipientResponse{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DoctorRecipientResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DoctorRecipientResponse) ProtoMessage() {}
+
+func (x *DoctorRecipientResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DoctorRecipientResponse.ProtoReflect.Descriptor instead.
+func (*DoctorRecipientResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DoctorRecipientResponse) GetSteps() []*DoctorStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *DoctorRecipientResponse) GetHealthy() bool {
+	if x != nil {
+		return x.Healthy
+	}
+	return false
+}
+
+func (x *DoctorRecipientResponse) GetPresentedChain() []*CertificateInfo {
+	if x != nil {
+		return x.PresentedChain
+	}
+	return nil
+}
+
+func (x *DoctorRecipientResponse) GetRootToPinPem() string {
+	if x != nil {
+		return x.RootToPinPem
+	}
+	return ""
+}
+
+// One step of the way to a recipient.
+type DoctorStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is tried: URL, DNS, EGRESS, TCP, TLS, HTTP, STATUS.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Whether it succeeded.
+	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	// What was seen, in words.
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// What to do, if it failed.
+	Remedy string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
+	// How long it took, in milliseconds.
+	TookMs        float64 `protobuf:"fixed64,5,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DoctorStep) Reset() {
+	*x = DoctorStep{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DoctorStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DoctorStep) ProtoMessage() {}
+
+func (x *DoctorStep) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DoctorStep.ProtoReflect.Descriptor instead.
+func (*DoctorStep) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DoctorStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DoctorStep) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *DoctorStep) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *DoctorStep) GetRemedy() string {
+	if x != nil {
+		return x.Remedy
+	}
+	return ""
+}
+
+func (x *DoctorStep) GetTookMs() float64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+// Request of TestFilter.
+type TestFilterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The expression. See Recipient.filter.
+	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Event types to try it on. Empty: all.
+	EventTypes []string `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	// How many of the last events to try it on, at most 1,000. Default 100.
+	Events        int32 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestFilterRequest) Reset() {
+	*x = TestFilterRequest{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestFilterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestFilterRequest) ProtoMessage() {}
+
+func (x *TestFilterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestFilterRequest.ProtoReflect.Descriptor instead.
+func (*TestFilterRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *TestFilterRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *TestFilterRequest) GetEventTypes() []string {
+	if x != nil {
+		return x.EventTypes
+	}
+	return nil
+}
+
+func (x *TestFilterRequest) GetEvents() int32 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+// Response of TestFilter.
+type TestFilterResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events that were tried, newest first.
+	Results []*TestFilterResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// How many of them would be sent.
+	Matching      int32 `protobuf:"varint,2,opt,name=matching,proto3" json:"matching,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestFilterResponse) Reset() {
+	*x = TestFilterResponse{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestFilterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestFilterResponse) ProtoMessage() {}
+
+func (x *TestFilterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestFilterResponse.ProtoReflect.Descriptor instead.
+func (*TestFilterResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TestFilterResponse) GetResults() []*TestFilterResponse_Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *TestFilterResponse) GetMatching() int32 {
+	if x != nil {
+		return x.Matching
+	}
+	return 0
+}
+
 // Request of PurgeRecipient.
 type PurgeRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -522,7 +851,7 @@ type PurgeRecipientRequest struct {
 
 func (x *PurgeRecipientRequest) Reset() {
 	*x = PurgeRecipientRequest{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +863,7 @@ func (x *PurgeRecipientRequest) String() string {
 func (*PurgeRecipientRequest) ProtoMessage() {}
 
 func (x *PurgeRecipientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +876,7 @@ func (x *PurgeRecipientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeRecipientRequest.ProtoReflect.Descriptor instead.
 func (*PurgeRecipientRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PurgeRecipientRequest) GetId() string {
@@ -568,7 +897,7 @@ type PurgeRecipientResponse struct {
 
 func (x *PurgeRecipientResponse) Reset() {
 	*x = PurgeRecipientResponse{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +909,7 @@ func (x *PurgeRecipientResponse) String() string {
 func (*PurgeRecipientResponse) ProtoMessage() {}
 
 func (x *PurgeRecipientResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +922,7 @@ func (x *PurgeRecipientResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurgeRecipientResponse.ProtoReflect.Descriptor instead.
 func (*PurgeRecipientResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PurgeRecipientResponse) GetCancelled() int64 {
@@ -614,7 +943,7 @@ type WatchRecipientsRequest struct {
 
 func (x *WatchRecipientsRequest) Reset() {
 	*x = WatchRecipientsRequest{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +955,7 @@ func (x *WatchRecipientsRequest) String() string {
 func (*WatchRecipientsRequest) ProtoMessage() {}
 
 func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +968,7 @@ func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsRequest.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchRecipientsRequest) GetChannel() WatchRecipientsRequest_Channel {
@@ -666,7 +995,7 @@ type WatchRecipientsResponse struct {
 
 func (x *WatchRecipientsResponse) Reset() {
 	*x = WatchRecipientsResponse{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +1007,7 @@ func (x *WatchRecipientsResponse) String() string {
 func (*WatchRecipientsResponse) ProtoMessage() {}
 
 func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +1020,7 @@ func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsResponse.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchRecipientsResponse) GetChange() isWatchRecipientsResponse_Change {
@@ -772,7 +1101,7 @@ type StoredRecipient struct {
 
 func (x *StoredRecipient) Reset() {
 	*x = StoredRecipient{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +1113,7 @@ func (x *StoredRecipient) String() string {
 func (*StoredRecipient) ProtoMessage() {}
 
 func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +1126,7 @@ func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredRecipient.ProtoReflect.Descriptor instead.
 func (*StoredRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StoredRecipient) GetRecipient() *Recipient {
@@ -848,7 +1177,7 @@ type DisabledWindow struct {
 
 func (x *DisabledWindow) Reset() {
 	*x = DisabledWindow{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1189,7 @@ func (x *DisabledWindow) String() string {
 func (*DisabledWindow) ProtoMessage() {}
 
 func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1202,7 @@ func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisabledWindow.ProtoReflect.Descriptor instead.
 func (*DisabledWindow) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DisabledWindow) GetStartTime() *timestamppb.Timestamp {
@@ -888,6 +1217,79 @@ func (x *DisabledWindow) GetEndTime() *timestamppb.Timestamp {
 		return x.EndTime
 	}
 	return nil
+}
+
+// One event that was tried.
+type TestFilterResponse_Result struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's key.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The event type.
+	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Whether it would be sent.
+	Matches bool `protobuf:"varint,3,opt,name=matches,proto3" json:"matches,omitempty"`
+	// Why the expression could not be evaluated on it; it would not be sent.
+	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestFilterResponse_Result) Reset() {
+	*x = TestFilterResponse_Result{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestFilterResponse_Result) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestFilterResponse_Result) ProtoMessage() {}
+
+func (x *TestFilterResponse_Result) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestFilterResponse_Result.ProtoReflect.Descriptor instead.
+func (*TestFilterResponse_Result) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{12, 0}
+}
+
+func (x *TestFilterResponse_Result) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *TestFilterResponse_Result) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *TestFilterResponse_Result) GetMatches() bool {
+	if x != nil {
+		return x.Matches
+	}
+	return false
+}
+
+func (x *TestFilterResponse_Result) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
 }
 
 var File_outbound_v1_recipient_service_proto protoreflect.FileDescriptor
@@ -927,7 +1329,39 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"event_type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12+\n" +
 	"\x04data\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x04data\"2\n" +
 	"\x15TestRecipientResponse\x12\x19\n" +
-	"\bevent_id\x18\x01 \x01(\tR\aeventId\"3\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"H\n" +
+	"\x16DoctorRecipientRequest\x12\x1a\n" +
+	"\x02id\x18\x01 \x01(\tB\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
+	"\x04post\x18\x02 \x01(\bR\x04post\"\xd0\x01\n" +
+	"\x17DoctorRecipientResponse\x12-\n" +
+	"\x05steps\x18\x01 \x03(\v2\x17.outbound.v1.DoctorStepR\x05steps\x12\x18\n" +
+	"\ahealthy\x18\x02 \x01(\bR\ahealthy\x12E\n" +
+	"\x0fpresented_chain\x18\x03 \x03(\v2\x1c.outbound.v1.CertificateInfoR\x0epresentedChain\x12%\n" +
+	"\x0froot_to_pin_pem\x18\x04 \x01(\tR\frootToPinPem\"y\n" +
+	"\n" +
+	"DoctorStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x16\n" +
+	"\x06remedy\x18\x04 \x01(\tR\x06remedy\x12\x17\n" +
+	"\atook_ms\x18\x05 \x01(\x01R\x06tookMs\"\x87\x01\n" +
+	"\x11TestFilterRequest\x12\"\n" +
+	"\x06filter\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80 R\x06filter\x12*\n" +
+	"\vevent_types\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\n" +
+	"eventTypes\x12\"\n" +
+	"\x06events\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x06events\"\xe6\x01\n" +
+	"\x12TestFilterResponse\x12@\n" +
+	"\aresults\x18\x01 \x03(\v2&.outbound.v1.TestFilterResponse.ResultR\aresults\x12\x1a\n" +
+	"\bmatching\x18\x02 \x01(\x05R\bmatching\x1ar\n" +
+	"\x06Result\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x02 \x01(\tR\teventType\x12\x18\n" +
+	"\amatches\x18\x03 \x01(\bR\amatches\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"3\n" +
 	"\x15PurgeRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\"6\n" +
@@ -956,14 +1390,17 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x0eDisabledWindow\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xad\a\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xa8\t\n" +
 	"\x10RecipientService\x12q\n" +
 	"\x0eListRecipients\x12\".outbound.v1.ListRecipientsRequest\x1a#.outbound.v1.ListRecipientsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12e\n" +
 	"\fGetRecipient\x12 .outbound.v1.GetRecipientRequest\x1a\x16.outbound.v1.Recipient\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/recipients/{id}\x12q\n" +
 	"\x0fCreateRecipient\x12#.outbound.v1.CreateRecipientRequest\x1a\x16.outbound.v1.Recipient\"!\x82\xd3\xe4\x93\x02\x1b:\trecipient\"\x0e/v1/recipients\x12\x80\x01\n" +
 	"\x0fUpdateRecipient\x12#.outbound.v1.UpdateRecipientRequest\x1a\x16.outbound.v1.Recipient\"0\x82\xd3\xe4\x93\x02*:\trecipient2\x1d/v1/recipients/{recipient.id}\x12k\n" +
 	"\x0fDeleteRecipient\x12#.outbound.v1.DeleteRecipientRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/recipients/{id}\x12{\n" +
-	"\rTestRecipient\x12!.outbound.v1.TestRecipientRequest\x1a\".outbound.v1.TestRecipientResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/recipients/{id}:test\x12\x7f\n" +
+	"\rTestRecipient\x12!.outbound.v1.TestRecipientRequest\x1a\".outbound.v1.TestRecipientResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/recipients/{id}:test\x12\x83\x01\n" +
+	"\x0fDoctorRecipient\x12#.outbound.v1.DoctorRecipientRequest\x1a$.outbound.v1.DoctorRecipientResponse\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/recipients/{id}:doctor\x12s\n" +
+	"\n" +
+	"TestFilter\x12\x1e.outbound.v1.TestFilterRequest\x1a\x1f.outbound.v1.TestFilterResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients:testFilter\x12\x7f\n" +
 	"\x0ePurgeRecipient\x12\".outbound.v1.PurgeRecipientRequest\x1a#.outbound.v1.PurgeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:purge\x12^\n" +
 	"\x0fWatchRecipients\x12#.outbound.v1.WatchRecipientsRequest\x1a$.outbound.v1.WatchRecipientsResponse0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
@@ -980,7 +1417,7 @@ func file_outbound_v1_recipient_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(WatchRecipientsRequest_Channel)(0), // 0: outbound.v1.WatchRecipientsRequest.Channel
 	(*ListRecipientsRequest)(nil),       // 1: outbound.v1.ListRecipientsRequest
@@ -991,54 +1428,68 @@ var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(*DeleteRecipientRequest)(nil),      // 6: outbound.v1.DeleteRecipientRequest
 	(*TestRecipientRequest)(nil),        // 7: outbound.v1.TestRecipientRequest
 	(*TestRecipientResponse)(nil),       // 8: outbound.v1.TestRecipientResponse
-	(*PurgeRecipientRequest)(nil),       // 9: outbound.v1.PurgeRecipientRequest
-	(*PurgeRecipientResponse)(nil),      // 10: outbound.v1.PurgeRecipientResponse
-	(*WatchRecipientsRequest)(nil),      // 11: outbound.v1.WatchRecipientsRequest
-	(*WatchRecipientsResponse)(nil),     // 12: outbound.v1.WatchRecipientsResponse
-	(*StoredRecipient)(nil),             // 13: outbound.v1.StoredRecipient
-	(*DisabledWindow)(nil),              // 14: outbound.v1.DisabledWindow
-	nil,                                 // 15: outbound.v1.StoredRecipient.SealedSecretsEntry
-	(*Recipient)(nil),                   // 16: outbound.v1.Recipient
-	(*fieldmaskpb.FieldMask)(nil),       // 17: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),             // 18: google.protobuf.Struct
-	(*emptypb.Empty)(nil),               // 19: google.protobuf.Empty
-	(*timestamppb.Timestamp)(nil),       // 20: google.protobuf.Timestamp
+	(*DoctorRecipientRequest)(nil),      // 9: outbound.v1.DoctorRecipientRequest
+	(*DoctorRecipientResponse)(nil),     // 10: outbound.v1.DoctorRecipientResponse
+	(*DoctorStep)(nil),                  // 11: outbound.v1.DoctorStep
+	(*TestFilterRequest)(nil),           // 12: outbound.v1.TestFilterRequest
+	(*TestFilterResponse)(nil),          // 13: outbound.v1.TestFilterResponse
+	(*PurgeRecipientRequest)(nil),       // 14: outbound.v1.PurgeRecipientRequest
+	(*PurgeRecipientResponse)(nil),      // 15: outbound.v1.PurgeRecipientResponse
+	(*WatchRecipientsRequest)(nil),      // 16: outbound.v1.WatchRecipientsRequest
+	(*WatchRecipientsResponse)(nil),     // 17: outbound.v1.WatchRecipientsResponse
+	(*StoredRecipient)(nil),             // 18: outbound.v1.StoredRecipient
+	(*DisabledWindow)(nil),              // 19: outbound.v1.DisabledWindow
+	(*TestFilterResponse_Result)(nil),   // 20: outbound.v1.TestFilterResponse.Result
+	nil,                                 // 21: outbound.v1.StoredRecipient.SealedSecretsEntry
+	(*Recipient)(nil),                   // 22: outbound.v1.Recipient
+	(*fieldmaskpb.FieldMask)(nil),       // 23: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),             // 24: google.protobuf.Struct
+	(*CertificateInfo)(nil),             // 25: outbound.v1.CertificateInfo
+	(*emptypb.Empty)(nil),               // 26: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
 }
 var file_outbound_v1_recipient_service_proto_depIdxs = []int32{
-	16, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
-	16, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	16, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	17, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
-	0,  // 5: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
-	13, // 6: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
-	19, // 7: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
-	16, // 8: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
-	15, // 9: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
-	14, // 10: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
-	20, // 11: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
-	20, // 12: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 13: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
-	3,  // 14: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
-	4,  // 15: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
-	5,  // 16: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
-	6,  // 17: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
-	7,  // 18: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
-	9,  // 19: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
-	11, // 20: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
-	2,  // 21: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
-	16, // 22: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
-	16, // 23: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
-	16, // 24: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
-	19, // 25: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
-	8,  // 26: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
-	10, // 27: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
-	12, // 28: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
-	21, // [21:29] is the sub-list for method output_type
-	13, // [13:21] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	22, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
+	22, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	22, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	23, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
+	11, // 5: outbound.v1.DoctorRecipientResponse.steps:type_name -> outbound.v1.DoctorStep
+	25, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
+	20, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
+	0,  // 8: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
+	18, // 9: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
+	26, // 10: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
+	22, // 11: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
+	21, // 12: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
+	19, // 13: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
+	27, // 14: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
+	27, // 15: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 16: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
+	3,  // 17: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
+	4,  // 18: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
+	5,  // 19: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
+	6,  // 20: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
+	7,  // 21: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
+	9,  // 22: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
+	12, // 23: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
+	14, // 24: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
+	16, // 25: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
+	2,  // 26: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
+	22, // 27: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
+	22, // 28: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
+	22, // 29: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
+	26, // 30: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
+	8,  // 31: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
+	10, // 32: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
+	13, // 33: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
+	15, // 34: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
+	17, // 35: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_service_proto_init() }
@@ -1047,7 +1498,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 		return
 	}
 	file_outbound_v1_recipient_proto_init()
-	file_outbound_v1_recipient_service_proto_msgTypes[11].OneofWrappers = []any{
+	file_outbound_v1_recipient_service_proto_msgTypes[16].OneofWrappers = []any{
 		(*WatchRecipientsResponse_Recipient)(nil),
 		(*WatchRecipientsResponse_Removed)(nil),
 		(*WatchRecipientsResponse_Synced)(nil),
@@ -1058,7 +1509,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_service_proto_rawDesc), len(file_outbound_v1_recipient_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

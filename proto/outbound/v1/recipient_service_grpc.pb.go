@@ -26,6 +26,8 @@ const (
 	RecipientService_UpdateRecipient_FullMethodName = "/outbound.v1.RecipientService/UpdateRecipient"
 	RecipientService_DeleteRecipient_FullMethodName = "/outbound.v1.RecipientService/DeleteRecipient"
 	RecipientService_TestRecipient_FullMethodName   = "/outbound.v1.RecipientService/TestRecipient"
+	RecipientService_DoctorRecipient_FullMethodName = "/outbound.v1.RecipientService/DoctorRecipient"
+	RecipientService_TestFilter_FullMethodName      = "/outbound.v1.RecipientService/TestFilter"
 	RecipientService_PurgeRecipient_FullMethodName  = "/outbound.v1.RecipientService/PurgeRecipient"
 	RecipientService_WatchRecipients_FullMethodName = "/outbound.v1.RecipientService/WatchRecipients"
 )
@@ -51,6 +53,11 @@ type RecipientServiceClient interface {
 	DeleteRecipient(ctx context.Context, in *DeleteRecipientRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Sends a test event to one recipient, through the same path as any other and marked as a test.
 	TestRecipient(ctx context.Context, in *TestRecipientRequest, opts ...grpc.CallOption) (*TestRecipientResponse, error)
+	// Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
+	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	DoctorRecipient(ctx context.Context, in *DoctorRecipientRequest, opts ...grpc.CallOption) (*DoctorRecipientResponse, error)
+	// Tries a filter expression on the last events, without saving it.
+	TestFilter(ctx context.Context, in *TestFilterRequest, opts ...grpc.CallOption) (*TestFilterResponse, error)
 	// Empties a recipient's queue: what waits is recorded CANCELLED. Not in this release: UNIMPLEMENTED.
 	PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error)
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
@@ -126,6 +133,26 @@ func (c *recipientServiceClient) TestRecipient(ctx context.Context, in *TestReci
 	return out, nil
 }
 
+func (c *recipientServiceClient) DoctorRecipient(ctx context.Context, in *DoctorRecipientRequest, opts ...grpc.CallOption) (*DoctorRecipientResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DoctorRecipientResponse)
+	err := c.cc.Invoke(ctx, RecipientService_DoctorRecipient_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recipientServiceClient) TestFilter(ctx context.Context, in *TestFilterRequest, opts ...grpc.CallOption) (*TestFilterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestFilterResponse)
+	err := c.cc.Invoke(ctx, RecipientService_TestFilter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recipientServiceClient) PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PurgeRecipientResponse)
@@ -176,6 +203,11 @@ type RecipientServiceServer interface {
 	DeleteRecipient(context.Context, *DeleteRecipientRequest) (*emptypb.Empty, error)
 	// Sends a test event to one recipient, through the same path as any other and marked as a test.
 	TestRecipient(context.Context, *TestRecipientRequest) (*TestRecipientResponse, error)
+	// Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
+	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	DoctorRecipient(context.Context, *DoctorRecipientRequest) (*DoctorRecipientResponse, error)
+	// Tries a filter expression on the last events, without saving it.
+	TestFilter(context.Context, *TestFilterRequest) (*TestFilterResponse, error)
 	// Empties a recipient's queue: what waits is recorded CANCELLED. Not in this release: UNIMPLEMENTED.
 	PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error)
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
@@ -208,6 +240,12 @@ func (UnimplementedRecipientServiceServer) DeleteRecipient(context.Context, *Del
 }
 func (UnimplementedRecipientServiceServer) TestRecipient(context.Context, *TestRecipientRequest) (*TestRecipientResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestRecipient not implemented")
+}
+func (UnimplementedRecipientServiceServer) DoctorRecipient(context.Context, *DoctorRecipientRequest) (*DoctorRecipientResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DoctorRecipient not implemented")
+}
+func (UnimplementedRecipientServiceServer) TestFilter(context.Context, *TestFilterRequest) (*TestFilterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestFilter not implemented")
 }
 func (UnimplementedRecipientServiceServer) PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PurgeRecipient not implemented")
@@ -344,6 +382,42 @@ func _RecipientService_TestRecipient_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecipientService_DoctorRecipient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DoctorRecipientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecipientServiceServer).DoctorRecipient(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecipientService_DoctorRecipient_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecipientServiceServer).DoctorRecipient(ctx, req.(*DoctorRecipientRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecipientService_TestFilter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestFilterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecipientServiceServer).TestFilter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecipientService_TestFilter_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecipientServiceServer).TestFilter(ctx, req.(*TestFilterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecipientService_PurgeRecipient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PurgeRecipientRequest)
 	if err := dec(in); err != nil {
@@ -403,6 +477,14 @@ var RecipientService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TestRecipient",
 			Handler:    _RecipientService_TestRecipient_Handler,
+		},
+		{
+			MethodName: "DoctorRecipient",
+			Handler:    _RecipientService_DoctorRecipient_Handler,
+		},
+		{
+			MethodName: "TestFilter",
+			Handler:    _RecipientService_TestFilter_Handler,
 		},
 		{
 			MethodName: "PurgeRecipient",

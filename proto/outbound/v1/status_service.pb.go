@@ -314,8 +314,14 @@ type RecipientStatus struct {
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
 	// When the next attempt is due, while failing.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Whether the breaker is open: one probe per retry interval, no other attempts.
+	BreakerOpen bool `protobuf:"varint,11,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
+	// When the contacts were last told by mail that it is failing.
+	LastAlertTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_alert_time,json=lastAlertTime,proto3" json:"last_alert_time,omitempty"`
+	// Why the last attempt failed, as a word, while failing.
+	LastReason    string `protobuf:"bytes,13,opt,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecipientStatus) Reset() {
@@ -416,6 +422,27 @@ func (x *RecipientStatus) GetNextAttemptTime() *timestamppb.Timestamp {
 		return x.NextAttemptTime
 	}
 	return nil
+}
+
+func (x *RecipientStatus) GetBreakerOpen() bool {
+	if x != nil {
+		return x.BreakerOpen
+	}
+	return false
+}
+
+func (x *RecipientStatus) GetLastAlertTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAlertTime
+	}
+	return nil
+}
+
+func (x *RecipientStatus) GetLastReason() string {
+	if x != nil {
+		return x.LastReason
+	}
+	return ""
 }
 
 // The state of one stream.
@@ -524,7 +551,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
-	"\bDELETING\x10\x05\"\xc8\x04\n" +
+	"\bDELETING\x10\x05\"\xd0\x05\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -537,7 +564,11 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"last_error\x18\b \x01(\tR\tlastError\x12H\n" +
 	"\x12failing_since_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x10failingSinceTime\x12F\n" +
 	"\x11next_attempt_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\"\x96\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12!\n" +
+	"\fbreaker_open\x18\v \x01(\bR\vbreakerOpen\x12B\n" +
+	"\x0flast_alert_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastAlertTime\x12\x1f\n" +
+	"\vlast_reason\x18\r \x01(\tR\n" +
+	"lastReason\"\x96\x01\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
@@ -582,15 +613,16 @@ var file_outbound_v1_status_service_proto_depIdxs = []int32{
 	7,  // 5: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
 	7,  // 6: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
 	7,  // 7: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	2,  // 9: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	3,  // 10: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	3,  // 11: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	7,  // 8: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
+	1,  // 9: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	2,  // 10: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	3,  // 11: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	3,  // 12: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }

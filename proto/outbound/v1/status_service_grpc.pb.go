@@ -31,7 +31,7 @@ const (
 type StatusServiceClient interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*Status, error)
-	// Streams the status on each change. Not in this release: UNIMPLEMENTED.
+	// Streams the status: as it is, then after each change of a recipient's health, at most once a second.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Status], error)
 }
 
@@ -80,7 +80,7 @@ type StatusService_WatchStatusClient = grpc.ServerStreamingClient[Status]
 type StatusServiceServer interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(context.Context, *GetStatusRequest) (*Status, error)
-	// Streams the status on each change. Not in this release: UNIMPLEMENTED.
+	// Streams the status: as it is, then after each change of a recipient's health, at most once a second.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[Status]) error
 	mustEmbedUnimplementedStatusServiceServer()
 }

@@ -1,0 +1,21 @@
+package config
+
+import outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+
+// checkLater refuses what the contract has and this release does not do yet, so that nothing is accepted and ignored.
+func checkLater(v *violations, r *outboundv1.Recipient) {
+	h := r.GetHttp()
+	refuse := func(set bool, field string) {
+		if set {
+			v.add(field, reasonUnsupported, "is not in this release: leave it out")
+		}
+	}
+	refuse(r.GetFilter() != "", "filter")
+	refuse(h.GetBodyTemplate() != "", "http.bodyTemplate")
+	refuse(h.GetBodyContentType() != "", "http.bodyContentType")
+	refuse(h.GetFormat() == outboundv1.HttpRecipient_Format_JSON_BINARY, "http.format")
+	refuse(h.GetStopOnGone(), "http.stopOnGone")
+	for _, s := range h.GetSigningSecrets() {
+		refuse(s.GetKind() == outboundv1.SigningSecret_ED25519, "http.signingSecrets")
+	}
+}
