@@ -54,6 +54,9 @@ type Conn struct {
 	since atomic.Int64
 }
 
+// sayEvery is how often a broker that is waited for is mentioned.
+const sayEvery = 10 * time.Second
+
 // Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
 	c := &Conn{relaxed: o.Relaxed}
@@ -93,7 +96,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	if o.CAFile != "" {
 		opts = append(opts, nats.RootCAs(o.CAFile))
 	}
-	for {
+	for said := (time.Time{}); ; {
 		nc, err := nats.Connect(o.URL, opts...)
 		if err == nil {
 			c.nc = nc
@@ -102,7 +105,10 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		if errors.Is(err, nats.ErrAuthorization) {
 			return nil, fmt.Errorf("connect to the broker at %s as %q: refused: check nats.user and nats.passwordFile", o.URL, o.User)
 		}
-		slog.Info("broker is not there yet", "url", o.URL, "error", err.Error())
+		if time.Since(said) > sayEvery {
+			said = time.Now()
+			slog.Info("broker is not there yet", "url", o.URL, "error", err.Error())
+		}
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("connect to the broker at %s: %w (last: %w)", o.URL, ctx.Err(), err)

@@ -52,7 +52,6 @@ func (h *house) furnish(ctx context.Context) error {
 		return err
 	}
 	h.group.Add("config", settings.Run)
-	h.group.Add("configuration", h.watch.Run)
 	if err := h.senders(ctx); err != nil {
 		return err
 	}
@@ -138,6 +137,8 @@ func (h *house) serve(settings *config.Service, past *history.Service, intake *i
 		context.AfterFunc(ctx, func() { close(h.stop) })
 		return rpc.Serve(ctx, h.server, h.grpc)
 	})
+	// The watch stops before its server does; the senders go on with what it has told.
+	h.group.Add("configuration", h.watch.Run)
 }
 
 // front answers HTTP: REST through the same in-process server, with the callers' own tokens.

@@ -101,8 +101,8 @@ func (p *Process) Run(ctx context.Context) error {
 	if p.ops != nil {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
-	p.Telemetry.Logger.InfoContext(ctx, "started", "service", p.Name, "version", process.Version(), "http", p.http)
-	defer p.Telemetry.Logger.Info("stopped", "service", p.Name)
+	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
+	defer p.Telemetry.Logger.Info("stopped")
 	return p.group.Run(ctx)
 }
 
