@@ -84,10 +84,16 @@ func (*unchecked) Validate() error { return nil }
 
 // runAll runs until the context ends. An end by signal is no error.
 func runAll(ctx context.Context, s *allinone.Service) error {
-	if err := s.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	err := s.Run(ctx)
+	var wrong *process.UsageError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return nil
+	case errors.As(err, &wrong):
+		return usage{err}
+	default:
 		return err
 	}
-	return nil
 }
 
 // usage is a mistake in what the process was started with.
