@@ -1,7 +1,6 @@
 package httpsender_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,103 +8,23 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/httpsender"
 )
 
-// recipients tells one recipient and one custom field to whoever watches.
-type recipients struct {
-	outboundv1.UnimplementedRecipientServiceServer
-	outboundv1.UnimplementedSettingsServiceServer
-	stored *outboundv1.StoredRecipient
-}
-
-func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: r.stored}}); err != nil {
-		return err
-	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
-		return err
-	}
-	<-s.Context().Done()
-	return nil
-}
-
-func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
-	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}}}); err != nil {
-		return err
-	}
-	<-s.Context().Done()
-	return nil
-}
-
-// ends counts what the service reports.
-type ends struct{ reports chan delivery.Report }
-
-func (e ends) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
-func (e ends) End(_ context.Context, r delivery.Report)                        { e.reports <- r }
-func (e ends) Ended(r delivery.Report)                                         { e.reports <- r }
-
 // runService runs the service against a real broker for one recipient until the test ends.
 func runService(t *testing.T, conn *bus.Conn, target string) ends {
 	t.Helper()
-	stored := &outboundv1.StoredRecipient{Revision: 1, StartSequence: 1, Recipient: &outboundv1.Recipient{
-		Id: "crm", DisplayName: "CRM", Enabled: new(true), EventTypes: []string{"support_conference_member_added"},
-		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
-			Url: target, SendCustomFields: true, RetryInterval: durationpb.New(100 * time.Millisecond), RetryDuration: durationpb.New(time.Minute),
-		}},
-	}}
-	server := grpc.NewServer()
-	service := &recipients{stored: stored}
-	outboundv1.RegisterRecipientServiceServer(server, service)
-	outboundv1.RegisterSettingsServiceServer(server, service)
-	local := rpc.InProcess(server)
-	dialled, err := local.Dial("token")
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := configclient.New(dialled, configclient.Options{Channel: recipient.HTTP, Settings: true})
-	want, err := configclient.DecodeRecipient(stored, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.EnsureConsumer(t.Context(), want); err != nil {
-		t.Fatal(err)
-	}
-	o := httpsender.DefaultOptions()
-	o.URLPolicy, o.AllowEgress, o.Grace = "any", []string{"127.0.0.0/8"}, time.Second
-	seen := ends{make(chan delivery.Report, 100)}
-	s, err := httpsender.New(o, httpsender.Deps{Bus: conn, Config: config, Observer: seen, Version: "1.2.3"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
-	go func() { done <- config.Run(ctx) }()
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Errorf("stop: %v", err)
-			}
-		}
-		dialled.Close()
-		server.Stop()
-		local.Close()
+	stored := httpRecipient("crm", []string{"support_conference_member_added"}, &outboundv1.HttpRecipient{
+		Url: target, SendCustomFields: true, RetryInterval: durationpb.New(100 * time.Millisecond), RetryDuration: durationpb.New(time.Minute),
 	})
-	return seen
+	return startReplica(t, conn, nil, stored).seen
 }
 
 func TestEventArrivesOnTheFourthTryWithItsVariables(t *testing.T) {
