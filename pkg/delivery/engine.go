@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -22,6 +23,9 @@ type EngineOptions struct {
 	// Since is when the present connection to the broker began: older messages are looked up in the log before they are
 	// sent, because a killed broker forgets the last acknowledgements.
 	Since func() time.Time
+	// Matches says whether an event passes a recipient's filter. An error says why the filter can't tell: the event is not sent.
+	// It is asked only of recipients that have a filter; unset, those get nothing.
+	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
@@ -168,6 +172,9 @@ func (e *Engine) handle(l *lane, m Message) {
 	}
 	if v == nil {
 		v = match(r, m.Event, m.Stored, m.ReplayID != "")
+	}
+	if v == nil && m.ReplayID == "" {
+		v = filtered(r, m.Event, e.o.Matches)
 	}
 	if last, open := l.breaker.open(); v == nil && open && !time.Now().Before(d.Expire()) {
 		v = exhausted(d, last)

@@ -22,7 +22,7 @@ func stateOf(v Verdict) State {
 			return StateExpired
 		case ReasonDeleted:
 			return StateCancelled
-		case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonDisabled:
+		case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonDisabled, ReasonFilterFalse, ReasonFilterError:
 			return StateSkipped
 		default:
 			return StateRejected

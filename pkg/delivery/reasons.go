@@ -31,6 +31,8 @@ const (
 	ReasonTypeUnwanted  Reason = "event_type_not_selected"
 	ReasonApplianceOut  Reason = "appliance_not_selected"
 	ReasonNoExternalKey Reason = "no_external_key"
+	ReasonFilterFalse   Reason = "filter_false"
+	ReasonFilterError   Reason = "filter_error"
 	ReasonDisabled      Reason = "disabled"
 	ReasonDeleted       Reason = "recipient_deleted"
 	ReasonUnreadable    Reason = "unreadable"

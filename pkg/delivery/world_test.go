@@ -23,6 +23,8 @@ type world struct {
 	log  *bus.History
 	dir  *directory
 	send func(d *delivery.Delivery) delivery.Outcome
+	// matches stands for filters; nil: this engine has none.
+	matches func(*recipient.Recipient, *event.Event) (bool, error)
 
 	mu   sync.Mutex
 	sent map[string][]string // recipient → event ids in the order of their attempts
@@ -100,7 +102,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) run() {
 	w.t.Helper()
-	e, err := delivery.NewEngine(delivery.EngineOptions{Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: silent{}, Since: w.conn.Since, Slots: 64})
+	e, err := delivery.NewEngine(delivery.EngineOptions{Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: silent{}, Since: w.conn.Since, Slots: 64, Matches: w.matches})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,0 +1,25 @@
+package delivery
+
+import (
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// filtered says whether an event stops at the recipient's filter: nil if it passes. What the filter can't judge is not sent:
+// an event too few can be replayed, one too many can't be taken back.
+func filtered(r *recipient.Recipient, e *event.Event, matches func(*recipient.Recipient, *event.Event) (bool, error)) *Verdict {
+	if r.Filter == "" {
+		return nil
+	}
+	if matches == nil {
+		return &Verdict{Kind: Drop, Reason: ReasonFilterError, Detail: "this sender knows no filters: upgrade it"}
+	}
+	switch pass, err := matches(r, e); {
+	case err != nil:
+		return &Verdict{Kind: Drop, Reason: ReasonFilterError, Detail: "the filter can't judge the event: " + err.Error()}
+	case !pass:
+		return &Verdict{Kind: Drop, Reason: ReasonFilterFalse}
+	default:
+		return nil
+	}
+}
