@@ -10,7 +10,10 @@ import (
 )
 
 // maxRetryAfter is the longest wait that a receiver may ask for. A longer one is cut: Retry-After is advice.
-const maxRetryAfter = time.Hour
+const (
+	maxRetryAfter     = time.Hour
+	maxRetryAfterText = "1h"
+)
 
 // Judge says what an outcome means. Success is HTTP 200 exactly unless the recipient says otherwise; everything else that a
 // receiver does is tried again until the retry duration ends. What we cannot write is dropped: it would be no better next time.
@@ -38,6 +41,9 @@ func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 		v.After = min(o.RetryAfter, maxRetryAfter)
 		if v.After > 0 {
 			v.Detail += fmt.Sprintf("; the receiver asked us to wait %s", o.RetryAfter.Round(time.Second))
+		}
+		if o.RetryAfter > maxRetryAfter {
+			v.Detail += ", we wait " + maxRetryAfterText + " at most"
 		}
 		return v
 	default:

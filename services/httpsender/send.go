@@ -199,13 +199,14 @@ func dialFault(e *egress.DialError) delivery.Fault {
 	}
 }
 
-// retryAfter reads the header of that name: seconds or a date. What is neither, or over, is 0.
+// retryAfter reads the header of that name: seconds or a date. What is neither, or over, is 0. A number too large for us is a very
+// long wait, not none.
 func retryAfter(value string, now time.Time) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(seconds) * time.Second //nolint:gosec // of 31 bits
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
