@@ -8,10 +8,10 @@ import (
 
 // The rooms by kind. A new room is added to one of these.
 var (
-	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render"}
+	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
 	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/..."}
-	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden"}
+	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
 // joiners are the only rooms that see several services.
@@ -90,6 +90,7 @@ func acts() []archtest.Act {
 		{Literal: "outbound.events.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.replay.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.history.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
+		{Literal: "outbound.notices.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/streams.go", "e2e/..."}, Why: "subjects have one address, pkg/bus/streams.go; e2e spells them as an appliance does"},
 		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the door to NATS alone"},
 	}

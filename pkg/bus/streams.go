@@ -17,15 +17,20 @@ import (
 const (
 	StreamEvents  = "EVENTS"
 	StreamHistory = "HISTORY"
+	StreamNotices = "NOTICES"
 
 	BucketRecipients = "outbound_recipients"
 	BucketSettings   = "outbound_settings"
+	BucketStatus     = "outbound_status"
 
 	subjectIngest  = "outbound.ingest"
 	subjectEvents  = "outbound.events"
 	subjectReplay  = "outbound.replay"
 	subjectAttempt = "outbound.history.attempt"
 	subjectIntake  = "outbound.history.intake"
+	subjectNotices = "outbound.notices"
+	// subjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
+	subjectDoctor = "outbound.doctor"
 
 	// IngestSubject is what the intake service listens on: `outbound.ingest.<appliance>.<event type>`.
 	IngestSubject = subjectIngest + ".*.*"
@@ -76,6 +81,12 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: o.HistoryMaxBytes, MaxMsgs: o.HistoryMaxRecords, MaxMsgSize: 256 << 10,
 		Duplicates: 2 * time.Minute, MaxConsumers: 1_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
+	}, {
+		Name:        StreamNotices,
+		Description: "Mails to contacts, until they are sent.",
+		Subjects:    []string{subjectNotices + ".*"},
+		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true, Replicas: o.Replicas,
 	}}
 }
 
@@ -103,7 +114,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 			}
 		}
 	}
-	for _, b := range []string{BucketRecipients, BucketSettings} {
+	for _, b := range []string{BucketRecipients, BucketSettings, BucketStatus} {
 		if _, err := c.bucket(ctx, b, o.Replicas); err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@ const (
 	StageConnect
 	// StageTLS is the handshake.
 	StageTLS
+	// StageProxy is the outbound proxy: it is away, or refuses.
+	StageProxy
 )
 
 // DialError says at which stage a dial failed. Its text is for operators and holds no more of the URL than its host.
@@ -57,12 +59,13 @@ var _ net.Error = (*DialError)(nil)
 // dialer dials what its guard allows.
 type dialer struct {
 	guard *Guard
+	proxy *Proxy
 	net   net.Dialer
 	tls   *tls.Config
 }
 
 func newDialer(o TransportOptions) *dialer {
-	d := &dialer{guard: o.Guard}
+	d := &dialer{guard: o.Guard, proxy: o.Proxy}
 	d.net = net.Dialer{
 		Timeout:  o.Timeout,
 		Resolver: o.Resolver,
@@ -77,6 +80,9 @@ func newDialer(o TransportOptions) *dialer {
 	d.tls = &tls.Config{
 		MinVersion: tls.VersionTLS12, RootCAs: o.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(1),
 		NextProtos: []string{"http/1.1"},
+	}
+	if o.Certificate != nil {
+		d.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.Certificate, nil }
 	}
 	return d
 }
@@ -94,10 +100,23 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.net.Timeout)
 	defer cancel()
-	conn, err := d.dial(ctx, network, address)
+	conn, err := d.reach(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	return d.handshake(ctx, conn, address)
+}
+
+// reach connects to a target, through the proxy if there is one. Every error is a *DialError.
+func (d *dialer) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.proxy != nil {
+		return d.tunnel(ctx, network, address)
+	}
+	return d.dial(ctx, network, address)
+}
+
+// handshake speaks TLS on a connection, which it closes if that fails. Every error is a *DialError.
+func (d *dialer) handshake(ctx context.Context, conn net.Conn, address string) (*tls.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		_ = conn.Close() // the address is the fault to tell

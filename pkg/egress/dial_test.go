@@ -1,7 +1,6 @@
 package egress_test
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -13,8 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/egress"
 )
 
@@ -105,7 +104,7 @@ func TestOwnServicesAreNeverConnected(t *testing.T) {
 func TestRebindingDoesNotLeadInside(t *testing.T) {
 	port, connections := listen(t, "tcp4", "127.0.0.1:0")
 	var asked atomic.Int64
-	resolver := nameServer(t, func() []netip.Addr {
+	resolver := dnstest.Start(t, func(string) []netip.Addr {
 		if asked.Add(1) == 1 {
 			return []netip.Addr{netip.MustParseAddr("8.8.8.8")}
 		}
@@ -122,7 +121,7 @@ func TestRebindingDoesNotLeadInside(t *testing.T) {
 }
 
 func TestUnknownNamesAndClosedPortsAreToldApart(t *testing.T) {
-	resolver := nameServer(t, func() []netip.Addr { return nil })
+	resolver := dnstest.Start(t, dnstest.Fixed())
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,56 +135,4 @@ func TestUnknownNamesAndClosedPortsAreToldApart(t *testing.T) {
 			t.Errorf("%s: %v, want stage %d", url, err, want)
 		}
 	}
-}
-
-// nameServer answers questions for IPv4 addresses over UDP on loopback; without addresses the name does not exist.
-func nameServer(t *testing.T, addresses func() []netip.Addr) *net.Resolver {
-	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			if answer, err := reply(buf[:n], addresses); err == nil {
-				_, _ = conn.WriteTo(answer, from)
-			}
-		}
-	}()
-	t.Cleanup(func() { conn.Close(); <-done })
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp4", conn.LocalAddr().String())
-	}}
-}
-
-func reply(question []byte, addresses func() []netip.Addr) ([]byte, error) {
-	var m dnsmessage.Message
-	if err := m.Unpack(question); err != nil {
-		return nil, err
-	}
-	m.Response, m.Additionals = true, nil
-	q := m.Questions[0]
-	if q.Type == dnsmessage.TypeA {
-		found := addresses()
-		if len(found) == 0 {
-			m.RCode = dnsmessage.RCodeNameError
-		}
-		for _, a := range found {
-			m.Answers = append(m.Answers, dnsmessage.Resource{
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
-				Body:   &dnsmessage.AResource{A: a.As4()},
-			})
-		}
-	} else if len(addresses()) == 0 {
-		m.RCode = dnsmessage.RCodeNameError
-	}
-	return m.Pack()
 }

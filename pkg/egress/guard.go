@@ -185,6 +185,8 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 // ForbiddenError says that an address may not be dialled, why, and what to do.
 type ForbiddenError struct {
 	Addr netip.Addr
+	// Name is set in place of Addr where a name itself is refused.
+	Name string
 	// Port is 0 where any port is meant.
 	Port uint16
 	// Why is a clause: "it is private".
@@ -196,7 +198,9 @@ type ForbiddenError struct {
 // Error names the address, the reason and the remedy.
 func (e *ForbiddenError) Error() string {
 	where := e.Addr.String()
-	if e.Port != 0 {
+	if e.Name != "" {
+		where = e.Name
+	} else if e.Port != 0 {
 		where = netip.AddrPortFrom(e.Addr, e.Port).String()
 	}
 	if e.Never {
