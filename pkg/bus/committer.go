@@ -234,7 +234,7 @@ func (k *committer) singly(group []*post) (again []*post) {
 	expired := false
 	for i, p := range group {
 		if errs[i] == nil {
-			r, err, late := await(futures[i], timeout.C, expired)
+			r, late, err := await(futures[i], timeout.C, expired)
 			expired = expired || late
 			if err == nil {
 				p.done(r, nil)
@@ -252,24 +252,25 @@ func (k *committer) singly(group []*post) (again []*post) {
 	return again
 }
 
-func await(f jetstream.PubAckFuture, timeout <-chan time.Time, expired bool) (Receipt, error, bool) {
+// await waits for one answer; late says that the timeout came first, expired that it came before.
+func await(f jetstream.PubAckFuture, timeout <-chan time.Time, expired bool) (r Receipt, late bool, err error) {
 	if expired {
 		select {
 		case a := <-f.Ok():
-			return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, nil, false
+			return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, false, nil
 		case err := <-f.Err():
-			return Receipt{}, err, false
+			return Receipt{}, false, err
 		default:
-			return Receipt{}, errUnknown, false
+			return Receipt{}, false, errUnknown
 		}
 	}
 	select {
 	case a := <-f.Ok():
-		return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, nil, false
+		return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, false, nil
 	case err := <-f.Err():
-		return Receipt{}, err, false
+		return Receipt{}, false, err
 	case <-timeout:
-		return Receipt{}, errUnknown, true
+		return Receipt{}, true, errUnknown
 	}
 }
 

@@ -33,7 +33,7 @@ type lane struct {
 	busy map[uint64]struct{}
 }
 
-func newLane(e *Engine, ctx, send context.Context, r *recipient.Recipient) *lane {
+func newLane(ctx, send context.Context, e *Engine, r *recipient.Recipient) *lane {
 	l := &lane{e: e, id: r.ID, revision: r.Revision, width: e.width(r), send: send, jobs: make(chan Message), breaker: newBreaker(), busy: map[uint64]struct{}{}}
 	l.take, l.stop = context.WithCancel(ctx)
 	l.free = make(chan struct{}, l.width)

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/outbound-events/outbound/pkg/process"
-	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/allinone"
 	"github.com/outbound-events/outbound/services/cli"
 )
@@ -63,7 +62,7 @@ func load(set *pflag.FlagSet, flags allinone.Options, file string) (allinone.Opt
 		"http":         func() { o.HTTP = flags.HTTP },
 		"grpc":         func() { o.GRPC = flags.GRPC },
 		"nats":         func() { o.NATS = flags.NATS },
-		"url-policy":   func() { o.URLPolicy = recipient.URLPolicy(flags.URLPolicy) },
+		"url-policy":   func() { o.URLPolicy = flags.URLPolicy },
 		"allow-egress": func() { o.AllowEgress = flags.AllowEgress },
 		"sync":         func() { o.Sync = flags.Sync },
 	} {
