@@ -24,7 +24,7 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	r := &recipient.Recipient{
 		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
 		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
-		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), Filter: p.GetFilter(),
 		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
 		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
 	}
@@ -68,9 +68,7 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 		URL: h.GetUrl(), CAPEM: h.GetCaCertificatePem(), SendCustomFields: h.GetSendCustomFields(), Headers: h.GetHeaders(),
 		Format: recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
 	}
-	if h.GetFormat() == outboundv1.HttpRecipient_Format_JSON {
-		r.HTTP.Format = recipient.JSON
-	}
+	decodeBody(r.HTTP, h)
 	if h.GetSuccess() == outboundv1.HttpRecipient_Success_ANY_2XX {
 		r.HTTP.Success = recipient.Any2xx
 	}

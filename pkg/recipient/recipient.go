@@ -30,6 +30,7 @@ const (
 	MaxRetryDuration          = 7 * 24 * time.Hour
 	MaxTimeout                = 30 * time.Second
 	MaxInFlight               = 64
+	DefaultBodyContentType    = "application/json"
 )
 
 // WhileDisabled says what becomes of events accepted while the recipient is disabled.

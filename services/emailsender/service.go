@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
@@ -85,6 +86,8 @@ type Service struct {
 	o    Options
 	deps Deps
 	send *sender
+	// filters are the recipients' filters, compiled.
+	filters *filter.Cache
 }
 
 // New makes the service; Run starts it.
@@ -95,7 +98,11 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
 		return nil, errors.New("the email sender needs the bus, the configuration and an observer")
 	}
-	return &Service{o: o, deps: deps, send: newSender(o, deps.Config)}, nil
+	filters, err := filter.NewCache()
+	if err != nil {
+		return nil, fmt.Errorf("make the email sender: %w", err)
+	}
+	return &Service{o: o, deps: deps, send: newSender(o, deps.Config), filters: filters}, nil
 }
 
 func newSender(o Options, settings settingsSource) *sender {
@@ -119,11 +126,13 @@ func (s *Service) Run(ctx context.Context) error {
 	history := bus.NewHistory(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.send.settingsChanged)
+	s.deps.Config.OnChange(s.forget)
 	// A connection serves one attempt, so there are as many slots as connections and none waits for one in the middle of
 	// its attempt.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
 		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
+		Matches: s.filters.Matches,
 	})
 	if err != nil {
 		return fmt.Errorf("make the email sender's engine: %w", err)
@@ -132,6 +141,14 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("run the email sender's engine: %w", err)
 	}
 	return nil
+}
+
+// forget drops the filters of recipients that are gone.
+func (s *Service) forget() {
+	s.filters.Keep(func(id string) bool {
+		_, ok := s.deps.Config.Recipient(id)
+		return ok
+	})
 }
 
 // keepPool closes idle connections until stop is called, which closes the rest.

@@ -26,11 +26,6 @@ const (
 	headerTest        = "Outbound-Test"
 )
 
-const (
-	contentTypeForm = "application/x-www-form-urlencoded; charset=utf-8"
-	contentTypeJSON = "application/cloudevents+json"
-)
-
 // ownHeaders is how many headers of ours a request has at most beside the fixed ones.
 const ownHeaders = 5
 
@@ -45,6 +40,8 @@ type target struct {
 	secrets []recipient.SigningSecret
 	custom  bool
 	timeout time.Duration
+	// template writes the body instead of format, if set.
+	template *render.BodyTemplate
 }
 
 func newTarget(h *recipient.HTTPTarget, userAgent string) (*target, error) {
@@ -71,15 +68,7 @@ func newTarget(h *recipient.HTTPTarget, userAgent string) (*target, error) {
 		t.fixed.Set(h.Auth.Header, h.Auth.Value)
 	}
 	t.fixed.Set(headerUserAgent, userAgent)
-	switch h.Format {
-	case recipient.Form:
-		t.fixed.Set(headerContentType, contentTypeForm)
-	case recipient.JSON:
-		t.fixed.Set(headerContentType, contentTypeJSON)
-	default:
-		return nil, fmt.Errorf("format %d is unknown to this version: upgrade the sender", h.Format)
-	}
-	return t, nil
+	return t, t.setBody(h)
 }
 
 // refused reports headers that are never taken from a recipient: those that frame the request, those of ours, and those that
@@ -97,17 +86,6 @@ func refused(name string) bool {
 
 func validValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
-}
-
-// body is what is posted, the same at every attempt. It is not to be changed: it may be the stored event itself.
-func (t *target) body(d *delivery.Delivery, customFields []string) ([]byte, error) {
-	if !t.custom {
-		customFields = nil
-	}
-	if t.format == recipient.JSON {
-		return render.JSON(d.Event, customFields)
-	}
-	return render.Form(d.Event, customFields), nil
 }
 
 // header is the header of one attempt. The id is the same at every attempt; time and signatures are the attempt's own.

@@ -73,13 +73,14 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		o.Fault, o.Detail = c.fault, c.detail
 		return o
 	}
-	body, err := c.body(d, s.customFields())
+	body, attributes, err := c.body(d, s.customFields())
 	if err != nil {
 		o.Fault, o.Detail = delivery.FaultRender, err.Error()
 		return o
 	}
 	// Without a span of its own an attempt belongs to the trace of the event's acceptance.
 	header := c.header(d, o.Began, body, cmp.Or(telemetry.TraceParent(ctx), d.TraceParent))
+	addAttributes(header, attributes)
 	s.exchange(ctx, c, header, body, &o)
 	o.Took = time.Since(o.Began)
 	return o

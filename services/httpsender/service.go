@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
@@ -99,6 +100,8 @@ type Service struct {
 	o    Options
 	deps Deps
 	send *sender
+	// filters are the recipients' filters, compiled.
+	filters *filter.Cache
 }
 
 // New makes the service; Run starts it.
@@ -120,7 +123,11 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the HTTP sender: %w", err)
 	}
 	custom := func() []string { return deps.Config.Settings().CustomFields }
-	return &Service{o: o, deps: deps, send: newSender(o, guard, deps.Version, custom)}, nil
+	filters, err := filter.NewCache()
+	if err != nil {
+		return nil, fmt.Errorf("make the HTTP sender: %w", err)
+	}
+	return &Service{o: o, deps: deps, send: newSender(o, guard, deps.Version, custom), filters: filters}, nil
 }
 
 // Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets requests under way finish
@@ -138,6 +145,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
 		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Turn: s.turn,
+		Matches: s.filters.Matches,
 	})
 	if err != nil {
 		return fmt.Errorf("make the HTTP sender's engine: %w", err)
@@ -153,10 +161,12 @@ func (s *Service) turn(ctx context.Context, r *recipient.Recipient) time.Duratio
 	return s.deps.Limiter.Take(ctx, "http/"+r.ID, throttle.Limit{Turns: r.RateLimit.Limit, Period: r.RateLimit.Period})
 }
 
-// forget closes the connections of recipients that are gone.
+// forget closes the connections of recipients that are gone, and forgets their filters.
 func (s *Service) forget() {
-	s.send.keep(func(id string) bool {
+	known := func(id string) bool {
 		_, ok := s.deps.Config.Recipient(id)
 		return ok
-	})
+	}
+	s.send.keep(known)
+	s.filters.Keep(known)
 }
