@@ -131,7 +131,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 			}
 			continue
 		}
-		l := newLane(e, ctx, send, r)
+		l := newLane(ctx, send, e, r)
 		e.lanes[id] = l
 		e.work.Add(1)
 		go l.run()
