@@ -66,6 +66,7 @@ func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
 
 func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
 	checkLater(v, r)
+	checkBody(v, r, f)
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	// What was valid when it was stored must not keep an operator from disabling the recipient.
 	if r.GetEnabled() || h.GetUrl() != before.GetUrl() {
@@ -226,6 +227,9 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	}
 	if len(h.GetContact().GetAddresses()) > 0 {
 		out = append(out, "http.contact has no effect yet: alert mails come in a later release.")
+	}
+	if w := bodyWarning(h); w != "" {
+		out = append(out, w)
 	}
 	if n := len(h.GetSigningSecrets()); n > 0 && expired(h.GetSigningSecrets(), now) == n {
 		out = append(out, "http.signingSecrets have all expired: requests are not signed.")

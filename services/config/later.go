@@ -10,10 +10,6 @@ func checkLater(v *violations, r *outboundv1.Recipient) {
 			v.add(field, reasonUnsupported, "is not in this release: leave it out")
 		}
 	}
-	refuse(r.GetFilter() != "", "filter")
-	refuse(h.GetBodyTemplate() != "", "http.bodyTemplate")
-	refuse(h.GetBodyContentType() != "", "http.bodyContentType")
-	refuse(h.GetFormat() == outboundv1.HttpRecipient_Format_JSON_BINARY, "http.format")
 	refuse(h.GetStopOnGone(), "http.stopOnGone")
 	for _, s := range h.GetSigningSecrets() {
 		refuse(s.GetKind() == outboundv1.SigningSecret_ED25519, "http.signingSecrets")

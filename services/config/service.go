@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -72,6 +73,7 @@ type Service struct {
 	sealer    *secret.Sealer
 	log       *slog.Logger
 	validator *rpc.Validator
+	filters   *filter.Compiler
 
 	recipients *bucket
 	settings   *bucket
@@ -101,11 +103,15 @@ func New(o Options, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	filters, err := filter.NewCompiler()
+	if err != nil {
+		return nil, fmt.Errorf("make the config service: %w", err)
+	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
 	return &Service{
-		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v,
+		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, filters: filters,
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"fmt"
+	"mime"
+	"slices"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/render"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// checkBody notes what is wrong with a body of one's own: it is rendered for an example of every type that is selected.
+func checkBody(v *violations, r *outboundv1.Recipient, f facts) {
+	h := r.GetHttp()
+	if t := h.GetBodyContentType(); t != "" {
+		if _, _, err := mime.ParseMediaType(t); err != nil {
+			v.add("http.bodyContentType", reasonInvalid, fmt.Sprintf("is no content type (%v): write e.g. application/json", err))
+		}
+	}
+	if h.GetBodyTemplate() == "" {
+		return
+	}
+	const field = "http.bodyTemplate"
+	body, err := render.NewBodyTemplate(h.GetBodyTemplate())
+	if err != nil {
+		v.add(field, reasonInvalid, err.Error())
+		return
+	}
+	var custom []string
+	if h.GetSendCustomFields() {
+		custom = slices.Sorted(slices.Values(f.custom))
+	}
+	for _, t := range f.types {
+		if !slices.Contains(r.GetEventTypes(), t.ID) {
+			continue
+		}
+		if _, err := body.Render(event.Sample(t, "appliance-1", "example", f.now, custom), custom); err != nil {
+			v.add(field, reasonInvalid, fmt.Sprintf("fails for an example of %s: %v", t.ID, err))
+			return
+		}
+	}
+}
+
+// bodyWarning says what an operator should know about the form of bodies.
+func bodyWarning(h *outboundv1.HttpRecipient) string {
+	switch {
+	case h.GetBodyTemplate() != "" && h.GetFormat() > outboundv1.HttpRecipient_Format_FORM:
+		return "http.format has no effect, since http.bodyTemplate writes the body."
+	case h.GetBodyTemplate() == "" && h.GetBodyContentType() != "":
+		return "http.bodyContentType has no effect without http.bodyTemplate."
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,57 @@
+package config
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// checkFilter notes what is wrong with a recipient's filter.
+func checkFilter(v *violations, c *filter.Compiler, r *outboundv1.Recipient) {
+	if r.GetFilter() == "" {
+		return
+	}
+	_, err := c.Compile(r.GetFilter())
+	v.check("filter", err)
+}
+
+// defaultTried is how many events a filter is tried on if nobody says.
+const defaultTried = 100
+
+// TestFilter implements outboundv1.RecipientServiceServer.
+func (s recipientServer) TestFilter(ctx context.Context, q *outboundv1.TestFilterRequest) (*outboundv1.TestFilterResponse, error) {
+	compiled, err := s.filters.Compile(q.GetFilter())
+	if err != nil {
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "filter", Reason: reasonInvalid, Description: err.Error()})
+	}
+	var v violations
+	for i, id := range q.GetEventTypes() {
+		if !event.ValidType(id) {
+			v.add(fmt.Sprintf("eventTypes[%d]", i), reasonUnknownType, fmt.Sprintf("%q is no event type: GET /v1/event-types lists them", id))
+		}
+	}
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	limit := int(q.GetEvents())
+	if limit == 0 {
+		limit = defaultTried
+	}
+	out := &outboundv1.TestFilterResponse{}
+	err = s.bus.RecentEvents(ctx, q.GetEventTypes(), limit, func(e *event.Event) {
+		yes, err := compiled.Matches(e)
+		result := &outboundv1.TestFilterResponse_Result{EventId: e.Key(), EventType: e.Type, Matches: yes}
+		if err != nil {
+			result.Error = err.Error()
+		}
+		if yes {
+			out.Matching++
+		}
+		out.Results = append(out.Results, result)
+	})
+	return out, failed(ctx, err)
+}
