@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"slices"
+	"strings"
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/render"
@@ -14,8 +15,8 @@ import (
 func checkBody(v *violations, r *outboundv1.Recipient, f facts) {
 	h := r.GetHttp()
 	if t := h.GetBodyContentType(); t != "" {
-		if _, _, err := mime.ParseMediaType(t); err != nil {
-			v.add("http.bodyContentType", reasonInvalid, fmt.Sprintf("is no content type (%v): write e.g. application/json", err))
+		if media, _, err := mime.ParseMediaType(t); err != nil || !strings.Contains(media, "/") {
+			v.add("http.bodyContentType", reasonInvalid, "is no content type: write e.g. application/json")
 		}
 	}
 	if h.GetBodyTemplate() == "" {
