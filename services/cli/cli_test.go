@@ -139,6 +139,7 @@ func TestWhatIsPrinted(t *testing.T) {
 		"deliveries.yaml":  "deliveries list -o yaml",
 		"events.txt":       "events list",
 		"status.txt":       "status",
+		"filter.txt":       "recipients test-filter true",
 		"smtp.txt":         "settings smtp get",
 		"appliances.txt":   "appliances list",
 		"credentials.txt":  "appliances add a1",
