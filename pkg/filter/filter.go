@@ -21,6 +21,9 @@ const MaxLength = 4096
 // looked at. Usual expressions cost less than 50; the limit takes milliseconds to reach.
 const costLimit = 100_000
 
+// costExceeded is how CEL says that the limit was reached.
+const costExceeded = "actual cost limit exceeded"
+
 // maxShown is how much of an evaluation's error is told.
 const maxShown = 300
 
@@ -48,7 +51,8 @@ func NewCompiler() (*Compiler, error) {
 
 // Filter is a compiled expression. It may be used by many goroutines.
 type Filter struct {
-	program cel.Program
+	expression string
+	program    cel.Program
 }
 
 // Compile reads an expression. Its error names each fault with line and column, in words for whoever wrote it.
@@ -70,7 +74,7 @@ func (c *Compiler) Compile(expression string) (*Filter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't be prepared: %w", err)
 	}
-	return &Filter{program: program}, nil
+	return &Filter{expression: expression, program: program}, nil
 }
 
 // inWords tells at most five faults by line and column.
@@ -91,13 +95,25 @@ func inWords(faults []*common.Error) error {
 func (f *Filter) Matches(e *event.Event) (bool, error) {
 	out, _, err := f.program.Eval(&facts{event: e})
 	if err != nil {
-		return false, errors.New(clip(err.Error()))
+		return false, errors.New(f.discreet(err.Error()))
 	}
 	yes, ok := out.Value().(bool)
 	if !ok {
 		return false, fmt.Errorf("gave %s instead of true or false", out.Type().TypeName())
 	}
 	return yes, nil
+}
+
+// discreet is an evaluation's error without the event's values, which may be about people: what stands behind a colon or in quotes
+// is told only if it is of the expression itself.
+func (f *Filter) discreet(text string) string {
+	for _, mark := range []string{": ", ` "`} {
+		what, which, found := strings.Cut(text, mark)
+		if found && !strings.Contains(f.expression, strings.Trim(which, `"`)) && which != costExceeded {
+			text = what
+		}
+	}
+	return clip(text)
 }
 
 func clip(s string) string {

@@ -106,11 +106,17 @@ func bodyData(e *event.Event, custom []string) BodyData {
 	return d
 }
 
+// iterateOver is where text/template tells the value that a loop was given.
+const iterateOver = "range can't iterate over "
+
 // plainFault is a template's fault without the words that say nothing to whoever wrote it.
 func plainFault(err error) string {
 	const longest = 300
 	text := strings.TrimPrefix(err.Error(), "template: ")
 	text = strings.ReplaceAll(text, "executing \"body\" ", "")
+	if before, _, found := strings.Cut(text, iterateOver); found {
+		text = before + iterateOver + "this value" // which may be about people
+	}
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "…"
 	}

@@ -77,7 +77,8 @@ func (r *rendering) fallback(instead, s string) (string, error) {
 func (r *rendering) date(layout, at string) (string, error) {
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return "", fmt.Errorf("%.40q is no time in RFC 3339", at)
+		// The value itself may be about people and is not told.
+		return "", errors.New("the value is no time in RFC 3339, as .Event.Time is")
 	}
 	return t.UTC().Format(layout), r.spend(len(layout))
 }

@@ -13,13 +13,13 @@ import (
 
 // checkBody notes what is wrong with a body of one's own: it is rendered for an example of every type that is selected.
 func checkBody(v *violations, r *outboundv1.Recipient, f facts) {
-	h := r.GetHttp()
+	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	if t := h.GetBodyContentType(); t != "" {
 		if media, _, err := mime.ParseMediaType(t); err != nil || !strings.Contains(media, "/") {
 			v.add("http.bodyContentType", reasonInvalid, "is no content type: write e.g. application/json")
 		}
 	}
-	if h.GetBodyTemplate() == "" {
+	if h.GetBodyTemplate() == "" || !r.GetEnabled() && h.GetBodyTemplate() == before.GetBodyTemplate() {
 		return
 	}
 	const field = "http.bodyTemplate"

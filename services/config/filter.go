@@ -11,8 +11,9 @@ import (
 )
 
 // checkFilter notes what is wrong with a recipient's filter.
-func checkFilter(v *violations, c *filter.Compiler, r *outboundv1.Recipient) {
-	if r.GetFilter() == "" {
+func checkFilter(v *violations, c *filter.Compiler, r, before *outboundv1.Recipient) {
+	// What was valid when it was stored must not keep an operator from disabling the recipient.
+	if r.GetFilter() == "" || !r.GetEnabled() && r.GetFilter() == before.GetFilter() {
 		return
 	}
 	_, err := c.Compile(r.GetFilter())

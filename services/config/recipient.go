@@ -112,7 +112,7 @@ func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outbo
 		return failed(ctx, err)
 	}
 	checkRecipient(&v, r, facts{now: now, policy: s.policy, types: types, custom: codeNames(fields), old: old})
-	checkFilter(&v, s.filters, r)
+	checkFilter(&v, s.filters, r, old.GetRecipient())
 	return v.err()
 }
 

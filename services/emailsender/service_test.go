@@ -71,7 +71,7 @@ func (w watcher) next(t *testing.T) delivery.Report {
 }
 
 // start runs a service on a broker of its own until the end of the test.
-func start(t *testing.T, srv *smtptest.Server, seen watcher) *bus.Conn {
+func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
 	t.Helper()
 	fake := &configService{
 		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},
@@ -81,6 +81,9 @@ func start(t *testing.T, srv *smtptest.Server, seen watcher) *bus.Conn {
 				FromAddress: "outbound@example.com"},
 			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(200 * time.Millisecond), RetryDuration: durationpb.New(time.Hour)},
 		},
+	}
+	for _, f := range change {
+		f(fake.recipient)
 	}
 	server := grpc.NewServer()
 	outboundv1.RegisterRecipientServiceServer(server, fake)
