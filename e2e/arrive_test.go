@@ -155,8 +155,13 @@ func checkForm(t *testing.T, r harness.Receipt, want map[string]string, custom b
 // settled waits until the deliveries of each recipient have come to exactly these states.
 func settled(t *testing.T, h *harness.House, recipients []string, want map[string]int) {
 	t.Helper()
+	settledWithin(t, h, patience, recipients, want)
+}
+
+func settledWithin(t *testing.T, h *harness.House, within time.Duration, recipients []string, want map[string]int) {
+	t.Helper()
 	for _, id := range recipients {
-		harness.Until(t, patience, "the deliveries of "+id+" to settle", func() error {
+		harness.Until(t, within, "the deliveries of "+id+" to settle", func() error {
 			if diff := cmp.Diff(want, h.REST.States(t, id)); diff != "" {
 				return errDiff(diff)
 			}

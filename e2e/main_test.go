@@ -36,6 +36,12 @@ func TestSuite(t *testing.T) {
 			{"only tokens open the doors", doorsAreLocked},
 			{"a failing receiver gets the event again at the set interval", triesAgain},
 			{"changes act on the next event", changesAct},
+			{"a disabled recipient that holds gets it all later", holdsWhileDisabled},
+			{"a disabled recipient that skips is recorded", skipsWhileDisabled},
+			{"what waited for a deleted recipient is cancelled", cancelsWhatWaited},
+			{"a test takes the same way", testsARecipient},
+			{"what expired can be sent again", retriesWhatExpired},
+			{"a dead recipient among ten harms only itself", deadAmongTen},
 			{"secrets stay secret", keepsSecrets},
 			{"a clean stop finishes what it began", stopsCleanly},
 		} {
