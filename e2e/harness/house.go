@@ -22,7 +22,7 @@ type Shape string
 const (
 	// AllInOne is one process with the broker embedded.
 	AllInOne Shape = "allinone"
-	// Services is each service a process of its own, two http-senders, and a stock nats-server.
+	// Services is each service a process of its own, two http-senders unless said otherwise, and a stock nats-server.
 	Services Shape = "services"
 )
 
@@ -41,6 +41,10 @@ type House struct {
 	REST *Client
 	// Sync is the broker's policy: always or interval.
 	Sync string
+	// Senders is how many http-senders the shape Services has.
+	Senders int
+	// Redis is where those share rate limits, host:port. Empty: each keeps them alone.
+	Redis string
 
 	parts []*part
 	// nats is the address appliances connect to, grpc where each service of the API is answered.
@@ -75,18 +79,30 @@ func Start(t T, shape Shape) *House {
 // StartIn is Start on a data folder and with a sync policy.
 func StartIn(t T, shape Shape, dir, sync string) *House {
 	t.Helper()
-	h := &House{Shape: shape, Dir: dir, Sync: sync, REST: NewClient("", "")}
-	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+	return begin(t, &House{Shape: shape, Dir: dir, Sync: sync, Senders: 2})
+}
+
+// StartSenders starts the shape Services with a number of http-senders that share rate limits by a Redis.
+func StartSenders(t T, dir string, senders int, redis string) *House {
+	t.Helper()
+	return begin(t, &House{Shape: Services, Dir: dir, Sync: "always", Senders: senders, Redis: redis})
+}
+
+// begin starts a house as its fields say.
+func begin(t T, h *House) *House {
+	t.Helper()
+	h.REST = NewClient("", "")
+	if err := os.MkdirAll(filepath.Join(h.Dir, "logs"), 0o755); err != nil {
 		t.Fatalf("make the folder for logs: %v", err)
 	}
 	t.Cleanup(func() { h.tails(t) })
-	switch shape {
+	switch h.Shape {
 	case AllInOne:
 		h.allInOne()
 	case Services:
 		h.services(t)
 	default:
-		t.Fatalf("start: there is no shape %q", shape)
+		t.Fatalf("start: there is no shape %q", h.Shape)
 	}
 	h.StartAll(t)
 	t.Cleanup(h.REST.Close)

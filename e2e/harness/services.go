@@ -20,6 +20,9 @@ type estate struct {
 	at map[string]string
 }
 
+// httpSender begins the names of the http-senders, which are numbered from 1.
+const httpSender = "http-sender-"
+
 // services is the house as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
 // its options file in deploy/options, over which the environment puts addresses and paths.
 func (h *House) services(t T) {
@@ -32,9 +35,15 @@ func (h *House) services(t T) {
 	e.broker(t)
 	for _, l := range []string{
 		"nats/nats", "nats/http", "config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
-		"http-sender-1/http", "http-sender-2/http", "email-sender/http", "console/http",
+		"email-sender/http", "console/http",
 	} {
 		e.at[l] = freeAddress(t)
+	}
+	names := []string{"config", "ingest"}
+	for i := range h.Senders {
+		name := fmt.Sprint(httpSender, i+1)
+		e.at[name+"/http"] = freeAddress(t)
+		names = append(names, name)
 	}
 	h.nats = e.at["nats/nats"]
 	h.grpc = map[string]string{
@@ -43,8 +52,12 @@ func (h *House) services(t T) {
 	}
 	h.REST.Base, h.REST.Token = "http://"+e.at["console/http"], e.read(t, "admin.token")
 	h.parts = []*part{e.nats(t, h.Sync)}
-	for _, name := range []string{"config", "ingest", "http-sender-1", "http-sender-2", "email-sender", "history", "console"} {
-		h.parts = append(h.parts, e.service(name))
+	for _, name := range append(names, "email-sender", "history", "console") {
+		p := e.service(name)
+		if h.Redis != "" && strings.HasPrefix(name, httpSender) {
+			p.env = append(p.env, "OUTBOUND_REDIS_ADDRESS="+h.Redis, fmt.Sprint("OUTBOUND_REDIS_REPLICAS=", h.Senders))
+		}
+		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
 	h.added = func(t T, _ *Appliance) { e.tellBroker(t, h) }
@@ -137,7 +150,10 @@ func (e *estate) tellBroker(t T, h *House) {
 
 // service is one of our processes.
 func (e *estate) service(name string) *part {
-	binary := strings.TrimSuffix(strings.TrimSuffix(name, "-1"), "-2")
+	binary := name
+	if strings.HasPrefix(name, httpSender) {
+		binary = strings.TrimSuffix(httpSender, "-")
+	}
 	common := map[string]string{
 		"NATS_URL": "nats://" + e.at["nats/nats"], "NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
 		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"),
