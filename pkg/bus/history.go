@@ -268,9 +268,10 @@ func (h *History) between(ctx context.Context, filter string, start, end uint64)
 			}
 			out = append(out, m)
 		}
-		if len(ms) < batchSize {
+		if len(ms) == 0 {
 			return out, nil
 		}
+		// A short batch is not the end: the broker also ends one at its own bound of bytes.
 		start = storedSequence(ms[len(ms)-1]) + 1
 	}
 	return out, nil
