@@ -28,12 +28,31 @@ func NewQueue(c *Conn) *Queue { return &Queue{conn: c, decoded: &decoder{}} }
 
 // Open opens a recipient's consumer. It fails while the consumer is not there.
 func (q *Queue) Open(ctx context.Context, ch recipient.Channel, id string) (delivery.Puller, error) {
-	name := ConsumerName(ch, id)
-	if _, err := q.conn.js.Consumer(ctx, StreamEvents, name); err != nil {
+	p, err := q.conn.open(ctx, StreamEvents, ConsumerName(ch, id))
+	if err != nil {
+		return nil, err
+	}
+	return &puller{q: q, requests: p}, nil
+}
+
+// puller takes deliveries.
+type puller struct {
+	q *Queue
+	*requests
+}
+
+// Pull asks for at most n messages. See delivery.Puller.
+func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
+	return p.pull(ctx, n, wait, func(m *nats.Msg) { take(p.q.message(m)) })
+}
+
+// open opens a durable consumer that is there.
+func (c *Conn) open(ctx context.Context, stream, name string) (*requests, error) {
+	if _, err := c.js.Consumer(ctx, stream, name); err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
-	p := &puller{q: q, next: "$JS.API.CONSUMER.MSG.NEXT." + StreamEvents + "." + name, inbox: q.conn.nc.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
-	sub, err := q.conn.nc.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
+	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.nc.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	sub, err := c.nc.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
 	if err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
@@ -42,11 +61,11 @@ func (q *Queue) Open(ctx context.Context, ch recipient.Channel, id string) (deli
 	return p, nil
 }
 
-// puller asks one consumer for messages by pull requests, one at a time, over one inbox. The client library's Consume and
+// requests asks one consumer for messages by pull requests, one at a time, over one inbox. The client library's Consume and
 // Messages stand still for half a minute now and then when few messages are asked for, and its Fetch subscribes anew for
 // each request.
-type puller struct {
-	q       *Queue
+type requests struct {
+	conn    *Conn
 	next    string
 	inbox   string
 	sub     *nats.Subscription
@@ -66,15 +85,15 @@ var errConsumerGone = errors.New("the consumer is gone")
 // pullGrace is how long an answer may be late before the request is taken for lost.
 const pullGrace = 2 * time.Second
 
-// Pull asks for at most n messages. See delivery.Puller.
-func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
+// pull asks for at most n messages and gives each to take. See delivery.Puller.
+func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take func(*nats.Msg)) error {
 	p.request++
 	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
 	body, err := json.Marshal(pullRequest{Batch: n, Expires: wait})
 	if err != nil {
 		return err
 	}
-	if err := p.q.conn.nc.PublishRequest(p.next, reply, body); err != nil {
+	if err := p.conn.nc.PublishRequest(p.next, reply, body); err != nil {
 		return fmt.Errorf("pull: %w", err)
 	}
 	lost := time.NewTimer(wait + pullGrace)
@@ -89,7 +108,7 @@ func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(
 			status := m.Header.Get("Status")
 			switch {
 			case status == "" || m.Reply != "":
-				take(p.q.message(m))
+				take(m)
 				n--
 			case m.Subject != reply || status == "100":
 				// About an earlier request, or a heartbeat.
@@ -104,7 +123,7 @@ func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(
 }
 
 // Close ends the subscription and puts back what came after the last Pull.
-func (p *puller) Close() {
+func (p *requests) Close() {
 	if err := p.sub.Drain(); err != nil {
 		return
 	}

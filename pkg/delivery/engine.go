@@ -187,7 +187,8 @@ func (e *Engine) handle(l *lane, m Message) {
 		e.attempt(l, m, d)
 	case v.Kind == Drop:
 		d.Attempt = made
-		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), Sequence: m.Sequence})
+		_, open := l.breaker.open()
+		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), BreakerOpen: open, Sequence: m.Sequence})
 		e.record(l, m, d, Outcome{}, *v)
 	default:
 		e.postpone(l, m, d, *v)
@@ -240,6 +241,7 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	l.breaker.note(out, v, d.Recipient.Retry.Interval, now)
 	v = bound(v, d, now, rand.Float64()*2-1)
 	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: m.Sequence}
+	_, rep.BreakerOpen = l.breaker.open()
 	if v.Kind == Retry || v.Kind == Postpone {
 		rep.Next = now.Add(v.After)
 	}

@@ -90,6 +90,8 @@ type Report struct {
 	State State
 	// Next is when the next attempt is due; zero if there is none.
 	Next time.Time
+	// BreakerOpen says that the recipient fails all the time and is only probed.
+	BreakerOpen bool
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64
 }

@@ -47,8 +47,8 @@ func addressHash(recipientID, address string) string {
 	return hex.EncodeToString(h[:8])
 }
 
-// standing is how the addresses that a recipient has now stand.
-type standing struct {
+// tally is how the addresses that a recipient has now stand.
+type tally struct {
 	all, done, refused int
 	// code is the relay's for one that was refused.
 	code int
@@ -56,12 +56,12 @@ type standing struct {
 }
 
 // standingOf compares the progress with the recipient's addresses, which may have changed since.
-func (p progress) standingOf(d *delivery.Delivery) standing {
+func (p progress) standingOf(d *delivery.Delivery) tally {
 	done := make(map[string]bool, len(p.Done))
 	for _, h := range p.Done {
 		done[h] = true
 	}
-	var s standing
+	var s tally
 	for _, a := range d.Recipient.Email.Addresses {
 		s.all++
 		h := addressHash(d.Recipient.ID, a)
@@ -80,7 +80,7 @@ func (p progress) standingOf(d *delivery.Delivery) standing {
 }
 
 // String says how the addresses stand, for operators: figures, no addresses.
-func (s standing) String() string {
+func (s tally) String() string {
 	text := fmt.Sprintf("%d of %s accepted", s.done, addresses(s.all))
 	if s.refused > 0 {
 		text += fmt.Sprintf(", %d refused for good (%d)", s.refused, s.code)

@@ -10,12 +10,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -35,11 +38,13 @@ type Options struct {
 	Window int `yaml:"window"`
 	// Grace is how long attempts under way may go on at shutdown.
 	Grace time.Duration `yaml:"grace"`
+	// StatusTick is the pause between two looks at what has changed in how recipients stand.
+	StatusTick time.Duration `yaml:"statusTick"`
 }
 
 // DefaultOptions use four connections, each kept for half a minute.
 func DefaultOptions() Options {
-	return Options{Connections: 4, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace}
+	return Options{Connections: 4, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace, StatusTick: time.Second}
 }
 
 // settleReserve is what a delivery needs beside its attempt, at most: 5 s for a slot, and as long for its record.
@@ -68,6 +73,9 @@ func (o Options) Validate() error {
 	}
 	if o.Grace < 0 {
 		f.Add("grace", "%s is negative", o.Grace)
+	}
+	if o.StatusTick < time.Millisecond || o.StatusTick > time.Minute {
+		f.Add("statusTick", "%s is out of range: use 1ms to 1m", o.StatusTick)
 	}
 	return f.Err()
 }
@@ -127,11 +135,20 @@ func (s *Service) Run(ctx context.Context) error {
 	defer history.Close()
 	s.deps.Config.OnChange(s.send.settingsChanged)
 	s.deps.Config.OnChange(s.forget)
+	observer, stop, err := standing.Start(ctx, standing.Options{
+		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick,
+	})
+	if err != nil {
+		return fmt.Errorf("keep the statuses of email recipients: %w", err)
+	}
+	defer stop()
+	defer s.tellContacts(ctx)()
 	// A connection serves one attempt, so there are as many slots as connections and none waits for one in the middle of
 	// its attempt.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
-		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
+		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
 		Matches: s.filters.Matches,
 	})
 	if err != nil {

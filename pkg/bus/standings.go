@@ -1,0 +1,180 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+// Standings keep how recipients stand, in the bucket of statuses.
+type Standings struct {
+	conn *Conn
+}
+
+var _ standing.Store = (*Standings)(nil)
+
+// NewStandings opens the statuses. The bucket is looked up at each call, so it may still be missing.
+func NewStandings(c *Conn) *Standings { return &Standings{conn: c} }
+
+func statusKey(ch recipient.Channel, id string) string { return string(ch) + "." + id }
+
+// Watch tells every status of a channel and then each change. See standing.Store.
+func (s *Standings) Watch(ctx context.Context, ch recipient.Channel, begin func(), tell func(standing.Entry)) error {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return err
+	}
+	since := s.conn.Since()
+	w, err := b.kv.Watch(ctx, statusKey(ch, ">"))
+	if err != nil {
+		return fmt.Errorf("watch bucket %s: %w", BucketStatus, err)
+	}
+	defer func() { _ = w.Stop() }()
+	begin()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if s.conn.Connected() && !s.conn.Since().Equal(since) {
+				return errors.New("the connection is another one")
+			}
+		case e, ok := <-w.Updates():
+			if !ok {
+				return errors.New("the watch ended")
+			}
+			if e == nil { // all there was has been told
+				continue
+			}
+			if x, readable := standingOf(e); readable {
+				tell(x)
+			}
+		}
+	}
+}
+
+// standingOf reads an entry. One that can't be read counts as none, and is written over.
+func standingOf(e jetstream.KeyValueEntry) (standing.Entry, bool) {
+	_, id, ok := strings.Cut(e.Key(), ".")
+	x := standing.Entry{Recipient: id, Revision: e.Revision(), Gone: e.Operation() != jetstream.KeyValuePut}
+	if !x.Gone && json.Unmarshal(e.Value(), &x.Status) != nil {
+		x.Status = standing.Status{}
+	}
+	return x, ok
+}
+
+// Get reads one status; a revision of 0 if there is none.
+func (s *Standings) Get(ctx context.Context, ch recipient.Channel, id string) (standing.Entry, error) {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return standing.Entry{}, err
+	}
+	e, err := b.kv.Get(ctx, statusKey(ch, id))
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		return standing.Entry{Recipient: id}, nil
+	case err != nil:
+		return standing.Entry{}, b.say("get", id, err)
+	}
+	x, _ := standingOf(e)
+	return x, nil
+}
+
+// All are the statuses of both channels by channel and recipient, as `<channel>.<id>`; see StatusOf.
+func (s *Standings) All(ctx context.Context) (Statuses, error) {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.All(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	out := Statuses{}
+	for _, e := range entries {
+		var st standing.Status
+		if json.Unmarshal(e.Value, &st) == nil {
+			out[e.Key] = st
+		}
+	}
+	return out, nil
+}
+
+// Statuses are statuses by key.
+type Statuses map[string]standing.Status
+
+// Of is a recipient's status; one that never failed has none, and is OK.
+func (s Statuses) Of(r *recipient.Recipient) standing.Status {
+	if st, ok := s[statusKey(r.Channel(), r.ID)]; ok {
+		return st
+	}
+	return standing.Status{Health: standing.OK}
+}
+
+// Changes calls changed after each change of a status, until ctx ends. A call is a hint.
+func (s *Standings) Changes(ctx context.Context, changed func()) error {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return err
+	}
+	return b.Watch(ctx, changed)
+}
+
+// Put writes a status whose last revision is the one named, 0 for a new one: else standing.ErrConflict.
+func (s *Standings) Put(ctx context.Context, ch recipient.Channel, id string, st standing.Status, revision uint64) (uint64, error) {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return 0, err
+	}
+	value, err := json.Marshal(st)
+	if err != nil {
+		return 0, fmt.Errorf("write the status of %s: %w", id, err)
+	}
+	var rev uint64
+	if revision == 0 {
+		rev, err = b.Create(ctx, statusKey(ch, id), value)
+	} else {
+		rev, err = b.Update(ctx, statusKey(ch, id), value, revision)
+	}
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
+		return 0, fmt.Errorf("%w: %w", standing.ErrConflict, err)
+	}
+	return rev, err
+}
+
+// Remove removes a status whose last revision is the one named.
+func (s *Standings) Remove(ctx context.Context, ch recipient.Channel, id string, revision uint64) error {
+	b, err := s.conn.Bucket(ctx, BucketStatus)
+	if err != nil {
+		return err
+	}
+	return b.Delete(ctx, statusKey(ch, id), revision)
+}
+
+// Backlog looks a recipient's queue up.
+func (s *Standings) Backlog(ctx context.Context, ch recipient.Channel, id string) (standing.Backlog, error) {
+	b, err := s.conn.Backlog(ctx, ch, id)
+	return standing.Backlog{Waiting: int(min(b.Waiting+b.Unsettled, 1<<31)), Oldest: b.Oldest}, err
+}
+
+// Notify stores a notice. A repeat of its id within the stream's window is harmless.
+func (s *Standings) Notify(ctx context.Context, n standing.Notice) error {
+	value, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("write notice %s: %w", n.ID, err)
+	}
+	if _, err := s.conn.js.Publish(ctx, subjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
+		return fmt.Errorf("store notice %s: %w", n.ID, err)
+	}
+	return nil
+}

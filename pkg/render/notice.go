@@ -1,0 +1,196 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+// noticeMark begins the subject of each mail to contacts.
+const noticeMark = "[Outbound] "
+
+// noticeTime is how times are written in mails to contacts.
+const noticeTime = "2006-01-02 15:04:05 MST"
+
+// NewNotice words a mail to a contact. It can't fail; the same notice gives the same mail. Zone is that of the times; nil: UTC.
+func NewNotice(n standing.Notice, zone *time.Location) Mail {
+	if zone == nil {
+		zone = time.UTC
+	}
+	w := noticeWriter{n: n, zone: zone}
+	return Mail{Subject: OneLine(noticeMark+w.subject(), MaxSubject), Body: manyLines(w.body())}
+}
+
+type noticeWriter struct {
+	n    standing.Notice
+	zone *time.Location
+}
+
+func (w noticeWriter) time(t time.Time) string { return t.In(w.zone).Format(noticeTime) }
+
+func (w noticeWriter) subject() string {
+	who := fmt.Sprintf("%d recipients at %s", len(w.n.About), w.n.Target)
+	if len(w.n.About) == 1 {
+		who = named(w.n.About[0])
+	}
+	switch w.n.Kind {
+	case standing.KindRecovered:
+		return who + ": deliveries arrive again"
+	case standing.KindDropped:
+		return who + ": deliveries were given up"
+	case standing.KindFailing:
+	default:
+	}
+	if len(w.n.About) == 0 {
+		return who + ": deliveries fail"
+	}
+	return fmt.Sprintf("%s: deliveries fail, %s", who, Failure(w.n.About[0].Reason, w.n.About[0].Code))
+}
+
+func (w noticeWriter) body() string {
+	var b strings.Builder
+	if many := len(w.n.About) > 1; many {
+		fmt.Fprintf(&b, "%d recipients at %s %s for one cause.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail"}[w.n.Kind == standing.KindRecovered])
+	}
+	for _, a := range w.n.About {
+		switch w.n.Kind {
+		case standing.KindRecovered:
+			w.recovered(&b, a)
+		case standing.KindDropped:
+			fmt.Fprintf(&b, "Deliveries to the recipient %s were given up, although others arrive.\n\n", named(a))
+		case standing.KindFailing:
+			w.failing(&b, a)
+		default:
+			w.failing(&b, a)
+		}
+		w.rest(&b, a)
+		b.WriteString("\n")
+	}
+	b.WriteString("-- \nSent by Outbound to the contacts of the recipient. `outbound status` and `outbound deliveries list` tell more.\n")
+	return b.String()
+}
+
+func (w noticeWriter) failing(b *strings.Builder, a standing.About) {
+	fmt.Fprintf(b, "Deliveries to the recipient %s fail.\n\n", named(a))
+	fmt.Fprintf(b, "Failing since: %s (%s)\n", w.time(a.Since), lasting(w.n.At.Sub(a.Since)))
+	fmt.Fprintf(b, "Goes to:       %s\n", w.n.Target)
+	fmt.Fprintf(b, "What fails:    %s\n", Failure(a.Reason, a.Code))
+	if a.Detail != "" {
+		fmt.Fprintf(b, "In detail:     %s\n", OneLine(a.Detail, MaxSubject))
+	}
+	if a.Alert > 1 {
+		fmt.Fprintf(b, "This is mail:  number %d about this failure\n", a.Alert)
+	}
+}
+
+func (w noticeWriter) recovered(b *strings.Builder, a standing.About) {
+	fmt.Fprintf(b, "Deliveries to the recipient %s arrive again.\n\n", named(a))
+	fmt.Fprintf(b, "Failed from:   %s\n", w.time(a.Since))
+	fmt.Fprintf(b, "Until:         %s (%s)\n", w.time(a.Until), lasting(a.Until.Sub(a.Since)))
+	fmt.Fprintf(b, "What failed:   %s\n", Failure(a.Reason, a.Code))
+}
+
+// rest tells of the queue and of what was given up.
+func (w noticeWriter) rest(b *strings.Builder, a standing.About) {
+	if a.Waiting >= 0 {
+		fmt.Fprintf(b, "Waiting:       %s\n", counted(a.Waiting, "event"))
+	}
+	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == standing.KindFailing {
+		if a.DropAt.After(w.n.At) {
+			fmt.Fprintf(b, "The first:     is given up at %s unless it is delivered before\n", w.time(a.DropAt))
+		} else {
+			fmt.Fprintf(b, "The first:     has been due to be given up since %s\n", w.time(a.DropAt))
+		}
+	}
+	if a.BreakerOpen {
+		b.WriteString("Meanwhile:     the recipient is probed once per retry interval\n")
+	}
+	if d := a.Dropped; d != nil {
+		fmt.Fprintf(b, "Given up:      %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
+		if d.Detail != "" {
+			fmt.Fprintf(b, "               %s\n", OneLine(d.Detail, MaxSubject))
+		}
+	}
+}
+
+func named(a standing.About) string {
+	if a.Name == "" || a.Name == a.Recipient {
+		return a.Recipient
+	}
+	return fmt.Sprintf("%s (%s)", OneLine(a.Name, 200), a.Recipient)
+}
+
+func counted(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(what, "y"))
+	default:
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+}
+
+// lasting writes how long something lasted, to the two largest units.
+func lasting(d time.Duration) string {
+	d = max(d, 0)
+	days, hours, minutes, seconds := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60, int(d/time.Second)%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min %d s", minutes, seconds)
+	default:
+		return fmt.Sprintf("%d s", seconds)
+	}
+}
+
+// Failure says in words what a reason of a failed attempt is; code is the HTTP status or SMTP code, or 0.
+func Failure(r delivery.Reason, code int) string {
+	switch r {
+	case delivery.ReasonHTTPStatus:
+		if code == 0 {
+			return "the receiver answers with an error"
+		}
+		return fmt.Sprintf("the receiver answers HTTP %d", code)
+	case delivery.ReasonRedirect:
+		return "the receiver redirects, and redirects are refused"
+	case delivery.ReasonGone:
+		return "the receiver says that it is gone (HTTP 410)"
+	case delivery.ReasonDNS:
+		return "the host name is not found (DNS)"
+	case delivery.ReasonEgress:
+		return "the address may not be dialled (egress rules)"
+	case delivery.ReasonConnect:
+		return "the connection is refused or there is no way to the host"
+	case delivery.ReasonTLS:
+		return "no trusted encrypted connection (TLS)"
+	case delivery.ReasonTimeout:
+		return "no answer in time"
+	case delivery.ReasonConnectionCut:
+		return "the connection breaks off before the answer"
+	case delivery.ReasonProtocol:
+		return "the answer can't be understood"
+	case delivery.ReasonAuth:
+		return "signing in fails"
+	case delivery.ReasonRender:
+		return "the request can't be written"
+	case delivery.ReasonSMTPDeferred:
+		return "the mail relay puts mails off"
+	case delivery.ReasonSMTPRefused:
+		return "the mail relay refuses mails"
+	case delivery.ReasonRelayUnset:
+		return "no mail relay is set"
+	case delivery.ReasonPartlyDelivered:
+		return "not all addresses are reached"
+	case delivery.ReasonExpired:
+		return "the retry duration has ended"
+	default:
+		return string(r)
+	}
+}

@@ -1,0 +1,186 @@
+package standing
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// taken along: a recipient whose first alert falls due within this part of its AlertAfter joins a mail that is sent now.
+const takenAlong = 10
+
+// member is a recipient that contacts are to be told of.
+type member struct {
+	r    *recipient.Recipient
+	e    Entry
+	at   time.Time
+	kind Kind
+}
+
+// alert has the contacts told of what is due. A mail is claimed in the status of each recipient it tells of before it is
+// handed over, by compare-and-set, so that one sender alone tells of it; a claim whose holder has died is taken over with its
+// message id, so that what was handed over already is not handed over twice.
+func (k *Keeper) alert(ctx context.Context, now time.Time) {
+	fresh, claimed := k.due(now)
+	for _, id := range sortedKeys(claimed) {
+		k.tell(ctx, claimed[id])
+	}
+	for _, c := range sortedKeys(fresh) {
+		group := fresh[c]
+		if !slices.ContainsFunc(group, func(m member) bool { return !m.at.After(now) }) {
+			continue
+		}
+		slices.SortFunc(group, func(a, b member) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.r.ID, b.r.ID)) })
+		if mine := k.claim(ctx, group, now); len(mine) > 0 {
+			k.tell(ctx, mine)
+		}
+	}
+}
+
+// due finds what is to be told: by cause what nobody has claimed, by claim what this keeper has to finish.
+func (k *Keeper) due(now time.Time) (fresh, claimed map[string][]member) {
+	fresh, claimed = map[string][]member{}, map[string][]member{}
+	for _, r := range k.o.Recipients.Recipients() {
+		e := k.entry(r.ID)
+		if r.Channel() != k.o.Channel || aside(r) || e.Revision == 0 {
+			continue
+		}
+		if c := e.Status.Claim; c != nil {
+			if c.Holder == k.o.Holder || now.Sub(c.At) > claimTicks*k.o.Tick {
+				claimed[c.ID] = append(claimed[c.ID], member{r: r, e: e, at: c.At, kind: c.Kind})
+			}
+			continue
+		}
+		kind, at, ok := due(e.Status, r.Contact)
+		soon := now
+		if kind == KindFailing && e.Status.Alerts == 0 {
+			soon = now.Add(r.Contact.AlertAfter / takenAlong)
+		}
+		if ok && !at.After(soon) {
+			c := cause(r, e.Status, kind)
+			fresh[c] = append(fresh[c], member{r: r, e: e, at: at, kind: kind})
+		}
+	}
+	return fresh, claimed
+}
+
+// claim takes a group's members, as far as no other sender was faster. The first one names the mail.
+func (k *Keeper) claim(ctx context.Context, group []member, now time.Time) []member {
+	var mine []member
+	for _, m := range group {
+		lead := m
+		if len(mine) > 0 {
+			lead = mine[0]
+		}
+		st := m.e.Status
+		st.Claim = &Claim{ID: noticeID(lead), Kind: m.kind, Holder: k.o.Holder, At: now}
+		rev, err := k.put(ctx, m.r.ID, st, m.e.Revision)
+		if err != nil {
+			if !errors.Is(err, ErrConflict) {
+				k.complain(m.r.ID, err)
+			}
+			continue
+		}
+		m.e.Status, m.e.Revision = st, rev
+		mine = append(mine, m)
+	}
+	return mine
+}
+
+// noticeID is the same for each sender that tells of the same.
+func noticeID(m member) string {
+	return fmt.Sprintf("%s/%s/%s/%d", m.kind, m.r.ID, begun(m).UTC().Format(time.RFC3339Nano), m.e.Status.Alerts)
+}
+
+// begun is when what is told began.
+func begun(m member) time.Time {
+	st := m.e.Status
+	switch {
+	case m.kind == KindRecovered && st.Recovery != nil:
+		return st.Recovery.Since
+	case m.kind == KindDropped && st.Dropped != nil:
+		return st.Dropped.First
+	default:
+		return st.Since
+	}
+}
+
+// tell hands a claimed mail over, one notice an address, and then notes that the contacts were told.
+func (k *Keeper) tell(ctx context.Context, group []member) {
+	first, claim := group[0], group[0].e.Status.Claim
+	n := Notice{Kind: claim.Kind, At: claim.At, Target: target(first.r), Thread: fmt.Sprintf("%s/%s", first.r.ID, begun(first).UTC().Format(time.RFC3339Nano))}
+	for _, m := range group {
+		n.About = append(n.About, k.about(ctx, m))
+	}
+	for _, to := range first.r.Contact.Addresses {
+		hash := sha256.Sum256([]byte(recipient.SameAddress(to)))
+		n.To, n.ID = to, claim.ID+"/"+hex.EncodeToString(hash[:8])
+		call, cancel := context.WithTimeout(ctx, storeWait)
+		err := k.o.Store.Notify(call, n)
+		cancel()
+		if err != nil {
+			slog.Warn("notice not handed over, trying again", "recipient", first.r.ID, "kind", string(n.Kind), "error", err.Error())
+			return
+		}
+	}
+	slog.Info("contacts told", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses", len(first.r.Contact.Addresses))
+	for _, m := range group {
+		k.noteTold(ctx, m, claim)
+	}
+}
+
+// about gathers what is told of a recipient. A queue that can't be looked at is told as unknown.
+func (k *Keeper) about(ctx context.Context, m member) About {
+	a := about(m.r, m.e.Status, m.kind)
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	b, err := k.o.Store.Backlog(ctx, k.o.Channel, m.r.ID)
+	if err != nil {
+		return a
+	}
+	a.Waiting = b.Waiting
+	if !b.Oldest.IsZero() {
+		a.DropAt = b.Oldest.Add(m.r.Retry.Duration)
+	}
+	return a
+}
+
+// noteTold removes the claim. What changed in the status meanwhile stays.
+func (k *Keeper) noteTold(ctx context.Context, m member, claim *Claim) {
+	e := m.e
+	for range putAgain {
+		if e.Status.Claim == nil || e.Status.Claim.ID != claim.ID {
+			return
+		}
+		st := told(e.Status, claim.Kind, claim.At)
+		if d := e.Status.Dropped; d != nil && m.e.Status.Dropped != nil && d.Count > m.e.Status.Dropped.Count {
+			later := *d
+			later.Count -= m.e.Status.Dropped.Count
+			later.First = d.Last
+			st.Dropped = &later
+		}
+		_, err := k.put(ctx, m.r.ID, st, e.Revision)
+		if !errors.Is(err, ErrConflict) {
+			k.complain(m.r.ID, err)
+			return
+		}
+		e = k.entry(m.r.ID)
+	}
+}
+
+func sortedKeys(m map[string][]member) []string {
+	out := make([]string, 0, len(m))
+	for key := range m {
+		out = append(out, key)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,287 @@
+package standing
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// ErrConflict says that another sender changed a status meanwhile.
+var ErrConflict = errors.New("the status was changed meanwhile")
+
+// Entry is a status with the revision that a change of it must name.
+type Entry struct {
+	Recipient string
+	Status    Status
+	Revision  uint64
+	// Gone says that the status was removed.
+	Gone bool
+}
+
+// Backlog is what waits for a recipient.
+type Backlog struct {
+	Waiting int
+	// Oldest is when the first of it was accepted; zero if nothing waits or it can't be told.
+	Oldest time.Time
+}
+
+// Store keeps statuses and takes notices. It is the broker, behind pkg/bus.
+type Store interface {
+	// Watch tells every status of a channel and then each change, until the connection breaks or ctx ends. begin is called first.
+	Watch(ctx context.Context, ch recipient.Channel, begin func(), tell func(Entry)) error
+	// Get reads one status; a revision of 0 if there is none.
+	Get(ctx context.Context, ch recipient.Channel, id string) (Entry, error)
+	// Put writes a status whose last revision is the one named, 0 for a new one: else ErrConflict.
+	Put(ctx context.Context, ch recipient.Channel, id string, s Status, revision uint64) (uint64, error)
+	// Remove removes a status whose last revision is the one named.
+	Remove(ctx context.Context, ch recipient.Channel, id string, revision uint64) error
+	// Backlog looks a recipient's queue up.
+	Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error)
+	// Notify stores a notice; a repeat of its id is harmless.
+	Notify(ctx context.Context, n Notice) error
+}
+
+// Options are what a keeper works with. All but Tick are required.
+type Options struct {
+	Channel    recipient.Channel
+	Recipients delivery.Directory
+	Store      Store
+	// Observer is told everything that the keeper's own is told.
+	Observer delivery.Observer
+	// Holder tells this process from others.
+	Holder string
+	// Tick is the pause between two looks at what is due. Default 1 s.
+	Tick time.Duration
+}
+
+// What hangs on the tick: a failing recipient's details are written again after refreshTicks, a claim whose holder is dead is
+// taken over after claimTicks, the status of a recipient that nobody knows any more is removed after orphanTicks.
+const (
+	defaultTick  = time.Second
+	refreshTicks = 5
+	claimTicks   = 10
+	orphanTicks  = 60
+)
+
+// storeWait bounds each call to the store.
+const storeWait = 5 * time.Second
+
+// Keeper keeps the statuses of a channel's recipients, together with the keepers in the other senders of the channel, and has
+// contacts told. What it sees it gathers in memory: deliveries never wait for it.
+type Keeper struct {
+	o       Options
+	tracker *tracker
+
+	mu    sync.Mutex
+	known map[string]Entry
+	// unknown is since when a recipient with a status is not in the directory.
+	unknown map[string]time.Time
+}
+
+// NewKeeper makes a keeper; Run starts it.
+func NewKeeper(o Options) (*Keeper, error) {
+	if o.Recipients == nil || o.Store == nil || o.Observer == nil || o.Holder == "" || o.Channel == "" {
+		return nil, errors.New("a keeper needs a channel, recipients, a store, an observer and a name")
+	}
+	if o.Tick <= 0 {
+		o.Tick = defaultTick
+	}
+	return &Keeper{o: o, tracker: newTracker(o.Observer), known: map[string]Entry{}, unknown: map[string]time.Time{}}, nil
+}
+
+// Start makes a keeper and runs it beyond the end of ctx, until stop is called: an engine that ends with ctx still has
+// something to tell then. stop writes what was seen a last time.
+func Start(ctx context.Context, o Options) (observer delivery.Observer, stop func(), err error) {
+	k, err := NewKeeper(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { _ = k.Run(ctx) })
+	return k.Observer(), func() {
+		cancel()
+		running.Wait()
+	}, nil
+}
+
+// Observer is what the engine is to tell of each attempt.
+func (k *Keeper) Observer() delivery.Observer { return k.tracker }
+
+// Run keeps statuses until ctx ends, writes what it has seen a last time, and returns nil.
+func (k *Keeper) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	watching.Go(func() { k.watch(ctx) })
+	defer watching.Wait()
+	tick := time.NewTicker(k.o.Tick)
+	defer tick.Stop()
+	soon := time.NewTicker(max(k.o.Tick/10, time.Millisecond))
+	defer soon.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWait)
+			defer cancel()
+			k.flush(last)
+			return nil
+		case <-tick.C:
+			k.flush(ctx)
+			k.alert(ctx, time.Now())
+			k.tidy(ctx, time.Now())
+		case <-soon.C:
+			// A change of health is written at once, but not more often than ten times a tick.
+			select {
+			case <-k.tracker.wake:
+				k.flush(ctx)
+			default:
+			}
+		}
+	}
+}
+
+// watch follows the store; after a break it begins anew.
+func (k *Keeper) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := k.o.Store.Watch(ctx, k.o.Channel, k.forget, k.learn)
+		if err != nil && ctx.Err() == nil {
+			slog.Debug("watch of statuses broke off, trying again", "error", err.Error())
+		}
+		t := time.NewTimer(k.o.Tick)
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+func (k *Keeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known = map[string]Entry{}
+}
+
+func (k *Keeper) learn(e Entry) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch have, ok := k.known[e.Recipient]; {
+	case ok && have.Revision > e.Revision:
+	case e.Gone:
+		delete(k.known, e.Recipient)
+	default:
+		k.known[e.Recipient] = e
+	}
+}
+
+func (k *Keeper) entry(id string) Entry {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[id]
+}
+
+// put writes a status and remembers it. On a conflict the newer one is read, for the next try.
+func (k *Keeper) put(ctx context.Context, id string, st Status, revision uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	rev, err := k.o.Store.Put(ctx, k.o.Channel, id, st, revision)
+	if errors.Is(err, ErrConflict) {
+		if e, again := k.o.Store.Get(ctx, k.o.Channel, id); again == nil && e.Revision > 0 {
+			k.learn(e)
+		}
+	}
+	if err == nil {
+		k.learn(Entry{Recipient: id, Status: st, Revision: rev})
+	}
+	return rev, err
+}
+
+// putAgain is how often a change is tried against others' changes before it waits for the next tick.
+const putAgain = 5
+
+// flush writes the changes that this process has seen.
+func (k *Keeper) flush(ctx context.Context) {
+	for id, s := range k.tracker.all() {
+		r, ok := k.o.Recipients.Recipient(id)
+		if !ok || aside(r) {
+			continue
+		}
+		for range putAgain {
+			e := k.entry(id)
+			st, changed := merge(e.Status, s, refreshTicks*k.o.Tick)
+			if !changed {
+				break
+			}
+			_, err := k.put(ctx, id, st, e.Revision)
+			if err == nil {
+				k.tracker.written(id, s.dropped.Count)
+			}
+			if !errors.Is(err, ErrConflict) {
+				k.complain(id, err)
+				break
+			}
+		}
+	}
+}
+
+func (k *Keeper) complain(id string, err error) {
+	if err != nil {
+		slog.Warn("status not kept, trying again", "recipient", id, "error", err.Error())
+	}
+}
+
+// aside reports whether somebody has set a recipient aside, so that nobody needs to be told of it.
+func aside(r *recipient.Recipient) bool { return !r.Enabled || r.Deleting }
+
+// tidy ends the failures of recipients that were set aside, and removes the statuses of those that are gone.
+func (k *Keeper) tidy(ctx context.Context, now time.Time) {
+	k.mu.Lock()
+	all := make([]Entry, 0, len(k.known))
+	for _, e := range k.known {
+		all = append(all, e)
+	}
+	k.mu.Unlock()
+	for _, e := range all {
+		r, ok := k.o.Recipients.Recipient(e.Recipient)
+		switch {
+		case ok && !aside(r):
+			delete(k.unknown, e.Recipient)
+			continue
+		case ok && !r.Deleting:
+			if e.Status.Health == Failing || e.Status.Dropped != nil || e.Status.Recovery != nil {
+				st := Status{Health: OK, Since: now, LastDelivered: now, LastFailure: e.Status.LastFailure, LastAlert: e.Status.LastAlert, LastDropped: e.Status.LastDropped}
+				if _, err := k.put(ctx, e.Recipient, st, e.Revision); !errors.Is(err, ErrConflict) {
+					k.complain(e.Recipient, err)
+				}
+			}
+		case ok, k.orphan(e.Recipient, now):
+			k.remove(ctx, e)
+		}
+	}
+	k.tracker.keep(func(id string) bool { r, ok := k.o.Recipients.Recipient(id); return ok && !aside(r) })
+}
+
+// orphan reports whether a recipient has been unknown for long enough.
+func (k *Keeper) orphan(id string, now time.Time) bool {
+	since, ok := k.unknown[id]
+	if !ok {
+		k.unknown[id] = now
+	}
+	return ok && now.Sub(since) >= orphanTicks*k.o.Tick
+}
+
+func (k *Keeper) remove(ctx context.Context, e Entry) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	if err := k.o.Store.Remove(ctx, k.o.Channel, e.Recipient, e.Revision); err != nil {
+		return // it was changed meanwhile, or is tried again
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.known, e.Recipient)
+	delete(k.unknown, e.Recipient)
+}
