@@ -68,6 +68,7 @@ func vendors() []archtest.Door {
 		{"github.com/google/go-cmp", []string{}, "for tests"},
 		{"go.uber.org/goleak", []string{}, "for tests"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
+		{"golang.org/x/oauth2", []string{"services/httpsender"}, "tokens of client credentials are asked for by the one service that sends them"},
 		{"golang.org/x/sync", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
 		{"golang.org/x/crypto", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
 		{"golang.org/x/sys", []string{"pkg/bus/embed", "pkg/process", "services/allinone/..."}, "locks on folders"},

@@ -66,7 +66,8 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 	}
 	r.HTTP = &recipient.HTTPTarget{
 		URL: h.GetUrl(), CAPEM: h.GetCaCertificatePem(), SendCustomFields: h.GetSendCustomFields(), Headers: h.GetHeaders(),
-		Format: recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
+		StopOnGone: h.GetStopOnGone(),
+		Format:     recipient.Form, Success: recipient.Status200, Timeout: duration(h.GetTimeout(), recipient.DefaultTimeout),
 	}
 	decodeBody(r.HTTP, h)
 	if h.GetSuccess() == outboundv1.HttpRecipient_Success_ANY_2XX {
@@ -112,22 +113,8 @@ func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer
 	if r.HTTP.Auth, err = decodeAuth(h.GetAuth(), open); err != nil {
 		return err
 	}
-	for _, p := range h.GetSigningSecrets() {
-		text, err := open(recipient.SigningSecretPath(p.GetId()))
-		if err != nil {
-			return err
-		}
-		key, err := recipient.ParseSigningSecret(text)
-		if err != nil {
-			return fmt.Errorf("read signing secret %s of recipient %s: it %w", p.GetId(), r.ID, err)
-		}
-		signing := recipient.SigningSecret{Key: key}
-		if p.GetExpireTime() != nil {
-			signing.Expire = p.GetExpireTime().AsTime()
-		}
-		r.HTTP.SigningSecrets = append(r.HTTP.SigningSecrets, signing)
-	}
-	return nil
+	r.HTTP.SigningSecrets, err = decodeSigning(r.ID, h.GetSigningSecrets(), open)
+	return err
 }
 
 func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) (recipient.Auth, error) {
@@ -144,6 +131,14 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 	case *outboundv1.HttpAuth_ApiKey:
 		value, err := open(recipient.SecretAPIKeyValue)
 		return recipient.Auth{Header: k.ApiKey.GetHeader(), Value: value}, err
+	case *outboundv1.HttpAuth_Oauth2:
+		clientSecret, err := open(recipient.SecretOAuth2Client)
+		return recipient.Auth{OAuth2: &recipient.OAuth2{
+			TokenURL: k.Oauth2.GetTokenUrl(), ClientID: k.Oauth2.GetClientId(), ClientSecret: clientSecret, Scopes: k.Oauth2.GetScopes(),
+		}}, err
+	case *outboundv1.HttpAuth_ClientCertificate:
+		key, err := open(recipient.SecretClientKey)
+		return recipient.Auth{ClientCertificatePEM: k.ClientCertificate.GetCertificatePem(), ClientKeyPEM: key}, err
 	default:
 		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)
 	}

@@ -2,8 +2,6 @@ package recipient
 
 import (
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -136,30 +134,14 @@ func looksNumeric(label string) bool {
 
 // CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
 func CheckCAPEM(text string, now time.Time) error {
-	rest, n := []byte(text), 0
-	for {
-		var block *pem.Block
-		block, rest = pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		n++
-		if block.Type != "CERTIFICATE" {
-			return fmt.Errorf("holds a PEM block %q: give certificates alone, never a key", block.Type)
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return fmt.Errorf("certificate %d can't be read: %w", n, err)
-		}
+	certificates, err := ParseCertificates(text)
+	if err != nil {
+		return err
+	}
+	for i, c := range certificates {
 		if err := checkCA(c, now); err != nil {
-			return fmt.Errorf("certificate %d (%s) %w", n, c.Subject.CommonName, err)
+			return fmt.Errorf("certificate %d (%s) %w", i+1, c.Subject.CommonName, err)
 		}
-	}
-	if n == 0 {
-		return errors.New("holds no PEM certificate: it must begin with -----BEGIN CERTIFICATE-----")
-	}
-	if strings.TrimSpace(string(rest)) != "" {
-		return errors.New("holds something behind its last certificate that is not PEM")
 	}
 	return nil
 }
@@ -227,29 +209,4 @@ func SameAddress(s string) string {
 		return s
 	}
 	return s[:at] + strings.ToLower(s[at:])
-}
-
-// signingPrefix begins each secret of Standard Webhooks.
-const signingPrefix = "whsec_"
-
-// ParseSigningSecret reads a secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
-func ParseSigningSecret(s string) ([]byte, error) {
-	text, ok := strings.CutPrefix(s, signingPrefix)
-	if !ok {
-		return nil, errors.New("must begin with whsec_")
-	}
-	key, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		// The decoder's error is not passed on: it tells characters of the secret.
-		return nil, errors.New("must be base64 behind whsec_")
-	}
-	if len(key) < 24 || len(key) > 64 {
-		return nil, fmt.Errorf("has %d bytes: give 24 to 64", len(key))
-	}
-	return key, nil
-}
-
-// FormatSigningSecret writes a key as a secret of Standard Webhooks.
-func FormatSigningSecret(key []byte) string {
-	return signingPrefix + base64.StdEncoding.EncodeToString(key)
 }

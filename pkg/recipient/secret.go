@@ -3,9 +3,11 @@ package recipient
 // Where the secrets of a recipient are, as field paths in the spelling of its JSON. A sealed secret is bound to the
 // recipient and to its path, so that it opens nowhere else.
 const (
-	SecretBasicPassword = "http.auth.basic.password" // #nosec G101 -- a field path, no secret
-	SecretBearerToken   = "http.auth.bearer.token"   // #nosec G101 -- a field path, no secret
-	SecretAPIKeyValue   = "http.auth.apiKey.value"   // #nosec G101 -- a field path, no secret
+	SecretBasicPassword = "http.auth.basic.password"                  // #nosec G101 -- a field path, no secret
+	SecretBearerToken   = "http.auth.bearer.token"                    // #nosec G101 -- a field path, no secret
+	SecretAPIKeyValue   = "http.auth.apiKey.value"                    // #nosec G101 -- a field path, no secret
+	SecretOAuth2Client  = "http.auth.oauth2.clientSecret"             // #nosec G101 -- a field path, no secret
+	SecretClientKey     = "http.auth.clientCertificate.privateKeyPem" // #nosec G101 -- a field path, no secret
 	// SecretSMTPPassword is not a recipient's: it is bound to its path alone.
 	SecretSMTPPassword = "smtp.password" // #nosec G101 -- a field path, no secret
 )

@@ -65,7 +65,6 @@ func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
 }
 
 func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
-	checkLater(v, r)
 	checkBody(v, r, f)
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	// What was valid when it was stored must not keep an operator from disabling the recipient.
@@ -86,8 +85,8 @@ func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
 			seen[lower] = true
 		}
 	}
-	checkAuth(v, h, f.old.GetSealedSecrets(), seen)
-	checkSigning(v, h, before, f.now)
+	checkAuth(v, r, f, seen)
+	checkSigning(v, h, f)
 	checkAddresses(v, "http.contact.addresses", h.GetContact().GetAddresses())
 }
 
@@ -110,9 +109,9 @@ func checkTimes(v *violations, h *outboundv1.HttpRecipient) {
 
 func longer(a, b *durationpb.Duration) bool { return a.AsDuration() > b.AsDuration() }
 
-func checkAuth(v *violations, h *outboundv1.HttpRecipient, sealed map[string][]byte, headers map[string]bool) {
+func checkAuth(v *violations, r *outboundv1.Recipient, f facts, headers map[string]bool) {
 	const missing = "is empty and none of this kind is stored: give it"
-	header := ""
+	header, h, sealed := "", r.GetHttp(), f.old.GetSealedSecrets()
 	switch k := h.GetAuth().GetKind().(type) {
 	case *outboundv1.HttpAuth_Basic:
 		header = "Authorization"
@@ -128,44 +127,17 @@ func checkAuth(v *violations, h *outboundv1.HttpRecipient, sealed map[string][]b
 			v.add("http.auth.apiKey.value", reasonMissing, missing)
 		}
 	case *outboundv1.HttpAuth_Oauth2:
-		v.add("http.auth.oauth2", reasonUnsupported, "is not in this release: use basic, bearer or apiKey")
+		header = "Authorization"
+		checkOAuth2(v, k.Oauth2, r.GetEnabled(), f)
 	case *outboundv1.HttpAuth_ClientCertificate:
-		v.add("http.auth.clientCertificate", reasonUnsupported, "is not in this release: use basic, bearer or apiKey")
+		checkClientCertificate(v, h, f)
 	}
 	if header != "" && headers[strings.ToLower(header)] {
 		v.add("http.auth", reasonDuplicate, fmt.Sprintf("sets the header %s, which is in http.headers too: remove it there", header))
 	}
 }
 
-func checkSigning(v *violations, h, before *outboundv1.HttpRecipient, now time.Time) {
-	stored, seen := map[string]*outboundv1.SigningSecret{}, map[string]bool{}
-	for _, p := range before.GetSigningSecrets() {
-		stored[p.GetId()] = p
-	}
-	for i, p := range h.GetSigningSecrets() {
-		field := fmt.Sprintf("http.signingSecrets[%d]", i)
-		if p.GetSecret() != "" {
-			_, err := recipient.ParseSigningSecret(p.GetSecret())
-			v.check(field+".secret", err)
-		}
-		if id := p.GetId(); id != "" && seen[id] {
-			v.add(field+".id", reasonDuplicate, "is given twice")
-		}
-		seen[p.GetId()] = true
-		until := p.GetExpireTime()
-		if until == nil {
-			continue
-		}
-		if !until.IsValid() {
-			v.add(field+".expireTime", reasonInvalid, "is no time")
-		} else if until.AsTime().Before(now) && !stored[p.GetId()].GetExpireTime().AsTime().Equal(until.AsTime()) {
-			v.add(field+".expireTime", reasonInvalid, "has passed: remove the secret instead")
-		}
-	}
-}
-
 func checkEmail(v *violations, r *outboundv1.Recipient, f facts) {
-	checkLater(v, r)
 	e := r.GetEmail()
 	checkAddresses(v, "email.addresses", e.GetAddresses())
 	if e.GetHtmlBody() != "" {
@@ -227,6 +199,9 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	}
 	if len(h.GetContact().GetAddresses()) > 0 {
 		out = append(out, "http.contact has no effect yet: alert mails come in a later release.")
+	}
+	if w := clientCertificateWarning(h, now); w != "" {
+		out = append(out, w)
 	}
 	if w := bodyWarning(h); w != "" {
 		out = append(out, w)

@@ -23,6 +23,9 @@ const kindRecipient = "recipient"
 func visible(r storedRecipient, now time.Time) *outboundv1.Recipient {
 	out, _ := proto.Clone(r.GetRecipient()).(*outboundv1.Recipient)
 	out.Etag, out.Warnings = r.etag(), warnings(out, now)
+	if h := out.GetHttp(); h != nil {
+		h.CaCertificates = describeCertificates(h.GetCaCertificatePem())
+	}
 	return out
 }
 
@@ -99,6 +102,7 @@ func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, now 
 // judge fills in the defaults and answers with everything that is wrong with a recipient.
 func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) error {
 	fillRecipient(r)
+	fillSigning(r.GetHttp(), old)
 	var v violations
 	if err := s.rules(&v, r, "http"); err != nil {
 		return err

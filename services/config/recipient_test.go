@@ -71,7 +71,7 @@ func TestEveryViolationIsAnsweredAtOnce(t *testing.T) {
 	_, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: bad})
 	wantFields(t, err, "displayName", "eventTypes[1]", "appliances[0]", "http.url", "http.caCertificatePem", "http.retryInterval", "http.timeout",
 		"http.maxInFlight", `http.headers["Host"]`, `http.headers["Webhook-Id"]`, "http.backoff.multiplier", "http.backoff.ceiling",
-		"http.contact.addresses[1]", "http.contact.addresses[2]", "http.contact.addresses[3]", "http.auth.oauth2", "http.signingSecrets[1].secret")
+		"http.contact.addresses[1]", "http.contact.addresses[2]", "http.contact.addresses[3]", "http.auth.oauth2.clientId", "http.auth.oauth2.clientSecret", "http.auth.oauth2.tokenUrl", "http.signingSecrets[1].secret")
 
 	mail := emailRecipient("m")
 	mail.EventTypes = []string{"support_conference_begin", "support_conference_end"}

@@ -1,20 +1,14 @@
 package config
 
 import (
-	"crypto/rand"
 	"maps"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
-
-// signingSecretBytes is how many random bytes a signing secret made by us has.
-const signingSecretBytes = 32
 
 // secretsCut is what became of the secrets of a recipient.
 type secretsCut struct {
@@ -49,33 +43,15 @@ func (s *Service) cut(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, 
 		k.Bearer.TokenSet, err = keep(&k.Bearer.Token, recipient.SecretBearerToken)
 	case *outboundv1.HttpAuth_ApiKey:
 		k.ApiKey.ValueSet, err = keep(&k.ApiKey.Value, recipient.SecretAPIKeyValue)
+	case *outboundv1.HttpAuth_Oauth2:
+		k.Oauth2.ClientSecretSet, err = keep(&k.Oauth2.ClientSecret, recipient.SecretOAuth2Client)
+	case *outboundv1.HttpAuth_ClientCertificate:
+		k.ClientCertificate.PrivateKeySet, err = keep(&k.ClientCertificate.PrivateKeyPem, recipient.SecretClientKey)
 	}
 	if err != nil {
 		return c, err
 	}
-	known := map[string]*outboundv1.SigningSecret{}
-	for _, p := range old.GetRecipient().GetHttp().GetSigningSecrets() {
-		known[p.GetId()] = p
-	}
-	for _, p := range r.GetHttp().GetSigningSecrets() {
-		before, isKnown := known[p.GetId()]
-		switch {
-		case !isKnown:
-			p.Id, p.CreateTime = newSecretID(), timestamppb.New(now)
-			if p.Secret == "" {
-				p.Secret = newSigningSecret()
-				c.made[p.Id] = p.Secret
-			}
-		case p.Secret == "":
-			p.CreateTime = before.GetCreateTime()
-		default:
-			p.CreateTime = timestamppb.New(now)
-		}
-		if _, err := keep(&p.Secret, recipient.SigningSecretPath(p.GetId())); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
+	return c, c.cutSigning(r, old, now, keep)
 }
 
 // show puts the signing secrets that were made now into an answer.
@@ -83,15 +59,6 @@ func (c secretsCut) show(r *outboundv1.Recipient) {
 	for _, p := range r.GetHttp().GetSigningSecrets() {
 		p.Secret = c.made[p.GetId()]
 	}
-}
-
-func newSecretID() string { return "ss-" + strings.ToLower(rand.Text()[:12]) }
-
-func newSigningSecret() string {
-	b := make([]byte, signingSecretBytes)
-	// crypto/rand never fails; it ends the program when the system has no randomness.
-	_, _ = rand.Read(b)
-	return recipient.FormatSigningSecret(b)
 }
 
 // stored joins a recipient without secrets with what only the services need.

@@ -168,6 +168,9 @@ func (s *Service) allRecipients(ctx context.Context) ([]storedRecipient, error) 
 func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revision uint64) (storedRecipient, error) {
 	// What is derived from the rest is not stored.
 	r.Recipient.Etag, r.Recipient.Warnings = "", nil
+	if h := r.Recipient.GetHttp(); h != nil {
+		h.CaCertificates = nil
+	}
 	b, err := proto.Marshal(r)
 	if err != nil {
 		return storedRecipient{}, fmt.Errorf("write recipient %s: %w", r.GetRecipient().GetId(), err)

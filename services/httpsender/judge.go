@@ -36,6 +36,10 @@ func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
 	case o.Status >= 300 && o.Status < 400:
 		return retry(delivery.ReasonRedirect, o, "redirects are not followed")
+	case o.Status == http.StatusGone && h != nil && h.StopOnGone:
+		v := retry(delivery.ReasonGone, o, "the receiver wants no more of this")
+		v.Kind = delivery.Drop
+		return v
 	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
 		v := retry(delivery.ReasonHTTPStatus, o, "")
 		v.After = min(o.RetryAfter, maxRetryAfter)

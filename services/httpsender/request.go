@@ -100,7 +100,7 @@ func (t *target) header(d *delivery.Delivery, at time.Time, body []byte, tracePa
 	id := d.Event.Key()
 	set(headerID, id)
 	set(headerTimestamp, strconv.FormatInt(at.Unix(), 10))
-	if signature := t.sign(id, at, body); signature != "" {
+	if signature := render.Sign(id, at, body, t.secrets...); signature != "" {
 		set(headerSignature, signature)
 	}
 	if traceParent != "" {
@@ -110,16 +110,4 @@ func (t *target) header(d *delivery.Delivery, at time.Time, body []byte, tracePa
 		set(headerTest, "1")
 	}
 	return h
-}
-
-// sign signs with every secret that has not expired.
-func (t *target) sign(id string, at time.Time, body []byte) string {
-	var room [4][]byte
-	keys := room[:0]
-	for _, s := range t.secrets {
-		if s.Expire.IsZero() || at.Before(s.Expire) {
-			keys = append(keys, s.Key)
-		}
-	}
-	return render.Sign(id, at, body, keys...)
 }

@@ -56,6 +56,8 @@ type client struct {
 	*target
 	transport *http.Transport
 	request   http.Request
+	// tokens are set if the recipient has OAuth 2.0.
+	tokens *tokens
 	// fault, if set, is why no request can be made; every attempt ends with it.
 	fault  delivery.Fault
 	detail string
@@ -90,15 +92,8 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 func (s *sender) exchange(parent context.Context, c *client, header http.Header, body []byte, o *delivery.Outcome) {
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
-	f := &flight{}
-	resp, err := c.post(ctx, f, header, body) //nolint:bodyclose // read closes it
-	if err != nil && f.staleConnection(ctx) {
-		c.transport.CloseIdleConnections() // the others are as old
-		f = &flight{}
-		resp, err = c.post(ctx, f, header, body) //nolint:bodyclose // read closes it
-	}
-	if err != nil {
-		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
+	resp := c.authorized(parent, ctx, header, body, o) //nolint:bodyclose // read closes it
+	if resp == nil {
 		return
 	}
 	o.Status = resp.StatusCode
@@ -107,6 +102,22 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 		o.Detail = pointsTo(c.url, resp.Header.Get("Location"))
 	}
 	s.read(resp, o)
+}
+
+// try posts, once more on a new connection if a kept one was gone. The answer is nil when the outcome says why there is none.
+func (c *client) try(parent, ctx context.Context, header http.Header, body []byte, o *delivery.Outcome) *http.Response {
+	f := &flight{}
+	resp, err := c.post(ctx, f, header, body)
+	if err != nil && f.staleConnection(ctx) {
+		c.transport.CloseIdleConnections() // the others are as old
+		f = &flight{}
+		resp, err = c.post(ctx, f, header, body)
+	}
+	if err != nil {
+		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
+		return nil
+	}
+	return resp
 }
 
 // flight is what is known of one request under way.
@@ -240,12 +251,22 @@ func (s *sender) client(r *recipient.Recipient) *client {
 	if c != nil && !c.olderThan(r) {
 		return c
 	}
-	if c != nil && c.transport != nil {
-		defer c.transport.CloseIdleConnections()
+	if c != nil {
+		defer c.closeIdle()
 	}
 	c = s.newClient(r)
 	s.clients[r.ID] = c
 	return c
+}
+
+// closeIdle closes the connections that are not in use.
+func (c *client) closeIdle() {
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+	if c.tokens != nil {
+		c.tokens.transport.CloseIdleConnections()
+	}
 }
 
 func (c *client) olderThan(r *recipient.Recipient) bool {
@@ -280,9 +301,12 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 	if width <= 0 {
 		width = recipient.DefaultMaxInFlight
 	}
-	c.transport = egress.NewTransport(egress.TransportOptions{
+	if err := c.open(r.HTTP, s.policy, egress.TransportOptions{
 		Guard: s.guard, Roots: roots, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver,
-	})
+	}); err != nil {
+		c.fault, c.detail = delivery.FaultAuth, err.Error()
+		return c
+	}
 	c.request = http.Request{Method: http.MethodPost, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	return c
 }
@@ -296,9 +320,7 @@ func (s *sender) keep(known func(id string) bool) {
 			continue
 		}
 		delete(s.clients, id)
-		if c.transport != nil {
-			c.transport.CloseIdleConnections()
-		}
+		c.closeIdle()
 	}
 }
 

@@ -1,0 +1,36 @@
+package configclient
+
+import (
+	"fmt"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// decodeSigning opens the signing secrets of a recipient, those that have expired too: when a secret stops signing is decided at
+// each attempt.
+func decodeSigning(id string, secrets []*outboundv1.SigningSecret, open func(path string) (string, error)) ([]recipient.SigningSecret, error) {
+	out := make([]recipient.SigningSecret, 0, len(secrets))
+	for _, p := range secrets {
+		text, err := open(recipient.SigningSecretPath(p.GetId()))
+		if err != nil {
+			return nil, err
+		}
+		s := recipient.SigningSecret{Ed25519: p.GetKind() == outboundv1.SigningSecret_ED25519}
+		if p.GetExpireTime() != nil {
+			s.Expire = p.GetExpireTime().AsTime()
+		}
+		if s.Key, err = parseSigning(text, s.Ed25519); err != nil {
+			return nil, fmt.Errorf("read signing secret %s of recipient %s: it %w", p.GetId(), id, err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func parseSigning(text string, pair bool) ([]byte, error) {
+	if pair {
+		return recipient.ParseEd25519Secret(text)
+	}
+	return recipient.ParseSigningSecret(text)
+}
