@@ -1,0 +1,297 @@
+package standing_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+const (
+	tick  = 20 * time.Millisecond
+	after = 300 * time.Millisecond
+)
+
+// directory knows recipients that do not change.
+type directory []*recipient.Recipient
+
+func (d directory) Recipients() []*recipient.Recipient { return d }
+func (d directory) OnChange(func())                    {}
+func (d directory) Recipient(id string) (*recipient.Recipient, bool) {
+	i := slices.IndexFunc(d, func(r *recipient.Recipient) bool { return r.ID == id })
+	if i < 0 {
+		return nil, false
+	}
+	return d[i], true
+}
+
+type silent struct{}
+
+func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
+func (silent) End(context.Context, delivery.Report)                            {}
+func (silent) Ended(delivery.Report)                                           {}
+
+// world is a broker whose notices are gathered.
+type world struct {
+	t    *testing.T
+	conn *bus.Conn
+	dir  directory
+
+	mu      sync.Mutex
+	notices []standing.Notice
+	at      []time.Time
+}
+
+func desk(id, host string, resend time.Duration) *recipient.Recipient {
+	return &recipient.Recipient{ID: id, DisplayName: id, Enabled: true, HTTP: &recipient.HTTPTarget{URL: "https://" + host + "/hook"},
+		EventTypes: []string{"support_conference_end"}, StartSequence: 1, Retry: recipient.Retry{Interval: time.Second, Duration: time.Hour},
+		Contact: recipient.Contact{Addresses: []string{"ops@example.org"}, AlertAfter: after, ResendEvery: resend}}
+}
+
+func newWorld(t *testing.T, dir ...*recipient.Recipient) *world {
+	t.Helper()
+	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: dir}
+	queue, err := w.conn.OpenNotices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer queue.Close()
+		for ctx.Err() == nil {
+			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.notices, w.at = append(w.notices, n.Notice), append(w.at, n.Stored)
+				_ = n.Settler.Ack()
+			})
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return w
+}
+
+// deadStore is a store whose process has died: nothing it does reaches the broker any more.
+type deadStore struct {
+	standing.Store
+	mu   sync.Mutex
+	dead bool
+	// dieAt is called before each notice and says whether to die before or after it.
+	before, after bool
+}
+
+var errDead = errors.New("dead")
+
+func (d *deadStore) gone() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.dead }
+func (d *deadStore) die()       { d.mu.Lock(); defer d.mu.Unlock(); d.dead = true }
+
+func (d *deadStore) Put(ctx context.Context, ch recipient.Channel, id string, s standing.Status, rev uint64) (uint64, error) {
+	if d.gone() {
+		return 0, errDead
+	}
+	return d.Store.Put(ctx, ch, id, s, rev)
+}
+
+func (d *deadStore) Notify(ctx context.Context, n standing.Notice) error {
+	if d.before {
+		d.die()
+	}
+	if d.gone() {
+		return errDead
+	}
+	err := d.Store.Notify(ctx, n)
+	if d.after {
+		d.die()
+	}
+	return err
+}
+
+// sender is the keeper of one sender process.
+type sender struct {
+	delivery.Observer
+	stop func()
+}
+
+func (w *world) sender(holder string, wrap *deadStore) *sender {
+	w.t.Helper()
+	var store standing.Store = bus.NewStandings(w.conn)
+	if wrap != nil {
+		wrap.Store = store
+		store = wrap
+	}
+	observer, stop, err := standing.Start(context.Background(), standing.Options{Channel: recipient.HTTP, Recipients: w.dir, Store: store, Observer: silent{}, Holder: holder, Tick: tick})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := &sender{Observer: observer, stop: sync.OnceFunc(stop)}
+	w.t.Cleanup(s.stop)
+	return s
+}
+
+func (s *sender) attempt(r *recipient.Recipient, v delivery.Verdict, state delivery.State) {
+	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}, Attempt: 1}
+	s.End(context.Background(), delivery.Report{Delivery: d, Channel: recipient.HTTP, Outcome: delivery.Outcome{Began: time.Now()}, Verdict: v, State: state, Next: time.Now().Add(time.Second)})
+}
+
+func (s *sender) fails(r *recipient.Recipient) {
+	s.attempt(r, delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonConnect, Detail: "refused"}, delivery.StateRetrying)
+}
+
+func (s *sender) succeeds(r *recipient.Recipient) {
+	s.attempt(r, delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}, delivery.StateDelivered)
+}
+
+func (w *world) got() []standing.Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.notices)
+}
+
+func (w *world) until(what string, yes func() bool) {
+	w.t.Helper()
+	t := time.NewTicker(2 * time.Millisecond)
+	defer t.Stop()
+	for deadline := time.After(20 * time.Second); !yes(); {
+		select {
+		case <-deadline:
+			w.t.Fatalf("in 20 s it never came that %s; got %+v", what, w.got())
+		case <-t.C:
+		}
+	}
+}
+
+// pass lets a time go by in which something must not happen.
+func (w *world) pass(d time.Duration) { <-time.After(d) }
+
+func (w *world) status(r *recipient.Recipient) standing.Status {
+	w.t.Helper()
+	all, err := bus.NewStandings(w.conn).All(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all.Of(r)
+}
+
+func (w *world) want(kinds ...standing.Kind) {
+	w.t.Helper()
+	var got []standing.Kind
+	for _, n := range w.got() {
+		got = append(got, n.Kind)
+	}
+	if !slices.Equal(got, kinds) {
+		w.t.Errorf("contacts got %v, want %v: %+v", got, kinds, w.got())
+	}
+}
+
+func TestNobodyIsToldIfItRecoversInTime(t *testing.T) {
+	r := desk("desk", "a.example", 0)
+	w := newWorld(t, r)
+	a, b := w.sender("a", nil), w.sender("b", nil)
+	a.fails(r)
+	w.until("it fails", func() bool { return w.status(r).Health == standing.Failing })
+	b.succeeds(r)
+	w.until("it is well", func() bool { return w.status(r).Health == standing.OK })
+	w.pass(2 * after)
+	w.want()
+}
+
+func TestContactsAreToldOnceAPeriodByTwoSenders(t *testing.T) {
+	const period = 400 * time.Millisecond
+	r := desk("desk", "a.example", period)
+	w := newWorld(t, r)
+	a, b := w.sender("a", nil), w.sender("b", nil)
+	began := time.Now()
+	a.fails(r)
+	b.fails(r)
+	w.until("three mails came", func() bool { return len(w.got()) >= 3 })
+	b.succeeds(r)
+	w.until("the recovery came", func() bool { return len(w.got()) >= 4 })
+	w.pass(2 * period)
+	w.want(standing.KindFailing, standing.KindFailing, standing.KindFailing, standing.KindRecovered)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, least := range []time.Duration{after, after + period, after + 2*period} {
+		if came := w.at[i].Sub(began); came < least-5*time.Millisecond || w.notices[i].About[0].Alert != i+1 {
+			t.Errorf("mail %d came after %s, want at least %s: %+v", i+1, came, least, w.notices[i].About)
+		}
+	}
+	if x := w.notices[3].About[0]; !x.Until.After(x.Since) || x.Reason != delivery.ReasonConnect {
+		t.Errorf("the recovery tells %+v", x)
+	}
+}
+
+func TestASenderKilledWhileTellingIsStoodInFor(t *testing.T) {
+	for name, killed := range map[string]*deadStore{"before the mail": {before: true}, "after the mail": {after: true}} {
+		t.Run(name, func(t *testing.T) {
+			r := desk("desk", "a.example", 0)
+			w := newWorld(t, r)
+			a := w.sender("a", killed)
+			a.fails(r)
+			w.until("it died", killed.gone)
+			w.sender("b", nil)
+			w.until("the claim is lifted", func() bool { st := w.status(r); return st.Alerts == 1 && st.Claim == nil })
+			w.until("a mail came", func() bool { return len(w.got()) > 0 })
+			w.pass(after)
+			w.want(standing.KindFailing)
+		})
+	}
+}
+
+func TestARestartTellsNothingAnew(t *testing.T) {
+	r := desk("desk", "a.example", 0)
+	w := newWorld(t, r)
+	a := w.sender("a", nil)
+	a.fails(r)
+	w.until("it was told", func() bool { return w.status(r).Alerts == 1 })
+	since := w.status(r).Since
+	a.stop()
+	b := w.sender("b", nil)
+	b.fails(r)
+	w.pass(2 * after)
+	if !w.status(r).Since.Equal(since) {
+		t.Error("the failure began anew")
+	}
+	b.succeeds(r)
+	w.until("the recovery came", func() bool { return len(w.got()) == 2 })
+	w.want(standing.KindFailing, standing.KindRecovered)
+}
+
+func TestRecipientsOfOneHostAreToldOfTogether(t *testing.T) {
+	x, y, z := desk("x", "a.example", 0), desk("y", "a.example", 0), desk("z", "b.example", 0)
+	w := newWorld(t, x, y, z)
+	a := w.sender("a", nil)
+	w.sender("b", nil)
+	for _, r := range []*recipient.Recipient{x, y, z} {
+		a.fails(r)
+	}
+	w.until("all were told", func() bool { return w.status(x).Alerts+w.status(y).Alerts+w.status(z).Alerts == 3 && len(w.got()) >= 2 })
+	w.pass(after)
+	w.want(standing.KindFailing, standing.KindFailing)
+	if n := len(w.got()[0].About) + len(w.got()[1].About); n != 3 {
+		t.Errorf("told of %d recipients, want 3", n)
+	}
+}
+
+func TestWhatIsGivenUpIsToldThoughOthersArrive(t *testing.T) {
+	r := desk("desk", "a.example", 0)
+	w := newWorld(t, r)
+	a := w.sender("a", nil)
+	a.attempt(r, delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonGone}, delivery.StateRejected)
+	a.succeeds(r)
+	w.until("a mail came", func() bool { return len(w.got()) > 0 })
+	w.pass(after)
+	w.want(standing.KindDropped)
+	if d := w.got()[0].About[0].Dropped; d == nil || d.Count != 1 || d.Reason != delivery.ReasonGone {
+		t.Errorf("told of %+v", d)
+	}
+}
