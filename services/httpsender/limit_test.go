@@ -38,20 +38,7 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 		t.Cleanup(func() { _ = limiter.Close() })
 		r := startReplica(t, broker.Conn(), limiter, stored)
 		replicas = append(replicas, r)
-		stop := make(chan struct{})
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				select {
-				case report := <-r.seen.reports:
-					seen <- report
-				case <-stop:
-					return
-				}
-			}
-		}()
-		t.Cleanup(func() { close(stop); <-done })
+		gather(t, r, seen)
 	}
 	conn := broker.Conn()
 	publisher := bus.NewPublisher(conn)
@@ -83,4 +70,22 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 	if len(sent) != burst || site.requests.Load() != burst {
 		t.Errorf("%d events were sent in %d requests, want the burst of %d", len(sent), site.requests.Load(), burst)
 	}
+}
+
+// gather hands on what a replica reports until the test ends.
+func gather(t *testing.T, r replica, into chan<- delivery.Report) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case report := <-r.seen.reports:
+				into <- report
+			case <-stop:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-done })
 }
