@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,25 +14,76 @@ import (
 
 func (a *app) status() *cobra.Command {
 	var recipient string
+	var watch bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show whether anything is wrong", Args: arguments(),
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
-			s := &outboundv1.Status{}
 			query := url.Values{}
 			if recipient != "" {
 				query.Set("recipientId", recipient)
 			}
-			if err := c.call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
+			path := "/v1/status?" + query.Encode()
+			if watch {
+				return a.watchStatus(ctx, c, path)
+			}
+			s := &outboundv1.Status{}
+			if err := c.call(ctx, http.MethodGet, path, nil, s); err != nil {
 				return err
 			}
-			if a.output != "table" {
-				return a.show(s, nil)
-			}
-			return a.showStatus(s)
+			return a.showOne(s)
 		}),
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show the recipients again after each change")
 	cmd.Flags().StringVar(&recipient, "recipient", "", "only this recipient")
 	return cmd
+}
+
+func (a *app) showOne(s *outboundv1.Status) error {
+	if a.output != "table" {
+		return a.show(s, nil)
+	}
+	return a.showStatus(s)
+}
+
+// watchTick is the pause between two looks at the status.
+const watchTick = time.Second
+
+// watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
+func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
+	tick := time.NewTicker(watchTick)
+	defer tick.Stop()
+	for shown := ""; ; {
+		s := &outboundv1.Status{}
+		switch err := c.call(ctx, http.MethodGet, path, nil, s); {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		if now := standings(s); now != shown {
+			if shown != "" {
+				a.say("")
+			}
+			shown = now
+			if err := a.showOne(s); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
+func standings(s *outboundv1.Status) string {
+	out := "status"
+	for _, r := range s.GetRecipients() {
+		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), clock(r.GetFailingSinceTime()), r.GetLastReason(), r.GetBreakerOpen(), clock(r.GetLastAlertTime()))
+	}
+	return out
 }
 
 func (a *app) showStatus(s *outboundv1.Status) error {
@@ -40,9 +92,9 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 		a.say("notice: %s", n)
 	}
 	a.say("")
-	recipients := &table{head: []string{"RECIPIENT", "HEALTH", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
+	recipients := &table{head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
 	for _, r := range s.GetRecipients() {
-		recipients.add(r.GetRecipientId(), r.GetHealth().String(), fmt.Sprint(r.GetQueuedEvents()), clock(r.GetOldestQueuedTime()),
+		recipients.add(r.GetRecipientId(), r.GetHealth().String(), clock(r.GetFailingSinceTime()), fmt.Sprint(r.GetQueuedEvents()), clock(r.GetOldestQueuedTime()),
 			clock(r.GetLastAttemptTime()), clock(r.GetNextAttemptTime()), dash(short(r.GetLastError())))
 	}
 	if err := a.print(recipients); err != nil {

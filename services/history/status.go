@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,17 +12,13 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/standing"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 type health struct {
 	outboundv1.UnimplementedStatusServiceServer
 	s *Service
-}
-
-// WatchStatus is not in this release.
-func (h *health) WatchStatus(*outboundv1.WatchStatusRequest, outboundv1.StatusService_WatchStatusServer) error {
-	return rpc.Unimplemented("StatusService.WatchStatus")
 }
 
 // GetStatus looks at every recipient's queue and newest record, and at the streams.
@@ -39,6 +34,10 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 		}
 		recipients = []*recipient.Recipient{r}
 	}
+	standings, err := bus.NewStandings(h.s.Bus).All(ctx)
+	if err != nil {
+		return nil, err
+	}
 	status := &outboundv1.Status{Version: h.s.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
 	g, looking := errgroup.WithContext(ctx)
 	g.SetLimit(h.s.o.Lookups)
@@ -48,6 +47,7 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 			if err != nil {
 				return fmt.Errorf("look at recipient %s: %w", r.ID, err)
 			}
+			f.standing = standings.Of(r)
 			status.Recipients[i] = judge(r, f)
 			return nil
 		})
@@ -73,11 +73,11 @@ type facts struct {
 	backlog bus.Backlog
 	// last is the newest attempt, lastDelivered the newest success; nil if the log has none.
 	last, lastDelivered *bus.StoredRecord
-	// failingSince is set if the last attempt failed.
-	failingSince *time.Time
+	// standing is what the senders keep.
+	standing standing.Status
 }
 
-// attemptsLooked is how many records are looked through for the last attempt, and for the first failure.
+// attemptsLooked is how many records are looked through for the last attempt.
 const attemptsLooked = 1000
 
 func (s *Service) facts(ctx context.Context, r *recipient.Recipient) (facts, error) {
@@ -92,27 +92,7 @@ func (s *Service) facts(ctx context.Context, r *recipient.Recipient) (facts, err
 	if f.lastDelivered, err = s.newest(ctx, bus.AttemptFilter{Recipient: r.ID, State: delivery.StateDelivered}, func(bus.StoredRecord) bool { return true }); err != nil {
 		return f, err
 	}
-	if !failed(*f.last) {
-		return f, nil
-	}
-	records, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: r.ID, State: delivery.StateRetrying}, 0, attemptsLooked)
-	f.failingSince = failingSince(append(records, *f.last), f.lastDelivered)
-	return f, err
-}
-
-// failingSince is the earliest attempt that records of failures tell of and that came after the last success. A record tells
-// of the first and of the last attempt of its delivery, and stands for those between.
-func failingSince(failures []bus.StoredRecord, success *bus.StoredRecord) *time.Time {
-	var since *time.Time
-	for _, x := range failures {
-		for _, t := range []*time.Time{x.FirstAttempt, x.LastAttempt} {
-			later := success == nil || success.LastAttempt == nil || t != nil && t.After(*success.LastAttempt)
-			if t != nil && later && (since == nil || t.Before(*since)) {
-				since = t
-			}
-		}
-	}
-	return since
+	return f, nil
 }
 
 // lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
@@ -140,8 +120,6 @@ func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.S
 
 func tried(r bus.StoredRecord) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }
 
-func failed(r bus.StoredRecord) bool { return tried(r) && r.State != delivery.StateDelivered }
-
 // judge says what the facts of a recipient come to.
 func judge(r *recipient.Recipient, f facts) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
@@ -154,10 +132,11 @@ func judge(r *recipient.Recipient, f facts) *outboundv1.RecipientStatus {
 	if f.lastDelivered != nil {
 		s.LastDeliveredTime = timeOf(f.lastDelivered.LastAttempt)
 	}
+	s.LastAlertTime = timestamp(f.standing.LastAlert)
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
-		s.LastError = words(*f.last)
-		s.NextAttemptTime = timeOf(f.last.NextAttempt)
-		s.FailingSinceTime = timeOf(f.failingSince)
+		st := f.standing
+		s.LastError, s.LastReason = words(st), string(st.Reason)
+		s.NextAttemptTime, s.FailingSinceTime, s.BreakerOpen = timestamp(st.NextAttempt), timestamp(st.Since), st.BreakerOpen
 	}
 	return s
 }
@@ -170,7 +149,7 @@ func healthOf(r *recipient.Recipient, f facts) outboundv1.RecipientHealth_Health
 		return outboundv1.RecipientHealth_PAUSED
 	case !r.Enabled:
 		return outboundv1.RecipientHealth_DISABLED
-	case f.last != nil && failed(*f.last):
+	case f.standing.Health == standing.Failing:
 		return outboundv1.RecipientHealth_FAILING
 	default:
 		return outboundv1.RecipientHealth_OK
@@ -178,13 +157,13 @@ func healthOf(r *recipient.Recipient, f facts) outboundv1.RecipientHealth_Health
 }
 
 // words tell an error: its reason, the receiver's code if there was one, and the detail.
-func words(r bus.StoredRecord) string {
-	out := string(r.Reason)
-	if r.Status != 0 {
-		out += fmt.Sprintf(" %d", r.Status)
+func words(st standing.Status) string {
+	out := string(st.Reason)
+	if st.Code != 0 {
+		out += fmt.Sprintf(" %d", st.Code)
 	}
-	if r.Detail != "" {
-		out += ": " + r.Detail
+	if st.Detail != "" {
+		out += ": " + toValid(st.Detail)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package history_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -8,8 +9,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -28,6 +32,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
+	h.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now()}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -67,11 +72,46 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	}
 	_, err = h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{RecipientId: "nobody"})
 	wantCode(t, err, codes.NotFound)
-	stream, err := h.status.WatchStatus(t.Context(), &outboundv1.WatchStatusRequest{})
-	if err == nil {
-		_, err = stream.Recv()
+}
+
+// stands keeps a status, as a sender does.
+func (h *house) stands(id string, st standing.Status, revision uint64) uint64 {
+	h.t.Helper()
+	revision, err := bus.NewStandings(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	wantCode(t, err, codes.Unimplemented)
+	return revision
+}
+
+func TestStatusIsWatched(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stream, err := h.status.WatchStatus(ctx, &outboundv1.WatchStatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func() *outboundv1.RecipientStatus {
+		t.Helper()
+		s, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.GetRecipients()[0]
+	}
+	if s := next(); s.GetHealth() != outboundv1.RecipientHealth_OK {
+		t.Errorf("at first %v", s)
+	}
+	since := time.Now().UTC()
+	h.stands("r1", standing.Status{Health: standing.Failing, Since: since, Reason: delivery.ReasonDNS, BreakerOpen: true, LastAlert: since}, 0)
+	s := next()
+	for s.GetHealth() != outboundv1.RecipientHealth_FAILING {
+		s = next()
+	}
+	if !s.GetFailingSinceTime().AsTime().Equal(since) || s.GetLastReason() != "dns" || !s.GetBreakerOpen() || s.GetLastAlertTime() == nil {
+		t.Errorf("then %v", s)
+	}
 }
 
 func TestEventsAreListedWithTheirDecision(t *testing.T) {

@@ -1,0 +1,41 @@
+package emailsender_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
+	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	n := standing.Notice{Kind: standing.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []standing.About{
+		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS, Detail: "no such host", Alert: 1, Waiting: 3},
+	}}
+	for _, to := range []string{alice, bob} {
+		n.To, n.ID = to, "failing/desk/1/0/"+to
+		for range 2 { // the second is a repeat
+			if err := store.Notify(t.Context(), n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	mails := srv.Await(t, 2, 30*time.Second)
+	counts(t, srv, map[string]int{alice: 1, bob: 1})
+	m := mails[0]
+	if got := m.Header.Get("Subject"); got != "[Outbound] Ticket desk (desk): deliveries fail, the host name is not found (DNS)" {
+		t.Errorf("subject %q", got)
+	}
+	if m.Header.Get("Auto-Submitted") != "auto-generated" || m.From != "outbound@example.com" || m.Header.Get("Message-Id") == mails[1].Header.Get("Message-Id") {
+		t.Errorf("header %v", m.Header)
+	}
+	if !strings.Contains(string(m.Body), "Waiting:       3 events") {
+		t.Errorf("body %s", m.Body)
+	}
+}
