@@ -2,8 +2,10 @@ package configclient_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"net"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -250,7 +252,19 @@ func TestSecretsAreOpened(t *testing.T) {
 	basic.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "Aladdin"}}}
 	bearer.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}}
 	key.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ApiKey{ApiKey: &outboundv1.ApiKeyAuth{Header: "X-Key"}}}
-	key.Recipient.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1"}}
+	key.Recipient.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1"}, {Id: "ss-2", Kind: outboundv1.SigningSecret_ED25519}}
+	oauth, certificate := stored("oauth", "5"), stored("certificate", "6")
+	oauth.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{
+		TokenUrl: "https://token.example.com/", ClientId: "outbound", Scopes: []string{"events"},
+	}}}
+	certificate.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{
+		ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "chain"},
+	}}
+	certificate.Recipient.GetHttp().StopOnGone = true
+	seal(oauth, recipient.SecretOAuth2Client, "s3cret")
+	seal(certificate, recipient.SecretClientKey, "private")
+	pair := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	seal(key, recipient.SigningSecretPath("ss-2"), recipient.FormatEd25519Secret(pair))
 	seal(basic, recipient.SecretBasicPassword, "open sesame")
 	seal(bearer, recipient.SecretBearerToken, "t0ken")
 	seal(key, recipient.SecretAPIKeyValue, "k3y")
@@ -259,19 +273,24 @@ func TestSecretsAreOpened(t *testing.T) {
 	moved := stored("moved", "4")
 	moved.Recipient.GetHttp().Auth = bearer.Recipient.GetHttp().GetAuth()
 	moved.SealedSecrets = bearer.GetSealedSecrets()
-	s := &script{snapshot: []*outboundv1.WatchRecipientsResponse{is(basic), is(bearer), is(key), is(moved)}}
+	s := &script{snapshot: []*outboundv1.WatchRecipientsResponse{is(basic), is(bearer), is(key), is(moved), is(oauth), is(certificate)}}
 	c, _ := run(t, serve(t, s), configclient.Options{Sealer: sealer})
 	for id, want := range map[string]recipient.Auth{
 		"basic":  {Header: "Authorization", Value: "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="},
 		"bearer": {Header: "Authorization", Value: "Bearer t0ken"},
 		"key":    {Header: "X-Key", Value: "k3y"},
+		"oauth": {OAuth2: &recipient.OAuth2{
+			TokenURL: "https://token.example.com/", ClientID: "outbound", ClientSecret: "s3cret", Scopes: []string{"events"},
+		}},
+		"certificate": {ClientCertificatePEM: "chain", ClientKeyPEM: "private"},
 	} {
 		r, ok := c.Recipient(id)
-		if !ok || r.HTTP.Auth != want {
+		if !ok || !reflect.DeepEqual(r.HTTP.Auth, want) || r.HTTP.StopOnGone != (id == "certificate") {
 			t.Errorf("%s signs in with %v", id, r.HTTP.Auth)
 		}
 	}
-	if r, _ := c.Recipient("key"); len(r.HTTP.SigningSecrets) != 1 || len(r.HTTP.SigningSecrets[0].Key) != 32 {
+	if r, _ := c.Recipient("key"); len(r.HTTP.SigningSecrets) != 2 || len(r.HTTP.SigningSecrets[0].Key) != 32 ||
+		!r.HTTP.SigningSecrets[1].Ed25519 || !pair.Equal(ed25519.PrivateKey(r.HTTP.SigningSecrets[1].Key)) {
 		t.Errorf("it signs with %v", r.HTTP.SigningSecrets)
 	}
 	if _, ok := c.Recipient("moved"); ok {
