@@ -100,7 +100,7 @@ func (b *breaker) open() (last Verdict, open bool) {
 // unreachable reports whether an attempt did not get as far as the receiver's own answer.
 func unreachable(o Outcome) bool {
 	switch o.Fault {
-	case FaultDNS, FaultEgress, FaultConnect, FaultTLS, FaultTimeout:
+	case FaultDNS, FaultEgress, FaultConnect, FaultTLS, FaultTimeout, FaultProxy:
 		return true
 	case FaultNone, FaultCut, FaultProtocol, FaultAuth, FaultRender, FaultRelayUnset, FaultShutdown:
 	default:

@@ -84,6 +84,8 @@ const (
 	FaultRender
 	FaultRelayUnset
 	FaultShutdown
+	// FaultProxy is one of the outbound proxy, not of the receiver.
+	FaultProxy
 )
 
 // Sender is one channel: it makes one attempt and judges what came of it.

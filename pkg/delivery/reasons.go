@@ -16,6 +16,7 @@ const (
 	ReasonEgress          Reason = "egress_forbidden"
 	ReasonConnect         Reason = "connect"
 	ReasonTLS             Reason = "tls"
+	ReasonProxy           Reason = "proxy"
 	ReasonTimeout         Reason = "timeout"
 	ReasonConnectionCut   Reason = "connection_cut"
 	ReasonProtocol        Reason = "protocol"

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// TestAppliance is the source of test events. No real appliance may be called so.
+const TestAppliance = "outbound-test"
+
 // Sample makes an event of a type with the example values, for test events and previews. The custom fields named get a
 // sample value each.
 func Sample(t Type, appliance, id string, at time.Time, custom []string) *Event {

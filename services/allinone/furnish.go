@@ -39,7 +39,9 @@ func (h *house) furnish(ctx context.Context) error {
 	if err := h.watchConfig(); err != nil {
 		return err
 	}
-	settings, err := config.New(h.o.Config, config.Deps{Bus: core, Publisher: publisher, Sealer: h.secrets.sealer, Logger: h.telemetry.Logger})
+	o := h.o.Config
+	o.OwnServices = append(h.own(), o.OwnServices...)
+	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: h.secrets.sealer, Logger: h.telemetry.Logger})
 	if err != nil {
 		return err
 	}
@@ -99,11 +101,16 @@ func (h *house) takeIn(ctx context.Context) (*ingest.Service, error) {
 	return ingest.New(h.o.Ingest, ingest.Deps{Bus: conn, Config: h.watch, Observer: telemetry.NewIntakeObserver(h.telemetry.Registry), Logger: h.telemetry.Logger, Version: process.Version()})
 }
 
+// own are the addresses of this process, which are never posted to.
+func (h *house) own() []string {
+	return []string{h.http.Addr().String(), h.grpc.Addr().String(), h.broker.Addr()}
+}
+
 // senders makes both senders, each with a connection of its own.
 func (h *house) senders(ctx context.Context) error {
 	observer := attemptlog.New(h.telemetry)
 	o := h.o.HTTPSender
-	o.OwnServices = append([]string{h.http.Addr().String(), h.grpc.Addr().String(), h.broker.Addr()}, o.OwnServices...)
+	o.OwnServices = append(h.own(), o.OwnServices...)
 	conn, err := h.connect(ctx, "http-sender")
 	if err != nil {
 		return err

@@ -108,6 +108,7 @@ func (o *Options) spread() {
 	o.Config.URLPolicy = string(o.URLPolicy)
 	o.HTTPSender.URLPolicy = o.URLPolicy
 	o.HTTPSender.AllowEgress = o.AllowEgress
+	o.Config.AllowEgress, o.Config.Proxied = o.AllowEgress, o.HTTPSender.Proxy.URL != ""
 }
 
 func checkAddress(address string) error {

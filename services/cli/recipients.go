@@ -174,6 +174,9 @@ func notesOf(r *outboundv1.Recipient) []string {
 		if s.GetSecret() != "" {
 			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
 		}
+		if s.GetPublicKey() != "" {
+			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())
+		}
 	}
 	return out
 }

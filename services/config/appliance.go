@@ -20,8 +20,7 @@ import (
 
 const (
 	kindAppliance = "appliance"
-	// testAppliance is the source of test events. No real appliance may be called so.
-	testAppliance = "outbound-test"
+	testAppliance = event.TestAppliance
 )
 
 // issue makes new credentials for an appliance and what they are checked against. bcrypt at its least cost is enough: the

@@ -3,6 +3,8 @@ package config_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -36,6 +39,8 @@ type house struct {
 	services outboundv1.RecipientServiceClient
 	watcher  outboundv1.SettingsServiceClient
 	stop     func()
+	// resolver knows every name.
+	resolver *net.Resolver
 	// conn is a connection with the services' token.
 	conn *grpc.ClientConn
 }
@@ -47,9 +52,21 @@ func start(t *testing.T, adapt ...func(*config.Options)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, broker: b, bus: b.Conn(), sealer: sealer}
+	h := &house{t: t, broker: b, bus: b.Conn(), sealer: sealer, resolver: dnstest.Start(t, names)}
 	h.run(adapt...)
 	return h
+}
+
+// names has public addresses for all but a few.
+func names(name string) []netip.Addr {
+	switch name {
+	case "inside.example.com":
+		return []netip.Addr{netip.MustParseAddr("10.1.2.3")}
+	case "nowhere.example.com":
+		return nil
+	default:
+		return []netip.Addr{netip.MustParseAddr("93.184.215.14")}
+	}
 }
 
 // run starts the service; a second call is a restart after stop, or a replica.
@@ -60,7 +77,7 @@ func (h *house) run(adapt ...func(*config.Options)) {
 		f(&o)
 	}
 	publisher := bus.NewPublisher(h.bus)
-	s, err := config.New(o, config.Deps{Bus: h.bus, Publisher: publisher, Sealer: h.sealer})
+	s, err := config.New(o, config.Deps{Bus: h.bus, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver})
 	if err != nil {
 		h.t.Fatal(err)
 	}

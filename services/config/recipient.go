@@ -71,6 +71,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 		out, err := s.createNamed(ctx, attempt, now)
 		switch {
 		case err == nil:
+			s.foresee(ctx, out)
 			return out, nil
 		case !errors.Is(err, bus.ErrConflict):
 			return nil, failed(ctx, err)
@@ -160,6 +161,7 @@ func (s *Service) idTaken(ctx context.Context, id string) error {
 func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
 	in := q.GetRecipient()
 	var shown secretsCut
+	elsewhere := false
 	r, err := s.change(ctx, in.GetId(), in.GetEtag(), func(old storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		next, _ := proto.Clone(old.GetRecipient()).(*outboundv1.Recipient)
 		faults := merge(next, in, q.GetUpdateMask())
@@ -170,6 +172,7 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 			// Left out of a whole replacement: a recipient is not enabled by the way.
 			next.Enabled = old.GetRecipient().Enabled
 		}
+		elsewhere = leadsElsewhere(old.GetRecipient(), next)
 		next.UpdateTime = timestamppb.New(now)
 		if err := s.judge(ctx, next, old.StoredRecipient, now); err != nil {
 			return nil, err
@@ -190,6 +193,9 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 	if err := s.ensure(ctx, r.id()); err != nil {
 		signal(s.hurry)
 		return nil, failed(ctx, fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.id(), err))
+	}
+	if elsewhere {
+		s.foresee(ctx, out)
 	}
 	return out, nil
 }

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -25,6 +27,13 @@ import (
 type Options struct {
 	// URLPolicy says which URLs recipients may have: `https`, `https-443` or `any`. Default https.
 	URLPolicy string `yaml:"urlPolicy"`
+	// AllowEgress and OwnServices are what the http-senders are started with, so that a recipient they would not reach is warned
+	// about when it is saved. They forbid nothing here.
+	AllowEgress []string `yaml:"allowEgress"`
+	// OwnServices are addresses (host:port) of Outbound's own services and its broker. See AllowEgress.
+	OwnServices []string `yaml:"ownServices"`
+	// Proxied says that the http-senders go through a proxy: names are then the proxy's to look up, and not looked up here.
+	Proxied bool `yaml:"proxied"`
 	// ReconcileEvery is the pause between two full comparisons of recipients with their consumers and names. Default 1m.
 	ReconcileEvery time.Duration `yaml:"reconcileEvery"`
 	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer
@@ -43,6 +52,16 @@ func (o Options) Validate() error {
 	if _, err := recipient.ParseURLPolicy(o.URLPolicy); err != nil {
 		faults = append(faults, fmt.Errorf("urlPolicy: %w", err))
 	}
+	for i, prefix := range o.AllowEgress {
+		if _, err := egress.NewGuard([]string{prefix}, nil); err != nil {
+			faults = append(faults, fmt.Errorf("allowEgress[%d]: %w", i, err))
+		}
+	}
+	for i, own := range o.OwnServices {
+		if _, err := egress.NewGuard(nil, []string{own}); err != nil {
+			faults = append(faults, fmt.Errorf("ownServices[%d]: %w", i, err))
+		}
+	}
 	if o.ReconcileEvery <= 0 {
 		faults = append(faults, errors.New("reconcileEvery: must be longer than 0, e.g. 1m"))
 	}
@@ -60,6 +79,8 @@ type Deps struct {
 	Publisher *bus.Publisher
 	// Sealer seals secrets.
 	Sealer *secret.Sealer
+	// Resolver looks up where a new URL leads. Default: the system's.
+	Resolver *net.Resolver
 	// Logger is where the service says what it did on its own. Default: slog's.
 	Logger *slog.Logger
 }
@@ -73,7 +94,10 @@ type Service struct {
 	sealer    *secret.Sealer
 	log       *slog.Logger
 	validator *rpc.Validator
-	filters   *filter.Compiler
+	// guard and resolver tell where a URL leads, for warnings.
+	guard    *egress.Guard
+	resolver *net.Resolver
+	filters  *filter.Compiler
 
 	recipients *bucket
 	settings   *bucket
@@ -103,6 +127,10 @@ func New(o Options, d Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	guard, err := egress.NewGuard(o.AllowEgress, o.OwnServices)
+	if err != nil {
+		return nil, fmt.Errorf("options of the config service: %w", err)
+	}
 	filters, err := filter.NewCompiler()
 	if err != nil {
 		return nil, fmt.Errorf("make the config service: %w", err)
@@ -111,7 +139,7 @@ func New(o Options, d Deps) (*Service, error) {
 		d.Logger = slog.Default()
 	}
 	return &Service{
-		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, filters: filters,
+		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, guard: guard, resolver: d.Resolver, filters: filters,
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),

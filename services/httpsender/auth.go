@@ -28,7 +28,7 @@ func (c *client) open(h *recipient.HTTPTarget, policy recipient.URLPolicy, o egr
 			return err
 		}
 	}
-	c.transport = egress.NewTransport(o)
+	c.options, c.transport = o, egress.NewTransport(o)
 	return nil
 }
 

@@ -94,6 +94,8 @@ func faultReason(f delivery.Fault) delivery.Reason {
 		return delivery.ReasonTLS
 	case delivery.FaultTimeout:
 		return delivery.ReasonTimeout
+	case delivery.FaultProxy:
+		return delivery.ReasonProxy
 	case delivery.FaultCut:
 		return delivery.ReasonConnectionCut
 	case delivery.FaultAuth:

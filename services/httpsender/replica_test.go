@@ -40,7 +40,7 @@ func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grp
 }
 
 func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
-	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}}, EventTypes: []*outboundv1.EventType{{Id: "support_conference_member_added"}}}); err != nil {
 		return err
 	}
 	<-s.Context().Done()

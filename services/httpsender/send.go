@@ -33,6 +33,7 @@ type sender struct {
 	maxTimeout time.Duration
 	userAgent  string
 	resolver   *net.Resolver
+	proxy      *egress.Proxy
 	// customFields are the code names that may be sent, sorted.
 	customFields func() []string
 
@@ -55,7 +56,9 @@ func newSender(o Options, guard *egress.Guard, version string, customFields func
 type client struct {
 	*target
 	transport *http.Transport
-	request   http.Request
+	// options are those of the transport.
+	options egress.TransportOptions
+	request http.Request
 	// tokens are set if the recipient has OAuth 2.0.
 	tokens *tokens
 	// fault, if set, is why no request can be made; every attempt ends with it.
@@ -93,7 +96,7 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
 	resp := c.authorized(parent, ctx, header, body, o) //nolint:bodyclose // read closes it
-	if resp == nil {
+	if resp == nil || c.refusedByProxy(resp, o) {
 		return
 	}
 	o.Status = resp.StatusCode
@@ -198,6 +201,8 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 
 func dialFault(e *egress.DialError) delivery.Fault {
 	switch {
+	case e.Stage == egress.StageProxy:
+		return delivery.FaultProxy
 	case e.Stage == egress.StageForbidden:
 		return delivery.FaultEgress
 	case e.Stage == egress.StageLookup:
@@ -302,7 +307,7 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		width = recipient.DefaultMaxInFlight
 	}
 	if err := c.open(r.HTTP, s.policy, egress.TransportOptions{
-		Guard: s.guard, Roots: roots, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver,
+		Guard: s.guard, Roots: roots, Timeout: c.timeout, MaxConns: width, Resolver: s.resolver, Proxy: s.proxy,
 	}); err != nil {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
@@ -14,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
@@ -27,6 +31,8 @@ type Options struct {
 	// OwnServices are addresses (host:port) of Outbound's own services and its broker. They are never posted to, whatever
 	// allowEgress says.
 	OwnServices []string `yaml:"ownServices"`
+	// Proxy is what receivers are reached through. Without a URL they are dialled.
+	Proxy egress.ProxyOptions `yaml:"proxy"`
 	// Slots is how many requests run at once in this process. No recipient holds more than a quarter of them.
 	Slots int `yaml:"slots"`
 	// Window is how many answers may wait for their record at once. With slots it bounds what a killed sender sends again.
@@ -35,13 +41,15 @@ type Options struct {
 	Grace time.Duration `yaml:"grace"`
 	// MaxTimeout is the longest that one request may take, whatever its recipient says.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
+	// StatusTick is the pause between two looks at whose contacts are to be told that deliveries fail.
+	StatusTick time.Duration `yaml:"statusTick"`
 }
 
 // DefaultOptions send to public https addresses, 256 requests at once.
 func DefaultOptions() Options {
 	return Options{
 		URLPolicy: recipient.HTTPSOnly, Slots: delivery.DefaultSlots, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
-		MaxTimeout: recipient.MaxTimeout,
+		MaxTimeout: recipient.MaxTimeout, StatusTick: time.Second,
 	}
 }
 
@@ -66,6 +74,9 @@ func (o Options) Validate() error {
 		_, err := egress.NewGuard(nil, []string{own})
 		fault(fmt.Sprintf("ownServices[%d]", i), err)
 	}
+	if err := o.Proxy.Validate(); err != nil {
+		faults = append(faults, fmt.Errorf("proxy.%w", err))
+	}
 	if o.Slots < 1 || o.Slots > 10_000 {
 		fault("slots", fmt.Errorf("%d is out of range: use 1 to 10000", o.Slots))
 	}
@@ -75,6 +86,9 @@ func (o Options) Validate() error {
 	if o.Grace < 0 {
 		fault("grace", fmt.Errorf("%s is negative", o.Grace))
 	}
+	if o.StatusTick < time.Millisecond || o.StatusTick > time.Minute {
+		fault("statusTick", fmt.Errorf("%s is out of range: use 1ms to 1m", o.StatusTick))
+	}
 	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
 		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while its request runs",
 			o.MaxTimeout, longest, bus.AckWait))
@@ -82,7 +96,7 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors of the service. All but Limiter and Version are required. They are closed by who opened them, after Run.
+// Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
 	// Config knows the recipients; somebody else runs it. It must watch settings too.
@@ -93,6 +107,8 @@ type Deps struct {
 	Limiter throttle.Limiter
 	// Version stands in User-Agent.
 	Version string
+	// Resolver looks names of receivers up. Nil: the system's.
+	Resolver *net.Resolver
 }
 
 // Service sends events to HTTP recipients.
@@ -127,7 +143,12 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the HTTP sender: %w", err)
 	}
-	return &Service{o: o, deps: deps, send: newSender(o, guard, deps.Version, custom), filters: filters}, nil
+	send := newSender(o, guard, deps.Version, custom)
+	send.resolver = deps.Resolver
+	if send.proxy, err = egress.OpenProxy(o.Proxy); err != nil {
+		return nil, fmt.Errorf("options of the HTTP sender: proxy: %w", err)
+	}
+	return &Service{o: o, deps: deps, send: send, filters: filters}, nil
 }
 
 // Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets requests under way finish
@@ -139,12 +160,21 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	case <-s.deps.Config.Ready():
 	}
+	defer s.answerDoctor(ctx)()
 	history := bus.NewHistory(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
+	observer, stop, err := standing.Start(ctx, standing.Options{
+		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick,
+	})
+	if err != nil {
+		return fmt.Errorf("keep the statuses of HTTP recipients: %w", err)
+	}
+	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
-		Observer: s.deps.Observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Turn: s.turn,
+		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Turn: s.turn,
 		Matches: s.filters.Matches,
 	})
 	if err != nil {

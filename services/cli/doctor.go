@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// examination is one run of `recipients doctor`.
+type examination struct {
+	*app
+	post, pin, yes bool
+}
+
+func (a *app) recipientsDoctor() *cobra.Command {
+	e := &examination{app: a}
+	cmd := &cobra.Command{
+		Use:   "doctor RECIPIENT",
+		Short: "Walk the way to an HTTP recipient and name the step that fails",
+		Long: "The walk is made by an http-sender: URL, DNS, egress rule, TCP, TLS, and with --post HTTP and its status.\n" +
+			"Exit code 1 if a step fails.",
+		Example: "  outbound recipients doctor ticket-system --post\n  outbound recipients doctor ticket-system --pin",
+		Args:    arguments("RECIPIENT"),
+		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+			return e.examine(ctx, c, args[0])
+		}),
+	}
+	cmd.Flags().BoolVar(&e.post, "post", false, "post a test event too, and judge its status")
+	cmd.Flags().BoolVar(&e.pin, "pin", false, "upload the root certificate that the receiver offers, after asking")
+	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask")
+	return cmd
+}
+
+func (e *examination) examine(ctx context.Context, c *client, id string) error {
+	found, err := e.walk(ctx, c, id)
+	if err != nil {
+		return err
+	}
+	if e.pin && found.GetRootToPinPem() != "" {
+		sure, err := e.ask(found)
+		if err != nil {
+			return err
+		}
+		if sure {
+			want := &outboundv1.Recipient{Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{CaCertificatePem: found.GetRootToPinPem()}}}
+			if err := c.patch(ctx, recipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{}); err != nil {
+				return err
+			}
+			e.say("pinned; walking again")
+			if found, err = e.walk(ctx, c, id); err != nil {
+				return err
+			}
+		}
+	}
+	if e.output != "table" {
+		if err := e.show(found, nil); err != nil {
+			return err
+		}
+	}
+	if !found.GetHealthy() {
+		steps := found.GetSteps()
+		return fmt.Errorf("recipient %s is not healthy: %s failed", id, steps[max(len(steps)-1, 0)].GetName())
+	}
+	return nil
+}
+
+// walk asks for a walk and prints it for people.
+func (e *examination) walk(ctx context.Context, c *client, id string) (*outboundv1.DoctorRecipientResponse, error) {
+	found := &outboundv1.DoctorRecipientResponse{}
+	if err := c.call(ctx, http.MethodPost, recipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post}, found); err != nil {
+		return nil, err
+	}
+	if len(found.GetSteps()) == 0 {
+		return nil, fmt.Errorf("recipient %s: the answer holds no steps: is the server of another release?", id)
+	}
+	if e.output != "table" {
+		return found, nil
+	}
+	return found, e.print(doctorTable(found))
+}
+
+func doctorTable(found *outboundv1.DoctorRecipientResponse) *table {
+	t := &table{head: []string{"", "STEP", "MS", "FOUND"}}
+	for _, s := range found.GetSteps() {
+		mark := "✓"
+		if !s.GetOk() {
+			mark = "✗"
+		}
+		t.add(mark, s.GetName(), fmt.Sprintf("%.1f", s.GetTookMs()), s.GetDetail())
+		if s.GetRemedy() != "" {
+			t.add("", "", "", "→ "+s.GetRemedy())
+		}
+	}
+	for i, p := range found.GetPresentedChain() {
+		t.add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, until %s", p.GetSubject(), p.GetIssuer(), clock(p.GetNotAfterTime())))
+		t.add("", "", "", "SHA-256 "+p.GetFingerprintSha256())
+	}
+	if found.GetRootToPinPem() != "" {
+		t.add("", "", "", "the last of these is not trusted and could be: --pin uploads it for this recipient")
+	}
+	return t
+}
+
+// ask has a person agree to trust the offered root, which is the last of the chain.
+func (e *examination) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
+	if e.yes {
+		return true, nil
+	}
+	if e.output != "table" {
+		return false, usage("--pin with -o %s needs --yes", e.output)
+	}
+	chain := found.GetPresentedChain()
+	root := chain[max(len(chain)-1, 0)]
+	e.say("Trust %s for this recipient?", root.GetSubject())
+	e.say("Compare with its owner: SHA-256 %s", root.GetFingerprintSha256())
+	if _, err := fmt.Fprint(e.Out, "yes or no: "); err != nil {
+		return false, err
+	}
+	line, err := bufio.NewReader(e.In).ReadString('\n')
+	if err != nil && line == "" {
+		return false, usage("--pin asks, and nobody answers: use --yes")
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "yes" || answer == "y", nil
+}

@@ -1,0 +1,91 @@
+package httpsender_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/egress"
+)
+
+// doctor asks the service that runs, once it listens.
+func doctor(t *testing.T, conn *bus.Conn, q bus.DoctorQuestion) egress.Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	q.Recipient = "crm"
+	var report egress.Report
+	for {
+		err := conn.AskDoctor(ctx, q, &report)
+		if err == nil {
+			return report
+		}
+		if !strings.Contains(err.Error(), bus.ErrNobody.Error()) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDoctorPostsATestEventAndJudgesTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		post   bool
+		step   string
+		ok     bool
+	}{
+		{"not asked to post", http.StatusInternalServerError, false, egress.StepTLS, true},
+		{"delivered", http.StatusOK, true, egress.StepStatus, true},
+		{"another status", http.StatusAccepted, true, egress.StepStatus, false},
+		{"redirect", http.StatusFound, true, egress.StepStatus, false},
+		{"error", http.StatusInternalServerError, true, egress.StepStatus, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := bustest.Start(t).Conn()
+			tests := make(chan string, 10)
+			r := newReceiver(t, nil, func(w http.ResponseWriter, q *http.Request) {
+				tests <- q.Header.Get("Outbound-Test")
+				w.WriteHeader(c.status)
+			})
+			runService(t, conn, r.URL+"/hook?token=canary")
+			report := doctor(t, conn, bus.DoctorQuestion{Post: c.post})
+			last := report.Steps[len(report.Steps)-1]
+			if last.Name != c.step || last.OK != c.ok || last.Detail == "" || !last.OK && last.Remedy == "" {
+				t.Errorf("the walk ended with %+v", last)
+			}
+			for _, s := range report.Steps {
+				if strings.Contains(s.Detail+s.Remedy, "canary") {
+					t.Errorf("step %s tells the query of the URL: %+v", s.Name, s)
+				}
+			}
+			if n := r.requests.Load(); (n == 1) != c.post || c.post && <-tests != "1" {
+				t.Errorf("%d requests arrived, or one not marked as a test", n)
+			}
+		})
+	}
+}
+
+func TestDoctorNamesTheFaultOfTLS(t *testing.T) {
+	conn := bustest.Start(t).Conn()
+	ours := newAuthority(t, "our root")
+	leaf := ours.issue(t, nil)
+	leaf.Certificate = append(leaf.Certificate, ours.cert.Raw)
+	r := newReceiver(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, func(http.ResponseWriter, *http.Request) {})
+	runService(t, conn, r.URL)
+	report := doctor(t, conn, bus.DoctorQuestion{Post: true})
+	last := report.Steps[len(report.Steps)-1]
+	if last.Name != egress.StepTLS || last.OK || !strings.Contains(last.Detail, `unknown authority ("our root")`) {
+		t.Errorf("the walk ended with %+v", last)
+	}
+	if len(report.Chain) != 2 || report.RootToPin != ours.pem {
+		t.Errorf("showed %d certificates and offered %q", len(report.Chain), report.RootToPin)
+	}
+	if n := r.requests.Load(); n != 0 {
+		t.Errorf("%d requests arrived", n)
+	}
+}
