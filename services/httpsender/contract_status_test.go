@@ -42,6 +42,10 @@ func statusContracts() []contract {
 		{name: "200 of HTTP/1.0", play: says("HTTP/1.0 200 OK\r\n\r\nok"), want: delivered(200), requests: 1},
 		{name: "201, any 2xx will do", play: answers(201), change: any2xx, want: delivered(201), requests: 1},
 		{name: "204, any 2xx will do", play: answers(204), change: any2xx, want: delivered(204), requests: 1},
+		{name: "410, which stops it", play: answers(410), requests: 1, change: func(h *outboundv1.HttpRecipient) { h.StopOnGone = true },
+			want: line{State: delivery.StateRejected, Reason: delivery.ReasonGone, Detail: "HTTP 410 Gone: the receiver wants no more of this", Status: 410, Next: never}},
+		{name: "404, where 410 stops it", play: answers(404), requests: 1, change: func(h *outboundv1.HttpRecipient) { h.StopOnGone = true },
+			want: retrying(delivery.ReasonHTTPStatus, 404, "HTTP 404 Not Found")},
 	}
 	for status, text := range map[int]string{
 		201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 299: "", 400: "Bad Request", 401: "Unauthorized",
