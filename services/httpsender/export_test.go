@@ -1,6 +1,7 @@
 package httpsender
 
 import (
+	"net"
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -18,6 +19,17 @@ func NewSender(t testing.TB, o Options, customFields ...string) delivery.Sender 
 		t.Fatal(err)
 	}
 	s := newSender(o, guard, "1.2.3", func() []string { return customFields })
+	if s.proxy, err = egress.OpenProxy(o.Proxy); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.close)
+	return s
+}
+
+// NewSenderWith is NewSender with a name server of the test's own.
+func NewSenderWith(t testing.TB, o Options, resolver *net.Resolver) delivery.Sender {
+	t.Helper()
+	s, _ := NewSender(t, o).(*sender)
+	s.resolver = resolver
 	return s
 }
