@@ -95,7 +95,7 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 func (s *sender) exchange(parent context.Context, c *client, header http.Header, body []byte, o *delivery.Outcome) {
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
-	resp := c.authorized(parent, ctx, header, body, o) //nolint:bodyclose // read closes it
+	resp := c.authorized(parent, ctx, header, body, o)
 	if resp == nil || c.refusedByProxy(resp, o) {
 		return
 	}

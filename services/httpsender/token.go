@@ -170,7 +170,7 @@ func (t *tokens) explain(err error) *tokenError {
 	var dial *egress.DialError
 	var answer *oauth2.RetrieveError
 	var at *url.Error
-	what := ""
+	var what string
 	switch {
 	case errors.As(err, &own):
 		what = own.words
