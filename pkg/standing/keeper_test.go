@@ -295,3 +295,35 @@ func TestWhatIsGivenUpIsToldThoughOthersArrive(t *testing.T) {
 		t.Errorf("told of %+v", d)
 	}
 }
+
+func TestADisabledRecipientIsNotToldOf(t *testing.T) {
+	r := desk("desk", "a.example", 0)
+	off := *r
+	off.Enabled = false
+	w := newWorld(t, &off)
+	st := standing.Status{Health: standing.Failing, Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS}
+	if _, err := bus.NewStandings(w.conn).Put(t.Context(), recipient.HTTP, r.ID, st, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.sender("a", nil)
+	w.until("its failure is over", func() bool { return w.status(r).Health == standing.OK })
+	w.pass(after)
+	w.want()
+}
+
+func TestBreakerAndExpiryAreKept(t *testing.T) {
+	r := desk("desk", "a.example", 0)
+	w := newWorld(t, r)
+	a := w.sender("a", nil)
+	a.fails(r)
+	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}}
+	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP, Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonExpired, Detail: "too old"}, State: delivery.StateExpired, BreakerOpen: true})
+	w.until("it is told", func() bool { return len(w.got()) > 0 })
+	n := w.got()[0].About[0]
+	if n.Reason != delivery.ReasonConnect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen {
+		t.Errorf("told of %+v", n)
+	}
+	if st := w.status(r); st.LastDropped.IsZero() || !st.BreakerOpen {
+		t.Errorf("kept %+v", st)
+	}
+}
