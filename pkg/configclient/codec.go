@@ -61,6 +61,7 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 	if h.GetOrder() == outboundv1.HttpRecipient_Order_STRICT {
 		r.Order = recipient.Strict
 	}
+	r.Contact = decodeContact(h.GetContact())
 	if l := h.GetRateLimit(); l != nil {
 		r.RateLimit = recipient.RateLimit{Limit: int(l.GetLimit()), Period: duration(l.GetPeriod(), time.Second)}
 	}
@@ -77,6 +78,13 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 		return nil
 	}
 	return decodeSecrets(r, s, sealer)
+}
+
+func decodeContact(c *outboundv1.Contact) recipient.Contact {
+	return recipient.Contact{
+		Addresses: c.GetAddresses(), AlertAfter: duration(c.GetAlertAfter(), recipient.DefaultAlertAfter),
+		ResendEvery: duration(c.GetResendEvery(), recipient.DefaultResendEvery),
+	}
 }
 
 func decodeRetry(h *outboundv1.HttpRecipient) recipient.Retry {

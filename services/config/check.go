@@ -197,9 +197,6 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 			out = append(out, "http.caCertificatePem: "+err.Error()+".")
 		}
 	}
-	if len(h.GetContact().GetAddresses()) > 0 {
-		out = append(out, "http.contact has no effect yet: alert mails come in a later release.")
-	}
 	if w := clientCertificateWarning(h, now); w != "" {
 		out = append(out, w)
 	}
