@@ -29,12 +29,15 @@ type house struct {
 // patience bounds the start, which takes well under a second.
 const patience = 30 * time.Second
 
-func open(t *testing.T) *house {
+func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), env: map[string]string{}}
 	o := allinone.DefaultOptions()
 	o.Data, o.HTTP, o.GRPC, o.NATS = filepath.Join(h.dir, "data"), "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	o.URLPolicy, o.Telemetry.LogLevel = "any", "error"
+	for _, f := range adapt {
+		f(&o)
+	}
 	s, err := allinone.New(o)
 	if err != nil {
 		t.Fatal(err)
