@@ -269,7 +269,7 @@ func TestSettingsWithoutEffectAreWarnedOf(t *testing.T) {
 	h := start(t, func(o *config.Options) { o.URLPolicy = "any" })
 	in := httpRecipient("R")
 	in.GetHttp().Url = "http://r.example.com"
-	in.GetHttp().Contact = &outboundv1.Contact{Addresses: []string{"ops@example.com"}}
+	in.GetHttp().Auth = basic("u", "p")
 	if r := h.create(in); len(r.GetWarnings()) != 2 {
 		t.Errorf("warned of %q", r.GetWarnings())
 	}
