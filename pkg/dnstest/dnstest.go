@@ -29,7 +29,7 @@ func Fixed(addresses ...string) Answer {
 // answered.
 func Start(t testing.TB, answer Answer) *net.Resolver {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

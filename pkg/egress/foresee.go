@@ -16,7 +16,7 @@ func (g *Guard) Foresee(ctx context.Context, r *net.Resolver, raw string) error 
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil // what is no URL is told by others
+		return nil //nolint:nilerr // what is no URL is told by recipient.CheckURL
 	}
 	address := hostPort(u)
 	var found []netip.Addr

@@ -96,7 +96,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
-	target, err := net.Dial("tcp", p.o.Resolve(r.Host))
+	var d net.Dialer
+	target, err := d.DialContext(r.Context(), "tcp", p.o.Resolve(r.Host))
 	if err != nil {
 		http.Error(w, "away", http.StatusBadGateway)
 		return
