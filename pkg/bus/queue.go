@@ -150,14 +150,15 @@ func (p *requests) Close() {
 	}
 }
 
+// putBack is the wait of a message that came too late to be taken. A delay is kept by a broker that is restarted meanwhile, as
+// when a whole house stops; once it is over, the message would wait for its ack wait instead.
+const putBack = 2 * time.Second
+
 func giveBack(m *nats.Msg) {
 	if m.Reply != "" {
 		_ = (&settler{m: m}).Later(putBack)
 	}
 }
-
-// putBack is the wait of a message that came too late to be taken.
-const putBack = 50 * time.Millisecond
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
 	out := delivery.Message{ReplayID: m.Header.Get(headerReplay), Test: m.Header.Get(headerTest) != "", TraceParent: m.Header.Get("traceparent"), Settler: &settler{m: m}}

@@ -44,8 +44,12 @@ const (
 	DefaultGrace  = 20 * time.Second
 )
 
-// pullWait is how long one request for messages stays open.
-const pullWait = 5 * time.Second
+// pullWait is how long one request for messages stays open. A consumer that is resumed hears of it with the next one.
+const pullWait = 2 * time.Second
+
+// shutdownWait is the delay of a message that a stop puts back. A broker that is restarted meanwhile keeps a delay; once it is
+// over, the message would wait for its ack wait instead.
+const shutdownWait = 2 * time.Second
 
 // startWait is how long a message that was taken may wait for a slot of the process before it is put back.
 const startWait = 5 * time.Second
@@ -240,6 +244,9 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	now := time.Now()
 	l.breaker.note(out, v, d.Recipient.Retry.Interval, now)
 	v = bound(v, d, now, rand.Float64()*2-1)
+	if v.Kind == Postpone {
+		v.After = max(v.After, shutdownWait)
+	}
 	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: m.Sequence}
 	_, rep.BreakerOpen = l.breaker.open()
 	if v.Kind == Retry || v.Kind == Postpone {
@@ -247,7 +254,7 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	}
 	e.o.Observer.End(ctx, rep)
 	if v.Kind == Postpone {
-		l.settle(m, func() error { return m.Settler.Later(max(v.After, minWait)) })
+		l.settle(m, func() error { return m.Settler.Later(v.After) })
 		return
 	}
 	e.record(l, m, d, out, v)
@@ -271,7 +278,7 @@ func (e *Engine) admit(l *lane, r *recipient.Recipient) *Verdict {
 	case <-t.C:
 		return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
 	case <-l.take.Done():
-		return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: minWait}
+		return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
 	}
 }
 
@@ -292,7 +299,7 @@ func (e *Engine) turn(l *lane, r *recipient.Recipient) *Verdict {
 		}
 		l.pause(wait)
 		if l.take.Err() != nil {
-			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: minWait}
+			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
 		}
 	}
 }
