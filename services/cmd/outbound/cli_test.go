@@ -303,7 +303,9 @@ func TestAnEventCanBeFollowedByTheCommandLine(t *testing.T) {
 	}
 	h.until(func(_ int, out string) bool { return strings.Count(out, "\n") == 2 && strings.Contains(out, "MISSING") }, "events", "list", "--decision", "rejected")
 	h.until(says("WAITING"), "deliveries", "list", "--event", "e-1")
-	h.until(says("PAUSED  1"), "status")
+	h.until(func(_ int, out string) bool {
+		return strings.Contains(strings.Join(strings.Fields(out), " "), "crm PAUSED - 1 ")
+	}, "status")
 	if out = h.must("deliveries", "retry", "crm/a1~e-1", "-o", "json"); !strings.Contains(out, `"queued": 1`) {
 		t.Error(out)
 	}
