@@ -46,3 +46,35 @@ const (
 	ReasonUnknown   Reason = "recipient_unknown"
 	ReasonNoRecord  Reason = "not_recorded"
 )
+
+// ReasonOf is the one table from faults to reasons, for all channels.
+func ReasonOf(f Fault) Reason {
+	switch f {
+	case FaultDNS:
+		return ReasonDNS
+	case FaultEgress:
+		return ReasonEgress
+	case FaultConnect:
+		return ReasonConnect
+	case FaultTLS:
+		return ReasonTLS
+	case FaultTimeout:
+		return ReasonTimeout
+	case FaultProxy:
+		return ReasonProxy
+	case FaultCut:
+		return ReasonConnectionCut
+	case FaultAuth:
+		return ReasonAuth
+	case FaultRender:
+		return ReasonRender
+	case FaultRelayUnset:
+		return ReasonRelayUnset
+	case FaultShutdown:
+		return ReasonShutdown
+	case FaultNone, FaultProtocol:
+		return ReasonProtocol
+	default:
+		return ReasonProtocol
+	}
+}

@@ -122,42 +122,12 @@ func judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
 	case o.Fault == delivery.FaultShutdown:
 		return verdict(delivery.Postpone, delivery.ReasonShutdown)
 	case o.Fault != delivery.FaultNone:
-		return verdict(delivery.Retry, reasonOf(o.Fault))
+		return verdict(delivery.Retry, delivery.ReasonOf(o.Fault))
 	case o.Status >= 500:
 		return verdict(delivery.Retry, delivery.ReasonSMTPRefused)
 	case s.done > 0:
 		return verdict(delivery.Retry, delivery.ReasonPartlyDelivered)
 	default:
 		return verdict(delivery.Retry, delivery.ReasonSMTPDeferred)
-	}
-}
-
-// reasonOf is the reason of a retry after a fault.
-func reasonOf(f delivery.Fault) delivery.Reason {
-	switch f {
-	case delivery.FaultDNS:
-		return delivery.ReasonDNS
-	case delivery.FaultConnect:
-		return delivery.ReasonConnect
-	case delivery.FaultTLS:
-		return delivery.ReasonTLS
-	case delivery.FaultTimeout:
-		return delivery.ReasonTimeout
-	case delivery.FaultCut:
-		return delivery.ReasonConnectionCut
-	case delivery.FaultAuth:
-		return delivery.ReasonAuth
-	case delivery.FaultRender:
-		return delivery.ReasonRender
-	case delivery.FaultRelayUnset:
-		return delivery.ReasonRelayUnset
-	case delivery.FaultShutdown:
-		return delivery.ReasonShutdown
-	case delivery.FaultEgress:
-		return delivery.ReasonEgress
-	case delivery.FaultNone, delivery.FaultProtocol:
-		return delivery.ReasonProtocol
-	default:
-		return delivery.ReasonProtocol
 	}
 }

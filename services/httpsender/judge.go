@@ -26,7 +26,7 @@ func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdic
 	case delivery.FaultRender:
 		return delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonRender, Detail: o.Detail}
 	default:
-		return delivery.Verdict{Kind: delivery.Retry, Reason: faultReason(o.Fault), Detail: o.Detail}
+		return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonOf(o.Fault), Detail: o.Detail}
 	}
 }
 
@@ -79,30 +79,4 @@ func statusText(status int) string {
 		return fmt.Sprintf("HTTP %d", status)
 	}
 	return fmt.Sprintf("HTTP %d %s", status, text)
-}
-
-// faultReason is the reason of a fault that is tried again.
-func faultReason(f delivery.Fault) delivery.Reason {
-	switch f {
-	case delivery.FaultDNS:
-		return delivery.ReasonDNS
-	case delivery.FaultEgress:
-		return delivery.ReasonEgress
-	case delivery.FaultConnect:
-		return delivery.ReasonConnect
-	case delivery.FaultTLS:
-		return delivery.ReasonTLS
-	case delivery.FaultTimeout:
-		return delivery.ReasonTimeout
-	case delivery.FaultProxy:
-		return delivery.ReasonProxy
-	case delivery.FaultCut:
-		return delivery.ReasonConnectionCut
-	case delivery.FaultAuth:
-		return delivery.ReasonAuth
-	case delivery.FaultNone, delivery.FaultRender, delivery.FaultShutdown, delivery.FaultRelayUnset, delivery.FaultProtocol:
-		return delivery.ReasonProtocol
-	default:
-		return delivery.ReasonProtocol
-	}
 }
