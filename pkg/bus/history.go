@@ -132,7 +132,7 @@ type AttemptFilter struct {
 	Recipient                             string
 	State                                 delivery.State
 	Type, Session, ExternalKey, Appliance string
-	// EventID within its appliance; replays of it are left out, see Replays.
+	// EventID within its appliance; replays of it are left out. One replay is found by `<event id>~<replay id>`.
 	EventID string
 }
 

@@ -1,0 +1,64 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	pub := bus.NewPublisher(c)
+	defer pub.Close()
+	const n = 40
+	for i := range n {
+		if _, err := pub.Accept(t.Context(), newEvent(t, fmt.Sprintf("e-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := bus.NewQueue(c)
+	late, err := q.Open(t.Context(), recipient.HTTP, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first message ends the pull; the others are on their way to a puller that takes no more.
+	ctx, cancel := context.WithCancel(t.Context())
+	taken := 0
+	err = late.Pull(ctx, n, 5*time.Second, func(m delivery.Message) {
+		taken++
+		cancel()
+		if err := m.Settler.Ack(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.Close()
+	if taken == n {
+		t.Fatal("nothing came too late")
+	}
+	next, err := q.Open(t.Context(), recipient.HTTP, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	// Well below the ack wait of 45 s.
+	again := 0
+	if err := next.Pull(t.Context(), n-taken, 20*time.Second, func(delivery.Message) { again++ }); err != nil {
+		t.Fatal(err)
+	}
+	if again != n-taken {
+		t.Errorf("%d came again of %d that came too late", again, n-taken)
+	}
+}
