@@ -16,6 +16,7 @@ const (
 	headerMsgID  = nats.MsgIdHdr
 	headerReplay = "Outbound-Replay"
 	headerTest   = "Outbound-Test"
+	headerActor  = "Outbound-Actor"
 )
 
 // Publisher stores events and replays in EVENTS by group commit.
@@ -38,14 +39,27 @@ func (p *Publisher) Accept(ctx context.Context, e *event.Event) (Receipt, error)
 	return p.await(ctx, m, e.Key())
 }
 
+// Replay says what a replay or test is stored as.
+type Replay struct {
+	// ID tells its deliveries from others of the same events.
+	ID string
+	// Actor is who asked for it.
+	Actor string
+	// Test marks a test.
+	Test bool
+}
+
 // Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
-func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, replayID string, test bool) (Receipt, error) {
+func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, r Replay) (Receipt, error) {
 	m := nats.NewMsg(subjectReplay + "." + recipientID)
 	m.Data = e.Raw
-	key := delivery.Key(recipientID, e.Key(), replayID)
+	key := delivery.Key(recipientID, e.Key(), r.ID)
 	m.Header.Set(headerMsgID, key)
-	m.Header.Set(headerReplay, replayID)
-	if test {
+	m.Header.Set(headerReplay, r.ID)
+	if r.Actor != "" {
+		m.Header.Set(headerActor, r.Actor)
+	}
+	if r.Test {
 		m.Header.Set(headerTest, "1")
 	}
 	return p.await(ctx, m, key)

@@ -88,11 +88,11 @@ func TestStoredEventsCarryNoBatchHeadersThatAReplayWouldRepeat(t *testing.T) {
 	defer p.Close()
 	e := newEvent(t, "e-1")
 	for i := range 3 {
-		if _, err := p.Replay(t.Context(), "r1", e, fmt.Sprintf("replay%d", i), false); err != nil {
+		if _, err := p.Replay(t.Context(), "r1", e, bus.Replay{ID: fmt.Sprintf("replay%d", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r, err := p.Replay(t.Context(), "r1", e, "replay1", false); err != nil || !r.Duplicate {
+	if r, err := p.Replay(t.Context(), "r1", e, bus.Replay{ID: "replay1"}); err != nil || !r.Duplicate {
 		t.Errorf("the same replay again: %+v, %v", r, err)
 	}
 	if last, err := c.LastSequence(t.Context()); err != nil || last != 3 {

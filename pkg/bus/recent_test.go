@@ -42,7 +42,7 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 		}
 		last = e
 	}
-	if _, err := pub.Replay(t.Context(), "crm", last, "r1", false); err != nil {
+	if _, err := pub.Replay(t.Context(), "crm", last, bus.Replay{ID: "r1"}); err != nil {
 		t.Fatal(err)
 	}
 	want := func(limit int, types ...string) (ids []string) {

@@ -3,10 +3,7 @@ package configclient
 import (
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"time"
-	// Time zones must be the same wherever a service runs.
-	_ "time/tzdata"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -24,7 +21,7 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	r := &recipient.Recipient{
 		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
 		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
-		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), Filter: p.GetFilter(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(), Filter: p.GetFilter(),
 		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
 		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
 	}
@@ -42,7 +39,9 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	case p.GetEmail() != nil:
 		e := p.GetEmail()
 		r.Email = &recipient.EmailTarget{
-			Addresses: e.GetAddresses(), RequireExternalKey: e.GetRequireExternalKey(), Subject: e.GetSubject(), Body: e.GetBody(),
+			Addresses: e.GetAddresses(), RequireExternalKey: e.GetRequireExternalKey(),
+			MailText:  recipient.MailText{Subject: e.GetSubject(), Body: e.GetBody(), HTMLBody: e.GetHtmlBody()},
+			Overrides: decodeOverrides(e.GetOverrides()),
 		}
 		return r, nil
 	case p.GetHttp() != nil:
@@ -50,6 +49,14 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	default:
 		return nil, fmt.Errorf("decode recipient %s: it has a channel that this release does not know", p.GetId())
 	}
+}
+
+func decodeOverrides(in map[string]*outboundv1.MailText) map[string]recipient.MailText {
+	out := make(map[string]recipient.MailText, len(in))
+	for eventType, t := range in {
+		out[eventType] = recipient.MailText{Subject: t.GetSubject(), Body: t.GetBody(), HTMLBody: t.GetHtmlBody()}
+	}
+	return out
 }
 
 func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *secret.Sealer) error {
@@ -150,70 +157,6 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 	default:
 		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)
 	}
-}
-
-// decodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
-func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
-	s := &Settings{
-		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
-	}
-	for _, f := range p.GetCustomFields() {
-		s.CustomFields = append(s.CustomFields, f.GetCodeName())
-		s.CustomFieldNames[f.GetCodeName()] = f.GetDisplayName()
-	}
-	slices.Sort(s.CustomFields)
-	for _, t := range p.GetEventTypes() {
-		s.Types[t.GetId()] = DecodeType(t)
-	}
-	for _, a := range p.GetAppliances() {
-		auth := ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt()}
-		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
-			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
-		}
-		s.Appliances[a.GetAppliance().GetId()] = auth
-	}
-	email, err := decodeEmail(p.GetEmail())
-	if err != nil {
-		return nil, err
-	}
-	s.Email = email
-	s.SMTP, err = decodeSMTP(p, sealer)
-	return s, err
-}
-
-func decodeEmail(p *outboundv1.EmailSettings) (Email, error) {
-	zone, err := time.LoadLocation(p.GetTimeZone())
-	if err != nil {
-		return Email{}, fmt.Errorf("read the time zone of mails: %w", err)
-	}
-	return Email{
-		RetryInterval: duration(p.GetRetryInterval(), recipient.DefaultEmailRetryInterval),
-		RetryDuration: duration(p.GetRetryDuration(), recipient.DefaultRetryDuration),
-		Location:      zone,
-	}, nil
-}
-
-func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMTP, error) {
-	in := p.GetSmtp()
-	out := SMTP{
-		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: STARTTLS, Auth: NoAuth, Username: in.GetUsername(),
-		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
-	}
-	if in.GetEncryption() != outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
-		out.Encryption = Encryption(in.GetEncryption().String())
-	}
-	if in.GetAuth() != outboundv1.SmtpSettings_Auth_AUTH_UNSPECIFIED {
-		out.Auth = AuthMethod(in.GetAuth().String())
-	}
-	if sealer == nil || len(p.GetSealedSmtpPassword()) == 0 {
-		return out, nil
-	}
-	plain, err := sealer.Open(p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword)
-	if err != nil {
-		return SMTP{}, fmt.Errorf("open the relay's password: %w (is the sealing key the one it was stored with?)", err)
-	}
-	out.Password = string(plain)
-	return out, nil
 }
 
 // DecodeType makes a type of the catalogue of what is stored.

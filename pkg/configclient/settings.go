@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // Settings are what recipients share, as they are at one moment. They are not changed once made.
@@ -18,6 +19,27 @@ type Settings struct {
 	Types map[string]event.Type
 	// Appliances is what credentials are checked against, by appliance id.
 	Appliances map[string]ApplianceAuth
+	// Tokens are the API tokens, by the SHA-256 of their secrets.
+	Tokens map[[32]byte]Token
+}
+
+// Role is what the holder of an API token may do, as the API spells it.
+type Role string
+
+// The roles.
+const (
+	Viewer   Role = "VIEWER"
+	Operator Role = "OPERATOR"
+	Admin    Role = "ADMIN"
+)
+
+// Token is an API token.
+type Token struct {
+	ID   string
+	Name string
+	Role Role
+	// Expire is when it ends; zero: never.
+	Expire time.Time
 }
 
 // Encryption says how a connection to the relay is encrypted.
@@ -46,7 +68,7 @@ const (
 	Login AuthMethod = "LOGIN"
 	// CRAMMD5 is CRAM-MD5.
 	CRAMMD5 AuthMethod = "CRAM_MD5"
-	// XOAUTH2 has the password as its access token.
+	// XOAUTH2 has the password as its access token, or gets tokens by OAuth2.
 	XOAUTH2 AuthMethod = "XOAUTH2"
 )
 
@@ -64,6 +86,30 @@ type SMTP struct {
 	// CAPEM are the roots to verify the relay with; empty: the system's.
 	CAPEM         string
 	AdminContacts []string
+	// Hello is the name we introduce ourselves with; empty: the sender's own choice.
+	Hello string
+	// OAuth2, if set, is how access tokens are got.
+	OAuth2 *RelayOAuth2
+	// RateLimit is mails per period.
+	RateLimit recipient.RateLimit
+	// MaxConnections at once from each sender; 0: DefaultMaxConnections.
+	MaxConnections int
+	// DailyNotice is the time of day, `HH:MM` in Email.Location, of the daily communication notice; empty: there is none.
+	DailyNotice string
+}
+
+// DefaultMaxConnections is how many connections to the relay a sender has if the settings do not say, DefaultNoticeTime when the
+// daily notice is sent.
+const (
+	DefaultMaxConnections = 4
+	DefaultNoticeTime     = "08:00"
+)
+
+// RelayOAuth2 is how access tokens for the relay are got (RFC 6749): by the refresh token if there is one, else by client
+// credentials. Secrets are in the clear: the value must not be printed.
+type RelayOAuth2 struct {
+	TokenURL, ClientID, ClientSecret, RefreshToken string
+	Scopes                                         []string
 }
 
 // Email is what holds for all email recipients.
@@ -77,6 +123,8 @@ type Email struct {
 // ApplianceAuth is what the credentials of an appliance are checked against.
 type ApplianceAuth struct {
 	DisplayName string
+	// SilentAfter is how long it may publish nothing before that is told; 0: it is never told.
+	SilentAfter time.Duration
 	// TokenSHA256 of the bearer token.
 	TokenSHA256 [32]byte
 	// PasswordBcrypt is the hash of the NATS password as a nats-server configuration takes it.

@@ -19,6 +19,8 @@ type Delivery struct {
 	ReplayID string
 	// Test marks an event made by an operator to try a recipient.
 	Test bool
+	// Actor is who asked for the replay or test; empty for an event's first delivery.
+	Actor string
 	// Accepted is when the event (for a replay: the replay) was stored.
 	Accepted time.Time
 	// Attempt counts from 1.

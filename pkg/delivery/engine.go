@@ -161,7 +161,7 @@ func (e *Engine) handle(l *lane, m Message) {
 		e.unreadable(l, m)
 		return
 	}
-	d := &Delivery{Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent}
+	d := &Delivery{Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Actor: m.Actor, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent}
 	r, ok := e.o.Recipients.Recipient(l.id)
 	if !ok {
 		d.Recipient = &recipient.Recipient{ID: l.id}

@@ -189,7 +189,7 @@ func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
 	w.run()
 	w.publish("e-1")
 	w.final("r1", "e-1", "")
-	if _, err := w.pub.Replay(t.Context(), "r1", w.event("e-1"), "again", true); err != nil {
+	if _, err := w.pub.Replay(t.Context(), "r1", w.event("e-1"), bus.Replay{ID: "again", Test: true, Actor: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r1")

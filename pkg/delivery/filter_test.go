@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -39,7 +40,7 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 		}
 	}
 	// A replay was asked for by name.
-	if _, err := w.pub.Replay(t.Context(), "filtered", w.event("e-false"), "r1", false); err != nil {
+	if _, err := w.pub.Replay(t.Context(), "filtered", w.event("e-false"), bus.Replay{ID: "r1"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.final("filtered", "e-false", "r1"); got.State != delivery.StateDelivered {

@@ -20,7 +20,7 @@ func stateOf(v Verdict) State {
 		switch v.Reason {
 		case ReasonExpired:
 			return StateExpired
-		case ReasonDeleted:
+		case ReasonDeleted, ReasonPurged, ReasonCancelled, ReasonBacklog:
 			return StateCancelled
 		case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonDisabled, ReasonFilterFalse, ReasonFilterError:
 			return StateSkipped

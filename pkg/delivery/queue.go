@@ -22,6 +22,8 @@ type Message struct {
 	Stored   time.Time
 	ReplayID string
 	Test     bool
+	// Actor is who asked for the replay or test; empty for an event's first delivery.
+	Actor string
 	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
 	TraceParent string
 

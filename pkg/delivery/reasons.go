@@ -37,6 +37,15 @@ const (
 	ReasonDisabled      Reason = "disabled"
 	ReasonDeleted       Reason = "recipient_deleted"
 	ReasonUnreadable    Reason = "unreadable"
+	// ReasonPurged is that an operator emptied the recipient's queue, ReasonCancelled that one cancelled this delivery,
+	// ReasonBacklog that the queue was so old that it kept EVENTS from being purged.
+	ReasonPurged    Reason = "queue_purged"
+	ReasonCancelled Reason = "cancelled_by_hand"
+	ReasonBacklog   Reason = "backlog"
+
+	// What was done by hand to a delivery that goes on.
+	ReasonSendNow  Reason = "send_now"
+	ReasonExtended Reason = "extended"
 
 	// Why it was put off.
 	ReasonNotDue    Reason = "not_due"

@@ -18,6 +18,8 @@ type Record struct {
 	ExternalKey string `json:"externalKey,omitempty"`
 	ReplayID    string `json:"replayId,omitempty"`
 	Test        bool   `json:"test,omitempty"`
+	// Actor is who asked for it: for the replay, the test, or this change by hand; empty if nobody did.
+	Actor string `json:"actor,omitempty"`
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64 `json:"sequence"`
 

@@ -48,7 +48,7 @@ func settlement(m Message, rec Record) func() error {
 func (e *Engine) newRecord(m Message, d *Delivery, o Outcome, v Verdict) Record {
 	rec := Record{
 		Recipient: d.Recipient.ID, Channel: string(e.o.Channel), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
-		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Sequence: m.Sequence,
+		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: m.Sequence,
 		State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
 		Accepted: d.Accepted, Expire: d.Expire(), Progress: o.Progress,
 	}

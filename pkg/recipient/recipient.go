@@ -98,6 +98,8 @@ type Recipient struct {
 	StartSequence uint64
 	// Revision counts its changes, from 1.
 	Revision uint64
+	// PurgedThrough is the last sequence of EVENTS whose deliveries an operator cancelled by emptying the queue; 0: none.
+	PurgedThrough uint64
 
 	// Filter is a CEL expression that an event must fulfil; empty: none.
 	Filter string
@@ -204,6 +206,29 @@ type SigningSecret struct {
 type EmailTarget struct {
 	Addresses          []string
 	RequireExternalKey bool
-	Subject            string
-	Body               string
+	// MailText are the texts of all event types but those in Overrides.
+	MailText
+	// Overrides are texts of single event types, by type. What is empty in one is taken from MailText.
+	Overrides map[string]MailText
+}
+
+// MailText are the texts of a mail, with macros. An empty subject or body is the event type's default; an empty HTML body means
+// that there is none.
+type MailText struct {
+	Subject, Body, HTMLBody string
+}
+
+// TextOf is the text of mails about an event type.
+func (e *EmailTarget) TextOf(eventType string) MailText {
+	t, o := e.MailText, e.Overrides[eventType]
+	if o.Subject != "" {
+		t.Subject = o.Subject
+	}
+	if o.Body != "" {
+		t.Body = o.Body
+	}
+	if o.HTMLBody != "" {
+		t.HTMLBody = o.HTMLBody
+	}
+	return t
 }

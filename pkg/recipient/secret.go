@@ -10,6 +10,9 @@ const (
 	SecretClientKey     = "http.auth.clientCertificate.privateKeyPem" // #nosec G101 -- a field path, no secret
 	// SecretSMTPPassword is not a recipient's: it is bound to its path alone.
 	SecretSMTPPassword = "smtp.password" // #nosec G101 -- a field path, no secret
+	// SecretRelayClient and SecretRelayRefresh are the relay's too.
+	SecretRelayClient  = "smtp.oauth2.clientSecret" // #nosec G101 -- a field path, no secret
+	SecretRelayRefresh = "smtp.oauth2.refreshToken" // #nosec G101 -- a field path, no secret
 )
 
 // SigningSecretPath is where the signing secret with an id is.

@@ -22,6 +22,10 @@ const (
 	RoleService
 	// RoleAppliance publishes events of its own.
 	RoleAppliance
+	// RoleViewer is a person, or a program, that sees everything but secrets and changes nothing.
+	RoleViewer
+	// RoleOperator also manages recipients and deliveries.
+	RoleOperator
 )
 
 // String is the role as a word, for logs.
@@ -33,6 +37,10 @@ func (r Role) String() string {
 		return "service"
 	case RoleAppliance:
 		return "appliance"
+	case RoleViewer:
+		return "viewer"
+	case RoleOperator:
+		return "operator"
 	default:
 		return fmt.Sprintf("role(%d)", int(r))
 	}
@@ -41,8 +49,18 @@ func (r Role) String() string {
 // Principal is who calls.
 type Principal struct {
 	Role Role
+	// Name is who it is, as revisions and replays name the actor: a user's name, `token <id>`, or `admin` for the admin token.
+	Name string
 	// Appliance is its id, for RoleAppliance.
 	Appliance string
+}
+
+// Actor is the name that is kept with what the caller of ctx changes; `outbound` outside a call of a person.
+func Actor(ctx context.Context) string {
+	if p, ok := PrincipalFrom(ctx); ok && p.Name != "" {
+		return p.Name
+	}
+	return "outbound"
 }
 
 type principalKey struct{}
@@ -90,7 +108,7 @@ type Tokens struct {
 func (t Tokens) Authenticate(_ context.Context, token string) (Principal, error) {
 	switch {
 	case t.Admin != "" && secret.Equal(token, t.Admin):
-		return Principal{Role: RoleAdmin}, nil
+		return Principal{Role: RoleAdmin, Name: "admin"}, nil
 	case t.Service != "" && secret.Equal(token, t.Service):
 		return Principal{Role: RoleService}, nil
 	default:

@@ -18,52 +18,81 @@ func (r Rule) Allows(role Role) bool { return r.Open || slices.Contains(r.Roles,
 
 // Rules is the whole of the authorisation: full method → who may. A method that is not in it may be called by nobody.
 //
-// People do everything but watch what is stored, which holds sealed secrets. Services read. Appliances publish.
+// Viewers see everything but what holds sealed secrets; operators also manage recipients and deliveries; admins everything
+// else. Services read. Appliances publish.
 func Rules() map[string]Rule {
 	open := Rule{Open: true}
 	admin := Rule{Roles: []Role{RoleAdmin}}
-	read := Rule{Roles: []Role{RoleAdmin, RoleService}}
+	operate := Rule{Roles: []Role{RoleAdmin, RoleOperator}}
+	view := Rule{Roles: []Role{RoleAdmin, RoleOperator, RoleViewer}}
+	read := Rule{Roles: []Role{RoleAdmin, RoleOperator, RoleViewer, RoleService}}
 	service := Rule{Roles: []Role{RoleService}}
 	publish := Rule{Roles: []Role{RoleAdmin, RoleAppliance}}
 	return map[string]Rule{
-		v1.RecipientService_ListRecipients_FullMethodName:  admin,
-		v1.RecipientService_GetRecipient_FullMethodName:    read,
-		v1.RecipientService_CreateRecipient_FullMethodName: admin,
-		v1.RecipientService_UpdateRecipient_FullMethodName: admin,
-		v1.RecipientService_DeleteRecipient_FullMethodName: admin,
-		v1.RecipientService_TestRecipient_FullMethodName:   admin,
-		v1.RecipientService_PurgeRecipient_FullMethodName:  admin,
-		v1.RecipientService_DoctorRecipient_FullMethodName: admin,
-		v1.RecipientService_TestFilter_FullMethodName:      admin,
-		v1.RecipientService_WatchRecipients_FullMethodName: service,
+		v1.RecipientService_ListRecipients_FullMethodName:   view,
+		v1.RecipientService_GetRecipient_FullMethodName:     read,
+		v1.RecipientService_CreateRecipient_FullMethodName:  operate,
+		v1.RecipientService_UpdateRecipient_FullMethodName:  operate,
+		v1.RecipientService_DeleteRecipient_FullMethodName:  operate,
+		v1.RecipientService_TestRecipient_FullMethodName:    operate,
+		v1.RecipientService_PreviewRecipient_FullMethodName: view,
+		v1.RecipientService_PurgeRecipient_FullMethodName:   operate,
+		v1.RecipientService_DoctorRecipient_FullMethodName:  operate,
+		v1.RecipientService_TestFilter_FullMethodName:       view,
+		v1.RecipientService_WatchRecipients_FullMethodName:  service,
 
 		v1.SettingsService_GetSmtpSettings_FullMethodName:     read,
 		v1.SettingsService_UpdateSmtpSettings_FullMethodName:  admin,
+		v1.SettingsService_SendTestEmail_FullMethodName:       admin,
 		v1.SettingsService_GetEmailSettings_FullMethodName:    read,
 		v1.SettingsService_UpdateEmailSettings_FullMethodName: admin,
-		v1.SettingsService_ListCustomFields_FullMethodName:    admin,
+		v1.SettingsService_ListCustomFields_FullMethodName:    view,
 		v1.SettingsService_GetCustomField_FullMethodName:      read,
 		v1.SettingsService_CreateCustomField_FullMethodName:   admin,
 		v1.SettingsService_UpdateCustomField_FullMethodName:   admin,
 		v1.SettingsService_DeleteCustomField_FullMethodName:   admin,
-		v1.SettingsService_ListEventTypes_FullMethodName:      admin,
+		v1.SettingsService_ListEventTypes_FullMethodName:      view,
 		v1.SettingsService_GetEventType_FullMethodName:        read,
 		v1.SettingsService_CreateEventType_FullMethodName:     admin,
 		v1.SettingsService_UpdateEventType_FullMethodName:     admin,
 		v1.SettingsService_DeleteEventType_FullMethodName:     admin,
-		v1.SettingsService_ListAppliances_FullMethodName:      admin,
+		v1.SettingsService_ListMacros_FullMethodName:          view,
+		v1.SettingsService_ListAppliances_FullMethodName:      view,
 		v1.SettingsService_GetAppliance_FullMethodName:        read,
 		v1.SettingsService_CreateAppliance_FullMethodName:     admin,
+		v1.SettingsService_UpdateAppliance_FullMethodName:     admin,
 		v1.SettingsService_RotateAppliance_FullMethodName:     admin,
 		v1.SettingsService_DeleteAppliance_FullMethodName:     admin,
+		v1.SettingsService_ListRevisions_FullMethodName:       view,
+		v1.SettingsService_RollBack_FullMethodName:            admin,
 		v1.SettingsService_WatchSettings_FullMethodName:       service,
 
+		v1.AccessService_GetSelf_FullMethodName:     view,
+		v1.AccessService_ListUsers_FullMethodName:   {Roles: []Role{RoleAdmin, RoleService}},
+		v1.AccessService_CreateUser_FullMethodName:  admin,
+		v1.AccessService_UpdateUser_FullMethodName:  admin,
+		v1.AccessService_DeleteUser_FullMethodName:  admin,
+		v1.AccessService_ListTokens_FullMethodName:  admin,
+		v1.AccessService_CreateToken_FullMethodName: admin,
+		v1.AccessService_DeleteToken_FullMethodName: admin,
+		v1.AccessService_SignIn_FullMethodName:      service,
+
 		v1.EventService_PublishEvent_FullMethodName: publish,
-		v1.EventService_ListEvents_FullMethodName:   admin,
+		v1.EventService_ListEvents_FullMethodName:   view,
 		v1.EventService_GetEvent_FullMethodName:     read,
 
-		v1.DeliveryService_ListDeliveries_FullMethodName:  admin,
-		v1.DeliveryService_RetryDeliveries_FullMethodName: admin,
+		v1.DeliveryService_ListDeliveries_FullMethodName:   view,
+		v1.DeliveryService_GetDelivery_FullMethodName:      view,
+		v1.DeliveryService_TailDeliveries_FullMethodName:   view,
+		v1.DeliveryService_RetryDeliveries_FullMethodName:  operate,
+		v1.DeliveryService_SendNow_FullMethodName:          operate,
+		v1.DeliveryService_ExtendDeliveries_FullMethodName: operate,
+		v1.DeliveryService_CancelDeliveries_FullMethodName: operate,
+		v1.DeliveryService_PreviewReplay_FullMethodName:    view,
+		v1.DeliveryService_CreateReplay_FullMethodName:     operate,
+		v1.DeliveryService_ListReplays_FullMethodName:      view,
+		v1.DeliveryService_GetReplay_FullMethodName:        view,
+		v1.DeliveryService_CancelReplay_FullMethodName:     operate,
 
 		v1.StatusService_GetStatus_FullMethodName:   read,
 		v1.StatusService_WatchStatus_FullMethodName: read,

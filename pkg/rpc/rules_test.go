@@ -40,6 +40,7 @@ func everything(s grpc.ServiceRegistrar) {
 	v1.RegisterEventServiceServer(s, v1.UnimplementedEventServiceServer{})
 	v1.RegisterDeliveryServiceServer(s, v1.UnimplementedDeliveryServiceServer{})
 	v1.RegisterStatusServiceServer(s, v1.UnimplementedStatusServiceServer{})
+	v1.RegisterAccessServiceServer(s, &v1.UnimplementedAccessServiceServer{})
 }
 
 // methods lists every method of the API.
@@ -96,9 +97,12 @@ func mayCall(token, method string) bool {
 	watchesStore := method == "WatchRecipients" || method == "WatchSettings"
 	switch token {
 	case adminToken:
-		return !watchesStore
+		return !watchesStore && method != "SignIn"
 	case serviceToken:
-		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get")
+		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
+			return false
+		}
+		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || method == "SignIn" || method == "ListUsers"
 	case applianceToken:
 		return method == "PublishEvent"
 	default:

@@ -132,7 +132,7 @@ func TestDeletedRecipientGoesOnceItsQueueIsDrained(t *testing.T) {
 	busy := h.create(httpRecipient("Busy"))
 	p := bus.NewPublisher(h.bus)
 	defer p.Close()
-	if _, err := p.Replay(h.ctx(), "busy", event.Sample(event.Catalogue()[0], "a1", "e1", time.Now(), nil), "r1", false); err != nil {
+	if _, err := p.Replay(h.ctx(), "busy", event.Sample(event.Catalogue()[0], "a1", "e1", time.Now(), nil), bus.Replay{ID: "r1"}); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := h.services.WatchRecipients(h.ctx(), &outboundv1.WatchRecipientsRequest{})

@@ -151,6 +151,7 @@ func New(o Options, d Deps) (*Service, error) {
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{Service: s})
 	outboundv1.RegisterSettingsServiceServer(r, settingsServer{Service: s})
+	outboundv1.RegisterAccessServiceServer(r, accessServer{Service: s})
 }
 
 // Run watches the buckets for the streams, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
@@ -173,5 +174,10 @@ type recipientServer struct {
 
 type settingsServer struct {
 	outboundv1.UnimplementedSettingsServiceServer
+	*Service
+}
+
+type accessServer struct {
+	outboundv1.UnimplementedAccessServiceServer
 	*Service
 }

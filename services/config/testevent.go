@@ -44,7 +44,7 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.publisher.Replay(ctx, q.GetId(), e, id, true); err != nil {
+	if _, err := s.publisher.Replay(ctx, q.GetId(), e, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Test: true}); err != nil {
 		return nil, publishFailed(ctx, err)
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil

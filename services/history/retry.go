@@ -40,7 +40,7 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 	g.SetLimit(storesAtOnce)
 	for _, r := range replays {
 		g.Go(func() error {
-			if _, err := d.s.Publisher.Replay(storing, r.recipient, r.event, id, false); err != nil {
+			if _, err := d.s.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx)}); err != nil {
 				return err
 			}
 			queued.Add(1)

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -97,6 +98,67 @@ func (DeliveryState_State) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
+// How far a replay is.
+type Replay_State int32
+
+const (
+	// Any.
+	Replay_REPLAY_STATE_UNSPECIFIED Replay_State = 0
+	// It goes on.
+	Replay_RUNNING Replay_State = 1
+	// All is queued.
+	Replay_DONE Replay_State = 2
+	// Somebody cancelled it.
+	Replay_STOPPED Replay_State = 3
+	// It could not go on; detail says why.
+	Replay_FAILED Replay_State = 4
+)
+
+// Enum value maps for Replay_State.
+var (
+	Replay_State_name = map[int32]string{
+		0: "REPLAY_STATE_UNSPECIFIED",
+		1: "RUNNING",
+		2: "DONE",
+		3: "STOPPED",
+		4: "FAILED",
+	}
+	Replay_State_value = map[string]int32{
+		"REPLAY_STATE_UNSPECIFIED": 0,
+		"RUNNING":                  1,
+		"DONE":                     2,
+		"STOPPED":                  3,
+		"FAILED":                   4,
+	}
+)
+
+func (x Replay_State) Enum() *Replay_State {
+	p := new(Replay_State)
+	*p = x
+	return p
+}
+
+func (x Replay_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Replay_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_outbound_v1_delivery_service_proto_enumTypes[1].Descriptor()
+}
+
+func (Replay_State) Type() protoreflect.EnumType {
+	return &file_outbound_v1_delivery_service_proto_enumTypes[1]
+}
+
+func (x Replay_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Replay_State.Descriptor instead.
+func (Replay_State) EnumDescriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
+}
+
 // What a delivery has come to.
 type DeliveryState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -176,7 +238,18 @@ type Delivery struct {
 	// Whether this is a test.
 	Test bool `protobuf:"varint,19,opt,name=test,proto3" json:"test,omitempty"`
 	// When the event was accepted (for a replay: when the replay was).
-	AcceptTime    *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	// The recipient's channel, `http` or `email`.
+	Channel string `protobuf:"bytes,21,opt,name=channel,proto3" json:"channel,omitempty"`
+	// The class of the reason, for filters and counts: `ok`, `network`, `tls`, `timeout`, `http_4xx`, `http_5xx`, `http_other`,
+	// `smtp_deferred`, `smtp_refused`, `auth`, `egress`, `render`, `not_wanted`, `expired`, `cancelled`, `other`.
+	ReasonClass string `protobuf:"bytes,22,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
+	// The recipient's display name, if it still exists.
+	RecipientDisplayName string `protobuf:"bytes,23,opt,name=recipient_display_name,json=recipientDisplayName,proto3" json:"recipient_display_name,omitempty"`
+	// The revision of the recipient that the last attempt was made with.
+	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
+	// Who asked for it, for a replay, a test or a change by hand.
+	Actor         string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +424,41 @@ func (x *Delivery) GetAcceptTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Delivery) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Delivery) GetReasonClass() string {
+	if x != nil {
+		return x.ReasonClass
+	}
+	return ""
+}
+
+func (x *Delivery) GetRecipientDisplayName() string {
+	if x != nil {
+		return x.RecipientDisplayName
+	}
+	return ""
+}
+
+func (x *Delivery) GetRecipientRevision() uint64 {
+	if x != nil {
+		return x.RecipientRevision
+	}
+	return 0
+}
+
+func (x *Delivery) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
 // Request of ListDeliveries. Filters are joined by AND.
 type ListDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -371,7 +479,19 @@ type ListDeliveriesRequest struct {
 	// Only those of this session.
 	SessionId string `protobuf:"bytes,8,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// Only those with this external key.
-	ExternalKey   string `protobuf:"bytes,9,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
+	ExternalKey string `protobuf:"bytes,9,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
+	// Only those of this channel, `http` or `email`.
+	Channel string `protobuf:"bytes,10,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Only those whose latest record has this reason. See Delivery.reason.
+	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Only those of this class of reasons. See Delivery.reason_class.
+	ReasonClass string `protobuf:"bytes,12,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
+	// Only those whose latest record is of this time or later (WAITING: accepted then).
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Only those whose latest record is of before this time (WAITING: accepted then).
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Only those of this replay.
+	ReplayId      string `protobuf:"bytes,15,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -465,6 +585,48 @@ func (x *ListDeliveriesRequest) GetSessionId() string {
 func (x *ListDeliveriesRequest) GetExternalKey() string {
 	if x != nil {
 		return x.ExternalKey
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetReasonClass() string {
+	if x != nil {
+		return x.ReasonClass
+	}
+	return ""
+}
+
+func (x *ListDeliveriesRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListDeliveriesRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ListDeliveriesRequest) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
 	}
 	return ""
 }
@@ -625,20 +787,1220 @@ func (x *RetryDeliveriesResponse) GetQueued() int32 {
 	return 0
 }
 
+// Request of GetDelivery.
+type GetDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// The event's key: `<appliance>~<event id>`.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The replay, if it is the delivery of one.
+	ReplayId      string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDeliveryRequest) Reset() {
+	*x = GetDeliveryRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDeliveryRequest) ProtoMessage() {}
+
+func (x *GetDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*GetDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetDeliveryRequest) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *GetDeliveryRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *GetDeliveryRequest) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+// A delivery with all that is known of it.
+type DeliveryDetail struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The delivery.
+	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// Its attempts, and what was done to it by hand, oldest first.
+	Attempts []*Attempt `protobuf:"bytes,2,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// What was sent in the last attempt, rendered again from the recipient's revision and the event; secrets are not shown.
+	//
+	// Types that are valid to be assigned to Request:
+	//
+	//	*DeliveryDetail_Http
+	//	*DeliveryDetail_Email
+	Request isDeliveryDetail_Request `protobuf_oneof:"request"`
+	// Why the request can't be shown, or what may differ from what was sent, as a sentence.
+	RequestNote string `protobuf:"bytes,12,opt,name=request_note,json=requestNote,proto3" json:"request_note,omitempty"`
+	// The event in JSON, if it is still stored.
+	CloudEventJson string `protobuf:"bytes,13,opt,name=cloud_event_json,json=cloudEventJson,proto3" json:"cloud_event_json,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DeliveryDetail) Reset() {
+	*x = DeliveryDetail{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryDetail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryDetail) ProtoMessage() {}
+
+func (x *DeliveryDetail) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryDetail.ProtoReflect.Descriptor instead.
+func (*DeliveryDetail) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeliveryDetail) GetDelivery() *Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+func (x *DeliveryDetail) GetAttempts() []*Attempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+func (x *DeliveryDetail) GetRequest() isDeliveryDetail_Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *DeliveryDetail) GetHttp() *HttpPreview {
+	if x != nil {
+		if x, ok := x.Request.(*DeliveryDetail_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *DeliveryDetail) GetEmail() *MailPreview {
+	if x != nil {
+		if x, ok := x.Request.(*DeliveryDetail_Email); ok {
+			return x.Email
+		}
+	}
+	return nil
+}
+
+func (x *DeliveryDetail) GetRequestNote() string {
+	if x != nil {
+		return x.RequestNote
+	}
+	return ""
+}
+
+func (x *DeliveryDetail) GetCloudEventJson() string {
+	if x != nil {
+		return x.CloudEventJson
+	}
+	return ""
+}
+
+type isDeliveryDetail_Request interface {
+	isDeliveryDetail_Request()
+}
+
+type DeliveryDetail_Http struct {
+	// The HTTP request.
+	Http *HttpPreview `protobuf:"bytes,10,opt,name=http,proto3,oneof"`
+}
+
+type DeliveryDetail_Email struct {
+	// The mail.
+	Email *MailPreview `protobuf:"bytes,11,opt,name=email,proto3,oneof"`
+}
+
+func (*DeliveryDetail_Http) isDeliveryDetail_Request() {}
+
+func (*DeliveryDetail_Email) isDeliveryDetail_Request() {}
+
+// One attempt of a delivery, or a record about it without one.
+type Attempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number, from 1; 0 if nothing was sent.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// What the delivery came to by it.
+	State DeliveryState_State `protobuf:"varint,2,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
+	// Why, as a word.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The class of the reason. See Delivery.reason_class.
+	ReasonClass string `protobuf:"bytes,4,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
+	// Why, as a sentence.
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// When it began.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// When it was recorded.
+	RecordTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
+	// How long it took, in milliseconds.
+	TookMs float64 `protobuf:"fixed64,8,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	// The HTTP status or SMTP code, if there was an answer.
+	StatusCode int32 `protobuf:"varint,9,opt,name=status_code,json=statusCode,proto3" json:"status_code,omitempty"`
+	// The beginning of the answer, at most 16 KiB.
+	ResponseExcerpt string `protobuf:"bytes,10,opt,name=response_excerpt,json=responseExcerpt,proto3" json:"response_excerpt,omitempty"`
+	// When the next attempt was due after it, if there was to be one.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	// When the retry duration was to end.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The revision of the recipient that was used.
+	RecipientRevision uint64 `protobuf:"varint,13,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
+	// Who did it, if it was done by hand.
+	Actor         string `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attempt) Reset() {
+	*x = Attempt{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attempt) ProtoMessage() {}
+
+func (x *Attempt) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
+func (*Attempt) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Attempt) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Attempt) GetState() DeliveryState_State {
+	if x != nil {
+		return x.State
+	}
+	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
+}
+
+func (x *Attempt) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Attempt) GetReasonClass() string {
+	if x != nil {
+		return x.ReasonClass
+	}
+	return ""
+}
+
+func (x *Attempt) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Attempt) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *Attempt) GetRecordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordTime
+	}
+	return nil
+}
+
+func (x *Attempt) GetTookMs() float64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+func (x *Attempt) GetStatusCode() int32 {
+	if x != nil {
+		return x.StatusCode
+	}
+	return 0
+}
+
+func (x *Attempt) GetResponseExcerpt() string {
+	if x != nil {
+		return x.ResponseExcerpt
+	}
+	return ""
+}
+
+func (x *Attempt) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
+func (x *Attempt) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Attempt) GetRecipientRevision() uint64 {
+	if x != nil {
+		return x.RecipientRevision
+	}
+	return 0
+}
+
+func (x *Attempt) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+// Request of TailDeliveries. The filter is that of ListDeliveries; page size, page token and times have no meaning.
+type TailDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to tell.
+	Filter        *ListDeliveriesRequest `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDeliveriesRequest) Reset() {
+	*x = TailDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDeliveriesRequest) ProtoMessage() {}
+
+func (x *TailDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*TailDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TailDeliveriesRequest) GetFilter() *ListDeliveriesRequest {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+// Deliveries that were recorded.
+type TailDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their records.
+	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// How many more there were than could be told; they are in ListDeliveries.
+	Missed        int64 `protobuf:"varint,2,opt,name=missed,proto3" json:"missed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailDeliveriesResponse) Reset() {
+	*x = TailDeliveriesResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailDeliveriesResponse) ProtoMessage() {}
+
+func (x *TailDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*TailDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TailDeliveriesResponse) GetDeliveries() []*Delivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+func (x *TailDeliveriesResponse) GetMissed() int64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+// Request of SendNow.
+type SendNowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which deliveries, at most 1,000.
+	Deliveries    []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendNowRequest) Reset() {
+	*x = SendNowRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendNowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendNowRequest) ProtoMessage() {}
+
+func (x *SendNowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendNowRequest.ProtoReflect.Descriptor instead.
+func (*SendNowRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SendNowRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+// Request of ExtendDeliveries.
+type ExtendDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which deliveries, at most 1,000.
+	Deliveries []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// How much longer than now they are tried, 1 min to 7 d. The end is never brought nearer, nor beyond what EVENTS keeps (8 d
+	// from acceptance).
+	By            *durationpb.Duration `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendDeliveriesRequest) Reset() {
+	*x = ExtendDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendDeliveriesRequest) ProtoMessage() {}
+
+func (x *ExtendDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*ExtendDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ExtendDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+func (x *ExtendDeliveriesRequest) GetBy() *durationpb.Duration {
+	if x != nil {
+		return x.By
+	}
+	return nil
+}
+
+// Request of CancelDeliveries.
+type CancelDeliveriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which deliveries, at most 1,000.
+	Deliveries    []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelDeliveriesRequest) Reset() {
+	*x = CancelDeliveriesRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelDeliveriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelDeliveriesRequest) ProtoMessage() {}
+
+func (x *CancelDeliveriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelDeliveriesRequest.ProtoReflect.Descriptor instead.
+func (*CancelDeliveriesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CancelDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+// Response of SendNow, ExtendDeliveries and CancelDeliveries.
+type ChangeDeliveriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were changed.
+	Changed int32 `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Those that were not.
+	Unchanged     []*ChangeDeliveriesResponse_Unchanged `protobuf:"bytes,2,rep,name=unchanged,proto3" json:"unchanged,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeDeliveriesResponse) Reset() {
+	*x = ChangeDeliveriesResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeDeliveriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeDeliveriesResponse) ProtoMessage() {}
+
+func (x *ChangeDeliveriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeDeliveriesResponse.ProtoReflect.Descriptor instead.
+func (*ChangeDeliveriesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ChangeDeliveriesResponse) GetChanged() int32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *ChangeDeliveriesResponse) GetUnchanged() []*ChangeDeliveriesResponse_Unchanged {
+	if x != nil {
+		return x.Unchanged
+	}
+	return nil
+}
+
+// A replay: a job that sends many deliveries again.
+type Replay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id; it is part of each new delivery. Set by the server.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Who started it.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When it was started.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it ended.
+	FinishTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
+	// How far it is.
+	State Replay_State `protobuf:"varint,5,opt,name=state,proto3,enum=outbound.v1.Replay_State" json:"state,omitempty"`
+	// What is sent.
+	//
+	// Types that are valid to be assigned to Source:
+	//
+	//	*Replay_Deliveries_
+	//	*Replay_Backfill_
+	Source isReplay_Source `protobuf_oneof:"source"`
+	// Where to. Default: each to the recipient it was for.
+	ToRecipientId string `protobuf:"bytes,8,opt,name=to_recipient_id,json=toRecipientId,proto3" json:"to_recipient_id,omitempty"`
+	// Deliveries queued per second, 1 to 1,000. Default 50.
+	Rate int32 `protobuf:"varint,9,opt,name=rate,proto3" json:"rate,omitempty"`
+	// How many deliveries it was found to be about.
+	Total int64 `protobuf:"varint,10,opt,name=total,proto3" json:"total,omitempty"`
+	// How many are queued.
+	Queued int64 `protobuf:"varint,11,opt,name=queued,proto3" json:"queued,omitempty"`
+	// How many could not be: their event is no longer stored, or their recipient is gone.
+	Unavailable int64 `protobuf:"varint,12,opt,name=unavailable,proto3" json:"unavailable,omitempty"`
+	// What should be known of it, as a sentence.
+	Detail        string `protobuf:"bytes,13,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replay) Reset() {
+	*x = Replay{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay) ProtoMessage() {}
+
+func (x *Replay) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay.ProtoReflect.Descriptor instead.
+func (*Replay) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Replay) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Replay) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Replay) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Replay) GetFinishTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FinishTime
+	}
+	return nil
+}
+
+func (x *Replay) GetState() Replay_State {
+	if x != nil {
+		return x.State
+	}
+	return Replay_REPLAY_STATE_UNSPECIFIED
+}
+
+func (x *Replay) GetSource() isReplay_Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Replay) GetDeliveries() *Replay_Deliveries {
+	if x != nil {
+		if x, ok := x.Source.(*Replay_Deliveries_); ok {
+			return x.Deliveries
+		}
+	}
+	return nil
+}
+
+func (x *Replay) GetBackfill() *Replay_Backfill {
+	if x != nil {
+		if x, ok := x.Source.(*Replay_Backfill_); ok {
+			return x.Backfill
+		}
+	}
+	return nil
+}
+
+func (x *Replay) GetToRecipientId() string {
+	if x != nil {
+		return x.ToRecipientId
+	}
+	return ""
+}
+
+func (x *Replay) GetRate() int32 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Replay) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *Replay) GetQueued() int64 {
+	if x != nil {
+		return x.Queued
+	}
+	return 0
+}
+
+func (x *Replay) GetUnavailable() int64 {
+	if x != nil {
+		return x.Unavailable
+	}
+	return 0
+}
+
+func (x *Replay) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+type isReplay_Source interface {
+	isReplay_Source()
+}
+
+type Replay_Deliveries_ struct {
+	// Deliveries by filter.
+	Deliveries *Replay_Deliveries `protobuf:"bytes,6,opt,name=deliveries,proto3,oneof"`
+}
+
+type Replay_Backfill_ struct {
+	// A recipient's events from a time on. to_recipient_id says whose.
+	Backfill *Replay_Backfill `protobuf:"bytes,7,opt,name=backfill,proto3,oneof"`
+}
+
+func (*Replay_Deliveries_) isReplay_Source() {}
+
+func (*Replay_Backfill_) isReplay_Source() {}
+
+// Request of PreviewReplay.
+type PreviewReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay as it would be started.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewReplayRequest) Reset() {
+	*x = PreviewReplayRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewReplayRequest) ProtoMessage() {}
+
+func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewReplayRequest.ProtoReflect.Descriptor instead.
+func (*PreviewReplayRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PreviewReplayRequest) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// Response of PreviewReplay.
+type PreviewReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many deliveries it is about.
+	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// How many of them the recipient has had before.
+	AlreadyDelivered int64 `protobuf:"varint,2,opt,name=already_delivered,json=alreadyDelivered,proto3" json:"already_delivered,omitempty"`
+	// How many can't be sent again: their event is no longer stored, or their recipient is gone.
+	Unavailable int64 `protobuf:"varint,3,opt,name=unavailable,proto3" json:"unavailable,omitempty"`
+	// When the oldest of the events was accepted.
+	OldestTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest_time,json=oldestTime,proto3" json:"oldest_time,omitempty"`
+	// How long queuing them takes at the rate.
+	EstimatedDuration *durationpb.Duration `protobuf:"bytes,5,opt,name=estimated_duration,json=estimatedDuration,proto3" json:"estimated_duration,omitempty"`
+	// Whether counting stopped at its bound, so that there are more.
+	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewReplayResponse) Reset() {
+	*x = PreviewReplayResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewReplayResponse) ProtoMessage() {}
+
+func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewReplayResponse.ProtoReflect.Descriptor instead.
+func (*PreviewReplayResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PreviewReplayResponse) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetAlreadyDelivered() int64 {
+	if x != nil {
+		return x.AlreadyDelivered
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetUnavailable() int64 {
+	if x != nil {
+		return x.Unavailable
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetOldestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldestTime
+	}
+	return nil
+}
+
+func (x *PreviewReplayResponse) GetEstimatedDuration() *durationpb.Duration {
+	if x != nil {
+		return x.EstimatedDuration
+	}
+	return nil
+}
+
+func (x *PreviewReplayResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Request of CreateReplay.
+type CreateReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay to start.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateReplayRequest) Reset() {
+	*x = CreateReplayRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateReplayRequest) ProtoMessage() {}
+
+func (x *CreateReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateReplayRequest.ProtoReflect.Descriptor instead.
+func (*CreateReplayRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateReplayRequest) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// Request of ListReplays.
+type ListReplaysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysRequest) Reset() {
+	*x = ListReplaysRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysRequest) ProtoMessage() {}
+
+func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysRequest.ProtoReflect.Descriptor instead.
+func (*ListReplaysRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{19}
+}
+
+// Response of ListReplays.
+type ListReplaysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replays, newest first.
+	Replays       []*Replay `protobuf:"bytes,1,rep,name=replays,proto3" json:"replays,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysResponse) Reset() {
+	*x = ListReplaysResponse{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysResponse) ProtoMessage() {}
+
+func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysResponse.ProtoReflect.Descriptor instead.
+func (*ListReplaysResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListReplaysResponse) GetReplays() []*Replay {
+	if x != nil {
+		return x.Replays
+	}
+	return nil
+}
+
+// Request of GetReplay.
+type GetReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReplayRequest) Reset() {
+	*x = GetReplayRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReplayRequest) ProtoMessage() {}
+
+func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReplayRequest.ProtoReflect.Descriptor instead.
+func (*GetReplayRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Request of CancelReplay.
+type CancelReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelReplayRequest) Reset() {
+	*x = CancelReplayRequest{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelReplayRequest) ProtoMessage() {}
+
+func (x *CancelReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelReplayRequest.ProtoReflect.Descriptor instead.
+func (*CancelReplayRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CancelReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // A delivery, by its recipient and event.
 type RetryDeliveriesRequest_Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
 	// The event's key: `<appliance>~<event id>`.
-	EventId       string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The replay, if it is the delivery of one.
+	ReplayId      string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetryDeliveriesRequest_Target) Reset() {
 	*x = RetryDeliveriesRequest_Target{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +2012,7 @@ func (x *RetryDeliveriesRequest_Target) String() string {
 func (*RetryDeliveriesRequest_Target) ProtoMessage() {}
 
 func (x *RetryDeliveriesRequest_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,11 +2042,291 @@ func (x *RetryDeliveriesRequest_Target) GetEventId() string {
 	return ""
 }
 
+func (x *RetryDeliveriesRequest_Target) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+// One that was left as it is.
+type ChangeDeliveriesResponse_Unchanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// The event's key.
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The replay.
+	ReplayId string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
+	// Why, as a sentence.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) Reset() {
+	*x = ChangeDeliveriesResponse_Unchanged{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeDeliveriesResponse_Unchanged) ProtoMessage() {}
+
+func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeDeliveriesResponse_Unchanged.ProtoReflect.Descriptor instead.
+func (*ChangeDeliveriesResponse_Unchanged) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14, 0}
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+func (x *ChangeDeliveriesResponse_Unchanged) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// Which deliveries are sent again: those to which all of this applies.
+type Replay_Deliveries struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those to this recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// Those in this state. Default: EXPIRED, REJECTED and CANCELLED.
+	State DeliveryState_State `protobuf:"varint,2,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
+	// Those of this event type.
+	EventType string `protobuf:"bytes,3,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Those of this appliance.
+	ApplianceId string `protobuf:"bytes,4,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
+	// Those of this session.
+	SessionId string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Those with this external key.
+	ExternalKey string `protobuf:"bytes,6,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
+	// Those with this reason.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Those of this class of reasons.
+	ReasonClass string `protobuf:"bytes,8,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
+	// Those whose latest record is of this time or later.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Those whose latest record is of before this time.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Those of this channel, `http` or `email`.
+	Channel       string `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replay_Deliveries) Reset() {
+	*x = Replay_Deliveries{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay_Deliveries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay_Deliveries) ProtoMessage() {}
+
+func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay_Deliveries.ProtoReflect.Descriptor instead.
+func (*Replay_Deliveries) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
+}
+
+func (x *Replay_Deliveries) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetState() DeliveryState_State {
+	if x != nil {
+		return x.State
+	}
+	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
+}
+
+func (x *Replay_Deliveries) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetApplianceId() string {
+	if x != nil {
+		return x.ApplianceId
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetExternalKey() string {
+	if x != nil {
+		return x.ExternalKey
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetReasonClass() string {
+	if x != nil {
+		return x.ReasonClass
+	}
+	return ""
+}
+
+func (x *Replay_Deliveries) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Replay_Deliveries) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Replay_Deliveries) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+// A recipient's events from a time on, whether they were delivered before or not: what a new recipient has missed.
+type Replay_Backfill struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events accepted at this time or later.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The events accepted before this time. Default: now.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Whether those that the recipient has had are sent again. Default: left out.
+	IncludeDelivered bool `protobuf:"varint,3,opt,name=include_delivered,json=includeDelivered,proto3" json:"include_delivered,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Replay_Backfill) Reset() {
+	*x = Replay_Backfill{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replay_Backfill) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replay_Backfill) ProtoMessage() {}
+
+func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replay_Backfill.ProtoReflect.Descriptor instead.
+func (*Replay_Backfill) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 1}
+}
+
+func (x *Replay_Backfill) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Replay_Backfill) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Replay_Backfill) GetIncludeDelivered() bool {
+	if x != nil {
+		return x.IncludeDelivered
+	}
+	return false
+}
+
 var File_outbound_v1_delivery_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\n" +
-	"\"outbound/v1/delivery_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n" +
+	"\"outbound/v1/delivery_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#outbound/v1/recipient_service.proto\"\x9a\x01\n" +
 	"\rDeliveryState\"\x88\x01\n" +
 	"\x05State\x12\x1e\n" +
 	"\x1aDELIVERY_STATE_UNSPECIFIED\x10\x00\x12\v\n" +
@@ -694,7 +2336,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\aEXPIRED\x10\x04\x12\f\n" +
 	"\bREJECTED\x10\x05\x12\v\n" +
 	"\aSKIPPED\x10\x06\x12\r\n" +
-	"\tCANCELLED\x10\a\"\xc9\x06\n" +
+	"\tCANCELLED\x10\a\"\x81\b\n" +
 	"\bDelivery\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
 	"\n" +
@@ -721,7 +2363,12 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\treplay_id\x18\x12 \x01(\tR\breplayId\x12\x12\n" +
 	"\x04test\x18\x13 \x01(\bR\x04test\x12;\n" +
 	"\vaccept_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"acceptTime\"\xa5\x03\n" +
+	"acceptTime\x12\x18\n" +
+	"\achannel\x18\x15 \x01(\tR\achannel\x12!\n" +
+	"\freason_class\x18\x16 \x01(\tR\vreasonClass\x124\n" +
+	"\x16recipient_display_name\x18\x17 \x01(\tR\x14recipientDisplayName\x12-\n" +
+	"\x12recipient_revision\x18\x18 \x01(\x04R\x11recipientRevision\x12\x14\n" +
+	"\x05actor\x18\x19 \x01(\tR\x05actor\"\xbb\x05\n" +
 	"\x15ListDeliveriesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -735,25 +2382,176 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\fappliance_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12&\n" +
 	"\n" +
 	"session_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
-	"\fexternal_key\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\"w\n" +
+	"\fexternal_key\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x12/\n" +
+	"\achannel\x18\n" +
+	" \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\rR\x04httpR\x05emailR\achannel\x12\x1f\n" +
+	"\x06reason\x18\v \x01(\tB\a\xbaH\x04r\x02\x18@R\x06reason\x12*\n" +
+	"\freason_class\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\vreasonClass\x129\n" +
+	"\n" +
+	"start_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12$\n" +
+	"\treplay_id\x18\x0f \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"w\n" +
 	"\x16ListDeliveriesResponse\x125\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x15.outbound.v1.DeliveryR\n" +
 	"deliveries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcb\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf1\x01\n" +
 	"\x16RetryDeliveriesRequest\x12W\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
-	"deliveries\x1aX\n" +
+	"deliveries\x1a~\n" +
 	"\x06Target\x12*\n" +
 	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vrecipientId\x12\"\n" +
-	"\bevent_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aeventId\"N\n" +
+	"\bevent_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aeventId\x12$\n" +
+	"\treplay_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"N\n" +
 	"\x17RetryDeliveriesResponse\x12\x1b\n" +
 	"\treplay_id\x18\x01 \x01(\tR\breplayId\x12\x16\n" +
-	"\x06queued\x18\x02 \x01(\x05R\x06queued2\x83\x02\n" +
+	"\x06queued\x18\x02 \x01(\x05R\x06queued\"\x8a\x01\n" +
+	"\x12GetDeliveryRequest\x12*\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vrecipientId\x12\"\n" +
+	"\bevent_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aeventId\x12$\n" +
+	"\treplay_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"\xaf\x02\n" +
+	"\x0eDeliveryDetail\x121\n" +
+	"\bdelivery\x18\x01 \x01(\v2\x15.outbound.v1.DeliveryR\bdelivery\x120\n" +
+	"\battempts\x18\x02 \x03(\v2\x14.outbound.v1.AttemptR\battempts\x12.\n" +
+	"\x04http\x18\n" +
+	" \x01(\v2\x18.outbound.v1.HttpPreviewH\x00R\x04http\x120\n" +
+	"\x05email\x18\v \x01(\v2\x18.outbound.v1.MailPreviewH\x00R\x05email\x12!\n" +
+	"\frequest_note\x18\f \x01(\tR\vrequestNote\x12(\n" +
+	"\x10cloud_event_json\x18\r \x01(\tR\x0ecloudEventJsonB\t\n" +
+	"\arequest\"\xd3\x04\n" +
+	"\aAttempt\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x126\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .outbound.v1.DeliveryState.StateR\x05state\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12!\n" +
+	"\freason_class\x18\x04 \x01(\tR\vreasonClass\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x129\n" +
+	"\n" +
+	"begin_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12;\n" +
+	"\vrecord_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordTime\x12\x17\n" +
+	"\atook_ms\x18\b \x01(\x01R\x06tookMs\x12\x1f\n" +
+	"\vstatus_code\x18\t \x01(\x05R\n" +
+	"statusCode\x12)\n" +
+	"\x10response_excerpt\x18\n" +
+	" \x01(\tR\x0fresponseExcerpt\x12F\n" +
+	"\x11next_attempt_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12;\n" +
+	"\vexpire_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12-\n" +
+	"\x12recipient_revision\x18\r \x01(\x04R\x11recipientRevision\x12\x14\n" +
+	"\x05actor\x18\x0e \x01(\tR\x05actor\"S\n" +
+	"\x15TailDeliveriesRequest\x12:\n" +
+	"\x06filter\x18\x01 \x01(\v2\".outbound.v1.ListDeliveriesRequestR\x06filter\"g\n" +
+	"\x16TailDeliveriesResponse\x125\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x15.outbound.v1.DeliveryR\n" +
+	"deliveries\x12\x16\n" +
+	"\x06missed\x18\x02 \x01(\x03R\x06missed\"i\n" +
+	"\x0eSendNowRequest\x12W\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
+	"deliveries\"\xb5\x01\n" +
+	"\x17ExtendDeliveriesRequest\x12W\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
+	"deliveries\x12A\n" +
+	"\x02by\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x16\xe0A\x02\xbaH\x10\xc8\x01\x01\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b<R\x02by\"r\n" +
+	"\x17CancelDeliveriesRequest\x12W\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2*.outbound.v1.RetryDeliveriesRequest.TargetB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\n" +
+	"deliveries\"\x83\x02\n" +
+	"\x18ChangeDeliveriesResponse\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\x05R\achanged\x12M\n" +
+	"\tunchanged\x18\x02 \x03(\v2/.outbound.v1.ChangeDeliveriesResponse.UnchangedR\tunchanged\x1a~\n" +
+	"\tUnchanged\x12!\n" +
+	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12\x19\n" +
+	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x1b\n" +
+	"\treplay_id\x18\x03 \x01(\tR\breplayId\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xec\n" +
+	"\n" +
+	"\x06Replay\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12\x19\n" +
+	"\x05actor\x18\x02 \x01(\tB\x03\xe0A\x03R\x05actor\x12@\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12@\n" +
+	"\vfinish_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"finishTime\x124\n" +
+	"\x05state\x18\x05 \x01(\x0e2\x19.outbound.v1.Replay.StateB\x03\xe0A\x03R\x05state\x12@\n" +
+	"\n" +
+	"deliveries\x18\x06 \x01(\v2\x1e.outbound.v1.Replay.DeliveriesH\x00R\n" +
+	"deliveries\x12:\n" +
+	"\bbackfill\x18\a \x01(\v2\x1c.outbound.v1.Replay.BackfillH\x00R\bbackfill\x12/\n" +
+	"\x0fto_recipient_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\rtoRecipientId\x12\x1e\n" +
+	"\x04rate\x18\t \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\x04rate\x12\x19\n" +
+	"\x05total\x18\n" +
+	" \x01(\x03B\x03\xe0A\x03R\x05total\x12\x1b\n" +
+	"\x06queued\x18\v \x01(\x03B\x03\xe0A\x03R\x06queued\x12%\n" +
+	"\vunavailable\x18\f \x01(\x03B\x03\xe0A\x03R\vunavailable\x12\x1b\n" +
+	"\x06detail\x18\r \x01(\tB\x03\xe0A\x03R\x06detail\x1a\x93\x04\n" +
+	"\n" +
+	"Deliveries\x12*\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\x12@\n" +
+	"\x05state\x18\x02 \x01(\x0e2 .outbound.v1.DeliveryState.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12&\n" +
+	"\n" +
+	"event_type\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12*\n" +
+	"\fappliance_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12&\n" +
+	"\n" +
+	"session_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
+	"\fexternal_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x12\x1f\n" +
+	"\x06reason\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x06reason\x12*\n" +
+	"\freason_class\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\vreasonClass\x129\n" +
+	"\n" +
+	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12/\n" +
+	"\achannel\x18\v \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\rR\x04httpR\x05emailR\achannel\x1a\xb1\x01\n" +
+	"\bBackfill\x12A\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\tstartTime\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12+\n" +
+	"\x11include_delivered\x18\x03 \x01(\bR\x10includeDelivered\"U\n" +
+	"\x05State\x12\x1c\n" +
+	"\x18REPLAY_STATE_UNSPECIFIED\x10\x00\x12\v\n" +
+	"\aRUNNING\x10\x01\x12\b\n" +
+	"\x04DONE\x10\x02\x12\v\n" +
+	"\aSTOPPED\x10\x03\x12\n" +
+	"\n" +
+	"\x06FAILED\x10\x04B\b\n" +
+	"\x06source\"N\n" +
+	"\x14PreviewReplayRequest\x126\n" +
+	"\x06replay\x18\x01 \x01(\v2\x13.outbound.v1.ReplayB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06replay\"\x97\x02\n" +
+	"\x15PreviewReplayResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12+\n" +
+	"\x11already_delivered\x18\x02 \x01(\x03R\x10alreadyDelivered\x12 \n" +
+	"\vunavailable\x18\x03 \x01(\x03R\vunavailable\x12;\n" +
+	"\voldest_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"oldestTime\x12H\n" +
+	"\x12estimated_duration\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x11estimatedDuration\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\bR\x04more\"M\n" +
+	"\x13CreateReplayRequest\x126\n" +
+	"\x06replay\x18\x01 \x01(\v2\x13.outbound.v1.ReplayB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\x06replay\"\x14\n" +
+	"\x12ListReplaysRequest\"D\n" +
+	"\x13ListReplaysResponse\x12-\n" +
+	"\areplays\x18\x01 \x03(\v2\x13.outbound.v1.ReplayR\areplays\"+\n" +
+	"\x10GetReplayRequest\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\".\n" +
+	"\x13CancelReplayRequest\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id2\x84\v\n" +
 	"\x0fDeliveryService\x12q\n" +
 	"\x0eListDeliveries\x12\".outbound.v1.ListDeliveriesRequest\x1a#.outbound.v1.ListDeliveriesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/deliveries\x12}\n" +
-	"\x0fRetryDeliveries\x12#.outbound.v1.RetryDeliveriesRequest\x1a$.outbound.v1.RetryDeliveriesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/deliveries:retryBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\vGetDelivery\x12\x1f.outbound.v1.GetDeliveryRequest\x1a\x1b.outbound.v1.DeliveryDetail\"0\x82\xd3\xe4\x93\x02*\x12(/v1/deliveries/{recipient_id}/{event_id}\x12x\n" +
+	"\x0eTailDeliveries\x12\".outbound.v1.TailDeliveriesRequest\x1a#.outbound.v1.TailDeliveriesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/deliveries:tail0\x01\x12}\n" +
+	"\x0fRetryDeliveries\x12#.outbound.v1.RetryDeliveriesRequest\x1a$.outbound.v1.RetryDeliveriesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/deliveries:retry\x12p\n" +
+	"\aSendNow\x12\x1b.outbound.v1.SendNowRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/deliveries:sendNow\x12\x81\x01\n" +
+	"\x10ExtendDeliveries\x12$.outbound.v1.ExtendDeliveriesRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/deliveries:extend\x12\x81\x01\n" +
+	"\x10CancelDeliveries\x12$.outbound.v1.CancelDeliveriesRequest\x1a%.outbound.v1.ChangeDeliveriesResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/deliveries:cancel\x12{\n" +
+	"\rPreviewReplay\x12!.outbound.v1.PreviewReplayRequest\x1a\".outbound.v1.PreviewReplayResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x06replay\"\x13/v1/replays:preview\x12b\n" +
+	"\fCreateReplay\x12 .outbound.v1.CreateReplayRequest\x1a\x13.outbound.v1.Replay\"\x1b\x82\xd3\xe4\x93\x02\x15:\x06replay\"\v/v1/replays\x12e\n" +
+	"\vListReplays\x12\x1f.outbound.v1.ListReplaysRequest\x1a .outbound.v1.ListReplaysResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/replays\x12Y\n" +
+	"\tGetReplay\x12\x1d.outbound.v1.GetReplayRequest\x1a\x13.outbound.v1.Replay\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/replays/{id}\x12i\n" +
+	"\fCancelReplay\x12 .outbound.v1.CancelReplayRequest\x1a\x13.outbound.v1.Replay\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/replays/{id}:cancelBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_delivery_service_proto_rawDescOnce sync.Once
@@ -767,38 +2565,115 @@ func file_outbound_v1_delivery_service_proto_rawDescGZIP() []byte {
 	return file_outbound_v1_delivery_service_proto_rawDescData
 }
 
-var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_outbound_v1_delivery_service_proto_goTypes = []any{
-	(DeliveryState_State)(0),              // 0: outbound.v1.DeliveryState.State
-	(*DeliveryState)(nil),                 // 1: outbound.v1.DeliveryState
-	(*Delivery)(nil),                      // 2: outbound.v1.Delivery
-	(*ListDeliveriesRequest)(nil),         // 3: outbound.v1.ListDeliveriesRequest
-	(*ListDeliveriesResponse)(nil),        // 4: outbound.v1.ListDeliveriesResponse
-	(*RetryDeliveriesRequest)(nil),        // 5: outbound.v1.RetryDeliveriesRequest
-	(*RetryDeliveriesResponse)(nil),       // 6: outbound.v1.RetryDeliveriesResponse
-	(*RetryDeliveriesRequest_Target)(nil), // 7: outbound.v1.RetryDeliveriesRequest.Target
-	(*timestamppb.Timestamp)(nil),         // 8: google.protobuf.Timestamp
+	(DeliveryState_State)(0),                   // 0: outbound.v1.DeliveryState.State
+	(Replay_State)(0),                          // 1: outbound.v1.Replay.State
+	(*DeliveryState)(nil),                      // 2: outbound.v1.DeliveryState
+	(*Delivery)(nil),                           // 3: outbound.v1.Delivery
+	(*ListDeliveriesRequest)(nil),              // 4: outbound.v1.ListDeliveriesRequest
+	(*ListDeliveriesResponse)(nil),             // 5: outbound.v1.ListDeliveriesResponse
+	(*RetryDeliveriesRequest)(nil),             // 6: outbound.v1.RetryDeliveriesRequest
+	(*RetryDeliveriesResponse)(nil),            // 7: outbound.v1.RetryDeliveriesResponse
+	(*GetDeliveryRequest)(nil),                 // 8: outbound.v1.GetDeliveryRequest
+	(*DeliveryDetail)(nil),                     // 9: outbound.v1.DeliveryDetail
+	(*Attempt)(nil),                            // 10: outbound.v1.Attempt
+	(*TailDeliveriesRequest)(nil),              // 11: outbound.v1.TailDeliveriesRequest
+	(*TailDeliveriesResponse)(nil),             // 12: outbound.v1.TailDeliveriesResponse
+	(*SendNowRequest)(nil),                     // 13: outbound.v1.SendNowRequest
+	(*ExtendDeliveriesRequest)(nil),            // 14: outbound.v1.ExtendDeliveriesRequest
+	(*CancelDeliveriesRequest)(nil),            // 15: outbound.v1.CancelDeliveriesRequest
+	(*ChangeDeliveriesResponse)(nil),           // 16: outbound.v1.ChangeDeliveriesResponse
+	(*Replay)(nil),                             // 17: outbound.v1.Replay
+	(*PreviewReplayRequest)(nil),               // 18: outbound.v1.PreviewReplayRequest
+	(*PreviewReplayResponse)(nil),              // 19: outbound.v1.PreviewReplayResponse
+	(*CreateReplayRequest)(nil),                // 20: outbound.v1.CreateReplayRequest
+	(*ListReplaysRequest)(nil),                 // 21: outbound.v1.ListReplaysRequest
+	(*ListReplaysResponse)(nil),                // 22: outbound.v1.ListReplaysResponse
+	(*GetReplayRequest)(nil),                   // 23: outbound.v1.GetReplayRequest
+	(*CancelReplayRequest)(nil),                // 24: outbound.v1.CancelReplayRequest
+	(*RetryDeliveriesRequest_Target)(nil),      // 25: outbound.v1.RetryDeliveriesRequest.Target
+	(*ChangeDeliveriesResponse_Unchanged)(nil), // 26: outbound.v1.ChangeDeliveriesResponse.Unchanged
+	(*Replay_Deliveries)(nil),                  // 27: outbound.v1.Replay.Deliveries
+	(*Replay_Backfill)(nil),                    // 28: outbound.v1.Replay.Backfill
+	(*timestamppb.Timestamp)(nil),              // 29: google.protobuf.Timestamp
+	(*HttpPreview)(nil),                        // 30: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                        // 31: outbound.v1.MailPreview
+	(*durationpb.Duration)(nil),                // 32: google.protobuf.Duration
 }
 var file_outbound_v1_delivery_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Delivery.state:type_name -> outbound.v1.DeliveryState.State
-	8,  // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
-	8,  // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
-	8,  // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	8,  // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
+	29, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
+	29, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
+	29, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	29, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: outbound.v1.ListDeliveriesRequest.state:type_name -> outbound.v1.DeliveryState.State
-	2,  // 7: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	7,  // 8: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	3,  // 9: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
-	5,  // 10: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
-	4,  // 11: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
-	6,  // 12: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	29, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	29, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
+	25, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	3,  // 11: outbound.v1.DeliveryDetail.delivery:type_name -> outbound.v1.Delivery
+	10, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
+	30, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
+	31, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
+	0,  // 15: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
+	29, // 16: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
+	29, // 17: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
+	29, // 18: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
+	29, // 19: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 20: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
+	3,  // 21: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
+	25, // 22: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	25, // 23: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	32, // 24: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
+	25, // 25: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	26, // 26: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
+	29, // 27: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
+	29, // 28: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
+	27, // 30: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
+	28, // 31: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
+	17, // 32: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
+	29, // 33: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
+	32, // 34: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
+	17, // 35: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
+	17, // 36: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
+	0,  // 37: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
+	29, // 38: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
+	29, // 39: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
+	29, // 40: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
+	29, // 41: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 42: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
+	8,  // 43: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
+	11, // 44: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
+	6,  // 45: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
+	13, // 46: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
+	14, // 47: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
+	15, // 48: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
+	18, // 49: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
+	20, // 50: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
+	21, // 51: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
+	23, // 52: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
+	24, // 53: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
+	5,  // 54: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
+	9,  // 55: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
+	12, // 56: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
+	7,  // 57: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
+	16, // 58: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
+	16, // 59: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	16, // 60: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	19, // 61: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
+	17, // 62: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
+	22, // 63: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
+	17, // 64: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
+	17, // 65: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
+	54, // [54:66] is the sub-list for method output_type
+	42, // [42:54] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_delivery_service_proto_init() }
@@ -806,13 +2681,22 @@ func file_outbound_v1_delivery_service_proto_init() {
 	if File_outbound_v1_delivery_service_proto != nil {
 		return
 	}
+	file_outbound_v1_recipient_service_proto_init()
+	file_outbound_v1_delivery_service_proto_msgTypes[7].OneofWrappers = []any{
+		(*DeliveryDetail_Http)(nil),
+		(*DeliveryDetail_Email)(nil),
+	}
+	file_outbound_v1_delivery_service_proto_msgTypes[15].OneofWrappers = []any{
+		(*Replay_Deliveries_)(nil),
+		(*Replay_Backfill_)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_delivery_service_proto_rawDesc), len(file_outbound_v1_delivery_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   7,
+			NumEnums:      2,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

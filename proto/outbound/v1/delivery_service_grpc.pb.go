@@ -19,8 +19,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	DeliveryService_ListDeliveries_FullMethodName  = "/outbound.v1.DeliveryService/ListDeliveries"
-	DeliveryService_RetryDeliveries_FullMethodName = "/outbound.v1.DeliveryService/RetryDeliveries"
+	DeliveryService_ListDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/ListDeliveries"
+	DeliveryService_GetDelivery_FullMethodName      = "/outbound.v1.DeliveryService/GetDelivery"
+	DeliveryService_TailDeliveries_FullMethodName   = "/outbound.v1.DeliveryService/TailDeliveries"
+	DeliveryService_RetryDeliveries_FullMethodName  = "/outbound.v1.DeliveryService/RetryDeliveries"
+	DeliveryService_SendNow_FullMethodName          = "/outbound.v1.DeliveryService/SendNow"
+	DeliveryService_ExtendDeliveries_FullMethodName = "/outbound.v1.DeliveryService/ExtendDeliveries"
+	DeliveryService_CancelDeliveries_FullMethodName = "/outbound.v1.DeliveryService/CancelDeliveries"
+	DeliveryService_PreviewReplay_FullMethodName    = "/outbound.v1.DeliveryService/PreviewReplay"
+	DeliveryService_CreateReplay_FullMethodName     = "/outbound.v1.DeliveryService/CreateReplay"
+	DeliveryService_ListReplays_FullMethodName      = "/outbound.v1.DeliveryService/ListReplays"
+	DeliveryService_GetReplay_FullMethodName        = "/outbound.v1.DeliveryService/GetReplay"
+	DeliveryService_CancelReplay_FullMethodName     = "/outbound.v1.DeliveryService/CancelReplay"
 )
 
 // DeliveryServiceClient is the client API for DeliveryService service.
@@ -31,8 +41,28 @@ const (
 type DeliveryServiceClient interface {
 	// Lists deliveries, newest first.
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
+	// Gets one delivery with every attempt, and the request as it was rendered.
+	GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*DeliveryDetail, error)
+	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
+	TailDeliveries(ctx context.Context, in *TailDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailDeliveriesResponse], error)
 	// Sends deliveries again, through the same path as any other event.
 	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
+	// Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	SendNow(ctx context.Context, in *SendNowRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
+	// Gives deliveries that are not final longer to be tried.
+	ExtendDeliveries(ctx context.Context, in *ExtendDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
+	// Cancels deliveries that are not final: they are recorded CANCELLED.
+	CancelDeliveries(ctx context.Context, in *CancelDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
+	// Tells what a replay would do, without doing it.
+	PreviewReplay(ctx context.Context, in *PreviewReplayRequest, opts ...grpc.CallOption) (*PreviewReplayResponse, error)
+	// Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	CreateReplay(ctx context.Context, in *CreateReplayRequest, opts ...grpc.CallOption) (*Replay, error)
+	// Lists replays, newest first. The last 1,000 are kept, for 30 days.
+	ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error)
+	// Gets one replay with its progress.
+	GetReplay(ctx context.Context, in *GetReplayRequest, opts ...grpc.CallOption) (*Replay, error)
+	// Cancels a replay: it queues nothing more. What it has queued goes on.
+	CancelReplay(ctx context.Context, in *CancelReplayRequest, opts ...grpc.CallOption) (*Replay, error)
 }
 
 type deliveryServiceClient struct {
@@ -53,10 +83,119 @@ func (c *deliveryServiceClient) ListDeliveries(ctx context.Context, in *ListDeli
 	return out, nil
 }
 
+func (c *deliveryServiceClient) GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*DeliveryDetail, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeliveryDetail)
+	err := c.cc.Invoke(ctx, DeliveryService_GetDelivery_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) TailDeliveries(ctx context.Context, in *TailDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailDeliveriesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DeliveryService_ServiceDesc.Streams[0], DeliveryService_TailDeliveries_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TailDeliveriesRequest, TailDeliveriesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeliveryService_TailDeliveriesClient = grpc.ServerStreamingClient[TailDeliveriesResponse]
+
 func (c *deliveryServiceClient) RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RetryDeliveriesResponse)
 	err := c.cc.Invoke(ctx, DeliveryService_RetryDeliveries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) SendNow(ctx context.Context, in *SendNowRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeDeliveriesResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_SendNow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) ExtendDeliveries(ctx context.Context, in *ExtendDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeDeliveriesResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_ExtendDeliveries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) CancelDeliveries(ctx context.Context, in *CancelDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeDeliveriesResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_CancelDeliveries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) PreviewReplay(ctx context.Context, in *PreviewReplayRequest, opts ...grpc.CallOption) (*PreviewReplayResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewReplayResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_PreviewReplay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) CreateReplay(ctx context.Context, in *CreateReplayRequest, opts ...grpc.CallOption) (*Replay, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Replay)
+	err := c.cc.Invoke(ctx, DeliveryService_CreateReplay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReplaysResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_ListReplays_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) GetReplay(ctx context.Context, in *GetReplayRequest, opts ...grpc.CallOption) (*Replay, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Replay)
+	err := c.cc.Invoke(ctx, DeliveryService_GetReplay_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *deliveryServiceClient) CancelReplay(ctx context.Context, in *CancelReplayRequest, opts ...grpc.CallOption) (*Replay, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Replay)
+	err := c.cc.Invoke(ctx, DeliveryService_CancelReplay_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +210,28 @@ func (c *deliveryServiceClient) RetryDeliveries(ctx context.Context, in *RetryDe
 type DeliveryServiceServer interface {
 	// Lists deliveries, newest first.
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
+	// Gets one delivery with every attempt, and the request as it was rendered.
+	GetDelivery(context.Context, *GetDeliveryRequest) (*DeliveryDetail, error)
+	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
+	TailDeliveries(*TailDeliveriesRequest, grpc.ServerStreamingServer[TailDeliveriesResponse]) error
 	// Sends deliveries again, through the same path as any other event.
 	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
+	// Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	SendNow(context.Context, *SendNowRequest) (*ChangeDeliveriesResponse, error)
+	// Gives deliveries that are not final longer to be tried.
+	ExtendDeliveries(context.Context, *ExtendDeliveriesRequest) (*ChangeDeliveriesResponse, error)
+	// Cancels deliveries that are not final: they are recorded CANCELLED.
+	CancelDeliveries(context.Context, *CancelDeliveriesRequest) (*ChangeDeliveriesResponse, error)
+	// Tells what a replay would do, without doing it.
+	PreviewReplay(context.Context, *PreviewReplayRequest) (*PreviewReplayResponse, error)
+	// Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	CreateReplay(context.Context, *CreateReplayRequest) (*Replay, error)
+	// Lists replays, newest first. The last 1,000 are kept, for 30 days.
+	ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error)
+	// Gets one replay with its progress.
+	GetReplay(context.Context, *GetReplayRequest) (*Replay, error)
+	// Cancels a replay: it queues nothing more. What it has queued goes on.
+	CancelReplay(context.Context, *CancelReplayRequest) (*Replay, error)
 	mustEmbedUnimplementedDeliveryServiceServer()
 }
 
@@ -86,8 +245,38 @@ type UnimplementedDeliveryServiceServer struct{}
 func (UnimplementedDeliveryServiceServer) ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListDeliveries not implemented")
 }
+func (UnimplementedDeliveryServiceServer) GetDelivery(context.Context, *GetDeliveryRequest) (*DeliveryDetail, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDelivery not implemented")
+}
+func (UnimplementedDeliveryServiceServer) TailDeliveries(*TailDeliveriesRequest, grpc.ServerStreamingServer[TailDeliveriesResponse]) error {
+	return status.Error(codes.Unimplemented, "method TailDeliveries not implemented")
+}
 func (UnimplementedDeliveryServiceServer) RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) SendNow(context.Context, *SendNowRequest) (*ChangeDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendNow not implemented")
+}
+func (UnimplementedDeliveryServiceServer) ExtendDeliveries(context.Context, *ExtendDeliveriesRequest) (*ChangeDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) CancelDeliveries(context.Context, *CancelDeliveriesRequest) (*ChangeDeliveriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelDeliveries not implemented")
+}
+func (UnimplementedDeliveryServiceServer) PreviewReplay(context.Context, *PreviewReplayRequest) (*PreviewReplayResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewReplay not implemented")
+}
+func (UnimplementedDeliveryServiceServer) CreateReplay(context.Context, *CreateReplayRequest) (*Replay, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateReplay not implemented")
+}
+func (UnimplementedDeliveryServiceServer) ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReplays not implemented")
+}
+func (UnimplementedDeliveryServiceServer) GetReplay(context.Context, *GetReplayRequest) (*Replay, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReplay not implemented")
+}
+func (UnimplementedDeliveryServiceServer) CancelReplay(context.Context, *CancelReplayRequest) (*Replay, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelReplay not implemented")
 }
 func (UnimplementedDeliveryServiceServer) mustEmbedUnimplementedDeliveryServiceServer() {}
 func (UnimplementedDeliveryServiceServer) testEmbeddedByValue()                         {}
@@ -128,6 +317,35 @@ func _DeliveryService_ListDeliveries_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DeliveryService_GetDelivery_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDeliveryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).GetDelivery(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_GetDelivery_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).GetDelivery(ctx, req.(*GetDeliveryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_TailDeliveries_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TailDeliveriesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DeliveryServiceServer).TailDeliveries(m, &grpc.GenericServerStream[TailDeliveriesRequest, TailDeliveriesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DeliveryService_TailDeliveriesServer = grpc.ServerStreamingServer[TailDeliveriesResponse]
+
 func _DeliveryService_RetryDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RetryDeliveriesRequest)
 	if err := dec(in); err != nil {
@@ -146,6 +364,150 @@ func _DeliveryService_RetryDeliveries_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DeliveryService_SendNow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendNowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).SendNow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_SendNow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).SendNow(ctx, req.(*SendNowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_ExtendDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendDeliveriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).ExtendDeliveries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_ExtendDeliveries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).ExtendDeliveries(ctx, req.(*ExtendDeliveriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_CancelDeliveries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelDeliveriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).CancelDeliveries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_CancelDeliveries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).CancelDeliveries(ctx, req.(*CancelDeliveriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_PreviewReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).PreviewReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_PreviewReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).PreviewReplay(ctx, req.(*PreviewReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_CreateReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).CreateReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_CreateReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).CreateReplay(ctx, req.(*CreateReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_ListReplays_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReplaysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).ListReplays(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_ListReplays_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).ListReplays(ctx, req.(*ListReplaysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_GetReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).GetReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_GetReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).GetReplay(ctx, req.(*GetReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DeliveryService_CancelReplay_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelReplayRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).CancelReplay(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_CancelReplay_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).CancelReplay(ctx, req.(*CancelReplayRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DeliveryService_ServiceDesc is the grpc.ServiceDesc for DeliveryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -158,10 +520,52 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DeliveryService_ListDeliveries_Handler,
 		},
 		{
+			MethodName: "GetDelivery",
+			Handler:    _DeliveryService_GetDelivery_Handler,
+		},
+		{
 			MethodName: "RetryDeliveries",
 			Handler:    _DeliveryService_RetryDeliveries_Handler,
 		},
+		{
+			MethodName: "SendNow",
+			Handler:    _DeliveryService_SendNow_Handler,
+		},
+		{
+			MethodName: "ExtendDeliveries",
+			Handler:    _DeliveryService_ExtendDeliveries_Handler,
+		},
+		{
+			MethodName: "CancelDeliveries",
+			Handler:    _DeliveryService_CancelDeliveries_Handler,
+		},
+		{
+			MethodName: "PreviewReplay",
+			Handler:    _DeliveryService_PreviewReplay_Handler,
+		},
+		{
+			MethodName: "CreateReplay",
+			Handler:    _DeliveryService_CreateReplay_Handler,
+		},
+		{
+			MethodName: "ListReplays",
+			Handler:    _DeliveryService_ListReplays_Handler,
+		},
+		{
+			MethodName: "GetReplay",
+			Handler:    _DeliveryService_GetReplay_Handler,
+		},
+		{
+			MethodName: "CancelReplay",
+			Handler:    _DeliveryService_CancelReplay_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "TailDeliveries",
+			Handler:       _DeliveryService_TailDeliveries_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "outbound/v1/delivery_service.proto",
 }

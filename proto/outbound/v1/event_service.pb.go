@@ -348,7 +348,17 @@ type ListEventsRequest struct {
 	// Only those of this appliance.
 	ApplianceId string `protobuf:"bytes,3,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
 	// Only those with this decision.
-	Decision      Intake_Decision `protobuf:"varint,4,opt,name=decision,proto3,enum=outbound.v1.Intake_Decision" json:"decision,omitempty"`
+	Decision Intake_Decision `protobuf:"varint,4,opt,name=decision,proto3,enum=outbound.v1.Intake_Decision" json:"decision,omitempty"`
+	// Only those of this event type.
+	EventType string `protobuf:"bytes,5,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Only those of this session.
+	SessionId string `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Only those with this external key.
+	ExternalKey string `protobuf:"bytes,7,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
+	// Only those taken in or refused at this time or later.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Only those taken in or refused before this time.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +419,41 @@ func (x *ListEventsRequest) GetDecision() Intake_Decision {
 		return x.Decision
 	}
 	return Intake_DECISION_UNSPECIFIED
+}
+
+func (x *ListEventsRequest) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetExternalKey() string {
+	if x != nil {
+		return x.ExternalKey
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListEventsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
 }
 
 // Response of ListEvents.
@@ -579,7 +624,11 @@ type Event struct {
 	// Its deliveries. In GetEvent alone.
 	Deliveries []*Delivery `protobuf:"bytes,13,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	// How it came: "nats" or "http".
-	Via           string `protobuf:"bytes,14,opt,name=via,proto3" json:"via,omitempty"`
+	Via string `protobuf:"bytes,14,opt,name=via,proto3" json:"via,omitempty"`
+	// What happened to it, oldest first. In GetEvent alone.
+	Timeline []*TimelineEntry `protobuf:"bytes,15,rep,name=timeline,proto3" json:"timeline,omitempty"`
+	// Every recipient, and why it gets the event or does not. In GetEvent alone.
+	Routes        []*Route `protobuf:"bytes,16,rep,name=routes,proto3" json:"routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -712,6 +761,238 @@ func (x *Event) GetVia() string {
 	return ""
 }
 
+func (x *Event) GetTimeline() []*TimelineEntry {
+	if x != nil {
+		return x.Timeline
+	}
+	return nil
+}
+
+func (x *Event) GetRoutes() []*Route {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+// Something that happened to an event.
+type TimelineEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What, in a word: `accepted`, `rejected`, `attempt`, `final`, `note`.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The recipient it concerns, if any.
+	RecipientId string `protobuf:"bytes,3,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// What the delivery had come to by it.
+	State DeliveryState_State `protobuf:"varint,4,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
+	// Why, as a word.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What happened, as a sentence.
+	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The number of the attempt.
+	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The replay it belongs to.
+	ReplayId string `protobuf:"bytes,8,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
+	// Who asked for it, if somebody did.
+	Actor         string `protobuf:"bytes,9,opt,name=actor,proto3" json:"actor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineEntry) Reset() {
+	*x = TimelineEntry{}
+	mi := &file_outbound_v1_event_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineEntry) ProtoMessage() {}
+
+func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_event_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
+func (*TimelineEntry) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TimelineEntry) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *TimelineEntry) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetState() DeliveryState_State {
+	if x != nil {
+		return x.State
+	}
+	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TimelineEntry) GetReplayId() string {
+	if x != nil {
+		return x.ReplayId
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+// Whether and why a recipient gets an event.
+type Route struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient.
+	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
+	// Its display name.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Its channel, `http` or `email`.
+	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	// Whether it gets the event, or got it.
+	Matched bool `protobuf:"varint,4,opt,name=matched,proto3" json:"matched,omitempty"`
+	// Why not, as a word, e.g. `event_type_not_selected`; see Delivery.reason.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, as a sentence.
+	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
+	// What its delivery has come to; unspecified if there is none.
+	State         DeliveryState_State `protobuf:"varint,7,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Route) Reset() {
+	*x = Route{}
+	mi := &file_outbound_v1_event_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Route) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Route) ProtoMessage() {}
+
+func (x *Route) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_event_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Route.ProtoReflect.Descriptor instead.
+func (*Route) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Route) GetRecipientId() string {
+	if x != nil {
+		return x.RecipientId
+	}
+	return ""
+}
+
+func (x *Route) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *Route) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Route) GetMatched() bool {
+	if x != nil {
+		return x.Matched
+	}
+	return false
+}
+
+func (x *Route) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Route) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Route) GetState() DeliveryState_State {
+	if x != nil {
+		return x.State
+	}
+	return DeliveryState_DELIVERY_STATE_UNSPECIFIED
+}
+
 // A reason why an event was refused.
 type IntakeViolation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -727,7 +1008,7 @@ type IntakeViolation struct {
 
 func (x *IntakeViolation) Reset() {
 	*x = IntakeViolation{}
-	mi := &file_outbound_v1_event_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_event_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +1020,7 @@ func (x *IntakeViolation) String() string {
 func (*IntakeViolation) ProtoMessage() {}
 
 func (x *IntakeViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_event_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_event_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +1033,7 @@ func (x *IntakeViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntakeViolation.ProtoReflect.Descriptor instead.
 func (*IntakeViolation) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *IntakeViolation) GetField() string {
@@ -798,14 +1079,22 @@ const file_outbound_v1_event_service_proto_rawDesc = "" +
 	"\x14PublishEventResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\xd5\x01\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\xc4\x03\n" +
 	"\x11ListEventsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12*\n" +
 	"\fappliance_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12B\n" +
-	"\bdecision\x18\x04 \x01(\x0e2\x1c.outbound.v1.Intake.DecisionB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecision\"h\n" +
+	"\bdecision\x18\x04 \x01(\x0e2\x1c.outbound.v1.Intake.DecisionB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecision\x12&\n" +
+	"\n" +
+	"event_type\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12&\n" +
+	"\n" +
+	"session_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
+	"\fexternal_key\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x129\n" +
+	"\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"h\n" +
 	"\x12ListEventsResponse\x12*\n" +
 	"\x06events\x18\x01 \x03(\v2\x12.outbound.v1.EventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
@@ -815,7 +1104,7 @@ const file_outbound_v1_event_service_proto_rawDesc = "" +
 	"\bDecision\x12\x18\n" +
 	"\x14DECISION_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bACCEPTED\x10\x01\x12\f\n" +
-	"\bREJECTED\x10\x02\"\xb7\x04\n" +
+	"\bREJECTED\x10\x02\"\x9b\x05\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
 	"\n" +
@@ -839,7 +1128,27 @@ const file_outbound_v1_event_service_proto_rawDesc = "" +
 	"\n" +
 	"deliveries\x18\r \x03(\v2\x15.outbound.v1.DeliveryR\n" +
 	"deliveries\x12\x10\n" +
-	"\x03via\x18\x0e \x01(\tR\x03via\"a\n" +
+	"\x03via\x18\x0e \x01(\tR\x03via\x126\n" +
+	"\btimeline\x18\x0f \x03(\v2\x1a.outbound.v1.TimelineEntryR\btimeline\x12*\n" +
+	"\x06routes\x18\x10 \x03(\v2\x12.outbound.v1.RouteR\x06routes\"\xab\x02\n" +
+	"\rTimelineEntry\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12!\n" +
+	"\frecipient_id\x18\x03 \x01(\tR\vrecipientId\x126\n" +
+	"\x05state\x18\x04 \x01(\x0e2 .outbound.v1.DeliveryState.StateR\x05state\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\x12\x18\n" +
+	"\aattempt\x18\a \x01(\x05R\aattempt\x12\x1b\n" +
+	"\treplay_id\x18\b \x01(\tR\breplayId\x12\x14\n" +
+	"\x05actor\x18\t \x01(\tR\x05actor\"\xe9\x01\n" +
+	"\x05Route\x12!\n" +
+	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x12\x18\n" +
+	"\amatched\x18\x04 \x01(\bR\amatched\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail\x126\n" +
+	"\x05state\x18\a \x01(\x0e2 .outbound.v1.DeliveryState.StateR\x05state\"a\n" +
 	"\x0fIntakeViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n" +
@@ -865,7 +1174,7 @@ func file_outbound_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_outbound_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_outbound_v1_event_service_proto_goTypes = []any{
 	(Intake_Decision)(0),          // 0: outbound.v1.Intake.Decision
 	(*CloudEvent)(nil),            // 1: outbound.v1.CloudEvent
@@ -876,32 +1185,42 @@ var file_outbound_v1_event_service_proto_goTypes = []any{
 	(*GetEventRequest)(nil),       // 6: outbound.v1.GetEventRequest
 	(*Intake)(nil),                // 7: outbound.v1.Intake
 	(*Event)(nil),                 // 8: outbound.v1.Event
-	(*IntakeViolation)(nil),       // 9: outbound.v1.IntakeViolation
-	(*structpb.Struct)(nil),       // 10: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*Delivery)(nil),              // 12: outbound.v1.Delivery
+	(*TimelineEntry)(nil),         // 9: outbound.v1.TimelineEntry
+	(*Route)(nil),                 // 10: outbound.v1.Route
+	(*IntakeViolation)(nil),       // 11: outbound.v1.IntakeViolation
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*Delivery)(nil),              // 14: outbound.v1.Delivery
+	(DeliveryState_State)(0),      // 15: outbound.v1.DeliveryState.State
 }
 var file_outbound_v1_event_service_proto_depIdxs = []int32{
-	10, // 0: outbound.v1.CloudEvent.data:type_name -> google.protobuf.Struct
+	12, // 0: outbound.v1.CloudEvent.data:type_name -> google.protobuf.Struct
 	1,  // 1: outbound.v1.PublishEventRequest.event:type_name -> outbound.v1.CloudEvent
 	0,  // 2: outbound.v1.ListEventsRequest.decision:type_name -> outbound.v1.Intake.Decision
-	8,  // 3: outbound.v1.ListEventsResponse.events:type_name -> outbound.v1.Event
-	11, // 4: outbound.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	11, // 5: outbound.v1.Event.intake_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: outbound.v1.Event.decision:type_name -> outbound.v1.Intake.Decision
-	9,  // 7: outbound.v1.Event.violations:type_name -> outbound.v1.IntakeViolation
-	12, // 8: outbound.v1.Event.deliveries:type_name -> outbound.v1.Delivery
-	2,  // 9: outbound.v1.EventService.PublishEvent:input_type -> outbound.v1.PublishEventRequest
-	4,  // 10: outbound.v1.EventService.ListEvents:input_type -> outbound.v1.ListEventsRequest
-	6,  // 11: outbound.v1.EventService.GetEvent:input_type -> outbound.v1.GetEventRequest
-	3,  // 12: outbound.v1.EventService.PublishEvent:output_type -> outbound.v1.PublishEventResponse
-	5,  // 13: outbound.v1.EventService.ListEvents:output_type -> outbound.v1.ListEventsResponse
-	8,  // 14: outbound.v1.EventService.GetEvent:output_type -> outbound.v1.Event
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	13, // 3: outbound.v1.ListEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	13, // 4: outbound.v1.ListEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: outbound.v1.ListEventsResponse.events:type_name -> outbound.v1.Event
+	13, // 6: outbound.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	13, // 7: outbound.v1.Event.intake_time:type_name -> google.protobuf.Timestamp
+	0,  // 8: outbound.v1.Event.decision:type_name -> outbound.v1.Intake.Decision
+	11, // 9: outbound.v1.Event.violations:type_name -> outbound.v1.IntakeViolation
+	14, // 10: outbound.v1.Event.deliveries:type_name -> outbound.v1.Delivery
+	9,  // 11: outbound.v1.Event.timeline:type_name -> outbound.v1.TimelineEntry
+	10, // 12: outbound.v1.Event.routes:type_name -> outbound.v1.Route
+	13, // 13: outbound.v1.TimelineEntry.time:type_name -> google.protobuf.Timestamp
+	15, // 14: outbound.v1.TimelineEntry.state:type_name -> outbound.v1.DeliveryState.State
+	15, // 15: outbound.v1.Route.state:type_name -> outbound.v1.DeliveryState.State
+	2,  // 16: outbound.v1.EventService.PublishEvent:input_type -> outbound.v1.PublishEventRequest
+	4,  // 17: outbound.v1.EventService.ListEvents:input_type -> outbound.v1.ListEventsRequest
+	6,  // 18: outbound.v1.EventService.GetEvent:input_type -> outbound.v1.GetEventRequest
+	3,  // 19: outbound.v1.EventService.PublishEvent:output_type -> outbound.v1.PublishEventResponse
+	5,  // 20: outbound.v1.EventService.ListEvents:output_type -> outbound.v1.ListEventsResponse
+	8,  // 21: outbound.v1.EventService.GetEvent:output_type -> outbound.v1.Event
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_event_service_proto_init() }
@@ -920,7 +1239,7 @@ func file_outbound_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_event_service_proto_rawDesc), len(file_outbound_v1_event_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,7 +41,7 @@ type EventServiceClient interface {
 	PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// Gets one event with its deliveries.
+	// Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*Event, error)
 }
 
@@ -100,7 +100,7 @@ type EventServiceServer interface {
 	PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// Gets one event with its deliveries.
+	// Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
 	GetEvent(context.Context, *GetEventRequest) (*Event, error)
 	mustEmbedUnimplementedEventServiceServer()
 }

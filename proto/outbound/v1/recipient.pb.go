@@ -1563,8 +1563,11 @@ type EmailRecipient struct {
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Plain-text body with macros. At most 64 KiB. Empty: the default of the event type.
 	Body string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
-	// HTML body with macros, values escaped. At most 128 KiB. Empty: plain text alone. Not in this release: refused.
-	HtmlBody      string `protobuf:"bytes,5,opt,name=html_body,json=htmlBody,proto3" json:"html_body,omitempty"`
+	// HTML body with macros, values escaped. At most 128 KiB. If set, mails are multipart/alternative, with the plain text beside
+	// it. Empty: plain text alone.
+	HtmlBody string `protobuf:"bytes,5,opt,name=html_body,json=htmlBody,proto3" json:"html_body,omitempty"`
+	// Texts of single event types in place of those above, by event type. At most 100.
+	Overrides     map[string]*MailText `protobuf:"bytes,6,rep,name=overrides,proto3" json:"overrides,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1634,6 +1637,77 @@ func (x *EmailRecipient) GetHtmlBody() string {
 	return ""
 }
 
+func (x *EmailRecipient) GetOverrides() map[string]*MailText {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+// The texts of a mail. An empty one is taken from the recipient.
+type MailText struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Subject with macros. At most 500 characters, one line.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Plain-text body with macros. At most 64 KiB.
+	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// HTML body with macros, values escaped. At most 128 KiB.
+	HtmlBody      string `protobuf:"bytes,3,opt,name=html_body,json=htmlBody,proto3" json:"html_body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MailText) Reset() {
+	*x = MailText{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MailText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MailText) ProtoMessage() {}
+
+func (x *MailText) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MailText.ProtoReflect.Descriptor instead.
+func (*MailText) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MailText) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *MailText) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *MailText) GetHtmlBody() string {
+	if x != nil {
+		return x.HtmlBody
+	}
+	return ""
+}
+
 // What becomes of events accepted while the recipient is disabled.
 type Recipient_WhileDisabled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1643,7 +1717,7 @@ type Recipient_WhileDisabled struct {
 
 func (x *Recipient_WhileDisabled) Reset() {
 	*x = Recipient_WhileDisabled{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1729,7 @@ func (x *Recipient_WhileDisabled) String() string {
 func (*Recipient_WhileDisabled) ProtoMessage() {}
 
 func (x *Recipient_WhileDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1754,7 @@ type HttpRecipient_Format struct {
 
 func (x *HttpRecipient_Format) Reset() {
 	*x = HttpRecipient_Format{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1766,7 @@ func (x *HttpRecipient_Format) String() string {
 func (*HttpRecipient_Format) ProtoMessage() {}
 
 func (x *HttpRecipient_Format) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1791,7 @@ type HttpRecipient_Success struct {
 
 func (x *HttpRecipient_Success) Reset() {
 	*x = HttpRecipient_Success{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1803,7 @@ func (x *HttpRecipient_Success) String() string {
 func (*HttpRecipient_Success) ProtoMessage() {}
 
 func (x *HttpRecipient_Success) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1828,7 @@ type HttpRecipient_Order struct {
 
 func (x *HttpRecipient_Order) Reset() {
 	*x = HttpRecipient_Order{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1840,7 @@ func (x *HttpRecipient_Order) String() string {
 func (*HttpRecipient_Order) ProtoMessage() {}
 
 func (x *HttpRecipient_Order) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1927,14 +2001,22 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vHMAC_SHA256\x10\x01\x12\v\n" +
-	"\aED25519\x10\x02\"\xfa\x01\n" +
+	"\aED25519\x10\x02\"\xbf\x03\n" +
 	"\x0eEmailRecipient\x126\n" +
 	"\taddresses\x18\x01 \x03(\tB\x18\xe0A\x02\xbaH\x12\x92\x01\x0f\b\x01\x10\n" +
 	"\x18\x01\"\ar\x05\x10\x03\x18\xfe\x01R\taddresses\x120\n" +
 	"\x14require_external_key\x18\x02 \x01(\bR\x12requireExternalKey\x127\n" +
 	"\asubject\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\asubject\x12\x1d\n" +
 	"\x04body\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x04body\x12&\n" +
-	"\thtml_body\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\bR\bhtmlBodyBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\thtml_body\x18\x05 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\bR\bhtmlBody\x12n\n" +
+	"\toverrides\x18\x06 \x03(\v2*.outbound.v1.EmailRecipient.OverridesEntryB$\xbaH!\x9a\x01\x1e\x10d\"\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\toverrides\x1aS\n" +
+	"\x0eOverridesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.outbound.v1.MailTextR\x05value:\x028\x01\"\x8a\x01\n" +
+	"\bMailText\x127\n" +
+	"\asubject\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xf4\x032\x13^[^\\x00-\\x1f\\x7f]*$R\asubject\x12\x1d\n" +
+	"\x04body\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x04body\x12&\n" +
+	"\thtml_body\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\bR\bhtmlBodyBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_recipient_proto_rawDescOnce sync.Once
@@ -1949,7 +2031,7 @@ func file_outbound_v1_recipient_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_outbound_v1_recipient_proto_goTypes = []any{
 	(Recipient_WhileDisabled_Policy)(0), // 0: outbound.v1.Recipient.WhileDisabled.Policy
 	(HttpRecipient_Format_Kind)(0),      // 1: outbound.v1.HttpRecipient.Format.Kind
@@ -1970,53 +2052,57 @@ var file_outbound_v1_recipient_proto_goTypes = []any{
 	(*ClientCertificate)(nil),           // 16: outbound.v1.ClientCertificate
 	(*SigningSecret)(nil),               // 17: outbound.v1.SigningSecret
 	(*EmailRecipient)(nil),              // 18: outbound.v1.EmailRecipient
-	(*Recipient_WhileDisabled)(nil),     // 19: outbound.v1.Recipient.WhileDisabled
-	(*HttpRecipient_Format)(nil),        // 20: outbound.v1.HttpRecipient.Format
-	(*HttpRecipient_Success)(nil),       // 21: outbound.v1.HttpRecipient.Success
-	nil,                                 // 22: outbound.v1.HttpRecipient.HeadersEntry
-	(*HttpRecipient_Order)(nil),         // 23: outbound.v1.HttpRecipient.Order
-	(*timestamppb.Timestamp)(nil),       // 24: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 25: google.protobuf.Duration
+	(*MailText)(nil),                    // 19: outbound.v1.MailText
+	(*Recipient_WhileDisabled)(nil),     // 20: outbound.v1.Recipient.WhileDisabled
+	(*HttpRecipient_Format)(nil),        // 21: outbound.v1.HttpRecipient.Format
+	(*HttpRecipient_Success)(nil),       // 22: outbound.v1.HttpRecipient.Success
+	nil,                                 // 23: outbound.v1.HttpRecipient.HeadersEntry
+	(*HttpRecipient_Order)(nil),         // 24: outbound.v1.HttpRecipient.Order
+	nil,                                 // 25: outbound.v1.EmailRecipient.OverridesEntry
+	(*timestamppb.Timestamp)(nil),       // 26: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 27: google.protobuf.Duration
 }
 var file_outbound_v1_recipient_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Recipient.while_disabled:type_name -> outbound.v1.Recipient.WhileDisabled.Policy
-	24, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
-	24, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
-	24, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
+	26, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
+	26, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
+	26, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
 	6,  // 4: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
 	18, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
-	25, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
-	25, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
+	27, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
+	27, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
 	8,  // 8: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
 	9,  // 9: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
 	1,  // 10: outbound.v1.HttpRecipient.format:type_name -> outbound.v1.HttpRecipient.Format.Kind
 	2,  // 11: outbound.v1.HttpRecipient.success:type_name -> outbound.v1.HttpRecipient.Success.Rule
-	22, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
+	23, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
 	11, // 13: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
 	17, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
 	3,  // 15: outbound.v1.HttpRecipient.order:type_name -> outbound.v1.HttpRecipient.Order.Mode
 	10, // 16: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
-	25, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
+	27, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
 	7,  // 18: outbound.v1.HttpRecipient.ca_certificates:type_name -> outbound.v1.CertificateInfo
-	24, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
-	24, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
-	25, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
-	25, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
-	25, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
-	25, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
+	26, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
+	26, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
+	27, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
+	27, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
+	27, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
+	27, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
 	12, // 25: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
 	13, // 26: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
 	14, // 27: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
 	15, // 28: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
 	16, // 29: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
-	24, // 30: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 31: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
+	26, // 30: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 31: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 32: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	25, // 33: outbound.v1.EmailRecipient.overrides:type_name -> outbound.v1.EmailRecipient.OverridesEntry
+	19, // 34: outbound.v1.EmailRecipient.OverridesEntry.value:type_name -> outbound.v1.MailText
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_proto_init() }
@@ -2041,7 +2127,7 @@ func file_outbound_v1_recipient_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_proto_rawDesc), len(file_outbound_v1_recipient_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

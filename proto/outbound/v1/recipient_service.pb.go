@@ -77,7 +77,7 @@ func (x WatchRecipientsRequest_Channel) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchRecipientsRequest_Channel.Descriptor instead.
 func (WatchRecipientsRequest_Channel) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{20, 0}
 }
 
 // Request of ListRecipients.
@@ -844,7 +844,11 @@ func (x *TestFilterResponse) GetMatching() int32 {
 type PurgeRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient's id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Only count what waits; cancel nothing.
+	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// How many deliveries the caller knows to wait. If set and more wait, nothing is cancelled: FAILED_PRECONDITION.
+	ExpectedCount *int64 `protobuf:"varint,3,opt,name=expected_count,json=expectedCount,proto3,oneof" json:"expected_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -886,10 +890,24 @@ func (x *PurgeRecipientRequest) GetId() string {
 	return ""
 }
 
+func (x *PurgeRecipientRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *PurgeRecipientRequest) GetExpectedCount() int64 {
+	if x != nil && x.ExpectedCount != nil {
+		return *x.ExpectedCount
+	}
+	return 0
+}
+
 // Response of PurgeRecipient.
 type PurgeRecipientResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many deliveries were cancelled.
+	// How many deliveries waited and are cancelled, or would be.
 	Cancelled     int64 `protobuf:"varint,1,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -932,6 +950,439 @@ func (x *PurgeRecipientResponse) GetCancelled() int64 {
 	return 0
 }
 
+// Request of PreviewRecipient.
+type PreviewRecipientRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The recipient's id. Empty if `recipient` is given and new.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The recipient as it would be saved, in place of the stored one. What is wrong with it is answered as at save.
+	Recipient *Recipient `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// A stored event, by its key. Empty: a sample.
+	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The type of the sample. Default: the first of the recipient's types.
+	EventType     string `protobuf:"bytes,4,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRecipientRequest) Reset() {
+	*x = PreviewRecipientRequest{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRecipientRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRecipientRequest) ProtoMessage() {}
+
+func (x *PreviewRecipientRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRecipientRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRecipientRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PreviewRecipientRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PreviewRecipientRequest) GetRecipient() *Recipient {
+	if x != nil {
+		return x.Recipient
+	}
+	return nil
+}
+
+func (x *PreviewRecipientRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *PreviewRecipientRequest) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+// Response of PreviewRecipient.
+type PreviewRecipientResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's key.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The event type.
+	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Whether the event is a sample.
+	Sample bool `protobuf:"varint,3,opt,name=sample,proto3" json:"sample,omitempty"`
+	// Whether the recipient would get the event.
+	Matches bool `protobuf:"varint,4,opt,name=matches,proto3" json:"matches,omitempty"`
+	// Why not, as a word; see Delivery.reason.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What would be sent.
+	//
+	// Types that are valid to be assigned to Rendered:
+	//
+	//	*PreviewRecipientResponse_Http
+	//	*PreviewRecipientResponse_Email
+	Rendered      isPreviewRecipientResponse_Rendered `protobuf_oneof:"rendered"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRecipientResponse) Reset() {
+	*x = PreviewRecipientResponse{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRecipientResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRecipientResponse) ProtoMessage() {}
+
+func (x *PreviewRecipientResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRecipientResponse.ProtoReflect.Descriptor instead.
+func (*PreviewRecipientResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PreviewRecipientResponse) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *PreviewRecipientResponse) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *PreviewRecipientResponse) GetSample() bool {
+	if x != nil {
+		return x.Sample
+	}
+	return false
+}
+
+func (x *PreviewRecipientResponse) GetMatches() bool {
+	if x != nil {
+		return x.Matches
+	}
+	return false
+}
+
+func (x *PreviewRecipientResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PreviewRecipientResponse) GetRendered() isPreviewRecipientResponse_Rendered {
+	if x != nil {
+		return x.Rendered
+	}
+	return nil
+}
+
+func (x *PreviewRecipientResponse) GetHttp() *HttpPreview {
+	if x != nil {
+		if x, ok := x.Rendered.(*PreviewRecipientResponse_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *PreviewRecipientResponse) GetEmail() *MailPreview {
+	if x != nil {
+		if x, ok := x.Rendered.(*PreviewRecipientResponse_Email); ok {
+			return x.Email
+		}
+	}
+	return nil
+}
+
+type isPreviewRecipientResponse_Rendered interface {
+	isPreviewRecipientResponse_Rendered()
+}
+
+type PreviewRecipientResponse_Http struct {
+	// The HTTP request.
+	Http *HttpPreview `protobuf:"bytes,10,opt,name=http,proto3,oneof"`
+}
+
+type PreviewRecipientResponse_Email struct {
+	// The mail.
+	Email *MailPreview `protobuf:"bytes,11,opt,name=email,proto3,oneof"`
+}
+
+func (*PreviewRecipientResponse_Http) isPreviewRecipientResponse_Rendered() {}
+
+func (*PreviewRecipientResponse_Email) isPreviewRecipientResponse_Rendered() {}
+
+// A header of a request or mail.
+type Header struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its value. Secrets are shown as `[redacted]`, values made at each sending as `[made at sending]`.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Header) Reset() {
+	*x = Header{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Header) ProtoMessage() {}
+
+func (x *Header) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Header.ProtoReflect.Descriptor instead.
+func (*Header) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Header) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Header) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// An HTTP request as it would be sent.
+type HttpPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The method.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// Where to.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// The headers.
+	Headers []*Header `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
+	// The body, as text.
+	Body          string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpPreview) Reset() {
+	*x = HttpPreview{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpPreview) ProtoMessage() {}
+
+func (x *HttpPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpPreview.ProtoReflect.Descriptor instead.
+func (*HttpPreview) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HttpPreview) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *HttpPreview) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *HttpPreview) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *HttpPreview) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+// A mail as it would be sent.
+type MailPreview struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sender.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The addresses; each gets a mail of its own.
+	To []string `protobuf:"bytes,2,rep,name=to,proto3" json:"to,omitempty"`
+	// The subject.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The plain text.
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// The HTML, if there is any.
+	Html string `protobuf:"bytes,5,opt,name=html,proto3" json:"html,omitempty"`
+	// The headers of the mail to the first address.
+	Headers []*Header `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
+	// The whole mail to the first address, as it travels.
+	Source        string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MailPreview) Reset() {
+	*x = MailPreview{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MailPreview) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MailPreview) ProtoMessage() {}
+
+func (x *MailPreview) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MailPreview.ProtoReflect.Descriptor instead.
+func (*MailPreview) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *MailPreview) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MailPreview) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *MailPreview) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *MailPreview) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *MailPreview) GetHtml() string {
+	if x != nil {
+		return x.Html
+	}
+	return ""
+}
+
+func (x *MailPreview) GetHeaders() []*Header {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *MailPreview) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 // Which recipients to watch.
 type WatchRecipientsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -943,7 +1394,7 @@ type WatchRecipientsRequest struct {
 
 func (x *WatchRecipientsRequest) Reset() {
 	*x = WatchRecipientsRequest{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1406,7 @@ func (x *WatchRecipientsRequest) String() string {
 func (*WatchRecipientsRequest) ProtoMessage() {}
 
 func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1419,7 @@ func (x *WatchRecipientsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsRequest.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchRecipientsRequest) GetChannel() WatchRecipientsRequest_Channel {
@@ -995,7 +1446,7 @@ type WatchRecipientsResponse struct {
 
 func (x *WatchRecipientsResponse) Reset() {
 	*x = WatchRecipientsResponse{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1458,7 @@ func (x *WatchRecipientsResponse) String() string {
 func (*WatchRecipientsResponse) ProtoMessage() {}
 
 func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1471,7 @@ func (x *WatchRecipientsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecipientsResponse.ProtoReflect.Descriptor instead.
 func (*WatchRecipientsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchRecipientsResponse) GetChange() isWatchRecipientsResponse_Change {
@@ -1094,14 +1545,16 @@ type StoredRecipient struct {
 	// When the recipient was disabled with SKIP, oldest first.
 	DisabledWindows []*DisabledWindow `protobuf:"bytes,4,rep,name=disabled_windows,json=disabledWindows,proto3" json:"disabled_windows,omitempty"`
 	// The number of this revision, from 1.
-	Revision      uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// What waits at this sequence of EVENTS or before it is cancelled, because an operator emptied the queue. 0: nothing.
+	PurgedThrough uint64 `protobuf:"varint,6,opt,name=purged_through,json=purgedThrough,proto3" json:"purged_through,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StoredRecipient) Reset() {
 	*x = StoredRecipient{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1566,7 @@ func (x *StoredRecipient) String() string {
 func (*StoredRecipient) ProtoMessage() {}
 
 func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1579,7 @@ func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredRecipient.ProtoReflect.Descriptor instead.
 func (*StoredRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StoredRecipient) GetRecipient() *Recipient {
@@ -1164,6 +1617,13 @@ func (x *StoredRecipient) GetRevision() uint64 {
 	return 0
 }
 
+func (x *StoredRecipient) GetPurgedThrough() uint64 {
+	if x != nil {
+		return x.PurgedThrough
+	}
+	return 0
+}
+
 // A time in which a recipient was disabled.
 type DisabledWindow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1177,7 +1637,7 @@ type DisabledWindow struct {
 
 func (x *DisabledWindow) Reset() {
 	*x = DisabledWindow{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1649,7 @@ func (x *DisabledWindow) String() string {
 func (*DisabledWindow) ProtoMessage() {}
 
 func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1662,7 @@ func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisabledWindow.ProtoReflect.Descriptor instead.
 func (*DisabledWindow) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DisabledWindow) GetStartTime() *timestamppb.Timestamp {
@@ -1236,7 +1696,7 @@ type TestFilterResponse_Result struct {
 
 func (x *TestFilterResponse_Result) Reset() {
 	*x = TestFilterResponse_Result{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1708,7 @@ func (x *TestFilterResponse_Result) String() string {
 func (*TestFilterResponse_Result) ProtoMessage() {}
 
 func (x *TestFilterResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,12 +1821,49 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\n" +
 	"event_type\x18\x02 \x01(\tR\teventType\x12\x18\n" +
 	"\amatches\x18\x03 \x01(\bR\amatches\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"3\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\xa0\x01\n" +
 	"\x15PurgeRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
-	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\"6\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\x123\n" +
+	"\x0eexpected_count\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rexpectedCount\x88\x01\x01B\x11\n" +
+	"\x0f_expected_count\"6\n" +
 	"\x16PurgeRecipientResponse\x12\x1c\n" +
-	"\tcancelled\x18\x01 \x01(\x03R\tcancelled\"\xa8\x01\n" +
+	"\tcancelled\x18\x01 \x01(\x03R\tcancelled\"\xbd\x01\n" +
+	"\x17PreviewRecipientRequest\x12\x17\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12<\n" +
+	"\trecipient\x18\x02 \x01(\v2\x16.outbound.v1.RecipientB\x06\xbaH\x03\xd8\x01\x03R\trecipient\x12#\n" +
+	"\bevent_id\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\aeventId\x12&\n" +
+	"\n" +
+	"event_type\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\"\x8c\x02\n" +
+	"\x18PreviewRecipientResponse\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x02 \x01(\tR\teventType\x12\x16\n" +
+	"\x06sample\x18\x03 \x01(\bR\x06sample\x12\x18\n" +
+	"\amatches\x18\x04 \x01(\bR\amatches\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12.\n" +
+	"\x04http\x18\n" +
+	" \x01(\v2\x18.outbound.v1.HttpPreviewH\x00R\x04http\x120\n" +
+	"\x05email\x18\v \x01(\v2\x18.outbound.v1.MailPreviewH\x00R\x05emailB\n" +
+	"\n" +
+	"\brendered\"2\n" +
+	"\x06Header\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"z\n" +
+	"\vHttpPreview\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12-\n" +
+	"\aheaders\x18\x03 \x03(\v2\x13.outbound.v1.HeaderR\aheaders\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\tR\x04body\"\xba\x01\n" +
+	"\vMailPreview\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x03(\tR\x02to\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x12\n" +
+	"\x04html\x18\x05 \x01(\tR\x04html\x12-\n" +
+	"\aheaders\x18\x06 \x03(\v2\x13.outbound.v1.HeaderR\aheaders\x12\x16\n" +
+	"\x06source\x18\a \x01(\tR\x06source\"\xa8\x01\n" +
 	"\x16WatchRecipientsRequest\x12E\n" +
 	"\achannel\x18\x01 \x01(\x0e2+.outbound.v1.WatchRecipientsRequest.ChannelR\achannel\"G\n" +
 	"\aChannel\x12\x17\n" +
@@ -1377,20 +1874,22 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\trecipient\x18\x01 \x01(\v2\x1c.outbound.v1.StoredRecipientH\x00R\trecipient\x12\x1a\n" +
 	"\aremoved\x18\x02 \x01(\tH\x00R\aremoved\x120\n" +
 	"\x06synced\x18\x03 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x06syncedB\b\n" +
-	"\x06change\"\xec\x02\n" +
+	"\x06change\"\x93\x03\n" +
 	"\x0fStoredRecipient\x124\n" +
 	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientR\trecipient\x12V\n" +
 	"\x0esealed_secrets\x18\x02 \x03(\v2/.outbound.v1.StoredRecipient.SealedSecretsEntryR\rsealedSecrets\x12%\n" +
 	"\x0estart_sequence\x18\x03 \x01(\x04R\rstartSequence\x12F\n" +
 	"\x10disabled_windows\x18\x04 \x03(\v2\x1b.outbound.v1.DisabledWindowR\x0fdisabledWindows\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x04R\brevision\x1a@\n" +
+	"\brevision\x18\x05 \x01(\x04R\brevision\x12%\n" +
+	"\x0epurged_through\x18\x06 \x01(\x04R\rpurgedThrough\x1a@\n" +
 	"\x12SealedSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x82\x01\n" +
 	"\x0eDisabledWindow\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xa8\t\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xcf\n" +
+	"\n" +
 	"\x10RecipientService\x12q\n" +
 	"\x0eListRecipients\x12\".outbound.v1.ListRecipientsRequest\x1a#.outbound.v1.ListRecipientsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12e\n" +
 	"\fGetRecipient\x12 .outbound.v1.GetRecipientRequest\x1a\x16.outbound.v1.Recipient\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/recipients/{id}\x12q\n" +
@@ -1400,7 +1899,8 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\rTestRecipient\x12!.outbound.v1.TestRecipientRequest\x1a\".outbound.v1.TestRecipientResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/recipients/{id}:test\x12\x83\x01\n" +
 	"\x0fDoctorRecipient\x12#.outbound.v1.DoctorRecipientRequest\x1a$.outbound.v1.DoctorRecipientResponse\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/recipients/{id}:doctor\x12s\n" +
 	"\n" +
-	"TestFilter\x12\x1e.outbound.v1.TestFilterRequest\x1a\x1f.outbound.v1.TestFilterResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients:testFilter\x12\x7f\n" +
+	"TestFilter\x12\x1e.outbound.v1.TestFilterRequest\x1a\x1f.outbound.v1.TestFilterResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients:testFilter\x12\xa4\x01\n" +
+	"\x10PreviewRecipient\x12$.outbound.v1.PreviewRecipientRequest\x1a%.outbound.v1.PreviewRecipientResponse\"C\x82\xd3\xe4\x93\x02=:\x01*Z :\x01*\"\x1b/v1/recipients/{id}:preview\"\x16/v1/recipients:preview\x12\x7f\n" +
 	"\x0ePurgeRecipient\x12\".outbound.v1.PurgeRecipientRequest\x1a#.outbound.v1.PurgeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:purge\x12^\n" +
 	"\x0fWatchRecipients\x12#.outbound.v1.WatchRecipientsRequest\x1a$.outbound.v1.WatchRecipientsResponse0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
@@ -1417,7 +1917,7 @@ func file_outbound_v1_recipient_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(WatchRecipientsRequest_Channel)(0), // 0: outbound.v1.WatchRecipientsRequest.Channel
 	(*ListRecipientsRequest)(nil),       // 1: outbound.v1.ListRecipientsRequest
@@ -1435,61 +1935,73 @@ var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(*TestFilterResponse)(nil),          // 13: outbound.v1.TestFilterResponse
 	(*PurgeRecipientRequest)(nil),       // 14: outbound.v1.PurgeRecipientRequest
 	(*PurgeRecipientResponse)(nil),      // 15: outbound.v1.PurgeRecipientResponse
-	(*WatchRecipientsRequest)(nil),      // 16: outbound.v1.WatchRecipientsRequest
-	(*WatchRecipientsResponse)(nil),     // 17: outbound.v1.WatchRecipientsResponse
-	(*StoredRecipient)(nil),             // 18: outbound.v1.StoredRecipient
-	(*DisabledWindow)(nil),              // 19: outbound.v1.DisabledWindow
-	(*TestFilterResponse_Result)(nil),   // 20: outbound.v1.TestFilterResponse.Result
-	nil,                                 // 21: outbound.v1.StoredRecipient.SealedSecretsEntry
-	(*Recipient)(nil),                   // 22: outbound.v1.Recipient
-	(*fieldmaskpb.FieldMask)(nil),       // 23: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),             // 24: google.protobuf.Struct
-	(*CertificateInfo)(nil),             // 25: outbound.v1.CertificateInfo
-	(*emptypb.Empty)(nil),               // 26: google.protobuf.Empty
-	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
+	(*PreviewRecipientRequest)(nil),     // 16: outbound.v1.PreviewRecipientRequest
+	(*PreviewRecipientResponse)(nil),    // 17: outbound.v1.PreviewRecipientResponse
+	(*Header)(nil),                      // 18: outbound.v1.Header
+	(*HttpPreview)(nil),                 // 19: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                 // 20: outbound.v1.MailPreview
+	(*WatchRecipientsRequest)(nil),      // 21: outbound.v1.WatchRecipientsRequest
+	(*WatchRecipientsResponse)(nil),     // 22: outbound.v1.WatchRecipientsResponse
+	(*StoredRecipient)(nil),             // 23: outbound.v1.StoredRecipient
+	(*DisabledWindow)(nil),              // 24: outbound.v1.DisabledWindow
+	(*TestFilterResponse_Result)(nil),   // 25: outbound.v1.TestFilterResponse.Result
+	nil,                                 // 26: outbound.v1.StoredRecipient.SealedSecretsEntry
+	(*Recipient)(nil),                   // 27: outbound.v1.Recipient
+	(*fieldmaskpb.FieldMask)(nil),       // 28: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),             // 29: google.protobuf.Struct
+	(*CertificateInfo)(nil),             // 30: outbound.v1.CertificateInfo
+	(*emptypb.Empty)(nil),               // 31: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
 }
 var file_outbound_v1_recipient_service_proto_depIdxs = []int32{
-	22, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
-	22, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	22, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	23, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
+	27, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
+	27, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	27, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	28, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
 	11, // 5: outbound.v1.DoctorRecipientResponse.steps:type_name -> outbound.v1.DoctorStep
-	25, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
-	20, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
-	0,  // 8: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
-	18, // 9: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
-	26, // 10: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
-	22, // 11: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
-	21, // 12: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
-	19, // 13: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
-	27, // 14: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
-	27, // 15: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 16: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
-	3,  // 17: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
-	4,  // 18: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
-	5,  // 19: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
-	6,  // 20: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
-	7,  // 21: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
-	9,  // 22: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
-	12, // 23: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
-	14, // 24: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
-	16, // 25: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
-	2,  // 26: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
-	22, // 27: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
-	22, // 28: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
-	22, // 29: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
-	26, // 30: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
-	8,  // 31: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
-	10, // 32: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
-	13, // 33: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
-	15, // 34: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
-	17, // 35: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	30, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
+	25, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
+	27, // 8: outbound.v1.PreviewRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	19, // 9: outbound.v1.PreviewRecipientResponse.http:type_name -> outbound.v1.HttpPreview
+	20, // 10: outbound.v1.PreviewRecipientResponse.email:type_name -> outbound.v1.MailPreview
+	18, // 11: outbound.v1.HttpPreview.headers:type_name -> outbound.v1.Header
+	18, // 12: outbound.v1.MailPreview.headers:type_name -> outbound.v1.Header
+	0,  // 13: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
+	23, // 14: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
+	31, // 15: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
+	27, // 16: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
+	26, // 17: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
+	24, // 18: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
+	32, // 19: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
+	32, // 20: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 21: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
+	3,  // 22: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
+	4,  // 23: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
+	5,  // 24: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
+	6,  // 25: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
+	7,  // 26: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
+	9,  // 27: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
+	12, // 28: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
+	16, // 29: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
+	14, // 30: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
+	21, // 31: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
+	2,  // 32: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
+	27, // 33: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
+	27, // 34: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
+	27, // 35: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
+	31, // 36: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
+	8,  // 37: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
+	10, // 38: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
+	13, // 39: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
+	17, // 40: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
+	15, // 41: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
+	22, // 42: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
+	32, // [32:43] is the sub-list for method output_type
+	21, // [21:32] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_service_proto_init() }
@@ -1498,7 +2010,12 @@ func file_outbound_v1_recipient_service_proto_init() {
 		return
 	}
 	file_outbound_v1_recipient_proto_init()
+	file_outbound_v1_recipient_service_proto_msgTypes[13].OneofWrappers = []any{}
 	file_outbound_v1_recipient_service_proto_msgTypes[16].OneofWrappers = []any{
+		(*PreviewRecipientResponse_Http)(nil),
+		(*PreviewRecipientResponse_Email)(nil),
+	}
+	file_outbound_v1_recipient_service_proto_msgTypes[21].OneofWrappers = []any{
 		(*WatchRecipientsResponse_Recipient)(nil),
 		(*WatchRecipientsResponse_Removed)(nil),
 		(*WatchRecipientsResponse_Synced)(nil),
@@ -1509,7 +2026,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_service_proto_rawDesc), len(file_outbound_v1_recipient_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

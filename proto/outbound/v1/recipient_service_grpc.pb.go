@@ -20,16 +20,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RecipientService_ListRecipients_FullMethodName  = "/outbound.v1.RecipientService/ListRecipients"
-	RecipientService_GetRecipient_FullMethodName    = "/outbound.v1.RecipientService/GetRecipient"
-	RecipientService_CreateRecipient_FullMethodName = "/outbound.v1.RecipientService/CreateRecipient"
-	RecipientService_UpdateRecipient_FullMethodName = "/outbound.v1.RecipientService/UpdateRecipient"
-	RecipientService_DeleteRecipient_FullMethodName = "/outbound.v1.RecipientService/DeleteRecipient"
-	RecipientService_TestRecipient_FullMethodName   = "/outbound.v1.RecipientService/TestRecipient"
-	RecipientService_DoctorRecipient_FullMethodName = "/outbound.v1.RecipientService/DoctorRecipient"
-	RecipientService_TestFilter_FullMethodName      = "/outbound.v1.RecipientService/TestFilter"
-	RecipientService_PurgeRecipient_FullMethodName  = "/outbound.v1.RecipientService/PurgeRecipient"
-	RecipientService_WatchRecipients_FullMethodName = "/outbound.v1.RecipientService/WatchRecipients"
+	RecipientService_ListRecipients_FullMethodName   = "/outbound.v1.RecipientService/ListRecipients"
+	RecipientService_GetRecipient_FullMethodName     = "/outbound.v1.RecipientService/GetRecipient"
+	RecipientService_CreateRecipient_FullMethodName  = "/outbound.v1.RecipientService/CreateRecipient"
+	RecipientService_UpdateRecipient_FullMethodName  = "/outbound.v1.RecipientService/UpdateRecipient"
+	RecipientService_DeleteRecipient_FullMethodName  = "/outbound.v1.RecipientService/DeleteRecipient"
+	RecipientService_TestRecipient_FullMethodName    = "/outbound.v1.RecipientService/TestRecipient"
+	RecipientService_DoctorRecipient_FullMethodName  = "/outbound.v1.RecipientService/DoctorRecipient"
+	RecipientService_TestFilter_FullMethodName       = "/outbound.v1.RecipientService/TestFilter"
+	RecipientService_PreviewRecipient_FullMethodName = "/outbound.v1.RecipientService/PreviewRecipient"
+	RecipientService_PurgeRecipient_FullMethodName   = "/outbound.v1.RecipientService/PurgeRecipient"
+	RecipientService_WatchRecipients_FullMethodName  = "/outbound.v1.RecipientService/WatchRecipients"
 )
 
 // RecipientServiceClient is the client API for RecipientService service.
@@ -58,7 +59,10 @@ type RecipientServiceClient interface {
 	DoctorRecipient(ctx context.Context, in *DoctorRecipientRequest, opts ...grpc.CallOption) (*DoctorRecipientResponse, error)
 	// Tries a filter expression on the last events, without saving it.
 	TestFilter(ctx context.Context, in *TestFilterRequest, opts ...grpc.CallOption) (*TestFilterResponse, error)
-	// Empties a recipient's queue: what waits is recorded CANCELLED. Not in this release: UNIMPLEMENTED.
+	// Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
+	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	PreviewRecipient(ctx context.Context, in *PreviewRecipientRequest, opts ...grpc.CallOption) (*PreviewRecipientResponse, error)
+	// Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
 	PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error)
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
 	// services alone.
@@ -153,6 +157,16 @@ func (c *recipientServiceClient) TestFilter(ctx context.Context, in *TestFilterR
 	return out, nil
 }
 
+func (c *recipientServiceClient) PreviewRecipient(ctx context.Context, in *PreviewRecipientRequest, opts ...grpc.CallOption) (*PreviewRecipientResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewRecipientResponse)
+	err := c.cc.Invoke(ctx, RecipientService_PreviewRecipient_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recipientServiceClient) PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PurgeRecipientResponse)
@@ -208,7 +222,10 @@ type RecipientServiceServer interface {
 	DoctorRecipient(context.Context, *DoctorRecipientRequest) (*DoctorRecipientResponse, error)
 	// Tries a filter expression on the last events, without saving it.
 	TestFilter(context.Context, *TestFilterRequest) (*TestFilterResponse, error)
-	// Empties a recipient's queue: what waits is recorded CANCELLED. Not in this release: UNIMPLEMENTED.
+	// Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
+	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	PreviewRecipient(context.Context, *PreviewRecipientRequest) (*PreviewRecipientResponse, error)
+	// Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
 	PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error)
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
 	// services alone.
@@ -246,6 +263,9 @@ func (UnimplementedRecipientServiceServer) DoctorRecipient(context.Context, *Doc
 }
 func (UnimplementedRecipientServiceServer) TestFilter(context.Context, *TestFilterRequest) (*TestFilterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestFilter not implemented")
+}
+func (UnimplementedRecipientServiceServer) PreviewRecipient(context.Context, *PreviewRecipientRequest) (*PreviewRecipientResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewRecipient not implemented")
 }
 func (UnimplementedRecipientServiceServer) PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PurgeRecipient not implemented")
@@ -418,6 +438,24 @@ func _RecipientService_TestFilter_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecipientService_PreviewRecipient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRecipientRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecipientServiceServer).PreviewRecipient(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecipientService_PreviewRecipient_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecipientServiceServer).PreviewRecipient(ctx, req.(*PreviewRecipientRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecipientService_PurgeRecipient_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PurgeRecipientRequest)
 	if err := dec(in); err != nil {
@@ -485,6 +523,10 @@ var RecipientService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TestFilter",
 			Handler:    _RecipientService_TestFilter_Handler,
+		},
+		{
+			MethodName: "PreviewRecipient",
+			Handler:    _RecipientService_PreviewRecipient_Handler,
 		},
 		{
 			MethodName: "PurgeRecipient",

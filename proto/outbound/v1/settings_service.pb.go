@@ -98,7 +98,7 @@ const (
 	SmtpSettings_Auth_LOGIN SmtpSettings_Auth_Method = 3
 	// CRAM-MD5 (RFC 2195).
 	SmtpSettings_Auth_CRAM_MD5 SmtpSettings_Auth_Method = 4
-	// XOAUTH2 with the password as access token.
+	// XOAUTH2, with the password as access token or with tokens got by `oauth2`.
 	SmtpSettings_Auth_XOAUTH2 SmtpSettings_Auth_Method = 5
 )
 
@@ -177,7 +177,17 @@ type SmtpSettings struct {
 	// Changes with every change of these settings. See Recipient.etag.
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When these settings were last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// The host name we introduce ourselves with (EHLO). Default: the host's own name if it has a dot, else its address.
+	HelloName string `protobuf:"bytes,14,opt,name=hello_name,json=helloName,proto3" json:"hello_name,omitempty"`
+	// How access tokens for XOAUTH2 are got and renewed. Empty: the password is the token.
+	Oauth2 *RelayOAuth2 `protobuf:"bytes,15,opt,name=oauth2,proto3" json:"oauth2,omitempty"`
+	// Mails per period at most, over all senders if they share a Redis, else for each. Default: no limit.
+	RateLimit *RateLimit `protobuf:"bytes,16,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
+	// Connections to the relay at once, for each sender, 1 to 20. Default 4.
+	MaxConnections int32 `protobuf:"varint,17,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	// A mail a day to the admin contacts, which shows that mail works and says how deliveries went.
+	DailyNotice   *DailyNotice `protobuf:"bytes,18,opt,name=daily_notice,json=dailyNotice,proto3" json:"daily_notice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -303,6 +313,920 @@ func (x *SmtpSettings) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SmtpSettings) GetHelloName() string {
+	if x != nil {
+		return x.HelloName
+	}
+	return ""
+}
+
+func (x *SmtpSettings) GetOauth2() *RelayOAuth2 {
+	if x != nil {
+		return x.Oauth2
+	}
+	return nil
+}
+
+func (x *SmtpSettings) GetRateLimit() *RateLimit {
+	if x != nil {
+		return x.RateLimit
+	}
+	return nil
+}
+
+func (x *SmtpSettings) GetMaxConnections() int32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
+func (x *SmtpSettings) GetDailyNotice() *DailyNotice {
+	if x != nil {
+		return x.DailyNotice
+	}
+	return nil
+}
+
+// How access tokens for the relay are got (RFC 6749: refresh token if one is given, else client credentials).
+type RelayOAuth2 struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where tokens are asked for. An https URL.
+	TokenUrl string `protobuf:"bytes,1,opt,name=token_url,json=tokenUrl,proto3" json:"token_url,omitempty"`
+	// The client's id.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The client's secret. Written, never read back.
+	ClientSecret string `protobuf:"bytes,3,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// Whether a secret is stored.
+	ClientSecretSet bool `protobuf:"varint,4,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
+	// The refresh token. Written, never read back.
+	RefreshToken string `protobuf:"bytes,5,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	// Whether a refresh token is stored.
+	RefreshTokenSet bool `protobuf:"varint,6,opt,name=refresh_token_set,json=refreshTokenSet,proto3" json:"refresh_token_set,omitempty"`
+	// Scopes to ask for.
+	Scopes        []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelayOAuth2) Reset() {
+	*x = RelayOAuth2{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayOAuth2) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayOAuth2) ProtoMessage() {}
+
+func (x *RelayOAuth2) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayOAuth2.ProtoReflect.Descriptor instead.
+func (*RelayOAuth2) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RelayOAuth2) GetTokenUrl() string {
+	if x != nil {
+		return x.TokenUrl
+	}
+	return ""
+}
+
+func (x *RelayOAuth2) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *RelayOAuth2) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *RelayOAuth2) GetClientSecretSet() bool {
+	if x != nil {
+		return x.ClientSecretSet
+	}
+	return false
+}
+
+func (x *RelayOAuth2) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
+func (x *RelayOAuth2) GetRefreshTokenSet() bool {
+	if x != nil {
+		return x.RefreshTokenSet
+	}
+	return false
+}
+
+func (x *RelayOAuth2) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+// The daily communication notice.
+type DailyNotice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it is sent.
+	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	// The time of day, `HH:MM`, in the zone of mails. Default 08:00.
+	Time          string `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DailyNotice) Reset() {
+	*x = DailyNotice{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DailyNotice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DailyNotice) ProtoMessage() {}
+
+func (x *DailyNotice) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DailyNotice.ProtoReflect.Descriptor instead.
+func (*DailyNotice) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DailyNotice) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *DailyNotice) GetTime() string {
+	if x != nil {
+		return x.Time
+	}
+	return ""
+}
+
+// Request of SendTestEmail.
+type SendTestEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Addresses, at most 10. Default: the admin contacts.
+	To            []string `protobuf:"bytes,1,rep,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendTestEmailRequest) Reset() {
+	*x = SendTestEmailRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendTestEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendTestEmailRequest) ProtoMessage() {}
+
+func (x *SendTestEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendTestEmailRequest.ProtoReflect.Descriptor instead.
+func (*SendTestEmailRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SendTestEmailRequest) GetTo() []string {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+// Response of SendTestEmail.
+type SendTestEmailResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result an address.
+	Results []*SendTestEmailResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Whether all were accepted.
+	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendTestEmailResponse) Reset() {
+	*x = SendTestEmailResponse{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendTestEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendTestEmailResponse) ProtoMessage() {}
+
+func (x *SendTestEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendTestEmailResponse.ProtoReflect.Descriptor instead.
+func (*SendTestEmailResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SendTestEmailResponse) GetResults() []*SendTestEmailResponse_Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *SendTestEmailResponse) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+// Request of ListMacros.
+type ListMacrosRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Event types. Empty: all that email recipients may have.
+	EventTypes    []string `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMacrosRequest) Reset() {
+	*x = ListMacrosRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMacrosRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMacrosRequest) ProtoMessage() {}
+
+func (x *ListMacrosRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMacrosRequest.ProtoReflect.Descriptor instead.
+func (*ListMacrosRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListMacrosRequest) GetEventTypes() []string {
+	if x != nil {
+		return x.EventTypes
+	}
+	return nil
+}
+
+// A macro of mail texts.
+type Macro struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name; in texts it stands between percent signs.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it stands for.
+	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
+	// What it is in a sample event.
+	Example string `protobuf:"bytes,3,opt,name=example,proto3" json:"example,omitempty"`
+	// The event types that have it, of those asked for.
+	EventTypes    []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Macro) Reset() {
+	*x = Macro{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Macro) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Macro) ProtoMessage() {}
+
+func (x *Macro) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Macro.ProtoReflect.Descriptor instead.
+func (*Macro) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Macro) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Macro) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Macro) GetExample() string {
+	if x != nil {
+		return x.Example
+	}
+	return ""
+}
+
+func (x *Macro) GetEventTypes() []string {
+	if x != nil {
+		return x.EventTypes
+	}
+	return nil
+}
+
+// The default texts of an event type.
+type DefaultMailText struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event type.
+	EventType string `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// The texts. The HTML is an offer: it is used only if it is saved as a recipient's own.
+	Text          *MailText `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefaultMailText) Reset() {
+	*x = DefaultMailText{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefaultMailText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefaultMailText) ProtoMessage() {}
+
+func (x *DefaultMailText) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefaultMailText.ProtoReflect.Descriptor instead.
+func (*DefaultMailText) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DefaultMailText) GetEventType() string {
+	if x != nil {
+		return x.EventType
+	}
+	return ""
+}
+
+func (x *DefaultMailText) GetText() *MailText {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+// Response of ListMacros.
+type ListMacrosResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The macros, those that all of the types have first.
+	Macros []*Macro `protobuf:"bytes,1,rep,name=macros,proto3" json:"macros,omitempty"`
+	// The default texts of the types.
+	Defaults      []*DefaultMailText `protobuf:"bytes,2,rep,name=defaults,proto3" json:"defaults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMacrosResponse) Reset() {
+	*x = ListMacrosResponse{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMacrosResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMacrosResponse) ProtoMessage() {}
+
+func (x *ListMacrosResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMacrosResponse.ProtoReflect.Descriptor instead.
+func (*ListMacrosResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListMacrosResponse) GetMacros() []*Macro {
+	if x != nil {
+		return x.Macros
+	}
+	return nil
+}
+
+func (x *ListMacrosResponse) GetDefaults() []*DefaultMailText {
+	if x != nil {
+		return x.Defaults
+	}
+	return nil
+}
+
+// A change of the configuration.
+type Revision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was changed: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
+	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The number of the revision: greater is later.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Who changed it: a user's name, `token <id>`, `admin` for the admin token, or `outbound` itself.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// What was done, in a word: `created`, `changed`, `deleted`, `rolled back`.
+	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
+	// The revision it was rolled back to, if it was.
+	RolledBackTo uint64 `protobuf:"varint,6,opt,name=rolled_back_to,json=rolledBackTo,proto3" json:"rolled_back_to,omitempty"`
+	// The difference to the revision before. Secrets are named, not shown.
+	Changes []*Change `protobuf:"bytes,7,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The resource as it was then, in JSON, without secrets. Empty if it was deleted.
+	ResourceJson  string `protobuf:"bytes,8,opt,name=resource_json,json=resourceJson,proto3" json:"resource_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revision) Reset() {
+	*x = Revision{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revision) ProtoMessage() {}
+
+func (x *Revision) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revision.ProtoReflect.Descriptor instead.
+func (*Revision) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Revision) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *Revision) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Revision) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Revision) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Revision) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Revision) GetRolledBackTo() uint64 {
+	if x != nil {
+		return x.RolledBackTo
+	}
+	return 0
+}
+
+func (x *Revision) GetChanges() []*Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *Revision) GetResourceJson() string {
+	if x != nil {
+		return x.ResourceJson
+	}
+	return ""
+}
+
+// A changed field.
+type Change struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field's path, e.g. `http.url`.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Its value before, in JSON; empty if there was none.
+	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// Its value after, in JSON; empty if there is none.
+	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Change) Reset() {
+	*x = Change{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Change) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Change) ProtoMessage() {}
+
+func (x *Change) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Change.ProtoReflect.Descriptor instead.
+func (*Change) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Change) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Change) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *Change) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+// Request of ListRevisions.
+type ListRevisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of this resource, e.g. `recipients/crm`.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Revisions per page, at most 1,000. Default 50.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended: its next_page_token.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsRequest) Reset() {
+	*x = ListRevisionsRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsRequest) ProtoMessage() {}
+
+func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListRevisionsRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ListRevisionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRevisionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListRevisions.
+type ListRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revisions of this page.
+	Revisions []*Revision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Where the next page begins. Empty: no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsResponse) Reset() {
+	*x = ListRevisionsResponse{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsResponse) ProtoMessage() {}
+
+func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListRevisionsResponse) GetRevisions() []*Revision {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+func (x *ListRevisionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of RollBack.
+type RollBackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to roll back. See Revision.resource.
+	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The revision to go back to.
+	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollBackRequest) Reset() {
+	*x = RollBackRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollBackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollBackRequest) ProtoMessage() {}
+
+func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollBackRequest.ProtoReflect.Descriptor instead.
+func (*RollBackRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RollBackRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *RollBackRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// Response of RollBack.
+type RollBackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The new revision.
+	Revision      *Revision `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollBackResponse) Reset() {
+	*x = RollBackResponse{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollBackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollBackResponse) ProtoMessage() {}
+
+func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollBackResponse.ProtoReflect.Descriptor instead.
+func (*RollBackResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RollBackResponse) GetRevision() *Revision {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
 // What holds for all email recipients.
 type EmailSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -322,7 +1246,7 @@ type EmailSettings struct {
 
 func (x *EmailSettings) Reset() {
 	*x = EmailSettings{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[1]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +1258,7 @@ func (x *EmailSettings) String() string {
 func (*EmailSettings) ProtoMessage() {}
 
 func (x *EmailSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[1]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +1271,7 @@ func (x *EmailSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailSettings.ProtoReflect.Descriptor instead.
 func (*EmailSettings) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{1}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EmailSettings) GetRetryDuration() *durationpb.Duration {
@@ -401,7 +1325,7 @@ type CustomField struct {
 
 func (x *CustomField) Reset() {
 	*x = CustomField{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[2]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +1337,7 @@ func (x *CustomField) String() string {
 func (*CustomField) ProtoMessage() {}
 
 func (x *CustomField) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[2]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +1350,7 @@ func (x *CustomField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomField.ProtoReflect.Descriptor instead.
 func (*CustomField) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{2}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CustomField) GetCodeName() string {
@@ -473,7 +1397,7 @@ type EventType struct {
 
 func (x *EventType) Reset() {
 	*x = EventType{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[3]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +1409,7 @@ func (x *EventType) String() string {
 func (*EventType) ProtoMessage() {}
 
 func (x *EventType) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[3]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +1422,7 @@ func (x *EventType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventType.ProtoReflect.Descriptor instead.
 func (*EventType) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{3}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EventType) GetId() string {
@@ -565,7 +1489,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[4]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +1501,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[4]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +1514,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{4}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Variable) GetName() string {
@@ -626,14 +1550,16 @@ type Appliance struct {
 	// When its credentials were last replaced.
 	RotateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
 	// Changes with every change. See Recipient.etag.
-	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How long it may publish nothing before the admin contacts are told, 1 min to 7 d. Default: never told.
+	SilentAfter   *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Appliance) Reset() {
 	*x = Appliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -645,7 +1571,7 @@ func (x *Appliance) String() string {
 func (*Appliance) ProtoMessage() {}
 
 func (x *Appliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -658,7 +1584,7 @@ func (x *Appliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appliance.ProtoReflect.Descriptor instead.
 func (*Appliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{5}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Appliance) GetId() string {
@@ -696,6 +1622,13 @@ func (x *Appliance) GetEtag() string {
 	return ""
 }
 
+func (x *Appliance) GetSilentAfter() *durationpb.Duration {
+	if x != nil {
+		return x.SilentAfter
+	}
+	return nil
+}
+
 // An appliance's credentials, shown once.
 type ApplianceCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -713,7 +1646,7 @@ type ApplianceCredentials struct {
 
 func (x *ApplianceCredentials) Reset() {
 	*x = ApplianceCredentials{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +1658,7 @@ func (x *ApplianceCredentials) String() string {
 func (*ApplianceCredentials) ProtoMessage() {}
 
 func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +1671,7 @@ func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplianceCredentials.ProtoReflect.Descriptor instead.
 func (*ApplianceCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ApplianceCredentials) GetId() string {
@@ -778,7 +1711,7 @@ type GetSmtpSettingsRequest struct {
 
 func (x *GetSmtpSettingsRequest) Reset() {
 	*x = GetSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +1723,7 @@ func (x *GetSmtpSettingsRequest) String() string {
 func (*GetSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +1736,7 @@ func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
 }
 
 // Request of UpdateSmtpSettings.
@@ -819,7 +1752,7 @@ type UpdateSmtpSettingsRequest struct {
 
 func (x *UpdateSmtpSettingsRequest) Reset() {
 	*x = UpdateSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1764,7 @@ func (x *UpdateSmtpSettingsRequest) String() string {
 func (*UpdateSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1777,7 @@ func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateSmtpSettingsRequest) GetSmtpSettings() *SmtpSettings {
@@ -870,7 +1803,7 @@ type GetEmailSettingsRequest struct {
 
 func (x *GetEmailSettingsRequest) Reset() {
 	*x = GetEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -882,7 +1815,7 @@ func (x *GetEmailSettingsRequest) String() string {
 func (*GetEmailSettingsRequest) ProtoMessage() {}
 
 func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -895,7 +1828,7 @@ func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
 }
 
 // Request of UpdateEmailSettings.
@@ -911,7 +1844,7 @@ type UpdateEmailSettingsRequest struct {
 
 func (x *UpdateEmailSettingsRequest) Reset() {
 	*x = UpdateEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +1856,7 @@ func (x *UpdateEmailSettingsRequest) String() string {
 func (*UpdateEmailSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1869,7 @@ func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdateEmailSettingsRequest) GetEmailSettings() *EmailSettings {
@@ -962,7 +1895,7 @@ type ListCustomFieldsRequest struct {
 
 func (x *ListCustomFieldsRequest) Reset() {
 	*x = ListCustomFieldsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1907,7 @@ func (x *ListCustomFieldsRequest) String() string {
 func (*ListCustomFieldsRequest) ProtoMessage() {}
 
 func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1920,7 @@ func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
 }
 
 // Response of ListCustomFields.
@@ -1001,7 +1934,7 @@ type ListCustomFieldsResponse struct {
 
 func (x *ListCustomFieldsResponse) Reset() {
 	*x = ListCustomFieldsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1946,7 @@ func (x *ListCustomFieldsResponse) String() string {
 func (*ListCustomFieldsResponse) ProtoMessage() {}
 
 func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1959,7 @@ func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListCustomFieldsResponse) GetCustomFields() []*CustomField {
@@ -1047,7 +1980,7 @@ type GetCustomFieldRequest struct {
 
 func (x *GetCustomFieldRequest) Reset() {
 	*x = GetCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1059,7 +1992,7 @@ func (x *GetCustomFieldRequest) String() string {
 func (*GetCustomFieldRequest) ProtoMessage() {}
 
 func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1072,7 +2005,7 @@ func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetCustomFieldRequest) GetCodeName() string {
@@ -1093,7 +2026,7 @@ type CreateCustomFieldRequest struct {
 
 func (x *CreateCustomFieldRequest) Reset() {
 	*x = CreateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +2038,7 @@ func (x *CreateCustomFieldRequest) String() string {
 func (*CreateCustomFieldRequest) ProtoMessage() {}
 
 func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +2051,7 @@ func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CreateCustomFieldRequest) GetCustomField() *CustomField {
@@ -1141,7 +2074,7 @@ type UpdateCustomFieldRequest struct {
 
 func (x *UpdateCustomFieldRequest) Reset() {
 	*x = UpdateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +2086,7 @@ func (x *UpdateCustomFieldRequest) String() string {
 func (*UpdateCustomFieldRequest) ProtoMessage() {}
 
 func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +2099,7 @@ func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdateCustomFieldRequest) GetCustomField() *CustomField {
@@ -1196,7 +2129,7 @@ type DeleteCustomFieldRequest struct {
 
 func (x *DeleteCustomFieldRequest) Reset() {
 	*x = DeleteCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +2141,7 @@ func (x *DeleteCustomFieldRequest) String() string {
 func (*DeleteCustomFieldRequest) ProtoMessage() {}
 
 func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +2154,7 @@ func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteCustomFieldRequest) GetCodeName() string {
@@ -1247,7 +2180,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +2192,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +2205,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
 }
 
 // Response of ListEventTypes.
@@ -1286,7 +2219,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +2231,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +2244,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventType {
@@ -1332,7 +2265,7 @@ type GetEventTypeRequest struct {
 
 func (x *GetEventTypeRequest) Reset() {
 	*x = GetEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +2277,7 @@ func (x *GetEventTypeRequest) String() string {
 func (*GetEventTypeRequest) ProtoMessage() {}
 
 func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +2290,7 @@ func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*GetEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetEventTypeRequest) GetId() string {
@@ -1378,7 +2311,7 @@ type CreateEventTypeRequest struct {
 
 func (x *CreateEventTypeRequest) Reset() {
 	*x = CreateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +2323,7 @@ func (x *CreateEventTypeRequest) String() string {
 func (*CreateEventTypeRequest) ProtoMessage() {}
 
 func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +2336,7 @@ func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*CreateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateEventTypeRequest) GetEventType() *EventType {
@@ -1426,7 +2359,7 @@ type UpdateEventTypeRequest struct {
 
 func (x *UpdateEventTypeRequest) Reset() {
 	*x = UpdateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +2371,7 @@ func (x *UpdateEventTypeRequest) String() string {
 func (*UpdateEventTypeRequest) ProtoMessage() {}
 
 func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +2384,7 @@ func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UpdateEventTypeRequest) GetEventType() *EventType {
@@ -1481,7 +2414,7 @@ type DeleteEventTypeRequest struct {
 
 func (x *DeleteEventTypeRequest) Reset() {
 	*x = DeleteEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +2426,7 @@ func (x *DeleteEventTypeRequest) String() string {
 func (*DeleteEventTypeRequest) ProtoMessage() {}
 
 func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +2439,7 @@ func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DeleteEventTypeRequest) GetId() string {
@@ -1532,7 +2465,7 @@ type ListAppliancesRequest struct {
 
 func (x *ListAppliancesRequest) Reset() {
 	*x = ListAppliancesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +2477,7 @@ func (x *ListAppliancesRequest) String() string {
 func (*ListAppliancesRequest) ProtoMessage() {}
 
 func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,7 +2490,7 @@ func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesRequest.ProtoReflect.Descriptor instead.
 func (*ListAppliancesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
 }
 
 // Response of ListAppliances.
@@ -1571,7 +2504,7 @@ type ListAppliancesResponse struct {
 
 func (x *ListAppliancesResponse) Reset() {
 	*x = ListAppliancesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +2516,7 @@ func (x *ListAppliancesResponse) String() string {
 func (*ListAppliancesResponse) ProtoMessage() {}
 
 func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +2529,7 @@ func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesResponse.ProtoReflect.Descriptor instead.
 func (*ListAppliancesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListAppliancesResponse) GetAppliances() []*Appliance {
@@ -1617,7 +2550,7 @@ type GetApplianceRequest struct {
 
 func (x *GetApplianceRequest) Reset() {
 	*x = GetApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +2562,7 @@ func (x *GetApplianceRequest) String() string {
 func (*GetApplianceRequest) ProtoMessage() {}
 
 func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +2575,7 @@ func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplianceRequest.ProtoReflect.Descriptor instead.
 func (*GetApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetApplianceRequest) GetId() string {
@@ -1663,7 +2596,7 @@ type CreateApplianceRequest struct {
 
 func (x *CreateApplianceRequest) Reset() {
 	*x = CreateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +2608,7 @@ func (x *CreateApplianceRequest) String() string {
 func (*CreateApplianceRequest) ProtoMessage() {}
 
 func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,12 +2621,67 @@ func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*CreateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateApplianceRequest) GetAppliance() *Appliance {
 	if x != nil {
 		return x.Appliance
+	}
+	return nil
+}
+
+// Request of UpdateAppliance.
+type UpdateApplianceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The appliance, by its id, with the new values and perhaps an etag.
+	Appliance *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
+	// Which fields to change. Empty or `*`: all that can be changed.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApplianceRequest) Reset() {
+	*x = UpdateApplianceRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApplianceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApplianceRequest) ProtoMessage() {}
+
+func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApplianceRequest.ProtoReflect.Descriptor instead.
+func (*UpdateApplianceRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *UpdateApplianceRequest) GetAppliance() *Appliance {
+	if x != nil {
+		return x.Appliance
+	}
+	return nil
+}
+
+func (x *UpdateApplianceRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
 	}
 	return nil
 }
@@ -1709,7 +2697,7 @@ type RotateApplianceRequest struct {
 
 func (x *RotateApplianceRequest) Reset() {
 	*x = RotateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +2709,7 @@ func (x *RotateApplianceRequest) String() string {
 func (*RotateApplianceRequest) ProtoMessage() {}
 
 func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +2722,7 @@ func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*RotateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RotateApplianceRequest) GetId() string {
@@ -1757,7 +2745,7 @@ type DeleteApplianceRequest struct {
 
 func (x *DeleteApplianceRequest) Reset() {
 	*x = DeleteApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +2757,7 @@ func (x *DeleteApplianceRequest) String() string {
 func (*DeleteApplianceRequest) ProtoMessage() {}
 
 func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +2770,7 @@ func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplianceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteApplianceRequest) GetId() string {
@@ -1808,7 +2796,7 @@ type WatchSettingsRequest struct {
 
 func (x *WatchSettingsRequest) Reset() {
 	*x = WatchSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +2808,7 @@ func (x *WatchSettingsRequest) String() string {
 func (*WatchSettingsRequest) ProtoMessage() {}
 
 func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +2821,7 @@ func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
 }
 
 // All settings as they are now. Sent at the beginning and after each change.
@@ -1850,14 +2838,20 @@ type WatchSettingsResponse struct {
 	// The whole catalogue.
 	EventTypes []*EventType `protobuf:"bytes,5,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// All appliances with what their credentials are checked against.
-	Appliances    []*StoredAppliance `protobuf:"bytes,6,rep,name=appliances,proto3" json:"appliances,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Appliances []*StoredAppliance `protobuf:"bytes,6,rep,name=appliances,proto3" json:"appliances,omitempty"`
+	// All API tokens with what they are checked against.
+	Tokens []*StoredToken `protobuf:"bytes,7,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	// Users with what their passwords are checked against. Stored alone: never sent.
+	Users []*StoredUser `protobuf:"bytes,8,rep,name=users,proto3" json:"users,omitempty"`
+	// Further secrets of the relay, sealed, by field path, e.g. `smtp.oauth2.refreshToken`.
+	SealedSmtpSecrets map[string][]byte `protobuf:"bytes,9,rep,name=sealed_smtp_secrets,json=sealedSmtpSecrets,proto3" json:"sealed_smtp_secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *WatchSettingsResponse) Reset() {
 	*x = WatchSettingsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2863,7 @@ func (x *WatchSettingsResponse) String() string {
 func (*WatchSettingsResponse) ProtoMessage() {}
 
 func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2876,7 @@ func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WatchSettingsResponse) GetSmtp() *SmtpSettings {
@@ -1927,6 +2921,27 @@ func (x *WatchSettingsResponse) GetAppliances() []*StoredAppliance {
 	return nil
 }
 
+func (x *WatchSettingsResponse) GetTokens() []*StoredToken {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+func (x *WatchSettingsResponse) GetUsers() []*StoredUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *WatchSettingsResponse) GetSealedSmtpSecrets() map[string][]byte {
+	if x != nil {
+		return x.SealedSmtpSecrets
+	}
+	return nil
+}
+
 // An appliance as it is stored.
 type StoredAppliance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1942,7 +2957,7 @@ type StoredAppliance struct {
 
 func (x *StoredAppliance) Reset() {
 	*x = StoredAppliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2969,7 @@ func (x *StoredAppliance) String() string {
 func (*StoredAppliance) ProtoMessage() {}
 
 func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2982,7 @@ func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredAppliance.ProtoReflect.Descriptor instead.
 func (*StoredAppliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StoredAppliance) GetAppliance() *Appliance {
@@ -2000,7 +3015,7 @@ type SmtpSettings_Encryption struct {
 
 func (x *SmtpSettings_Encryption) Reset() {
 	*x = SmtpSettings_Encryption{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +3027,7 @@ func (x *SmtpSettings_Encryption) String() string {
 func (*SmtpSettings_Encryption) ProtoMessage() {}
 
 func (x *SmtpSettings_Encryption) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2037,7 +3052,7 @@ type SmtpSettings_Auth struct {
 
 func (x *SmtpSettings_Auth) Reset() {
 	*x = SmtpSettings_Auth{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +3064,7 @@ func (x *SmtpSettings_Auth) String() string {
 func (*SmtpSettings_Auth) ProtoMessage() {}
 
 func (x *SmtpSettings_Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,11 +3080,84 @@ func (*SmtpSettings_Auth) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{0, 1}
 }
 
+// What became of the mail to one address.
+type SendTestEmailResponse_Result struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Whether the relay accepted the mail.
+	Accepted bool `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// The relay's code, if it answered.
+	Code int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	// What happened, in words.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendTestEmailResponse_Result) Reset() {
+	*x = SendTestEmailResponse_Result{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendTestEmailResponse_Result) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendTestEmailResponse_Result) ProtoMessage() {}
+
+func (x *SendTestEmailResponse_Result) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendTestEmailResponse_Result.ProtoReflect.Descriptor instead.
+func (*SendTestEmailResponse_Result) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{4, 0}
+}
+
+func (x *SendTestEmailResponse_Result) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *SendTestEmailResponse_Result) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *SendTestEmailResponse_Result) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *SendTestEmailResponse_Result) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_outbound_v1_settings_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\n" +
-	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x06\n" +
+	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a outbound/v1/access_service.proto\x1a\x1boutbound/v1/recipient.proto\"\xfa\b\n" +
 	"\fSmtpSettings\x120\n" +
 	"\x04host\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x18\xfd\x012\x12^[A-Za-z0-9.:_-]*$R\x04host\x12\x1f\n" +
 	"\x04port\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xff\xff\x03(\x00R\x04port\x12S\n" +
@@ -2088,7 +3176,14 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x18\x01\"\x05r\x03\x18\xfe\x01R\radminContacts\x12\x1b\n" +
 	"\x04etag\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12@\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"updateTime\x1aQ\n" +
+	"updateTime\x129\n" +
+	"\n" +
+	"hello_name\x18\x0e \x01(\tB\x1a\xbaH\x17r\x15\x18\xfd\x012\x10^[A-Za-z0-9.-]*$R\thelloName\x120\n" +
+	"\x06oauth2\x18\x0f \x01(\v2\x18.outbound.v1.RelayOAuth2R\x06oauth2\x125\n" +
+	"\n" +
+	"rate_limit\x18\x10 \x01(\v2\x16.outbound.v1.RateLimitR\trateLimit\x122\n" +
+	"\x0fmax_connections\x18\x11 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x14(\x00R\x0emaxConnections\x12;\n" +
+	"\fdaily_notice\x18\x12 \x01(\v2\x18.outbound.v1.DailyNoticeR\vdailyNotice\x1aQ\n" +
 	"\n" +
 	"Encryption\"C\n" +
 	"\x04Mode\x12\x1a\n" +
@@ -2103,7 +3198,75 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x05PLAIN\x10\x02\x12\t\n" +
 	"\x05LOGIN\x10\x03\x12\f\n" +
 	"\bCRAM_MD5\x10\x04\x12\v\n" +
-	"\aXOAUTH2\x10\x05\"\xc2\x02\n" +
+	"\aXOAUTH2\x10\x05\"\xcd\x02\n" +
+	"\vRelayOAuth2\x12'\n" +
+	"\ttoken_url\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\btokenUrl\x12'\n" +
+	"\tclient_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bclientId\x123\n" +
+	"\rclient_secret\x18\x03 \x01(\tB\x0e\xe0A\x04\xbaH\x05r\x03\x18\x80 \x80\x01\x01R\fclientSecret\x12/\n" +
+	"\x11client_secret_set\x18\x04 \x01(\bB\x03\xe0A\x03R\x0fclientSecretSet\x123\n" +
+	"\rrefresh_token\x18\x05 \x01(\tB\x0e\xe0A\x04\xbaH\x05r\x03\x18\x80@\x80\x01\x01R\frefreshToken\x12/\n" +
+	"\x11refresh_token_set\x18\x06 \x01(\bB\x03\xe0A\x03R\x0frefreshTokenSet\x12 \n" +
+	"\x06scopes\x18\a \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x06scopes\"f\n" +
+	"\vDailyNotice\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12=\n" +
+	"\x04time\x18\x02 \x01(\tB)\xbaH&\xd8\x01\x01r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$R\x04time\"7\n" +
+	"\x14SendTestEmailRequest\x12\x1f\n" +
+	"\x02to\x18\x01 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\n" +
+	"\"\x05r\x03\x18\xfe\x01R\x02to\"\xd8\x01\n" +
+	"\x15SendTestEmailResponse\x12C\n" +
+	"\aresults\x18\x01 \x03(\v2).outbound.v1.SendTestEmailResponse.ResultR\aresults\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x1aj\n" +
+	"\x06Result\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1a\n" +
+	"\baccepted\x18\x02 \x01(\bR\baccepted\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"?\n" +
+	"\x11ListMacrosRequest\x12*\n" +
+	"\vevent_types\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\n" +
+	"eventTypes\"x\n" +
+	"\x05Macro\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x18\n" +
+	"\aexample\x18\x03 \x01(\tR\aexample\x12\x1f\n" +
+	"\vevent_types\x18\x04 \x03(\tR\n" +
+	"eventTypes\"[\n" +
+	"\x0fDefaultMailText\x12\x1d\n" +
+	"\n" +
+	"event_type\x18\x01 \x01(\tR\teventType\x12)\n" +
+	"\x04text\x18\x02 \x01(\v2\x15.outbound.v1.MailTextR\x04text\"z\n" +
+	"\x12ListMacrosResponse\x12*\n" +
+	"\x06macros\x18\x01 \x03(\v2\x12.outbound.v1.MacroR\x06macros\x128\n" +
+	"\bdefaults\x18\x02 \x03(\v2\x1c.outbound.v1.DefaultMailTextR\bdefaults\"\x9a\x02\n" +
+	"\bRevision\x12\x1a\n" +
+	"\bresource\x18\x01 \x01(\tR\bresource\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\tR\x06action\x12$\n" +
+	"\x0erolled_back_to\x18\x06 \x01(\x04R\frolledBackTo\x12-\n" +
+	"\achanges\x18\a \x03(\v2\x13.outbound.v1.ChangeR\achanges\x12#\n" +
+	"\rresource_json\x18\b \x01(\tR\fresourceJson\"J\n" +
+	"\x06Change\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\"\x8e\x01\n" +
+	"\x14ListRevisionsRequest\x12$\n" +
+	"\bresource\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bresource\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"t\n" +
+	"\x15ListRevisionsResponse\x123\n" +
+	"\trevisions\x18\x01 \x03(\v2\x15.outbound.v1.RevisionR\trevisions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"^\n" +
+	"\x0fRollBackRequest\x12&\n" +
+	"\bresource\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\bresource\x12#\n" +
+	"\brevision\x18\x02 \x01(\x04B\a\xbaH\x042\x02 \x00R\brevision\"E\n" +
+	"\x10RollBackResponse\x121\n" +
+	"\brevision\x18\x01 \x01(\v2\x15.outbound.v1.RevisionR\brevision\"\xc2\x02\n" +
 	"\rEmailSettings\x12U\n" +
 	"\x0eretry_duration\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xf5$2\x05\x10\x80\xc2\xd7/R\rretryDuration\x12U\n" +
 	"\x0eretry_interval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\rretryInterval\x12$\n" +
@@ -2126,7 +3289,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\bVariable\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12\"\n" +
-	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\x9e\x02\n" +
+	"\aexample\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aexample\"\xee\x02\n" +
 	"\tAppliance\x12/\n" +
 	"\x02id\x18\x01 \x01(\tB\x1f\xe0A\x02\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{1,64}$R\x02id\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12@\n" +
@@ -2134,7 +3297,9 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vrotate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"rotateTime\x12\x1b\n" +
-	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"v\n" +
+	"\x04etag\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12N\n" +
+	"\fsilent_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b<R\vsilentAfter\"v\n" +
 	"\x14ApplianceCredentials\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1f\n" +
@@ -2189,13 +3354,17 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x13GetApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"Y\n" +
 	"\x16CreateApplianceRequest\x12?\n" +
-	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\tappliance\"1\n" +
+	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\tappliance\"\x96\x01\n" +
+	"\x16UpdateApplianceRequest\x12?\n" +
+	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\tappliance\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"1\n" +
 	"\x16RotateApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"E\n" +
 	"\x16DeleteApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x16\n" +
-	"\x14WatchSettingsRequest\"\xe0\x02\n" +
+	"\x14WatchSettingsRequest\"\xf2\x04\n" +
 	"\x15WatchSettingsResponse\x12-\n" +
 	"\x04smtp\x18\x01 \x01(\v2\x19.outbound.v1.SmtpSettingsR\x04smtp\x120\n" +
 	"\x14sealed_smtp_password\x18\x02 \x01(\fR\x12sealedSmtpPassword\x120\n" +
@@ -2205,14 +3374,21 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"eventTypes\x12<\n" +
 	"\n" +
 	"appliances\x18\x06 \x03(\v2\x1c.outbound.v1.StoredApplianceR\n" +
-	"appliances\"\x93\x01\n" +
+	"appliances\x120\n" +
+	"\x06tokens\x18\a \x03(\v2\x18.outbound.v1.StoredTokenR\x06tokens\x12-\n" +
+	"\x05users\x18\b \x03(\v2\x17.outbound.v1.StoredUserR\x05users\x12i\n" +
+	"\x13sealed_smtp_secrets\x18\t \x03(\v29.outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntryR\x11sealedSmtpSecrets\x1aD\n" +
+	"\x16SealedSmtpSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x93\x01\n" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
 	"\ftoken_sha256\x18\x02 \x01(\fR\vtokenSha256\x12'\n" +
-	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xeb\x12\n" +
+	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xa7\x17\n" +
 	"\x0fSettingsService\x12l\n" +
 	"\x0fGetSmtpSettings\x12#.outbound.v1.GetSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/settings/smtp\x12\x81\x01\n" +
-	"\x12UpdateSmtpSettings\x12&.outbound.v1.UpdateSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"(\x82\xd3\xe4\x93\x02\":\rsmtp_settings2\x11/v1/settings/smtp\x12p\n" +
+	"\x12UpdateSmtpSettings\x12&.outbound.v1.UpdateSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"(\x82\xd3\xe4\x93\x02\":\rsmtp_settings2\x11/v1/settings/smtp\x12y\n" +
+	"\rSendTestEmail\x12!.outbound.v1.SendTestEmailRequest\x1a\".outbound.v1.SendTestEmailResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/settings/smtp:test\x12p\n" +
 	"\x10GetEmailSettings\x12$.outbound.v1.GetEmailSettingsRequest\x1a\x1a.outbound.v1.EmailSettings\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/settings/email\x12\x86\x01\n" +
 	"\x13UpdateEmailSettings\x12'.outbound.v1.UpdateEmailSettingsRequest\x1a\x1a.outbound.v1.EmailSettings\"*\x82\xd3\xe4\x93\x02$:\x0eemail_settings2\x12/v1/settings/email\x12z\n" +
 	"\x10ListCustomFields\x12$.outbound.v1.ListCustomFieldsRequest\x1a%.outbound.v1.ListCustomFieldsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/custom-fields\x12u\n" +
@@ -2226,12 +3402,18 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"event_type\"\x0f/v1/event-types\x12\x83\x01\n" +
 	"\x0fUpdateEventType\x12#.outbound.v1.UpdateEventTypeRequest\x1a\x16.outbound.v1.EventType\"3\x82\xd3\xe4\x93\x02-:\n" +
 	"event_type2\x1f/v1/event-types/{event_type.id}\x12l\n" +
-	"\x0fDeleteEventType\x12#.outbound.v1.DeleteEventTypeRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/event-types/{id}\x12q\n" +
+	"\x0fDeleteEventType\x12#.outbound.v1.DeleteEventTypeRequest\x1a\x16.google.protobuf.Empty\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/event-types/{id}\x12a\n" +
+	"\n" +
+	"ListMacros\x12\x1e.outbound.v1.ListMacrosRequest\x1a\x1f.outbound.v1.ListMacrosResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/macros\x12q\n" +
 	"\x0eListAppliances\x12\".outbound.v1.ListAppliancesRequest\x1a#.outbound.v1.ListAppliancesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/appliances\x12e\n" +
 	"\fGetAppliance\x12 .outbound.v1.GetApplianceRequest\x1a\x16.outbound.v1.Appliance\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/appliances/{id}\x12|\n" +
 	"\x0fCreateAppliance\x12#.outbound.v1.CreateApplianceRequest\x1a!.outbound.v1.ApplianceCredentials\"!\x82\xd3\xe4\x93\x02\x1b:\tappliance\"\x0e/v1/appliances\x12\x80\x01\n" +
+	"\x0fUpdateAppliance\x12#.outbound.v1.UpdateApplianceRequest\x1a\x16.outbound.v1.Appliance\"0\x82\xd3\xe4\x93\x02*:\tappliance2\x1d/v1/appliances/{appliance.id}\x12\x80\x01\n" +
 	"\x0fRotateAppliance\x12#.outbound.v1.RotateApplianceRequest\x1a!.outbound.v1.ApplianceCredentials\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/appliances/{id}:rotate\x12k\n" +
-	"\x0fDeleteAppliance\x12#.outbound.v1.DeleteApplianceRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/appliances/{id}\x12X\n" +
+	"\x0fDeleteAppliance\x12#.outbound.v1.DeleteApplianceRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/appliances/{id}\x12m\n" +
+	"\rListRevisions\x12!.outbound.v1.ListRevisionsRequest\x1a\".outbound.v1.ListRevisionsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/revisions\x12j\n" +
+	"\bRollBack\x12\x1c.outbound.v1.RollBackRequest\x1a\x1d.outbound.v1.RollBackResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/revisions:rollBack\x12X\n" +
 	"\rWatchSettings\x12!.outbound.v1.WatchSettingsRequest\x1a\".outbound.v1.WatchSettingsResponse0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
@@ -2247,124 +3429,172 @@ func file_outbound_v1_settings_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_settings_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_outbound_v1_settings_service_proto_goTypes = []any{
-	(SmtpSettings_Encryption_Mode)(0),  // 0: outbound.v1.SmtpSettings.Encryption.Mode
-	(SmtpSettings_Auth_Method)(0),      // 1: outbound.v1.SmtpSettings.Auth.Method
-	(*SmtpSettings)(nil),               // 2: outbound.v1.SmtpSettings
-	(*EmailSettings)(nil),              // 3: outbound.v1.EmailSettings
-	(*CustomField)(nil),                // 4: outbound.v1.CustomField
-	(*EventType)(nil),                  // 5: outbound.v1.EventType
-	(*Variable)(nil),                   // 6: outbound.v1.Variable
-	(*Appliance)(nil),                  // 7: outbound.v1.Appliance
-	(*ApplianceCredentials)(nil),       // 8: outbound.v1.ApplianceCredentials
-	(*GetSmtpSettingsRequest)(nil),     // 9: outbound.v1.GetSmtpSettingsRequest
-	(*UpdateSmtpSettingsRequest)(nil),  // 10: outbound.v1.UpdateSmtpSettingsRequest
-	(*GetEmailSettingsRequest)(nil),    // 11: outbound.v1.GetEmailSettingsRequest
-	(*UpdateEmailSettingsRequest)(nil), // 12: outbound.v1.UpdateEmailSettingsRequest
-	(*ListCustomFieldsRequest)(nil),    // 13: outbound.v1.ListCustomFieldsRequest
-	(*ListCustomFieldsResponse)(nil),   // 14: outbound.v1.ListCustomFieldsResponse
-	(*GetCustomFieldRequest)(nil),      // 15: outbound.v1.GetCustomFieldRequest
-	(*CreateCustomFieldRequest)(nil),   // 16: outbound.v1.CreateCustomFieldRequest
-	(*UpdateCustomFieldRequest)(nil),   // 17: outbound.v1.UpdateCustomFieldRequest
-	(*DeleteCustomFieldRequest)(nil),   // 18: outbound.v1.DeleteCustomFieldRequest
-	(*ListEventTypesRequest)(nil),      // 19: outbound.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),     // 20: outbound.v1.ListEventTypesResponse
-	(*GetEventTypeRequest)(nil),        // 21: outbound.v1.GetEventTypeRequest
-	(*CreateEventTypeRequest)(nil),     // 22: outbound.v1.CreateEventTypeRequest
-	(*UpdateEventTypeRequest)(nil),     // 23: outbound.v1.UpdateEventTypeRequest
-	(*DeleteEventTypeRequest)(nil),     // 24: outbound.v1.DeleteEventTypeRequest
-	(*ListAppliancesRequest)(nil),      // 25: outbound.v1.ListAppliancesRequest
-	(*ListAppliancesResponse)(nil),     // 26: outbound.v1.ListAppliancesResponse
-	(*GetApplianceRequest)(nil),        // 27: outbound.v1.GetApplianceRequest
-	(*CreateApplianceRequest)(nil),     // 28: outbound.v1.CreateApplianceRequest
-	(*RotateApplianceRequest)(nil),     // 29: outbound.v1.RotateApplianceRequest
-	(*DeleteApplianceRequest)(nil),     // 30: outbound.v1.DeleteApplianceRequest
-	(*WatchSettingsRequest)(nil),       // 31: outbound.v1.WatchSettingsRequest
-	(*WatchSettingsResponse)(nil),      // 32: outbound.v1.WatchSettingsResponse
-	(*StoredAppliance)(nil),            // 33: outbound.v1.StoredAppliance
-	(*SmtpSettings_Encryption)(nil),    // 34: outbound.v1.SmtpSettings.Encryption
-	(*SmtpSettings_Auth)(nil),          // 35: outbound.v1.SmtpSettings.Auth
-	(*timestamppb.Timestamp)(nil),      // 36: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),        // 37: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),      // 38: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),              // 39: google.protobuf.Empty
+	(SmtpSettings_Encryption_Mode)(0),    // 0: outbound.v1.SmtpSettings.Encryption.Mode
+	(SmtpSettings_Auth_Method)(0),        // 1: outbound.v1.SmtpSettings.Auth.Method
+	(*SmtpSettings)(nil),                 // 2: outbound.v1.SmtpSettings
+	(*RelayOAuth2)(nil),                  // 3: outbound.v1.RelayOAuth2
+	(*DailyNotice)(nil),                  // 4: outbound.v1.DailyNotice
+	(*SendTestEmailRequest)(nil),         // 5: outbound.v1.SendTestEmailRequest
+	(*SendTestEmailResponse)(nil),        // 6: outbound.v1.SendTestEmailResponse
+	(*ListMacrosRequest)(nil),            // 7: outbound.v1.ListMacrosRequest
+	(*Macro)(nil),                        // 8: outbound.v1.Macro
+	(*DefaultMailText)(nil),              // 9: outbound.v1.DefaultMailText
+	(*ListMacrosResponse)(nil),           // 10: outbound.v1.ListMacrosResponse
+	(*Revision)(nil),                     // 11: outbound.v1.Revision
+	(*Change)(nil),                       // 12: outbound.v1.Change
+	(*ListRevisionsRequest)(nil),         // 13: outbound.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),        // 14: outbound.v1.ListRevisionsResponse
+	(*RollBackRequest)(nil),              // 15: outbound.v1.RollBackRequest
+	(*RollBackResponse)(nil),             // 16: outbound.v1.RollBackResponse
+	(*EmailSettings)(nil),                // 17: outbound.v1.EmailSettings
+	(*CustomField)(nil),                  // 18: outbound.v1.CustomField
+	(*EventType)(nil),                    // 19: outbound.v1.EventType
+	(*Variable)(nil),                     // 20: outbound.v1.Variable
+	(*Appliance)(nil),                    // 21: outbound.v1.Appliance
+	(*ApplianceCredentials)(nil),         // 22: outbound.v1.ApplianceCredentials
+	(*GetSmtpSettingsRequest)(nil),       // 23: outbound.v1.GetSmtpSettingsRequest
+	(*UpdateSmtpSettingsRequest)(nil),    // 24: outbound.v1.UpdateSmtpSettingsRequest
+	(*GetEmailSettingsRequest)(nil),      // 25: outbound.v1.GetEmailSettingsRequest
+	(*UpdateEmailSettingsRequest)(nil),   // 26: outbound.v1.UpdateEmailSettingsRequest
+	(*ListCustomFieldsRequest)(nil),      // 27: outbound.v1.ListCustomFieldsRequest
+	(*ListCustomFieldsResponse)(nil),     // 28: outbound.v1.ListCustomFieldsResponse
+	(*GetCustomFieldRequest)(nil),        // 29: outbound.v1.GetCustomFieldRequest
+	(*CreateCustomFieldRequest)(nil),     // 30: outbound.v1.CreateCustomFieldRequest
+	(*UpdateCustomFieldRequest)(nil),     // 31: outbound.v1.UpdateCustomFieldRequest
+	(*DeleteCustomFieldRequest)(nil),     // 32: outbound.v1.DeleteCustomFieldRequest
+	(*ListEventTypesRequest)(nil),        // 33: outbound.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),       // 34: outbound.v1.ListEventTypesResponse
+	(*GetEventTypeRequest)(nil),          // 35: outbound.v1.GetEventTypeRequest
+	(*CreateEventTypeRequest)(nil),       // 36: outbound.v1.CreateEventTypeRequest
+	(*UpdateEventTypeRequest)(nil),       // 37: outbound.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),       // 38: outbound.v1.DeleteEventTypeRequest
+	(*ListAppliancesRequest)(nil),        // 39: outbound.v1.ListAppliancesRequest
+	(*ListAppliancesResponse)(nil),       // 40: outbound.v1.ListAppliancesResponse
+	(*GetApplianceRequest)(nil),          // 41: outbound.v1.GetApplianceRequest
+	(*CreateApplianceRequest)(nil),       // 42: outbound.v1.CreateApplianceRequest
+	(*UpdateApplianceRequest)(nil),       // 43: outbound.v1.UpdateApplianceRequest
+	(*RotateApplianceRequest)(nil),       // 44: outbound.v1.RotateApplianceRequest
+	(*DeleteApplianceRequest)(nil),       // 45: outbound.v1.DeleteApplianceRequest
+	(*WatchSettingsRequest)(nil),         // 46: outbound.v1.WatchSettingsRequest
+	(*WatchSettingsResponse)(nil),        // 47: outbound.v1.WatchSettingsResponse
+	(*StoredAppliance)(nil),              // 48: outbound.v1.StoredAppliance
+	(*SmtpSettings_Encryption)(nil),      // 49: outbound.v1.SmtpSettings.Encryption
+	(*SmtpSettings_Auth)(nil),            // 50: outbound.v1.SmtpSettings.Auth
+	(*SendTestEmailResponse_Result)(nil), // 51: outbound.v1.SendTestEmailResponse.Result
+	nil,                                  // 52: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	(*timestamppb.Timestamp)(nil),        // 53: google.protobuf.Timestamp
+	(*RateLimit)(nil),                    // 54: outbound.v1.RateLimit
+	(*MailText)(nil),                     // 55: outbound.v1.MailText
+	(*durationpb.Duration)(nil),          // 56: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 57: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 58: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 59: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 60: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
 	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	36, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
-	37, // 3: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	37, // 4: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	36, // 5: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 6: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	36, // 7: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	36, // 8: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	2,  // 9: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	38, // 10: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 11: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	38, // 12: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 13: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	4,  // 14: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	4,  // 15: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	38, // 16: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 17: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	5,  // 18: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	5,  // 19: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	38, // 20: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	7,  // 21: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	7,  // 22: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	2,  // 23: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	3,  // 24: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	4,  // 25: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	5,  // 26: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	33, // 27: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	7,  // 28: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	9,  // 29: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	10, // 30: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	11, // 31: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	12, // 32: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	13, // 33: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	15, // 34: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	16, // 35: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	17, // 36: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	18, // 37: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	19, // 38: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	21, // 39: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	22, // 40: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	23, // 41: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	24, // 42: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	25, // 43: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	27, // 44: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	28, // 45: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	29, // 46: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	30, // 47: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	31, // 48: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	2,  // 49: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 50: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	3,  // 51: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	3,  // 52: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	14, // 53: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	4,  // 54: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	4,  // 55: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	4,  // 56: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	39, // 57: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	20, // 58: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	5,  // 59: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	5,  // 60: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	5,  // 61: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	39, // 62: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	26, // 63: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	7,  // 64: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	8,  // 65: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	8,  // 66: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	39, // 67: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	32, // 68: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	49, // [49:69] is the sub-list for method output_type
-	29, // [29:49] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	53, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
+	54, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
+	51, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	55, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	8,  // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	9,  // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	53, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	12, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	11, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	11, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	56, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	56, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	53, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	20, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	53, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	53, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	56, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	2,  // 21: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
+	57, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	57, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	18, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	18, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	57, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	19, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	19, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	57, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	21, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	21, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	21, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	57, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 37: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
+	17, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	18, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	19, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	48, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	58, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	59, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	52, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	21, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	23, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	24, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 48: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	25, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	26, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	27, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	29, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	30, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	31, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	32, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	33, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	35, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	36, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	37, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	38, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	7,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	39, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	41, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	42, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	43, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	44, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	45, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	13, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	15, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	46, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	2,  // 71: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 72: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 73: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	17, // 74: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	17, // 75: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	28, // 76: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	18, // 77: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	18, // 78: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	18, // 79: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	60, // 80: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	34, // 81: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	19, // 82: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	19, // 83: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	19, // 84: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	60, // 85: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	10, // 86: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	40, // 87: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	21, // 88: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	22, // 89: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	21, // 90: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	22, // 91: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	60, // 92: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	14, // 93: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	16, // 94: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	47, // 95: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	71, // [71:96] is the sub-list for method output_type
+	46, // [46:71] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }
@@ -2372,13 +3602,15 @@ func file_outbound_v1_settings_service_proto_init() {
 	if File_outbound_v1_settings_service_proto != nil {
 		return
 	}
+	file_outbound_v1_access_service_proto_init()
+	file_outbound_v1_recipient_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_settings_service_proto_rawDesc), len(file_outbound_v1_settings_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

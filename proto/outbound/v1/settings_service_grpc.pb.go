@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	SettingsService_GetSmtpSettings_FullMethodName     = "/outbound.v1.SettingsService/GetSmtpSettings"
 	SettingsService_UpdateSmtpSettings_FullMethodName  = "/outbound.v1.SettingsService/UpdateSmtpSettings"
+	SettingsService_SendTestEmail_FullMethodName       = "/outbound.v1.SettingsService/SendTestEmail"
 	SettingsService_GetEmailSettings_FullMethodName    = "/outbound.v1.SettingsService/GetEmailSettings"
 	SettingsService_UpdateEmailSettings_FullMethodName = "/outbound.v1.SettingsService/UpdateEmailSettings"
 	SettingsService_ListCustomFields_FullMethodName    = "/outbound.v1.SettingsService/ListCustomFields"
@@ -34,11 +35,15 @@ const (
 	SettingsService_CreateEventType_FullMethodName     = "/outbound.v1.SettingsService/CreateEventType"
 	SettingsService_UpdateEventType_FullMethodName     = "/outbound.v1.SettingsService/UpdateEventType"
 	SettingsService_DeleteEventType_FullMethodName     = "/outbound.v1.SettingsService/DeleteEventType"
+	SettingsService_ListMacros_FullMethodName          = "/outbound.v1.SettingsService/ListMacros"
 	SettingsService_ListAppliances_FullMethodName      = "/outbound.v1.SettingsService/ListAppliances"
 	SettingsService_GetAppliance_FullMethodName        = "/outbound.v1.SettingsService/GetAppliance"
 	SettingsService_CreateAppliance_FullMethodName     = "/outbound.v1.SettingsService/CreateAppliance"
+	SettingsService_UpdateAppliance_FullMethodName     = "/outbound.v1.SettingsService/UpdateAppliance"
 	SettingsService_RotateAppliance_FullMethodName     = "/outbound.v1.SettingsService/RotateAppliance"
 	SettingsService_DeleteAppliance_FullMethodName     = "/outbound.v1.SettingsService/DeleteAppliance"
+	SettingsService_ListRevisions_FullMethodName       = "/outbound.v1.SettingsService/ListRevisions"
+	SettingsService_RollBack_FullMethodName            = "/outbound.v1.SettingsService/RollBack"
 	SettingsService_WatchSettings_FullMethodName       = "/outbound.v1.SettingsService/WatchSettings"
 )
 
@@ -52,6 +57,9 @@ type SettingsServiceClient interface {
 	GetSmtpSettings(ctx context.Context, in *GetSmtpSettingsRequest, opts ...grpc.CallOption) (*SmtpSettings, error)
 	// Changes the SMTP relay's settings.
 	UpdateSmtpSettings(ctx context.Context, in *UpdateSmtpSettingsRequest, opts ...grpc.CallOption) (*SmtpSettings, error)
+	// Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
+	// answered.
+	SendTestEmail(ctx context.Context, in *SendTestEmailRequest, opts ...grpc.CallOption) (*SendTestEmailResponse, error)
 	// Gets what holds for all email recipients.
 	GetEmailSettings(ctx context.Context, in *GetEmailSettingsRequest, opts ...grpc.CallOption) (*EmailSettings, error)
 	// Changes what holds for all email recipients.
@@ -76,16 +84,25 @@ type SettingsServiceClient interface {
 	UpdateEventType(ctx context.Context, in *UpdateEventTypeRequest, opts ...grpc.CallOption) (*EventType, error)
 	// Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
 	DeleteEventType(ctx context.Context, in *DeleteEventTypeRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists the macros that mail texts may have, and the default texts.
+	ListMacros(ctx context.Context, in *ListMacrosRequest, opts ...grpc.CallOption) (*ListMacrosResponse, error)
 	// Lists appliances by id.
 	ListAppliances(ctx context.Context, in *ListAppliancesRequest, opts ...grpc.CallOption) (*ListAppliancesResponse, error)
 	// Gets one appliance, without its credentials.
 	GetAppliance(ctx context.Context, in *GetApplianceRequest, opts ...grpc.CallOption) (*Appliance, error)
 	// Adds an appliance. The answer alone shows its credentials.
 	CreateAppliance(ctx context.Context, in *CreateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error)
+	// Changes an appliance's display name and alarm.
+	UpdateAppliance(ctx context.Context, in *UpdateApplianceRequest, opts ...grpc.CallOption) (*Appliance, error)
 	// Replaces an appliance's credentials at once. The answer alone shows the new ones.
 	RotateAppliance(ctx context.Context, in *RotateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error)
 	// Revokes an appliance: its credentials end and its open connections are closed.
 	DeleteAppliance(ctx context.Context, in *DeleteApplianceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
+	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
+	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	RollBack(ctx context.Context, in *RollBackRequest, opts ...grpc.CallOption) (*RollBackResponse, error)
 	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
 	// alone.
 	WatchSettings(ctx context.Context, in *WatchSettingsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSettingsResponse], error)
@@ -113,6 +130,16 @@ func (c *settingsServiceClient) UpdateSmtpSettings(ctx context.Context, in *Upda
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SmtpSettings)
 	err := c.cc.Invoke(ctx, SettingsService_UpdateSmtpSettings_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *settingsServiceClient) SendTestEmail(ctx context.Context, in *SendTestEmailRequest, opts ...grpc.CallOption) (*SendTestEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendTestEmailResponse)
+	err := c.cc.Invoke(ctx, SettingsService_SendTestEmail_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -239,6 +266,16 @@ func (c *settingsServiceClient) DeleteEventType(ctx context.Context, in *DeleteE
 	return out, nil
 }
 
+func (c *settingsServiceClient) ListMacros(ctx context.Context, in *ListMacrosRequest, opts ...grpc.CallOption) (*ListMacrosResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMacrosResponse)
+	err := c.cc.Invoke(ctx, SettingsService_ListMacros_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *settingsServiceClient) ListAppliances(ctx context.Context, in *ListAppliancesRequest, opts ...grpc.CallOption) (*ListAppliancesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAppliancesResponse)
@@ -269,6 +306,16 @@ func (c *settingsServiceClient) CreateAppliance(ctx context.Context, in *CreateA
 	return out, nil
 }
 
+func (c *settingsServiceClient) UpdateAppliance(ctx context.Context, in *UpdateApplianceRequest, opts ...grpc.CallOption) (*Appliance, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Appliance)
+	err := c.cc.Invoke(ctx, SettingsService_UpdateAppliance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *settingsServiceClient) RotateAppliance(ctx context.Context, in *RotateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ApplianceCredentials)
@@ -283,6 +330,26 @@ func (c *settingsServiceClient) DeleteAppliance(ctx context.Context, in *DeleteA
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
 	err := c.cc.Invoke(ctx, SettingsService_DeleteAppliance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *settingsServiceClient) ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRevisionsResponse)
+	err := c.cc.Invoke(ctx, SettingsService_ListRevisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *settingsServiceClient) RollBack(ctx context.Context, in *RollBackRequest, opts ...grpc.CallOption) (*RollBackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollBackResponse)
+	err := c.cc.Invoke(ctx, SettingsService_RollBack_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -318,6 +385,9 @@ type SettingsServiceServer interface {
 	GetSmtpSettings(context.Context, *GetSmtpSettingsRequest) (*SmtpSettings, error)
 	// Changes the SMTP relay's settings.
 	UpdateSmtpSettings(context.Context, *UpdateSmtpSettingsRequest) (*SmtpSettings, error)
+	// Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
+	// answered.
+	SendTestEmail(context.Context, *SendTestEmailRequest) (*SendTestEmailResponse, error)
 	// Gets what holds for all email recipients.
 	GetEmailSettings(context.Context, *GetEmailSettingsRequest) (*EmailSettings, error)
 	// Changes what holds for all email recipients.
@@ -342,16 +412,25 @@ type SettingsServiceServer interface {
 	UpdateEventType(context.Context, *UpdateEventTypeRequest) (*EventType, error)
 	// Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
 	DeleteEventType(context.Context, *DeleteEventTypeRequest) (*emptypb.Empty, error)
+	// Lists the macros that mail texts may have, and the default texts.
+	ListMacros(context.Context, *ListMacrosRequest) (*ListMacrosResponse, error)
 	// Lists appliances by id.
 	ListAppliances(context.Context, *ListAppliancesRequest) (*ListAppliancesResponse, error)
 	// Gets one appliance, without its credentials.
 	GetAppliance(context.Context, *GetApplianceRequest) (*Appliance, error)
 	// Adds an appliance. The answer alone shows its credentials.
 	CreateAppliance(context.Context, *CreateApplianceRequest) (*ApplianceCredentials, error)
+	// Changes an appliance's display name and alarm.
+	UpdateAppliance(context.Context, *UpdateApplianceRequest) (*Appliance, error)
 	// Replaces an appliance's credentials at once. The answer alone shows the new ones.
 	RotateAppliance(context.Context, *RotateApplianceRequest) (*ApplianceCredentials, error)
 	// Revokes an appliance: its credentials end and its open connections are closed.
 	DeleteAppliance(context.Context, *DeleteApplianceRequest) (*emptypb.Empty, error)
+	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
+	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
+	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	RollBack(context.Context, *RollBackRequest) (*RollBackResponse, error)
 	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
 	// alone.
 	WatchSettings(*WatchSettingsRequest, grpc.ServerStreamingServer[WatchSettingsResponse]) error
@@ -370,6 +449,9 @@ func (UnimplementedSettingsServiceServer) GetSmtpSettings(context.Context, *GetS
 }
 func (UnimplementedSettingsServiceServer) UpdateSmtpSettings(context.Context, *UpdateSmtpSettingsRequest) (*SmtpSettings, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateSmtpSettings not implemented")
+}
+func (UnimplementedSettingsServiceServer) SendTestEmail(context.Context, *SendTestEmailRequest) (*SendTestEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendTestEmail not implemented")
 }
 func (UnimplementedSettingsServiceServer) GetEmailSettings(context.Context, *GetEmailSettingsRequest) (*EmailSettings, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetEmailSettings not implemented")
@@ -407,6 +489,9 @@ func (UnimplementedSettingsServiceServer) UpdateEventType(context.Context, *Upda
 func (UnimplementedSettingsServiceServer) DeleteEventType(context.Context, *DeleteEventTypeRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteEventType not implemented")
 }
+func (UnimplementedSettingsServiceServer) ListMacros(context.Context, *ListMacrosRequest) (*ListMacrosResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMacros not implemented")
+}
 func (UnimplementedSettingsServiceServer) ListAppliances(context.Context, *ListAppliancesRequest) (*ListAppliancesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAppliances not implemented")
 }
@@ -416,11 +501,20 @@ func (UnimplementedSettingsServiceServer) GetAppliance(context.Context, *GetAppl
 func (UnimplementedSettingsServiceServer) CreateAppliance(context.Context, *CreateApplianceRequest) (*ApplianceCredentials, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateAppliance not implemented")
 }
+func (UnimplementedSettingsServiceServer) UpdateAppliance(context.Context, *UpdateApplianceRequest) (*Appliance, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateAppliance not implemented")
+}
 func (UnimplementedSettingsServiceServer) RotateAppliance(context.Context, *RotateApplianceRequest) (*ApplianceCredentials, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateAppliance not implemented")
 }
 func (UnimplementedSettingsServiceServer) DeleteAppliance(context.Context, *DeleteApplianceRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteAppliance not implemented")
+}
+func (UnimplementedSettingsServiceServer) ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRevisions not implemented")
+}
+func (UnimplementedSettingsServiceServer) RollBack(context.Context, *RollBackRequest) (*RollBackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollBack not implemented")
 }
 func (UnimplementedSettingsServiceServer) WatchSettings(*WatchSettingsRequest, grpc.ServerStreamingServer[WatchSettingsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchSettings not implemented")
@@ -478,6 +572,24 @@ func _SettingsService_UpdateSmtpSettings_Handler(srv interface{}, ctx context.Co
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SettingsServiceServer).UpdateSmtpSettings(ctx, req.(*UpdateSmtpSettingsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SettingsService_SendTestEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendTestEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).SendTestEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_SendTestEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).SendTestEmail(ctx, req.(*SendTestEmailRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -698,6 +810,24 @@ func _SettingsService_DeleteEventType_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_ListMacros_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMacrosRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).ListMacros(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_ListMacros_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).ListMacros(ctx, req.(*ListMacrosRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettingsService_ListAppliances_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAppliancesRequest)
 	if err := dec(in); err != nil {
@@ -752,6 +882,24 @@ func _SettingsService_CreateAppliance_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_UpdateAppliance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateApplianceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).UpdateAppliance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_UpdateAppliance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).UpdateAppliance(ctx, req.(*UpdateApplianceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettingsService_RotateAppliance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RotateApplianceRequest)
 	if err := dec(in); err != nil {
@@ -788,6 +936,42 @@ func _SettingsService_DeleteAppliance_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_ListRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRevisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).ListRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_ListRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).ListRevisions(ctx, req.(*ListRevisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SettingsService_RollBack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollBackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).RollBack(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_RollBack_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).RollBack(ctx, req.(*RollBackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettingsService_WatchSettings_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchSettingsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -813,6 +997,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateSmtpSettings",
 			Handler:    _SettingsService_UpdateSmtpSettings_Handler,
+		},
+		{
+			MethodName: "SendTestEmail",
+			Handler:    _SettingsService_SendTestEmail_Handler,
 		},
 		{
 			MethodName: "GetEmailSettings",
@@ -863,6 +1051,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _SettingsService_DeleteEventType_Handler,
 		},
 		{
+			MethodName: "ListMacros",
+			Handler:    _SettingsService_ListMacros_Handler,
+		},
+		{
 			MethodName: "ListAppliances",
 			Handler:    _SettingsService_ListAppliances_Handler,
 		},
@@ -875,12 +1067,24 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _SettingsService_CreateAppliance_Handler,
 		},
 		{
+			MethodName: "UpdateAppliance",
+			Handler:    _SettingsService_UpdateAppliance_Handler,
+		},
+		{
 			MethodName: "RotateAppliance",
 			Handler:    _SettingsService_RotateAppliance_Handler,
 		},
 		{
 			MethodName: "DeleteAppliance",
 			Handler:    _SettingsService_DeleteAppliance_Handler,
+		},
+		{
+			MethodName: "ListRevisions",
+			Handler:    _SettingsService_ListRevisions_Handler,
+		},
+		{
+			MethodName: "RollBack",
+			Handler:    _SettingsService_RollBack_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -86,7 +87,7 @@ func (x RecipientHealth_Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RecipientHealth_Health.Descriptor instead.
 func (RecipientHealth_Health) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{3, 0}
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // Request of GetStatus.
@@ -191,7 +192,17 @@ type Status struct {
 	// Each stream's state.
 	Streams []*StreamStatus `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
 	// What needs attention, in sentences.
-	Notices       []string `protobuf:"bytes,4,rep,name=notices,proto3" json:"notices,omitempty"`
+	Notices []string `protobuf:"bytes,4,rep,name=notices,proto3" json:"notices,omitempty"`
+	// The SMTP relay's state.
+	Relay *RelayStatus `protobuf:"bytes,5,opt,name=relay,proto3" json:"relay,omitempty"`
+	// The processes that answer now, by name.
+	Services []*ServiceStatus `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
+	// Certificates, secrets and tokens that end, the soonest first.
+	Expiries []*Expiry `protobuf:"bytes,7,rep,name=expiries,proto3" json:"expiries,omitempty"`
+	// Each appliance's state, by id.
+	Appliances []*ApplianceStatus `protobuf:"bytes,8,rep,name=appliances,proto3" json:"appliances,omitempty"`
+	// The broker's disk.
+	Disk          *DiskStatus `protobuf:"bytes,9,opt,name=disk,proto3" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +265,497 @@ func (x *Status) GetNotices() []string {
 	return nil
 }
 
+func (x *Status) GetRelay() *RelayStatus {
+	if x != nil {
+		return x.Relay
+	}
+	return nil
+}
+
+func (x *Status) GetServices() []*ServiceStatus {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *Status) GetExpiries() []*Expiry {
+	if x != nil {
+		return x.Expiries
+	}
+	return nil
+}
+
+func (x *Status) GetAppliances() []*ApplianceStatus {
+	if x != nil {
+		return x.Appliances
+	}
+	return nil
+}
+
+func (x *Status) GetDisk() *DiskStatus {
+	if x != nil {
+		return x.Disk
+	}
+	return nil
+}
+
+// The state of the SMTP relay.
+type RelayStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `OK`, or what is wrong, in a line.
+	Line string `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	// Whether it takes mail, as far as is known.
+	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
+	// Whether one is set.
+	Configured bool `protobuf:"varint,3,opt,name=configured,proto3" json:"configured,omitempty"`
+	// When it was last looked at, by a probe or a mail.
+	CheckedTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=checked_time,json=checkedTime,proto3" json:"checked_time,omitempty"`
+	// When it last took a mail.
+	AcceptedTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=accepted_time,json=acceptedTime,proto3" json:"accepted_time,omitempty"`
+	// Since when it fails, while it does.
+	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RelayStatus) Reset() {
+	*x = RelayStatus{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelayStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelayStatus) ProtoMessage() {}
+
+func (x *RelayStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelayStatus.ProtoReflect.Descriptor instead.
+func (*RelayStatus) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RelayStatus) GetLine() string {
+	if x != nil {
+		return x.Line
+	}
+	return ""
+}
+
+func (x *RelayStatus) GetOk() bool {
+	if x != nil {
+		return x.Ok
+	}
+	return false
+}
+
+func (x *RelayStatus) GetConfigured() bool {
+	if x != nil {
+		return x.Configured
+	}
+	return false
+}
+
+func (x *RelayStatus) GetCheckedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckedTime
+	}
+	return nil
+}
+
+func (x *RelayStatus) GetAcceptedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptedTime
+	}
+	return nil
+}
+
+func (x *RelayStatus) GetFailingSinceTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FailingSinceTime
+	}
+	return nil
+}
+
+// A process of Outbound.
+type ServiceStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service's name, e.g. `http-sender`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Tells processes of one service apart.
+	Instance string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Its version.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// When it was started.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceStatus) Reset() {
+	*x = ServiceStatus{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceStatus) ProtoMessage() {}
+
+func (x *ServiceStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceStatus.ProtoReflect.Descriptor instead.
+func (*ServiceStatus) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ServiceStatus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ServiceStatus) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *ServiceStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ServiceStatus) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+// Something that ends.
+type Expiry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
+	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// What it says of itself, e.g. a certificate's subject.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// When it ends, or ended.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Expiry) Reset() {
+	*x = Expiry{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Expiry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Expiry) ProtoMessage() {}
+
+func (x *Expiry) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Expiry.ProtoReflect.Descriptor instead.
+func (*Expiry) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Expiry) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Expiry) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *Expiry) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Expiry) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// The state of an appliance.
+type ApplianceStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The appliance.
+	ApplianceId string `protobuf:"bytes,1,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
+	// Its display name.
+	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// When its last event was accepted, as far as history goes back.
+	LastEventTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_event_time,json=lastEventTime,proto3" json:"last_event_time,omitempty"`
+	// Whether it has been silent longer than it may.
+	Silent bool `protobuf:"varint,4,opt,name=silent,proto3" json:"silent,omitempty"`
+	// How long it may be silent.
+	SilentAfter   *durationpb.Duration `protobuf:"bytes,5,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplianceStatus) Reset() {
+	*x = ApplianceStatus{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplianceStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplianceStatus) ProtoMessage() {}
+
+func (x *ApplianceStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplianceStatus.ProtoReflect.Descriptor instead.
+func (*ApplianceStatus) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ApplianceStatus) GetApplianceId() string {
+	if x != nil {
+		return x.ApplianceId
+	}
+	return ""
+}
+
+func (x *ApplianceStatus) GetDisplayName() string {
+	if x != nil {
+		return x.DisplayName
+	}
+	return ""
+}
+
+func (x *ApplianceStatus) GetLastEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEventTime
+	}
+	return nil
+}
+
+func (x *ApplianceStatus) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *ApplianceStatus) GetSilentAfter() *durationpb.Duration {
+	if x != nil {
+		return x.SilentAfter
+	}
+	return nil
+}
+
+// The broker's disk.
+type DiskStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the streams use, in bytes.
+	UsedBytes uint64 `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	// What they may use in all, in bytes: the sum of their bounds.
+	LimitBytes uint64 `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
+	// What is free on the broker's disk, in bytes, if that can be told (embedded broker).
+	FreeBytes uint64 `protobuf:"varint,3,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	// Whether free_bytes is known.
+	FreeKnown     bool `protobuf:"varint,4,opt,name=free_known,json=freeKnown,proto3" json:"free_known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskStatus) Reset() {
+	*x = DiskStatus{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskStatus) ProtoMessage() {}
+
+func (x *DiskStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskStatus.ProtoReflect.Descriptor instead.
+func (*DiskStatus) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DiskStatus) GetUsedBytes() uint64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetLimitBytes() uint64 {
+	if x != nil {
+		return x.LimitBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetFreeKnown() bool {
+	if x != nil {
+		return x.FreeKnown
+	}
+	return false
+}
+
+// What happened in an hour.
+type Activity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the hour began.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Deliveries that arrived.
+	Delivered int64 `protobuf:"varint,2,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// Attempts that failed, and deliveries that were given up.
+	Failed        int64 `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activity) Reset() {
+	*x = Activity{}
+	mi := &file_outbound_v1_status_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activity) ProtoMessage() {}
+
+func (x *Activity) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_status_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activity.ProtoReflect.Descriptor instead.
+func (*Activity) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Activity) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Activity) GetDelivered() int64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *Activity) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
 // The health of a recipient.
 type RecipientHealth struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -263,7 +765,7 @@ type RecipientHealth struct {
 
 func (x *RecipientHealth) Reset() {
 	*x = RecipientHealth{}
-	mi := &file_outbound_v1_status_service_proto_msgTypes[3]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -275,7 +777,7 @@ func (x *RecipientHealth) String() string {
 func (*RecipientHealth) ProtoMessage() {}
 
 func (x *RecipientHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_status_service_proto_msgTypes[3]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -288,7 +790,7 @@ func (x *RecipientHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecipientHealth.ProtoReflect.Descriptor instead.
 func (*RecipientHealth) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{3}
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{9}
 }
 
 // The state of one recipient.
@@ -319,14 +821,18 @@ type RecipientStatus struct {
 	// When the contacts were last told by mail that it is failing.
 	LastAlertTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_alert_time,json=lastAlertTime,proto3" json:"last_alert_time,omitempty"`
 	// Why the last attempt failed, as a word, while failing.
-	LastReason    string `protobuf:"bytes,13,opt,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
+	LastReason string `protobuf:"bytes,13,opt,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
+	// Its channel, `http` or `email`.
+	Channel string `protobuf:"bytes,14,opt,name=channel,proto3" json:"channel,omitempty"`
+	// The last 24 hours, oldest first, as far as history goes back.
+	Activity      []*Activity `protobuf:"bytes,15,rep,name=activity,proto3" json:"activity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecipientStatus) Reset() {
 	*x = RecipientStatus{}
-	mi := &file_outbound_v1_status_service_proto_msgTypes[4]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +844,7 @@ func (x *RecipientStatus) String() string {
 func (*RecipientStatus) ProtoMessage() {}
 
 func (x *RecipientStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_status_service_proto_msgTypes[4]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +857,7 @@ func (x *RecipientStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecipientStatus.ProtoReflect.Descriptor instead.
 func (*RecipientStatus) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{4}
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RecipientStatus) GetRecipientId() string {
@@ -445,6 +951,20 @@ func (x *RecipientStatus) GetLastReason() string {
 	return ""
 }
 
+func (x *RecipientStatus) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *RecipientStatus) GetActivity() []*Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
 // The state of one stream.
 type StreamStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -457,14 +977,22 @@ type StreamStatus struct {
 	// Bytes it may hold.
 	MaxBytes uint64 `protobuf:"varint,4,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// The last sequence in it.
-	LastSequence  uint64 `protobuf:"varint,5,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	LastSequence uint64 `protobuf:"varint,5,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	// Messages it may hold; 0: any number.
+	MaxMessages uint64 `protobuf:"varint,6,opt,name=max_messages,json=maxMessages,proto3" json:"max_messages,omitempty"`
+	// How long it keeps them; 0: for ever.
+	MaxAge *durationpb.Duration `protobuf:"bytes,7,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	// When the oldest message in it was stored.
+	FirstTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
+	// How much of its tightest bound is used, in percent.
+	UsedPercent   int32 `protobuf:"varint,9,opt,name=used_percent,json=usedPercent,proto3" json:"used_percent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_outbound_v1_status_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +1004,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_status_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_status_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +1017,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{5}
+	return file_outbound_v1_status_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StreamStatus) GetName() string {
@@ -527,22 +1055,99 @@ func (x *StreamStatus) GetLastSequence() uint64 {
 	return 0
 }
 
+func (x *StreamStatus) GetMaxMessages() uint64 {
+	if x != nil {
+		return x.MaxMessages
+	}
+	return 0
+}
+
+func (x *StreamStatus) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
+func (x *StreamStatus) GetFirstTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstTime
+	}
+	return nil
+}
+
+func (x *StreamStatus) GetUsedPercent() int32 {
+	if x != nil {
+		return x.UsedPercent
+	}
+	return 0
+}
+
 var File_outbound_v1_status_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
-	" outbound/v1/status_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\">\n" +
+	" outbound/v1/status_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\">\n" +
 	"\x10GetStatusRequest\x12*\n" +
 	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\"@\n" +
 	"\x12WatchStatusRequest\x12*\n" +
-	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\"\xaf\x01\n" +
+	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\"\xb3\x03\n" +
 	"\x06Status\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12<\n" +
 	"\n" +
 	"recipients\x18\x02 \x03(\v2\x1c.outbound.v1.RecipientStatusR\n" +
 	"recipients\x123\n" +
 	"\astreams\x18\x03 \x03(\v2\x19.outbound.v1.StreamStatusR\astreams\x12\x18\n" +
-	"\anotices\x18\x04 \x03(\tR\anotices\"p\n" +
+	"\anotices\x18\x04 \x03(\tR\anotices\x12.\n" +
+	"\x05relay\x18\x05 \x01(\v2\x18.outbound.v1.RelayStatusR\x05relay\x126\n" +
+	"\bservices\x18\x06 \x03(\v2\x1a.outbound.v1.ServiceStatusR\bservices\x12/\n" +
+	"\bexpiries\x18\a \x03(\v2\x13.outbound.v1.ExpiryR\bexpiries\x12<\n" +
+	"\n" +
+	"appliances\x18\b \x03(\v2\x1c.outbound.v1.ApplianceStatusR\n" +
+	"appliances\x12+\n" +
+	"\x04disk\x18\t \x01(\v2\x17.outbound.v1.DiskStatusR\x04disk\"\x9b\x02\n" +
+	"\vRelayStatus\x12\x12\n" +
+	"\x04line\x18\x01 \x01(\tR\x04line\x12\x0e\n" +
+	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x1e\n" +
+	"\n" +
+	"configured\x18\x03 \x01(\bR\n" +
+	"configured\x12=\n" +
+	"\fchecked_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vcheckedTime\x12?\n" +
+	"\raccepted_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\facceptedTime\x12H\n" +
+	"\x12failing_since_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10failingSinceTime\"\x94\x01\n" +
+	"\rServiceStatus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x129\n" +
+	"\n" +
+	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x8f\x01\n" +
+	"\x06Expiry\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xf1\x01\n" +
+	"\x0fApplianceStatus\x12!\n" +
+	"\fappliance_id\x18\x01 \x01(\tR\vapplianceId\x12!\n" +
+	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12B\n" +
+	"\x0flast_event_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rlastEventTime\x12\x16\n" +
+	"\x06silent\x18\x04 \x01(\bR\x06silent\x12<\n" +
+	"\fsilent_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vsilentAfter\"\x8a\x01\n" +
+	"\n" +
+	"DiskStatus\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x01 \x01(\x04R\tusedBytes\x12\x1f\n" +
+	"\vlimit_bytes\x18\x02 \x01(\x04R\n" +
+	"limitBytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x03 \x01(\x04R\tfreeBytes\x12\x1d\n" +
+	"\n" +
+	"free_known\x18\x04 \x01(\bR\tfreeKnown\"{\n" +
+	"\bActivity\x129\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1c\n" +
+	"\tdelivered\x18\x02 \x01(\x03R\tdelivered\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\x03R\x06failed\"p\n" +
 	"\x0fRecipientHealth\"]\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x06\n" +
@@ -551,7 +1156,7 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"\x06PAUSED\x10\x03\x12\f\n" +
 	"\bDISABLED\x10\x04\x12\f\n" +
-	"\bDELETING\x10\x05\"\xd0\x05\n" +
+	"\bDELETING\x10\x05\"\x9d\x06\n" +
 	"\x0fRecipientStatus\x12!\n" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12;\n" +
@@ -568,17 +1173,24 @@ const file_outbound_v1_status_service_proto_rawDesc = "" +
 	"\fbreaker_open\x18\v \x01(\bR\vbreakerOpen\x12B\n" +
 	"\x0flast_alert_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastAlertTime\x12\x1f\n" +
 	"\vlast_reason\x18\r \x01(\tR\n" +
-	"lastReason\"\x96\x01\n" +
+	"lastReason\x12\x18\n" +
+	"\achannel\x18\x0e \x01(\tR\achannel\x121\n" +
+	"\bactivity\x18\x0f \x03(\v2\x15.outbound.v1.ActivityR\bactivity\"\xcb\x02\n" +
 	"\fStreamStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bmessages\x18\x02 \x01(\x04R\bmessages\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x1b\n" +
 	"\tmax_bytes\x18\x04 \x01(\x04R\bmaxBytes\x12#\n" +
-	"\rlast_sequence\x18\x05 \x01(\x04R\flastSequence2\xab\x01\n" +
+	"\rlast_sequence\x18\x05 \x01(\x04R\flastSequence\x12!\n" +
+	"\fmax_messages\x18\x06 \x01(\x04R\vmaxMessages\x122\n" +
+	"\amax_age\x18\a \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x129\n" +
+	"\n" +
+	"first_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tfirstTime\x12!\n" +
+	"\fused_percent\x18\t \x01(\x05R\vusedPercent2\xc5\x01\n" +
 	"\rStatusService\x12S\n" +
 	"\tGetStatus\x12\x1d.outbound.v1.GetStatusRequest\x1a\x13.outbound.v1.Status\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/status\x12E\n" +
-	"\vWatchStatus\x12\x1f.outbound.v1.WatchStatusRequest\x1a\x13.outbound.v1.Status0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"/v1/status\x12_\n" +
+	"\vWatchStatus\x12\x1f.outbound.v1.WatchStatusRequest\x1a\x13.outbound.v1.Status\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/status:watch0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_status_service_proto_rawDescOnce sync.Once
@@ -593,36 +1205,59 @@ func file_outbound_v1_status_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_status_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_outbound_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_outbound_v1_status_service_proto_goTypes = []any{
 	(RecipientHealth_Health)(0),   // 0: outbound.v1.RecipientHealth.Health
 	(*GetStatusRequest)(nil),      // 1: outbound.v1.GetStatusRequest
 	(*WatchStatusRequest)(nil),    // 2: outbound.v1.WatchStatusRequest
 	(*Status)(nil),                // 3: outbound.v1.Status
-	(*RecipientHealth)(nil),       // 4: outbound.v1.RecipientHealth
-	(*RecipientStatus)(nil),       // 5: outbound.v1.RecipientStatus
-	(*StreamStatus)(nil),          // 6: outbound.v1.StreamStatus
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*RelayStatus)(nil),           // 4: outbound.v1.RelayStatus
+	(*ServiceStatus)(nil),         // 5: outbound.v1.ServiceStatus
+	(*Expiry)(nil),                // 6: outbound.v1.Expiry
+	(*ApplianceStatus)(nil),       // 7: outbound.v1.ApplianceStatus
+	(*DiskStatus)(nil),            // 8: outbound.v1.DiskStatus
+	(*Activity)(nil),              // 9: outbound.v1.Activity
+	(*RecipientHealth)(nil),       // 10: outbound.v1.RecipientHealth
+	(*RecipientStatus)(nil),       // 11: outbound.v1.RecipientStatus
+	(*StreamStatus)(nil),          // 12: outbound.v1.StreamStatus
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
 }
 var file_outbound_v1_status_service_proto_depIdxs = []int32{
-	5,  // 0: outbound.v1.Status.recipients:type_name -> outbound.v1.RecipientStatus
-	6,  // 1: outbound.v1.Status.streams:type_name -> outbound.v1.StreamStatus
-	0,  // 2: outbound.v1.RecipientStatus.health:type_name -> outbound.v1.RecipientHealth.Health
-	7,  // 3: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
-	7,  // 8: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
-	1,  // 9: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
-	2,  // 10: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
-	3,  // 11: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
-	3,  // 12: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
-	11, // [11:13] is the sub-list for method output_type
-	9,  // [9:11] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 0: outbound.v1.Status.recipients:type_name -> outbound.v1.RecipientStatus
+	12, // 1: outbound.v1.Status.streams:type_name -> outbound.v1.StreamStatus
+	4,  // 2: outbound.v1.Status.relay:type_name -> outbound.v1.RelayStatus
+	5,  // 3: outbound.v1.Status.services:type_name -> outbound.v1.ServiceStatus
+	6,  // 4: outbound.v1.Status.expiries:type_name -> outbound.v1.Expiry
+	7,  // 5: outbound.v1.Status.appliances:type_name -> outbound.v1.ApplianceStatus
+	8,  // 6: outbound.v1.Status.disk:type_name -> outbound.v1.DiskStatus
+	13, // 7: outbound.v1.RelayStatus.checked_time:type_name -> google.protobuf.Timestamp
+	13, // 8: outbound.v1.RelayStatus.accepted_time:type_name -> google.protobuf.Timestamp
+	13, // 9: outbound.v1.RelayStatus.failing_since_time:type_name -> google.protobuf.Timestamp
+	13, // 10: outbound.v1.ServiceStatus.start_time:type_name -> google.protobuf.Timestamp
+	13, // 11: outbound.v1.Expiry.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 12: outbound.v1.ApplianceStatus.last_event_time:type_name -> google.protobuf.Timestamp
+	14, // 13: outbound.v1.ApplianceStatus.silent_after:type_name -> google.protobuf.Duration
+	13, // 14: outbound.v1.Activity.start_time:type_name -> google.protobuf.Timestamp
+	0,  // 15: outbound.v1.RecipientStatus.health:type_name -> outbound.v1.RecipientHealth.Health
+	13, // 16: outbound.v1.RecipientStatus.oldest_queued_time:type_name -> google.protobuf.Timestamp
+	13, // 17: outbound.v1.RecipientStatus.last_attempt_time:type_name -> google.protobuf.Timestamp
+	13, // 18: outbound.v1.RecipientStatus.last_delivered_time:type_name -> google.protobuf.Timestamp
+	13, // 19: outbound.v1.RecipientStatus.failing_since_time:type_name -> google.protobuf.Timestamp
+	13, // 20: outbound.v1.RecipientStatus.next_attempt_time:type_name -> google.protobuf.Timestamp
+	13, // 21: outbound.v1.RecipientStatus.last_alert_time:type_name -> google.protobuf.Timestamp
+	9,  // 22: outbound.v1.RecipientStatus.activity:type_name -> outbound.v1.Activity
+	14, // 23: outbound.v1.StreamStatus.max_age:type_name -> google.protobuf.Duration
+	13, // 24: outbound.v1.StreamStatus.first_time:type_name -> google.protobuf.Timestamp
+	1,  // 25: outbound.v1.StatusService.GetStatus:input_type -> outbound.v1.GetStatusRequest
+	2,  // 26: outbound.v1.StatusService.WatchStatus:input_type -> outbound.v1.WatchStatusRequest
+	3,  // 27: outbound.v1.StatusService.GetStatus:output_type -> outbound.v1.Status
+	3,  // 28: outbound.v1.StatusService.WatchStatus:output_type -> outbound.v1.Status
+	27, // [27:29] is the sub-list for method output_type
+	25, // [25:27] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_status_service_proto_init() }
@@ -636,7 +1271,7 @@ func file_outbound_v1_status_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_status_service_proto_rawDesc), len(file_outbound_v1_status_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

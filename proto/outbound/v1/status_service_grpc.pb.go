@@ -31,7 +31,8 @@ const (
 type StatusServiceClient interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*Status, error)
-	// Streams the status: as it is, then after each change of a recipient's health, at most once a second.
+	// Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// object a line.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Status], error)
 }
 
@@ -80,7 +81,8 @@ type StatusService_WatchStatusClient = grpc.ServerStreamingClient[Status]
 type StatusServiceServer interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(context.Context, *GetStatusRequest) (*Status, error)
-	// Streams the status: as it is, then after each change of a recipient's health, at most once a second.
+	// Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// object a line.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[Status]) error
 	mustEmbedUnimplementedStatusServiceServer()
 }

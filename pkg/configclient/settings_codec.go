@@ -1,0 +1,138 @@
+package configclient
+
+import (
+	"fmt"
+	"slices"
+	"time"
+	// Time zones must be the same wherever a service runs.
+	_ "time/tzdata"
+
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// decodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
+func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
+	s := &Settings{
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
+		Tokens: map[[32]byte]Token{},
+	}
+	for _, f := range p.GetCustomFields() {
+		s.CustomFields = append(s.CustomFields, f.GetCodeName())
+		s.CustomFieldNames[f.GetCodeName()] = f.GetDisplayName()
+	}
+	slices.Sort(s.CustomFields)
+	for _, t := range p.GetEventTypes() {
+		s.Types[t.GetId()] = DecodeType(t)
+	}
+	for _, a := range p.GetAppliances() {
+		auth := ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(), SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
+		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
+			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
+		}
+		s.Appliances[a.GetAppliance().GetId()] = auth
+	}
+	for _, t := range p.GetTokens() {
+		var sum [32]byte
+		if copy(sum[:], t.GetSecretSha256()) != len(sum) {
+			return nil, fmt.Errorf("decode token %s: its hash is cut", t.GetToken().GetId())
+		}
+		s.Tokens[sum] = decodeToken(t.GetToken())
+	}
+	email, err := decodeEmail(p.GetEmail())
+	if err != nil {
+		return nil, err
+	}
+	s.Email = email
+	s.SMTP, err = decodeSMTP(p, sealer)
+	return s, err
+}
+
+func decodeToken(t *outboundv1.Token) Token {
+	out := Token{ID: t.GetId(), Name: t.GetDisplayName(), Role: Viewer}
+	if t.GetRole() != outboundv1.Role_ROLE_UNSPECIFIED {
+		out.Role = Role(t.GetRole().String())
+	}
+	if t.GetExpireTime() != nil {
+		out.Expire = t.GetExpireTime().AsTime()
+	}
+	return out
+}
+
+func decodeEmail(p *outboundv1.EmailSettings) (Email, error) {
+	zone, err := time.LoadLocation(p.GetTimeZone())
+	if err != nil {
+		return Email{}, fmt.Errorf("read the time zone of mails: %w", err)
+	}
+	return Email{
+		RetryInterval: duration(p.GetRetryInterval(), recipient.DefaultEmailRetryInterval),
+		RetryDuration: duration(p.GetRetryDuration(), recipient.DefaultRetryDuration),
+		Location:      zone,
+	}, nil
+}
+
+func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMTP, error) {
+	in := p.GetSmtp()
+	out := SMTP{
+		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: STARTTLS, Auth: NoAuth, Username: in.GetUsername(),
+		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
+		Hello: in.GetHelloName(), MaxConnections: DefaultMaxConnections,
+	}
+	if in.GetMaxConnections() > 0 {
+		out.MaxConnections = int(in.GetMaxConnections())
+	}
+	if l := in.GetRateLimit(); l != nil {
+		out.RateLimit = recipient.RateLimit{Limit: int(l.GetLimit()), Period: duration(l.GetPeriod(), time.Second)}
+	}
+	if n := in.GetDailyNotice(); n.GetEnabled() {
+		out.DailyNotice = DefaultNoticeTime
+		if n.GetTime() != "" {
+			out.DailyNotice = n.GetTime()
+		}
+	}
+	if o := in.GetOauth2(); o != nil {
+		out.OAuth2 = &RelayOAuth2{TokenURL: o.GetTokenUrl(), ClientID: o.GetClientId(), Scopes: o.GetScopes()}
+	}
+	if in.GetEncryption() != outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
+		out.Encryption = Encryption(in.GetEncryption().String())
+	}
+	if in.GetAuth() != outboundv1.SmtpSettings_Auth_AUTH_UNSPECIFIED {
+		out.Auth = AuthMethod(in.GetAuth().String())
+	}
+	return out, openRelaySecrets(&out, p, sealer)
+}
+
+// openRelaySecrets opens what is sealed of the relay's settings, if there is a sealer.
+func openRelaySecrets(out *SMTP, p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) error {
+	if sealer == nil {
+		return nil
+	}
+	sealed := p.GetSealedSmtpSecrets()
+	secrets := []struct {
+		sealed []byte
+		path   string
+		to     *string
+	}{{p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword, &out.Password}}
+	if o := out.OAuth2; o != nil {
+		for path, to := range map[string]*string{recipient.SecretRelayClient: &o.ClientSecret, recipient.SecretRelayRefresh: &o.RefreshToken} {
+			secrets = append(secrets, struct {
+				sealed []byte
+				path   string
+				to     *string
+			}{sealed[path], path, to})
+		}
+	}
+	for _, x := range secrets {
+		if len(x.sealed) == 0 {
+			continue
+		}
+		plain, err := sealer.Open(x.sealed, x.path)
+		if err != nil {
+			return fmt.Errorf("open the relay's secret %s: %w (is the sealing key the one it was stored with?)", x.path, err)
+		}
+		*x.to = string(plain)
+	}
+	return nil
+}

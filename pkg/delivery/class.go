@@ -1,0 +1,77 @@
+package delivery
+
+// Class joins reasons for filters and counts.
+type Class string
+
+// The classes, as the API spells them.
+const (
+	ClassOK           Class = "ok"
+	ClassNetwork      Class = "network"
+	ClassTLS          Class = "tls"
+	ClassTimeout      Class = "timeout"
+	ClassHTTP4xx      Class = "http_4xx"
+	ClassHTTP5xx      Class = "http_5xx"
+	ClassHTTPOther    Class = "http_other"
+	ClassSMTPDeferred Class = "smtp_deferred"
+	ClassSMTPRefused  Class = "smtp_refused"
+	ClassAuth         Class = "auth"
+	ClassEgress       Class = "egress"
+	ClassRender       Class = "render"
+	ClassNotWanted    Class = "not_wanted"
+	ClassExpired      Class = "expired"
+	ClassCancelled    Class = "cancelled"
+	ClassOther        Class = "other"
+)
+
+// Classes are all classes, in the order in which they are offered.
+func Classes() []Class {
+	return []Class{
+		ClassOK, ClassNetwork, ClassTLS, ClassTimeout, ClassHTTP4xx, ClassHTTP5xx, ClassHTTPOther, ClassSMTPDeferred, ClassSMTPRefused,
+		ClassAuth, ClassEgress, ClassRender, ClassNotWanted, ClassExpired, ClassCancelled, ClassOther,
+	}
+}
+
+// ClassOf is the one table from reasons to classes. status is the HTTP status or SMTP code, 0 if there was none.
+func ClassOf(r Reason, status int) Class {
+	switch r {
+	case ReasonOK, ReasonPartlyDelivered:
+		return ClassOK
+	case ReasonHTTPStatus, ReasonGone, ReasonRedirect:
+		return httpClass(status)
+	case ReasonDNS, ReasonConnect, ReasonConnectionCut, ReasonProtocol, ReasonProxy:
+		return ClassNetwork
+	case ReasonTLS:
+		return ClassTLS
+	case ReasonTimeout:
+		return ClassTimeout
+	case ReasonSMTPDeferred, ReasonRelayUnset:
+		return ClassSMTPDeferred
+	case ReasonSMTPRefused:
+		return ClassSMTPRefused
+	case ReasonAuth:
+		return ClassAuth
+	case ReasonEgress:
+		return ClassEgress
+	case ReasonRender, ReasonUnreadable:
+		return ClassRender
+	case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonFilterFalse, ReasonFilterError, ReasonDisabled:
+		return ClassNotWanted
+	case ReasonExpired:
+		return ClassExpired
+	case ReasonDeleted, ReasonPurged, ReasonCancelled, ReasonBacklog:
+		return ClassCancelled
+	default:
+		return ClassOther
+	}
+}
+
+func httpClass(status int) Class {
+	switch status / 100 {
+	case 4:
+		return ClassHTTP4xx
+	case 5:
+		return ClassHTTP5xx
+	default:
+		return ClassHTTPOther
+	}
+}
