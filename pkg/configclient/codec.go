@@ -13,8 +13,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// DecodeRecipient makes a recipient of what is stored, defaults filled in and secrets opened. Without a sealer the secrets
-// are left out, which suffices for all that does not send. The retry of an email recipient comes from the settings and is
+// DecodeRecipient makes a recipient of what is stored, defaults filled in and secrets opened. Without a sealer the secrets are
+// empty, which suffices for all that does not send. The retry of an email recipient comes from the settings and is
 // filled in by Client.
 func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*recipient.Recipient, error) {
 	p := s.GetRecipient()
@@ -81,9 +81,6 @@ func decodeHTTP(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *s
 	if h.GetSuccess() == outboundv1.HttpRecipient_Success_ANY_2XX {
 		r.HTTP.Success = recipient.Any2xx
 	}
-	if sealer == nil {
-		return nil
-	}
 	return decodeSecrets(r, s, sealer)
 }
 
@@ -110,11 +107,11 @@ func decodeRetry(h *outboundv1.HttpRecipient) recipient.Retry {
 }
 
 // decodeSecrets opens what is sealed. A secret that should be there and can't be opened is an error: sending without it
-// would be sending something else.
+// would be sending something else. Without a sealer every secret is empty: what the recipient has is known, not what it is.
 func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer *secret.Sealer) error {
 	open := func(path string) (string, error) {
 		sealed, ok := s.GetSealedSecrets()[path]
-		if !ok {
+		if !ok || sealer == nil {
 			return "", nil
 		}
 		plain, err := sealer.Open(sealed, recipient.SecretBinding(r.ID, path))
@@ -127,6 +124,10 @@ func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer
 	var err error
 	if r.HTTP.Auth, err = decodeAuth(h.GetAuth(), open); err != nil {
 		return err
+	}
+	if sealer == nil {
+		r.HTTP.SigningSecrets = unopened(h.GetSigningSecrets())
+		return nil
 	}
 	r.HTTP.SigningSecrets, err = decodeSigning(r.ID, h.GetSigningSecrets(), open)
 	return err

@@ -16,16 +16,30 @@ func decodeSigning(id string, secrets []*outboundv1.SigningSecret, open func(pat
 		if err != nil {
 			return nil, err
 		}
-		s := recipient.SigningSecret{Ed25519: p.GetKind() == outboundv1.SigningSecret_ED25519}
-		if p.GetExpireTime() != nil {
-			s.Expire = p.GetExpireTime().AsTime()
-		}
+		s := signing(p)
 		if s.Key, err = parseSigning(text, s.Ed25519); err != nil {
 			return nil, fmt.Errorf("read signing secret %s of recipient %s: it %w", p.GetId(), id, err)
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// unopened are the signing secrets without their keys.
+func unopened(secrets []*outboundv1.SigningSecret) []recipient.SigningSecret {
+	out := make([]recipient.SigningSecret, len(secrets))
+	for i, p := range secrets {
+		out[i] = signing(p)
+	}
+	return out
+}
+
+func signing(p *outboundv1.SigningSecret) recipient.SigningSecret {
+	s := recipient.SigningSecret{Ed25519: p.GetKind() == outboundv1.SigningSecret_ED25519}
+	if p.GetExpireTime() != nil {
+		s.Expire = p.GetExpireTime().AsTime()
+	}
+	return s
 }
 
 func parseSigning(text string, pair bool) ([]byte, error) {

@@ -20,7 +20,7 @@ const headerAuthorization = "Authorization"
 // open makes the ways out of a client: to the receiver, and to the token server if the recipient has one. Its error is errAuth.
 func (c *client) open(h *recipient.HTTPTarget, policy recipient.URLPolicy, o egress.TransportOptions) error {
 	var err error
-	if o.Certificate, err = certificate(h, c.url.Scheme); err != nil {
+	if o.Certificate, err = certificate(h, c.URL.Scheme); err != nil {
 		return err
 	}
 	if h.Auth.OAuth2 != nil {

@@ -92,7 +92,7 @@ func (s *sender) walk(ctx context.Context, r *recipient.Recipient, report *egres
 	report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: where, Took: time.Since(began)})
 	switch c.fault {
 	case 0:
-		egress.Walk(ctx, c.options, c.url, report)
+		egress.Walk(ctx, c.options, c.URL, report)
 	case delivery.FaultTLS:
 		report.Add(egress.Step{Name: egress.StepTLS, Detail: c.detail, Remedy: "upload the root certificate again as http.caCertificatePem"})
 	default:

@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -78,14 +79,14 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		o.Fault, o.Detail = c.fault, c.detail
 		return o
 	}
-	body, attributes, err := c.body(d, s.customFields())
+	// Without a span of its own an attempt belongs to the trace of the event's acceptance.
+	header, body, err := c.target.request(d, render.Sending{
+		At: o.Began, TraceParent: cmp.Or(telemetry.TraceParent(ctx), d.TraceParent), Custom: s.customFields(),
+	})
 	if err != nil {
 		o.Fault, o.Detail = delivery.FaultRender, err.Error()
 		return o
 	}
-	// Without a span of its own an attempt belongs to the trace of the event's acceptance.
-	header := c.header(d, o.Began, body, cmp.Or(telemetry.TraceParent(ctx), d.TraceParent))
-	addAttributes(header, attributes)
 	s.exchange(ctx, c, header, body, &o)
 	o.Took = time.Since(o.Began)
 	return o
@@ -102,7 +103,7 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 	o.Status = resp.StatusCode
 	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		o.Detail = pointsTo(c.url, resp.Header.Get("Location"))
+		o.Detail = pointsTo(c.URL, resp.Header.Get("Location"))
 	}
 	s.read(resp, o)
 }
@@ -312,7 +313,7 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c
 	}
-	c.request = http.Request{Method: http.MethodPost, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	c.request = http.Request{Method: http.MethodPost, URL: c.URL, Host: c.URL.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	return c
 }
 

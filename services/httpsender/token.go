@@ -18,6 +18,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
 )
 
 const (
@@ -156,7 +157,7 @@ func checkToken(token *oauth2.Token) error {
 	switch {
 	case !strings.EqualFold(token.Type(), "Bearer"):
 		return &tokenError{words: "its token is of a type other than Bearer"}
-	case !validValue(token.AccessToken):
+	case !render.ValidHeaderValue(token.AccessToken):
 		return &tokenError{words: "its token has control characters"}
 	default:
 		return nil
