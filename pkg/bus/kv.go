@@ -46,16 +46,37 @@ func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
 	return &Bucket{name: name, conn: c, kv: kv}, nil
 }
 
-func (c *Conn) bucket(ctx context.Context, name string, replicas int) (*Bucket, error) {
+// bucket opens a bucket, or makes it, and has it keep so many values of each key. One that keeps fewer, as older releases made
+// it, is told to keep more; its watchers do not notice.
+func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas int) (*Bucket, error) {
 	b, err := c.Bucket(ctx, name)
-	if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return b, err
+	if err == nil {
+		return b, c.keepMore(ctx, name, int64(history))
 	}
-	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: 1, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, err
+	}
+	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", name, err)
 	}
 	return &Bucket{name: name, conn: c, kv: kv}, nil
+}
+
+func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
+	s, err := c.js.Stream(ctx, bucketStream(name))
+	if err != nil {
+		return fmt.Errorf("look up bucket %s: %w", name, err)
+	}
+	config := s.CachedInfo().Config
+	if config.MaxMsgsPerSubject >= history {
+		return nil
+	}
+	config.MaxMsgsPerSubject = history
+	if _, err := c.js.UpdateStream(ctx, config); err != nil {
+		return fmt.Errorf("have bucket %s keep %d values of a key: %w", name, history, err)
+	}
+	return nil
 }
 
 // Get reads one key, or ErrNotFound.
@@ -189,5 +210,6 @@ func (b *Bucket) say(verb, key string, err error) error {
 
 func wrongSequence(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -29,7 +29,7 @@ func (c *Conn) RecentEvents(ctx context.Context, types []string, limit int, visi
 	if len(types) == 1 {
 		kind = types[0]
 	}
-	r := recent{conn: c, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
+	r := recent{conn: c, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
 	for looked := 0; limit > 0 && looked < maxLookedAt; {
 		ms, more, err := r.older(ctx)
 		if err != nil {
@@ -55,6 +55,7 @@ func (c *Conn) RecentEvents(ctx context.Context, types []string, limit int, visi
 // little is followed by a larger one.
 type recent struct {
 	conn       *Conn
+	stream     string
 	filter     string
 	first, end uint64
 	size       uint64
@@ -67,11 +68,11 @@ func (r *recent) older(ctx context.Context) (ms []*nats.Msg, more bool, err erro
 		if r.end-r.first >= r.size {
 			start = r.end - r.size + 1
 		}
-		ms, err := r.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(start, 1), NextFor: r.filter, Batch: recentBatch})
+		ms, err := r.conn.direct(ctx, r.stream, directRequest{Sequence: max(start, 1), NextFor: r.filter, Batch: recentBatch})
 		if err != nil {
 			return nil, false, err
 		}
-		if len(ms) == recentBatch && storedSequence(ms[len(ms)-1]) < r.end && r.end > start {
+		if cut(ms) && storedSequence(ms[len(ms)-1]) < r.end && r.end > start {
 			r.size = max((r.end-start+1)/2, 1)
 			continue
 		}
@@ -83,4 +84,9 @@ func (r *recent) older(ctx context.Context) (ms []*nats.Msg, more bool, err erro
 		return ms, true, nil
 	}
 	return nil, false, nil
+}
+
+// cut reports whether a batch ended before its messages did: at its number, or at the broker's own bound of bytes.
+func cut(ms []*nats.Msg) bool {
+	return len(ms) > 0 && ms[len(ms)-1].Header.Get("Nats-Num-Pending") != "0"
 }

@@ -114,13 +114,20 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 			}
 		}
 	}
-	for _, b := range []string{BucketRecipients, BucketSettings, BucketStatus} {
-		if _, err := c.bucket(ctx, b, o.Replicas); err != nil {
+	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
+	for b, history := range map[string]uint8{BucketRecipients: revisionsKept, BucketSettings: revisionsKept, BucketStatus: 1} {
+		if _, err := c.bucket(ctx, b, history, o.Replicas); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// bucketStream is the stream behind a bucket, as JetStream names it.
+func bucketStream(name string) string { return "KV_" + name }
+
+// bucketSubject is where a bucket keeps a key.
+func bucketSubject(name, key string) string { return "$KV." + name + "." + key }
 
 // IngestSubjectOf is where an appliance publishes an event of a type.
 func IngestSubjectOf(appliance, eventType string) string {
