@@ -100,6 +100,11 @@ func (g *guard) admit(ctx context.Context, method string) (context.Context, erro
 		return nil, status.Error(codes.Unauthenticated, "no token: send the header Authorization: Bearer <token>")
 	}
 	p, err := g.auth.Authenticate(ctx, token)
+	if err == nil {
+		if p, err = personOf(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case errors.Is(err, ErrUnknownToken):
 		return nil, status.Error(codes.Unauthenticated, "token is not known: it may have been rotated or revoked")

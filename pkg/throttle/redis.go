@@ -58,8 +58,8 @@ const (
 	redisPause   = time.Second
 )
 
-// NewRedis makes a shared limiter. It does not connect yet: a Redis that is away is no error. Close ends it.
-func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
+// Client makes a client of Redis. It does not connect yet.
+func (o RedisOptions) Client() (*redis.Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of redis: %w", err)
 	}
@@ -82,10 +82,18 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 		}
 		opts.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
+	return redis.NewClient(opts), nil
+}
+
+// NewRedis makes a shared limiter. It does not connect yet: a Redis that is away is no error. Close ends it.
+func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
+	c, err := o.Client()
+	if err != nil {
+		return nil, err
+	}
 	if log == nil {
 		log = slog.Default()
 	}
-	c := redis.NewClient(opts)
 	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log}, nil
 }
 

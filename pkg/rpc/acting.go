@@ -1,0 +1,79 @@
+package rpc
+
+import (
+	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// The metadata by which the console, which has the services' token, says for whom it calls. The name is binary, so that it may
+// hold any letters.
+const (
+	actingName = "outbound-acting-name-bin"
+	actingRole = "outbound-acting-role"
+)
+
+// maxActingName is the longest name of a person, in bytes.
+const maxActingName = 256
+
+// caller is a connection whose calls carry metadata, and do not wait for a server that is away.
+type caller struct {
+	grpc.ClientConnInterface
+	metadata []string
+}
+
+// ActingFor is a connection whose calls are made for a person, for the holder of the services' token: the server takes them for
+// that person's, with the person's role, and for no more. The role is RoleViewer, RoleOperator or RoleAdmin. A server that is
+// away is told at once.
+func ActingFor(conn grpc.ClientConnInterface, p Principal) grpc.ClientConnInterface {
+	return caller{conn, []string{actingName, p.Name, actingRole, p.Role.String()}}
+}
+
+// Bearing is a connection whose calls carry a token; conn itself must not send one. A server that is away is told at once.
+func Bearing(conn grpc.ClientConnInterface, token string) grpc.ClientConnInterface {
+	return caller{conn, []string{"authorization", "Bearer " + token}}
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (c caller) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	ctx = metadata.AppendToOutgoingContext(ctx, c.metadata...)
+	return c.ClientConnInterface.Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (c caller) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	ctx = metadata.AppendToOutgoingContext(ctx, c.metadata...)
+	return c.ClientConnInterface.NewStream(ctx, d, method, append(opts, grpc.WaitForReady(false))...)
+}
+
+// personOf is the person that a call is made for: p itself, unless p is a service that names another. Whoever else names one
+// is refused, so that nobody believes to have acted for somebody.
+func personOf(ctx context.Context, p Principal) (Principal, error) {
+	names, roles := metadata.ValueFromIncomingContext(ctx, actingName), metadata.ValueFromIncomingContext(ctx, actingRole)
+	if len(names) == 0 && len(roles) == 0 {
+		return p, nil
+	}
+	if p.Role != RoleService {
+		return Principal{}, status.Errorf(codes.PermissionDenied, "a token of role %s may not act for others", p.Role)
+	}
+	if len(names) != 1 || len(roles) != 1 || !personName(names[0]) {
+		return Principal{}, status.Error(codes.InvalidArgument, "a call for a person needs one name and one role of them")
+	}
+	for _, role := range []Role{RoleViewer, RoleOperator, RoleAdmin} {
+		if roles[0] == role.String() {
+			return Principal{Role: role, Name: names[0]}, nil
+		}
+	}
+	return Principal{}, status.Errorf(codes.InvalidArgument, "%q is no role of a person", roles[0])
+}
+
+// personName reports whether a name can stand in revisions and logs.
+func personName(name string) bool {
+	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, unicode.IsControl)
+}
