@@ -66,6 +66,7 @@ func Rules() map[string]Rule {
 		v1.SettingsService_ListRevisions_FullMethodName:       view,
 		v1.SettingsService_RollBack_FullMethodName:            admin,
 		v1.SettingsService_WatchSettings_FullMethodName:       service,
+		v1.SettingsService_KeepRelayToken_FullMethodName:      service,
 
 		v1.AccessService_GetSelf_FullMethodName:     view,
 		v1.AccessService_ListUsers_FullMethodName:   {Roles: []Role{RoleAdmin, RoleService}},

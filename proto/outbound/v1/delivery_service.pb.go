@@ -156,7 +156,7 @@ func (x Replay_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Replay_State.Descriptor instead.
 func (Replay_State) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 0}
 }
 
 // What a delivery has come to.
@@ -869,8 +869,10 @@ type DeliveryDetail struct {
 	RequestNote string `protobuf:"bytes,12,opt,name=request_note,json=requestNote,proto3" json:"request_note,omitempty"`
 	// The event in JSON, if it is still stored.
 	CloudEventJson string `protobuf:"bytes,13,opt,name=cloud_event_json,json=cloudEventJson,proto3" json:"cloud_event_json,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// For an email recipient: what has become of each address that it has now. History itself holds no addresses.
+	Addresses     []*AddressOutcome `protobuf:"bytes,14,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeliveryDetail) Reset() {
@@ -956,6 +958,13 @@ func (x *DeliveryDetail) GetCloudEventJson() string {
 	return ""
 }
 
+func (x *DeliveryDetail) GetAddresses() []*AddressOutcome {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 type isDeliveryDetail_Request interface {
 	isDeliveryDetail_Request()
 }
@@ -973,6 +982,70 @@ type DeliveryDetail_Email struct {
 func (*DeliveryDetail_Http) isDeliveryDetail_Request() {}
 
 func (*DeliveryDetail_Email) isDeliveryDetail_Request() {}
+
+// What has become of a delivery at one address of an email recipient.
+type AddressOutcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The address.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// `ACCEPTED` by the relay, `REFUSED` for good, `DEFERRED` by it, or `WAITING`: not asked for yet.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// The relay's code, if it answered about the address.
+	Code          int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddressOutcome) Reset() {
+	*x = AddressOutcome{}
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddressOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddressOutcome) ProtoMessage() {}
+
+func (x *AddressOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddressOutcome.ProtoReflect.Descriptor instead.
+func (*AddressOutcome) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AddressOutcome) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AddressOutcome) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *AddressOutcome) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
 
 // One attempt of a delivery, or a record about it without one.
 type Attempt struct {
@@ -1011,7 +1084,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1096,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1109,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Attempt) GetNumber() int32 {
@@ -1148,7 +1221,7 @@ type TailDeliveriesRequest struct {
 
 func (x *TailDeliveriesRequest) Reset() {
 	*x = TailDeliveriesRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1233,7 @@ func (x *TailDeliveriesRequest) String() string {
 func (*TailDeliveriesRequest) ProtoMessage() {}
 
 func (x *TailDeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1246,7 @@ func (x *TailDeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailDeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*TailDeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TailDeliveriesRequest) GetFilter() *ListDeliveriesRequest {
@@ -1196,7 +1269,7 @@ type TailDeliveriesResponse struct {
 
 func (x *TailDeliveriesResponse) Reset() {
 	*x = TailDeliveriesResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1281,7 @@ func (x *TailDeliveriesResponse) String() string {
 func (*TailDeliveriesResponse) ProtoMessage() {}
 
 func (x *TailDeliveriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1294,7 @@ func (x *TailDeliveriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailDeliveriesResponse.ProtoReflect.Descriptor instead.
 func (*TailDeliveriesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TailDeliveriesResponse) GetDeliveries() []*Delivery {
@@ -1249,7 +1322,7 @@ type SendNowRequest struct {
 
 func (x *SendNowRequest) Reset() {
 	*x = SendNowRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1334,7 @@ func (x *SendNowRequest) String() string {
 func (*SendNowRequest) ProtoMessage() {}
 
 func (x *SendNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1347,7 @@ func (x *SendNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendNowRequest.ProtoReflect.Descriptor instead.
 func (*SendNowRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SendNowRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
@@ -1298,7 +1371,7 @@ type ExtendDeliveriesRequest struct {
 
 func (x *ExtendDeliveriesRequest) Reset() {
 	*x = ExtendDeliveriesRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1383,7 @@ func (x *ExtendDeliveriesRequest) String() string {
 func (*ExtendDeliveriesRequest) ProtoMessage() {}
 
 func (x *ExtendDeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1396,7 @@ func (x *ExtendDeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendDeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*ExtendDeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExtendDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
@@ -1351,7 +1424,7 @@ type CancelDeliveriesRequest struct {
 
 func (x *CancelDeliveriesRequest) Reset() {
 	*x = CancelDeliveriesRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1436,7 @@ func (x *CancelDeliveriesRequest) String() string {
 func (*CancelDeliveriesRequest) ProtoMessage() {}
 
 func (x *CancelDeliveriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1449,7 @@ func (x *CancelDeliveriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelDeliveriesRequest.ProtoReflect.Descriptor instead.
 func (*CancelDeliveriesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
@@ -1399,7 +1472,7 @@ type ChangeDeliveriesResponse struct {
 
 func (x *ChangeDeliveriesResponse) Reset() {
 	*x = ChangeDeliveriesResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1484,7 @@ func (x *ChangeDeliveriesResponse) String() string {
 func (*ChangeDeliveriesResponse) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1497,7 @@ func (x *ChangeDeliveriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeDeliveriesResponse.ProtoReflect.Descriptor instead.
 func (*ChangeDeliveriesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ChangeDeliveriesResponse) GetChanged() int32 {
@@ -1479,7 +1552,7 @@ type Replay struct {
 
 func (x *Replay) Reset() {
 	*x = Replay{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1564,7 @@ func (x *Replay) String() string {
 func (*Replay) ProtoMessage() {}
 
 func (x *Replay) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1577,7 @@ func (x *Replay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay.ProtoReflect.Descriptor instead.
 func (*Replay) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Replay) GetId() string {
@@ -1638,7 +1711,7 @@ type PreviewReplayRequest struct {
 
 func (x *PreviewReplayRequest) Reset() {
 	*x = PreviewReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1723,7 @@ func (x *PreviewReplayRequest) String() string {
 func (*PreviewReplayRequest) ProtoMessage() {}
 
 func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1736,7 @@ func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewReplayRequest.ProtoReflect.Descriptor instead.
 func (*PreviewReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreviewReplayRequest) GetReplay() *Replay {
@@ -1694,7 +1767,7 @@ type PreviewReplayResponse struct {
 
 func (x *PreviewReplayResponse) Reset() {
 	*x = PreviewReplayResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1779,7 @@ func (x *PreviewReplayResponse) String() string {
 func (*PreviewReplayResponse) ProtoMessage() {}
 
 func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1792,7 @@ func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewReplayResponse.ProtoReflect.Descriptor instead.
 func (*PreviewReplayResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PreviewReplayResponse) GetCount() int64 {
@@ -1775,7 +1848,7 @@ type CreateReplayRequest struct {
 
 func (x *CreateReplayRequest) Reset() {
 	*x = CreateReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1860,7 @@ func (x *CreateReplayRequest) String() string {
 func (*CreateReplayRequest) ProtoMessage() {}
 
 func (x *CreateReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1873,7 @@ func (x *CreateReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateReplayRequest.ProtoReflect.Descriptor instead.
 func (*CreateReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateReplayRequest) GetReplay() *Replay {
@@ -1819,7 +1892,7 @@ type ListReplaysRequest struct {
 
 func (x *ListReplaysRequest) Reset() {
 	*x = ListReplaysRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1904,7 @@ func (x *ListReplaysRequest) String() string {
 func (*ListReplaysRequest) ProtoMessage() {}
 
 func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1917,7 @@ func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReplaysRequest.ProtoReflect.Descriptor instead.
 func (*ListReplaysRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{20}
 }
 
 // Response of ListReplays.
@@ -1858,7 +1931,7 @@ type ListReplaysResponse struct {
 
 func (x *ListReplaysResponse) Reset() {
 	*x = ListReplaysResponse{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +1943,7 @@ func (x *ListReplaysResponse) String() string {
 func (*ListReplaysResponse) ProtoMessage() {}
 
 func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +1956,7 @@ func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReplaysResponse.ProtoReflect.Descriptor instead.
 func (*ListReplaysResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListReplaysResponse) GetReplays() []*Replay {
@@ -1904,7 +1977,7 @@ type GetReplayRequest struct {
 
 func (x *GetReplayRequest) Reset() {
 	*x = GetReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +1989,7 @@ func (x *GetReplayRequest) String() string {
 func (*GetReplayRequest) ProtoMessage() {}
 
 func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2002,7 @@ func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReplayRequest.ProtoReflect.Descriptor instead.
 func (*GetReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetReplayRequest) GetId() string {
@@ -1950,7 +2023,7 @@ type CancelReplayRequest struct {
 
 func (x *CancelReplayRequest) Reset() {
 	*x = CancelReplayRequest{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2035,7 @@ func (x *CancelReplayRequest) String() string {
 func (*CancelReplayRequest) ProtoMessage() {}
 
 func (x *CancelReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2048,7 @@ func (x *CancelReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelReplayRequest.ProtoReflect.Descriptor instead.
 func (*CancelReplayRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelReplayRequest) GetId() string {
@@ -2000,7 +2073,7 @@ type RetryDeliveriesRequest_Target struct {
 
 func (x *RetryDeliveriesRequest_Target) Reset() {
 	*x = RetryDeliveriesRequest_Target{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2085,7 @@ func (x *RetryDeliveriesRequest_Target) String() string {
 func (*RetryDeliveriesRequest_Target) ProtoMessage() {}
 
 func (x *RetryDeliveriesRequest_Target) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2066,7 +2139,7 @@ type ChangeDeliveriesResponse_Unchanged struct {
 
 func (x *ChangeDeliveriesResponse_Unchanged) Reset() {
 	*x = ChangeDeliveriesResponse_Unchanged{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2151,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) String() string {
 func (*ChangeDeliveriesResponse_Unchanged) ProtoMessage() {}
 
 func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2164,7 @@ func (x *ChangeDeliveriesResponse_Unchanged) ProtoReflect() protoreflect.Message
 
 // Deprecated: Use ChangeDeliveriesResponse_Unchanged.ProtoReflect.Descriptor instead.
 func (*ChangeDeliveriesResponse_Unchanged) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{14, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
 }
 
 func (x *ChangeDeliveriesResponse_Unchanged) GetRecipientId() string {
@@ -2153,7 +2226,7 @@ type Replay_Deliveries struct {
 
 func (x *Replay_Deliveries) Reset() {
 	*x = Replay_Deliveries{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2238,7 @@ func (x *Replay_Deliveries) String() string {
 func (*Replay_Deliveries) ProtoMessage() {}
 
 func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2251,7 @@ func (x *Replay_Deliveries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay_Deliveries.ProtoReflect.Descriptor instead.
 func (*Replay_Deliveries) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 0}
 }
 
 func (x *Replay_Deliveries) GetRecipientId() string {
@@ -2273,7 +2346,7 @@ type Replay_Backfill struct {
 
 func (x *Replay_Backfill) Reset() {
 	*x = Replay_Backfill{}
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2285,7 +2358,7 @@ func (x *Replay_Backfill) String() string {
 func (*Replay_Backfill) ProtoMessage() {}
 
 func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_delivery_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_delivery_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2298,7 +2371,7 @@ func (x *Replay_Backfill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replay_Backfill.ProtoReflect.Descriptor instead.
 func (*Replay_Backfill) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{15, 1}
+	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 1}
 }
 
 func (x *Replay_Backfill) GetStartTime() *timestamppb.Timestamp {
@@ -2410,7 +2483,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\x12GetDeliveryRequest\x12*\n" +
 	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\vrecipientId\x12\"\n" +
 	"\bevent_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aeventId\x12$\n" +
-	"\treplay_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"\xaf\x02\n" +
+	"\treplay_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\breplayId\"\xea\x02\n" +
 	"\x0eDeliveryDetail\x121\n" +
 	"\bdelivery\x18\x01 \x01(\v2\x15.outbound.v1.DeliveryR\bdelivery\x120\n" +
 	"\battempts\x18\x02 \x03(\v2\x14.outbound.v1.AttemptR\battempts\x12.\n" +
@@ -2418,8 +2491,13 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	" \x01(\v2\x18.outbound.v1.HttpPreviewH\x00R\x04http\x120\n" +
 	"\x05email\x18\v \x01(\v2\x18.outbound.v1.MailPreviewH\x00R\x05email\x12!\n" +
 	"\frequest_note\x18\f \x01(\tR\vrequestNote\x12(\n" +
-	"\x10cloud_event_json\x18\r \x01(\tR\x0ecloudEventJsonB\t\n" +
-	"\arequest\"\xd3\x04\n" +
+	"\x10cloud_event_json\x18\r \x01(\tR\x0ecloudEventJson\x129\n" +
+	"\taddresses\x18\x0e \x03(\v2\x1b.outbound.v1.AddressOutcomeR\taddressesB\t\n" +
+	"\arequest\"T\n" +
+	"\x0eAddressOutcome\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\x05R\x04code\"\xd3\x04\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x126\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .outbound.v1.DeliveryState.StateR\x05state\x12\x16\n" +
@@ -2566,7 +2644,7 @@ func file_outbound_v1_delivery_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_delivery_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_outbound_v1_delivery_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(DeliveryState_State)(0),                   // 0: outbound.v1.DeliveryState.State
 	(Replay_State)(0),                          // 1: outbound.v1.Replay.State
@@ -2578,102 +2656,104 @@ var file_outbound_v1_delivery_service_proto_goTypes = []any{
 	(*RetryDeliveriesResponse)(nil),            // 7: outbound.v1.RetryDeliveriesResponse
 	(*GetDeliveryRequest)(nil),                 // 8: outbound.v1.GetDeliveryRequest
 	(*DeliveryDetail)(nil),                     // 9: outbound.v1.DeliveryDetail
-	(*Attempt)(nil),                            // 10: outbound.v1.Attempt
-	(*TailDeliveriesRequest)(nil),              // 11: outbound.v1.TailDeliveriesRequest
-	(*TailDeliveriesResponse)(nil),             // 12: outbound.v1.TailDeliveriesResponse
-	(*SendNowRequest)(nil),                     // 13: outbound.v1.SendNowRequest
-	(*ExtendDeliveriesRequest)(nil),            // 14: outbound.v1.ExtendDeliveriesRequest
-	(*CancelDeliveriesRequest)(nil),            // 15: outbound.v1.CancelDeliveriesRequest
-	(*ChangeDeliveriesResponse)(nil),           // 16: outbound.v1.ChangeDeliveriesResponse
-	(*Replay)(nil),                             // 17: outbound.v1.Replay
-	(*PreviewReplayRequest)(nil),               // 18: outbound.v1.PreviewReplayRequest
-	(*PreviewReplayResponse)(nil),              // 19: outbound.v1.PreviewReplayResponse
-	(*CreateReplayRequest)(nil),                // 20: outbound.v1.CreateReplayRequest
-	(*ListReplaysRequest)(nil),                 // 21: outbound.v1.ListReplaysRequest
-	(*ListReplaysResponse)(nil),                // 22: outbound.v1.ListReplaysResponse
-	(*GetReplayRequest)(nil),                   // 23: outbound.v1.GetReplayRequest
-	(*CancelReplayRequest)(nil),                // 24: outbound.v1.CancelReplayRequest
-	(*RetryDeliveriesRequest_Target)(nil),      // 25: outbound.v1.RetryDeliveriesRequest.Target
-	(*ChangeDeliveriesResponse_Unchanged)(nil), // 26: outbound.v1.ChangeDeliveriesResponse.Unchanged
-	(*Replay_Deliveries)(nil),                  // 27: outbound.v1.Replay.Deliveries
-	(*Replay_Backfill)(nil),                    // 28: outbound.v1.Replay.Backfill
-	(*timestamppb.Timestamp)(nil),              // 29: google.protobuf.Timestamp
-	(*HttpPreview)(nil),                        // 30: outbound.v1.HttpPreview
-	(*MailPreview)(nil),                        // 31: outbound.v1.MailPreview
-	(*durationpb.Duration)(nil),                // 32: google.protobuf.Duration
+	(*AddressOutcome)(nil),                     // 10: outbound.v1.AddressOutcome
+	(*Attempt)(nil),                            // 11: outbound.v1.Attempt
+	(*TailDeliveriesRequest)(nil),              // 12: outbound.v1.TailDeliveriesRequest
+	(*TailDeliveriesResponse)(nil),             // 13: outbound.v1.TailDeliveriesResponse
+	(*SendNowRequest)(nil),                     // 14: outbound.v1.SendNowRequest
+	(*ExtendDeliveriesRequest)(nil),            // 15: outbound.v1.ExtendDeliveriesRequest
+	(*CancelDeliveriesRequest)(nil),            // 16: outbound.v1.CancelDeliveriesRequest
+	(*ChangeDeliveriesResponse)(nil),           // 17: outbound.v1.ChangeDeliveriesResponse
+	(*Replay)(nil),                             // 18: outbound.v1.Replay
+	(*PreviewReplayRequest)(nil),               // 19: outbound.v1.PreviewReplayRequest
+	(*PreviewReplayResponse)(nil),              // 20: outbound.v1.PreviewReplayResponse
+	(*CreateReplayRequest)(nil),                // 21: outbound.v1.CreateReplayRequest
+	(*ListReplaysRequest)(nil),                 // 22: outbound.v1.ListReplaysRequest
+	(*ListReplaysResponse)(nil),                // 23: outbound.v1.ListReplaysResponse
+	(*GetReplayRequest)(nil),                   // 24: outbound.v1.GetReplayRequest
+	(*CancelReplayRequest)(nil),                // 25: outbound.v1.CancelReplayRequest
+	(*RetryDeliveriesRequest_Target)(nil),      // 26: outbound.v1.RetryDeliveriesRequest.Target
+	(*ChangeDeliveriesResponse_Unchanged)(nil), // 27: outbound.v1.ChangeDeliveriesResponse.Unchanged
+	(*Replay_Deliveries)(nil),                  // 28: outbound.v1.Replay.Deliveries
+	(*Replay_Backfill)(nil),                    // 29: outbound.v1.Replay.Backfill
+	(*timestamppb.Timestamp)(nil),              // 30: google.protobuf.Timestamp
+	(*HttpPreview)(nil),                        // 31: outbound.v1.HttpPreview
+	(*MailPreview)(nil),                        // 32: outbound.v1.MailPreview
+	(*durationpb.Duration)(nil),                // 33: google.protobuf.Duration
 }
 var file_outbound_v1_delivery_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Delivery.state:type_name -> outbound.v1.DeliveryState.State
-	29, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
-	29, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
-	29, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	29, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
-	29, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
+	30, // 1: outbound.v1.Delivery.first_attempt_time:type_name -> google.protobuf.Timestamp
+	30, // 2: outbound.v1.Delivery.last_attempt_time:type_name -> google.protobuf.Timestamp
+	30, // 3: outbound.v1.Delivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	30, // 4: outbound.v1.Delivery.expire_time:type_name -> google.protobuf.Timestamp
+	30, // 5: outbound.v1.Delivery.accept_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: outbound.v1.ListDeliveriesRequest.state:type_name -> outbound.v1.DeliveryState.State
-	29, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
-	29, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	30, // 7: outbound.v1.ListDeliveriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	30, // 8: outbound.v1.ListDeliveriesRequest.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 9: outbound.v1.ListDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	25, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	26, // 10: outbound.v1.RetryDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
 	3,  // 11: outbound.v1.DeliveryDetail.delivery:type_name -> outbound.v1.Delivery
-	10, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
-	30, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
-	31, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
-	0,  // 15: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
-	29, // 16: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
-	29, // 17: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
-	29, // 18: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
-	29, // 19: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
-	4,  // 20: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
-	3,  // 21: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
-	25, // 22: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	25, // 23: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	32, // 24: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
-	25, // 25: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
-	26, // 26: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
-	29, // 27: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
-	29, // 28: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
-	1,  // 29: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
-	27, // 30: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
-	28, // 31: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
-	17, // 32: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
-	29, // 33: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
-	32, // 34: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
-	17, // 35: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
-	17, // 36: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
-	0,  // 37: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
-	29, // 38: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
-	29, // 39: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
-	29, // 40: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
-	29, // 41: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 42: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
-	8,  // 43: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
-	11, // 44: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
-	6,  // 45: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
-	13, // 46: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
-	14, // 47: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
-	15, // 48: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
-	18, // 49: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
-	20, // 50: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
-	21, // 51: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
-	23, // 52: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
-	24, // 53: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
-	5,  // 54: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
-	9,  // 55: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
-	12, // 56: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
-	7,  // 57: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
-	16, // 58: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
-	16, // 59: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	16, // 60: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
-	19, // 61: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
-	17, // 62: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
-	22, // 63: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
-	17, // 64: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
-	17, // 65: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
-	54, // [54:66] is the sub-list for method output_type
-	42, // [42:54] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	11, // 12: outbound.v1.DeliveryDetail.attempts:type_name -> outbound.v1.Attempt
+	31, // 13: outbound.v1.DeliveryDetail.http:type_name -> outbound.v1.HttpPreview
+	32, // 14: outbound.v1.DeliveryDetail.email:type_name -> outbound.v1.MailPreview
+	10, // 15: outbound.v1.DeliveryDetail.addresses:type_name -> outbound.v1.AddressOutcome
+	0,  // 16: outbound.v1.Attempt.state:type_name -> outbound.v1.DeliveryState.State
+	30, // 17: outbound.v1.Attempt.begin_time:type_name -> google.protobuf.Timestamp
+	30, // 18: outbound.v1.Attempt.record_time:type_name -> google.protobuf.Timestamp
+	30, // 19: outbound.v1.Attempt.next_attempt_time:type_name -> google.protobuf.Timestamp
+	30, // 20: outbound.v1.Attempt.expire_time:type_name -> google.protobuf.Timestamp
+	4,  // 21: outbound.v1.TailDeliveriesRequest.filter:type_name -> outbound.v1.ListDeliveriesRequest
+	3,  // 22: outbound.v1.TailDeliveriesResponse.deliveries:type_name -> outbound.v1.Delivery
+	26, // 23: outbound.v1.SendNowRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	26, // 24: outbound.v1.ExtendDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	33, // 25: outbound.v1.ExtendDeliveriesRequest.by:type_name -> google.protobuf.Duration
+	26, // 26: outbound.v1.CancelDeliveriesRequest.deliveries:type_name -> outbound.v1.RetryDeliveriesRequest.Target
+	27, // 27: outbound.v1.ChangeDeliveriesResponse.unchanged:type_name -> outbound.v1.ChangeDeliveriesResponse.Unchanged
+	30, // 28: outbound.v1.Replay.create_time:type_name -> google.protobuf.Timestamp
+	30, // 29: outbound.v1.Replay.finish_time:type_name -> google.protobuf.Timestamp
+	1,  // 30: outbound.v1.Replay.state:type_name -> outbound.v1.Replay.State
+	28, // 31: outbound.v1.Replay.deliveries:type_name -> outbound.v1.Replay.Deliveries
+	29, // 32: outbound.v1.Replay.backfill:type_name -> outbound.v1.Replay.Backfill
+	18, // 33: outbound.v1.PreviewReplayRequest.replay:type_name -> outbound.v1.Replay
+	30, // 34: outbound.v1.PreviewReplayResponse.oldest_time:type_name -> google.protobuf.Timestamp
+	33, // 35: outbound.v1.PreviewReplayResponse.estimated_duration:type_name -> google.protobuf.Duration
+	18, // 36: outbound.v1.CreateReplayRequest.replay:type_name -> outbound.v1.Replay
+	18, // 37: outbound.v1.ListReplaysResponse.replays:type_name -> outbound.v1.Replay
+	0,  // 38: outbound.v1.Replay.Deliveries.state:type_name -> outbound.v1.DeliveryState.State
+	30, // 39: outbound.v1.Replay.Deliveries.start_time:type_name -> google.protobuf.Timestamp
+	30, // 40: outbound.v1.Replay.Deliveries.end_time:type_name -> google.protobuf.Timestamp
+	30, // 41: outbound.v1.Replay.Backfill.start_time:type_name -> google.protobuf.Timestamp
+	30, // 42: outbound.v1.Replay.Backfill.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 43: outbound.v1.DeliveryService.ListDeliveries:input_type -> outbound.v1.ListDeliveriesRequest
+	8,  // 44: outbound.v1.DeliveryService.GetDelivery:input_type -> outbound.v1.GetDeliveryRequest
+	12, // 45: outbound.v1.DeliveryService.TailDeliveries:input_type -> outbound.v1.TailDeliveriesRequest
+	6,  // 46: outbound.v1.DeliveryService.RetryDeliveries:input_type -> outbound.v1.RetryDeliveriesRequest
+	14, // 47: outbound.v1.DeliveryService.SendNow:input_type -> outbound.v1.SendNowRequest
+	15, // 48: outbound.v1.DeliveryService.ExtendDeliveries:input_type -> outbound.v1.ExtendDeliveriesRequest
+	16, // 49: outbound.v1.DeliveryService.CancelDeliveries:input_type -> outbound.v1.CancelDeliveriesRequest
+	19, // 50: outbound.v1.DeliveryService.PreviewReplay:input_type -> outbound.v1.PreviewReplayRequest
+	21, // 51: outbound.v1.DeliveryService.CreateReplay:input_type -> outbound.v1.CreateReplayRequest
+	22, // 52: outbound.v1.DeliveryService.ListReplays:input_type -> outbound.v1.ListReplaysRequest
+	24, // 53: outbound.v1.DeliveryService.GetReplay:input_type -> outbound.v1.GetReplayRequest
+	25, // 54: outbound.v1.DeliveryService.CancelReplay:input_type -> outbound.v1.CancelReplayRequest
+	5,  // 55: outbound.v1.DeliveryService.ListDeliveries:output_type -> outbound.v1.ListDeliveriesResponse
+	9,  // 56: outbound.v1.DeliveryService.GetDelivery:output_type -> outbound.v1.DeliveryDetail
+	13, // 57: outbound.v1.DeliveryService.TailDeliveries:output_type -> outbound.v1.TailDeliveriesResponse
+	7,  // 58: outbound.v1.DeliveryService.RetryDeliveries:output_type -> outbound.v1.RetryDeliveriesResponse
+	17, // 59: outbound.v1.DeliveryService.SendNow:output_type -> outbound.v1.ChangeDeliveriesResponse
+	17, // 60: outbound.v1.DeliveryService.ExtendDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	17, // 61: outbound.v1.DeliveryService.CancelDeliveries:output_type -> outbound.v1.ChangeDeliveriesResponse
+	20, // 62: outbound.v1.DeliveryService.PreviewReplay:output_type -> outbound.v1.PreviewReplayResponse
+	18, // 63: outbound.v1.DeliveryService.CreateReplay:output_type -> outbound.v1.Replay
+	23, // 64: outbound.v1.DeliveryService.ListReplays:output_type -> outbound.v1.ListReplaysResponse
+	18, // 65: outbound.v1.DeliveryService.GetReplay:output_type -> outbound.v1.Replay
+	18, // 66: outbound.v1.DeliveryService.CancelReplay:output_type -> outbound.v1.Replay
+	55, // [55:67] is the sub-list for method output_type
+	43, // [43:55] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_delivery_service_proto_init() }
@@ -2686,7 +2766,7 @@ func file_outbound_v1_delivery_service_proto_init() {
 		(*DeliveryDetail_Http)(nil),
 		(*DeliveryDetail_Email)(nil),
 	}
-	file_outbound_v1_delivery_service_proto_msgTypes[15].OneofWrappers = []any{
+	file_outbound_v1_delivery_service_proto_msgTypes[16].OneofWrappers = []any{
 		(*Replay_Deliveries_)(nil),
 		(*Replay_Backfill_)(nil),
 	}
@@ -2696,7 +2776,7 @@ func file_outbound_v1_delivery_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_delivery_service_proto_rawDesc), len(file_outbound_v1_delivery_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

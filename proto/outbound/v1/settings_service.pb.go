@@ -604,6 +604,79 @@ func (x *SendTestEmailResponse) GetOk() bool {
 	return false
 }
 
+// Request of KeepRelayToken.
+type KeepRelayTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoint that gave the token.
+	TokenUrl string `protobuf:"bytes,1,opt,name=token_url,json=tokenUrl,proto3" json:"token_url,omitempty"`
+	// The client it was given to.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The SHA-256 of the refresh token that it replaces.
+	ReplacedSha256 []byte `protobuf:"bytes,3,opt,name=replaced_sha256,json=replacedSha256,proto3" json:"replaced_sha256,omitempty"`
+	// The new refresh token.
+	RefreshToken  string `protobuf:"bytes,4,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRelayTokenRequest) Reset() {
+	*x = KeepRelayTokenRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRelayTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRelayTokenRequest) ProtoMessage() {}
+
+func (x *KeepRelayTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRelayTokenRequest.ProtoReflect.Descriptor instead.
+func (*KeepRelayTokenRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *KeepRelayTokenRequest) GetTokenUrl() string {
+	if x != nil {
+		return x.TokenUrl
+	}
+	return ""
+}
+
+func (x *KeepRelayTokenRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *KeepRelayTokenRequest) GetReplacedSha256() []byte {
+	if x != nil {
+		return x.ReplacedSha256
+	}
+	return nil
+}
+
+func (x *KeepRelayTokenRequest) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
 // Request of ListMacros.
 type ListMacrosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -615,7 +688,7 @@ type ListMacrosRequest struct {
 
 func (x *ListMacrosRequest) Reset() {
 	*x = ListMacrosRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +700,7 @@ func (x *ListMacrosRequest) String() string {
 func (*ListMacrosRequest) ProtoMessage() {}
 
 func (x *ListMacrosRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[5]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +713,7 @@ func (x *ListMacrosRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMacrosRequest.ProtoReflect.Descriptor instead.
 func (*ListMacrosRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{5}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListMacrosRequest) GetEventTypes() []string {
@@ -667,7 +740,7 @@ type Macro struct {
 
 func (x *Macro) Reset() {
 	*x = Macro{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +752,7 @@ func (x *Macro) String() string {
 func (*Macro) ProtoMessage() {}
 
 func (x *Macro) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +765,7 @@ func (x *Macro) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Macro.ProtoReflect.Descriptor instead.
 func (*Macro) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Macro) GetName() string {
@@ -736,7 +809,7 @@ type DefaultMailText struct {
 
 func (x *DefaultMailText) Reset() {
 	*x = DefaultMailText{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +821,7 @@ func (x *DefaultMailText) String() string {
 func (*DefaultMailText) ProtoMessage() {}
 
 func (x *DefaultMailText) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +834,7 @@ func (x *DefaultMailText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultMailText.ProtoReflect.Descriptor instead.
 func (*DefaultMailText) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DefaultMailText) GetEventType() string {
@@ -791,7 +864,7 @@ type ListMacrosResponse struct {
 
 func (x *ListMacrosResponse) Reset() {
 	*x = ListMacrosResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +876,7 @@ func (x *ListMacrosResponse) String() string {
 func (*ListMacrosResponse) ProtoMessage() {}
 
 func (x *ListMacrosResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +889,7 @@ func (x *ListMacrosResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMacrosResponse.ProtoReflect.Descriptor instead.
 func (*ListMacrosResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListMacrosResponse) GetMacros() []*Macro {
@@ -859,7 +932,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +944,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +957,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Revision) GetResource() string {
@@ -958,7 +1031,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1043,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1056,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Change) GetPath() string {
@@ -1022,7 +1095,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1107,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1120,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRevisionsRequest) GetResource() string {
@@ -1084,7 +1157,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1169,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1182,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -1139,7 +1212,7 @@ type RollBackRequest struct {
 
 func (x *RollBackRequest) Reset() {
 	*x = RollBackRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1224,7 @@ func (x *RollBackRequest) String() string {
 func (*RollBackRequest) ProtoMessage() {}
 
 func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1237,7 @@ func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackRequest.ProtoReflect.Descriptor instead.
 func (*RollBackRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RollBackRequest) GetResource() string {
@@ -1192,7 +1265,7 @@ type RollBackResponse struct {
 
 func (x *RollBackResponse) Reset() {
 	*x = RollBackResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1277,7 @@ func (x *RollBackResponse) String() string {
 func (*RollBackResponse) ProtoMessage() {}
 
 func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1290,7 @@ func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackResponse.ProtoReflect.Descriptor instead.
 func (*RollBackResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RollBackResponse) GetRevision() *Revision {
@@ -1246,7 +1319,7 @@ type EmailSettings struct {
 
 func (x *EmailSettings) Reset() {
 	*x = EmailSettings{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1331,7 @@ func (x *EmailSettings) String() string {
 func (*EmailSettings) ProtoMessage() {}
 
 func (x *EmailSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1344,7 @@ func (x *EmailSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailSettings.ProtoReflect.Descriptor instead.
 func (*EmailSettings) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EmailSettings) GetRetryDuration() *durationpb.Duration {
@@ -1325,7 +1398,7 @@ type CustomField struct {
 
 func (x *CustomField) Reset() {
 	*x = CustomField{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1410,7 @@ func (x *CustomField) String() string {
 func (*CustomField) ProtoMessage() {}
 
 func (x *CustomField) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1423,7 @@ func (x *CustomField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomField.ProtoReflect.Descriptor instead.
 func (*CustomField) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CustomField) GetCodeName() string {
@@ -1397,7 +1470,7 @@ type EventType struct {
 
 func (x *EventType) Reset() {
 	*x = EventType{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1482,7 @@ func (x *EventType) String() string {
 func (*EventType) ProtoMessage() {}
 
 func (x *EventType) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1495,7 @@ func (x *EventType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventType.ProtoReflect.Descriptor instead.
 func (*EventType) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventType) GetId() string {
@@ -1489,7 +1562,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1574,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1587,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Variable) GetName() string {
@@ -1559,7 +1632,7 @@ type Appliance struct {
 
 func (x *Appliance) Reset() {
 	*x = Appliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1644,7 @@ func (x *Appliance) String() string {
 func (*Appliance) ProtoMessage() {}
 
 func (x *Appliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1657,7 @@ func (x *Appliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appliance.ProtoReflect.Descriptor instead.
 func (*Appliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Appliance) GetId() string {
@@ -1646,7 +1719,7 @@ type ApplianceCredentials struct {
 
 func (x *ApplianceCredentials) Reset() {
 	*x = ApplianceCredentials{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1731,7 @@ func (x *ApplianceCredentials) String() string {
 func (*ApplianceCredentials) ProtoMessage() {}
 
 func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1744,7 @@ func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplianceCredentials.ProtoReflect.Descriptor instead.
 func (*ApplianceCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ApplianceCredentials) GetId() string {
@@ -1711,7 +1784,7 @@ type GetSmtpSettingsRequest struct {
 
 func (x *GetSmtpSettingsRequest) Reset() {
 	*x = GetSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1796,7 @@ func (x *GetSmtpSettingsRequest) String() string {
 func (*GetSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1809,7 @@ func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
 }
 
 // Request of UpdateSmtpSettings.
@@ -1752,7 +1825,7 @@ type UpdateSmtpSettingsRequest struct {
 
 func (x *UpdateSmtpSettingsRequest) Reset() {
 	*x = UpdateSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +1837,7 @@ func (x *UpdateSmtpSettingsRequest) String() string {
 func (*UpdateSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +1850,7 @@ func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateSmtpSettingsRequest) GetSmtpSettings() *SmtpSettings {
@@ -1803,7 +1876,7 @@ type GetEmailSettingsRequest struct {
 
 func (x *GetEmailSettingsRequest) Reset() {
 	*x = GetEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +1888,7 @@ func (x *GetEmailSettingsRequest) String() string {
 func (*GetEmailSettingsRequest) ProtoMessage() {}
 
 func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1901,7 @@ func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
 }
 
 // Request of UpdateEmailSettings.
@@ -1844,7 +1917,7 @@ type UpdateEmailSettingsRequest struct {
 
 func (x *UpdateEmailSettingsRequest) Reset() {
 	*x = UpdateEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +1929,7 @@ func (x *UpdateEmailSettingsRequest) String() string {
 func (*UpdateEmailSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +1942,7 @@ func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdateEmailSettingsRequest) GetEmailSettings() *EmailSettings {
@@ -1895,7 +1968,7 @@ type ListCustomFieldsRequest struct {
 
 func (x *ListCustomFieldsRequest) Reset() {
 	*x = ListCustomFieldsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +1980,7 @@ func (x *ListCustomFieldsRequest) String() string {
 func (*ListCustomFieldsRequest) ProtoMessage() {}
 
 func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +1993,7 @@ func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
 }
 
 // Response of ListCustomFields.
@@ -1934,7 +2007,7 @@ type ListCustomFieldsResponse struct {
 
 func (x *ListCustomFieldsResponse) Reset() {
 	*x = ListCustomFieldsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2019,7 @@ func (x *ListCustomFieldsResponse) String() string {
 func (*ListCustomFieldsResponse) ProtoMessage() {}
 
 func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2032,7 @@ func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListCustomFieldsResponse) GetCustomFields() []*CustomField {
@@ -1980,7 +2053,7 @@ type GetCustomFieldRequest struct {
 
 func (x *GetCustomFieldRequest) Reset() {
 	*x = GetCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2065,7 @@ func (x *GetCustomFieldRequest) String() string {
 func (*GetCustomFieldRequest) ProtoMessage() {}
 
 func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2078,7 @@ func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetCustomFieldRequest) GetCodeName() string {
@@ -2026,7 +2099,7 @@ type CreateCustomFieldRequest struct {
 
 func (x *CreateCustomFieldRequest) Reset() {
 	*x = CreateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2111,7 @@ func (x *CreateCustomFieldRequest) String() string {
 func (*CreateCustomFieldRequest) ProtoMessage() {}
 
 func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2124,7 @@ func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CreateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2074,7 +2147,7 @@ type UpdateCustomFieldRequest struct {
 
 func (x *UpdateCustomFieldRequest) Reset() {
 	*x = UpdateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2159,7 @@ func (x *UpdateCustomFieldRequest) String() string {
 func (*UpdateCustomFieldRequest) ProtoMessage() {}
 
 func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2172,7 @@ func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UpdateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2129,7 +2202,7 @@ type DeleteCustomFieldRequest struct {
 
 func (x *DeleteCustomFieldRequest) Reset() {
 	*x = DeleteCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2141,7 +2214,7 @@ func (x *DeleteCustomFieldRequest) String() string {
 func (*DeleteCustomFieldRequest) ProtoMessage() {}
 
 func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2154,7 +2227,7 @@ func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeleteCustomFieldRequest) GetCodeName() string {
@@ -2180,7 +2253,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2265,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2278,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
 }
 
 // Response of ListEventTypes.
@@ -2219,7 +2292,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2231,7 +2304,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2244,7 +2317,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventType {
@@ -2265,7 +2338,7 @@ type GetEventTypeRequest struct {
 
 func (x *GetEventTypeRequest) Reset() {
 	*x = GetEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2350,7 @@ func (x *GetEventTypeRequest) String() string {
 func (*GetEventTypeRequest) ProtoMessage() {}
 
 func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2363,7 @@ func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*GetEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetEventTypeRequest) GetId() string {
@@ -2311,7 +2384,7 @@ type CreateEventTypeRequest struct {
 
 func (x *CreateEventTypeRequest) Reset() {
 	*x = CreateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2396,7 @@ func (x *CreateEventTypeRequest) String() string {
 func (*CreateEventTypeRequest) ProtoMessage() {}
 
 func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2409,7 @@ func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*CreateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateEventTypeRequest) GetEventType() *EventType {
@@ -2359,7 +2432,7 @@ type UpdateEventTypeRequest struct {
 
 func (x *UpdateEventTypeRequest) Reset() {
 	*x = UpdateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2371,7 +2444,7 @@ func (x *UpdateEventTypeRequest) String() string {
 func (*UpdateEventTypeRequest) ProtoMessage() {}
 
 func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2384,7 +2457,7 @@ func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UpdateEventTypeRequest) GetEventType() *EventType {
@@ -2414,7 +2487,7 @@ type DeleteEventTypeRequest struct {
 
 func (x *DeleteEventTypeRequest) Reset() {
 	*x = DeleteEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +2499,7 @@ func (x *DeleteEventTypeRequest) String() string {
 func (*DeleteEventTypeRequest) ProtoMessage() {}
 
 func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +2512,7 @@ func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteEventTypeRequest) GetId() string {
@@ -2465,7 +2538,7 @@ type ListAppliancesRequest struct {
 
 func (x *ListAppliancesRequest) Reset() {
 	*x = ListAppliancesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2550,7 @@ func (x *ListAppliancesRequest) String() string {
 func (*ListAppliancesRequest) ProtoMessage() {}
 
 func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2563,7 @@ func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesRequest.ProtoReflect.Descriptor instead.
 func (*ListAppliancesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
 }
 
 // Response of ListAppliances.
@@ -2504,7 +2577,7 @@ type ListAppliancesResponse struct {
 
 func (x *ListAppliancesResponse) Reset() {
 	*x = ListAppliancesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2516,7 +2589,7 @@ func (x *ListAppliancesResponse) String() string {
 func (*ListAppliancesResponse) ProtoMessage() {}
 
 func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2529,7 +2602,7 @@ func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesResponse.ProtoReflect.Descriptor instead.
 func (*ListAppliancesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListAppliancesResponse) GetAppliances() []*Appliance {
@@ -2550,7 +2623,7 @@ type GetApplianceRequest struct {
 
 func (x *GetApplianceRequest) Reset() {
 	*x = GetApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2635,7 @@ func (x *GetApplianceRequest) String() string {
 func (*GetApplianceRequest) ProtoMessage() {}
 
 func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2648,7 @@ func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplianceRequest.ProtoReflect.Descriptor instead.
 func (*GetApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetApplianceRequest) GetId() string {
@@ -2596,7 +2669,7 @@ type CreateApplianceRequest struct {
 
 func (x *CreateApplianceRequest) Reset() {
 	*x = CreateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2681,7 @@ func (x *CreateApplianceRequest) String() string {
 func (*CreateApplianceRequest) ProtoMessage() {}
 
 func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2694,7 @@ func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*CreateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateApplianceRequest) GetAppliance() *Appliance {
@@ -2644,7 +2717,7 @@ type UpdateApplianceRequest struct {
 
 func (x *UpdateApplianceRequest) Reset() {
 	*x = UpdateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +2729,7 @@ func (x *UpdateApplianceRequest) String() string {
 func (*UpdateApplianceRequest) ProtoMessage() {}
 
 func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +2742,7 @@ func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateApplianceRequest) GetAppliance() *Appliance {
@@ -2697,7 +2770,7 @@ type RotateApplianceRequest struct {
 
 func (x *RotateApplianceRequest) Reset() {
 	*x = RotateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2782,7 @@ func (x *RotateApplianceRequest) String() string {
 func (*RotateApplianceRequest) ProtoMessage() {}
 
 func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2795,7 @@ func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*RotateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RotateApplianceRequest) GetId() string {
@@ -2745,7 +2818,7 @@ type DeleteApplianceRequest struct {
 
 func (x *DeleteApplianceRequest) Reset() {
 	*x = DeleteApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2830,7 @@ func (x *DeleteApplianceRequest) String() string {
 func (*DeleteApplianceRequest) ProtoMessage() {}
 
 func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2843,7 @@ func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplianceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DeleteApplianceRequest) GetId() string {
@@ -2796,7 +2869,7 @@ type WatchSettingsRequest struct {
 
 func (x *WatchSettingsRequest) Reset() {
 	*x = WatchSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +2881,7 @@ func (x *WatchSettingsRequest) String() string {
 func (*WatchSettingsRequest) ProtoMessage() {}
 
 func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +2894,7 @@ func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
 }
 
 // All settings as they are now. Sent at the beginning and after each change.
@@ -2851,7 +2924,7 @@ type WatchSettingsResponse struct {
 
 func (x *WatchSettingsResponse) Reset() {
 	*x = WatchSettingsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2863,7 +2936,7 @@ func (x *WatchSettingsResponse) String() string {
 func (*WatchSettingsResponse) ProtoMessage() {}
 
 func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2876,7 +2949,7 @@ func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *WatchSettingsResponse) GetSmtp() *SmtpSettings {
@@ -2957,7 +3030,7 @@ type StoredAppliance struct {
 
 func (x *StoredAppliance) Reset() {
 	*x = StoredAppliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2969,7 +3042,7 @@ func (x *StoredAppliance) String() string {
 func (*StoredAppliance) ProtoMessage() {}
 
 func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2982,7 +3055,7 @@ func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredAppliance.ProtoReflect.Descriptor instead.
 func (*StoredAppliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StoredAppliance) GetAppliance() *Appliance {
@@ -3015,7 +3088,7 @@ type SmtpSettings_Encryption struct {
 
 func (x *SmtpSettings_Encryption) Reset() {
 	*x = SmtpSettings_Encryption{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3100,7 @@ func (x *SmtpSettings_Encryption) String() string {
 func (*SmtpSettings_Encryption) ProtoMessage() {}
 
 func (x *SmtpSettings_Encryption) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3052,7 +3125,7 @@ type SmtpSettings_Auth struct {
 
 func (x *SmtpSettings_Auth) Reset() {
 	*x = SmtpSettings_Auth{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3137,7 @@ func (x *SmtpSettings_Auth) String() string {
 func (*SmtpSettings_Auth) ProtoMessage() {}
 
 func (x *SmtpSettings_Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3097,7 +3170,7 @@ type SendTestEmailResponse_Result struct {
 
 func (x *SendTestEmailResponse_Result) Reset() {
 	*x = SendTestEmailResponse_Result{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3182,7 @@ func (x *SendTestEmailResponse_Result) String() string {
 func (*SendTestEmailResponse_Result) ProtoMessage() {}
 
 func (x *SendTestEmailResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3222,7 +3295,14 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\bR\baccepted\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\x05R\x04code\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"?\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xcf\x01\n" +
+	"\x15KeepRelayTokenRequest\x12'\n" +
+	"\ttoken_url\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\btokenUrl\x12'\n" +
+	"\tclient_id\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bclientId\x120\n" +
+	"\x0freplaced_sha256\x18\x03 \x01(\fB\a\xbaH\x04z\x02h R\x0ereplacedSha256\x122\n" +
+	"\rrefresh_token\x18\x04 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80@\x80\x01\x01R\frefreshToken\"?\n" +
 	"\x11ListMacrosRequest\x12*\n" +
 	"\vevent_types\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\n" +
 	"eventTypes\"x\n" +
@@ -3384,7 +3464,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
 	"\ftoken_sha256\x18\x02 \x01(\fR\vtokenSha256\x12'\n" +
-	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xa7\x17\n" +
+	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xf5\x17\n" +
 	"\x0fSettingsService\x12l\n" +
 	"\x0fGetSmtpSettings\x12#.outbound.v1.GetSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/settings/smtp\x12\x81\x01\n" +
 	"\x12UpdateSmtpSettings\x12&.outbound.v1.UpdateSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"(\x82\xd3\xe4\x93\x02\":\rsmtp_settings2\x11/v1/settings/smtp\x12y\n" +
@@ -3414,7 +3494,8 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x0fDeleteAppliance\x12#.outbound.v1.DeleteApplianceRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/appliances/{id}\x12m\n" +
 	"\rListRevisions\x12!.outbound.v1.ListRevisionsRequest\x1a\".outbound.v1.ListRevisionsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/revisions\x12j\n" +
 	"\bRollBack\x12\x1c.outbound.v1.RollBackRequest\x1a\x1d.outbound.v1.RollBackResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/revisions:rollBack\x12X\n" +
-	"\rWatchSettings\x12!.outbound.v1.WatchSettingsRequest\x1a\".outbound.v1.WatchSettingsResponse0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\rWatchSettings\x12!.outbound.v1.WatchSettingsRequest\x1a\".outbound.v1.WatchSettingsResponse0\x01\x12L\n" +
+	"\x0eKeepRelayToken\x12\".outbound.v1.KeepRelayTokenRequest\x1a\x16.google.protobuf.EmptyBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_settings_service_proto_rawDescOnce sync.Once
@@ -3429,7 +3510,7 @@ func file_outbound_v1_settings_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_settings_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(SmtpSettings_Encryption_Mode)(0),    // 0: outbound.v1.SmtpSettings.Encryption.Mode
 	(SmtpSettings_Auth_Method)(0),        // 1: outbound.v1.SmtpSettings.Auth.Method
@@ -3438,160 +3519,163 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*DailyNotice)(nil),                  // 4: outbound.v1.DailyNotice
 	(*SendTestEmailRequest)(nil),         // 5: outbound.v1.SendTestEmailRequest
 	(*SendTestEmailResponse)(nil),        // 6: outbound.v1.SendTestEmailResponse
-	(*ListMacrosRequest)(nil),            // 7: outbound.v1.ListMacrosRequest
-	(*Macro)(nil),                        // 8: outbound.v1.Macro
-	(*DefaultMailText)(nil),              // 9: outbound.v1.DefaultMailText
-	(*ListMacrosResponse)(nil),           // 10: outbound.v1.ListMacrosResponse
-	(*Revision)(nil),                     // 11: outbound.v1.Revision
-	(*Change)(nil),                       // 12: outbound.v1.Change
-	(*ListRevisionsRequest)(nil),         // 13: outbound.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),        // 14: outbound.v1.ListRevisionsResponse
-	(*RollBackRequest)(nil),              // 15: outbound.v1.RollBackRequest
-	(*RollBackResponse)(nil),             // 16: outbound.v1.RollBackResponse
-	(*EmailSettings)(nil),                // 17: outbound.v1.EmailSettings
-	(*CustomField)(nil),                  // 18: outbound.v1.CustomField
-	(*EventType)(nil),                    // 19: outbound.v1.EventType
-	(*Variable)(nil),                     // 20: outbound.v1.Variable
-	(*Appliance)(nil),                    // 21: outbound.v1.Appliance
-	(*ApplianceCredentials)(nil),         // 22: outbound.v1.ApplianceCredentials
-	(*GetSmtpSettingsRequest)(nil),       // 23: outbound.v1.GetSmtpSettingsRequest
-	(*UpdateSmtpSettingsRequest)(nil),    // 24: outbound.v1.UpdateSmtpSettingsRequest
-	(*GetEmailSettingsRequest)(nil),      // 25: outbound.v1.GetEmailSettingsRequest
-	(*UpdateEmailSettingsRequest)(nil),   // 26: outbound.v1.UpdateEmailSettingsRequest
-	(*ListCustomFieldsRequest)(nil),      // 27: outbound.v1.ListCustomFieldsRequest
-	(*ListCustomFieldsResponse)(nil),     // 28: outbound.v1.ListCustomFieldsResponse
-	(*GetCustomFieldRequest)(nil),        // 29: outbound.v1.GetCustomFieldRequest
-	(*CreateCustomFieldRequest)(nil),     // 30: outbound.v1.CreateCustomFieldRequest
-	(*UpdateCustomFieldRequest)(nil),     // 31: outbound.v1.UpdateCustomFieldRequest
-	(*DeleteCustomFieldRequest)(nil),     // 32: outbound.v1.DeleteCustomFieldRequest
-	(*ListEventTypesRequest)(nil),        // 33: outbound.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),       // 34: outbound.v1.ListEventTypesResponse
-	(*GetEventTypeRequest)(nil),          // 35: outbound.v1.GetEventTypeRequest
-	(*CreateEventTypeRequest)(nil),       // 36: outbound.v1.CreateEventTypeRequest
-	(*UpdateEventTypeRequest)(nil),       // 37: outbound.v1.UpdateEventTypeRequest
-	(*DeleteEventTypeRequest)(nil),       // 38: outbound.v1.DeleteEventTypeRequest
-	(*ListAppliancesRequest)(nil),        // 39: outbound.v1.ListAppliancesRequest
-	(*ListAppliancesResponse)(nil),       // 40: outbound.v1.ListAppliancesResponse
-	(*GetApplianceRequest)(nil),          // 41: outbound.v1.GetApplianceRequest
-	(*CreateApplianceRequest)(nil),       // 42: outbound.v1.CreateApplianceRequest
-	(*UpdateApplianceRequest)(nil),       // 43: outbound.v1.UpdateApplianceRequest
-	(*RotateApplianceRequest)(nil),       // 44: outbound.v1.RotateApplianceRequest
-	(*DeleteApplianceRequest)(nil),       // 45: outbound.v1.DeleteApplianceRequest
-	(*WatchSettingsRequest)(nil),         // 46: outbound.v1.WatchSettingsRequest
-	(*WatchSettingsResponse)(nil),        // 47: outbound.v1.WatchSettingsResponse
-	(*StoredAppliance)(nil),              // 48: outbound.v1.StoredAppliance
-	(*SmtpSettings_Encryption)(nil),      // 49: outbound.v1.SmtpSettings.Encryption
-	(*SmtpSettings_Auth)(nil),            // 50: outbound.v1.SmtpSettings.Auth
-	(*SendTestEmailResponse_Result)(nil), // 51: outbound.v1.SendTestEmailResponse.Result
-	nil,                                  // 52: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	(*timestamppb.Timestamp)(nil),        // 53: google.protobuf.Timestamp
-	(*RateLimit)(nil),                    // 54: outbound.v1.RateLimit
-	(*MailText)(nil),                     // 55: outbound.v1.MailText
-	(*durationpb.Duration)(nil),          // 56: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 57: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 58: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 59: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 60: google.protobuf.Empty
+	(*KeepRelayTokenRequest)(nil),        // 7: outbound.v1.KeepRelayTokenRequest
+	(*ListMacrosRequest)(nil),            // 8: outbound.v1.ListMacrosRequest
+	(*Macro)(nil),                        // 9: outbound.v1.Macro
+	(*DefaultMailText)(nil),              // 10: outbound.v1.DefaultMailText
+	(*ListMacrosResponse)(nil),           // 11: outbound.v1.ListMacrosResponse
+	(*Revision)(nil),                     // 12: outbound.v1.Revision
+	(*Change)(nil),                       // 13: outbound.v1.Change
+	(*ListRevisionsRequest)(nil),         // 14: outbound.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),        // 15: outbound.v1.ListRevisionsResponse
+	(*RollBackRequest)(nil),              // 16: outbound.v1.RollBackRequest
+	(*RollBackResponse)(nil),             // 17: outbound.v1.RollBackResponse
+	(*EmailSettings)(nil),                // 18: outbound.v1.EmailSettings
+	(*CustomField)(nil),                  // 19: outbound.v1.CustomField
+	(*EventType)(nil),                    // 20: outbound.v1.EventType
+	(*Variable)(nil),                     // 21: outbound.v1.Variable
+	(*Appliance)(nil),                    // 22: outbound.v1.Appliance
+	(*ApplianceCredentials)(nil),         // 23: outbound.v1.ApplianceCredentials
+	(*GetSmtpSettingsRequest)(nil),       // 24: outbound.v1.GetSmtpSettingsRequest
+	(*UpdateSmtpSettingsRequest)(nil),    // 25: outbound.v1.UpdateSmtpSettingsRequest
+	(*GetEmailSettingsRequest)(nil),      // 26: outbound.v1.GetEmailSettingsRequest
+	(*UpdateEmailSettingsRequest)(nil),   // 27: outbound.v1.UpdateEmailSettingsRequest
+	(*ListCustomFieldsRequest)(nil),      // 28: outbound.v1.ListCustomFieldsRequest
+	(*ListCustomFieldsResponse)(nil),     // 29: outbound.v1.ListCustomFieldsResponse
+	(*GetCustomFieldRequest)(nil),        // 30: outbound.v1.GetCustomFieldRequest
+	(*CreateCustomFieldRequest)(nil),     // 31: outbound.v1.CreateCustomFieldRequest
+	(*UpdateCustomFieldRequest)(nil),     // 32: outbound.v1.UpdateCustomFieldRequest
+	(*DeleteCustomFieldRequest)(nil),     // 33: outbound.v1.DeleteCustomFieldRequest
+	(*ListEventTypesRequest)(nil),        // 34: outbound.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),       // 35: outbound.v1.ListEventTypesResponse
+	(*GetEventTypeRequest)(nil),          // 36: outbound.v1.GetEventTypeRequest
+	(*CreateEventTypeRequest)(nil),       // 37: outbound.v1.CreateEventTypeRequest
+	(*UpdateEventTypeRequest)(nil),       // 38: outbound.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),       // 39: outbound.v1.DeleteEventTypeRequest
+	(*ListAppliancesRequest)(nil),        // 40: outbound.v1.ListAppliancesRequest
+	(*ListAppliancesResponse)(nil),       // 41: outbound.v1.ListAppliancesResponse
+	(*GetApplianceRequest)(nil),          // 42: outbound.v1.GetApplianceRequest
+	(*CreateApplianceRequest)(nil),       // 43: outbound.v1.CreateApplianceRequest
+	(*UpdateApplianceRequest)(nil),       // 44: outbound.v1.UpdateApplianceRequest
+	(*RotateApplianceRequest)(nil),       // 45: outbound.v1.RotateApplianceRequest
+	(*DeleteApplianceRequest)(nil),       // 46: outbound.v1.DeleteApplianceRequest
+	(*WatchSettingsRequest)(nil),         // 47: outbound.v1.WatchSettingsRequest
+	(*WatchSettingsResponse)(nil),        // 48: outbound.v1.WatchSettingsResponse
+	(*StoredAppliance)(nil),              // 49: outbound.v1.StoredAppliance
+	(*SmtpSettings_Encryption)(nil),      // 50: outbound.v1.SmtpSettings.Encryption
+	(*SmtpSettings_Auth)(nil),            // 51: outbound.v1.SmtpSettings.Auth
+	(*SendTestEmailResponse_Result)(nil), // 52: outbound.v1.SendTestEmailResponse.Result
+	nil,                                  // 53: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	(*timestamppb.Timestamp)(nil),        // 54: google.protobuf.Timestamp
+	(*RateLimit)(nil),                    // 55: outbound.v1.RateLimit
+	(*MailText)(nil),                     // 56: outbound.v1.MailText
+	(*durationpb.Duration)(nil),          // 57: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 58: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 59: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 60: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 61: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
 	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	53, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	54, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
-	54, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	55, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	51, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	55, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
-	8,  // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
-	9,  // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	53, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	12, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	11, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	11, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	56, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	56, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	53, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	20, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	53, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	53, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	56, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	52, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	56, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	9,  // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	10, // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	54, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	13, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	12, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	12, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	57, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	57, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	54, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	21, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	54, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	54, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	57, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
 	2,  // 21: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	57, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	57, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	18, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	18, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	57, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	19, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	19, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	19, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	57, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	21, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	21, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	21, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	57, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	58, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	58, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	19, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	19, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	58, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	20, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	20, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	58, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	22, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	22, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	58, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 37: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	17, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	18, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	19, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	48, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	58, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	59, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	52, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	21, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	23, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	24, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	18, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	19, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	20, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	49, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	59, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	60, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	53, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	22, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	24, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	25, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
 	5,  // 48: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	25, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	26, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	27, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	29, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	30, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	31, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	32, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	33, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	35, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	36, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	37, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	38, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	7,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	39, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	41, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	42, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	43, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	44, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	45, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	13, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	15, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	46, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	2,  // 71: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 72: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 73: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	17, // 74: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	17, // 75: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	28, // 76: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	18, // 77: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	18, // 78: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	18, // 79: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	60, // 80: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	34, // 81: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	19, // 82: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	19, // 83: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	19, // 84: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	60, // 85: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	10, // 86: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	40, // 87: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	21, // 88: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	22, // 89: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	21, // 90: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	22, // 91: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	60, // 92: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	14, // 93: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	16, // 94: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	47, // 95: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	71, // [71:96] is the sub-list for method output_type
-	46, // [46:71] is the sub-list for method input_type
+	26, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	27, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	28, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	30, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	31, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	32, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	33, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	34, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	36, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	37, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	38, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	39, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	8,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	40, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	42, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	43, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	44, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	45, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	46, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	14, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	16, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	47, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 71: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 72: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 73: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 74: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	18, // 75: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	18, // 76: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	29, // 77: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	19, // 78: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	19, // 79: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	19, // 80: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	61, // 81: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	35, // 82: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	20, // 83: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	20, // 84: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	20, // 85: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	61, // 86: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	11, // 87: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	41, // 88: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	22, // 89: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	23, // 90: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	22, // 91: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	23, // 92: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	61, // 93: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	15, // 94: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	17, // 95: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	48, // 96: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	61, // 97: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	72, // [72:98] is the sub-list for method output_type
+	46, // [46:72] is the sub-list for method input_type
 	46, // [46:46] is the sub-list for extension type_name
 	46, // [46:46] is the sub-list for extension extendee
 	0,  // [0:46] is the sub-list for field type_name
@@ -3610,7 +3694,7 @@ func file_outbound_v1_settings_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_settings_service_proto_rawDesc), len(file_outbound_v1_settings_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -45,6 +45,7 @@ const (
 	SettingsService_ListRevisions_FullMethodName       = "/outbound.v1.SettingsService/ListRevisions"
 	SettingsService_RollBack_FullMethodName            = "/outbound.v1.SettingsService/RollBack"
 	SettingsService_WatchSettings_FullMethodName       = "/outbound.v1.SettingsService/WatchSettings"
+	SettingsService_KeepRelayToken_FullMethodName      = "/outbound.v1.SettingsService/KeepRelayToken"
 )
 
 // SettingsServiceClient is the client API for SettingsService service.
@@ -106,6 +107,9 @@ type SettingsServiceClient interface {
 	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
 	// alone.
 	WatchSettings(ctx context.Context, in *WatchSettingsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSettingsResponse], error)
+	// Keeps the refresh token that the relay's token endpoint gave in place of the stored one. Nothing changes if the settings name
+	// another endpoint, client or refresh token by now: FAILED_PRECONDITION. For services alone.
+	KeepRelayToken(ctx context.Context, in *KeepRelayTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type settingsServiceClient struct {
@@ -375,6 +379,16 @@ func (c *settingsServiceClient) WatchSettings(ctx context.Context, in *WatchSett
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SettingsService_WatchSettingsClient = grpc.ServerStreamingClient[WatchSettingsResponse]
 
+func (c *settingsServiceClient) KeepRelayToken(ctx context.Context, in *KeepRelayTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, SettingsService_KeepRelayToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SettingsServiceServer is the server API for SettingsService service.
 // All implementations must embed UnimplementedSettingsServiceServer
 // for forward compatibility.
@@ -434,6 +448,9 @@ type SettingsServiceServer interface {
 	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
 	// alone.
 	WatchSettings(*WatchSettingsRequest, grpc.ServerStreamingServer[WatchSettingsResponse]) error
+	// Keeps the refresh token that the relay's token endpoint gave in place of the stored one. Nothing changes if the settings name
+	// another endpoint, client or refresh token by now: FAILED_PRECONDITION. For services alone.
+	KeepRelayToken(context.Context, *KeepRelayTokenRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedSettingsServiceServer()
 }
 
@@ -518,6 +535,9 @@ func (UnimplementedSettingsServiceServer) RollBack(context.Context, *RollBackReq
 }
 func (UnimplementedSettingsServiceServer) WatchSettings(*WatchSettingsRequest, grpc.ServerStreamingServer[WatchSettingsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchSettings not implemented")
+}
+func (UnimplementedSettingsServiceServer) KeepRelayToken(context.Context, *KeepRelayTokenRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method KeepRelayToken not implemented")
 }
 func (UnimplementedSettingsServiceServer) mustEmbedUnimplementedSettingsServiceServer() {}
 func (UnimplementedSettingsServiceServer) testEmbeddedByValue()                         {}
@@ -983,6 +1003,24 @@ func _SettingsService_WatchSettings_Handler(srv interface{}, stream grpc.ServerS
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SettingsService_WatchSettingsServer = grpc.ServerStreamingServer[WatchSettingsResponse]
 
+func _SettingsService_KeepRelayToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepRelayTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).KeepRelayToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_KeepRelayToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).KeepRelayToken(ctx, req.(*KeepRelayTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SettingsService_ServiceDesc is the grpc.ServiceDesc for SettingsService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1085,6 +1123,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RollBack",
 			Handler:    _SettingsService_RollBack_Handler,
+		},
+		{
+			MethodName: "KeepRelayToken",
+			Handler:    _SettingsService_KeepRelayToken_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
