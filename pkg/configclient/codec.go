@@ -21,12 +21,15 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	r := &recipient.Recipient{
 		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
 		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
-		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(), Filter: p.GetFilter(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(), BacklogThrough: s.GetBacklogThrough(), Filter: p.GetFilter(),
 		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
 		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
 	}
 	if p.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
 		r.WhileDisabled = recipient.Hold
+	}
+	if t := s.GetBacklogTime(); t != nil {
+		r.BacklogTime = t.AsTime()
 	}
 	for _, w := range s.GetDisabledWindows() {
 		win := recipient.Window{Start: w.GetStartTime().AsTime()}

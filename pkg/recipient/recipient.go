@@ -100,6 +100,10 @@ type Recipient struct {
 	Revision uint64
 	// PurgedThrough is the last sequence of EVENTS whose deliveries an operator cancelled by emptying the queue; 0: none.
 	PurgedThrough uint64
+	// BacklogThrough is the last sequence of EVENTS whose deliveries are cancelled because the queue had no room for them any
+	// longer; 0: none. BacklogTime is when that was found last.
+	BacklogThrough uint64
+	BacklogTime    time.Time
 
 	// Filter is a CEL expression that an event must fulfil; empty: none.
 	Filter string

@@ -1548,6 +1548,11 @@ type StoredRecipient struct {
 	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What waits at this sequence of EVENTS or before it is cancelled, because an operator emptied the queue. 0: nothing.
 	PurgedThrough uint64 `protobuf:"varint,6,opt,name=purged_through,json=purgedThrough,proto3" json:"purged_through,omitempty"`
+	// What waits at this sequence of EVENTS or before it is cancelled, because it kept a queue that was nearly full from being
+	// purged, or was about to leave it for its age. 0: nothing.
+	BacklogThrough uint64 `protobuf:"varint,7,opt,name=backlog_through,json=backlogThrough,proto3" json:"backlog_through,omitempty"`
+	// When backlog_through was set last.
+	BacklogTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=backlog_time,json=backlogTime,proto3" json:"backlog_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1622,6 +1627,20 @@ func (x *StoredRecipient) GetPurgedThrough() uint64 {
 		return x.PurgedThrough
 	}
 	return 0
+}
+
+func (x *StoredRecipient) GetBacklogThrough() uint64 {
+	if x != nil {
+		return x.BacklogThrough
+	}
+	return 0
+}
+
+func (x *StoredRecipient) GetBacklogTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BacklogTime
+	}
+	return nil
 }
 
 // A time in which a recipient was disabled.
@@ -1874,14 +1893,16 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\trecipient\x18\x01 \x01(\v2\x1c.outbound.v1.StoredRecipientH\x00R\trecipient\x12\x1a\n" +
 	"\aremoved\x18\x02 \x01(\tH\x00R\aremoved\x120\n" +
 	"\x06synced\x18\x03 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x06syncedB\b\n" +
-	"\x06change\"\x93\x03\n" +
+	"\x06change\"\xfb\x03\n" +
 	"\x0fStoredRecipient\x124\n" +
 	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientR\trecipient\x12V\n" +
 	"\x0esealed_secrets\x18\x02 \x03(\v2/.outbound.v1.StoredRecipient.SealedSecretsEntryR\rsealedSecrets\x12%\n" +
 	"\x0estart_sequence\x18\x03 \x01(\x04R\rstartSequence\x12F\n" +
 	"\x10disabled_windows\x18\x04 \x03(\v2\x1b.outbound.v1.DisabledWindowR\x0fdisabledWindows\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x04R\brevision\x12%\n" +
-	"\x0epurged_through\x18\x06 \x01(\x04R\rpurgedThrough\x1a@\n" +
+	"\x0epurged_through\x18\x06 \x01(\x04R\rpurgedThrough\x12'\n" +
+	"\x0fbacklog_through\x18\a \x01(\x04R\x0ebacklogThrough\x12=\n" +
+	"\fbacklog_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vbacklogTime\x1a@\n" +
 	"\x12SealedSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x82\x01\n" +
@@ -1973,35 +1994,36 @@ var file_outbound_v1_recipient_service_proto_depIdxs = []int32{
 	27, // 16: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
 	26, // 17: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
 	24, // 18: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
-	32, // 19: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
-	32, // 20: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 21: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
-	3,  // 22: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
-	4,  // 23: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
-	5,  // 24: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
-	6,  // 25: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
-	7,  // 26: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
-	9,  // 27: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
-	12, // 28: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
-	16, // 29: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
-	14, // 30: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
-	21, // 31: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
-	2,  // 32: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
-	27, // 33: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
-	27, // 34: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
-	27, // 35: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
-	31, // 36: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
-	8,  // 37: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
-	10, // 38: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
-	13, // 39: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
-	17, // 40: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
-	15, // 41: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
-	22, // 42: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
-	32, // [32:43] is the sub-list for method output_type
-	21, // [21:32] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	32, // 19: outbound.v1.StoredRecipient.backlog_time:type_name -> google.protobuf.Timestamp
+	32, // 20: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
+	32, // 21: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 22: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
+	3,  // 23: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
+	4,  // 24: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
+	5,  // 25: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
+	6,  // 26: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
+	7,  // 27: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
+	9,  // 28: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
+	12, // 29: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
+	16, // 30: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
+	14, // 31: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
+	21, // 32: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
+	2,  // 33: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
+	27, // 34: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
+	27, // 35: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
+	27, // 36: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
+	31, // 37: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
+	8,  // 38: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
+	10, // 39: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
+	13, // 40: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
+	17, // 41: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
+	15, // 42: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
+	22, // 43: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
+	33, // [33:44] is the sub-list for method output_type
+	22, // [22:33] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_service_proto_init() }
