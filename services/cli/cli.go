@@ -62,7 +62,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
 		a.recipients(), a.apply(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
-		a.customFields(), a.eventTypes(),
+		a.customFields(), a.eventTypes(), a.macros(),
 	} {
 		a.connectionFlags(c)
 		root.AddCommand(c)

@@ -144,6 +144,11 @@ func TestWhatIsPrinted(t *testing.T) {
 		"appliances.txt":   "appliances list",
 		"credentials.txt":  "appliances add a1",
 		"credentials.json": "appliances add a1 -o json",
+		"event.txt":        "events get a1~e-1",
+		"rejected.txt":     "events rejected",
+		"delivery.txt":     "deliveries get crm/a1~e-1",
+		"macros.txt":       "macros list",
+		"defaults.txt":     "macros list --defaults",
 		"dry-run.txt":      "apply --dry-run -f testdata/wanted.yaml",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,46 +13,12 @@ import (
 )
 
 func (a *app) deliveries() *cobra.Command {
-	return group("deliveries", "See what became of events at their recipients", a.deliveriesList(), a.deliveriesRetry())
-}
-
-// deliveryFilter picks deliveries.
-type deliveryFilter struct {
-	recipient, state, event, eventType, appliance, session, externalKey string
-	limit                                                               int
-}
-
-func (d *deliveryFilter) define(cmd *cobra.Command, limit int) {
-	f := cmd.Flags()
-	f.StringVar(&d.recipient, "recipient", "", "only those to this recipient")
-	f.StringVar(&d.state, "state", "", "only those in this state: waiting, retrying, delivered, expired, rejected, skipped, cancelled")
-	f.StringVar(&d.event, "event", "", "only those of this event (APPLIANCE~ID, or the id alone)")
-	f.StringVar(&d.eventType, "type", "", "only those of this event type")
-	f.StringVar(&d.appliance, "appliance", "", "only those of this appliance")
-	f.StringVar(&d.session, "session", "", "only those of this session")
-	f.StringVar(&d.externalKey, "external-key", "", "only those with this external key")
-	f.IntVar(&d.limit, "limit", limit, "how many at most")
-}
-
-func (d *deliveryFilter) query() (url.Values, error) {
-	state := strings.ToUpper(d.state)
-	if state != "" {
-		if n, ok := outboundv1.DeliveryState_State_value[state]; !ok || n == 0 {
-			return nil, usage("--state %q is not a state: waiting, retrying, delivered, expired, rejected, skipped or cancelled", d.state)
-		}
-	}
-	return url.Values{
-		"recipientId": {d.recipient}, "state": {state}, "eventId": {d.event}, "eventType": {d.eventType},
-		"applianceId": {d.appliance}, "sessionId": {d.session}, "externalKey": {d.externalKey},
-	}, nil
-}
-
-func (d *deliveryFilter) empty() bool {
-	return *d == deliveryFilter{limit: d.limit}
+	return group("deliveries", "See what became of events at their recipients",
+		a.deliveriesList(), a.deliveriesGet(), a.deliveriesTail(), a.deliveriesRetry())
 }
 
 func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListDeliveriesResponse, error) {
-	query, err := d.query()
+	query, err := d.query(time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +35,16 @@ func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListD
 
 func (a *app) deliveriesList() *cobra.Command {
 	var filter deliveryFilter
-	cmd := &cobra.Command{Use: "list", Short: "List deliveries, newest first", Args: arguments()}
-	filter.define(cmd, 50)
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List deliveries, newest first",
+		Example: "  outbound deliveries list --recipient ticket-system --state retrying\n" +
+			"  outbound deliveries list --class network --since 2h -o json\n" +
+			"  outbound deliveries list --since 2026-11-21T08:00:00Z --until 2026-11-21T09:00:00Z",
+		Args: arguments(),
+	}
+	filter.define(a, cmd)
+	filter.defineList(cmd, 50)
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		all, err := filter.list(ctx, c)
 		if err != nil {
@@ -102,13 +76,17 @@ func eventName(d *outboundv1.Delivery) string {
 }
 
 func reason(d *outboundv1.Delivery) string {
+	return reasonOf(d.GetReason(), d.GetDetail(), d.GetStatusCode())
+}
+
+func reasonOf(word, detail string, code int32) string {
 	switch {
-	case d.GetDetail() != "":
-		return d.GetReason() + ": " + d.GetDetail()
-	case d.GetStatusCode() != 0:
-		return fmt.Sprintf("%s: %d", d.GetReason(), d.GetStatusCode())
+	case detail != "":
+		return word + ": " + detail
+	case code != 0:
+		return fmt.Sprintf("%s: %d", word, code)
 	default:
-		return d.GetReason()
+		return word
 	}
 }
 
@@ -121,7 +99,8 @@ func (a *app) deliveriesRetry() *cobra.Command {
 		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries retry --recipient ticket-system --state expired",
 	}
-	filter.define(cmd, 1000)
+	filter.define(a, cmd)
+	filter.defineList(cmd, 1000)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		targets, err := retryTargets(ctx, c, &filter, args)

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -20,7 +17,8 @@ import (
 )
 
 func (a *app) events() *cobra.Command {
-	return group("events", "Publish events and see what intake decided", a.eventsPublish(), a.eventsList(), a.eventsGet())
+	return group("events", "Publish events and see what intake decided",
+		a.eventsPublish(), a.eventsList(), a.eventsRejected(), a.eventsGet())
 }
 
 // newEvent is an event made from flags.
@@ -48,6 +46,7 @@ func (a *app) eventsPublish() *cobra.Command {
 	f.StringVar(&n.at, "time", "", "when it happened, RFC 3339 (default: now)")
 	f.StringArrayVar(&n.set, "set", nil, "variable, as in name=value; may be repeated")
 	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as in code_name=value; may be repeated")
+	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "event": completeEventTypes})
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		raw, err := n.body(a)
 		if err != nil {
@@ -139,106 +138,4 @@ func (c *client) publish(ctx context.Context, raw []byte) (*outboundv1.PublishEv
 		return nil, fmt.Errorf("read the answer to the event: %w", err)
 	}
 	return resp, nil
-}
-
-func (a *app) eventsList() *cobra.Command {
-	var appliance, decision string
-	var limit int
-	cmd := &cobra.Command{Use: "list", Short: "List what intake decided, newest first", Args: arguments()}
-	cmd.Flags().StringVar(&appliance, "appliance", "", "only those of this appliance")
-	cmd.Flags().StringVar(&decision, "decision", "", "only accepted or only rejected ones")
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		query := url.Values{"applianceId": {appliance}}
-		if decision != "" {
-			word := strings.ToUpper(decision)
-			if n, ok := outboundv1.Intake_Decision_value[word]; !ok || n == 0 {
-				return usage("--decision is accepted or rejected, not %q", decision)
-			}
-			query.Set("decision", word)
-		}
-		all := &outboundv1.ListEventsResponse{}
-		err := pages(limit, func(size int, token string) (int, string, error) {
-			page := &outboundv1.ListEventsResponse{}
-			err := c.call(ctx, http.MethodGet, "/v1/events?"+pageQuery(query, size, token), nil, page)
-			all.Events = append(all.Events, page.GetEvents()...)
-			all.NextPageToken = page.GetNextPageToken()
-			return len(page.GetEvents()), page.GetNextPageToken(), err
-		})
-		if err != nil {
-			return err
-		}
-		return a.show(all, func() *table {
-			t := &table{head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "WHY"}}
-			for _, e := range all.GetEvents() {
-				t.add(clock(e.GetIntakeTime()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetSessionId()),
-					e.GetDecision().String(), e.GetVia(), short(why(e)))
-			}
-			return t
-		})
-	})
-	return cmd
-}
-
-func why(e *outboundv1.Event) string {
-	out := make([]string, 0, len(e.GetViolations()))
-	for _, v := range e.GetViolations() {
-		out = append(out, v.GetField()+": "+v.GetReason())
-	}
-	return strings.Join(out, ", ")
-}
-
-func (a *app) eventsGet() *cobra.Command {
-	return &cobra.Command{
-		Use: "get EVENT", Short: "Show an event (APPLIANCE~ID) with its deliveries", Args: arguments("EVENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
-			e := &outboundv1.Event{}
-			if err := c.call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(args[0]), nil, e); err != nil {
-				return err
-			}
-			if a.output != "table" {
-				return a.show(e, nil)
-			}
-			deliveries := e.GetDeliveries()
-			e.Deliveries = nil
-			if err := a.showFields(e); err != nil {
-				return err
-			}
-			a.say("")
-			return a.print(deliveryTable(deliveries))
-		}),
-	}
-}
-
-// pages asks for pages until limit is reached or there are no more.
-func pages(limit int, ask func(size int, token string) (got int, next string, err error)) error {
-	if limit < 1 {
-		return usage("--limit is at least 1")
-	}
-	token := ""
-	for limit > 0 {
-		got, next, err := ask(min(limit, 1000), token)
-		if err != nil {
-			return err
-		}
-		limit -= got
-		if token = next; token == "" {
-			return nil
-		}
-	}
-	return nil
-}
-
-// pageQuery is a query without its empty values, for one page.
-func pageQuery(base url.Values, size int, token string) string {
-	q := url.Values{"pageSize": {strconv.Itoa(size)}}
-	for _, name := range slices.Sorted(maps.Keys(base)) {
-		if v := base.Get(name); v != "" {
-			q.Set(name, v)
-		}
-	}
-	if token != "" {
-		q.Set("pageToken", token)
-	}
-	return q.Encode()
 }

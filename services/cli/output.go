@@ -57,8 +57,25 @@ func (a *app) showJSON(raw []byte) error {
 	return err
 }
 
+// showLine prints a message of a stream: a JSON object a line, or a YAML document.
+func (a *app) showLine(m proto.Message) error {
+	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
+	if err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	if a.output == "yaml" {
+		if _, err := fmt.Fprintln(a.Out, "---"); err != nil {
+			return err
+		}
+		return a.showJSON(raw)
+	}
+	_, err = fmt.Fprintln(a.Out, compact(raw))
+	return err
+}
+
 func (a *app) print(t *table) error {
-	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	var aligned bytes.Buffer
+	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	if len(t.head) > 0 {
 		_, _ = fmt.Fprintln(w, strings.Join(t.head, "\t"))
 	}
@@ -66,9 +83,17 @@ func (a *app) print(t *table) error {
 		for i, cell := range row {
 			row[i] = clean(cell)
 		}
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(aligned.String()) {
+		if _, err := fmt.Fprintln(a.Out, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // say prints a line for people; with -o json or yaml nothing, so that the output stays one document.

@@ -1,0 +1,103 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli"
+)
+
+func (told) GetEvent(context.Context, *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
+	return &outboundv1.Event{
+		EventId: "a1~e-1", EventType: "support_conference_end", ApplianceId: "a1", SessionId: "s-1", ExternalKey: "INC-1", EventTime: at(0), IntakeTime: at(1),
+		Decision: outboundv1.Intake_ACCEPTED, Via: "nats", CloudEventJson: `{"specversion":"1.0","id":"e-1"}`,
+		Timeline: []*outboundv1.TimelineEntry{
+			{Time: at(1), Kind: "accepted", Detail: "accepted over NATS"},
+			{Time: at(2), Kind: "attempt", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, Reason: "http_status", Detail: "answered 500", Attempt: 1},
+			{Time: at(8), Kind: "note", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, Detail: "the next attempt was made due now", Actor: "eva"},
+			{Time: at(9), Kind: "final", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok", Attempt: 2, ReplayId: "01R"},
+		},
+		Routes: []*outboundv1.Route{
+			{RecipientId: "crm", DisplayName: "CRM", Channel: "http", Matched: true, State: outboundv1.DeliveryState_DELIVERED},
+			{RecipientId: "desk", DisplayName: "Service desk", Channel: "email", Reason: "event_type_not_selected", Detail: "the event type is not selected"},
+		},
+		Deliveries: []*outboundv1.Delivery{{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok",
+			StatusCode: 200, Attempts: 2, LastAttemptTime: at(9)}},
+	}, nil
+}
+
+func (told) GetDelivery(context.Context, *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
+	return &outboundv1.DeliveryDetail{
+		Delivery: &outboundv1.Delivery{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", RecipientDisplayName: "CRM", Channel: "http",
+			State: outboundv1.DeliveryState_DELIVERED, Reason: "ok", ReasonClass: "ok", StatusCode: 200, Attempts: 2, AcceptTime: at(1), RecipientRevision: 7},
+		Attempts: []*outboundv1.Attempt{
+			{Number: 1, State: outboundv1.DeliveryState_RETRYING, Reason: "http_status", Detail: "answered 500", StatusCode: 500, BeginTime: at(2), TookMs: 41.2,
+				NextAttemptTime: at(32), ResponseExcerpt: "no\r\n\x1b[31mway"},
+			{State: outboundv1.DeliveryState_RETRYING, Reason: "sent_now", RecordTime: at(8), Actor: "eva"},
+			{Number: 2, State: outboundv1.DeliveryState_DELIVERED, Reason: "ok", StatusCode: 200, BeginTime: at(9), TookMs: 12.7},
+		},
+		Request: &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "https://crm.example/hook",
+			Headers: []*outboundv1.Header{{Name: "Authorization", Value: "[redacted]"}, {Name: "Content-Type", Value: "application/x-www-form-urlencoded"}},
+			Body:    "event=support_conference_end&lsid=s-1"}},
+		RequestNote: "The recipient has been changed since.",
+	}, nil
+}
+
+func (told) ListMacros(context.Context, *outboundv1.ListMacrosRequest) (*outboundv1.ListMacrosResponse, error) {
+	return &outboundv1.ListMacrosResponse{
+		Macros: []*outboundv1.Macro{
+			{Name: "LSID", Description: "The session.", Example: "0a1b", EventTypes: []string{"a", "b"}},
+			{Name: "RATING", Description: "The customer's rating.", Example: "5", EventTypes: []string{"b"}},
+		},
+		Defaults: []*outboundv1.DefaultMailText{{EventType: "a", Text: &outboundv1.MailText{Subject: "Session %LSID%", Body: "One\nTwo"}}},
+	}, nil
+}
+
+// TailDeliveries tells of two batches and then waits for the caller to leave.
+func (told) TailDeliveries(r *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
+	for i, d := range []*outboundv1.Delivery{
+		{EventId: "a1~e-1", EventType: "a", RecipientId: r.GetFilter().GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Reason: "ok", StatusCode: 200, Attempts: 1, LastAttemptTime: at(1)},
+		{EventId: "a1~e-2", EventType: "a", RecipientId: "crm", State: outboundv1.DeliveryState_REJECTED, Reason: "http_status", StatusCode: 410, Attempts: 1, LastAttemptTime: at(2)},
+	} {
+		if err := s.Send(&outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{d}, Missed: int64(i)}); err != nil {
+			return err
+		}
+	}
+	<-s.Context().Done()
+	return s.Context().Err()
+}
+
+// stopper ends a command once its output says enough, as a person does who has seen it.
+type stopper struct {
+	bytes.Buffer
+	at   string
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	n, err := s.Buffer.Write(p)
+	if strings.Contains(s.String(), s.at) {
+		s.stop()
+	}
+	return n, err
+}
+
+func TestTailShowsUntilInterruptedAndEndsWell(t *testing.T) {
+	data := serve(t)
+	for _, output := range []string{"table", "json", "yaml"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &stopper{at: "a1~e-2", stop: cancel}
+		var errors bytes.Buffer
+		root := cli.New(cli.Options{Out: out, Err: &errors, Getenv: func(string) string { return "" }})
+		code := cli.Execute(ctx, root, []string{"deliveries", "tail", "--recipient", "crm", "--data", data, "-o", output})
+		if code != cli.ExitOK || strings.Count(out.String(), "a1~e-1") != 1 || !strings.Contains(out.String(), "crm") {
+			t.Errorf("-o %s: exit %d\n%s%s", output, code, out.String(), errors.String())
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// maxLine bounds one message of a stream.
+const maxLine = 16 << 20
+
+// errEnded says that the server ended a stream that has no end of its own.
+var errEnded = errors.New("the server ended the stream")
+
+// stream reads the messages of a stream, one JSON object a line, into what next gives, until ctx ends or something fails. It
+// never returns nil.
+func (c *client) stream(ctx context.Context, path string, next func() proto.Message, each func(proto.Message) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return usage("the address %q is not usable: %w", c.base, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("User-Agent", "outbound-cli/"+c.version)
+	endless := *c.http
+	endless.Timeout = 0
+	resp, err := endless.Do(req)
+	if err != nil {
+		return unreachable(c.base, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return fmt.Errorf("read the answer to GET %s: %w", path, err)
+		}
+		return refusal(resp.StatusCode, answer)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		if err := readLine(lines.Bytes(), next(), each); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errEnded, err)
+	}
+	return errEnded
+}
+
+// readLine reads a line of a stream: a message as `result`, or the error that ends the stream.
+func readLine(line []byte, m proto.Message, each func(proto.Message) error) error {
+	var wrapped struct {
+		Result json.RawMessage `json:"result"`
+		Error  json.RawMessage `json:"error"`
+	}
+	if err := json.Unmarshal(line, &wrapped); err != nil {
+		return fmt.Errorf("read a line of the stream: %w", err)
+	}
+	if wrapped.Error != nil {
+		return refusal(http.StatusOK, wrapped.Error)
+	}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(wrapped.Result, m); err != nil {
+		return fmt.Errorf("read a line of the stream: %w", err)
+	}
+	return each(m)
+}
+
+// followPause is how long a stream that broke rests before it is asked for again.
+const followPause = time.Second
+
+// follow reads a stream until ctx ends, which is no error. One that breaks is asked for again, which is noted; one that never
+// began, or that is refused, is an error.
+func (a *app) follow(ctx context.Context, c *client, path string, next func() proto.Message, each func(proto.Message) error) error {
+	began := false
+	for {
+		err := c.stream(ctx, path, next, func(m proto.Message) error {
+			began = true
+			return each(m)
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !began && !errors.Is(err, errEnded), !breaks(err):
+			return err
+		}
+		_, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error()))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followPause):
+		}
+	}
+}
+
+// breaks tells what a stream may come back from: an end, or a server that is away for a while.
+func breaks(err error) bool {
+	var refused *apiError
+	if errors.As(err, &refused) {
+		return refused.code == codes.Unavailable || refused.code == codes.DeadlineExceeded || refused.code == codes.Canceled
+	}
+	var wrong *usageError
+	return !errors.As(err, &wrong)
+}
