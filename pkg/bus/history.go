@@ -113,6 +113,15 @@ func (h *History) Intake(ctx context.Context, appliance, eventID string) (rec ev
 	return rec, true, nil
 }
 
+// LastAccepted is when an appliance's last event was accepted; ok is false if the log knows of none.
+func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.Time, ok bool, err error) {
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: strings.Join([]string{subjectIntake, appliance, "accepted", ">"}, ".")})
+	if err != nil || len(ms) == 0 {
+		return time.Time{}, false, err
+	}
+	return storedTime(ms[0]), true, nil
+}
+
 // StoredRecord is an attempt's record where it stands in HISTORY.
 type StoredRecord struct {
 	Sequence uint64

@@ -140,16 +140,7 @@ func (s *Standings) Put(ctx context.Context, ch recipient.Channel, id string, st
 	if err != nil {
 		return 0, fmt.Errorf("write the status of %s: %w", id, err)
 	}
-	var rev uint64
-	if revision == 0 {
-		rev, err = b.Create(ctx, statusKey(ch, id), value)
-	} else {
-		rev, err = b.Update(ctx, statusKey(ch, id), value, revision)
-	}
-	if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
-		return 0, fmt.Errorf("%w: %w", standing.ErrConflict, err)
-	}
-	return rev, err
+	return put(ctx, b, statusKey(ch, id), value, revision)
 }
 
 // Remove removes a status whose last revision is the one named.

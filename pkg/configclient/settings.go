@@ -94,8 +94,15 @@ type SMTP struct {
 	RateLimit recipient.RateLimit
 	// MaxConnections at once from each sender; 0: DefaultMaxConnections.
 	MaxConnections int
+	// Etag changes with every change of these settings.
+	Etag string
 	// DailyNotice is the time of day, `HH:MM` in Email.Location, of the daily communication notice; empty: there is none.
 	DailyNotice string
+}
+
+// AdminContact is who is told of what is nobody else's, and when.
+func (s SMTP) AdminContact() recipient.Contact {
+	return recipient.Contact{Addresses: s.AdminContacts, AlertAfter: recipient.DefaultAlertAfter, ResendEvery: recipient.DefaultResendEvery}
 }
 
 // DefaultMaxConnections is how many connections to the relay a sender has if the settings do not say, DefaultNoticeTime when the
@@ -123,6 +130,8 @@ type Email struct {
 // ApplianceAuth is what the credentials of an appliance are checked against.
 type ApplianceAuth struct {
 	DisplayName string
+	// Created is when it was added.
+	Created time.Time
 	// SilentAfter is how long it may publish nothing before that is told; 0: it is never told.
 	SilentAfter time.Duration
 	// TokenSHA256 of the bearer token.

@@ -29,6 +29,9 @@ func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 	}
 	for _, a := range p.GetAppliances() {
 		auth := ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(), SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
+		if a.GetAppliance().GetCreateTime() != nil {
+			auth.Created = a.GetAppliance().GetCreateTime().AsTime()
+		}
 		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
 			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
 		}
@@ -78,7 +81,7 @@ func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMT
 	out := SMTP{
 		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: STARTTLS, Auth: NoAuth, Username: in.GetUsername(),
 		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
-		Hello: in.GetHelloName(), MaxConnections: DefaultMaxConnections,
+		Hello: in.GetHelloName(), MaxConnections: DefaultMaxConnections, Etag: in.GetEtag(),
 	}
 	if in.GetMaxConnections() > 0 {
 		out.MaxConnections = int(in.GetMaxConnections())

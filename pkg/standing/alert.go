@@ -17,19 +17,23 @@ import (
 // taken along: a recipient whose first alert falls due within this part of its AlertAfter joins a mail that is sent now.
 const takenAlong = 10
 
+// gathering is how many retry intervals a recovery waits for the others that failed for the same cause and are still failing.
+const gathering = 2
+
 // member is a recipient that contacts are to be told of.
 type member struct {
-	r    *recipient.Recipient
-	e    Entry
-	at   time.Time
-	kind Kind
+	r       *recipient.Recipient
+	e       Entry
+	contact recipient.Contact
+	at      time.Time
+	kind    Kind
 }
 
 // alert has the contacts told of what is due. A mail is claimed in the status of each recipient it tells of before it is
 // handed over, by compare-and-set, so that one sender alone tells of it; a claim whose holder has died is taken over with its
 // message id, so that what was handed over already is not handed over twice.
 func (k *Keeper) alert(ctx context.Context, now time.Time) {
-	fresh, claimed := k.due(now)
+	fresh, claimed, ill := k.due(now)
 	for _, id := range sortedKeys(claimed) {
 		k.tell(ctx, claimed[id])
 	}
@@ -39,37 +43,68 @@ func (k *Keeper) alert(ctx context.Context, now time.Time) {
 			continue
 		}
 		slices.SortFunc(group, func(a, b member) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.r.ID, b.r.ID)) })
+		if ill[c] && now.Before(gatheredAt(group[0])) {
+			continue
+		}
 		if mine := k.claim(ctx, group, now); len(mine) > 0 {
 			k.tell(ctx, mine)
 		}
 	}
 }
 
-// due finds what is to be told: by cause what nobody has claimed, by claim what this keeper has to finish.
-func (k *Keeper) due(now time.Time) (fresh, claimed map[string][]member) {
-	fresh, claimed = map[string][]member{}, map[string][]member{}
+// gatheredAt is when a recovery is told although others of its cause still fail.
+func gatheredAt(first member) time.Time {
+	return first.at.Add(min(gathering*first.r.Retry.Interval, first.contact.AlertAfter))
+}
+
+// contact is who is told of a recipient: its own contacts, else the fallback.
+func (k *Keeper) contact(r *recipient.Recipient) recipient.Contact {
+	if len(r.Contact.Addresses) > 0 || k.o.Fallback == nil {
+		return r.Contact
+	}
+	return k.o.Fallback()
+}
+
+// due finds what is to be told: by cause what nobody has claimed, by claim what this keeper has to finish. ill holds the causes
+// whose recoveries may wait, for there are recipients that contacts were told of and that still fail.
+func (k *Keeper) due(now time.Time) (fresh, claimed map[string][]member, ill map[string]bool) {
+	fresh, claimed, ill = map[string][]member{}, map[string][]member{}, map[string]bool{}
 	for _, r := range k.o.Recipients.Recipients() {
 		e := k.entry(r.ID)
 		if r.Channel() != k.o.Channel || aside(r) || e.Revision == 0 {
 			continue
 		}
+		m := member{r: r, e: e, contact: k.contact(r)}
+		if e.Status.Health == Failing && (e.Status.Alerts > 0 || e.Status.Claim != nil) {
+			ill[cause(m, KindRecovered)] = true
+		}
 		if c := e.Status.Claim; c != nil {
 			if c.Holder == k.o.Holder || now.Sub(c.At) > claimTicks*k.o.Tick {
-				claimed[c.ID] = append(claimed[c.ID], member{r: r, e: e, at: c.At, kind: c.Kind})
+				m.at, m.kind = c.At, c.Kind
+				claimed[c.ID] = append(claimed[c.ID], m)
 			}
 			continue
 		}
-		kind, at, ok := due(e.Status, r.Contact)
-		soon := now
-		if kind == KindFailing && e.Status.Alerts == 0 {
-			soon = now.Add(r.Contact.AlertAfter / takenAlong)
-		}
-		if ok && !at.After(soon) {
-			c := cause(r, e.Status, kind)
-			fresh[c] = append(fresh[c], member{r: r, e: e, at: at, kind: kind})
+		var ok bool
+		if m.kind, m.at, ok = due(e.Status, m.contact); ok && !m.at.After(now.Add(along(m))) {
+			c := cause(m, m.kind)
+			fresh[c] = append(fresh[c], m)
 		}
 	}
-	return fresh, claimed
+	return fresh, claimed, ill
+}
+
+// along is how long before it is due a recipient joins a mail: a little for a first alert, and as early as can be if it is the
+// relay that fails, which fails for all alike.
+func along(m member) time.Duration {
+	switch {
+	case m.kind != KindFailing || m.e.Status.Alerts > 0:
+		return 0
+	case ofRelay(m.r.Channel(), m.e.Status.Reason):
+		return m.contact.AlertAfter
+	default:
+		return m.contact.AlertAfter / takenAlong
+	}
 }
 
 // claim takes a group's members, as far as no other sender was faster. The first one names the mail.
@@ -116,13 +151,12 @@ func begun(m member) time.Time {
 // tell hands a claimed mail over, one notice an address, and then notes that the contacts were told.
 func (k *Keeper) tell(ctx context.Context, group []member) {
 	first, claim := group[0], group[0].e.Status.Claim
-	n := Notice{Kind: claim.Kind, At: claim.At, Target: target(first.r), Thread: fmt.Sprintf("%s/%s", first.r.ID, begun(first).UTC().Format(time.RFC3339Nano))}
+	n := Notice{Kind: claim.Kind, Channel: k.o.Channel, Admin: len(first.r.Contact.Addresses) == 0, At: claim.At, Target: target(first.r), Thread: fmt.Sprintf("%s/%s", first.r.ID, begun(first).UTC().Format(time.RFC3339Nano))}
 	for _, m := range group {
 		n.About = append(n.About, k.about(ctx, m))
 	}
-	for _, to := range first.r.Contact.Addresses {
-		hash := sha256.Sum256([]byte(recipient.SameAddress(to)))
-		n.To, n.ID = to, claim.ID+"/"+hex.EncodeToString(hash[:8])
+	for _, to := range first.contact.Addresses {
+		n.To, n.ID = to, IDFor(claim.ID, to)
 		call, cancel := context.WithTimeout(ctx, storeWait)
 		err := k.o.Store.Notify(call, n)
 		cancel()
@@ -131,10 +165,16 @@ func (k *Keeper) tell(ctx context.Context, group []member) {
 			return
 		}
 	}
-	slog.Info("contacts told", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses", len(first.r.Contact.Addresses))
+	slog.Info("contacts told", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses", len(first.contact.Addresses))
 	for _, m := range group {
 		k.noteTold(ctx, m, claim)
 	}
+}
+
+// IDFor is the id of the notice to one address, of the mail with an id.
+func IDFor(mail, to string) string {
+	hash := sha256.Sum256([]byte(recipient.SameAddress(to)))
+	return mail + "/" + hex.EncodeToString(hash[:8])
 }
 
 // about gathers what is told of a recipient. A queue that can't be looked at is told as unknown.

@@ -46,7 +46,7 @@ type Store interface {
 	Notify(ctx context.Context, n Notice) error
 }
 
-// Options are what a keeper works with. All but Tick are required.
+// Options are what a keeper works with. All but Fallback and Tick are required.
 type Options struct {
 	Channel    recipient.Channel
 	Recipients delivery.Directory
@@ -55,6 +55,8 @@ type Options struct {
 	Observer delivery.Observer
 	// Holder tells this process from others.
 	Holder string
+	// Fallback is who is told of recipients without contacts of their own, and when. Nil: nobody.
+	Fallback func() recipient.Contact
 	// Tick is the pause between two looks at what is due. Default 1 s.
 	Tick time.Duration
 }

@@ -21,21 +21,37 @@ const (
 	KindRecovered Kind = "recovered"
 	// KindDropped tells that deliveries were given up although others arrive.
 	KindDropped Kind = "dropped"
+	// KindDaily tells once a day that mail works and how deliveries went.
+	KindDaily Kind = "daily"
+	// KindSilent tells that an appliance publishes nothing for too long, KindSpeaking that it does again.
+	KindSilent   Kind = "silent"
+	KindSpeaking Kind = "speaking"
+	// KindFilling tells that a stream which refuses when full is nearly full, KindRoom that it has room again.
+	KindFilling Kind = "filling"
+	KindRoom    Kind = "room"
 )
 
-// Notice is a mail to be sent to one address about one recipient, or about several that fail for one cause.
+// Notice is a mail to be sent to one address: about one recipient, about several that fail for one cause, or about what its kind
+// says.
 type Notice struct {
 	// ID makes a repeat harmless: it is the message id. Thread joins the mails about one failure.
 	ID     string `json:"id"`
 	Thread string `json:"thread"`
 	Kind   Kind   `json:"kind"`
-	// To is an address of a person.
-	To string `json:"to"`
+	// Channel is that of the recipients it tells of.
+	Channel recipient.Channel `json:"channel,omitempty"`
+	// To is an address of a person, Admin says that it is one of the admin contacts.
+	To    string `json:"to"`
+	Admin bool   `json:"admin,omitempty"`
 	// At is when it was decided.
 	At time.Time `json:"at"`
 	// Target is the host that fails, or the relay.
 	Target string  `json:"target,omitempty"`
-	About  []About `json:"about"`
+	About  []About `json:"about,omitempty"`
+	// Daily, Silence and Filling are what notices of these kinds tell instead of About.
+	Daily   *Daily   `json:"daily,omitempty"`
+	Silence *Silence `json:"silence,omitempty"`
+	Filling *Filling `json:"filling,omitempty"`
 }
 
 // About is what a notice tells of one recipient.
@@ -84,20 +100,58 @@ func target(r *recipient.Recipient) string {
 
 // cause is what recipients must share to be told of in one mail: the kind of news, the target, the class of the failure and
 // the contacts.
-func cause(r *recipient.Recipient, st Status, k Kind) string {
-	reason, code := st.Reason, st.Code
-	if k == KindRecovered && st.Recovery != nil {
-		reason, code = st.Recovery.Reason, st.Recovery.Code
+func cause(m member, k Kind) string {
+	what := class(m.e.Status.Reason, m.e.Status.Code)
+	switch k {
+	case KindDropped:
+		return string(k) + " " + m.r.ID
+	case KindRecovered:
+		what = "" // while a target comes back it may fail in another way for some
+	default:
 	}
-	if k == KindDropped {
-		return string(k) + " " + r.ID
-	}
-	contacts := make([]string, 0, len(r.Contact.Addresses))
-	for _, a := range r.Contact.Addresses {
+	contacts := make([]string, 0, len(m.contact.Addresses))
+	for _, a := range m.contact.Addresses {
 		contacts = append(contacts, recipient.SameAddress(a))
 	}
 	slices.Sort(contacts)
-	return strings.Join(append([]string{string(k), target(r), class(reason, code)}, contacts...), "\n")
+	return strings.Join(append([]string{string(k), target(m.r), what}, contacts...), "\n")
+}
+
+// ofRelay reports whether a failure of an email recipient is one of the relay, and so one of all of them.
+func ofRelay(ch recipient.Channel, r delivery.Reason) bool {
+	switch class(r, 0) {
+	case "unreachable", string(delivery.ReasonTLS), string(delivery.ReasonAuth), string(delivery.ReasonRelayUnset):
+		return ch == recipient.Email
+	default:
+		return false
+	}
+}
+
+// OfRelay reports whether a notice tells of a failure of the relay by which it is to be sent itself. That it can be sent shows
+// that the failure may be over.
+func (n Notice) OfRelay() bool {
+	return n.Kind == KindFailing && slices.ContainsFunc(n.About, func(a About) bool { return ofRelay(n.Channel, a.Reason) })
+}
+
+// Current leaves out of a notice what is not so any more, or what a later notice tells better, as the statuses of its recipients
+// have it; ok is false if nothing is left to tell. Mails may wait for long where the relay was away.
+func (n Notice) Current(of func(id string) Status) (now Notice, ok bool) {
+	if n.Channel == "" || len(n.About) == 0 {
+		return n, true
+	}
+	now = n
+	now.About = slices.DeleteFunc(slices.Clone(n.About), func(a About) bool {
+		st := of(a.Recipient)
+		switch n.Kind {
+		case KindFailing:
+			return st.Health != Failing || !st.Since.Equal(a.Since) || st.Alerts > a.Alert
+		case KindRecovered:
+			return st.Health == Failing && st.Since.After(a.Until) && st.Alerts > 0
+		default:
+			return false
+		}
+	})
+	return now, len(now.About) > 0
 }
 
 // class joins the reasons that one broken thing shows in turn: a host that is away is refused, times out or is cut off.

@@ -1,0 +1,161 @@
+package standing_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+func mailbox(id string) *recipient.Recipient {
+	return &recipient.Recipient{ID: id, DisplayName: id, Enabled: true, Email: &recipient.EmailTarget{Addresses: []string{id + "@example.org"}},
+		EventTypes: []string{"support_conference_end"}, StartSequence: 1, Retry: recipient.Retry{Interval: 2 * time.Second, Duration: time.Hour}}
+}
+
+// mailer is the keeper of one email sender, with admin contacts.
+func (w *world) mailer(holder string, admins ...string) *sender {
+	w.t.Helper()
+	observer, stop, err := standing.Start(context.Background(), standing.Options{
+		Channel: recipient.Email, Recipients: w.dir, Store: bus.NewStandings(w.conn), Observer: silent{}, Holder: holder, Tick: tick,
+		Fallback: func() recipient.Contact {
+			return recipient.Contact{Addresses: admins, AlertAfter: after, ResendEvery: 2 * after}
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := &sender{Observer: observer, stop: sync.OnceFunc(stop)}
+	w.t.Cleanup(s.stop)
+	return s
+}
+
+func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
+	var all []*recipient.Recipient
+	for i := range 10 {
+		all = append(all, mailbox(fmt.Sprintf("m%d", i)))
+	}
+	w := newWorld(t, all...)
+	a, b := w.mailer("a", "root@example.org"), w.mailer("b", "root@example.org")
+	for _, r := range all {
+		a.fails(r)
+	}
+	told := func() (n int) {
+		for _, r := range all {
+			n += min(1, w.status(r).Alerts)
+		}
+		return n
+	}
+	w.until("all were told of", func() bool { return told() == len(all) })
+	first := w.got()
+	if len(first) != 1 || len(first[0].About) != len(all) || !first[0].Admin || first[0].To != "root@example.org" || first[0].Channel != recipient.Email || !first[0].OfRelay() {
+		t.Fatalf("told %+v", first)
+	}
+	for _, r := range all { // one after the other, as their retries fall due
+		b.succeeds(r)
+		w.until(r.ID+" is well", func() bool { return w.status(r).Health == standing.OK })
+	}
+	recovered := func() (mails, recipients int) {
+		for _, n := range w.got() {
+			if n.Kind == standing.KindRecovered {
+				mails, recipients = mails+1, recipients+len(n.About)
+			}
+		}
+		return mails, recipients
+	}
+	w.until("all recoveries were told", func() bool { _, n := recovered(); return n == len(all) })
+	w.pass(after)
+	if mails, n := recovered(); mails != 1 || n != len(all) {
+		t.Errorf("%d mails told of %d recoveries, want one of %d", mails, n, len(all))
+	}
+}
+
+func TestARecoveryWaitsForOthersOnlySoLong(t *testing.T) {
+	x, y := mailbox("x"), mailbox("y")
+	w := newWorld(t, x, y)
+	a := w.mailer("a", "root@example.org")
+	a.fails(x)
+	a.fails(y)
+	w.until("both were told of", func() bool { return w.status(x).Alerts > 0 && w.status(y).Alerts > 0 })
+	a.succeeds(x)
+	w.until("the recovery was told", func() bool {
+		for _, n := range w.got() {
+			if n.Kind == standing.KindRecovered && len(n.About) == 1 && n.About[0].Recipient == "x" {
+				return true
+			}
+		}
+		return false
+	})
+	if w.status(y).Health != standing.Failing {
+		t.Error("y is not failing any more")
+	}
+}
+
+func TestContactsOfItsOwnAreToldInsteadOfTheAdmins(t *testing.T) {
+	own, none := mailbox("own"), mailbox("none")
+	own.Contact = recipient.Contact{Addresses: []string{"desk@example.org"}, AlertAfter: after}
+	w := newWorld(t, own, none)
+	a := w.mailer("a", "root@example.org")
+	a.fails(own)
+	a.fails(none)
+	w.until("two mails came", func() bool { return len(w.got()) >= 2 })
+	to := map[string]string{}
+	for _, n := range w.got() {
+		to[n.About[0].Recipient] = fmt.Sprint(n.To, " ", n.Admin)
+	}
+	if to["own"] != "desk@example.org false" || to["none"] != "root@example.org true" {
+		t.Errorf("told %v", to)
+	}
+}
+
+func TestNobodyIsToldWhereThereAreNoContactsAtAll(t *testing.T) {
+	r := mailbox("r")
+	w := newWorld(t, r)
+	a := w.mailer("a")
+	a.fails(r)
+	w.until("it fails", func() bool { return w.status(r).Health == standing.Failing })
+	w.pass(2 * after)
+	w.want()
+}
+
+func TestWhatIsOverIsNotToldAnyMore(t *testing.T) {
+	began := time.Now().UTC()
+	failing := standing.Status{Health: standing.Failing, Since: began, Alerts: 1}
+	later, again := failing, failing
+	later.Alerts, again.Since = 3, began.Add(time.Hour)
+	untold := again
+	untold.Alerts = 0
+	about := standing.About{Recipient: "r", Since: began, Until: began.Add(time.Minute), Alert: 1, Reason: delivery.ReasonConnect}
+	for _, c := range []struct {
+		name string
+		kind standing.Kind
+		now  standing.Status
+		told bool
+	}{
+		{"it fails still", standing.KindFailing, failing, true},
+		{"a later mail tells of it", standing.KindFailing, later, false},
+		{"it is well", standing.KindFailing, standing.Status{Health: standing.OK}, false},
+		{"it fails anew", standing.KindFailing, again, false},
+		{"it is gone", standing.KindFailing, standing.Status{}, false},
+		{"it has recovered", standing.KindRecovered, standing.Status{Health: standing.OK}, true},
+		{"it recovered and fails anew, untold", standing.KindRecovered, untold, true},
+		{"it recovered and fails anew, told", standing.KindRecovered, again, false},
+		{"given up is given up", standing.KindDropped, standing.Status{Health: standing.OK}, true},
+	} {
+		n := standing.Notice{Kind: c.kind, Channel: recipient.Email, About: []standing.About{about}}
+		now, told := n.Current(func(string) standing.Status { return c.now })
+		if told != c.told || told && len(now.About) != 1 || len(n.About) != 1 {
+			t.Errorf("%s: told %v, want %v", c.name, told, c.told)
+		}
+	}
+	mixed := standing.Notice{Kind: standing.KindFailing, Channel: recipient.Email, About: []standing.About{about, {Recipient: "well", Since: began, Alert: 1}}}
+	now, told := mixed.Current(func(id string) standing.Status { return map[string]standing.Status{"r": failing}[id] })
+	if !told || len(now.About) != 1 || now.About[0].Recipient != "r" {
+		t.Errorf("of two, one of which is well, %v is told", now.About)
+	}
+}
