@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -81,6 +82,15 @@ func fillSMTP(p *outboundv1.SmtpSettings) {
 	}
 	if p.FromName == "" {
 		p.FromName = "Outbound"
+	}
+	if p.MaxConnections == 0 {
+		p.MaxConnections = configclient.DefaultMaxConnections
+	}
+	if l := p.RateLimit; l != nil {
+		fillDuration(&l.Period, time.Second)
+	}
+	if n := p.DailyNotice; n != nil && n.GetTime() == "" {
+		n.Time = configclient.DefaultNoticeTime
 	}
 }
 
