@@ -61,3 +61,32 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 		t.Errorf("two questions were answered %d times", n)
 	}
 }
+
+func TestTestMailsAndDoctorsAreAskedApart(t *testing.T) {
+	conn := bustest.Start(t).Conn()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- conn.ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) {
+			return []bus.TestMailResult{{Address: q.To[0], Accepted: q.Actor == "admin" && q.Etag == "7" && q.Within > 0}}, nil
+		})
+	}()
+	bound, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	var got []bus.TestMailResult
+	q := bus.TestMailQuestion{To: []string{"a@example.org"}, Actor: "admin", Etag: "7"}
+	err := conn.AskTestMail(bound, q, &got)
+	for errors.Is(err, bus.ErrNobody) { // it has only begun to listen
+		err = conn.AskTestMail(bound, q, &got)
+	}
+	if err != nil || len(got) != 1 || !got[0].Accepted || got[0].Address != "a@example.org" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if err := conn.AskDoctor(bound, bus.DoctorQuestion{Recipient: "crm"}, &got); !errors.Is(err, bus.ErrNobody) {
+		t.Errorf("the doctor is asked of those who send test mails: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

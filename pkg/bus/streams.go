@@ -31,6 +31,10 @@ const (
 	subjectNotices = "outbound.notices"
 	// subjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
 	subjectDoctor = "outbound.doctor"
+	// subjectWake is where the senders of a channel hear of recipients that are to be tried at once. No stream keeps it.
+	subjectWake = "outbound.wake"
+	// subjectTestMail is where email senders are asked for test mails. No stream keeps it.
+	subjectTestMail = "outbound.testmail"
 
 	// IngestSubject is what the intake service listens on: `outbound.ingest.<appliance>.<event type>`.
 	IngestSubject = subjectIngest + ".*.*"
