@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +25,31 @@ func (s *settler) Later(wait time.Duration) error {
 
 // Term ends a message that can't be read, with a reason for the broker's advisory.
 func (s *settler) Term(reason string) error { return s.say("+TERM " + reason) }
+
+// atOnce is the shortest delay, for what is to be handed out again now.
+const atOnce = `-NAK {"delay": 1000000}`
+
+// settleBySequence says the same about messages of a consumer that are out, by their stream sequences: the broker finds what is
+// out by the sequence alone, wherever it was handed out. Of one that is not out nothing comes. It must not be said of a message
+// that a sender has in hand.
+func (c *Conn) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
+	co, err := c.js.Consumer(ctx, StreamEvents, consumer)
+	if err != nil {
+		return fmt.Errorf("look up consumer %s: %w", consumer, err)
+	}
+	// The broker refuses what names a delivery that it has not made, or one before its floor.
+	given := strconv.FormatUint(co.CachedInfo().Delivered.Consumer, 10)
+	for _, seq := range sequences {
+		subject := "$JS.ACK." + StreamEvents + "." + consumer + ".2." + strconv.FormatUint(seq, 10) + "." + given + ".0.0"
+		if err := c.nc.Publish(subject, []byte(verb)); err != nil {
+			return fmt.Errorf("settle sequence %d of consumer %s: %w", seq, consumer, err)
+		}
+	}
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("settle %d messages of consumer %s: %w", len(sequences), consumer, err)
+	}
+	return nil
+}
 
 func (s *settler) say(verb string) error {
 	if err := s.m.Respond([]byte(verb)); err != nil {

@@ -27,6 +27,8 @@ type Delivery struct {
 	Attempt int
 	// FirstAttempt is when attempt 1 began; zero in attempt 1.
 	FirstAttempt time.Time
+	// Extended is the end that somebody set by hand; zero if nobody did.
+	Extended time.Time
 	// Progress is what the sender left in the record of the attempt before, nil in attempt 1. See Outcome.
 	Progress json.RawMessage
 	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
@@ -44,8 +46,14 @@ func Key(recipientID, eventKey, replayID string) string {
 	return recipientID + "/" + eventKey + "~" + replayID
 }
 
-// Expire is when the retry duration ends.
-func (d *Delivery) Expire() time.Time { return d.Accepted.Add(d.Recipient.Retry.Duration) }
+// Expire is when the retry duration ends, or the later end that somebody set by hand.
+func (d *Delivery) Expire() time.Time {
+	end := d.Accepted.Add(d.Recipient.Retry.Duration)
+	if d.Extended.After(end) {
+		return d.Extended
+	}
+	return end
+}
 
 // Outcome is what a sender saw in one attempt. Facts only; what they mean is the verdict's to say.
 type Outcome struct {

@@ -90,6 +90,11 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 func (e *Engine) Run(ctx context.Context) error {
 	send, cancelSend := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSend()
+	asleep, err := e.o.Queue.Wakes(e.o.Channel, e.wake)
+	if err != nil {
+		return fmt.Errorf("listen for recipients that are to be tried at once: %w", err)
+	}
+	defer asleep()
 	changed := make(chan struct{}, 1)
 	e.o.Recipients.OnChange(func() {
 		select {
@@ -175,7 +180,7 @@ func (e *Engine) handle(l *lane, m Message) {
 		return
 	}
 	if v == nil {
-		v = match(r, m.Event, m.Stored, m.ReplayID != "")
+		v = match(r, m)
 	}
 	if v == nil && m.ReplayID == "" {
 		v = filtered(r, m.Event, e.o.Matches)
@@ -199,37 +204,6 @@ func (e *Engine) handle(l *lane, m Message) {
 	}
 }
 
-// past asks the log what became of a message that may have been handed out before, and settles it if that decides. It
-// returns the attempts made and, if the log can't be asked or the next attempt is not due, a Postpone.
-func (e *Engine) past(l *lane, m Message, d *Delivery) (made int, v *Verdict, settled bool) {
-	if m.HandedOut <= 1 && m.Stored.After(e.o.Since()) {
-		return 0, nil, false
-	}
-	ctx, cancel := context.WithTimeout(l.send, startWait)
-	defer cancel()
-	rec, ok, err := e.o.Log.Latest(ctx, l.id, m.Event, m.ReplayID)
-	if err != nil {
-		return 0, &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
-	}
-	if !ok {
-		return 0, nil, false
-	}
-	if rec.State.Final() {
-		l.settle(m, m.Settler.Ack)
-		return 0, nil, true
-	}
-	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
-	if rec.FirstAttempt != nil {
-		d.FirstAttempt = *rec.FirstAttempt
-	}
-	if rec.NextAttempt != nil && !d.Recipient.Deleting {
-		if rest := time.Until(*rec.NextAttempt); rest > 0 {
-			return rec.Attempt, &Verdict{Kind: Postpone, Reason: ReasonNotDue, After: rest}, false
-		}
-	}
-	return rec.Attempt, nil, false
-}
-
 // attempt makes one attempt, if there is room for it, and records what came of it.
 func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	if v := e.admit(l, d.Recipient); v != nil {
@@ -243,6 +217,10 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 	<-e.slots
 	now := time.Now()
 	l.breaker.note(out, v, d.Recipient.Retry.Interval, now)
+	final := false
+	if v.Kind == Retry && d.Attempt > 1 {
+		v, final = e.byHand(l, m, d, v)
+	}
 	v = bound(v, d, now, rand.Float64()*2-1)
 	if v.Kind == Postpone {
 		v.After = max(v.After, shutdownWait)
@@ -253,6 +231,10 @@ func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
 		rep.Next = now.Add(v.After)
 	}
 	e.o.Observer.End(ctx, rep)
+	if final {
+		l.settle(m, m.Settler.Ack)
+		return
+	}
 	if v.Kind == Postpone {
 		l.settle(m, func() error { return m.Settler.Later(v.After) })
 		return

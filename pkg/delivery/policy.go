@@ -34,26 +34,54 @@ func stateOf(v Verdict) State {
 	}
 }
 
-// match says whether a recipient, as it is now, is to get an event that waits for it: nil if so, else a Drop or Postpone. A
+// match says whether a recipient, as it is now, is to get a message that waits for it: nil if so, else a Drop or Postpone. A
 // replay or test was asked for by name, so what the recipient selects does not matter to it.
-func match(r *recipient.Recipient, e *event.Event, accepted time.Time, replay bool) *Verdict {
+func match(r *recipient.Recipient, m Message) *Verdict {
+	if v := emptied(r, m.Sequence); v != nil {
+		return v
+	}
+	replay := m.ReplayID != ""
+	if !replay && r.DisabledAt(m.Stored) {
+		return &Verdict{Kind: Drop, Reason: ReasonDisabled}
+	}
+	if !replay {
+		if v := Unselected(r, m.Event); v != nil {
+			return v
+		}
+	}
+	// A queue that holds is let go while it is emptied; what comes behind waits on, replays with the rest.
+	if !r.Enabled && (!replay || r.WhileDisabled == recipient.Hold) {
+		return &Verdict{Kind: Postpone, Reason: ReasonDisabled, After: disabledWait}
+	}
+	return nil
+}
+
+// emptied says whether what waits at a sequence of the recipient's queue ends without an attempt, when it is due or before.
+func emptied(r *recipient.Recipient, sequence uint64) *Verdict {
 	switch {
 	case r.Deleting:
 		return &Verdict{Kind: Drop, Reason: ReasonDeleted}
-	case replay:
-	case r.DisabledAt(accepted):
-		return &Verdict{Kind: Drop, Reason: ReasonDisabled}
+	case sequence <= r.PurgedThrough:
+		return &Verdict{Kind: Drop, Reason: ReasonPurged}
+	case sequence <= r.BacklogThrough:
+		return &Verdict{Kind: Drop, Reason: ReasonBacklog}
+	default:
+		return nil
+	}
+}
+
+// Unselected says why a recipient, as it is now, does not select an event, its filter aside: nil if it does.
+func Unselected(r *recipient.Recipient, e *event.Event) *Verdict {
+	switch {
 	case !r.WantsType(e.Type):
 		return &Verdict{Kind: Drop, Reason: ReasonTypeUnwanted}
 	case !r.WantsAppliance(e.Appliance):
 		return &Verdict{Kind: Drop, Reason: ReasonApplianceOut}
 	case r.Email != nil && r.Email.RequireExternalKey && e.ExternalKey == "":
 		return &Verdict{Kind: Drop, Reason: ReasonNoExternalKey}
+	default:
+		return nil
 	}
-	if !r.Enabled && !replay {
-		return &Verdict{Kind: Postpone, Reason: ReasonDisabled, After: disabledWait}
-	}
-	return nil
 }
 
 // disabledWait is how long a delivery accepted before its recipient was disabled is put off at a time.

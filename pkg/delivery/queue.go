@@ -44,6 +44,9 @@ type Settler interface {
 type Queue interface {
 	// Open opens a recipient's consumer. It fails while the consumer is not there.
 	Open(ctx context.Context, ch recipient.Channel, id string) (Puller, error)
+	// Wakes calls f with the id of each recipient of a channel that is to be tried at once though it fails, until stop is called.
+	// A call may be lost.
+	Wakes(ch recipient.Channel, f func(id string)) (stop func(), err error)
 }
 
 // Puller takes messages of one recipient.

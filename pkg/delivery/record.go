@@ -42,6 +42,10 @@ type Record struct {
 	LastAttempt  *time.Time `json:"lastAttemptTime,omitempty"`
 	NextAttempt  *time.Time `json:"nextAttemptTime,omitempty"`
 	Expire       time.Time  `json:"expireTime"`
+	// Extended is the end that somebody set by hand. Later records of the delivery repeat it.
+	Extended *time.Time `json:"extendedTime,omitempty"`
+	// CancelAsked says that the delivery ends, as CANCELLED, when a sender has it next: it may be under way while this is recorded.
+	CancelAsked bool `json:"cancelAsked,omitempty"`
 
 	// Progress is what the sender needs to know at the next attempt.
 	Progress json.RawMessage `json:"progress,omitempty"`

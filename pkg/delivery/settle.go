@@ -64,6 +64,10 @@ func (e *Engine) newRecord(m Message, d *Delivery, o Outcome, v Verdict) Record 
 	if !first.IsZero() {
 		rec.FirstAttempt = &first
 	}
+	if !d.Extended.IsZero() {
+		end := d.Extended
+		rec.Extended = &end
+	}
 	if v.Kind == Retry {
 		next := time.Now().Add(v.After)
 		rec.NextAttempt = &next
