@@ -32,6 +32,9 @@ type noticeWriter struct {
 func (w noticeWriter) time(t time.Time) string { return t.In(w.zone).Format(noticeTime) }
 
 func (w noticeWriter) subject() string {
+	if s := w.careSubject(); s != "" {
+		return s
+	}
 	who := fmt.Sprintf("%d recipients at %s", len(w.n.About), w.n.Target)
 	if len(w.n.About) == 1 {
 		who = named(w.n.About[0])
@@ -52,8 +55,9 @@ func (w noticeWriter) subject() string {
 
 func (w noticeWriter) body() string {
 	var b strings.Builder
-	if many := len(w.n.About) > 1; many {
-		fmt.Fprintf(&b, "%d recipients at %s %s for one cause.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail"}[w.n.Kind == standing.KindRecovered])
+	w.care(&b)
+	if len(w.n.About) > 1 {
+		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for one cause"}[w.n.Kind == standing.KindRecovered])
 	}
 	for _, a := range w.n.About {
 		switch w.n.Kind {
@@ -69,7 +73,11 @@ func (w noticeWriter) body() string {
 		w.rest(&b, a)
 		b.WriteString("\n")
 	}
-	b.WriteString("-- \nSent by Outbound to the contacts of the recipient. `outbound status` and `outbound deliveries list` tell more.\n")
+	who := "the contacts of the recipient"
+	if w.n.Admin {
+		who = "the admin contacts of the SMTP settings"
+	}
+	fmt.Fprintf(&b, "-- \nSent by Outbound to %s. `outbound status` and `outbound deliveries list` tell more.\n", who)
 	return b.String()
 }
 

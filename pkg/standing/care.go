@@ -17,6 +17,9 @@ type Silence struct {
 	After time.Duration `json:"after"`
 }
 
+// Key tells one silence of an appliance from the next.
+func (s Silence) Key() string { return s.Since.UTC().Format(time.RFC3339Nano) }
+
 // Filling is how full a stream is.
 type Filling struct {
 	Stream   string `json:"stream"`

@@ -21,29 +21,44 @@ import (
 )
 
 // How mails to contacts are tried: noticePull is how long one request for them stays open, noticeFor how long one is tried
-// before it is given up.
+// before it is given up, noticeLook how long it may take to see whether it still holds. noticeSettling is for how many retry
+// intervals a relay that came back works before anybody is told that it fails: by then each recipient was tried again.
 const (
-	noticePull  = 5 * time.Second
-	noticeAgain = time.Second
-	noticeFor   = 24 * time.Hour
+	noticePull     = 5 * time.Second
+	noticeAgain    = time.Second
+	noticeFor      = 24 * time.Hour
+	noticeLook     = 5 * time.Second
+	noticeSettling = 2
 )
 
-// tellContacts mails what the senders have to tell contacts, one mail at a time, until ctx ends. stop waits for the mail that is
-// under way.
-func (s *Service) tellContacts(ctx context.Context) (stop func()) {
+// teller mails what is to be told to contacts, one mail at a time.
+type teller struct {
+	send     *sender
+	conn     *bus.Conn
+	standing *bus.Standings
+	// up is since when the relay is seen to work; zero: it was not, or did not when it was last asked.
+	up time.Time
+}
+
+func newTeller(s *Service) *teller {
+	return &teller{send: s.send, conn: s.deps.Bus, standing: bus.NewStandings(s.deps.Bus)}
+}
+
+// start mails until ctx ends. stop waits for the mail that is under way.
+func (t *teller) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			if err := s.takeNotices(ctx); err != nil && ctx.Err() == nil {
+			if err := t.take(ctx); err != nil && ctx.Err() == nil {
 				slog.Debug("mails to contacts can't be taken, trying again", "error", err.Error())
 			}
-			t := time.NewTimer(noticeAgain)
+			again := time.NewTimer(noticeAgain)
 			select {
 			case <-ctx.Done():
-			case <-t.C:
+			case <-again.C:
 			}
-			t.Stop()
+			again.Stop()
 		}
 	})
 	return func() {
@@ -52,15 +67,15 @@ func (s *Service) tellContacts(ctx context.Context) (stop func()) {
 	}
 }
 
-// takeNotices mails until the queue breaks off.
-func (s *Service) takeNotices(ctx context.Context) error {
-	queue, err := s.deps.Bus.OpenNotices(ctx)
+// take mails until the queue breaks off.
+func (t *teller) take(ctx context.Context) error {
+	queue, err := t.conn.OpenNotices(ctx)
 	if err != nil {
 		return err
 	}
 	defer queue.Close()
 	for ctx.Err() == nil {
-		if err := queue.Pull(ctx, noticePull, func(n bus.Notice) { s.notice(ctx, n) }); err != nil {
+		if err := queue.Pull(ctx, noticePull, func(n bus.Notice) { t.notice(context.WithoutCancel(ctx), n) }); err != nil {
 			return err
 		}
 	}
@@ -68,56 +83,118 @@ func (s *Service) takeNotices(ctx context.Context) error {
 }
 
 // notice makes one attempt to mail a notice and settles it. What the relay refuses is tried again like all else, for the
-// operator may mend it; after noticeFor it is given up.
-func (s *Service) notice(ctx context.Context, n bus.Notice) {
+// operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
+func (t *teller) notice(ctx context.Context, n bus.Notice) {
 	if n.Unreadable != nil {
 		slog.Error("notice given up", "error", n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
 		return
 	}
-	err := s.send.notice(context.WithoutCancel(ctx), n.Notice)
+	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
+	now, holds := t.current(ctx, n.Notice)
+	if !holds {
+		slog.Info("contact not told, it is over or told by a later mail", "notice", string(n.Kind), "about", about(n.Notice))
+		_ = n.Settler.Ack()
+		return
+	}
+	err := t.mail(ctx, now, noticeSettling*interval)
 	var never *addressError
 	switch {
 	case err == nil:
-		slog.Info("contact told", "notice", string(n.Kind), "recipient", n.About[0].Recipient, "recipients", len(n.About))
+		slog.Info("contact told", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
+	case errors.Is(err, errSettling):
+		_ = n.Settler.Later(interval)
 	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
-		slog.Error("contact not told, given up", "notice", string(n.Kind), "error", err.Error())
+		slog.Error("contact not told, given up", "notice", string(n.Kind), "about", about(now), "error", err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		again := max(s.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
-		slog.Warn("contact not told yet", "notice", string(n.Kind), "error", err.Error(), "again", again.String())
-		_ = n.Settler.Later(again)
+		slog.Warn("contact not told yet", "notice", string(n.Kind), "about", about(now), "error", err.Error(), "again", interval.String())
+		_ = n.Settler.Later(interval)
 	}
+}
+
+// about names the first of what a notice tells of.
+func about(n standing.Notice) string {
+	switch {
+	case len(n.About) > 0:
+		return n.About[0].Recipient
+	case n.Silence != nil:
+		return n.Silence.Appliance
+	case n.Filling != nil:
+		return n.Filling.Stream
+	default:
+		return ""
+	}
+}
+
+// current looks at what a notice tells of as it is now. What can't be looked at is told as it is.
+func (t *teller) current(ctx context.Context, n standing.Notice) (standing.Notice, bool) {
+	ctx, cancel := context.WithTimeout(ctx, noticeLook)
+	defer cancel()
+	if n.Kind == standing.KindSilent && n.Silence != nil {
+		m, _, err := t.standing.Mark(ctx, bus.MarkSilent+n.Silence.Appliance)
+		return n, err != nil || m.Of == n.Silence.Key() && !m.Over
+	}
+	states := map[string]standing.Status{}
+	for _, a := range n.About {
+		if n.Channel == "" {
+			break
+		}
+		e, err := t.standing.Get(ctx, n.Channel, a.Recipient)
+		if err != nil {
+			return n, true
+		}
+		states[a.Recipient] = e.Status
+	}
+	return n.Current(func(id string) standing.Status { return states[id] })
+}
+
+// errSettling says that the relay has come back a moment ago.
+var errSettling = errors.New("the relay works again: whether the failure is over shows soon")
+
+// mail mails a notice to its address. A notice that the relay itself fails is mailed only if that is still so after the relay has
+// worked for a while.
+func (t *teller) mail(ctx context.Context, n standing.Notice, settling time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, t.send.timeout)
+	defer cancel()
+	up := t.up
+	t.up = time.Time{}
+	c, l, err := t.send.open(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer t.send.pool.Put(c)
+	if t.up = up; up.IsZero() {
+		t.up = time.Now()
+	}
+	if n.OfRelay() && time.Since(t.up) < settling {
+		return errSettling
+	}
+	if f := c.Mail(ctx, relay.Mail{From: l.from, To: l.to, UTF8: l.utf8, Data: l.data}); f != nil {
+		return f
+	}
+	return nil
 }
 
 // addressError is the fault of an address that is none.
 type addressError struct{ error }
 
-// notice mails a notice to its address.
-func (s *sender) notice(ctx context.Context, n standing.Notice) error {
-	if len(n.About) == 0 {
-		return &addressError{errors.New("a notice tells of nothing")}
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
+// open writes the mail of a notice and opens a connection for it, which is to be put back.
+func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *letter, error) {
 	now := s.settings.Settings()
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
-		return errors.New("no SMTP relay is set, or no from address")
+		return nil, nil, errors.New("no SMTP relay is set, or no from address")
 	}
 	l, err := composeNotice(n, now)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	c, f := s.pool.Get(ctx, relay.Of(now.SMTP, s.hello))
 	if f != nil {
-		return f
+		return nil, nil, f
 	}
-	defer s.pool.Put(c)
-	if f := c.Mail(ctx, relay.Mail{From: l.from, To: l.to, UTF8: l.utf8, Data: l.data}); f != nil {
-		return f
-	}
-	return nil
+	return c, l, nil
 }
 
 // composeNotice writes the mail of a notice. It is pure; a notice gives the same mail each time.

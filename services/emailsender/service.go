@@ -137,13 +137,13 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := standing.Start(ctx, standing.Options{
 		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("keep the statuses of email recipients: %w", err)
 	}
 	defer stop()
-	defer s.tellContacts(ctx)()
+	defer newTeller(s).start(ctx)()
 	// A connection serves one attempt, so there are as many slots as connections and none waits for one in the middle of
 	// its attempt.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{

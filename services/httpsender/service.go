@@ -166,7 +166,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := standing.Start(ctx, standing.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("keep the statuses of HTTP recipients: %w", err)
