@@ -31,6 +31,10 @@ func TestMacrosAreReplacedOnce(t *testing.T) {
 		"%EVENT_ID%":                         "appliance-1~e-1",
 		"%EVENT_TIME%":                       "2026-11-21 10:00:00 UTC",
 		"%EVENT_TIME_UTC%":                   "2026-11-21T10:00:00Z",
+		"%EVENT_DATE%":                       "Saturday, 21 November 2026",
+		"%EVENT_TIME_OF_DAY%":                "10:00 UTC",
+		"%APPLIANCE_NAME%":                   "appliance-1",
+		"%DURATION_TEXT%":                    "",
 		"%TIMESTAMP%/%VERSION%":              "1795255200/" + event.SchemaVersion,
 		"%APPLIANCE_ID% %LSID% %SESSION_ID%": "appliance-1 0a1b 0a1b",
 		"%CUSTOM_REGION%":                    "emea",
@@ -68,6 +72,17 @@ func TestEventTimeIsInTheZoneOfTheSettings(t *testing.T) {
 	}
 }
 
+func TestNamesOfTheSettingsAreUsed(t *testing.T) {
+	e := mailEvent()
+	e.Variables = []event.Variable{{Name: "duration", Value: "93784"}}
+	m := render.NewMail(e, event.Type{}, render.MailOptions{
+		Body: "%APPLIANCE_NAME%, %DURATION_TEXT%, %CUSTOM_FIELDS%", ApplianceName: "Berlin", Custom: []string{"region"}, CustomNames: map[string]string{"region": "Region"},
+	})
+	if want := "Berlin, 1 d 2 h, Region: emea"; m.Body != want {
+		t.Errorf("%q, want %q", m.Body, want)
+	}
+}
+
 func TestSurveyAnswersAreReadable(t *testing.T) {
 	for answers, want := range map[string]string{
 		`[{"question":"Solved?","answer":"yes"},{"question":"When?","answer":7}]`: "Rating: 5\nSolved? yes\nWhen? 7\nComment: fine",
@@ -99,7 +114,7 @@ func TestEveryCatalogueVariableIsAMacro(t *testing.T) {
 		}
 		e := event.Sample(typ, "appliance-1", "e-1", time.Unix(1795255200, 0), []string{"region"})
 		for _, m := range render.MacroNames(typ, []string{"region"}) {
-			if m.Name != "SURVEY_ANSWERS" && expand(e, "%"+m.Name+"%", "region") == "" {
+			if m.Name != "SURVEY_ANSWERS" && m.Name != "DURATION_TEXT" && expand(e, "%"+m.Name+"%", "region") == "" {
 				t.Errorf("%s: macro %s of the sample event is empty", typ.ID, m.Name)
 			}
 		}

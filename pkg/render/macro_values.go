@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,24 +12,25 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// timeLayout is how EVENT_TIME is written: to be read by people, with the zone.
-const timeLayout = "2006-01-02 15:04:05 MST"
+// How times are written: to be read by people, with the zone.
+const (
+	timeLayout      = "2006-01-02 15:04:05 MST"
+	dateLayout      = "Monday, 2 January 2006"
+	timeOfDayLayout = "15:04 MST"
+)
 
 // values is what the macros of one event stand for, by name.
 type values map[string]string
 
 // macroValues gathers the values of an event. The derived ones win over variables of the same name, custom fields over
-// variables; custom fields that are not in `custom` are left out.
-func macroValues(e *event.Event, t event.Type, custom []string, zone *time.Location) values {
+// variables; custom fields that are not in o.Custom are left out.
+func macroValues(e *event.Event, t event.Type, o MailOptions) values {
+	zone := o.Zone
 	if zone == nil {
 		zone = time.UTC
 	}
-	label := t.DisplayName
-	if label == "" {
-		label = e.Type
-	}
-	fields := knownFields(e, custom)
-	v := make(values, len(e.Variables)+len(fields)+16)
+	fields := knownFields(e, o.Custom)
+	v := make(values, len(e.Variables)+len(fields)+24)
 	for _, x := range e.Variables {
 		v.keep(macroName(x.Name), x.Value)
 	}
@@ -36,25 +38,44 @@ func macroValues(e *event.Event, t event.Type, custom []string, zone *time.Locat
 		v[macroCustom+macroName(x.Name)] = x.Value
 	}
 	for name, value := range map[string]string{
-		"EVENT":           e.Type,
-		"EVENT_LABEL":     label,
-		"EVENT_ID":        e.Key(),
-		"EVENT_TIME":      e.Time.In(zone).Format(timeLayout),
-		"EVENT_TIME_UTC":  e.Time.UTC().Format(time.RFC3339),
-		"EVENT_VARIABLES": lines(e.Variables),
-		"PRODUCT":         t.Product,
-		"TIMESTAMP":       strconv.FormatInt(e.Time.Unix(), 10),
-		"VERSION":         event.SchemaVersion,
-		"APPLIANCE_ID":    e.Appliance,
-		"LSID":            e.Session,
-		"SESSION_ID":      e.Session,
-		"EXTERNAL_KEY":    e.ExternalKey,
-		"SURVEY_ANSWERS":  surveyAnswers(e.Variables),
-		"CUSTOM_FIELDS":   lines(fields),
+		"EVENT":             e.Type,
+		"EVENT_LABEL":       cmp.Or(t.DisplayName, e.Type),
+		"EVENT_ID":          e.Key(),
+		"EVENT_TIME":        e.Time.In(zone).Format(timeLayout),
+		"EVENT_DATE":        e.Time.In(zone).Format(dateLayout),
+		"EVENT_TIME_OF_DAY": e.Time.In(zone).Format(timeOfDayLayout),
+		"EVENT_TIME_UTC":    e.Time.UTC().Format(time.RFC3339),
+		"EVENT_VARIABLES":   lines(e.Variables, nil),
+		"PRODUCT":           t.Product,
+		"TIMESTAMP":         strconv.FormatInt(e.Time.Unix(), 10),
+		"VERSION":           event.SchemaVersion,
+		"APPLIANCE_ID":      e.Appliance,
+		"APPLIANCE_NAME":    cmp.Or(o.ApplianceName, e.Appliance),
+		"LSID":              e.Session,
+		"SESSION_ID":        e.Session,
+		"EXTERNAL_KEY":      e.ExternalKey,
+		"DURATION_TEXT":     durationText(e.Variables),
+		"SURVEY_ANSWERS":    surveyAnswers(e.Variables),
+		"CUSTOM_FIELDS":     lines(fields, o.CustomNames),
 	} {
 		v[name] = value
 	}
 	return v
+}
+
+// durationText is the variable duration, which is in seconds, as people say it; empty if there is none.
+func durationText(vars []event.Variable) string {
+	for _, x := range vars {
+		if x.Name != "duration" {
+			continue
+		}
+		seconds, err := strconv.ParseInt(x.Value, 10, 32)
+		if err != nil || seconds < 0 {
+			return ""
+		}
+		return lasting(time.Duration(seconds) * time.Second)
+	}
+	return ""
 }
 
 // keep sets a value unless there is one: of two variables with the same macro, the first by name is it.
@@ -94,14 +115,14 @@ func knownFields(e *event.Event, custom []string) []event.Variable {
 	return out
 }
 
-// lines writes variables as `name: value`, one to a line.
-func lines(vars []event.Variable) string {
+// lines writes variables as `name: value`, one to a line. Names holds what some of them are called.
+func lines(vars []event.Variable, names map[string]string) string {
 	var b strings.Builder
 	for i, x := range vars {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(x.Name + ": " + x.Value)
+		b.WriteString(cmp.Or(names[x.Name], x.Name) + ": " + x.Value)
 	}
 	return b.String()
 }

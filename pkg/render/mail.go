@@ -24,29 +24,67 @@ type Mail struct {
 	Subject string
 	// Body is valid UTF-8 with lines ended by "\n" and no other control character than tabs.
 	Body string
+	// HTML is the same as HTML, values escaped; empty: the mail is plain text alone.
+	HTML string
 }
 
 // MailOptions says how a mail is worded.
 type MailOptions struct {
 	// Subject and Body with macros. Empty: the default of the event type.
 	Subject, Body string
-	// Custom is the code names of the custom fields that may be shown.
-	Custom []string
+	// HTMLBody with macros. Empty: none.
+	HTMLBody string
+	// Custom is the code names of the custom fields that may be shown, CustomNames what people call them.
+	Custom      []string
+	CustomNames map[string]string
+	// ApplianceName is what people call the event's appliance; empty: its id.
+	ApplianceName string
 	// Zone of the times. Nil: UTC.
 	Zone *time.Location
 }
 
 // NewMail words the mail of an event. It can't fail: an unknown macro is empty, and what may not stand in a mail is left out.
-// The same arguments give the same mail.
+// An HTML body that can't be had, since values make it too long, is left out too: the plain text says the same. The same
+// arguments give the same mail.
 func NewMail(e *event.Event, t event.Type, o MailOptions) Mail {
-	v := macroValues(e, t, o.Custom, o.Zone)
+	v := macroValues(e, t, o)
 	subject := o.Subject
 	if subject == "" {
 		subject = DefaultSubject(e.Type)
 	}
 	// Room to shorten in: white space is joined before the subject is cut to its length.
 	subject, _ = v.expand(subject, 4*MaxSubject)
-	return Mail{Subject: OneLine(subject, MaxSubject), Body: body(v, e.Type, o.Body)}
+	m := Mail{Subject: OneLine(subject, MaxSubject), Body: body(v, e.Type, o.Body)}
+	if o.HTMLBody != "" {
+		m.HTML, _ = htmlBody(v, o.HTMLBody)
+	}
+	return m
+}
+
+// CheckHTML says why an HTML body can't be mailed about an event, nil if it can. A body that is fine for a sample of a type may
+// still be left out of a mail whose values make it too long.
+func CheckHTML(e *event.Event, t event.Type, o MailOptions) error {
+	_, err := htmlBody(macroValues(e, t, o), o.HTMLBody)
+	return err
+}
+
+func htmlBody(v values, text string) (string, error) {
+	b, err := NewHTMLBody(text)
+	if err != nil {
+		return "", err
+	}
+	return b.expand(v)
+}
+
+// MacroValues is what the macros of a type stand for in an event, by name; those that are empty are left out.
+func MacroValues(e *event.Event, t event.Type, o MailOptions) map[string]string {
+	all := macroValues(e, t, o)
+	for name, value := range all {
+		if value == "" {
+			delete(all, name)
+		}
+	}
+	return all
 }
 
 func body(v values, eventType, text string) string {

@@ -20,8 +20,11 @@ func TestDefaultMails(t *testing.T) {
 			"full": event.Sample(typ, "appliance-1", "e-1", time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), []string{"region"}),
 			"bare": {ID: "e-1", Appliance: "appliance-1", Type: typ.ID, Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)},
 		} {
-			m := render.NewMail(e, typ, render.MailOptions{Custom: []string{"region"}})
+			m := render.NewMail(e, typ, render.MailOptions{
+				Custom: []string{"region"}, CustomNames: map[string]string{"region": "Region"}, ApplianceName: "Berlin", HTMLBody: render.DefaultHTML(typ.ID),
+			})
 			golden.Check(t, "mail/"+typ.ID+"-"+name+".txt", []byte("Subject: "+m.Subject+"\n\n"+m.Body))
+			golden.Check(t, "mail/"+typ.ID+"-"+name+".html", []byte(m.HTML))
 		}
 	}
 }
@@ -29,7 +32,7 @@ func TestDefaultMails(t *testing.T) {
 func TestDefaultTextsHaveOnlyKnownMacros(t *testing.T) {
 	for _, typ := range append(event.Catalogue(), event.Type{ID: "own_type"}) {
 		known := render.KnownMacros([]event.Type{typ}, nil)
-		for _, text := range []string{render.DefaultSubject(typ.ID), render.DefaultBody(typ.ID)} {
+		for _, text := range []string{render.DefaultSubject(typ.ID), render.DefaultBody(typ.ID), render.DefaultHTML(typ.ID)} {
 			if err := render.CheckMacros(text, known); err != nil {
 				t.Errorf("%s: %v", typ.ID, err)
 			}
