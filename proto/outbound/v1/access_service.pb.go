@@ -194,7 +194,9 @@ type User struct {
 	// When the user was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Changes with every change. See Recipient.etag.
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When the password was set.
+	PasswordTime  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=password_time,json=passwordTime,proto3" json:"password_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +285,13 @@ func (x *User) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *User) GetPasswordTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PasswordTime
+	}
+	return nil
 }
 
 // An API token.
@@ -523,6 +532,61 @@ func (*GetSelfRequest) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{6}
 }
 
+// Request of ChangePassword.
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The password that holds now.
+	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
+	// The new password, 12 to 256 characters.
+	NewPassword   string `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_outbound_v1_access_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_access_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ChangePasswordRequest) GetCurrentPassword() string {
+	if x != nil {
+		return x.CurrentPassword
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
 // Request of ListUsers.
 type ListUsersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -532,7 +596,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +608,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +621,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{8}
 }
 
 // Response of ListUsers.
@@ -571,7 +635,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +647,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +660,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -617,7 +681,7 @@ type CreateUserRequest struct {
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +693,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +706,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateUserRequest) GetUser() *User {
@@ -665,7 +729,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +741,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +754,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -720,7 +784,7 @@ type DeleteUserRequest struct {
 
 func (x *DeleteUserRequest) Reset() {
 	*x = DeleteUserRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +796,7 @@ func (x *DeleteUserRequest) String() string {
 func (*DeleteUserRequest) ProtoMessage() {}
 
 func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +809,7 @@ func (x *DeleteUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUserRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUserRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteUserRequest) GetName() string {
@@ -771,7 +835,7 @@ type ListTokensRequest struct {
 
 func (x *ListTokensRequest) Reset() {
 	*x = ListTokensRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +847,7 @@ func (x *ListTokensRequest) String() string {
 func (*ListTokensRequest) ProtoMessage() {}
 
 func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +860,7 @@ func (x *ListTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListTokensRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{13}
 }
 
 // Response of ListTokens.
@@ -810,7 +874,7 @@ type ListTokensResponse struct {
 
 func (x *ListTokensResponse) Reset() {
 	*x = ListTokensResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +886,7 @@ func (x *ListTokensResponse) String() string {
 func (*ListTokensResponse) ProtoMessage() {}
 
 func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +899,7 @@ func (x *ListTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListTokensResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListTokensResponse) GetTokens() []*Token {
@@ -856,7 +920,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +932,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +945,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateTokenRequest) GetToken() *Token {
@@ -904,7 +968,7 @@ type CreateTokenResponse struct {
 
 func (x *CreateTokenResponse) Reset() {
 	*x = CreateTokenResponse{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +980,7 @@ func (x *CreateTokenResponse) String() string {
 func (*CreateTokenResponse) ProtoMessage() {}
 
 func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +993,7 @@ func (x *CreateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateTokenResponse) GetToken() *Token {
@@ -957,7 +1021,7 @@ type DeleteTokenRequest struct {
 
 func (x *DeleteTokenRequest) Reset() {
 	*x = DeleteTokenRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1033,7 @@ func (x *DeleteTokenRequest) String() string {
 func (*DeleteTokenRequest) ProtoMessage() {}
 
 func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1046,7 @@ func (x *DeleteTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTokenRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTokenRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteTokenRequest) GetId() string {
@@ -1005,7 +1069,7 @@ type SignInRequest struct {
 
 func (x *SignInRequest) Reset() {
 	*x = SignInRequest{}
-	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1081,7 @@ func (x *SignInRequest) String() string {
 func (*SignInRequest) ProtoMessage() {}
 
 func (x *SignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_access_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_access_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1094,7 @@ func (x *SignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInRequest.ProtoReflect.Descriptor instead.
 func (*SignInRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SignInRequest) GetName() string {
@@ -1061,7 +1125,7 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x05ADMIN\x10\x03\"F\n" +
 	"\x04Self\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
-	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\x88\x03\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xce\x03\n" +
 	"\x04User\x12:\n" +
 	"\x04name\x18\x01 \x01(\tB&\xe0A\x05\xbaH r\x1e2\x1c^[a-z0-9][a-z0-9._@-]{0,63}$R\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1071,7 +1135,8 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\fpassword_set\x18\x06 \x01(\bB\x03\xe0A\x03R\vpasswordSet\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x1b\n" +
-	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xb7\x02\n" +
+	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12D\n" +
+	"\rpassword_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fpasswordTime\"\xb7\x02\n" +
 	"\x05Token\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12A\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1088,7 +1153,10 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"StoredUser\x12%\n" +
 	"\x04user\x18\x01 \x01(\v2\x11.outbound.v1.UserR\x04user\x12#\n" +
 	"\rpassword_hash\x18\x02 \x01(\tR\fpasswordHash\"\x10\n" +
-	"\x0eGetSelfRequest\"\x12\n" +
+	"\x0eGetSelfRequest\"\x83\x01\n" +
+	"\x15ChangePasswordRequest\x128\n" +
+	"\x10current_password\x18\x01 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\x0fcurrentPassword\x120\n" +
+	"\fnew_password\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\f\x18\x80\x02\x80\x01\x01R\vnewPassword\"\x12\n" +
 	"\x10ListUsersRequest\"<\n" +
 	"\x11ListUsersResponse\x12'\n" +
 	"\x05users\x18\x01 \x03(\v2\x11.outbound.v1.UserR\x05users\"E\n" +
@@ -1113,10 +1181,11 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"Y\n" +
 	"\rSignInRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12)\n" +
-	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\bpassword2\xc5\x06\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\bpassword2\xb7\a\n" +
 	"\rAccessService\x12K\n" +
 	"\aGetSelf\x12\x1b.outbound.v1.GetSelfRequest\x1a\x11.outbound.v1.Self\"\x10\x82\xd3\xe4\x93\x02\n" +
-	"\x12\b/v1/self\x12]\n" +
+	"\x12\b/v1/self\x12p\n" +
+	"\x0eChangePassword\x12\".outbound.v1.ChangePasswordRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/self:changePassword\x12]\n" +
 	"\tListUsers\x12\x1d.outbound.v1.ListUsersRequest\x1a\x1e.outbound.v1.ListUsersResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x12X\n" +
 	"\n" +
 	"CreateUser\x12\x1e.outbound.v1.CreateUserRequest\x1a\x11.outbound.v1.User\"\x17\x82\xd3\xe4\x93\x02\x11:\x04user\"\t/v1/users\x12d\n" +
@@ -1145,7 +1214,7 @@ func file_outbound_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_outbound_v1_access_service_proto_goTypes = []any{
 	(Role_Kind)(0),                // 0: outbound.v1.Role.Kind
 	(*Role)(nil),                  // 1: outbound.v1.Role
@@ -1155,60 +1224,64 @@ var file_outbound_v1_access_service_proto_goTypes = []any{
 	(*StoredToken)(nil),           // 5: outbound.v1.StoredToken
 	(*StoredUser)(nil),            // 6: outbound.v1.StoredUser
 	(*GetSelfRequest)(nil),        // 7: outbound.v1.GetSelfRequest
-	(*ListUsersRequest)(nil),      // 8: outbound.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),     // 9: outbound.v1.ListUsersResponse
-	(*CreateUserRequest)(nil),     // 10: outbound.v1.CreateUserRequest
-	(*UpdateUserRequest)(nil),     // 11: outbound.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),     // 12: outbound.v1.DeleteUserRequest
-	(*ListTokensRequest)(nil),     // 13: outbound.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 14: outbound.v1.ListTokensResponse
-	(*CreateTokenRequest)(nil),    // 15: outbound.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 16: outbound.v1.CreateTokenResponse
-	(*DeleteTokenRequest)(nil),    // 17: outbound.v1.DeleteTokenRequest
-	(*SignInRequest)(nil),         // 18: outbound.v1.SignInRequest
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 20: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),         // 21: google.protobuf.Empty
+	(*ChangePasswordRequest)(nil), // 8: outbound.v1.ChangePasswordRequest
+	(*ListUsersRequest)(nil),      // 9: outbound.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),     // 10: outbound.v1.ListUsersResponse
+	(*CreateUserRequest)(nil),     // 11: outbound.v1.CreateUserRequest
+	(*UpdateUserRequest)(nil),     // 12: outbound.v1.UpdateUserRequest
+	(*DeleteUserRequest)(nil),     // 13: outbound.v1.DeleteUserRequest
+	(*ListTokensRequest)(nil),     // 14: outbound.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),    // 15: outbound.v1.ListTokensResponse
+	(*CreateTokenRequest)(nil),    // 16: outbound.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),   // 17: outbound.v1.CreateTokenResponse
+	(*DeleteTokenRequest)(nil),    // 18: outbound.v1.DeleteTokenRequest
+	(*SignInRequest)(nil),         // 19: outbound.v1.SignInRequest
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil), // 21: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),         // 22: google.protobuf.Empty
 }
 var file_outbound_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Self.role:type_name -> outbound.v1.Role.Kind
 	0,  // 1: outbound.v1.User.role:type_name -> outbound.v1.Role.Kind
-	19, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 3: outbound.v1.Token.role:type_name -> outbound.v1.Role.Kind
-	19, // 4: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 5: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 6: outbound.v1.StoredToken.token:type_name -> outbound.v1.Token
-	3,  // 7: outbound.v1.StoredUser.user:type_name -> outbound.v1.User
-	3,  // 8: outbound.v1.ListUsersResponse.users:type_name -> outbound.v1.User
-	3,  // 9: outbound.v1.CreateUserRequest.user:type_name -> outbound.v1.User
-	3,  // 10: outbound.v1.UpdateUserRequest.user:type_name -> outbound.v1.User
-	20, // 11: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 12: outbound.v1.ListTokensResponse.tokens:type_name -> outbound.v1.Token
-	4,  // 13: outbound.v1.CreateTokenRequest.token:type_name -> outbound.v1.Token
-	4,  // 14: outbound.v1.CreateTokenResponse.token:type_name -> outbound.v1.Token
-	7,  // 15: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
-	8,  // 16: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
-	10, // 17: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
-	11, // 18: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
-	12, // 19: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
-	13, // 20: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
-	15, // 21: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
-	17, // 22: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
-	18, // 23: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
-	2,  // 24: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
-	9,  // 25: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
-	3,  // 26: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
-	3,  // 27: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
-	21, // 28: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
-	14, // 29: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
-	16, // 30: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
-	21, // 31: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
-	3,  // 32: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	20, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	20, // 3: outbound.v1.User.password_time:type_name -> google.protobuf.Timestamp
+	0,  // 4: outbound.v1.Token.role:type_name -> outbound.v1.Role.Kind
+	20, // 5: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	20, // 6: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 7: outbound.v1.StoredToken.token:type_name -> outbound.v1.Token
+	3,  // 8: outbound.v1.StoredUser.user:type_name -> outbound.v1.User
+	3,  // 9: outbound.v1.ListUsersResponse.users:type_name -> outbound.v1.User
+	3,  // 10: outbound.v1.CreateUserRequest.user:type_name -> outbound.v1.User
+	3,  // 11: outbound.v1.UpdateUserRequest.user:type_name -> outbound.v1.User
+	21, // 12: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 13: outbound.v1.ListTokensResponse.tokens:type_name -> outbound.v1.Token
+	4,  // 14: outbound.v1.CreateTokenRequest.token:type_name -> outbound.v1.Token
+	4,  // 15: outbound.v1.CreateTokenResponse.token:type_name -> outbound.v1.Token
+	7,  // 16: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
+	8,  // 17: outbound.v1.AccessService.ChangePassword:input_type -> outbound.v1.ChangePasswordRequest
+	9,  // 18: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
+	11, // 19: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
+	12, // 20: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
+	13, // 21: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
+	14, // 22: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
+	16, // 23: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
+	18, // 24: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
+	19, // 25: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
+	2,  // 26: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
+	22, // 27: outbound.v1.AccessService.ChangePassword:output_type -> google.protobuf.Empty
+	10, // 28: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
+	3,  // 29: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
+	3,  // 30: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
+	22, // 31: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
+	15, // 32: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
+	17, // 33: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
+	22, // 34: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
+	3,  // 35: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_access_service_proto_init() }
@@ -1222,7 +1295,7 @@ func file_outbound_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_access_service_proto_rawDesc), len(file_outbound_v1_access_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,15 +20,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_GetSelf_FullMethodName     = "/outbound.v1.AccessService/GetSelf"
-	AccessService_ListUsers_FullMethodName   = "/outbound.v1.AccessService/ListUsers"
-	AccessService_CreateUser_FullMethodName  = "/outbound.v1.AccessService/CreateUser"
-	AccessService_UpdateUser_FullMethodName  = "/outbound.v1.AccessService/UpdateUser"
-	AccessService_DeleteUser_FullMethodName  = "/outbound.v1.AccessService/DeleteUser"
-	AccessService_ListTokens_FullMethodName  = "/outbound.v1.AccessService/ListTokens"
-	AccessService_CreateToken_FullMethodName = "/outbound.v1.AccessService/CreateToken"
-	AccessService_DeleteToken_FullMethodName = "/outbound.v1.AccessService/DeleteToken"
-	AccessService_SignIn_FullMethodName      = "/outbound.v1.AccessService/SignIn"
+	AccessService_GetSelf_FullMethodName        = "/outbound.v1.AccessService/GetSelf"
+	AccessService_ChangePassword_FullMethodName = "/outbound.v1.AccessService/ChangePassword"
+	AccessService_ListUsers_FullMethodName      = "/outbound.v1.AccessService/ListUsers"
+	AccessService_CreateUser_FullMethodName     = "/outbound.v1.AccessService/CreateUser"
+	AccessService_UpdateUser_FullMethodName     = "/outbound.v1.AccessService/UpdateUser"
+	AccessService_DeleteUser_FullMethodName     = "/outbound.v1.AccessService/DeleteUser"
+	AccessService_ListTokens_FullMethodName     = "/outbound.v1.AccessService/ListTokens"
+	AccessService_CreateToken_FullMethodName    = "/outbound.v1.AccessService/CreateToken"
+	AccessService_DeleteToken_FullMethodName    = "/outbound.v1.AccessService/DeleteToken"
+	AccessService_SignIn_FullMethodName         = "/outbound.v1.AccessService/SignIn"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -39,6 +40,8 @@ const (
 type AccessServiceClient interface {
 	// Tells who makes this call.
 	GetSelf(ctx context.Context, in *GetSelfRequest, opts ...grpc.CallOption) (*Self, error)
+	// Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists users by name.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	// Creates a user.
@@ -69,6 +72,16 @@ func (c *accessServiceClient) GetSelf(ctx context.Context, in *GetSelfRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Self)
 	err := c.cc.Invoke(ctx, AccessService_GetSelf_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AccessService_ChangePassword_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +176,8 @@ func (c *accessServiceClient) SignIn(ctx context.Context, in *SignInRequest, opt
 type AccessServiceServer interface {
 	// Tells who makes this call.
 	GetSelf(context.Context, *GetSelfRequest) (*Self, error)
+	// Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	ChangePassword(context.Context, *ChangePasswordRequest) (*emptypb.Empty, error)
 	// Lists users by name.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	// Creates a user.
@@ -191,6 +206,9 @@ type UnimplementedAccessServiceServer struct{}
 
 func (UnimplementedAccessServiceServer) GetSelf(context.Context, *GetSelfRequest) (*Self, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSelf not implemented")
+}
+func (UnimplementedAccessServiceServer) ChangePassword(context.Context, *ChangePasswordRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangePassword not implemented")
 }
 func (UnimplementedAccessServiceServer) ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUsers not implemented")
@@ -251,6 +269,24 @@ func _AccessService_GetSelf_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccessServiceServer).GetSelf(ctx, req.(*GetSelfRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ChangePassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangePasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ChangePassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ChangePassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ChangePassword(ctx, req.(*ChangePasswordRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -409,6 +445,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetSelf",
 			Handler:    _AccessService_GetSelf_Handler,
+		},
+		{
+			MethodName: "ChangePassword",
+			Handler:    _AccessService_ChangePassword_Handler,
 		},
 		{
 			MethodName: "ListUsers",
