@@ -56,7 +56,11 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil, err
 	}
-	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
+	ttl := time.Duration(0)
+	if name == BucketReplays {
+		ttl = replaysKept
+	}
+	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", name, err)
 	}

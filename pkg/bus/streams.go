@@ -22,6 +22,8 @@ const (
 	BucketRecipients = "outbound_recipients"
 	BucketSettings   = "outbound_settings"
 	BucketStatus     = "outbound_status"
+	// BucketReplays keeps replays and how far they are.
+	BucketReplays = "outbound_replays"
 
 	subjectIngest  = "outbound.ingest"
 	subjectEvents  = "outbound.events"
@@ -31,6 +33,8 @@ const (
 	subjectNotices = "outbound.notices"
 	// subjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
 	subjectDoctor = "outbound.doctor"
+	// subjectPing is where all processes are asked who they are. No stream keeps it.
+	subjectPing = "outbound.ping"
 	// subjectWake is where the senders of a channel hear of recipients that are to be tried at once. No stream keeps it.
 	subjectWake = "outbound.wake"
 	// subjectTestMail is where email senders are asked for test mails. No stream keeps it.
@@ -119,7 +123,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 		}
 	}
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
-	for b, history := range map[string]uint8{BucketRecipients: revisionsKept, BucketSettings: revisionsKept, BucketStatus: 1} {
+	for b, history := range map[string]uint8{BucketRecipients: revisionsKept, BucketSettings: revisionsKept, BucketStatus: 1, BucketReplays: 1} {
 		if _, err := c.bucket(ctx, b, history, o.Replicas); err != nil {
 			return err
 		}
