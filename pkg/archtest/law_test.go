@@ -10,7 +10,7 @@ import (
 var (
 	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
-	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/..."}
+	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter"}
 	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
@@ -59,7 +59,7 @@ func vendors() []archtest.Door {
 		{"github.com/spf13/pflag", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
 		{"go.opentelemetry.io", []string{"pkg/telemetry", "pkg/rpc/...", "pkg/bus/...", "pkg/egress", "services/..."}, "telemetry is set up in pkg/telemetry; doors carry the trace"},
 		{"github.com/prometheus", []string{"pkg/telemetry"}, "metrics are made in pkg/telemetry"},
-		{"github.com/wneessen/go-mail", []string{"services/emailsender/..."}, "one service sends mail"},
+		{"github.com/wneessen/go-mail", []string{"pkg/letter", "services/emailsender/..."}, "MIME is written in pkg/letter; one service sends mail"},
 		{"github.com/emersion/go-smtp", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/cloudevents/sdk-go/v2", []string{"services/ingest/..."}, "the HTTP bindings of CloudEvents are read at intake"},

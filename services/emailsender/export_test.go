@@ -7,11 +7,12 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
 // NewSender gives tests the sender of a service without its engine; its pool runs until the end of the test.
 func NewSender(t testing.TB, o Options, settings settingsSource) delivery.Sender {
-	s := newSender(o, settings)
+	s := newSender(o, settings, relay.PoolOptions{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.pool.Run(ctx) })
@@ -27,9 +28,9 @@ func SettingsChanged(s delivery.Sender) { s.(*sender).settingsChanged() }
 
 // Compose writes the mail of a delivery to one address.
 func Compose(d *delivery.Delivery, s *configclient.Settings, to string) ([]byte, error) {
-	l, err := compose(d, s, to)
+	l, err := mailTo(d, s, to)
 	if err != nil {
 		return nil, err
 	}
-	return l.data, nil
+	return l.Data, nil
 }

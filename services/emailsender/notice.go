@@ -1,20 +1,15 @@
 package emailsender
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	netmail "net/mail"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/wneessen/go-mail"
-
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/letter"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
@@ -171,7 +166,7 @@ func (t *teller) mail(ctx context.Context, n standing.Notice, settling time.Dura
 	if n.OfRelay() && time.Since(t.up) < settling {
 		return errSettling
 	}
-	if f := c.Mail(ctx, relay.Mail{From: l.from, To: l.to, UTF8: l.utf8, Data: l.data}); f != nil {
+	if f := c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data}); f != nil {
 		return f
 	}
 	return nil
@@ -181,7 +176,7 @@ func (t *teller) mail(ctx context.Context, n standing.Notice, settling time.Dura
 type addressError struct{ error }
 
 // open writes the mail of a notice and opens a connection for it, which is to be put back.
-func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *letter, error) {
+func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *letter.Letter, error) {
 	now := s.settings.Settings()
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
 		return nil, nil, errors.New("no SMTP relay is set, or no from address")
@@ -198,32 +193,16 @@ func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *let
 }
 
 // composeNotice writes the mail of a notice. It is pure; a notice gives the same mail each time.
-func composeNotice(n standing.Notice, s *configclient.Settings) (*letter, error) {
-	from, err := mailbox(s.SMTP.FromAddress)
-	if err != nil {
-		return nil, &senderError{err}
-	}
-	rcpt, err := mailbox(n.To)
-	if err != nil {
+func composeNotice(n standing.Notice, s *configclient.Settings) (*letter.Letter, error) {
+	l, err := letter.Write(letter.Message{
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: n.At.In(s.Email.Location),
+		ID: letter.Identity("notice", n.ID), Thread: letter.Identity("notices", n.Thread),
+		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Outbound-Notice", Value: string(n.Kind)}},
+		Text:    render.NewNotice(n, s.Email.Location),
+	})
+	var ours *letter.SenderError
+	if err != nil && !errors.As(err, &ours) {
 		return nil, &addressError{err}
 	}
-	text := render.NewNotice(n, s.Email.Location)
-	_, domain, _ := strings.Cut(from, "@")
-	m := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithEncoding(mail.EncodingQP), mail.WithCharset(mail.CharsetUTF8))
-	m.FromMailAddress(&netmail.Address{Name: fromName(s.SMTP.FromName), Address: from})
-	m.ToMailAddress(&netmail.Address{Address: rcpt})
-	m.SetDateWithValue(n.At.In(s.Email.Location))
-	m.SetMessageIDWithValue(identity("notice", n.ID) + "@" + domain)
-	thread := "<" + identity("notices", n.Thread) + "@" + domain + ">"
-	m.SetGenHeader(mail.HeaderReferences, thread)
-	m.SetGenHeader(mail.HeaderInReplyTo, thread)
-	m.SetGenHeader("Auto-Submitted", "auto-generated")
-	m.SetGenHeader("X-Outbound-Notice", string(n.Kind))
-	m.SetGenHeader(mail.HeaderSubject, encodedSubject(text.Subject))
-	m.SetBodyString(mail.TypeTextPlain, text.Body)
-	var b bytes.Buffer
-	if _, err := m.WriteTo(&b); err != nil {
-		return nil, &senderError{fmt.Errorf("write the mail: %w", err)}
-	}
-	return &letter{from: from, to: rcpt, utf8: !ascii(from) || !ascii(rcpt), data: b.Bytes()}, nil
+	return l, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/letter"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -64,12 +65,12 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	}
 	defer s.pool.Put(c)
 	for _, l := range letters {
-		f := c.Mail(ctx, relay.Mail{From: l.from, To: l.to, UTF8: l.utf8, Data: l.data})
+		f := c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data})
 		if f == nil {
 			a.accepted(l.hash)
 			continue
 		}
-		a.begun = true
+		a.begun = a.begun || !f.Limited()
 		a.failed(l.hash, f)
 		if !f.OfAddress() {
 			return
@@ -88,13 +89,19 @@ type attempt struct {
 	begun bool
 }
 
+// addressed is a letter and the hash that names its address in records.
+type addressed struct {
+	*letter.Letter
+	hash string
+}
+
 // compose writes the mails. An address that is none is refused for good; a sender that is none ends the attempt.
-func (a *attempt) compose(left []string) []*letter {
-	var letters []*letter
+func (a *attempt) compose(left []string) []addressed {
+	var letters []addressed
 	for _, to := range left {
 		hash := addressHash(a.d.Recipient.ID, to)
-		l, err := compose(a.d, a.settings, to)
-		var ours *senderError
+		l, err := mailTo(a.d, a.settings, to)
+		var ours *letter.SenderError
 		switch {
 		case errors.As(err, &ours):
 			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())
@@ -103,8 +110,7 @@ func (a *attempt) compose(left []string) []*letter {
 			a.progress.Refused[hash] = codeNoAddress
 			a.answered(codeNoAddress, err.Error())
 		default:
-			l.hash = hash
-			letters = append(letters, l)
+			letters = append(letters, addressed{l, hash})
 		}
 	}
 	return letters
@@ -125,6 +131,10 @@ const codeAccepted = 250
 
 // failed notes a failure: of an address if the relay spoke of it, else of the attempt.
 func (a *attempt) failed(hash string, f *relay.Failure) {
+	if f.Limited() {
+		a.out.RetryAfter, a.out.Detail = f.Wait, f.Error()
+		return
+	}
 	if f.Reply != "" {
 		a.replies = append(a.replies, fmt.Sprintf("%s: %d %s", f.Step, f.Code, f.Reply))
 	}
