@@ -68,7 +68,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 			}
 			attempt.Id = id
 		}
-		out, err := s.createNamed(ctx, attempt, now)
+		out, err := s.createNamed(ctx, attempt, beginning{}, now)
 		switch {
 		case err == nil:
 			s.foresee(ctx, out)
@@ -85,7 +85,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 }
 
 // createNamed reserves the name of a recipient and creates it. Its error is bus.ErrConflict if the id is taken.
-func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, now time.Time) (*outboundv1.Recipient, error) {
+func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
 	name, err := s.reserve(ctx, r.GetDisplayName(), r.GetId())
 	if errors.Is(err, errNameTaken) {
 		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the recipient that has it")
@@ -93,7 +93,7 @@ func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, now 
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.create(ctx, r, now)
+	out, err := s.create(ctx, r, from, now)
 	if err != nil {
 		s.giveBack(context.WithoutCancel(ctx), r.GetDisplayName(), r.GetId(), name)
 	}
@@ -121,21 +121,27 @@ func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outbo
 	return v.err()
 }
 
+// beginning is what a recipient is created from: nothing, or what it was before it was deleted.
+type beginning struct {
+	past *outboundv1.StoredRecipient
+	done done
+}
+
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
 // missed. If the consumer can't be made, the recipient goes again.
-func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, now time.Time) (*outboundv1.Recipient, error) {
+func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
 	last, err := within(ctx, s.bus.LastSequence)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := s.cut(r, nil, now)
+	secrets, err := s.cut(r, from.past, now)
 	if err != nil {
 		return nil, err
 	}
-	stored := secrets.stored(r, nil)
-	stored.StartSequence = last + 1
+	stored := secrets.stored(r, from.past)
+	stored.StartSequence, stored.PurgedThrough = last+1, 0
 	stored.DisabledWindows = windowsAfter(nil, r, now)
-	put, err := s.put(ctx, stored, 0)
+	put, err := s.put(ctx, stored, 0, from.done)
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +227,11 @@ func (s recipientServer) DeleteRecipient(ctx context.Context, q *outboundv1.Dele
 // change reads a recipient, has f make the next one of it, and stores that unless somebody else was faster: with an etag the
 // answer is then ABORTED, without one it is done again on what is there now. A new name is reserved before.
 func (s *Service) change(ctx context.Context, id, etag string, f func(old storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error)) (storedRecipient, error) {
+	return s.changeAs(ctx, id, etag, done{}, f)
+}
+
+// changeAs is the same for a change that has a name of its own.
+func (s *Service) changeAs(ctx context.Context, id, etag string, d done, f func(old storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error)) (storedRecipient, error) {
 	// Compare-and-set is what keeps changes apart; within one process taking turns spares the conflicts.
 	select {
 	case s.turn <- struct{}{}:
@@ -236,16 +247,16 @@ func (s *Service) change(ctx context.Context, id, etag string, f func(old stored
 		if etag != "" && etag != old.etag() {
 			return old, rpc.Aborted(kindRecipient, id)
 		}
-		next, err := f(old, time.Now())
+		want, err := f(old, time.Now())
 		if err != nil {
 			return old, err
 		}
-		done, err := s.replace(ctx, old, next)
+		next, err := s.replace(ctx, old, want, d)
 		switch {
 		case errors.Is(err, bus.ErrConflict) && etag != "":
 			return old, rpc.Aborted(kindRecipient, id)
 		case !errors.Is(err, bus.ErrConflict):
-			return done, err
+			return next, err
 		case ctx.Err() != nil:
 			return old, failed(ctx, ctx.Err())
 		}
@@ -255,10 +266,10 @@ func (s *Service) change(ctx context.Context, id, etag string, f func(old stored
 }
 
 // replace stores the next state of a recipient, its name with it.
-func (s *Service) replace(ctx context.Context, old storedRecipient, next *outboundv1.StoredRecipient) (storedRecipient, error) {
+func (s *Service) replace(ctx context.Context, old storedRecipient, next *outboundv1.StoredRecipient, d done) (storedRecipient, error) {
 	was, is := old.GetRecipient().GetDisplayName(), next.GetRecipient().GetDisplayName()
 	if nameKey(was) == nameKey(is) {
-		return s.put(ctx, next, old.kv)
+		return s.put(ctx, next, old.kv, d)
 	}
 	revision, err := s.reserve(ctx, is, old.id())
 	if errors.Is(err, errNameTaken) {
@@ -267,13 +278,13 @@ func (s *Service) replace(ctx context.Context, old storedRecipient, next *outbou
 	if err != nil {
 		return old, err
 	}
-	done, err := s.put(ctx, next, old.kv)
+	stored, err := s.put(ctx, next, old.kv, d)
 	if err != nil {
 		s.giveBack(context.WithoutCancel(ctx), is, old.id(), revision)
 		return old, err
 	}
 	s.release(ctx, was, old.id())
-	return done, nil
+	return stored, nil
 }
 
 // windowsAfter are the disabled windows of a recipient after a change.

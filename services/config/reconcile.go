@@ -109,7 +109,7 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, exists bo
 	if err := s.bus.DeleteConsumer(ctx, ch, r.id()); err != nil {
 		return false, err
 	}
-	if err := s.recipients.remove(ctx, prefixRecipient+r.id(), r.kv); err != nil {
+	if err := s.recipients.removeAs(ctx, prefixRecipient+r.id(), r.kv, done{action: actionRemoved}); err != nil {
 		return false, err
 	}
 	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.id())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -78,30 +76,36 @@ var errGone = errors.New("gone")
 // changePart reads a key, has f change what it holds, and stores that, again and again while others are faster. f is told the
 // revision it changes, 0 if the key is not there; it checks etags, and may answer errGone to have the key removed.
 func (s *Service) changePart(ctx context.Context, key string, f func(p *outboundv1.WatchSettingsResponse, revision uint64) error) (*outboundv1.WatchSettingsResponse, error) {
+	p, _, err := s.changePartAs(ctx, key, done{}, f)
+	return p, err
+}
+
+// changePartAs is the same for a change that has a name of its own. It also answers the new revision.
+func (s *Service) changePartAs(ctx context.Context, key string, d done, f func(p *outboundv1.WatchSettingsResponse, revision uint64) error) (*outboundv1.WatchSettingsResponse, uint64, error) {
 	for {
 		p, revision, err := s.part(ctx, key)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		err = f(p, revision)
 		switch {
 		case errors.Is(err, errGone):
 			err = s.settings.remove(ctx, key, revision)
 		case err != nil:
-			return nil, failed(ctx, err)
+			return nil, 0, failed(ctx, err)
 		default:
 			var b []byte
 			if b, err = proto.Marshal(p); err != nil {
-				return nil, fmt.Errorf("write the settings %s: %w", key, err)
+				return nil, 0, fmt.Errorf("write the settings %s: %w", key, err)
 			}
-			revision, err = s.settings.write(ctx, key, b, revision)
+			revision, err = s.settings.writeAs(ctx, key, b, revision, d)
 			stampEtags(p, etagOf(revision))
 		}
 		if !errors.Is(err, bus.ErrConflict) {
-			return p, failed(ctx, err)
+			return p, revision, failed(ctx, err)
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 		pause(ctx, rand.N(20*time.Millisecond))
 	}
@@ -127,102 +131,6 @@ func (s *Service) allSettings(ctx context.Context) (*outboundv1.WatchSettingsRes
 	fillSMTP(out.Smtp)
 	fillEmail(out.Email)
 	return out, nil
-}
-
-// GetSmtpSettings implements outboundv1.SettingsServiceServer.
-func (s settingsServer) GetSmtpSettings(ctx context.Context, _ *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
-	p, revision, err := s.part(ctx, keySMTP)
-	if err != nil {
-		return nil, err
-	}
-	return visibleSMTP(p, revision), nil
-}
-
-func visibleSMTP(p *outboundv1.WatchSettingsResponse, revision uint64) *outboundv1.SmtpSettings {
-	out := p.GetSmtp()
-	if out == nil {
-		out = &outboundv1.SmtpSettings{Etag: etagOf(revision)}
-	}
-	fillSMTP(out)
-	return out
-}
-
-// UpdateSmtpSettings implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
-	p, err := s.changePart(ctx, keySMTP, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
-		if etag := q.GetSmtpSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
-			return rpc.Aborted(kindSettings, keySMTP)
-		}
-		before := p.GetSmtp()
-		if before == nil {
-			before = &outboundv1.SmtpSettings{}
-		}
-		next, _ := proto.Clone(before).(*outboundv1.SmtpSettings)
-		v := merge(next, q.GetSmtpSettings(), q.GetUpdateMask())
-		if err := s.rules(&v, next, keySMTP); err != nil {
-			return err
-		}
-		checkSMTP(&v, next, before, len(p.GetSealedSmtpPassword()) > 0, time.Now())
-		if err := v.err(); err != nil {
-			return err
-		}
-		if next.GetPassword() != "" {
-			sealed, err := s.sealer.Seal([]byte(next.GetPassword()), recipient.SecretSMTPPassword)
-			if err != nil {
-				return err
-			}
-			p.SealedSmtpPassword = sealed
-		}
-		if !signsIn(next) {
-			p.SealedSmtpPassword = nil
-		}
-		next.Password, next.PasswordSet = "", len(p.GetSealedSmtpPassword()) > 0
-		next.UpdateTime = timestamppb.Now()
-		p.Smtp = next
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return visibleSMTP(p, 0), nil
-}
-
-func signsIn(p *outboundv1.SmtpSettings) bool {
-	return p.GetAuth() > outboundv1.SmtpSettings_Auth_NONE
-}
-
-// checkSMTP notes what is wrong with the relay's settings beyond the rules of the contract.
-func checkSMTP(v *violations, p, before *outboundv1.SmtpSettings, hasPassword bool, now time.Time) {
-	if host := p.GetHost(); strings.Contains(host, ":") {
-		if _, err := netip.ParseAddr(host); err != nil {
-			v.add("host", reasonInvalid, "is neither a name nor an address: give the port in port")
-		}
-	}
-	if p.GetHost() != "" && p.GetFromAddress() == "" {
-		v.add("fromAddress", reasonMissing, "is empty: give the address that mails come from")
-	}
-	if p.GetFromAddress() != "" {
-		v.check("fromAddress", recipient.CheckAddress(p.GetFromAddress()))
-	}
-	if pem := p.GetCaCertificatePem(); pem != "" && pem != before.GetCaCertificatePem() {
-		v.check("caCertificatePem", recipient.CheckCAPEM(pem, now))
-	}
-	checkAddresses(v, "adminContacts", p.GetAdminContacts())
-	if !signsIn(p) {
-		if p.GetPassword() != "" {
-			v.add("password", reasonInvalid, "has no use while auth is NONE: set auth, e.g. PLAIN")
-		}
-		return
-	}
-	if p.GetUsername() == "" {
-		v.add("username", reasonMissing, "is empty: give the user name, or set auth to NONE")
-	}
-	if p.GetPassword() == "" && !hasPassword {
-		v.add("password", reasonMissing, "is empty and none is stored: give it, or set auth to NONE")
-	}
-	if p.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE && p.GetAuth() != outboundv1.SmtpSettings_Auth_CRAM_MD5 {
-		v.add("auth", reasonInvalid, p.GetAuth().String()+" would send the password unencrypted: set encryption to STARTTLS or TLS")
-	}
 }
 
 // GetEmailSettings implements outboundv1.SettingsServiceServer.

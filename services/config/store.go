@@ -82,32 +82,42 @@ func (b *bucket) all(ctx context.Context, prefix string) ([]bus.Entry, error) {
 }
 
 // write stores a key whose last revision is the one named; 0: that does not exist. Its error is bus.ErrConflict if that is
-// not so.
+// not so. Who calls is kept with it as the actor.
 func (b *bucket) write(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	return b.writeAs(ctx, key, value, revision, done{})
+}
+
+// writeAs is the same for a change that has a name of its own.
+func (b *bucket) writeAs(ctx context.Context, key string, value []byte, revision uint64, d done) (uint64, error) {
 	defer signal(b.dirty)
+	n := d.note(ctx, actionChanged)
+	if revision == 0 {
+		n = d.note(ctx, actionCreated)
+	}
 	return within(ctx, func(ctx context.Context) (uint64, error) {
 		kv, err := b.open(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if revision > 0 {
-			return kv.Update(ctx, key, value, revision)
-		}
-		created, err := kv.Create(ctx, key, value)
+		written, err := kv.Write(ctx, key, value, revision, n)
 		if errors.Is(err, bus.ErrExists) {
 			err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
 		}
-		return created, err
+		return written, err
 	})
 }
 
 // remove deletes a key whose last revision is the one named. One that is gone already is no error.
 func (b *bucket) remove(ctx context.Context, key string, revision uint64) error {
+	return b.removeAs(ctx, key, revision, done{})
+}
+
+func (b *bucket) removeAs(ctx context.Context, key string, revision uint64, d done) error {
 	defer signal(b.dirty)
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {
 		kv, err := b.open(ctx)
 		if err == nil {
-			err = kv.Delete(ctx, key, revision)
+			err = kv.Remove(ctx, key, revision, d.note(ctx, actionDeleted))
 		}
 		return struct{}{}, err
 	})
@@ -129,6 +139,15 @@ func (r storedRecipient) etag() string   { return etagOf(r.kv) }
 
 // etagOf makes an etag of a revision. It is opaque to callers.
 func etagOf(revision uint64) string { return strconv.FormatUint(revision, 10) }
+
+// revisionOfEtag is the revision that an etag of ours was made of.
+func revisionOfEtag(etag string) (uint64, error) {
+	revision, err := strconv.ParseUint(etag, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read etag %q: %w", etag, err)
+	}
+	return revision, nil
+}
 
 func decodeStored(e bus.Entry) (storedRecipient, error) {
 	r := storedRecipient{StoredRecipient: &outboundv1.StoredRecipient{}, kv: e.Revision}
@@ -165,7 +184,10 @@ func (s *Service) allRecipients(ctx context.Context) ([]storedRecipient, error) 
 }
 
 // put stores a recipient whose last revision is the one named and returns it with the new one.
-func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revision uint64) (storedRecipient, error) {
+func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revision uint64, d done) (storedRecipient, error) {
+	if r.GetRecipient().GetDeleteTime() != nil {
+		d.action = actionDeleted
+	}
 	// What is derived from the rest is not stored.
 	r.Recipient.Etag, r.Recipient.Warnings = "", nil
 	if h := r.Recipient.GetHttp(); h != nil {
@@ -175,6 +197,6 @@ func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revisi
 	if err != nil {
 		return storedRecipient{}, fmt.Errorf("write recipient %s: %w", r.GetRecipient().GetId(), err)
 	}
-	kv, err := s.recipients.write(ctx, prefixRecipient+r.GetRecipient().GetId(), b, revision)
+	kv, err := s.recipients.writeAs(ctx, prefixRecipient+r.GetRecipient().GetId(), b, revision, d)
 	return storedRecipient{StoredRecipient: r, kv: kv}, err
 }
