@@ -1,0 +1,57 @@
+package bus_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+)
+
+func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
+	b := bustest.Start(t)
+	c := b.Conn()
+	if got, err := c.Ping(t.Context(), 200*time.Millisecond); err != nil || len(got) != 0 {
+		t.Fatalf("with nobody there, %v answered (%v)", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	// Two of one service by connections of their own, and two services that share one.
+	for _, here := range [][]bus.Presence{{bus.NewPresence("http-sender", "1")}, {bus.NewPresence("http-sender", "2")}, {bus.NewPresence("history", "1"), bus.NewPresence("config", "1")}} {
+		conn := b.Conn()
+		wg.Go(func() {
+			if err := conn.Announce(ctx, here...); err != nil {
+				t.Errorf("announce: %v", err)
+			}
+		})
+	}
+	want := []string{"config 1", "history 1", "http-sender 1", "http-sender 2"}
+	var got []string
+	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(got, want) && time.Now().Before(deadline); {
+		all, err := c.Ping(t.Context(), 200*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = nil
+		instances := map[string]bool{}
+		for _, p := range all {
+			got = append(got, p.Name+" "+p.Version)
+			instances[p.Instance] = true
+			if p.Start.IsZero() {
+				t.Errorf("%s does not say since when", p.Name)
+			}
+		}
+		slices.Sort(got)
+		if len(instances) != len(all) {
+			t.Errorf("instances are not told apart: %v", all)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+}
