@@ -39,14 +39,14 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	a := &attempt{d: d, settings: s.settings.Settings(), progress: readProgress(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+	a := &attempt{d: d, settings: s.settings.Settings(), progress: delivery.ReadAddresses(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
 }
 
 // send mails the addresses that are left, as far as it comes.
 func (s *sender) send(ctx context.Context, a *attempt) {
-	left := a.progress.standingOf(a.d).left
+	left := tallyOf(a.d, a.progress).left
 	if len(left) == 0 {
 		return
 	}
@@ -82,7 +82,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 type attempt struct {
 	d        *delivery.Delivery
 	settings *configclient.Settings
-	progress progress
+	progress delivery.Addresses
 	out      delivery.Outcome
 	replies  []string
 	// begun says that a mail was begun, so that something may have left the house.
@@ -99,7 +99,7 @@ type addressed struct {
 func (a *attempt) compose(left []string) []addressed {
 	var letters []addressed
 	for _, to := range left {
-		hash := addressHash(a.d.Recipient.ID, to)
+		hash := delivery.AddressHash(a.d.Recipient.ID, to)
 		l, err := mailTo(a.d, a.settings, to)
 		var ours *letter.SenderError
 		switch {
@@ -149,6 +149,8 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 	}
 	if f.Permanent() {
 		a.progress.Refused[hash] = f.Code
+	} else {
+		a.progress.Deferred[hash] = f.Code
 	}
 	a.answered(f.Code, "")
 }
@@ -187,14 +189,14 @@ func (a *attempt) stop(f delivery.Fault, code int, detail string) {
 
 // outcome is what was seen.
 func (a *attempt) outcome(took time.Duration) delivery.Outcome {
-	standing := a.progress.standingOf(a.d)
+	standing := tallyOf(a.d, a.progress)
 	if a.out.Detail == "" {
 		a.out.Detail = standing.String()
 	} else if standing.all > 1 {
 		a.out.Detail += "; " + standing.String()
 	}
 	a.out.Excerpt = []byte(strings.Join(a.replies, "\n"))
-	a.out.Progress = a.progress.write()
+	a.out.Progress = a.progress.Write()
 	a.out.Took = took
 	return a.out
 }

@@ -16,35 +16,43 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/letter"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
 // Options are what the service is started with.
 type Options struct {
-	// Connections is how many connections to the relay there are at most, and so how many mails are under way at once. No
-	// recipient uses more than a quarter of them, but always one.
+	// Connections is how many connections to the relay there are at most, and so how many mails are under way at once, whatever
+	// maxConnections of the settings says. No recipient uses more than a quarter of them, but always one.
 	Connections int `yaml:"connections"`
 	// Timeout is how long one attempt may take: connecting, signing in, and a mail to each address that is left.
 	Timeout time.Duration `yaml:"timeout"`
 	// IdleTimeout is how long a connection is kept for the next mail.
 	IdleTimeout time.Duration `yaml:"idleTimeout"`
-	// HelloName is the name given to the relay in EHLO. Default: the host's name, or its address if that has no dot.
+	// HelloName is the name given to the relay in EHLO where helloName of the settings is empty. Default: the host's name, or its
+	// address if that has no dot.
 	HelloName string `yaml:"helloName"`
 	// Window is how many answers may wait for their record at once. With connections it bounds what a killed sender sends
 	// again.
 	Window int `yaml:"window"`
 	// Grace is how long attempts under way may go on at shutdown.
 	Grace time.Duration `yaml:"grace"`
-	// StatusTick is the pause between two looks at what has changed in how recipients stand.
+	// StatusTick is the pause between two looks at what has changed in how recipients and the relay stand.
 	StatusTick time.Duration `yaml:"statusTick"`
+	// ProbeEvery is how long the relay may go without a mail before it is probed: connected to, signed in, and left.
+	ProbeEvery time.Duration `yaml:"probeEvery"`
 }
 
-// DefaultOptions use four connections, each kept for half a minute.
+// DefaultOptions use as many connections as the settings may ask for, each kept for half a minute, and probe every minute.
 func DefaultOptions() Options {
-	return Options{Connections: 4, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace, StatusTick: time.Second}
+	return Options{
+		Connections: 20, Timeout: 30 * time.Second, IdleTimeout: 30 * time.Second, Window: delivery.DefaultWindow, Grace: delivery.DefaultGrace,
+		StatusTick: time.Second, ProbeEvery: time.Minute,
+	}
 }
 
 // settleReserve is what a delivery needs beside its attempt, at most: 5 s for a slot, and as long for its record.
@@ -64,7 +72,7 @@ func (o Options) Validate() error {
 		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
 	}
 	if o.HelloName != "" {
-		if _, err := mailbox("postmaster@" + o.HelloName); err != nil {
+		if _, err := letter.Mailbox("postmaster@" + o.HelloName); err != nil {
 			f.Add("helloName", "%q is not a host name", o.HelloName)
 		}
 	}
@@ -77,16 +85,21 @@ func (o Options) Validate() error {
 	if o.StatusTick < time.Millisecond || o.StatusTick > time.Minute {
 		f.Add("statusTick", "%s is out of range: use 1ms to 1m", o.StatusTick)
 	}
+	if o.ProbeEvery < time.Millisecond || o.ProbeEvery > time.Hour {
+		f.Add("probeEvery", "%s is out of range: use 1ms to 1h", o.ProbeEvery)
+	}
 	return f.Err()
 }
 
-// Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
+// Deps are the open doors of the service, all required but Limiter. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
 	// Config knows the recipients and settings; somebody else runs it.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
+	// Limiter keeps the relay's rate limit. Nil: this process keeps it alone.
+	Limiter throttle.Limiter
 }
 
 // Service sends events to email recipients.
@@ -96,6 +109,8 @@ type Service struct {
 	send *sender
 	// filters are the recipients' filters, compiled.
 	filters *filter.Cache
+	// sight is how the relay did last.
+	sight *sight
 }
 
 // New makes the service; Run starts it.
@@ -110,16 +125,26 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the email sender: %w", err)
 	}
-	return &Service{o: o, deps: deps, send: newSender(o, deps.Config), filters: filters}, nil
+	seen := newSight()
+	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: keeper(deps.Config)})
+	return &Service{o: o, deps: deps, send: send, filters: filters, sight: seen}, nil
 }
 
-func newSender(o Options, settings settingsSource) *sender {
+// keeper has the config service keep refresh tokens that were rotated.
+func keeper(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
+	return func(ctx context.Context, o relay.OAuth2, rotated string) error {
+		return c.KeepRelayToken(ctx, configclient.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
+	}
+}
+
+func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender {
 	hello := o.HelloName
 	if hello == "" {
 		// Without a host name the relay is told our address.
 		hello, _ = os.Hostname()
 	}
-	return &sender{settings: settings, pool: relay.NewPool(o.Connections, o.IdleTimeout), timeout: o.Timeout, hello: hello}
+	p.Most, p.Idle = o.Connections, o.IdleTimeout
+	return &sender{settings: settings, pool: relay.NewPool(p), timeout: o.Timeout, hello: hello}
 }
 
 // Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets attempts under way finish
@@ -144,8 +169,10 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer stop()
 	defer newTeller(s).start(ctx)()
-	// A connection serves one attempt, so there are as many slots as connections and none waits for one in the middle of
-	// its attempt.
+	defer s.watchRelay(ctx)()
+	defer s.answerTests(ctx)()
+	// A connection serves one attempt, so there are as many slots as there may be connections. Where the settings allow fewer, an
+	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
@@ -22,6 +23,10 @@ type Step string
 
 // The steps, in order.
 const (
+	// StepTurn is the wait for a free connection and for the rate limit, both ours.
+	StepTurn Step = "our own limits"
+	// StepToken is the asking for an access token.
+	StepToken   Step = "the token endpoint"
 	StepConnect Step = "connecting"
 	StepBanner  Step = "the banner"
 	StepHello   Step = "EHLO"
@@ -46,15 +51,23 @@ type Failure struct {
 	Reply string
 	// Cause is the error if it did not answer, or not so that it can be understood.
 	Cause error
+	// Wait is how long our own limits want us to wait; the relay was not asked.
+	Wait time.Duration
 }
 
 // Error says what was tried and what came of it. It holds no addresses of people.
 func (f *Failure) Error() string {
-	if f.Code != 0 {
+	switch {
+	case f.Code != 0:
 		return fmt.Sprintf("the relay answered %d to %s", f.Code, f.Step)
+	case f.Step == StepTurn, f.Step == StepToken:
+		return f.Cause.Error()
 	}
 	return fmt.Sprintf("relay, at %s: %s", f.Step, withoutAddresses(f.Cause.Error()))
 }
+
+// Limited reports whether our own limits were in the way, so that nothing left the house.
+func (f *Failure) Limited() bool { return f.Step == StepTurn && f.Wait > 0 }
 
 // Unwrap is the cause.
 func (f *Failure) Unwrap() error { return f.Cause }
@@ -65,7 +78,7 @@ func (f *Failure) OfAddress() bool {
 	switch f.Step {
 	case StepRcpt, StepData, StepEnd:
 		return f.Fault == delivery.FaultNone && f.Code != codeClosing
-	case StepConnect, StepBanner, StepHello, StepTLS, StepAuth, StepMail:
+	case StepTurn, StepToken, StepConnect, StepBanner, StepHello, StepTLS, StepAuth, StepMail:
 		return false
 	default:
 		return false

@@ -4,33 +4,69 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
 // maxMails is how many mails one connection carries. Relays bound that too, and hang up in the middle if they are asked to
 // carry more.
 const maxMails = 100
 
-// Pool keeps idle connections to one relay for the next mail.
+// PoolOptions are what a pool works with.
+type PoolOptions struct {
+	// Most is how many connections there are at once, whatever a relay's own bound.
+	Most int
+	// Idle is how long one is kept for the next mail.
+	Idle time.Duration
+	// Limiter keeps the relay's rate limit.
+	Limiter throttle.Limiter
+	// Seen, if set, is told of each mail and of each connection that could not be made: how the relay did, nil for well, and
+	// whether it took a mail.
+	Seen func(r Relay, f *Failure, accepted bool)
+	// Rotated, if set, is told of a refresh token that an endpoint gave in place of the stored one, and is to have it kept.
+	Rotated func(ctx context.Context, stored OAuth2, rotated string) error
+}
+
+// Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
 type Pool struct {
-	most int
-	idle time.Duration
+	o    PoolOptions
+	gate gate
 
 	mu     sync.Mutex
 	relay  Relay
 	conns  []*Conn
+	tokens *tokens
 	closed bool
 }
 
-// NewPool makes a pool that keeps at most so many connections, each for so long.
-func NewPool(most int, idle time.Duration) *Pool { return &Pool{most: most, idle: idle} }
+// NewPool makes a pool. Run keeps it.
+func NewPool(o PoolOptions) *Pool {
+	if o.Limiter == nil {
+		o.Limiter = throttle.NewMemory()
+	}
+	return &Pool{o: o, gate: gate{freed: make(chan struct{})}}
+}
 
 // Get gives an idle connection to a relay that still works, or a new one. The caller gives it back with Put.
 func (p *Pool) Get(ctx context.Context, r Relay) (*Conn, *Failure) {
 	p.Use(r)
+	if f := p.enter(ctx, r); f != nil {
+		return nil, f
+	}
+	c, f := p.connection(ctx, r)
+	if f != nil {
+		p.gate.leave()
+		p.saw(r, f, false)
+	}
+	return c, f
+}
+
+func (p *Pool) connection(ctx context.Context, r Relay) (*Conn, *Failure) {
 	for {
 		c := p.take()
 		if c == nil {
-			return Dial(ctx, r)
+			return p.dial(ctx, r)
 		}
 		if c.relay == r && c.clear(ctx) {
 			return c, nil
@@ -38,6 +74,71 @@ func (p *Pool) Get(ctx context.Context, r Relay) (*Conn, *Failure) {
 		c.raw.broken = c.relay == r
 		c.close()
 	}
+}
+
+// dial makes a connection. A token that the relay refuses is replaced once.
+func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
+	secret := r.Password
+	var source *tokens
+	if r.OAuth2 != (OAuth2{}) {
+		source = p.tokensOf(r)
+		token, f := source.get(ctx, "")
+		if f != nil {
+			return nil, f
+		}
+		secret = token
+	}
+	c, f := dial(ctx, r, secret)
+	if f != nil && source != nil && f.Step == StepAuth && f.Fault == delivery.FaultAuth && f.Code != 0 {
+		if secret, f = source.get(ctx, secret); f == nil {
+			c, f = dial(ctx, r, secret)
+		}
+	}
+	if f != nil {
+		return nil, f
+	}
+	c.pool = p
+	return c, nil
+}
+
+// Probe connects, encrypts and signs in, and says goodbye. It looks at the relay as it is now, so no idle connection is used, and
+// waits for no other one.
+func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
+	if !p.gate.try(p.bound(r)) {
+		return busy()
+	}
+	defer p.gate.leave()
+	c, f := p.dial(ctx, r)
+	if f == nil {
+		c.close()
+	}
+	p.saw(r, f, false)
+	return f
+}
+
+// saw tells how the relay did. What speaks of an address is no fault of the relay's, and what is ours is not told.
+func (p *Pool) saw(r Relay, f *Failure, accepted bool) {
+	switch {
+	case p.o.Seen == nil, f != nil && (f.Limited() || f.Fault == delivery.FaultShutdown):
+	case f != nil && f.OfAddress():
+		p.o.Seen(r, nil, false)
+	default:
+		p.o.Seen(r, f, accepted)
+	}
+}
+
+// tokensOf are the tokens for a relay. They are kept while they are got in the same way.
+func (p *Pool) tokensOf(r Relay) *tokens {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tokens == nil || !p.tokens.serves(r) {
+		if p.tokens != nil {
+			p.tokens.close()
+		}
+		p.tokens = newTokens(r, p.o.Rotated)
+	}
+	p.tokens.adopt(r.OAuth2.RefreshToken)
+	return p.tokens
 }
 
 func (p *Pool) take() *Conn {
@@ -54,7 +155,7 @@ func (p *Pool) take() *Conn {
 // Put gives a connection back. It is closed if it is broken, worn out or of another relay than the pool's.
 func (p *Pool) Put(c *Conn) {
 	p.mu.Lock()
-	keep := !p.closed && !c.raw.broken && c.mails < maxMails && c.relay == p.relay && len(p.conns) < p.most
+	keep := !p.closed && !c.raw.broken && c.mails < maxMails && c.relay == p.relay && len(p.conns) < p.bound(p.relay)
 	if keep {
 		c.since = time.Now()
 		p.conns = append(p.conns, c)
@@ -63,6 +164,7 @@ func (p *Pool) Put(c *Conn) {
 	if !keep {
 		c.close()
 	}
+	p.gate.leave()
 }
 
 // Use says which relay is the pool's now, and closes idle connections to another one.
@@ -92,14 +194,19 @@ func (p *Pool) drop(f func(*Conn) bool, change func()) {
 // Run closes connections that have been idle for too long, until ctx ends; then it closes all, and those that are given back
 // later at once.
 func (p *Pool) Run(ctx context.Context) {
-	t := time.NewTicker(max(p.idle/4, time.Millisecond))
+	t := time.NewTicker(max(p.o.Idle/4, time.Millisecond))
 	defer t.Stop()
 	for {
 		select {
 		case now := <-t.C:
-			p.drop(func(c *Conn) bool { return now.Sub(c.since) >= p.idle }, func() {})
+			p.drop(func(c *Conn) bool { return now.Sub(c.since) >= p.o.Idle }, func() {})
 		case <-ctx.Done():
-			p.drop(func(*Conn) bool { return true }, func() { p.closed = true })
+			p.drop(func(*Conn) bool { return true }, func() {
+				p.closed = true
+				if p.tokens != nil {
+					p.tokens.close()
+				}
+			})
 			return
 		}
 	}

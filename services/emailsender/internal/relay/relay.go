@@ -23,6 +23,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
 // Relay is where and how mail leaves. Two equal values may share a connection.
@@ -36,14 +37,31 @@ type Relay struct {
 	CAPEM string
 	// Hello is the name we introduce ourselves with; empty: our address on the connection.
 	Hello string
+	// OAuth2 is how access tokens are got; the zero value: the password is the token.
+	OAuth2 OAuth2
+	// Most is how many connections there may be at once.
+	Most int
+	// Limit is how many mails there may be in a time.
+	Limit throttle.Limit
 }
 
-// Of makes a relay of the settings.
+// Of makes a relay of the settings. Hello is our name where the settings have none.
 func Of(s configclient.SMTP, hello string) Relay {
-	return Relay{
+	r := Relay{
 		Host: s.Host, Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
-		CAPEM: s.CAPEM, Hello: hello,
+		CAPEM: s.CAPEM, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
 	}
+	if s.Hello != "" {
+		r.Hello = s.Hello
+	}
+	if r.Most <= 0 {
+		r.Most = configclient.DefaultMaxConnections
+	}
+	if o := s.OAuth2; o != nil && s.Auth == configclient.XOAUTH2 {
+		r.Password = ""
+		r.OAuth2 = OAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RefreshToken: o.RefreshToken, Scopes: strings.Join(o.Scopes, " ")}
+	}
+	return r
 }
 
 // address is where to connect; a port of 0 is the usual one.
@@ -69,7 +87,10 @@ const maxRead = 1 << 20
 
 // Conn is a connection that is signed in. It serves one goroutine at a time.
 type Conn struct {
-	relay  Relay
+	relay Relay
+	pool  *Pool
+	// secret is the password or token that it was signed in with.
+	secret string
 	raw    *limited
 	client *smtp.Client
 	// fresh says that no mail has been begun on it since it was last known to be clear.
@@ -79,8 +100,8 @@ type Conn struct {
 	since time.Time
 }
 
-// Dial connects to a relay, encrypts and signs in. The context bounds it.
-func Dial(ctx context.Context, r Relay) (*Conn, *Failure) {
+// dial connects to a relay, encrypts and signs in with a password or token. The context bounds it.
+func dial(ctx context.Context, r Relay, secret string) (*Conn, *Failure) {
 	conf, err := r.tlsConfig()
 	if err != nil {
 		return nil, &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: err}
@@ -89,7 +110,7 @@ func Dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 	if err != nil {
 		return nil, failed(ctx, StepConnect, err)
 	}
-	c := &Conn{relay: r, raw: &limited{Conn: raw}, fresh: true}
+	c := &Conn{relay: r, secret: secret, raw: &limited{Conn: raw}, fresh: true}
 	release := c.bind(ctx)
 	f := c.open(ctx, conf)
 	if !release() && f == nil {
@@ -162,13 +183,13 @@ func (c *Conn) signIn(ctx context.Context) *Failure {
 	case configclient.NoAuth, "":
 		return nil
 	case configclient.Plain:
-		name, how = "PLAIN", smtp.PlainAuth("", r.Username, r.Password, r.Host, false)
+		name, how = "PLAIN", smtp.PlainAuth("", r.Username, c.secret, r.Host, false)
 	case configclient.Login:
-		name, how = "LOGIN", smtp.LoginAuth(r.Username, r.Password, r.Host, false)
+		name, how = "LOGIN", smtp.LoginAuth(r.Username, c.secret, r.Host, false)
 	case configclient.CRAMMD5:
-		name, how = "CRAM-MD5", smtp.CRAMMD5Auth(r.Username, r.Password)
+		name, how = "CRAM-MD5", smtp.CRAMMD5Auth(r.Username, c.secret)
 	case configclient.XOAUTH2:
-		name, how = "XOAUTH2", smtp.XOAuth2Auth(r.Username, r.Password)
+		name, how = "XOAUTH2", smtp.XOAuth2Auth(r.Username, c.secret)
 	default:
 		return refuse("signing in by %q is not known", r.Auth)
 	}
@@ -191,7 +212,7 @@ func (c *Conn) signIn(ctx context.Context) *Failure {
 
 // withoutSecrets takes out what a relay may have echoed.
 func (c *Conn) withoutSecrets(s string) string {
-	for _, secret := range []string{c.relay.Password, c.relay.Username} {
+	for _, secret := range []string{c.secret, c.relay.Username} {
 		if secret != "" {
 			s = strings.ReplaceAll(s, secret, "…")
 		}
@@ -199,8 +220,17 @@ func (c *Conn) withoutSecrets(s string) string {
 	return s
 }
 
-// Mail hands over a mail to one address. A nil answer means that the relay has it.
+// Mail hands over a mail to one address, in its turn. A nil answer means that the relay has it.
 func (c *Conn) Mail(ctx context.Context, m Mail) *Failure {
+	if f := c.pool.turn(ctx, c.relay); f != nil {
+		return f
+	}
+	f := c.handOver(ctx, m)
+	c.pool.saw(c.relay, f, f == nil)
+	return f
+}
+
+func (c *Conn) handOver(ctx context.Context, m Mail) *Failure {
 	release := c.bind(ctx)
 	f := c.mail(ctx, m)
 	if !release() && f == nil {

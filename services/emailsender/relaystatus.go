@@ -1,0 +1,191 @@
+package emailsender
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
+)
+
+const (
+	// freshEnough is how long a status that stays the same is not written again.
+	freshEnough = 10 * time.Second
+	// statusWait bounds one look at the status, or one change of it.
+	statusWait = 5 * time.Second
+	// probeReserve is how long a claimed probe has for being told, beside its attempt.
+	probeReserve = 5 * time.Second
+)
+
+// sight is how the relay did last, as mails and probes of this process saw it.
+type sight struct {
+	mu sync.Mutex
+	// last is not told yet if it is not nil.
+	last *standing.RelaySight
+	// accepted says that a mail was taken since the last telling.
+	accepted bool
+	relay    relay.Relay
+	changed  chan struct{}
+}
+
+func newSight() *sight { return &sight{changed: make(chan struct{}, 1)} }
+
+// saw notes how the relay did. See relay.PoolOptions.
+func (s *sight) saw(r relay.Relay, f *relay.Failure, accepted bool) {
+	line := standing.RelayOK
+	if f != nil {
+		line = f.Line(r)
+	}
+	s.mu.Lock()
+	s.accepted = s.accepted || accepted
+	s.last = &standing.RelaySight{At: time.Now(), Line: line, Accepted: s.accepted}
+	s.relay = r
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take is what is to be told, if there is something, and forgets it.
+func (s *sight) take() (seen standing.RelaySight, of relay.Relay, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return seen, of, false
+	}
+	seen, of = *s.last, s.relay
+	s.last, s.accepted = nil, false
+	return seen, of, true
+}
+
+// giveBack notes what could not be told, unless there is something newer.
+func (s *sight) giveBack(seen standing.RelaySight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepted = s.accepted || seen.Accepted
+	if s.last == nil {
+		s.last = &seen
+	} else {
+		s.last.Accepted = s.accepted
+	}
+}
+
+// relayKeeper keeps how the relay stands, with the other senders: by what mails show, and where no mail went by a probe of one of
+// them.
+type relayKeeper struct {
+	s     *Service
+	store *bus.Standings
+	// told is what was last written or found here.
+	told standing.Relay
+	// changed is told when the settings change.
+	changed chan struct{}
+}
+
+// watchRelay keeps how the relay stands until ctx ends or stop is called, which tells what is left to tell.
+func (s *Service) watchRelay(ctx context.Context) (stop func()) {
+	k := &relayKeeper{s: s, store: bus.NewStandings(s.deps.Bus), changed: make(chan struct{}, 1)}
+	s.deps.Config.OnChange(func() {
+		select {
+		case k.changed <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { k.run(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+func (k *relayKeeper) run(ctx context.Context) {
+	tick := time.NewTicker(k.s.o.StatusTick)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		k.tell(ctx)
+		k.probe(ctx)
+		select {
+		case <-ctx.Done():
+		case <-k.changed:
+		case <-tick.C:
+		}
+	}
+	k.tell(context.WithoutCancel(ctx))
+}
+
+// tell writes what was seen since the last time. What says nothing new is written now and then alone.
+func (k *relayKeeper) tell(ctx context.Context) {
+	seen, of, ok := k.s.sight.take()
+	smtp := k.s.send.settings.Settings().SMTP
+	if !ok || of != relay.Of(smtp, k.s.send.hello) {
+		return // of a relay that is not the one of the settings any more
+	}
+	seen.Etag = smtp.Etag
+	if seen.Line == k.told.Line && seen.Etag == k.told.Etag && seen.At.Sub(k.told.Checked) < freshEnough && (!seen.Accepted || seen.At.Sub(k.told.Accepted) < freshEnough) {
+		k.s.sight.giveBack(seen)
+		return
+	}
+	err := k.change(ctx, func(r standing.Relay) (standing.Relay, bool) { return r.Seen(seen), true })
+	if err != nil {
+		k.s.sight.giveBack(seen)
+		slog.Debug("how the relay stands can't be told, trying again", "error", err.Error())
+	}
+}
+
+// change changes the status by compare-and-set, again and again while others are faster. f may decline.
+func (k *relayKeeper) change(ctx context.Context, f func(standing.Relay) (standing.Relay, bool)) error {
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	for {
+		r, revision, err := k.store.Relay(ctx)
+		if err != nil {
+			return err
+		}
+		next, do := f(r)
+		if k.told = r; !do {
+			return nil
+		}
+		err = k.store.PutRelay(ctx, next, revision)
+		switch {
+		case err == nil:
+			if r.Line != next.Line {
+				slog.Info("the relay stands differently", "was", r.Line, "is", next.Line)
+			}
+			k.told = next
+			return nil
+		case !errors.Is(err, standing.ErrConflict) || ctx.Err() != nil:
+			return err
+		}
+	}
+}
+
+// probe looks at the relay itself, if it is time and none of the other senders does.
+func (k *relayKeeper) probe(ctx context.Context) {
+	smtp := k.s.send.settings.Settings().SMTP
+	now := time.Now()
+	if smtp.Host == "" || !k.told.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag) {
+		return
+	}
+	mine := false
+	err := k.change(ctx, func(r standing.Relay) (standing.Relay, bool) {
+		mine = r.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag)
+		r.Probing = now.Add(k.s.o.Timeout + probeReserve)
+		return r, mine
+	})
+	if err != nil || !mine {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.s.o.Timeout)
+	defer cancel()
+	if f := k.s.send.pool.Probe(ctx, relay.Of(smtp, k.s.send.hello)); f != nil && f.Limited() {
+		// Mails are under way on all connections, and will show how it stands.
+		return
+	}
+	k.tell(ctx)
+}

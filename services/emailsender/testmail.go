@@ -1,0 +1,122 @@
+package emailsender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
+)
+
+const (
+	// knowWithin is how long the latest settings are waited for: changes act within 5 s.
+	knowWithin = 5 * time.Second
+	knowPoll   = 20 * time.Millisecond
+)
+
+// answerTests sends test mails when asked to, until ctx ends or stop is called, which waits for the answers under way.
+func (s *Service) answerTests(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.deps.Bus.ServeTestMail(ctx, s.test); err != nil {
+			slog.Error("test mails can't be asked of this sender", "error", err.Error())
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// test sends a test mail to each address at once and answers what became of each. Nothing of it is recorded.
+func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error) {
+	settings, err := s.settingsAsOf(ctx, q.Etag)
+	if err != nil {
+		return nil, err
+	}
+	id, now := ulid.Make().String(), time.Now()
+	out := make([]bus.TestMailResult, len(q.To))
+	var wg sync.WaitGroup
+	for i, to := range q.To {
+		wg.Go(func() {
+			out[i] = s.send.test(ctx, settings, testMail{to: to, id: id, actor: q.Actor, at: now})
+		})
+	}
+	wg.Wait()
+	return out, nil
+}
+
+// settingsAsOf waits until the settings are known as the asker knows them.
+func (s *Service) settingsAsOf(ctx context.Context, etag string) (*configclient.Settings, error) {
+	ctx, cancel := context.WithTimeout(ctx, knowWithin)
+	defer cancel()
+	tick := time.NewTicker(knowPoll)
+	defer tick.Stop()
+	for {
+		if now := s.deps.Config.Settings(); now.SMTP.Etag == etag {
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.New("the email sender does not know the SMTP settings as they are now: look at its log, and try again")
+		case <-tick.C:
+		}
+	}
+}
+
+// testMail is a mail that shows that mail works.
+type testMail struct {
+	to, id, actor string
+	at            time.Time
+}
+
+// test sends one test mail and says what became of it.
+func (s *sender) test(ctx context.Context, settings *configclient.Settings, t testMail) bus.TestMailResult {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	out := bus.TestMailResult{Address: t.to}
+	l, err := composeTest(t, settings)
+	if err != nil {
+		out.Detail = err.Error()
+		return out
+	}
+	r := relay.Of(settings.SMTP, s.hello)
+	c, f := s.pool.Get(ctx, r)
+	if f == nil {
+		defer s.pool.Put(c)
+		f = c.Mail(ctx, relay.Mail{From: l.From, To: l.To, UTF8: l.UTF8, Data: l.Data})
+	}
+	switch {
+	case f == nil:
+		out.Accepted, out.Code, out.Detail = true, codeAccepted, "accepted by the relay"
+	case f.Limited():
+		out.Detail = fmt.Sprintf("not sent: %s: try again in %s", f.Error(), f.Wait.Round(time.Second))
+	case f.OfAddress():
+		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay answered %d to %s: %s", f.Code, f.Step, f.Reply)), " ")
+	default:
+		out.Code, out.Detail = f.Code, f.Line(r)
+	}
+	return out
+}
+
+// composeTest writes a test mail. It is pure.
+func composeTest(t testMail, s *configclient.Settings) (*letter.Letter, error) {
+	at := t.at.In(s.Email.Location)
+	return letter.Write(letter.Message{
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: letter.Identity("test", t.id, strings.ToLower(t.to)),
+		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
+		Text: render.Mail{Subject: "[test] Outbound can send mail", Body: fmt.Sprintf(
+			"This mail shows that Outbound can send mail through %s.\n\nIt was asked for by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},
+	})
+}
