@@ -4,26 +4,32 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 func (a *app) appliances() *cobra.Command {
 	return group("appliances", "Admit appliances, who publish events",
-		a.appliancesAdd(), a.appliancesList(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
+		a.appliancesAdd(), a.appliancesList(), a.appliancesSet(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
 }
 
 func appliancePath(id string) string { return "/v1/appliances/" + url.PathEscape(id) }
 
 func (a *app) appliancesAdd() *cobra.Command {
 	var name string
+	var silentAfter time.Duration
 	cmd := &cobra.Command{
 		Use: "add APPLIANCE", Short: "Add an appliance and show its credentials, this once", Args: arguments("APPLIANCE"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
 			req := &outboundv1.Appliance{Id: args[0], DisplayName: name}
+			if silentAfter > 0 {
+				req.SilentAfter = durationpb.New(silentAfter)
+			}
 			if err := c.call(ctx, http.MethodPost, "/v1/appliances", req, made); err != nil {
 				return err
 			}
@@ -31,6 +37,45 @@ func (a *app) appliancesAdd() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name people see")
+	cmd.Flags().DurationVar(&silentAfter, "silent-after", 0, silentAfterHelp)
+	return cmd
+}
+
+const silentAfterHelp = "tell the admin contacts if it publishes nothing for so long, 1m to 168h (default never)"
+
+func (a *app) appliancesSet() *cobra.Command {
+	flags := []fieldFlag{
+		{"display-name", "displayName", flagText, "name people see"},
+		{"silent-after", "silentAfter", flagDuration, silentAfterHelp + "; 0 is never"},
+	}
+	cmd := &cobra.Command{
+		Use: "set APPLIANCE", Short: "Change the name of an appliance, or how long it may be silent", Args: arguments("APPLIANCE"),
+		Example: "  outbound appliances set appliance-1 --silent-after 12h",
+	}
+	for _, x := range flags {
+		defineFlag(cmd, x.flag, x.kind, x.help)
+	}
+	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+		t, where, err := a.settingsTree(cmd, "", flags)
+		if err != nil {
+			return err
+		}
+		want, saved := &outboundv1.Appliance{}, &outboundv1.Appliance{}
+		if err := fill(t, want, where); err != nil {
+			return err
+		}
+		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
+		if len(mask) == 0 {
+			return usage("nothing to change: name --display-name or --silent-after")
+		}
+		if want.GetSilentAfter() != nil && want.GetSilentAfter().AsDuration() == 0 {
+			want.SilentAfter = nil // never
+		}
+		if err := c.patch(ctx, appliancePath(args[0]), want, mask, saved); err != nil {
+			return err
+		}
+		return a.showFields(saved)
+	})
 	return cmd
 }
 
@@ -55,18 +100,26 @@ func (a *app) appliancesList() *cobra.Command {
 				return err
 			}
 			return a.show(all, func() *table {
-				t := &table{head: []string{"ID", "NAME", "ADDED", "CREDENTIALS OF"}}
+				t := &table{head: []string{"ID", "NAME", "ADDED", "CREDENTIALS OF", "SILENT AFTER"}}
 				for _, x := range all.GetAppliances() {
 					since := x.GetRotateTime()
 					if since == nil {
 						since = x.GetCreateTime()
 					}
-					t.add(x.GetId(), dash(x.GetDisplayName()), clock(x.GetCreateTime()), clock(since))
+					t.add(x.GetId(), dash(x.GetDisplayName()), clock(x.GetCreateTime()), clock(since), silence(x))
 				}
 				return t
 			})
 		}),
 	}
+}
+
+// silence is how long an appliance may be silent.
+func silence(x *outboundv1.Appliance) string {
+	if x.GetSilentAfter() == nil {
+		return "-"
+	}
+	return x.GetSilentAfter().AsDuration().String()
 }
 
 func (a *app) appliancesRotate() *cobra.Command {

@@ -18,6 +18,8 @@ type Options struct {
 	Out io.Writer
 	// Err gets progress, notes and errors.
 	Err io.Writer
+	// Terminal says whether Err is a terminal, where progress can be drawn.
+	Terminal bool
 	// Getenv looks up an environment variable.
 	Getenv func(string) string
 	// Version is shown by --version and sent as User-Agent.
@@ -31,6 +33,8 @@ const (
 	ExitUsage    = 2
 	ExitNotFound = 3
 	ExitConflict = 4
+	// ExitDiffers is that of apply --dry-run --exit-code where there is a difference.
+	ExitDiffers = 5
 )
 
 // app is what all commands share.
@@ -48,7 +52,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
 			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
 			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict.",
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply found a difference.",
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -61,7 +65,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		a.recipients(), a.apply(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
+		a.recipients(), a.apply(), a.export(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
 		a.customFields(), a.eventTypes(), a.macros(),
 	} {
 		a.connectionFlags(c)
@@ -91,6 +95,9 @@ func exitCode(err error) int {
 }
 
 func printError(w io.Writer, err error) {
+	if err.Error() == "" {
+		return
+	}
 	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
 	var refused *apiError
 	if errors.As(err, &refused) && refused.code == codes.InvalidArgument {

@@ -97,12 +97,26 @@ func (told) CreateAppliance(_ context.Context, r *outboundv1.CreateApplianceRequ
 // serve answers REST as the console does, and gives the command line a data folder that leads there.
 func serve(t *testing.T) (data string) {
 	t.Helper()
+	return serveAll(t, told{})
+}
+
+// services are those that answer REST calls.
+type services interface {
+	outboundv1.RecipientServiceServer
+	outboundv1.SettingsServiceServer
+	outboundv1.EventServiceServer
+	outboundv1.DeliveryServiceServer
+	outboundv1.StatusServiceServer
+}
+
+func serveAll(t *testing.T, s services) (data string) {
+	t.Helper()
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "secret"}})
-	outboundv1.RegisterRecipientServiceServer(server, told{})
-	outboundv1.RegisterSettingsServiceServer(server, told{})
-	outboundv1.RegisterEventServiceServer(server, told{})
-	outboundv1.RegisterDeliveryServiceServer(server, told{})
-	outboundv1.RegisterStatusServiceServer(server, told{})
+	outboundv1.RegisterRecipientServiceServer(server, s)
+	outboundv1.RegisterSettingsServiceServer(server, s)
+	outboundv1.RegisterEventServiceServer(server, s)
+	outboundv1.RegisterDeliveryServiceServer(server, s)
+	outboundv1.RegisterStatusServiceServer(server, s)
 	local := rpc.InProcess(server)
 	conn, err := local.Dial("", grpc.WithDisableServiceConfig())
 	if err != nil {
@@ -149,6 +163,8 @@ func TestWhatIsPrinted(t *testing.T) {
 		"delivery.txt":     "deliveries get crm/a1~e-1",
 		"macros.txt":       "macros list",
 		"defaults.txt":     "macros list --defaults",
+		"export.yaml":      "export",
+		"export.json":      "export -o json --kinds email,customFields",
 		"dry-run.txt":      "apply --dry-run -f testdata/wanted.yaml",
 	} {
 		t.Run(name, func(t *testing.T) {

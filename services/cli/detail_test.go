@@ -5,8 +5,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli"
@@ -56,6 +58,21 @@ func (told) ListMacros(context.Context, *outboundv1.ListMacrosRequest) (*outboun
 		},
 		Defaults: []*outboundv1.DefaultMailText{{EventType: "a", Text: &outboundv1.MailText{Subject: "Session %LSID%", Body: "One\nTwo"}}},
 	}, nil
+}
+
+func (told) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+	return &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Minute), TimeZone: "Europe/Amsterdam", Etag: "3", UpdateTime: at(1)}, nil
+}
+
+func (told) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
+	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: "Region", Etag: "x"}}}, nil
+}
+
+func (told) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{
+		{Id: "a", DisplayName: "A", BuiltIn: true},
+		{Id: "own", DisplayName: "Our own", Variables: []*outboundv1.Variable{{Name: "size", Example: "0123"}}},
+	}}, nil
 }
 
 // TailDeliveries tells of two batches and then waits for the caller to leave.

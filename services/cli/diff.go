@@ -65,9 +65,22 @@ func (c comparison) same(fd protoreflect.FieldDescriptor, want, have protoreflec
 		return want.Has(fd) == have.Has(fd) && want.Get(fd).Equal(have.Get(fd))
 	case want.Has(fd) != have.Has(fd):
 		return false
+	case fd.Message().Oneofs().Len() == 0 && namesNothing(want.Get(fd).Message()):
+		// `backoff: {}` asks for it to be there, as the server fills it in.
+		return true
 	default:
 		return c.sameMessage(want.Get(fd).Message(), have.Get(fd).Message())
 	}
+}
+
+// namesNothing reports whether no field is set.
+func namesNothing(m protoreflect.Message) bool {
+	empty := true
+	m.Range(func(protoreflect.FieldDescriptor, protoreflect.Value) bool {
+		empty = false
+		return false
+	})
+	return empty
 }
 
 // sameMessage compares two messages field by field, but for what only the server sets.
@@ -88,26 +101,51 @@ func (c comparison) sameMessage(want, have protoreflect.Message) bool {
 	return true
 }
 
-// sameSecrets takes two lists of secrets for equal if they are equally long and end at the same times. Where they are, the
-// wanted ones get the stored ones' ids, so that writing the list keeps them.
+// sameSecrets takes two lists of secrets for equal if each of one has its partner in the other, ending at the same time. The
+// wanted ones get their partners' ids, so that writing the list keeps what is stored.
 func (c comparison) sameSecrets(want, have protoreflect.List) bool {
 	same := want.Len() == have.Len()
-	for i := range min(want.Len(), have.Len()) {
-		w, h := want.Get(i).Message(), have.Get(i).Message()
-		id, expire := w.Descriptor().Fields().ByName("id"), w.Descriptor().Fields().ByName("expire_time")
-		value := w.Descriptor().Fields().ByName("secret")
-		given := w.Get(value).String() != ""
-		if given && c.secrets {
+	for i, h := range partners(want, have) {
+		w := want.Get(i).Message()
+		if h == nil {
+			same = false
+			continue
+		}
+		fields := w.Descriptor().Fields()
+		id, expire, kind, value := fields.ByName("id"), fields.ByName("expire_time"), fields.ByName("kind"), fields.ByName("secret")
+		w.Set(id, h.Get(id))
+		if w.Get(value).String() != "" && c.secrets {
 			same = false
 			continue
 		}
 		w.Clear(value)
-		if w.Get(id).String() == "" {
-			w.Set(id, h.Get(id))
-		}
-		same = same && w.Has(expire) == h.Has(expire) && w.Get(expire).Equal(h.Get(expire)) && w.Get(id).Equal(h.Get(id))
+		same = same && w.Has(expire) == h.Has(expire) && w.Get(expire).Equal(h.Get(expire)) && (!w.Has(kind) || w.Get(kind).Equal(h.Get(kind)))
 	}
 	return same
+}
+
+// partners finds to each wanted secret the stored one: that of its id, else the first that is nobody's. An id that is not stored
+// is one of another installation, and counts as none.
+func partners(want, have protoreflect.List) []protoreflect.Message {
+	out, taken := make([]protoreflect.Message, want.Len()), make([]bool, have.Len())
+	for _, byID := range []bool{true, false} {
+		for i := range want.Len() {
+			for j := 0; j < have.Len() && out[i] == nil; j++ {
+				if !taken[j] && (!byID || idOf(want.Get(i).Message()) != "" && idOf(want.Get(i).Message()) == idOf(have.Get(j).Message())) {
+					out[i], taken[j] = have.Get(j).Message(), true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// idOf is the id of a message that has one.
+func idOf(m protoreflect.Message) string {
+	if fd := m.Descriptor().Fields().ByName("id"); fd != nil {
+		return m.Get(fd).String()
+	}
+	return ""
 }
 
 func hasSecret(md protoreflect.MessageDescriptor) bool {

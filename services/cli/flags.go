@@ -18,6 +18,7 @@ const (
 	flagWord
 	flagBool
 	flagInt
+	flagFloat
 	flagList
 	flagDuration
 	// flagFile is the text of a file.
@@ -40,6 +41,8 @@ func defineFlag(cmd *cobra.Command, name string, kind flagKind, help string) {
 		f.Bool(name, false, help)
 	case flagInt:
 		f.Int(name, 0, help)
+	case flagFloat:
+		f.Float64(name, 0, help)
 	case flagList:
 		f.StringSlice(name, nil, help)
 	case flagDuration:
@@ -61,6 +64,8 @@ func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, err
 		return f.GetBool(name)
 	case flagInt:
 		return f.GetInt(name)
+	case flagFloat:
+		return f.GetFloat64(name)
 	case flagList:
 		return f.GetStringSlice(name)
 	case flagDuration:

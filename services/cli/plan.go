@@ -17,14 +17,23 @@ import (
 type planner struct {
 	client  *client
 	secrets bool
+	// prune adds steps that delete what is there and not wanted.
+	prune bool
 }
 
 func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 	var steps []*step
 	for _, part := range []func(context.Context, wanted) ([]*step, error){
-		p.eventTypes, p.customFields, p.settings, p.recipients,
+		p.eventTypes, p.customFields, p.settings, p.appliances, p.recipients,
 	} {
 		more, err := part(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, more...)
+	}
+	if p.prune {
+		more, err := p.leftovers(ctx, w, steps)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +59,8 @@ func (p *planner) step(r resource) (*step, error) {
 	if err := fill(r.tree, r.want, name); err != nil {
 		return nil, err
 	}
-	s := &step{Resource: name}
+	s := &step{Resource: name, id: r.id, kind: r.kind}
+	s.Missing = missingSecrets(r.want, r.have)
 	md := r.want.ProtoReflect().Descriptor()
 	mask := maskOf(r.tree, md, "")
 	if r.have == nil {
@@ -116,7 +126,7 @@ func (p *planner) eventTypes(ctx context.Context, w wanted) ([]*step, error) {
 			return nil, usage("an event type has no id: name it, it is the event's type on the wire")
 		}
 		r := resource{
-			kind: "event type", id: id, collection: "/v1/event-types", path: "/v1/event-types/" + url.PathEscape(id), tree: t,
+			kind: kindEventType, id: id, collection: "/v1/event-types", path: "/v1/event-types/" + url.PathEscape(id), tree: t,
 			want: &outboundv1.EventType{}, saved: &outboundv1.EventType{},
 		}
 		for _, x := range have.GetEventTypes() {
@@ -146,7 +156,7 @@ func (p *planner) customFields(ctx context.Context, w wanted) ([]*step, error) {
 		code, _ := t["codeName"].(string)
 		name, _ := t["displayName"].(string)
 		r := resource{
-			kind: "custom field", id: code, collection: "/v1/custom-fields", path: "/v1/custom-fields/" + url.PathEscape(code), tree: t,
+			kind: kindCustomField, id: code, collection: "/v1/custom-fields", path: "/v1/custom-fields/" + url.PathEscape(code), tree: t,
 			want: &outboundv1.CustomField{}, saved: &outboundv1.CustomField{},
 		}
 		for _, x := range have.GetCustomFields() {
@@ -190,40 +200,6 @@ func (p *planner) settings(ctx context.Context, w wanted) ([]*step, error) {
 			}
 			steps = append(steps, s)
 		}
-	}
-	return steps, nil
-}
-
-func (p *planner) recipients(ctx context.Context, w wanted) ([]*step, error) {
-	if len(w.recipients) == 0 {
-		return nil, nil
-	}
-	have, err := p.client.allRecipients(ctx)
-	if err != nil {
-		return nil, err
-	}
-	steps := make([]*step, 0, len(w.recipients))
-	for _, t := range w.recipients {
-		id, _ := t["id"].(string)
-		name, _ := t["displayName"].(string)
-		saved := &outboundv1.Recipient{}
-		r := resource{
-			kind: "recipient", id: id, collection: "/v1/recipients", path: recipientPath(id), tree: t,
-			want: &outboundv1.Recipient{}, saved: saved, notes: func() []string { return notesOf(saved) },
-		}
-		for _, x := range have.GetRecipients() {
-			if id == x.GetId() || id == "" && sameName(name, x.GetDisplayName()) {
-				r.have, r.id, r.path = x, x.GetId(), recipientPath(x.GetId())
-			}
-		}
-		if r.id == "" {
-			r.id = fmt.Sprintf("%q", name)
-		}
-		s, err := p.step(r)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s)
 	}
 	return steps, nil
 }

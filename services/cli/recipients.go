@@ -94,7 +94,7 @@ func (a *app) recipientsCreate() *cobra.Command {
 			"  outbound recipients create -f recipient.yaml",
 		Args: arguments(),
 	}
-	flags.define(cmd, true)
+	flags.define(a, cmd, true)
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		t, err := flags.tree(a, cmd)
 		if err != nil {
@@ -121,7 +121,7 @@ func (a *app) recipientsUpdate() *cobra.Command {
 		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
 		Args:    arguments("RECIPIENT"),
 	}
-	flags.define(cmd, false)
+	flags.define(a, cmd, false)
 	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		t, err := flags.tree(a, cmd)
