@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/standing"
 )
@@ -38,24 +41,35 @@ func (s *Standings) Mark(ctx context.Context, name string) (m standing.Mark, rev
 	return m, e.Revision, nil
 }
 
-// Marks are the marks whose names begin with prefix, by name.
-func (s *Standings) Marks(ctx context.Context, prefix string) (map[string]standing.Mark, map[string]uint64, error) {
+// SilentMarks are the marks of silent appliances by appliance, with their revisions.
+func (s *Standings) SilentMarks(ctx context.Context) (map[string]standing.Mark, map[string]uint64, error) {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return nil, nil, err
 	}
-	entries, err := b.All(ctx, prefixMark+prefix)
+	w, err := b.kv.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, err)
 	}
+	defer func() { _ = w.Stop() }()
 	marks, revisions := map[string]standing.Mark{}, map[string]uint64{}
-	for _, e := range entries {
-		var m standing.Mark
-		_ = json.Unmarshal(e.Value, &m) // as above
-		name := e.Key[len(prefixMark):]
-		marks[name], revisions[name] = m, e.Revision
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, nil, fmt.Errorf("list marks in bucket %s: the watch ended early", BucketStatus)
+			}
+			if e == nil { // all there are have been told
+				return marks, revisions, nil
+			}
+			var m standing.Mark
+			_ = json.Unmarshal(e.Value(), &m) // as above
+			appliance := strings.TrimPrefix(e.Key(), prefixMark+MarkSilent)
+			marks[appliance], revisions[appliance] = m, e.Revision()
+		}
 	}
-	return marks, revisions, nil
 }
 
 // PutMark writes a mark whose last revision is the one named, 0 for a new one: else standing.ErrConflict.

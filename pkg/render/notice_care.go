@@ -56,8 +56,11 @@ func (w noticeWriter) silence(b *strings.Builder, s standing.Silence) {
 
 // heard says when an appliance was last heard.
 func (w noticeWriter) heard(s standing.Silence) string {
-	if s.Never {
-		return "none since it was added at " + w.time(s.Since)
+	switch {
+	case s.Never && s.Since.IsZero():
+		return "none is known"
+	case s.Never:
+		return "none since " + w.time(s.Since)
 	}
 	return w.time(s.Since)
 }

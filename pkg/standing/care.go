@@ -8,7 +8,7 @@ import (
 type Silence struct {
 	Appliance string `json:"appliance"`
 	Name      string `json:"name,omitempty"`
-	// Since is when its last event was accepted, or when it was added if there is none: Never.
+	// Since is when its last event was accepted. If none is known, Never, it is from when on none was.
 	Since time.Time `json:"since"`
 	Never bool      `json:"never,omitempty"`
 	// Until is when it published again.
@@ -19,6 +19,15 @@ type Silence struct {
 
 // Key tells one silence of an appliance from the next.
 func (s Silence) Key() string { return s.Since.UTC().Format(time.RFC3339Nano) }
+
+// ReadKey is when the silence with a key began; zero if it is none.
+func ReadKey(key string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, key)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
 
 // Filling is how full a stream is.
 type Filling struct {
