@@ -155,6 +155,11 @@ func (h *house) front(core *bus.Conn, intake *ingest.Service) error {
 		return err
 	}
 	h.later(func() { _ = conn.Close() })
+	signed, err := h.local.Dial(h.secrets.tokens.Service)
+	if err != nil {
+		return err
+	}
+	h.later(func() { _ = signed.Close() })
 	ops := process.Ops{Metrics: h.telemetry.MetricsHandler(), Checks: []process.Check{
 		{Name: "broker", Ask: func(context.Context) error {
 			if !core.Connected() {
@@ -164,7 +169,10 @@ func (h *house) front(core *bus.Conn, intake *ingest.Service) error {
 		}},
 		{Name: "intake", Ask: intake.Ready},
 	}}
-	web, err := console.New(h.o.Console, console.Deps{Config: conn, Ingest: conn, History: conn, Ops: ops, Listener: h.http})
+	web, err := console.New(h.o.Console, console.Deps{
+		Config: conn, Ingest: conn, History: conn, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		Ops: ops, Listener: h.http, Logger: h.telemetry.Logger, Version: process.Version(), FirstStart: h.firstStart,
+	})
 	if err != nil {
 		return err
 	}

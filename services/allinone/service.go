@@ -21,6 +21,7 @@ import (
 type Service struct {
 	o     Options
 	ready chan Endpoints
+	first chan string
 }
 
 // New makes the service; Run starts it.
@@ -28,8 +29,11 @@ func New(o Options) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of the all-in-one: %w", err)
 	}
-	return &Service{o: o, ready: make(chan Endpoints, 1)}, nil
+	return &Service{o: o, ready: make(chan Endpoints, 1), first: make(chan string, 1)}, nil
 }
+
+// FirstStart gives the one-time link by which the first admin is made, if there is no user yet.
+func (s *Service) FirstStart() <-chan string { return s.first }
 
 // Ready gives the chosen addresses once events are taken in and delivered.
 func (s *Service) Ready() <-chan Endpoints { return s.ready }
@@ -49,6 +53,8 @@ type house struct {
 	intake    *ingest.Service
 	group     process.Group
 	close     []func()
+	// firstStart is told the one-time link.
+	firstStart func(link string)
 }
 
 func (h *house) later(f func()) { h.close = append(h.close, f) }
@@ -62,7 +68,7 @@ func (h *house) closeAll() {
 // Run opens the doors, runs the services until ctx ends, and closes in order: intake first, then the senders once what is
 // under way is recorded, the broker last.
 func (s *Service) Run(ctx context.Context) error {
-	h := &house{o: s.o, stop: make(chan struct{})}
+	h := &house{o: s.o, stop: make(chan struct{}), firstStart: func(link string) { s.first <- link }}
 	defer h.closeAll()
 	if err := h.open(ctx); err != nil {
 		return err

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +15,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
+	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/proto/openapi"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/pages/account"
+	"github.com/outbound-events/outbound/services/console/internal/web"
 )
-
-//go:embed index.html
-var index []byte
 
 // ownPath reports whether a path is one that only answers GET; all others are the API's.
 func ownPath(path string) bool {
@@ -33,19 +32,40 @@ func ownPath(path string) bool {
 	}
 }
 
-func newHandler(o Options, d Deps) (http.Handler, error) {
+func newHandler(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGateway()
-	if err := rpc.RegisterGateway(context.Background(), api, routes(d)); err != nil {
+	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
+	rest := bounded(o.MaxBody, onlyGET(api))
+	pages, err := newPages(o, d, first, stop, rest)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", content("text/html; charset=utf-8", index))
 	mux.Handle("GET /openapi.json", content("application/json", openapi.Document()))
 	process.Ops{Checks: slices.Concat(d.Ops.Checks, neighbours(d)), Metrics: d.Ops.Metrics}.Register(mux)
 	// An event is not decoded here: what intake records and refuses is what was sent.
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(d.Ingest)))
-	mux.Handle("/", bounded(o.MaxBody, onlyGET(api)))
+	mux.Handle("/v1/", rest)
+	mux.Handle("/", pages)
 	return guarded(mux), nil
+}
+
+// newPages makes the console in the browser. What is no page goes to rest.
+func newPages(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
+	w := web.Deps{Bare: routes(d.bare()), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version, MaxBody: o.MaxBody, Stop: stop}
+	if d.Signed.complete() {
+		w.Service = routes(d.Signed)
+	}
+	site, err := web.New(w)
+	if err != nil {
+		return nil, err
+	}
+	if err := addPages(site, first); err != nil {
+		return nil, err
+	}
+	return site.Handler(rest)
 }
 
 // content answers with what never changes while the process runs.

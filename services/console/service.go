@@ -1,31 +1,35 @@
-// Package console is the service that people and programs reach over HTTP: the API as REST, its OpenAPI document, and the
-// health of this process. It keeps nothing and decides nothing: the caller's token goes along to the services that answer.
-// The browser console is not in this release.
 package console
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/session"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 )
 
 // Options are what the service is started with.
 type Options struct {
 	// MaxBody is the most bytes a request's body may have. Events have a limit of their own, 256 KiB.
 	MaxBody int64 `yaml:"maxBody"`
+	// Session bounds how long people stay signed in.
+	Session session.Options `yaml:"session"`
 }
 
 // DefaultOptions take bodies of up to 1 MiB.
-func DefaultOptions() Options { return Options{MaxBody: 1 << 20} }
+func DefaultOptions() Options { return Options{MaxBody: 1 << 20, Session: session.DefaultOptions()} }
 
 // Bounds of MaxBody: a recipient with its certificates must fit, and gRPC takes no more than 4 MiB.
 const (
@@ -35,27 +39,51 @@ const (
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
+	var f process.Faults
 	if o.MaxBody < leastMaxBody || o.MaxBody > mostMaxBody {
-		return fmt.Errorf("maxBody: %d is out of range: use %d to %d", o.MaxBody, leastMaxBody, mostMaxBody)
+		f.Add("maxBody", "%d is out of range: use %d to %d", o.MaxBody, leastMaxBody, mostMaxBody)
 	}
-	return nil
+	f.Within("session", o.Session.Validate())
+	return f.Err()
 }
 
-// Deps are the open doors of the service. The connections must not send a token of their own: callers are told apart by
-// theirs. They are closed by who opened them, after Run.
-type Deps struct {
-	// Config, Ingest and History lead to the services of these names. They may be one connection.
+// Neighbours lead to the services of these names. They may be one connection.
+type Neighbours struct {
 	Config, Ingest, History grpc.ClientConnInterface
+}
+
+func (n Neighbours) complete() bool { return n.Config != nil && n.Ingest != nil && n.History != nil }
+
+// Deps are the open doors of the service. They are closed by who opened them, after Run.
+type Deps struct {
+	// Config, Ingest and History must not send a token of their own: callers of REST are told apart by theirs.
+	Config, Ingest, History grpc.ClientConnInterface
+	// Signed send the services' token: by them pages act for who is signed in. Without them people sign in with tokens alone.
+	Signed Neighbours
 	// Listener is where requests come in. Run closes it.
 	Listener net.Listener
 	// Ops answers the questions of those who run this process. A check of each neighbour is added to it.
 	Ops process.Ops
+	// Store keeps who is signed in, Limiter bounds their attempts. Default: in memory.
+	Store   session.Store
+	Limiter throttle.Limiter
+	// Logger takes what people cannot be told. Default: slog's.
+	Logger *slog.Logger
+	// Version is shown in pages.
+	Version string
+	// FirstStart is told the one-time link by which the first admin is made, if there is no user yet.
+	FirstStart func(link string)
 }
+
+func (d Deps) bare() Neighbours { return Neighbours{d.Config, d.Ingest, d.History} }
 
 // Service answers HTTP.
 type Service struct {
 	listener net.Listener
 	handler  http.Handler
+	first    *account.FirstStart
+	tell     func(link string)
+	stop     chan struct{}
 }
 
 // New makes the service; Run starts it.
@@ -66,20 +94,47 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Config == nil || deps.Ingest == nil || deps.History == nil || deps.Listener == nil {
 		return nil, errors.New("the console needs the config, ingest and history services and a listener")
 	}
-	h, err := newHandler(o, deps)
+	if deps.Store == nil {
+		deps.Store = session.NewMemory()
+	}
+	if deps.Limiter == nil {
+		deps.Limiter = throttle.NewMemory()
+	}
+	if deps.Logger == nil {
+		deps.Logger = slog.Default()
+	}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), tell: deps.FirstStart}
+	if deps.Signed.complete() {
+		s.first = account.NewFirstStart(routes(deps.Signed))
+	}
+	h, err := newHandler(o, deps, s.first, s.stop)
 	if err != nil {
 		return nil, err
 	}
-	return &Service{listener: deps.Listener, handler: h}, nil
+	s.handler = h
+	return s, nil
 }
 
 // Run answers requests until ctx ends, then finishes what is under way, at most 5 s.
 func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Streams end first, so that the rest need not wait for them.
+	context.AfterFunc(ctx, func() { close(s.stop) })
+	if s.first != nil && s.tell != nil {
+		wg.Go(func() {
+			if path := s.first.Await(ctx); path != "" {
+				s.tell("http://" + s.listener.Addr().String() + path)
+			}
+		})
+	}
 	return process.ServeHTTP(ctx, s.listener, s.handler)
 }
 
 // routes says which service answers which method. EventService is answered by two.
-func routes(d Deps) rpc.Routes {
+func routes(d Neighbours) rpc.Routes {
 	service := func(desc grpc.ServiceDesc) string { return "/" + desc.ServiceName }
 	return rpc.Routes{
 		service(outboundv1.RecipientService_ServiceDesc):    d.Config,

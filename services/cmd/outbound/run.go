@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,7 +38,7 @@ Options come from the file, then from the environment (OUTBOUND_URL_POLICY for u
 			if err != nil {
 				return usage{err}
 			}
-			return runAll(cmd.Context(), s)
+			return runAll(cmd.Context(), s, cmd.OutOrStdout())
 		},
 	}
 	d := allinone.DefaultOptions()
@@ -81,9 +84,20 @@ type unchecked struct {
 // Validate finds nothing yet.
 func (*unchecked) Validate() error { return nil }
 
-// runAll runs until the context ends. An end by signal is no error.
-func runAll(ctx context.Context, s *allinone.Service) error {
+// runAll runs until the context ends, and shows the one-time link of a first start. An end by signal is no error.
+func runAll(ctx context.Context, s *allinone.Service, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		select {
+		case link := <-s.FirstStart():
+			fmt.Fprintf(out, "\nThere are no users yet. Make the first admin here (the link is good once, until Outbound stops):\n  %s\n\n", link)
+		case <-ctx.Done():
+		}
+	})
 	err := s.Run(ctx)
+	cancel()
+	telling.Wait()
 	var wrong *process.UsageError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):

@@ -1,0 +1,78 @@
+// Package account is where people sign in and out, and see who they are. It is also the example of an area of pages.
+package account
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+//go:embed templates
+var templates embed.FS //nolint:gochecknoglobals // embedded files must be
+
+// Register adds the area's pages.
+func Register(s *web.Site, first *FirstStart) error {
+	files, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return err
+	}
+	a := s.Area(files)
+	d := door{site: s, first: first}
+	a.Open("GET /sign-in", d.show)
+	a.Open("POST /sign-in", d.password)
+	a.Open("POST /sign-in/token", d.token)
+	a.Open("POST /sign-out", signOut)
+	a.Open("GET /setup", d.showSetup)
+	a.Open("POST /setup", d.setup)
+	a.GET("/account", show)
+	a.POST("/account/password", rpc.RoleViewer, changePassword)
+	return nil
+}
+
+// page is what the account's template shows.
+type page struct {
+	Self *outboundv1.Self
+	Form *web.Form
+	// Local says that there is a password here to change.
+	Local bool
+}
+
+// show shows who is signed in.
+func show(r *web.Request) error { return showAccount(r, &web.Form{}) }
+
+func showAccount(r *web.Request, form *web.Form) error {
+	self, err := r.API.Access.GetSelf(r.Context(), &outboundv1.GetSelfRequest{})
+	if err != nil {
+		return err
+	}
+	return r.Render("account", page{Self: self, Form: form, Local: r.Me.Kind == web.Local})
+}
+
+// changePassword changes the password of who is signed in, and signs them in anew: all their sessions end with the old one.
+func changePassword(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	if form.Raw("newPassword") != form.Raw("repeated") {
+		form.Add("repeated", "differs from the new password")
+	} else {
+		_, err = r.API.Access.ChangePassword(r.Context(), &outboundv1.ChangePasswordRequest{
+			CurrentPassword: form.Raw("currentPassword"), NewPassword: form.Raw("newPassword"),
+		})
+		if err != nil && !form.Refused(err) {
+			return err
+		}
+	}
+	if form.Bad() {
+		r.Status(http.StatusUnprocessableEntity)
+		return showAccount(r, form)
+	}
+	r.SignOut()
+	r.Flash(web.Good, "The password is changed. Sign in with the new one.")
+	return r.Redirect("/sign-in")
+}

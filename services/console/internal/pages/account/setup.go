@@ -1,0 +1,154 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// FirstStart lets the first admin in: while there are no users, whoever knows the code of this process may make one. The code is
+// kept nowhere else, and ends with its use or with the process.
+type FirstStart struct {
+	conn grpc.ClientConnInterface
+
+	mu   sync.Mutex
+	code string
+}
+
+// NewFirstStart makes the way in of a process; conn has the services' token. Await says when it is open.
+func NewFirstStart(conn grpc.ClientConnInterface) *FirstStart { return &FirstStart{conn: conn} }
+
+// codeBytes of randomness make a code: 192 bits.
+const codeBytes = 24
+
+// askEvery is the pause between two looks for users while the config service is away.
+const askEvery = 500 * time.Millisecond
+
+// Await looks whether there are users, again and again until it is told. If there are none it returns the path of the one-time
+// link, else nothing.
+func (f *FirstStart) Await(ctx context.Context) (path string) {
+	t := time.NewTicker(askEvery)
+	defer t.Stop()
+	for {
+		if empty, err := f.empty(ctx); err == nil {
+			if !empty {
+				return ""
+			}
+			return "/setup?code=" + f.open()
+		}
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-t.C:
+		}
+	}
+}
+
+func (f *FirstStart) empty(ctx context.Context) (bool, error) {
+	answer, err := outboundv1.NewAccessServiceClient(f.conn).ListUsers(ctx, &outboundv1.ListUsersRequest{}, grpc.WaitForReady(false))
+	return len(answer.GetUsers()) == 0, err
+}
+
+func (f *FirstStart) open() string {
+	b := make([]byte, codeBytes)
+	// crypto/rand never fails; it ends the program when the system has no randomness.
+	_, _ = rand.Read(b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.code = base64.RawURLEncoding.EncodeToString(b)
+	return f.code
+}
+
+// fits reports whether a code is the one that is open.
+func (f *FirstStart) fits(code string) bool {
+	if f == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.code != "" && secret.Equal(code, f.code)
+}
+
+func (f *FirstStart) shut() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.code = ""
+}
+
+// setupPage is what the template of the first start shows.
+type setupPage struct {
+	Form *web.Form
+	Code string
+}
+
+var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.") //nolint:gochecknoglobals // a constant
+
+func (d door) showSetup(r *web.Request) error {
+	code := r.URL.Query().Get("code")
+	if err := d.mayMakeFirst(r, code); err != nil {
+		return err
+	}
+	return r.Render("setup", setupPage{Form: &web.Form{Values: url.Values{}}, Code: code})
+}
+
+// mayMakeFirst reports whether the code is good and there is still no user.
+func (d door) mayMakeFirst(r *web.Request, code string) error {
+	if !d.first.fits(code) {
+		return errLink
+	}
+	empty, err := d.first.empty(r.Context())
+	if err != nil {
+		return err
+	}
+	if !empty {
+		d.first.shut()
+		return errLink
+	}
+	return nil
+}
+
+// setup makes the first user, an admin, and signs them in.
+func (d door) setup(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	code := form.Get("code")
+	if err := d.mayMakeFirst(r, code); err != nil {
+		return err
+	}
+	var made *outboundv1.User
+	if form.Raw("password") != form.Raw("repeated") {
+		form.Add("repeated", "differs from the password")
+	} else {
+		// There is nobody yet who could do this, so Outbound does it in its own name.
+		access := outboundv1.NewAccessServiceClient(rpc.ActingFor(d.site.Service, rpc.Principal{Role: rpc.RoleAdmin, Name: "outbound"}))
+		made, err = access.CreateUser(r.Context(), &outboundv1.CreateUserRequest{User: &outboundv1.User{
+			Name: form.Get("name"), DisplayName: form.Get("displayName"), Role: outboundv1.Role_ADMIN, Password: form.Raw("password"),
+		}})
+		if err != nil && !form.Refused(err) {
+			return err
+		}
+	}
+	if form.Bad() {
+		r.Status(http.StatusUnprocessableEntity)
+		return r.Render("setup", setupPage{Form: form, Code: code})
+	}
+	d.first.shut()
+	d.site.ForgetPeople()
+	r.Flash(web.Good, "Welcome. You are the first admin.")
+	return d.enter(r, form, web.Identity{
+		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin, PasswordTime: made.GetPasswordTime().AsTime(),
+	})
+}

@@ -1,0 +1,152 @@
+package account
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/throttle"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// door is where people come in.
+type door struct {
+	site  *web.Site
+	first *FirstStart
+}
+
+// signInPage is what the sign-in's template shows.
+type signInPage struct {
+	Form *web.Form
+	// Next is where the reader wanted to go.
+	Next string
+	// Users says that there are users here, OIDC is the label of another way in.
+	Users bool
+	OIDC  string
+}
+
+func (d door) show(r *web.Request) error {
+	return d.form(r, &web.Form{Values: url.Values{}}, r.URL.Query().Get("next"))
+}
+
+func (d door) form(r *web.Request, form *web.Form, next string) error {
+	return r.Render("sign-in", signInPage{Form: form, Next: web.LocalPath(next), Users: d.site.Service != nil, OIDC: d.site.OIDC})
+}
+
+// Attempts to sign in: for a name from one address, from one address, and for a name from anywhere. A tenth of them may come at
+// once. Nobody can lock another out but by trying from everywhere.
+const (
+	attemptsPeriod     = 10 * time.Minute
+	attemptsOfPair     = 50
+	attemptsOfAddress  = 300
+	attemptsForAnyName = 1000
+)
+
+// tooMany reports whether an attempt comes too early, and how long to wait.
+func (d door) tooMany(r *web.Request, name string) time.Duration {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	var wait time.Duration
+	for key, turns := range map[string]int{
+		"sign-in:pair:" + address + ":" + name: attemptsOfPair, "sign-in:address:" + address: attemptsOfAddress, "sign-in:name:" + name: attemptsForAnyName,
+	} {
+		wait = max(wait, d.site.Limiter.Take(r.Context(), key, throttle.Limit{Turns: turns, Period: attemptsPeriod}))
+	}
+	return wait
+}
+
+// refuse shows the form again.
+func (d door) refuse(r *web.Request, form *web.Form, code int, notice string) error {
+	form.Notice = notice
+	r.Status(code)
+	return d.form(r, form, form.Get("next"))
+}
+
+func (d door) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
+	wait = wait.Truncate(time.Second) + time.Second
+	r.W.Header().Set("Retry-After", web.Seconds(wait))
+	return d.refuse(r, form, http.StatusTooManyRequests, "There were too many attempts. Try again in "+web.Words(wait)+".")
+}
+
+// password signs in a user with a password.
+func (d door) password(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	if d.site.Service == nil {
+		return web.Fail(http.StatusNotFound, "There are no users here", "This console was started without the services' token: sign in with a token.")
+	}
+	name := form.Get("name")
+	if wait := d.tooMany(r, name); wait > 0 {
+		return d.refuseTooMany(r, form, wait)
+	}
+	access := outboundv1.NewAccessServiceClient(d.site.Service)
+	u, err := access.SignIn(r.Context(), &outboundv1.SignInRequest{Name: name, Password: form.Raw("password")})
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.Unauthenticated, codes.InvalidArgument:
+		return d.refuse(r, form, http.StatusUnauthorized, "The name or the password is wrong.")
+	default:
+		return err
+	}
+	return d.enter(r, form, web.Identity{
+		Kind: web.Local, Name: u.GetName(), DisplayName: u.GetDisplayName(), Role: web.RoleOf(u.GetRole()), PasswordTime: u.GetPasswordTime().AsTime(),
+	})
+}
+
+// token signs in the holder of the admin token or of an API token. The services are then called with that token.
+func (d door) token(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	if wait := d.tooMany(r, "token"); wait > 0 {
+		return d.refuseTooMany(r, form, wait)
+	}
+	token := form.Get("token")
+	if token == "" || !printable(token) {
+		return d.refuse(r, form, http.StatusUnauthorized, "That is no token.")
+	}
+	access := outboundv1.NewAccessServiceClient(rpc.Bearing(d.site.Bare, token))
+	self, err := access.GetSelf(r.Context(), &outboundv1.GetSelfRequest{})
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return d.refuse(r, form, http.StatusUnauthorized, "The token is not known, or is not one for people.")
+	default:
+		return err
+	}
+	return d.enter(r, form, web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
+}
+
+// printable reports whether a text can be sent as a header.
+func printable(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func (d door) enter(r *web.Request, form *web.Form, who web.Identity) error {
+	if err := r.SignIn(who); err != nil {
+		return err
+	}
+	return r.Redirect(web.LocalPath(form.Get("next")))
+}
+
+func signOut(r *web.Request) error {
+	r.SignOut()
+	r.Flash(web.Good, "You are signed out.")
+	return r.Redirect("/sign-in")
+}

@@ -1,0 +1,75 @@
+// What the pages need beyond htmx. No page needs it to be read; everything here makes use easier.
+(() => {
+  'use strict';
+
+  // Times are kept up to date, and shown in the reader's zone.
+  const units = [[86400 * 2, 'd', 86400], [3600, 'h', 3600], [60, 'min', 60], [0, 's', 1]];
+  const rough = (seconds) => {
+    for (const [from, name, size] of units) if (seconds >= from) return Math.floor(seconds / size) + ' ' + name;
+    return '0 s';
+  };
+  const refresh = (root) => {
+    const now = Date.now();
+    for (const t of root.querySelectorAll('time[data-ago], time[data-until]')) {
+      const past = (now - Date.parse(t.dateTime)) / 1000;
+      if (Number.isNaN(past)) continue;
+      const text = Math.abs(past) < 1 ? 'now' : past < 0 ? 'in ' + rough(-past) : rough(past) + ' ago';
+      if (t.textContent !== text) t.textContent = text;
+    }
+  };
+  const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  const localise = (root) => {
+    for (const t of root.querySelectorAll('time[data-clock]')) {
+      const at = new Date(t.dateTime);
+      if (!Number.isNaN(at.getTime())) t.textContent = zoned.format(at);
+    }
+  };
+  const arrive = (root) => { refresh(root); localise(root); const f = root.querySelector('[data-focus]'); if (f) f.focus(); };
+  document.addEventListener('DOMContentLoaded', () => arrive(document));
+  document.addEventListener('htmx:load', (e) => arrive(e.detail.elt));
+  setInterval(() => refresh(document), 1000);
+
+  // Light or dark, kept in a cookie so that the server renders it at once.
+  const toggle = () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+    root.dataset.theme = dark ? 'light' : 'dark';
+    document.cookie = 'outbound-theme=' + root.dataset.theme + '; Path=/; Max-Age=31536000; SameSite=Lax';
+  };
+
+  const copy = async (button) => {
+    const before = button.textContent;
+    try { await navigator.clipboard.writeText(button.dataset.copy); button.textContent = 'Copied'; } catch { button.textContent = 'Not copied'; }
+    setTimeout(() => { button.textContent = before; }, 1500);
+  };
+
+  document.addEventListener('click', (e) => {
+    const b = e.target.closest('[data-theme-toggle], [data-opens], [data-closes], [data-dismiss], [data-copy]');
+    if (!b) {
+      // A menu closes when something else is clicked; a dialog, when its backdrop is.
+      for (const m of document.querySelectorAll('details.menu[open]')) if (!m.contains(e.target)) m.open = false;
+      if (e.target instanceof HTMLDialogElement) e.target.close();
+      return;
+    }
+    if ('themeToggle' in b.dataset) toggle();
+    if (b.dataset.opens) document.getElementById(b.dataset.opens)?.showModal();
+    if ('closes' in b.dataset) b.closest('dialog')?.close();
+    if ('dismiss' in b.dataset) b.closest('.flash')?.remove();
+    if (b.dataset.copy !== undefined) copy(b);
+  });
+  document.addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape') return;
+    for (const m of document.querySelectorAll('details.menu[open]')) { m.open = false; m.querySelector('summary').focus(); }
+  });
+
+  // A service that cannot be reached is told, too.
+  document.addEventListener('htmx:sendError', () => {
+    const n = document.getElementById('notices');
+    if (!n || n.querySelector('[data-offline]')) return;
+    const p = document.createElement('p');
+    p.className = 'flash bad'; p.dataset.offline = ''; p.setAttribute('role', 'alert');
+    p.textContent = 'Outbound does not answer. This page goes on trying.';
+    n.append(p);
+  });
+  document.addEventListener('htmx:afterRequest', (e) => { if (e.detail.xhr?.status) document.querySelector('[data-offline]')?.remove(); });
+})();

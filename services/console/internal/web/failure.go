@@ -1,0 +1,155 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+// Failure is an error that people are told in words.
+type Failure struct {
+	Status      int
+	Title, Text string
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Title + ": " + f.Text }
+
+// Fail makes an error that people are told in words.
+func Fail(status int, title, text string) error {
+	return &Failure{Status: status, Title: title, Text: text}
+}
+
+// The failures of the site itself.
+var (
+	errNoPage      = Fail(http.StatusNotFound, "There is no such page", "The address may be mistyped, or what was here is gone.")                                                            //nolint:gochecknoglobals // a constant
+	errRole        = Fail(http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role.")                                                      //nolint:gochecknoglobals // a constant
+	errCrossOrigin = Fail(http.StatusForbidden, "This came from another site", "A form of another site was sent here and refused. If you did mean it, do it again from a page of Outbound.") //nolint:gochecknoglobals // a constant
+)
+
+// crash is a panic of a handler.
+type crash struct{ value, stack string }
+
+func (c *crash) Error() string { return "handler panicked: " + c.value }
+
+func panicked(p any) error { return &crash{fmt.Sprint(p), string(debug.Stack())} }
+
+// fail tells an error: as a page, or as a notice in the page if htmx asked.
+func (s *Site) fail(r *Request, err error) {
+	if status.Code(err) == codes.Unauthenticated && r.session != "" {
+		// What the session stood for is gone, e.g. a token that was revoked.
+		r.SignOut()
+		_ = r.toSignIn()
+		return
+	}
+	f := s.explain(r, err)
+	if wantsStream(r) {
+		http.Error(r.W, f.Title, f.Status)
+		return
+	}
+	r.status = f.Status
+	if r.Part() {
+		r.W.Header().Set("HX-Retarget", "#notices")
+		r.W.Header().Set("HX-Reswap", "beforeend")
+		r.flashes = nil
+		r.area = s.core
+		v := r.view(nil)
+		v.Flashes = append(v.Flashes, Flash{Bad, f.Title + ". " + f.Text})
+		err = r.write("error", "flash-list", v)
+	} else {
+		r.area = s.core
+		err = r.write("error", "layout", r.view(f))
+	}
+	if err != nil {
+		s.Logger.Error("an error page could not be rendered", telemetry.KeyError, err.Error())
+		http.Error(r.W, f.Title, f.Status)
+	}
+}
+
+func wantsStream(r *Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
+func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// explain puts an error into words for people. What only we should know goes to the log.
+func (s *Site) explain(r *Request, err error) *Failure {
+	var told *Failure
+	var large *http.MaxBytesError
+	var broke *crash
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &large):
+		return &Failure{http.StatusRequestEntityTooLarge, "That is too large", fmt.Sprintf("At most %d bytes are taken.", large.Limit)}
+	case errors.As(err, &broke):
+		s.Logger.Error("page panicked", "path", r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
+		return unforeseen()
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		return &Failure{http.StatusServiceUnavailable, "Cancelled", "The reader has gone."}
+	}
+	return s.explainStatus(r, err)
+}
+
+func unforeseen() *Failure {
+	return &Failure{http.StatusInternalServerError, "Something went wrong here", "The console's log says more. Nothing that was saved before is lost."}
+}
+
+// explainStatus puts what a service answered into words. The services' texts are meant for people.
+func (s *Site) explainStatus(r *Request, err error) *Failure {
+	st, ok := status.FromError(err)
+	if !ok {
+		s.Logger.Error("page ended with an unknown error", "path", r.URL.Path, telemetry.KeyError, err.Error())
+		return unforeseen()
+	}
+	text := sentence(st.Message())
+	switch st.Code() {
+	case codes.NotFound:
+		return &Failure{http.StatusNotFound, "That does not exist", text}
+	case codes.PermissionDenied:
+		return &Failure{http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role."}
+	case codes.Unauthenticated:
+		return &Failure{http.StatusUnauthorized, "Please sign in", text}
+	case codes.InvalidArgument, codes.OutOfRange:
+		return &Failure{http.StatusBadRequest, "That is not valid", text}
+	case codes.FailedPrecondition:
+		return &Failure{http.StatusConflict, "That cannot be done now", text}
+	case codes.AlreadyExists, codes.Aborted:
+		return &Failure{http.StatusConflict, "That conflicts with what is there", text}
+	case codes.ResourceExhausted:
+		return &Failure{http.StatusTooManyRequests, "There is no room for that now", text}
+	case codes.Unimplemented:
+		return &Failure{http.StatusNotImplemented, "That is not in this release", text}
+	case codes.Unavailable:
+		if len(st.Details()) == 0 {
+			// Where the service would have been is not for a page.
+			text = "The service that answers this is away. Try again in a moment."
+		}
+		return &Failure{http.StatusServiceUnavailable, "Not available now", text}
+	case codes.DeadlineExceeded, codes.Canceled:
+		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
+	default:
+		s.Logger.Error("page ended with an error of a service", "path", r.URL.Path, telemetry.KeyError, err.Error())
+		return unforeseen()
+	}
+}
+
+// sentence begins a text with a capital letter and ends it with a full stop.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.HasSuffix(text, ".") && !strings.HasSuffix(text, "?") && !strings.HasSuffix(text, "!") {
+		text += "."
+	}
+	return text
+}

@@ -1,0 +1,19 @@
+package console
+
+import (
+	"github.com/outbound-events/outbound/services/console/internal/pages/account"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// addPages adds every area of the console, a line each. See doc.go.
+func addPages(s *web.Site, first *account.FirstStart) error {
+	areas := []func(*web.Site) error{
+		func(s *web.Site) error { return account.Register(s, first) },
+	}
+	for _, add := range areas {
+		if err := add(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
