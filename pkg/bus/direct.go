@@ -16,12 +16,13 @@ var errTooMany = errors.New("too many results")
 
 // directRequest is the body of a direct get (ADR-31 of nats-architecture-and-design).
 type directRequest struct {
-	Sequence  uint64   `json:"seq,omitempty"`
-	NextFor   string   `json:"next_by_subj,omitempty"`
-	LastFor   string   `json:"last_by_subj,omitempty"`
-	Batch     int      `json:"batch,omitempty"`
-	MultiLast []string `json:"multi_last,omitempty"`
-	UpTo      uint64   `json:"up_to_seq,omitempty"`
+	Sequence  uint64     `json:"seq,omitempty"`
+	NextFor   string     `json:"next_by_subj,omitempty"`
+	LastFor   string     `json:"last_by_subj,omitempty"`
+	Batch     int        `json:"batch,omitempty"`
+	MultiLast []string   `json:"multi_last,omitempty"`
+	UpTo      uint64     `json:"up_to_seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
 }
 
 // direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
@@ -63,6 +64,9 @@ func (c *Conn) direct(ctx context.Context, stream string, r directRequest) ([]*n
 		}
 	}
 }
+
+// storedSubject is where a message was published; what a direct get answers is itself published to an inbox.
+func storedSubject(m *nats.Msg) string { return m.Header.Get("Nats-Subject") }
 
 func storedSequence(m *nats.Msg) uint64 {
 	n, _ := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)

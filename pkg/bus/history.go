@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -122,6 +121,15 @@ func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.T
 	return storedTime(ms[0]), true, nil
 }
 
+// Began is when the oldest record of the log was stored; zero if there is none.
+func (h *History) Began(ctx context.Context) (time.Time, error) {
+	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look up stream %s: %w", StreamHistory, err)
+	}
+	return s.CachedInfo().State.FirstTime, nil
+}
+
 // StoredRecord is an attempt's record where it stands in HISTORY.
 type StoredRecord struct {
 	Sequence uint64
@@ -136,68 +144,25 @@ type StoredIntake struct {
 	event.IntakeRecord
 }
 
-// AttemptFilter narrows a search for attempts; an empty field matches anything.
-type AttemptFilter struct {
-	Recipient                             string
-	State                                 delivery.State
-	Type, Session, ExternalKey, Appliance string
-	// EventID within its appliance; replays of it are left out. One replay is found by `<event id>~<replay id>`.
-	EventID string
-}
-
-func (f AttemptFilter) subject() string {
-	hash := "*"
-	if f.ExternalKey != "" {
-		hash = hashToken(f.ExternalKey)
-	}
-	return strings.Join([]string{subjectAttempt, wild(f.Recipient), wild(string(f.State)), wild(f.Type), wild(f.Session), hash,
-		wild(f.Appliance), wild(f.EventID)}, ".")
-}
-
-func wild(s string) string {
-	if s == "" {
-		return "*"
-	}
-	return s
-}
-
 // Attempts lists records newest first, those before a sequence of HISTORY (0: from the end), at most limit. Of each
 // delivery and state at least the newest record is listed; earlier ones of the same state may be left out.
 func (h *History) Attempts(ctx context.Context, f AttemptFilter, before uint64, limit int) ([]StoredRecord, error) {
-	ms, err := h.page(ctx, f.subject(), before, limit, true)
+	until, err := h.LastSequence(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("search attempts: %w", err)
+		return nil, err
 	}
-	out := make([]StoredRecord, 0, len(ms))
-	for _, m := range ms {
-		r := StoredRecord{Sequence: storedSequence(m), Time: storedTime(m)}
-		if err := json.Unmarshal(m.Data, &r.Record); err != nil {
-			return nil, fmt.Errorf("decode record %s: %w", m.Subject, err)
+	if before == 0 {
+		before = until + 1
+	}
+	var out []StoredRecord
+	for s := h.SearchAttempts(f, Range{Before: before, Until: max(until, before-1)}); s.Before() > 0 && len(out) < limit; {
+		more, err := s.Next(ctx, limit-len(out))
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, r)
+		out = append(out, more...)
 	}
-	return out, nil
-}
-
-// Intakes lists intake records newest first, those before a sequence of HISTORY (0: from the end), at most limit.
-func (h *History) Intakes(ctx context.Context, appliance string, accepted, rejected bool, before uint64, limit int) ([]StoredIntake, error) {
-	decision := "*"
-	if accepted != rejected {
-		decision = map[bool]string{true: "accepted", false: "rejected"}[accepted]
-	}
-	ms, err := h.page(ctx, strings.Join([]string{subjectIntake, wild(appliance), decision, "*"}, "."), before, limit, accepted && !rejected)
-	if err != nil {
-		return nil, fmt.Errorf("search intake: %w", err)
-	}
-	out := make([]StoredIntake, 0, len(ms))
-	for _, m := range ms {
-		r := StoredIntake{Sequence: storedSequence(m), Time: storedTime(m)}
-		if err := json.Unmarshal(m.Data, &r.IntakeRecord); err != nil {
-			return nil, fmt.Errorf("decode record %s: %w", m.Subject, err)
-		}
-		out = append(out, r)
-	}
-	return out, nil
+	return out[:min(limit, len(out))], nil
 }
 
 // LatestOf is the newest record of a recipient; ok is false if there is none.
@@ -213,61 +178,14 @@ func (h *History) LatestOf(ctx context.Context, recipientID string) (r StoredRec
 	return r, true, nil
 }
 
-// firstWindow is how many sequences the first window back from the end spans; each next one spans eight times as many.
-const (
-	firstWindow = 1_000
-	batchSize   = 1_000
-)
+// batchSize is how many records are asked for at once.
+const batchSize = 1_000
 
-// page reads the newest messages of a subject filter before a sequence: by one multi_last where few subjects match and the
-// last message of each will do, else by windows growing backward.
-func (h *History) page(ctx context.Context, filter string, before uint64, limit int, lastWillDo bool) ([]*nats.Msg, error) {
-	end := before - 1
-	if before == 0 {
-		s, err := h.conn.js.Stream(ctx, StreamHistory)
-		if err != nil {
-			return nil, err
-		}
-		end = s.CachedInfo().State.LastSeq
-	}
-	if end == 0 {
-		return nil, nil
-	}
-	ms, err := []*nats.Msg(nil), errTooMany
-	if lastWillDo {
-		ms, err = h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}, UpTo: end})
-	}
-	if errors.Is(err, errTooMany) {
-		ms, err = h.windows(ctx, filter, end, limit)
-	}
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(ms, func(a, b *nats.Msg) int { return int(int64(storedSequence(b) - storedSequence(a))) })
-	return ms[:min(limit, len(ms))], nil
-}
-
-func (h *History) windows(ctx context.Context, filter string, end uint64, limit int) ([]*nats.Msg, error) {
-	var out []*nats.Msg
-	for size := uint64(firstWindow); end > 0 && len(out) < limit; size *= 8 {
-		start := uint64(1)
-		if end > size {
-			start = end - size + 1
-		}
-		ms, err := h.between(ctx, filter, start, end)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, ms...)
-		end = start - 1
-	}
-	return out, nil
-}
-
+// between reads the messages from a sequence to another, both included; an empty filter takes all.
 func (h *History) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
 	var out []*nats.Msg
 	for start <= end {
-		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: start, NextFor: filter, Batch: batchSize})
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})
 		if err != nil {
 			return nil, err
 		}
