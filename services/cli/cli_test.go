@@ -69,7 +69,7 @@ func (told) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboun
 
 func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	return &outboundv1.Status{
-		Version: "1.2.3", Notices: []string{"Failing: crm."},
+		Version: "1.2.3", Notices: []string{"Failing: crm."}, Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{
 			{RecipientId: "crm", DisplayName: "CRM", Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12, OldestQueuedTime: at(0),
 				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
@@ -82,6 +82,11 @@ func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv
 func (told) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{Host: "mail.example", Port: 587, AdminContacts: []string{"a@example.com"}, PasswordSet: true,
 		CaCertificatePem: strings.Repeat("-----BEGIN CERTIFICATE-----\n", 5), UpdateTime: at(1)}, nil
+}
+
+func (told) SendTestEmail(_ context.Context, r *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
+	return &outboundv1.SendTestEmailResponse{Ok: true, Results: []*outboundv1.SendTestEmailResponse_Result{
+		{Address: r.GetTo()[0], Accepted: true, Code: 250, Detail: "accepted by the relay"}}}, nil
 }
 
 func (told) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
@@ -155,6 +160,7 @@ func TestWhatIsPrinted(t *testing.T) {
 		"status.txt":       "status",
 		"filter.txt":       "recipients test-filter true",
 		"smtp.txt":         "settings smtp get",
+		"smtp-test.txt":    "settings smtp test --to a@example.com",
 		"appliances.txt":   "appliances list",
 		"credentials.txt":  "appliances add a1",
 		"credentials.json": "appliances add a1 -o json",

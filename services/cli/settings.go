@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,19 @@ func (a *app) settings() *cobra.Command {
 			{"from-name", "fromName", flagText, "the sender's name (default Outbound)"},
 			{"ca-file", "caCertificatePem", flagFile, "file with the root certificates (PEM) of the relay"},
 			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
+			{"hello-name", "helloName", flagText, "host name we introduce ourselves with (default the host's own)"},
+			{"max-connections", "maxConnections", flagInt, "connections to the relay at once, of each sender (default 4)"},
+			{"rate", "rateLimit.limit", flagInt, "mails per period at most (default no limit)"},
+			{"rate-period", "rateLimit.period", flagDuration, "the period of --rate (default 1s)"},
+			{"daily-notice", "dailyNotice.enabled", flagBool, "a mail a day to the admin contacts"},
+			{"daily-notice-time", "dailyNotice.time", flagText, "when it is sent, HH:MM in the zone of mails (default 08:00)"},
+			{"token-url", "oauth2.tokenUrl", flagText, "where access tokens for xoauth2 are got (https)"},
+			{"client-id", "oauth2.clientId", flagText, "client id at the token endpoint"},
+			{"client-secret-file", "oauth2.clientSecret", flagSecret, "file with the client secret; - is standard input"},
+			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - is standard input"},
+			{"scope", "oauth2.scopes", flagList, "scopes to ask for; may be repeated"},
 		})
+	smtp.AddCommand(a.testEmail())
 	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
 		[]fieldFlag{
 			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
@@ -31,6 +45,49 @@ func (a *app) settings() *cobra.Command {
 			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
 		})
 	return group("settings", "See and change what recipients share", smtp, email)
+}
+
+// testEmail is `settings smtp test`.
+func (a *app) testEmail() *cobra.Command {
+	var to []string
+	cmd := &cobra.Command{
+		Use:   "test",
+		Short: "Send a test mail at once and tell what the relay answers",
+		Long: "The mail is sent by an email-sender, through the relay as it is set. Without --to it goes to the admin contacts.\n" +
+			"Exit code 1 unless the relay accepts it for every address.",
+		Example: "  outbound settings smtp test --to me@example.com",
+		Args:    arguments(),
+		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+			out := &outboundv1.SendTestEmailResponse{}
+			if err := c.call(ctx, http.MethodPost, "/v1/settings/smtp:test", &outboundv1.SendTestEmailRequest{To: to}, out); err != nil {
+				return err
+			}
+			if err := a.show(out, func() *table { return testTable(out) }); err != nil {
+				return err
+			}
+			if !out.GetOk() {
+				return errors.New("the relay did not accept every test mail")
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringSliceVar(&to, "to", nil, "addresses to send to; may be repeated (default the admin contacts)")
+	return cmd
+}
+
+func testTable(out *outboundv1.SendTestEmailResponse) *table {
+	t := &table{head: []string{"", "ADDRESS", "CODE", "ANSWER"}}
+	for _, r := range out.GetResults() {
+		mark, code := "✗", "-"
+		if r.GetAccepted() {
+			mark = "✓"
+		}
+		if r.GetCode() != 0 {
+			code = fmt.Sprint(r.GetCode())
+		}
+		t.add(mark, r.GetAddress(), code, r.GetDetail())
+	}
+	return t
 }
 
 func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {

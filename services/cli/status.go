@@ -79,7 +79,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 
 // standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
 func standings(s *outboundv1.Status) string {
-	out := "status"
+	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
 		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), clock(r.GetFailingSinceTime()), r.GetLastReason(), r.GetBreakerOpen(), clock(r.GetLastAlertTime()))
 	}
@@ -90,6 +90,9 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 	a.say("Outbound %s", s.GetVersion())
 	for _, n := range s.GetNotices() {
 		a.say("notice: %s", n)
+	}
+	if line := s.GetRelay().GetLine(); line != "" {
+		a.say("SMTP relay: %s", line)
 	}
 	a.say("")
 	recipients := &table{head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
