@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender"
 	"github.com/outbound-events/outbound/services/internal/setup"
 )
@@ -17,11 +18,18 @@ type options struct {
 	setup.Common `yaml:",inline"`
 	setup.Client `yaml:",inline"`
 	setup.Sealed `yaml:",inline"`
-	Service      emailsender.Options `yaml:",inline"`
+	// Redis keeps the relay's rate limit, which senders share. Without an address each sender keeps it alone.
+	Redis   throttle.RedisOptions `yaml:"redis"`
+	Service emailsender.Options   `yaml:",inline"`
 }
 
 // Validate reports every fault at once.
-func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Client, o.Sealed) }
+func (o *options) Validate() error {
+	var f process.Faults
+	f.Within("", setup.Validate(o.Service, o.Common, o.Client, o.Sealed))
+	f.Within("redis", o.Redis.Validate())
+	return f.Err()
+}
 
 func main() {
 	o := options{Common: setup.DefaultCommon(), Service: emailsender.DefaultOptions()}
@@ -42,7 +50,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry)})
+	limiter, err := p.Limiter(o.Redis)
+	if err != nil {
+		return err
+	}
+	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry), Limiter: limiter})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	limiter, err := openLimiter(p, o.Redis)
+	limiter, err := p.Limiter(o.Redis)
 	if err != nil {
 		return err
 	}
@@ -60,17 +60,4 @@ func run(ctx context.Context, o options) error {
 	}
 	p.Add("sender", s.Run)
 	return p.Run(ctx)
-}
-
-// openLimiter shares limits by Redis if there is one. A Redis that is away is no error: each sender keeps to its part then.
-func openLimiter(p *setup.Process, o throttle.RedisOptions) (throttle.Limiter, error) {
-	if o.Address == "" {
-		return throttle.NewMemory(), nil
-	}
-	r, err := throttle.NewRedis(o, p.Telemetry.Logger)
-	if err != nil {
-		return nil, err
-	}
-	p.Defer(func() { _ = r.Close() })
-	return r, nil
 }
