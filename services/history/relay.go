@@ -1,0 +1,46 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/standing"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// relayStale is how old a sight of the relay may be before it says nothing of now. Email senders look every minute.
+const relayStale = 3 * time.Minute
+
+// relay tells how the SMTP relay stands.
+func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
+	r, _, err := bus.NewStandings(s.Bus).Relay(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return relayStatus(s.Config.Settings().SMTP, r, time.Now()), nil
+}
+
+// relayStatus holds what the email senders saw last against the settings as they are now.
+func relayStatus(smtp configclient.SMTP, r standing.Relay, now time.Time) *outboundv1.RelayStatus {
+	out := &outboundv1.RelayStatus{
+		Configured:  smtp.Host != "" && smtp.FromAddress != "",
+		CheckedTime: timestamp(r.Checked), AcceptedTime: timestamp(r.Accepted), FailingSinceTime: timestamp(r.Since),
+	}
+	switch {
+	case smtp.Host == "":
+		out.Line = "no SMTP relay is set, so mail waits: outbound settings smtp set --host"
+	case smtp.FromAddress == "":
+		out.Line = "no from address is set, so mail waits: outbound settings smtp set --from-address"
+	case r.Line == "" || r.Etag != smtp.Etag:
+		out.Line = "not looked at yet since it was set: if this stays, start an email-sender"
+		out.FailingSinceTime = nil
+	case now.Sub(r.Checked) > relayStale:
+		out.Line = fmt.Sprintf("not looked at since %s, so start an email-sender; then it was: %s", r.Checked.UTC().Format(time.RFC3339), r.Line)
+	default:
+		out.Line, out.Ok = r.Line, r.Line == standing.RelayOK
+	}
+	return out
+}
