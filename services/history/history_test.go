@@ -70,13 +70,19 @@ type house struct {
 
 func newHouse(t *testing.T, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
 	t.Helper()
+	return newHouseWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
+}
+
+// newHouseWith is newHouse with a relay.
+func newHouseWith(t *testing.T, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
+	t.Helper()
 	h := &house{t: t, bus: bustest.Start(t).Conn()}
 	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
 	t.Cleanup(h.log.Close)
 	t.Cleanup(h.publisher.Close)
 	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
 
-	settings := &outboundv1.WatchSettingsResponse{Smtp: &outboundv1.SmtpSettings{}, Email: &outboundv1.EmailSettings{}}
+	settings := &outboundv1.WatchSettingsResponse{Smtp: smtp, Email: &outboundv1.EmailSettings{}}
 	for _, id := range []string{"a1", "a2"} {
 		settings.Appliances = append(settings.Appliances, &outboundv1.StoredAppliance{
 			Appliance: &outboundv1.Appliance{Id: id}, TokenSha256: make([]byte, 32),
