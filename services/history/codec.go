@@ -12,8 +12,8 @@ import (
 )
 
 // deliveryOf writes a record as the API has it. A state is the same word in both.
-func deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
-	return &outboundv1.Delivery{
+func (s *Service) deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
+	d := &outboundv1.Delivery{
 		EventId: event.Key(r.Appliance, r.EventID), EventType: r.Type, ApplianceId: r.Appliance, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
 		Reason: string(r.Reason), Detail: r.Detail,
@@ -23,7 +23,12 @@ func deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
 		SessionId: r.Session, ExternalKey: r.ExternalKey,
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
 		ResponseExcerpt: text(r.Excerpt), ReplayId: r.ReplayID, Test: r.Test,
+		Channel: r.Channel, ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
 	}
+	if known, ok := s.Config.Recipient(r.Recipient); ok {
+		d.RecipientDisplayName = known.DisplayName
+	}
+	return d
 }
 
 func stateOf(s outboundv1.DeliveryState_State) delivery.State {

@@ -3,9 +3,14 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -22,60 +27,131 @@ func (d *deliveries) ListDeliveries(ctx context.Context, req *outboundv1.ListDel
 	if err := checkFilter(req); err != nil {
 		return nil, err
 	}
-	if req.GetState() == outboundv1.DeliveryState_WAITING {
-		return d.listWaiting(ctx, req)
-	}
-	at, err := readCursor(req.GetPageToken(), false)
+	at, err := readCursor(req.GetPageToken(), filters(req))
 	if err != nil {
 		return nil, err
 	}
-	if at.Until == 0 {
-		if at.Until, err = d.s.lastRecord(ctx); err != nil {
-			return nil, err
-		}
-		at.Before = at.Until + 1
+	if req.GetState() == outboundv1.DeliveryState_WAITING {
+		return d.listWaiting(ctx, req, at)
 	}
-	w := walk{log: d.s.Log, filter: filterOf(req), until: at.Until, maxScan: d.s.o.MaxScan}
-	if req.GetEventId() != "" {
-		if w.only, err = d.s.narrow(ctx, req.GetEventId(), &w.filter); err != nil {
-			return nil, err
-		}
-	}
-	size := pageSize(req.GetPageSize())
-	found, before, err := w.page(ctx, at.Before, size)
+	w, any, err := d.walk(ctx, req, &at)
 	if err != nil {
 		return nil, err
 	}
 	resp := &outboundv1.ListDeliveriesResponse{}
+	size := pageSize(req.GetPageSize())
 	if req.GetEventId() != "" && req.GetPageToken() == "" && req.GetState() == outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED {
 		if resp.Deliveries, err = d.waitingOf(ctx, req, size); err != nil {
 			return nil, err
 		}
 	}
+	if !any {
+		return resp, nil
+	}
+	found, before, err := w.page(ctx, at.Before, size)
+	if err != nil {
+		return nil, err
+	}
 	for _, r := range found {
-		resp.Deliveries = append(resp.Deliveries, deliveryOf(r))
+		resp.Deliveries = append(resp.Deliveries, d.s.deliveryOf(r))
 	}
 	if before > 0 {
-		resp.NextPageToken, err = cursor{Before: before, Until: at.Until}.token()
+		at.Before = before
+		resp.NextPageToken, err = at.token()
 	}
 	return resp, err
 }
 
-// checkFilter refuses values that no id can have: they become parts of the subjects that are searched.
+// filters is the request without what turns its pages.
+func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
+	f, _ := proto.Clone(req).(*outboundv1.ListDeliveriesRequest)
+	f.PageSize, f.PageToken = 0, ""
+	return f
+}
+
+// walk makes the walk that a request asks for, and begins its cursor. any is false if nothing can be in it.
+func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w walk, any bool, err error) {
+	w = walk{log: d.s.Log, filter: filterOf(req), maxScan: d.s.o.MaxScan}
+	if w.from, any, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !any {
+		return w, any, err
+	}
+	w.until = at.Until
+	if req.GetEventId() != "" {
+		err = d.s.narrow(ctx, req.GetEventId(), &w.filter)
+	}
+	return w, true, err
+}
+
+// begin begins a cursor of HISTORY that has not begun, and tells where in it a range of time begins. any is false if there is
+// nothing in the range.
+func (s *Service) begin(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, any bool, err error) {
+	if at.Until == 0 {
+		if at.Until, err = s.Log.LastSequence(ctx); err != nil {
+			return 0, false, err
+		}
+		at.Before = at.Until + 1
+		if end != nil {
+			behind, ok, err := s.Log.SequenceAt(ctx, end.AsTime())
+			if err != nil {
+				return 0, false, err
+			}
+			if ok {
+				at.Before = min(at.Before, behind)
+			}
+		}
+	}
+	if start == nil {
+		return 0, true, nil
+	}
+	return s.Log.SequenceAt(ctx, start.AsTime())
+}
+
+// checkFilter refuses values that no id can have, for they become parts of the subjects that are searched, and words that are none.
 func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 	var faults []rpc.Violation
 	for _, x := range []struct{ field, value, rest string }{
 		{"recipientId", req.GetRecipientId(), ""}, {"eventId", req.GetEventId(), "~"}, {"eventType", req.GetEventType(), ""},
-		{"applianceId", req.GetApplianceId(), ""}, {"sessionId", req.GetSessionId(), ""},
+		{"applianceId", req.GetApplianceId(), ""}, {"sessionId", req.GetSessionId(), ""}, {"replayId", req.GetReplayId(), ""},
 	} {
 		if !safe(x.value, x.rest) {
 			faults = append(faults, unsafe(x.field))
 		}
 	}
+	if c := delivery.Class(req.GetReasonClass()); c != "" && !slices.Contains(delivery.Classes(), c) {
+		faults = append(faults, rpc.Violation{
+			Field: "reasonClass", Reason: "UNKNOWN_CLASS", Description: fmt.Sprintf("is no class of reasons: use one of %s", listed(delivery.Classes())),
+		})
+	}
+	faults = append(faults, checkTimes(req.GetStartTime(), req.GetEndTime())...)
 	if len(faults) > 0 {
 		return rpc.InvalidArgument(faults...)
 	}
 	return nil
+}
+
+// checkTimes refuses a range that holds nothing.
+func checkTimes(start, end *timestamppb.Timestamp) []rpc.Violation {
+	var faults []rpc.Violation
+	for _, x := range []struct {
+		field string
+		at    *timestamppb.Timestamp
+	}{{"startTime", start}, {"endTime", end}} {
+		if x.at != nil && x.at.CheckValid() != nil {
+			faults = append(faults, rpc.Violation{Field: x.field, Reason: "INVALID_TIME", Description: "is no time: write RFC 3339, e.g. 2026-11-21T10:00:00Z"})
+		}
+	}
+	if len(faults) == 0 && start != nil && end != nil && !end.AsTime().After(start.AsTime()) {
+		faults = append(faults, rpc.Violation{Field: "endTime", Reason: "BEFORE_START", Description: "is not after startTime: nothing can be between them"})
+	}
+	return faults
+}
+
+func listed[T ~string](of []T) string {
+	out := make([]string, 0, len(of))
+	for _, x := range of {
+		out = append(out, string(x))
+	}
+	return strings.Join(out, ", ")
 }
 
 // safe reports whether a value is made of what ids are made of, and of the letters in more.
@@ -96,47 +172,58 @@ func unsafe(field string) rpc.Violation {
 }
 
 func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
-	return bus.AttemptFilter{
+	f := bus.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
-		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(),
+		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(), Has: holds(req),
 	}
+	if f.State != "" {
+		return f
+	}
+	if req.GetReason() != "" {
+		f.States = delivery.StatesWith(delivery.Reason(req.GetReason()))
+	} else if req.GetReasonClass() != "" {
+		f.States = delivery.StatesIn(delivery.Class(req.GetReasonClass()))
+	}
+	return f
 }
 
-// lastRecord is the last sequence of HISTORY.
-func (s *Service) lastRecord(ctx context.Context) (uint64, error) {
-	states, err := s.Bus.StreamStates(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("look at the end of the log: %w", err)
+// holds is the part of a filter that records are looked through for; nil if there is none.
+func holds(req *outboundv1.ListDeliveriesRequest) func(bus.RecordHead) bool {
+	channel, reason, class := req.GetChannel(), delivery.Reason(req.GetReason()), delivery.Class(req.GetReasonClass())
+	if channel == "" && reason == "" && class == "" {
+		return nil
 	}
-	for _, x := range states {
-		if x.Name == bus.StreamHistory {
-			return x.LastSequence, nil
-		}
+	return func(h bus.RecordHead) bool {
+		return (channel == "" || h.Channel == channel) && (reason == "" || h.Reason == reason) && (class == "" || delivery.ClassOf(h.Reason, h.Status) == class)
 	}
-	return 0, fmt.Errorf("look at the end of the log: stream %s is not there", bus.StreamHistory)
 }
 
 // narrow reads an event filter, a key or a bare id, into a search filter. Replays stand under tokens of their own, so a search
 // by id would miss them: what is known of the event narrows the search instead, and only picks the records of the event.
-func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) (only string, err error) {
+func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) error {
 	appliance, id, isKey := event.SplitKey(eventID)
 	if !isKey {
 		appliance, id = f.Appliance, eventID
 	}
+	f.AnyOf = id
 	if isKey && f.Appliance != "" && f.Appliance != appliance {
 		// No record has a key for its id, so nothing matches both filters.
-		return eventID, nil
+		f.AnyOf = eventID
+		return nil
 	}
 	f.Appliance = appliance
 	rec, ok, err := s.intake(ctx, appliance, id)
 	if err != nil || !ok {
-		return id, err
+		return err
 	}
 	f.Appliance = rec.Appliance
 	fill(&f.Type, rec.Type)
 	fill(&f.Session, rec.Session)
+	if f.Session == "" {
+		f.Session = bus.NoSession
+	}
 	fill(&f.ExternalKey, rec.ExternalKey)
-	return id, nil
+	return nil
 }
 
 func fill(to *string, with string) {

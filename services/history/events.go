@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -17,28 +19,61 @@ type events struct {
 
 // ListEvents lists intake decisions, newest first.
 func (v *events) ListEvents(ctx context.Context, req *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
-	at, err := readCursor(req.GetPageToken(), false)
-	if err != nil {
+	if err := checkEvents(req); err != nil {
 		return nil, err
 	}
-	if !safe(req.GetApplianceId(), "") {
-		return nil, rpc.InvalidArgument(unsafe("applianceId"))
-	}
-	accepted := req.GetDecision() != outboundv1.Intake_REJECTED
-	rejected := req.GetDecision() != outboundv1.Intake_ACCEPTED
-	size := pageSize(req.GetPageSize())
-	found, err := v.s.Log.Intakes(ctx, req.GetApplianceId(), accepted, rejected, at.Before, size+1)
+	asked, _ := proto.Clone(req).(*outboundv1.ListEventsRequest)
+	asked.PageSize, asked.PageToken = 0, ""
+	at, err := readCursor(req.GetPageToken(), asked)
 	if err != nil {
 		return nil, err
 	}
 	resp := &outboundv1.ListEventsResponse{}
-	for _, r := range found[:min(size, len(found))] {
-		resp.Events = append(resp.Events, eventOf(r.IntakeRecord))
+	from, any, err := v.s.begin(ctx, &at, req.GetStartTime(), req.GetEndTime())
+	if err != nil || !any {
+		return resp, err
 	}
-	if len(found) > size {
-		resp.NextPageToken, err = cursor{Before: found[size-1].Sequence}.token()
+	search := v.s.Log.SearchIntakes(bus.IntakeFilter{
+		Appliance: req.GetApplianceId(), Accepted: req.GetDecision() == outboundv1.Intake_ACCEPTED, Rejected: req.GetDecision() == outboundv1.Intake_REJECTED,
+		Type: req.GetEventType(), Session: req.GetSessionId(), ExternalKey: req.GetExternalKey(),
+	}, bus.Range{From: from, Before: at.Before})
+	size := pageSize(req.GetPageSize())
+	next := search.Before()
+	for len(resp.GetEvents()) < size && search.Before() > 0 && search.Looked() < v.s.o.MaxScan {
+		found, err := search.Next(ctx, size-len(resp.GetEvents()))
+		if err != nil {
+			return nil, err
+		}
+		next = search.Before()
+		for i, r := range found {
+			resp.Events = append(resp.Events, eventOf(r.IntakeRecord))
+			if len(resp.GetEvents()) == size {
+				if i < len(found)-1 {
+					next = r.Sequence
+				}
+				break
+			}
+		}
+	}
+	if next > 0 {
+		at.Before = next
+		resp.NextPageToken, err = at.token()
 	}
 	return resp, err
+}
+
+// checkEvents refuses values that no id can have, and a range that holds nothing.
+func checkEvents(req *outboundv1.ListEventsRequest) error {
+	faults := checkTimes(req.GetStartTime(), req.GetEndTime())
+	for field, value := range map[string]string{"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(), "sessionId": req.GetSessionId()} {
+		if !safe(value, "") {
+			faults = append(faults, unsafe(field))
+		}
+	}
+	if len(faults) > 0 {
+		return rpc.InvalidArgument(faults...)
+	}
+	return nil
 }
 
 // deliveriesShown is how many deliveries of an event are shown with it; ListDeliveries pages through more.

@@ -1,9 +1,14 @@
 package history
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
@@ -14,8 +19,8 @@ type cursor struct {
 	Before uint64 `json:"b"`
 	// Until is the last sequence there was when the walk began: what came later does not shift the pages.
 	Until uint64 `json:"u,omitempty"`
-	// Queue says that EVENTS is walked, for deliveries that wait, not HISTORY.
-	Queue bool `json:"q,omitempty"`
+	// Of tells the filters that the walk began with: with others the token would lead astray.
+	Of string `json:"f"`
 }
 
 func (c cursor) token() (string, error) {
@@ -23,24 +28,39 @@ func (c cursor) token() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 
-// readCursor reads a page token; empty is the beginning.
-func readCursor(token string, queue bool) (cursor, error) {
-	c := cursor{Queue: queue}
-	if token == "" {
-		return c, nil
+// readCursor reads a page token; empty is the beginning. filters is the request without its page size and token.
+func readCursor(token string, filters proto.Message) (cursor, error) {
+	of, err := fingerprint(filters)
+	if err != nil || token == "" {
+		return cursor{Of: of}, err
 	}
+	var c cursor
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
-		c = cursor{}
 		err = json.Unmarshal(b, &c)
 	}
-	if err != nil || c.Before == 0 || c.Queue != queue {
-		return c, rpc.InvalidArgument(rpc.Violation{
-			Field: "pageToken", Reason: "INVALID_TOKEN",
-			Description: "is not a token of this list: use the nextPageToken of the page before, with the same filters",
-		})
+	switch {
+	case err != nil || c.Before == 0 || c.Of == "":
+		return c, badToken("is not a token of this list: use the nextPageToken of the page before")
+	case c.Of != of:
+		return c, badToken("belongs to a list with other filters: repeat the filters of the page before, or begin without a token")
+	default:
+		return c, nil
 	}
-	return c, nil
+}
+
+func badToken(description string) error {
+	return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: "INVALID_TOKEN", Description: description})
+}
+
+// fingerprint tells one set of filters from another.
+func fingerprint(filters proto.Message) (string, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(filters)
+	if err != nil {
+		return "", fmt.Errorf("tell the filters: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte(filters.ProtoReflect().Descriptor().Name()+"\n"), b...))
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // defaultPage is how long a page is if the caller does not say.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -39,7 +40,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 		return q.backlog.Waiting > 0, nil
 	}
 	if !q.counted {
-		last, err := s.lastRecord(ctx)
+		last, err := s.Log.LastSequence(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -54,8 +55,8 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 	return q.untried >= 0, nil
 }
 
-// queues looks at the queues of one recipient (empty: of all), and leaves out those that are empty.
-func (s *Service) queues(ctx context.Context, only string) ([]*queue, error) {
+// queues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
+func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
 	if err := s.configured(ctx); err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (s *Service) queues(ctx context.Context, only string) ([]*queue, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.Lookups)
 	for _, r := range s.Config.Recipients() {
-		if only != "" && r.ID != only {
+		if req.GetRecipientId() != "" && r.ID != req.GetRecipientId() || req.GetChannel() != "" && string(r.Channel()) != req.GetChannel() {
 			continue
 		}
 		g.Go(func() error {
@@ -91,8 +92,21 @@ func (s *Service) queues(ctx context.Context, only string) ([]*queue, error) {
 	return out, err
 }
 
+// recorded reports whether a filter asks for what only records tell.
+func recorded(req *outboundv1.ListDeliveriesRequest) bool {
+	return req.GetReason() != "" || req.GetReasonClass() != "" || req.GetReplayId() != ""
+}
+
+// within reports whether a time is in the range of a request.
+func within(req *outboundv1.ListDeliveriesRequest, t time.Time) bool {
+	return (req.GetStartTime() == nil || !t.Before(req.GetStartTime().AsTime())) && (req.GetEndTime() == nil || t.Before(req.GetEndTime().AsTime()))
+}
+
 // waitingOf lists the recipients that one event waits for. Replays that wait are not listed.
 func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveriesRequest, most int) ([]*outboundv1.Delivery, error) {
+	if recorded(req) {
+		return nil, nil
+	}
 	appliance, id, isKey := event.SplitKey(req.GetEventId())
 	if !isKey {
 		appliance, id = req.GetApplianceId(), req.GetEventId()
@@ -102,10 +116,10 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 		return nil, err
 	}
 	e := eventIn(rec)
-	if !matches(req, e) {
+	if !matches(req, e) || !within(req, rec.Time) {
 		return nil, nil
 	}
-	queues, err := d.s.queues(ctx, req.GetRecipientId())
+	queues, err := d.s.queues(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -147,30 +161,27 @@ func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Deliver
 		EventId: event.Key(rec.Appliance, rec.EventID), EventType: rec.Type, ApplianceId: rec.Appliance, RecipientId: r.ID,
 		State: outboundv1.DeliveryState_WAITING, SessionId: rec.Session, ExternalKey: rec.ExternalKey,
 		AcceptTime: timestamp(rec.Time), ExpireTime: timestamp(rec.Time.Add(r.Retry.Duration)),
+		Channel: string(r.Channel()), RecipientDisplayName: r.DisplayName,
 	}
 }
 
 // listWaiting walks EVENTS from its end back to the first event that any recipient still owes, and lists what has no record.
 // Replays that wait are not listed.
-func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
-	at, err := readCursor(req.GetPageToken(), true)
-	if err != nil {
-		return nil, err
+func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at cursor) (*outboundv1.ListDeliveriesResponse, error) {
+	if recorded(req) {
+		return &outboundv1.ListDeliveriesResponse{}, nil
 	}
-	queues, err := d.s.queues(ctx, req.GetRecipientId())
+	queues, err := d.s.queues(ctx, req)
 	if err != nil || len(queues) == 0 {
 		return &outboundv1.ListDeliveriesResponse{}, err
 	}
-	if at.Before == 0 {
-		last, err := d.s.Bus.LastSequence(ctx)
-		if err != nil {
-			return nil, err
-		}
-		at.Before = last + 1
+	from, err := d.eventRange(ctx, req, &at)
+	if err != nil {
+		return nil, err
 	}
 	first := at.Before
 	for _, q := range queues {
-		first = min(first, max(q.backlog.Floor+1, q.recipient.StartSequence, 1))
+		first = min(first, max(q.backlog.Floor+1, q.recipient.StartSequence, from, 1))
 	}
 	resp := &outboundv1.ListDeliveriesResponse{}
 	size := pageSize(req.GetPageSize())
@@ -187,6 +198,34 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 		resp.NextPageToken, err = at.token()
 	}
 	return resp, err
+}
+
+// eventRange begins a cursor that has not begun, and tells where in EVENTS the range of a request begins.
+func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
+	last, err := d.s.Bus.LastSequence(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if at.Before == 0 {
+		at.Before = last + 1
+		if req.GetEndTime() != nil {
+			end, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetEndTime().AsTime())
+			if err != nil {
+				return 0, err
+			}
+			if ok {
+				at.Before = end
+			}
+		}
+	}
+	if req.GetStartTime() == nil {
+		return 0, nil
+	}
+	from, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetStartTime().AsTime())
+	if !ok {
+		from = last + 1
+	}
+	return from, err
 }
 
 func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {

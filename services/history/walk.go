@@ -12,66 +12,64 @@ import (
 type walk struct {
 	log    *bus.History
 	filter bus.AttemptFilter
-	// only is the event id that records must have; empty: any.
-	only string
+	// from is the first sequence that is looked at; 0: the first there is.
+	from uint64
 	// until is the last sequence that exists for this walk.
 	until   uint64
 	maxScan int
 }
 
-// lookAhead is how many records are asked for at once, beside those of the page: most deliveries have one or two.
-const lookAhead = 100
+// spare is how many records are looked up beside those that are still wanted: most records are the latest of their delivery.
+const spare = 20
 
 // page picks at most size records before a sequence. The second result is where the next page begins; 0: there are no more.
 func (w *walk) page(ctx context.Context, before uint64, size int) ([]bus.StoredRecord, uint64, error) {
 	var out []bus.StoredRecord
 	seen := map[string]bool{}
-	for scanned := 0; before > 1 && scanned < w.maxScan; {
-		ask := size - len(out) + lookAhead
-		records, err := w.log.Attempts(ctx, w.filter, before, ask)
+	s := w.log.SearchAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
+	for len(out) < size && s.Before() > 0 && s.Looked() < w.maxScan {
+		records, err := s.Next(ctx, size-len(out))
 		if err != nil {
 			return nil, 0, err
 		}
-		for _, r := range records {
-			if len(out) == size {
-				return out, before, nil
+		for len(records) > 0 && len(out) < size {
+			var part []bus.StoredRecord
+			if part, records = firstOfEach(records, seen, size-len(out)+spare); len(part) == 0 {
+				break
 			}
-			before = r.Sequence
-			picked, err := w.pick(ctx, r, seen)
+			latest, err := w.log.Newest(ctx, part, w.until)
 			if err != nil {
 				return nil, 0, err
 			}
-			if picked {
+			for i, r := range part {
+				if !latest[i] {
+					continue
+				}
+				if len(out) == size {
+					return out, out[size-1].Sequence, nil
+				}
 				out = append(out, r)
 			}
-		}
-		scanned += len(records)
-		if len(records) < ask {
-			return out, 0, nil
+			if len(out) == size && len(records) > 0 {
+				return out, out[size-1].Sequence, nil
+			}
 		}
 	}
-	if before <= 1 {
-		before = 0
-	}
-	return out, before, nil
+	return out, s.Before(), nil
 }
 
-// pick reports whether a record is the latest of its delivery, as of the beginning of the walk.
-func (w *walk) pick(ctx context.Context, r bus.StoredRecord, seen map[string]bool) (bool, error) {
-	key := delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID)
-	if w.only != "" && r.EventID != w.only || seen[key] {
-		return false, nil
+// firstOfEach takes at most n records, of each delivery the first one, and leaves the rest.
+func firstOfEach(records []bus.StoredRecord, seen map[string]bool, n int) (part, rest []bus.StoredRecord) {
+	for i, r := range records {
+		if len(part) == n {
+			return part, records[i:]
+		}
+		if key := delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID); !seen[key] {
+			seen[key] = true
+			part = append(part, r)
+		}
 	}
-	seen[key] = true
-	exact := bus.AttemptFilter{
-		Recipient: r.Recipient, Type: r.Type, Session: r.Session, ExternalKey: r.ExternalKey, Appliance: r.Appliance,
-		EventID: logID(r.EventID, r.ReplayID),
-	}
-	latest, err := w.log.Attempts(ctx, exact, w.until+1, 1)
-	if err != nil {
-		return false, err
-	}
-	return len(latest) == 1 && latest[0].Sequence == r.Sequence, nil
+	return part, nil
 }
 
 // logID is a delivery's event id as the log files it: a replay's has the replay's id behind a tilde.
