@@ -136,17 +136,17 @@ func TestWhatTokensAreGotWithIsSealedAndKept(t *testing.T) {
 		}
 	}
 	is(both)
-	out.Oauth2.ClientId = "other"
+	out.Etag, out.Oauth2.ClientId = "", "other"
 	for _, m := range [][]string{{"oauth2.client_id"}, {"oauth2"}, {"*"}} {
 		h.mustRelay(out, m...)
 		is(both)
 	}
-	h.mustRelay(&outboundv1.SmtpSettings{Oauth2: &outboundv1.RelayOAuth2{RefreshToken: "second"}}, "oauth2.refresh_token")
-	is(map[string]string{recipient.SecretRelayClient: canaryRelayClient, recipient.SecretRelayRefresh: "second"})
+	h.mustRelay(&outboundv1.SmtpSettings{Oauth2: &outboundv1.RelayOAuth2{RefreshToken: "canary-second-83"}}, "oauth2.refresh_token")
+	is(map[string]string{recipient.SecretRelayClient: canaryRelayClient, recipient.SecretRelayRefresh: "canary-second-83"})
 	// Another way to sign in has no use for them.
 	h.mustRelay(&outboundv1.SmtpSettings{Auth: outboundv1.SmtpSettings_Auth_PLAIN, Password: canaryRelay}, "auth", "password")
 	is(map[string]string{recipient.SecretSMTPPassword: canaryRelay})
-	h.findNone(canaryRelayClient, canaryRefresh, canaryRelay, "second")
+	h.findNone(canaryRelayClient, canaryRefresh, canaryRelay, "canary-second-83")
 }
 
 func TestAStoredSecretDoesNotGoToAnotherHost(t *testing.T) {

@@ -36,7 +36,7 @@ func TestATestMailIsAskedOfAnEmailSender(t *testing.T) {
 	}
 	_, err := send()
 	wantFields(t, err, "to")
-	_, err = send("a@example.org", "b", "A@example.org")
+	_, err = send("a@example.org", "b", "a@EXAMPLE.org")
 	wantFields(t, err, "to[1]", "to[2]")
 	_, err = send("a@example.org")
 	wantCode(t, err, codes.FailedPrecondition)
