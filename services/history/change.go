@@ -1,0 +1,266 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// SendNow makes the next attempt of deliveries that wait for one due now.
+func (d *deliveries) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return d.change(ctx, req.GetDeliveries(), sendNow)
+}
+
+// ExtendDeliveries gives deliveries longer to be tried.
+func (d *deliveries) ExtendDeliveries(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return d.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+		return extend(r, rec, now, req.GetBy().AsDuration())
+	})
+}
+
+// CancelDeliveries ends deliveries.
+func (d *deliveries) CancelDeliveries(ctx context.Context, req *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return d.change(ctx, req.GetDeliveries(), cancelled)
+}
+
+// fate is what the broker is told of a delivery's message once its change is recorded.
+type fate int
+
+// The fates.
+const (
+	// stays has it come when it would.
+	stays fate = iota + 1
+	// comesNow has it handed out at once.
+	comesNow
+	// ends has it handed out no more.
+	ends
+	// wakes leaves it, and has a recipient that fails all the time be tried at once.
+	wakes
+)
+
+// judgement says what a record becomes that is a delivery's newest, and not final; or, as a sentence, why nothing is changed.
+type judgement func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string)
+
+// sendNow leaves alone what may be in a sender's hands: a second message of it would be a second attempt.
+func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+	switch {
+	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
+		return rec, 0, "the recipient is disabled: enable it first"
+	case !far(rec, now):
+		return rec, wakes, "its next attempt is due already: it is made as soon as the recipient's turn comes"
+	}
+	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "the next attempt was asked for at once", &now
+	return rec, comesNow, ""
+}
+
+// leavesEarly is how long before EVENTS drops a message its delivery ends at the latest.
+const leavesEarly = 30 * time.Minute
+
+func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, fate, string) {
+	end := now.Add(by)
+	if last := rec.Accepted.Add(bus.EventsKept - leavesEarly); end.After(last) {
+		end = last
+	}
+	if !end.After(rec.Expire) {
+		return rec, 0, fmt.Sprintf("it is tried until %s already, which is not before the end asked for or the end of what is stored", rec.Expire.UTC().Format(time.RFC3339))
+	}
+	rec.Reason, rec.Detail = delivery.ReasonExtended, "it is tried until "+end.UTC().Format(time.RFC3339)
+	rec.Expire, rec.Extended = end, &end
+	return rec, stays, ""
+}
+
+// cancelled ends a delivery that waits for its time. One that may be in a sender's hands is marked, and the sender ends it: else
+// it could be delivered and recorded as cancelled.
+func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+	if rec.CancelAsked {
+		return rec, 0, "it is cancelled already: it ends when its turn comes"
+	}
+	rec.Reason, rec.Detail = delivery.ReasonCancelled, "cancelled by hand"
+	if !far(rec, now) {
+		rec.CancelAsked = true
+		return rec, stays, ""
+	}
+	rec.State, rec.NextAttempt = delivery.StateCancelled, nil
+	return rec, ends, ""
+}
+
+// far reports whether a delivery's next attempt is so far away that its message is in no sender's hands.
+func far(rec delivery.Record, now time.Time) bool {
+	return rec.NextAttempt != nil && rec.NextAttempt.After(now.Add(bus.Settled))
+}
+
+// changesAtOnce is how many deliveries are changed at once.
+const changesAtOnce = 32
+
+// change records what is done to each delivery, each once, and then tells the broker.
+func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge judgement) (*outboundv1.ChangeDeliveriesResponse, error) {
+	if err := d.s.configured(ctx); err != nil {
+		return nil, err
+	}
+	each, err := unique(targets)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	resp := &outboundv1.ChangeDeliveriesResponse{}
+	told := tidings{}
+	g, changing := errgroup.WithContext(ctx)
+	g.SetLimit(changesAtOnce)
+	for _, t := range each {
+		g.Go(func() error {
+			rec, f, why, err := d.changeOne(changing, t, rpc.Actor(ctx), judge)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if f == wakes {
+				told.note(t.recipient, f, 0)
+			}
+			if why != "" {
+				resp.Unchanged = append(resp.Unchanged, &outboundv1.ChangeDeliveriesResponse_Unchanged{
+					RecipientId: t.recipient, EventId: t.key, ReplayId: t.replay, Detail: why,
+				})
+				return nil
+			}
+			resp.Changed++
+			told.note(t.recipient, f, rec.Sequence)
+			return nil
+		})
+	}
+	err = g.Wait()
+	// What is recorded is told even if a later one failed.
+	if untold := d.s.tell(context.WithoutCancel(ctx), told); err == nil {
+		err = untold
+	}
+	if err != nil {
+		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed, then: %v", resp.GetChanged(), err))
+	}
+	return resp, nil
+}
+
+// target names a delivery.
+type target struct{ recipient, key, replay string }
+
+// unique are the targets, each once. Their parts are parts of subjects, so they must be written like ids.
+func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, error) {
+	known := map[target]bool{}
+	var out []target
+	var faults []rpc.Violation
+	for i, t := range targets {
+		at := fmt.Sprintf("deliveries[%d].", i)
+		to := target{t.GetRecipientId(), t.GetEventId(), t.GetReplayId()}
+		appliance, id, ok := event.SplitKey(to.key)
+		switch {
+		case !safe(to.recipient, ""):
+			faults = append(faults, unsafe(at+"recipientId"))
+		case !ok || !safe(appliance+id, ""):
+			faults = append(faults, rpc.Violation{Field: at + "eventId", Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"})
+		case !safe(to.replay, ""):
+			faults = append(faults, unsafe(at+"replayId"))
+		case !known[to]:
+			known[to] = true
+			out = append(out, to)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, rpc.InvalidArgument(faults...)
+	}
+	return out, nil
+}
+
+// changeOne records what is done to one delivery. A record that comes in between is judged anew.
+func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judge judgement) (rec delivery.Record, f fate, why string, err error) {
+	r, ok := d.s.Config.Recipient(t.recipient)
+	if !ok || r.Deleting {
+		return rec, 0, "there is no such recipient", nil
+	}
+	appliance, id, _ := event.SplitKey(t.key)
+	for {
+		found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: filed(id, t.replay)}, 0, 1)
+		if err != nil {
+			return rec, 0, "", err
+		}
+		if len(found) == 0 {
+			why, err := d.untried(ctx, t, appliance, id)
+			return rec, 0, why, err
+		}
+		if s := found[0].State; s.Final() {
+			return rec, 0, fmt.Sprintf("it has ended already, as %s: send it again if it is to be sent", s), nil
+		}
+		rec, f, why = judge(r, found[0].Record, time.Now())
+		if why != "" {
+			return rec, f, why, nil
+		}
+		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt = actor, 0, 0, nil
+		if err := d.s.Log.AppendChange(ctx, rec, found[0].Sequence); !errors.Is(err, bus.ErrConflict) {
+			return rec, f, "", err
+		}
+	}
+}
+
+// filed is a delivery's event id as the log files it: a replay's has the replay's id behind a tilde.
+func filed(eventID, replayID string) string {
+	if replayID == "" {
+		return eventID
+	}
+	return eventID + "~" + replayID
+}
+
+// untried says why a delivery without a record can't be changed.
+func (d *deliveries) untried(ctx context.Context, t target, appliance, id string) (string, error) {
+	sequence, err := d.s.sequenceOf(ctx, appliance, id)
+	switch {
+	case err != nil:
+		return "", err
+	case sequence == 0:
+		return "there is no such event", nil
+	case t.replay != "":
+		return "this replay has not been tried yet, or is not known", nil
+	default:
+		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes", nil
+	}
+}
+
+// tidings are the messages of each recipient that the broker is to be told something of.
+type tidings map[string]map[fate][]uint64
+
+func (t tidings) note(recipient string, f fate, sequence uint64) {
+	if t[recipient] == nil {
+		t[recipient] = map[fate][]uint64{}
+	}
+	t[recipient][f] = append(t[recipient][f], sequence)
+}
+
+// tell has the broker act on changes that are recorded. What it does not hear of acts when its time comes.
+func (s *Service) tell(ctx context.Context, t tidings) error {
+	var faults []error
+	for id, of := range t {
+		r, ok := s.Config.Recipient(id)
+		if !ok {
+			continue
+		}
+		now := of[comesNow]
+		if len(now)+len(of[wakes]) > 0 {
+			faults = append(faults, s.Bus.Wake(r.Channel(), id))
+		}
+		if len(now) > 0 {
+			faults = append(faults, s.Bus.HandOutNow(ctx, r.Channel(), id, now))
+		}
+		if over := of[ends]; len(over) > 0 {
+			faults = append(faults, s.Bus.Finish(ctx, r.Channel(), id, over))
+		}
+	}
+	return errors.Join(faults...)
+}

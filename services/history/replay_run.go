@@ -1,0 +1,391 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+const (
+	// lease is how long a job stays a process's own without a word from it.
+	lease = 10 * time.Second
+	// replayTick is the pause between two looks for jobs that nobody runs.
+	replayTick = 2 * time.Second
+	// saveEvery is how often a job's progress is kept; a cancel is seen then.
+	saveEvery = time.Second
+	// jobsAtOnce is how many jobs one process runs.
+	jobsAtOnce = 8
+	// pageItems is how many items are read at once.
+	pageItems = 200
+	// roomForOthers is how full EVENTS may be before replays wait: what appliances send goes first.
+	roomForOthers = 0.85
+)
+
+// replayer runs jobs in this process.
+type replayer struct {
+	s     *Service
+	owner string
+
+	mu   sync.Mutex
+	runs map[string]bool
+	wg   sync.WaitGroup
+}
+
+// runReplays runs jobs until ctx ends; then it leaves them to others, or to its next life.
+func (s *Service) runReplays(ctx context.Context) {
+	p := &replayer{s: s, owner: ulid.Make().String(), runs: map[string]bool{}}
+	defer p.wg.Wait()
+	tick := time.NewTicker(replayTick)
+	defer tick.Stop()
+	for {
+		if s.Bus.Connected() {
+			if err := p.look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
+				slog.WarnContext(ctx, "replays can't be looked at, trying again", "error", err.Error())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-s.newReplay:
+		}
+	}
+}
+
+// look takes the jobs that nobody runs.
+func (p *replayer) look(ctx context.Context) error {
+	all, err := p.s.jobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.begin(j.replay.GetId()) {
+			j.Owner, j.Lease = p.owner, time.Now().Add(lease)
+			if err := p.s.save(ctx, j); err != nil {
+				p.end(j.replay.GetId())
+				continue // another was faster, or it was cancelled
+			}
+			p.wg.Go(func() {
+				defer p.end(j.replay.GetId())
+				(&run{p: p, job: j}).all(ctx)
+			})
+		}
+	}
+	return nil
+}
+
+func (p *replayer) begin(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.runs[id] || len(p.runs) >= jobsAtOnce {
+		return false
+	}
+	p.runs[id] = true
+	return true
+}
+
+func (p *replayer) end(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.runs, id)
+}
+
+// run is one job under way in this process.
+type run struct {
+	p *replayer
+	*job
+	src source
+	// stored are the deliveries that EVENTS has of the job, by id; before is how many are queued as of the beginning of this run,
+	// and fresh how many this run added.
+	mu     sync.Mutex
+	stored map[string]bool
+	before int64
+	fresh  int64
+	// lost are unavailable in the page under way: they are counted once it is done.
+	lost int64
+	// doubtful is how many items may have been queued by a run that ended before it could say so.
+	doubtful int
+	saved    time.Time
+}
+
+// errTaken says that the job is no longer this process's: it was cancelled, or its lease ran out.
+var errTaken = errors.New("the replay is no longer ours")
+
+// all runs the job to its end, or as long as ctx and the lease last.
+func (r *run) all(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := r.once(ctx)
+		switch {
+		case errors.Is(err, errTaken), err == nil:
+			return
+		case errors.Is(err, errNoRecipient):
+			r.finish(ctx, outboundv1.Replay_FAILED, err.Error())
+			return
+		case ctx.Err() == nil:
+			slog.WarnContext(ctx, "replay held up, trying again", "replay", r.replay.GetId(), "error", err.Error())
+			r.rest(ctx, saveEvery)
+		}
+	}
+	// The next process may go on at once.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
+	defer cancel()
+	r.replay.Queued, r.Lease = r.before+r.fresh, time.Time{}
+	_ = r.p.s.save(last, r.job)
+}
+
+// once goes on from where the job is. It may be called again after any error: what is stored is found out anew.
+func (r *run) once(ctx context.Context) error {
+	src, err := r.p.s.source(r.replay, r.Until)
+	if err != nil {
+		return err
+	}
+	r.src = src
+	if err := r.recall(ctx); err != nil {
+		return err
+	}
+	if !r.Counted {
+		if err := r.count(ctx); err != nil {
+			return err
+		}
+	}
+	for r.Next > 0 {
+		if err := r.makeRoom(ctx); err != nil {
+			return err
+		}
+		items, next, err := r.src.find(ctx, r.Next, pageItems)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(items, max(1, int(r.replay.GetRate())/4)) {
+			if err := r.pace(ctx, some); err != nil {
+				return err
+			}
+		}
+		r.Next = next
+		r.replay.Unavailable, r.lost = r.replay.GetUnavailable()+r.lost, 0
+		if err := r.keep(ctx, false); err != nil {
+			return err
+		}
+	}
+	return r.finish(ctx, outboundv1.Replay_DONE, "")
+}
+
+// pace queues some items and waits as long as the rate says.
+func (r *run) pace(ctx context.Context, items []item) error {
+	began, before := time.Now(), r.fresh
+	if err := r.queue(ctx, items); err != nil {
+		return err
+	}
+	if err := r.keep(ctx, false); err != nil {
+		return err
+	}
+	r.rest(ctx, time.Duration(r.fresh-before)*time.Second/time.Duration(r.replay.GetRate())-time.Since(began))
+	return ctx.Err()
+}
+
+// recall finds out what of the job is stored already: EVENTS itself says so, since its window of de-duplication may be over.
+func (r *run) recall(ctx context.Context) error {
+	queued := max(r.replay.GetQueued(), r.before+r.fresh)
+	r.stored, r.fresh, r.lost = map[string]bool{}, 0, 0
+	id := "~" + r.replay.GetId()
+	err := r.p.s.Bus.Replayed(ctx, r.replay.GetId(), r.Behind+1, func(key string) { r.stored[key[:max(0, len(key)-len(id))]] = true })
+	r.before = max(queued, int64(len(r.stored)))
+	r.doubtful = 0
+	if r.before > 0 {
+		// EVENTS may have been purged since; the log knows then what became of the last ones.
+		r.doubtful = 2*int(r.replay.GetRate()) + 2*pageItems
+	}
+	return err
+}
+
+// count finds out how many deliveries the job is about.
+func (r *run) count(ctx context.Context) error {
+	seen := map[string]bool{}
+	for next := r.Next; next > 0; {
+		items, then, err := r.src.find(ctx, next, pageItems)
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			seen[i.id()] = true
+		}
+		next = then
+		r.replay.Total = int64(len(seen))
+		if err := r.keep(ctx, false); err != nil {
+			return err
+		}
+	}
+	r.Counted = true
+	return r.keep(ctx, true)
+}
+
+// makeRoom waits while EVENTS is so full that appliances need what is left.
+func (r *run) makeRoom(ctx context.Context) error {
+	for ctx.Err() == nil {
+		room, err := r.p.s.Bus.Room(ctx)
+		if err != nil {
+			return err
+		}
+		if room.Fill() < roomForOthers {
+			r.replay.Detail = ""
+			return nil
+		}
+		if err := r.pause(ctx, fmt.Sprintf("EVENTS is %.0f %% full: it goes on once there is room", 100*room.Fill())); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// pause says why the job waits, and waits.
+func (r *run) pause(ctx context.Context, why string) error {
+	r.replay.Detail = why
+	if err := r.keep(ctx, true); err != nil {
+		return err
+	}
+	r.rest(ctx, saveEvery)
+	return nil
+}
+
+// queue stores each item that is not stored yet. EVENTS that is full is waited for.
+func (r *run) queue(ctx context.Context, items []item) error {
+	for {
+		var full atomic.Bool
+		g, storing := errgroup.WithContext(ctx)
+		g.SetLimit(storesAtOnce)
+		for _, i := range items {
+			g.Go(func() error {
+				err := r.one(storing, i)
+				if errors.Is(err, bus.ErrFull) {
+					full.Store(true)
+					return nil
+				}
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil || !full.Load() {
+			return err
+		}
+		if err := r.pause(ctx, "EVENTS is full: it goes on once there is room"); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// one stores one item, unless it is stored or can't be. Items of one id come one at a time within a page, or twice: the message id
+// makes the second harmless.
+func (r *run) one(ctx context.Context, i item) error {
+	if r.known(i.id()) {
+		return nil
+	}
+	if i.gone {
+		r.note(i.id(), &r.lost)
+		return nil
+	}
+	if !i.read {
+		e, err := r.p.s.Bus.StoredEvent(ctx, i.sequence)
+		if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != i.event.Key() {
+			r.note(i.id(), &r.lost)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		i.event = e
+	}
+	if r.doubts() {
+		if _, ok, err := r.p.s.Log.Latest(ctx, i.to, i.event, r.replay.GetId()); err != nil || ok {
+			return err
+		}
+	}
+	_, err := r.p.s.Publisher.Replay(ctx, i.to, i.event, bus.Replay{ID: r.replay.GetId(), Actor: r.replay.GetActor()})
+	if err == nil {
+		r.note(i.id(), &r.fresh)
+	}
+	return err
+}
+
+func (r *run) known(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored[id]
+}
+
+func (r *run) note(id string, n *int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stored[id] {
+		r.stored[id] = true
+		*n++
+	}
+}
+
+func (r *run) doubts() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doubtful--
+	return r.doubtful >= 0
+}
+
+// keep says how far the job is, now and then, and prolongs the lease. errTaken: it was cancelled, or somebody else has it.
+func (r *run) keep(ctx context.Context, now bool) error {
+	if !now && time.Since(r.saved) < saveEvery {
+		return nil
+	}
+	r.replay.Queued, r.Lease = r.before+r.fresh, time.Now().Add(lease)
+	err := r.p.s.save(ctx, r.job)
+	if errors.Is(err, bus.ErrConflict) {
+		return r.leave(ctx)
+	}
+	if err == nil {
+		r.saved = time.Now()
+	}
+	return err
+}
+
+// leave gives a job up that was cancelled, and says how far it came. One that somebody else runs is theirs to tell of.
+func (r *run) leave(ctx context.Context) error {
+	_, err := r.p.s.alter(ctx, r.replay.GetId(), func(j *job) bool {
+		if j.Owner != r.p.owner {
+			return false
+		}
+		j.replay.Total, j.replay.Queued, j.replay.Unavailable = r.replay.GetTotal(), r.before+r.fresh, r.replay.GetUnavailable()
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return errTaken
+}
+
+func (r *run) finish(ctx context.Context, state outboundv1.Replay_State, detail string) error {
+	r.replay.State, r.replay.Detail, r.replay.FinishTime = state, detail, timestamppb.Now()
+	return r.keep(ctx, true)
+}
+
+func (r *run) rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
