@@ -49,6 +49,8 @@ type line struct {
 	number int
 	banner sync.Once
 	hangUp atomic.Bool
+	// step is where the client is, guarded by the server's mu.
+	step Step
 }
 
 // Read reads what the client says.
@@ -57,6 +59,7 @@ func (l *line) Read(b []byte) (int, error) {
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
 	l.server.heard.Write(b[:n])
+	l.hear(b[:n])
 	return n, err
 }
 
@@ -82,6 +85,7 @@ func (l *line) Write(b []byte) (int, error) {
 	if gone || script.HideSTARTTLS && bytes.Equal(b, []byte("250-STARTTLS\r\n")) {
 		return len(b), nil
 	}
+	l.stall(b, script)
 	n, err := l.Conn.Write(b)
 	if l.hangUp.Load() {
 		_ = l.Close()

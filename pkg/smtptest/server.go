@@ -57,6 +57,8 @@ type Script struct {
 	Times int
 	// Hold delays the answer to each mail's data until it is closed.
 	Hold <-chan struct{}
+	// Stall makes the server fall silent at a step.
+	Stall *Stall
 }
 
 // Reply is an answer of the server.
@@ -103,6 +105,7 @@ type Server struct {
 	heard       bytes.Buffer
 	connections int
 	open        map[*line]bool
+	stalled     map[*line]bool
 	changed     chan struct{}
 }
 
@@ -115,7 +118,7 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	s := &Server{
 		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan struct{}),
-		open: make(map[*line]bool), changed: make(chan struct{}),
+		open: make(map[*line]bool), stalled: make(map[*line]bool), changed: make(chan struct{}),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
 	s.server.Domain = "relay.test"
