@@ -13,8 +13,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// decodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
-func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
+// DecodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
+func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
 	s := &Settings{
 		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
 		Tokens: map[[32]byte]Token{},
@@ -42,7 +42,7 @@ func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 		if copy(sum[:], t.GetSecretSha256()) != len(sum) {
 			return nil, fmt.Errorf("decode token %s: its hash is cut", t.GetToken().GetId())
 		}
-		s.Tokens[sum] = decodeToken(t.GetToken())
+		s.Tokens[sum] = DecodeToken(t.GetToken())
 	}
 	email, err := decodeEmail(p.GetEmail())
 	if err != nil {
@@ -53,7 +53,8 @@ func decodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 	return s, err
 }
 
-func decodeToken(t *outboundv1.Token) Token {
+// DecodeToken makes a token of the API's.
+func DecodeToken(t *outboundv1.Token) Token {
 	out := Token{ID: t.GetId(), Name: t.GetDisplayName(), Role: Viewer}
 	if t.GetRole() != outboundv1.Role_ROLE_UNSPECIFIED {
 		out.Role = Role(t.GetRole().String())

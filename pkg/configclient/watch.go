@@ -106,7 +106,7 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 		if err != nil {
 			return synced, err
 		}
-		s, err := decodeSettings(m, c.o.Sealer)
+		s, err := DecodeSettings(m, c.o.Sealer)
 		if err != nil {
 			// What is known stays: half of the settings would be worse than the last ones.
 			c.log.ErrorContext(ctx, "settings can't be used, going on with the last ones", "error", err.Error())

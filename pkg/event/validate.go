@@ -112,6 +112,9 @@ func isName(s string) bool {
 // ValidAppliance reports whether a text can be an appliance's id.
 func ValidAppliance(id string) bool { return isToken(id) && len(id) <= MaxApplianceLength }
 
+// ValidID reports whether a text can be an event's id.
+func ValidID(id string) bool { return isToken(id) && len(id) <= MaxIDLength }
+
 // ValidType reports whether a text can be an event type's identifier.
 func ValidType(id string) bool { return isName(id) && len(id) <= MaxTypeLength }
 

@@ -129,3 +129,11 @@ func encodedSubject(s string) string {
 func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
+
+// From is the sender as people read it: name and address.
+func From(m Message) string {
+	if name := fromName(m.FromName); name != "" {
+		return name + " <" + m.From + ">"
+	}
+	return m.From
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/render"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -137,31 +136,6 @@ func checkAuth(v *violations, r *outboundv1.Recipient, f facts, headers map[stri
 	}
 }
 
-func checkEmail(v *violations, r *outboundv1.Recipient, f facts) {
-	e := r.GetEmail()
-	checkAddresses(v, "email.addresses", e.GetAddresses())
-	if e.GetHtmlBody() != "" {
-		v.add("email.htmlBody", reasonUnsupported, "is not in this release: leave it empty, mails are plain text")
-	}
-	chosen := make([]event.Type, 0, len(r.GetEventTypes()))
-	for _, t := range f.types {
-		for _, id := range r.GetEventTypes() {
-			if t.ID == id {
-				chosen = append(chosen, t)
-			}
-		}
-	}
-	before := f.old.GetRecipient().GetEmail()
-	known := render.KnownMacros(chosen, f.custom)
-	// A text that was valid stays so when a custom field goes: its macro is then empty.
-	if e.GetSubject() != before.GetSubject() {
-		v.check("email.subject", render.CheckMacros(e.GetSubject(), known))
-	}
-	if e.GetBody() != before.GetBody() {
-		v.check("email.body", render.CheckMacros(e.GetBody(), known))
-	}
-}
-
 // checkAddresses notes addresses that are none, and those that are there twice.
 func checkAddresses(v *violations, field string, addresses []string) {
 	seen := map[string]bool{}
@@ -180,7 +154,7 @@ func checkAddresses(v *violations, field string, addresses []string) {
 func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	h := r.GetHttp()
 	if h == nil {
-		return nil
+		return mailWarnings(r)
 	}
 	var out []string
 	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")

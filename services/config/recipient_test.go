@@ -76,7 +76,7 @@ func TestEveryViolationIsAnsweredAtOnce(t *testing.T) {
 	mail := emailRecipient("m")
 	mail.EventTypes = []string{"support_conference_begin", "support_conference_end"}
 	mail.GetEmail().Addresses = []string{"ops@example.com", "Ops <ops@example.com>", "a\r\n@example.com"}
-	mail.GetEmail().Subject, mail.GetEmail().Body, mail.GetEmail().HtmlBody = "%EXTERNAL_KYE%", "%NOPE%", "<p>"
+	mail.GetEmail().Subject, mail.GetEmail().Body, mail.GetEmail().HtmlBody = "%EXTERNAL_KYE%", "%NOPE%", "<p title=%NOPE%>"
 	_, err = h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: mail})
 	wantFields(t, err, "eventTypes[0]", "email.addresses[1]", "email.addresses[2]", "email.subject", "email.body", "email.htmlBody")
 

@@ -2,19 +2,25 @@ package emailsender_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"mime"
+	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
 	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
@@ -43,6 +49,28 @@ func TestMailsToTheByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Check(t, typ.ID+".eml", raw)
+		d.Recipient.Email.HTMLBody = render.DefaultHTML(typ.ID)
+		if raw, err = emailsender.Compose(d, settingsForMails(), alice); err != nil {
+			t.Fatal(err)
+		}
+		golden.Check(t, typ.ID+"-html.eml", raw)
+	}
+}
+
+func TestOverridesAreOfTheirType(t *testing.T) {
+	d := deliveryTo(alice)
+	d.Recipient.Email.MailText = recipient.MailText{Subject: "for all", Body: "all %EVENT%"}
+	d.Recipient.Email.Overrides = map[string]recipient.MailText{
+		d.Event.Type: {Body: "mine %EVENT%", HTMLBody: "<p>mine</p>"}, "another": {Subject: "another's"},
+	}
+	text, html := parts(t, read(t, d))
+	if subject := read(t, d).Header.Get("Subject"); subject != "for all" || text != "mine "+d.Event.Type+"\n" || html != "<p>mine</p>\n" {
+		t.Errorf("%q, %q, %q", subject, text, html)
+	}
+	d.Event.Type = "another"
+	text, html = parts(t, read(t, d))
+	if subject := read(t, d).Header.Get("Subject"); subject != "another's" || text != "all another\n" || html != "" {
+		t.Errorf("another type: %q, %q, %q", subject, text, html)
 	}
 }
 
@@ -111,8 +139,9 @@ func injections() []string {
 }
 
 func TestNoValueAddsAHeader(t *testing.T) {
-	for _, value := range injections() {
+	for _, value := range append(injections(), strings.Repeat("1 MB\r\n", 1<<18)) {
 		checkValue(t, value, value)
+		checkHTMLValue(t, value)
 	}
 }
 
@@ -121,7 +150,10 @@ func FuzzCompose(f *testing.F) {
 		f.Add(v, v)
 		f.Add("%EXTERNAL_KEY% "+v, v)
 	}
-	f.Fuzz(checkValue)
+	f.Fuzz(func(t *testing.T, template, value string) {
+		checkValue(t, template, value)
+		checkHTMLValue(t, value)
+	})
 }
 
 // checkValue writes a mail with a value in every place that a value can reach, reads it back, and wants exactly our headers
@@ -133,6 +165,91 @@ func checkValue(t *testing.T, template, value string) {
 	d.Recipient.Email.Subject, d.Recipient.Email.Body = template+"%EXTERNAL_KEY%", template+"%EXTERNAL_KEY%"
 	s := settingsForMails()
 	s.SMTP.FromName = value
+	m := checkHeaders(t, d, s, headersOf())
+	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+	if err != nil || bytes.Contains(body, []byte{0}) {
+		t.Errorf("body %q: %v", body, err)
+	}
+}
+
+// checkHTMLValue is the same for a mail with an HTML part beside the text: it has two parts and no more, and the HTML has the elements
+// that were written, as a parser of its own reads it.
+func checkHTMLValue(t *testing.T, value string) {
+	t.Helper()
+	d := deliveryTo(alice)
+	d.Event.ExternalKey, d.Event.Session, d.Event.Appliance, d.Event.Custom[0].Value = value, "0a1b"+value, "a1", value
+	for i := range d.Event.Variables {
+		d.Event.Variables[i].Value = value
+	}
+	d.Recipient.Email.HTMLBody = `<p title="%EXTERNAL_KEY%">%CUSTOM_REGION%<a href="%EXTERNAL_KEY%">%EVENT_VARIABLES%</a></p>`
+	want := slices.DeleteFunc(headersOf(), func(name string) bool { return name == "Content-Transfer-Encoding" })
+	text, markup := parts(t, checkHeaders(t, d, settingsForMails(), want))
+	if text == "" || strings.ContainsAny(text+markup, "\r\x00") {
+		t.Errorf("the parts are %q and %q", text, markup)
+	}
+	root, err := html.Parse(strings.NewReader(markup))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for n := range root.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		got = append(got, n.Data)
+		for _, a := range n.Attr {
+			got = append(got, n.Data+"."+a.Key)
+			if scheme, _, cut := strings.Cut(a.Val, ":"); a.Key == "href" && cut && !slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme)) && !strings.ContainsAny(scheme, "/?#") {
+				t.Errorf("%q became the link %q", value, a.Val)
+			}
+		}
+	}
+	if !slices.Equal(got, []string{"html", "head", "body", "p", "p.title", "a", "a.href"}) {
+		t.Errorf("%q made the elements %q", value, got)
+	}
+}
+
+// parts are the text and the HTML of a mail, as net/mail and mime/multipart read it; a mail of another build fails the test.
+func parts(t *testing.T, m *mail.Message) (text, markup string) {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind == "text/plain" {
+		body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(body), "\r\n", "\n"), ""
+	}
+	if kind != "multipart/alternative" {
+		t.Fatalf("the mail is %s", kind)
+	}
+	var found []string
+	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
+		p, err := r.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(p)
+		if err != nil || len(p.Header) != 1 {
+			t.Fatalf("part with %v: %v", p.Header, err)
+		}
+		found = append(found, p.Header.Get("Content-Type"), strings.ReplaceAll(string(body), "\r\n", "\n"))
+	}
+	if len(found) != 4 || found[0] != "text/plain; charset=UTF-8" || found[2] != "text/html; charset=UTF-8" {
+		t.Fatalf("the parts are %q", found)
+	}
+	return found[1], found[3]
+}
+
+// checkHeaders writes the mail and wants exactly the headers that are ours, with what we meant in them.
+func checkHeaders(t *testing.T, d *delivery.Delivery, s *configclient.Settings, want []string) *mail.Message {
+	t.Helper()
 	raw, err := emailsender.Compose(d, s, alice)
 	if err != nil {
 		t.Fatalf("compose: %v", err)
@@ -141,7 +258,7 @@ func checkValue(t *testing.T, template, value string) {
 	if err != nil {
 		t.Fatalf("the mail can't be read back: %v\n%q", err, raw)
 	}
-	if got := slices.Sorted(maps.Keys(m.Header)); !slices.Equal(got, headersOf()) {
+	if got := slices.Sorted(maps.Keys(m.Header)); !slices.Equal(got, want) {
 		t.Errorf("headers are %q\n%q", got, raw)
 	}
 	for name, values := range m.Header {
@@ -157,10 +274,7 @@ func checkValue(t *testing.T, template, value string) {
 	}
 	checkSubject(t, m.Header.Get("Subject"))
 	checkLines(t, raw)
-	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
-	if err != nil || bytes.Contains(body, []byte{0}) {
-		t.Errorf("body %q: %v", body, err)
-	}
+	return m
 }
 
 // checkSubject wants a subject that decodes once: what comes out is not decoded again by a reader that looks for more.
