@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"sync"
@@ -86,11 +87,60 @@ func (l *line) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	l.stall(b, script)
-	n, err := l.Conn.Write(b)
+	if r := instead(script, b); r != nil {
+		_, _ = fmt.Fprintf(l.Conn, "%d %s\r\n", r.Code, r.Message)
+		_ = l.Close()
+		return len(b), nil
+	}
+	if script.Endless && bytes.HasPrefix(b, []byte("250")) {
+		return 0, l.goOn()
+	}
+	n, err := l.send(b, script.Drip)
 	if l.hangUp.Load() {
 		_ = l.Close()
 	}
 	return n, err
+}
+
+// instead is what the script says in place of an invitation that the server gives by itself.
+func instead(script Script, b []byte) *Reply {
+	switch {
+	case bytes.HasPrefix(b, []byte("220 2.0.0 Ready to start TLS")):
+		return script.StartTLS
+	case bytes.HasPrefix(b, []byte("354 ")):
+		return script.DataCommand
+	default:
+		return nil
+	}
+}
+
+// goOn says lines of a reply until the client has enough.
+func (l *line) goOn() error {
+	for {
+		if _, err := l.Conn.Write([]byte("250-and another thing\r\n")); err != nil {
+			_ = l.Close()
+			return err
+		}
+	}
+}
+
+// send sends all at once, or a byte at a time with a pause behind each.
+func (l *line) send(b []byte, pause time.Duration) (int, error) {
+	if pause <= 0 {
+		return l.Conn.Write(b)
+	}
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for i := range b {
+		if _, err := l.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+		select {
+		case <-tick.C:
+		case <-l.server.closed:
+		}
+	}
+	return len(b), nil
 }
 
 // Close closes the connection.

@@ -27,8 +27,10 @@ type Options struct {
 	Implicit bool
 	// Certificate of the server; nil: no TLS at all. See NewCA.
 	Certificate *tls.Certificate
-	// Username and Password that AUTH takes. Both empty: no AUTH is offered.
+	// Username and Password that AUTH takes. Without a name no AUTH is offered.
 	Username, Password string
+	// Takes, if set, says which passwords or tokens are taken, in place of Password. CRAM-MD5 is then not to be used.
+	Takes func(secret string) bool
 	// Mechanisms offered, of PLAIN, LOGIN, CRAM-MD5 and XOAUTH2. Nil: all of them.
 	Mechanisms []string
 	// AuthInClear offers AUTH on connections that are not encrypted.
@@ -43,16 +45,24 @@ type Script struct {
 	Banner string
 	// HideSTARTTLS takes STARTTLS out of the answer to EHLO, as an attacker on the line would.
 	HideSTARTTLS bool
-	// Mail, Data answer the commands with a reply. Rcpt answers by address.
-	Mail, Data *Reply
-	Rcpt       map[string]*Reply
+	// Drip sends a byte at a time, with this pause behind each. It ends when the server closes.
+	Drip time.Duration
+	// Endless never ends the reply to EHLO.
+	Endless bool
+	// Hello, StartTLS, Auth, Mail and Data answer the commands with a reply, Data once the mail is here. Rcpt answers by address.
+	Hello, StartTLS, Auth, Mail, Data *Reply
+	Rcpt                              map[string]*Reply
+	// DataCommand answers DATA itself, and closes the connection. It does so on lines that are not encrypted.
+	DataCommand *Reply
+	// Greylist answers 451 the first time that an address is named.
+	Greylist bool
 	// DataFor answers the end of a mail's data by address.
 	DataFor map[string]*Reply
 	// CutAfterData closes the connection when the whole mail is here, without an answer.
 	CutAfterData bool
 	// CutAtMail closes the connection at the MAIL command.
 	CutAtMail bool
-	// Times is how many commands Mail, Data, Rcpt, DataFor, CutAfterData or CutAtMail spoil before the server behaves; 0:
+	// Times is how many commands Hello, Auth, Mail, Data, Rcpt, DataFor, CutAfterData or CutAtMail spoil before the server behaves; 0:
 	// all of them.
 	Times int
 	// Hold delays the answer to each mail's data until it is closed.
@@ -107,6 +117,8 @@ type Server struct {
 	open        map[*line]bool
 	stalled     map[*line]bool
 	changed     chan struct{}
+	// named are the addresses that were put off once by Greylist.
+	named map[string]bool
 }
 
 // Start starts a server on the loopback interface. It is closed at the end of the test.
@@ -118,7 +130,7 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	s := &Server{
 		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan struct{}),
-		open: make(map[*line]bool), stalled: make(map[*line]bool), changed: make(chan struct{}),
+		open: make(map[*line]bool), named: make(map[string]bool), stalled: make(map[*line]bool), changed: make(chan struct{}),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
 	s.server.Domain = "relay.test"
@@ -267,6 +279,17 @@ func (s *Server) spoil(pick func(Script) *Reply) (*Reply, bool) {
 	return r, r != nil
 }
 
+// putsOff says whether an address is greylisted: it is named for the first time.
+func (s *Server) putsOff(to string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.script.Greylist || s.named[to] {
+		return false
+	}
+	s.named[to] = true
+	return true
+}
+
 func (s *Server) keep(m Mail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,6 +311,9 @@ func (s *Server) playing() Script {
 }
 
 func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
+	if r, ok := s.spoil(func(p Script) *Reply { return p.Hello }); ok {
+		return nil, r.err()
+	}
 	_, encrypted := c.TLSConnectionState()
 	return &session{server: s, line: lineOf(c.Conn()), tls: encrypted}, nil
 }

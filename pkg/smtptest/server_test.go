@@ -67,3 +67,37 @@ func TestSTARTTLSIsOfferedUnlessItIsHidden(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+func TestAScriptSpeaksInPlaceOfTheServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		script smtptest.Script
+		code   int
+	}{
+		"EHLO": {smtptest.Script{Hello: &smtptest.Reply{Code: 550, Message: "no"}}, 550},
+		"DATA": {smtptest.Script{DataCommand: &smtptest.Reply{Code: 452, Message: "full"}}, 452},
+		"grey": {smtptest.Script{Greylist: true}, 451},
+	} {
+		s := smtptest.Start(t, smtptest.Options{})
+		s.Play(c.script)
+		var reply *textproto.Error
+		if err := send(s, "to@example.org"); !errors.As(err, &reply) || reply.Code != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.script.Greylist {
+			if err := send(s, "to@example.org"); err != nil {
+				t.Errorf("%s, again: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestAReplyThatDripsIsWhole(t *testing.T) {
+	s := smtptest.Start(t, smtptest.Options{})
+	s.Play(smtptest.Script{Drip: time.Microsecond})
+	if err := send(s, "to@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	if s.CountFor("to@example.org") != 1 {
+		t.Error("the mail is not there")
+	}
+}

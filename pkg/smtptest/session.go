@@ -42,6 +42,9 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if r, ok := s.server.spoil(func(p Script) *Reply { return p.Rcpt[to] }); ok {
 		return s.answer(r)
 	}
+	if s.server.putsOff(to) {
+		return s.answer(&Reply{Code: 451, Message: "greylisted, try again"})
+	}
 	s.to = append(s.to, to)
 	return nil
 }
@@ -97,6 +100,10 @@ func (s *session) answer(r *Reply) error {
 	if r.Code == 421 {
 		s.line.hangUp.Store(true)
 	}
+	return r.err()
+}
+
+func (r *Reply) err() error {
 	return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode{r.Code / 100, 0, 0}, Message: r.Message}
 }
 
@@ -125,8 +132,16 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	if !slices.ContainsFunc(s.AuthMechanisms(), func(m string) bool { return strings.EqualFold(m, mechanism) }) {
 		return nil, smtp.ErrAuthUnknownMechanism
 	}
+	if r, ok := s.server.spoil(func(p Script) *Reply { return p.Auth }); ok {
+		return nil, s.answer(r)
+	}
 	check := func(username, password string) error {
-		if username != s.server.options.Username || password != s.server.options.Password {
+		o := s.server.options
+		taken := password == o.Password
+		if o.Takes != nil {
+			taken = o.Takes(password)
+		}
+		if username != o.Username || !taken {
 			return smtp.ErrAuthFailed
 		}
 		s.user = username
