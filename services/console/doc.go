@@ -117,6 +117,15 @@
 //
 // # A test
 //
-// From outside, over HTTP: consoletest_test.go in this folder starts a console on services of the test's own and signs in as any
-// role; see pages_test.go.
+// Beside the area, from outside (package deliveries_test), over HTTP. internal/consoletest starts a console over services that the
+// test makes, with the real guard of roles before them, and signs in as viewer, operator or admin:
+//
+//	h := consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
+//		outboundv1.RegisterDeliveryServiceServer(r, &fakeDeliveries{})
+//	}})
+//	page := h.As("viewer").Get("/deliveries")
+//	answer := h.As("viewer").Post("/deliveries/retry", url.Values{"id": {"x"}}) // 403
+//
+// h.As("operator").Header.Set("HX-Request", "true") asks as htmx does. Put hostile text into every field of what a fake answers
+// and see that the page shows it as text.
 package console

@@ -48,16 +48,18 @@ const (
 	attemptsForAnyName = 1000
 )
 
-// tooMany reports whether an attempt comes too early, and how long to wait.
+// tooMany reports whether an attempt comes too early, and how long to wait. A token has no name, and cannot be guessed.
 func (d door) tooMany(r *web.Request, name string) time.Duration {
 	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		address = r.RemoteAddr
 	}
 	var wait time.Duration
-	for key, turns := range map[string]int{
-		"sign-in:pair:" + address + ":" + name: attemptsOfPair, "sign-in:address:" + address: attemptsOfAddress, "sign-in:name:" + name: attemptsForAnyName,
-	} {
+	keys := map[string]int{"sign-in:address:" + address: attemptsOfAddress}
+	if name != "" {
+		keys["sign-in:pair:"+address+":"+name], keys["sign-in:name:"+name] = attemptsOfPair, attemptsForAnyName
+	}
+	for key, turns := range keys {
 		wait = max(wait, d.site.Limiter.Take(r.Context(), key, throttle.Limit{Turns: turns, Period: attemptsPeriod}))
 	}
 	return wait
@@ -109,7 +111,7 @@ func (d door) token(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	if wait := d.tooMany(r, "token"); wait > 0 {
+	if wait := d.tooMany(r, ""); wait > 0 {
 		return d.refuseTooMany(r, form, wait)
 	}
 	token := form.Get("token")

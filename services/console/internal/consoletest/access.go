@@ -1,0 +1,127 @@
+package consoletest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Access has users in memory: viewer, operator and admin, all with Password. The real one is the config service's.
+type Access struct {
+	outboundv1.UnimplementedAccessServiceServer
+
+	mu        sync.Mutex
+	users     map[string]*outboundv1.User
+	passwords map[string]string
+	// actors are who made each change.
+	actors []string
+}
+
+// NewAccess makes the three users.
+func NewAccess() *Access {
+	a := &Access{users: map[string]*outboundv1.User{}, passwords: map[string]string{}}
+	for name, role := range map[string]outboundv1.Role_Kind{"viewer": outboundv1.Role_VIEWER, "operator": outboundv1.Role_OPERATOR, "admin": outboundv1.Role_ADMIN} {
+		a.Put(&outboundv1.User{Name: name, DisplayName: "The " + name, Role: role}, Password)
+	}
+	return a
+}
+
+// Put makes or replaces a user. An empty password keeps the one there is.
+func (a *Access) Put(u *outboundv1.User, password string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	u, _ = proto.Clone(u).(*outboundv1.User)
+	if before := a.users[u.GetName()]; password == "" {
+		u.PasswordTime, u.PasswordSet = before.GetPasswordTime(), before.GetPasswordSet()
+	} else {
+		u.PasswordTime, u.PasswordSet, a.passwords[u.GetName()] = now(), true, password
+	}
+	a.users[u.GetName()] = u
+}
+
+// Clear removes all users, Remove one.
+func (a *Access) Clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.users)
+}
+
+// Remove removes a user.
+func (a *Access) Remove(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.users, name)
+}
+
+// Actors are who made each change.
+func (a *Access) Actors() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.actors)
+}
+
+// GetSelf implements outboundv1.AccessServiceServer.
+func (a *Access) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*outboundv1.Self, error) {
+	p, _ := rpc.PrincipalFrom(ctx)
+	role := map[rpc.Role]outboundv1.Role_Kind{rpc.RoleAdmin: outboundv1.Role_ADMIN, rpc.RoleOperator: outboundv1.Role_OPERATOR, rpc.RoleViewer: outboundv1.Role_VIEWER}
+	return &outboundv1.Self{Name: p.Name, Role: role[p.Role]}, nil
+}
+
+// ListUsers implements outboundv1.AccessServiceServer.
+func (a *Access) ListUsers(context.Context, *outboundv1.ListUsersRequest) (*outboundv1.ListUsersResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := &outboundv1.ListUsersResponse{}
+	for _, name := range slices.Sorted(maps.Keys(a.users)) {
+		out.Users = append(out.Users, a.users[name])
+	}
+	return out, nil
+}
+
+// CreateUser implements outboundv1.AccessServiceServer.
+func (a *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest) (*outboundv1.User, error) {
+	u, _ := proto.Clone(q.GetUser()).(*outboundv1.User)
+	if len(u.GetPassword()) < 12 {
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "password", Description: "is too short: use at least 12 characters"})
+	}
+	password := u.GetPassword()
+	u.Password = ""
+	a.Put(u, password)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.actors = append(a.actors, rpc.Actor(ctx))
+	return a.users[u.GetName()], nil
+}
+
+// ChangePassword implements outboundv1.AccessServiceServer.
+func (a *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswordRequest) (*emptypb.Empty, error) {
+	name := rpc.Actor(ctx)
+	a.mu.Lock()
+	fits, u := a.passwords[name] == q.GetCurrentPassword(), a.users[name]
+	a.mu.Unlock()
+	if !fits {
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "currentPassword", Description: "is not the password that holds now"})
+	}
+	a.Put(u, q.GetNewPassword())
+	return empty(), nil
+}
+
+// SignIn implements outboundv1.AccessServiceServer.
+func (a *Access) SignIn(_ context.Context, q *outboundv1.SignInRequest) (*outboundv1.User, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	u := a.users[q.GetName()]
+	if u == nil || u.GetDisabled() || a.passwords[q.GetName()] != q.GetPassword() {
+		return nil, status.Error(codes.Unauthenticated, "the name or the password is wrong")
+	}
+	return u, nil
+}

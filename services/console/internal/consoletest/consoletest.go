@@ -1,0 +1,236 @@
+// Package consoletest starts a console for tests of its pages: on a real port, over services that the test makes, with somebody
+// signed in.
+package consoletest
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/session"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console"
+)
+
+// The tokens of the house, and the password of its users, whose names are their roles: viewer, operator and admin.
+const (
+	AdminToken   = "admin-token"
+	serviceToken = "service-token"
+	Password     = "correct horse battery"
+)
+
+// House is a console with the services behind it.
+type House struct {
+	t testing.TB
+	// URL is where the console answers, e.g. http://127.0.0.1:4711.
+	URL string
+	// Access has the users.
+	Access *Access
+	// Log is what the console logged.
+	Log *Log
+	// Link is the one-time link of a first start.
+	Link chan string
+}
+
+// Options are what a test may have otherwise.
+type Options struct {
+	// Register registers the services that the pages call, but for AccessService, which is there.
+	Register func(grpc.ServiceRegistrar)
+	// Users are those there are; default: viewer, operator and admin.
+	Users *Access
+	// Options changes the console's.
+	Options func(*console.Options)
+	// Deps changes the console's doors.
+	Deps func(*console.Deps)
+}
+
+// Start starts a console; it ends with the test.
+func Start(t testing.TB, o Options) *House {
+	t.Helper()
+	h := &House{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken}, Logger: slog.New(slog.DiscardHandler)})
+	if o.Users != nil {
+		h.Access = o.Users
+	}
+	outboundv1.RegisterAccessServiceServer(server, h.Access)
+	if o.Register != nil {
+		o.Register(server)
+	}
+	local := rpc.InProcess(server)
+	bare, signed := h.dial(local, ""), h.dial(local, serviceToken)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.URL = "http://" + l.Addr().String()
+	options := console.DefaultOptions()
+	if o.Options != nil {
+		o.Options(&options)
+	}
+	deps := console.Deps{
+		Config: bare, Ingest: bare, History: bare, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		Listener: l, Ops: process.Ops{}, Store: session.NewMemory(), Logger: slog.New(slog.NewTextHandler(h.Log, nil)), Version: "test",
+		FirstStart: func(link string) { h.Link <- link },
+	}
+	if o.Deps != nil {
+		o.Deps(&deps)
+	}
+	c, err := console.New(options, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_, _ = bare.Close(), signed.Close()
+		server.Stop()
+		_ = local.Close()
+	})
+	return h
+}
+
+func (h *House) dial(local *rpc.Local, token string) *grpc.ClientConn {
+	h.t.Helper()
+	conn, err := local.Dial(token)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return conn
+}
+
+// As is a browser in which the user of a role is signed in: viewer, operator or admin.
+func (h *House) As(role string) *Browser {
+	h.t.Helper()
+	b := h.Browser()
+	if a := b.Post("/sign-in", url.Values{"name": {role}, "password": {Password}}); a.Status != http.StatusSeeOther {
+		h.t.Fatalf("%s is not let in: %d %s", role, a.Status, a.Body)
+	}
+	return b
+}
+
+// Browser is a browser in which nobody is signed in.
+func (h *House) Browser() *Browser {
+	return &Browser{t: h.t, URL: h.URL, Cookies: map[string]string{}, Header: http.Header{}}
+}
+
+// Browser keeps cookies as a browser does on loopback, where it takes Secure ones. It follows no redirect.
+type Browser struct {
+	t       testing.TB
+	URL     string
+	Cookies map[string]string
+	// Header goes with every request, e.g. HX-Request: true.
+	Header http.Header
+}
+
+// Answer is what came back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Get asks for a page.
+func (b *Browser) Get(path string) Answer {
+	b.t.Helper()
+	return b.Do(http.MethodGet, path, nil)
+}
+
+// Post sends a form as the page's own, so with the headers a browser sends.
+func (b *Browser) Post(path string, form url.Values) Answer {
+	b.t.Helper()
+	return b.Do(http.MethodPost, path, form, "Origin", b.URL, "Sec-Fetch-Site", "same-origin")
+}
+
+// Do sends a request with headers in pairs.
+func (b *Browser) Do(method, path string, form url.Values, header ...string) Answer {
+	b.t.Helper()
+	resp := b.open(method, path, form, header...)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return Answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// Stream opens an answer that goes on; the test closes its body.
+func (b *Browser) Stream(path string) *http.Response {
+	b.t.Helper()
+	return b.open(http.MethodGet, path, nil, "Accept", "text/event-stream")
+}
+
+func (b *Browser) open(method, path string, form url.Values, header ...string) *http.Response {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, values := range b.Header {
+		req.Header[name] = values
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	for name, value := range b.Cookies {
+		req.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, c := range resp.Cookies() {
+		if c.MaxAge < 0 {
+			delete(b.Cookies, c.Name)
+		} else {
+			b.Cookies[c.Name] = c.Value
+		}
+	}
+	return resp
+}
+
+// Log is what was logged.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is all that was logged.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// empty answers calls that have nothing to say.
+func empty() *emptypb.Empty { return &emptypb.Empty{} }
+
+func now() *timestamppb.Timestamp { return timestamppb.Now() }
