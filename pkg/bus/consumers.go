@@ -129,7 +129,7 @@ func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Ba
 		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, err)
 	}
 	i := co.CachedInfo()
-	b := Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream, Given: i.Delivered.Stream}
+	b := backlogOf(i)
 	if b.Waiting+b.Unsettled == 0 {
 		return b, nil
 	}
@@ -170,22 +170,45 @@ func (c *Conn) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, 
 	return e, nil
 }
 
-// StreamState is how full a stream is.
+// StreamState is how full a stream is. A bound of 0 is none.
 type StreamState struct {
 	Name                                    string
 	Messages, Bytes, MaxBytes, LastSequence uint64
+	MaxMessages                             uint64
+	MaxAge                                  time.Duration
+	// First is when the oldest message in it was stored; zero if there is none.
+	First time.Time
 }
 
-// StreamStates looks at EVENTS and HISTORY.
+// UsedPercent is how much of its tightest bound is used, of messages or of bytes. Age bounds a stream too, but refuses nothing.
+func (s StreamState) UsedPercent() int {
+	used := 0.0
+	if s.MaxBytes > 0 {
+		used = float64(s.Bytes) / float64(s.MaxBytes)
+	}
+	if s.MaxMessages > 0 {
+		used = max(used, float64(s.Messages)/float64(s.MaxMessages))
+	}
+	return int(min(used*100, 100))
+}
+
+// StreamStates looks at EVENTS, HISTORY and NOTICES.
 func (c *Conn) StreamStates(ctx context.Context) ([]StreamState, error) {
 	var out []StreamState
-	for _, name := range []string{StreamEvents, StreamHistory} {
+	for _, name := range []string{StreamEvents, StreamHistory, StreamNotices} {
 		s, err := c.js.Stream(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("look up stream %s: %w", name, err)
 		}
 		i := s.CachedInfo()
-		out = append(out, StreamState{Name: name, Messages: i.State.Msgs, Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), LastSequence: i.State.LastSeq})
+		x := StreamState{
+			Name: name, Messages: i.State.Msgs, Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), LastSequence: i.State.LastSeq,
+			MaxMessages: uint64(max(i.Config.MaxMsgs, 0)), MaxAge: i.Config.MaxAge,
+		}
+		if i.State.Msgs > 0 {
+			x.First = i.State.FirstTime
+		}
+		out = append(out, x)
 	}
 	return out, nil
 }

@@ -35,7 +35,7 @@ func unopened(secrets []*outboundv1.SigningSecret) []recipient.SigningSecret {
 }
 
 func signing(p *outboundv1.SigningSecret) recipient.SigningSecret {
-	s := recipient.SigningSecret{Ed25519: p.GetKind() == outboundv1.SigningSecret_ED25519}
+	s := recipient.SigningSecret{ID: p.GetId(), Ed25519: p.GetKind() == outboundv1.SigningSecret_ED25519}
 	if p.GetExpireTime() != nil {
 		s.Expire = p.GetExpireTime().AsTime()
 	}

@@ -199,6 +199,8 @@ type OAuth2 struct {
 
 // SigningSecret signs requests until Expire; a zero Expire means: always.
 type SigningSecret struct {
+	// ID names the secret for people.
+	ID string
 	// Key is the HMAC's key, or the ed25519 private key.
 	Key []byte
 	// Ed25519 signs with a key pair (`v1a`) instead of HMAC-SHA256 (`v1`).

@@ -62,6 +62,7 @@ type Server struct {
 	lock     *lock
 	auth     *authenticator
 	password string
+	storeDir string
 }
 
 // Start takes the store directory's lock, starts the broker and returns once it listens and all streams are recovered.
@@ -90,7 +91,7 @@ func start(o Options, l *lock) (*Server, error) {
 	if err := tryListen(o.Host, o.Port); err != nil {
 		return nil, err
 	}
-	s := &Server{lock: l, password: secret.NewPassword()}
+	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir}
 	s.auth = newAuthenticator(s.password)
 	opts, err := serverOptions(o, s.auth)
 	if err != nil {

@@ -1,0 +1,10 @@
+//go:build !(linux || darwin || freebsd)
+
+package embed
+
+import "errors"
+
+// FreeBytes is what is free on the disk that holds the streams, for who runs the process.
+func (s *Server) FreeBytes() (uint64, error) {
+	return 0, errors.New("what is free on a disk is not told on this system")
+}
