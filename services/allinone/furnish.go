@@ -45,7 +45,7 @@ func (h *house) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	past, err := history.New(h.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: h.watch, Broker: h.durability(), Version: process.Version()})
+	past, err := history.New(h.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: h.watch, Broker: h.durability(), Version: process.Version(), FreeBytes: h.broker.FreeBytes})
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,7 @@ func (h *house) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.group.Add("presence", func(ctx context.Context) error { return core.Announce(ctx, present()...) })
 	h.group.Add("config", settings.Run)
 	if err := h.senders(ctx); err != nil {
 		return err
@@ -61,6 +62,17 @@ func (h *house) furnish(ctx context.Context) error {
 	h.group.Add("intake", intake.Run)
 	h.serve(settings, past, intake)
 	return h.front(core, intake)
+}
+
+// present are the services of this process, each by its name.
+func present() []bus.Presence {
+	here := bus.NewPresence("", process.Version())
+	var out []bus.Presence
+	for _, name := range []string{"config", "ingest", "http-sender", "email-sender", "history", "console"} {
+		here.Name = name
+		out = append(out, here)
+	}
+	return out
 }
 
 // watchConfig makes the one client of the config service that all services here share, and lets it tell the broker of
@@ -133,7 +145,7 @@ func (h *house) senders(ctx context.Context) error {
 
 // serve answers gRPC, on the network and inside this process.
 func (h *house) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
-	tokens := rpc.Authenticators{h.secrets.tokens, ingest.NewApplianceTokens(h.watch)}
+	tokens := rpc.Authenticators{h.secrets.tokens, ingest.NewApplianceTokens(h.watch), settings.Tokens()}
 	h.server = rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Logger: h.telemetry.Logger, Stop: h.stop, HandlerValidates: config.HandlerValidates()})
 	settings.Register(h.server)
 	outboundv1.RegisterDeliveryServiceServer(h.server, past.Deliveries())

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -24,10 +26,15 @@ type Options struct {
 	MaxScan int `yaml:"maxScan"`
 	// Lookups is how many recipients' queues are looked at at once for the status.
 	Lookups int `yaml:"lookups"`
+	// CareTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
+	// stream that fills.
+	CareTick time.Duration `yaml:"careTick"`
 }
 
 // DefaultOptions look at 20,000 records a call and 16 queues at once.
-func DefaultOptions() Options { return Options{MaxScan: 20_000, Lookups: 16} }
+func DefaultOptions() Options {
+	return Options{MaxScan: 20_000, Lookups: 16, CareTick: 10 * time.Second}
+}
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
@@ -37,6 +44,9 @@ func (o Options) Validate() error {
 	}
 	if o.Lookups < 1 || o.Lookups > 256 {
 		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
+	}
+	if o.CareTick < 10*time.Millisecond || o.CareTick > time.Minute {
+		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.CareTick))
 	}
 	return errors.Join(faults...)
 }
@@ -64,12 +74,23 @@ type Deps struct {
 	Broker Broker
 	// Version stands in the status.
 	Version string
+	// FreeBytes tells what is free on the disk of an embedded broker. Nil: that can't be told.
+	FreeBytes func() (uint64, error)
 }
 
 // Service answers DeliveryService, StatusService, and EventService but for PublishEvent.
 type Service struct {
 	o Options
 	Deps
+	// filters are the recipients' filters, compiled.
+	filters *filter.Cache
+	// newReplay tells this process that there is a replay to run.
+	newReplay chan struct{}
+	// What the status is made of quickly: what is counted, remembered and asked in the background.
+	activity  *activity
+	backlogs  *bus.Backlogs
+	processes *processes
+	endings   *endings
 }
 
 // New makes the service.
@@ -85,7 +106,14 @@ func New(o Options, deps Deps) (*Service, error) {
 	default:
 		return nil, fmt.Errorf("the history service does not know the broker %d", deps.Broker)
 	}
-	return &Service{o: o, Deps: deps}, nil
+	filters, err := filter.NewCache()
+	if err != nil {
+		return nil, fmt.Errorf("make the history service: %w", err)
+	}
+	return &Service{
+		o: o, Deps: deps, filters: filters, newReplay: make(chan struct{}, 1),
+		activity: newActivity(), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
+	}, nil
 }
 
 // Register adds what the service answers to a server.
@@ -104,9 +132,15 @@ func (s *Service) Status() outboundv1.StatusServiceServer { return &health{s: s}
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
 
-// Run returns when ctx ends: the service only answers.
+// Run runs replays, counts what happens, has the admin contacts told of what is due, and returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { s.runReplays(ctx) })
+	beside.Go(func() { s.activity.follow(ctx, s.Log) })
+	beside.Go(func() { s.processes.run(ctx) })
+	c := &caretaker{s: s, standing: bus.NewStandings(s.Bus)}
+	c.run(ctx)
 	return nil
 }
 

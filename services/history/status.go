@@ -2,14 +2,11 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/standing"
@@ -34,103 +31,46 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 		}
 		recipients = []*recipient.Recipient{r}
 	}
-	standings, err := bus.NewStandings(h.s.Bus).All(ctx)
+	looked, err := h.s.facts(ctx, recipients)
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	status := &outboundv1.Status{Version: h.s.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
-	g, looking := errgroup.WithContext(ctx)
-	g.SetLimit(h.s.o.Lookups)
 	for i, r := range recipients {
-		g.Go(func() error {
-			f, err := h.s.facts(looking, r)
-			if err != nil {
-				return fmt.Errorf("look at recipient %s: %w", r.ID, err)
-			}
-			f.standing = standings.Of(r)
-			status.Recipients[i] = judge(r, f)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+		status.Recipients[i] = judge(r, looked[i], now)
 	}
 	streams, err := h.s.Bus.StreamStates(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, x := range streams {
-		status.Streams = append(status.Streams, &outboundv1.StreamStatus{
-			Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence,
-		})
+		status.Streams = append(status.Streams, streamStatus(x))
 	}
-	status.Notices = h.s.notices(status, recipients)
+	status.Disk = h.s.disk(streams)
+	if status.Services, err = h.s.processes.statuses(ctx); err != nil {
+		return nil, err
+	}
+	endings := h.s.expiries(recipients)
+	for _, e := range endings {
+		status.Expiries = append(status.Expiries, expiryOf(e))
+	}
+	if status.Appliances, err = h.s.applianceStatuses(ctx); err != nil {
+		return nil, err
+	}
+	if status.Relay, err = h.s.relay(ctx); err != nil {
+		return nil, err
+	}
+	status.Notices = append(h.s.notices(status, recipients), endingNotices(endings, now)...)
 	return status, nil
 }
 
-// facts are what is known of a recipient's deliveries.
-type facts struct {
-	backlog bus.Backlog
-	// last is the newest attempt, lastDelivered the newest success; nil if the log has none.
-	last, lastDelivered *bus.StoredRecord
-	// standing is what the senders keep.
-	standing standing.Status
-}
-
-// attemptsLooked is how many records are looked through for the last attempt.
-const attemptsLooked = 1000
-
-func (s *Service) facts(ctx context.Context, r *recipient.Recipient) (facts, error) {
-	var f facts
-	var err error
-	if f.backlog, err = s.Bus.Backlog(ctx, r.Channel(), r.ID); err != nil && !errors.Is(err, bus.ErrNotFound) {
-		return f, err
-	}
-	if f.last, err = s.lastAttempt(ctx, r.ID); err != nil || f.last == nil {
-		return f, err
-	}
-	if f.lastDelivered, err = s.newest(ctx, bus.AttemptFilter{Recipient: r.ID, State: delivery.StateDelivered}, func(bus.StoredRecord) bool { return true }); err != nil {
-		return f, err
-	}
-	return f, nil
-}
-
-// lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
-// cancellations say anything of the receiver.
-func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
-	r, ok, err := s.Log.LatestOf(ctx, id)
-	if err != nil || !ok {
-		return nil, err
-	}
-	if tried(r) {
-		return &r, nil
-	}
-	return s.newest(ctx, bus.AttemptFilter{Recipient: id}, tried)
-}
-
-func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {
-	records, err := s.Log.Attempts(ctx, f, 0, attemptsLooked)
-	for _, r := range records {
-		if is(r) {
-			return &r, err
-		}
-	}
-	return nil, err
-}
-
-func tried(r bus.StoredRecord) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }
-
 // judge says what the facts of a recipient come to.
-func judge(r *recipient.Recipient, f facts) *outboundv1.RecipientStatus {
+func judge(r *recipient.Recipient, f facts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
 		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
 		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: timestamp(f.backlog.Oldest),
-	}
-	if f.last != nil {
-		s.LastAttemptTime = timeOf(f.last.LastAttempt)
-	}
-	if f.lastDelivered != nil {
-		s.LastDeliveredTime = timeOf(f.lastDelivered.LastAttempt)
+		Channel: string(r.Channel()), Activity: f.pulse.shown(now), LastAttemptTime: timestamp(f.pulse.tried), LastDeliveredTime: timestamp(f.pulse.delivered),
 	}
 	s.LastAlertTime = timestamp(f.standing.LastAlert)
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {

@@ -57,7 +57,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	if q := by["fresh"]; q.GetQueuedEvents() != 2 || q.GetOldestQueuedTime() == nil {
 		t.Errorf("the queue is not told: %v", q)
 	}
-	if len(s.GetStreams()) != 2 || s.GetVersion() != "test" {
+	if len(s.GetStreams()) != 3 || s.GetVersion() != "test" {
 		t.Errorf("streams or version are missing: %v", s)
 	}
 	notices := strings.Join(s.GetNotices(), "\n")

@@ -101,6 +101,10 @@ func (p *Process) Run(ctx context.Context) error {
 	if p.ops != nil {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
+	if p.Bus != nil {
+		here := bus.NewPresence(p.Name, process.Version())
+		p.group.Add("presence", func(ctx context.Context) error { return p.Bus.Announce(ctx, here) })
+	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped")
 	return p.group.Run(ctx)

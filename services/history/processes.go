@@ -1,0 +1,81 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+const (
+	// pingEvery is the pause between two questions who is there, pingWait how long answers are waited for.
+	pingEvery = 3 * time.Second
+	pingWait  = 200 * time.Millisecond
+	// pingStale is how old an answer may be before a caller asks anew.
+	pingStale = 10 * time.Second
+)
+
+// processes are those of Outbound that answer. They are asked in the background, so that nobody waits for their answers.
+type processes struct {
+	bus *bus.Conn
+
+	mu    sync.Mutex
+	asked time.Time
+	all   []bus.Presence
+}
+
+func (p *processes) run(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		// The next one comes soon.
+		_, _ = p.ask(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *processes) ask(ctx context.Context) ([]bus.Presence, error) {
+	all, err := p.bus.Ping(ctx, pingWait)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all, p.asked = all, time.Now()
+	return all, nil
+}
+
+// known are the processes that answered of late.
+func (p *processes) known(ctx context.Context) ([]bus.Presence, error) {
+	p.mu.Lock()
+	all, asked := p.all, p.asked
+	p.mu.Unlock()
+	if time.Since(asked) < pingStale {
+		return all, nil
+	}
+	return p.ask(ctx)
+}
+
+// statuses writes processes as the API has them, by name.
+func (p *processes) statuses(ctx context.Context) ([]*outboundv1.ServiceStatus, error) {
+	all, err := p.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*outboundv1.ServiceStatus, 0, len(all))
+	for _, x := range all {
+		out = append(out, &outboundv1.ServiceStatus{Name: x.Name, Instance: x.Instance, Version: x.Version, StartTime: timestamp(x.Start)})
+	}
+	slices.SortFunc(out, func(a, b *outboundv1.ServiceStatus) int {
+		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetInstance(), b.GetInstance()))
+	})
+	return out, nil
+}
