@@ -113,15 +113,18 @@ func newImage(m proto.Message, secrets map[string][]byte) (image, error) {
 }
 
 // derived are fields that follow from others or from the revision itself.
-var derived = []string{"etag", "warnings", "caCertificates"}
+func derived() []string { return []string{"etag", "warnings", "caCertificates"} }
 
-// unsaid are fields that change with every change, or that a secret's own line tells.
-var unsaid = []string{"createTime", "updateTime"}
+// unsaid reports whether a field is left out of differences: it changes with every change, or a secret's own line tells it.
+func unsaid(key string, v any) bool {
+	_, flag := v.(bool)
+	return key == "createTime" || key == "updateTime" || flag && strings.HasSuffix(key, "Set")
+}
 
 func prune(v any) {
 	switch v := v.(type) {
 	case map[string]any:
-		for _, key := range derived {
+		for _, key := range derived() {
 			delete(v, key)
 		}
 		for _, x := range v {
@@ -139,8 +142,7 @@ func flatten(out map[string]string, path string, v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, x := range v {
-			_, flag := x.(bool)
-			if slices.Contains(unsaid, key) || flag && strings.HasSuffix(key, "Set") {
+			if unsaid(key, x) {
 				continue
 			}
 			next := strings.TrimPrefix(path+"."+key, ".")

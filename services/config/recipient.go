@@ -139,7 +139,7 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 		return nil, err
 	}
 	stored := secrets.stored(r, from.past)
-	stored.StartSequence, stored.PurgedThrough = last+1, 0
+	stored.StartSequence, stored.PurgedThrough, stored.BacklogThrough, stored.BacklogTime = last+1, 0, 0, nil
 	stored.DisabledWindows = windowsAfter(nil, r, now)
 	put, err := s.put(ctx, stored, 0, from.done)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -53,8 +52,8 @@ const (
 )
 
 // kept says under which keys of the bucket of settings resources are, by the beginning of their names.
-var kept = []struct{ resource, key string }{
-	{ofTypes, prefixType}, {ofAppliances, prefixAppliance}, {ofUsers, prefixUser}, {ofTokens, prefixToken},
+func kept() []struct{ resource, key string } {
+	return []struct{ resource, key string }{{ofTypes, prefixType}, {ofAppliances, prefixAppliance}, {ofUsers, prefixUser}, {ofTokens, prefixToken}}
 }
 
 // The keys of users and tokens in the bucket of settings.
@@ -63,8 +62,17 @@ const (
 	prefixToken = "token."
 )
 
-// safeID is an id that a key can be made of.
-var safeID = regexp.MustCompile(`^[A-Za-z0-9_@-]+(\.[A-Za-z0-9_@-]+)*$`)
+// safeID reports whether a key can be made of an id.
+func safeID(id string) bool {
+	for part := range strings.SplitSeq(id, ".") {
+		if part == "" || strings.ContainsFunc(part, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' && r != '@'
+		}) {
+			return false
+		}
+	}
+	return true
+}
 
 // place is where a resource is kept.
 type place struct {
@@ -87,12 +95,12 @@ func (s *Service) placeOf(resource string) (place, error) {
 		p.key = keyCustomFields
 		return p, nil
 	}
-	if id, ok := strings.CutPrefix(resource, ofRecipients); ok && safeID.MatchString(id) {
+	if id, ok := strings.CutPrefix(resource, ofRecipients); ok && safeID(id) {
 		p.bucket, p.key = s.recipients, prefixRecipient+id
 		return p, nil
 	}
-	for _, k := range kept {
-		if id, ok := strings.CutPrefix(resource, k.resource); ok && safeID.MatchString(id) {
+	for _, k := range kept() {
+		if id, ok := strings.CutPrefix(resource, k.resource); ok && safeID(id) {
 			p.key = k.key + id
 			return p, nil
 		}
@@ -115,7 +123,7 @@ func (b *bucket) resourceOf(key string) (string, bool) {
 	case keyCustomFields:
 		return ofFields, true
 	}
-	for _, k := range kept {
+	for _, k := range kept() {
 		if id, ok := strings.CutPrefix(key, k.key); ok {
 			return k.resource + id, true
 		}
