@@ -151,21 +151,3 @@ func (c *Conn) Room(ctx context.Context) (Room, error) {
 	i := s.CachedInfo()
 	return Room{Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), First: i.State.FirstSeq, Last: i.State.LastSeq, Oldest: i.State.FirstTime}, nil
 }
-
-// Floors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
-func (c *Conn) Floors(ctx context.Context) (map[string]uint64, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
-	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
-	}
-	last := s.CachedInfo().State.LastSeq
-	out := map[string]uint64{}
-	l := s.ListConsumers(ctx)
-	for i := range l.Info() {
-		out[i.Name] = finished(i, last)
-	}
-	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
-	}
-	return out, nil
-}

@@ -33,6 +33,8 @@ const atOnce = `-NAK {"delay": 1000000}`
 // out by the sequence alone, wherever it was handed out. Of one that is not out nothing comes. It must not be said of a message
 // that a sender has in hand.
 func (c *Conn) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
 	co, err := c.js.Consumer(ctx, StreamEvents, consumer)
 	if err != nil {
 		return fmt.Errorf("look up consumer %s: %w", consumer, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 }
 
 // reconcile compares recipients with their consumers and names and repairs what differs: what a killed process left half
-// done, and what failed. It goes on after a fault with the next one, and reports whether a recipient is being drained.
+// done, and what failed. It goes on after a fault with the next one, and reports whether a queue is being drained.
 func (s *Service) reconcile(ctx context.Context) (draining bool, err error) {
 	// The consumers are listed first: whoever made one of them had stored its recipient before, so a consumer without a
 	// recipient is a left-over for certain.
@@ -84,7 +85,9 @@ func (s *Service) reconcile(ctx context.Context) (draining bool, err error) {
 		if !exists || !s.consumers.has(r.id(), r.kv) {
 			faults = append(faults, s.ensure(ctx, r.id()))
 		}
-		faults = append(faults, s.keepName(ctx, r, names))
+		left, err := s.empty(ctx, r)
+		draining = draining || left
+		faults = append(faults, err, s.keepName(ctx, r, names))
 	}
 	faults = append(faults, s.dropConsumers(ctx, left), s.dropNames(ctx, names))
 	return draining, errors.Join(faults...)
@@ -103,6 +106,12 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, exists bo
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return false, err
 	}
+	if err == nil && b.Unsettled > 0 {
+		// What waits for its next attempt is cancelled now.
+		if _, err := s.bus.Hurry(ctx, ch, r.id(), math.MaxUint64); err != nil {
+			return false, err
+		}
+	}
 	if err == nil && !s.quietEnough(r, b.Waiting+b.Unsettled, time.Now()) {
 		return false, nil
 	}
@@ -112,6 +121,7 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, exists bo
 	if err := s.recipients.removeAs(ctx, prefixRecipient+r.id(), r.kv, done{action: actionRemoved}); err != nil {
 		return false, err
 	}
+	delete(s.emptied, r.id())
 	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.id())
 	return true, nil
 }

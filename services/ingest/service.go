@@ -120,19 +120,28 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// tidyEvery is how often room is made for new events, if it is short.
-const tidyEvery = 30 * time.Second
+// How often room is made for new events, if it is short, and how full EVENTS must be for it to be done at each look.
+const (
+	tidyEvery = 30 * time.Second
+	tidyLook  = 5 * time.Second
+	tidyAbove = 0.85
+)
 
 // tidy purges what every recipient has finished, once room is short, until ctx ends. Several replicas may do so.
 func (s *Service) tidy(ctx context.Context) {
-	tick := time.NewTicker(tidyEvery)
+	tick := time.NewTicker(tidyLook)
 	defer tick.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		room, err := s.deps.Bus.Room(ctx)
+		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
+			continue
+		}
+		last = time.Now()
 		gone, err := s.deps.Bus.PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:

@@ -1,0 +1,204 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// PurgeRecipient implements outboundv1.RecipientServiceServer. It marks how far the queue is emptied; the senders record what waits
+// there as CANCELLED, which reconciling sees to.
+func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
+	r, err := s.living(ctx, q.GetId())
+	if err != nil {
+		return nil, err
+	}
+	// What is counted includes what the mark covers, since the mark is read first.
+	through, err := within(ctx, s.bus.LastSequence)
+	if err != nil {
+		return nil, failed(ctx, err)
+	}
+	h, err := s.bus.Head(ctx, channel(r), r.id())
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return nil, failed(ctx, err)
+	}
+	waits := int64(h.Waits) //nolint:gosec // a queue is shorter than that
+	resp := &outboundv1.PurgeRecipientResponse{Cancelled: waits}
+	if q.GetValidateOnly() {
+		return resp, nil
+	}
+	if q.ExpectedCount != nil && waits > q.GetExpectedCount() {
+		return nil, rpc.FailedPrecondition("MORE_WAIT", fmt.Sprintf("%d deliveries wait, not %d: look again, and say %d if they are to be cancelled", waits, q.GetExpectedCount(), waits))
+	}
+	if waits == 0 {
+		return resp, nil
+	}
+	_, err = s.change(ctx, q.GetId(), "", func(old storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
+		next, _ := proto.Clone(old.StoredRecipient).(*outboundv1.StoredRecipient)
+		next.PurgedThrough = max(next.GetPurgedThrough(), through)
+		return next, nil
+	})
+	if err != nil {
+		return nil, failed(ctx, err)
+	}
+	signal(s.hurry)
+	return resp, nil
+}
+
+// emptying is a queue whose beginning is being cancelled.
+type emptying struct {
+	through uint64
+	// floor is how far it was when it last moved, at since.
+	floor uint64
+	since time.Time
+	done  bool
+}
+
+// stuckAfter is how long a queue that is emptied may stand still before it is left alone: no sender runs, perhaps. What comes to a
+// sender later ends all the same.
+const stuckAfter = 2 * time.Minute
+
+// empty sees to it that what waits up to a recipient's mark is handed out to be cancelled, and reports whether some is left. A queue
+// that holds is let go meanwhile: the senders put back what lies behind the mark. The reconcile loop alone calls it.
+func (s *Service) empty(ctx context.Context, r storedRecipient) (left bool, err error) {
+	through := max(r.GetPurgedThrough(), r.GetBacklogThrough())
+	e := s.emptied[r.id()]
+	if through == 0 || e != nil && e.done && e.through == through {
+		return false, nil
+	}
+	if e == nil || e.through != through {
+		e = &emptying{through: through, since: time.Now()}
+		s.emptied[r.id()] = e
+	}
+	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
+	if err != nil {
+		return false, err
+	}
+	h, err := s.bus.Head(ctx, channel(r), r.id())
+	if errors.Is(err, bus.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if h.Floor > e.floor {
+		e.floor, e.since = h.Floor, time.Now()
+	}
+	if h.Waits == 0 || h.First > through || time.Since(e.since) > stuckAfter {
+		e.done = true
+		s.log.InfoContext(ctx, "queue emptied", "recipient", r.id(), "through", through, "left", h.First > 0 && h.First <= through)
+		return false, s.bus.EnsureConsumer(ctx, decoded)
+	}
+	if err := s.bus.Resume(ctx, channel(r), r.id()); err != nil {
+		return true, err
+	}
+	_, err = s.bus.Hurry(ctx, channel(r), r.id(), through)
+	return true, err
+}
+
+// How full EVENTS may be before the oldest of it is cancelled for those that hold it, and how full it is to be then.
+const (
+	crowded  = 0.90
+	relieved = 0.80
+)
+
+// relieveEvery is how often it is looked whether EVENTS is too full, or too old.
+const relieveEvery = 5 * time.Second
+
+// leaving is how old a message may be before its delivery is cancelled, since EVENTS would drop it without a trace. A retry
+// duration is a day shorter, so only a queue that is held gets as old.
+const leaving = bus.EventsKept - 12*time.Hour
+
+// relieveLoop keeps one recipient from filling the queue for all, until ctx ends.
+func (s *Service) relieveLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, relieveEvery)
+		if err := s.relieve(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
+			s.log.WarnContext(ctx, "whether the queue is too full can't be seen, trying again", "error", err.Error())
+		}
+	}
+}
+
+// relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
+func (s *Service) relieve(ctx context.Context) error {
+	room, err := within(ctx, s.bus.Room)
+	if err != nil || room.Last < room.First {
+		return err
+	}
+	now := time.Now()
+	if room.Fill() >= crowded {
+		through := room.First + uint64((1-relieved/room.Fill())*float64(room.Last-room.First))
+		if err := s.makeRoom(ctx, through, now, false); err != nil {
+			return err
+		}
+	}
+	if now.Sub(room.Oldest) < leaving {
+		return nil
+	}
+	first, found, err := s.bus.EventSequenceAt(ctx, now.Add(-leaving))
+	if err != nil {
+		return err
+	}
+	if !found {
+		first = room.Last + 1
+	}
+	return s.makeRoom(ctx, first-1, now, true)
+}
+
+// makeRoom marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
+// is short for all of them and refuses; old ones end whoever is further.
+func (s *Service) makeRoom(ctx context.Context, through uint64, now time.Time, old bool) error {
+	floors, err := within(ctx, s.bus.Floors)
+	if err != nil {
+		return err
+	}
+	all, err := s.allRecipients(ctx)
+	if err != nil {
+		return err
+	}
+	ahead := false
+	for _, floor := range floors {
+		ahead = ahead || floor >= through
+	}
+	var faults []error
+	for _, r := range all {
+		floor, ok := floors[bus.ConsumerName(channel(r), r.id())]
+		pins := ok && floor < through && !r.deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough())
+		if pins && (ahead || old || holds(r)) {
+			faults = append(faults, s.mark(ctx, r, through, now))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func holds(r storedRecipient) bool {
+	return !r.GetRecipient().GetEnabled() && r.GetRecipient().GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
+}
+
+// mark sets a recipient's mark if something of its own waits up to there.
+func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, now time.Time) error {
+	h, err := s.bus.Head(ctx, channel(r), r.id())
+	if err != nil || h.First == 0 || h.First > through {
+		return err
+	}
+	_, err = s.change(ctx, r.id(), "", func(was storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
+		next, _ := proto.Clone(was.StoredRecipient).(*outboundv1.StoredRecipient)
+		next.BacklogThrough, next.BacklogTime = max(next.GetBacklogThrough(), through), timestamppb.New(now)
+		return next, nil
+	})
+	if err != nil {
+		return fmt.Errorf("make room before recipient %s: %w", r.id(), err)
+	}
+	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged", "recipient", r.id(), "through", through)
+	signal(s.hurry)
+	return nil
+}
