@@ -169,7 +169,7 @@ func (e *estate) service(name string) *part {
 		"history":      {common, admin, server, client},
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
 		"email-sender": {common, client, sealed},
-		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"]}},
+		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"], "SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
 	}[binary]
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
 	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -24,6 +26,8 @@ import (
 type Options struct {
 	// MaxBody is the most bytes a request's body may have. Events have a limit of their own, 256 KiB.
 	MaxBody int64 `yaml:"maxBody"`
+	// PublicURL is where people reach the console, e.g. https://outbound.example.com. Default: where it listens, over http.
+	PublicURL string `yaml:"publicUrl"`
 	// Session bounds how long people stay signed in.
 	Session session.Options `yaml:"session"`
 }
@@ -43,8 +47,25 @@ func (o Options) Validate() error {
 	if o.MaxBody < leastMaxBody || o.MaxBody > mostMaxBody {
 		f.Add("maxBody", "%d is out of range: use %d to %d", o.MaxBody, leastMaxBody, mostMaxBody)
 	}
+	if o.PublicURL != "" {
+		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			f.Add("publicUrl", "%q is not an address without a path: give e.g. https://outbound.example.com", o.PublicURL)
+		}
+	}
 	f.Within("session", o.Session.Validate())
 	return f.Err()
+}
+
+// base is where people reach the console, without a slash at its end.
+func (o Options) base(listens net.Addr) string {
+	if o.PublicURL != "" {
+		return strings.TrimSuffix(o.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(listens.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // Neighbours lead to the services of these names. They may be one connection.
@@ -83,6 +104,7 @@ type Service struct {
 	handler  http.Handler
 	first    *account.FirstStart
 	tell     func(link string)
+	base     string
 	stop     chan struct{}
 }
 
@@ -103,7 +125,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), tell: deps.FirstStart}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), tell: deps.FirstStart, base: o.base(deps.Listener.Addr())}
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(routes(deps.Signed))
 	}
@@ -126,7 +148,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.first != nil && s.tell != nil {
 		wg.Go(func() {
 			if path := s.first.Await(ctx); path != "" {
-				s.tell("http://" + s.listener.Addr().String() + path)
+				s.tell(s.base + path)
 			}
 		})
 	}

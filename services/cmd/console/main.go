@@ -1,14 +1,19 @@
-// Console answers HTTP: REST for all of Outbound and its OpenAPI document. Callers are told apart by their own tokens.
+// Console answers HTTP: REST for all of Outbound, its OpenAPI document, and the console in the browser. Callers of REST are told
+// apart by their own tokens; for those who signed in to the console it acts with the services' token.
 package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/session"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/console"
 	"github.com/outbound-events/outbound/services/internal/setup"
 )
@@ -19,8 +24,12 @@ type options struct {
 	// Ingest is where the ingest service answers gRPC, host:port.
 	Ingest string `yaml:"ingest"`
 	// History is where the history service answers gRPC, host:port.
-	History string          `yaml:"history"`
-	Service console.Options `yaml:",inline"`
+	History string `yaml:"history"`
+	// ServiceTokenFile holds the token that services know each other by. Without it people sign in with tokens alone.
+	ServiceTokenFile string `yaml:"serviceTokenFile"`
+	// Redis keeps who is signed in, for all consoles that share it. Without an address this process does, until it stops.
+	Redis   throttle.RedisOptions `yaml:"redis"`
+	Service console.Options       `yaml:",inline"`
 }
 
 // Validate reports every fault at once.
@@ -33,6 +42,7 @@ func (o *options) Validate() error {
 	if o.History == "" {
 		f.Add("history", "is missing: give the history service's address, e.g. 127.0.0.1:7073")
 	}
+	f.Within("redis", o.Redis.Validate())
 	return f.Err()
 }
 
@@ -47,19 +57,65 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer p.Close()
-	conns := make([]*grpc.ClientConn, 0, 3)
-	for _, target := range []string{o.Config, o.Ingest, o.History} {
-		conn, err := rpc.Dial(target, "")
+	bare, err := reach(p, o, "")
+	if err != nil {
+		return err
+	}
+	deps := console.Deps{
+		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
+		Version: process.Version(), FirstStart: func(link string) {
+			p.Telemetry.Logger.Warn("there are no users yet: make the first admin by this link, which is good once and until this process stops", "link", link)
+		},
+	}
+	if o.ServiceTokenFile != "" {
+		token, err := secret.LoadToken(o.ServiceTokenFile)
 		if err != nil {
+			return fmt.Errorf("serviceTokenFile: %w", err)
+		}
+		if deps.Signed, err = reach(p, o, token); err != nil {
 			return err
 		}
-		p.Defer(func() { _ = conn.Close() })
-		conns = append(conns, conn)
 	}
-	s, err := console.New(o.Service, console.Deps{Config: conns[0], Ingest: conns[1], History: conns[2], Listener: p.TakeHTTP(), Ops: p.Ops()})
+	if err := share(p, o.Redis, &deps); err != nil {
+		return err
+	}
+	s, err := console.New(o.Service, deps)
 	if err != nil {
 		return err
 	}
 	p.Add("HTTP", s.Run)
 	return p.Run(ctx)
+}
+
+// reach makes clients of the three services that send a token, or none.
+func reach(p *setup.Process, o options, token string) (console.Neighbours, error) {
+	var n console.Neighbours
+	for to, target := range map[*grpc.ClientConnInterface]string{&n.Config: o.Config, &n.Ingest: o.Ingest, &n.History: o.History} {
+		conn, err := rpc.Dial(target, token)
+		if err != nil {
+			return n, err
+		}
+		p.Defer(func() { _ = conn.Close() })
+		*to = conn
+	}
+	return n, nil
+}
+
+// share has sessions and attempts kept in Redis, if there is one.
+func share(p *setup.Process, o throttle.RedisOptions, deps *console.Deps) error {
+	if o.Address == "" {
+		return nil
+	}
+	sessions, err := session.NewRedis(o)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	p.Defer(func() { _ = sessions.Close() })
+	limiter, err := throttle.NewRedis(o, p.Telemetry.Logger)
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	p.Defer(func() { _ = limiter.Close() })
+	deps.Store, deps.Limiter = sessions, limiter
+	return nil
 }

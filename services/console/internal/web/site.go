@@ -85,10 +85,16 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 			return
 		}
 		q := s.request(w, r, s.core)
-		if _, err := q.identify(); err != nil {
-			s.Logger.Debug("a page that is not there was asked for by somebody unknown", "error", err.Error())
+		signedIn, err := q.identify()
+		if err == nil && !signedIn {
+			// Who is not known learns not even what there is.
+			_ = q.toSignIn()
+			return
 		}
-		s.fail(q, errNoPage)
+		if err == nil {
+			err = errNoPage
+		}
+		s.fail(q, err)
 	}))
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(s.request(w, r, s.core), errCrossOrigin) }))
