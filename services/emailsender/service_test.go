@@ -17,7 +17,9 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
@@ -28,6 +30,13 @@ type configService struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	recipient *outboundv1.Recipient
 	settings  *outboundv1.WatchSettingsResponse
+	// kept are the refresh tokens that were handed back.
+	kept chan *outboundv1.KeepRelayTokenRequest
+}
+
+func (c *configService) KeepRelayToken(_ context.Context, q *outboundv1.KeepRelayTokenRequest) (*emptypb.Empty, error) {
+	c.kept <- q
+	return &emptypb.Empty{}, nil
 }
 
 func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
@@ -73,17 +82,39 @@ func (w watcher) next(t *testing.T) delivery.Report {
 // start runs a service on a broker of its own until the end of the test.
 func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
 	t.Helper()
+	return open(t, srv, world{seen: seen, options: options(), adapt: func(c *configService) {
+		for _, f := range change {
+			f(c.recipient)
+		}
+	}})
+}
+
+// world is what a service of a test works in, beside its relay.
+type world struct {
+	seen    watcher
+	options emailsender.Options
+	// conn is the broker's; nil: one of its own.
+	conn    *bus.Conn
+	limiter throttle.Limiter
+	sealer  *secret.Sealer
+	// adapt changes what the config service tells.
+	adapt func(*configService)
+}
+
+// open runs a service until the end of the test.
+func open(t *testing.T, srv *smtptest.Server, w world) *bus.Conn {
+	t.Helper()
 	fake := &configService{
 		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},
 			Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{alice, bob}}}},
 		settings: &outboundv1.WatchSettingsResponse{
 			Smtp: &outboundv1.SmtpSettings{Host: srv.Host(), Port: int32(srv.Port()), Encryption: outboundv1.SmtpSettings_Encryption_NONE,
-				FromAddress: "outbound@example.com"},
+				FromAddress: "outbound@example.com", Etag: "1"},
 			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(200 * time.Millisecond), RetryDuration: durationpb.New(time.Hour)},
 		},
 	}
-	for _, f := range change {
-		f(fake.recipient)
+	if w.adapt != nil {
+		w.adapt(fake)
 	}
 	server := grpc.NewServer()
 	outboundv1.RegisterRecipientServiceServer(server, fake)
@@ -93,14 +124,18 @@ func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*out
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := bustest.Start(t).Conn()
-	config := configclient.New(cc, configclient.Options{Channel: recipient.Email})
-	s, err := emailsender.New(options(), emailsender.Deps{Bus: conn, Config: config, Observer: seen})
+	conn := w.conn
+	if conn == nil {
+		conn = bustest.Start(t).Conn()
+	}
+	config := configclient.New(cc, configclient.Options{Channel: recipient.Email, Sealer: w.sealer})
+	s, err := emailsender.New(w.options, emailsender.Deps{Bus: conn, Config: config, Observer: w.seen, Limiter: w.limiter})
 	if err != nil {
 		t.Fatal(err)
 	}
+	addresses := fake.recipient.GetEmail().GetAddresses()
 	err = conn.EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
-		Email: &recipient.EmailTarget{Addresses: []string{alice, bob}}, StartSequence: 1, Order: recipient.Unordered})
+		Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +211,8 @@ func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	if err := emailsender.DefaultOptions().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1}.Validate()
-	for _, path := range []string{"connections", "timeout", "idleTimeout", "helloName", "window", "grace"} {
+	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1, ProbeEvery: -1}.Validate()
+	for _, path := range []string{"connections", "timeout", "idleTimeout", "helloName", "window", "grace", "probeEvery"} {
 		if err == nil || !strings.Contains(err.Error(), path+":") {
 			t.Errorf("%s is not named in %v", path, err)
 		}

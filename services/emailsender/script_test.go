@@ -1,0 +1,253 @@
+package emailsender_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/standing"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// row is a relay that misbehaves, and what is to be seen of it in its mails, in history and in the status.
+type row struct {
+	server  smtptest.Options
+	smtp    func(*outboundv1.SmtpSettings)
+	script  smtptest.Script
+	timeout time.Duration
+
+	// state, reason and detail are the record's while the relay misbehaves, line is how it stands.
+	state  delivery.State
+	reason delivery.Reason
+	detail string
+	line   string
+	// got is who has how many mails then.
+	got map[string]int
+	// lost says that the relay can't be mended. Else it behaves from then on, and all is to end in final, with after.
+	lost  bool
+	final delivery.State
+	after map[string]int
+	// same is how many mails there are with one Message-ID, those cut off counted; 0: not looked at.
+	same int
+}
+
+func reply(code int, message string) *smtptest.Reply {
+	return &smtptest.Reply{Code: code, Message: message}
+}
+
+// of makes a row of a fault that keeps all addresses waiting until it is mended.
+func of(script smtptest.Script, reason delivery.Reason, detail, line string) row {
+	return row{script: script, reason: reason, detail: detail, line: line}
+}
+
+// rows are the scripts by name. Those in the clear talk to the server as it is, the others encrypted or signed in.
+func rows(t *testing.T) map[string]row {
+	t.Helper()
+	ca, stranger := smtptest.NewCA(t), smtptest.NewCA(t)
+	encrypted := smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password}
+	starttls := func(p *outboundv1.SmtpSettings) {
+		p.Encryption, p.CaCertificatePem = outboundv1.SmtpSettings_Encryption_STARTTLS, ca.PEM
+	}
+	signIn := func(p *outboundv1.SmtpSettings) {
+		starttls(p)
+		p.Auth, p.Username = outboundv1.SmtpSettings_Auth_PLAIN, "user"
+	}
+	within := func(r row, server smtptest.Options, smtp func(*outboundv1.SmtpSettings)) row {
+		r.server, r.smtp = server, smtp
+		return r
+	}
+	slow := func(r row) row {
+		r.timeout = 500 * time.Millisecond
+		return r
+	}
+	one := map[string]int{alice: 1, bob: 0}
+	ok := standing.RelayOK
+	all := map[string]row{
+		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, delivery.ReasonSMTPDeferred, "answered 421 to the banner", "refuses us: it answered 421 to the banner: busy"),
+		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, delivery.ReasonSMTPRefused, "answered 554 to the banner", "refuses us: it answered 554 to the banner: no service"),
+		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, delivery.ReasonProtocol, "at the banner", "check that an SMTP server answers"),
+		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, delivery.ReasonTimeout, "at the banner", "did not answer in time, at the banner")),
+		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, delivery.ReasonTimeout, "i/o timeout", "did not answer in time, at")),
+		"endless reply": of(smtptest.Script{Endless: true}, delivery.ReasonProtocol, "says more than a reply can hold", "says more than a reply can hold"),
+		"EHLO 451":      of(smtptest.Script{Hello: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to EHLO", "answered 451 to EHLO"),
+		"EHLO 550":      of(smtptest.Script{Hello: reply(550, "who?")}, delivery.ReasonSMTPRefused, "answered 550 to EHLO", "answered 550 to EHLO"),
+		"MAIL 451":      of(smtptest.Script{Mail: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to MAIL FROM", "answered 451 to MAIL FROM"),
+		"MAIL 550":      of(smtptest.Script{Mail: reply(550, "not you")}, delivery.ReasonSMTPRefused, "answered 550 to MAIL FROM", "answered 550 to MAIL FROM: 5.0.0 not you"),
+		"MAIL 530":      of(smtptest.Script{Mail: reply(530, "sign in")}, delivery.ReasonAuth, "answered 530 to MAIL FROM", "does not let us in: it answered 530"),
+		"MAIL cut":      of(smtptest.Script{CutAtMail: true}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, delivery.ReasonSMTPDeferred, "2 to be tried again (address 1: 452, address 2: 452)", ok),
+		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, delivery.ReasonSMTPDeferred, "answered 421 to the mail", "answered 421 to the mail"),
+		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, delivery.ReasonTLS, "STARTTLS", "no encrypted connection to"), encrypted, starttls),
+		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, delivery.ReasonTLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
+		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, delivery.ReasonAuth, "answered 454 to AUTH", "does not let us in: it answered 454"), encrypted, signIn),
+		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, delivery.ReasonAuth, "answered 535 to AUTH", "does not let us in: it answered 535"), encrypted, signIn),
+		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2 addresses accepted", line: ok,
+			got: map[string]int{alice: 1, bob: 1}},
+		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: delivery.ReasonPartlyDelivered,
+			detail: "1 of 2 addresses accepted, 1 to be tried again (address 2: 451)", line: ok, got: one},
+		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: delivery.ReasonPartlyDelivered,
+			detail: "1 of 2 addresses accepted", line: "answered 421 to RCPT TO", got: one},
+		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
+			detail: "1 of 2 addresses accepted, 1 refused for good (address 2: 550)", line: ok, got: one},
+		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}}, reason: delivery.ReasonSMTPDeferred,
+			detail: "0 of 2 addresses accepted, 1 refused for good (address 1: 550), 1 to be tried again (address 2: 451)", line: ok,
+			after: map[string]int{alice: 0, bob: 1}},
+		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}}, state: delivery.StateRejected,
+			reason: delivery.ReasonSMTPRefused, detail: "2 refused for good (address 1: 550, address 2: 553)", line: ok},
+		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
+			detail: "1 refused for good (address 1: 554)", line: ok, got: map[string]int{alice: 0, bob: 1}},
+		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2", line: ok,
+			got: map[string]int{alice: 1, bob: 1}, same: 2},
+		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate", line: "certificate", lost: true},
+		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate",
+			line: "check encryption and caCertificatePem", lost: true},
+	}
+	return all
+}
+
+func TestWhatBecomesOfMailsWhenTheRelayMisbehaves(t *testing.T) {
+	for name, r := range rows(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r.play(t)
+		})
+	}
+}
+
+func (r row) play(t *testing.T) {
+	if r.state == "" {
+		r.state = delivery.StateRetrying
+	}
+	srv := smtptest.Start(t, r.server)
+	srv.Play(r.script)
+	w := world{seen: make(watcher, 1000), options: options()}
+	if r.timeout > 0 {
+		w.options.Timeout = r.timeout
+	}
+	w.options.StatusTick = 10 * time.Millisecond
+	var err error
+	if w.sealer, err = secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key")); err != nil {
+		t.Fatal(err)
+	}
+	w.adapt = func(c *configService) {
+		if r.smtp != nil {
+			r.smtp(c.settings.GetSmtp())
+		}
+		if c.settings.SealedSmtpPassword, err = w.sealer.Seal([]byte(password), recipient.SecretSMTPPassword); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn := open(t, srv, w)
+	publisher := bus.NewPublisher(conn)
+	defer publisher.Close()
+	e := event.Sample(event.Catalogue()[1], "appliance-1", "e-1", time.Now(), nil)
+	if _, err := publisher.Accept(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	rec := record(t, conn, e, func(rec delivery.Record) bool { return rec.State == r.state })
+	if rec.Reason != r.reason || !strings.Contains(rec.Detail, r.detail) {
+		t.Errorf("recorded %s %s: %s, want %s: %s", rec.State, rec.Reason, rec.Detail, r.reason, r.detail)
+	}
+	stands(t, conn, r.line)
+	counts(t, srv, orNone(r.got))
+	r.mend(t, srv, conn, e)
+	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") || strings.Contains(rec.Detail+string(rec.Excerpt), password) {
+		t.Errorf("an address or a secret stands in the record: %+v", rec)
+	}
+	if n := most(srv); r.same != 0 && n != r.same {
+		t.Errorf("one Message-ID came %d times, want %d", n, r.same)
+	}
+}
+
+// mend lets the relay behave, and looks at what becomes of the delivery then.
+func (r row) mend(t *testing.T, srv *smtptest.Server, conn *bus.Conn, e *event.Event) {
+	t.Helper()
+	if r.lost || r.state.Final() {
+		return
+	}
+	srv.Play(smtptest.Script{})
+	rec := record(t, conn, e, func(rec delivery.Record) bool { return rec.State.Final() })
+	if rec.State != delivery.StateDelivered || rec.Attempt < 2 {
+		t.Errorf("mended, it ended in %s %s after %d attempts", rec.State, rec.Reason, rec.Attempt)
+	}
+	stands(t, conn, standing.RelayOK)
+	if r.after == nil {
+		r.after = map[string]int{alice: 1, bob: 1}
+	}
+	counts(t, srv, r.after)
+}
+
+func orNone(got map[string]int) map[string]int {
+	if got == nil {
+		return map[string]int{alice: 0, bob: 0}
+	}
+	return got
+}
+
+// most is how often the Message-ID came that came most often, answered or not.
+func most(srv *smtptest.Server) int {
+	n, times := 0, map[string]int{}
+	for _, m := range srv.Mails() {
+		times[m.Header.Get("Message-Id")]++
+		n = max(n, times[m.Header.Get("Message-Id")])
+	}
+	return n
+}
+
+// record waits for a record of the delivery.
+func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Record) bool) delivery.Record {
+	t.Helper()
+	history := bus.NewHistory(conn)
+	defer history.Close()
+	var rec delivery.Record
+	until(t, func(ctx context.Context) bool {
+		var ok bool
+		var err error
+		rec, ok, err = history.Latest(ctx, "ops", e, "")
+		return err == nil && ok && is(rec)
+	}, func() { t.Fatalf("no such record: the last is %s %s: %s", rec.State, rec.Reason, rec.Detail) })
+	return rec
+}
+
+// stands waits until the relay's line is as wanted.
+func stands(t *testing.T, conn *bus.Conn, line string) standing.Relay {
+	t.Helper()
+	var r standing.Relay
+	until(t, func(ctx context.Context) bool {
+		now, _, err := bus.NewStandings(conn).Relay(ctx)
+		if err == nil {
+			r = now
+		}
+		return err == nil && (r.Line == line || line != standing.RelayOK && strings.Contains(r.Line, line))
+	}, func() { t.Fatalf("the relay stands as %q, want %q", r.Line, line) })
+	if (r.Line == standing.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
+		t.Errorf("the relay stands as %+v", r)
+	}
+	return r
+}
+
+// until asks again and again until it is so; else, after 30 s, it calls late.
+func until(t *testing.T, so func(context.Context) bool, late func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !so(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			late()
+			return
+		}
+	}
+}
