@@ -58,7 +58,7 @@ func (c *configuration) WatchSettings(_ *outboundv1.WatchSettingsRequest, s outb
 
 // house is a history service on a real broker, reached by gRPC.
 type house struct {
-	t          *testing.T
+	t          testing.TB
 	bus        *bus.Conn
 	log        *bus.History
 	publisher  *bus.Publisher
@@ -68,13 +68,13 @@ type house struct {
 	status     outboundv1.StatusServiceClient
 }
 
-func newHouse(t *testing.T, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
+func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
 	t.Helper()
 	return newHouseWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
 }
 
 // newHouseWith is newHouse with a relay.
-func newHouseWith(t *testing.T, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
+func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
 	t.Helper()
 	h := &house{t: t, bus: bustest.Start(t).Conn()}
 	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
@@ -116,7 +116,7 @@ func newHouseWith(t *testing.T, broker history.Broker, smtp *outboundv1.SmtpSett
 	return h
 }
 
-func serve(t *testing.T, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {
+func serve(t testing.TB, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {
 	t.Helper()
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: tokens})
 	register(server)
