@@ -10,97 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
-
-const (
-	// lease is how long a job stays a process's own without a word from it.
-	lease = 10 * time.Second
-	// replayTick is the pause between two looks for jobs that nobody runs.
-	replayTick = 2 * time.Second
-	// saveEvery is how often a job's progress is kept; a cancel is seen then.
-	saveEvery = time.Second
-	// jobsAtOnce is how many jobs one process runs.
-	jobsAtOnce = 8
-	// pageItems is how many items are read at once.
-	pageItems = 200
-	// roomForOthers is how full EVENTS may be before replays wait: what appliances send goes first.
-	roomForOthers = 0.85
-)
-
-// replayer runs jobs in this process.
-type replayer struct {
-	s     *Service
-	owner string
-
-	mu   sync.Mutex
-	runs map[string]bool
-	wg   sync.WaitGroup
-}
-
-// runReplays runs jobs until ctx ends; then it leaves them to others, or to its next life.
-func (s *Service) runReplays(ctx context.Context) {
-	p := &replayer{s: s, owner: ulid.Make().String(), runs: map[string]bool{}}
-	defer p.wg.Wait()
-	tick := time.NewTicker(replayTick)
-	defer tick.Stop()
-	for {
-		if s.Bus.Connected() {
-			if err := p.look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
-				slog.WarnContext(ctx, "replays can't be looked at, trying again", "error", err.Error())
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-s.newReplay:
-		}
-	}
-}
-
-// look takes the jobs that nobody runs.
-func (p *replayer) look(ctx context.Context) error {
-	all, err := p.s.jobs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, j := range all {
-		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.begin(j.replay.GetId()) {
-			j.Owner, j.Lease = p.owner, time.Now().Add(lease)
-			if err := p.s.save(ctx, j); err != nil {
-				p.end(j.replay.GetId())
-				continue // another was faster, or it was cancelled
-			}
-			p.wg.Go(func() {
-				defer p.end(j.replay.GetId())
-				(&run{p: p, job: j}).all(ctx)
-			})
-		}
-	}
-	return nil
-}
-
-func (p *replayer) begin(id string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.runs[id] || len(p.runs) >= jobsAtOnce {
-		return false
-	}
-	p.runs[id] = true
-	return true
-}
-
-func (p *replayer) end(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.runs, id)
-}
 
 // run is one job under way in this process.
 type run struct {
@@ -298,8 +214,8 @@ func (r *run) one(ctx context.Context, i item) error {
 		return nil
 	}
 	if !i.read {
-		e, err := r.p.s.Bus.StoredEvent(ctx, i.sequence)
-		if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != i.event.Key() {
+		e, err := r.p.s.eventAt(ctx, i)
+		if errors.Is(err, bus.ErrNotFound) {
 			r.note(i.id(), &r.lost)
 			return nil
 		}
@@ -318,6 +234,25 @@ func (r *run) one(ctx context.Context, i item) error {
 		r.note(i.id(), &r.fresh)
 	}
 	return err
+}
+
+// eventAt reads an item's event back, or bus.ErrNotFound. A broker that lost its end has given sequences twice; the acceptance
+// tells the right one then.
+func (s *Service) eventAt(ctx context.Context, i item) (*event.Event, error) {
+	e, err := s.Bus.StoredEvent(ctx, i.sequence)
+	if err != nil || e.Key() == i.event.Key() {
+		return e, err
+	}
+	rec, ok, err := s.Log.Intake(ctx, i.event.Appliance, i.event.ID)
+	if err != nil {
+		return nil, err
+	}
+	if ok && rec.Sequence != i.sequence {
+		if e, err = s.Bus.StoredEvent(ctx, rec.Sequence); err != nil || e.Key() == i.event.Key() {
+			return e, err
+		}
+	}
+	return nil, fmt.Errorf("read event %s back: %w", i.event.Key(), bus.ErrNotFound)
 }
 
 func (r *run) known(id string) bool {
