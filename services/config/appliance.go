@@ -104,6 +104,26 @@ func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.Creat
 	return credentials, nil
 }
 
+// UpdateAppliance implements outboundv1.SettingsServiceServer.
+func (s settingsServer) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateApplianceRequest) (*outboundv1.Appliance, error) {
+	in := q.GetAppliance()
+	var changed *outboundv1.Appliance
+	err := s.changeAppliance(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
+		changed = p.GetAppliances()[0].GetAppliance()
+		v := merge(changed, in, q.GetUpdateMask())
+		// The id can't be changed.
+		changed.DisplayName, changed.Id = strings.TrimSpace(changed.GetDisplayName()), in.GetId()
+		if err := s.rules(&v, changed, "id"); err != nil {
+			return err
+		}
+		return v.err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
+}
+
 // changeAppliance changes an appliance that exists.
 func (s *Service) changeAppliance(ctx context.Context, id, etag string, f func(p *outboundv1.WatchSettingsResponse) error) error {
 	if !event.ValidAppliance(id) {

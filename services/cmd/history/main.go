@@ -47,8 +47,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }); err != nil {
+	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, configclient.NewTokens(config)); err != nil {
 		return err
 	}
+	p.Add("history", s.Run)
 	return p.Run(ctx)
 }

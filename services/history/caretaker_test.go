@@ -1,0 +1,394 @@
+package history_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/standing"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history"
+)
+
+// ward is a broker whose caretakers have admin contacts told of something, and all that they were told.
+type ward struct {
+	*house
+	settings *outboundv1.WatchSettingsResponse
+	known    []*outboundv1.Recipient
+
+	mu      sync.Mutex
+	notices []standing.Notice
+}
+
+const (
+	careTick    = 20 * time.Millisecond
+	silentAfter = 700 * time.Millisecond
+)
+
+// newWard has two admin contacts and an appliance a1 that may be silent for silentAfter. Caretakers are to be started.
+func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *ward {
+	t.Helper()
+	w := &ward{known: recipients, settings: &outboundv1.WatchSettingsResponse{
+		Smtp:  &outboundv1.SmtpSettings{AdminContacts: []string{"one@example.org", "two@example.org"}},
+		Email: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna"},
+		Appliances: []*outboundv1.StoredAppliance{{TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{
+			Id: "a1", DisplayName: "First", CreateTime: timestamppb.Now(), SilentAfter: durationpb.New(silentAfter),
+		}}, {TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{Id: "a2", CreateTime: timestamppb.Now()}}},
+	}}
+	w.house = &house{t: t, bus: bustest.Start(t).Conn()}
+	w.log, w.publisher = bus.NewHistory(w.bus), bus.NewPublisher(w.bus)
+	t.Cleanup(w.log.Close)
+	t.Cleanup(w.publisher.Close)
+	w.gather()
+	return w
+}
+
+// gather takes what is put on NOTICES.
+func (w *ward) gather() {
+	queue, err := w.bus.OpenNotices(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer queue.Close()
+		for ctx.Err() == nil {
+			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.notices = append(w.notices, n.Notice)
+				_ = n.Settler.Ack()
+			})
+		}
+	})
+	w.t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// caretaker runs one replica of the service until stop or the end of the test.
+func (w *ward) caretaker() (stop func()) {
+	w.t.Helper()
+	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
+	known := &configuration{recipients: w.known, settings: w.settings}
+	conn := serve(w.t, tokens, "service", func(s *grpc.Server) {
+		outboundv1.RegisterRecipientServiceServer(s, known)
+		outboundv1.RegisterSettingsServiceServer(s, known)
+	})
+	w.config = configclient.New(conn, configclient.Options{Settings: true})
+	o := history.DefaultOptions()
+	o.CareTick = careTick
+	s, err := history.New(o, history.Deps{Bus: w.bus, Log: w.log, Publisher: w.publisher, Config: w.config, Broker: history.EmbeddedAlways, Version: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.config.Run(ctx) })
+	wg.Go(func() { _ = s.Run(ctx) })
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	w.t.Cleanup(stop)
+	<-w.config.Ready()
+	for _, r := range w.config.Recipients() {
+		if err := w.bus.EnsureConsumer(w.t.Context(), r); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	conn = serve(w.t, tokens, "admin", func(g *grpc.Server) { s.Register(g) })
+	w.status = outboundv1.NewStatusServiceClient(conn)
+	return stop
+}
+
+// told is what one address was told, in words.
+func (w *ward) told(address string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := []string{}
+	for _, n := range w.notices {
+		if n.To == address {
+			out = append(out, string(n.Kind))
+		}
+	}
+	return out
+}
+
+// await waits until both addresses were told n things, looks a while whether more comes, and compares.
+func (w *ward) await(want ...string) {
+	w.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for len(w.told("one@example.org")) < len(want) || len(w.told("two@example.org")) < len(want) {
+		select {
+		case <-deadline:
+			w.t.Fatalf("in 20 s one was told %v and two %v, want %v", w.told("one@example.org"), w.told("two@example.org"), want)
+		case <-tick.C:
+		}
+	}
+	w.pass(10 * careTick)
+	for _, to := range []string{"one@example.org", "two@example.org"} {
+		if got := w.told(to); !slices.Equal(got, want) {
+			w.t.Fatalf("%s was told %v, want %v", to, got, want)
+		}
+	}
+}
+
+// pass lets a time go by in which something must not happen.
+func (w *ward) pass(d time.Duration) { <-time.After(d) }
+
+func (w *ward) last() standing.Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.notices[len(w.notices)-1]
+}
+
+func (w *ward) appliance(id string) *outboundv1.ApplianceStatus {
+	w.t.Helper()
+	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range s.GetAppliances() {
+		if a.GetApplianceId() == id {
+			return a
+		}
+	}
+	w.t.Fatalf("the status does not tell of %s", id)
+	return nil
+}
+
+func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
+	w := newWard(t)
+	w.accept("a1", "e-1")
+	heard := time.Now()
+	first := w.caretaker()
+	w.caretaker()
+	w.await("silent")
+	n := w.last()
+	if s := n.Silence; s == nil || s.Appliance != "a1" || s.Name != "First" || s.Never || s.After != silentAfter || s.Since.After(heard) || heard.Sub(s.Since) > time.Minute || n.At.Sub(s.Since) <= silentAfter {
+		t.Errorf("told %+v at %s", s, n.At)
+	}
+	if a := w.appliance("a1"); !a.GetSilent() || a.GetLastEventTime() == nil || a.GetSilentAfter().AsDuration() != silentAfter || a.GetDisplayName() != "First" {
+		t.Errorf("the status says %v", a)
+	}
+	if a := w.appliance("a2"); a.GetSilent() || a.GetLastEventTime() != nil || a.GetSilentAfter() != nil {
+		t.Errorf("the status says of one without an alarm %v", a)
+	}
+	first() // a restart tells nothing anew
+	w.caretaker()
+	w.await("silent")
+	w.accept("a1", "e-2")
+	w.await("silent", "speaking")
+	if s := w.last().Silence; s == nil || !s.Until.After(s.Since) {
+		t.Errorf("told %+v", s)
+	}
+	w.await("silent", "speaking", "silent")
+	w.accept("a1", "e-3")
+	w.await("silent", "speaking", "silent", "speaking")
+	ids := map[string]bool{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.notices {
+		ids[n.ID] = true
+	}
+	if len(ids) != len(w.notices) {
+		t.Errorf("%d notices have %d ids", len(w.notices), len(ids))
+	}
+}
+
+func TestAnApplianceThatNeverPublishedIsSilentSinceItWasAdded(t *testing.T) {
+	w := newWard(t)
+	added := time.Now().Add(-time.Hour)
+	w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
+	w.caretaker()
+	w.await("silent")
+	if s := w.last().Silence; !s.Never || !s.Since.Equal(added.UTC()) {
+		t.Errorf("told %+v, added at %s", s, added.UTC())
+	}
+}
+
+func TestACaretakerThatDiedWhileTellingIsStoodInFor(t *testing.T) {
+	added := time.Now().Add(-time.Hour)
+	for name, c := range map[string]struct {
+		at   time.Time
+		want []string
+	}{
+		"long ago": {time.Now().Add(-time.Minute), []string{"silent"}},
+		"just now": {time.Now(), []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t)
+			w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
+			mark := standing.Mark{Of: standing.Silence{Since: added}.Key(), At: c.at}
+			if _, err := bus.NewStandings(w.bus).PutMark(t.Context(), bus.MarkSilent+"a1", mark, 0); err != nil {
+				t.Fatal(err)
+			}
+			w.caretaker()
+			w.caretaker()
+			w.pass(10 * careTick)
+			w.await(c.want...)
+		})
+	}
+}
+
+func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
+	w := newWard(t)
+	stop := w.caretaker()
+	w.await("silent")
+	stop()
+	w.settings.Appliances[0].Appliance.SilentAfter = nil
+	stop = w.caretaker()
+	store := bus.NewStandings(w.bus)
+	for {
+		if _, revision, err := store.Mark(t.Context(), bus.MarkSilent+"a1"); err != nil {
+			t.Fatal(err)
+		} else if revision == 0 {
+			break
+		}
+		w.pass(careTick)
+	}
+	stop()
+	w.await("silent")
+}
+
+func TestTheDailyNoticeComesOnceADay(t *testing.T) {
+	w := newWard(t, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"))
+	w.settings.Appliances = w.settings.Appliances[1:]
+	e1, e2 := w.accept("a2", "e-1"), w.accept("a2", "e-2")
+	w.attempted(e1, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e2, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e1, "bad", "", 1, delivery.StateRetrying)
+	w.attempted(e1, "bad", "", 2, delivery.StateRetrying)
+	w.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500}, 0)
+	zone, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	due := time.Now().In(zone).Add(-time.Minute)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: due.Format("15:04")}
+
+	// Switched on after the time of day, it begins tomorrow.
+	stop := w.caretaker()
+	store := bus.NewStandings(w.bus)
+	var m standing.Mark
+	var revision uint64
+	for m.Of == "" {
+		if m, revision, err = store.Mark(t.Context(), bus.MarkDaily); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(careTick)
+	}
+	if m.Of != due.Format(time.DateOnly) {
+		t.Fatalf("it begins after %s, want %s", m.Of, due.Format(time.DateOnly))
+	}
+	stop()
+	w.await()
+
+	// All were down at the time of day, and come back late.
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, standing.Mark{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Told: true}, revision); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.caretaker()
+	}
+	w.await("daily")
+	n := w.last()
+	d := n.Daily
+	if d == nil || !n.Admin || len(d.Recipients) != 2 || d.Until.Sub(d.From) != 24*time.Hour || d.Appliances != 1 || len(d.Streams) < 2 {
+		t.Fatalf("told %+v", d)
+	}
+	bad, good := d.Recipients[0], d.Recipients[1]
+	if bad.Recipient != "bad" || bad.Health != "FAILING" || bad.Since.IsZero() || bad.Failed != 2 || bad.Delivered != 0 || bad.Waiting != 2 {
+		t.Errorf("of the failing recipient: %+v", bad)
+	}
+	if good.Recipient != "good" || good.Delivered != 2 || good.Failed != 0 || good.Error != "" {
+		t.Errorf("of the good recipient: %+v", good)
+	}
+	if !strings.Contains(strings.Join(d.Attention, " "), "Failing: bad.") {
+		t.Errorf("what needs attention: %v", d.Attention)
+	}
+}
+
+func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
+	w := newWard(t)
+	w.settings.Appliances = nil
+	zone, _ := time.LoadLocation("Europe/Vienna")
+	soon := time.Now().In(zone).Add(2 * time.Minute)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}
+	yesterday := soon.AddDate(0, 0, -1).Format(time.DateOnly)
+	store := bus.NewStandings(w.bus)
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, standing.Mark{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Told: true}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.caretaker()
+	for {
+		m, _, err := store.Mark(t.Context(), bus.MarkDaily)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Of == yesterday {
+			break
+		}
+		w.pass(careTick)
+	}
+	w.await()
+}
+
+func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
+	w := newWard(t)
+	w.settings.Appliances = nil
+	o := bustest.StreamOptions()
+	o.EventsMaxBytes = 64 << 10
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.known = []*outboundv1.Recipient{httpRecipient("slow", "support_conference_end")}
+	sent := 0
+	fill := func(percent uint64) {
+		t.Helper()
+		for {
+			s, err := w.bus.StreamStates(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s[0].Bytes*100/s[0].MaxBytes >= percent {
+				return
+			}
+			sent++
+			w.accept("a1", fmt.Sprint("e-", sent))
+		}
+	}
+	w.caretaker()
+	w.caretaker()
+	fill(75)
+	w.await()
+	fill(82)
+	w.await("filling")
+	if f := w.last().Filling; f.Percent() < 80 || f.Stream != bus.StreamEvents || len(f.Longest) != 1 || f.Longest[0].Recipient != "slow" || f.Longest[0].Waiting < 1 {
+		t.Errorf("told %+v", f)
+	}
+	fill(90)
+	w.await("filling")
+	o.EventsMaxBytes = 1 << 20
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.await("filling", "room")
+	o.EventsMaxBytes = 64 << 10
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.await("filling", "room", "filling")
+}
