@@ -56,8 +56,9 @@ type tokens struct {
 	token string
 	// until is when the token is replaced; zero: when it is refused.
 	until time.Time
-	// refresh is the refresh token to be used next, stored the one that the settings hold.
-	refresh, stored string
+	// refresh is the refresh token to be used next, told the one that the settings told last. Stored is the one that is stored: told,
+	// or what was handed back since.
+	refresh, told, stored string
 	// known are all refresh tokens that there have been.
 	known map[string]bool
 	style oauth2.AuthStyle
@@ -102,7 +103,10 @@ func (t *tokens) close() { t.client.CloseIdleConnections() }
 func (t *tokens) adopt(refresh string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stored = refresh
+	if t.told == refresh {
+		return
+	}
+	t.told, t.stored = refresh, refresh
 	if !t.known[refresh] {
 		t.known[refresh], t.refresh = true, refresh
 	}
