@@ -15,7 +15,7 @@ FLOORS := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test check bench build generate verify golden fmt lint vet secrets clean
+.PHONY: help demo test check bench build generate verify golden screenshots fmt lint vet secrets clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ build: ## build every binary into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./services/cmd/...
 
-generate: .bin/buf .bin/protoc-gen-go ## generate Go and OpenAPI from proto/
+generate: .bin/buf .bin/protoc-gen-go .bin/oapi-codegen ## generate Go, OpenAPI and a client of it from proto/
 	@cd tools/gen && GOWORK=off go run ./protodeps ../../.build/protodeps
 	@rm -rf .build/openapi
 	.bin/buf lint
@@ -49,12 +49,19 @@ generate: .bin/buf .bin/protoc-gen-go ## generate Go and OpenAPI from proto/
 	.bin/openapiv3-merge $$(find .build/openapi -name '*.openapi.json' | sort) > .build/merged.json
 	@cd tools/gen && GOWORK=off go run ./openapi < ../../.build/merged.json > ../../.build/openapi.json
 	@mv .build/openapi.json proto/openapi/openapi.json
+	@mkdir -p .build/client
+	.bin/oapi-codegen -config e2e/openapiclient/config.yaml -o .build/client/client.gen.go proto/openapi/openapi.json
+	@mv .build/client/client.gen.go e2e/openapiclient/client.gen.go
 
 verify: ## show that generating, formatting and tidying change nothing, and that the contract broke nobody
 	@tools/verify.sh $(FLOORS)
 
 golden: ## rewrite the golden files; review the diff
 	GOLDEN_UPDATE=1 go test -count=1 ./pkg/... ./services/...
+
+screenshots: ## take the pictures in docs/images again
+	@tools/needs.sh chromium
+	@tools/mail-screenshots.sh
 
 fmt: ## format all Go code
 	@gofmt -w $(FLOORS) tools
@@ -79,6 +86,10 @@ clean: ## remove what was built
 
 .bin/protoc-gen-go: tools/gen/go.mod tools/gen/go.sum
 	cd tools/gen && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
+	@touch $@
+
+.bin/oapi-codegen: tools/client/go.mod tools/client/go.sum
+	cd tools/client && CGO_ENABLED=0 GOWORK=off GOBIN=$(CURDIR)/.bin go install tool
 	@touch $@
 
 .bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum

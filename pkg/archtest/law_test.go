@@ -66,6 +66,8 @@ func vendors() []archtest.Door {
 		{"github.com/oklog/ulid/v2", []string{"pkg/...", "services/..."}, "ids"},
 		{"github.com/standard-webhooks/standard-webhooks", []string{"services/demo/..."}, "the reference implementation checks ours, in tests and in the demo's receiver"},
 		{"github.com/google/go-cmp", []string{}, "for tests"},
+		{"github.com/getkin/kin-openapi", []string{}, "for tests: what others read in our OpenAPI document"},
+		{"github.com/oapi-codegen/runtime", []string{"e2e/openapiclient"}, "for tests: the generated client stands on it"},
 		{"go.uber.org/goleak", []string{}, "for tests"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
 		{"golang.org/x/oauth2", []string{"services/httpsender", "services/emailsender/..."}, "tokens are asked for by the service that sends them"},
