@@ -7,12 +7,18 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
 // NewSender gives tests the sender of a service without its engine; its pool runs until the end of the test.
 func NewSender(t testing.TB, o Options, settings settingsSource) delivery.Sender {
-	s := newSender(o, settings, relay.PoolOptions{})
+	return NewLimitedSender(t, o, settings, nil)
+}
+
+// NewLimitedSender is NewSender with the keeper of the relay's rate limit.
+func NewLimitedSender(t testing.TB, o Options, settings settingsSource, limiter throttle.Limiter) delivery.Sender {
+	s := newSender(o, settings, relay.PoolOptions{Limiter: limiter})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.pool.Run(ctx) })
