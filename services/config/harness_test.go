@@ -43,6 +43,8 @@ type house struct {
 	resolver *net.Resolver
 	// conn is a connection with the services' token.
 	conn *grpc.ClientConn
+	// service is the service itself, which also tells whose a token is.
+	service *config.Service
 }
 
 func start(t *testing.T, adapt ...func(*config.Options)) *house {
@@ -111,7 +113,7 @@ func (h *house) run(adapt ...func(*config.Options)) {
 		publisher.Close()
 	}
 	h.t.Cleanup(h.stop)
-	h.conn = service
+	h.conn, h.service = service, s
 	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }
