@@ -305,7 +305,7 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	email := func(interval time.Duration) *outboundv1.WatchSettingsResponse {
 		return &outboundv1.WatchSettingsResponse{
 			Email:        &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour), TimeZone: "Europe/Vienna"},
-			Smtp:         &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS},
+			Smtp:         &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS, MaxConnections: 12},
 			CustomFields: []*outboundv1.CustomField{{CodeName: "b", DisplayName: "Bee"}, {CodeName: "a", DisplayName: "Ay"}},
 			Appliances:   []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"), PasswordBcrypt: "$2a$"}},
 		}
@@ -313,7 +313,7 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	s := &script{snapshot: []*outboundv1.WatchRecipientsResponse{is(mail)}, settings: email(time.Second)}
 	c, await := run(t, serve(t, s), configclient.Options{Channel: recipient.Email})
 	r, ok := c.Recipient("mail")
-	if !ok || r.Channel() != recipient.Email || r.Retry.Interval != time.Second || r.Retry.Duration != time.Hour {
+	if !ok || r.Channel() != recipient.Email || r.Retry.Interval != time.Second || r.Retry.Duration != time.Hour || r.MaxInFlight != 3 {
 		t.Fatalf("it is %+v", r)
 	}
 	now := c.Settings()

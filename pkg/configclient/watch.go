@@ -1,6 +1,7 @@
 package configclient
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -58,7 +59,7 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 		delete(c.shown, id)
 	} else {
 		c.known[id] = r
-		c.shown[id] = withEmailRetry(r, c.now.Email)
+		c.shown[id] = withEmailSettings(r, c.now)
 	}
 	c.mu.Unlock()
 	c.tell()
@@ -78,7 +79,7 @@ func (c *Client) replace(snapshot map[string]*recipient.Recipient) {
 func (c *Client) show() {
 	c.shown = make(map[string]*recipient.Recipient, len(c.known))
 	for id, r := range c.known {
-		c.shown[id] = withEmailRetry(r, c.now.Email)
+		c.shown[id] = withEmailSettings(r, c.now)
 	}
 }
 
@@ -122,13 +123,15 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 	}
 }
 
-// withEmailRetry fills in the retry of an email recipient, which is the same for all of them.
-func withEmailRetry(r *recipient.Recipient, e Email) *recipient.Recipient {
+// withEmailSettings fills in what is the same for all email recipients: the retry, and that none uses more than a quarter of the
+// connections to the relay, but always one.
+func withEmailSettings(r *recipient.Recipient, s *Settings) *recipient.Recipient {
 	if r.Email == nil {
 		return r
 	}
 	with := *r
-	with.Retry = recipient.Retry{Interval: e.RetryInterval, Duration: e.RetryDuration}
+	with.Retry = recipient.Retry{Interval: s.Email.RetryInterval, Duration: s.Email.RetryDuration}
+	with.MaxInFlight = max(1, cmp.Or(s.SMTP.MaxConnections, DefaultMaxConnections)/4)
 	return &with
 }
 
