@@ -127,8 +127,11 @@ func (h *House) As(role string) *Browser {
 }
 
 // Browser is a browser in which nobody is signed in.
-func (h *House) Browser() *Browser {
-	return &Browser{t: h.t, URL: h.URL, Cookies: map[string]string{}, Header: http.Header{}}
+func (h *House) Browser() *Browser { return NewBrowser(h.t, h.URL) }
+
+// NewBrowser is a browser at an address.
+func NewBrowser(t testing.TB, url string) *Browser {
+	return &Browser{t: t, URL: url, Cookies: map[string]string{}, Header: http.Header{}}
 }
 
 // Browser keeps cookies as a browser does on loopback, where it takes Secure ones. It follows no redirect.

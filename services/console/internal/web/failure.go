@@ -93,8 +93,8 @@ func (s *Site) explain(r *Request, err error) *Failure {
 	case errors.As(err, &broke):
 		s.Logger.Error("page panicked", "path", r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
 		return unforeseen()
-	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
-		return &Failure{http.StatusServiceUnavailable, "Cancelled", "The reader has gone."}
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
 	}
 	return s.explainStatus(r, err)
 }

@@ -122,7 +122,7 @@ func Words(d time.Duration) string {
 	for _, u := range []struct {
 		size time.Duration
 		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
 		if n := d / u.size; n > 0 {
 			out = append(out, strconv.FormatInt(int64(n), 10)+" "+u.name)
 			d %= u.size
