@@ -32,7 +32,9 @@ func TestAPreviewIsWhatArrives(t *testing.T) {
 			r.HTTP.Auth = recipient.Auth{Header: "X-Key", Value: "s3cret"}
 		}, []string{"X-Key"}},
 	} {
-		t.Run(name, func(t *testing.T) { previewed(traced, t, c.change, append(c.hidden, "Webhook-Timestamp", "Traceparent")) })
+		t.Run(name, func(t *testing.T) {
+			previewed(traced, t, c.change, append(c.hidden, "Webhook-Timestamp", "Traceparent"))
+		})
 	}
 }
 
