@@ -44,9 +44,12 @@ const fileMemory = 4 << 20
 
 // Input reads the form that was sent.
 func (r *Request) Input() (*Form, error) {
-	err := r.ParseMultipartForm(fileMemory)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = r.ParseForm()
+	// ParseMultipartForm alone forgets what ParseForm found wrong with a body of the other kind.
+	err := r.ParseForm()
+	if err == nil {
+		if err = r.ParseMultipartForm(fileMemory); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
 	}
 	var large *http.MaxBytesError
 	switch {
