@@ -33,8 +33,11 @@ const (
 
 // NewGateway makes a mux that gives the gRPC API as REST in protojson: names in lowerCamelCase, enumerations as words, scalars
 // always present. A field, a query parameter or a value that is not understood is refused by name. The caller's bearer token
-// goes along, and If-Match (see IfMatch). Errors are google.rpc.Status in JSON.
-func NewGateway() *runtime.ServeMux {
+// goes along, and If-Match (see IfMatch). Errors are google.rpc.Status in JSON. Streams end with their callers.
+func NewGateway() *runtime.ServeMux { return NewGatewayUntil(nil) }
+
+// NewGatewayUntil is NewGateway, with streams that end when stop is closed as well.
+func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 	return runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
 		runtime.SetQueryParameterParser(strictQuery{}),
@@ -45,7 +48,7 @@ func NewGateway() *runtime.ServeMux {
 		}),
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithForwardResponseOption(setETag),
-		runtime.WithMiddlewares(bound),
+		runtime.WithMiddlewares(bound(stop)),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 	)
@@ -124,14 +127,21 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bound limits a call's time and the size of its body.
-func bound(next runtime.HandlerFunc) runtime.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
-		ctx, cancel := context.WithTimeout(r.Context(), restTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
-		r.Body = &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody)}
-		next(w, r, path)
+// bound limits a call's time and the size of its body. A stream has no bound of time.
+func bound(stop <-chan struct{}) runtime.Middleware {
+	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		stream := endless(stop, next)
+		return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+			r.Body = &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody)}
+			if streamPaths()[r.URL.Path] {
+				stream(w, r, path)
+				return
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), restTimeout)
+			defer cancel()
+			limited := r.WithContext(ctx)
+			next(w, limited, path)
+		}
 	}
 }
 

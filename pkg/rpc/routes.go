@@ -48,3 +48,8 @@ type impatient struct{ grpc.ClientConnInterface }
 func (c impatient) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	return c.ClientConnInterface.Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
 }
+
+// NewStream implements grpc.ClientConnInterface.
+func (c impatient) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	return c.ClientConnInterface.NewStream(ctx, d, method, append(opts, grpc.WaitForReady(false))...)
+}

@@ -33,7 +33,7 @@ func ownPath(path string) bool {
 }
 
 func newHandler(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}) (http.Handler, error) {
-	api := rpc.NewGateway()
+	api := rpc.NewGatewayUntil(stop)
 	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
