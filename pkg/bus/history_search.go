@@ -36,6 +36,8 @@ type AttemptSearch struct {
 	// matched by its subject, and what the broker sent.
 	span, passed, filed uint64
 	looked              int
+	// dry is how many sequences have been passed since the last match.
+	dry uint64
 	// asked says that the broker was asked for all matches at once.
 	asked bool
 }
@@ -79,7 +81,9 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 		}
 	}
 	if errors.Is(err, errTooMany) {
-		ms, err = s.window(ctx, wanted)
+		if err = s.skip(ctx); err == nil && s.Before() > 0 {
+			ms, err = s.window(ctx, wanted)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("search attempts: %w", err)
@@ -167,6 +171,7 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 	if s.before-s.from > s.span {
 		start = s.before - s.span
 	}
+	filedBefore := s.filed
 	var out []*nats.Msg
 	for _, f := range filters {
 		ms, err := s.h.between(ctx, f, start, s.before-1)
@@ -185,6 +190,10 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 		}
 	}
 	s.passed += s.before - start
+	s.dry += s.before - start
+	if s.filed > filedBefore {
+		s.dry = 0
+	}
 	s.before = start
 	grown := s.span * 8
 	if len(out) > 0 {
@@ -192,6 +201,58 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 	}
 	s.span = max(grown, s.span)
 	return out, nil
+}
+
+// skip goes back to behind the newest match, if there has been none for a while: first by steps that grow, then by halves. The broker
+// looks for the next match in its own memory, so that records which do not match need not travel.
+func (s *AttemptSearch) skip(ctx context.Context) error {
+	if s.dry < probed || !s.f.narrow() {
+		return nil
+	}
+	s.dry = 0
+	low, high := s.before, s.before
+	for step := uint64(lastSpan); ; step *= 2 {
+		if low <= s.from {
+			s.before = s.from
+			return nil
+		}
+		high, low = low, max(s.from, low-min(low, step))
+		found, err := s.h.matchIn(ctx, s.f, low, high)
+		if err != nil {
+			return err
+		}
+		if found {
+			break
+		}
+	}
+	for high-low > probed {
+		middle := low + (high-low)/2
+		found, err := s.h.matchIn(ctx, s.f, middle, high)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			low = middle
+		default:
+			high = middle
+		}
+	}
+	s.before = high
+	return nil
+}
+
+// matchIn reports whether a record from a sequence to before another matches a filter by its subject.
+func (h *History) matchIn(ctx context.Context, f AttemptFilter, from, before uint64) (bool, error) {
+	for _, subject := range f.subjects() {
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: max(from, 1), NextFor: subject})
+		if err != nil {
+			return false, err
+		}
+		if len(ms) > 0 && storedSequence(ms[0]) < before {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Newest says of each record whether it is the newest of its delivery as of a sequence.
@@ -265,6 +326,33 @@ func (h *History) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRe
 	}
 	slices.SortFunc(out, func(a, b StoredRecord) int { return int(int64(a.Sequence - b.Sequence)) })
 	return out, nil
+}
+
+// Behind tells the records behind a sequence that a filter matches, in the order of the log, and returns the last sequence that
+// was looked at.
+func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
+	for {
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: after + 1, Batch: batchSize})
+		if err != nil || len(ms) == 0 {
+			return after, err
+		}
+		for _, m := range ms {
+			after = storedSequence(m)
+			if _, ours := f.files(storedSubject(m)); !ours {
+				continue
+			}
+			r, ok, err := f.decode(m)
+			if err != nil {
+				return after, err
+			}
+			if ok {
+				tell(r)
+			}
+		}
+		if len(ms) < batchSize {
+			return after, nil
+		}
+	}
 }
 
 // LastSequence is the last sequence of HISTORY.

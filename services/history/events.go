@@ -2,7 +2,6 @@ package history
 
 import (
 	"context"
-	"errors"
 
 	"google.golang.org/protobuf/proto"
 
@@ -79,7 +78,7 @@ func checkEvents(req *outboundv1.ListEventsRequest) error {
 // deliveriesShown is how many deliveries of an event are shown with it; ListDeliveries pages through more.
 const deliveriesShown = 1000
 
-// GetEvent gets an event with its deliveries, and its text if that is still stored. A bare id will do if one appliance alone
+// GetEvent gets an event with its deliveries, its timeline, its routes, and its text if that is still stored. A bare id will do if one appliance alone
 // has it.
 func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
 	if !safe(req.GetEventId(), "~") {
@@ -101,20 +100,26 @@ func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) 
 	}
 	e := eventOf(rec)
 	if !rec.Accepted {
-		return e, nil
+		e.Timeline, err = v.s.timeline(ctx, rec, nil)
+		return e, err
 	}
-	stored, err := v.s.Bus.StoredEvent(ctx, rec.Sequence)
-	switch {
-	case err == nil && stored.Key() == e.GetEventId():
-		e.CloudEventJson = toValid(string(stored.Raw))
-	case err != nil && !errors.Is(err, bus.ErrNotFound):
+	if err := v.s.configured(ctx); err != nil {
 		return nil, err
 	}
-	all, err := (&deliveries{s: v.s}).ListDeliveries(ctx, &outboundv1.ListDeliveriesRequest{EventId: e.GetEventId(), PageSize: deliveriesShown})
+	stored, err := v.s.stillStored(ctx, rec.Sequence, e.GetEventId())
 	if err != nil {
 		return nil, err
 	}
-	e.Deliveries = all.GetDeliveries()
+	if stored != nil {
+		e.CloudEventJson = toValid(string(stored.Raw))
+	}
+	if e.Deliveries, err = v.s.known(ctx, e.GetEventId()); err != nil {
+		return nil, err
+	}
+	if e.Timeline, err = v.s.timeline(ctx, rec, e.GetDeliveries()); err != nil {
+		return nil, err
+	}
+	e.Routes = v.s.routes(rec, stored, e.GetDeliveries())
 	return e, nil
 }
 

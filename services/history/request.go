@@ -1,0 +1,141 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+const (
+	noteGone    = "The event is no longer stored, so what was sent can't be written again."
+	noteUnsent  = "Nothing has been sent."
+	noteAsNow   = "Not sent yet: this is what would be sent now."
+	noteMail    = "Written again from the recipient as it was; the settings that recipients share, such as the sender's address, are those of now."
+	noteRequest = "Written again from the recipient as it was; custom fields are those of now."
+)
+
+// showRequest adds what the last attempt sent, written again, or says why it can't be.
+func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *bus.StoredRecord) error {
+	switch {
+	case sent == nil:
+		to.RequestNote = noteUnsent
+		return nil
+	case e == nil:
+		to.RequestNote = noteGone
+		return nil
+	}
+	r, err := s.revisionOf(ctx, sent)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		to.RequestNote = fmt.Sprintf("Revision %d of the recipient is no longer kept, so what was sent can't be written again.", sent.Revision)
+		return nil
+	}
+	at := sent.Accepted
+	if sent.LastAttempt != nil {
+		at = *sent.LastAttempt
+	}
+	s.show(to, &delivery.Delivery{
+		Recipient: r, Event: e, ReplayID: sent.ReplayID, Test: sent.Test, Actor: sent.Actor, Accepted: sent.Accepted, Attempt: sent.Attempt,
+	}, render.PreviewOptions{At: at, Sent: true})
+	return nil
+}
+
+// showWaiting adds what would be sent now.
+func (s *Service) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) error {
+	r, ok := s.Config.Recipient(to.GetDelivery().GetRecipientId())
+	if !ok {
+		to.RequestNote = "The recipient is gone."
+		return nil
+	}
+	accepted := to.GetDelivery().GetAcceptTime().AsTime()
+	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, render.PreviewOptions{At: time.Now()})
+	if to.GetRequest() != nil {
+		to.RequestNote = noteAsNow
+	}
+	return nil
+}
+
+// show writes the request of a delivery, or a note of why it can't be written.
+func (s *Service) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
+	settings := s.Config.Settings()
+	if d.Recipient.Email != nil {
+		m, err := mailOf(d, settings)
+		if err != nil {
+			to.RequestNote = "The mail can't be written again: " + err.Error() + "."
+			return
+		}
+		to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Email{Email: m}, noteMail
+		return
+	}
+	o.UserAgent, o.Custom, o.Test = "Outbound/"+s.Version, settings.CustomFields, d.Test
+	p, err := render.PreviewHTTP(d.Recipient, d.Event, o)
+	if err != nil {
+		to.RequestNote = "The request can't be written again: " + err.Error() + "."
+		return
+	}
+	h := &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Body: toValid(string(p.Body))}
+	for _, x := range p.Headers {
+		h.Headers = append(h.Headers, &outboundv1.Header{Name: x.Name, Value: x.Value})
+	}
+	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, noteRequest
+}
+
+// mailOf is the mail to an email recipient.
+func mailOf(d *delivery.Delivery, settings *configclient.Settings) (*outboundv1.MailPreview, error) {
+	addresses := d.Recipient.Email.Addresses
+	if len(addresses) == 0 {
+		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
+	}
+	m := letter.OfDelivery(d, settings, addresses[0])
+	out := &outboundv1.MailPreview{To: addresses, Subject: toValid(m.Text.Subject), Text: toValid(m.Text.Body), Html: toValid(m.Text.HTML)}
+	if m.From == "" {
+		return out, nil // no relay is set, so there is no mail yet, but its text
+	}
+	out.From = letter.From(m)
+	l, err := letter.Write(m)
+	if err != nil {
+		return nil, err
+	}
+	out.Source = toValid(string(l.Data))
+	return out, nil
+}
+
+// revisionsRead is how many changes of a recipient are looked through for a revision; the bucket keeps 64.
+const revisionsRead = 64
+
+// revisionOf is the recipient as it was in an attempt; nil if that revision is no longer kept. A recipient that was made anew under
+// the same id counts its revisions from 1 again, so that of several the last one before the attempt was recorded is meant.
+func (s *Service) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recipient.Recipient, error) {
+	bucket, err := s.Bus.Bucket(ctx, bus.BucketRecipients)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := bucket.Changes(ctx, recipientKey(sent.Recipient), 0, revisionsRead)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		var stored outboundv1.StoredRecipient
+		if c.Removed || c.Time.After(sent.Time) || proto.Unmarshal(c.Value, &stored) != nil || stored.GetRevision() != sent.Revision {
+			continue
+		}
+		return configclient.DecodeRecipient(&stored, nil)
+	}
+	return nil, nil
+}
+
+// recipientKey is where a recipient is in its bucket.
+func recipientKey(id string) string { return "r." + id }

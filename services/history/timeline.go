@@ -1,0 +1,85 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// The kinds of entries of a timeline.
+const (
+	kindAccepted = "accepted"
+	kindRejected = "rejected"
+	kindAttempt  = "attempt"
+	kindFinal    = "final"
+	kindNote     = "note"
+)
+
+// timeline tells what happened to an event, oldest first: its intake, then every record of every delivery.
+func (s *Service) timeline(ctx context.Context, rec event.IntakeRecord, known []*outboundv1.Delivery) ([]*outboundv1.TimelineEntry, error) {
+	out := []*outboundv1.TimelineEntry{intakeEntry(rec)}
+	found := make([][]bus.StoredRecord, len(known))
+	g, reading := errgroup.WithContext(ctx)
+	g.SetLimit(s.o.Lookups)
+	for i, d := range known {
+		if d.GetState() == outboundv1.DeliveryState_WAITING {
+			continue
+		}
+		g.Go(func() (err error) {
+			found[i], err = s.Log.AttemptsOf(reading, delivery.Record{
+				Recipient: d.GetRecipientId(), EventID: rec.EventID, Appliance: rec.Appliance, Type: d.GetEventType(), Session: d.GetSessionId(),
+				ExternalKey: d.GetExternalKey(), ReplayID: d.GetReplayId(),
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Concat(found...) {
+		out = append(out, entryOf(r))
+	}
+	slices.SortStableFunc(out[1:], func(a, b *outboundv1.TimelineEntry) int {
+		return cmp.Or(a.GetTime().AsTime().Compare(b.GetTime().AsTime()), cmp.Compare(a.GetRecipientId(), b.GetRecipientId()))
+	})
+	return out, nil
+}
+
+func intakeEntry(rec event.IntakeRecord) *outboundv1.TimelineEntry {
+	t := &outboundv1.TimelineEntry{Time: timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted over %s as event %d.", rec.Via, rec.Sequence)}
+	if !rec.Accepted {
+		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused over %s.", rec.Via)
+		if len(rec.Violations) > 0 {
+			t.Reason = rec.Violations[0].Reason
+			t.Detail = fmt.Sprintf("Refused over %s: %s", rec.Via, toValid(rec.Violations.Error()))
+		}
+	}
+	return t
+}
+
+// entryOf is a record as an entry: final if it ends the delivery, a note if it tells of no attempt.
+func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
+	t := &outboundv1.TimelineEntry{
+		Time: timestamp(r.Time), Kind: kindAttempt, RecipientId: r.Recipient,
+		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
+		Reason: string(r.Reason), Detail: toValid(r.Detail), Attempt: int32(min(r.Attempt, 1<<30)), ReplayId: r.ReplayID, Actor: r.Actor,
+	}
+	switch {
+	case r.State.Final():
+		t.Kind = kindFinal
+	case byHand(r):
+		t.Kind = kindNote
+	}
+	if t.GetDetail() == "" {
+		t.Detail = fmt.Sprintf("%s (%s)", r.State, r.Reason)
+	}
+	return t
+}
