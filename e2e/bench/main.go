@@ -22,6 +22,7 @@ type settings struct {
 	rows    []string
 	out     string
 	repeats int
+	records int
 }
 
 func main() { os.Exit(run()) }
@@ -33,7 +34,8 @@ func run() int {
 	flag.IntVar(&s.events, "events", 20000, "events of a delivery row with one recipient; ten recipients get a fifth")
 	flag.IntVar(&s.bare, "bare", 30000, "posts of a bare loop")
 	flag.IntVar(&s.repeats, "repeats", 1, "runs of each delivery row; the table shows the middle one")
-	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit", "rows to measure")
+	flag.IntVar(&s.records, "records", 1_000_000, "records of the search row's log")
+	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search", "rows to measure")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
 	if *receive {
@@ -78,7 +80,7 @@ func measure(s settings) (string, error) {
 		run  func(*bench) []row
 	}{
 		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
-		{"expiry", (*bench).expiry}, {"limit", (*bench).limit},
+		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search},
 	} {
 		if !slices.Contains(s.rows, m.name) {
 			continue

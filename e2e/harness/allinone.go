@@ -34,7 +34,7 @@ func (h *House) allInOne() {
 	data := filepath.Join(h.Dir, "data")
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)
-	p := &part{name: One, path: Binary("outbound"), args: RunArguments(data, h.Sync)}
+	p := &part{name: One, path: Binary("outbound"), args: RunArguments(data, h.Sync), env: h.Env}
 	var at Endpoints
 	p.ready = func() error {
 		raw, err := os.ReadFile(endpoints)

@@ -21,6 +21,32 @@ func (h *House) CPU(name string) time.Duration {
 	return 0
 }
 
+// Memory is how much of the machine's memory a process holds, in bytes; 0 where there is no /proc.
+func (h *House) Memory(name string) int {
+	for _, p := range h.parts {
+		if p.name == name {
+			return residentSize(p.process.PID())
+		}
+	}
+	return 0
+}
+
+func residentSize(pid int) int {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(raw))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return 0
+	}
+	return pages * os.Getpagesize()
+}
+
 func processorTime(pid int) time.Duration {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

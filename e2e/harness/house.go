@@ -45,6 +45,8 @@ type House struct {
 	Senders int
 	// Redis is where those share rate limits, host:port. Empty: each keeps them alone.
 	Redis string
+	// Env is added to the environment of the all-in-one: options.
+	Env []string
 
 	parts []*part
 	// nats is the address appliances connect to, grpc where each service of the API is answered.
@@ -86,6 +88,12 @@ func StartIn(t T, shape Shape, dir, sync string) *House {
 func StartSenders(t T, dir string, senders int, redis string) *House {
 	t.Helper()
 	return begin(t, &House{Shape: Services, Dir: dir, Sync: "always", Senders: senders, Redis: redis})
+}
+
+// StartWith starts a house as its exported fields say.
+func StartWith(t T, h *House) *House {
+	t.Helper()
+	return begin(t, h)
 }
 
 // begin starts a house as its fields say.
