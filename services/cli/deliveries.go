@@ -14,7 +14,8 @@ import (
 
 func (a *app) deliveries() *cobra.Command {
 	return group("deliveries", "See what became of events at their recipients",
-		a.deliveriesList(), a.deliveriesGet(), a.deliveriesTail(), a.deliveriesRetry())
+		a.deliveriesList(), a.deliveriesGet(), a.deliveriesTail(), a.deliveriesRetry(),
+		a.deliveriesSendNow(), a.deliveriesExtend(), a.deliveriesCancel())
 }
 
 func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListDeliveriesResponse, error) {
@@ -156,7 +157,10 @@ func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args [
 const retryAtOnce = 1000
 
 func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
+	bar, all := a.progress(), len(targets)
+	defer bar.end()
 	for len(targets) > 0 {
+		bar.show("%d of %d sent again", all-len(targets), all)
 		n := min(len(targets), retryAtOnce)
 		resp := &outboundv1.RetryDeliveriesResponse{}
 		req := &outboundv1.RetryDeliveriesRequest{Deliveries: targets[:n]}

@@ -19,7 +19,7 @@ func (a *app) recipients() *cobra.Command {
 		a.recipientsList(), a.recipientsGet(), a.recipientsCreate(), a.recipientsUpdate(), a.recipientsDelete(),
 		a.recipientsSwitch("enable", "Send events to a recipient again", true),
 		a.recipientsSwitch("disable", "Stop sending events to a recipient", false),
-		a.recipientsTest(), a.recipientsPreview(), a.recipientsDoctor(), a.recipientsTestFilter())
+		a.recipientsTest(), a.recipientsPreview(), a.recipientsDoctor(), a.recipientsTestFilter(), a.recipientsPurge())
 }
 
 func (a *app) recipientsList() *cobra.Command {
