@@ -66,11 +66,13 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
 		a.recipients(), a.apply(), a.export(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
-		a.customFields(), a.eventTypes(), a.macros(),
+		a.customFields(), a.eventTypes(), a.macros(), a.revisions(), a.replays(),
 	} {
 		a.connectionFlags(c)
+		a.completeTree(c)
 		root.AddCommand(c)
 	}
+	root.AddCommand(a.man())
 	return root
 }
 

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -22,12 +24,11 @@ func (a *app) status() *cobra.Command {
 			if recipient != "" {
 				query.Set("recipientId", recipient)
 			}
-			path := "/v1/status?" + query.Encode()
 			if watch {
-				return a.watchStatus(ctx, c, path)
+				return a.watchStatus(ctx, c, "/v1/status:watch?"+query.Encode())
 			}
 			s := &outboundv1.Status{}
-			if err := c.call(ctx, http.MethodGet, path, nil, s); err != nil {
+			if err := c.call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
 				return err
 			}
 			return a.showOne(s)
@@ -45,36 +46,28 @@ func (a *app) showOne(s *outboundv1.Status) error {
 	return a.showStatus(s)
 }
 
-// watchTick is the pause between two looks at the status.
-const watchTick = time.Second
-
 // watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
 func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
-	tick := time.NewTicker(watchTick)
-	defer tick.Stop()
-	for shown := ""; ; {
-		s := &outboundv1.Status{}
-		switch err := c.call(ctx, http.MethodGet, path, nil, s); {
-		case ctx.Err() != nil:
+	shown := ""
+	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.Status{} }, func(m proto.Message) error {
+		s, ok := m.(*outboundv1.Status)
+		if !ok {
+			return fmt.Errorf("a line of the stream is no status: %T", m)
+		}
+		now := standings(s)
+		if now == shown {
+			// A stream that was asked for again begins with what is known.
 			return nil
-		case err != nil:
-			return err
 		}
-		if now := standings(s); now != shown {
-			if shown != "" {
-				a.say("")
-			}
-			shown = now
-			if err := a.showOne(s); err != nil {
-				return err
-			}
+		if shown != "" {
+			a.say("")
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		shown = now
+		if a.output != "table" {
+			return a.showLine(s)
 		}
-	}
+		return a.showStatus(s)
+	})
 }
 
 // standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
@@ -104,11 +97,67 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 		return err
 	}
 	a.say("")
-	streams := &table{head: []string{"STREAM", "MESSAGES", "BYTES", "OF", "LAST"}}
+	streams := &table{head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
 	for _, x := range s.GetStreams() {
-		streams.add(x.GetName(), fmt.Sprint(x.GetMessages()), size(x.GetBytes()), size(x.GetMaxBytes()), fmt.Sprint(x.GetLastSequence()))
+		streams.add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), size(x.GetBytes()), size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
+			clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
 	}
-	return a.print(streams)
+	if err := a.print(streams); err != nil {
+		return err
+	}
+	a.showRoom(s)
+	return a.showHouse(s)
+}
+
+func most(n uint64) string {
+	if n == 0 {
+		return "any"
+	}
+	return fmt.Sprint(n)
+}
+
+// days writes how long a stream keeps what is in it.
+func days(d time.Duration) string {
+	if d <= 0 {
+		return "ever"
+	}
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
+	}
+	return d.String()
+}
+
+// showRoom tells what the streams use of the disk and whether what they may still use is there.
+func (a *app) showRoom(s *outboundv1.Status) {
+	d := s.GetDisk()
+	line := fmt.Sprintf("disk: the streams use %s of %s", size(d.GetUsedBytes()), size(d.GetLimitBytes()))
+	switch {
+	case !d.GetFreeKnown():
+		line += "; what is free is the external broker's to tell"
+	case d.GetLimitBytes() > d.GetUsedBytes() && d.GetFreeBytes() < d.GetLimitBytes()-d.GetUsedBytes():
+		line += fmt.Sprintf("; %s are free, less than they may still use", size(d.GetFreeBytes()))
+	default:
+		line += fmt.Sprintf("; %s are free", size(d.GetFreeBytes()))
+	}
+	a.say("%s", line)
+}
+
+// showHouse shows the processes that answer, and what ends.
+func (a *app) showHouse(s *outboundv1.Status) error {
+	a.say("")
+	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
+	for _, x := range s.GetServices() {
+		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))
+	}
+	if err := a.print(services); err != nil || len(s.GetExpiries()) == 0 {
+		return err
+	}
+	a.say("")
+	ends := &table{head: []string{"ENDS", "WHAT", "OF", "SUBJECT"}}
+	for _, x := range s.GetExpiries() {
+		ends.add(clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), dash(x.GetSubject()))
+	}
+	return a.print(ends)
 }
 
 // size writes bytes in the largest unit that leaves at least one.

@@ -58,7 +58,7 @@ func (p *processes) known(ctx context.Context) ([]bus.Presence, error) {
 	p.mu.Lock()
 	all, asked := p.all, p.asked
 	p.mu.Unlock()
-	if time.Since(asked) < pingStale {
+	if len(all) > 0 && time.Since(asked) < pingStale {
 		return all, nil
 	}
 	return p.ask(ctx)
