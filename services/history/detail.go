@@ -39,7 +39,7 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 		return d.waitingDetail(ctx, req)
 	}
 	last := records[len(records)-1]
-	out := &outboundv1.DeliveryDetail{Delivery: d.s.deliveryOf(last)}
+	out := &outboundv1.DeliveryDetail{Delivery: d.s.deliveryOf(last), Addresses: d.s.addresses(req.GetRecipientId(), records)}
 	for _, r := range records {
 		out.Attempts = append(out.Attempts, attemptOf(r))
 	}
@@ -109,7 +109,7 @@ func (d *deliveries) waitingDetail(ctx context.Context, req *outboundv1.GetDeliv
 	if len(found) == 0 {
 		return nil, missing
 	}
-	out := &outboundv1.DeliveryDetail{Delivery: found[0]}
+	out := &outboundv1.DeliveryDetail{Delivery: found[0], Addresses: d.s.addresses(req.GetRecipientId(), nil)}
 	sequence, err := d.s.sequenceOfKey(ctx, req.GetEventId())
 	if err != nil {
 		return nil, err
