@@ -52,7 +52,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
 			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
 			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply found a difference.",
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply --exit-code found a difference.",
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -66,13 +66,14 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
 		a.recipients(), a.apply(), a.export(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
-		a.customFields(), a.eventTypes(), a.macros(), a.revisions(), a.replays(),
+		a.customFields(), a.eventTypes(), a.macros(), a.revisions(), a.replays(), a.users(), a.tokens(), a.whoami(),
 	} {
 		a.connectionFlags(c)
 		a.completeTree(c)
 		root.AddCommand(c)
 	}
 	root.AddCommand(a.man())
+	addExamples(root)
 	return root
 }
 

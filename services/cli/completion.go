@@ -30,6 +30,46 @@ func (a *app) completeFlags(cmd *cobra.Command, of map[string]completion) {
 	}
 }
 
+// completeTree offers what the arguments and flags of all commands are called after: RECIPIENT, --recipient and the like.
+func (a *app) completeTree(c *cobra.Command) {
+	for _, inner := range c.Commands() {
+		a.completeTree(inner)
+	}
+	if find := a.argumentCompletion(c.Use); find != nil && c.ValidArgsFunction == nil {
+		c.ValidArgsFunction = find
+	}
+	for name, find := range map[string]completion{
+		"recipient": completeRecipients, "to-recipient": completeRecipients, "appliance": completeAppliances, "type": completeEventTypes,
+	} {
+		if _, taken := c.GetFlagCompletionFunc(name); c.Flags().Lookup(name) != nil && !taken {
+			a.completeFlags(c, map[string]completion{name: find})
+		}
+	}
+}
+
+// argumentCompletion finds by how a command is used what its first argument is.
+func (a *app) argumentCompletion(use string) cobra.CompletionFunc {
+	_, argument, _ := strings.Cut(use, " ")
+	switch argument, _, _ := strings.Cut(argument, " "); argument {
+	case "RECIPIENT", "[RECIPIENT]":
+		return a.completeFirst(completeRecipients)
+	case "APPLIANCE":
+		return a.completeFirst(completeAppliances)
+	case "EVENT_TYPE":
+		return a.completeFirst(completeEventTypes)
+	case "CODE_NAME":
+		return a.completeFirst(completeCustomFields)
+	case "RECIPIENT/EVENT":
+		return a.completeFirst(completeRecipientPrefix)
+	case "[RECIPIENT/EVENT]...", "RECIPIENT/EVENT...":
+		return a.offer(completeRecipientPrefix)
+	case "", "EXPRESSION", "EVENT", "REPLAY":
+		return cobra.NoFileCompletions
+	default:
+		return nil
+	}
+}
+
 // completeFirst offers values of the first argument.
 func (a *app) completeFirst(find completion) cobra.CompletionFunc {
 	offer := a.offer(find)

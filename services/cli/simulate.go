@@ -114,14 +114,16 @@ func (a *app) pace(ctx context.Context, s simulation, turns chan<- struct{}, t *
 	ticker, progress := time.NewTicker(tick), time.NewTicker(time.Second)
 	defer ticker.Stop()
 	defer progress.Stop()
-	given, due, last := 0, 1.0, time.Now()
+	line, began := a.progress(), time.Now()
+	defer line.end()
+	given, due, last := 0, 1.0, began
 	for s.events == 0 || given < s.events {
 		if due < 1 {
 			select {
 			case <-ctx.Done():
 				return
 			case <-progress.C:
-				_, _ = fmt.Fprintf(a.Err, "%d accepted, %d refused, %d failed\n", t.accepted.Load(), t.refused.Load(), t.failed.Load())
+				line.show("%s", a.tallyLine(s, t, time.Since(began)))
 			case now := <-ticker.C:
 				due = min(due+s.rate*now.Sub(last).Seconds(), max(s.rate/10, 1))
 				last = now
@@ -136,6 +138,17 @@ func (a *app) pace(ctx context.Context, s simulation, turns chan<- struct{}, t *
 			due--
 		}
 	}
+}
+
+// tallyLine says how far a simulation is.
+func (a *app) tallyLine(s simulation, t *tally, took time.Duration) string {
+	of := ""
+	if s.events > 0 {
+		of = fmt.Sprintf(" of %d", s.events)
+	}
+	accepted := t.accepted.Load()
+	return fmt.Sprintf("%d%s accepted, %d refused, %d failed, %.1f/s after %s", accepted, of, t.refused.Load(), t.failed.Load(),
+		float64(accepted)/took.Seconds(), took.Round(time.Second))
 }
 
 func (a *app) showTally(t *tally, took time.Duration) error {

@@ -23,6 +23,7 @@ func (a *app) connectionFlags(c *cobra.Command) {
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
 	f.StringVar(&a.data, "data", "", "data folder of `outbound run`, whose endpoints.json and admin.token are used")
 	f.StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // connect makes a client from flags, the data folder and the environment, in this order.

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -114,82 +113,13 @@ func says(text string) func(int, string) bool {
 func (h *house) write(name, text string) string {
 	h.t.Helper()
 	path := filepath.Join(h.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
 	return path
-}
-
-// TestEveryCommandOfTheManualWorks writes the files that docs/cli.md shows and runs its commands in their order.
-func TestEveryCommandOfTheManualWorks(t *testing.T) {
-	manual, err := os.ReadFile("../../../docs/cli.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := open(t)
-	t.Chdir(h.dir)
-	h.env["CHAT_TOKEN"] = "chat-token"
-	h.write("tickets.password", "one\n")
-	h.write("smtp.password", "two\n")
-	files, commands := parse(t, string(manual))
-	for name, text := range files {
-		h.write(name, text)
-	}
-	// The manual begins with the status of a recipient that it defines later.
-	h.must("apply", "-f", "outbound.yaml")
-	h.until(says("ticket-system"), "status")
-	known := map[string]bool{}
-	for _, args := range commands {
-		h.until(func(code int, _ string) bool { return code == 0 }, args...)
-		known[args[0]] = true
-	}
-	if len(commands) < 40 {
-		t.Errorf("only %d commands were found in the manual", len(commands))
-	}
-	for _, c := range cli.New(cli.Options{}).Commands() {
-		if !known[c.Name()] {
-			t.Errorf("the manual shows no %q", c.Name())
-		}
-	}
-}
-
-// parse finds the files (fences with a name behind the language) and the commands (fences of sh) of a manual.
-func parse(t *testing.T, manual string) (files map[string]string, commands [][]string) {
-	t.Helper()
-	files = map[string]string{}
-	fence, name := "", ""
-	lines := bufio.NewScanner(strings.NewReader(manual))
-	for lines.Scan() {
-		line := lines.Text()
-		switch {
-		case strings.HasPrefix(line, "```") && fence == "":
-			fence, name, _ = strings.Cut(strings.TrimPrefix(line, "```"), " ")
-		case line == "```":
-			fence = ""
-		case fence == "sh":
-			commands = append(commands, words(t, strings.TrimPrefix(line, "outbound ")))
-		case fence != "" && name != "":
-			files[name] += line + "\n"
-		}
-	}
-	return files, commands
-}
-
-// words splits a command as a shell does that knows single quotes alone.
-func words(t *testing.T, line string) []string {
-	t.Helper()
-	var out []string
-	for i, part := range strings.Split(line, "'") {
-		if i%2 == 1 {
-			out = append(out, part)
-			continue
-		}
-		out = append(out, strings.Fields(part)...)
-	}
-	if strings.Count(line, "'")%2 == 1 || len(out) == 0 {
-		t.Fatalf("not a command: %s", line)
-	}
-	return out
 }
 
 func TestApplyTwiceChangesNothing(t *testing.T) {

@@ -12,9 +12,17 @@ import (
 func main() {
 	code := 0
 	failed := process.Run("outbound", func(ctx context.Context) error {
-		root := cli.New(cli.Options{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Version: process.Version()}, runCommand())
+		root := cli.New(cli.Options{
+			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr), Getenv: os.Getenv, Version: process.Version(),
+		}, runCommand())
 		code = cli.Execute(ctx, root, os.Args[1:])
 		return nil
 	})
 	os.Exit(max(code, failed))
+}
+
+// isTerminal reports whether a file is one that a person looks at.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// man writes manual pages.
+func (a *app) man() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "man --dir DIR",
+		Short: "Write a manual page for each command",
+		Long: "Man writes the manual pages of section 1, one for each command, into a folder that it makes if need be.\n" +
+			"They are what --help says. SOURCE_DATE_EPOCH, if set, is their date.",
+		Example: "  outbound man --dir man/man1\n  MANPATH=$PWD/man man outbound-apply",
+		Args:    arguments(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				return usage("man needs --dir DIR")
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return usage("%w", err)
+			}
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			header := &doc.GenManHeader{Title: "OUTBOUND", Section: "1", Source: "Outbound " + a.Version, Manual: "Outbound Manual"}
+			if err := doc.GenManTree(root, header, dir); err != nil {
+				return fmt.Errorf("write the manual pages: %w", err)
+			}
+			_, err := fmt.Fprintf(a.Out, "wrote the manual pages into %s\n", dir)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "folder to write to")
+	return cmd
+}
