@@ -46,7 +46,9 @@ func NewBacklogs(c *Conn) *Backlogs { return &Backlogs{conn: c, known: map[head]
 type BacklogsByConsumer map[string]Backlog
 
 // Of is a recipient's queue; empty if it has none yet.
-func (b BacklogsByConsumer) Of(r *recipient.Recipient) Backlog { return b[ConsumerName(r.Channel(), r.ID)] }
+func (b BacklogsByConsumer) Of(r *recipient.Recipient) Backlog {
+	return b[ConsumerName(r.Channel(), r.ID)]
+}
 
 // moved are the queues whose first message is not known, with the filters of each.
 type moved map[head][]string

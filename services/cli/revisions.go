@@ -63,6 +63,7 @@ func (a *app) revisionsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list [RESOURCE]", Short: "List what was changed, newest first", Args: cobra.MaximumNArgs(1),
+		Example: "  outbound revisions list\n  outbound revisions list recipients/ticket-system --limit 10",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			resource := ""
 			if len(args) == 1 {
@@ -107,7 +108,8 @@ func changedPaths(r *outboundv1.Revision) []string {
 func (a *app) revisionsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show RESOURCE REVISION", Short: "Show a revision and what it changed", Args: arguments("RESOURCE", "REVISION"),
-		Long: "Show a revision and what it changed. REVISION is a number that `revisions list` shows, or latest or previous.",
+		Example: "  outbound revisions show recipients/ticket-system 12\n  outbound revisions show settings/smtp latest",
+		Long:    "Show a revision and what it changed. REVISION is a number that `revisions list` shows, or latest or previous.",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			all, err := c.revisionsOf(ctx, args[0], 0)
 			if err != nil {
@@ -179,6 +181,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 	var sure, dryRun bool
 	cmd := &cobra.Command{
 		Use: "roll-back RESOURCE REVISION", Short: "Make a resource again what it was", Args: arguments("RESOURCE", "REVISION"),
+		Example: "  outbound revisions roll-back recipients/ticket-system previous --dry-run\n  outbound revisions roll-back recipients/ticket-system 12 --yes",
 		Long: "Make a resource again what it was at a revision, its secrets included; a deleted one is created again. The difference is\n" +
 			"shown first. REVISION is a number that `revisions list` shows, or previous.",
 	}

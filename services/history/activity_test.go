@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -166,6 +168,31 @@ func TestStreamsTellTheirBounds(t *testing.T) {
 	}
 	if s.GetDisk().GetUsedBytes() != used || s.GetDisk().GetFreeKnown() {
 		t.Errorf("the disk is %v, want %d used", s.GetDisk(), used)
+	}
+}
+
+func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways)
+	o := bustest.StreamOptions()
+	o.EventsMaxBytes = 64 << 10
+	if err := h.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[bool]int{}
+	for n := 0; seen[true] == 0; n++ {
+		h.accept("a1", fmt.Sprintf("e-%d", n))
+		s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := strings.Contains(strings.Join(s.GetNotices(), "\n"), "% full; when full, events are refused")
+		if used := s.GetStreams()[0].GetUsedPercent(); told != (used >= 80) {
+			t.Fatalf("at %d %% it is told: %t", used, told)
+		}
+		seen[told]++
+	}
+	if seen[false] < 10 {
+		t.Errorf("it was told after %d events", seen[false])
 	}
 }
 
