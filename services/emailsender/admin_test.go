@@ -1,0 +1,124 @@
+package emailsender_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/standing"
+)
+
+// root is the admin contact.
+const root = "root@example.org"
+
+// kinds are what the mails to an address tell, in order.
+func kinds(srv *smtptest.Server, to string) []string {
+	var out []string
+	for _, m := range srv.Mails() {
+		if m.To[0] == to {
+			out = append(out, m.Header.Get("X-Outbound-Notice"))
+		}
+	}
+	return out
+}
+
+func failingFor(d time.Duration, r delivery.Reason) standing.Status {
+	return standing.Status{Health: standing.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
+}
+
+func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	conn := open(t, srv, world{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
+	if _, err := bus.NewStandings(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
+		t.Fatal(err)
+	}
+	m := srv.Await(t, 1, 30*time.Second)[0]
+	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" || !strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
+		t.Errorf("told %v: %v", m.To, m.Header)
+	}
+	if !strings.Contains(string(m.Body), "the admin contacts of the SMTP settings") {
+		t.Errorf("body %s", m.Body)
+	}
+}
+
+func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
+	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	st := failingFor(time.Hour, delivery.ReasonConnect)
+	st.Alerts, st.LastAlert = 2, time.Now().UTC()
+	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := standing.About{Recipient: "ops", Name: "Ops", Since: st.Since, Reason: st.Reason, Until: time.Now()}
+	n := standing.Notice{Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), Target: "the SMTP relay"}
+	for i, id := range []string{"failing/1", "failing/2"} {
+		about.Alert = i + 1
+		n.ID, n.About = id, []standing.About{about}
+		if err := store.Notify(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for srv.Connections() < 3 { // both were tried, one of them again
+		<-time.After(10 * time.Millisecond)
+	}
+	// The relay is back, and deliveries arrive.
+	if _, err := store.Put(t.Context(), recipient.Email, "ops", standing.Status{Health: standing.OK, Since: time.Now().UTC()}, revision); err != nil {
+		t.Fatal(err)
+	}
+	srv.Play(smtptest.Script{})
+	n.ID, n.Kind = "recovered/1", standing.KindRecovered
+	if err := store.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	srv.Await(t, 1, 30*time.Second)
+	<-time.After(time.Second) // five retry intervals, in which nothing more may come
+	if got := kinds(srv, root); len(got) != 1 || got[0] != "recovered" {
+		t.Errorf("told %v, want the recovery alone", got)
+	}
+}
+
+func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	st := failingFor(time.Minute, delivery.ReasonTimeout)
+	st.Alerts, st.LastAlert = 1, time.Now().UTC()
+	if _, err := store.Put(t.Context(), recipient.Email, "ops", st, 0); err != nil {
+		t.Fatal(err)
+	}
+	n := standing.Notice{
+		Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
+		About: []standing.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1}, {Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
+	}
+	if err := store.Notify(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	m := srv.Await(t, 1, 30*time.Second)[0]
+	if strings.Contains(string(m.Body), "gone") || !strings.Contains(m.Header.Get("Subject"), "ops: deliveries fail") {
+		t.Errorf("what is gone is told of: %v %s", m.Header, m.Body)
+	}
+}
+
+func TestASilenceThatIsOverIsNotTold(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	over := standing.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
+	lasts := standing.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
+	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", standing.Mark{Of: lasts.Key(), At: time.Now(), Told: true}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []standing.Silence{over, lasts} {
+		if err := store.Notify(t.Context(), standing.Notice{Kind: standing.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root, At: time.Now(), Silence: &s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := srv.Await(t, 1, 30*time.Second)
+	if !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
+		t.Errorf("told %v", m[0].Header)
+	}
+}
