@@ -79,8 +79,24 @@ func (a *app) showDelivery(d *outboundv1.DeliveryDetail) error {
 	if err := a.print(attempts); err != nil {
 		return err
 	}
+	if err := a.showAddresses(d.GetAddresses()); err != nil {
+		return err
+	}
 	a.sayRequest(d)
 	return nil
+}
+
+// showAddresses shows what became of each address of an email recipient.
+func (a *app) showAddresses(addresses []*outboundv1.AddressOutcome) error {
+	if len(addresses) == 0 {
+		return nil
+	}
+	a.say("")
+	t := &table{head: []string{"ADDRESS", "STATE", "CODE"}}
+	for _, x := range addresses {
+		t.add(x.GetAddress(), x.GetState(), code(x.GetCode()))
+	}
+	return a.print(t)
 }
 
 func deliveryFacts(d *outboundv1.Delivery) *table {

@@ -31,9 +31,8 @@ type row struct {
 	line   string
 	// got is who has how many mails then.
 	got map[string]int
-	// lost says that the relay can't be mended. Else it behaves from then on, and all is to end in final, with after.
+	// lost says that the relay can't be mended. Else it behaves from then on, and all is to end delivered, with after.
 	lost  bool
-	final delivery.State
 	after map[string]int
 	// same is how many mails there are with one Message-ID, those cut off counted; 0: not looked at.
 	same int
