@@ -32,13 +32,13 @@ func ownPath(path string) bool {
 	}
 }
 
-func newHandler(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}) (http.Handler, error) {
+func newHandler(o Options, d Deps, doors account.Doors, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
 	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
 	rest := bounded(o.MaxBody, onlyGET(api))
-	pages, err := newPages(o, d, first, stop, rest)
+	pages, err := newPages(o, d, doors, stop, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func newHandler(o Options, d Deps, first *account.FirstStart, stop <-chan struct
 }
 
 // newPages makes the console in the browser. What is no page goes to rest.
-func newPages(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
+func newPages(o Options, d Deps, doors account.Doors, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
 	w := web.Deps{Bare: routes(d.bare()), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version, MaxBody: o.MaxBody, Stop: stop}
 	if d.Signed.complete() {
 		w.Service = routes(d.Signed)
@@ -62,7 +62,7 @@ func newPages(o Options, d Deps, first *account.FirstStart, stop <-chan struct{}
 	if err != nil {
 		return nil, err
 	}
-	if err := addPages(site, first); err != nil {
+	if err := addPages(site, doors); err != nil {
 		return nil, err
 	}
 	return site.Handler(rest)

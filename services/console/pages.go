@@ -2,13 +2,15 @@ package console
 
 import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
+	"github.com/outbound-events/outbound/services/console/internal/pages/settings"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
 // addPages adds every area of the console, a line each. See doc.go.
-func addPages(s *web.Site, first *account.FirstStart) error {
+func addPages(s *web.Site, doors account.Doors) error {
 	areas := []func(*web.Site) error{
-		func(s *web.Site) error { return account.Register(s, first) },
+		func(s *web.Site) error { return account.Register(s, doors) },
+		settings.Register,
 	}
 	for _, add := range areas {
 		if err := add(s); err != nil {

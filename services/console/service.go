@@ -30,10 +30,14 @@ type Options struct {
 	PublicURL string `yaml:"publicUrl"`
 	// Session bounds how long people stay signed in.
 	Session session.Options `yaml:"session"`
+	// OIDC lets people in whom an OpenID provider knows.
+	OIDC account.OIDCOptions `yaml:"oidc"`
 }
 
 // DefaultOptions take bodies of up to 1 MiB.
-func DefaultOptions() Options { return Options{MaxBody: 1 << 20, Session: session.DefaultOptions()} }
+func DefaultOptions() Options {
+	return Options{MaxBody: 1 << 20, Session: session.DefaultOptions(), OIDC: account.DefaultOIDCOptions()}
+}
 
 // Bounds of MaxBody: a recipient with its certificates must fit, and gRPC takes no more than 4 MiB.
 const (
@@ -53,6 +57,10 @@ func (o Options) Validate() error {
 		}
 	}
 	f.Within("session", o.Session.Validate())
+	f.Within("oidc", o.OIDC.Validate())
+	if o.OIDC.Issuer != "" && o.PublicURL == "" {
+		f.Add("publicUrl", "is missing: the OpenID provider must send people back to it, e.g. https://outbound.example.com")
+	}
 	return f.Err()
 }
 
@@ -103,6 +111,7 @@ type Service struct {
 	listener net.Listener
 	handler  http.Handler
 	first    *account.FirstStart
+	oidc     *account.OIDC
 	tell     func(link string)
 	base     string
 	stop     chan struct{}
@@ -129,7 +138,14 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(routes(deps.Signed))
 	}
-	h, err := newHandler(o, deps, s.first, s.stop)
+	var err error
+	if s.oidc, err = account.NewOIDC(o.OIDC, s.base); err != nil {
+		return nil, fmt.Errorf("options of the console: %w", err)
+	}
+	if s.oidc != nil && s.first == nil {
+		return nil, errors.New("options of the console: oidc.issuer: needs serviceTokenFile, by which the console acts for who signs in")
+	}
+	h, err := newHandler(o, deps, account.Doors{First: s.first, OIDC: s.oidc}, s.stop)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +157,7 @@ func New(o Options, deps Deps) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer s.oidc.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Streams end first, so that the rest need not wait for them.

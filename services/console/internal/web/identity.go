@@ -44,7 +44,7 @@ func (r *Request) SignIn(who Identity) error {
 	if err != nil {
 		return r.site.sessionsAway(err)
 	}
-	http.SetCookie(r.W, hostCookie(sessionCookie, id, 0))
+	http.SetCookie(r.W, HostCookie(sessionCookie, id, 0))
 	return nil
 }
 
@@ -57,7 +57,7 @@ func (r *Request) SignOut() {
 	if err := r.site.Sessions.End(context.WithoutCancel(r.Context()), c.Value); err != nil {
 		r.site.Logger.Warn("a session was not ended where it is kept; its cookie is gone", "error", err.Error())
 	}
-	http.SetCookie(r.W, hostCookie(sessionCookie, "", -time.Second))
+	http.SetCookie(r.W, HostCookie(sessionCookie, "", -time.Second))
 	r.session, r.Me, r.API = "", Me{}, API{}
 }
 

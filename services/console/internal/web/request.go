@@ -191,14 +191,14 @@ func (r *Request) keepFlashes() {
 	if err != nil || len(b) > 2048 {
 		return
 	}
-	http.SetCookie(r.W, hostCookie(flashCookie, base64.RawURLEncoding.EncodeToString(b), flashAge))
+	http.SetCookie(r.W, HostCookie(flashCookie, base64.RawURLEncoding.EncodeToString(b), flashAge))
 }
 
 // takeFlashes gives the notices to show now.
 func (r *Request) takeFlashes() []Flash {
 	c, err := r.Cookie(flashCookie)
 	if err == nil && c.Value != "" {
-		http.SetCookie(r.W, hostCookie(flashCookie, "", -time.Second))
+		http.SetCookie(r.W, HostCookie(flashCookie, "", -time.Second))
 		var kept []Flash
 		if b, err := base64.RawURLEncoding.DecodeString(c.Value); err == nil && json.Unmarshal(b, &kept) == nil {
 			r.flashes = append(kept, r.flashes...)
@@ -209,7 +209,7 @@ func (r *Request) takeFlashes() []Flash {
 	return taken
 }
 
-// hostCookie is a cookie that only this host gets, and no script reads. Browsers keep such cookies on https and on loopback.
-func hostCookie(name, value string, age time.Duration) *http.Cookie {
+// HostCookie is a cookie that only this host gets, and no script reads. Browsers keep such cookies on https and on loopback.
+func HostCookie(name, value string, age time.Duration) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(age.Seconds())}
 }

@@ -46,8 +46,6 @@ type Site struct {
 	people people
 	dot    dot
 	faults []error
-	// OIDC is the label of the button that signs in by OpenID Connect; empty: there is none.
-	OIDC string
 }
 
 // New makes a site without pages.

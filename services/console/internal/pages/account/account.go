@@ -14,17 +14,27 @@ import (
 //go:embed templates
 var templates embed.FS //nolint:gochecknoglobals // embedded files must be
 
+// Doors are the further ways in. Either may be nil.
+type Doors struct {
+	First *FirstStart
+	OIDC  *OIDC
+}
+
 // Register adds the area's pages.
-func Register(s *web.Site, first *FirstStart) error {
+func Register(s *web.Site, doors Doors) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return err
 	}
 	a := s.Area(files)
-	d := door{site: s, first: first}
+	d := door{site: s, first: doors.First, oidc: doors.OIDC}
 	a.Open("GET /sign-in", d.show)
 	a.Open("POST /sign-in", d.password)
 	a.Open("POST /sign-in/token", d.token)
+	if d.oidc != nil {
+		a.Open("GET /sign-in/oidc", d.toProvider)
+		a.Open("GET "+callbackPath, d.fromProvider)
+	}
 	a.Open("POST /sign-out", signOut)
 	a.Open("GET /setup", d.showSetup)
 	a.Open("POST /setup", d.setup)

@@ -19,6 +19,7 @@ import (
 type door struct {
 	site  *web.Site
 	first *FirstStart
+	oidc  *OIDC
 }
 
 // signInPage is what the sign-in's template shows.
@@ -36,7 +37,7 @@ func (d door) show(r *web.Request) error {
 }
 
 func (d door) form(r *web.Request, form *web.Form, next string) error {
-	return r.Render("sign-in", signInPage{Form: form, Next: web.LocalPath(next), Users: d.site.Service != nil, OIDC: d.site.OIDC})
+	return r.Render("sign-in", signInPage{Form: form, Next: web.LocalPath(next), Users: d.site.Service != nil, OIDC: d.oidc.label()})
 }
 
 // Attempts to sign in: for a name from one address, from one address, and for a name from anywhere. A tenth of them may come at

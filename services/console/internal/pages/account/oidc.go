@@ -1,0 +1,260 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// callbackPath is where the provider sends people back to.
+const callbackPath = "/sign-in/oidc/callback"
+
+// OIDC lets people in whom an OpenID provider knows: by the authorization code flow with PKCE, state and nonce.
+type OIDC struct {
+	o      OIDCOptions
+	secret string
+	back   string
+	client *http.Client
+
+	mu       sync.Mutex
+	provider *oidc.Provider
+}
+
+// providerTimeout bounds a question to the provider.
+const providerTimeout = 10 * time.Second
+
+// NewOIDC makes the way in by a provider; base is where people reach the console. The provider is not asked before somebody comes.
+// Without an issuer there is none.
+func NewOIDC(o OIDCOptions, base string) (*OIDC, error) {
+	if o.Issuer == "" {
+		return nil, nil
+	}
+	p := &OIDC{o: o, back: base + callbackPath, client: &http.Client{Timeout: providerTimeout}}
+	if o.ClientSecretFile != "" {
+		var err error
+		if p.secret, err = secret.LoadToken(o.ClientSecretFile); err != nil {
+			return nil, fmt.Errorf("oidc.clientSecretFile: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// Close ends idle connections to the provider.
+func (p *OIDC) Close() {
+	if p != nil {
+		p.client.CloseIdleConnections()
+	}
+}
+
+// label is what the button says, nothing without a provider.
+func (p *OIDC) label() string {
+	if p == nil {
+		return ""
+	}
+	return p.o.Label
+}
+
+// discover asks the provider who it is, once it answers.
+func (p *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.provider != nil {
+		return p.provider, nil
+	}
+	// The provider keeps the context for asking for its keys later on.
+	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.o.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("ask the OpenID provider %s who it is: %w", p.o.Issuer, err)
+	}
+	p.provider = found
+	return found, nil
+}
+
+func (p *OIDC) config(provider *oidc.Provider) oauth2.Config {
+	return oauth2.Config{ClientID: p.o.ClientID, ClientSecret: p.secret, Endpoint: provider.Endpoint(), RedirectURL: p.back, Scopes: p.o.Scopes}
+}
+
+// journey is what a browser carries to the provider and back, in a cookie of ours that no script reads.
+type journey struct {
+	State    string `json:"s"`
+	Nonce    string `json:"n"`
+	Verifier string `json:"v"`
+	Next     string `json:"x"`
+}
+
+const (
+	journeyCookie = "__Host-outbound-oidc"
+	journeyTime   = 10 * time.Minute
+)
+
+func (d door) toProvider(r *web.Request) error {
+	if wait := d.tooMany(r, ""); wait > 0 {
+		return d.refuseTooMany(r, &web.Form{}, wait)
+	}
+	provider, err := d.oidc.discover(r.Context())
+	if err != nil {
+		return d.providerFails(err)
+	}
+	j := journey{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: web.LocalPath(r.URL.Query().Get("next"))}
+	b, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("write a journey: %w", err)
+	}
+	http.SetCookie(r.W, web.HostCookie(journeyCookie, base64.RawURLEncoding.EncodeToString(b), journeyTime))
+	config := d.oidc.config(provider)
+	http.Redirect(r.W, r.Request, config.AuthCodeURL(j.State, oidc.Nonce(j.Nonce), oauth2.S256ChallengeOption(j.Verifier)), http.StatusFound)
+	return nil
+}
+
+func (d door) providerFails(err error) error {
+	d.site.Logger.Warn("signing in by OpenID Connect did not work", "error", err.Error())
+	return web.Fail(http.StatusBadGateway, "The OpenID provider did not let us in", "Try again in a moment. The console's log says what the provider answered.")
+}
+
+// fromProvider takes back who comes from the provider.
+func (d door) fromProvider(r *web.Request) error {
+	j, ok := takeJourney(r)
+	if !ok || !secret.Equal(r.URL.Query().Get("state"), j.State) {
+		return web.Fail(http.StatusBadRequest, "This did not begin here", "Signing in took longer than 10 minutes, or began in another browser. Begin again.")
+	}
+	if problem := r.URL.Query().Get("error"); problem != "" {
+		return d.providerFails(fmt.Errorf("the provider answered %q: %q", problem, r.URL.Query().Get("error_description")))
+	}
+	claims, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), j)
+	if err != nil {
+		return d.providerFails(err)
+	}
+	who, err := d.identity(r.Context(), claims)
+	if err != nil {
+		return err
+	}
+	if err := r.SignIn(who); err != nil {
+		return err
+	}
+	return r.Redirect(web.LocalPath(j.Next))
+}
+
+func takeJourney(r *web.Request) (j journey, ok bool) {
+	c, err := r.Cookie(journeyCookie)
+	if err != nil {
+		return j, false
+	}
+	http.SetCookie(r.W, web.HostCookie(journeyCookie, "", -time.Second))
+	b, err := base64.RawURLEncoding.DecodeString(c.Value)
+	return j, err == nil && json.Unmarshal(b, &j) == nil && j.State != "" && j.Nonce != "" && j.Verifier != ""
+}
+
+// redeem gets the ID token for a code and checks it: its signature, who it is from and for, its time, and that it answers our
+// question.
+func (p *OIDC) redeem(ctx context.Context, code string, j journey) (map[string]any, error) {
+	provider, err := p.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx = oidc.ClientContext(ctx, p.client)
+	config := p.config(provider)
+	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(j.Verifier))
+	if err != nil {
+		return nil, fmt.Errorf("redeem the code: %w", err)
+	}
+	raw, ok := token.Extra("id_token").(string)
+	if !ok {
+		return nil, fmt.Errorf("redeem the code: there is no ID token in the answer")
+	}
+	id, err := provider.Verifier(&oidc.Config{ClientID: p.o.ClientID}).Verify(ctx, raw)
+	if err != nil {
+		return nil, fmt.Errorf("check the ID token: %w", err)
+	}
+	if !secret.Equal(id.Nonce, j.Nonce) {
+		return nil, fmt.Errorf("check the ID token: it answers another question than ours")
+	}
+	claims := map[string]any{}
+	if err := id.Claims(&claims); err != nil {
+		return nil, fmt.Errorf("read the ID token: %w", err)
+	}
+	return claims, nil
+}
+
+// identity makes somebody of ours of claims.
+func (d door) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
+	o := d.oidc.o
+	name, _ := claims[o.UsernameClaim].(string)
+	name = strings.ToLower(name)
+	if !usable(name) {
+		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not say who you are", "It must give the claim "+o.UsernameClaim+", without blanks.")
+	}
+	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
+		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "The OpenID provider must have verified it, because it names you here.")
+	}
+	display, _ := claims["name"].(string)
+	who := web.Identity{Kind: web.ByOIDC, Name: name, DisplayName: printableName(display), Role: o.roleOf(claims)}
+	who.RoleGiven = who.Role != 0
+	u, err := d.userNamed(ctx, name)
+	if err != nil {
+		return who, err
+	}
+	switch {
+	case u.GetDisabled():
+		return who, web.Fail(http.StatusForbidden, "You may not sign in", "The user "+name+" is disabled here.")
+	case who.RoleGiven:
+	case u != nil:
+		who.Role = web.RoleOf(u.GetRole())
+	default:
+		// Validated at the start.
+		who.Role, _ = roleNamed(o.DefaultRole)
+	}
+	if who.Role == 0 {
+		return who, web.Fail(http.StatusForbidden, "You have no role here", "Ask an admin of this installation for one.")
+	}
+	return who, nil
+}
+
+func (d door) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
+	all, err := outboundv1.NewAccessServiceClient(d.site.Service).ListUsers(ctx, &outboundv1.ListUsersRequest{})
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all.GetUsers(), func(u *outboundv1.User) bool { return u.GetName() == name }); i >= 0 {
+		return all.GetUsers()[i], nil
+	}
+	return nil, nil
+}
+
+// maxName is the longest name that a provider may give.
+const maxName = 200
+
+// usable reports whether a name from outside can stand in revisions: it must not pass for a token (`token x`), the admin token or
+// Outbound itself.
+func usable(name string) bool {
+	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) && !strings.ContainsFunc(name, unicode.IsSpace)
+}
+
+// printableName leaves out what would steer a terminal or a page.
+func printableName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > maxName {
+		return strings.ToValidUTF8(s[:maxName], "")
+	}
+	return s
+}
