@@ -16,7 +16,6 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -79,18 +78,6 @@ func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clien
 // Marshaling gives the options with which the API is written as JSON everywhere.
 func Marshaling() protojson.MarshalOptions {
 	return protojson.MarshalOptions{EmitDefaultValues: true}
-}
-
-// ifMatch is the metadata key under which the gateway hands the header on.
-const ifMatch = "if-match"
-
-// IfMatch is the etag of the REST call's If-Match header, without quotes; empty if there was none.
-func IfMatch(ctx context.Context) string {
-	values := metadata.ValueFromIncomingContext(ctx, ifMatch)
-	if len(values) != 1 {
-		return ""
-	}
-	return strings.Trim(strings.TrimPrefix(values[0], "W/"), `"`)
 }
 
 // incoming names the headers that go along; the gateway itself takes care of Authorization.

@@ -88,17 +88,27 @@ func TestRESTGivesEveryScalarInLowerCamelCase(t *testing.T) {
 }
 
 func TestRESTHandsOnIfMatchAndTheFieldsOfAPatch(t *testing.T) {
-	h := &recipients{update: func(ctx context.Context, q *v1.UpdateRecipientRequest) (*v1.Recipient, error) {
-		if got := rpc.IfMatch(ctx); got != "7" {
-			return nil, rpc.FailedPrecondition("TEST", "If-Match is "+got)
+	want := "7"
+	h := &recipients{update: func(_ context.Context, q *v1.UpdateRecipientRequest) (*v1.Recipient, error) {
+		if got := q.GetRecipient().GetEtag(); got != want {
+			return nil, rpc.FailedPrecondition("TEST", "the etag is "+got)
 		}
-		if got := strings.Join(q.GetUpdateMask().GetPaths(), ","); got != "display_name" || q.GetRecipient().GetId() != "crm" {
+		if got := strings.Join(q.GetUpdateMask().GetPaths(), ","); got != "display_name" && got != "displayName" || q.GetRecipient().GetId() != "crm" {
 			return nil, rpc.FailedPrecondition("TEST", "mask is "+got)
 		}
 		return q.GetRecipient(), nil
 	}}
-	if a := ask(t, "PATCH", rest(t, h)+"/v1/recipients/crm", `{"displayName":"CRM 2"}`, "If-Match", `"7"`); a.code != 200 || a.body["displayName"] != "CRM 2" {
+	url := rest(t, h) + "/v1/recipients/crm"
+	if a := ask(t, "PATCH", url, `{"displayName":"CRM 2"}`, "If-Match", `"7"`); a.code != 200 || a.body["displayName"] != "CRM 2" {
 		t.Errorf("answered %d %s", a.code, a.text)
+	}
+	want = ""
+	if a := ask(t, "PATCH", url, `{"displayName":"CRM 2"}`, "If-Match", "*"); a.code != 200 {
+		t.Errorf("whatever its etag: %d %s", a.code, a.text)
+	}
+	want = "body"
+	if a := ask(t, "PATCH", url+"?updateMask=displayName", `{"displayName":"CRM 2","etag":"body"}`, "If-Match", `"7"`); a.code != 200 {
+		t.Errorf("the etag of the body: %d %s", a.code, a.text)
 	}
 }
 
