@@ -59,6 +59,7 @@ func (c *configuration) WatchSettings(_ *outboundv1.WatchSettingsRequest, s outb
 // house is a history service on a real broker, reached by gRPC.
 type house struct {
 	t          testing.TB
+	broker     *bustest.Server
 	bus        *bus.Conn
 	log        *bus.History
 	publisher  *bus.Publisher
@@ -76,7 +77,8 @@ func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Rec
 // newHouseWith is newHouse with a relay.
 func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
 	t.Helper()
-	h := &house{t: t, bus: bustest.Start(t).Conn()}
+	b := bustest.Start(t)
+	h := &house{t: t, broker: b, bus: b.Conn()}
 	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
 	t.Cleanup(h.log.Close)
 	t.Cleanup(h.publisher.Close)

@@ -31,12 +31,15 @@ func (s *Service) routes(rec event.IntakeRecord, e *event.Event, known []*outbou
 	var out []*outboundv1.Route
 	for _, r := range s.Config.Recipients() {
 		route := &outboundv1.Route{RecipientId: r.ID, DisplayName: r.DisplayName, Channel: string(r.Channel())}
-		if d := first[r.ID]; d != nil {
-			tell(route, d)
-			delete(first, r.ID)
-		} else {
+		switch d := first[r.ID]; {
+		case d == nil:
 			s.explain(route, r, rec, e)
+		case d.GetState() == outboundv1.DeliveryState_WAITING:
+			s.foresee(route, r, rec, e)
+		default:
+			tell(route, d)
 		}
+		delete(first, r.ID)
 		out = append(out, route)
 	}
 	for id, d := range first {
@@ -54,14 +57,28 @@ func tell(route *outboundv1.Route, d *outboundv1.Delivery) {
 	route.State, route.Reason = d.GetState(), d.GetReason()
 	route.Matched = d.GetState() != outboundv1.DeliveryState_SKIPPED
 	switch {
-	case route.GetMatched() && d.GetState() == outboundv1.DeliveryState_WAITING:
-		route.Detail = "It waits for its first attempt."
 	case route.GetMatched() && d.GetDetail() == "":
 		route.Detail = fmt.Sprintf("It is %s after %d attempts.", d.GetState(), d.GetAttempts())
 	case d.GetDetail() != "":
 		route.Detail = d.GetDetail()
 	default:
 		route.Detail = whyNot(delivery.Reason(d.GetReason()))
+	}
+}
+
+// foresee is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
+func (s *Service) foresee(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
+	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
+	if e == nil {
+		return
+	}
+	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.filters.Matches)
+	switch {
+	case v == nil:
+	case v.Kind == delivery.Postpone:
+		route.Reason, route.Detail = string(v.Reason), "It waits because the recipient is disabled."
+	default:
+		route.Matched, route.Reason, route.Detail = false, string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
 	}
 }
 

@@ -1,0 +1,310 @@
+package history_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history"
+)
+
+// chance makes deliveries that differ in all that can be searched by.
+type chance struct {
+	*rand.Rand
+	h *house
+	n int
+}
+
+// random is the same in each run.
+func random() *rand.Rand { return rand.New(rand.NewPCG(7, 11)) } //nolint:gosec // no secret
+
+func pick[T any](c *chance, of ...T) T { return of[c.IntN(len(of))] }
+
+// write records n more attempts, some of them of deliveries that there are.
+func (c *chance) write(n int) {
+	c.h.t.Helper()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for range n {
+		wg.Add(1)
+		c.h.log.AppendAttempt(c.record(), func(err error) {
+			defer wg.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = err
+			}
+		})
+	}
+	wg.Wait()
+	if failed != nil {
+		c.h.t.Fatal(failed)
+	}
+}
+
+func (c *chance) record() delivery.Record {
+	now := time.Now()
+	c.n++
+	event := c.IntN(900)
+	r := delivery.Record{
+		Recipient: fmt.Sprint("r", c.IntN(4)), Channel: "http", EventID: fmt.Sprint("e-", event), Appliance: fmt.Sprint("a", event%3),
+		Session: fmt.Sprint("s-", event/5), ExternalKey: fmt.Sprint("INC ", event/9),
+		Sequence: uint64(event + 1), Accepted: now, Expire: now.Add(time.Hour), Attempt: c.n, FirstAttempt: &now, LastAttempt: &now,
+	}
+	r.Type = []string{"t_one", "t_two", "t_three"}[event%3]
+	if event%7 == 0 {
+		r.Session, r.ExternalKey = "", ""
+	}
+	if event == 13 {
+		r.Type = "t_rare"
+	}
+	if r.Recipient == "r3" {
+		r.Channel = "email"
+	}
+	if c.IntN(10) == 0 {
+		r.ReplayID = fmt.Sprint("01REPLAY", c.IntN(3))
+	}
+	switch c.IntN(6) {
+	case 0:
+		r.State, r.Reason, r.Status = delivery.StateRetrying, delivery.ReasonHTTPStatus, pick(c, 404, 500, 503)
+	case 1:
+		r.State, r.Reason = delivery.StateRetrying, pick(c, delivery.ReasonTLS, delivery.ReasonTimeout, delivery.ReasonDNS)
+	case 2:
+		r.State, r.Reason = delivery.StateExpired, delivery.ReasonExpired
+	case 3:
+		r.State, r.Reason, r.Status = delivery.StateRejected, delivery.ReasonGone, 410
+	case 4:
+		r.State, r.Reason = delivery.StateSkipped, pick(c, delivery.ReasonFilterFalse, delivery.ReasonDisabled)
+	default:
+		r.State, r.Reason, r.Status = delivery.StateDelivered, delivery.ReasonOK, 200
+	}
+	return r
+}
+
+// all reads the whole log as it is now, in its order.
+func (h *house) all() []bus.StoredRecord {
+	h.t.Helper()
+	var out []bus.StoredRecord
+	if _, err := h.log.Behind(h.t.Context(), bus.AttemptFilter{}, 0, func(r bus.StoredRecord) { out = append(out, r) }); err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func deliveryName(r bus.StoredRecord) string {
+	return delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID)
+}
+
+// naive filters the latest record of each delivery by comparing every field.
+func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []string {
+	latest := map[string]uint64{}
+	for _, r := range log {
+		latest[deliveryName(r)] = r.Sequence
+	}
+	same := func(want, have string) bool { return want == "" || want == have }
+	var out []string
+	for _, r := range slices.Backward(log) {
+		state := ""
+		if req.GetState() != 0 {
+			state = req.GetState().String()
+		}
+		if latest[deliveryName(r)] == r.Sequence && same(req.GetRecipientId(), r.Recipient) && same(state, string(r.State)) &&
+			same(req.GetEventType(), r.Type) && same(req.GetApplianceId(), r.Appliance) && same(req.GetSessionId(), r.Session) &&
+			same(req.GetExternalKey(), r.ExternalKey) && same(req.GetChannel(), r.Channel) && same(req.GetReason(), string(r.Reason)) &&
+			same(req.GetReasonClass(), string(delivery.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
+			(same(req.GetEventId(), r.EventID) || req.GetEventId() == event.Key(r.Appliance, r.EventID)) &&
+			(req.GetStartTime() == nil || !r.Time.Before(req.GetStartTime().AsTime())) &&
+			(req.GetEndTime() == nil || r.Time.Before(req.GetEndTime().AsTime())) {
+			out = append(out, fmt.Sprint(deliveryName(r), " ", r.State, " ", r.Attempt))
+		}
+	}
+	return out
+}
+
+// pages lists all pages and has between called after each.
+func (h *house) pages(req *outboundv1.ListDeliveriesRequest, between func()) []string {
+	h.t.Helper()
+	req = proto.CloneOf(req)
+	var out []string
+	for {
+		page := h.list(req)
+		for _, d := range page.GetDeliveries() {
+			if d.GetReasonClass() == "" || d.GetChannel() == "" {
+				h.t.Errorf("a delivery is told without its class or channel: %v", d)
+			}
+			out = append(out, fmt.Sprint(delivery.Key(d.GetRecipientId(), d.GetEventId(), d.GetReplayId()), " ", d.GetState(), " ", d.GetAttempts()))
+		}
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
+			return out
+		}
+		between()
+	}
+}
+
+// filters are one of each kind and many by chance.
+func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesRequest {
+	out := []*outboundv1.ListDeliveriesRequest{
+		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"}, {SessionId: "s-4"},
+		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"}, {EventId: "a0~e-21"},
+		{StartTime: timestamppb.New(log[len(log)/3].Time)}, {EndTime: timestamppb.New(log[len(log)/2].Time), RecipientId: "r2"},
+	}
+	for _, class := range delivery.Classes() {
+		out = append(out, &outboundv1.ListDeliveriesRequest{ReasonClass: string(class)})
+	}
+	for range 40 {
+		f := &outboundv1.ListDeliveriesRequest{PageSize: int32(pick(c, 0, 40, 400))}
+		some := log[c.IntN(len(log))]
+		for _, set := range []func(){
+			func() { f.RecipientId = some.Recipient },
+			func() {
+				f.State = outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(some.State)])
+			},
+			func() { f.EventType = some.Type }, func() { f.ApplianceId = some.Appliance }, func() { f.SessionId = some.Session },
+			func() { f.ExternalKey = some.ExternalKey }, func() { f.Channel = some.Channel }, func() { f.Reason = string(some.Reason) },
+			func() { f.ReasonClass = string(delivery.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
+			func() { f.StartTime = timestamppb.New(some.Time) }, func() { f.EndTime = timestamppb.New(log[len(log)-1].Time) },
+		} {
+			if c.IntN(4) == 0 {
+				set()
+			}
+		}
+		if f.GetStartTime() == nil || f.GetEndTime() == nil || f.GetEndTime().AsTime().After(f.GetStartTime().AsTime()) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// TestFiltersFindWhatALookAtEveryRecordFinds compares all pages of each filter with the log as it was when the first page was
+// asked for, while records of old and new deliveries arrive between the pages: nothing is lost, nothing comes twice.
+func TestFiltersFindWhatALookAtEveryRecordFinds(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	c := &chance{Rand: random(), h: h}
+	c.write(4_000)
+	found := 0
+	for i, f := range c.filters(h.all()) {
+		log := h.all()
+		want := naive(log, f)
+		found += len(want)
+		turned := 0
+		got := h.pages(f, func() {
+			// A few pages show it; each write waits for the disk.
+			if turned++; turned <= 3 {
+				c.write(3)
+			}
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("filter %d, %v: %s", i, f, diff)
+		}
+	}
+	if found < 10_000 {
+		t.Errorf("the filters found %d deliveries in all: they test nothing", found)
+	}
+}
+
+func TestAPageTokenIsOfItsFiltersAlone(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	for i := range 3 {
+		h.attempted(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", 1, delivery.StateDelivered)
+	}
+	token := h.list(&outboundv1.ListDeliveriesRequest{PageSize: 1}).GetNextPageToken()
+	if token == "" {
+		t.Fatal("there is no second page")
+	}
+	if got := h.list(&outboundv1.ListDeliveriesRequest{PageSize: 2, PageToken: token}).GetDeliveries(); len(got) != 2 {
+		t.Errorf("another page size: %d deliveries, want 2", len(got))
+	}
+	for _, req := range []*outboundv1.ListDeliveriesRequest{
+		{PageToken: token, RecipientId: "r1"}, {PageToken: token, State: outboundv1.DeliveryState_WAITING}, {PageToken: token, Reason: "ok"},
+	} {
+		_, err := h.deliveries.ListDeliveries(t.Context(), req)
+		wantCode(t, err, codes.InvalidArgument)
+	}
+	_, err := h.events.ListEvents(t.Context(), &outboundv1.ListEventsRequest{PageToken: token})
+	wantCode(t, err, codes.InvalidArgument)
+}
+
+func TestAFilterThatCanMatchNothingIsRefused(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways)
+	now := time.Now()
+	_, err := h.deliveries.ListDeliveries(t.Context(), &outboundv1.ListDeliveriesRequest{
+		ReasonClass: "http_9xx", StartTime: timestamppb.New(now), EndTime: timestamppb.New(now.Add(-time.Second)),
+	})
+	wantCode(t, err, codes.InvalidArgument)
+	var said []string
+	for _, v := range rpc.ViolationsOf(err) {
+		said = append(said, v.Field+" "+v.Reason)
+	}
+	if diff := cmp.Diff([]string{"reasonClass UNKNOWN_CLASS", "endTime BEFORE_START"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEventsAreFoundByWhatTheyHold(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways)
+	begin := time.Now()
+	var all []event.IntakeRecord
+	for i := range 600 {
+		rec := event.IntakeRecord{
+			Accepted: i%10 != 9, Appliance: fmt.Sprint("a", i%3), EventID: fmt.Sprint("e-", i), Type: []string{"t_one", "t_two"}[i%2], Session: fmt.Sprint("s-", i%50),
+			ExternalKey: fmt.Sprint("INC ", i%70), Time: begin, Via: "http", Sequence: uint64(i + 1),
+		}
+		if !rec.Accepted {
+			rec.Raw, rec.Violations = []byte("{}"), event.Violations{{Field: "type", Reason: "UNKNOWN_TYPE", Description: "is unknown"}}
+		}
+		if i%40 == 39 {
+			rec.EventID = "" // unreadable events have no id: each counts
+		}
+		h.appendIntake(rec)
+		all = append(all, rec)
+	}
+	same := func(want, have string) bool { return want == "" || want == have }
+	for _, req := range []*outboundv1.ListEventsRequest{
+		{}, {ApplianceId: "a1"}, {EventType: "t_two"}, {SessionId: "s-7"}, {ExternalKey: "INC 5"}, {Decision: outboundv1.Intake_REJECTED},
+		{Decision: outboundv1.Intake_ACCEPTED, EventType: "t_one", ApplianceId: "a2"}, {Decision: outboundv1.Intake_REJECTED, ApplianceId: "a0"},
+		{StartTime: timestamppb.New(begin)}, {EndTime: timestamppb.New(begin)},
+	} {
+		var want, got []string
+		for _, r := range slices.Backward(all) {
+			accepted := req.GetDecision() == 0 || r.Accepted == (req.GetDecision() == outboundv1.Intake_ACCEPTED)
+			if accepted && req.GetEndTime() == nil && same(req.GetApplianceId(), r.Appliance) && same(req.GetEventType(), r.Type) &&
+				same(req.GetSessionId(), r.Session) && same(req.GetExternalKey(), r.ExternalKey) {
+				want = append(want, fmt.Sprint(r.Sequence, r.EventID, r.Accepted))
+			}
+		}
+		req.PageSize = 13
+		for {
+			page, err := h.events.ListEvents(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.GetEvents() {
+				_, id, _ := event.SplitKey(e.GetEventId())
+				got = append(got, fmt.Sprint(e.GetSequence(), id, e.GetDecision() == outboundv1.Intake_ACCEPTED))
+				if e.GetDecision() == outboundv1.Intake_REJECTED && (len(e.GetViolations()) != 1 || string(e.GetRaw()) != "{}") {
+					t.Errorf("a refused event is told without reason or text: %v", e)
+				}
+			}
+			if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
+				break
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", req, diff)
+		}
+	}
+}
