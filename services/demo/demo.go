@@ -55,6 +55,8 @@ type Deps struct {
 	HTTP string
 	// NATS is the broker's address for appliances, e.g. 127.0.0.1:4222.
 	NATS string
+	// FirstStart is the link by which the console's first user is made; empty: there is one already.
+	FirstStart string
 	// Token is an admin token.
 	Token string
 	// Data is the folder in which people find what Outbound keeps, the token among it.

@@ -109,6 +109,10 @@ func (s *Service) addresses() {
 		return
 	}
 	s.screen.Title("Look around")
+	s.screen.Line("  console     %s/", s.deps.HTTP)
+	if s.deps.FirstStart != "" {
+		s.screen.Line("              first make your user here (good once): %s", s.deps.FirstStart)
+	}
 	s.screen.Line("  health      %s/readyz", s.deps.HTTP)
 	s.screen.Line("  API         %s/openapi.json", s.deps.HTTP)
 	s.screen.Line("  metrics     %s/metrics", s.deps.HTTP)

@@ -80,13 +80,26 @@ func visit(ctx context.Context, s *allinone.Service, o demo.Options, dir string)
 			return err
 		}
 		fmt.Printf("Outbound is ready after %d ms\n", time.Since(began).Milliseconds())
-		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout})
+		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout, FirstStart: firstStart(ctx, s)})
 		if err != nil {
 			return err
 		}
 		return d.Run(ctx)
 	case <-ctx.Done():
 		return nil
+	}
+}
+
+// firstStart is the link by which the console's first user is made. There is none yet in the demo's fresh folder, so the link comes
+// as soon as the console has looked.
+func firstStart(ctx context.Context, s *allinone.Service) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	select {
+	case link := <-s.FirstStart():
+		return link
+	case <-ctx.Done():
+		return ""
 	}
 }
 
