@@ -24,7 +24,7 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
 
 test: ## test everything on real parts, with the race detector
-	@tools/needs.sh gcc redis-server postfix
+	@tools/needs.sh gcc redis-server postfix curl
 	CGO_ENABLED=1 go test -race -p 2 -timeout 9m $(TEST_ARGS) $(PKGS)
 
 check: ## all that must hold before a change lands: verify, vet, lint, test
