@@ -15,7 +15,7 @@
 //
 // Make internal/pages/<area>/<area>.go with its templates embedded, and a line in pages.go:
 //
-//	//go:embed templates
+//	//go:embed all:templates
 //	var templates embed.FS //nolint:gochecknoglobals // embedded files must be
 //
 //	func Register(s *web.Site) error {

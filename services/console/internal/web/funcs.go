@@ -21,6 +21,7 @@ func (s *Site) functions() template.FuncMap {
 		"state": stateChip, "chip": chip,
 		"field": newField, "fieldID": FieldID, "link": link, "dict": dict, "list": func(x ...any) []any { return x },
 		"join": strings.Join, "lower": strings.ToLower, "short": short, "words": spaced,
+		"within": func(path, under string) bool { return path == under || strings.HasPrefix(path, under+"/") },
 	}
 }
 
@@ -208,6 +209,20 @@ func link(path string, pairs ...any) (string, error) {
 		return path, nil
 	}
 	return path + "?" + q.Encode(), nil
+}
+
+// Address makes the address of a page with a query, as the template function link does.
+func Address(path string, pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Add(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
 }
 
 // dict makes a map of pairs, for templates that want several values.
