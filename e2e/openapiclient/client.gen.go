@@ -1808,7 +1808,7 @@ type RetryDeliveriesResponse struct {
 
 // Revision A change of the configuration.
 type Revision struct {
-	// Action What was done, in a word: `created`, `changed`, `deleted`, `rolled back`.
+	// Action What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`.
 	Action *string `json:"action,omitempty"`
 
 	// Actor Who changed it: a user's name, `token <id>`, `admin` for the admin token, or `outbound` itself.
