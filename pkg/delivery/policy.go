@@ -61,6 +61,8 @@ func emptied(r *recipient.Recipient, sequence uint64) *Verdict {
 	switch {
 	case r.Deleting:
 		return &Verdict{Kind: Drop, Reason: ReasonDeleted}
+	case sequence == 0:
+		return nil // nobody asks about a message
 	case sequence <= r.PurgedThrough:
 		return &Verdict{Kind: Drop, Reason: ReasonPurged}
 	case sequence <= r.BacklogThrough:

@@ -138,6 +138,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	if len(failing) > 0 {
 		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
 	}
+	out = append(out, cutNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay is set, so mail waits. Set it with outbound settings smtp set --host.")
 	}
