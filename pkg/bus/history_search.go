@@ -74,7 +74,7 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 		return nil, nil
 	}
 	ms, err := []*nats.Msg(nil), errTooMany
-	if s.sparse() {
+	if s.sparse(wanted) {
 		s.asked = true
 		if ms, err = s.all(ctx); err == nil {
 			s.before = s.from
@@ -102,13 +102,16 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 	return out, nil
 }
 
-// sparse reports whether all matches are to be asked for at once.
-func (s *AttemptSearch) sparse() bool {
+// sparse reports whether all matches are to be asked for at once. That loads every part of the log that holds one, so where the
+// broker can also find the next match by itself, it is for filters whose few matches are spread over the whole log.
+func (s *AttemptSearch) sparse(wanted int) bool {
 	switch {
 	case s.asked || !s.f.narrow():
 		return false
 	case s.f.Session != "" || s.f.ExternalKey != "" || s.f.EventID != "":
 		return true
+	case s.f.leads():
+		return s.passed >= max(probed, s.until/16) && s.filed*s.until < uint64(2*wanted)*s.passed
 	default:
 		return s.passed >= probed && s.filed*s.until < few*s.passed
 	}
@@ -206,7 +209,7 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 // skip goes back to behind the newest match, if there has been none for a while: first by steps that grow, then by halves. The broker
 // looks for the next match in its own memory, so that records which do not match need not travel.
 func (s *AttemptSearch) skip(ctx context.Context) error {
-	if s.dry < probed || !s.f.narrow() {
+	if s.dry < probed || !s.f.narrow() || s.f.leads() {
 		return nil
 	}
 	s.dry = 0
