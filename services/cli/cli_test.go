@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/golden"
@@ -75,7 +76,15 @@ func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv
 				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
 			{RecipientId: "desk", Health: outboundv1.RecipientHealth_OK},
 		},
-		Streams: []*outboundv1.StreamStatus{{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99}},
+		Streams: []*outboundv1.StreamStatus{
+			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99, MaxAge: durationpb.New(8 * 24 * time.Hour), FirstTime: at(0)},
+			{Name: "HISTORY", Messages: 425_000, Bytes: 3 << 30, MaxBytes: 4 << 30, LastSequence: 425_000, MaxMessages: 500_000, MaxAge: durationpb.New(7 * 24 * time.Hour), UsedPercent: 85},
+		},
+		Disk: &outboundv1.DiskStatus{UsedBytes: 3 << 30, LimitBytes: 12 << 30, FreeBytes: 5 << 30, FreeKnown: true},
+		Services: []*outboundv1.ServiceStatus{
+			{Name: "history", Instance: "i1", Version: "1.2.3", StartTime: at(0)}, {Name: "http-sender", Instance: "i2", Version: "1.2.2", StartTime: at(5)},
+		},
+		Expiries: []*outboundv1.Expiry{{Kind: "ca_certificate", Resource: "recipients/crm", Subject: "CN=Root", ExpireTime: at(30)}, {Kind: "api_token", Resource: "tokens/t-1", Subject: "CI", ExpireTime: at(40)}},
 	}, nil
 }
 

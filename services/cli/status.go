@@ -130,6 +130,9 @@ func days(d time.Duration) string {
 // showRoom tells what the streams use of the disk and whether what they may still use is there.
 func (a *app) showRoom(s *outboundv1.Status) {
 	d := s.GetDisk()
+	if d == nil {
+		return
+	}
 	line := fmt.Sprintf("disk: the streams use %s of %s", size(d.GetUsedBytes()), size(d.GetLimitBytes()))
 	switch {
 	case !d.GetFreeKnown():
@@ -144,20 +147,24 @@ func (a *app) showRoom(s *outboundv1.Status) {
 
 // showHouse shows the processes that answer, and what ends.
 func (a *app) showHouse(s *outboundv1.Status) error {
-	a.say("")
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
 		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))
 	}
-	if err := a.print(services); err != nil || len(s.GetExpiries()) == 0 {
-		return err
-	}
-	a.say("")
 	ends := &table{head: []string{"ENDS", "WHAT", "OF", "SUBJECT"}}
 	for _, x := range s.GetExpiries() {
 		ends.add(clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), dash(x.GetSubject()))
 	}
-	return a.print(ends)
+	for _, t := range []*table{services, ends} {
+		if len(t.rows) == 0 {
+			continue
+		}
+		a.say("")
+		if err := a.print(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // size writes bytes in the largest unit that leaves at least one.
