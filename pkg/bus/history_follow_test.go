@@ -24,79 +24,89 @@ func attemptNumber(n int, state delivery.State, tried bool) delivery.Record {
 	return rec
 }
 
-func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
-	b := bustest.Start(t)
-	c := b.Conn()
-	h := bus.NewHistory(c)
-	defer h.Close()
-	records := 0
-	record := func(n int) {
-		t.Helper()
-		done := make(chan error, n)
-		for range n {
-			state, tried := delivery.StateDelivered, true
-			if records%2 == 1 {
-				state, tried = delivery.StateSkipped, false
-			}
-			h.AppendAttempt(attemptNumber(records, state, tried), func(err error) { done <- err })
-			records++
+// follower keeps what a follower is told.
+type follower struct {
+	t      *testing.T
+	mu     sync.Mutex
+	seen   map[uint64]bus.Glimpse
+	caught chan struct{}
+}
+
+func (f *follower) tell(g bus.Glimpse) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, again := f.seen[g.Sequence]; again {
+		f.t.Errorf("record %d is told twice", g.Sequence)
+	}
+	f.seen[g.Sequence] = g
+}
+
+func (f *follower) caughtUp() {
+	select {
+	case f.caught <- struct{}{}:
+	default:
+	}
+}
+
+func (f *follower) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.seen)
+}
+
+// told waits until so many records are told, and wants no more.
+func (f *follower) told(want int) {
+	f.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); f.count() < want && time.Now().Before(deadline); {
+		<-tick.C
+	}
+	if got := f.count(); got != want {
+		f.t.Fatalf("%d records are told, want %d", got, want)
+	}
+}
+
+// recordFrom records n attempts, those with odd numbers without having sent anything.
+func recordFrom(t *testing.T, h *bus.History, first, n int) {
+	t.Helper()
+	done := make(chan error, n)
+	for i := first; i < first+n; i++ {
+		state, tried := delivery.StateDelivered, true
+		if i%2 == 1 {
+			state, tried = delivery.StateSkipped, false
 		}
-		for range n {
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+		h.AppendAttempt(attemptNumber(i, state, tried), func(err error) { done <- err })
+	}
+	for range n {
+		if err := <-done; err != nil {
+			t.Fatal(err)
 		}
 	}
-	record(1)
-	var since time.Time
-	seen, mu, caught := map[uint64]bus.Glimpse{}, sync.Mutex{}, make(chan struct{}, 1)
-	record(2_999)
+}
+
+func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
+	b := bustest.Start(t)
+	h := bus.NewHistory(b.Conn())
+	defer h.Close()
+	recordFrom(t, h, 0, 3_000)
+	f := &follower{t: t, seen: map[uint64]bus.Glimpse{}, caught: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() {
-		h.Follow(ctx, since, func(g bus.Glimpse) {
-			mu.Lock()
-			defer mu.Unlock()
-			if _, again := seen[g.Sequence]; again {
-				t.Errorf("record %d is told twice", g.Sequence)
-			}
-			seen[g.Sequence] = g
-		}, func() {
-			select {
-			case caught <- struct{}{}:
-			default:
-			}
-		})
-	})
-	<-caught
-	told := func(want int) {
-		t.Helper()
-		have := func() int {
-			mu.Lock()
-			defer mu.Unlock()
-			return len(seen)
-		}
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for deadline := time.Now().Add(20 * time.Second); have() < want && time.Now().Before(deadline); {
-			<-tick.C
-		}
-		if got := have(); got != want {
-			t.Fatalf("%d records are told, want %d", got, want)
-		}
-	}
-	told(3_000)
-	record(10)
-	told(3_010)
+	wg.Go(func() { h.Follow(ctx, time.Time{}, f.tell, f.caughtUp) })
+	<-f.caught
+	f.told(3_000)
+	recordFrom(t, h, 3_000, 10)
+	f.told(3_010)
 	b.Restart()
-	record(500)
-	told(3_510)
+	recordFrom(t, h, 3_010, 500)
+	f.told(3_510)
 	b.Restart()
-	record(5)
-	told(3_515)
-	for sequence, g := range seen {
+	recordFrom(t, h, 3_510, 5)
+	f.told(3_515)
+	for sequence, g := range f.seen {
 		want := delivery.StateDelivered
 		if sequence%2 == 0 {
 			want = delivery.StateSkipped
