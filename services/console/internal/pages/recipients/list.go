@@ -1,0 +1,55 @@
+package recipients
+
+import (
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// Welcome says that the steps to the first delivery are shown.
+func (b *board) Welcome() bool { return b.welcomes() }
+
+func showBoard(r *web.Request) error {
+	f, err := collect(r.Context(), r.API)
+	if err != nil {
+		return err
+	}
+	b := newBoard(f, viewOf(r.URL.Query()))
+	if r.Part() && r.Header.Get("HX-Target") == "board" {
+		return r.RenderPart("list", "board", b)
+	}
+	return r.Render("list", b)
+}
+
+// setEnabled enables or disables a recipient in place.
+func setEnabled(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	changed, err := r.API.Recipients.UpdateRecipient(r.Context(), &outboundv1.UpdateRecipientRequest{
+		Recipient:  &outboundv1.Recipient{Id: r.PathValue("id"), Enabled: proto.Bool(form.On("enabled"))},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"enabled"}},
+	})
+	if err != nil {
+		return err
+	}
+	if !r.Part() {
+		r.Flash(web.Good, changed.GetDisplayName()+" is "+enabledWord(changed)+".")
+		return r.Redirect(web.LocalPath(form.Get("back")))
+	}
+	one := row{Recipient: changed}
+	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: changed.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
+		one.Status = s.GetRecipients()[0]
+	}
+	return r.RenderPart("list", "cells", []row{one})
+}
+
+func enabledWord(r *outboundv1.Recipient) string {
+	if r.GetEnabled() {
+		return "enabled"
+	}
+	return "disabled"
+}

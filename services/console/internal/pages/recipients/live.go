@@ -1,0 +1,133 @@
+package recipients
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// lookEvery is how often queues are looked at while nothing else changes: a queue that grows is no change of health.
+const lookEvery = 3 * time.Second
+
+// streamBoard keeps a page up to date: what changed, and nothing else, at most once a second.
+func streamBoard(r *web.Request) error {
+	v := viewOf(r.URL.Query())
+	return r.Stream(func(s *web.Stream) error {
+		ctx, cancel := context.WithCancel(r.Context())
+		changed := make(chan *outboundv1.Status)
+		var watching sync.WaitGroup
+		defer watching.Wait()
+		defer cancel()
+		watching.Go(func() { watch(ctx, r.API.Status, changed) })
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		told := told{order: r.URL.Query().Get("have"), rows: map[string]string{}}
+		f, err := collect(ctx, r.API)
+		for {
+			if err == nil {
+				if err := told.tell(s, newBoard(f, v)); err != nil {
+					return nil //nolint:nilerr // the reader has gone
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-changed:
+				f, err = collect(ctx, r.API)
+			case <-look.C:
+				f.status, _ = r.API.Status.GetStatus(ctx, &outboundv1.GetStatusRequest{})
+			}
+		}
+	})
+}
+
+// watch tells each status that the service streams, until ctx ends. It begins anew when the service was away.
+func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<- *outboundv1.Status) {
+	for ctx.Err() == nil {
+		if stream, err := c.WatchStatus(ctx, &outboundv1.WatchStatusRequest{}); err == nil {
+			for {
+				s, err := stream.Recv()
+				if err != nil {
+					break
+				}
+				select {
+				case changed <- s:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// told is what a reader's page shows.
+type told struct {
+	head, order string
+	rows        map[string]string
+}
+
+// tell sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
+func (t *told) tell(s *web.Stream, b *board) error {
+	if head := headOf(b); head != t.head {
+		if err := s.Send("head", "list", "head", b); err != nil {
+			return err
+		}
+		t.head = head
+	}
+	order, cells, rows := orderOf(b), []row(nil), map[string]string{}
+	for _, r := range b.rows() {
+		id := r.Recipient.GetId()
+		if rows[id] = r.signature(); rows[id] != t.rows[id] {
+			cells = append(cells, r)
+		}
+	}
+	before := t.order
+	t.order, t.rows = order, rows
+	switch {
+	case before != "" && before != order:
+		return s.Send("tables", "list", "tables", b)
+	case len(cells) > 0:
+		return s.Send("cells", "list", "cells", cells)
+	default:
+		return nil
+	}
+}
+
+func headOf(b *board) string {
+	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Leaving, b.Email.Total, b.Email.Failing,
+		b.Email.Disabled, b.Email.Leaving) + encoded(b.Relay)
+}
+
+// Order names what is in the tables' cells that do not change with the status.
+func (b *board) Order() string { return orderOf(b) }
+
+func orderOf(b *board) string {
+	out := fnv.New64a()
+	_, _ = fmt.Fprint(out, b.HTTP.Matching, b.HTTP.Page, b.Email.Matching, b.Email.Page)
+	for _, r := range b.rows() {
+		p := r.Recipient
+		_, _ = fmt.Fprintf(out, "\n%s %q %q %q", p.GetId(), p.GetDisplayName(), r.Targets(), p.GetEventTypes())
+	}
+	return strconv.FormatUint(out.Sum64(), 36)
+}
+
+// signature is what a row's changing cells show.
+func (r row) signature() string { return r.State() + encoded(r.Status) }
+
+func encoded(m proto.Message) string {
+	// Within one process and release the same message is encoded the same way.
+	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	return string(b)
+}
