@@ -125,3 +125,10 @@ func (a *Access) SignIn(_ context.Context, q *outboundv1.SignInRequest) (*outbou
 	}
 	return u, nil
 }
+
+// ListTokens implements outboundv1.AccessServiceServer: there is one, whose name is hostile.
+func (a *Access) ListTokens(context.Context, *outboundv1.ListTokensRequest) (*outboundv1.ListTokensResponse, error) {
+	return &outboundv1.ListTokensResponse{Tokens: []*outboundv1.Token{{
+		Id: "t1", DisplayName: `"><script>alert(1)</script>`, Role: outboundv1.Role_VIEWER, CreateTime: now(), Creator: "admin",
+	}}}, nil
+}
