@@ -145,7 +145,20 @@ func (a *app) showRoom(s *outboundv1.Status) {
 	a.say("%s", line)
 }
 
-// showHouse shows the processes that answer, and what ends.
+// heardOf is the table of appliances.
+func heardOf(s *outboundv1.Status) *table {
+	t := &table{head: []string{"APPLIANCE", "NAME", "LAST EVENT", "SILENT AFTER", "SILENT"}}
+	for _, x := range s.GetAppliances() {
+		after := "-"
+		if x.GetSilentAfter() != nil {
+			after = x.GetSilentAfter().AsDuration().String()
+		}
+		t.add(x.GetApplianceId(), dash(x.GetDisplayName()), clock(x.GetLastEventTime()), after, yes(x.GetSilent()))
+	}
+	return t
+}
+
+// showHouse shows when appliances were last heard, the processes that answer, and what ends.
 func (a *app) showHouse(s *outboundv1.Status) error {
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
@@ -155,7 +168,7 @@ func (a *app) showHouse(s *outboundv1.Status) error {
 	for _, x := range s.GetExpiries() {
 		ends.add(clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), dash(x.GetSubject()))
 	}
-	for _, t := range []*table{services, ends} {
+	for _, t := range []*table{heardOf(s), services, ends} {
 		if len(t.rows) == 0 {
 			continue
 		}
