@@ -29,7 +29,9 @@ func (p *application) readDeclarations(path string, w *wanted) error {
 
 // declarationFiles is the file itself, or what a folder holds of YAML and JSON, by name and not below it.
 func declarationFiles(path string) ([]string, error) {
-	if info, err := os.Stat(path); path == "-" || err != nil || !info.IsDir() {
+	info, err := os.Stat(path)
+	folder := err == nil && info.IsDir()
+	if path == "-" || !folder {
 		// A file that is not there is told of by who reads it.
 		return []string{path}, nil
 	}

@@ -3,6 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +119,30 @@ func TestTailShowsUntilInterruptedAndEndsWell(t *testing.T) {
 			t.Errorf("-o %s: exit %d\n%s%s", output, code, out.String(), errors.String())
 		}
 		cancel()
+	}
+}
+
+func TestAStreamThatBreaksIsAskedForAgainAndOneThatIsRefusedIsNot(t *testing.T) {
+	lines := []string{
+		`{"result":{"deliveries":[{"eventId":"a1~e-1","recipientId":"crm"}]}}`,
+		`{"error":{"code":14,"message":"the service that answers this is away"}}`,
+		`{"result":{"deliveries":[{"eventId":"a1~e-2","recipientId":"crm"}],"missed":"3"}}` + "\n" + `{"error":{"code":7,"message":"your token was revoked"}}`,
+	}
+	asked := 0
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, lines[asked]+"\n")
+		asked++
+	}))
+	defer web.Close()
+	var out, errors bytes.Buffer
+	root := cli.New(cli.Options{Out: &out, Err: &errors, Getenv: func(string) string { return "token" }})
+	code := cli.Execute(t.Context(), root, []string{"deliveries", "tail", "-o", "json", "--url", web.URL})
+	if code != cli.ExitFailed || asked != 3 || strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("exit %d after %d calls:\n%s", code, asked, out.String())
+	}
+	for _, want := range []string{"the server ended the stream; asking again", "is away; asking again", "3 more came", "outbound: your token was revoked"} {
+		if !strings.Contains(errors.String(), want) {
+			t.Errorf("%q is not said:\n%s", want, errors.String())
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,20 +112,25 @@ func (a *app) eventsRejected() *cobra.Command {
 func rejectedTable(events []*outboundv1.Event) *table {
 	t := &table{head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "WHY"}}
 	for _, e := range events {
-		row := []string{clock(e.GetIntakeTime()), dash(e.GetApplianceId()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetVia())}
+		first := []string{clock(e.GetIntakeTime()), dash(e.GetApplianceId()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetVia())}
+		reasons := make([][2]string, 0, len(e.GetViolations())+1)
 		for _, v := range e.GetViolations() {
 			what := v.GetReason()
 			if v.GetDescription() != "" {
 				what += ": " + v.GetDescription()
 			}
-			t.add(append(row, dash(v.GetField()), short(what))...)
-			row = make([]string, len(row))
+			reasons = append(reasons, [2]string{dash(v.GetField()), short(what)})
 		}
-		if len(e.GetViolations()) == 0 {
-			t.add(append(row, "-", "-")...)
+		if len(reasons) == 0 {
+			reasons = append(reasons, [2]string{"-", "-"})
 		}
 		if raw := e.GetRaw(); len(raw) > 0 {
-			t.add("", "", "", "", "", "sent", short(string(raw)))
+			reasons = append(reasons, [2]string{"sent", short(string(raw))})
+		}
+		for _, r := range reasons {
+			t.add(slices.Concat(first, r[:])...)
+			// What is the same is said once.
+			first = []string{"", "", "", "", ""}
 		}
 	}
 	return t

@@ -83,14 +83,16 @@ const followPause = time.Second
 func (a *app) follow(ctx context.Context, c *client, path string, next func() proto.Message, each func(proto.Message) error) error {
 	began := false
 	for {
+		var failed error
 		err := c.stream(ctx, path, next, func(m proto.Message) error {
-			began = true
-			return each(m)
+			began, failed = true, each(m)
+			return failed
 		})
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // whoever reads a stream ends it by leaving
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case !began && !errors.Is(err, errEnded), !breaks(err):
+		case failed != nil, !began && !errors.Is(err, errEnded), !breaks(err):
 			return err
 		}
 		_, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error()))
