@@ -18,7 +18,7 @@ const (
 	// searchRate is how many deliveries a second go on while the log is searched.
 	searchRate = 500
 	// searchRounds is how often each search is made, each time for another value.
-	searchRounds = 60
+	searchRounds = 25
 )
 
 // search is one question, made anew for each round.
@@ -153,8 +153,8 @@ func (l *loader) searches() []*search {
 			return "/v1/deliveries?" + query(spread(round)).Encode()
 		}}
 	}
-	events := func(what string, least int, query func(n int) url.Values) *search {
-		x := list(what, least, query)
+	events := func(what string, query func(n int) url.Values) *search {
+		x := list(what, page, query)
 		x.path = func(round int) string { return "/v1/events?" + query(spread(round)).Encode() }
 		return x
 	}
@@ -203,9 +203,9 @@ func (l *loader) searches() []*search {
 		return "/v1/events/" + loadedAppliance(n) + "~" + loadedID(n)
 	}}
 	return append(out, byEvent, get,
-		events("events", page, fixed()), events("events rejected", page, fixed("decision", "REJECTED")),
-		events("events of an appliance", page, one("appliance_id", loadedAppliance)),
-		events("events of a type", page, one("event_type", func(n int) string { return loadedTypes()[n%len(loadedTypes())] })),
+		events("events", fixed()), events("events rejected", fixed("decision", "REJECTED")),
+		events("events of an appliance", one("appliance_id", loadedAppliance)),
+		events("events of a type", one("event_type", func(n int) string { return loadedTypes()[n%len(loadedTypes())] })),
 	)
 }
 

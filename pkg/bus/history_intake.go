@@ -117,7 +117,8 @@ func (s *IntakeSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, err
 	if s.found > 0 {
 		grown = min(grown, uint64(wanted)*s.passed/s.found)
 	}
-	s.span = max(grown, s.span)
+	// What they hold may match less than their subjects.
+	s.span = max(grown, 2*s.span)
 	return ms, nil
 }
 

@@ -202,7 +202,8 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 	if len(out) > 0 {
 		grown = min(grown, uint64(wanted)*s.passed/s.filed)
 	}
-	s.span = max(grown, s.span)
+	// The caller may have no use for most of what matches.
+	s.span = max(grown, 2*s.span)
 	return out, nil
 }
 
@@ -213,7 +214,7 @@ func (s *AttemptSearch) skip(ctx context.Context) error {
 		return nil
 	}
 	s.dry = 0
-	low, high := s.before, s.before
+	low, high := s.before, uint64(0)
 	for step := uint64(lastSpan); ; step *= 2 {
 		if low <= s.from {
 			s.before = s.from

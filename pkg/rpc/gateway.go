@@ -116,11 +116,12 @@ func (b *body) Read(p []byte) (int, error) {
 
 // bound limits a call's time and the size of its body. A stream has no bound of time.
 func bound(stop <-chan struct{}) runtime.Middleware {
+	streams := streamPaths()
 	return func(next runtime.HandlerFunc) runtime.HandlerFunc {
 		stream := endless(stop, next)
 		return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
 			r.Body = &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody)}
-			if streamPaths()[r.URL.Path] {
+			if streams[r.URL.Path] {
 				stream(w, r, path)
 				return
 			}

@@ -15,7 +15,7 @@ import (
 )
 
 // streamPaths are the paths whose answers have no end of their own: one JSON object a line, as long as the caller listens.
-var streamPaths = sync.OnceValue(func() map[string]bool {
+func streamPaths() map[string]bool {
 	paths := map[string]bool{}
 	for _, file := range []protoreflect.FileDescriptor{v1.File_outbound_v1_delivery_service_proto, v1.File_outbound_v1_status_service_proto} {
 		for i := range file.Services().Len() {
@@ -29,7 +29,7 @@ var streamPaths = sync.OnceValue(func() map[string]bool {
 		}
 	}
 	return paths
-})
+}
 
 // contentTypeStream is of answers that are a JSON object a line.
 const contentTypeStream = "application/x-ndjson"

@@ -34,7 +34,7 @@ func (d *deliveries) ListDeliveries(ctx context.Context, req *outboundv1.ListDel
 	if req.GetState() == outboundv1.DeliveryState_WAITING {
 		return d.listWaiting(ctx, req, at)
 	}
-	w, any, err := d.walk(ctx, req, &at)
+	w, some, err := d.walk(ctx, req, &at)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (d *deliveries) ListDeliveries(ctx context.Context, req *outboundv1.ListDel
 			return nil, err
 		}
 	}
-	if !any {
+	if !some {
 		return resp, nil
 	}
 	found, before, err := w.page(ctx, at.Before, size)
@@ -69,11 +69,11 @@ func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
 	return f
 }
 
-// walk makes the walk that a request asks for, and begins its cursor. any is false if nothing can be in it.
-func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w walk, any bool, err error) {
+// walk makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
+func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w walk, some bool, err error) {
 	w = walk{log: d.s.Log, filter: filterOf(req), maxScan: d.s.o.MaxScan}
-	if w.from, any, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !any {
-		return w, any, err
+	if w.from, some, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
+		return w, some, err
 	}
 	w.until = at.Until
 	if req.GetEventId() != "" {
@@ -82,9 +82,9 @@ func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesReq
 	return w, true, err
 }
 
-// begin begins a cursor of HISTORY that has not begun, and tells where in it a range of time begins. any is false if there is
+// begin begins a cursor of HISTORY that has not begun, and tells where in it a range of time begins. some is false if there is
 // nothing in the range.
-func (s *Service) begin(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, any bool, err error) {
+func (s *Service) begin(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, some bool, err error) {
 	if at.Until == 0 {
 		if at.Until, err = s.Log.LastSequence(ctx); err != nil {
 			return 0, false, err

@@ -119,7 +119,8 @@ func (d *deliveries) waitingDetail(ctx context.Context, req *outboundv1.GetDeliv
 		return out, err
 	}
 	out.CloudEventJson = toValid(string(e.Raw))
-	return out, d.s.showWaiting(out, e)
+	d.s.showWaiting(out, e)
+	return out, nil
 }
 
 func (s *Service) sequenceOfKey(ctx context.Context, key string) (uint64, error) {

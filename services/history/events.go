@@ -28,8 +28,8 @@ func (v *events) ListEvents(ctx context.Context, req *outboundv1.ListEventsReque
 		return nil, err
 	}
 	resp := &outboundv1.ListEventsResponse{}
-	from, any, err := v.s.begin(ctx, &at, req.GetStartTime(), req.GetEndTime())
-	if err != nil || !any {
+	from, some, err := v.s.begin(ctx, &at, req.GetStartTime(), req.GetEndTime())
+	if err != nil || !some {
 		return resp, err
 	}
 	search := v.s.Log.SearchIntakes(bus.IntakeFilter{

@@ -54,18 +54,17 @@ func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail
 }
 
 // showWaiting adds what would be sent now.
-func (s *Service) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) error {
+func (s *Service) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 	r, ok := s.Config.Recipient(to.GetDelivery().GetRecipientId())
 	if !ok {
 		to.RequestNote = "The recipient is gone."
-		return nil
+		return
 	}
 	accepted := to.GetDelivery().GetAcceptTime().AsTime()
 	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, render.PreviewOptions{At: time.Now()})
 	if to.GetRequest() != nil {
 		to.RequestNote = noteAsNow
 	}
-	return nil
 }
 
 // show writes the request of a delivery, or a note of why it can't be written.

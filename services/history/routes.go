@@ -105,7 +105,7 @@ func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec e
 
 // whyNot say why a recipient does not get an event.
 func whyNot(r delivery.Reason) string {
-	switch r { //nolint:exhaustive // the other reasons come with a detail of their own
+	switch r {
 	case delivery.ReasonTypeUnwanted:
 		return "The recipient does not select this event type."
 	case delivery.ReasonApplianceOut:
