@@ -3,6 +3,7 @@ package console
 import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 	"github.com/outbound-events/outbound/services/console/internal/pages/health"
+	"github.com/outbound-events/outbound/services/console/internal/pages/recipients"
 	"github.com/outbound-events/outbound/services/console/internal/pages/settings"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -11,6 +12,7 @@ import (
 func addPages(s *web.Site, doors account.Doors) error {
 	areas := []func(*web.Site) error{
 		func(s *web.Site) error { return account.Register(s, doors) },
+		recipients.Register,
 		settings.Register,
 		health.Register,
 	}
