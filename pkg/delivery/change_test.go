@@ -294,3 +294,19 @@ func names(prefix string, n int) (out []string) {
 	}
 	return out
 }
+
+func TestWhatHasNoRoomIsCancelled(t *testing.T) {
+	w := newWorld(t)
+	w.recipient("r", func(r *recipient.Recipient) { r.BacklogThrough = 3 })
+	w.publish(names("e-", 5)...)
+	w.run()
+	for i, id := range names("e-", 5) {
+		want := delivery.StateCancelled
+		if i >= 3 {
+			want = delivery.StateDelivered
+		}
+		if got := w.final("r", id, ""); got.State != want || want == delivery.StateCancelled && got.Reason != delivery.ReasonBacklog {
+			t.Errorf("%s became %s (%s)", id, got.State, got.Reason)
+		}
+	}
+}

@@ -115,8 +115,8 @@ const (
 const relieveEvery = 5 * time.Second
 
 // leaving is how old a message may be before its delivery is cancelled, since EVENTS would drop it without a trace. A retry
-// duration is a day shorter, so only a queue that is held gets as old.
-const leaving = bus.EventsKept - 12*time.Hour
+// duration is a day shorter, and one that was extended ends before, so only a queue that is held or that nobody sends gets as old.
+const leaving = bus.EventsKept - 45*time.Minute
 
 // relieveLoop keeps one recipient from filling the queue for all, until ctx ends.
 func (s *Service) relieveLoop(ctx context.Context) {

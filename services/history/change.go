@@ -65,7 +65,7 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 }
 
 // leavesEarly is how long before EVENTS drops a message its delivery ends at the latest.
-const leavesEarly = 30 * time.Minute
+const leavesEarly = time.Hour
 
 func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, fate, string) {
 	end := now.Add(by)
