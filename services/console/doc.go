@@ -16,7 +16,7 @@
 // Make internal/pages/<area>/<area>.go with its templates embedded, and a line in pages.go:
 //
 //	//go:embed all:templates
-//	var templates embed.FS //nolint:gochecknoglobals // embedded files must be
+//	var templates embed.FS
 //
 //	func Register(s *web.Site) error {
 //		files, err := fs.Sub(templates, "templates")
@@ -126,6 +126,7 @@
 //	page := h.As("viewer").Get("/deliveries")
 //	answer := h.As("viewer").Post("/deliveries/retry", url.Values{"id": {"x"}}) // 403
 //
-// h.As("operator").Header.Set("HX-Request", "true") asks as htmx does. Put hostile text into every field of what a fake answers
+// h.As("operator").Header.Set("HX-Request", "true") asks as htmx does. Consoles are started one after another (no t.Parallel): the gateway
+// sets a global of its library. Put hostile text into every field of what a fake answers
 // and see that the page shows it as text.
 package console

@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed assets
-var ownAssets embed.FS //nolint:gochecknoglobals // embedded files must be
+var ownAssets embed.FS
 
 // assets are the files that pages load. Their addresses hold their contents' hash, so that browsers may keep them for good.
 type assets struct {

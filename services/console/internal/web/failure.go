@@ -30,9 +30,9 @@ func Fail(status int, title, text string) error {
 
 // The failures of the site itself.
 var (
-	errNoPage      = Fail(http.StatusNotFound, "There is no such page", "The address may be mistyped, or what was here is gone.")                                                            //nolint:gochecknoglobals // a constant
-	errRole        = Fail(http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role.")                                                      //nolint:gochecknoglobals // a constant
-	errCrossOrigin = Fail(http.StatusForbidden, "This came from another site", "A form of another site was sent here and refused. If you did mean it, do it again from a page of Outbound.") //nolint:gochecknoglobals // a constant
+	errNoPage      = Fail(http.StatusNotFound, "There is no such page", "The address may be mistyped, or what was here is gone.")
+	errRole        = Fail(http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role.")
+	errCrossOrigin = Fail(http.StatusForbidden, "This came from another site", "A form of another site was sent here and refused. If you did mean it, do it again from a page of Outbound.")
 )
 
 // crash is a panic of a handler.

@@ -68,8 +68,8 @@ func (s *Site) sessionsAway(err error) error {
 
 // identify finds out who asks and fills in Me and API. signedIn is false for somebody unknown.
 func (r *Request) identify() (signedIn bool, err error) {
-	c, err := r.Cookie(sessionCookie)
-	if err != nil {
+	c, missing := r.Cookie(sessionCookie)
+	if missing != nil {
 		return false, nil
 	}
 	who, err := r.site.find(r.Context(), c.Value)
@@ -116,7 +116,7 @@ func (s *Site) apiOf(who Identity) API {
 	return newAPI(rpc.ActingFor(s.Service, rpc.Principal{Role: who.Role, Name: who.Name}))
 }
 
-var errRevoked = errors.New("the session's owner may not sign in any more") //nolint:gochecknoglobals // a sentinel
+var errRevoked = errors.New("the session's owner may not sign in any more")
 
 // people knows the users, as the config service last told.
 type people struct {

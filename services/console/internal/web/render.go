@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed templates
-var ownTemplates embed.FS //nolint:gochecknoglobals // embedded files must be
+var ownTemplates embed.FS
 
 // View is the dot of every page and of every part of one.
 type View struct {

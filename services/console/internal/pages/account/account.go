@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed templates
-var templates embed.FS //nolint:gochecknoglobals // embedded files must be
+var templates embed.FS
 
 // Doors are the further ways in. Either may be nil.
 type Doors struct {

@@ -171,7 +171,6 @@ func TestASessionEndsWithWhatItStoodFor(t *testing.T) {
 		}, http.StatusOK},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			h := consoletest.Start(t, consoletest.Options{})
 			b := h.As("admin")
 			if a := b.Get("/account"); a.Status != http.StatusOK || !strings.Contains(a.Body, "<dd>admin</dd>") {

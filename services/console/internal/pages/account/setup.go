@@ -92,7 +92,7 @@ type setupPage struct {
 	Code string
 }
 
-var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.") //nolint:gochecknoglobals // a constant
+var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.")
 
 func (d door) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
