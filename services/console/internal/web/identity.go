@@ -68,11 +68,11 @@ func (s *Site) sessionsAway(err error) error {
 
 // identify finds out who asks and fills in Me and API. signedIn is false for somebody unknown.
 func (r *Request) identify() (signedIn bool, err error) {
-	c, missing := r.Cookie(sessionCookie)
-	if missing != nil {
+	id := r.kept(sessionCookie)
+	if id == "" {
 		return false, nil
 	}
-	who, err := r.site.find(r.Context(), c.Value)
+	who, err := r.site.find(r.Context(), id)
 	switch {
 	case errors.Is(err, session.ErrNone):
 		return false, nil
@@ -82,13 +82,22 @@ func (r *Request) identify() (signedIn bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	r.session = c.Value
+	r.session = id
 	r.Me = Me{Name: who.Name, DisplayName: who.DisplayName, Role: who.Role, Kind: who.Kind}
 	if r.Me.DisplayName == "" {
 		r.Me.DisplayName = r.Me.Name
 	}
 	r.API = r.site.apiOf(who)
 	return true, nil
+}
+
+// kept is what the browser keeps in a cookie; empty if there is none.
+func (r *Request) kept(name string) string {
+	c, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
 // find is who a session belongs to, as they stand now. Its error is session.ErrNone, errRevoked, or says why that cannot be told.
