@@ -46,6 +46,7 @@ func TestSuite(t *testing.T) {
 			{"send-now goes through an open breaker", sendsNowThroughABreaker},
 			{"a queue can be emptied", purges},
 			{"a dead recipient among ten harms only itself", deadAmongTen},
+			{"services answer and changes are told", tellsWhoAnswers},
 			{"secrets stay secret", keepsSecrets},
 			{"a clean stop finishes what it began", stopsCleanly},
 		} {
