@@ -185,7 +185,7 @@ func (c *checked) report(t *testing.T, calls ...string) {
 
 func servedIsCommitted(t *testing.T, h *harness.House) {
 	t.Helper()
-	raw, err := http.Get(h.REST.Base + "/openapi.json") //nolint:noctx // a stranger's plain call
+	raw, err := http.Get(h.REST.Base + "/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
