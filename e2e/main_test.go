@@ -47,6 +47,7 @@ func TestSuite(t *testing.T) {
 			{"a queue can be emptied", purges},
 			{"a dead recipient among ten harms only itself", deadAmongTen},
 			{"services answer and changes are told", tellsWhoAnswers},
+			{"users and tokens open the doors", letsPeopleIn},
 			{"secrets stay secret", keepsSecrets},
 			{"a clean stop finishes what it began", stopsCleanly},
 		} {
