@@ -287,7 +287,7 @@ func (p *play) check() {
 			o := owed{x.id, fmt.Sprint(d["eventId"]), fmt.Sprint(d["replayId"])}
 			if slices.Contains(p.jobs, o.replay) {
 				queued[o.replay]++
-			} else if !p.owed[o] && !(x.deleted && d["state"] == "CANCELLED") {
+			} else if !p.owed[o] && (!x.deleted || d["state"] != "CANCELLED") {
 				p.t.Errorf("nobody owed %+v, which is %v", o, d["state"])
 			}
 			delete(p.owed, o)

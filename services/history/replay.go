@@ -212,10 +212,7 @@ const (
 
 // preview counts what a job is about.
 func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
-	src, err := s.source(j.replay, j.Until)
-	if err != nil {
-		return nil, err
-	}
+	src := s.source(j.replay, j.Until)
 	room, err := s.Bus.Room(ctx)
 	if err != nil {
 		return nil, err

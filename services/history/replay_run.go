@@ -47,7 +47,10 @@ func (r *run) all(ctx context.Context) {
 		case errors.Is(err, errTaken), err == nil:
 			return
 		case errors.Is(err, errNoRecipient):
-			r.finish(ctx, outboundv1.Replay_FAILED, err.Error())
+			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
+				// Whoever takes it up when the lease is over finds the same.
+				slog.WarnContext(ctx, "the end of a replay was not kept", "replay", r.replay.GetId(), "error", err.Error())
+			}
 			return
 		case ctx.Err() == nil:
 			slog.WarnContext(ctx, "replay held up, trying again", "replay", r.replay.GetId(), "error", err.Error())
@@ -63,11 +66,7 @@ func (r *run) all(ctx context.Context) {
 
 // once goes on from where the job is. It may be called again after any error: what is stored is found out anew.
 func (r *run) once(ctx context.Context) error {
-	src, err := r.p.s.source(r.replay, r.Until)
-	if err != nil {
-		return err
-	}
-	r.src = src
+	r.src = r.p.s.source(r.replay, r.Until)
 	if err := r.recall(ctx); err != nil {
 		return err
 	}

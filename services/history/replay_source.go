@@ -41,18 +41,18 @@ type source interface {
 var errNoRecipient = errors.New("there is no such recipient any more")
 
 // source makes the source of a replay, which ends at a sequence.
-func (s *Service) source(r *outboundv1.Replay, until uint64) (source, error) {
+func (s *Service) source(r *outboundv1.Replay, until uint64) source {
 	if b := r.GetBackfill(); b != nil {
 		src := &backfill{s: s, to: r.GetToRecipientId(), until: until, again: b.GetIncludeDelivered(), past: newPast(s)}
 		if b.GetEndTime() != nil {
 			src.end = b.GetEndTime().AsTime()
 		}
-		return src, nil
+		return src
 	}
 	d := r.GetDeliveries()
 	return &ended{s: s, to: r.GetToRecipientId(), until: until, states: finalStates(d.GetState()), of: d, filter: bus.AttemptFilter{
 		Recipient: d.GetRecipientId(), Type: d.GetEventType(), Session: d.GetSessionId(), ExternalKey: d.GetExternalKey(), Appliance: d.GetApplianceId(),
-	}}, nil
+	}}
 }
 
 // finalStates are the states that are replayed.
