@@ -24,6 +24,8 @@ func HandlerValidates() []string {
 		outboundv1.SettingsService_CreateEventType_FullMethodName,
 		outboundv1.SettingsService_UpdateEventType_FullMethodName,
 		outboundv1.SettingsService_CreateAppliance_FullMethodName,
+		outboundv1.AccessService_CreateUser_FullMethodName,
+		outboundv1.AccessService_CreateToken_FullMethodName,
 	}
 }
 

@@ -105,8 +105,13 @@ type Service struct {
 	recipientBoard *board[map[string]storedRecipient]
 	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
 	consumers      *consumers
+	// emptied are the queues whose beginning is being cancelled, or was. It is the reconcile loop's own.
+	emptied map[string]*emptying
 	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
 	quiet map[string]time.Time
+	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
+	passwords *passwords
+	users     sync.Mutex
 	// turn is held by the change of a recipient that is under way.
 	turn chan struct{}
 	// hurry asks for a reconcile pass now.
@@ -140,10 +145,11 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	return &Service{
 		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, guard: guard, resolver: d.Resolver, filters: filters,
+		passwords:      newPasswords(),
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		consumers: newConsumers(), quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		consumers: newConsumers(), quiet: map[string]time.Time{}, emptied: map[string]*emptying{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 
@@ -160,6 +166,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
 	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
 	wg.Go(func() { s.reconcileLoop(ctx) })
+	wg.Go(func() { s.relieveLoop(ctx) })
 	<-ctx.Done()
 	close(s.stopping)
 	wg.Wait()

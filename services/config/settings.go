@@ -122,6 +122,10 @@ func (s *Service) allSettings(ctx context.Context) (*outboundv1.WatchSettingsRes
 		out.EventTypes = append(out.EventTypes, encodeType(t))
 	}
 	for _, e := range entries {
+		if strings.HasPrefix(e.Key, prefixUser) {
+			// Users are nobody's but this service's.
+			continue
+		}
 		p, err := decodePart(e)
 		if err != nil {
 			return nil, err

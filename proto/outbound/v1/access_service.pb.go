@@ -178,7 +178,8 @@ func (x *Self) GetRole() Role_Kind {
 // A user of the console.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name to sign in with, fixed for life: lower-case letters, digits and `.`, `_`, `@`, `-`, 1 to 64 characters.
+	// The name to sign in with, fixed for life: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
+	// characters. `admin` and `outbound` are taken: revisions name the admin token and Outbound itself by them.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The name people see.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -1125,9 +1126,9 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x05ADMIN\x10\x03\"F\n" +
 	"\x04Self\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
-	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xce\x03\n" +
-	"\x04User\x12:\n" +
-	"\x04name\x18\x01 \x01(\tB&\xe0A\x05\xbaH r\x1e2\x1c^[a-z0-9][a-z0-9._@-]{0,63}$R\x04name\x12?\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xd1\x03\n" +
+	"\x04User\x12=\n" +
+	"\x04name\x18\x01 \x01(\tB)\xe0A\x05\xbaH#r!\x18@2\x1d^[a-z0-9]+([._@-][a-z0-9]+)*$R\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x16.outbound.v1.Role.KindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12\x1a\n" +
 	"\bdisabled\x18\x04 \x01(\bR\bdisabled\x12*\n" +

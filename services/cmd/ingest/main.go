@@ -49,7 +49,7 @@ func run(ctx context.Context, o options) error {
 	}
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)
-	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config))
+	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config), configclient.NewTokens(config))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,41 @@
+package configclient
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+)
+
+// Tokens tells whose an API token is, as the config service last told.
+type Tokens struct{ client *Client }
+
+// NewTokens makes an authenticator of the API tokens that a client knows; it must watch settings.
+func NewTokens(c *Client) Tokens { return Tokens{client: c} }
+
+// Authenticate implements rpc.Authenticator.
+func (t Tokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
+	return PrincipalOf(t.client.Settings().Tokens, token, time.Now())
+}
+
+// PrincipalOf finds who calls with a token, by the SHA-256 of the tokens' secrets. Its error is rpc.ErrUnknownToken for one that
+// is not there or has ended.
+func PrincipalOf(known map[[sha256.Size]byte]Token, token string, now time.Time) (rpc.Principal, error) {
+	t, ok := known[sha256.Sum256([]byte(token))]
+	if !ok || !t.Expire.IsZero() && !now.Before(t.Expire) {
+		return rpc.Principal{}, rpc.ErrUnknownToken
+	}
+	p := rpc.Principal{Name: "token " + t.ID}
+	switch t.Role {
+	case Admin:
+		p.Role = rpc.RoleAdmin
+	case Operator:
+		p.Role = rpc.RoleOperator
+	case Viewer:
+		p.Role = rpc.RoleViewer
+	default:
+		return rpc.Principal{}, rpc.ErrUnknownToken
+	}
+	return p, nil
+}
