@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -38,8 +36,8 @@ type AttemptSearch struct {
 	looked              int
 	// dry is how many sequences have been passed since the last match.
 	dry uint64
-	// asked says that the broker was asked for all matches at once.
-	asked bool
+	// refused says that there are too many matches to be asked for at once.
+	refused bool
 }
 
 // SearchAttempts begins a search.
@@ -74,11 +72,9 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 		return nil, nil
 	}
 	ms, err := []*nats.Msg(nil), errTooMany
-	if s.sparse(wanted) {
-		s.asked = true
-		if ms, err = s.all(ctx); err == nil {
-			s.before = s.from
-		}
+	if s.sparse() {
+		ms, err = s.lasts(ctx, s.reach(wanted))
+		s.refused = errors.Is(err, errTooMany)
 	}
 	if errors.Is(err, errTooMany) {
 		if err = s.skip(ctx); err == nil && s.Before() > 0 {
@@ -102,42 +98,57 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 	return out, nil
 }
 
-// sparse reports whether all matches are to be asked for at once. That loads every part of the log that holds one, so where the
-// broker can also find the next match by itself, it is for filters whose few matches are spread over the whole log.
-func (s *AttemptSearch) sparse(wanted int) bool {
+// sparse reports whether so little matches that the last messages of all subjects that do are asked for at once.
+func (s *AttemptSearch) sparse() bool {
 	switch {
-	case s.asked || !s.f.narrow():
+	case s.refused || !s.f.narrow():
 		return false
 	case s.f.Session != "" || s.f.ExternalKey != "" || s.f.EventID != "":
 		return true
-	case s.f.leads():
-		return s.passed >= max(probed, s.until/16) && s.filed*s.until < uint64(2*wanted)*s.passed
 	default:
 		return s.passed >= probed && s.filed*s.until < few*s.passed
 	}
 }
 
-// all asks for the last message of each subject. What is later than the search is looked up as it was then.
-func (s *AttemptSearch) all(ctx context.Context) ([]*nats.Msg, error) {
-	ms, err := s.h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: s.f.subjects()})
+// reach is how far back the last messages are asked for: each part of the log that holds one has to be loaded by the broker.
+func (s *AttemptSearch) reach(wanted int) uint64 {
+	if s.filed == 0 || !s.f.leads() {
+		return s.from
+	}
+	if span := 2 * uint64(wanted) * s.passed / s.filed; s.before-s.from > span {
+		return s.before - span
+	}
+	return s.from
+}
+
+// lasts asks for the last message of each subject, of those that are at a sequence or behind it. What is later than the search is
+// looked up as it was then.
+func (s *AttemptSearch) lasts(ctx context.Context, start uint64) ([]*nats.Msg, error) {
+	ms, err := s.h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: s.f.subjects(), Sequence: start})
 	if err != nil {
 		return nil, err
 	}
 	s.looked += len(ms)
 	var out []*nats.Msg
 	for _, m := range ms {
-		if _, ours := s.f.files(storedSubject(m)); !ours {
-			continue
-		}
-		if storedSequence(m) > s.until {
+		filed, ours := s.f.files(storedSubject(m))
+		if storedSequence(m) > s.until && ours {
 			if m, err = s.h.asOf(ctx, storedSubject(m), s.until); err != nil {
 				return nil, err
 			}
 		}
-		if m != nil && storedSequence(m) >= s.from && storedSequence(m) < s.before {
+		if m == nil || storedSequence(m) < start || storedSequence(m) >= s.before {
+			continue
+		}
+		if filed {
+			s.filed++
+		}
+		if ours {
 			out = append(out, m)
 		}
 	}
+	s.passed += s.before - start
+	s.before = start
 	return out, nil
 }
 
@@ -167,8 +178,11 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 		filters = []string{""}
 	}
 	s.span = max(s.span, firstSpan, uint64(2*wanted))
-	if filters[0] == "" {
+	switch {
+	case filters[0] == "":
 		s.span = min(s.span, lastSpan)
+	case s.f.Has != nil:
+		s.span = max(s.span, lastSpan) // most of what matches by its subject will not match by what it holds
 	}
 	start := s.from
 	if s.before-s.from > s.span {
@@ -257,133 +271,6 @@ func (h *History) matchIn(ctx context.Context, f AttemptFilter, from, before uin
 		}
 	}
 	return false, nil
-}
-
-// Newest says of each record whether it is the newest of its delivery as of a sequence.
-func (h *History) Newest(ctx context.Context, records []StoredRecord, until uint64) ([]bool, error) {
-	newest := map[string]uint64{}
-	for part := range slices.Chunk(records, keysAtOnce) {
-		filters := make([]string, 0, len(part))
-		for _, r := range part {
-			filters = append(filters, r.filter().subject())
-		}
-		slices.Sort(filters)
-		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: slices.Compact(filters)})
-		if err != nil {
-			return nil, fmt.Errorf("look for newer records: %w", err)
-		}
-		for _, m := range ms {
-			if storedSequence(m) > until {
-				if m, err = h.asOf(ctx, storedSubject(m), until); err != nil {
-					return nil, fmt.Errorf("look for newer records: %w", err)
-				}
-			}
-			if m != nil {
-				of := withoutState(storedSubject(m))
-				newest[of] = max(newest[of], storedSequence(m))
-			}
-		}
-	}
-	out := make([]bool, len(records))
-	for i, r := range records {
-		out[i] = newest[withoutState(r.filter().subject())] == r.Sequence
-	}
-	return out, nil
-}
-
-// keysAtOnce is how many deliveries are looked up by one request: with seven states each it stays within the broker's 1,024.
-const keysAtOnce = 100
-
-// withoutState is what the subjects of one delivery's records have in common.
-func withoutState(subject string) string {
-	tokens := strings.Split(subject, ".")
-	tokens[tokenState] = "*"
-	return strings.Join(tokens, ".")
-}
-
-// AttemptsOf are all records of one delivery, oldest first; eventID is within the appliance.
-func (h *History) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
-	one := StoredRecord{Record: r}
-	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{one.filter().subject()}})
-	if err != nil {
-		return nil, fmt.Errorf("read the records of a delivery: %w", err)
-	}
-	var out []StoredRecord
-	for _, m := range ms {
-		for start := uint64(1); ; {
-			of, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: start, NextFor: storedSubject(m), Batch: batchSize})
-			if err != nil {
-				return nil, fmt.Errorf("read the records of a delivery: %w", err)
-			}
-			if len(of) == 0 {
-				break
-			}
-			for _, x := range of {
-				rec, _, err := AttemptFilter{}.decode(x)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, rec)
-			}
-			start = storedSequence(of[len(of)-1]) + 1
-		}
-	}
-	slices.SortFunc(out, func(a, b StoredRecord) int { return int(int64(a.Sequence - b.Sequence)) })
-	return out, nil
-}
-
-// Behind tells the records behind a sequence that a filter matches, in the order of the log, and returns the last sequence that
-// was looked at.
-func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
-	for {
-		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: after + 1, Batch: batchSize})
-		if err != nil || len(ms) == 0 {
-			return after, err
-		}
-		for _, m := range ms {
-			after = storedSequence(m)
-			if _, ours := f.files(storedSubject(m)); !ours {
-				continue
-			}
-			r, ok, err := f.decode(m)
-			if err != nil {
-				return after, err
-			}
-			if ok {
-				tell(r)
-			}
-		}
-		if len(ms) < batchSize {
-			return after, nil
-		}
-	}
-}
-
-// LastSequence is the last sequence of HISTORY.
-func (h *History) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := h.conn.js.Stream(ctx, StreamHistory)
-	if err != nil {
-		return 0, fmt.Errorf("look at the end of the log: %w", err)
-	}
-	return s.CachedInfo().State.LastSeq, nil
-}
-
-// SequenceAt is the first sequence of HISTORY that was stored at a time or later; ok is false if there is none.
-func (h *History) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return h.conn.sequenceAt(ctx, StreamHistory, t)
-}
-
-// EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
-func (c *Conn) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return c.sequenceAt(ctx, StreamEvents, t)
-}
-
-func (c *Conn) sequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
-	ms, err := c.direct(ctx, stream, directRequest{StartTime: &t, Batch: 1})
-	if err != nil || len(ms) == 0 {
-		return 0, false, err
-	}
-	return storedSequence(ms[0]), true, nil
 }
 
 // decode reads a record; ok is false if what it holds does not match.

@@ -1,0 +1,138 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+)
+
+// Newest says of each record whether it is the newest of its delivery as of a sequence.
+func (h *History) Newest(ctx context.Context, records []StoredRecord, until uint64) ([]bool, error) {
+	newest := map[string]uint64{}
+	for part := range slices.Chunk(records, keysAtOnce) {
+		filters := make([]string, 0, len(part))
+		for _, r := range part {
+			filters = append(filters, r.filter().subject())
+		}
+		slices.Sort(filters)
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: slices.Compact(filters)})
+		if err != nil {
+			return nil, fmt.Errorf("look for newer records: %w", err)
+		}
+		for _, m := range ms {
+			if storedSequence(m) > until {
+				if m, err = h.asOf(ctx, storedSubject(m), until); err != nil {
+					return nil, fmt.Errorf("look for newer records: %w", err)
+				}
+			}
+			if m != nil {
+				of := withoutState(storedSubject(m))
+				newest[of] = max(newest[of], storedSequence(m))
+			}
+		}
+	}
+	out := make([]bool, len(records))
+	for i, r := range records {
+		out[i] = newest[withoutState(r.filter().subject())] == r.Sequence
+	}
+	return out, nil
+}
+
+// keysAtOnce is how many deliveries are looked up by one request: with seven states each it stays within the broker's 1,024.
+const keysAtOnce = 100
+
+// withoutState is what the subjects of one delivery's records have in common.
+func withoutState(subject string) string {
+	tokens := strings.Split(subject, ".")
+	tokens[tokenState] = "*"
+	return strings.Join(tokens, ".")
+}
+
+// AttemptsOf are all records of one delivery, oldest first; eventID is within the appliance.
+func (h *History) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
+	one := StoredRecord{Record: r}
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{one.filter().subject()}})
+	if err != nil {
+		return nil, fmt.Errorf("read the records of a delivery: %w", err)
+	}
+	var out []StoredRecord
+	for _, m := range ms {
+		for start := uint64(1); ; {
+			of, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: start, NextFor: storedSubject(m), Batch: batchSize})
+			if err != nil {
+				return nil, fmt.Errorf("read the records of a delivery: %w", err)
+			}
+			if len(of) == 0 {
+				break
+			}
+			for _, x := range of {
+				rec, _, err := AttemptFilter{}.decode(x)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, rec)
+			}
+			start = storedSequence(of[len(of)-1]) + 1
+		}
+	}
+	slices.SortFunc(out, func(a, b StoredRecord) int { return int(int64(a.Sequence - b.Sequence)) })
+	return out, nil
+}
+
+// Behind tells the records behind a sequence that a filter matches, in the order of the log, and returns the last sequence that
+// was looked at.
+func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
+	for {
+		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: after + 1, Batch: batchSize})
+		if err != nil || len(ms) == 0 {
+			return after, err
+		}
+		for _, m := range ms {
+			after = storedSequence(m)
+			if _, ours := f.files(storedSubject(m)); !ours {
+				continue
+			}
+			r, ok, err := f.decode(m)
+			if err != nil {
+				return after, err
+			}
+			if ok {
+				tell(r)
+			}
+		}
+		if len(ms) < batchSize {
+			return after, nil
+		}
+	}
+}
+
+// LastSequence is the last sequence of HISTORY.
+func (h *History) LastSequence(ctx context.Context) (uint64, error) {
+	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	if err != nil {
+		return 0, fmt.Errorf("look at the end of the log: %w", err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// SequenceAt is the first sequence of HISTORY that was stored at a time or later; ok is false if there is none.
+func (h *History) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+	return h.conn.sequenceAt(ctx, StreamHistory, t)
+}
+
+// EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
+func (c *Conn) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+	return c.sequenceAt(ctx, StreamEvents, t)
+}
+
+func (c *Conn) sequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
+	ms, err := c.direct(ctx, stream, directRequest{StartTime: &t, Batch: 1})
+	if err != nil || len(ms) == 0 {
+		return 0, false, err
+	}
+	return storedSequence(ms[0]), true, nil
+}
