@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -313,5 +316,63 @@ func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
 		wantCode(t, err, codes.NotFound)
 		_, err = h.deliveries.CancelReplay(t.Context(), &outboundv1.CancelReplayRequest{Id: id})
 		wantCode(t, err, codes.NotFound)
+	}
+}
+
+// TestAReplayWaitsForRoom has EVENTS so full that what is left is the appliances'.
+func TestAReplayWaitsForRoom(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h.runner()
+	const n = 50
+	for i := range n {
+		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
+	}
+	room, err := h.bus.Room(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds := bustest.StreamOptions()
+	bounds.EventsMaxBytes = int64(room.Bytes) * 11 / 10
+	if err := h.bus.EnsureStreams(t.Context(), bounds); err != nil {
+		t.Fatal(err)
+	}
+	id := h.replay(byFilter(&outboundv1.Replay_Deliveries{})).GetId()
+	h.replayIs(id, func(r *outboundv1.Replay) bool { return strings.Contains(r.GetDetail(), "full") })
+	if got := len(h.replayed(id)); got != 0 {
+		t.Errorf("%d were queued though there is no room", got)
+	}
+	if err := h.bus.EnsureStreams(t.Context(), bustest.StreamOptions()); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.replayIs(id, done); r.GetQueued() != n || len(h.replayed(id)) != n || r.GetDetail() != "" {
+		t.Errorf("once there is room: %v", r)
+	}
+}
+
+// TestWhatIsNoLongerStoredIsUnavailable purges the beginning of EVENTS.
+func TestWhatIsNoLongerStoredIsUnavailable(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h.runner()
+	for i := range 10 {
+		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
+	}
+	js, err := jetstream.New(h.bus.NATS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), bus.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeSequence(5)); err != nil {
+		t.Fatal(err)
+	}
+	r := byFilter(&outboundv1.Replay_Deliveries{})
+	p, err := h.deliveries.PreviewReplay(t.Context(), &outboundv1.PreviewReplayRequest{Replay: r})
+	if err != nil || p.GetCount() != 10 || p.GetUnavailable() != 4 {
+		t.Errorf("the preview says %v, %v", p, err)
+	}
+	if got := h.replayIs(h.replay(r).GetId(), done); got.GetQueued() != 6 || got.GetUnavailable() != 4 || got.GetTotal() != 10 {
+		t.Errorf("the replay says %v", got)
 	}
 }
