@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
 // Range is a part of HISTORY by sequences.
