@@ -97,12 +97,12 @@ func mayCall(token, method string) bool {
 	watchesStore := method == "WatchRecipients" || method == "WatchSettings"
 	switch token {
 	case adminToken:
-		return !watchesStore && method != "SignIn"
+		return !watchesStore && method != "SignIn" && method != "KeepRelayToken"
 	case serviceToken:
 		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
 			return false
 		}
-		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || method == "SignIn" || method == "ListUsers"
+		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || method == "SignIn" || method == "ListUsers" || method == "KeepRelayToken"
 	case applianceToken:
 		return method == "PublishEvent"
 	default:
