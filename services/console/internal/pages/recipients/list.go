@@ -40,11 +40,7 @@ func setEnabled(r *web.Request) error {
 		r.Flash(web.Good, changed.GetDisplayName()+" is "+enabledWord(changed)+".")
 		return r.Redirect(web.LocalPath(form.Get("back")))
 	}
-	one := row{Recipient: changed}
-	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: changed.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
-		one.Status = s.GetRecipients()[0]
-	}
-	return r.RenderPart("list", "cells", []row{one})
+	return r.RenderPart("list", "cells", []row{standing(r, changed)})
 }
 
 func enabledWord(r *outboundv1.Recipient) string {

@@ -23,5 +23,21 @@ func Register(s *web.Site) error {
 	a.GET("/{$}", showBoard)
 	a.GET("/part/recipients/stream", streamBoard)
 	a.POST("/recipients/{id}/enabled", rpc.RoleOperator, setEnabled)
+	a.GET("/recipients/{id}", showRecipient)
+	a.GET("/recipients/{id}/standing", showStanding)
+	a.POST("/recipients", rpc.RoleOperator, create)
+	a.POST("/recipients/{id}", rpc.RoleOperator, save)
+	a.POST("/recipients/{id}/test", rpc.RoleOperator, sendTest)
+	a.GET("/recipients/{id}/test/{event}", showTest)
+	a.POST("/recipients/{id}/doctor", rpc.RoleOperator, askDoctor)
+	a.Page("/recipients/{id}/delete", rpc.RoleOperator, askToLeave(false))
+	a.POST("/recipients/{id}/delete", rpc.RoleOperator, remove)
+	a.Page("/recipients/{id}/purge", rpc.RoleOperator, askToLeave(true))
+	a.POST("/recipients/{id}/purge", rpc.RoleOperator, purge)
+	// What helps to fill in a form changes nothing.
+	a.POST("/part/recipients/preview", rpc.RoleViewer, showPreview)
+	a.POST("/part/recipients/filter", rpc.RoleViewer, tryFilter)
+	a.POST("/part/recipients/macros", rpc.RoleViewer, showMacros)
+	a.POST("/part/recipients/certificates", rpc.RoleViewer, showCertificates)
 	return nil
 }

@@ -1,0 +1,152 @@
+package recipients
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// preview is what would be sent, or why that can't be told yet.
+type preview struct {
+	Form   *web.Form
+	Answer *outboundv1.PreviewRecipientResponse
+	Label  string
+}
+
+// exampleField says what a preview is made of: `event:<key>`, `type:<event type>` for a sample, or nothing.
+const exampleField = "example"
+
+// showPreview renders what is typed, saved or not.
+func showPreview(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	p := preview{Form: form}
+	wanted, err := read(form, form.Get("channel") == "email")
+	if err != nil {
+		return err
+	}
+	q := &outboundv1.PreviewRecipientRequest{Recipient: wanted}
+	switch kind, name, _ := strings.Cut(form.Get(exampleField), ":"); kind {
+	case "event":
+		q.EventId = name
+	case "type":
+		q.EventType = name
+	}
+	if !form.Bad() {
+		p.Answer, err = r.API.Recipients.PreviewRecipient(r.Context(), q)
+		if err != nil {
+			text, told := faultText(err)
+			if !told {
+				return err
+			}
+			form.Refused(err)
+			if !form.Bad() {
+				form.Notice = text
+			}
+		}
+	}
+	return r.RenderPart("edit", "preview-result", p)
+}
+
+// filterTrial is what a filter does with the last events.
+type filterTrial struct {
+	Answer *outboundv1.TestFilterResponse
+	Fault  string
+	Empty  bool
+}
+
+// eventsTried is how many of the last events a filter is tried on.
+const eventsTried = 100
+
+func tryFilter(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	p := filterTrial{Empty: form.Get("filter") == ""}
+	if !p.Empty {
+		q := &outboundv1.TestFilterRequest{Filter: form.Get("filter"), EventTypes: form.All("eventTypes"), Events: eventsTried}
+		if p.Answer, err = r.API.Recipients.TestFilter(r.Context(), q); err != nil {
+			told := false
+			if p.Fault, told = faultText(err); !told {
+				return err
+			}
+		}
+	}
+	return r.RenderPart("edit", "filter-result", p)
+}
+
+// showMacros lists the macros of the chosen event types.
+func showMacros(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	return r.RenderPart("edit", "macro-list", &editPage{Macros: macros(r, form.All("eventTypes"))})
+}
+
+func macros(r *web.Request, types []string) *outboundv1.ListMacrosResponse {
+	answer, err := r.API.Settings.ListMacros(r.Context(), &outboundv1.ListMacrosRequest{EventTypes: types})
+	if err != nil {
+		// The form is of use without.
+		return nil
+	}
+	return answer
+}
+
+// certificates are what a PEM text contains, for people.
+type certificates struct {
+	List  []certificate
+	Fault string
+}
+
+type certificate struct {
+	Subject, Issuer, Fingerprint, Serial string
+	Names                                []string
+	From, Until                          time.Time
+	Ended                                bool
+}
+
+// readCertificates says what a text contains that need not be saved; nothing of an empty one.
+func readCertificates(text string) certificates {
+	if strings.TrimSpace(text) == "" {
+		return certificates{}
+	}
+	list, err := recipient.ParseCertificates(text)
+	if err != nil {
+		return certificates{Fault: "The text " + err.Error() + "."}
+	}
+	var out certificates
+	for _, c := range list {
+		sum := sha256.Sum256(c.Raw)
+		names := append([]string(nil), c.DNSNames...)
+		for _, ip := range c.IPAddresses {
+			names = append(names, ip.String())
+		}
+		out.List = append(out.List, certificate{
+			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore, Until: c.NotAfter,
+			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Ended: time.Now().After(c.NotAfter),
+		})
+	}
+	return out
+}
+
+func showCertificates(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	field := r.URL.Query().Get("field")
+	if field != "http.caCertificatePem" && field != "http.auth.clientCertificate.certificatePem" {
+		return web.Fail(http.StatusBadRequest, "There is no such field", "Open the form anew.")
+	}
+	return r.RenderPart("edit", "certificate-list", readCertificates(form.Raw(field)))
+}

@@ -1,0 +1,134 @@
+package recipients
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// choices are what the services offer to choose from.
+type choices struct {
+	// Groups are the event types by product, those that a recipient of the channel may have.
+	Groups []group
+	// Appliances are those that there are.
+	Appliances []*outboundv1.Appliance
+	// Events are the last ones, newest first, to try things on.
+	Events []*outboundv1.Event
+	labels map[string]string
+}
+
+// group is a product's event types.
+type group struct {
+	Name  string
+	Types []web.Option
+}
+
+// eventsOffered is how many of the last events can be chosen.
+const eventsOffered = 20
+
+// offer asks the services. Without the catalogue there is no form; the rest is a help.
+func offer(ctx context.Context, api web.API, email bool, chosen []string) (choices, error) {
+	var c choices
+	catalogue, err := api.Settings.ListEventTypes(ctx, &outboundv1.ListEventTypesRequest{})
+	if err != nil {
+		return c, err
+	}
+	c.arrange(catalogue.GetEventTypes(), email, chosen)
+	if answer, err := api.Settings.ListAppliances(ctx, &outboundv1.ListAppliancesRequest{}); err == nil {
+		c.Appliances = answer.GetAppliances()
+	}
+	if answer, err := api.Events.ListEvents(ctx, &outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
+		c.Events = answer.GetEvents()
+	}
+	return c, nil
+}
+
+// arrange groups the types by product, in the catalogue's order. What is chosen and not offered has a group of its own, so that
+// saving does not lose it.
+func (c *choices) arrange(types []*outboundv1.EventType, email bool, chosen []string) {
+	c.labels = map[string]string{}
+	for _, t := range types {
+		c.labels[t.GetId()] = t.GetDisplayName()
+		if email && !t.GetEmail() {
+			continue
+		}
+		c.put(cmp.Or(t.GetProduct(), "Your own"), web.Option{Value: t.GetId(), Label: t.GetDisplayName()})
+	}
+	for _, id := range chosen {
+		if !slices.ContainsFunc(c.Types(), func(o web.Option) bool { return o.Value == id }) {
+			c.put("No longer offered", web.Option{Value: id, Label: cmp.Or(c.labels[id], id)})
+		}
+	}
+}
+
+func (c *choices) put(name string, o web.Option) {
+	for i := range c.Groups {
+		if c.Groups[i].Name == name {
+			c.Groups[i].Types = append(c.Groups[i].Types, o)
+			return
+		}
+	}
+	c.Groups = append(c.Groups, group{name, []web.Option{o}})
+}
+
+// Types are all that can be chosen.
+func (c *choices) Types() []web.Option {
+	var out []web.Option
+	for _, g := range c.Groups {
+		out = append(out, g.Types...)
+	}
+	return out
+}
+
+// Label is an event type's name for people.
+func (c *choices) Label(id string) string { return cmp.Or(c.labels[id], id) }
+
+// OtherAppliances are those chosen that are none of ours now.
+func (c *choices) OtherAppliances(chosen []string) []string {
+	var out []string
+	for _, id := range chosen {
+		if !slices.ContainsFunc(c.Appliances, func(a *outboundv1.Appliance) bool { return a.GetId() == id }) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// The choices of the form's selects.
+func (editPage) WhileDisabled() []web.Option {
+	return []web.Option{{Value: "SKIP", Label: "are skipped: never sent"}, {Value: "HOLD", Label: "wait, and are sent once it is enabled"}}
+}
+
+// Formats are the ways to write a body.
+func (editPage) Formats() []web.Option {
+	return []web.Option{
+		{Value: "FORM", Label: "Form: the variables, form-encoded"}, {Value: "JSON", Label: "JSON: a CloudEvent"},
+		{Value: "JSON_BINARY", Label: "JSON: the data as body, the attributes as ce- headers"},
+	}
+}
+
+// Rules are what counts as delivered.
+func (editPage) Rules() []web.Option {
+	return []web.Option{{Value: "HTTP_200", Label: "200 exactly"}, {Value: "ANY_2XX", Label: "any from 200 to 299"}}
+}
+
+// Orders are whether events keep their order.
+func (editPage) Orders() []web.Option {
+	return []web.Option{{Value: "NONE", Label: "As they come: one that fails holds nothing"}, {Value: "STRICT", Label: "Strict: one at a time, a stuck one holds the later"}}
+}
+
+// Auths are the ways to prove who we are.
+func (editPage) Auths() []web.Option {
+	return []web.Option{
+		{Value: "", Label: "Not at all"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
+		{Value: authAPIKey, Label: "Secret in a header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"}, {Value: authCertificate, Label: "TLS client certificate"},
+	}
+}
+
+// Kinds are the kinds of signing secrets.
+func (editPage) Kinds() []web.Option {
+	return []web.Option{{Value: "", Label: "no further secret"}, {Value: "HMAC_SHA256", Label: "shared secret (HMAC-SHA256)"}, {Value: "ED25519", Label: "key pair (ed25519)"}}
+}

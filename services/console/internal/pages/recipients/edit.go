@@ -1,0 +1,259 @@
+package recipients
+
+import (
+	"net/http"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// editPage is the page of one recipient, there or to be.
+type editPage struct {
+	choices
+	Form  *web.Form
+	Email bool
+	// Recipient is what is stored; nil for a new one.
+	Recipient *outboundv1.Recipient
+	// Row is how it stands.
+	Row row
+	// Made are signing secrets that are shown this once.
+	Made []*outboundv1.SigningSecret
+	// Others is what others saved while the form was open, newest first.
+	Others []*outboundv1.Revision
+	Macros *outboundv1.ListMacrosResponse
+	Doctor *outboundv1.DoctorRecipientResponse
+	Test   *testRun
+}
+
+// New reports whether the recipient is to be made.
+func (p *editPage) New() bool { return p.Recipient == nil }
+
+// Action is where the form is sent.
+func (p *editPage) Action() string {
+	if p.New() {
+		return "/recipients"
+	}
+	return "/recipients/" + p.Recipient.GetId()
+}
+
+// Chosen reports whether an event type or appliance is ticked.
+func (p *editPage) Chosen(field, value string) bool {
+	for _, v := range p.Form.All(field) {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
+
+// At is a row's value of a field.
+func (p *editPage) At(field string, i int) string { return at(p.Form.All(field), i) }
+
+// Certificates are what the certificates in the form contain.
+func (p *editPage) Certificates() certificates {
+	return readCertificates(p.Form.Raw("http.caCertificatePem"))
+}
+
+// ClientCertificates are what the client certificate in the form contains.
+func (p *editPage) ClientCertificates() certificates {
+	return readCertificates(p.Form.Raw("http.auth.clientCertificate.certificatePem"))
+}
+
+// More reports whether the fields beyond the appliance's are to be seen at once.
+func (p *editPage) More() bool { return p.Form.Bad() }
+
+// showRecipient shows a recipient, or the form of a new one: an id may be `new` too.
+func showRecipient(r *web.Request) error {
+	id, channel := r.PathValue("id"), r.URL.Query().Get("channel")
+	if id == "new" && channel != "" {
+		return showNew(r, channel == "email")
+	}
+	p, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: id})
+	if id == "new" && status.Code(err) == codes.NotFound {
+		return r.Redirect("/recipients/new?channel=http")
+	}
+	if err != nil {
+		return err
+	}
+	page := &editPage{Recipient: p, Email: p.GetEmail() != nil}
+	if event := r.URL.Query().Get("test"); event != "" {
+		run := look(r, id, event)
+		page.Test = &run
+	}
+	return render(r, page)
+}
+
+func showNew(r *web.Request, email bool) error {
+	if !r.Me.Operates() {
+		return web.Fail(http.StatusForbidden, "Your role does not allow this", "Operators and admins add recipients.")
+	}
+	p := &editPage{Form: web.NewForm(map[string]string{"enabled": "true"}), Email: email}
+	return render(r, p)
+}
+
+// render shows the page; a form that is not given shows what is stored.
+func render(r *web.Request, p *editPage) error {
+	if p.Form == nil {
+		form, err := show(p.Recipient)
+		if err != nil {
+			return err
+		}
+		p.Form = form
+	}
+	var err error
+	if p.choices, err = offer(r.Context(), r.API, p.Email, p.Form.All("eventTypes")); err != nil {
+		return err
+	}
+	if p.Email {
+		p.Macros = macros(r, p.Form.All("eventTypes"))
+	}
+	if p.Recipient != nil {
+		p.Row = standing(r, p.Recipient)
+	}
+	return r.Render("edit", p)
+}
+
+// standing is a recipient with its status, if that can be told.
+func standing(r *web.Request, p *outboundv1.Recipient) row {
+	out := row{Recipient: p}
+	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
+		out.Status = s.GetRecipients()[0]
+	}
+	return out
+}
+
+// create makes a recipient.
+func create(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	email := form.Get("channel") == "email"
+	wanted, err := read(form, email)
+	if err != nil {
+		return err
+	}
+	var made *outboundv1.Recipient
+	if !form.Bad() {
+		made, err = r.API.Recipients.CreateRecipient(r.Context(), &outboundv1.CreateRecipientRequest{Recipient: wanted})
+		if err != nil && !form.Refused(err) {
+			return err
+		}
+	}
+	if form.Bad() {
+		r.Status(http.StatusUnprocessableEntity)
+		return render(r, &editPage{Form: form, Email: email})
+	}
+	return saved(r, made, "Added. It gets the events accepted from now on. Send it a test event to see it work.")
+}
+
+// save changes a recipient: all of it, as the form has it all.
+func save(r *web.Request) error {
+	form, err := r.Input()
+	if err != nil {
+		return err
+	}
+	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: r.PathValue("id")})
+	if err != nil {
+		return err
+	}
+	wanted, err := read(form, stored.GetEmail() != nil)
+	if err != nil {
+		return err
+	}
+	wanted.Id = stored.GetId()
+	var changed *outboundv1.Recipient
+	if !form.Bad() {
+		changed, err = r.API.Recipients.UpdateRecipient(r.Context(), &outboundv1.UpdateRecipientRequest{Recipient: wanted})
+		if err != nil && !form.Refused(err) {
+			return err
+		}
+	}
+	if !form.Bad() {
+		return saved(r, changed, "Saved. It acts within 5 seconds.")
+	}
+	p := &editPage{Form: form, Email: stored.GetEmail() != nil, Recipient: stored}
+	if form.Conflict {
+		p.conflict(r)
+	}
+	r.Status(http.StatusUnprocessableEntity)
+	return render(r, p)
+}
+
+// saved shows what was saved; secrets that were made for it are shown in this answer alone.
+func saved(r *web.Request, p *outboundv1.Recipient, told string) error {
+	var made []*outboundv1.SigningSecret
+	for _, s := range p.GetHttp().GetSigningSecrets() {
+		if s.GetSecret() != "" {
+			made = append(made, s)
+		}
+	}
+	r.Flash(web.Good, told)
+	if len(made) == 0 {
+		return r.Redirect("/recipients/" + p.GetId())
+	}
+	if r.Part() {
+		r.W.Header().Set("HX-Push-Url", "/recipients/"+p.GetId())
+	}
+	return render(r, &editPage{Recipient: p, Email: p.GetEmail() != nil, Made: made})
+}
+
+// conflict says what others saved while the form was open. Saved again, the form takes the place of theirs.
+func (p *editPage) conflict(r *web.Request) {
+	p.Form.Conflict = false
+	p.Form.Notice = "Somebody else saved meanwhile. What you typed is still here; what they changed is shown below. Saving again puts yours in place of theirs."
+	opened := p.Form.Get(seenField)
+	p.Form.Set("etag", p.Recipient.GetEtag())
+	p.Form.Set(seenField, seen(p.Recipient))
+	answer, err := r.API.Settings.ListRevisions(r.Context(), &outboundv1.ListRevisionsRequest{Resource: "recipients/" + p.Recipient.GetId(), PageSize: 20})
+	if err != nil {
+		return
+	}
+	for _, x := range answer.GetRevisions() {
+		var then outboundv1.Recipient
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(x.GetResourceJson()), &then); err != nil || seen(&then) == opened {
+			return
+		}
+		p.Others = append(p.Others, x)
+	}
+}
+
+// faultText is what is wrong with a request in a line, and whether it could be said.
+func faultText(err error) (string, bool) {
+	form := &web.Form{}
+	switch {
+	case err == nil:
+		return "", true
+	case !form.Refused(err):
+		return "", false
+	}
+	var parts []string
+	if form.Notice != "" {
+		parts = append(parts, form.Notice)
+	}
+	for _, x := range form.Faults {
+		parts = append(parts, x.Field+": "+x.Text)
+	}
+	if form.Conflict {
+		parts = append(parts, "Somebody else changed it meanwhile. Look at it as it is now, then try again.")
+	}
+	return strings.Join(parts, " "), true
+}
+
+// StoredAuth says which secrets are stored.
+func (p *editPage) StoredAuth() *outboundv1.HttpAuth { return p.Recipient.GetHttp().GetAuth() }
+
+// PublicKey is what receivers verify a signing secret's signatures with, if it is a key pair.
+func (p *editPage) PublicKey(id string) string {
+	for _, s := range p.Recipient.GetHttp().GetSigningSecrets() {
+		if s.GetId() == id {
+			return s.GetPublicKey()
+		}
+	}
+	return ""
+}

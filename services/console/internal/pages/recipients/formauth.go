@@ -1,0 +1,89 @@
+package recipients
+
+import (
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// authKind is the field that says how a recipient is convinced of who we are.
+const authKind = "http.auth.kind"
+
+// The kinds, spelled like their fields of the API.
+const (
+	authBasic, authBearer, authAPIKey = "basic", "bearer", "apiKey"
+	authOAuth2, authCertificate       = "oauth2", "clientCertificate"
+)
+
+// authPaths are the fields of a kind, secrets and all.
+func authPaths(kind string) []string {
+	switch kind {
+	case authBasic:
+		return []string{"http.auth.basic.username", "http.auth.basic.password"}
+	case authBearer:
+		return []string{"http.auth.bearer.token"}
+	case authAPIKey:
+		return []string{"http.auth.apiKey.header", "http.auth.apiKey.value"}
+	case authOAuth2:
+		return []string{"http.auth.oauth2.tokenUrl", "http.auth.oauth2.clientId", "http.auth.oauth2.clientSecret", "http.auth.oauth2.scopes"}
+	case authCertificate:
+		return []string{"http.auth.clientCertificate.certificatePem", "http.auth.clientCertificate.privateKeyPem"}
+	default:
+		return nil
+	}
+}
+
+// kindOf is the kind that a recipient has; empty for none.
+func kindOf(a *outboundv1.HttpAuth) string {
+	switch a.GetKind().(type) {
+	case *outboundv1.HttpAuth_Basic:
+		return authBasic
+	case *outboundv1.HttpAuth_Bearer:
+		return authBearer
+	case *outboundv1.HttpAuth_ApiKey:
+		return authAPIKey
+	case *outboundv1.HttpAuth_Oauth2:
+		return authOAuth2
+	case *outboundv1.HttpAuth_ClientCertificate:
+		return authCertificate
+	default:
+		return ""
+	}
+}
+
+// authOf is an empty authentication of a kind; nil for none.
+func authOf(kind string) *outboundv1.HttpAuth {
+	switch kind {
+	case authBasic:
+		return &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{}}}
+	case authBearer:
+		return &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}}
+	case authAPIKey:
+		return &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ApiKey{ApiKey: &outboundv1.ApiKeyAuth{}}}
+	case authOAuth2:
+		return &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{}}}
+	case authCertificate:
+		return &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{}}}
+	default:
+		return nil
+	}
+}
+
+func showAuth(form *web.Form, r *outboundv1.Recipient) error {
+	kind := kindOf(r.GetHttp().GetAuth())
+	form.Set(authKind, kind)
+	return form.Show(r, authPaths(kind)...)
+}
+
+// readAuth reads the fields of the chosen kind alone. A secret that is left empty stays what is stored.
+func readAuth(form *web.Form, r *outboundv1.Recipient) error {
+	kind, h := form.Get(authKind), r.GetHttp()
+	h.Auth = authOf(kind)
+	if err := form.Read(r, authPaths(kind)...); err != nil {
+		return err
+	}
+	// A password may begin and end with blanks.
+	if b := h.GetAuth().GetBasic(); b != nil {
+		b.Password = form.Raw("http.auth.basic.password")
+	}
+	return nil
+}

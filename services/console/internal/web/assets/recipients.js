@@ -1,0 +1,83 @@
+// What a recipient's form needs beyond htmx: files into texts, rows, macros, fields that belong to a choice. It reads and changes
+// fields of the page and nothing else; without it every field can still be filled in and sent.
+(() => {
+  'use strict';
+
+  const changed = (field) => field.dispatchEvent(new Event('input', { bubbles: true }));
+
+  // Fields that belong to a choice are shown with it.
+  const arrange = () => {
+    for (const part of document.querySelectorAll('[data-when]')) {
+      const choice = document.getElementById(part.dataset.when);
+      if (choice) part.hidden = choice.value !== part.dataset.is;
+    }
+  };
+  document.addEventListener('DOMContentLoaded', () => { document.documentElement.classList.add('has-script'); arrange(); });
+  document.addEventListener('htmx:load', arrange);
+
+  // A chosen file is put into its text, so that what it contains is shown before it is saved, and no error loses it.
+  document.addEventListener('change', async (e) => {
+    arrange();
+    if (!(e.target instanceof HTMLInputElement) || e.target.type !== 'file' || !e.target.files.length) return;
+    const text = document.getElementById(e.target.id.replace(/File$/, 'Pem'));
+    if (!text || text === e.target) return;
+    text.value = await e.target.files[0].text();
+    e.target.value = '';
+    changed(text);
+  });
+
+  // Macros go where the cursor was last in a text of the mail.
+  let last = null;
+  document.addEventListener('focusin', (e) => {
+    if (e.target.matches('[name^="email."]:is([name$="ubject"], [name$="ody"])')) last = e.target;
+  });
+  const insert = (macro) => {
+    const field = last && last.isConnected ? last : document.getElementById('f-email-body');
+    if (!field) return;
+    field.setRangeText(macro, field.selectionStart, field.selectionEnd, 'end');
+    field.focus();
+    changed(field);
+  };
+
+  // Secrets are never sent back: those that were typed are kept here over an answer that refuses the form.
+  const secrets = () => document.querySelectorAll('#recipient-form :is(input[type=password], [name$="privateKeyPem"])');
+  let kept = null;
+  document.addEventListener('htmx:beforeSwap', (e) => {
+    if (e.detail.target?.id !== 'recipient-page') return;
+    kept = e.detail.xhr.status === 422 ? Array.from(secrets(), (f) => [f.name, f.value]) : null;
+  });
+  document.addEventListener('htmx:afterSettle', () => {
+    if (!kept) return;
+    for (const field of secrets()) {
+      const i = kept.findIndex(([name]) => name === field.name);
+      if (i >= 0) [[, field.value]] = kept.splice(i, 1);
+    }
+    kept = null;
+  });
+
+  const another = (button) => {
+    const rows = button.closest('fieldset').querySelector('[data-rows]');
+    const row = rows.lastElementChild.cloneNode(true);
+    for (const field of row.querySelectorAll('input, select, textarea')) field.value = '';
+    rows.append(row);
+    row.querySelector('input:not([type=hidden]), select')?.focus();
+  };
+
+  document.addEventListener('click', (e) => {
+    const b = e.target.closest('[data-insert], [data-add-row], [data-check], [data-fill]');
+    if (!b) return;
+    if (b.dataset.insert) insert(b.dataset.insert);
+    if ('addRow' in b.dataset) another(b);
+    if (b.dataset.check) {
+      const boxes = b.closest('[data-checks]').querySelectorAll('input[type=checkbox]');
+      for (const box of boxes) box.checked = b.dataset.check === 'all';
+      boxes[0]?.dispatchEvent(new Event('change', { bubbles: true }));
+    }
+    if (b.dataset.fill) {
+      const field = document.getElementById(b.dataset.fill);
+      field.value = b.dataset.text;
+      changed(field);
+      field.focus();
+    }
+  });
+})();
