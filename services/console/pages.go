@@ -2,6 +2,7 @@ package console
 
 import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
+	"github.com/outbound-events/outbound/services/console/internal/pages/deliveries"
 	"github.com/outbound-events/outbound/services/console/internal/pages/health"
 	"github.com/outbound-events/outbound/services/console/internal/pages/recipients"
 	"github.com/outbound-events/outbound/services/console/internal/pages/settings"
@@ -13,6 +14,7 @@ func addPages(s *web.Site, doors account.Doors) error {
 	areas := []func(*web.Site) error{
 		func(s *web.Site) error { return account.Register(s, doors) },
 		recipients.Register,
+		deliveries.Register,
 		settings.Register,
 		health.Register,
 	}

@@ -21,6 +21,7 @@ func (s *Site) functions() template.FuncMap {
 		"state": stateChip, "chip": chip,
 		"field": newField, "fieldID": FieldID, "link": link, "dict": dict, "list": func(x ...any) []any { return x },
 		"join": strings.Join, "lower": strings.ToLower, "short": short, "words": spaced,
+		"reason": ReasonWords, "class": ClassWords,
 		"within": func(path, under string) bool { return path == under || strings.HasPrefix(path, under+"/") },
 	}
 }

@@ -1,0 +1,31 @@
+// Package deliveries are the pages of what became of each event at each recipient: the list with its filters and its live tail,
+// one delivery with its request and its answers, and what operators may do to deliveries.
+package deliveries
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+//go:embed all:templates
+var templates embed.FS
+
+// Register adds the area's pages. Everybody may look; operators change deliveries.
+func Register(s *web.Site) error {
+	files, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return err
+	}
+	a := s.Area(files)
+	a.GET("/deliveries", showList)
+	a.GET("/part/deliveries/tail", tail)
+	a.POST("/deliveries/ask", rpc.RoleOperator, ask)
+	a.POST("/deliveries/retry", rpc.RoleOperator, retry)
+	a.POST("/deliveries/send-now", rpc.RoleOperator, sendNow)
+	a.POST("/deliveries/extend", rpc.RoleOperator, extend)
+	a.POST("/deliveries/cancel", rpc.RoleOperator, cancel)
+	return nil
+}
