@@ -22,6 +22,7 @@ func Register(s *web.Site) error {
 	a := s.Area(files)
 	a.GET("/deliveries", showList)
 	a.GET("/part/deliveries/tail", tail)
+	a.GET("/deliveries/{recipient}/{event}", showDelivery)
 	a.POST("/deliveries/ask", rpc.RoleOperator, ask)
 	a.POST("/deliveries/retry", rpc.RoleOperator, retry)
 	a.POST("/deliveries/send-now", rpc.RoleOperator, sendNow)

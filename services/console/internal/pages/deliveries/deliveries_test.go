@@ -1,0 +1,450 @@
+package deliveries_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/consoletest"
+)
+
+// history answers as it is told to and keeps what it was asked.
+type history struct {
+	outboundv1.UnimplementedDeliveryServiceServer
+
+	mu     sync.Mutex
+	asked  []proto.Message
+	list   *outboundv1.ListDeliveriesResponse
+	detail *outboundv1.DeliveryDetail
+	change *outboundv1.ChangeDeliveriesResponse
+	fail   error
+	tails  chan *outboundv1.TailDeliveriesResponse
+}
+
+func (h *history) note(m proto.Message) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = append(h.asked, m)
+	return h.fail
+}
+
+// last is the last request.
+func (h *history) last() proto.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.asked) == 0 {
+		return nil
+	}
+	return h.asked[len(h.asked)-1]
+}
+
+func (h *history) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+	return h.list, h.note(q)
+}
+
+func (h *history) GetDelivery(_ context.Context, q *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
+	return h.detail, h.note(q)
+}
+
+func (h *history) RetryDeliveries(_ context.Context, q *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+	return &outboundv1.RetryDeliveriesResponse{ReplayId: "R1", Queued: int32(len(q.GetDeliveries()))}, h.note(q)
+}
+
+func (h *history) SendNow(_ context.Context, q *outboundv1.SendNowRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return h.change, h.note(q)
+}
+
+func (h *history) ExtendDeliveries(_ context.Context, q *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return h.change, h.note(q)
+}
+
+func (h *history) CancelDeliveries(_ context.Context, q *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return h.change, h.note(q)
+}
+
+func (h *history) TailDeliveries(q *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
+	if err := h.note(q); err != nil {
+		return err
+	}
+	if err := s.Send(&outboundv1.TailDeliveriesResponse{}); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-s.Context().Done():
+			return s.Context().Err()
+		case m := <-h.tails:
+			if m == nil {
+				return status.Error(codes.Unavailable, "gone for a while")
+			}
+			if err := s.Send(m); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+type catalogue struct {
+	outboundv1.UnimplementedSettingsServiceServer
+	outboundv1.UnimplementedRecipientServiceServer
+}
+
+func (catalogue) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "support_conference_end", DisplayName: "Session end"}}}, nil
+}
+
+func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
+	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "crm", DisplayName: "CRM"}}}, nil
+}
+
+// start starts a console over a history.
+func start(t testing.TB, h *history) *consoletest.House {
+	t.Helper()
+	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
+		outboundv1.RegisterDeliveryServiceServer(r, h)
+		outboundv1.RegisterSettingsServiceServer(r, catalogue{})
+		outboundv1.RegisterRecipientServiceServer(r, catalogue{})
+	}})
+}
+
+// hostile is a text that would be more than text in a page that took it for more.
+const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}` + "\u202e</textarea></pre>"
+
+// fill puts a hostile text into every text of a message, and something into every other field.
+func fill(m protoreflect.Message, depth int) {
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		f := fields.Get(i)
+		switch {
+		case f.IsMap() || depth > 4:
+		case f.IsList() && f.Message() != nil:
+			v := m.NewField(f)
+			for range 2 {
+				e := v.List().NewElement()
+				fill(e.Message(), depth+1)
+				v.List().Append(e)
+			}
+			m.Set(f, v)
+		case f.IsList() && f.Kind() == protoreflect.StringKind:
+			v := m.NewField(f)
+			v.List().Append(protoreflect.ValueOfString(hostile))
+			m.Set(f, v)
+		case f.Message() != nil && f.Message().FullName() == "google.protobuf.Timestamp":
+			m.Set(f, protoreflect.ValueOfMessage(timestamppb.New(time.Now().Add(-time.Minute)).ProtoReflect()))
+		case f.Message() != nil:
+			if f.ContainingOneof() == nil || m.WhichOneof(f.ContainingOneof()) == nil {
+				fill(m.Mutable(f).Message(), depth+1)
+			}
+		case f.Kind() == protoreflect.StringKind:
+			m.Set(f, protoreflect.ValueOfString(hostile))
+		case f.Kind() == protoreflect.EnumKind:
+			m.Set(f, protoreflect.ValueOfEnum(2))
+		case f.Kind() == protoreflect.Int32Kind:
+			m.Set(f, protoreflect.ValueOfInt32(7))
+		default:
+		}
+	}
+}
+
+// harmless fails if a page took a hostile text for more than text, or does not show it at all.
+func harmless(t *testing.T, page string) {
+	t.Helper()
+	for _, bad := range []string{"<script>alert", "<img src=x", `"><`, "</textarea></pre>"} {
+		if i := strings.Index(strings.ReplaceAll(page, `"><`+"/", ""), bad); i >= 0 && bad != `"><` {
+			t.Errorf("the page has %q: …%s…", bad, page[max(0, i-80):min(len(page), i+80)])
+		}
+	}
+	if !strings.Contains(page, "&lt;script&gt;alert(") {
+		t.Error("the page does not show what came")
+	}
+}
+
+func delivery(event string, state outboundv1.DeliveryState_State) *outboundv1.Delivery {
+	return &outboundv1.Delivery{
+		EventId: event, EventType: "support_conference_end", ApplianceId: "a1", RecipientId: "crm", RecipientDisplayName: "CRM", State: state,
+		Reason: "http_status", ReasonClass: "http_5xx", Detail: "503 Service Unavailable", StatusCode: 503, Attempts: 3, LastAttemptMs: 12,
+		LastAttemptTime: timestamppb.New(time.Now().Add(-time.Minute)), NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)), Channel: "http",
+	}
+}
+
+func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{NextPageToken: "tok/1+2"}}
+	b := start(t, h).As("viewer")
+	typed := url.Values{
+		"recipientId": {"crm"}, "state": {"EXPIRED"}, "eventId": {"a1~e-1"}, "eventType": {"support_conference_end"}, "applianceId": {"a1"},
+		"sessionId": {"s1"}, "externalKey": {"INC 1&x=<2>"}, "channel": {"http"}, "reason": {"http_status"}, "reasonClass": {"http_5xx"},
+		"startTime": {"2026-11-21 10:00"}, "endTime": {"2026-11-21T12:00:00.5Z"}, "replayId": {"R1"}, "pageSize": {"20"}, "page": {"tok"},
+	}
+	want := &outboundv1.ListDeliveriesRequest{
+		RecipientId: "crm", State: outboundv1.DeliveryState_EXPIRED, EventId: "a1~e-1", EventType: "support_conference_end", ApplianceId: "a1",
+		SessionId: "s1", ExternalKey: "INC 1&x=<2>", Channel: "http", Reason: "http_status", ReasonClass: "http_5xx",
+		StartTime: timestamppb.New(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)), EndTime: timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.UTC)),
+		ReplayId: "R1", PageSize: 20, PageToken: "tok",
+	}
+	page := b.Get("/deliveries?" + typed.Encode())
+	if page.Status != http.StatusOK || !proto.Equal(h.last(), want) {
+		t.Fatalf("%d: asked %v, want %v", page.Status, h.last(), want)
+	}
+	fields := want.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		name := fields.Get(i).JSONName()
+		if !want.ProtoReflect().Has(fields.Get(i)) {
+			t.Errorf("this test leaves %s out", name)
+		}
+		if name != "pageSize" && name != "pageToken" && !strings.Contains(page.Body, `name="`+name+`"`) {
+			t.Errorf("the page has no field %s", name)
+		}
+	}
+	// The next page is asked for with all that this one was.
+	h.list.NextPageToken = ""
+	if a := b.Get(href(t, page.Body, "Next page")); a.Status != http.StatusOK {
+		t.Fatal(a.Status)
+	}
+	want.PageToken = "tok/1+2"
+	if !proto.Equal(h.last(), want) {
+		t.Errorf("the next page asks %v, want %v", h.last(), want)
+	}
+	b.Get(href(t, page.Body, "First page"))
+	want.PageToken = ""
+	if !proto.Equal(h.last(), want) {
+		t.Errorf("the first page asks %v, want %v", h.last(), want)
+	}
+}
+
+// href is the address of the link with a text.
+func href(t *testing.T, page, text string) string {
+	t.Helper()
+	end := strings.Index(page, ">"+text)
+	if end < 0 {
+		t.Fatalf("there is no link %q", text)
+	}
+	from := strings.LastIndex(page[:end], `href="`) + len(`href="`)
+	return strings.NewReplacer("&amp;", "&", "&#43;", "+").Replace(page[from : from+strings.Index(page[from:], `"`)])
+}
+
+func TestAFilterThatIsNoneIsToldBesideItsField(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
+	b := start(t, h).As("viewer")
+	page := b.Get("/deliveries?startTime=yesterday&state=BROKEN&externalKey=" + url.QueryEscape(hostile))
+	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="f-startTime-fault"`) || !strings.Contains(page.Body, `value="yesterday"`) {
+		t.Errorf("%d %s", page.Status, page.Body)
+	}
+	if h.last() != nil {
+		t.Errorf("asked all the same: %v", h.last())
+	}
+	harmless(t, page.Body)
+	if a := b.Get("/part/deliveries/tail?startTime=yesterday"); a.Status != http.StatusBadRequest {
+		t.Errorf("the tail of it: %d", a.Status)
+	}
+}
+
+func TestHostileDeliveriesAreShownAsText(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{}, detail: &outboundv1.DeliveryDetail{}}
+	fill(h.list.ProtoReflect(), 0)
+	fill(h.detail.ProtoReflect(), 0)
+	mail := &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Email{Email: &outboundv1.MailPreview{}}}
+	fill(mail.GetEmail().ProtoReflect(), 0)
+	fill(mail.GetDelivery().ProtoReflect(), 0)
+	b := start(t, h).As("operator")
+	harmless(t, b.Get("/deliveries").Body)
+	harmless(t, b.Get("/deliveries/crm/a1~e1").Body)
+	h.detail = mail
+	harmless(t, b.Get("/deliveries/crm/a1~e1").Body)
+	b.Header.Set("HX-Request", "true")
+	harmless(t, b.Get("/deliveries/crm/a1~e1").Body)
+	target := url.PathEscape(hostile) + "/" + url.PathEscape(hostile) + "/" + url.PathEscape(hostile)
+	harmless(t, b.Post("/deliveries/ask", url.Values{"act": {"cancel"}, "target": {target}}).Body)
+}
+
+func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
+	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
+	house := start(t, h)
+	viewer := house.As("viewer")
+	for _, path := range []string{"/deliveries", "/deliveries/crm/a1~e1"} {
+		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) || strings.Contains(page.Body, `name="target"`) {
+			t.Errorf("%s: %d; it offers changes, or fails", path, page.Status)
+		}
+		if page := house.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
+			t.Errorf("%s offers an operator nothing", path)
+		}
+	}
+	before := len(h.asked)
+	for _, path := range []string{"ask", "retry", "send-now", "extend", "cancel"} {
+		if a := viewer.Post("/deliveries/"+path, url.Values{"target": {"crm/a1~e1/"}, "act": {"retry"}, "by": {"24 h"}}); a.Status != http.StatusForbidden {
+			t.Errorf("%s by a viewer: %d", path, a.Status)
+		}
+	}
+	if len(h.asked) != before {
+		t.Error("a service was asked")
+	}
+}
+
+func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
+	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"}, {RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
+	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1, Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
+	b := start(t, h).As("operator")
+	ticked := []string{"crm/a1~e1/", "crm/a1~e2/R0"}
+	for _, x := range []struct {
+		act, path, to string
+		want          proto.Message
+	}{
+		{"retry", "/deliveries/retry", "/deliveries?replayId=R1", &outboundv1.RetryDeliveriesRequest{Deliveries: targets}},
+		{"send-now", "/deliveries/send-now", "/deliveries?state=RETRYING", &outboundv1.SendNowRequest{Deliveries: targets}},
+		{"cancel", "/deliveries/cancel", "/deliveries?state=RETRYING", &outboundv1.CancelDeliveriesRequest{Deliveries: targets}},
+	} {
+		question := b.Post("/deliveries/ask", url.Values{"act": {x.act}, "target": ticked, "back": {"/deliveries?state=RETRYING"}})
+		if question.Status != http.StatusOK || !strings.Contains(question.Body, "2 deliveries") || !strings.Contains(question.Body, `action="`+x.path+`"`) {
+			t.Errorf("%s: %d %s", x.act, question.Status, question.Body)
+		}
+		if h.last() != nil && reflect.TypeOf(h.last()) == reflect.TypeOf(x.want) {
+			t.Errorf("%s was done before it was answered", x.act)
+		}
+		a := b.Post(x.path, url.Values{"target": ticked, "back": {"/deliveries?state=RETRYING"}})
+		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != x.to || !proto.Equal(h.last(), x.want) {
+			t.Errorf("%s: %d to %s, asked %v", x.act, a.Status, a.Header.Get("Location"), h.last())
+		}
+	}
+	h.list = &outboundv1.ListDeliveriesResponse{}
+	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") || !strings.Contains(page.Body, "a1~e2 to crm: it is final") {
+		t.Errorf("it is not told what became of them: %s", page.Body)
+	}
+	for _, bad := range []url.Values{{}, {"target": {"x"}}, {"target": {"//"}}, {"target": {"%zz/a/b"}}} {
+		if a := b.Post("/deliveries/cancel", bad); a.Status != http.StatusBadRequest {
+			t.Errorf("%v: %d", bad, a.Status)
+		}
+	}
+	if a := b.Post("/deliveries/cancel", url.Values{"target": ticked, "back": {"https://elsewhere.example/"}}); a.Header.Get("Location") != "/" {
+		t.Errorf("led to %s", a.Header.Get("Location"))
+	}
+}
+
+func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
+	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1}}
+	b := start(t, h).As("operator")
+	form := url.Values{"target": {"crm/a1~e1/"}, "back": {"/deliveries"}, "by": {"soon"}}
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `value="soon"`) || h.last() != nil {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	form.Set("by", "1 h 30 min")
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusSeeOther || h.last().(*outboundv1.ExtendDeliveriesRequest).GetBy().AsDuration() != 90*time.Minute {
+		t.Errorf("%d, asked %v", a.Status, h.last())
+	}
+}
+
+// event is a server-sent event.
+type event struct{ name, data string }
+
+func events(t *testing.T, resp *http.Response) <-chan event {
+	t.Helper()
+	out := make(chan event, 1000)
+	go func() {
+		defer close(out)
+		var e event
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			switch line := lines.Text(); {
+			case line == "" && e.name != "":
+				out <- e
+				e = event{}
+			case strings.HasPrefix(line, "event: "):
+				e.name = line[7:]
+			case strings.HasPrefix(line, "data: "):
+				e.data += line[6:] + "\n"
+			}
+		}
+	}()
+	return out
+}
+
+func TestATailTellsInBatchesEachDeliveryAsItIsLast(t *testing.T) {
+	h := &history{tails: make(chan *outboundv1.TailDeliveriesResponse, 1000)}
+	b := start(t, h).As("operator")
+	resp := b.Stream("/part/deliveries/tail?recipientId=crm&state=RETRYING&externalKey=INC-1")
+	defer resp.Body.Close()
+	told := events(t, resp)
+	if e := <-told; e.name != "service" || e.data != "here\n" {
+		t.Fatalf("it begins with %v", e)
+	}
+	want := &outboundv1.ListDeliveriesRequest{RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, ExternalKey: "INC-1", PageSize: 50}
+	if got := h.last().(*outboundv1.TailDeliveriesRequest).GetFilter(); !proto.Equal(got, want) {
+		t.Errorf("the service is asked for %v, want %v", got, want)
+	}
+	// 300 records of 100 deliveries, one message each: far more messages than batches may be.
+	const deliveries, records = 100, 300
+	began := time.Now()
+	for i := range records {
+		h.tails <- &outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery(fmt.Sprintf("a1~e%d", i%deliveries), outboundv1.DeliveryState_RETRYING)}, Missed: 1}
+	}
+	seen, counted, missed, batches := map[string]bool{}, 0, 0, 0
+	for counted < records {
+		e := <-told
+		if e.name != "rows" {
+			t.Fatalf("got %v", e)
+		}
+		var n, m int
+		if _, err := fmt.Sscanf(e.data, `<tbody data-count="%d" data-missed="%d">`, &n, &m); err != nil {
+			t.Fatalf("%v in %s", err, e.data)
+		}
+		counted, missed, batches = counted+n, missed+m, batches+1
+		once := map[string]int{}
+		for _, part := range strings.Split(e.data, `<tr id="`)[1:] {
+			id := part[:strings.Index(part, `"`)]
+			once[id]++
+			seen[id] = true
+		}
+		for id, n := range once {
+			if n > 1 {
+				t.Errorf("a batch has %s %d times", id, n)
+			}
+		}
+	}
+	if most := int(time.Since(began)/(250*time.Millisecond)) + 2; batches > most {
+		t.Errorf("%d batches in %s", batches, time.Since(began))
+	}
+	if len(seen) != deliveries || counted != records || missed != records {
+		t.Errorf("%d deliveries, %d records, %d missed", len(seen), counted, missed)
+	}
+	h.tails <- nil
+	if e := <-told; e.name != "service" || e.data != "away\n" {
+		t.Errorf("when the service goes: %v", e)
+	}
+	if e := <-told; e.name != "service" || e.data != "here\n" {
+		t.Errorf("when it is back: %v", e)
+	}
+}
+
+func TestAnEmptyListOffersTheNextStep(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
+	b := start(t, h).As("viewer")
+	for path, want := range map[string]string{
+		"/deliveries": `href="/events"`, "/deliveries?state=EXPIRED": `href="/deliveries"`, "/deliveries?state=WAITING": `href="/deliveries?state=RETRYING"`,
+		"/deliveries?replayId=R1": `href="/replays"`, "/deliveries?page=x": `href="/deliveries"`,
+	} {
+		page := b.Get(path).Body
+		empty := page[strings.Index(page, `<div class="empty">`):]
+		if !strings.Contains(empty[:strings.Index(empty, "</div>")], want) {
+			t.Errorf("%s does not offer %s", path, want)
+		}
+	}
+	live := func(path string) bool { return strings.Contains(b.Get(path).Body, "data-tail=") }
+	for path, want := range map[string]bool{"/deliveries": true, "/deliveries?page=x": false, "/deliveries?state=WAITING": false, "/deliveries?endTime=2026-11-21": false} {
+		if live(path) != want {
+			t.Errorf("%s live: %v", path, !want)
+		}
+	}
+}
