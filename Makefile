@@ -15,7 +15,7 @@ FLOORS := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test check bench build generate verify golden screenshots fmt lint vet secrets clean
+.PHONY: help demo test check bench build generate verify golden screenshots fmt lint vet secrets clean axe
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,8 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
 
 test: ## test everything on real parts, with the race detector
-	@tools/needs.sh gcc redis-server postfix curl
+	@tools/needs.sh gcc redis-server postfix curl chromium
+	@$(MAKE) axe
 	CGO_ENABLED=1 go test -race -p 2 -timeout 9m $(TEST_ARGS) $(PKGS)
 
 check: ## all that must hold before a change lands: verify, vet, lint, test
@@ -78,6 +79,14 @@ secrets: ## make the secrets docker-compose.yml needs, those that are missing, i
 
 clean: ## remove what was built
 	rm -rf bin .build .data
+
+# What the browser tests check accessibility with.
+axe: e2e/browser/axe/node_modules/axe-core/axe.min.js
+
+e2e/browser/axe/node_modules/axe-core/axe.min.js: e2e/browser/axe/package-lock.json
+	@tools/needs.sh npm
+	@cd e2e/browser/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # The tools are built from the modules under tools/, which pin them.
 .bin/buf: tools/buf/go.mod tools/buf/go.sum

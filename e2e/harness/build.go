@@ -15,9 +15,10 @@ const BinVariable = "OUTBOUND_E2E_BIN"
 // Runner is a testing.M.
 type Runner interface{ Run() int }
 
-// Main builds the binaries once, runs the tests and takes the binaries away. It returns the exit code.
-func Main(m Runner) int {
-	remove, err := Prepare()
+// Main builds the binaries once, runs the tests and takes the binaries away. It returns the exit code. With names it builds only
+// those of ours.
+func Main(m Runner, names ...string) int {
+	remove, err := Prepare(names...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -27,8 +28,8 @@ func Main(m Runner) int {
 }
 
 // Prepare builds the binaries into a folder of their own, unless BinVariable names one already, and sets BinVariable.
-// What it returns takes them away.
-func Prepare() (remove func(), err error) {
+// What it returns takes them away. With names it builds only those of ours.
+func Prepare(names ...string) (remove func(), err error) {
 	if os.Getenv(BinVariable) != "" {
 		return func() {}, nil
 	}
@@ -37,7 +38,7 @@ func Prepare() (remove func(), err error) {
 		return nil, fmt.Errorf("make a folder for the binaries: %w", err)
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	if err = build(dir); err == nil {
+	if err = build(dir, names); err == nil {
 		err = os.Setenv(BinVariable, dir)
 	}
 	if err != nil {
@@ -47,17 +48,30 @@ func Prepare() (remove func(), err error) {
 	return remove, nil
 }
 
-// build makes every binary of ours, and the stock nats-server at the version the house pins.
-func build(dir string) error {
+// product is where the mains of our binaries are.
+const product = "github.com/outbound-events/outbound/services/cmd/"
+
+// target is something to build: a pattern as seen from a folder, into a file or a folder.
+type target struct{ in, pattern, out string }
+
+// build makes every binary of ours, and the stock nats-server at the version the house pins; or just those that are named.
+func build(dir string, names []string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	for _, what := range []struct{ in, pattern, out string }{
-		{root, "github.com/outbound-events/outbound/services/cmd/...", dir + string(filepath.Separator)},
+	targets := []target{
+		{root, product + "...", dir + string(filepath.Separator)},
 		{filepath.Join(root, "e2e"), "github.com/nats-io/nats-server/v2", filepath.Join(dir, "nats-server")},
-	} {
+	}
+	if len(names) > 0 {
+		targets = nil
+	}
+	for _, name := range names {
+		targets = append(targets, target{root, product + name, filepath.Join(dir, name)})
+	}
+	for _, what := range targets {
 		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", what.out, what.pattern)
 		cmd.Dir = what.in
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

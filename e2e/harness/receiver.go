@@ -17,6 +17,7 @@ type Receiver struct {
 
 	mu      sync.Mutex
 	scripts map[string]Script
+	says    map[string]string
 	gates   map[string]chan struct{}
 }
 
@@ -25,7 +26,7 @@ type Script []int
 
 // NewReceiver starts a receiver, on HTTP and on HTTPS, for as long as the test lasts.
 func NewReceiver(t T) *Receiver {
-	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, gates: map[string]chan struct{}{}}
+	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, says: map[string]string{}, gates: map[string]chan struct{}{}}
 	r.plain = httptest.NewServer(r)
 	r.secure = httptest.NewTLSServer(r)
 	t.Cleanup(func() {
@@ -59,6 +60,13 @@ func (r *Receiver) Answer(recipient string, script ...int) {
 	r.scripts[recipient] = script
 }
 
+// Say sets what a recipient writes into the body of each of its answers.
+func (r *Receiver) Say(recipient, body string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.says[recipient] = body
+}
+
 // Held is the status of a receipt that was not answered but held; once released it is answered 503.
 const Held = 0
 
@@ -86,7 +94,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	r.mu.Lock()
-	script, gate := r.scripts[name], r.gates[name]
+	script, says, gate := r.scripts[name], r.says[name], r.gates[name]
 	r.mu.Unlock()
 	if gate != nil {
 		script = Script{Held}
@@ -100,6 +108,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		got.Status = http.StatusServiceUnavailable
 	}
 	w.WriteHeader(got.Status)
+	_, _ = io.WriteString(w, says)
 }
 
 // status is the answer to a try, counted from 1.

@@ -1,0 +1,76 @@
+package browser_test
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/outbound-events/outbound/e2e/browser"
+	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/smtptest"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, "outbound")) }
+
+// The people of the tests, and their password.
+const (
+	admin    = "ada"
+	operator = "olga"
+	viewer   = "victor"
+	password = "correct horse battery"
+)
+
+// The types of the events that are published.
+const (
+	ended  = "support_conference_end"
+	begun  = "support_conference_begin"
+	survey = "support_conference_customer_exit_survey_completed"
+)
+
+// place is what all tests share: one Outbound, one browser, one receiver and one relay.
+type place struct {
+	house     *harness.House
+	browser   *browser.Browser
+	receiver  *harness.Receiver
+	ca        *smtptest.CA
+	relay     *smtptest.Server
+	appliance *harness.Appliance
+}
+
+func open(t *testing.T) *place {
+	ca := smtptest.NewCA(t)
+	return &place{
+		house: harness.Start(t, harness.AllInOne), browser: browser.Start(t), receiver: harness.NewReceiver(t), ca: ca,
+		relay: smtptest.Start(t, smtptest.Options{}),
+	}
+}
+
+// come opens a page as somebody.
+func (p *place) come(t *testing.T, name string) *browser.Page {
+	t.Helper()
+	page := p.browser.Person(t, p.house.REST.Base).Page(t)
+	page.Open("/sign-in").Fill("Name", name).Fill("Password", password).Click("button", "Sign in").AwaitAt("/")
+	return page
+}
+
+// setupLink is what the first start writes to whoever started it.
+func (p *place) setupLink(t *testing.T) string {
+	t.Helper()
+	pattern := regexp.MustCompile(`(?m)^\s*http://\S+(/setup\?code=\S+)$`)
+	var link []string
+	harness.Until(t, patience, "the link to make the first admin", func() error {
+		if link = pattern.FindStringSubmatch(p.house.Logs()); link == nil {
+			return errNothing
+		}
+		return nil
+	})
+	return link[1]
+}
+
+// TestConsole is the console from its first start on. What comes first must have worked for the rest to make sense.
+func TestConsole(t *testing.T) {
+	p := open(t)
+	if !t.Run("the first admin comes by the link and is led to the first delivery", p.firstVisit) {
+		return
+	}
+}
