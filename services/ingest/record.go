@@ -20,8 +20,9 @@ const (
 	// known appliance together: history drops its oldest records, and one appliance gone mad must not push out the rest.
 	rejectionBurst = 1000
 	rejectionRate  = 20
-	// rejectionsPending is how many rejected records may wait to be written; more are counted and let go.
-	rejectionsPending = 1000
+	// rejectionsPending is how many rejected records may wait to be written; more are counted and let go. It has room for the
+	// bursts of several appliances, so that one gone mad leaves some to the others.
+	rejectionsPending = 4 * rejectionBurst
 )
 
 // recorder writes decisions into history, one log line for each rejection, and the counters.
@@ -62,7 +63,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	rec := record(s, e, now)
 	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
 		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
-	if !r.limit(rec.Appliance).AllowN(now, 1) || r.pending.Add(1) > rejectionsPending {
+	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.room() {
 		r.deps.Observer.Unrecorded()
 		return
 	}
@@ -72,6 +73,15 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 		r.pending.Add(-1)
 		r.written(rec, err)
 	})
+}
+
+// room takes one of the places of rejected records that wait to be written. Who has one gives it back.
+func (r *recorder) room() bool {
+	if r.pending.Add(1) > rejectionsPending {
+		r.pending.Add(-1)
+		return false
+	}
+	return true
 }
 
 func (r *recorder) written(rec event.IntakeRecord, err error) {
