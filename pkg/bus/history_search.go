@@ -34,6 +34,8 @@ type AttemptSearch struct {
 	looked              int
 	// dry is how many sequences have been passed since the last match.
 	dry uint64
+	// skipped says that passed and filed count from behind a stretch without matches.
+	skipped bool
 	// refused says that there are too many matches to be asked for at once.
 	refused bool
 }
@@ -69,16 +71,7 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 	if s.Before() == 0 {
 		return nil, nil
 	}
-	ms, err := []*nats.Msg(nil), errTooMany
-	if s.sparse() {
-		ms, err = s.lasts(ctx, s.reach(wanted))
-		s.refused = errors.Is(err, errTooMany)
-	}
-	if errors.Is(err, errTooMany) {
-		if err = s.skip(ctx); err == nil && s.Before() > 0 {
-			ms, err = s.window(ctx, wanted)
-		}
-	}
+	ms, err := s.some(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("search attempts: %w", err)
 	}
@@ -96,6 +89,24 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 	return out, nil
 }
 
+// some reads the next matches in the way that costs the broker least.
+func (s *AttemptSearch) some(ctx context.Context, wanted int) ([]*nats.Msg, error) {
+	if s.dry >= probed && s.f.narrow() && (!s.skipped || s.refused) {
+		// What follows may be dense though it is old: it is looked at before it is judged.
+		if err := s.skip(ctx); err != nil || s.Before() == 0 {
+			return nil, err
+		}
+		return s.window(ctx, wanted)
+	}
+	if s.sparse() {
+		ms, err := s.lasts(ctx, s.reach(wanted))
+		if s.refused = errors.Is(err, errTooMany); !s.refused {
+			return ms, err
+		}
+	}
+	return s.window(ctx, wanted)
+}
+
 // sparse reports whether so little matches that the last messages of all subjects that do are asked for at once.
 func (s *AttemptSearch) sparse() bool {
 	switch {
@@ -104,7 +115,7 @@ func (s *AttemptSearch) sparse() bool {
 	case s.f.Session != "" || s.f.ExternalKey != "" || s.f.EventID != "":
 		return true
 	default:
-		return s.passed >= probed && s.filed*s.until < few*s.passed
+		return (s.passed >= probed || s.skipped && s.passed >= firstSpan) && s.filed*s.until < few*s.passed
 	}
 }
 
@@ -222,11 +233,9 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 // skip goes back to behind the newest match, if there has been none for a while: first by steps that grow, then by halves. The broker
 // looks for the next match in its own memory, so that records which do not match need not travel.
 func (s *AttemptSearch) skip(ctx context.Context) error {
-	if s.dry < probed || !s.f.narrow() || s.f.leads() {
-		return nil
-	}
-	s.dry = 0
-	low, high := s.before, uint64(0)
+	s.dry, s.passed, s.filed, s.span, s.skipped = 0, 0, 0, 0, true
+	low := s.before
+	var high uint64
 	for step := uint64(lastSpan); ; step *= 2 {
 		if low <= s.from {
 			s.before = s.from
