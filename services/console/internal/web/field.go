@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strings"
 )
 
 // Option is a choice of a field.
@@ -54,6 +55,10 @@ func newField(f *Form, name, label string, more ...any) (Field, error) {
 	}
 	if f != nil && out.Type != "password" && out.Type != "file" {
 		out.Value, out.Chosen, out.Checked = f.Values.Get(name), f.Values[name], f.On(name)
+	}
+	if f != nil && out.Type == "textarea" {
+		// A list has a line for each of its values.
+		out.Value = strings.Join(f.Values[name], "\n")
 	}
 	return out, nil
 }
