@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"net/http"
 	"os"
 	"regexp"
 	"testing"
@@ -72,5 +73,15 @@ func TestConsole(t *testing.T) {
 	p := open(t)
 	if !t.Run("the first admin comes by the link and is led to the first delivery", p.firstVisit) {
 		return
+	}
+	p.people(t)
+	t.Run("HTTP: from nothing to a delivery, and through an outage", p.httpStory)
+}
+
+// people makes the users that the rest needs; the first admin is there.
+func (p *place) people(t *testing.T) {
+	t.Helper()
+	for name, role := range map[string]string{operator: "OPERATOR", viewer: "VIEWER"} {
+		p.house.REST.Do(t, http.MethodPost, "/v1/users", harness.Object{"name": name, "role": role, "password": password})
 	}
 }
