@@ -677,6 +677,62 @@ func (x *KeepRelayTokenRequest) GetRefreshToken() string {
 	return ""
 }
 
+// A refresh token that the relay's token endpoint gave in place of another, as it is stored: beside the settings, so that no
+// revision of theirs is made each time.
+type StoredRelayToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token, sealed.
+	Sealed []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// SHA-256 of the sealed token in the settings that it stands in for. Once the settings hold another, that one is used.
+	SettingsSha256 []byte `protobuf:"bytes,2,opt,name=settings_sha256,json=settingsSha256,proto3" json:"settings_sha256,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *StoredRelayToken) Reset() {
+	*x = StoredRelayToken{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredRelayToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredRelayToken) ProtoMessage() {}
+
+func (x *StoredRelayToken) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredRelayToken.ProtoReflect.Descriptor instead.
+func (*StoredRelayToken) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *StoredRelayToken) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *StoredRelayToken) GetSettingsSha256() []byte {
+	if x != nil {
+		return x.SettingsSha256
+	}
+	return nil
+}
+
 // Request of ListMacros.
 type ListMacrosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -688,7 +744,7 @@ type ListMacrosRequest struct {
 
 func (x *ListMacrosRequest) Reset() {
 	*x = ListMacrosRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +756,7 @@ func (x *ListMacrosRequest) String() string {
 func (*ListMacrosRequest) ProtoMessage() {}
 
 func (x *ListMacrosRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[6]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +769,7 @@ func (x *ListMacrosRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMacrosRequest.ProtoReflect.Descriptor instead.
 func (*ListMacrosRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{6}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListMacrosRequest) GetEventTypes() []string {
@@ -740,7 +796,7 @@ type Macro struct {
 
 func (x *Macro) Reset() {
 	*x = Macro{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +808,7 @@ func (x *Macro) String() string {
 func (*Macro) ProtoMessage() {}
 
 func (x *Macro) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[7]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +821,7 @@ func (x *Macro) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Macro.ProtoReflect.Descriptor instead.
 func (*Macro) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{7}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Macro) GetName() string {
@@ -809,7 +865,7 @@ type DefaultMailText struct {
 
 func (x *DefaultMailText) Reset() {
 	*x = DefaultMailText{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +877,7 @@ func (x *DefaultMailText) String() string {
 func (*DefaultMailText) ProtoMessage() {}
 
 func (x *DefaultMailText) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[8]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +890,7 @@ func (x *DefaultMailText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefaultMailText.ProtoReflect.Descriptor instead.
 func (*DefaultMailText) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{8}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DefaultMailText) GetEventType() string {
@@ -864,7 +920,7 @@ type ListMacrosResponse struct {
 
 func (x *ListMacrosResponse) Reset() {
 	*x = ListMacrosResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +932,7 @@ func (x *ListMacrosResponse) String() string {
 func (*ListMacrosResponse) ProtoMessage() {}
 
 func (x *ListMacrosResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[9]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +945,7 @@ func (x *ListMacrosResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMacrosResponse.ProtoReflect.Descriptor instead.
 func (*ListMacrosResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{9}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListMacrosResponse) GetMacros() []*Macro {
@@ -932,7 +988,7 @@ type Revision struct {
 
 func (x *Revision) Reset() {
 	*x = Revision{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1000,7 @@ func (x *Revision) String() string {
 func (*Revision) ProtoMessage() {}
 
 func (x *Revision) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[10]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1013,7 @@ func (x *Revision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revision.ProtoReflect.Descriptor instead.
 func (*Revision) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{10}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Revision) GetResource() string {
@@ -1031,7 +1087,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1099,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[11]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1112,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Change) GetPath() string {
@@ -1095,7 +1151,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1163,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[12]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1176,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRevisionsRequest) GetResource() string {
@@ -1157,7 +1213,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1225,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1238,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -1212,7 +1268,7 @@ type RollBackRequest struct {
 
 func (x *RollBackRequest) Reset() {
 	*x = RollBackRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1280,7 @@ func (x *RollBackRequest) String() string {
 func (*RollBackRequest) ProtoMessage() {}
 
 func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1293,7 @@ func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackRequest.ProtoReflect.Descriptor instead.
 func (*RollBackRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RollBackRequest) GetResource() string {
@@ -1265,7 +1321,7 @@ type RollBackResponse struct {
 
 func (x *RollBackResponse) Reset() {
 	*x = RollBackResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1333,7 @@ func (x *RollBackResponse) String() string {
 func (*RollBackResponse) ProtoMessage() {}
 
 func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1346,7 @@ func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackResponse.ProtoReflect.Descriptor instead.
 func (*RollBackResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RollBackResponse) GetRevision() *Revision {
@@ -1319,7 +1375,7 @@ type EmailSettings struct {
 
 func (x *EmailSettings) Reset() {
 	*x = EmailSettings{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1387,7 @@ func (x *EmailSettings) String() string {
 func (*EmailSettings) ProtoMessage() {}
 
 func (x *EmailSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1400,7 @@ func (x *EmailSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailSettings.ProtoReflect.Descriptor instead.
 func (*EmailSettings) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EmailSettings) GetRetryDuration() *durationpb.Duration {
@@ -1398,7 +1454,7 @@ type CustomField struct {
 
 func (x *CustomField) Reset() {
 	*x = CustomField{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1466,7 @@ func (x *CustomField) String() string {
 func (*CustomField) ProtoMessage() {}
 
 func (x *CustomField) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1479,7 @@ func (x *CustomField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomField.ProtoReflect.Descriptor instead.
 func (*CustomField) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CustomField) GetCodeName() string {
@@ -1470,7 +1526,7 @@ type EventType struct {
 
 func (x *EventType) Reset() {
 	*x = EventType{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1538,7 @@ func (x *EventType) String() string {
 func (*EventType) ProtoMessage() {}
 
 func (x *EventType) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1551,7 @@ func (x *EventType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventType.ProtoReflect.Descriptor instead.
 func (*EventType) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EventType) GetId() string {
@@ -1562,7 +1618,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1630,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1643,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Variable) GetName() string {
@@ -1632,7 +1688,7 @@ type Appliance struct {
 
 func (x *Appliance) Reset() {
 	*x = Appliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1644,7 +1700,7 @@ func (x *Appliance) String() string {
 func (*Appliance) ProtoMessage() {}
 
 func (x *Appliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1657,7 +1713,7 @@ func (x *Appliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appliance.ProtoReflect.Descriptor instead.
 func (*Appliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Appliance) GetId() string {
@@ -1719,7 +1775,7 @@ type ApplianceCredentials struct {
 
 func (x *ApplianceCredentials) Reset() {
 	*x = ApplianceCredentials{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1731,7 +1787,7 @@ func (x *ApplianceCredentials) String() string {
 func (*ApplianceCredentials) ProtoMessage() {}
 
 func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1744,7 +1800,7 @@ func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplianceCredentials.ProtoReflect.Descriptor instead.
 func (*ApplianceCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ApplianceCredentials) GetId() string {
@@ -1784,7 +1840,7 @@ type GetSmtpSettingsRequest struct {
 
 func (x *GetSmtpSettingsRequest) Reset() {
 	*x = GetSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1852,7 @@ func (x *GetSmtpSettingsRequest) String() string {
 func (*GetSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1865,7 @@ func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
 }
 
 // Request of UpdateSmtpSettings.
@@ -1825,7 +1881,7 @@ type UpdateSmtpSettingsRequest struct {
 
 func (x *UpdateSmtpSettingsRequest) Reset() {
 	*x = UpdateSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1893,7 @@ func (x *UpdateSmtpSettingsRequest) String() string {
 func (*UpdateSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1906,7 @@ func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdateSmtpSettingsRequest) GetSmtpSettings() *SmtpSettings {
@@ -1876,7 +1932,7 @@ type GetEmailSettingsRequest struct {
 
 func (x *GetEmailSettingsRequest) Reset() {
 	*x = GetEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +1944,7 @@ func (x *GetEmailSettingsRequest) String() string {
 func (*GetEmailSettingsRequest) ProtoMessage() {}
 
 func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +1957,7 @@ func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
 }
 
 // Request of UpdateEmailSettings.
@@ -1917,7 +1973,7 @@ type UpdateEmailSettingsRequest struct {
 
 func (x *UpdateEmailSettingsRequest) Reset() {
 	*x = UpdateEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +1985,7 @@ func (x *UpdateEmailSettingsRequest) String() string {
 func (*UpdateEmailSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +1998,7 @@ func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdateEmailSettingsRequest) GetEmailSettings() *EmailSettings {
@@ -1968,7 +2024,7 @@ type ListCustomFieldsRequest struct {
 
 func (x *ListCustomFieldsRequest) Reset() {
 	*x = ListCustomFieldsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2036,7 @@ func (x *ListCustomFieldsRequest) String() string {
 func (*ListCustomFieldsRequest) ProtoMessage() {}
 
 func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2049,7 @@ func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
 }
 
 // Response of ListCustomFields.
@@ -2007,7 +2063,7 @@ type ListCustomFieldsResponse struct {
 
 func (x *ListCustomFieldsResponse) Reset() {
 	*x = ListCustomFieldsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2019,7 +2075,7 @@ func (x *ListCustomFieldsResponse) String() string {
 func (*ListCustomFieldsResponse) ProtoMessage() {}
 
 func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2032,7 +2088,7 @@ func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListCustomFieldsResponse) GetCustomFields() []*CustomField {
@@ -2053,7 +2109,7 @@ type GetCustomFieldRequest struct {
 
 func (x *GetCustomFieldRequest) Reset() {
 	*x = GetCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2121,7 @@ func (x *GetCustomFieldRequest) String() string {
 func (*GetCustomFieldRequest) ProtoMessage() {}
 
 func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2134,7 @@ func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetCustomFieldRequest) GetCodeName() string {
@@ -2099,7 +2155,7 @@ type CreateCustomFieldRequest struct {
 
 func (x *CreateCustomFieldRequest) Reset() {
 	*x = CreateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2167,7 @@ func (x *CreateCustomFieldRequest) String() string {
 func (*CreateCustomFieldRequest) ProtoMessage() {}
 
 func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2180,7 @@ func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CreateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2147,7 +2203,7 @@ type UpdateCustomFieldRequest struct {
 
 func (x *UpdateCustomFieldRequest) Reset() {
 	*x = UpdateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2159,7 +2215,7 @@ func (x *UpdateCustomFieldRequest) String() string {
 func (*UpdateCustomFieldRequest) ProtoMessage() {}
 
 func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2172,7 +2228,7 @@ func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2202,7 +2258,7 @@ type DeleteCustomFieldRequest struct {
 
 func (x *DeleteCustomFieldRequest) Reset() {
 	*x = DeleteCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2270,7 @@ func (x *DeleteCustomFieldRequest) String() string {
 func (*DeleteCustomFieldRequest) ProtoMessage() {}
 
 func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2283,7 @@ func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteCustomFieldRequest) GetCodeName() string {
@@ -2253,7 +2309,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2265,7 +2321,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2278,7 +2334,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
 }
 
 // Response of ListEventTypes.
@@ -2292,7 +2348,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2304,7 +2360,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2317,7 +2373,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventType {
@@ -2338,7 +2394,7 @@ type GetEventTypeRequest struct {
 
 func (x *GetEventTypeRequest) Reset() {
 	*x = GetEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2406,7 @@ func (x *GetEventTypeRequest) String() string {
 func (*GetEventTypeRequest) ProtoMessage() {}
 
 func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2419,7 @@ func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*GetEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetEventTypeRequest) GetId() string {
@@ -2384,7 +2440,7 @@ type CreateEventTypeRequest struct {
 
 func (x *CreateEventTypeRequest) Reset() {
 	*x = CreateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2452,7 @@ func (x *CreateEventTypeRequest) String() string {
 func (*CreateEventTypeRequest) ProtoMessage() {}
 
 func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2465,7 @@ func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*CreateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateEventTypeRequest) GetEventType() *EventType {
@@ -2432,7 +2488,7 @@ type UpdateEventTypeRequest struct {
 
 func (x *UpdateEventTypeRequest) Reset() {
 	*x = UpdateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2444,7 +2500,7 @@ func (x *UpdateEventTypeRequest) String() string {
 func (*UpdateEventTypeRequest) ProtoMessage() {}
 
 func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2457,7 +2513,7 @@ func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *UpdateEventTypeRequest) GetEventType() *EventType {
@@ -2487,7 +2543,7 @@ type DeleteEventTypeRequest struct {
 
 func (x *DeleteEventTypeRequest) Reset() {
 	*x = DeleteEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2499,7 +2555,7 @@ func (x *DeleteEventTypeRequest) String() string {
 func (*DeleteEventTypeRequest) ProtoMessage() {}
 
 func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2512,7 +2568,7 @@ func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DeleteEventTypeRequest) GetId() string {
@@ -2538,7 +2594,7 @@ type ListAppliancesRequest struct {
 
 func (x *ListAppliancesRequest) Reset() {
 	*x = ListAppliancesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2606,7 @@ func (x *ListAppliancesRequest) String() string {
 func (*ListAppliancesRequest) ProtoMessage() {}
 
 func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2619,7 @@ func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesRequest.ProtoReflect.Descriptor instead.
 func (*ListAppliancesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
 }
 
 // Response of ListAppliances.
@@ -2577,7 +2633,7 @@ type ListAppliancesResponse struct {
 
 func (x *ListAppliancesResponse) Reset() {
 	*x = ListAppliancesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2645,7 @@ func (x *ListAppliancesResponse) String() string {
 func (*ListAppliancesResponse) ProtoMessage() {}
 
 func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2658,7 @@ func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesResponse.ProtoReflect.Descriptor instead.
 func (*ListAppliancesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListAppliancesResponse) GetAppliances() []*Appliance {
@@ -2623,7 +2679,7 @@ type GetApplianceRequest struct {
 
 func (x *GetApplianceRequest) Reset() {
 	*x = GetApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2691,7 @@ func (x *GetApplianceRequest) String() string {
 func (*GetApplianceRequest) ProtoMessage() {}
 
 func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2704,7 @@ func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplianceRequest.ProtoReflect.Descriptor instead.
 func (*GetApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetApplianceRequest) GetId() string {
@@ -2669,7 +2725,7 @@ type CreateApplianceRequest struct {
 
 func (x *CreateApplianceRequest) Reset() {
 	*x = CreateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2737,7 @@ func (x *CreateApplianceRequest) String() string {
 func (*CreateApplianceRequest) ProtoMessage() {}
 
 func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2750,7 @@ func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*CreateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreateApplianceRequest) GetAppliance() *Appliance {
@@ -2717,7 +2773,7 @@ type UpdateApplianceRequest struct {
 
 func (x *UpdateApplianceRequest) Reset() {
 	*x = UpdateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2785,7 @@ func (x *UpdateApplianceRequest) String() string {
 func (*UpdateApplianceRequest) ProtoMessage() {}
 
 func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2798,7 @@ func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *UpdateApplianceRequest) GetAppliance() *Appliance {
@@ -2770,7 +2826,7 @@ type RotateApplianceRequest struct {
 
 func (x *RotateApplianceRequest) Reset() {
 	*x = RotateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2782,7 +2838,7 @@ func (x *RotateApplianceRequest) String() string {
 func (*RotateApplianceRequest) ProtoMessage() {}
 
 func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2795,7 +2851,7 @@ func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*RotateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RotateApplianceRequest) GetId() string {
@@ -2818,7 +2874,7 @@ type DeleteApplianceRequest struct {
 
 func (x *DeleteApplianceRequest) Reset() {
 	*x = DeleteApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2886,7 @@ func (x *DeleteApplianceRequest) String() string {
 func (*DeleteApplianceRequest) ProtoMessage() {}
 
 func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2899,7 @@ func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplianceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteApplianceRequest) GetId() string {
@@ -2869,7 +2925,7 @@ type WatchSettingsRequest struct {
 
 func (x *WatchSettingsRequest) Reset() {
 	*x = WatchSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2881,7 +2937,7 @@ func (x *WatchSettingsRequest) String() string {
 func (*WatchSettingsRequest) ProtoMessage() {}
 
 func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +2950,7 @@ func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
 }
 
 // All settings as they are now. Sent at the beginning and after each change.
@@ -2924,7 +2980,7 @@ type WatchSettingsResponse struct {
 
 func (x *WatchSettingsResponse) Reset() {
 	*x = WatchSettingsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +2992,7 @@ func (x *WatchSettingsResponse) String() string {
 func (*WatchSettingsResponse) ProtoMessage() {}
 
 func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3005,7 @@ func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *WatchSettingsResponse) GetSmtp() *SmtpSettings {
@@ -3030,7 +3086,7 @@ type StoredAppliance struct {
 
 func (x *StoredAppliance) Reset() {
 	*x = StoredAppliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3098,7 @@ func (x *StoredAppliance) String() string {
 func (*StoredAppliance) ProtoMessage() {}
 
 func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3111,7 @@ func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredAppliance.ProtoReflect.Descriptor instead.
 func (*StoredAppliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{47}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StoredAppliance) GetAppliance() *Appliance {
@@ -3088,7 +3144,7 @@ type SmtpSettings_Encryption struct {
 
 func (x *SmtpSettings_Encryption) Reset() {
 	*x = SmtpSettings_Encryption{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3100,7 +3156,7 @@ func (x *SmtpSettings_Encryption) String() string {
 func (*SmtpSettings_Encryption) ProtoMessage() {}
 
 func (x *SmtpSettings_Encryption) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3125,7 +3181,7 @@ type SmtpSettings_Auth struct {
 
 func (x *SmtpSettings_Auth) Reset() {
 	*x = SmtpSettings_Auth{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3137,7 +3193,7 @@ func (x *SmtpSettings_Auth) String() string {
 func (*SmtpSettings_Auth) ProtoMessage() {}
 
 func (x *SmtpSettings_Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3226,7 @@ type SendTestEmailResponse_Result struct {
 
 func (x *SendTestEmailResponse_Result) Reset() {
 	*x = SendTestEmailResponse_Result{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3238,7 @@ func (x *SendTestEmailResponse_Result) String() string {
 func (*SendTestEmailResponse_Result) ProtoMessage() {}
 
 func (x *SendTestEmailResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3358,10 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\tclient_id\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04R\bclientId\x120\n" +
 	"\x0freplaced_sha256\x18\x03 \x01(\fB\a\xbaH\x04z\x02h R\x0ereplacedSha256\x122\n" +
-	"\rrefresh_token\x18\x04 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80@\x80\x01\x01R\frefreshToken\"?\n" +
+	"\rrefresh_token\x18\x04 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80@\x80\x01\x01R\frefreshToken\"S\n" +
+	"\x10StoredRelayToken\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12'\n" +
+	"\x0fsettings_sha256\x18\x02 \x01(\fR\x0esettingsSha256\"?\n" +
 	"\x11ListMacrosRequest\x12*\n" +
 	"\vevent_types\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03R\n" +
 	"eventTypes\"x\n" +
@@ -3510,7 +3569,7 @@ func file_outbound_v1_settings_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_settings_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(SmtpSettings_Encryption_Mode)(0),    // 0: outbound.v1.SmtpSettings.Encryption.Mode
 	(SmtpSettings_Auth_Method)(0),        // 1: outbound.v1.SmtpSettings.Auth.Method
@@ -3520,160 +3579,161 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*SendTestEmailRequest)(nil),         // 5: outbound.v1.SendTestEmailRequest
 	(*SendTestEmailResponse)(nil),        // 6: outbound.v1.SendTestEmailResponse
 	(*KeepRelayTokenRequest)(nil),        // 7: outbound.v1.KeepRelayTokenRequest
-	(*ListMacrosRequest)(nil),            // 8: outbound.v1.ListMacrosRequest
-	(*Macro)(nil),                        // 9: outbound.v1.Macro
-	(*DefaultMailText)(nil),              // 10: outbound.v1.DefaultMailText
-	(*ListMacrosResponse)(nil),           // 11: outbound.v1.ListMacrosResponse
-	(*Revision)(nil),                     // 12: outbound.v1.Revision
-	(*Change)(nil),                       // 13: outbound.v1.Change
-	(*ListRevisionsRequest)(nil),         // 14: outbound.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),        // 15: outbound.v1.ListRevisionsResponse
-	(*RollBackRequest)(nil),              // 16: outbound.v1.RollBackRequest
-	(*RollBackResponse)(nil),             // 17: outbound.v1.RollBackResponse
-	(*EmailSettings)(nil),                // 18: outbound.v1.EmailSettings
-	(*CustomField)(nil),                  // 19: outbound.v1.CustomField
-	(*EventType)(nil),                    // 20: outbound.v1.EventType
-	(*Variable)(nil),                     // 21: outbound.v1.Variable
-	(*Appliance)(nil),                    // 22: outbound.v1.Appliance
-	(*ApplianceCredentials)(nil),         // 23: outbound.v1.ApplianceCredentials
-	(*GetSmtpSettingsRequest)(nil),       // 24: outbound.v1.GetSmtpSettingsRequest
-	(*UpdateSmtpSettingsRequest)(nil),    // 25: outbound.v1.UpdateSmtpSettingsRequest
-	(*GetEmailSettingsRequest)(nil),      // 26: outbound.v1.GetEmailSettingsRequest
-	(*UpdateEmailSettingsRequest)(nil),   // 27: outbound.v1.UpdateEmailSettingsRequest
-	(*ListCustomFieldsRequest)(nil),      // 28: outbound.v1.ListCustomFieldsRequest
-	(*ListCustomFieldsResponse)(nil),     // 29: outbound.v1.ListCustomFieldsResponse
-	(*GetCustomFieldRequest)(nil),        // 30: outbound.v1.GetCustomFieldRequest
-	(*CreateCustomFieldRequest)(nil),     // 31: outbound.v1.CreateCustomFieldRequest
-	(*UpdateCustomFieldRequest)(nil),     // 32: outbound.v1.UpdateCustomFieldRequest
-	(*DeleteCustomFieldRequest)(nil),     // 33: outbound.v1.DeleteCustomFieldRequest
-	(*ListEventTypesRequest)(nil),        // 34: outbound.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),       // 35: outbound.v1.ListEventTypesResponse
-	(*GetEventTypeRequest)(nil),          // 36: outbound.v1.GetEventTypeRequest
-	(*CreateEventTypeRequest)(nil),       // 37: outbound.v1.CreateEventTypeRequest
-	(*UpdateEventTypeRequest)(nil),       // 38: outbound.v1.UpdateEventTypeRequest
-	(*DeleteEventTypeRequest)(nil),       // 39: outbound.v1.DeleteEventTypeRequest
-	(*ListAppliancesRequest)(nil),        // 40: outbound.v1.ListAppliancesRequest
-	(*ListAppliancesResponse)(nil),       // 41: outbound.v1.ListAppliancesResponse
-	(*GetApplianceRequest)(nil),          // 42: outbound.v1.GetApplianceRequest
-	(*CreateApplianceRequest)(nil),       // 43: outbound.v1.CreateApplianceRequest
-	(*UpdateApplianceRequest)(nil),       // 44: outbound.v1.UpdateApplianceRequest
-	(*RotateApplianceRequest)(nil),       // 45: outbound.v1.RotateApplianceRequest
-	(*DeleteApplianceRequest)(nil),       // 46: outbound.v1.DeleteApplianceRequest
-	(*WatchSettingsRequest)(nil),         // 47: outbound.v1.WatchSettingsRequest
-	(*WatchSettingsResponse)(nil),        // 48: outbound.v1.WatchSettingsResponse
-	(*StoredAppliance)(nil),              // 49: outbound.v1.StoredAppliance
-	(*SmtpSettings_Encryption)(nil),      // 50: outbound.v1.SmtpSettings.Encryption
-	(*SmtpSettings_Auth)(nil),            // 51: outbound.v1.SmtpSettings.Auth
-	(*SendTestEmailResponse_Result)(nil), // 52: outbound.v1.SendTestEmailResponse.Result
-	nil,                                  // 53: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	(*timestamppb.Timestamp)(nil),        // 54: google.protobuf.Timestamp
-	(*RateLimit)(nil),                    // 55: outbound.v1.RateLimit
-	(*MailText)(nil),                     // 56: outbound.v1.MailText
-	(*durationpb.Duration)(nil),          // 57: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 58: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 59: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 60: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 61: google.protobuf.Empty
+	(*StoredRelayToken)(nil),             // 8: outbound.v1.StoredRelayToken
+	(*ListMacrosRequest)(nil),            // 9: outbound.v1.ListMacrosRequest
+	(*Macro)(nil),                        // 10: outbound.v1.Macro
+	(*DefaultMailText)(nil),              // 11: outbound.v1.DefaultMailText
+	(*ListMacrosResponse)(nil),           // 12: outbound.v1.ListMacrosResponse
+	(*Revision)(nil),                     // 13: outbound.v1.Revision
+	(*Change)(nil),                       // 14: outbound.v1.Change
+	(*ListRevisionsRequest)(nil),         // 15: outbound.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),        // 16: outbound.v1.ListRevisionsResponse
+	(*RollBackRequest)(nil),              // 17: outbound.v1.RollBackRequest
+	(*RollBackResponse)(nil),             // 18: outbound.v1.RollBackResponse
+	(*EmailSettings)(nil),                // 19: outbound.v1.EmailSettings
+	(*CustomField)(nil),                  // 20: outbound.v1.CustomField
+	(*EventType)(nil),                    // 21: outbound.v1.EventType
+	(*Variable)(nil),                     // 22: outbound.v1.Variable
+	(*Appliance)(nil),                    // 23: outbound.v1.Appliance
+	(*ApplianceCredentials)(nil),         // 24: outbound.v1.ApplianceCredentials
+	(*GetSmtpSettingsRequest)(nil),       // 25: outbound.v1.GetSmtpSettingsRequest
+	(*UpdateSmtpSettingsRequest)(nil),    // 26: outbound.v1.UpdateSmtpSettingsRequest
+	(*GetEmailSettingsRequest)(nil),      // 27: outbound.v1.GetEmailSettingsRequest
+	(*UpdateEmailSettingsRequest)(nil),   // 28: outbound.v1.UpdateEmailSettingsRequest
+	(*ListCustomFieldsRequest)(nil),      // 29: outbound.v1.ListCustomFieldsRequest
+	(*ListCustomFieldsResponse)(nil),     // 30: outbound.v1.ListCustomFieldsResponse
+	(*GetCustomFieldRequest)(nil),        // 31: outbound.v1.GetCustomFieldRequest
+	(*CreateCustomFieldRequest)(nil),     // 32: outbound.v1.CreateCustomFieldRequest
+	(*UpdateCustomFieldRequest)(nil),     // 33: outbound.v1.UpdateCustomFieldRequest
+	(*DeleteCustomFieldRequest)(nil),     // 34: outbound.v1.DeleteCustomFieldRequest
+	(*ListEventTypesRequest)(nil),        // 35: outbound.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),       // 36: outbound.v1.ListEventTypesResponse
+	(*GetEventTypeRequest)(nil),          // 37: outbound.v1.GetEventTypeRequest
+	(*CreateEventTypeRequest)(nil),       // 38: outbound.v1.CreateEventTypeRequest
+	(*UpdateEventTypeRequest)(nil),       // 39: outbound.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),       // 40: outbound.v1.DeleteEventTypeRequest
+	(*ListAppliancesRequest)(nil),        // 41: outbound.v1.ListAppliancesRequest
+	(*ListAppliancesResponse)(nil),       // 42: outbound.v1.ListAppliancesResponse
+	(*GetApplianceRequest)(nil),          // 43: outbound.v1.GetApplianceRequest
+	(*CreateApplianceRequest)(nil),       // 44: outbound.v1.CreateApplianceRequest
+	(*UpdateApplianceRequest)(nil),       // 45: outbound.v1.UpdateApplianceRequest
+	(*RotateApplianceRequest)(nil),       // 46: outbound.v1.RotateApplianceRequest
+	(*DeleteApplianceRequest)(nil),       // 47: outbound.v1.DeleteApplianceRequest
+	(*WatchSettingsRequest)(nil),         // 48: outbound.v1.WatchSettingsRequest
+	(*WatchSettingsResponse)(nil),        // 49: outbound.v1.WatchSettingsResponse
+	(*StoredAppliance)(nil),              // 50: outbound.v1.StoredAppliance
+	(*SmtpSettings_Encryption)(nil),      // 51: outbound.v1.SmtpSettings.Encryption
+	(*SmtpSettings_Auth)(nil),            // 52: outbound.v1.SmtpSettings.Auth
+	(*SendTestEmailResponse_Result)(nil), // 53: outbound.v1.SendTestEmailResponse.Result
+	nil,                                  // 54: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
+	(*RateLimit)(nil),                    // 56: outbound.v1.RateLimit
+	(*MailText)(nil),                     // 57: outbound.v1.MailText
+	(*durationpb.Duration)(nil),          // 58: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 59: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 60: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 61: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 62: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
 	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	54, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	55, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
-	55, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	56, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	52, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	56, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
-	9,  // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
-	10, // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	54, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	13, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	12, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	12, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	57, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	57, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	54, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	21, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	54, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	54, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	57, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	53, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	57, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	10, // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	11, // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	55, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	14, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	13, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	13, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	58, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	58, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	55, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	22, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	55, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	55, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	58, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
 	2,  // 21: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	58, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	58, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	19, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	19, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	19, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	58, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	20, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	20, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	20, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	58, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	22, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	22, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	58, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	59, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	20, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	20, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	59, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	21, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	21, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	21, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	59, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	23, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	23, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	59, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 37: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	18, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	19, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	20, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	49, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	59, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	60, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	53, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	22, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	24, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	25, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	19, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	20, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	21, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	50, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	60, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	61, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	54, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	23, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	25, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	26, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
 	5,  // 48: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	26, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	27, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	28, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	30, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	31, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	32, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	33, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	34, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	36, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	37, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	38, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	39, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	8,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	40, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	42, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	43, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	44, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	45, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	46, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	14, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	16, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	47, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	27, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	28, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	29, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	31, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	32, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	33, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	34, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	35, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	37, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	38, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	39, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	40, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	41, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	43, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	44, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	45, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	46, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	47, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	17, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	48, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
 	7,  // 71: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
 	2,  // 72: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
 	2,  // 73: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
 	6,  // 74: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	18, // 75: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	18, // 76: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	29, // 77: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	19, // 78: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	19, // 79: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	19, // 80: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	61, // 81: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	35, // 82: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	20, // 83: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	20, // 84: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	20, // 85: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	61, // 86: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	11, // 87: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	41, // 88: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	22, // 89: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	23, // 90: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	22, // 91: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	23, // 92: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	61, // 93: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	15, // 94: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	17, // 95: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	48, // 96: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	61, // 97: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	19, // 75: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	19, // 76: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	30, // 77: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	20, // 78: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	20, // 79: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	20, // 80: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	62, // 81: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	36, // 82: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	21, // 83: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	21, // 84: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	21, // 85: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	62, // 86: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 87: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	42, // 88: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	23, // 89: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	24, // 90: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	23, // 91: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	24, // 92: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	62, // 93: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	16, // 94: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	18, // 95: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	49, // 96: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	62, // 97: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
 	72, // [72:98] is the sub-list for method output_type
 	46, // [46:72] is the sub-list for method input_type
 	46, // [46:46] is the sub-list for extension type_name
@@ -3694,7 +3754,7 @@ func file_outbound_v1_settings_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_settings_service_proto_rawDesc), len(file_outbound_v1_settings_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
