@@ -121,7 +121,12 @@ func (s *Service) allSettings(ctx context.Context) (*outboundv1.WatchSettingsRes
 	for _, t := range event.Catalogue() {
 		out.EventTypes = append(out.EventTypes, encodeType(t))
 	}
+	var relayToken []byte
 	for _, e := range entries {
+		if e.Key == keyRelayToken {
+			relayToken = e.Value
+			continue
+		}
 		if strings.HasPrefix(e.Key, prefixUser) {
 			// Users are nobody's but this service's.
 			continue
@@ -131,6 +136,9 @@ func (s *Service) allSettings(ctx context.Context) (*outboundv1.WatchSettingsRes
 			return nil, err
 		}
 		proto.Merge(out, p)
+	}
+	if err := useRelayToken(out, relayToken); err != nil {
+		return nil, err
 	}
 	fillSMTP(out.Smtp)
 	fillEmail(out.Email)

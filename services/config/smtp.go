@@ -2,12 +2,9 @@ package config
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -130,33 +127,4 @@ func (s *Service) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv
 	stored := storedSecrets(p)
 	o.ClientSecretSet, o.RefreshTokenSet = stored[recipient.SecretRelayClient], stored[recipient.SecretRelayRefresh]
 	return nil
-}
-
-// KeepRelayToken implements outboundv1.SettingsServiceServer. The token replaces the stored one only where that is the one it was
-// got with, so that what an operator has set meanwhile stays.
-func (s settingsServer) KeepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTokenRequest) (*emptypb.Empty, error) {
-	_, err := s.changePart(ctx, keySMTP, func(p *outboundv1.WatchSettingsResponse, _ uint64) error {
-		o := p.GetSmtp().GetOauth2()
-		sealed := p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh]
-		if o.GetTokenUrl() != q.GetTokenUrl() || o.GetClientId() != q.GetClientId() || len(sealed) == 0 {
-			return errAnotherToken()
-		}
-		plain, err := s.sealer.Open(sealed, recipient.SecretRelayRefresh)
-		if err != nil {
-			return err
-		}
-		if sum := sha256.Sum256(plain); subtle.ConstantTimeCompare(sum[:], q.GetReplacedSha256()) != 1 {
-			return errAnotherToken()
-		}
-		p.SealedSmtpSecrets[recipient.SecretRelayRefresh], err = s.sealer.Seal([]byte(q.GetRefreshToken()), recipient.SecretRelayRefresh)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &emptypb.Empty{}, nil
-}
-
-func errAnotherToken() error {
-	return rpc.FailedPrecondition("ANOTHER_TOKEN", "the settings name another token endpoint, client or refresh token by now: nothing was changed")
 }

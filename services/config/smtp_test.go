@@ -1,10 +1,8 @@
 package config_test
 
 import (
-	"crypto/sha256"
 	"testing"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -173,31 +171,4 @@ func TestAStoredSecretDoesNotGoToAnotherHost(t *testing.T) {
 	if got := h.sealedRelay()[recipient.SecretSMTPPassword]; got != "again" {
 		t.Errorf("the password is %q", got)
 	}
-}
-
-func TestARotatedRefreshTokenReplacesTheOneItWasGotWith(t *testing.T) {
-	h := start(t)
-	h.mustRelay(byToken())
-	sum := sha256.Sum256([]byte(canaryRefresh))
-	keep := func(f func(*outboundv1.KeepRelayTokenRequest)) error {
-		q := &outboundv1.KeepRelayTokenRequest{TokenUrl: "https://login.example.com/token", ClientId: "outbound", ReplacedSha256: sum[:], RefreshToken: "rotated"}
-		f(q)
-		_, err := h.watcher.KeepRelayToken(h.ctx(), q)
-		return err
-	}
-	wantCode(t, keep(func(q *outboundv1.KeepRelayTokenRequest) { q.ClientId = "other" }), codes.FailedPrecondition)
-	wantCode(t, keep(func(q *outboundv1.KeepRelayTokenRequest) { q.TokenUrl = "https://login.example.com/" }), codes.FailedPrecondition)
-	wantCode(t, keep(func(q *outboundv1.KeepRelayTokenRequest) { q.ReplacedSha256 = make([]byte, 32) }), codes.FailedPrecondition)
-	if got := h.sealedRelay()[recipient.SecretRelayRefresh]; got != canaryRefresh {
-		t.Errorf("the refresh token is %q", got)
-	}
-	if err := keep(func(*outboundv1.KeepRelayTokenRequest) {}); err != nil {
-		t.Fatal(err)
-	}
-	if got := h.sealedRelay()[recipient.SecretRelayRefresh]; got != "rotated" {
-		t.Errorf("the refresh token is %q", got)
-	}
-	wantCode(t, keep(func(*outboundv1.KeepRelayTokenRequest) {}), codes.FailedPrecondition)
-	_, err := h.settings.KeepRelayToken(h.ctx(), &outboundv1.KeepRelayTokenRequest{})
-	wantCode(t, err, codes.PermissionDenied)
 }
