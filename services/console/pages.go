@@ -3,8 +3,10 @@ package console
 import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 	"github.com/outbound-events/outbound/services/console/internal/pages/deliveries"
+	"github.com/outbound-events/outbound/services/console/internal/pages/events"
 	"github.com/outbound-events/outbound/services/console/internal/pages/health"
 	"github.com/outbound-events/outbound/services/console/internal/pages/recipients"
+	"github.com/outbound-events/outbound/services/console/internal/pages/replays"
 	"github.com/outbound-events/outbound/services/console/internal/pages/settings"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -15,6 +17,8 @@ func addPages(s *web.Site, doors account.Doors) error {
 		func(s *web.Site) error { return account.Register(s, doors) },
 		recipients.Register,
 		deliveries.Register,
+		events.Register,
+		replays.Register,
 		settings.Register,
 		health.Register,
 	}

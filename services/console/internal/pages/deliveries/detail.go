@@ -12,7 +12,7 @@ import (
 // deliveryPage is one delivery, as a page or beside the list.
 type deliveryPage struct {
 	row
-	Detail *outboundv1.DeliveryDetail
+	Whole *outboundv1.DeliveryDetail
 	// Beside says that it is shown beside the list.
 	Beside bool
 	// Curl is the request as a command, empty if there is none.
@@ -73,7 +73,7 @@ func showDelivery(r *web.Request) error {
 	}
 	labels := web.Labels(web.TypeChoices(r.Context(), r.API))
 	p := deliveryPage{
-		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Detail: detail, Beside: r.Part(), Steps: steps(detail.GetAttempts()),
+		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Whole: detail, Beside: r.Part(), Steps: steps(detail.GetAttempts()),
 		Event: indented(detail.GetCloudEventJson()),
 	}
 	if h := detail.GetHttp(); h != nil {

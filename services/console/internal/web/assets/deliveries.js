@@ -76,6 +76,7 @@
   const ticks = () => Array.from(document.querySelectorAll('#rows [name=target]'));
   const recount = () => {
     const n = ticks().filter((t) => t.checked).length;
+    byId('picked')?.classList.toggle('any', n > 0);
     if (counted) counted.textContent = n ? n + ' ticked:' : 'With the ticked ones:';
     if (all) { all.checked = n > 0 && n === ticks().length; all.indeterminate = n > 0 && n < ticks().length; }
   };

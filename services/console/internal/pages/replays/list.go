@@ -1,0 +1,212 @@
+package replays
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/console/internal/web"
+)
+
+// job is a replay as it is shown.
+type job struct {
+	*outboundv1.Replay
+	names, types map[string]string
+}
+
+// Address is the replay's page, DeliveriesAddress lists what became of what it queued.
+func (j job) Address() string { return "/replays/" + url.PathEscape(j.GetId()) }
+
+// DeliveriesAddress lists what became of what it queued.
+func (j job) DeliveriesAddress() string { return web.Address("/deliveries", "replayId", j.GetId()) }
+
+// Running reports whether it goes on.
+func (j job) Running() bool { return j.GetState() == outboundv1.Replay_RUNNING }
+
+// Done is how many deliveries it is through with.
+func (j job) Done() int64 { return j.GetQueued() + j.GetUnavailable() }
+
+// Known reports whether it is known how many there are.
+func (j job) Known() bool { return j.GetTotal() > 0 && j.Done() <= j.GetTotal() }
+
+// Percent is how far it is.
+func (j job) Percent() int64 {
+	if !j.Known() {
+		return 0
+	}
+	return 100 * j.Done() / j.GetTotal()
+}
+
+// Left is about how long it still takes.
+func (j job) Left() time.Duration {
+	if !j.Running() || !j.Known() || j.GetRate() <= 0 {
+		return 0
+	}
+	return (time.Duration(j.GetTotal()-j.Done()) * time.Second / time.Duration(j.GetRate())).Round(time.Second)
+}
+
+// Tone and Word tell its state.
+func (j job) Tone() string {
+	switch j.GetState() {
+	case outboundv1.Replay_RUNNING:
+		return "note"
+	case outboundv1.Replay_DONE:
+		return "good"
+	case outboundv1.Replay_FAILED:
+		return "bad"
+	default:
+		return "quiet"
+	}
+}
+
+// Word is its state in a word.
+func (j job) Word() string {
+	switch j.GetState() {
+	case outboundv1.Replay_STOPPED:
+		return "cancelled"
+	case outboundv1.Replay_REPLAY_STATE_UNSPECIFIED:
+		return "unknown"
+	default:
+		return strings.ToLower(j.GetState().String())
+	}
+}
+
+// Kind says what is sent again.
+func (j job) Kind() string {
+	if j.GetBackfill() != nil {
+		return "Backfill"
+	}
+	return "Deliveries again"
+}
+
+// To is who gets it.
+func (j job) To() string {
+	if id := j.GetToRecipientId(); id != "" {
+		return named(j.names, id)
+	}
+	return "each to its recipient"
+}
+
+// fact is something that a replay's deliveries have in common.
+type fact struct{ Name, Value string }
+
+// Facts are what the replay is about, in words.
+func (j job) Facts() []fact {
+	if b := j.GetBackfill(); b != nil {
+		out := []fact{{"events accepted since", clock(b.GetStartTime().AsTime())}}
+		if b.GetEndTime() != nil {
+			out = append(out, fact{"and before", clock(b.GetEndTime().AsTime())})
+		}
+		again := "are left out"
+		if b.GetIncludeDelivered() {
+			again = "are sent again"
+		}
+		return append(out, fact{"those that were delivered", again})
+	}
+	d := j.GetDeliveries()
+	state := "expired, rejected and cancelled"
+	if d.GetState() != outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED {
+		state = strings.ToLower(d.GetState().String())
+	}
+	out := []fact{{"state", state}}
+	for _, f := range []fact{
+		{"recipient", named(j.names, d.GetRecipientId())}, {"event type", named(j.types, d.GetEventType())}, {"appliance", d.GetApplianceId()},
+		{"session", d.GetSessionId()}, {"external key", d.GetExternalKey()}, {"error", classed(d.GetReasonClass())},
+		{"reason", d.GetReason()}, {"channel", d.GetChannel()},
+	} {
+		if f.Value != "" {
+			out = append(out, f)
+		}
+	}
+	if t := d.GetStartTime(); t != nil {
+		out = append(out, fact{"since", clock(t.AsTime())})
+	}
+	if t := d.GetEndTime(); t != nil {
+		out = append(out, fact{"before", clock(t.AsTime())})
+	}
+	return out
+}
+
+func classed(class string) string {
+	if class == "" {
+		return ""
+	}
+	return web.ClassWords(class)
+}
+
+func named(names map[string]string, id string) string {
+	if names[id] != "" {
+		return names[id]
+	}
+	return id
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// listPage is the list of replays.
+type listPage struct {
+	Jobs []job
+	// Running says that one goes on.
+	Running bool
+}
+
+func showReplays(r *web.Request) error {
+	return renderList(r, func(p listPage) error { return r.Render("list", p) })
+}
+
+func showReplaysPart(r *web.Request) error {
+	return renderList(r, func(p listPage) error { return r.RenderPart("list", "replays", p) })
+}
+
+func renderList(r *web.Request, render func(listPage) error) error {
+	answer, err := r.API.Deliveries.ListReplays(r.Context(), &outboundv1.ListReplaysRequest{})
+	if err != nil {
+		return err
+	}
+	var p listPage
+	names, types := labels(r)
+	for _, one := range answer.GetReplays() {
+		j := job{one, names, types}
+		p.Jobs, p.Running = append(p.Jobs, j), p.Running || j.Running()
+	}
+	return render(p)
+}
+
+func labels(r *web.Request) (names, types map[string]string) {
+	return web.Labels(web.RecipientChoices(r.Context(), r.API)), web.Labels(web.TypeChoices(r.Context(), r.API))
+}
+
+func showReplay(r *web.Request) error {
+	return renderOne(r, func(j job) error { return r.Render("replay", j) })
+}
+
+func showReplayPart(r *web.Request) error {
+	return renderOne(r, func(j job) error { return r.RenderPart("replay", "progress", j) })
+}
+
+func renderOne(r *web.Request, render func(job) error) error {
+	one, err := r.API.Deliveries.GetReplay(r.Context(), &outboundv1.GetReplayRequest{Id: r.PathValue("id")})
+	if err != nil {
+		return err
+	}
+	names, types := labels(r)
+	return render(job{one, names, types})
+}
+
+func cancel(r *web.Request) error {
+	one, err := r.API.Deliveries.CancelReplay(r.Context(), &outboundv1.CancelReplayRequest{Id: r.PathValue("id")})
+	form := &web.Form{}
+	switch {
+	case err == nil:
+		r.Flash(web.Good, "Cancelled. What is queued already goes on.")
+	case form.Refused(err):
+		r.Flash(web.Bad, form.Notice)
+	default:
+		return err
+	}
+	if one == nil {
+		one = &outboundv1.Replay{Id: r.PathValue("id")}
+	}
+	return r.Redirect(job{Replay: one}.Address())
+}
