@@ -75,10 +75,11 @@ func tryFilter(r *web.Request) error {
 	if !p.Empty {
 		q := &outboundv1.TestFilterRequest{Filter: form.Get("filter"), EventTypes: form.All("eventTypes"), Events: eventsTried}
 		if p.Answer, err = r.API.Recipients.TestFilter(r.Context(), q); err != nil {
-			told := false
-			if p.Fault, told = faultText(err); !told {
+			text, told := faultText(err)
+			if !told {
 				return err
 			}
+			p.Fault = text
 		}
 	}
 	return r.RenderPart("edit", "filter-result", p)

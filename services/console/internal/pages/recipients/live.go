@@ -33,8 +33,8 @@ func streamBoard(r *web.Request) error {
 		f, err := collect(ctx, r.API)
 		for {
 			if err == nil {
-				if err := told.tell(s, newBoard(f, v)); err != nil {
-					return nil //nolint:nilerr // the reader has gone
+				if gone := told.tell(s, newBoard(f, v)); gone != nil {
+					return nil
 				}
 			}
 			select {

@@ -11,7 +11,7 @@ import (
 )
 
 //go:embed all:templates
-var templates embed.FS //nolint:gochecknoglobals // embedded files must be
+var templates embed.FS
 
 // Register adds the area's pages. Everybody may look; operators change recipients.
 func Register(s *web.Site) error {

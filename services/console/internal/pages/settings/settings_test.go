@@ -43,7 +43,7 @@ func (h *house) note(m proto.Message) error {
 
 func (h *house) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{
-		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7", AdminContacts: []string{"a@example.com"},
+		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7", AdminContacts: []string{"a@example.com", "b@example.com"},
 		Oauth2: &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true}, DailyNotice: &outboundv1.DailyNotice{Enabled: true},
 	}, nil
 }
