@@ -21,11 +21,12 @@ const (
 	password = "correct horse battery"
 )
 
-// The types of the events that are published.
+// The types of the events. The stories run beside each other, so each has one of its own.
 const (
-	ended  = "support_conference_end"
-	begun  = "support_conference_begin"
-	survey = "support_conference_customer_exit_survey_completed"
+	begun    = "support_conference_begin"
+	ended    = "support_conference_end"
+	survey   = "support_conference_customer_exit_survey_completed"
+	departed = "support_conference_member_departed"
 )
 
 // place is what all tests share: one Outbound, one browser, one receiver and one relay.
@@ -75,7 +76,24 @@ func TestConsole(t *testing.T) {
 		return
 	}
 	p.people(t)
-	t.Run("HTTP: from nothing to a delivery, and through an outage", p.httpStory)
+	t.Run("stories", func(t *testing.T) {
+		for name, story := range map[string]func(*testing.T){
+			"HTTP, from nothing to a delivery and through an outage": p.httpStory,
+			"email, from the relay to the mailbox":                   p.mailStory,
+			"hostile texts are texts":                                p.hostileTexts,
+			"all goes by keyboard":                                   p.byKeyboard,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				story(t)
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	t.Run("axe-core finds nothing grave, and nothing is too wide", p.openToAll)
+	t.Run("viewers find nothing that changes anything", p.viewersChangeNothing)
 }
 
 // people makes the users that the rest needs; the first admin is there.

@@ -1,0 +1,106 @@
+package browser_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/outbound-events/outbound/e2e/browser"
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// publish hands in an event over REST with a token, and returns its key.
+func (p *place) publish(t *testing.T, token string, e harness.Event) string {
+	t.Helper()
+	c := harness.NewClient(p.house.REST.Base, token)
+	defer c.Close()
+	answer, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)
+	if err != nil || answer.Status != http.StatusOK {
+		t.Fatalf("publish %s: %d %s %v", e.ID, answer.Status, answer.Body, err)
+	}
+	return e.Key()
+}
+
+// keep marks a page, so that it shows whether it was loaded anew.
+func keep(page *browser.Page) { page.Do("globalThis.kept = true") }
+
+// kept checks that a page was not loaded anew.
+func kept(page *browser.Page) {
+	page.Is("the page was not loaded anew", "globalThis.kept === true")
+}
+
+// httpStory is the way from nothing to a delivery over HTTPS, and through an outage of the receiver.
+func (p *place) httpStory(t *testing.T) {
+	page := p.come(t, admin).Allow("status of 422")
+	// The appliance, with credentials that are shown once.
+	page.Open("/settings/appliances").Fill("Id", "desk-1").Fill("Name", "The help desk's").Click("button", "Add").See("h2", "Credentials of desk-1")
+	token := page.Text(`[...document.querySelectorAll("dt")].find((e) => e.innerText.startsWith("Token")).nextElementSibling.firstChild.data.trim()`)
+
+	// The recipient, with the receiver's own authority from a file.
+	ca := filepath.Join(t.TempDir(), "authority.pem")
+	if err := os.WriteFile(ca, []byte(p.receiver.CAPEM()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page.Open("/").Click("a", "Add an HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add an HTTP recipient")
+	page.Fill("Name", "Ticket desk").Fill("URL", p.receiver.SecureURL("story")).Upload("… or a file", ca).See("#ca-contents", "Acme Co")
+	page.ClickLabel("Support session start").Fill("Retry interval", "soon").Click("button", "Add the recipient").See(".fault", "")
+	page.Is("what was typed is still there", `eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)
+	page.Fill("Retry interval", "1 h").Click("button", "Add the recipient").See("h1", "Ticket desk").See("#standing", "OK")
+	id := page.Text("location.pathname.split('/').pop()")
+
+	// The lists, open all the while.
+	board := p.come(t, operator)
+	board.See("#row-"+id, "OK")
+	list := p.come(t, operator).Open("/deliveries").See("#live-state", "live").See("#nothing, #rows", "")
+	keep(board)
+	keep(list)
+
+	first := p.publish(t, token, harness.NewEvent("desk-1", "story-1", begun, harness.Object{"external_key": "INC-1"}))
+	row := func(key string) string { return "#rows tr:has(a[href$='" + key + "'])" }
+	list.See(row(first), "delivered")
+	board.See("#day-"+id, "100 %")
+	p.arrived(t, "story", first, http.StatusOK)
+
+	// The receiver breaks.
+	p.receiver.Answer("story", http.StatusInternalServerError)
+	p.receiver.Say("story", "out of order: the disk is full")
+	second := p.publish(t, token, harness.NewEvent("desk-1", "story-2", begun, harness.Object{"external_key": "INC-2"}))
+	list.See(row(second), "retrying").See(row(second), "500")
+	board.See("#state-"+id, "failing").See("#error-"+id, "500").See("#queue-"+id, "1")
+
+	// It is mended, and what failed is sent again from beside the list.
+	p.receiver.Answer("story", http.StatusOK)
+	p.receiver.Say("story", "thank you")
+	list.Click(row(second)+" a[data-drawer]", "").See("#drawer", "out of order: the disk is full").See("#drawer", "INC-2")
+	list.Click("#drawer button", "Retry").See("#ask", "Retry this delivery?").Click("#ask button", "Retry")
+	list.See(".flash", "Queued again: 1").See(row(second), "delivered").See(row(second), "replay")
+	board.See("#state-"+id, "OK")
+
+	// The first try still waits for its time: it need not.
+	list.Open("/deliveries?state=RETRYING").Click(row(second)+" a[data-drawer]", "").Click("#drawer button", "Send now").
+		See("#ask", "Send this delivery now?").Click("#ask button", "Send now").See(".flash", "Tried at once: 1")
+	list.Open("/deliveries/"+id+"/"+second).See("main", "delivered").See(".log", "500").See(".log", "200").See("main", "thank you")
+	board.See("#queue-"+id, "0")
+	kept(board)
+	p.arrived(t, "story", second, http.StatusInternalServerError, http.StatusOK, http.StatusOK)
+}
+
+// arrived waits until a receiver has answered an event so often and in such ways.
+func (p *place) arrived(t *testing.T, recipient, key string, want ...int) {
+	t.Helper()
+	harness.Until(t, patience, key+" to arrive", func() error {
+		var got []int
+		for _, r := range p.receiver.Of(recipient) {
+			if r.ID == key {
+				got = append(got, r.Status)
+			}
+		}
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("it was answered %v, want %v", got, want)
+		}
+		return nil
+	})
+}
