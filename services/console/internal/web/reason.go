@@ -58,7 +58,7 @@ func ReasonWords(reason string) string {
 // attemptReasons are why an attempt failed.
 func attemptReasons() map[delivery.Reason]string {
 	return map[delivery.Reason]string{
-		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP status is no success", delivery.ReasonRedirect: "redirect refused",
+		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP status is an error", delivery.ReasonRedirect: "redirect refused",
 		delivery.ReasonGone: "receiver says gone", delivery.ReasonDNS: "name not found (DNS)", delivery.ReasonEgress: "address is forbidden",
 		delivery.ReasonConnect: "no connection", delivery.ReasonTLS: "TLS failed", delivery.ReasonProxy: "proxy failed",
 		delivery.ReasonTimeout: "no answer in time", delivery.ReasonConnectionCut: "connection cut", delivery.ReasonProtocol: "answer not understood",

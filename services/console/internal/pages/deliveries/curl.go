@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/outbound-events/outbound/pkg/render"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -13,7 +14,7 @@ const argumentMost = 100 << 10
 
 // curl is a request as a command that sends it from a shell (bash, zsh, and sh unless there are control characters): nothing in
 // it is more than text to the shell, and nothing is read from files. Secrets are not in it. It is empty for what no command
-// can say.
+// can say. What each sending makes anew, e.g. traceparent, is left away.
 func curl(h *outboundv1.HttpPreview) string {
 	if strings.ContainsRune(h.GetUrl()+h.GetMethod()+h.GetBody(), 0) || h.GetUrl() == "" {
 		return ""
@@ -22,7 +23,7 @@ func curl(h *outboundv1.HttpPreview) string {
 	has := map[string]bool{}
 	for _, header := range h.GetHeaders() {
 		name := http.CanonicalHeaderKey(header.GetName())
-		if name == "Content-Length" || !token(name) || strings.ContainsRune(header.GetValue(), 0) {
+		if name == "Content-Length" || header.GetValue() == render.MadeAtSending || !token(name) || strings.ContainsRune(header.GetValue(), 0) {
 			continue
 		}
 		has[name] = true

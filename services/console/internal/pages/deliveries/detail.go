@@ -128,8 +128,9 @@ func changesOf(before, after *outboundv1.Attempt) []string {
 	if before.GetState() != after.GetState() {
 		change("state", strings.ToLower(before.GetState().String()), strings.ToLower(after.GetState().String()))
 	}
-	change("reason", web.ReasonWords(before.GetReason()), web.ReasonWords(after.GetReason()))
+	// What was done by hand says so itself.
 	if after.GetNumber() > 0 {
+		change("reason", web.ReasonWords(before.GetReason()), web.ReasonWords(after.GetReason()))
 		change("code", number(before.GetStatusCode()), number(after.GetStatusCode()))
 		change("recipient's revision", revision(before), revision(after))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
@@ -53,6 +54,11 @@ func (p newPage) Recipients() []web.Option {
 
 // New is how many would be sent.
 func (p newPage) New() int64 { return p.Preview.GetCount() - p.Preview.GetUnavailable() }
+
+// Takes is how long queuing them takes, to the second.
+func (p newPage) Takes() time.Duration {
+	return max(time.Second, p.Preview.GetEstimatedDuration().AsDuration().Round(time.Second))
+}
 
 // read reads a replay from a form.
 func read(form *web.Form) (kind string, asked *outboundv1.Replay, err error) {
