@@ -23,8 +23,8 @@ type authority struct {
 	PEM string
 }
 
-// certificateLife is how long the demo's certificates hold; nobody leaves a demo running for a week.
-const certificateLife = 7 * 24 * time.Hour
+// certificateLife is how long the demo's certificates hold: longer than what the status warns of.
+const certificateLife = 90 * 24 * time.Hour
 
 func newAuthority() (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -58,11 +59,27 @@ func tell(route *outboundv1.Route, d *outboundv1.Delivery) {
 	route.Matched = d.GetState() != outboundv1.DeliveryState_SKIPPED
 	switch {
 	case route.GetMatched() && d.GetDetail() == "":
-		route.Detail = fmt.Sprintf("It is %s after %d attempts.", d.GetState(), d.GetAttempts())
+		route.Detail = spoken(delivery.State(d.GetState().String()), delivery.Reason(d.GetReason()), int(d.GetAttempts()))
 	case d.GetDetail() != "":
 		route.Detail = d.GetDetail()
 	default:
 		route.Detail = whyNot(delivery.Reason(d.GetReason()))
+	}
+}
+
+// spoken says in a sentence what a delivery has come to, where its record has no words of its own.
+func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
+	tries := "attempts"
+	if attempts == 1 {
+		tries = "attempt"
+	}
+	switch state {
+	case delivery.StateDelivered:
+		return fmt.Sprintf("Delivered after %d %s.", attempts, tries)
+	case delivery.StateWaiting:
+		return "It waits for its first attempt."
+	default:
+		return fmt.Sprintf("%s after %d %s: %s.", state, attempts, tries, strings.ReplaceAll(string(reason), "_", " "))
 	}
 }
 

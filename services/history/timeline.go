@@ -79,7 +79,7 @@ func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 		t.Kind = kindNote
 	}
 	if t.GetDetail() == "" {
-		t.Detail = fmt.Sprintf("%s (%s)", r.State, r.Reason)
+		t.Detail = spoken(r.State, r.Reason, r.Attempt)
 	}
 	return t
 }
