@@ -206,7 +206,7 @@ func saved(r *web.Request, p *outboundv1.Recipient, told string) error {
 // conflict says what others saved while the form was open. Saved again, the form takes the place of theirs.
 func (p *editPage) conflict(r *web.Request) {
 	p.Form.Conflict = false
-	p.Form.Notice = "Somebody else saved meanwhile. What you typed is still here; what they changed is shown below. Saving again puts yours in place of theirs."
+	p.Form.Notice = "Somebody else saved meanwhile. What you typed is still here; what they changed is shown above. Saving again puts yours in place of theirs."
 	opened := p.Form.Get(seenField)
 	p.Form.Set("etag", p.Recipient.GetEtag())
 	p.Form.Set(seenField, seen(p.Recipient))
