@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +22,24 @@ func mailbox(id string) *recipient.Recipient {
 // mailer is the keeper of one email sender, with admin contacts.
 func (w *world) mailer(holder string, admins ...string) *sender {
 	w.t.Helper()
-	observer, stop, err := standing.Start(context.Background(), standing.Options{
-		Channel: recipient.Email, Recipients: w.dir, Store: bus.NewStandings(w.conn), Observer: silent{}, Holder: holder, Tick: tick,
-		Fallback: func() recipient.Contact {
-			return recipient.Contact{Addresses: admins, AlertAfter: after, ResendEvery: 2 * after}
-		},
-	})
+	admin := recipient.Contact{Addresses: admins, AlertAfter: after, ResendEvery: 2 * after}
+	return w.mail(standing.Options{Holder: holder, Tick: tick, Fallback: func() recipient.Contact { return admin }})
+}
+
+// mailerOf is the same with a contact in full, and a store of its own if there is one. Its ticks are slow, as far as tests go:
+// a claim is taken over after ten of them, and on a busy machine ten claims take their time.
+func (w *world) mailerOf(holder string, admin func() recipient.Contact, store standing.Store) *sender {
+	w.t.Helper()
+	return w.mail(standing.Options{Store: store, Holder: holder, Tick: 15 * tick, Fallback: admin})
+}
+
+func (w *world) mail(o standing.Options) *sender {
+	w.t.Helper()
+	o.Channel, o.Recipients, o.Observer = recipient.Email, w.dir, silent{}
+	if o.Store == nil {
+		o.Store = bus.NewStandings(w.conn)
+	}
+	observer, stop, err := standing.Start(context.Background(), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -35,16 +48,67 @@ func (w *world) mailer(holder string, admins ...string) *sender {
 	return s
 }
 
+// hesitant is the store of a sender that stops after its first claim until it is let go on.
+type hesitant struct {
+	standing.Store
+	claims  atomic.Int64
+	claimed chan struct{}
+	goOn    chan struct{}
+}
+
+func (s *hesitant) Put(ctx context.Context, ch recipient.Channel, id string, st standing.Status, rev uint64) (uint64, error) {
+	if st.Claim != nil && s.claims.Add(1) == 2 {
+		close(s.claimed)
+		<-s.goOn
+	}
+	return s.Store.Put(ctx, ch, id, st, rev)
+}
+
+func TestTwoSendersNeverShareOutWhatOneMailTells(t *testing.T) {
+	x, y, z := mailbox("x"), mailbox("y"), mailbox("z")
+	w := newWorld(t, x, y, z)
+	admin := func() recipient.Contact {
+		return recipient.Contact{Addresses: []string{"root@example.org"}, AlertAfter: after}
+	}
+	slow := &hesitant{Store: bus.NewStandings(w.conn), claimed: make(chan struct{}), goOn: make(chan struct{})}
+	a := w.mailerOf("a", admin, slow)
+	for _, r := range []*recipient.Recipient{x, y, z} {
+		a.fails(r)
+	}
+	<-slow.claimed
+	w.mailerOf("b", admin, nil)
+	w.pass(3 * after) // and so several looks of b at what is due
+	close(slow.goOn)
+	w.until("all were told of", func() bool { return w.status(x).Alerts+w.status(y).Alerts+w.status(z).Alerts == 3 })
+	if got := w.got(); len(got) != 1 || len(got[0].About) != 3 {
+		t.Errorf("told %+v", got)
+	}
+}
+
 func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
 	var all []*recipient.Recipient
 	for i := range 10 {
-		all = append(all, mailbox(fmt.Sprintf("m%d", i)))
+		r := mailbox(fmt.Sprintf("m%d", i))
+		r.Retry.Interval = time.Minute
+		all = append(all, r)
 	}
 	w := newWorld(t, all...)
-	a, b := w.mailer("a", "root@example.org"), w.mailer("b", "root@example.org")
+	// Nobody is told before all fail, and recoveries wait for each other as long as the first alert does: neither hangs on how busy
+	// the machine is.
+	var alertAfter atomic.Int64
+	alertAfter.Store(int64(time.Minute))
+	admin := func() recipient.Contact {
+		return recipient.Contact{Addresses: []string{"root@example.org"}, AlertAfter: time.Duration(alertAfter.Load())}
+	}
+	a, b := w.mailerOf("a", admin, nil), w.mailerOf("b", admin, nil)
 	for _, r := range all {
 		a.fails(r)
 	}
+	for _, r := range all {
+		w.until(r.ID+" fails", func() bool { return w.status(r).Health == standing.Failing })
+	}
+	w.pass(after)
+	alertAfter.Store(int64(after))
 	told := func() (n int) {
 		for _, r := range all {
 			n += min(1, w.status(r).Alerts)
@@ -56,6 +120,7 @@ func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
 	if len(first) != 1 || len(first[0].About) != len(all) || !first[0].Admin || first[0].To != "root@example.org" || first[0].Channel != recipient.Email || !first[0].OfRelay() {
 		t.Fatalf("told %+v", first)
 	}
+	alertAfter.Store(int64(time.Minute))
 	for _, r := range all { // one after the other, as their retries fall due
 		b.succeeds(r)
 		w.until(r.ID+" is well", func() bool { return w.status(r).Health == standing.OK })

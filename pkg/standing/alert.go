@@ -33,17 +33,17 @@ type member struct {
 // handed over, by compare-and-set, so that one sender alone tells of it; a claim whose holder has died is taken over with its
 // message id, so that what was handed over already is not handed over twice.
 func (k *Keeper) alert(ctx context.Context, now time.Time) {
-	fresh, claimed, ill := k.due(now)
-	for _, id := range sortedKeys(claimed) {
-		k.tell(ctx, claimed[id])
+	a := k.due(now)
+	for _, id := range sortedKeys(a.claimed) {
+		k.tell(ctx, a.claimed[id])
 	}
-	for _, c := range sortedKeys(fresh) {
-		group := fresh[c]
-		if !slices.ContainsFunc(group, func(m member) bool { return !m.at.After(now) }) {
+	for _, c := range sortedKeys(a.fresh) {
+		group := a.fresh[c]
+		if a.busy[c] || !slices.ContainsFunc(group, func(m member) bool { return !m.at.After(now) }) {
 			continue
 		}
 		slices.SortFunc(group, func(a, b member) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.r.ID, b.r.ID)) })
-		if ill[c] && now.Before(gatheredAt(group[0])) {
+		if a.ill[c] && now.Before(gatheredAt(group[0])) {
 			continue
 		}
 		if mine := k.claim(ctx, group, now); len(mine) > 0 {
@@ -65,10 +65,19 @@ func (k *Keeper) contact(r *recipient.Recipient) recipient.Contact {
 	return k.o.Fallback()
 }
 
-// due finds what is to be told: by cause what nobody has claimed, by claim what this keeper has to finish. ill holds the causes
-// whose recoveries may wait, for there are recipients that contacts were told of and that still fail.
-func (k *Keeper) due(now time.Time) (fresh, claimed map[string][]member, ill map[string]bool) {
-	fresh, claimed, ill = map[string][]member{}, map[string][]member{}, map[string]bool{}
+// agenda is what is to be told.
+type agenda struct {
+	// fresh is what nobody has claimed, by cause; claimed what this keeper has to finish, by claim.
+	fresh, claimed map[string][]member
+	// ill holds the causes whose recoveries may wait, for there are recipients that contacts were told of and that still fail.
+	ill map[string]bool
+	// busy holds the causes that another sender is just telling of: it may not have claimed all yet.
+	busy map[string]bool
+}
+
+// due finds what is to be told.
+func (k *Keeper) due(now time.Time) agenda {
+	a := agenda{fresh: map[string][]member{}, claimed: map[string][]member{}, ill: map[string]bool{}, busy: map[string]bool{}}
 	for _, r := range k.o.Recipients.Recipients() {
 		e := k.entry(r.ID)
 		if r.Channel() != k.o.Channel || aside(r) || e.Revision == 0 {
@@ -76,22 +85,24 @@ func (k *Keeper) due(now time.Time) (fresh, claimed map[string][]member, ill map
 		}
 		m := member{r: r, e: e, contact: k.contact(r)}
 		if e.Status.Health == Failing && (e.Status.Alerts > 0 || e.Status.Claim != nil) {
-			ill[cause(m, KindRecovered)] = true
+			a.ill[cause(m, KindRecovered)] = true
 		}
 		if c := e.Status.Claim; c != nil {
+			m.at, m.kind = c.At, c.Kind
 			if c.Holder == k.o.Holder || now.Sub(c.At) > claimTicks*k.o.Tick {
-				m.at, m.kind = c.At, c.Kind
-				claimed[c.ID] = append(claimed[c.ID], m)
+				a.claimed[c.ID] = append(a.claimed[c.ID], m)
+			} else {
+				a.busy[cause(m, m.kind)] = true
 			}
 			continue
 		}
 		var ok bool
 		if m.kind, m.at, ok = due(e.Status, m.contact); ok && !m.at.After(now.Add(along(m))) {
 			c := cause(m, m.kind)
-			fresh[c] = append(fresh[c], m)
+			a.fresh[c] = append(a.fresh[c], m)
 		}
 	}
-	return fresh, claimed, ill
+	return a
 }
 
 // along is how long before it is due a recipient joins a mail: a little for a first alert, and as early as can be if it is the
@@ -107,7 +118,9 @@ func along(m member) time.Duration {
 	}
 }
 
-// claim takes a group's members, as far as no other sender was faster. The first one names the mail.
+// claim takes a group's members. The first one names the mail, and whoever takes it may take the others: a sender that comes too
+// late for it leaves them all for now, so that two senders never share a group out. Of the others it takes those whose status
+// nobody has changed meanwhile.
 func (k *Keeper) claim(ctx context.Context, group []member, now time.Time) []member {
 	var mine []member
 	for _, m := range group {
@@ -121,6 +134,9 @@ func (k *Keeper) claim(ctx context.Context, group []member, now time.Time) []mem
 		if err != nil {
 			if !errors.Is(err, ErrConflict) {
 				k.complain(m.r.ID, err)
+			}
+			if len(mine) == 0 {
+				return nil
 			}
 			continue
 		}
