@@ -1,6 +1,8 @@
 package browser_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/browser"
@@ -10,10 +12,61 @@ import (
 // in nothing but colours, so in the dark the colours alone are looked at.
 func (p *place) openToAll(t *testing.T) {
 	axe := browser.NewAxe(t)
-	who := p.come(t, admin)
+	who := p.browser.Person(t, p.house.REST.Base)
+	signIn(who.Page(t), admin)
 	for _, path := range p.pages(t, admin) {
-		t.Run(path, func(t *testing.T) { held(t, who.Open(path), axe) })
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			held(t, who.Page(t).Open(path), axe)
+		})
 	}
+}
+
+// checksFind spoils a page in each way that the checks are for: what finds nothing must be able to.
+func (p *place) checksFind(t *testing.T) {
+	axe := browser.NewAxe(t)
+	page := p.come(t, viewer)
+	spoil := func(html string) {
+		page.Do("document.querySelector('main').insertAdjacentHTML('beforeend', " + strconv.Quote(html) + ")")
+	}
+	finds := func(rule string, colours bool) {
+		t.Helper()
+		for _, v := range page.Violations(axe, colours) {
+			if v.ID == rule && v.Grave() {
+				return
+			}
+		}
+		t.Errorf("axe-core does not find %s", rule)
+	}
+	spoil(`<p class="pale">pale words</p>`)
+	page.Do(`document.querySelector(".pale").style.color = "rgb(240, 240, 240)"`)
+	finds("color-contrast", true)
+	page.Look(browser.Wide, browser.Dark)
+	page.Do(`document.querySelector(".pale").style.color = "rgb(30, 30, 30)"`)
+	finds("color-contrast", true)
+	spoil(`<input type="text" class="nameless">`)
+	finds("label", false)
+	page.Look(browser.Narrow, browser.Light)
+	if page.Overflow() != 0 {
+		t.Error("the page is too wide before it is made so")
+	}
+	spoil(`<pre>` + strings.Repeat("wide", 200) + `</pre><p class="broad">broad</p>`)
+	page.Do(`document.querySelector(".broad").style.width = "2000px"`)
+	if page.Overflow() == 0 {
+		t.Error("a page that is too wide is not found so")
+	}
+	page.Do("globalThis.executed = 'by hand'")
+	spoil(`<a href="javascript:executed=1">x</a><img src="https://elsewhere.invalid/x" onerror="executed=2">`)
+	page.Await("the Content-Security-Policy to refuse it", "eyes.violations.length >= 2")
+	for _, want := range []string{"executed: by hand", "leads elsewhere: javascript:", "a handler:", "an element that is none of ours: <img", "Content-Security-Policy: img-src", "Content-Security-Policy: script-src-attr"} {
+		if !strings.Contains(strings.Join(page.Breaches(), "\n"), want) {
+			t.Errorf("%q is not among %q", want, page.Breaches())
+		}
+	}
+	if len(page.Faults()) == 0 {
+		t.Error("the browser did not complain")
+	}
+	page.Forgive()
 }
 
 // held holds a page against all that must be so.

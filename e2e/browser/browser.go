@@ -173,6 +173,13 @@ func (p *Page) Allow(text string) *Page {
 	return p
 }
 
+// Forgive forgets what the browser has complained of.
+func (p *Page) Forgive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = nil
+}
+
 // Faults are what the browser has complained of so far.
 func (p *Page) Faults() []string {
 	p.mu.Lock()

@@ -8,6 +8,22 @@
   const violations = [];
   document.addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample));
 
+  // What streams have brought to this page, and how it was kept from drawing.
+  const tally = { batches: 0, records: 0, missed: 0, most: 0, frames: 0, long: 0, longest: 0 };
+  globalThis.EventSource = class extends EventSource {
+    constructor(...a) {
+      super(...a);
+      this.addEventListener('rows', (e) => {
+        tally.batches++;
+        tally.records += Number(/data-count="(\d+)"/.exec(e.data)[1]);
+        tally.missed += Number(/data-missed="(\d+)"/.exec(e.data)[1]);
+      });
+    }
+  };
+  const frame = () => { tally.frames++; tally.most = Math.max(tally.most, document.querySelectorAll('#rows > tr').length); requestAnimationFrame(frame); };
+  requestAnimationFrame(frame);
+  new PerformanceObserver((l) => { for (const e of l.getEntries()) { tally.long++; tally.longest = Math.max(tally.longest, e.duration); } }).observe({ type: 'longtask' });
+
   const labelled = (label) => {
     for (const l of document.querySelectorAll('label, legend')) {
       const words = tidy(l.innerText).replace(/ \(required\)$/, '');
@@ -18,8 +34,16 @@
     for (const c of document.querySelectorAll('input, select, textarea, button')) if (c.getAttribute('aria-label') === label && shown(c)) return c;
     return null;
   };
+  // Looks until something is there, or the time is over.
+  const until = (milliseconds, look) => new Promise((done) => {
+    const end = performance.now() + milliseconds;
+    const again = () => { const found = look(); if (found || performance.now() >= end) done(found); else setTimeout(again, 20); };
+    again();
+  });
   globalThis.eyes = {
+    becomes: (fact, milliseconds) => until(milliseconds, () => { try { return Boolean(fact()); } catch { return false; } }),
     violations,
+    tally,
     labelled,
     name,
     count: (selector) => document.querySelectorAll(selector).length,
@@ -29,7 +53,13 @@
       return all.find((e) => name(e) === words) || all.find((e) => name(e).includes(words)) || null;
     },
     // Where to click an element: its middle, if a click there reaches it.
-    point: (e) => {
+    point: async (find) => {
+      let where, why;
+      await until(2000, () => { try { where = eyes.middle(find()); } catch (e) { why = e; } return where; });
+      if (!where) throw why;
+      return where;
+    },
+    middle: (e) => {
       if (!e || !shown(e)) throw new Error('it is not there');
       // For some milliseconds htmx has shown what it has not yet bound: nobody is so quick, but a test.
       if (e.closest('.htmx-swapping, .htmx-settling, .htmx-added')) throw new Error('the page is being changed');

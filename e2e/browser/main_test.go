@@ -26,6 +26,7 @@ const (
 	begun    = "support_conference_begin"
 	ended    = "support_conference_end"
 	survey   = "support_conference_customer_exit_survey_completed"
+	joined   = "support_conference_member_added"
 	departed = "support_conference_member_departed"
 )
 
@@ -50,9 +51,11 @@ func open(t *testing.T) *place {
 // come opens a page as somebody.
 func (p *place) come(t *testing.T, name string) *browser.Page {
 	t.Helper()
-	page := p.browser.Person(t, p.house.REST.Base).Page(t)
-	page.Open("/sign-in").Fill("Name", name).Fill("Password", password).Click("button", "Sign in").AwaitAt("/")
-	return page
+	return signIn(p.browser.Person(t, p.house.REST.Base).Page(t), name)
+}
+
+func signIn(page *browser.Page, name string) *browser.Page {
+	return page.Open("/sign-in").Fill("Name", name).Fill("Password", password).Click("button", "Sign in").AwaitAt("/")
 }
 
 // setupLink is what the first start writes to whoever started it.
@@ -92,6 +95,8 @@ func TestConsole(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	t.Run("the live tail keeps up", p.liveTail)
+	t.Run("the checks find what they are for", p.checksFind)
 	t.Run("axe-core finds nothing grave, and nothing is too wide", p.openToAll)
 	t.Run("viewers find nothing that changes anything", p.viewersChangeNothing)
 }

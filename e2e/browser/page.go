@@ -23,6 +23,9 @@ import (
 //go:embed eyes.js
 var eyes string
 
+// moment is how many milliseconds a page waits by itself for what is awaited. A page that is left meanwhile says so at once.
+const moment = 2000
+
 // look is how long one question to a page may take.
 const look = 10 * time.Second
 
@@ -113,8 +116,11 @@ func (w witness) Fatalf(format string, args ...any) {
 var errNotYet = errors.New("it does not show it")
 
 // holds is nil if an expression of the page is true.
-func (p *Page) holds(expression string) error {
-	yes, err := read[bool](p, "Boolean("+expression+")")
+func (p *Page) holds(expression string) error { return p.becomes(expression, 0) }
+
+// becomes is nil if an expression of the page gets true in so many milliseconds; the page itself looks again and again.
+func (p *Page) becomes(expression string, milliseconds int) error {
+	yes, err := read[bool](p, fmt.Sprintf("eyes.becomes(() => %s, %d)", expression, milliseconds))
 	if err == nil && !yes {
 		err = errNotYet
 	}
@@ -124,7 +130,7 @@ func (p *Page) holds(expression string) error {
 // Await waits until an expression of the page is true.
 func (p *Page) Await(what, expression string) *Page {
 	p.t.Helper()
-	p.until(what, func() error { return p.holds(expression) })
+	p.until(what, func() error { return p.becomes(expression, moment) })
 	return p
 }
 
@@ -202,7 +208,7 @@ func (p *Page) click(what, element string) *Page {
 	p.t.Helper()
 	var at point
 	p.until(what, func() (err error) {
-		at, err = read[point](p, "eyes.point("+element+")")
+		at, err = read[point](p, "eyes.point(() => "+element+")")
 		return err
 	})
 	p.do("click", func(ctx context.Context, to *chromedp.Target) error {
