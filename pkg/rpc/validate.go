@@ -39,7 +39,7 @@ func (v *Validator) Check(m proto.Message, prefix string) ([]Violation, error) {
 	for _, x := range invalid.Violations {
 		out = append(out, Violation{
 			Field:  fieldPath(prefix, m.ProtoReflect().Descriptor(), x.Proto.GetField()),
-			Reason: reason(x.Proto.GetRuleId()), Description: description(x.Proto),
+			Reason: reason(x.Proto.GetRuleId()), Description: words(x),
 		})
 	}
 	return out, nil
@@ -48,13 +48,6 @@ func (v *Validator) Check(m proto.Message, prefix string) ([]Violation, error) {
 // reason makes a word of a rule's id: string.max_len is STRING_MAX_LEN.
 func reason(rule string) string {
 	return strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(rule))
-}
-
-func description(v *validate.Violation) string {
-	if m := v.GetMessage(); m != "" {
-		return m
-	}
-	return "breaks the rule " + v.GetRuleId()
 }
 
 // fieldPath spells a path as JSON does: recipient.http.headers["X-A"], recipient.eventTypes[2].
