@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,21 +8,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
 
 // How groups are made. Measured with fsync on: 64 publishers 2.6 to 4 times, 256 publishers 6 to 9.5 times the rate of
-// sequential publishes; single publishes beside a batch are held up by it, so there are none.
+// sequential publishes; single publishes beside a batch are held up by it, so there are none. For each batch the broker makes a
+// folder of files, which costs it about as much as 50 messages do, so few large batches are cheap and many small ones are dear.
 const (
-	maxGroup = 500
+	// maxGroup is as many as the broker takes in a batch.
+	maxGroup = 1000
 	minGroup = 16
-	// eventLinger is how long a committer of events waits for more once something waits beside the first: publishers that
-	// were just answered come again at once. Records wait longer, for nobody waits for them and the broker makes a folder of
-	// files for each batch, which costs it more than the messages in it.
-	eventLinger  = 500 * time.Microsecond
-	recordLinger = 25 * time.Millisecond
-	lingerStep   = 500 * time.Microsecond
+	// eventLinger is how long a committer of events waits at most while more come: publishers that were just answered come again
+	// at once. It waits only if something waits beside the first, and no longer than more come.
+	eventLinger = 4 * time.Millisecond
+	eventStep   = 500 * time.Microsecond
+	// recordLinger is how long records wait, if there are several: nobody waits for them.
+	recordLinger = 50 * time.Millisecond
+	recordStep   = 5 * time.Millisecond
 	queueSize    = 8192
 	ackTimeout   = 5 * time.Second
 	// repeatWait is the pause before a publish whose result is unknown is repeated with the same message id.
@@ -71,19 +72,31 @@ type post struct {
 	done  func(Receipt, error)
 }
 
+// linger is how long a committer waits for company: at most for, looking every step.
+type linger struct {
+	most, step time.Duration
+	// growing has it wait only as long as more come.
+	growing bool
+}
+
+// events and records are how the committers of the two streams wait.
+func events() linger  { return linger{most: eventLinger, step: eventStep, growing: true} }
+func records() linger { return linger{most: recordLinger, step: recordStep} }
+
 // committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
 type committer struct {
 	conn    *Conn
-	linger  time.Duration
+	linger  linger
+	answers *answers
 	in      chan *post
 	mu      sync.RWMutex
 	closed  bool
 	stopped chan struct{}
 }
 
-func newCommitter(c *Conn, linger time.Duration) *committer {
-	k := &committer{conn: c, linger: linger, in: make(chan *post, queueSize), stopped: make(chan struct{})}
+func newCommitter(c *Conn, l linger) *committer {
+	k := &committer{conn: c, linger: l, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{})}
 	go k.run()
 	return k
 }
@@ -113,17 +126,16 @@ func (k *committer) close() {
 
 func (k *committer) run() {
 	defer close(k.stopped)
+	defer k.answers.close()
 	for p := range k.in {
 		k.settle(k.gather(p))
 	}
 }
 
-// gather takes what waits. If something does, it lingers: those just answered come again at once.
+// gather takes what waits. If something does, it lingers for more.
 func (k *committer) gather(first *post) []*post {
-	group := []*post{first}
-	for waited := time.Duration(0); waited < k.linger && len(k.in) > 0 && len(k.in) < maxGroup-1; waited += lingerStep {
-		time.Sleep(lingerStep)
-	}
+	k.await()
+	group := append(make([]*post, 0, min(len(k.in)+1, maxGroup)), first)
 	for len(group) < maxGroup {
 		select {
 		case p, ok := <-k.in:
@@ -136,6 +148,19 @@ func (k *committer) gather(first *post) []*post {
 		}
 	}
 	return group
+}
+
+// await waits for company beside the first.
+func (k *committer) await() {
+	before := 0
+	for waited := time.Duration(0); waited < k.linger.most; waited += k.linger.step {
+		n := len(k.in)
+		if n == 0 || n >= maxGroup-1 || k.linger.growing && n <= before {
+			return
+		}
+		before = n
+		time.Sleep(k.linger.step)
+	}
 }
 
 // settle publishes a group until each message has a definite answer.
@@ -166,16 +191,6 @@ var (
 	errSingly  = errors.New("refused as a batch")
 )
 
-type pubAnswer struct {
-	Sequence  uint64 `json:"seq"`
-	Count     int    `json:"count"`
-	Duplicate bool   `json:"duplicate"`
-	Error     *struct {
-		Code        int    `json:"err_code"`
-		Description string `json:"description"`
-	} `json:"error"`
-}
-
 // batch writes a group as one atomic batch and awaits the commit's answer alone. Sequences in a batch are consecutive.
 func (k *committer) batch(group []*post) error {
 	id := nuid.Next()
@@ -195,12 +210,12 @@ func (k *committer) batch(group []*post) error {
 	if err != nil {
 		return errUnknown
 	}
-	var a pubAnswer
-	if err := json.Unmarshal(reply.Data, &a); err != nil {
+	a, ok := readAnswer(reply)
+	if !ok {
 		return errUnknown
 	}
 	if a.Error != nil {
-		return batchError(a.Error.Code, a.Error.Description)
+		return batchError(a.Error.ErrorCode, a.Error.Description)
 	}
 	first := a.Sequence - uint64(last)
 	for i, p := range group {
@@ -218,75 +233,19 @@ func batchError(code int, text string) error {
 	}
 }
 
-// singly publishes each message by itself, pipelined, and returns those whose result is unknown and that may be repeated.
+// singly publishes each message by itself, all before the first answer, and returns those whose result is unknown and that may
+// be repeated.
 func (k *committer) singly(group []*post) (again []*post) {
-	futures := make([]jetstream.PubAckFuture, len(group))
-	errs := make([]error, len(group))
-	for i, p := range group {
-		for _, h := range []string{headerBatchID, headerBatchSequence, headerBatchCommit} {
-			p.msg.Header.Del(h)
+	for i, err := range k.answers.publish(group) {
+		p := group[i]
+		if err == nil {
+			continue
 		}
-		m := &nats.Msg{Subject: p.msg.Subject, Header: p.msg.Header, Data: p.msg.Data}
-		futures[i], errs[i] = k.conn.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0))
-	}
-	timeout := time.NewTimer(ackTimeout)
-	defer timeout.Stop()
-	expired := false
-	for i, p := range group {
-		if errs[i] == nil {
-			r, late, err := await(futures[i], timeout.C, expired)
-			expired = expired || late
-			if err == nil {
-				p.done(r, nil)
-				continue
-			}
-			errs[i] = err
-		}
-		switch err := singleError(errs[i]); {
-		case errors.Is(err, errUnknown) && time.Since(p.since) < repeatFor:
+		if errors.Is(err, errUnknown) && time.Since(p.since) < repeatFor {
 			again = append(again, p)
-		default:
-			p.done(Receipt{}, err)
+			continue
 		}
+		p.done(Receipt{}, err)
 	}
 	return again
-}
-
-// await waits for one answer; late says that the timeout came first, expired that it came before.
-func await(f jetstream.PubAckFuture, timeout <-chan time.Time, expired bool) (r Receipt, late bool, err error) {
-	if expired {
-		select {
-		case a := <-f.Ok():
-			return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, false, nil
-		case err := <-f.Err():
-			return Receipt{}, false, err
-		default:
-			return Receipt{}, false, errUnknown
-		}
-	}
-	select {
-	case a := <-f.Ok():
-		return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, false, nil
-	case err := <-f.Err():
-		return Receipt{}, false, err
-	case <-timeout:
-		return Receipt{}, true, errUnknown
-	}
-}
-
-func singleError(err error) error {
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		return fmt.Errorf("%w: %w", errUnknown, err)
-	}
-	switch int(api.ErrorCode) {
-	case codeStreamFull, codeStorageExceeded, codeAccountExceeded:
-		return ErrFull
-	case codeMessageTooLarge:
-		return fmt.Errorf("the message is too large for its stream: %w", err)
-	}
-	if api.Code == 503 {
-		return fmt.Errorf("%w: %w", errUnknown, err)
-	}
-	return err
 }

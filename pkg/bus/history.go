@@ -22,7 +22,7 @@ type History struct {
 }
 
 // NewHistory opens the log; Close ends it.
-func NewHistory(c *Conn) *History { return &History{conn: c, k: newCommitter(c, recordLinger)} }
+func NewHistory(c *Conn) *History { return &History{conn: c, k: newCommitter(c, records())} }
 
 // Close waits until every record handed over has its answer.
 func (h *History) Close() { h.k.close() }

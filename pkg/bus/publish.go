@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -25,7 +24,7 @@ type Publisher struct {
 }
 
 // NewPublisher starts a publisher; Close ends it.
-func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, eventLinger)} }
+func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, events())} }
 
 // Close waits until everything handed over has its answer.
 func (p *Publisher) Close() { p.k.close() }
@@ -66,7 +65,7 @@ func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Eve
 }
 
 func (p *Publisher) await(ctx context.Context, m *nats.Msg, key string) (Receipt, error) {
-	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(m.Header))
+	inject(ctx, m)
 	type result struct {
 		r   Receipt
 		err error
