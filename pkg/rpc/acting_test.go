@@ -57,6 +57,9 @@ func TestAServiceActsForAPersonWithThePersonsRole(t *testing.T) {
 		if status.Code(err) != x.make || err == nil && made.GetDisplayName() != x.p.Name {
 			t.Errorf("as %v: %v, %v", x.p, made, err)
 		}
+		if x.make == codes.PermissionDenied && status.Convert(err).Message() != "the role viewer may not call RecipientService/CreateRecipient: it takes the role operator" {
+			t.Errorf("as %v: %v", x.p, err)
+		}
 	}
 	// Without a person it stays a service, which may read and not change.
 	client := v1.NewRecipientServiceClient(conn)

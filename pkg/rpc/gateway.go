@@ -197,10 +197,21 @@ type strictQuery struct{ runtime.DefaultQueryParser }
 func (q strictQuery) Parse(m proto.Message, values url.Values, filter *utilities.DoubleArray) error {
 	for name := range values {
 		if !hasField(m.ProtoReflect().Descriptor(), name) {
-			return fmt.Errorf("query parameter %q is not known here", name)
+			return unknownParameter(m.ProtoReflect().Descriptor(), name)
 		}
 	}
 	return q.DefaultQueryParser.Parse(m, values, filter)
+}
+
+// unknownParameter says what was meant if a field inside the request has that name: a filter's, in a tail.
+func unknownParameter(m protoreflect.MessageDescriptor, name string) error {
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		if path := f.JSONName() + "." + name; !f.IsList() && !f.IsMap() && hasField(m, path) {
+			return fmt.Errorf("query parameter %q is not known here: write %s", name, path)
+		}
+	}
+	return fmt.Errorf("query parameter %q is not known here: see /openapi.json", name)
 }
 
 // hasField follows a dotted path of field names in either spelling.

@@ -132,6 +132,7 @@ func TestRESTRefusesWhatItDoesNotUnderstandByName(t *testing.T) {
 		"twice":            {"POST", "/v1/recipients", `{"id":"a","id":"b"}`, 400, codes.InvalidArgument, []string{"duplicate field", "id"}},
 		"more behind":      {"POST", "/v1/recipients", `{"id":"a"} {}`, 400, codes.InvalidArgument, []string{"request body: "}},
 		"unknown query":    {"GET", "/v1/recipients?pageSzie=1", "", 400, codes.InvalidArgument, []string{`"pageSzie" is not known`}},
+		"query inside":     {"GET", "/v1/deliveries:tail?recipient_id=crm", "", 400, codes.InvalidArgument, []string{`"recipient_id" is not known here: write filter.recipient_id`}},
 		"wrong query":      {"GET", "/v1/recipients?page_size=many", "", 400, codes.InvalidArgument, []string{"page_size"}},
 		"no path":          {"GET", "/v1/nothing", "", 404, codes.NotFound, []string{"no such path: /v1/nothing"}},
 		"no method":        {"PUT", "/v1/recipients", "{}", 405, codes.Unimplemented, []string{"PUT is not a method of /v1/recipients"}},

@@ -112,9 +112,21 @@ func (g *guard) admit(ctx context.Context, method string) (context.Context, erro
 		g.log.Warn("token could not be checked", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
 		return nil, Unavailable("tokens cannot be checked now: call again in a moment")
 	case !rule.Allows(p.Role):
-		return nil, status.Errorf(codes.PermissionDenied, "a token of role %s may not call %s", p.Role, method)
+		return nil, status.Error(codes.PermissionDenied, refusal(p.Role, rule, method))
 	}
 	return WithPrincipal(ctx, p), nil
+}
+
+// refusal says who may do what a caller may not.
+func refusal(who Role, rule Rule, method string) string {
+	takes := "nobody"
+	for _, least := range []Role{RoleViewer, RoleOperator, RoleAdmin, RoleAppliance, RoleService} {
+		if rule.Allows(least) {
+			takes = "the role " + least.String()
+			break
+		}
+	}
+	return fmt.Sprintf("the role %s may not call %s: it takes %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
 }
 
 // bearer is the token in the call's header.
