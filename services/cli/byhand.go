@@ -59,7 +59,11 @@ func (a *app) byHand(use, short, method string, request func(targetList) proto.M
 func (a *app) showChange(all *outboundv1.ChangeDeliveriesResponse) error {
 	return a.show(all, func() *table {
 		t := &table{}
-		t.add(fmt.Sprintf("%d deliveries were changed", all.GetChanged()))
+		were := "deliveries were"
+		if all.GetChanged() == 1 {
+			were = "delivery was"
+		}
+		t.add(fmt.Sprintf("%d %s changed", all.GetChanged(), were))
 		for _, u := range all.GetUnchanged() {
 			t.add(fmt.Sprintf("unchanged: %s/%s: %s", u.GetRecipientId(), u.GetEventId(), u.GetDetail()))
 		}

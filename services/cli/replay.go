@@ -173,18 +173,16 @@ func (a *app) replaysCreate() *cobra.Command {
 // lookEvery is how often the progress of a replay is asked for.
 const lookEvery = 500 * time.Millisecond
 
-// await tells the progress of a replay on standard error until it has ended, then shows it. One that did not end well is an error.
+// await draws the progress of a replay until it has ended, then shows it. One that did not end well is an error.
 func (a *app) await(ctx context.Context, c *client, r *outboundv1.Replay) error {
-	told := ""
+	drawn := a.progress()
+	defer drawn.end()
 	for r.GetState() == outboundv1.Replay_RUNNING {
 		line := fmt.Sprintf("replay %s: %d of %d queued", r.GetId(), r.GetQueued(), r.GetTotal())
 		if r.GetDetail() != "" {
 			line += ": " + r.GetDetail()
 		}
-		if line != told {
-			_, _ = fmt.Fprintln(a.Err, clean(line))
-			told = line
-		}
+		drawn.show("%s", line)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("replay %s goes on without this command: see outbound replays get, or cancel it: %w", r.GetId(), ctx.Err())
@@ -196,6 +194,7 @@ func (a *app) await(ctx context.Context, c *client, r *outboundv1.Replay) error 
 		}
 		r = next
 	}
+	drawn.end()
 	if err := a.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) }); err != nil {
 		return err
 	}
