@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -127,6 +128,8 @@ type listPage struct {
 	Filtered, More bool
 	// Here is the page's address, without its place in the list.
 	Here string
+	// made is when the services were asked: what was recorded later is not in it.
+	made time.Time
 }
 
 // choices are what the filter's fields offer.
@@ -245,7 +248,7 @@ func showList(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	p := listPage{Form: form}
+	p := listPage{Form: form, made: time.Now()}
 	var answer *outboundv1.ListDeliveriesResponse
 	var asking sync.WaitGroup
 	asking.Go(func() { p.Known = choose(r.Context(), r.API) })
@@ -289,7 +292,9 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 	}
 	// What waits has no record that could be told, and what is over is not added to.
 	if asked.PageToken == "" && asked.EndTime == nil && asked.State != outboundv1.DeliveryState_WAITING {
-		p.Tail = at("/part/deliveries/tail", pairs(p.Form, filterFields()))
+		q := pairs(p.Form, filterFields())
+		q.Set("since", p.made.UTC().Format(time.RFC3339Nano))
+		p.Tail = at("/part/deliveries/tail", q)
 	}
 	if asked.EventId == "" && asked.ReplayId == "" && asked.State != outboundv1.DeliveryState_WAITING && asked.State != outboundv1.DeliveryState_RETRYING {
 		all := url.Values{"kind": {"deliveries"}}

@@ -2,8 +2,12 @@ package deliveries
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
@@ -12,6 +16,8 @@ import (
 const (
 	// tailEvery is the least time between two batches: four a second are as many as anybody can read.
 	tailEvery = 250 * time.Millisecond
+	// tailOverlap is how far before a page was made its tail begins: what was recorded meanwhile is told, and clocks may differ.
+	tailOverlap = 2 * time.Second
 	// tailAgain is how long a tail waits before it asks a service again that was away.
 	tailAgain = 2 * time.Second
 )
@@ -19,7 +25,7 @@ const (
 // batch is what a page is told at once: each delivery as it is now, the newest first.
 type batch struct {
 	Rows []row
-	// Count is how many records there were, Missed how many there were beyond them that could not be told.
+	// Count is how many records were told live, Missed how many there were beyond them that could not be told.
 	Count, Missed int64
 }
 
@@ -32,6 +38,10 @@ func tail(r *web.Request) error {
 	if form.Bad() {
 		return web.Fail(400, "That is no filter", form.Faults[0].Field+": "+form.Faults[0].Text)
 	}
+	since, ok := web.ParseInstant(r.URL.Query().Get("since"))
+	if !ok {
+		since = time.Now()
+	}
 	types := web.Labels(web.TypeChoices(r.Context(), r.API))
 	return r.Stream(func(s *web.Stream) error {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -40,7 +50,8 @@ func tail(r *web.Request) error {
 		defer cancel()
 		heard := make(chan heard)
 		listening.Go(func() { listen(ctx, r.API.Deliveries, asked, heard) })
-		_ = tell(ctx, s, heard, types)
+		g := gathering{catchUp: func(from time.Time) []*outboundv1.Delivery { return recorded(ctx, r.API.Deliveries, asked, from) }, until: since}
+		_ = g.tell(ctx, s, heard, types)
 		return nil
 	})
 }
@@ -80,9 +91,25 @@ func pass(ctx context.Context, out chan<- heard, h heard) error {
 	}
 }
 
+// recorded are the deliveries of a filter that were recorded since a time, oldest first, at most as many as a page keeps. While the
+// service can't tell there are none.
+func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest, since time.Time) []*outboundv1.Delivery {
+	asked := proto.CloneOf(filter)
+	asked.PageSize, asked.PageToken = rowsMost, ""
+	if asked.StartTime == nil || asked.GetStartTime().AsTime().Before(since) {
+		asked.StartTime = timestamppb.New(since)
+	}
+	answer, err := c.ListDeliveries(ctx, asked)
+	if err != nil {
+		return nil
+	}
+	out := answer.GetDeliveries()
+	slices.Reverse(out)
+	return out
+}
+
 // tell sends what was heard in batches. Its error says that the reader has gone.
-func tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
-	var g gathering
+func (g *gathering) tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
 	here := false
@@ -99,6 +126,13 @@ func tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]
 				if err := s.SendText("service", word); err != nil {
 					return err
 				}
+				if here {
+					// What was recorded while nobody listened is told, too.
+					g.deliveries = append(g.deliveries, g.catchUp(g.until.Add(-tailOverlap))...)
+				}
+			}
+			if h.err == nil {
+				g.until = time.Now()
 			}
 			g.add(h.answer)
 		case <-tick.C:
@@ -115,6 +149,9 @@ func tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]
 type gathering struct {
 	deliveries    []*outboundv1.Delivery
 	count, missed int64
+	// catchUp tells what was recorded since a time; until is when the page was last up to date.
+	catchUp func(since time.Time) []*outboundv1.Delivery
+	until   time.Time
 }
 
 func (g *gathering) add(m *outboundv1.TailDeliveriesResponse) {
@@ -129,7 +166,7 @@ func (g *gathering) add(m *outboundv1.TailDeliveriesResponse) {
 
 // take makes a batch of what was heard: of each delivery its last record, at most as many as a page keeps.
 func (g *gathering) take(types map[string]string) *batch {
-	if g.count == 0 && g.missed == 0 {
+	if len(g.deliveries) == 0 && g.missed == 0 {
 		return nil
 	}
 	b := &batch{Count: g.count, Missed: g.missed}
@@ -141,6 +178,6 @@ func (g *gathering) take(types map[string]string) *batch {
 			b.Rows = append(b.Rows, one)
 		}
 	}
-	*g = gathering{}
+	g.deliveries, g.count, g.missed = nil, 0, 0
 	return b
 }

@@ -37,8 +37,52 @@ func events(t *testing.T, resp *http.Response) <-chan event {
 	return out
 }
 
+// asked is the last request of a kind.
+func asked[M proto.Message](h *history) (m M) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := len(h.asked) - 1; i >= 0; i-- {
+		if m, ok := h.asked[i].(M); ok {
+			return m
+		}
+	}
+	return m
+}
+
+func TestATailBeginsWhereItsPageEndedAndAgainAfterTheServiceWasAway(t *testing.T) {
+	between := delivery("a1~between", outboundv1.DeliveryState_DELIVERED)
+	h := &history{list: &outboundv1.ListDeliveriesResponse{}, tails: make(chan *outboundv1.TailDeliveriesResponse)}
+	b := start(t, h).As("viewer")
+	before := time.Now()
+	page := b.Get("/deliveries?recipientId=crm").Body
+	_, address, _ := strings.Cut(page, `data-tail="`)
+	address, _, _ = strings.Cut(address, `"`)
+	// It is recorded after the page was made and before it listens.
+	h.list = &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{between}}
+	resp := b.Stream(strings.ReplaceAll(address, "&amp;", "&"))
+	defer resp.Body.Close()
+	told := events(t, resp)
+	for _, want := range []string{"service here", "rows between", "service away", "service here", "rows between"} {
+		name, text, _ := strings.Cut(want, " ")
+		if e := <-told; e.name != name || !strings.Contains(e.data, text) {
+			t.Fatalf("got %v, want %s", e, want)
+		}
+		if name == "rows" {
+			q := asked[*outboundv1.ListDeliveriesRequest](h)
+			if since := q.GetStartTime().AsTime(); q.GetRecipientId() != "crm" || since.Before(before.Add(-3*time.Second)) || since.After(time.Now()) {
+				t.Errorf("asked for what was recorded meanwhile by %v", q)
+			}
+			select {
+			case h.tails <- nil:
+			case <-time.After(time.Minute):
+				t.Fatal("nobody listens")
+			}
+		}
+	}
+}
+
 func TestATailTellsInBatchesEachDeliveryAsItIsLast(t *testing.T) {
-	h := &history{tails: make(chan *outboundv1.TailDeliveriesResponse, 1000)}
+	h := &history{tails: make(chan *outboundv1.TailDeliveriesResponse, 1000), list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("operator")
 	resp := b.Stream("/part/deliveries/tail?recipientId=crm&state=RETRYING&externalKey=INC-1")
 	defer resp.Body.Close()
@@ -47,7 +91,7 @@ func TestATailTellsInBatchesEachDeliveryAsItIsLast(t *testing.T) {
 		t.Fatalf("it begins with %v", e)
 	}
 	want := &outboundv1.ListDeliveriesRequest{RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, ExternalKey: "INC-1", PageSize: 50}
-	if got := h.last().(*outboundv1.TailDeliveriesRequest).GetFilter(); !proto.Equal(got, want) {
+	if got := asked[*outboundv1.TailDeliveriesRequest](h).GetFilter(); !proto.Equal(got, want) {
 		t.Errorf("the service is asked for %v, want %v", got, want)
 	}
 	// 300 records of 100 deliveries, one message each: far more messages than batches may be.
