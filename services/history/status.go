@@ -76,7 +76,11 @@ func judge(r *recipient.Recipient, f facts, now time.Time) *outboundv1.Recipient
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
 		st := f.standing
 		s.LastError, s.LastReason = words(st), string(st.Reason)
-		s.NextAttemptTime, s.FailingSinceTime, s.BreakerOpen = timestamp(st.NextAttempt), timestamp(st.Since), st.BreakerOpen
+		s.FailingSinceTime, s.BreakerOpen = timestamp(st.Since), st.BreakerOpen
+		// The senders write down what they see every few seconds, so that a next attempt may be the last one by now.
+		if st.NextAttempt.After(f.pulse.tried) {
+			s.NextAttemptTime = timestamp(st.NextAttempt)
+		}
 	}
 	return s
 }

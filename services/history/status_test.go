@@ -18,6 +18,20 @@ import (
 	"github.com/outbound-events/outbound/services/history"
 )
 
+func TestStatusShowsNoNextAttemptThatWasMadeAlready(t *testing.T) {
+	h := newHouse(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
+	due := time.Now()
+	h.attempted(h.accept("a1", "e-1"), "bad", "", 1, delivery.StateRetrying)
+	h.stands("bad", standing.Status{Health: standing.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
+	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
+	if err != nil || len(s.GetRecipients()) != 1 {
+		t.Fatalf("answered %v, %v", s, err)
+	}
+	if bad := s.GetRecipients()[0]; bad.GetLastAttemptTime() == nil || bad.GetNextAttemptTime() != nil {
+		t.Errorf("after an attempt at %v the next one is told to be at %v", bad.GetLastAttemptTime().AsTime(), bad.GetNextAttemptTime().AsTime())
+	}
+}
+
 func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	const end = "support_conference_end"
 	off, held := httpRecipient("off", end), httpRecipient("held", end)
@@ -32,7 +46,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
-	h.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now()}, 0)
+	h.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
