@@ -63,6 +63,7 @@ golden: ## rewrite the golden files; review the diff
 screenshots: ## take the pictures in docs/images again
 	@tools/needs.sh chromium
 	@tools/mail-screenshots.sh
+	@go run ./e2e/browser/screenshots
 
 fmt: ## format all Go code
 	@gofmt -w $(FLOORS) tools

@@ -35,7 +35,7 @@ func Start(t harness.T) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, quit := chromedp.NewContext(allocator)
@@ -118,7 +118,7 @@ const (
 )
 
 // Look sets the width of the window and the colours that the person prefers.
-func (p *Page) Look(width int64, scheme Scheme) {
+func (p *Page) Look(width int64, scheme Scheme) *Page {
 	p.t.Helper()
 	p.do("set the window", func(ctx context.Context, to *chromedp.Target) error {
 		_, err := cdp.Call(ctx, to, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
@@ -130,6 +130,7 @@ func (p *Page) Look(width int64, scheme Scheme) {
 		}})
 		return err
 	})
+	return p
 }
 
 // listen notes what no page may do. It is called from the loop that reads the browser's messages.

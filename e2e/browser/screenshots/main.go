@@ -1,0 +1,239 @@
+// Screenshots takes the pictures of the console in docs/images: `make screenshots`. It plays the demo's story, adds what goes wrong
+// in a real house, and looks at each page as an admin does.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/e2e/browser"
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// mostBytes is how large a picture may be: they are kept in the repository.
+const mostBytes = 150_000
+
+// tallest is how much of a page a picture shows, in pixels: a window's height.
+const tallest = 900
+
+// picture is one page and how it is looked at.
+type picture struct {
+	name, path string
+	width      int64
+	scheme     browser.Scheme
+	// before is done on the page first.
+	before func(*browser.Page)
+}
+
+func pictures() []picture {
+	drawer := func(p *browser.Page) {
+		p.Click("#rows tr:has(a[href*='/recipients/billing']) a[data-drawer]", "").See("#drawer", "Response")
+	}
+	preview := func(p *browser.Page) { p.See("#preview-result", "would") }
+	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
+	return []picture{
+		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
+		{"http-recipient", "/recipients/ticket-desk", wide, light, preview}, {"email-recipient", "/recipients/service-desk", wide, light, preview},
+		{"deliveries", "/deliveries", wide, light, nil}, {"deliveries-narrow", "/deliveries", narrow, dark, nil},
+		{"delivery", "/deliveries", wide, light, drawer}, {"events", "/events", wide, light, nil},
+		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil}, {"replays", "/replays", wide, light, nil},
+		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil}, {"types", "/settings/types", wide, light, nil},
+		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil}, {"tokens", "/settings/tokens", wide, light, nil},
+		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health", wide, light, nil}, {"health-dark", "/health", wide, dark, nil},
+	}
+}
+
+func main() {
+	out := flag.String("out", filepath.Join("docs", "images"), "folder for the pictures")
+	flag.Parse()
+	s := &shots{out: *out}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer s.cleanup()
+		s.take()
+	}()
+	<-done
+	if s.failed {
+		os.Exit(1)
+	}
+}
+
+// take takes all pictures.
+func (s *shots) take() {
+	remove, err := harness.Prepare("outbound", "demo")
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	s.Cleanup(remove)
+	b := browser.Start(s)
+	s.firstVisit(b)
+	page := s.demo(b)
+	for _, p := range pictures() {
+		page.Look(p.width, p.scheme).Open(p.path)
+		if p.before != nil {
+			p.before(page)
+		}
+		s.keep(p.name, page)
+	}
+}
+
+// firstVisit is what somebody sees of a fresh installation.
+func (s *shots) firstVisit(b *browser.Browser) {
+	h := harness.Start(s, harness.AllInOne)
+	page := b.Person(s, h.REST.Base).Page(s).Look(1280, browser.Light)
+	page.Open(s.link(h.Logs))
+	s.keep("setup", page)
+	s.firstAdmin(page)
+	page.See("h2", "To the first delivery")
+	s.keep("first-visit", page)
+}
+
+var setupLink = regexp.MustCompile(`http://\S+?(/setup\?code=\S+)`)
+
+// link waits until a process has written the link by which the first admin is made, and returns its path.
+func (s *shots) link(written func() string) string {
+	var link []string
+	harness.Until(s, time.Minute, "the link to make the first admin", func() error {
+		if link = setupLink.FindStringSubmatch(written()); link == nil {
+			return fmt.Errorf("it is not written")
+		}
+		return nil
+	})
+	return link[1]
+}
+
+// firstAdmin fills in the form behind the link.
+func (s *shots) firstAdmin(page *browser.Page) {
+	const password = "correct horse battery"
+	page.Fill("Name", "ada").Fill("Name that people see", "Ada Lovelace").Fill("Password", password).Fill("Password again", password).
+		Click("button", "Make the first admin").AwaitAt("/").See("summary", "Ada Lovelace")
+}
+
+// demo plays the demo's first round, adds what goes wrong, and signs in.
+func (s *shots) demo(b *browser.Browser) *browser.Page {
+	log := filepath.Join(s.TempDir(), "demo.log")
+	p, err := harness.Launch(harness.Command{Name: "demo", Path: harness.Binary("demo"), Args: []string{"--every", "1h"}, Log: log})
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	s.Cleanup(p.Kill)
+	s.Cleanup(func() { _, _ = p.Stop(10 * time.Second) }) // so that it takes its data away
+	link := s.link(p.Output)
+	base := regexp.MustCompile(`console\s+(http://\S+?)/\s`).FindStringSubmatch(p.Output())
+	token := regexp.MustCompile(`cat (\S+/admin\.token)`).FindStringSubmatch(p.Output())
+	if base == nil || token == nil {
+		s.Fatalf("the demo does not say where it is:\n%s", p.Tail(20))
+	}
+	secret, err := os.ReadFile(token[1])
+	if err != nil {
+		s.Fatalf("read the demo's token: %v", err)
+	}
+	page := b.Person(s, base[1]).Page(s).Look(1280, browser.Light).Open(link)
+	s.firstAdmin(page)
+	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
+	harness.Until(s, time.Minute, "the header to tell of it", func() error {
+		if text := page.Open("/").Settled().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
+			return fmt.Errorf("it says %q", text)
+		}
+		return nil
+	})
+	return page
+}
+
+// trouble adds what goes wrong in a real house: a receiver that is not there, an event that is refused, one that is sent again.
+func (s *shots) trouble(c *harness.Client) {
+	defer c.Close()
+	c.Do(s, "POST", "/v1/recipients", harness.Object{
+		"id": "billing", "displayName": "Billing", "eventTypes": []string{"support_conference_end"},
+		"http": harness.Object{"url": "https://127.0.0.1:9/support", "retryInterval": "600s", "contact": harness.Object{"addresses": []string{"team-lead@example.com"}}},
+	})
+	c.Do(s, "POST", "/v1/recipients", harness.Object{
+		"id": "archive", "displayName": "Archive", "enabled": false, "eventTypes": []string{"support_conference_end"},
+		"http": harness.Object{"url": "https://127.0.0.1:9/archive"},
+	})
+	c.Do(s, "POST", "/v1/recipients/billing:test", harness.Object{})
+	for name, role := range map[string]string{"olga": "OPERATOR", "victor": "VIEWER"} {
+		c.Do(s, "POST", "/v1/users", harness.Object{"name": name, "role": role, "password": "correct horse battery"})
+	}
+	c.Do(s, "POST", "/v1/tokens", harness.Object{"displayName": "Backup script", "role": "VIEWER"})
+	c.Refused(s, "POST", "/v1/events", []byte(`{"specversion":"1.0","id":"e-400","source":"support-1","type":"support_conference_ended","time":"yesterday","data":{}}`))
+	c.Do(s, "POST", "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": "crm", "eventId": "support-1~e-6"}}})
+	harness.Until(s, time.Minute, "Billing to fail", func() error {
+		if n := c.States(s, "billing")["RETRYING"]; n != 1 {
+			return fmt.Errorf("%d deliveries are retrying", n)
+		}
+		return nil
+	})
+}
+
+// keep writes a picture.
+func (s *shots) keep(name string, page *browser.Page) {
+	file := filepath.Join(s.out, "console-"+name+".png")
+	shot := page.Settled().Picture(tallest)
+	if len(shot) > mostBytes {
+		s.Errorf("%s has %d bytes: more than %d", file, len(shot), mostBytes)
+	}
+	if err := os.WriteFile(file, shot, 0o644); err != nil { //nolint:gosec // a picture for everybody
+		s.Fatalf("write %s: %v", file, err)
+	}
+	fmt.Printf("%s (%d bytes)\n", file, len(shot))
+}
+
+// shots is what the harness takes for a test.
+type shots struct {
+	out    string
+	failed bool
+	undo   []func()
+}
+
+// Helper does nothing.
+func (s *shots) Helper() {}
+
+// Name is the command's.
+func (s *shots) Name() string { return "screenshots" }
+
+// Logf tells how it goes.
+func (s *shots) Logf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "screenshots: "+format+"\n", args...)
+}
+
+// Errorf notes a failure.
+func (s *shots) Errorf(format string, args ...any) {
+	s.failed = true
+	s.Logf(format, args...)
+}
+
+// Fatalf ends the command.
+func (s *shots) Fatalf(format string, args ...any) {
+	s.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// Failed reports whether something failed.
+func (s *shots) Failed() bool { return s.failed }
+
+// Cleanup runs f at the end, the last first.
+func (s *shots) Cleanup(f func()) { s.undo = append(s.undo, f) }
+
+func (s *shots) cleanup() {
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		s.undo[i]()
+	}
+}
+
+// TempDir is a new folder, taken away at the end.
+func (s *shots) TempDir() string {
+	dir, err := os.MkdirTemp("", "outbound-screenshots-")
+	if err != nil {
+		s.Fatalf("make a folder: %v", err)
+	}
+	s.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
