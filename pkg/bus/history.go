@@ -38,7 +38,7 @@ func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
 	if rec.Accepted {
 		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
-	h.append(m, rec, done)
+	h.append(m, &rec, done)
 }
 
 // AppendAttempt stores an attempt's record. It returns at once; done, if not nil, is called when the result is known and
@@ -51,14 +51,14 @@ func (h *History) AppendAttempt(rec delivery.Record, done func(error)) {
 		id += ":" + string(rec.State)
 	}
 	m.Header.Set(headerMsgID, id)
-	h.append(m, rec, done)
+	h.append(m, &rec, done)
 }
 
-func (h *History) append(m *nats.Msg, rec any, done func(error)) {
+func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, done func(error)) {
 	if done == nil {
 		done = func(error) {}
 	}
-	data, err := json.Marshal(rec)
+	data, err := rec.JSON()
 	if err != nil {
 		done(fmt.Errorf("encode record %s: %w", m.Subject, err))
 		return

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // Record is a line of history: one attempt with its verdict, or a final state without one. It is stored as JSON before the
@@ -53,3 +55,40 @@ type Record struct {
 
 // ErrAlreadyRecorded says that an attempt has a record already; that one stands.
 var ErrAlreadyRecorded = errors.New("this attempt is recorded already")
+
+// JSON is the record as it is stored: what encoding/json makes of it.
+func (r *Record) JSON() ([]byte, error) {
+	l := event.NewLine(640)
+	l.Text("recipient", r.Recipient)
+	l.Text("channel", r.Channel)
+	l.Text("eventId", r.EventID)
+	l.Text("appliance", r.Appliance)
+	l.Text("type", r.Type)
+	l.TextIf("session", r.Session)
+	l.TextIf("externalKey", r.ExternalKey)
+	l.TextIf("replayId", r.ReplayID)
+	l.FlagIf("test", r.Test)
+	l.TextIf("actor", r.Actor)
+	l.Uint("sequence", r.Sequence)
+	l.Text("state", string(r.State))
+	l.Text("reason", string(r.Reason))
+	l.TextIf("detail", r.Detail)
+	l.Int("attempt", int64(r.Attempt))
+	l.IntIf("status", int64(r.Status))
+	l.IntIf("tookMicros", r.TookMicros)
+	if len(r.Excerpt) > 0 {
+		l.Any("excerpt", r.Excerpt)
+	}
+	l.UintIf("revision", r.Revision)
+	l.Time("acceptTime", r.Accepted)
+	l.TimeIf("firstAttemptTime", r.FirstAttempt)
+	l.TimeIf("lastAttemptTime", r.LastAttempt)
+	l.TimeIf("nextAttemptTime", r.NextAttempt)
+	l.Time("expireTime", r.Expire)
+	l.TimeIf("extendedTime", r.Extended)
+	l.FlagIf("cancelAsked", r.CancelAsked)
+	if len(r.Progress) > 0 {
+		l.Any("progress", r.Progress)
+	}
+	return l.End()
+}

@@ -28,3 +28,25 @@ type IntakeRecord struct {
 
 // MaxRawKept is how much of a rejected event is kept, in bytes.
 const MaxRawKept = 16 << 10
+
+// JSON is the record as it is stored: what encoding/json makes of it.
+func (r *IntakeRecord) JSON() ([]byte, error) {
+	l := NewLine(384)
+	l.Flag("accepted", r.Accepted)
+	l.TextIf("appliance", r.Appliance)
+	l.TextIf("eventId", r.EventID)
+	l.TextIf("type", r.Type)
+	l.TextIf("session", r.Session)
+	l.TextIf("externalKey", r.ExternalKey)
+	l.TimeIf("eventTime", r.EventTime)
+	l.Time("time", r.Time)
+	l.UintIf("sequence", r.Sequence)
+	if len(r.Violations) > 0 {
+		l.Any("violations", r.Violations)
+	}
+	if len(r.Raw) > 0 {
+		l.Any("raw", r.Raw)
+	}
+	l.Text("via", r.Via)
+	return l.End()
+}
