@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"encoding/hex"
 	"log/slog"
 	"time"
 
@@ -68,17 +69,42 @@ func TraceID(ctx context.Context) string {
 	return ""
 }
 
+// parent is a carrier of one traceparent header.
+type parent string
+
+// Get implements propagation.TextMapCarrier.
+func (p parent) Get(key string) string {
+	if key == "traceparent" {
+		return string(p)
+	}
+	return ""
+}
+
+// Set implements propagation.TextMapCarrier; nothing is written.
+func (p parent) Set(string, string) {}
+
+// Keys implements propagation.TextMapCarrier.
+func (p parent) Keys() []string { return []string{"traceparent"} }
+
 // Continue has ctx belong to the trace that a W3C traceparent header names. An empty or malformed one changes nothing.
 func Continue(ctx context.Context, traceParent string) context.Context {
 	if traceParent == "" {
 		return ctx
 	}
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceParent})
+	return propagation.TraceContext{}.Extract(ctx, parent(traceParent))
 }
 
 // TraceParent is the W3C traceparent header of the trace that ctx belongs to; empty if none.
 func TraceParent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return ""
+	}
+	id, span := sc.TraceID(), sc.SpanID()
+	flags := [1]byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
+	b := make([]byte, 0, len("00-")+2*len(id)+len("-")+2*len(span)+len("-01"))
+	b = hex.AppendEncode(append(b, "00-"...), id[:])
+	b = hex.AppendEncode(append(b, '-'), span[:])
+	b = hex.AppendEncode(append(b, '-'), flags[:])
+	return string(b)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -45,6 +47,7 @@ type intake struct {
 	history  *bus.History
 	recorder *recorder
 	gate     gate
+	tracer   trace.Tracer
 	// replies are the requests on NATS whose answer is still due.
 	replies sync.WaitGroup
 }
@@ -54,6 +57,7 @@ func newIntake(o Options, deps Deps) *intake {
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
 		recorder: newRecorder(history, deps), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
 

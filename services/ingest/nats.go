@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/status"
@@ -56,10 +55,14 @@ func (k *intake) request(r micro.Request) {
 		return
 	}
 	headers := propagation.HeaderCarrier(r.Headers())
+	server := trace.WithSpanKind(trace.SpanKindServer)
 	k.replies.Go(func() {
 		defer k.gate.leave(len(s.raw))
-		ctx := propagation.TraceContext{}.Extract(context.Background(), headers)
-		ctx, span := otel.Tracer("github.com/outbound-events/outbound").Start(ctx, "take event", trace.WithSpanKind(trace.SpanKindServer))
+		ctx := context.Background()
+		if len(headers) > 0 {
+			ctx = propagation.TraceContext{}.Extract(ctx, headers)
+		}
+		ctx, span := k.tracer.Start(ctx, "take event", server)
 		defer span.End()
 		receipt, e, err := k.decide(ctx, s)
 		k.respond(r.Reply(), receipt, e, err)
@@ -82,7 +85,7 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 	}
 	m := nats.NewMsg(reply)
 	if err == nil {
-		m.Data = encode(answer(receipt, e))
+		m.Data = encodeAnswer(receipt, e)
 	} else {
 		st := status.Convert(err)
 		m.Data = encode(st.Proto())
@@ -96,6 +99,16 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 
 func answer(receipt bus.Receipt, e *event.Event) *outboundv1.PublishEventResponse {
 	return &outboundv1.PublishEventResponse{EventId: e.Key(), Sequence: receipt.Sequence, Duplicate: receipt.Duplicate}
+}
+
+// encodeAnswer writes an answer as REST would, without reflection: there is one for each event.
+func encodeAnswer(receipt bus.Receipt, e *event.Event) []byte {
+	l := event.NewLine(128)
+	l.Text("eventId", e.Key())
+	l.Text("sequence", strconv.FormatUint(receipt.Sequence, 10))
+	l.Flag("duplicate", receipt.Duplicate)
+	b, _ := l.End() // texts and truths can always be written
+	return b
 }
 
 // encode writes a message as REST would. Our messages can always be written.
