@@ -35,7 +35,7 @@ func run() int {
 	flag.IntVar(&s.bare, "bare", 30000, "posts of a bare loop")
 	flag.IntVar(&s.repeats, "repeats", 1, "runs of each delivery row; the table shows the middle one")
 	flag.IntVar(&s.records, "records", 1_000_000, "records of the search row's log")
-	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search", "rows to measure")
+	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search,console", "rows to measure")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
 	if *receive {
@@ -80,7 +80,7 @@ func measure(s settings) (string, error) {
 		run  func(*bench) []row
 	}{
 		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
-		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search},
+		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
 	} {
 		if !slices.Contains(s.rows, m.name) {
 			continue

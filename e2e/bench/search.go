@@ -18,7 +18,7 @@ const (
 	// searchRate is how many deliveries a second go on while the log is searched.
 	searchRate = 500
 	// searchRounds is how often each search is made, each time for another value.
-	searchRounds = 25
+	searchRounds = 12
 )
 
 // search is one question, made anew for each round.
