@@ -1808,7 +1808,8 @@ type RetryDeliveriesResponse struct {
 
 // Revision A change of the configuration.
 type Revision struct {
-	// Action What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`.
+	// Action What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
+	// `purged` (what waited for a recipient was cancelled), `cut` (the oldest of it, to make room for the others).
 	Action *string `json:"action,omitempty"`
 
 	// Actor Who changed it: a user's name, `token <id>`, `admin` for the admin token, or `outbound` itself.

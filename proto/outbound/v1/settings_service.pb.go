@@ -974,7 +974,8 @@ type Revision struct {
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	// What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`.
+	// What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
+	// `purged` (what waited for a recipient was cancelled), `cut` (the oldest of it, to make room for the others).
 	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
 	// The revision it was rolled back to, if it was.
 	RolledBackTo uint64 `protobuf:"varint,6,opt,name=rolled_back_to,json=rolledBackTo,proto3" json:"rolled_back_to,omitempty"`
