@@ -42,7 +42,7 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 	if waits == 0 {
 		return resp, nil
 	}
-	_, err = s.change(ctx, q.GetId(), "", func(old storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
+	_, err = s.changeAs(ctx, q.GetId(), "", done{action: actionPurged}, func(old storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
 		next, _ := proto.Clone(old.StoredRecipient).(*outboundv1.StoredRecipient)
 		next.PurgedThrough = max(next.GetPurgedThrough(), through)
 		return next, nil
@@ -190,7 +190,7 @@ func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, n
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}
-	_, err = s.change(ctx, r.id(), "", func(was storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
+	_, err = s.changeAs(ctx, r.id(), "", done{action: actionCut}, func(was storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
 		next, _ := proto.Clone(was.StoredRecipient).(*outboundv1.StoredRecipient)
 		next.BacklogThrough, next.BacklogTime = max(next.GetBacklogThrough(), through), timestamppb.New(now)
 		return next, nil

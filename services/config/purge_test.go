@@ -82,6 +82,9 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 	if s := h.stored(id); s.GetPurgedThrough() != 5 || s.GetRevision() != before.GetRevision() {
 		t.Errorf("it is stored as %v", s)
 	}
+	if r := h.revisions("recipients/"+id, 0)[0]; told(r) != "recipients/"+id+" purged by admin" {
+		t.Errorf("it is told as %q", told(r))
+	}
 	_, err = h.admin.PurgeRecipient(h.ctx(), &outboundv1.PurgeRecipientRequest{Id: "nobody"})
 	wantCode(t, err, codes.NotFound)
 }

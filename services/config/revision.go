@@ -22,6 +22,8 @@ const (
 	actionDeleted    = "deleted"
 	actionRemoved    = "removed"
 	actionRolledBack = "rolled back"
+	actionPurged     = "purged"
+	actionCut        = "cut"
 )
 
 // done is what a change is, where that is more than its kind of write says.
