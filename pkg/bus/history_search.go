@@ -234,6 +234,11 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 // looks for the next match in its own memory, so that records which do not match need not travel.
 func (s *AttemptSearch) skip(ctx context.Context) error {
 	s.dry, s.passed, s.filed, s.span, s.skipped = 0, 0, 0, 0, true
+	if s.f.leads() {
+		if done, err := s.fall(ctx); done || err != nil {
+			return err
+		}
+	}
 	low := s.before
 	var high uint64
 	for step := uint64(lastSpan); ; step *= 2 {
@@ -264,6 +269,26 @@ func (s *AttemptSearch) skip(ctx context.Context) error {
 	}
 	s.before = high
 	return nil
+}
+
+// fall goes back to behind the newest match of the whole log, which the broker finds at once where the filter leads. It is not done
+// if that match has been passed.
+func (s *AttemptSearch) fall(ctx context.Context) (done bool, err error) {
+	newest := s.from
+	for _, subject := range s.f.subjects() {
+		ms, err := s.h.conn.direct(ctx, StreamHistory, directRequest{LastFor: subject})
+		if err != nil {
+			return false, err
+		}
+		if len(ms) == 1 {
+			newest = max(newest, storedSequence(ms[0])+1)
+		}
+	}
+	if newest > s.before {
+		return false, nil
+	}
+	s.before = newest
+	return true, nil
 }
 
 // matchIn reports whether a record from a sequence to before another matches a filter by its subject.
