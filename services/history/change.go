@@ -229,7 +229,7 @@ func (d *deliveries) untried(ctx context.Context, t target, appliance, id string
 	case t.replay != "":
 		return "this replay has not been tried yet, or is not known", nil
 	default:
-		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes", nil
+		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes; a purge cancels all that waits for a recipient", nil
 	}
 }
 
