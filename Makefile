@@ -26,7 +26,7 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 test: ## test everything on real parts, with the race detector
 	@tools/needs.sh gcc redis-server postfix curl chromium
 	@$(MAKE) axe
-	CGO_ENABLED=1 go test -race -p 2 -timeout 9m $(TEST_ARGS) $(PKGS)
+	CGO_ENABLED=1 go test -race -p 2 -timeout 20m $(TEST_ARGS) $(PKGS)
 
 check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) verify

@@ -69,7 +69,7 @@ func vendors() []archtest.Door {
 		{"github.com/google/go-cmp", []string{}, "for tests"},
 		{"github.com/getkin/kin-openapi", []string{}, "for tests: what others read in our OpenAPI document"},
 		{"github.com/oapi-codegen/runtime", []string{"e2e/openapiclient"}, "for tests: the generated client stands on it"},
-		{"go.uber.org/goleak", []string{}, "for tests"},
+		{"go.uber.org/goleak", []string{"pkg/bustest"}, "for tests"},
 		{"github.com/chromedp", []string{"e2e/browser/..."}, "the console is looked at in a real browser in one place"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
 		{"golang.org/x/oauth2", []string{"services/httpsender", "services/emailsender/...", "services/console/..."}, "tokens are asked for by the service that sends them"},

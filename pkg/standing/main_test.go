@@ -3,7 +3,7 @@ package standing_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/outbound-events/outbound/pkg/bustest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
