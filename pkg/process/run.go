@@ -30,7 +30,7 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run calls f with a context that ends at SIGINT or SIGTERM, and gives the exit code: 0, 1 for an error, 2 for a *UsageError.
+// Run calls f with a context that ends at SIGINT or SIGTERM, keeps the garbage collector's pace meanwhile, and gives the exit code: 0, 1 for an error, 2 for a *UsageError.
 // An error goes to stderr behind the program's name. A second signal ends the program at once.
 func Run(name string, f func(ctx context.Context) error) int {
 	return run(name, os.Stderr, f)
@@ -59,9 +59,15 @@ func run(name string, stderr io.Writer, f func(ctx context.Context) error) int {
 		case <-done:
 		}
 	}()
+	collecting := make(chan struct{})
+	go func() {
+		defer close(collecting)
+		collect(done)
+	}()
 	err := f(ctx)
 	close(done)
 	<-watching
+	<-collecting
 	return report(name, stderr, err, ctx.Err() != nil)
 }
 
