@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -74,11 +73,6 @@ type requests struct {
 	request uint64
 }
 
-type pullRequest struct {
-	Batch   int           `json:"batch"`
-	Expires time.Duration `json:"expires"`
-}
-
 // errConsumerGone says that the consumer was deleted or the broker lost it.
 var errConsumerGone = errors.New("the consumer is gone")
 
@@ -89,10 +83,7 @@ const pullGrace = 2 * time.Second
 func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take func(*nats.Msg)) error {
 	p.request++
 	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
-	body, err := json.Marshal(pullRequest{Batch: n, Expires: wait})
-	if err != nil {
-		return err
-	}
+	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, n, wait.Nanoseconds())
 	if err := p.conn.nc.PublishRequest(p.next, reply, body); err != nil {
 		return fmt.Errorf("pull: %w", err)
 	}

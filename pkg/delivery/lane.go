@@ -14,6 +14,12 @@ const openAgain = 500 * time.Millisecond
 // idleWorker is how long a worker without work stays.
 const idleWorker = 30 * time.Second
 
+// A request for messages waits until this share of a lane's slots is free, but not longer than gatherWait.
+const (
+	pullShare  = 4
+	gatherWait = time.Millisecond
+)
+
 // lane is one recipient's way through this process: its puller and its workers.
 type lane struct {
 	e     *Engine
@@ -75,6 +81,34 @@ func (l *lane) pause(d time.Duration) {
 	}
 }
 
+// gather takes more free slots, up to n, and waits a moment for them: where attempts are short, they come in no time, and each
+// request costs the broker as much as a message does.
+func (l *lane) gather(n int) (taken int) {
+	var over <-chan time.Time
+	for taken < n {
+		select {
+		case <-l.free:
+			taken++
+			continue
+		default:
+		}
+		if over == nil {
+			t := time.NewTimer(gatherWait)
+			defer t.Stop()
+			over = t.C
+		}
+		select {
+		case <-l.free:
+			taken++
+		case <-over:
+			return taken
+		case <-l.take.Done():
+			return taken
+		}
+	}
+	return taken
+}
+
 // pull asks for as many messages as there are free slots, so that none waits in this process behind another; while the
 // breaker is open, for one at a time.
 func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
@@ -90,6 +124,7 @@ func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
 	case <-l.take.Done():
 		return nil
 	}
+	n += l.gather(min(may, max(1, l.width/pullShare)) - n)
 	for more := true; more && n < may; {
 		select {
 		case <-l.free:
