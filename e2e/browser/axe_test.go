@@ -20,6 +20,51 @@ func (p *place) openToAll(t *testing.T) {
 			held(t, who.Page(t).Open(path), axe)
 		})
 	}
+	for name, show := range opened() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			held(t, show(who.Page(t).Allow("status of 404").Allow("status of 422")), axe)
+		})
+	}
+}
+
+// opened are what pages show only once somebody does something.
+func opened() map[string]func(*browser.Page) *browser.Page {
+	drawer := func(p *browser.Page) *browser.Page {
+		return p.Open("/deliveries?recipientId=hostile").Click("#rows a[data-drawer]", "").See("#drawer", "Response").Settled()
+	}
+	return map[string]func(*browser.Page) *browser.Page{
+		"a delivery beside the list": drawer,
+		"a question": func(p *browser.Page) *browser.Page {
+			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Longer").Settled()
+		},
+		"a form with faults": func(p *browser.Page) *browser.Page {
+			return p.Open("/recipients/new?channel=http").Fill("Name", "Faulty").Fill("URL", "ftp://x").Fill("Retry interval", "soon").
+				Click("button", "Add the recipient").See(".faults", "Not saved yet").Settled()
+		},
+		"the menu": func(p *browser.Page) *browser.Page {
+			return p.Open("/account").Click("summary", "Ada Lovelace").See("details.menu", "Sign out")
+		},
+		"a page that is not there": func(p *browser.Page) *browser.Page { return p.Open("/no-such-page").See("h1", "") },
+		"sign in":                  func(p *browser.Page) *browser.Page { return p.Open("/sign-in").See("h1", "Sign in") },
+	}
+}
+
+// emptyPages holds what a fresh installation shows against the same: each empty page offers the next step.
+func (p *place) emptyPages(t *testing.T) {
+	axe := browser.NewAxe(t)
+	who := p.browser.Person(t, p.house.REST.Base)
+	signIn(who.Page(t), admin)
+	for _, path := range []string{"/", "/deliveries", "/events", "/rejected", "/replays", "/settings/appliances", "/health"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			page := who.Page(t).Open(path)
+			held(t, page, axe)
+			if page.Count("main .empty, main .steps") == 0 {
+				t.Errorf("%s says nothing of being empty", path)
+			}
+		})
+	}
 }
 
 // checksFind spoils a page in each way that the checks are for: what finds nothing must be able to.

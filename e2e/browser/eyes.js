@@ -61,8 +61,6 @@
     },
     middle: (e) => {
       if (!e || !shown(e)) throw new Error('it is not there');
-      // For some milliseconds htmx has shown what it has not yet bound: nobody is so quick, but a test.
-      if (e.closest('.htmx-swapping, .htmx-settling, .htmx-added')) throw new Error('the page is being changed');
       if (e.disabled) throw new Error('it is disabled');
       e.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
       const r = e.getClientRects()[0];

@@ -78,6 +78,7 @@ func TestConsole(t *testing.T) {
 	if !t.Run("the first admin comes by the link and is led to the first delivery", p.firstVisit) {
 		return
 	}
+	t.Run("empty pages offer the next step to all", p.emptyPages)
 	p.people(t)
 	t.Run("stories", func(t *testing.T) {
 		for name, story := range map[string]func(*testing.T){
@@ -95,10 +96,10 @@ func TestConsole(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	t.Run("the live tail keeps up", p.liveTail)
 	t.Run("the checks find what they are for", p.checksFind)
 	t.Run("axe-core finds nothing grave, and nothing is too wide", p.openToAll)
 	t.Run("viewers find nothing that changes anything", p.viewersChangeNothing)
+	t.Run("the live tail keeps up", p.liveTail)
 }
 
 // people makes the users that the rest needs; the first admin is there.
