@@ -27,32 +27,45 @@ func clean(s string) string {
 	}, s)
 }
 
-// hostileTexts has every field of an event, what a receiver answers, and what people may name things, say hostile things.
-// Each page that shows them shows them as text. The pages are those of the table, too, so that axe sees them.
-func (p *place) hostileTexts(t *testing.T) {
+// The recipients that get hostile texts.
+const (
+	hostileHTTP = "hostile"
+	hostileMail = "hostile-mail"
+)
+
+// hostileHouse has people and a receiver say hostile things, and makes an event that does so in every field that takes them.
+func (p *place) hostileHouse(t *testing.T) harness.Event {
+	t.Helper()
 	p.receiver.Answer("hostile", http.StatusInternalServerError)
 	p.receiver.Say("hostile", hostile("answer")+strings.Repeat("x", 20<<10))
 	p.house.REST.Do(t, http.MethodPost, "/v1/custom-fields", harness.Object{"codeName": "hostile", "displayName": "<script>executed='field'</script>"})
-	id := p.house.AddRecipient(t, harness.Object{
-		"id": "hostile", "displayName": `<b onclick="executed='name'">Hostile</b> & "co"`, "eventTypes": []string{survey},
+	p.house.AddRecipient(t, harness.Object{
+		"id": hostileHTTP, "displayName": `<b onclick="executed='name'">Hostile</b> & "co"`, "eventTypes": []string{survey},
 		"http": harness.Object{"url": p.receiver.URL("hostile"), "sendCustomFields": true, "retryInterval": "3600s"},
 	})
-	mail := p.house.AddRecipient(t, harness.Object{
-		"id": "hostile-mail", "displayName": "Hostile mail", "eventTypes": []string{survey},
+	p.house.AddRecipient(t, harness.Object{
+		"id": hostileMail, "displayName": "Hostile mail", "eventTypes": []string{survey},
 		"email": harness.Object{"addresses": []string{"hostile@example.com"}, "subject": "%EXTERNAL_KEY%", "body": "%COMMENT% %CUSTOMER_NAME%", "htmlBody": "<p>%COMMENT%</p>"},
 	})
 	e := harness.NewEvent("hostile-1", "hostile-1", survey, harness.Object{
 		"external_key": hostile("key")[:200], "rating": hostile("rating"), "comment": hostile("comment"), "conference_name": hostile("conference"),
 		"customer":      harness.Object{"name": hostile("customer"), "company": hostile("company"), "details": hostile("details")},
-		"answers":       []harness.Object{{"question": hostile("question"), "answer": hostile("answer")}},
+		"answers":       []harness.Object{{"question": hostile("question"), "answer": hostile("reply")}},
 		"custom_fields": harness.Object{"hostile": clean(hostile("custom"))[:1000]}, `<script>executed="key"</script>`: hostile("unknown"),
 	})
+	return e
+}
+
+// hostileTexts has every field of an event, what a receiver answers, and what people may name things, say hostile things.
+// Each page that shows them shows them as text. The pages are those of the table, too, so that axe sees them.
+func (p *place) hostileTexts(t *testing.T) {
+	e := p.hostileHouse(t)
 	page := p.come(t, admin)
 	list := p.come(t, admin).Open("/deliveries")
 	list.See("#live-state", "live")
 	key := p.publish(t, p.house.REST.Token, e)
 	harness.Until(t, patience, "the hostile answer to be recorded", func() error {
-		d := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+id, nil)["deliveries"]
+		d := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+hostileHTTP, nil)["deliveries"]
 		if l, _ := d.([]any); len(l) != 1 {
 			return errNothing
 		}
@@ -77,13 +90,13 @@ func (p *place) hostileTexts(t *testing.T) {
 		{"/?q=" + "%22%3E%3Cscript%3Eexecuted%3D1%3C%2Fscript%3E", nil},
 		{"/deliveries", []string{key, `<b onclick=`}},
 		{"/deliveries?externalKey=%22%3E%3Cscript%3Eexecuted%3D1%3C%2Fscript%3E", []string{`"><script>executed=1</script>`}},
-		{"/deliveries/" + id + "/" + key, []string{"answer-begins\"><script>executed='answer'</script>", "comment-begins", "customer-begins", "custom-begins"}},
-		{"/deliveries/" + mail + "/" + key, []string{"comment-begins", "customer-begins"}},
+		{"/deliveries/" + hostileHTTP + "/" + key, []string{"answer-begins\"><script>executed='answer'</script>", "comment-begins", "customer-begins", "custom-begins"}},
+		{"/deliveries/" + hostileMail + "/" + key, []string{"comment-begins", "customer-begins"}},
 		{"/events/" + key, []string{"comment-begins", "key-begins"}},
 		{"/events", []string{key}},
 		{"/rejected", []string{"<script>executed='type'</script>"}},
-		{"/recipients/" + id, []string{`<b onclick=`, "HTTP 500"}},
-		{"/recipients/" + mail, nil},
+		{"/recipients/" + hostileHTTP, []string{`<b onclick=`, "HTTP 500"}},
+		{"/recipients/" + hostileMail, nil},
 		{"/settings/fields", []string{"<script>executed='field'</script>"}},
 		{"/settings/changes", nil},
 		{"/health", nil},
@@ -104,7 +117,7 @@ func (p *place) hostileTexts(t *testing.T) {
 	}
 	// The drawer and the preview of an event that has come.
 	list.Click("#rows tr:has(a[href$='"+key+"']) a[data-drawer]", "").See("#drawer", "Response")
-	page.Open("/recipients/"+mail).Choose("Of", page.Text(`[...eyes.labelled("Of").options].find((o) => o.value.endsWith("`+key+`")).text`)).See("#preview-result", "comment-begins")
+	page.Open("/recipients/"+hostileMail).Choose("Of", page.Text(`[...eyes.labelled("Of").options].find((o) => o.value.endsWith("`+key+`")).text`)).See("#preview-result", "comment-begins")
 	for _, q := range []string{page.Text("eyes.breaches().join()"), list.Text("eyes.breaches().join()")} {
 		if q != "" {
 			t.Error(q)

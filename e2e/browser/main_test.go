@@ -32,12 +32,11 @@ const (
 
 // place is what all tests share: one Outbound, one browser, one receiver and one relay.
 type place struct {
-	house     *harness.House
-	browser   *browser.Browser
-	receiver  *harness.Receiver
-	ca        *smtptest.CA
-	relay     *smtptest.Server
-	appliance *harness.Appliance
+	house    *harness.House
+	browser  *browser.Browser
+	receiver *harness.Receiver
+	ca       *smtptest.CA
+	relay    *smtptest.Server
 }
 
 func open(t *testing.T) *place {
