@@ -22,9 +22,11 @@ const (
 	// at once. It waits only if something waits beside the first, and no longer than more come.
 	eventLinger = 4 * time.Millisecond
 	eventStep   = 500 * time.Microsecond
-	// recordLinger is how long records wait, if there are several: nobody waits for them.
-	recordLinger = 50 * time.Millisecond
-	recordStep   = 5 * time.Millisecond
+	// recordLinger is how long records wait, if there are several. Their deliveries are settled after it, and a recipient with a
+	// strict order gets its next event then. For intake records nobody waits.
+	recordLinger = 25 * time.Millisecond
+	recordStep   = 2500 * time.Microsecond
+	intakeLinger = 50 * time.Millisecond
 	queueSize    = 8192
 	ackTimeout   = 5 * time.Second
 	// repeatWait is the pause before a publish whose result is unknown is repeated with the same message id.
@@ -69,19 +71,23 @@ type Receipt struct {
 type post struct {
 	msg   *nats.Msg
 	since time.Time
-	done  func(Receipt, error)
+	// patient says that nobody waits for it.
+	patient bool
+	done    func(Receipt, error)
 }
 
-// linger is how long a committer waits for company: at most for, looking every step.
+// linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
+// every step.
 type linger struct {
-	most, step time.Duration
+	most, patient, step time.Duration
 	// growing has it wait only as long as more come.
 	growing bool
 }
 
 // events and records are how the committers of the two streams wait.
-func events() linger  { return linger{most: eventLinger, step: eventStep, growing: true} }
-func records() linger { return linger{most: recordLinger, step: recordStep} }
+func events() linger { return linger{most: eventLinger, step: eventStep, growing: true} }
+
+func records() linger { return linger{most: recordLinger, patient: intakeLinger, step: recordStep} }
 
 // committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
@@ -96,6 +102,9 @@ type committer struct {
 }
 
 func newCommitter(c *Conn, l linger) *committer {
+	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
+		l.most, l.patient = l.step, l.step
+	}
 	k := &committer{conn: c, linger: l, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{})}
 	go k.run()
 	return k
@@ -104,13 +113,18 @@ func newCommitter(c *Conn, l linger) *committer {
 // publish queues a message; done is called once, from the committer's goroutine, and must not block. It blocks while the
 // queue is full.
 func (k *committer) publish(m *nats.Msg, done func(Receipt, error)) {
+	k.put(&post{msg: m, since: time.Now(), done: done})
+}
+
+// put queues a message.
+func (k *committer) put(p *post) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.closed {
-		done(Receipt{}, ErrClosed)
+		p.done(Receipt{}, ErrClosed)
 		return
 	}
-	k.in <- &post{msg: m, since: time.Now(), done: done}
+	k.in <- p
 }
 
 // close waits until all that was queued has its answer.
@@ -134,7 +148,7 @@ func (k *committer) run() {
 
 // gather takes what waits. If something does, it lingers for more.
 func (k *committer) gather(first *post) []*post {
-	k.await()
+	k.await(first)
 	group := append(make([]*post, 0, min(len(k.in)+1, maxGroup)), first)
 	for len(group) < maxGroup {
 		select {
@@ -151,9 +165,12 @@ func (k *committer) gather(first *post) []*post {
 }
 
 // await waits for company beside the first.
-func (k *committer) await() {
-	before := 0
-	for waited := time.Duration(0); waited < k.linger.most; waited += k.linger.step {
+func (k *committer) await(first *post) {
+	before, most := 0, k.linger.most
+	if first.patient {
+		most = k.linger.patient
+	}
+	for waited := time.Duration(0); waited < most; waited += k.linger.step {
 		n := len(k.in)
 		if n == 0 || n >= maxGroup-1 || k.linger.growing && n <= before {
 			return

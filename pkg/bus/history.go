@@ -38,7 +38,7 @@ func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
 	if rec.Accepted {
 		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
-	h.append(m, &rec, done)
+	h.append(m, &rec, true, done)
 }
 
 // AppendAttempt stores an attempt's record. It returns at once; done, if not nil, is called when the result is known and
@@ -51,10 +51,10 @@ func (h *History) AppendAttempt(rec delivery.Record, done func(error)) {
 		id += ":" + string(rec.State)
 	}
 	m.Header.Set(headerMsgID, id)
-	h.append(m, &rec, done)
+	h.append(m, &rec, false, done)
 }
 
-func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, done func(error)) {
+func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, patient bool, done func(error)) {
 	if done == nil {
 		done = func(error) {}
 	}
@@ -64,7 +64,7 @@ func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, d
 		return
 	}
 	m.Data = data
-	h.k.publish(m, func(r Receipt, err error) {
+	h.k.put(&post{msg: m, since: time.Now(), patient: patient, done: func(r Receipt, err error) {
 		switch {
 		case err != nil:
 			done(fmt.Errorf("record %s: %w", m.Subject, err))
@@ -73,7 +73,7 @@ func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, d
 		default:
 			done(nil)
 		}
-	})
+	}})
 }
 
 // deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.
