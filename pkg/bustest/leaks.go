@@ -1,8 +1,6 @@
 package bustest
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -13,17 +11,18 @@ const leakLooks = 20
 
 // VerifyTestMain runs the tests of a room that starts brokers, and fails if they leave goroutines behind. A broker that has shut
 // down goes on flushing its blocks for a moment, on a busy machine longer than goleak waits by itself.
-func VerifyTestMain(m *testing.M) {
-	code := m.Run()
-	var err error
+func VerifyTestMain(m *testing.M) { goleak.VerifyTestMain(patient{m}) }
+
+// patient runs tests and waits for what is about to end.
+type patient struct{ m *testing.M }
+
+// Run implements goleak.TestingM.
+func (p patient) Run() int {
+	code := p.m.Run()
 	for range leakLooks {
-		if err = goleak.Find(); err == nil {
+		if goleak.Find() == nil {
 			break
 		}
 	}
-	if err != nil && code == 0 {
-		fmt.Fprintf(os.Stderr, "the tests passed, but left something behind: %v\n", err)
-		code = 1
-	}
-	os.Exit(code)
+	return code
 }

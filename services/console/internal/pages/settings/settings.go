@@ -12,7 +12,7 @@ import (
 )
 
 //go:embed all:templates
-var templates embed.FS //nolint:gochecknoglobals // embedded files must be
+var templates embed.FS
 
 // Register adds the area's pages. Everybody may look at what holds no secrets; admins alone change it.
 func Register(s *web.Site) error {
