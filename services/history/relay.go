@@ -31,9 +31,9 @@ func relayStatus(smtp configclient.SMTP, r standing.Relay, now time.Time) *outbo
 	}
 	switch {
 	case smtp.Host == "":
-		out.Line = "no SMTP relay is set, so mail waits: outbound settings smtp set --host"
+		out.Line = "no SMTP relay is set, so mail waits: give its host in the settings of the email relay"
 	case smtp.FromAddress == "":
-		out.Line = "no from address is set, so mail waits: outbound settings smtp set --from-address"
+		out.Line = "no from address is set, so mail waits: give it in the settings of the email relay"
 	case r.Line == "" || r.Etag != smtp.Etag:
 		out.Line = "not looked at yet since it was set: if this stays, start an email-sender"
 		out.FailingSinceTime = nil

@@ -112,6 +112,14 @@ func words(st standing.Status) string {
 	return out
 }
 
+// called is what people call a recipient: its name, and its id if that is another.
+func called(r *recipient.Recipient) string {
+	if r.DisplayName == "" || strings.EqualFold(r.DisplayName, r.ID) {
+		return r.ID
+	}
+	return fmt.Sprintf("%s (%s)", toValid(r.DisplayName), r.ID)
+}
+
 // fullFrom is the share of EVENTS from which its filling is told, in percent.
 const fullFrom = 80
 
@@ -136,7 +144,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	for i, r := range recipients {
 		mail = mail || r.Email != nil && r.Enabled
 		if status.GetRecipients()[i].GetHealth() == outboundv1.RecipientHealth_FAILING {
-			failing = append(failing, r.ID)
+			failing = append(failing, called(r))
 		}
 	}
 	if len(failing) > 0 {
@@ -144,7 +152,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	}
 	out = append(out, cutNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
-		out = append(out, "No SMTP relay is set, so mail waits. Set it with outbound settings smtp set --host.")
+		out = append(out, "No SMTP relay is set, so mail waits. Give its host in the settings of the email relay.")
 	}
 	return out
 }

@@ -22,7 +22,7 @@ type Dot struct {
 
 // dotFresh is how long what the dot shows may be shown to all readers; dotTimeout is how long it may take to find out.
 const (
-	dotFresh   = 5 * time.Second
+	dotFresh   = time.Second
 	dotTimeout = 3 * time.Second
 )
 

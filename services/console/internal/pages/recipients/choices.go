@@ -42,6 +42,9 @@ func offer(ctx context.Context, api web.API, email bool, chosen []string) (choic
 	}
 	if answer, err := api.Events.ListEvents(ctx, &outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
 		c.Events = answer.GetEvents()
+		// Those that the recipient would get come first: the first is what is shown unless another is chosen.
+		foreign := func(e *outboundv1.Event) int { return -min(slices.Index(chosen, e.GetEventType()), 0) }
+		slices.SortStableFunc(c.Events, func(a, b *outboundv1.Event) int { return cmp.Compare(foreign(a), foreign(b)) })
 	}
 	return c, nil
 }
