@@ -316,7 +316,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 	if good.Recipient != "good" || good.Delivered != 2 || good.Failed != 0 || good.Error != "" {
 		t.Errorf("of the good recipient: %+v", good)
 	}
-	if !strings.Contains(strings.Join(d.Attention, " "), "Failing: bad.") {
+	if !strings.Contains(strings.Join(d.Attention, " "), "Failing: The bad (bad).") {
 		t.Errorf("what needs attention: %v", d.Attention)
 	}
 }

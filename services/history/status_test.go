@@ -75,7 +75,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 		t.Errorf("streams or version are missing: %v", s)
 	}
 	notices := strings.Join(s.GetNotices(), "\n")
-	for _, want := range []string{"sync_interval", "Failing: bad.", "SMTP relay"} {
+	for _, want := range []string{"sync_interval", "Failing: The bad (bad).", "SMTP relay"} {
 		if !strings.Contains(notices, want) {
 			t.Errorf("no notice of %q in:\n%s", want, notices)
 		}
