@@ -565,6 +565,24 @@ type ChangeDeliveriesResponseUnchanged struct {
 	ReplayId *string `json:"replayId,omitempty"`
 }
 
+// CheckChangesResponse Response of CheckChanges.
+type CheckChangesResponse struct {
+	// Results What would become of each change, in the order of the request.
+	Results *[]CheckedChange `json:"results,omitempty"`
+}
+
+// CheckedChange What would become of a planned change.
+type CheckedChange struct {
+	// Code The code that the call would be answered with, of google.rpc.Code; 0: it would be made.
+	Code *int32 `json:"code,omitempty"`
+
+	// Faults The fields that are at fault, if any are.
+	Faults *[]FieldFault `json:"faults,omitempty"`
+
+	// Message Why it would be refused, in words; empty if it would be made.
+	Message *string `json:"message,omitempty"`
+}
+
 // ClientCertificate A TLS client certificate.
 type ClientCertificate struct {
 	// CertificatePem Certificate chain (PEM), leaf first.
@@ -614,6 +632,42 @@ type Contact struct {
 
 	// ResendEvery How often the mail is repeated while the failure lasts, 0 (never) or up to 7 d. Default 4 h.
 	ResendEvery *string `json:"resendEvery,omitempty"`
+}
+
+// CreateApplianceRequest Request of CreateAppliance.
+type CreateApplianceRequest struct {
+	// Appliance The appliance to add.
+	Appliance Appliance `json:"appliance"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// CreateCustomFieldRequest Request of CreateCustomField.
+type CreateCustomFieldRequest struct {
+	// CustomField The field to create.
+	CustomField CustomField `json:"customField"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// CreateEventTypeRequest Request of CreateEventType.
+type CreateEventTypeRequest struct {
+	// EventType The type to add.
+	EventType EventType `json:"eventType"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// CreateRecipientRequest Request of CreateRecipient.
+type CreateRecipientRequest struct {
+	// Recipient The recipient to create.
+	Recipient Recipient `json:"recipient"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // CreateTokenResponse Response of CreateToken.
@@ -669,6 +723,42 @@ type DefaultMailText struct {
 
 	// Text The texts. The HTML is an offer: it is used only if it is saved as a recipient's own.
 	Text *MailText `json:"text,omitempty"`
+}
+
+// DeleteApplianceRequest Request of DeleteAppliance.
+type DeleteApplianceRequest struct {
+	// Etag If set, the etag the appliance must still have.
+	Etag *string `json:"etag,omitempty"`
+
+	// Id The appliance's id.
+	Id *string `json:"id,omitempty"`
+}
+
+// DeleteCustomFieldRequest Request of DeleteCustomField.
+type DeleteCustomFieldRequest struct {
+	// CodeName The field's code name.
+	CodeName *string `json:"codeName,omitempty"`
+
+	// Etag If set, the etag the field must still have.
+	Etag *string `json:"etag,omitempty"`
+}
+
+// DeleteEventTypeRequest Request of DeleteEventType.
+type DeleteEventTypeRequest struct {
+	// Etag If set, the etag the type must still have.
+	Etag *string `json:"etag,omitempty"`
+
+	// Id The type's id.
+	Id *string `json:"id,omitempty"`
+}
+
+// DeleteRecipientRequest Request of DeleteRecipient.
+type DeleteRecipientRequest struct {
+	// Etag If set, the etag the recipient must still have.
+	Etag *string `json:"etag,omitempty"`
+
+	// Id The recipient's id.
+	Id string `json:"id"`
 }
 
 // Delivery One event owed to one recipient.
@@ -1053,6 +1143,18 @@ type Expiry struct {
 	Subject *string `json:"subject,omitempty"`
 }
 
+// FieldFault What is wrong with a field.
+type FieldFault struct {
+	// Description What is wrong and what to do.
+	Description *string `json:"description,omitempty"`
+
+	// Field The field's path, e.g. `http.url`.
+	Field *string `json:"field,omitempty"`
+
+	// Reason The fault as a word.
+	Reason *string `json:"reason,omitempty"`
+}
+
 // Header A header of a request or mail.
 type Header struct {
 	// Name Its name.
@@ -1409,6 +1511,53 @@ type OAuth2ClientCredentials struct {
 
 	// TokenUrl Where tokens are asked for.
 	TokenUrl *string `json:"tokenUrl,omitempty"`
+}
+
+// PlannedChange A change that is not made yet.
+//
+// At most one of `createEventType`, `updateEventType`, `deleteEventType`, `createCustomField`, `updateCustomField`, `deleteCustomField`, `updateSmtpSettings`, `updateEmailSettings`, `createAppliance`, `updateAppliance`, `deleteAppliance`, `createRecipient`, `updateRecipient`, `deleteRecipient`.
+type PlannedChange struct {
+	// CreateAppliance An appliance to add.
+	CreateAppliance *CreateApplianceRequest `json:"createAppliance,omitempty"`
+
+	// CreateCustomField A custom field to add.
+	CreateCustomField *CreateCustomFieldRequest `json:"createCustomField,omitempty"`
+
+	// CreateEventType A type to add.
+	CreateEventType *CreateEventTypeRequest `json:"createEventType,omitempty"`
+
+	// CreateRecipient A recipient to create.
+	CreateRecipient *CreateRecipientRequest `json:"createRecipient,omitempty"`
+
+	// DeleteAppliance An appliance to delete.
+	DeleteAppliance *DeleteApplianceRequest `json:"deleteAppliance,omitempty"`
+
+	// DeleteCustomField A custom field to delete.
+	DeleteCustomField *DeleteCustomFieldRequest `json:"deleteCustomField,omitempty"`
+
+	// DeleteEventType A type to delete.
+	DeleteEventType *DeleteEventTypeRequest `json:"deleteEventType,omitempty"`
+
+	// DeleteRecipient A recipient to delete.
+	DeleteRecipient *DeleteRecipientRequest `json:"deleteRecipient,omitempty"`
+
+	// UpdateAppliance An appliance to change.
+	UpdateAppliance *UpdateApplianceRequest `json:"updateAppliance,omitempty"`
+
+	// UpdateCustomField A custom field to change.
+	UpdateCustomField *UpdateCustomFieldRequest `json:"updateCustomField,omitempty"`
+
+	// UpdateEmailSettings Settings of all email recipients to change.
+	UpdateEmailSettings *UpdateEmailSettingsRequest `json:"updateEmailSettings,omitempty"`
+
+	// UpdateEventType A type to change.
+	UpdateEventType *UpdateEventTypeRequest `json:"updateEventType,omitempty"`
+
+	// UpdateRecipient A recipient to change.
+	UpdateRecipient *UpdateRecipientRequest `json:"updateRecipient,omitempty"`
+
+	// UpdateSmtpSettings Settings of the SMTP relay to change.
+	UpdateSmtpSettings *UpdateSmtpSettingsRequest `json:"updateSmtpSettings,omitempty"`
 }
 
 // PreviewRecipientResponse Response of PreviewRecipient.
@@ -2173,6 +2322,78 @@ type Token struct {
 	Role *RoleKind `json:"role,omitempty"`
 }
 
+// UpdateApplianceRequest Request of UpdateAppliance.
+type UpdateApplianceRequest struct {
+	// Appliance The appliance, by its id, with the new values and perhaps an etag.
+	Appliance Appliance `json:"appliance"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// UpdateCustomFieldRequest Request of UpdateCustomField.
+type UpdateCustomFieldRequest struct {
+	// CustomField The field, by its code name, with the new values and perhaps an etag.
+	CustomField CustomField `json:"customField"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// UpdateEmailSettingsRequest Request of UpdateEmailSettings.
+type UpdateEmailSettingsRequest struct {
+	// EmailSettings The new values and perhaps an etag.
+	EmailSettings EmailSettings `json:"emailSettings"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// UpdateEventTypeRequest Request of UpdateEventType.
+type UpdateEventTypeRequest struct {
+	// EventType The type, by its id, with the new values and perhaps an etag.
+	EventType EventType `json:"eventType"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// UpdateRecipientRequest Request of UpdateRecipient.
+type UpdateRecipientRequest struct {
+	// Recipient The recipient, by its id, with the new values and perhaps an etag.
+	Recipient Recipient `json:"recipient"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
+// UpdateSmtpSettingsRequest Request of UpdateSmtpSettings.
+type UpdateSmtpSettingsRequest struct {
+	// SmtpSettings The new values and perhaps an etag.
+	SmtpSettings SmtpSettings `json:"smtpSettings"`
+
+	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	UpdateMask *string `json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `json:"validateOnly,omitempty"`
+}
+
 // User A user of the console.
 type User struct {
 	// CreateTime When the user was created.
@@ -2220,6 +2441,12 @@ type Variable struct {
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
+// CreateApplianceParams defines parameters for CreateAppliance.
+type CreateApplianceParams struct {
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+}
+
 // DeleteApplianceParams defines parameters for DeleteAppliance.
 type DeleteApplianceParams struct {
 	// Etag If set, the etag the appliance must still have.
@@ -2234,12 +2461,27 @@ type UpdateApplianceParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // RotateApplianceJSONBody defines parameters for RotateAppliance.
 type RotateApplianceJSONBody = map[string]interface{}
+
+// CheckChangesJSONBody defines parameters for CheckChanges.
+type CheckChangesJSONBody struct {
+	// Changes The changes, in the order in which they would be made.
+	Changes *[]PlannedChange `json:"changes,omitempty"`
+}
+
+// CreateCustomFieldParams defines parameters for CreateCustomField.
+type CreateCustomFieldParams struct {
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+}
 
 // DeleteCustomFieldParams defines parameters for DeleteCustomField.
 type DeleteCustomFieldParams struct {
@@ -2254,6 +2496,9 @@ type DeleteCustomFieldParams struct {
 type UpdateCustomFieldParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -2383,6 +2628,12 @@ type TailDeliveriesParams struct {
 	FilterReplayId *string `form:"filter.replayId,omitempty" json:"filter.replayId,omitempty"`
 }
 
+// CreateEventTypeParams defines parameters for CreateEventType.
+type CreateEventTypeParams struct {
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+}
+
 // DeleteEventTypeParams defines parameters for DeleteEventType.
 type DeleteEventTypeParams struct {
 	// Etag If set, the etag the type must still have.
@@ -2396,6 +2647,9 @@ type DeleteEventTypeParams struct {
 type UpdateEventTypeParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -2446,6 +2700,12 @@ type ListRecipientsParams struct {
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 }
 
+// CreateRecipientParams defines parameters for CreateRecipient.
+type CreateRecipientParams struct {
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+}
+
 // DeleteRecipientParams defines parameters for DeleteRecipient.
 type DeleteRecipientParams struct {
 	// Etag If set, the etag the recipient must still have.
@@ -2459,6 +2719,9 @@ type DeleteRecipientParams struct {
 type UpdateRecipientParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -2565,6 +2828,9 @@ type UpdateEmailSettingsParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
+
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -2573,6 +2839,9 @@ type UpdateEmailSettingsParams struct {
 type UpdateSmtpSettingsParams struct {
 	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
+
+	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
 	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -2622,6 +2891,9 @@ type UpdateApplianceJSONRequestBody = AppliancePatch
 
 // RotateApplianceJSONRequestBody defines body for RotateAppliance for application/json ContentType.
 type RotateApplianceJSONRequestBody = RotateApplianceJSONBody
+
+// CheckChangesJSONRequestBody defines body for CheckChanges for application/json ContentType.
+type CheckChangesJSONRequestBody CheckChangesJSONBody
 
 // CreateCustomFieldJSONRequestBody defines body for CreateCustomField for application/json ContentType.
 type CreateCustomFieldJSONRequestBody = CustomField
@@ -2950,14 +3222,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-	CreateApplianceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateApplianceWithBody(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateAppliance Adds an appliance. The answer alone shows its credentials.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-	CreateAppliance(ctx context.Context, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateAppliance(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteAppliance Revokes an appliance: its credentials end and its open connections are closed.
 	//
@@ -2997,6 +3269,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CheckChangesWithBody Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+	CheckChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckChanges Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+	CheckChanges(ctx context.Context, body CheckChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCustomFields Lists custom fields by code name.
 	//
 	// Corresponds with GET /v1/custom-fields (the `ListCustomFields` operationId).
@@ -3007,14 +3297,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-	CreateCustomFieldWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateCustomFieldWithBody(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomField Creates a custom field; 30 at most.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-	CreateCustomField(ctx context.Context, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateCustomField(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteCustomField Deletes a custom field; its values are no longer sent.
 	//
@@ -3121,14 +3411,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-	CreateEventTypeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateEventTypeWithBody(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateEventType Adds an event type of your own.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-	CreateEventType(ctx context.Context, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateEventType(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteEventType Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
 	//
@@ -3221,14 +3511,14 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-	CreateRecipientWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateRecipientWithBody(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateRecipient Creates a recipient. It gets the events accepted from now on.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-	CreateRecipient(ctx context.Context, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateRecipient(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteRecipient Deletes a recipient. What waits for it is recorded CANCELLED.
 	//
@@ -3584,8 +3874,8 @@ func (c *Client) ListAppliances(ctx context.Context, reqEditors ...RequestEditor
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-func (c *Client) CreateApplianceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateApplianceRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateApplianceWithBody(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateApplianceRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3601,8 +3891,8 @@ func (c *Client) CreateApplianceWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-func (c *Client) CreateAppliance(ctx context.Context, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateApplianceRequest(c.Server, body)
+func (c *Client) CreateAppliance(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateApplianceRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3711,6 +4001,44 @@ func (c *Client) RotateAppliance(ctx context.Context, id string, body RotateAppl
 	return c.Client.Do(req)
 }
 
+// CheckChangesWithBody Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+// not looked at.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+func (c *Client) CheckChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckChanges Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+// not looked at.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+func (c *Client) CheckChanges(ctx context.Context, body CheckChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckChangesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCustomFields Lists custom fields by code name.
 //
 // Corresponds with GET /v1/custom-fields (the `ListCustomFields` operationId).
@@ -3731,8 +4059,8 @@ func (c *Client) ListCustomFields(ctx context.Context, reqEditors ...RequestEdit
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-func (c *Client) CreateCustomFieldWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateCustomFieldRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateCustomFieldWithBody(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCustomFieldRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3748,8 +4076,8 @@ func (c *Client) CreateCustomFieldWithBody(ctx context.Context, contentType stri
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-func (c *Client) CreateCustomField(ctx context.Context, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateCustomFieldRequest(c.Server, body)
+func (c *Client) CreateCustomField(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCustomFieldRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4025,8 +4353,8 @@ func (c *Client) ListEventTypes(ctx context.Context, reqEditors ...RequestEditor
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-func (c *Client) CreateEventTypeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateEventTypeRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateEventTypeWithBody(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEventTypeRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4042,8 +4370,8 @@ func (c *Client) CreateEventTypeWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-func (c *Client) CreateEventType(ctx context.Context, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateEventTypeRequest(c.Server, body)
+func (c *Client) CreateEventType(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEventTypeRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4255,8 +4583,8 @@ func (c *Client) ListRecipients(ctx context.Context, params *ListRecipientsParam
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-func (c *Client) CreateRecipientWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateRecipientRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateRecipientWithBody(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRecipientRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4272,8 +4600,8 @@ func (c *Client) CreateRecipientWithBody(ctx context.Context, contentType string
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-func (c *Client) CreateRecipient(ctx context.Context, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateRecipientRequest(c.Server, body)
+func (c *Client) CreateRecipient(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRecipientRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5145,18 +5473,18 @@ func NewListAppliancesRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateApplianceRequest calls the generic CreateAppliance builder with application/json body
-func NewCreateApplianceRequest(server string, body CreateApplianceJSONRequestBody) (*http.Request, error) {
+func NewCreateApplianceRequest(server string, params *CreateApplianceParams, body CreateApplianceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateApplianceRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateApplianceRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateApplianceRequestWithBody constructs an http.Request for the CreateAppliance method, with any body, and a specified content type
-func NewCreateApplianceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateApplianceRequestWithBody(server string, params *CreateApplianceParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5172,6 +5500,33 @@ func NewCreateApplianceRequestWithBody(server string, contentType string, body i
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -5352,6 +5707,18 @@ func NewUpdateApplianceRequestWithBody(server string, id string, params *UpdateA
 
 		}
 
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -5430,6 +5797,46 @@ func NewRotateApplianceRequestWithBody(server string, id string, contentType str
 	return req, nil
 }
 
+// NewCheckChangesRequest calls the generic CheckChanges builder with application/json body
+func NewCheckChangesRequest(server string, body CheckChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCheckChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCheckChangesRequestWithBody constructs an http.Request for the CheckChanges method, with any body, and a specified content type
+func NewCheckChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes:check")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListCustomFieldsRequest constructs an http.Request for the ListCustomFields method
 func NewListCustomFieldsRequest(server string) (*http.Request, error) {
 	var err error
@@ -5458,18 +5865,18 @@ func NewListCustomFieldsRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateCustomFieldRequest calls the generic CreateCustomField builder with application/json body
-func NewCreateCustomFieldRequest(server string, body CreateCustomFieldJSONRequestBody) (*http.Request, error) {
+func NewCreateCustomFieldRequest(server string, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateCustomFieldRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateCustomFieldRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateCustomFieldRequestWithBody constructs an http.Request for the CreateCustomField method, with any body, and a specified content type
-func NewCreateCustomFieldRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateCustomFieldRequestWithBody(server string, params *CreateCustomFieldParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -5485,6 +5892,33 @@ func NewCreateCustomFieldRequestWithBody(server string, contentType string, body
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -5656,6 +6090,18 @@ func NewUpdateCustomFieldRequestWithBody(server string, codeName string, params 
 		if params.UpdateMask != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updateMask", *params.UpdateMask, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6372,18 +6818,18 @@ func NewListEventTypesRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateEventTypeRequest calls the generic CreateEventType builder with application/json body
-func NewCreateEventTypeRequest(server string, body CreateEventTypeJSONRequestBody) (*http.Request, error) {
+func NewCreateEventTypeRequest(server string, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateEventTypeRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateEventTypeRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateEventTypeRequestWithBody constructs an http.Request for the CreateEventType method, with any body, and a specified content type
-func NewCreateEventTypeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateEventTypeRequestWithBody(server string, params *CreateEventTypeParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -6399,6 +6845,33 @@ func NewCreateEventTypeRequestWithBody(server string, contentType string, body i
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -6570,6 +7043,18 @@ func NewUpdateEventTypeRequestWithBody(server string, id string, params *UpdateE
 		if params.UpdateMask != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updateMask", *params.UpdateMask, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6966,18 +7451,18 @@ func NewListRecipientsRequest(server string, params *ListRecipientsParams) (*htt
 }
 
 // NewCreateRecipientRequest calls the generic CreateRecipient builder with application/json body
-func NewCreateRecipientRequest(server string, body CreateRecipientJSONRequestBody) (*http.Request, error) {
+func NewCreateRecipientRequest(server string, params *CreateRecipientParams, body CreateRecipientJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateRecipientRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateRecipientRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateRecipientRequestWithBody constructs an http.Request for the CreateRecipient method, with any body, and a specified content type
-func NewCreateRecipientRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateRecipientRequestWithBody(server string, params *CreateRecipientParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -6993,6 +7478,33 @@ func NewCreateRecipientRequestWithBody(server string, contentType string, body i
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -7164,6 +7676,18 @@ func NewUpdateRecipientRequestWithBody(server string, id string, params *UpdateR
 		if params.UpdateMask != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updateMask", *params.UpdateMask, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -7923,6 +8447,18 @@ func NewUpdateEmailSettingsRequestWithBody(server string, params *UpdateEmailSet
 
 		}
 
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -8023,6 +8559,18 @@ func NewUpdateSmtpSettingsRequestWithBody(server string, params *UpdateSmtpSetti
 		if params.UpdateMask != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "updateMask", *params.UpdateMask, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ValidateOnly != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "validateOnly", *params.ValidateOnly, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -8600,14 +9148,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-	CreateApplianceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
+	CreateApplianceWithBodyWithResponse(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
 
 	// CreateApplianceWithResponse Adds an appliance. The answer alone shows its credentials.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-	CreateApplianceWithResponse(ctx context.Context, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
+	CreateApplianceWithResponse(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
 
 	// DeleteApplianceWithResponse Revokes an appliance: its credentials end and its open connections are closed.
 	//
@@ -8651,6 +9199,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithResponse(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateApplianceAnswer, error)
 
+	// CheckChangesWithBodyWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+	CheckChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckChangesAnswer, error)
+
+	// CheckChangesWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+	CheckChangesWithResponse(ctx context.Context, body CheckChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckChangesAnswer, error)
+
 	// ListCustomFieldsWithResponse Lists custom fields by code name.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -8663,14 +9229,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-	CreateCustomFieldWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
+	CreateCustomFieldWithBodyWithResponse(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
 
 	// CreateCustomFieldWithResponse Creates a custom field; 30 at most.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-	CreateCustomFieldWithResponse(ctx context.Context, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
+	CreateCustomFieldWithResponse(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
 
 	// DeleteCustomFieldWithResponse Deletes a custom field; its values are no longer sent.
 	//
@@ -8789,14 +9355,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-	CreateEventTypeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
+	CreateEventTypeWithBodyWithResponse(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
 
 	// CreateEventTypeWithResponse Adds an event type of your own.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-	CreateEventTypeWithResponse(ctx context.Context, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
+	CreateEventTypeWithResponse(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
 
 	// DeleteEventTypeWithResponse Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
 	//
@@ -8901,14 +9467,14 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-	CreateRecipientWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
+	CreateRecipientWithBodyWithResponse(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
 
 	// CreateRecipientWithResponse Creates a recipient. It gets the events accepted from now on.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-	CreateRecipientWithResponse(ctx context.Context, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
+	CreateRecipientWithResponse(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
 
 	// DeleteRecipientWithResponse Deletes a recipient. What waits for it is recorded CANCELLED.
 	//
@@ -9554,6 +10120,54 @@ func (r RotateApplianceAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RotateApplianceAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckChangesAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheckChangesResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CheckChangesAnswer) GetJSON200() *CheckChangesResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CheckChangesAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckChangesAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckChangesAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckChangesAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckChangesAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12204,8 +12818,8 @@ func (c *ClientWithResponses) ListAppliancesWithResponse(ctx context.Context, re
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-func (c *ClientWithResponses) CreateApplianceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error) {
-	rsp, err := c.CreateApplianceWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateApplianceWithBodyWithResponse(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error) {
+	rsp, err := c.CreateApplianceWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12217,8 +12831,8 @@ func (c *ClientWithResponses) CreateApplianceWithBodyWithResponse(ctx context.Co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
-func (c *ClientWithResponses) CreateApplianceWithResponse(ctx context.Context, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error) {
-	rsp, err := c.CreateAppliance(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateApplianceWithResponse(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error) {
+	rsp, err := c.CreateAppliance(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12303,6 +12917,36 @@ func (c *ClientWithResponses) RotateApplianceWithResponse(ctx context.Context, i
 	return ParseRotateApplianceAnswer(rsp)
 }
 
+// CheckChangesWithBodyWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+// not looked at.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+func (c *ClientWithResponses) CheckChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckChangesAnswer, error) {
+	rsp, err := c.CheckChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckChangesAnswer(rsp)
+}
+
+// CheckChangesWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+// not looked at.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
+func (c *ClientWithResponses) CheckChangesWithResponse(ctx context.Context, body CheckChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckChangesAnswer, error) {
+	rsp, err := c.CheckChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckChangesAnswer(rsp)
+}
+
 // ListCustomFieldsWithResponse Lists custom fields by code name.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -12321,8 +12965,8 @@ func (c *ClientWithResponses) ListCustomFieldsWithResponse(ctx context.Context, 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-func (c *ClientWithResponses) CreateCustomFieldWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error) {
-	rsp, err := c.CreateCustomFieldWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateCustomFieldWithBodyWithResponse(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error) {
+	rsp, err := c.CreateCustomFieldWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12334,8 +12978,8 @@ func (c *ClientWithResponses) CreateCustomFieldWithBodyWithResponse(ctx context.
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
-func (c *ClientWithResponses) CreateCustomFieldWithResponse(ctx context.Context, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error) {
-	rsp, err := c.CreateCustomField(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateCustomFieldWithResponse(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error) {
+	rsp, err := c.CreateCustomField(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12555,8 +13199,8 @@ func (c *ClientWithResponses) ListEventTypesWithResponse(ctx context.Context, re
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-func (c *ClientWithResponses) CreateEventTypeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error) {
-	rsp, err := c.CreateEventTypeWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateEventTypeWithBodyWithResponse(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error) {
+	rsp, err := c.CreateEventTypeWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12568,8 +13212,8 @@ func (c *ClientWithResponses) CreateEventTypeWithBodyWithResponse(ctx context.Co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
-func (c *ClientWithResponses) CreateEventTypeWithResponse(ctx context.Context, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error) {
-	rsp, err := c.CreateEventType(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateEventTypeWithResponse(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error) {
+	rsp, err := c.CreateEventType(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12745,8 +13389,8 @@ func (c *ClientWithResponses) ListRecipientsWithResponse(ctx context.Context, pa
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-func (c *ClientWithResponses) CreateRecipientWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error) {
-	rsp, err := c.CreateRecipientWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateRecipientWithBodyWithResponse(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error) {
+	rsp, err := c.CreateRecipientWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12758,8 +13402,8 @@ func (c *ClientWithResponses) CreateRecipientWithBodyWithResponse(ctx context.Co
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
-func (c *ClientWithResponses) CreateRecipientWithResponse(ctx context.Context, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error) {
-	rsp, err := c.CreateRecipient(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateRecipientWithResponse(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error) {
+	rsp, err := c.CreateRecipient(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13608,6 +14252,39 @@ func ParseRotateApplianceAnswer(rsp *http.Response) (*RotateApplianceAnswer, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ApplianceCredentials
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckChangesAnswer parses an HTTP response from a CheckChangesWithResponse call
+func ParseCheckChangesAnswer(rsp *http.Response) (*CheckChangesAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckChangesAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheckChangesResponse
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

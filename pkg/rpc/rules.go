@@ -63,6 +63,7 @@ func Rules() map[string]Rule {
 		v1.SettingsService_UpdateAppliance_FullMethodName:     admin,
 		v1.SettingsService_RotateAppliance_FullMethodName:     admin,
 		v1.SettingsService_DeleteAppliance_FullMethodName:     admin,
+		v1.SettingsService_CheckChanges_FullMethodName:        view,
 		v1.SettingsService_ListRevisions_FullMethodName:       view,
 		v1.SettingsService_RollBack_FullMethodName:            admin,
 		v1.SettingsService_WatchSettings_FullMethodName:       service,

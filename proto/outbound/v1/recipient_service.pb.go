@@ -249,7 +249,9 @@ func (x *GetRecipientRequest) GetId() string {
 type CreateRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient to create.
-	Recipient     *Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	Recipient *Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,13 +293,22 @@ func (x *CreateRecipientRequest) GetRecipient() *Recipient {
 	return nil
 }
 
+func (x *CreateRecipientRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of UpdateRecipient.
 type UpdateRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient, by its id, with the new values and perhaps an etag.
 	Recipient *Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// Which fields to change. Empty or `*`: all that can be changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,6 +355,13 @@ func (x *UpdateRecipientRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateRecipientRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 // Request of DeleteRecipient.
@@ -1790,13 +1808,15 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"total_size\x18\x03 \x01(\x05R\ttotalSize\"1\n" +
 	"\x13GetRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
-	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\"Y\n" +
+	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\"~\n" +
 	"\x16CreateRecipientRequest\x12?\n" +
-	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\trecipient\"\x96\x01\n" +
+	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\trecipient\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\xbb\x01\n" +
 	"\x16UpdateRecipientRequest\x12?\n" +
 	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\trecipient\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"H\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"H\n" +
 	"\x16DeleteRecipientRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x02\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +

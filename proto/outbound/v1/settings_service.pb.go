@@ -1137,6 +1137,517 @@ func (x *Change) GetAfter() string {
 	return ""
 }
 
+// Request of CheckChanges.
+type CheckChangesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes, in the order in which they would be made.
+	Changes       []*PlannedChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckChangesRequest) Reset() {
+	*x = CheckChangesRequest{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckChangesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckChangesRequest) ProtoMessage() {}
+
+func (x *CheckChangesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckChangesRequest.ProtoReflect.Descriptor instead.
+func (*CheckChangesRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CheckChangesRequest) GetChanges() []*PlannedChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+// A change that is not made yet.
+type PlannedChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What would be called.
+	//
+	// Types that are valid to be assigned to Call:
+	//
+	//	*PlannedChange_CreateEventType
+	//	*PlannedChange_UpdateEventType
+	//	*PlannedChange_DeleteEventType
+	//	*PlannedChange_CreateCustomField
+	//	*PlannedChange_UpdateCustomField
+	//	*PlannedChange_DeleteCustomField
+	//	*PlannedChange_UpdateSmtpSettings
+	//	*PlannedChange_UpdateEmailSettings
+	//	*PlannedChange_CreateAppliance
+	//	*PlannedChange_UpdateAppliance
+	//	*PlannedChange_DeleteAppliance
+	//	*PlannedChange_CreateRecipient
+	//	*PlannedChange_UpdateRecipient
+	//	*PlannedChange_DeleteRecipient
+	Call          isPlannedChange_Call `protobuf_oneof:"call"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedChange) Reset() {
+	*x = PlannedChange{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedChange) ProtoMessage() {}
+
+func (x *PlannedChange) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedChange.ProtoReflect.Descriptor instead.
+func (*PlannedChange) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PlannedChange) GetCall() isPlannedChange_Call {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetCreateEventType() *CreateEventTypeRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_CreateEventType); ok {
+			return x.CreateEventType
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateEventType() *UpdateEventTypeRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateEventType); ok {
+			return x.UpdateEventType
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetDeleteEventType() *DeleteEventTypeRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_DeleteEventType); ok {
+			return x.DeleteEventType
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetCreateCustomField() *CreateCustomFieldRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_CreateCustomField); ok {
+			return x.CreateCustomField
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateCustomField() *UpdateCustomFieldRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateCustomField); ok {
+			return x.UpdateCustomField
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetDeleteCustomField() *DeleteCustomFieldRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_DeleteCustomField); ok {
+			return x.DeleteCustomField
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateSmtpSettings() *UpdateSmtpSettingsRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateSmtpSettings); ok {
+			return x.UpdateSmtpSettings
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateEmailSettings() *UpdateEmailSettingsRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateEmailSettings); ok {
+			return x.UpdateEmailSettings
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetCreateAppliance() *CreateApplianceRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_CreateAppliance); ok {
+			return x.CreateAppliance
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateAppliance() *UpdateApplianceRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateAppliance); ok {
+			return x.UpdateAppliance
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetDeleteAppliance() *DeleteApplianceRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_DeleteAppliance); ok {
+			return x.DeleteAppliance
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetCreateRecipient() *CreateRecipientRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_CreateRecipient); ok {
+			return x.CreateRecipient
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetUpdateRecipient() *UpdateRecipientRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_UpdateRecipient); ok {
+			return x.UpdateRecipient
+		}
+	}
+	return nil
+}
+
+func (x *PlannedChange) GetDeleteRecipient() *DeleteRecipientRequest {
+	if x != nil {
+		if x, ok := x.Call.(*PlannedChange_DeleteRecipient); ok {
+			return x.DeleteRecipient
+		}
+	}
+	return nil
+}
+
+type isPlannedChange_Call interface {
+	isPlannedChange_Call()
+}
+
+type PlannedChange_CreateEventType struct {
+	// A type to add.
+	CreateEventType *CreateEventTypeRequest `protobuf:"bytes,1,opt,name=create_event_type,json=createEventType,proto3,oneof"`
+}
+
+type PlannedChange_UpdateEventType struct {
+	// A type to change.
+	UpdateEventType *UpdateEventTypeRequest `protobuf:"bytes,2,opt,name=update_event_type,json=updateEventType,proto3,oneof"`
+}
+
+type PlannedChange_DeleteEventType struct {
+	// A type to delete.
+	DeleteEventType *DeleteEventTypeRequest `protobuf:"bytes,3,opt,name=delete_event_type,json=deleteEventType,proto3,oneof"`
+}
+
+type PlannedChange_CreateCustomField struct {
+	// A custom field to add.
+	CreateCustomField *CreateCustomFieldRequest `protobuf:"bytes,4,opt,name=create_custom_field,json=createCustomField,proto3,oneof"`
+}
+
+type PlannedChange_UpdateCustomField struct {
+	// A custom field to change.
+	UpdateCustomField *UpdateCustomFieldRequest `protobuf:"bytes,5,opt,name=update_custom_field,json=updateCustomField,proto3,oneof"`
+}
+
+type PlannedChange_DeleteCustomField struct {
+	// A custom field to delete.
+	DeleteCustomField *DeleteCustomFieldRequest `protobuf:"bytes,6,opt,name=delete_custom_field,json=deleteCustomField,proto3,oneof"`
+}
+
+type PlannedChange_UpdateSmtpSettings struct {
+	// Settings of the SMTP relay to change.
+	UpdateSmtpSettings *UpdateSmtpSettingsRequest `protobuf:"bytes,7,opt,name=update_smtp_settings,json=updateSmtpSettings,proto3,oneof"`
+}
+
+type PlannedChange_UpdateEmailSettings struct {
+	// Settings of all email recipients to change.
+	UpdateEmailSettings *UpdateEmailSettingsRequest `protobuf:"bytes,8,opt,name=update_email_settings,json=updateEmailSettings,proto3,oneof"`
+}
+
+type PlannedChange_CreateAppliance struct {
+	// An appliance to add.
+	CreateAppliance *CreateApplianceRequest `protobuf:"bytes,9,opt,name=create_appliance,json=createAppliance,proto3,oneof"`
+}
+
+type PlannedChange_UpdateAppliance struct {
+	// An appliance to change.
+	UpdateAppliance *UpdateApplianceRequest `protobuf:"bytes,10,opt,name=update_appliance,json=updateAppliance,proto3,oneof"`
+}
+
+type PlannedChange_DeleteAppliance struct {
+	// An appliance to delete.
+	DeleteAppliance *DeleteApplianceRequest `protobuf:"bytes,11,opt,name=delete_appliance,json=deleteAppliance,proto3,oneof"`
+}
+
+type PlannedChange_CreateRecipient struct {
+	// A recipient to create.
+	CreateRecipient *CreateRecipientRequest `protobuf:"bytes,12,opt,name=create_recipient,json=createRecipient,proto3,oneof"`
+}
+
+type PlannedChange_UpdateRecipient struct {
+	// A recipient to change.
+	UpdateRecipient *UpdateRecipientRequest `protobuf:"bytes,13,opt,name=update_recipient,json=updateRecipient,proto3,oneof"`
+}
+
+type PlannedChange_DeleteRecipient struct {
+	// A recipient to delete.
+	DeleteRecipient *DeleteRecipientRequest `protobuf:"bytes,14,opt,name=delete_recipient,json=deleteRecipient,proto3,oneof"`
+}
+
+func (*PlannedChange_CreateEventType) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateEventType) isPlannedChange_Call() {}
+
+func (*PlannedChange_DeleteEventType) isPlannedChange_Call() {}
+
+func (*PlannedChange_CreateCustomField) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateCustomField) isPlannedChange_Call() {}
+
+func (*PlannedChange_DeleteCustomField) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateSmtpSettings) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateEmailSettings) isPlannedChange_Call() {}
+
+func (*PlannedChange_CreateAppliance) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateAppliance) isPlannedChange_Call() {}
+
+func (*PlannedChange_DeleteAppliance) isPlannedChange_Call() {}
+
+func (*PlannedChange_CreateRecipient) isPlannedChange_Call() {}
+
+func (*PlannedChange_UpdateRecipient) isPlannedChange_Call() {}
+
+func (*PlannedChange_DeleteRecipient) isPlannedChange_Call() {}
+
+// What would become of a planned change.
+type CheckedChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code that the call would be answered with, of google.rpc.Code; 0: it would be made.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Why it would be refused, in words; empty if it would be made.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// The fields that are at fault, if any are.
+	Faults        []*FieldFault `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckedChange) Reset() {
+	*x = CheckedChange{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckedChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckedChange) ProtoMessage() {}
+
+func (x *CheckedChange) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckedChange.ProtoReflect.Descriptor instead.
+func (*CheckedChange) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckedChange) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *CheckedChange) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *CheckedChange) GetFaults() []*FieldFault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
+// What is wrong with a field.
+type FieldFault struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The field's path, e.g. `http.url`.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// The fault as a word.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What is wrong and what to do.
+	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FieldFault) Reset() {
+	*x = FieldFault{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FieldFault) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FieldFault) ProtoMessage() {}
+
+func (x *FieldFault) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FieldFault.ProtoReflect.Descriptor instead.
+func (*FieldFault) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *FieldFault) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FieldFault) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FieldFault) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+// Response of CheckChanges.
+type CheckChangesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What would become of each change, in the order of the request.
+	Results       []*CheckedChange `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckChangesResponse) Reset() {
+	*x = CheckChangesResponse{}
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckChangesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckChangesResponse) ProtoMessage() {}
+
+func (x *CheckChangesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckChangesResponse.ProtoReflect.Descriptor instead.
+func (*CheckChangesResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CheckChangesResponse) GetResults() []*CheckedChange {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
 // Request of ListRevisions.
 type ListRevisionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1152,7 +1663,7 @@ type ListRevisionsRequest struct {
 
 func (x *ListRevisionsRequest) Reset() {
 	*x = ListRevisionsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1675,7 @@ func (x *ListRevisionsRequest) String() string {
 func (*ListRevisionsRequest) ProtoMessage() {}
 
 func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[13]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1688,7 @@ func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListRevisionsRequest) GetResource() string {
@@ -1214,7 +1725,7 @@ type ListRevisionsResponse struct {
 
 func (x *ListRevisionsResponse) Reset() {
 	*x = ListRevisionsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1737,7 @@ func (x *ListRevisionsResponse) String() string {
 func (*ListRevisionsResponse) ProtoMessage() {}
 
 func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[14]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1750,7 @@ func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListRevisionsResponse) GetRevisions() []*Revision {
@@ -1269,7 +1780,7 @@ type RollBackRequest struct {
 
 func (x *RollBackRequest) Reset() {
 	*x = RollBackRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1792,7 @@ func (x *RollBackRequest) String() string {
 func (*RollBackRequest) ProtoMessage() {}
 
 func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[15]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1805,7 @@ func (x *RollBackRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackRequest.ProtoReflect.Descriptor instead.
 func (*RollBackRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{15}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RollBackRequest) GetResource() string {
@@ -1322,7 +1833,7 @@ type RollBackResponse struct {
 
 func (x *RollBackResponse) Reset() {
 	*x = RollBackResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1845,7 @@ func (x *RollBackResponse) String() string {
 func (*RollBackResponse) ProtoMessage() {}
 
 func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[16]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1858,7 @@ func (x *RollBackResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RollBackResponse.ProtoReflect.Descriptor instead.
 func (*RollBackResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{16}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RollBackResponse) GetRevision() *Revision {
@@ -1376,7 +1887,7 @@ type EmailSettings struct {
 
 func (x *EmailSettings) Reset() {
 	*x = EmailSettings{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1899,7 @@ func (x *EmailSettings) String() string {
 func (*EmailSettings) ProtoMessage() {}
 
 func (x *EmailSettings) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[17]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1912,7 @@ func (x *EmailSettings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailSettings.ProtoReflect.Descriptor instead.
 func (*EmailSettings) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{17}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EmailSettings) GetRetryDuration() *durationpb.Duration {
@@ -1455,7 +1966,7 @@ type CustomField struct {
 
 func (x *CustomField) Reset() {
 	*x = CustomField{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1978,7 @@ func (x *CustomField) String() string {
 func (*CustomField) ProtoMessage() {}
 
 func (x *CustomField) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[18]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1991,7 @@ func (x *CustomField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomField.ProtoReflect.Descriptor instead.
 func (*CustomField) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{18}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CustomField) GetCodeName() string {
@@ -1527,7 +2038,7 @@ type EventType struct {
 
 func (x *EventType) Reset() {
 	*x = EventType{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +2050,7 @@ func (x *EventType) String() string {
 func (*EventType) ProtoMessage() {}
 
 func (x *EventType) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[19]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +2063,7 @@ func (x *EventType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventType.ProtoReflect.Descriptor instead.
 func (*EventType) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{19}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EventType) GetId() string {
@@ -1619,7 +2130,7 @@ type Variable struct {
 
 func (x *Variable) Reset() {
 	*x = Variable{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +2142,7 @@ func (x *Variable) String() string {
 func (*Variable) ProtoMessage() {}
 
 func (x *Variable) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[20]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +2155,7 @@ func (x *Variable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Variable.ProtoReflect.Descriptor instead.
 func (*Variable) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{20}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Variable) GetName() string {
@@ -1689,7 +2200,7 @@ type Appliance struct {
 
 func (x *Appliance) Reset() {
 	*x = Appliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +2212,7 @@ func (x *Appliance) String() string {
 func (*Appliance) ProtoMessage() {}
 
 func (x *Appliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[21]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +2225,7 @@ func (x *Appliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Appliance.ProtoReflect.Descriptor instead.
 func (*Appliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{21}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Appliance) GetId() string {
@@ -1776,7 +2287,7 @@ type ApplianceCredentials struct {
 
 func (x *ApplianceCredentials) Reset() {
 	*x = ApplianceCredentials{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1788,7 +2299,7 @@ func (x *ApplianceCredentials) String() string {
 func (*ApplianceCredentials) ProtoMessage() {}
 
 func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1801,7 +2312,7 @@ func (x *ApplianceCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplianceCredentials.ProtoReflect.Descriptor instead.
 func (*ApplianceCredentials) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ApplianceCredentials) GetId() string {
@@ -1841,7 +2352,7 @@ type GetSmtpSettingsRequest struct {
 
 func (x *GetSmtpSettingsRequest) Reset() {
 	*x = GetSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1853,7 +2364,7 @@ func (x *GetSmtpSettingsRequest) String() string {
 func (*GetSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1866,7 +2377,7 @@ func (x *GetSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
 }
 
 // Request of UpdateSmtpSettings.
@@ -1875,14 +2386,16 @@ type UpdateSmtpSettingsRequest struct {
 	// The new values and perhaps an etag.
 	SmtpSettings *SmtpSettings `protobuf:"bytes,1,opt,name=smtp_settings,json=smtpSettings,proto3" json:"smtp_settings,omitempty"`
 	// Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateSmtpSettingsRequest) Reset() {
 	*x = UpdateSmtpSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2407,7 @@ func (x *UpdateSmtpSettingsRequest) String() string {
 func (*UpdateSmtpSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2420,7 @@ func (x *UpdateSmtpSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSmtpSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSmtpSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{24}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdateSmtpSettingsRequest) GetSmtpSettings() *SmtpSettings {
@@ -1924,6 +2437,13 @@ func (x *UpdateSmtpSettingsRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateSmtpSettingsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of GetEmailSettings.
 type GetEmailSettingsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1933,7 +2453,7 @@ type GetEmailSettingsRequest struct {
 
 func (x *GetEmailSettingsRequest) Reset() {
 	*x = GetEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2465,7 @@ func (x *GetEmailSettingsRequest) String() string {
 func (*GetEmailSettingsRequest) ProtoMessage() {}
 
 func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[25]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2478,7 @@ func (x *GetEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*GetEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{25}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
 }
 
 // Request of UpdateEmailSettings.
@@ -1967,14 +2487,16 @@ type UpdateEmailSettingsRequest struct {
 	// The new values and perhaps an etag.
 	EmailSettings *EmailSettings `protobuf:"bytes,1,opt,name=email_settings,json=emailSettings,proto3" json:"email_settings,omitempty"`
 	// Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateEmailSettingsRequest) Reset() {
 	*x = UpdateEmailSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2508,7 @@ func (x *UpdateEmailSettingsRequest) String() string {
 func (*UpdateEmailSettingsRequest) ProtoMessage() {}
 
 func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[26]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2521,7 @@ func (x *UpdateEmailSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEmailSettingsRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEmailSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{26}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateEmailSettingsRequest) GetEmailSettings() *EmailSettings {
@@ -2016,6 +2538,13 @@ func (x *UpdateEmailSettingsRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateEmailSettingsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of ListCustomFields.
 type ListCustomFieldsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2025,7 +2554,7 @@ type ListCustomFieldsRequest struct {
 
 func (x *ListCustomFieldsRequest) Reset() {
 	*x = ListCustomFieldsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2566,7 @@ func (x *ListCustomFieldsRequest) String() string {
 func (*ListCustomFieldsRequest) ProtoMessage() {}
 
 func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[27]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2579,7 @@ func (x *ListCustomFieldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{27}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
 }
 
 // Response of ListCustomFields.
@@ -2064,7 +2593,7 @@ type ListCustomFieldsResponse struct {
 
 func (x *ListCustomFieldsResponse) Reset() {
 	*x = ListCustomFieldsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +2605,7 @@ func (x *ListCustomFieldsResponse) String() string {
 func (*ListCustomFieldsResponse) ProtoMessage() {}
 
 func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[28]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2618,7 @@ func (x *ListCustomFieldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomFieldsResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomFieldsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{28}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListCustomFieldsResponse) GetCustomFields() []*CustomField {
@@ -2110,7 +2639,7 @@ type GetCustomFieldRequest struct {
 
 func (x *GetCustomFieldRequest) Reset() {
 	*x = GetCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2122,7 +2651,7 @@ func (x *GetCustomFieldRequest) String() string {
 func (*GetCustomFieldRequest) ProtoMessage() {}
 
 func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[29]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2135,7 +2664,7 @@ func (x *GetCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*GetCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{29}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetCustomFieldRequest) GetCodeName() string {
@@ -2149,14 +2678,16 @@ func (x *GetCustomFieldRequest) GetCodeName() string {
 type CreateCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field to create.
-	CustomField   *CustomField `protobuf:"bytes,1,opt,name=custom_field,json=customField,proto3" json:"custom_field,omitempty"`
+	CustomField *CustomField `protobuf:"bytes,1,opt,name=custom_field,json=customField,proto3" json:"custom_field,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateCustomFieldRequest) Reset() {
 	*x = CreateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2699,7 @@ func (x *CreateCustomFieldRequest) String() string {
 func (*CreateCustomFieldRequest) ProtoMessage() {}
 
 func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[30]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2712,7 @@ func (x *CreateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{30}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2191,20 +2722,29 @@ func (x *CreateCustomFieldRequest) GetCustomField() *CustomField {
 	return nil
 }
 
+func (x *CreateCustomFieldRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of UpdateCustomField.
 type UpdateCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field, by its code name, with the new values and perhaps an etag.
 	CustomField *CustomField `protobuf:"bytes,1,opt,name=custom_field,json=customField,proto3" json:"custom_field,omitempty"`
 	// Which fields to change. Empty or `*`: all that can be changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateCustomFieldRequest) Reset() {
 	*x = UpdateCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2216,7 +2756,7 @@ func (x *UpdateCustomFieldRequest) String() string {
 func (*UpdateCustomFieldRequest) ProtoMessage() {}
 
 func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[31]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2229,7 +2769,7 @@ func (x *UpdateCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*UpdateCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{31}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *UpdateCustomFieldRequest) GetCustomField() *CustomField {
@@ -2246,6 +2786,13 @@ func (x *UpdateCustomFieldRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateCustomFieldRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of DeleteCustomField.
 type DeleteCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2259,7 +2806,7 @@ type DeleteCustomFieldRequest struct {
 
 func (x *DeleteCustomFieldRequest) Reset() {
 	*x = DeleteCustomFieldRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2818,7 @@ func (x *DeleteCustomFieldRequest) String() string {
 func (*DeleteCustomFieldRequest) ProtoMessage() {}
 
 func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[32]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2831,7 @@ func (x *DeleteCustomFieldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomFieldRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomFieldRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{32}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteCustomFieldRequest) GetCodeName() string {
@@ -2310,7 +2857,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2869,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[33]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2882,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{33}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
 }
 
 // Response of ListEventTypes.
@@ -2349,7 +2896,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2908,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[34]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2921,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{34}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventType {
@@ -2395,7 +2942,7 @@ type GetEventTypeRequest struct {
 
 func (x *GetEventTypeRequest) Reset() {
 	*x = GetEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2954,7 @@ func (x *GetEventTypeRequest) String() string {
 func (*GetEventTypeRequest) ProtoMessage() {}
 
 func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[35]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2967,7 @@ func (x *GetEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*GetEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{35}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetEventTypeRequest) GetId() string {
@@ -2434,14 +2981,16 @@ func (x *GetEventTypeRequest) GetId() string {
 type CreateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The type to add.
-	EventType     *EventType `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	EventType *EventType `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateEventTypeRequest) Reset() {
 	*x = CreateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +3002,7 @@ func (x *CreateEventTypeRequest) String() string {
 func (*CreateEventTypeRequest) ProtoMessage() {}
 
 func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[36]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +3015,7 @@ func (x *CreateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*CreateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{36}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateEventTypeRequest) GetEventType() *EventType {
@@ -2476,20 +3025,29 @@ func (x *CreateEventTypeRequest) GetEventType() *EventType {
 	return nil
 }
 
+func (x *CreateEventTypeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of UpdateEventType.
 type UpdateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The type, by its id, with the new values and perhaps an etag.
 	EventType *EventType `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	// Which fields to change. Empty or `*`: all that can be changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateEventTypeRequest) Reset() {
 	*x = UpdateEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2501,7 +3059,7 @@ func (x *UpdateEventTypeRequest) String() string {
 func (*UpdateEventTypeRequest) ProtoMessage() {}
 
 func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[37]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2514,7 +3072,7 @@ func (x *UpdateEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{37}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *UpdateEventTypeRequest) GetEventType() *EventType {
@@ -2531,6 +3089,13 @@ func (x *UpdateEventTypeRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateEventTypeRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of DeleteEventType.
 type DeleteEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2544,7 +3109,7 @@ type DeleteEventTypeRequest struct {
 
 func (x *DeleteEventTypeRequest) Reset() {
 	*x = DeleteEventTypeRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2556,7 +3121,7 @@ func (x *DeleteEventTypeRequest) String() string {
 func (*DeleteEventTypeRequest) ProtoMessage() {}
 
 func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[38]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2569,7 +3134,7 @@ func (x *DeleteEventTypeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEventTypeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEventTypeRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{38}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DeleteEventTypeRequest) GetId() string {
@@ -2595,7 +3160,7 @@ type ListAppliancesRequest struct {
 
 func (x *ListAppliancesRequest) Reset() {
 	*x = ListAppliancesRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2607,7 +3172,7 @@ func (x *ListAppliancesRequest) String() string {
 func (*ListAppliancesRequest) ProtoMessage() {}
 
 func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[39]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2620,7 +3185,7 @@ func (x *ListAppliancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesRequest.ProtoReflect.Descriptor instead.
 func (*ListAppliancesRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{39}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
 }
 
 // Response of ListAppliances.
@@ -2634,7 +3199,7 @@ type ListAppliancesResponse struct {
 
 func (x *ListAppliancesResponse) Reset() {
 	*x = ListAppliancesResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +3211,7 @@ func (x *ListAppliancesResponse) String() string {
 func (*ListAppliancesResponse) ProtoMessage() {}
 
 func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[40]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +3224,7 @@ func (x *ListAppliancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppliancesResponse.ProtoReflect.Descriptor instead.
 func (*ListAppliancesResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{40}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListAppliancesResponse) GetAppliances() []*Appliance {
@@ -2680,7 +3245,7 @@ type GetApplianceRequest struct {
 
 func (x *GetApplianceRequest) Reset() {
 	*x = GetApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +3257,7 @@ func (x *GetApplianceRequest) String() string {
 func (*GetApplianceRequest) ProtoMessage() {}
 
 func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[41]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +3270,7 @@ func (x *GetApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetApplianceRequest.ProtoReflect.Descriptor instead.
 func (*GetApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{41}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetApplianceRequest) GetId() string {
@@ -2719,14 +3284,16 @@ func (x *GetApplianceRequest) GetId() string {
 type CreateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The appliance to add.
-	Appliance     *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
+	Appliance *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateApplianceRequest) Reset() {
 	*x = CreateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +3305,7 @@ func (x *CreateApplianceRequest) String() string {
 func (*CreateApplianceRequest) ProtoMessage() {}
 
 func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[42]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +3318,7 @@ func (x *CreateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*CreateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{42}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateApplianceRequest) GetAppliance() *Appliance {
@@ -2761,20 +3328,29 @@ func (x *CreateApplianceRequest) GetAppliance() *Appliance {
 	return nil
 }
 
+func (x *CreateApplianceRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of UpdateAppliance.
 type UpdateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The appliance, by its id, with the new values and perhaps an etag.
 	Appliance *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
 	// Which fields to change. Empty or `*`: all that can be changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateApplianceRequest) Reset() {
 	*x = UpdateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +3362,7 @@ func (x *UpdateApplianceRequest) String() string {
 func (*UpdateApplianceRequest) ProtoMessage() {}
 
 func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[43]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +3375,7 @@ func (x *UpdateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{43}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *UpdateApplianceRequest) GetAppliance() *Appliance {
@@ -2816,6 +3392,13 @@ func (x *UpdateApplianceRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateApplianceRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // Request of RotateAppliance.
 type RotateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2827,7 +3410,7 @@ type RotateApplianceRequest struct {
 
 func (x *RotateApplianceRequest) Reset() {
 	*x = RotateApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3422,7 @@ func (x *RotateApplianceRequest) String() string {
 func (*RotateApplianceRequest) ProtoMessage() {}
 
 func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[44]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3435,7 @@ func (x *RotateApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApplianceRequest.ProtoReflect.Descriptor instead.
 func (*RotateApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{44}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *RotateApplianceRequest) GetId() string {
@@ -2875,7 +3458,7 @@ type DeleteApplianceRequest struct {
 
 func (x *DeleteApplianceRequest) Reset() {
 	*x = DeleteApplianceRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +3470,7 @@ func (x *DeleteApplianceRequest) String() string {
 func (*DeleteApplianceRequest) ProtoMessage() {}
 
 func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[45]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +3483,7 @@ func (x *DeleteApplianceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteApplianceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteApplianceRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{45}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *DeleteApplianceRequest) GetId() string {
@@ -2926,7 +3509,7 @@ type WatchSettingsRequest struct {
 
 func (x *WatchSettingsRequest) Reset() {
 	*x = WatchSettingsRequest{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2938,7 +3521,7 @@ func (x *WatchSettingsRequest) String() string {
 func (*WatchSettingsRequest) ProtoMessage() {}
 
 func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[46]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2951,7 +3534,7 @@ func (x *WatchSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{46}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{51}
 }
 
 // All settings as they are now. Sent at the beginning and after each change.
@@ -2981,7 +3564,7 @@ type WatchSettingsResponse struct {
 
 func (x *WatchSettingsResponse) Reset() {
 	*x = WatchSettingsResponse{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2993,7 +3576,7 @@ func (x *WatchSettingsResponse) String() string {
 func (*WatchSettingsResponse) ProtoMessage() {}
 
 func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[47]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3006,7 +3589,7 @@ func (x *WatchSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSettingsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{47}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *WatchSettingsResponse) GetSmtp() *SmtpSettings {
@@ -3087,7 +3670,7 @@ type StoredAppliance struct {
 
 func (x *StoredAppliance) Reset() {
 	*x = StoredAppliance{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3099,7 +3682,7 @@ func (x *StoredAppliance) String() string {
 func (*StoredAppliance) ProtoMessage() {}
 
 func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[48]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3112,7 +3695,7 @@ func (x *StoredAppliance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredAppliance.ProtoReflect.Descriptor instead.
 func (*StoredAppliance) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{48}
+	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *StoredAppliance) GetAppliance() *Appliance {
@@ -3145,7 +3728,7 @@ type SmtpSettings_Encryption struct {
 
 func (x *SmtpSettings_Encryption) Reset() {
 	*x = SmtpSettings_Encryption{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3740,7 @@ func (x *SmtpSettings_Encryption) String() string {
 func (*SmtpSettings_Encryption) ProtoMessage() {}
 
 func (x *SmtpSettings_Encryption) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[49]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3182,7 +3765,7 @@ type SmtpSettings_Auth struct {
 
 func (x *SmtpSettings_Auth) Reset() {
 	*x = SmtpSettings_Auth{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3777,7 @@ func (x *SmtpSettings_Auth) String() string {
 func (*SmtpSettings_Auth) ProtoMessage() {}
 
 func (x *SmtpSettings_Auth) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[50]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3227,7 +3810,7 @@ type SendTestEmailResponse_Result struct {
 
 func (x *SendTestEmailResponse_Result) Reset() {
 	*x = SendTestEmailResponse_Result{}
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +3822,7 @@ func (x *SendTestEmailResponse_Result) String() string {
 func (*SendTestEmailResponse_Result) ProtoMessage() {}
 
 func (x *SendTestEmailResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_settings_service_proto_msgTypes[51]
+	mi := &file_outbound_v1_settings_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3870,7 @@ var File_outbound_v1_settings_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\n" +
-	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a outbound/v1/access_service.proto\x1a\x1boutbound/v1/recipient.proto\"\xfa\b\n" +
+	"\"outbound/v1/settings_service.proto\x12\voutbound.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a outbound/v1/access_service.proto\x1a\x1boutbound/v1/recipient.proto\x1a#outbound/v1/recipient_service.proto\"\xfa\b\n" +
 	"\fSmtpSettings\x120\n" +
 	"\x04host\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x18\xfd\x012\x12^[A-Za-z0-9.:_-]*$R\x04host\x12\x1f\n" +
 	"\x04port\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xff\xff\x03(\x00R\x04port\x12S\n" +
@@ -3391,7 +3974,37 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x06Change\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\tR\x05after\"\x8e\x01\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\"V\n" +
+	"\x13CheckChangesRequest\x12?\n" +
+	"\achanges\x18\x01 \x03(\v2\x1a.outbound.v1.PlannedChangeB\t\xbaH\x06\x92\x01\x03\x10\x88'R\achanges\"\xc2\t\n" +
+	"\rPlannedChange\x12Q\n" +
+	"\x11create_event_type\x18\x01 \x01(\v2#.outbound.v1.CreateEventTypeRequestH\x00R\x0fcreateEventType\x12Q\n" +
+	"\x11update_event_type\x18\x02 \x01(\v2#.outbound.v1.UpdateEventTypeRequestH\x00R\x0fupdateEventType\x12Q\n" +
+	"\x11delete_event_type\x18\x03 \x01(\v2#.outbound.v1.DeleteEventTypeRequestH\x00R\x0fdeleteEventType\x12W\n" +
+	"\x13create_custom_field\x18\x04 \x01(\v2%.outbound.v1.CreateCustomFieldRequestH\x00R\x11createCustomField\x12W\n" +
+	"\x13update_custom_field\x18\x05 \x01(\v2%.outbound.v1.UpdateCustomFieldRequestH\x00R\x11updateCustomField\x12W\n" +
+	"\x13delete_custom_field\x18\x06 \x01(\v2%.outbound.v1.DeleteCustomFieldRequestH\x00R\x11deleteCustomField\x12Z\n" +
+	"\x14update_smtp_settings\x18\a \x01(\v2&.outbound.v1.UpdateSmtpSettingsRequestH\x00R\x12updateSmtpSettings\x12]\n" +
+	"\x15update_email_settings\x18\b \x01(\v2'.outbound.v1.UpdateEmailSettingsRequestH\x00R\x13updateEmailSettings\x12P\n" +
+	"\x10create_appliance\x18\t \x01(\v2#.outbound.v1.CreateApplianceRequestH\x00R\x0fcreateAppliance\x12P\n" +
+	"\x10update_appliance\x18\n" +
+	" \x01(\v2#.outbound.v1.UpdateApplianceRequestH\x00R\x0fupdateAppliance\x12P\n" +
+	"\x10delete_appliance\x18\v \x01(\v2#.outbound.v1.DeleteApplianceRequestH\x00R\x0fdeleteAppliance\x12P\n" +
+	"\x10create_recipient\x18\f \x01(\v2#.outbound.v1.CreateRecipientRequestH\x00R\x0fcreateRecipient\x12P\n" +
+	"\x10update_recipient\x18\r \x01(\v2#.outbound.v1.UpdateRecipientRequestH\x00R\x0fupdateRecipient\x12P\n" +
+	"\x10delete_recipient\x18\x0e \x01(\v2#.outbound.v1.DeleteRecipientRequestH\x00R\x0fdeleteRecipientB\x06\n" +
+	"\x04call\"n\n" +
+	"\rCheckedChange\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12/\n" +
+	"\x06faults\x18\x03 \x03(\v2\x17.outbound.v1.FieldFaultR\x06faults\"\\\n" +
+	"\n" +
+	"FieldFault\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\"L\n" +
+	"\x14CheckChangesResponse\x124\n" +
+	"\aresults\x18\x01 \x03(\v2\x1a.outbound.v1.CheckedChangeR\aresults\"\x8e\x01\n" +
 	"\x14ListRevisionsRequest\x12$\n" +
 	"\bresource\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bresource\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -3445,27 +4058,31 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x1f\n" +
 	"\bpassword\x18\x03 \x01(\tB\x03\x80\x01\x01R\bpassword\x12\x19\n" +
 	"\x05token\x18\x04 \x01(\tB\x03\x80\x01\x01R\x05token\"\x18\n" +
-	"\x16GetSmtpSettingsRequest\"\xa3\x01\n" +
+	"\x16GetSmtpSettingsRequest\"\xc8\x01\n" +
 	"\x19UpdateSmtpSettingsRequest\x12I\n" +
 	"\rsmtp_settings\x18\x01 \x01(\v2\x19.outbound.v1.SmtpSettingsB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\fsmtpSettings\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x19\n" +
-	"\x17GetEmailSettingsRequest\"\xa7\x01\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x19\n" +
+	"\x17GetEmailSettingsRequest\"\xcc\x01\n" +
 	"\x1aUpdateEmailSettingsRequest\x12L\n" +
 	"\x0eemail_settings\x18\x01 \x01(\v2\x1a.outbound.v1.EmailSettingsB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\remailSettings\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x19\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x19\n" +
 	"\x17ListCustomFieldsRequest\"Y\n" +
 	"\x18ListCustomFieldsResponse\x12=\n" +
 	"\rcustom_fields\x18\x01 \x03(\v2\x18.outbound.v1.CustomFieldR\fcustomFields\"=\n" +
 	"\x15GetCustomFieldRequest\x12$\n" +
-	"\tcode_name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bcodeName\"b\n" +
+	"\tcode_name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bcodeName\"\x87\x01\n" +
 	"\x18CreateCustomFieldRequest\x12F\n" +
-	"\fcustom_field\x18\x01 \x01(\v2\x18.outbound.v1.CustomFieldB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vcustomField\"\x9f\x01\n" +
+	"\fcustom_field\x18\x01 \x01(\v2\x18.outbound.v1.CustomFieldB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\vcustomField\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\xc4\x01\n" +
 	"\x18UpdateCustomFieldRequest\x12F\n" +
 	"\fcustom_field\x18\x01 \x01(\v2\x18.outbound.v1.CustomFieldB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\vcustomField\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"T\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"T\n" +
 	"\x18DeleteCustomFieldRequest\x12$\n" +
 	"\tcode_name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bcodeName\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x17\n" +
@@ -3474,15 +4091,17 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\vevent_types\x18\x01 \x03(\v2\x16.outbound.v1.EventTypeR\n" +
 	"eventTypes\".\n" +
 	"\x13GetEventTypeRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"Z\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"\x7f\n" +
 	"\x16CreateEventTypeRequest\x12@\n" +
 	"\n" +
-	"event_type\x18\x01 \x01(\v2\x16.outbound.v1.EventTypeB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\teventType\"\x97\x01\n" +
+	"event_type\x18\x01 \x01(\v2\x16.outbound.v1.EventTypeB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\teventType\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\xbc\x01\n" +
 	"\x16UpdateEventTypeRequest\x12@\n" +
 	"\n" +
 	"event_type\x18\x01 \x01(\v2\x16.outbound.v1.EventTypeB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\teventType\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"E\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"E\n" +
 	"\x16DeleteEventTypeRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x17\n" +
@@ -3492,13 +4111,15 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"appliances\x18\x01 \x03(\v2\x16.outbound.v1.ApplianceR\n" +
 	"appliances\".\n" +
 	"\x13GetApplianceRequest\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"Y\n" +
+	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"~\n" +
 	"\x16CreateApplianceRequest\x12?\n" +
-	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\tappliance\"\x96\x01\n" +
+	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xc8\x01\x01R\tappliance\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\"\xbb\x01\n" +
 	"\x16UpdateApplianceRequest\x12?\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceB\t\xe0A\x02\xbaH\x03\xd8\x01\x03R\tappliance\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"1\n" +
+	"updateMask\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"1\n" +
 	"\x16RotateApplianceRequest\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"E\n" +
 	"\x16DeleteApplianceRequest\x12\x17\n" +
@@ -3524,7 +4145,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x0fStoredAppliance\x124\n" +
 	"\tappliance\x18\x01 \x01(\v2\x16.outbound.v1.ApplianceR\tappliance\x12!\n" +
 	"\ftoken_sha256\x18\x02 \x01(\fR\vtokenSha256\x12'\n" +
-	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xf5\x17\n" +
+	"\x0fpassword_bcrypt\x18\x03 \x01(\tR\x0epasswordBcrypt2\xe8\x18\n" +
 	"\x0fSettingsService\x12l\n" +
 	"\x0fGetSmtpSettings\x12#.outbound.v1.GetSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/settings/smtp\x12\x81\x01\n" +
 	"\x12UpdateSmtpSettings\x12&.outbound.v1.UpdateSmtpSettingsRequest\x1a\x19.outbound.v1.SmtpSettings\"(\x82\xd3\xe4\x93\x02\":\rsmtp_settings2\x11/v1/settings/smtp\x12y\n" +
@@ -3551,7 +4172,8 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x0fCreateAppliance\x12#.outbound.v1.CreateApplianceRequest\x1a!.outbound.v1.ApplianceCredentials\"!\x82\xd3\xe4\x93\x02\x1b:\tappliance\"\x0e/v1/appliances\x12\x80\x01\n" +
 	"\x0fUpdateAppliance\x12#.outbound.v1.UpdateApplianceRequest\x1a\x16.outbound.v1.Appliance\"0\x82\xd3\xe4\x93\x02*:\tappliance2\x1d/v1/appliances/{appliance.id}\x12\x80\x01\n" +
 	"\x0fRotateAppliance\x12#.outbound.v1.RotateApplianceRequest\x1a!.outbound.v1.ApplianceCredentials\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/appliances/{id}:rotate\x12k\n" +
-	"\x0fDeleteAppliance\x12#.outbound.v1.DeleteApplianceRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/appliances/{id}\x12m\n" +
+	"\x0fDeleteAppliance\x12#.outbound.v1.DeleteApplianceRequest\x1a\x16.google.protobuf.Empty\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/appliances/{id}\x12q\n" +
+	"\fCheckChanges\x12 .outbound.v1.CheckChangesRequest\x1a!.outbound.v1.CheckChangesResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/changes:check\x12m\n" +
 	"\rListRevisions\x12!.outbound.v1.ListRevisionsRequest\x1a\".outbound.v1.ListRevisionsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/revisions\x12j\n" +
 	"\bRollBack\x12\x1c.outbound.v1.RollBackRequest\x1a\x1d.outbound.v1.RollBackResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/revisions:rollBack\x12X\n" +
 	"\rWatchSettings\x12!.outbound.v1.WatchSettingsRequest\x1a\".outbound.v1.WatchSettingsResponse0\x01\x12L\n" +
@@ -3570,7 +4192,7 @@ func file_outbound_v1_settings_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_settings_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_outbound_v1_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(SmtpSettings_Encryption_Mode)(0),    // 0: outbound.v1.SmtpSettings.Encryption.Mode
 	(SmtpSettings_Auth_Method)(0),        // 1: outbound.v1.SmtpSettings.Auth.Method
@@ -3587,159 +4209,186 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	(*ListMacrosResponse)(nil),           // 12: outbound.v1.ListMacrosResponse
 	(*Revision)(nil),                     // 13: outbound.v1.Revision
 	(*Change)(nil),                       // 14: outbound.v1.Change
-	(*ListRevisionsRequest)(nil),         // 15: outbound.v1.ListRevisionsRequest
-	(*ListRevisionsResponse)(nil),        // 16: outbound.v1.ListRevisionsResponse
-	(*RollBackRequest)(nil),              // 17: outbound.v1.RollBackRequest
-	(*RollBackResponse)(nil),             // 18: outbound.v1.RollBackResponse
-	(*EmailSettings)(nil),                // 19: outbound.v1.EmailSettings
-	(*CustomField)(nil),                  // 20: outbound.v1.CustomField
-	(*EventType)(nil),                    // 21: outbound.v1.EventType
-	(*Variable)(nil),                     // 22: outbound.v1.Variable
-	(*Appliance)(nil),                    // 23: outbound.v1.Appliance
-	(*ApplianceCredentials)(nil),         // 24: outbound.v1.ApplianceCredentials
-	(*GetSmtpSettingsRequest)(nil),       // 25: outbound.v1.GetSmtpSettingsRequest
-	(*UpdateSmtpSettingsRequest)(nil),    // 26: outbound.v1.UpdateSmtpSettingsRequest
-	(*GetEmailSettingsRequest)(nil),      // 27: outbound.v1.GetEmailSettingsRequest
-	(*UpdateEmailSettingsRequest)(nil),   // 28: outbound.v1.UpdateEmailSettingsRequest
-	(*ListCustomFieldsRequest)(nil),      // 29: outbound.v1.ListCustomFieldsRequest
-	(*ListCustomFieldsResponse)(nil),     // 30: outbound.v1.ListCustomFieldsResponse
-	(*GetCustomFieldRequest)(nil),        // 31: outbound.v1.GetCustomFieldRequest
-	(*CreateCustomFieldRequest)(nil),     // 32: outbound.v1.CreateCustomFieldRequest
-	(*UpdateCustomFieldRequest)(nil),     // 33: outbound.v1.UpdateCustomFieldRequest
-	(*DeleteCustomFieldRequest)(nil),     // 34: outbound.v1.DeleteCustomFieldRequest
-	(*ListEventTypesRequest)(nil),        // 35: outbound.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),       // 36: outbound.v1.ListEventTypesResponse
-	(*GetEventTypeRequest)(nil),          // 37: outbound.v1.GetEventTypeRequest
-	(*CreateEventTypeRequest)(nil),       // 38: outbound.v1.CreateEventTypeRequest
-	(*UpdateEventTypeRequest)(nil),       // 39: outbound.v1.UpdateEventTypeRequest
-	(*DeleteEventTypeRequest)(nil),       // 40: outbound.v1.DeleteEventTypeRequest
-	(*ListAppliancesRequest)(nil),        // 41: outbound.v1.ListAppliancesRequest
-	(*ListAppliancesResponse)(nil),       // 42: outbound.v1.ListAppliancesResponse
-	(*GetApplianceRequest)(nil),          // 43: outbound.v1.GetApplianceRequest
-	(*CreateApplianceRequest)(nil),       // 44: outbound.v1.CreateApplianceRequest
-	(*UpdateApplianceRequest)(nil),       // 45: outbound.v1.UpdateApplianceRequest
-	(*RotateApplianceRequest)(nil),       // 46: outbound.v1.RotateApplianceRequest
-	(*DeleteApplianceRequest)(nil),       // 47: outbound.v1.DeleteApplianceRequest
-	(*WatchSettingsRequest)(nil),         // 48: outbound.v1.WatchSettingsRequest
-	(*WatchSettingsResponse)(nil),        // 49: outbound.v1.WatchSettingsResponse
-	(*StoredAppliance)(nil),              // 50: outbound.v1.StoredAppliance
-	(*SmtpSettings_Encryption)(nil),      // 51: outbound.v1.SmtpSettings.Encryption
-	(*SmtpSettings_Auth)(nil),            // 52: outbound.v1.SmtpSettings.Auth
-	(*SendTestEmailResponse_Result)(nil), // 53: outbound.v1.SendTestEmailResponse.Result
-	nil,                                  // 54: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	(*timestamppb.Timestamp)(nil),        // 55: google.protobuf.Timestamp
-	(*RateLimit)(nil),                    // 56: outbound.v1.RateLimit
-	(*MailText)(nil),                     // 57: outbound.v1.MailText
-	(*durationpb.Duration)(nil),          // 58: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 59: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 60: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 61: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 62: google.protobuf.Empty
+	(*CheckChangesRequest)(nil),          // 15: outbound.v1.CheckChangesRequest
+	(*PlannedChange)(nil),                // 16: outbound.v1.PlannedChange
+	(*CheckedChange)(nil),                // 17: outbound.v1.CheckedChange
+	(*FieldFault)(nil),                   // 18: outbound.v1.FieldFault
+	(*CheckChangesResponse)(nil),         // 19: outbound.v1.CheckChangesResponse
+	(*ListRevisionsRequest)(nil),         // 20: outbound.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),        // 21: outbound.v1.ListRevisionsResponse
+	(*RollBackRequest)(nil),              // 22: outbound.v1.RollBackRequest
+	(*RollBackResponse)(nil),             // 23: outbound.v1.RollBackResponse
+	(*EmailSettings)(nil),                // 24: outbound.v1.EmailSettings
+	(*CustomField)(nil),                  // 25: outbound.v1.CustomField
+	(*EventType)(nil),                    // 26: outbound.v1.EventType
+	(*Variable)(nil),                     // 27: outbound.v1.Variable
+	(*Appliance)(nil),                    // 28: outbound.v1.Appliance
+	(*ApplianceCredentials)(nil),         // 29: outbound.v1.ApplianceCredentials
+	(*GetSmtpSettingsRequest)(nil),       // 30: outbound.v1.GetSmtpSettingsRequest
+	(*UpdateSmtpSettingsRequest)(nil),    // 31: outbound.v1.UpdateSmtpSettingsRequest
+	(*GetEmailSettingsRequest)(nil),      // 32: outbound.v1.GetEmailSettingsRequest
+	(*UpdateEmailSettingsRequest)(nil),   // 33: outbound.v1.UpdateEmailSettingsRequest
+	(*ListCustomFieldsRequest)(nil),      // 34: outbound.v1.ListCustomFieldsRequest
+	(*ListCustomFieldsResponse)(nil),     // 35: outbound.v1.ListCustomFieldsResponse
+	(*GetCustomFieldRequest)(nil),        // 36: outbound.v1.GetCustomFieldRequest
+	(*CreateCustomFieldRequest)(nil),     // 37: outbound.v1.CreateCustomFieldRequest
+	(*UpdateCustomFieldRequest)(nil),     // 38: outbound.v1.UpdateCustomFieldRequest
+	(*DeleteCustomFieldRequest)(nil),     // 39: outbound.v1.DeleteCustomFieldRequest
+	(*ListEventTypesRequest)(nil),        // 40: outbound.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),       // 41: outbound.v1.ListEventTypesResponse
+	(*GetEventTypeRequest)(nil),          // 42: outbound.v1.GetEventTypeRequest
+	(*CreateEventTypeRequest)(nil),       // 43: outbound.v1.CreateEventTypeRequest
+	(*UpdateEventTypeRequest)(nil),       // 44: outbound.v1.UpdateEventTypeRequest
+	(*DeleteEventTypeRequest)(nil),       // 45: outbound.v1.DeleteEventTypeRequest
+	(*ListAppliancesRequest)(nil),        // 46: outbound.v1.ListAppliancesRequest
+	(*ListAppliancesResponse)(nil),       // 47: outbound.v1.ListAppliancesResponse
+	(*GetApplianceRequest)(nil),          // 48: outbound.v1.GetApplianceRequest
+	(*CreateApplianceRequest)(nil),       // 49: outbound.v1.CreateApplianceRequest
+	(*UpdateApplianceRequest)(nil),       // 50: outbound.v1.UpdateApplianceRequest
+	(*RotateApplianceRequest)(nil),       // 51: outbound.v1.RotateApplianceRequest
+	(*DeleteApplianceRequest)(nil),       // 52: outbound.v1.DeleteApplianceRequest
+	(*WatchSettingsRequest)(nil),         // 53: outbound.v1.WatchSettingsRequest
+	(*WatchSettingsResponse)(nil),        // 54: outbound.v1.WatchSettingsResponse
+	(*StoredAppliance)(nil),              // 55: outbound.v1.StoredAppliance
+	(*SmtpSettings_Encryption)(nil),      // 56: outbound.v1.SmtpSettings.Encryption
+	(*SmtpSettings_Auth)(nil),            // 57: outbound.v1.SmtpSettings.Auth
+	(*SendTestEmailResponse_Result)(nil), // 58: outbound.v1.SendTestEmailResponse.Result
+	nil,                                  // 59: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
+	(*RateLimit)(nil),                    // 61: outbound.v1.RateLimit
+	(*MailText)(nil),                     // 62: outbound.v1.MailText
+	(*CreateRecipientRequest)(nil),       // 63: outbound.v1.CreateRecipientRequest
+	(*UpdateRecipientRequest)(nil),       // 64: outbound.v1.UpdateRecipientRequest
+	(*DeleteRecipientRequest)(nil),       // 65: outbound.v1.DeleteRecipientRequest
+	(*durationpb.Duration)(nil),          // 66: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 67: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 68: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 69: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 70: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
 	1,  // 1: outbound.v1.SmtpSettings.auth:type_name -> outbound.v1.SmtpSettings.Auth.Method
-	55, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
+	60, // 2: outbound.v1.SmtpSettings.update_time:type_name -> google.protobuf.Timestamp
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
-	56, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
+	61, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	53, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	57, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	58, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	62, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
 	10, // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
 	11, // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	55, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	60, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
 	14, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	13, // 12: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	13, // 13: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	58, // 14: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	58, // 15: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	55, // 16: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	22, // 17: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	55, // 18: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	55, // 19: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	58, // 20: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
-	2,  // 21: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	59, // 22: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	19, // 23: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	59, // 24: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	20, // 25: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	20, // 26: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	20, // 27: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	59, // 28: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	21, // 29: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	21, // 30: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	21, // 31: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	59, // 32: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 33: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	23, // 34: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	23, // 35: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	59, // 36: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 37: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	19, // 38: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	20, // 39: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	21, // 40: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	50, // 41: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	60, // 42: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	61, // 43: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	54, // 44: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	23, // 45: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	25, // 46: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	26, // 47: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 48: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	27, // 49: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	28, // 50: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	29, // 51: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	31, // 52: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	32, // 53: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	33, // 54: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	34, // 55: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	35, // 56: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	37, // 57: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	38, // 58: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	39, // 59: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	40, // 60: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 61: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	41, // 62: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	43, // 63: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	44, // 64: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	45, // 65: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	46, // 66: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	47, // 67: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 68: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	17, // 69: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	48, // 70: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 71: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 72: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 73: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 74: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	19, // 75: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	19, // 76: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	30, // 77: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	20, // 78: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	20, // 79: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	20, // 80: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	62, // 81: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	36, // 82: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	21, // 83: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	21, // 84: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	21, // 85: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	62, // 86: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 87: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	42, // 88: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	23, // 89: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	24, // 90: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	23, // 91: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	24, // 92: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	62, // 93: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	16, // 94: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	18, // 95: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	49, // 96: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	62, // 97: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	72, // [72:98] is the sub-list for method output_type
-	46, // [46:72] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	16, // 12: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
+	43, // 13: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
+	44, // 14: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
+	45, // 15: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
+	37, // 16: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
+	38, // 17: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
+	39, // 18: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
+	31, // 19: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
+	33, // 20: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
+	49, // 21: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
+	50, // 22: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
+	52, // 23: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
+	63, // 24: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
+	64, // 25: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
+	65, // 26: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
+	18, // 27: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
+	17, // 28: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
+	13, // 29: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	13, // 30: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	66, // 31: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	66, // 32: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	60, // 33: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	27, // 34: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	60, // 35: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	60, // 36: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	66, // 37: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	2,  // 38: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
+	67, // 39: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 40: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	67, // 41: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 42: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	25, // 43: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	25, // 44: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	67, // 45: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 46: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	26, // 47: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	26, // 48: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	67, // 49: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 50: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	28, // 51: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	28, // 52: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	67, // 53: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 54: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
+	24, // 55: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	25, // 56: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	26, // 57: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	55, // 58: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	68, // 59: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	69, // 60: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	59, // 61: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	28, // 62: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	30, // 63: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31, // 64: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 65: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32, // 66: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33, // 67: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34, // 68: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36, // 69: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37, // 70: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38, // 71: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39, // 72: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40, // 73: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42, // 74: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43, // 75: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44, // 76: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45, // 77: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 78: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46, // 79: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48, // 80: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49, // 81: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50, // 82: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51, // 83: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52, // 84: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 85: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20, // 86: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22, // 87: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53, // 88: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 89: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 90: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 91: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 92: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24, // 93: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24, // 94: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35, // 95: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25, // 96: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25, // 97: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25, // 98: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	70, // 99: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41, // 100: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26, // 101: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26, // 102: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26, // 103: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	70, // 104: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 105: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47, // 106: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28, // 107: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29, // 108: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28, // 109: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29, // 110: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	70, // 111: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19, // 112: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21, // 113: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23, // 114: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54, // 115: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	70, // 116: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	90, // [90:117] is the sub-list for method output_type
+	63, // [63:90] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }
@@ -3749,13 +4398,30 @@ func file_outbound_v1_settings_service_proto_init() {
 	}
 	file_outbound_v1_access_service_proto_init()
 	file_outbound_v1_recipient_proto_init()
+	file_outbound_v1_recipient_service_proto_init()
+	file_outbound_v1_settings_service_proto_msgTypes[14].OneofWrappers = []any{
+		(*PlannedChange_CreateEventType)(nil),
+		(*PlannedChange_UpdateEventType)(nil),
+		(*PlannedChange_DeleteEventType)(nil),
+		(*PlannedChange_CreateCustomField)(nil),
+		(*PlannedChange_UpdateCustomField)(nil),
+		(*PlannedChange_DeleteCustomField)(nil),
+		(*PlannedChange_UpdateSmtpSettings)(nil),
+		(*PlannedChange_UpdateEmailSettings)(nil),
+		(*PlannedChange_CreateAppliance)(nil),
+		(*PlannedChange_UpdateAppliance)(nil),
+		(*PlannedChange_DeleteAppliance)(nil),
+		(*PlannedChange_CreateRecipient)(nil),
+		(*PlannedChange_UpdateRecipient)(nil),
+		(*PlannedChange_DeleteRecipient)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_settings_service_proto_rawDesc), len(file_outbound_v1_settings_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   53,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,7 @@ const (
 	SettingsService_UpdateAppliance_FullMethodName     = "/outbound.v1.SettingsService/UpdateAppliance"
 	SettingsService_RotateAppliance_FullMethodName     = "/outbound.v1.SettingsService/RotateAppliance"
 	SettingsService_DeleteAppliance_FullMethodName     = "/outbound.v1.SettingsService/DeleteAppliance"
+	SettingsService_CheckChanges_FullMethodName        = "/outbound.v1.SettingsService/CheckChanges"
 	SettingsService_ListRevisions_FullMethodName       = "/outbound.v1.SettingsService/ListRevisions"
 	SettingsService_RollBack_FullMethodName            = "/outbound.v1.SettingsService/RollBack"
 	SettingsService_WatchSettings_FullMethodName       = "/outbound.v1.SettingsService/WatchSettings"
@@ -99,6 +100,10 @@ type SettingsServiceClient interface {
 	RotateAppliance(ctx context.Context, in *RotateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error)
 	// Revokes an appliance: its credentials end and its open connections are closed.
 	DeleteAppliance(ctx context.Context, in *DeleteApplianceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	CheckChanges(ctx context.Context, in *CheckChangesRequest, opts ...grpc.CallOption) (*CheckChangesResponse, error)
 	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
 	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
@@ -340,6 +345,16 @@ func (c *settingsServiceClient) DeleteAppliance(ctx context.Context, in *DeleteA
 	return out, nil
 }
 
+func (c *settingsServiceClient) CheckChanges(ctx context.Context, in *CheckChangesRequest, opts ...grpc.CallOption) (*CheckChangesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckChangesResponse)
+	err := c.cc.Invoke(ctx, SettingsService_CheckChanges_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *settingsServiceClient) ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRevisionsResponse)
@@ -440,6 +455,10 @@ type SettingsServiceServer interface {
 	RotateAppliance(context.Context, *RotateApplianceRequest) (*ApplianceCredentials, error)
 	// Revokes an appliance: its credentials end and its open connections are closed.
 	DeleteAppliance(context.Context, *DeleteApplianceRequest) (*emptypb.Empty, error)
+	// Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
+	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
+	// not looked at.
+	CheckChanges(context.Context, *CheckChangesRequest) (*CheckChangesResponse, error)
 	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
 	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
@@ -526,6 +545,9 @@ func (UnimplementedSettingsServiceServer) RotateAppliance(context.Context, *Rota
 }
 func (UnimplementedSettingsServiceServer) DeleteAppliance(context.Context, *DeleteApplianceRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteAppliance not implemented")
+}
+func (UnimplementedSettingsServiceServer) CheckChanges(context.Context, *CheckChangesRequest) (*CheckChangesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckChanges not implemented")
 }
 func (UnimplementedSettingsServiceServer) ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRevisions not implemented")
@@ -956,6 +978,24 @@ func _SettingsService_DeleteAppliance_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SettingsService_CheckChanges_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckChangesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SettingsServiceServer).CheckChanges(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SettingsService_CheckChanges_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SettingsServiceServer).CheckChanges(ctx, req.(*CheckChangesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SettingsService_ListRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRevisionsRequest)
 	if err := dec(in); err != nil {
@@ -1115,6 +1155,10 @@ var SettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteAppliance",
 			Handler:    _SettingsService_DeleteAppliance_Handler,
+		},
+		{
+			MethodName: "CheckChanges",
+			Handler:    _SettingsService_CheckChanges_Handler,
 		},
 		{
 			MethodName: "ListRevisions",
