@@ -33,6 +33,7 @@ const (
 	KeyField       = "field"
 	KeyVia         = "via"
 	KeyAddress     = "address"
+	KeyClient      = "client"
 	KeyTraceID     = "trace_id"
 )
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -54,7 +55,12 @@ func newHandler(o Options, d Deps, doors account.Doors, stop <-chan struct{}) (h
 
 // newPages makes the console in the browser. What is no page goes to rest.
 func newPages(o Options, d Deps, doors account.Doors, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
-	w := web.Deps{Bare: routes(d.bare()), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version, MaxBody: o.MaxBody, Stop: stop}
+	// Validated at the start.
+	proxies, _ := web.ParseProxies(o.TrustedProxies)
+	w := web.Deps{
+		Bare: routes(d.bare()), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
+		Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
+	}
 	if d.Signed.complete() {
 		w.Service = routes(d.Signed)
 	}

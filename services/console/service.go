@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
+	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
 // Options are what the service is started with.
@@ -28,6 +29,9 @@ type Options struct {
 	MaxBody int64 `yaml:"maxBody"`
 	// PublicURL is where people reach the console, e.g. https://outbound.example.com. Default: where it listens, over http.
 	PublicURL string `yaml:"publicUrl"`
+	// TrustedProxies are the networks (CIDR) of the reverse proxies before the console: of them alone X-Forwarded-For is believed, by which
+	// attempts to sign in are counted. Default: none, so that whoever is connected counts.
+	TrustedProxies []string `yaml:"trustedProxies"`
 	// Session bounds how long people stay signed in.
 	Session session.Options `yaml:"session"`
 	// OIDC lets people in whom an OpenID provider knows.
@@ -54,6 +58,12 @@ func (o Options) Validate() error {
 	if o.PublicURL != "" {
 		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 			f.Add("publicUrl", "%q is not an address without a path: give e.g. https://outbound.example.com", o.PublicURL)
+		}
+	}
+	_, untrusted := web.ParseProxies(o.TrustedProxies)
+	for i, err := range untrusted {
+		if err != nil {
+			f.Add(fmt.Sprintf("trustedProxies[%d]", i), "%v", err)
 		}
 	}
 	f.Within("session", o.Session.Validate())

@@ -30,6 +30,11 @@ type Deps struct {
 	Logger *slog.Logger
 	// Version is shown in the page's foot.
 	Version string
+	// Proxies say who asks. Without any it is whoever is connected.
+	Proxies Proxies
+	// Origin is where people reach the site, e.g. https://outbound.example.com: a form that browsers say is of there is the site's own,
+	// also behind a proxy that changes Host. Empty: Host alone says.
+	Origin string
 	// MaxBody is the most bytes a form may have.
 	MaxBody int64
 	// Stop ends every stream when it is closed.
@@ -95,6 +100,11 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 		s.fail(q, err)
 	}))
 	protection := http.NewCrossOriginProtection()
+	if s.Origin != "" {
+		if err := protection.AddTrustedOrigin(s.Origin); err != nil {
+			return nil, fmt.Errorf("take forms of %s: %w", s.Origin, err)
+		}
+	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(s.request(w, r, s.core), errCrossOrigin) }))
 	pages := protection.Handler(s.mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,6 +120,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func guard(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	// With no referrer at all, browsers say of our own forms that they are of nowhere (Origin: null), and those too old for Sec-Fetch-Site
+	// could not be told from others.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Add("Vary", "HX-Request")
 }
 

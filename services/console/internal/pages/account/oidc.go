@@ -18,6 +18,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -109,7 +110,7 @@ func (d door) toProvider(r *web.Request) error {
 	}
 	provider, err := d.oidc.discover(r.Context())
 	if err != nil {
-		return d.providerFails(err)
+		return d.providerFails(r, err)
 	}
 	j := journey{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: web.LocalPath(r.URL.Query().Get("next"))}
 	b, err := json.Marshal(j)
@@ -122,8 +123,8 @@ func (d door) toProvider(r *web.Request) error {
 	return nil
 }
 
-func (d door) providerFails(err error) error {
-	d.site.Logger.Warn("signing in by OpenID Connect did not work", "error", err.Error())
+func (d door) providerFails(r *web.Request, err error) error {
+	d.site.Logger.Warn("signing in by OpenID Connect did not work", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
 	return web.Fail(http.StatusBadGateway, "The OpenID provider did not let us in", "Try again in a moment. The console's log says what the provider answered.")
 }
 
@@ -134,20 +135,18 @@ func (d door) fromProvider(r *web.Request) error {
 		return web.Fail(http.StatusBadRequest, "This did not begin here", "Signing in took longer than 10 minutes, or began in another browser. Begin again.")
 	}
 	if problem := r.URL.Query().Get("error"); problem != "" {
-		return d.providerFails(fmt.Errorf("the provider answered %q: %q", problem, r.URL.Query().Get("error_description")))
+		return d.providerFails(r, fmt.Errorf("the provider answered %q: %q", problem, r.URL.Query().Get("error_description")))
 	}
 	claims, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), j)
 	if err != nil {
-		return d.providerFails(err)
+		return d.providerFails(r, err)
 	}
 	who, err := d.identity(r.Context(), claims)
 	if err != nil {
+		d.note(r, web.ByOIDC)
 		return err
 	}
-	if err := r.SignIn(who); err != nil {
-		return err
-	}
-	return r.Redirect(web.LocalPath(j.Next))
+	return d.welcome(r, who, j.Next)
 }
 
 func takeJourney(r *web.Request) (j journey, ok bool) {

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
@@ -51,10 +51,7 @@ const (
 
 // tooMany reports whether an attempt comes too early, and how long to wait. A token has no name, and cannot be guessed.
 func (d door) tooMany(r *web.Request, name string) time.Duration {
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = r.RemoteAddr
-	}
+	address := r.Client()
 	var wait time.Duration
 	keys := map[string]int{"sign-in:address:" + address: attemptsOfAddress}
 	if name != "" {
@@ -97,6 +94,7 @@ func (d door) password(r *web.Request) error {
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.Unauthenticated, codes.InvalidArgument:
+		d.note(r, web.Local)
 		return d.refuse(r, form, http.StatusUnauthorized, "The name or the password is wrong.")
 	default:
 		return err
@@ -117,6 +115,7 @@ func (d door) token(r *web.Request) error {
 	}
 	token := form.Get("token")
 	if token == "" || !printable(token) {
+		d.note(r, web.ByToken)
 		return d.refuse(r, form, http.StatusUnauthorized, "That is no token.")
 	}
 	access := outboundv1.NewAccessServiceClient(rpc.Bearing(d.site.Bare, token))
@@ -124,11 +123,18 @@ func (d door) token(r *web.Request) error {
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.Unauthenticated, codes.PermissionDenied:
+		d.note(r, web.ByToken)
 		return d.refuse(r, form, http.StatusUnauthorized, "The token is not known, or is not one for people.")
 	default:
 		return err
 	}
 	return d.enter(r, form, web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
+}
+
+// note logs that somebody was not let in, and where they came from. What they typed is not logged: passwords are typed into the wrong
+// field, too. There are no more lines than the attempts that may be made.
+func (d door) note(r *web.Request, kind web.Kind) {
+	d.site.Logger.Warn("a sign-in was refused", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(kind))
 }
 
 // printable reports whether a text can be sent as a header.
@@ -142,10 +148,16 @@ func printable(s string) bool {
 }
 
 func (d door) enter(r *web.Request, form *web.Form, who web.Identity) error {
+	return d.welcome(r, who, form.Get("next"))
+}
+
+// welcome begins a session and leads to where somebody wanted to go.
+func (d door) welcome(r *web.Request, who web.Identity, next string) error {
 	if err := r.SignIn(who); err != nil {
 		return err
 	}
-	return r.Redirect(web.LocalPath(form.Get("next")))
+	d.site.Logger.Info("somebody signed in", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(who.Kind), telemetry.KeyRole, who.Role.String())
+	return r.Redirect(web.LocalPath(next))
 }
 
 func signOut(r *web.Request) error {
