@@ -71,6 +71,11 @@ func (s settingsServer) GetAppliance(ctx context.Context, q *outboundv1.GetAppli
 
 // CreateAppliance implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.ApplianceCredentials, error) {
+			return settingsServer{Service: r}.CreateAppliance(ctx, q)
+		})
+	}
 	a := &outboundv1.Appliance{}
 	if in := q.GetAppliance(); in != nil {
 		a, _ = proto.Clone(in).(*outboundv1.Appliance)
@@ -106,6 +111,11 @@ func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.Creat
 
 // UpdateAppliance implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateApplianceRequest) (*outboundv1.Appliance, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Appliance, error) {
+			return settingsServer{Service: r}.UpdateAppliance(ctx, q)
+		})
+	}
 	in := q.GetAppliance()
 	var changed *outboundv1.Appliance
 	err := s.changeAppliance(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {

@@ -41,6 +41,9 @@ func (c *consumers) forget() {
 // ensure makes a recipient's consumer what the recipient says. It reads the recipient again afterwards and starts over if
 // that changed, so that of two who do this at once the one who is last leaves the newest state.
 func (s *Service) ensure(ctx context.Context, id string) error {
+	if s.rehearsing {
+		return nil
+	}
 	for {
 		r, err := s.recipient(ctx, id)
 		if errors.Is(err, bus.ErrNotFound) {

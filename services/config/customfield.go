@@ -73,6 +73,11 @@ func (s settingsServer) GetCustomField(ctx context.Context, q *outboundv1.GetCus
 
 // CreateCustomField implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateCustomField(ctx context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
+			return settingsServer{Service: r}.CreateCustomField(ctx, q)
+		})
+	}
 	var made *outboundv1.CustomField
 	_, err := s.changePart(ctx, keyCustomFields, func(p *outboundv1.WatchSettingsResponse, _ uint64) error {
 		made = &outboundv1.CustomField{}
@@ -139,6 +144,11 @@ func freeCodeName(fields []*outboundv1.CustomField, name string) string {
 
 // UpdateCustomField implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateCustomField(ctx context.Context, q *outboundv1.UpdateCustomFieldRequest) (*outboundv1.CustomField, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
+			return settingsServer{Service: r}.UpdateCustomField(ctx, q)
+		})
+	}
 	in := q.GetCustomField()
 	var changed *outboundv1.CustomField
 	_, err := s.changePart(ctx, keyCustomFields, func(p *outboundv1.WatchSettingsResponse, _ uint64) error {

@@ -116,6 +116,11 @@ func (s *Service) judgeType(v violations, t *outboundv1.EventType) error {
 
 // CreateEventType implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
+			return settingsServer{Service: r}.CreateEventType(ctx, q)
+		})
+	}
 	t := &outboundv1.EventType{}
 	if in := q.GetEventType(); in != nil {
 		t, _ = proto.Clone(in).(*outboundv1.EventType)
@@ -162,6 +167,11 @@ func (s *Service) changeType(ctx context.Context, id, etag string, f func(p *out
 
 // UpdateEventType implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEventTypeRequest) (*outboundv1.EventType, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
+			return settingsServer{Service: r}.UpdateEventType(ctx, q)
+		})
+	}
 	in := q.GetEventType()
 	p, err := s.changeType(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		t := p.GetEventTypes()[0]

@@ -16,7 +16,7 @@ const foreseeWithin = 2 * time.Second
 // all of its addresses. It is a warning, not a fault: names may come later, and what counts is the address that is dialled.
 func (s *Service) foresee(ctx context.Context, r *outboundv1.Recipient) {
 	url := r.GetHttp().GetUrl()
-	if url == "" || !r.GetEnabled() {
+	if url == "" || !r.GetEnabled() || s.unforeseeing {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, foreseeWithin)

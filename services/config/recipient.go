@@ -49,6 +49,11 @@ func (s recipientServer) GetRecipient(ctx context.Context, q *outboundv1.GetReci
 
 // CreateRecipient implements outboundv1.RecipientServiceServer. When it has answered, the recipient's consumer exists too.
 func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.CreateRecipientRequest) (*outboundv1.Recipient, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
+			return recipientServer{Service: r}.CreateRecipient(ctx, q)
+		})
+	}
 	r, _ := proto.Clone(q.GetRecipient()).(*outboundv1.Recipient)
 	if r == nil {
 		r = &outboundv1.Recipient{}
@@ -165,6 +170,11 @@ func (s *Service) idTaken(ctx context.Context, id string) error {
 
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
 func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
+			return recipientServer{Service: r}.UpdateRecipient(ctx, q)
+		})
+	}
 	in := q.GetRecipient()
 	var shown secretsCut
 	elsewhere := false

@@ -116,6 +116,10 @@ type Service struct {
 	turn chan struct{}
 	// hurry asks for a reconcile pass now.
 	hurry chan struct{}
+	// rehearsing says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
+	rehearsing bool
+	// unforeseeing spares the look at where URLs lead.
+	unforeseeing bool
 	// stopping is closed when Run begins to end, so that watch streams end.
 	stopping chan struct{}
 }

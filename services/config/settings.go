@@ -160,6 +160,11 @@ func (s settingsServer) GetEmailSettings(ctx context.Context, _ *outboundv1.GetE
 
 // UpdateEmailSettings implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+	if q.GetValidateOnly() && !s.rehearsing {
+		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EmailSettings, error) {
+			return settingsServer{Service: r}.UpdateEmailSettings(ctx, q)
+		})
+	}
 	p, err := s.changePart(ctx, keyEmail, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if etag := q.GetEmailSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
 			return rpc.Aborted(kindSettings, keyEmail)

@@ -3974,9 +3974,9 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x06Change\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06before\x18\x02 \x01(\tR\x06before\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\tR\x05after\"V\n" +
-	"\x13CheckChangesRequest\x12?\n" +
-	"\achanges\x18\x01 \x03(\v2\x1a.outbound.v1.PlannedChangeB\t\xbaH\x06\x92\x01\x03\x10\x88'R\achanges\"\xc2\t\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\"[\n" +
+	"\x13CheckChangesRequest\x12D\n" +
+	"\achanges\x18\x01 \x03(\v2\x1a.outbound.v1.PlannedChangeB\x0e\xbaH\v\x92\x01\b\x10\x88'\"\x03\xd8\x01\x03R\achanges\"\xc2\t\n" +
 	"\rPlannedChange\x12Q\n" +
 	"\x11create_event_type\x18\x01 \x01(\v2#.outbound.v1.CreateEventTypeRequestH\x00R\x0fcreateEventType\x12Q\n" +
 	"\x11update_event_type\x18\x02 \x01(\v2#.outbound.v1.UpdateEventTypeRequestH\x00R\x0fupdateEventType\x12Q\n" +
