@@ -105,6 +105,9 @@
 //
 //	{{template "field" (field .Data.Form "http.url" "URL" "type" "url" "required" true "help" "Where events are posted to.")}}
 //
+// At the top a fault is called what its field is, which links to it; a fault of no field of the page is told in plain words, never
+// by the API's path. A field that a template writes by hand notes its label: {{$fault := .Data.Form.Label "appliances" "Appliances"}}.
+//
 // Types: text, email, url, number, password, textarea, select, checkbox, checkboxes, file. Passwords are never echoed: "stored"
 // true says that one is there. Begin a form for what exists with web.NewForm(map[string]string{…}) and form.Set for lists.
 //

@@ -44,7 +44,7 @@ func (f Field) Has(value string) bool { return slices.Contains(f.Chosen, value) 
 // select, checkbox, checkboxes, file), help, options ([]Option), placeholder, autocomplete, pattern, required, disabled, stored,
 // rows. What was typed is shown again, but for passwords and files.
 func newField(f *Form, name, label string, more ...any) (Field, error) {
-	out := Field{ID: FieldID(name), Name: name, Label: label, Type: "text", Fault: f.FaultOf(name), Rows: 4}
+	out := Field{ID: FieldID(name), Name: name, Label: label, Type: "text", Fault: f.Label(name, label), Rows: 4}
 	if len(more)%2 != 0 {
 		return out, fmt.Errorf("field %s: what comes after the label must be pairs", name)
 	}

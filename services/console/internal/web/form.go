@@ -24,7 +24,9 @@ type Form struct {
 	Notice string
 	// Conflict says that somebody else saved meanwhile.
 	Conflict bool
-	files    map[string][]*multipart.FileHeader
+	// labels are what the page calls its fields, noted as they are rendered.
+	labels map[string]string
+	files  map[string][]*multipart.FileHeader
 }
 
 // Fault is what is wrong with one field.
@@ -119,7 +121,7 @@ func (f *Form) Refused(err error) bool {
 			f.Notice = sentence(v.Description)
 			continue
 		}
-		f.Add(v.Field, v.Description)
+		f.Add(ofBody(v.Field), v.Description)
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.OutOfRange:

@@ -135,7 +135,13 @@ func (r *Request) execute(page, block string, v View) ([]byte, error) {
 		return nil, fmt.Errorf("render the page %q: there is no such template", page)
 	}
 	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, block, v); err != nil {
+	err := t.ExecuteTemplate(&b, block, v)
+	if err == nil && bytes.Contains(b.Bytes(), []byte(early)) {
+		// Faults stand above the fields they are of, and are called what those are called.
+		b.Reset()
+		err = t.ExecuteTemplate(&b, block, v)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("render the page %q: %w", page, err)
 	}
 	return b.Bytes(), nil

@@ -100,7 +100,7 @@ func (h *house) routes() {
 		if err != nil {
 			return err
 		}
-		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile}, rpc.Violation{Field: "elsewhere[2].x", Description: "is odd"}))
+		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile}, rpc.Violation{Field: "elsewhere[2].retryUrl", Description: "is odd"}, rpc.Violation{Field: "recipient.note[1]", Description: "is long"}))
 		r.Status(http.StatusUnprocessableEntity)
 		return r.Render("try", form)
 	})
@@ -243,7 +243,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	if strings.Contains(again.Body, "typed secret") || !strings.Contains(again.Body, `name="on" value="true" checked`) {
 		t.Errorf("the form shows a password, or lost a tick: %s", again.Body)
 	}
-	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || !strings.Contains(again.Body, "elsewhere[2].x") {
+	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || strings.Contains(again.Body, "data-early") {
 		t.Errorf("faults are not told beside their fields: %s", again.Body)
 	}
 	if strings.Contains(part.Body, "<html") || !strings.Contains(again.Body, "<html") {
@@ -251,6 +251,39 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 	if second := h.Get("/try"); strings.Contains(second.Body, "alert(1)") {
 		t.Error("the notice is shown twice")
+	}
+}
+
+// TestFaultsAreCalledWhatTheirFieldsAre has a fault of a field, one of what lies below a field, and one of none.
+func TestFaultsAreCalledWhatTheirFieldsAre(t *testing.T) {
+	h := open(t)
+	h.enter("operator")
+	body := h.Post("/try", url.Values{}).Body
+	for _, want := range []string{
+		`<li><a href="#f-http-url">URL</a>: `, `<li><a href="#f-note">Note</a>: Is long.</li>`, `id="f-note-fault">Is long.</p>`, `<li>Elsewhere 3 retry URL: Is odd.</li>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, raw := range []string{"http.url<", "recipient.note", "elsewhere[", "retryUrl"} {
+		if strings.Contains(body, raw) {
+			t.Errorf("the page shows the API's path %q", raw)
+		}
+	}
+	if t.Failed() {
+		t.Log(body)
+	}
+}
+
+func TestPathsOfTheAPIAreToldInWords(t *testing.T) {
+	for path, want := range map[string]string{
+		"http.retryInterval": "HTTP retry interval", "addresses[2]": "addresses 3", `http.headers["X-Api-Key"]`: "HTTP headers X-Api-Key", "http.caCertificatePem": "HTTP CA certificate PEM",
+		"deliveries[0].eventId": "deliveries 1 event ID", "custom_field": "custom field", "id": "ID", "": "",
+	} {
+		if got := web.PlainWords(path); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
 	}
 }
 

@@ -240,7 +240,7 @@ func refused(r *web.Request, form *web.Form, err error) error {
 	}
 	text := told.Notice
 	for _, f := range told.Faults {
-		text = strings.TrimSpace(text + " " + f.Field + ": " + f.Text)
+		text = strings.TrimSpace(text + " " + web.PlainWords(f.Field) + ": " + f.Text)
 	}
 	r.Flash(web.Bad, cut(text, 600))
 	return r.Redirect(web.LocalPath(form.Get("back")))

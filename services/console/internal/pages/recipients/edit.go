@@ -237,7 +237,7 @@ func faultText(err error) (string, bool) {
 		parts = append(parts, form.Notice)
 	}
 	for _, x := range form.Faults {
-		parts = append(parts, x.Field+": "+x.Text)
+		parts = append(parts, web.PlainWords(x.Field)+": "+x.Text)
 	}
 	if form.Conflict {
 		parts = append(parts, "Somebody else changed it meanwhile. Look at it as it is now, then try again.")

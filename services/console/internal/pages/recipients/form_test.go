@@ -171,6 +171,17 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	if strings.Contains(answer.Body, "top secret") || strings.Contains(answer.Body, "<script>alert") {
 		t.Error("a secret is sent back, or hostile text is markup")
 	}
+	// The contract's own rules speak of the request, whose body the form is; they are told beside the fields all the same.
+	f.Set("displayName", strings.Repeat("long", 100))
+	f.Set("http.contact.addresses", strings.Repeat("a@example.com\n", 1)+strings.Repeat("x", 400)+"@example.com")
+	long := b.Post("/recipients", f).Body
+	for _, want := range []string{`<a href="#f-displayName">Name</a>: `, `id="f-displayName-fault"`, `<a href="#f-http-contact-addresses">Contact</a>: `, `id="f-http-contact-addresses-fault"`} {
+		if !strings.Contains(long, want) || strings.Contains(long, "recipient.") {
+			t.Errorf("there is no %q, or the API's paths are told: %s", want, long)
+		}
+	}
+	f.Set("displayName", "Short")
+	f.Set("http.contact.addresses", "")
 	f.Set("http.retryInterval", "a fortnight")
 	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a time span") || !strings.Contains(answer.Body, `value="a fortnight"`) {
 		t.Errorf("what can't be read is not told: %s", answer.Body)

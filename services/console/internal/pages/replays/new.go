@@ -3,7 +3,6 @@ package replays
 import (
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -86,7 +85,7 @@ func newReplay(r *web.Request) error {
 	}
 	if ready && !form.Bad() {
 		p.Preview, err = r.API.Deliveries.PreviewReplay(r.Context(), &outboundv1.PreviewReplayRequest{Replay: asked})
-		if err != nil && !refused(form, err) {
+		if err != nil && !form.Refused(err) {
 			return err
 		}
 	}
@@ -101,17 +100,6 @@ func require(form *web.Form) {
 	if form.Get("backfill.startTime") == "" {
 		form.Add("backfill.startTime", "say from when on, e.g. 2026-11-21 10:00")
 	}
-}
-
-// refused notes what a service found wrong, and reports whether it could be said in the form.
-func refused(form *web.Form, err error) bool {
-	if !form.Refused(err) {
-		return false
-	}
-	for i := range form.Faults {
-		form.Faults[i].Field = strings.TrimPrefix(form.Faults[i].Field, "replay.")
-	}
-	return true
 }
 
 func (p newPage) render(r *web.Request, asked *outboundv1.Replay) error {
@@ -149,7 +137,7 @@ func create(r *web.Request) error {
 	var made *outboundv1.Replay
 	if !form.Bad() {
 		made, err = r.API.Deliveries.CreateReplay(r.Context(), &outboundv1.CreateReplayRequest{Replay: asked})
-		if err != nil && !refused(form, err) {
+		if err != nil && !form.Refused(err) {
 			return err
 		}
 	}

@@ -164,7 +164,7 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 func TestAReplayThatIsWrongIsToldBesideItsFields(t *testing.T) {
 	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL", Description: "what waits is sent anyhow"})}
 	b := start(t, h).As("operator")
-	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "deliveries.state</a>: What waits is sent anyhow.") {
+	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	n := len(h.asked)

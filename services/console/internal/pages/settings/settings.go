@@ -83,7 +83,7 @@ func words(f *web.Form) string {
 		if text != "" {
 			text += " "
 		}
-		text += x.Field + ": " + x.Text
+		text += web.PlainWords(x.Field) + ": " + x.Text
 	}
 	if f.Conflict {
 		text = "Somebody else changed this meanwhile. Look at it as it is now, then try again."
