@@ -100,6 +100,14 @@ func (p *place) checksFind(t *testing.T) {
 	if page.Overflow() == 0 {
 		t.Error("a page that is too wide is not found so")
 	}
+	spoil(`<table class="stack"><tbody><tr><td data-label="One">1</td><td data-label="Two" class="odd">2</td></tr></tbody></table>`)
+	if len(page.Fonts()) != 0 {
+		t.Error("the table is unlike itself before it is made so")
+	}
+	page.Do(`document.querySelector(".odd").style.setProperty("--size", "2rem")`)
+	if len(page.Fonts()) != 1 {
+		t.Error("a table that names its columns in two fonts is not found so")
+	}
 	page.Do("globalThis.executed = 'by hand'")
 	spoil(`<a href="javascript:executed=1">x</a><img src="https://elsewhere.invalid/x" onerror="executed=2">`)
 	page.Await("the Content-Security-Policy to refuse it", "eyes.violations.length >= 2")
@@ -132,6 +140,9 @@ func held(t *testing.T, page *browser.Page, axe *browser.Axe) {
 		}
 		if n := page.Overflow(); n > 0 {
 			t.Errorf("%s is %d pixels wider than a window of %d", page.At(), n, look.width)
+		}
+		for _, fonts := range page.Fonts() {
+			t.Errorf("%s, %d pixels: a table names its columns in %s", page.At(), look.width, fonts)
 		}
 	}
 	if page.Count("h1") != 1 {

@@ -72,6 +72,16 @@ func (p *Page) Breaches() []string {
 	return out
 }
 
+// Fonts are the tables whose cells name their columns in different fonts, as cards on a narrow page do.
+func (p *Page) Fonts() []string {
+	p.t.Helper()
+	out, err := read[[]string](p, "eyes.fonts()")
+	if err != nil {
+		p.t.Fatalf("read the page: %v", err)
+	}
+	return out
+}
+
 // Overflow is by how many pixels the page is wider than its window.
 func (p *Page) Overflow() int {
 	p.t.Helper()

@@ -89,6 +89,9 @@
       }
       return e.value === o.value;
     },
+    // In which fonts the cells of a table name their columns, where rows are cards, if that is more than one.
+    fonts: () => [...document.querySelectorAll('table.stack')].map((t) => [...new Set([...t.querySelectorAll('[data-label]')].filter(shown)
+      .map((c) => getComputedStyle(c, '::before')).filter((s) => s.content !== 'none').map((s) => s.fontFamily + ' ' + s.fontSize))]).filter((f) => f.length > 1).map((f) => f.join(' and ')),
     // What holds on no page, whatever events and receivers say.
     breaches: () => {
       const out = violations.map((v) => 'Content-Security-Policy: ' + v);
