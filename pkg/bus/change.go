@@ -23,6 +23,7 @@ func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after u
 	m := nats.NewMsg(subjectAttempt + "." + rec.Recipient + "." + string(rec.State) + "." + tail)
 	key := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
 	m.Header.Set(headerMsgID, key+":"+string(rec.Reason)+":"+strconv.FormatUint(after, 10))
+	m.Header.Set(headerRecord, attemptHeader(rec))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 	m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", subjectAttempt+"."+rec.Recipient+".*."+tail)
 	data, err := json.Marshal(rec)

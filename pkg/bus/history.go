@@ -38,6 +38,7 @@ func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
 	if rec.Accepted {
 		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
+	m.Header.Set(headerRecord, intakeHeader(rec))
 	h.append(m, &rec, true, done)
 }
 
@@ -51,6 +52,7 @@ func (h *History) AppendAttempt(rec delivery.Record, done func(error)) {
 		id += ":" + string(rec.State)
 	}
 	m.Header.Set(headerMsgID, id)
+	m.Header.Set(headerRecord, attemptHeader(rec))
 	h.append(m, &rec, false, done)
 }
 

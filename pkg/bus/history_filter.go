@@ -19,18 +19,29 @@ type AttemptFilter struct {
 	// AnyOf is an event id whose replays match as well; ReplayID is the replay that matches alone. The subjects are not ordered by
 	// them, so records are looked through for them.
 	AnyOf, ReplayID string
-	// Has, if set, says whether a record matches by what it holds.
-	Has func(RecordHead) bool
+	// Channel, Reason and Class are not in the subjects: records are looked through for them.
+	Channel string
+	Reason  delivery.Reason
+	Class   delivery.Class
 
 	// noKey matches records without an external key alone.
 	noKey bool
 }
 
-// RecordHead is what of a record can be searched by though its subject does not tell it.
-type RecordHead struct {
+// recordHead is what of a record can be searched by though its subject does not tell it.
+type recordHead struct {
 	Channel string          `json:"channel"`
 	Reason  delivery.Reason `json:"reason"`
 	Status  int             `json:"status"`
+}
+
+// inside reports whether records have to be looked through for the filter.
+func (f AttemptFilter) inside() bool { return f.Channel != "" || f.Reason != "" || f.Class != "" }
+
+// holds reports whether a record matches by what it holds.
+func (f AttemptFilter) holds(h recordHead) bool {
+	return (f.Channel == "" || h.Channel == f.Channel) && (f.Reason == "" || h.Reason == f.Reason) &&
+		(f.Class == "" || delivery.ClassOf(h.Reason, h.Status) == f.Class)
 }
 
 // Where a token stands in the subject of an attempt.
@@ -61,7 +72,7 @@ func (f AttemptFilter) subject() string {
 
 // subjects are those that match what the filter matches, each for a state of its own.
 func (f AttemptFilter) subjects() []string {
-	states := f.states()
+	states := f.AllStates()
 	if len(states) == 0 {
 		return []string{f.subject()}
 	}
@@ -72,7 +83,8 @@ func (f AttemptFilter) subjects() []string {
 	return out
 }
 
-func (f AttemptFilter) states() []delivery.State {
+// AllStates are the states that match, from State and States; empty: all.
+func (f AttemptFilter) AllStates() []delivery.State {
 	if f.State != "" {
 		return []delivery.State{f.State}
 	}
@@ -104,7 +116,7 @@ func (f AttemptFilter) narrow() bool {
 
 // leads reports whether the filter names one of the first tokens, where the broker's index of subjects is narrow: it finds the
 // next match quickly then, wherever it begins. Else all records are read, which costs less than a match of all subjects.
-func (f AttemptFilter) leads() bool { return f.Recipient != "" || len(f.states()) > 0 }
+func (f AttemptFilter) leads() bool { return f.Recipient != "" || len(f.AllStates()) > 0 }
 
 // files reports whether a subject matches the filter's own (filed), and whether the event and the replay match too.
 func (f AttemptFilter) files(subject string) (filed, ours bool) {
@@ -120,7 +132,7 @@ func (f AttemptFilter) files(subject string) (filed, ours bool) {
 			return false, false
 		}
 	}
-	if of := f.states(); len(of) > 0 && !slices.Contains(of, delivery.State(t[tokenState])) {
+	if of := f.AllStates(); len(of) > 0 && !slices.Contains(of, delivery.State(t[tokenState])) {
 		return false, false
 	}
 	id, replay, _ := strings.Cut(t[tokenEvent], "~")

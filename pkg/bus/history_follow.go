@@ -5,40 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
-// Glimpse is what a record shows without being read: its subject and its header.
-type Glimpse struct {
-	Recipient string
-	State     delivery.State
-	// Tried says that something was sent.
-	Tried bool
-	// Stored is when the record was, a moment after what it tells of.
-	Stored   time.Time
-	Sequence uint64
-}
-
 const (
-	// followBatch is how many records are asked for at once, followWait how long the broker waits for the first of them.
+	// followBatch is how many records are asked for at once.
 	followBatch = 2_000
-	followWait  = 2 * time.Second
+	// followTick is the pause between two looks for new records. Many at once cost much less than each by itself.
+	followTick = 200 * time.Millisecond
 	// followPause is the pause before a broken consumer is made again.
 	followPause = 500 * time.Millisecond
 	// followIdle is how long the broker keeps a consumer that nobody asks any more.
 	followIdle = time.Minute
 )
 
-// Follow tells of all attempts recorded since a time, in their order, each once, and goes on with those to come until ctx ends.
-// caughtUp is called whenever all that is stored has been told. The broker may come and go meanwhile.
-func (h *History) Follow(ctx context.Context, since time.Time, tell func(Glimpse), caughtUp func()) {
-	f := &following{conn: h.conn, since: since, tell: tell, caughtUp: caughtUp}
+// Follower is told of records as they were stored. Its functions are called one at a time.
+type Follower struct {
+	// Since is the time from which on records are told; Newest how many of the newest are told in any case.
+	Since  time.Time
+	Newest uint64
+	// Tell is told each record once, in the order of the log.
+	Tell func(Glimpse)
+	// CaughtUp is called whenever all that is stored has been told.
+	CaughtUp func()
+	// Again is called if the log is not the one any more that was told: its end was lost with a broker's disk, and its sequences
+	// may be used again. All is told anew then.
+	Again func()
+}
+
+// Follow tells a follower of all records, and goes on with those to come until ctx ends. The broker may come and go meanwhile.
+func (h *History) Follow(ctx context.Context, to Follower) {
+	f := &following{conn: h.conn, to: to}
 	for said := ""; ctx.Err() == nil; {
 		err := f.once(ctx)
 		if ctx.Err() != nil {
@@ -56,12 +55,11 @@ func (h *History) Follow(ctx context.Context, since time.Time, tell func(Glimpse
 }
 
 type following struct {
-	conn     *Conn
-	since    time.Time
-	tell     func(Glimpse)
-	caughtUp func()
-	// last is the last sequence of HISTORY that was told.
+	conn *Conn
+	to   Follower
+	// last is the last sequence of HISTORY that was told, at when it was stored.
 	last uint64
+	at   time.Time
 }
 
 var errGap = errors.New("records were lost on the way")
@@ -69,14 +67,15 @@ var errGap = errors.New("records were lost on the way")
 // once follows by one consumer until that is of no use any more. The consumer does not wait for acknowledgements, so what got lost
 // with a connection is found by the gap in its count, and is told by the next one.
 func (f *following) once(ctx context.Context) error {
-	config := jetstream.ConsumerConfig{
-		FilterSubject: subjectAttempt + ".>", HeadersOnly: true, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: followIdle, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &f.since,
-	}
-	if f.last > 0 {
-		config.DeliverPolicy, config.OptStartTime, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, nil, f.last+1
-	}
 	began := f.conn.Since()
+	start, err := f.start(ctx)
+	if err != nil {
+		return fmt.Errorf("follow the records: %w", err)
+	}
+	config := jetstream.ConsumerConfig{
+		HeadersOnly: true, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: followIdle,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
+	}
 	c, err := f.conn.js.CreateConsumer(ctx, StreamHistory, config)
 	if err != nil {
 		return fmt.Errorf("follow the records: %w", err)
@@ -88,60 +87,83 @@ func (f *following) once(ctx context.Context) error {
 		_ = f.conn.js.DeleteConsumer(away, StreamHistory, c.CachedInfo().Name)
 	}()
 	if c.CachedInfo().NumPending == 0 {
-		f.caughtUp()
+		f.to.CaughtUp()
 	}
+	tick := time.NewTicker(followTick)
+	defer tick.Stop()
 	for count := uint64(0); ctx.Err() == nil; {
 		if !f.conn.Since().Equal(began) {
 			return errors.New("the connection is another one")
 		}
-		if count, err = f.batch(ctx, c, count); err != nil {
+		n, err := f.batch(c, count)
+		if err != nil {
 			return err
+		}
+		if count += n; n == followBatch {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
 		}
 	}
 	return nil
 }
 
-// batch tells of what one request brought; count is how many the consumer has given until now.
-func (f *following) batch(ctx context.Context, c jetstream.Consumer, count uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, followWait)
-	defer cancel()
-	b, err := c.Fetch(followBatch, jetstream.FetchContext(ctx))
+// start is the sequence to begin at: behind the last that was told, if the log is still the same.
+func (f *following) start(ctx context.Context) (uint64, error) {
+	s, err := f.conn.js.Stream(ctx, StreamHistory)
 	if err != nil {
-		return count, fmt.Errorf("follow the records: %w", err)
+		return 0, err
+	}
+	have := s.CachedInfo().State
+	if f.last > 0 {
+		ms, err := f.conn.direct(ctx, StreamHistory, directRequest{Sequence: f.last})
+		if err != nil {
+			return 0, err
+		}
+		gone := have.FirstSeq > f.last
+		if gone || len(ms) == 1 && storedSequence(ms[0]) == f.last && storedTime(ms[0]).Equal(f.at) {
+			return f.last + 1, nil
+		}
+		slog.Warn("the log of deliveries has lost its end: reading it anew", "told", f.last, "last", have.LastSeq)
+		f.last = 0
+		f.to.Again()
+	}
+	start := have.LastSeq + 1
+	if at, ok, err := f.conn.sequenceAt(ctx, StreamHistory, f.to.Since); err != nil {
+		return 0, err
+	} else if ok {
+		start = at
+	}
+	return max(1, min(start, have.LastSeq+1-min(f.to.Newest, have.LastSeq))), nil
+}
+
+// batch tells of what there is, at most followBatch, and returns how many that were. count is how many the consumer has given before.
+func (f *following) batch(c jetstream.Consumer, count uint64) (n uint64, err error) {
+	b, err := c.FetchNoWait(followBatch)
+	if err != nil {
+		return 0, fmt.Errorf("follow the records: %w", err)
 	}
 	for m := range b.Messages() {
 		meta, err := m.Metadata()
 		if err != nil {
-			return count, fmt.Errorf("follow the records: %w", err)
+			return n, fmt.Errorf("follow the records: %w", err)
 		}
-		if meta.Sequence.Consumer != count+1 {
-			return count, errGap
+		if n++; meta.Sequence.Consumer != count+n {
+			return n, errGap
 		}
-		count++
-		f.last = meta.Sequence.Stream
-		if g, ok := glimpse(m.Subject(), m.Headers().Get(headerMsgID)); ok {
+		f.last, f.at = meta.Sequence.Stream, meta.Timestamp
+		if g, ok := glimpse(m.Subject(), m.Headers()); ok {
 			g.Stored, g.Sequence = meta.Timestamp, meta.Sequence.Stream
-			f.tell(g)
+			f.to.Tell(g)
 		}
 		if meta.NumPending == 0 {
-			f.caughtUp()
+			f.to.CaughtUp()
 		}
 	}
-	if err := b.Error(); err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
-		return count, fmt.Errorf("follow the records: %w", err)
+	if err := b.Error(); err != nil {
+		return n, fmt.Errorf("follow the records: %w", err)
 	}
-	return count, nil
-}
-
-// glimpse reads the subject of a record and its message id, which ends with the number of the attempt, and with the state as well
-// if nothing was sent. See AppendAttempt.
-func glimpse(subject, id string) (Glimpse, bool) {
-	tokens := strings.Split(strings.TrimPrefix(subject, subjectAttempt+"."), ".")
-	if len(tokens) < 2 {
-		return Glimpse{}, false
-	}
-	g := Glimpse{Recipient: tokens[0], State: delivery.State(tokens[1])}
-	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
-	g.Tried = err == nil
-	return g, true
+	return n, nil
 }

@@ -30,6 +30,8 @@ type follower struct {
 	mu     sync.Mutex
 	seen   map[uint64]bus.Glimpse
 	caught chan struct{}
+	// again counts how often all was told anew.
+	again int
 }
 
 func (f *follower) tell(g bus.Glimpse) {
@@ -39,6 +41,15 @@ func (f *follower) tell(g bus.Glimpse) {
 		f.t.Errorf("record %d is told twice", g.Sequence)
 	}
 	f.seen[g.Sequence] = g
+}
+
+func (f *follower) follower(since time.Time, newest uint64) bus.Follower {
+	return bus.Follower{Since: since, Newest: newest, Tell: f.tell, CaughtUp: f.caughtUp, Again: func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.seen = map[uint64]bus.Glimpse{}
+		f.again++
+	}}
 }
 
 func (f *follower) caughtUp() {
@@ -95,7 +106,7 @@ func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { h.Follow(ctx, time.Time{}, f.tell, f.caughtUp) })
+	wg.Go(func() { h.Follow(ctx, f.follower(time.Time{}, 0)) })
 	<-f.caught
 	f.told(3_000)
 	recordFrom(t, h, 3_000, 10)
@@ -129,7 +140,7 @@ func TestFollowersBeginWhereTheyAreAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	told := 0
-	h.Follow(ctx, time.Now().Add(time.Hour), func(bus.Glimpse) { told++ }, cancel)
+	h.Follow(ctx, bus.Follower{Since: time.Now().Add(time.Hour), Tell: func(bus.Glimpse) { told++ }, CaughtUp: cancel})
 	if told != 0 {
 		t.Errorf("%d records of before are told", told)
 	}

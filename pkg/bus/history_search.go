@@ -190,7 +190,7 @@ func (s *AttemptSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, er
 	switch {
 	case filters[0] == "":
 		s.span = min(s.span, lastSpan)
-	case s.f.Has != nil:
+	case s.f.inside():
 		s.span = max(s.span, lastSpan) // most of what matches by its subject will not match by what it holds
 	}
 	start := s.from
@@ -307,12 +307,12 @@ func (h *History) matchIn(ctx context.Context, f AttemptFilter, from, before uin
 
 // decode reads a record; ok is false if what it holds does not match.
 func (f AttemptFilter) decode(m *nats.Msg) (r StoredRecord, ok bool, err error) {
-	if f.Has != nil {
-		var head RecordHead
+	if f.inside() {
+		var head recordHead
 		if err := json.Unmarshal(m.Data, &head); err != nil {
 			return r, false, fmt.Errorf("decode record %s: %w", storedSubject(m), err)
 		}
-		if !f.Has(head) {
+		if !f.holds(head) {
 			return r, false, nil
 		}
 	}

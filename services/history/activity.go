@@ -1,7 +1,6 @@
 package history
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -45,18 +44,23 @@ type activity struct {
 
 func newActivity() *activity { return &activity{by: map[string]*pulse{}} }
 
-// follow counts until ctx ends.
-func (a *activity) follow(ctx context.Context, log *bus.History) {
-	log.Follow(ctx, time.Now().Add(-activityHours*time.Hour), a.count, a.caughtUp)
-}
-
-func (a *activity) caughtUp() {
+// caughtUp notes that all that is stored has been counted. It reports whether that is news.
+func (a *activity) caughtUp() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	news := !a.complete
 	a.complete = true
+	return news
 }
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
+
+// again forgets what was counted, for all is told anew.
+func (a *activity) again() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.by, a.complete, a.swept = map[string]*pulse{}, false, 0
+}
 
 // count takes a record into account. Skips and cancellations say nothing of the receiver.
 func (a *activity) count(g bus.Glimpse) {

@@ -71,7 +71,7 @@ func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
 
 // walk makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
 func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w walk, some bool, err error) {
-	w = walk{log: d.s.Log, filter: filterOf(req), maxScan: d.s.o.MaxScan}
+	w = walk{s: d.s, filter: filterOf(req), maxScan: d.s.o.MaxScan}
 	if w.from, some, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
 		return w, some, err
 	}
@@ -174,7 +174,8 @@ func unsafe(field string) rpc.Violation {
 func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 	f := bus.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
-		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(), Has: holds(req),
+		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(),
+		Channel: req.GetChannel(), Reason: delivery.Reason(req.GetReason()), Class: delivery.Class(req.GetReasonClass()),
 	}
 	if f.State != "" {
 		return f
@@ -185,17 +186,6 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 		f.States = delivery.StatesIn(delivery.Class(req.GetReasonClass()))
 	}
 	return f
-}
-
-// holds is the part of a filter that records are looked through for; nil if there is none.
-func holds(req *outboundv1.ListDeliveriesRequest) func(bus.RecordHead) bool {
-	channel, reason, class := req.GetChannel(), delivery.Reason(req.GetReason()), delivery.Class(req.GetReasonClass())
-	if channel == "" && reason == "" && class == "" {
-		return nil
-	}
-	return func(h bus.RecordHead) bool {
-		return (channel == "" || h.Channel == channel) && (reason == "" || h.Reason == reason) && (class == "" || delivery.ClassOf(h.Reason, h.Status) == class)
-	}
 }
 
 // narrow reads an event filter, a key or a bare id, into a search filter. Replays stand under tokens of their own, so a search

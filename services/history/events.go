@@ -32,7 +32,7 @@ func (v *events) ListEvents(ctx context.Context, req *outboundv1.ListEventsReque
 	if err != nil || !some {
 		return resp, err
 	}
-	search := v.s.Log.SearchIntakes(bus.IntakeFilter{
+	search := v.s.findIntakes(bus.IntakeFilter{
 		Appliance: req.GetApplianceId(), Accepted: req.GetDecision() == outboundv1.Intake_ACCEPTED, Rejected: req.GetDecision() == outboundv1.Intake_REJECTED,
 		Type: req.GetEventType(), Session: req.GetSessionId(), ExternalKey: req.GetExternalKey(),
 	}, bus.Range{From: from, Before: at.Before})

@@ -1,4 +1,16 @@
 package history
 
+import (
+	"context"
+
+	"github.com/outbound-events/outbound/services/history/internal/index"
+)
+
 // LastDue is the day of the last daily notice that fell due.
 var LastDue = lastDue
+
+// Follow keeps what is known of the log until ctx ends.
+func (s *Service) Follow(ctx context.Context) { s.follow(ctx) }
+
+// Index is the index of the log.
+func (s *Service) Index() *index.Index { return s.index }

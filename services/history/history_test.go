@@ -66,6 +66,8 @@ type house struct {
 	deliveries outboundv1.DeliveryServiceClient
 	events     outboundv1.EventServiceClient
 	status     outboundv1.StatusServiceClient
+	tokens     rpc.Tokens
+	kind       history.Broker
 }
 
 func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
@@ -106,15 +108,23 @@ func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSett
 		}
 	}
 
-	s, err := history.New(history.DefaultOptions(), history.Deps{
-		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: broker, Version: "test",
+	h.tokens, h.kind = tokens, broker
+	h.start(history.DefaultOptions())
+	return h
+}
+
+// start starts a service on what is stored, and asks it from then on.
+func (h *house) start(o history.Options) *history.Service {
+	h.t.Helper()
+	s, err := history.New(o, history.Deps{
+		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: h.kind, Version: "test",
 	})
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	conn = serve(t, tokens, "admin", func(g *grpc.Server) { s.Register(g) })
+	conn := serve(h.t, h.tokens, "admin", func(g *grpc.Server) { s.Register(g) })
 	h.deliveries, h.events, h.status = outboundv1.NewDeliveryServiceClient(conn), outboundv1.NewEventServiceClient(conn), outboundv1.NewStatusServiceClient(conn)
-	return h
+	return s
 }
 
 func serve(t testing.TB, tokens rpc.Tokens, token string, register func(*grpc.Server)) *grpc.ClientConn {

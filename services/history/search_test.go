@@ -1,6 +1,7 @@
 package history_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -155,6 +156,9 @@ func (h *house) pages(req *outboundv1.ListDeliveriesRequest, between func()) []s
 	}
 }
 
+// kinds is how many filters there are of a kind of their own.
+const kinds = 32
+
 // filters are one of each kind and many by chance.
 func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesRequest {
 	out := []*outboundv1.ListDeliveriesRequest{
@@ -165,7 +169,10 @@ func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesReq
 	for _, class := range delivery.Classes() {
 		out = append(out, &outboundv1.ListDeliveriesRequest{ReasonClass: string(class)})
 	}
-	for range 40 {
+	if len(out) != kinds {
+		c.h.t.Fatalf("there are %d kinds of filters, want %d", len(out), kinds)
+	}
+	for range 45 {
 		f := &outboundv1.ListDeliveriesRequest{PageSize: int32(pick(c, 0, 40, 400))}
 		some := log[c.IntN(len(log))]
 		for _, set := range []func(){
@@ -191,28 +198,80 @@ func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesReq
 
 // TestFiltersFindWhatALookAtEveryRecordFinds compares all pages of each filter with the log as it was when the first page was
 // asked for, while records of old and new deliveries arrive between the pages: nothing is lost, nothing comes twice.
+// The filters of each kind are asked of a service without an index of the log, of one whose index holds the newest part of it, and of
+// one whose index holds all; those made by chance of one of the three in turns.
 func TestFiltersFindWhatALookAtEveryRecordFinds(t *testing.T) {
 	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
 	c := &chance{Rand: random(), h: h}
 	c.write(4_000)
+	var indexed []outboundv1.DeliveryServiceClient
+	for _, most := range []int{0, 1_500, 1_000_000} {
+		h.indexed(most)
+		indexed = append(indexed, h.deliveries)
+	}
 	found := 0
 	for i, f := range c.filters(h.all()) {
-		log := h.all()
-		want := naive(log, f)
-		found += len(want)
-		turned := 0
-		got := h.pages(f, func() {
-			// A few pages show it; each write waits for the disk.
-			if turned++; turned <= 3 {
-				c.write(3)
+		for k := range indexed {
+			if i >= kinds && i%len(indexed) != k {
+				continue
 			}
-		})
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("filter %d, %v: %s", i, f, diff)
+			h.deliveries = indexed[k]
+			found += c.compare(f)
+			if t.Failed() {
+				t.Fatalf("filter %d of service %d", i, k)
+			}
 		}
 	}
-	if found < 10_000 {
+	if found < 20_000 {
 		t.Errorf("the filters found %d deliveries in all: they test nothing", found)
+	}
+}
+
+// compare compares the pages of a filter with the log, and returns how many deliveries it finds.
+func (c *chance) compare(f *outboundv1.ListDeliveriesRequest) int {
+	c.h.t.Helper()
+	want := naive(c.h.all(), f)
+	turned := 0
+	got := c.h.pages(f, func() {
+		// A few pages show it; each write waits for the disk.
+		if turned++; turned <= 3 {
+			c.write(3)
+		}
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		c.h.t.Errorf("%v: %s", f, diff)
+	}
+	return len(want)
+}
+
+// indexed starts a service with an index of so many records and waits until it is filled.
+func (h *house) indexed(most int) {
+	h.t.Helper()
+	o := history.DefaultOptions()
+	o.IndexRecords = most
+	s := h.start(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var following sync.WaitGroup
+	following.Go(func() { s.Follow(ctx) })
+	h.t.Cleanup(following.Wait)
+	h.t.Cleanup(cancel)
+	last, err := h.log.LastSequence(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for held := uint64(0); most > 0 && held < last; {
+		select {
+		case <-h.t.Context().Done():
+			h.t.Fatalf("the index holds records up to %d, want %d", held, last)
+		case <-tick.C:
+		}
+		_, held, _ = s.Index().Span()
+	}
+	first, _, _ := s.Index().Span()
+	if whole := uint64(most) >= last; most > 0 && whole != (first == 1) || s.Index().Len() > 2*most {
+		h.t.Fatalf("an index of %d holds %d records, from %d of %d on", most, s.Index().Len(), first, last)
 	}
 }
 
@@ -255,7 +314,15 @@ func TestAFilterThatCanMatchNothingIsRefused(t *testing.T) {
 }
 
 func TestEventsAreFoundByWhatTheyHold(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	for _, most := range []int{0, 200, 1_000_000} {
+		t.Run(fmt.Sprint("index of ", most), func(t *testing.T) { newHouse(t, history.EmbeddedAlways).findsEvents(most) })
+	}
+}
+
+// findsEvents compares the pages of each filter for events with what was recorded.
+func (h *house) findsEvents(most int) {
+	t := h.t
+	t.Helper()
 	begin := time.Now()
 	var all []event.IntakeRecord
 	for i := range 600 {
@@ -272,6 +339,7 @@ func TestEventsAreFoundByWhatTheyHold(t *testing.T) {
 		h.appendIntake(rec)
 		all = append(all, rec)
 	}
+	h.indexed(most)
 	same := func(want, have string) bool { return want == "" || want == have }
 	for _, req := range []*outboundv1.ListEventsRequest{
 		{}, {ApplianceId: "a1"}, {EventType: "t_two"}, {SessionId: "s-7"}, {ExternalKey: "INC 5"}, {Decision: outboundv1.Intake_REJECTED},

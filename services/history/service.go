@@ -1,11 +1,13 @@
 // Package history is the service that tells what became of events: intake decisions, deliveries, status. It also sends
-// deliveries again. It keeps nothing of its own: all answers come from the streams and from the configuration.
+// deliveries again. It stores nothing of its own: all answers come from the streams and from the configuration. What it keeps in
+// memory, counts and an index, it makes of them.
 package history
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
 // Options are what the service is started with.
@@ -24,6 +27,9 @@ type Options struct {
 	SyncConfirmed bool `yaml:"syncConfirmed"`
 	// MaxScan is how many records one list call looks at, at most. A page may then be short though more follow.
 	MaxScan int `yaml:"maxScan"`
+	// IndexRecords is how many of the newest records are kept in memory by what they can be searched by, at about 50 bytes each. A
+	// search that goes further back reads more of the log and takes longer. 0: none.
+	IndexRecords int `yaml:"indexRecords"`
 	// Lookups is how many recipients' queues are looked at at once for the status.
 	Lookups int `yaml:"lookups"`
 	// CareTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
@@ -31,9 +37,9 @@ type Options struct {
 	CareTick time.Duration `yaml:"careTick"`
 }
 
-// DefaultOptions look at 20,000 records a call and 16 queues at once.
+// DefaultOptions look at 20,000 records a call and 16 queues at once, and keep an index of a million records.
 func DefaultOptions() Options {
-	return Options{MaxScan: 20_000, Lookups: 16, CareTick: 10 * time.Second}
+	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, CareTick: 10 * time.Second}
 }
 
 // Validate reports every fault at once.
@@ -41,6 +47,9 @@ func (o Options) Validate() error {
 	var faults []error
 	if o.MaxScan < 1_000 || o.MaxScan > 1_000_000 {
 		faults = append(faults, fmt.Errorf("maxScan: %d is out of range: use 1000 to 1000000", o.MaxScan))
+	}
+	if o.IndexRecords < 0 || o.IndexRecords > 100_000_000 {
+		faults = append(faults, fmt.Errorf("indexRecords: %d is out of range: use 0 to 100000000", o.IndexRecords))
 	}
 	if o.Lookups < 1 || o.Lookups > 256 {
 		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
@@ -88,6 +97,7 @@ type Service struct {
 	newReplay chan struct{}
 	// What the status is made of quickly: what is counted, remembered and asked in the background.
 	activity  *activity
+	index     *index.Index
 	backlogs  *bus.Backlogs
 	processes *processes
 	endings   *endings
@@ -112,7 +122,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	}
 	return &Service{
 		o: o, Deps: deps, filters: filters, newReplay: make(chan struct{}, 1),
-		activity: newActivity(), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
+		activity: newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
 	}, nil
 }
 
@@ -137,11 +147,32 @@ func (s *Service) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { s.runReplays(ctx) })
-	beside.Go(func() { s.activity.follow(ctx, s.Log) })
+	beside.Go(func() { s.follow(ctx) })
 	beside.Go(func() { s.processes.run(ctx) })
 	c := &caretaker{s: s, standing: bus.NewStandings(s.Bus)}
 	c.run(ctx)
 	return nil
+}
+
+// follow keeps what is known of the log without reading it.
+func (s *Service) follow(ctx context.Context) {
+	began := time.Now()
+	s.Log.Follow(ctx, bus.Follower{
+		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
+		Tell: func(g bus.Glimpse) {
+			s.index.Add(g)
+			s.activity.count(g)
+		},
+		CaughtUp: func() {
+			if s.activity.caughtUp() {
+				slog.Info("log of deliveries read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
+			}
+		},
+		Again: func() {
+			s.index.Reset()
+			s.activity.again()
+		},
+	})
 }
 
 // configWait bounds how long a call waits for the first snapshot of the configuration.

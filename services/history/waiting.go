@@ -44,7 +44,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 		if err != nil {
 			return false, err
 		}
-		w := walk{log: s.Log, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
+		w := walk{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
 		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
 		if err != nil {
 			return false, err

@@ -10,7 +10,7 @@ import (
 
 // walk goes through the log from its newest record to its oldest and picks the latest record of each delivery.
 type walk struct {
-	log    *bus.History
+	s      *Service
 	filter bus.AttemptFilter
 	// from is the first sequence that is looked at; 0: the first there is.
 	from uint64
@@ -26,9 +26,9 @@ const spare = 20
 func (w *walk) page(ctx context.Context, before uint64, size int) ([]bus.StoredRecord, uint64, error) {
 	var out []bus.StoredRecord
 	seen := map[string]bool{}
-	s := w.log.SearchAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
+	s := w.s.findAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
 	for len(out) < size && s.Before() > 0 && s.Looked() < w.maxScan {
-		records, err := s.Next(ctx, size-len(out))
+		records, err := s.Next(ctx, size-len(out)+spare)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -37,7 +37,7 @@ func (w *walk) page(ctx context.Context, before uint64, size int) ([]bus.StoredR
 			if part, records = firstOfEach(records, seen, size-len(out)+spare); len(part) == 0 {
 				break
 			}
-			latest, err := w.log.Newest(ctx, part, w.until)
+			latest, err := w.s.Log.Newest(ctx, part, w.until)
 			if err != nil {
 				return nil, 0, err
 			}
