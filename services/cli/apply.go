@@ -30,14 +30,15 @@ func (a *app) apply() *cobra.Command {
 			"there. Nobody can read a stored secret back, so one that is stored stays, unless --write-secrets is given.\n" +
 			"Users and tokens are not declared: their secrets belong to people.\n\n" +
 			"--prune deletes what is there and not named, of the kinds whose keys stand in the files and of no other. It lists what\n" +
-			"that is and asks first. With --dry-run --exit-code, exit code 5 says that there is a difference.",
+			"that is and asks first. --dry-run has the server check all of it, names everything that is wrong, and changes nothing;\n" +
+			"with --exit-code too, exit code 5 says that there is a difference.",
 		Example: "  outbound apply -f outbound.yaml --dry-run\n  outbound apply -f outbound.yaml\n" +
 			"  outbound apply -f declarations/ --prune\n  outbound export | outbound apply -f - --dry-run --exit-code",
 		Args: arguments(),
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&p.files, "file", "f", nil, "file or folder with the wanted state; - is standard input; may be repeated")
-	f.BoolVar(&p.dryRun, "dry-run", false, "show the difference and change nothing")
+	f.BoolVar(&p.dryRun, "dry-run", false, "show the difference and all that the server would refuse, and change nothing")
 	f.BoolVar(&p.exitCode, "exit-code", false, "with --dry-run: exit with 5 if there is a difference")
 	f.BoolVar(&p.prune, "prune", false, "delete what the files do not name, of the kinds they declare")
 	f.BoolVar(&p.yes, "yes", false, "with --prune: do not ask")
@@ -57,12 +58,21 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 	}
 	var w wanted
 	for _, file := range p.files {
-		if err := p.readDeclarations(file, &w); err != nil {
-			return err
-		}
+		p.readDeclarations(file, &w)
 	}
-	steps, err := (&planner{client: c, secrets: p.secret, prune: p.prune}).plan(ctx, w)
+	plan := &planner{client: c, secrets: p.secret, prune: p.prune, misshapen: w.misshapen}
+	steps, err := plan.plan(ctx, w)
+	if err != nil && len(plan.misshapen) > 0 {
+		// What is wrong with the files can be said without the server.
+		return faulty(nil, plan.misshapen)
+	}
 	if err != nil {
+		return err
+	}
+	if p.dryRun {
+		return p.rehearse(ctx, c, steps, plan.misshapen)
+	}
+	if err := faulty(nil, plan.misshapen); err != nil {
 		return err
 	}
 	if err := p.refuseMissing(steps); err != nil {
@@ -82,69 +92,72 @@ func (p *application) refuseMissing(steps []*step) error {
 			missing = append(missing, s.Resource+": "+field)
 		}
 	}
-	if p.dryRun || len(missing) == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
 	return fmt.Errorf("nothing was changed: %d secrets are neither in the file nor stored here: write each as ${file:PATH} or ${env:NAME}: %s",
 		len(missing), strings.Join(missing, "; "))
 }
 
-// wanted is what the documents of a file ask for, in the order in which it is done: recipients need the types.
-type wanted struct {
-	eventTypes, customFields, appliances, recipients []tree
-	smtp, email                                      []tree
-	// declared are the keys that stand in the files, those of empty lists too.
-	declared []string
+// declaration is what a file says of one resource.
+type declaration struct {
+	tree tree
+	// where it stands: the file, the document in it, and the key.
+	where string
 }
 
-func (w *wanted) read(file string, docs []tree) error {
+// wanted is what the documents of a file ask for, in the order in which it is done: recipients need the types.
+type wanted struct {
+	eventTypes, customFields, appliances, recipients []declaration
+	smtp, email                                      []declaration
+	// declared are the keys that stand in the files, those of empty lists too.
+	declared []string
+	// misshapen is all that could not be read.
+	misshapen []error
+}
+
+func (w *wanted) read(file string, docs []tree) {
 	for i, doc := range docs {
 		for _, key := range slices.Sorted(maps.Keys(doc)) {
 			where := fmt.Sprintf("%s, document %d, %s", file, i+1, key)
-			var err error
 			switch key {
 			case "eventTypes":
-				err = addList(&w.eventTypes, doc[key], where)
+				w.addList(&w.eventTypes, doc[key], where)
 			case "customFields":
-				err = addList(&w.customFields, doc[key], where)
+				w.addList(&w.customFields, doc[key], where)
 			case "appliances":
-				err = addList(&w.appliances, doc[key], where)
+				w.addList(&w.appliances, doc[key], where)
 			case "recipients":
-				err = addList(&w.recipients, doc[key], where)
+				w.addList(&w.recipients, doc[key], where)
 			case "smtp":
-				err = addOne(&w.smtp, doc[key], where)
+				w.addOne(&w.smtp, doc[key], where)
 			case "email":
-				err = addOne(&w.email, doc[key], where)
+				w.addOne(&w.email, doc[key], where)
 			default:
-				err = usage("%s: there is no such key: use eventTypes, customFields, smtp, email, appliances or recipients", where)
-			}
-			if err != nil {
-				return err
+				w.refuse(usage("%s: there is no such key: use eventTypes, customFields, smtp, email, appliances or recipients", where))
 			}
 			w.declared = append(w.declared, key)
 		}
 	}
-	return nil
 }
 
-func addList(to *[]tree, v any, where string) error {
+func (w *wanted) refuse(err error) { w.misshapen = append(w.misshapen, err) }
+
+func (w *wanted) addList(to *[]declaration, v any, where string) {
 	l, ok := v.([]any)
 	if !ok && v != nil {
-		return usage("%s: a list was expected", where)
+		w.refuse(usage("%s: a list was expected", where))
 	}
 	for i, x := range l {
-		if err := addOne(to, x, fmt.Sprintf("%s[%d]", where, i)); err != nil {
-			return err
-		}
+		w.addOne(to, x, fmt.Sprintf("%s[%d]", where, i))
 	}
-	return nil
 }
 
-func addOne(to *[]tree, v any, where string) error {
+func (w *wanted) addOne(to *[]declaration, v any, where string) {
 	t, ok := v.(tree)
 	if !ok {
-		return usage("%s: names and values were expected", where)
+		w.refuse(usage("%s: names and values were expected", where))
+		return
 	}
-	*to = append(*to, t)
-	return nil
+	*to = append(*to, declaration{tree: t, where: where})
 }

@@ -104,6 +104,15 @@ func (told) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (
 	}}, nil
 }
 
+// CheckChanges finds nothing wrong.
+func (told) CheckChanges(_ context.Context, r *outboundv1.CheckChangesRequest) (*outboundv1.CheckChangesResponse, error) {
+	out := &outboundv1.CheckChangesResponse{}
+	for range r.GetChanges() {
+		out.Results = append(out.Results, &outboundv1.CheckedChange{})
+	}
+	return out, nil
+}
+
 func (told) CreateAppliance(_ context.Context, r *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	return &outboundv1.ApplianceCredentials{Id: r.GetAppliance().GetId(), User: "a1", Password: "p", Token: "t"}, nil
 }

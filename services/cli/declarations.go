@@ -9,22 +9,21 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// readDeclarations reads a file, or the files of a folder, into what is wanted.
-func (p *application) readDeclarations(path string, w *wanted) error {
+// readDeclarations reads a file, or the files of a folder, into what is wanted. What can't be read of one does not keep the others
+// from being read.
+func (p *application) readDeclarations(path string, w *wanted) {
 	files, err := declarationFiles(path)
 	if err != nil {
-		return err
+		w.refuse(err)
 	}
 	for _, file := range files {
 		docs, err := p.readTrees(file)
 		if err != nil {
-			return err
+			w.refuse(err)
+			continue
 		}
-		if err := w.read(file, docs); err != nil {
-			return err
-		}
+		w.read(file, docs)
 	}
-	return nil
 }
 
 // declarationFiles is the file itself, or what a folder holds of YAML and JSON, by name and not below it.

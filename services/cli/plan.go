@@ -19,7 +19,11 @@ type planner struct {
 	secrets bool
 	// prune adds steps that delete what is there and not wanted.
 	prune bool
+	// misshapen is what the files ask for and can't be asked of the server: it is no resource.
+	misshapen []error
 }
+
+func (p *planner) refuse(err error) { p.misshapen = append(p.misshapen, err) }
 
 func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 	var steps []*step
@@ -32,7 +36,7 @@ func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 		}
 		steps = append(steps, more...)
 	}
-	if p.prune {
+	if p.prune && len(p.misshapen) == 0 {
 		more, err := p.leftovers(ctx, w, steps)
 		if err != nil {
 			return nil, err
@@ -47,34 +51,37 @@ type resource struct {
 	// kind and id name it for people; collection and path are its addresses.
 	kind, id         string
 	collection, path string
-	tree             tree
+	declaration
 	// want is to be filled from tree; have is nil if it is not there; saved takes the answer.
 	want, have, saved proto.Message
 	// notes reads from saved what has to be told.
 	notes func() []string
 }
 
-func (p *planner) step(r resource) (*step, error) {
+// step is what has to be done for a resource; nil if what the file says is none.
+func (p *planner) step(r resource) *step {
 	name := strings.TrimSpace(r.kind + " " + r.id)
-	if err := fill(r.tree, r.want, name); err != nil {
-		return nil, err
+	if err := fill(r.tree, r.want, fmt.Sprintf("%s (%s)", r.where, name)); err != nil {
+		p.refuse(err)
+		return nil
 	}
-	s := &step{Resource: name, id: r.id, kind: r.kind}
+	s := &step{Resource: name, id: r.id, kind: r.kind, where: r.where}
 	s.Missing = missingSecrets(r.want, r.have)
 	md := r.want.ProtoReflect().Descriptor()
 	mask := maskOf(r.tree, md, "")
 	if r.have == nil {
 		s.Action = actionCreate
 		s.Changes = comparison{want: r.want, have: r.want.ProtoReflect().New().Interface(), mask: mask, secrets: true}.changes()
+		s.planned = plannedCreation(r.want)
 		s.do = func(ctx context.Context, s *step) error {
 			return p.save(ctx, s, r, func() error { return p.client.call(ctx, http.MethodPost, r.collection, r.want, r.saved) })
 		}
-		return s, nil
+		return s
 	}
 	s.Action = actionNone
 	s.Changes = comparison{want: r.want, have: r.have, mask: mask, secrets: p.secrets}.changes()
 	if len(s.Changes) == 0 {
-		return s, nil
+		return s
 	}
 	s.Action = actionChange
 	paths := make([]string, 0, len(s.Changes))
@@ -82,10 +89,19 @@ func (p *planner) step(r resource) (*step, error) {
 		paths = append(paths, c.path)
 	}
 	carryEtag(r.want, r.have)
+	s.planned = plannedUpdate(r.want, r.id, paths)
 	s.do = func(ctx context.Context, s *step) error {
 		return p.save(ctx, s, r, func() error { return p.client.patch(ctx, r.path, r.want, paths, r.saved) })
 	}
-	return s, nil
+	return s
+}
+
+// add adds what there is to add.
+func add(steps []*step, s *step) []*step {
+	if s == nil {
+		return steps
+	}
+	return append(steps, s)
 }
 
 func (p *planner) save(ctx context.Context, s *step, r resource, act func() error) error {
@@ -121,12 +137,13 @@ func (p *planner) eventTypes(ctx context.Context, w wanted) ([]*step, error) {
 	}
 	steps := make([]*step, 0, len(w.eventTypes))
 	for _, t := range w.eventTypes {
-		id, _ := t["id"].(string)
+		id, _ := t.tree["id"].(string)
 		if id == "" {
-			return nil, usage("an event type has no id: name it, it is the event's type on the wire")
+			p.refuse(usage("%s: an event type has no id: name it, it is the event's type on the wire", t.where))
+			continue
 		}
 		r := resource{
-			kind: kindEventType, id: id, collection: "/v1/event-types", path: "/v1/event-types/" + url.PathEscape(id), tree: t,
+			kind: kindEventType, id: id, collection: "/v1/event-types", path: "/v1/event-types/" + url.PathEscape(id), declaration: t,
 			want: &outboundv1.EventType{}, saved: &outboundv1.EventType{},
 		}
 		for _, x := range have.GetEventTypes() {
@@ -134,11 +151,7 @@ func (p *planner) eventTypes(ctx context.Context, w wanted) ([]*step, error) {
 				r.have = x
 			}
 		}
-		s, err := p.step(r)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s)
+		steps = add(steps, p.step(r))
 	}
 	return steps, nil
 }
@@ -153,10 +166,10 @@ func (p *planner) customFields(ctx context.Context, w wanted) ([]*step, error) {
 	}
 	steps := make([]*step, 0, len(w.customFields))
 	for _, t := range w.customFields {
-		code, _ := t["codeName"].(string)
-		name, _ := t["displayName"].(string)
+		code, _ := t.tree["codeName"].(string)
+		name, _ := t.tree["displayName"].(string)
 		r := resource{
-			kind: kindCustomField, id: code, collection: "/v1/custom-fields", path: "/v1/custom-fields/" + url.PathEscape(code), tree: t,
+			kind: kindCustomField, id: code, collection: "/v1/custom-fields", path: "/v1/custom-fields/" + url.PathEscape(code), declaration: t,
 			want: &outboundv1.CustomField{}, saved: &outboundv1.CustomField{},
 		}
 		for _, x := range have.GetCustomFields() {
@@ -167,11 +180,7 @@ func (p *planner) customFields(ctx context.Context, w wanted) ([]*step, error) {
 		if r.id == "" {
 			r.id = fmt.Sprintf("%q", name)
 		}
-		s, err := p.step(r)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s)
+		steps = add(steps, p.step(r))
 	}
 	return steps, nil
 }
@@ -179,7 +188,7 @@ func (p *planner) customFields(ctx context.Context, w wanted) ([]*step, error) {
 func (p *planner) settings(ctx context.Context, w wanted) ([]*step, error) {
 	var steps []*step
 	for _, x := range []struct {
-		trees      []tree
+		trees      []declaration
 		kind, path string
 		empty      func() proto.Message
 	}{
@@ -187,18 +196,15 @@ func (p *planner) settings(ctx context.Context, w wanted) ([]*step, error) {
 		{w.email, "email settings", "/v1/settings/email", func() proto.Message { return &outboundv1.EmailSettings{} }},
 	} {
 		if len(x.trees) > 1 {
-			return nil, usage("the %s are there %d times: once is enough", x.kind, len(x.trees))
+			p.refuse(usage("%s: the %s are there %d times: once is enough", x.trees[1].where, x.kind, len(x.trees)))
+			continue
 		}
 		for _, t := range x.trees {
 			have := x.empty()
 			if err := p.client.call(ctx, http.MethodGet, x.path, nil, have); err != nil {
 				return nil, err
 			}
-			s, err := p.step(resource{kind: x.kind, path: x.path, tree: t, want: x.empty(), have: have, saved: x.empty()})
-			if err != nil {
-				return nil, err
-			}
-			steps = append(steps, s)
+			steps = add(steps, p.step(resource{kind: x.kind, path: x.path, declaration: t, want: x.empty(), have: have, saved: x.empty()}))
 		}
 	}
 	return steps, nil

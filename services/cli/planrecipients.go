@@ -18,11 +18,11 @@ func (p *planner) recipients(ctx context.Context, w wanted) ([]*step, error) {
 	}
 	steps := make([]*step, 0, len(w.recipients))
 	for _, t := range w.recipients {
-		id, _ := t["id"].(string)
-		name, _ := t["displayName"].(string)
+		id, _ := t.tree["id"].(string)
+		name, _ := t.tree["displayName"].(string)
 		saved := &outboundv1.Recipient{}
 		r := resource{
-			kind: kindRecipient, id: id, collection: "/v1/recipients", path: recipientPath(id), tree: t,
+			kind: kindRecipient, id: id, collection: "/v1/recipients", path: recipientPath(id), declaration: t,
 			want: &outboundv1.Recipient{}, saved: saved, notes: func() []string { return notesOf(saved) },
 		}
 		for _, x := range have.GetRecipients() {
@@ -36,11 +36,7 @@ func (p *planner) recipients(ctx context.Context, w wanted) ([]*step, error) {
 		if r.id == "" {
 			r.id = fmt.Sprintf("%q", name)
 		}
-		s, err := p.step(r)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s)
+		steps = add(steps, p.step(r))
 	}
 	return steps, nil
 }
@@ -56,12 +52,13 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 	}
 	steps := make([]*step, 0, len(w.appliances))
 	for _, t := range w.appliances {
-		id, _ := t["id"].(string)
+		id, _ := t.tree["id"].(string)
 		if id == "" {
-			return nil, usage("an appliance has no id: name it, it is the source of its events")
+			p.refuse(usage("%s: an appliance has no id: name it, it is the source of its events", t.where))
+			continue
 		}
 		r := resource{
-			kind: kindAppliance, id: id, collection: "/v1/appliances", path: appliancePath(id), tree: t,
+			kind: kindAppliance, id: id, collection: "/v1/appliances", path: appliancePath(id), declaration: t,
 			want: &outboundv1.Appliance{}, saved: &outboundv1.Appliance{},
 		}
 		for _, x := range have.GetAppliances() {
@@ -73,11 +70,7 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 			made := &outboundv1.ApplianceCredentials{}
 			r.saved, r.notes = made, func() []string { return credentialNotes(made) }
 		}
-		s, err := p.step(r)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, s)
+		steps = add(steps, p.step(r))
 	}
 	return steps, nil
 }

@@ -55,7 +55,7 @@ func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*
 // deletion deletes what was looked at: what somebody changed meanwhile is a conflict.
 func (p *planner) deletion(kind string, l leftover) *step {
 	return &step{
-		Action: actionDelete, Resource: kind + " " + l.id, kind: kind, id: l.id,
+		Action: actionDelete, Resource: kind + " " + l.id, kind: kind, id: l.id, where: "--prune", planned: plannedDeletion(kind, l),
 		do: func(ctx context.Context, _ *step) error {
 			return p.client.call(ctx, http.MethodDelete, l.path+"?"+url.Values{"etag": {l.etag}}.Encode(), nil, nil)
 		},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // step is one resource of a plan.
@@ -15,9 +17,15 @@ type step struct {
 	Notes []string `json:"notes,omitempty"`
 	// Missing are the fields of secrets that are neither in the file nor stored.
 	Missing []string `json:"missing,omitempty"`
+	// Faults are why the server would refuse the step, if it would. A dry run alone asks.
+	Faults []fault `json:"faults,omitempty"`
 
+	// where the resource is declared.
+	where    string
 	kind, id string
-	do       func(ctx context.Context, s *step) error
+	// planned is the step as the server is asked about it; nil if there is nothing to do.
+	planned *outboundv1.PlannedChange
+	do      func(ctx context.Context, s *step) error
 }
 
 // action is what a step does.
