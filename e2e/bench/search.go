@@ -182,7 +182,8 @@ func (l *loader) searches() []*search {
 		list("appliance", page, one("appliance_id", loadedAppliance)),
 		list("session", 1, one("session_id", loadedSession)),
 		list("external key", 1, one("external_key", loadedKey)),
-		list("replay among the newest 20,000 records", 0, one("replay_id", func(int) string { return fmt.Sprintf("01LOADED%018d", l.events/5_000) })),
+		list("channel email", page, fixed("channel", "email")),
+		list("replay", 1, one("replay_id", func(n int) string { return loadedReplay(max(0, min(n, l.events-2*replayEvents))) })),
 		list("time range in the middle", page, fixed("end_time", middle)),
 		list("recipient, time range in the middle", page, func(n int) url.Values {
 			return url.Values{"end_time": {middle}, "recipient_id": {l.recipients[n%len(l.recipients)]}}

@@ -37,6 +37,8 @@ const (
 	appliances  = 20
 	emailEvery  = 5
 	rejectEvery = 500
+	// replayEvents is how many events one replay is spread over, of which it has one delivery in a hundred or so.
+	replayEvents = 5_000
 )
 
 // load fills the log of a house that does not run.
@@ -79,6 +81,8 @@ func (l *loader) done(err error) {
 
 func loadedID(n int) string      { return fmt.Sprintf("load-%07d", n) }
 func loadedSession(n int) string { return fmt.Sprintf("%032x", n/perSession) }
+// loadedReplay is the replay that stands for the events around the n-th.
+func loadedReplay(n int) string { return fmt.Sprintf("01LOADED%018d", n/replayEvents) }
 func loadedKey(n int) string     { return fmt.Sprint("INC-", n/perKey) }
 func loadedAppliance(n int) string {
 	return fmt.Sprint("site-", n%appliances)
@@ -144,7 +148,7 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 	} else if x < 110 {
 		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, delivery.ReasonFilterFalse, 0, 0, nil, nil
 	} else if x < 112 {
-		rec.ReplayID, rec.Actor = fmt.Sprintf("01LOADED%018d", l.events/5_000), "bench"
+		rec.ReplayID, rec.Actor = loadedReplay(l.events), "bench"
 	}
 	l.write(rec)
 }
