@@ -37,7 +37,7 @@ const (
 	appliances  = 20
 	emailEvery  = 5
 	rejectEvery = 500
-	// replayEvents is how many events one replay is spread over, of which it has one delivery in a hundred or so.
+	// replayEvents is how many events one replay is spread over; it has about fifty deliveries.
 	replayEvents = 5_000
 )
 
