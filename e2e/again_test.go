@@ -45,8 +45,8 @@ func triesAgain(t *testing.T, h *harness.House) {
 			continue
 		}
 		// The wait varies by 10 %; a loaded machine may add to it, but nothing may shorten it.
-		if gap := r.Time.Sub(tries[i-1].Time); gap < interval*85/100 || gap > 5*interval {
-			t.Errorf("try %d came %v after the one before, want %v", i+1, gap, interval)
+		if gap := r.Time.Sub(tries[i-1].Time); gap < interval*85/100 {
+			t.Errorf("try %d came %v after the one before, want %v or more", i+1, gap, interval)
 		}
 	}
 	if diff := cmp.Diff([]int{500, 500, 500, 200}, answers); diff != "" {
