@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
@@ -27,23 +28,12 @@ const (
 func (b *bench) console() []row {
 	s := newSite(b)
 	h := harness.StartWith(b, &harness.House{Shape: harness.AllInOne, Dir: b.TempDir(), Sync: "always"})
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for range 16 {
-		wg.Go(func() {
-			for i := range next {
-				h.AddRecipient(b, harness.Object{
-					"id": fmt.Sprintf("r-%04d", i), "displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{"support_conference_end"},
-					"http": harness.Object{"url": s.url(i)},
-				})
-			}
-		})
-	}
-	for i := range consoleRecipients {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	b.recipients(h, consoleRecipients, func(i int) harness.Object {
+		return harness.Object{
+			"id": fmt.Sprintf("r-%04d", i), "displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{"support_conference_end"},
+			"http": harness.Object{"url": s.url(i)},
+		}
+	})
 	b.Logf("%d recipients are there", consoleRecipients)
 	cookie := b.signIn(h)
 	var rows []row
@@ -63,6 +53,23 @@ func (b *bench) console() []row {
 		})
 	}
 	return rows
+}
+
+// recipients makes n recipients, several at once.
+func (b *bench) recipients(h *harness.House, n int, number func(i int) harness.Object) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range 16 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				h.AddRecipient(b, number(i))
+			}
+		})
+	}
+	wg.Wait()
+	if b.Failed() {
+		b.Fatalf("make %d recipients: see above", n)
+	}
 }
 
 // signIn signs in with the admin token as a browser does.

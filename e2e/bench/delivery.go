@@ -18,8 +18,11 @@ const publishers = 256
 // noteSize fills an event so that its form has bodySize bytes; newLoop checks it.
 const noteSize = 883
 
-// wire is the n-th event as an appliance sends it.
-func wire(n int) []byte {
+// wire is the n-th event as the appliance sends it.
+func wire(n int) []byte { return wireFrom(appliance, eventType, n) }
+
+// wireFrom is the n-th event as an appliance sends it.
+func wireFrom(appliance, eventType string, n int) []byte {
 	return fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%08d","source":%q,"type":%q,"time":%q,"subject":"4d3f6a1b9c8e7d2f4d3f6a1b9c8e7d2f",`+
 		`"datacontenttype":"application/json","data":{"external_key":"INC-1","note":%q}}`,
 		n, appliance, eventType, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", noteSize))
@@ -41,19 +44,30 @@ func (b *bench) recipient(h *harness.House, name, url string) {
 // publish hands in events first to last-1 from many publishers and returns when the first request was sent.
 func (b *bench) publish(a *harness.Appliance, first, last, publishers int) time.Time {
 	// The events are written beforehand: writing them is the appliance's work, on a machine of its own.
-	events := make([][]byte, last-first)
-	for i := range events {
-		events[i] = wire(first + i)
+	parcels := make([]parcel, last-first)
+	for i := range parcels {
+		parcels[i] = parcel{a, eventType, wire(first + i)}
 	}
+	return b.hand(parcels, publishers)
+}
+
+// parcel is an event that is written and not handed in yet.
+type parcel struct {
+	from      *harness.Appliance
+	eventType string
+	event     []byte
+}
+
+// hand hands in parcels from many publishers and returns when the first request was sent.
+func (b *bench) hand(parcels []parcel, publishers int) time.Time {
 	var next atomic.Int64
-	next.Store(int64(first))
 	var wg sync.WaitGroup
 	began := time.Now()
 	for range publishers {
 		wg.Go(func() {
-			for n := next.Add(1) - 1; n < int64(last); n = next.Add(1) - 1 {
-				if err := request(a, events[int(n)-first]); err != nil {
-					b.Errorf("publish event %d: %v", n, err)
+			for n := next.Add(1) - 1; n < int64(len(parcels)); n = next.Add(1) - 1 {
+				if err := parcels[n].request(); err != nil {
+					b.Errorf("publish %.120s…: %v", parcels[n].event, err)
 					return
 				}
 			}
@@ -64,10 +78,12 @@ func (b *bench) publish(a *harness.Appliance, first, last, publishers int) time.
 }
 
 // request hands in one event.
-func request(a *harness.Appliance, event []byte) error {
+func request(a *harness.Appliance, event []byte) error { return parcel{a, eventType, event}.request() }
+
+func (p parcel) request() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	m, err := a.Request(ctx, eventType, event)
+	m, err := p.from.Request(ctx, p.eventType, p.event)
 	if err != nil {
 		return err
 	}

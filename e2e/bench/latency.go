@@ -46,26 +46,14 @@ func (b *bench) pace(s *site, send func(n int) (string, error)) []time.Duration 
 	s.reset(true)
 	const n = int(pacedTime/time.Second) * paced
 	ids, sent := make([]string, n), make([]int64, n)
-	var wg sync.WaitGroup
-	tick := time.NewTicker(time.Second / paced)
-	defer tick.Stop()
-	began := time.Now()
-	for i := 0; i < n; {
-		<-tick.C
-		// A late tick is made up for, so that the pace holds.
-		for due := int(time.Since(began) * paced / time.Second); i < min(due, n); i++ {
-			k := i
-			wg.Go(func() {
-				sent[k] = time.Now().UnixNano()
-				id, err := send(k)
-				if err != nil {
-					b.Errorf("send %d: %v", k, err)
-				}
-				ids[k] = id
-			})
+	evenly(n, paced, func(k int) {
+		sent[k] = time.Now().UnixNano()
+		id, err := send(k)
+		if err != nil {
+			b.Errorf("send %d: %v", k, err)
 		}
-	}
-	wg.Wait()
+		ids[k] = id
+	})
 	st := s.await(n, time.Minute)
 	out := make([]time.Duration, 0, n)
 	for i := range n {
@@ -77,6 +65,23 @@ func (b *bench) pace(s *site, send func(n int) (string, error)) []time.Duration 
 	}
 	slices.Sort(out)
 	return out
+}
+
+// evenly calls do for 0 to n-1 at a steady pace, each in a goroutine of its own, and waits for them.
+func evenly(n, perSecond int, do func(k int)) {
+	var wg sync.WaitGroup
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	began := time.Now()
+	for i := 0; i < n; {
+		<-tick.C
+		// A late tick is made up for, so that the pace holds.
+		for due := int(time.Since(began) * time.Duration(perSecond) / time.Second); i < min(due, n); i++ {
+			k := i
+			wg.Go(func() { do(k) })
+		}
+	}
+	wg.Wait()
 }
 
 func at(sorted []time.Duration, percent int) time.Duration {

@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
 )
@@ -23,25 +25,39 @@ type settings struct {
 	out     string
 	repeats int
 	records int
+	backlog int
+	sizes   []int
+	window  time.Duration
 }
 
 func main() { os.Exit(run()) }
 
 func run() int {
 	var s settings
-	var rows string
+	var rows, sizes string
 	receive := flag.Bool("receiver", false, "be the receiver (the bench starts itself so)")
 	flag.IntVar(&s.events, "events", 20000, "events of a delivery row with one recipient; ten recipients get a fifth")
 	flag.IntVar(&s.bare, "bare", 30000, "posts of a bare loop")
 	flag.IntVar(&s.repeats, "repeats", 1, "runs of each delivery row; the table shows the middle one")
 	flag.IntVar(&s.records, "records", 1_000_000, "records of the search row's log")
-	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search,console", "rows to measure")
+	flag.IntVar(&s.backlog, "drain", 100_000, "events of the drain row's backlog")
+	flag.StringVar(&sizes, "sizes", "1,10,100,1000", "numbers of recipients of the scale row")
+	flag.DurationVar(&s.window, "window", time.Minute, "how long the scale row looks at an idle house, and at one at a steady pace")
+	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search,console,scale,drain,senders", "rows to measure")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
 	if *receive {
 		return receiver()
 	}
 	s.rows = strings.Split(rows, ",")
+	for _, size := range strings.Split(sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 1 || n > scaleMost {
+			fmt.Fprintf(os.Stderr, "bench: -sizes %s: %q is no number of recipients: use 1 to %d\n", sizes, size, scaleMost)
+			return 2
+		}
+		s.sizes = append(s.sizes, n)
+	}
 	remove, err := harness.Prepare()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -81,6 +97,7 @@ func measure(s settings) (string, error) {
 	}{
 		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
 		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
+		{"scale", (*bench).scale}, {"drain", (*bench).drains}, {"senders", (*bench).senders},
 	} {
 		if !slices.Contains(s.rows, m.name) {
 			continue

@@ -27,6 +27,12 @@ type counter struct {
 	total   int
 	last    int64
 	changed chan struct{}
+	// seen holds what has come to each path, if repeats are to be told, as they are while it is not nil.
+	seen    map[string]struct{}
+	repeats int
+	// down says that all is refused, with 503; refused counts that.
+	down    bool
+	refused int
 }
 
 // receiver is the child process: it prints its address and serves until its standard input ends.
@@ -44,6 +50,7 @@ func receiver() int {
 		<-r.Context().Done()
 	})
 	mux.HandleFunc("POST /-/reset", c.reset)
+	mux.HandleFunc("POST /-/down", func(_ http.ResponseWriter, r *http.Request) { c.close(r.FormValue("on") != "") })
 	mux.HandleFunc("GET /-/wait", c.wait)
 	mux.HandleFunc("GET /-/state", c.state)
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
@@ -58,25 +65,62 @@ func receiver() int {
 
 func (c *counter) receive(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.URL.RawQuery != "" {
+		// A receiver that thinks before it answers.
+		if d, err := time.ParseDuration(r.URL.Query().Get("think")); err == nil {
+			time.Sleep(d)
+		}
+	}
+	if !c.count(r.PathValue("name"), r.Header.Get("webhook-id")) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// count enters one request and reports whether it is taken.
+func (c *counter) count(name, id string) bool {
 	now := time.Now().UnixNano()
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down {
+		c.refused++
+		return false
+	}
 	c.total++
 	c.last = now
-	c.counts[r.PathValue("name")]++
+	c.counts[name]++
 	if c.record {
-		c.arrived[r.Header.Get("webhook-id")] = now
+		c.arrived[id] = now
+	}
+	if c.seen != nil {
+		key := name + " " + id
+		if _, ok := c.seen[key]; ok {
+			c.repeats++
+		}
+		c.seen[key] = struct{}{}
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
-	c.mu.Unlock()
-	w.WriteHeader(http.StatusOK)
+	return true
+}
+
+// close refuses all that comes from now on, or takes it again.
+func (c *counter) close(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
 }
 
 func (c *counter) reset(_ http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts, c.arrived, c.total, c.last = map[string]int{}, map[string]int64{}, 0, 0
+	c.seen, c.repeats, c.refused = nil, 0, 0
 	c.record = r.FormValue("record") != ""
+	if r.FormValue("seen") != "" {
+		c.seen = map[string]struct{}{}
+	}
 }
 
 // wait answers once n requests have come, or after a while with what there is.
@@ -108,6 +152,8 @@ func (c *counter) wait(w http.ResponseWriter, r *http.Request) {
 type state struct {
 	Total   int
 	Last    int64
+	Repeats int
+	Refused int
 	Counts  map[string]int
 	Arrived map[string]int64
 }
@@ -115,7 +161,7 @@ type state struct {
 func (c *counter) state(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = json.NewEncoder(w).Encode(state{Total: c.total, Last: c.last, Counts: c.counts, Arrived: c.arrived})
+	_ = json.NewEncoder(w).Encode(state{Total: c.total, Last: c.last, Repeats: c.repeats, Refused: c.refused, Counts: c.counts, Arrived: c.arrived})
 }
 
 // site is the bench's side of the receiver.
@@ -158,6 +204,25 @@ func (s *site) reset(record bool) {
 		path += "?record=1"
 	}
 	s.ask(http.MethodPost, path, nil)
+}
+
+// watch resets the receiver and has it tell repeats.
+func (s *site) watch() { s.ask(http.MethodPost, "/-/reset?seen=1", nil) }
+
+// shut makes the receiver refuse everything with 503, or take it again.
+func (s *site) shut(down bool) {
+	path := "/-/down"
+	if down {
+		path += "?on=1"
+	}
+	s.ask(http.MethodPost, path, nil)
+}
+
+// state is what the receiver knows now.
+func (s *site) state() state {
+	var st state
+	s.ask(http.MethodGet, "/-/state", &st)
+	return st
 }
 
 // await waits until n requests have come and checks that it is no more than n.
