@@ -160,8 +160,11 @@ func (s settingsServer) UpdateCustomField(ctx context.Context, q *outboundv1.Upd
 		if in.GetEtag() != "" && in.GetEtag() != changed.GetEtag() {
 			return rpc.Aborted(kindCustomField, in.GetCodeName())
 		}
+		was := changed.GetDisplayName()
 		v := merge(changed, in, q.GetUpdateMask())
-		changed.DisplayName, changed.Etag = strings.TrimSpace(changed.GetDisplayName()), newEtag()
+		if changed.DisplayName = strings.TrimSpace(changed.GetDisplayName()); changed.GetDisplayName() != was {
+			changed.Etag = newEtag()
+		}
 		if err := s.rules(&v, changed, "displayName"); err != nil {
 			return err
 		}

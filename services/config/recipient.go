@@ -199,9 +199,13 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 		}
 		stored := shown.stored(next, old.StoredRecipient)
 		stored.DisabledWindows = windowsAfter(old.GetDisabledWindows(), next, now)
+		if sameRecipient(old.StoredRecipient, stored) {
+			return nil, errUnchanged
+		}
 		return stored, nil
 	})
-	if err != nil {
+	// What is as it was is answered all the same, and its queue may not be yet what an earlier change made of it.
+	if err != nil && !errors.Is(err, errUnchanged) {
 		return nil, failed(ctx, err)
 	}
 	out := visible(r, time.Now())

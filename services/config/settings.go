@@ -80,15 +80,19 @@ func (s *Service) changePart(ctx context.Context, key string, f func(p *outbound
 	return p, err
 }
 
-// changePartAs is the same for a change that has a name of its own. It also answers the new revision.
+// changePartAs is the same for a change that has a name of its own. It also answers the new revision. A change without a name that
+// changes nothing is not written: what is there is answered, with its revision.
 func (s *Service) changePartAs(ctx context.Context, key string, d done, f func(p *outboundv1.WatchSettingsResponse, revision uint64) error) (*outboundv1.WatchSettingsResponse, uint64, error) {
 	for {
 		p, revision, err := s.part(ctx, key)
 		if err != nil {
 			return nil, 0, err
 		}
+		before, _ := proto.Clone(p).(*outboundv1.WatchSettingsResponse)
 		err = f(p, revision)
 		switch {
+		case err == nil && d == done{} && samePart(before, p):
+			return before, revision, nil
 		case errors.Is(err, errGone):
 			err = s.settings.remove(ctx, key, revision)
 		case err != nil:
@@ -151,11 +155,16 @@ func (s settingsServer) GetEmailSettings(ctx context.Context, _ *outboundv1.GetE
 	if err != nil {
 		return nil, err
 	}
-	if p.GetEmail() == nil {
-		p.Email = &outboundv1.EmailSettings{Etag: etagOf(revision)}
+	return visibleEmail(p, revision), nil
+}
+
+func visibleEmail(p *outboundv1.WatchSettingsResponse, revision uint64) *outboundv1.EmailSettings {
+	out := p.GetEmail()
+	if out == nil {
+		out = &outboundv1.EmailSettings{Etag: etagOf(revision)}
 	}
-	fillEmail(p.GetEmail())
-	return p.GetEmail(), nil
+	fillEmail(out)
+	return out
 }
 
 // UpdateEmailSettings implements outboundv1.SettingsServiceServer.
@@ -165,7 +174,7 @@ func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.U
 			return settingsServer{Service: r}.UpdateEmailSettings(ctx, q)
 		})
 	}
-	p, err := s.changePart(ctx, keyEmail, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
+	p, revision, err := s.changePartAs(ctx, keyEmail, done{}, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if etag := q.GetEmailSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
 			return rpc.Aborted(kindSettings, keyEmail)
 		}
@@ -184,7 +193,7 @@ func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.U
 	if err != nil {
 		return nil, err
 	}
-	return p.GetEmail(), nil
+	return visibleEmail(p, revision), nil
 }
 
 func checkEmailSettings(v *violations, p *outboundv1.EmailSettings) {

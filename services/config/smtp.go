@@ -37,7 +37,7 @@ func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.Up
 			return settingsServer{Service: r}.UpdateSmtpSettings(ctx, q)
 		})
 	}
-	p, err := s.changePart(ctx, keySMTP, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
+	p, revision, err := s.changePartAs(ctx, keySMTP, done{}, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if etag := q.GetSmtpSettings().GetEtag(); etag != "" && etag != etagOf(revision) {
 			return rpc.Aborted(kindSettings, keySMTP)
 		}
@@ -65,7 +65,7 @@ func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.Up
 	if err != nil {
 		return nil, err
 	}
-	return visibleSMTP(p, 0), nil
+	return visibleSMTP(p, revision), nil
 }
 
 func signsIn(p *outboundv1.SmtpSettings) bool {
