@@ -43,7 +43,7 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-			WriteError(w, plain(oversize(r, err)))
+			WriteError(w, plain(oversize(r, readText(err))))
 		}),
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithForwardResponseOption(setETag),
@@ -167,6 +167,9 @@ func (m *marshaler) Unmarshal(content []byte, v any) error {
 		return m.JSONPb.Unmarshal(content, v)
 	}
 	if err := m.UnmarshalOptions.Unmarshal(content, target); err != nil {
+		if unknown := UnknownWords(target.ProtoReflect().Descriptor(), content); len(unknown) > 0 {
+			return textError(unknown)
+		}
 		// protojson begins with "proto:" and a blank that may be a no-break space.
 		text := strings.TrimLeft(strings.TrimPrefix(err.Error(), "proto:"), " \u00a0")
 		return errors.New("request body: " + text)
@@ -200,6 +203,9 @@ func (q strictQuery) Parse(m proto.Message, values url.Values, filter *utilities
 			return unknownParameter(m.ProtoReflect().Descriptor(), name)
 		}
 	}
+	if unknown := unknownParameters(m.ProtoReflect().Descriptor(), values); len(unknown) > 0 {
+		return textError(unknown)
+	}
 	return q.DefaultQueryParser.Parse(m, values, filter)
 }
 
@@ -214,20 +220,8 @@ func unknownParameter(m protoreflect.MessageDescriptor, name string) error {
 	return fmt.Errorf("query parameter %q is not known here: see /openapi.json", name)
 }
 
-// hasField follows a dotted path of field names in either spelling.
+// hasField reports whether a dotted path of field names, in either spelling, leads to a field.
 func hasField(m protoreflect.MessageDescriptor, path string) bool {
-	for name := range strings.SplitSeq(path, ".") {
-		if m == nil {
-			return false
-		}
-		f := m.Fields().ByName(protoreflect.Name(name))
-		if f == nil {
-			f = m.Fields().ByJSONName(name)
-		}
-		if f == nil {
-			return false
-		}
-		m = f.Message()
-	}
-	return true
+	fd, _ := fieldAt(m, path)
+	return fd != nil
 }

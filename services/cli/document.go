@@ -18,6 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
 // tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
@@ -139,6 +141,9 @@ func fill(t tree, m proto.Message, where string) error {
 		return usage("%s: %w", where, err)
 	}
 	if err := protojson.Unmarshal(raw, m); err != nil {
+		if unknown := rpc.UnknownWords(m.ProtoReflect().Descriptor(), raw); len(unknown) > 0 {
+			return usage("%s: %s: %s", where, unknown[0].Field, unknown[0].Description)
+		}
 		return usage("%s: %s", where, protojsonPrefix.ReplaceAllString(err.Error(), ""))
 	}
 	return nil

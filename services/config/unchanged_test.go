@@ -112,7 +112,7 @@ func TestSettingsThatWereSetAreNotWrittenAgain(t *testing.T) {
 		r.Etag = out.GetEtag()
 		return out.GetEtag()
 	}
-	if update() == update() {
+	if first, second := update(), update(); first == second {
 		t.Error("whether a secret is the stored one is told by the etag, so that it could be guessed")
 	}
 }

@@ -73,14 +73,15 @@ func TestADryRunFindsAllThatApplyWouldBeRefusedFor(t *testing.T) {
 
 func TestADryRunLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	h := open(t)
-	bad := h.write("a.yaml", "recipients:\n  - {displayName: One, colour: red}\n  - {displayName: Two, eventTypes: [nope], http: {url: nonsense}}\nrecipient: {}\n")
+	bad := h.write("a.yaml", "recipients:\n  - {displayName: One, colour: red}\n  - {displayName: Two, eventTypes: [nope], http: {url: nonsense}}\nrecipient: {}\nsmtp: {encryption: FOO}\n")
 	broken := h.write("b.yaml", "email: {}\nemail: {}\n")
 	code, out, errors := h.run("", "apply", "-f", bad, "-f", broken, "--dry-run")
-	if code != 1 || !strings.Contains(errors, "5 things are not valid") {
+	if code != 1 || !strings.Contains(errors, "6 things are not valid") {
 		t.Errorf("exit %d\n%s%s", code, out, errors)
 	}
 	for _, text := range []string{
 		`document 1, recipients[0] (recipient "One"): unknown field "colour"`, "document 1, recipient: there is no such key", "already defined",
+		`document 1, smtp (smtp settings): encryption: "FOO" is not known: use NONE, STARTTLS, TLS`,
 		`recipients[1] (recipient "Two"), eventTypes[0]: `, `recipients[1] (recipient "Two"), http.url: `,
 	} {
 		if !strings.Contains(errors, text) {
@@ -92,7 +93,7 @@ func TestADryRunLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	if code, _, errors := h.run("", "apply", "-f", taken, "--dry-run"); code != 4 || !strings.Contains(errors, "is taken") {
 		t.Errorf("a taken name alone: exit %d\n%s", code, errors)
 	}
-	if code, _, errors := h.run("", "apply", "-f", bad); code != 2 || !strings.Contains(errors, "2 things are not valid, and nothing was changed") {
+	if code, _, errors := h.run("", "apply", "-f", bad); code != 2 || !strings.Contains(errors, "3 things are not valid, and nothing was changed") {
 		t.Errorf("without --dry-run: exit %d\n%s", code, errors)
 	}
 }
