@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
@@ -171,6 +172,16 @@ func (p *Page) Allow(text string) *Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.allowed = append(p.allowed, text)
+	return p
+}
+
+// TrustAll has the page take any certificate, as one of a test's own proxy.
+func (p *Page) TrustAll() *Page {
+	p.t.Helper()
+	p.do("trust all certificates", func(ctx context.Context, to *chromedp.Target) error {
+		_, err := cdp.Call(ctx, to, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+		return err
+	})
 	return p
 }
 

@@ -83,6 +83,7 @@ func TestConsole(t *testing.T) {
 		for name, story := range map[string]func(*testing.T){
 			"HTTP, from nothing to a delivery and through an outage": p.httpStory,
 			"email, from the relay to the mailbox":                   p.mailStory,
+			"replays, from the filter to the receiver":               p.replayStory,
 			"hostile texts are texts":                                p.hostileTexts,
 			"all goes by keyboard":                                   p.byKeyboard,
 		} {

@@ -204,8 +204,11 @@ func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
 	if a := b.Post("/replays/R9/cancel", url.Values{}); a.Header.Get("Location") != "/replays/R9" || !proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
 		t.Errorf("%d to %s, asked %v", a.Status, a.Header.Get("Location"), h.last())
 	}
+	if part := b.Get("/part/replays/R9").Body; strings.Contains(part, `id="stop"`) {
+		t.Errorf("the question whether to cancel is taken away while the replay goes on: %s", part)
+	}
 	h.one.State, h.one.Queued = outboundv1.Replay_DONE, 390
-	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") {
+	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") || !strings.Contains(page, `<div id="stop" hx-swap-oob="true"></div>`) {
 		t.Errorf("it does not end: %s", page)
 	}
 }
