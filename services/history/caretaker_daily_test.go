@@ -1,9 +1,11 @@
 package history_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
 
@@ -64,4 +66,19 @@ func TestEachDayOfAYearHasOneNotice(t *testing.T) {
 			}
 		}
 	}
+}
+
+// silentNotices are the notices of the status that tell of silence.
+func (w *ward) silentNotices() (out []string) {
+	w.t.Helper()
+	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range s.GetNotices() {
+		if strings.HasPrefix(n, "Silent: ") {
+			out = append(out, n)
+		}
+	}
+	return out
 }

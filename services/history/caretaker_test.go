@@ -183,6 +183,9 @@ func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
 	if a := w.appliance("a1"); !a.GetSilent() || a.GetLastEventTime() == nil || a.GetSilentAfter().AsDuration() != silentAfter || a.GetDisplayName() != "First" {
 		t.Errorf("the status says %v", a)
 	}
+	if told := w.silentNotices(); len(told) != 1 || told[0] != "Silent: First (a1)." {
+		t.Errorf("the notices say %q", told)
+	}
 	if a := w.appliance("a2"); a.GetSilent() || a.GetLastEventTime() != nil || a.GetSilentAfter() != nil {
 		t.Errorf("the status says of one without an alarm %v", a)
 	}

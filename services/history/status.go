@@ -113,11 +113,27 @@ func words(st standing.Status) string {
 }
 
 // called is what people call a recipient: its name, and its id if that is another.
-func called(r *recipient.Recipient) string {
-	if r.DisplayName == "" || strings.EqualFold(r.DisplayName, r.ID) {
-		return r.ID
+func called(r *recipient.Recipient) string { return calledBy(r.DisplayName, r.ID) }
+
+func calledBy(name, id string) string {
+	if name == "" || strings.EqualFold(name, id) {
+		return id
 	}
-	return fmt.Sprintf("%s (%s)", toValid(r.DisplayName), r.ID)
+	return fmt.Sprintf("%s (%s)", toValid(name), id)
+}
+
+// silentNotice names the appliances that have published nothing for longer than they may; nil if there is none.
+func silentNotice(appliances []*outboundv1.ApplianceStatus) []string {
+	var silent []string
+	for _, a := range appliances {
+		if a.GetSilent() {
+			silent = append(silent, calledBy(a.GetDisplayName(), a.GetApplianceId()))
+		}
+	}
+	if len(silent) == 0 {
+		return nil
+	}
+	return []string{"Silent: " + strings.Join(silent, ", ") + "."}
 }
 
 // fullFrom is the share of EVENTS from which its filling is told, in percent.
@@ -150,6 +166,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	if len(failing) > 0 {
 		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
 	}
+	out = append(out, silentNotice(status.GetAppliances())...)
 	out = append(out, cutNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay is set, so mail waits. Give its host in the settings of the email relay.")
