@@ -81,9 +81,10 @@ func (l *loader) done(err error) {
 
 func loadedID(n int) string      { return fmt.Sprintf("load-%07d", n) }
 func loadedSession(n int) string { return fmt.Sprintf("%032x", n/perSession) }
+
 // loadedReplay is the replay that stands for the events around the n-th.
 func loadedReplay(n int) string { return fmt.Sprintf("01LOADED%018d", n/replayEvents) }
-func loadedKey(n int) string     { return fmt.Sprint("INC-", n/perKey) }
+func loadedKey(n int) string    { return fmt.Sprint("INC-", n/perKey) }
 func loadedAppliance(n int) string {
 	return fmt.Sprint("site-", n%appliances)
 }
