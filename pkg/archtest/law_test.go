@@ -10,7 +10,7 @@ import (
 var (
 	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
-	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter"}
+	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter", "pkg/token"}
 	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
@@ -72,7 +72,7 @@ func vendors() []archtest.Door {
 		{"go.uber.org/goleak", []string{"pkg/bustest"}, "for tests"},
 		{"github.com/chromedp", []string{"e2e/browser/..."}, "the console is looked at in a real browser in one place"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
-		{"golang.org/x/oauth2", []string{"services/httpsender", "services/emailsender/...", "services/console/..."}, "tokens are asked for by the service that sends them"},
+		{"golang.org/x/oauth2", []string{"pkg/token", "services/console/..."}, "tokens to sign in with are got in pkg/token; people sign in at the console"},
 		{"github.com/coreos/go-oidc/v3", []string{"services/console/..."}, "people sign in at the console alone"},
 		{"github.com/oauth2-proxy/mockoidc", []string{}, "for tests"},
 		{"golang.org/x/sync", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},

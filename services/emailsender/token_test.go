@@ -191,14 +191,14 @@ func TestWhyThereIsNoToken(t *testing.T) {
 		change func(*endpoint, *configclient.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *configclient.RelayOAuth2) { o.ClientSecret = "other" }, "it answered 401 (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *configclient.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered 400 (invalid_grant): the refresh token has ended"},
+		"wrong secret":  {func(_ *endpoint, o *configclient.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *configclient.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
 		"nobody there":  {func(e *endpoint, _ *configclient.RelayOAuth2) { e.Close() }, "can't be reached"},
 		"redirect": {func(e *endpoint, _ *configclient.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
 			}
-		}, "it answered 302: redirects are not followed"},
+		}, "it answered HTTP 302 Found: redirects are not followed"},
 		"no token": {func(e *endpoint, _ *configclient.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
 		}, "its answer holds no token"},
@@ -239,10 +239,9 @@ func TestWhyThereIsNoToken(t *testing.T) {
 	}
 }
 
-// TestARotatedRefreshTokenIsUsedAndHandedBack runs the whole service: the endpoint takes each refresh token once.
-func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
-	srv, e, conf := relayByToken(t)
-	e.set(func() { e.rotate, e.refresh, e.life = true, "refresh-0", 0 })
+// byToken is a world whose relay wants the tokens of an endpoint, got by the refresh token refresh-0. What is handed back goes to kept.
+func byToken(t *testing.T, w world, e *endpoint, conf *settings, kept chan *outboundv1.KeepRelayTokenRequest) world {
+	t.Helper()
 	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -253,16 +252,42 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept := make(chan *outboundv1.KeepRelayTokenRequest, 10)
-	seen := make(watcher, 100)
-	conn := open(t, srv, world{seen: seen, options: options(), sealer: sealer, adapt: func(c *configService) {
+	w.sealer, w.adapt = sealer, func(c *configService) {
 		c.kept = kept
 		p := c.settings.GetSmtp()
 		p.Encryption, p.Auth, p.Username = outboundv1.SmtpSettings_Encryption_STARTTLS, outboundv1.SmtpSettings_Auth_XOAUTH2, "user"
 		p.CaCertificatePem = conf.Settings().SMTP.CAPEM
 		p.Oauth2 = &outboundv1.RelayOAuth2{TokenUrl: e.URL, ClientId: clientID, Scopes: []string{"smtp", "offline"}}
 		c.settings.SealedSmtpSecrets = sealed
-	}})
+	}
+	return w
+}
+
+// The status tells the whole sentence, with the endpoint's host.
+func TestTheStatusSaysWhyThereIsNoToken(t *testing.T) {
+	srv, e, conf := relayByToken(t)
+	e.set(func() {
+		e.answer = func(_ http.ResponseWriter, q *http.Request) {
+			_ = q.ParseForm() // A server notices that whoever asks has gone only once the body is read.
+			<-q.Context().Done()
+		}
+	})
+	w := eager()
+	w.options.Timeout = 200 * time.Millisecond
+	conn := open(t, srv, byToken(t, w, e, conf, nil))
+	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no answer in time")
+	if srv.Connections() != 0 {
+		t.Error("the relay was connected to without a token")
+	}
+}
+
+// TestARotatedRefreshTokenIsUsedAndHandedBack runs the whole service: the endpoint takes each refresh token once.
+func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
+	srv, e, conf := relayByToken(t)
+	e.set(func() { e.rotate, e.refresh, e.life = true, "refresh-0", 0 })
+	kept := make(chan *outboundv1.KeepRelayTokenRequest, 10)
+	seen := make(watcher, 100)
+	conn := open(t, srv, byToken(t, world{seen: seen, options: options()}, e, conf, kept))
 	publisher := bus.NewPublisher(conn)
 	defer publisher.Close()
 	for i := range 3 {

@@ -72,7 +72,7 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 	if c.tokens == nil {
 		return c.try(parent, ctx, header, body, o)
 	}
-	token, err := c.tokens.get(ctx, "")
+	token, err := c.tokens.Get(ctx)
 	if err != nil {
 		tokenFault(parent, err, "", o)
 		return nil
@@ -84,7 +84,8 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard) // for the connection's sake alone
 	_ = resp.Body.Close()
-	if token, err = c.tokens.get(ctx, token); err != nil {
+	c.tokens.Forget(token)
+	if token, err = c.tokens.Get(ctx); err != nil {
 		tokenFault(parent, err, "the receiver refused the token (HTTP 401), and another can't be had; ", o)
 		return nil
 	}

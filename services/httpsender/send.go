@@ -22,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/pkg/token"
 )
 
 // maxDiscard is how much of an answer is read beyond its excerpt to keep the connection. A longer one costs the connection.
@@ -61,7 +62,7 @@ type client struct {
 	options egress.TransportOptions
 	request http.Request
 	// tokens are set if the recipient has OAuth 2.0.
-	tokens *tokens
+	tokens *token.Source
 	// fault, if set, is why no request can be made; every attempt ends with it.
 	fault  delivery.Fault
 	detail string
@@ -271,7 +272,7 @@ func (c *client) closeIdle() {
 		c.transport.CloseIdleConnections()
 	}
 	if c.tokens != nil {
-		c.tokens.transport.CloseIdleConnections()
+		c.tokens.CloseIdle()
 	}
 }
 

@@ -152,3 +152,14 @@ func withoutAddresses(s string) string {
 	}
 	return s
 }
+
+// innermost is the cause of causes, which names no URL.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

@@ -82,7 +82,7 @@ func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 	var source *tokens
 	if r.OAuth2 != (OAuth2{}) {
 		source = p.tokensOf(r)
-		token, f := source.get(ctx, "")
+		token, f := source.get(ctx)
 		if f != nil {
 			return nil, f
 		}
@@ -90,7 +90,8 @@ func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 	}
 	c, f := dial(ctx, r, secret)
 	if f != nil && source != nil && f.Step == StepAuth && f.Fault == delivery.FaultAuth && f.Code != 0 {
-		if secret, f = source.get(ctx, secret); f == nil {
+		source.Forget(secret)
+		if secret, f = source.get(ctx); f == nil {
 			c, f = dial(ctx, r, secret)
 		}
 	}
@@ -133,7 +134,7 @@ func (p *Pool) tokensOf(r Relay) *tokens {
 	defer p.mu.Unlock()
 	if p.tokens == nil || !p.tokens.serves(r) {
 		if p.tokens != nil {
-			p.tokens.close()
+			p.tokens.CloseIdle()
 		}
 		p.tokens = newTokens(r, p.o.Rotated)
 	}
@@ -204,7 +205,7 @@ func (p *Pool) Run(ctx context.Context) {
 			p.drop(func(*Conn) bool { return true }, func() {
 				p.closed = true
 				if p.tokens != nil {
-					p.tokens.close()
+					p.tokens.CloseIdle()
 				}
 			})
 			return

@@ -1,0 +1,207 @@
+package token
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/oauth2"
+
+	"github.com/outbound-events/outbound/pkg/egress"
+)
+
+var (
+	errURL     = errors.New("its URL can't be read: give one with a scheme and a host")
+	errTooLong = fmt.Errorf("its answer is longer than %d KiB", maxAnswer>>10)
+	errType    = errors.New("its token is of a type other than Bearer")
+	errText    = errors.New("its token has control characters or other characters that no token has")
+)
+
+const (
+	// maxCode is longer than any error code of RFC 6749.
+	maxCode = 64
+	// maxSaid is how much of an endpoint's own words is told, in characters: a sentence or two.
+	maxSaid = 200
+	// maxEcho is how many characters in a row may also stand in a secret: words have that many by chance.
+	maxEcho = 5
+)
+
+// Error says why there is no token, in words for operators. It holds no secret and nothing of an answer but the code of the error and
+// a bounded description: neither does its cause.
+type Error struct {
+	words string
+	cause error
+	// abandoned says that the context of whoever asked had ended.
+	abandoned bool
+}
+
+// Error says what happened.
+func (e *Error) Error() string { return e.words }
+
+// Unwrap is the end of a context or an *egress.DialError; nil for whatever else happened.
+func (e *Error) Unwrap() error { return e.cause }
+
+// explain says at which step an error arose.
+func (s *Source) explain(ctx context.Context, err error, refresh string) *Error {
+	out := &Error{abandoned: ctx.Err() != nil}
+	var dial *egress.DialError
+	var answer *oauth2.RetrieveError
+	var verify *tls.CertificateVerificationError
+	var at *url.Error
+	what := "its answer holds no token"
+	switch {
+	case errors.As(err, &dial):
+		out.cause, what = dial, dial.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		out.cause, what = context.DeadlineExceeded, "no answer in time"
+	case errors.Is(err, context.Canceled):
+		out.cause, what = context.Canceled, "called off"
+	case errors.As(err, &answer):
+		what = s.answered(answer, refresh)
+	case errors.Is(err, errURL), errors.Is(err, errTooLong), errors.Is(err, errType), errors.Is(err, errText):
+		what = innermost(err).Error()
+	case errors.As(err, &verify):
+		what = "its certificate is not trusted: " + verify.Err.Error()
+	case errors.As(err, &at) && unreached(err):
+		what = "it can't be reached: " + innermost(at.Err).Error()
+	case errors.As(err, &at):
+		what = "it closed the connection without an answer, or its answer is not HTTP"
+		if said := s.told(innermost(at.Err).Error(), refresh); said != "" {
+			what += ": " + said
+		}
+	}
+	out.words = "OAuth 2.0: no token from " + s.host() + ": " + what
+	return out
+}
+
+func (s *Source) host() string {
+	if s.at == nil {
+		return "the token endpoint"
+	}
+	return s.at.Host
+}
+
+// innermost is the cause of causes, which names no URL.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+func unreached(err error) bool {
+	var op *net.OpError
+	var dns *net.DNSError
+	return errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial"
+}
+
+// refuses reports an answer that is a refusal.
+func refuses(err error) bool {
+	var answer *oauth2.RetrieveError
+	return errors.As(err, &answer)
+}
+
+// refusesBasic reports an answer that may come of the way the credentials were sent. A refresh token that is refused was looked at, and
+// may not be sent twice.
+func refusesBasic(err error, refresh string) bool {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	status := answer.Response.StatusCode
+	return status == http.StatusUnauthorized || status == http.StatusBadRequest && (refresh == "" || answer.ErrorCode != "invalid_grant")
+}
+
+// refusesClient reports an answer that speaks of the client's credentials.
+func refusesClient(err error) bool {
+	var answer *oauth2.RetrieveError
+	return errors.As(err, &answer) && (answer.Response.StatusCode == http.StatusUnauthorized || answer.ErrorCode == "invalid_client")
+}
+
+// answered words a refusal (RFC 6749, 5.2).
+func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
+	status := e.Response.StatusCode
+	words := strings.TrimSpace(fmt.Sprintf("it answered HTTP %d %s", status, http.StatusText(status)))
+	if status >= 300 && status < 400 {
+		return words + ": redirects are not followed"
+	}
+	code := e.ErrorCode
+	if code != "" && len(code) <= maxCode && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == "" && !s.echoes(code, refresh) {
+		words += " (" + code + ")"
+	}
+	words += advice(e, refresh)
+	if said := s.told(e.ErrorDescription, refresh); said != "" {
+		words += "; it says: " + said
+	}
+	return words
+}
+
+// advice is what to look at, for the codes that tell.
+func advice(e *oauth2.RetrieveError, refresh string) string {
+	switch {
+	case e.ErrorCode == "invalid_grant" && refresh != "":
+		return ": the refresh token has ended or was revoked, give a new one"
+	case refusesClient(e):
+		return ": check clientId and clientSecret"
+	case e.ErrorCode == "invalid_scope":
+		return ": check scopes"
+	case e.ErrorCode == "unauthorized_client" || e.ErrorCode == "unsupported_grant_type":
+		return ": have this client allowed to get tokens this way"
+	default:
+		return ""
+	}
+}
+
+// told is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
+func (s *Source) told(said, refresh string) string {
+	said = strings.ToValidUTF8(said, "")
+	said = strings.Join(strings.FieldsFunc(said, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	said = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:\[\]]+`).ReplaceAllString(said, "…")
+	if r := []rune(said); len(r) > maxSaid {
+		said = string(r[:maxSaid]) + "…"
+	}
+	if s.echoes(said, refresh) {
+		return ""
+	}
+	return said
+}
+
+// echoes reports a text that shows a secret or a part of one, plain or as it was sent.
+func (s *Source) echoes(text, refresh string) bool {
+	text = strings.ToLower(text)
+	for _, secret := range s.secrets(refresh) {
+		secret = strings.ToLower(secret)
+		n := min(len(secret), maxEcho+1)
+		for i := 0; n > 0 && i+n <= len(secret); i++ {
+			if strings.Contains(text, secret[i:i+n]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// secrets are what an endpoint was told and may repeat.
+func (s *Source) secrets(refresh string) []string {
+	id, secret := url.QueryEscape(s.o.ClientID), url.QueryEscape(s.o.ClientSecret)
+	all := []string{s.o.ClientSecret, secret, refresh, url.QueryEscape(refresh)}
+	if s.o.ClientSecret != "" {
+		all = append(all, base64.StdEncoding.EncodeToString([]byte(id+":"+secret)))
+	}
+	if s.at != nil {
+		password, _ := s.at.User.Password()
+		all = append(all, password, s.at.RawQuery)
+	}
+	return all
+}
