@@ -51,7 +51,12 @@ func FromEvent(violations event.Violations) []Violation {
 
 // NotFound is the error of a call for something that does not exist, e.g. NotFound("recipient", "crm").
 func NotFound(kind, id string) error {
-	return withDetails(codes.NotFound, fmt.Sprintf("%s %q does not exist", kind, id),
+	return NotFoundSaying(kind, id, fmt.Sprintf("%s %q does not exist", kind, id))
+}
+
+// NotFoundSaying is NotFound in words of its own.
+func NotFoundSaying(kind, id, text string) error {
+	return withDetails(codes.NotFound, text,
 		&errdetails.ResourceInfo{ResourceType: kind, ResourceName: id, Description: "does not exist"})
 }
 

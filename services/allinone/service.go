@@ -2,6 +2,7 @@ package allinone
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -104,10 +105,19 @@ func (h *house) open(ctx context.Context) (err error) {
 	}
 	h.broker, err = embed.Start(embed.Options{StoreDir: filepath.Join(h.o.Data, folderBroker), Host: host, Port: port, SyncAlways: h.o.Sync == SyncAlways, Logger: h.telemetry.Logger})
 	if err != nil {
-		return fmt.Errorf("--nats %s, --data %s: %w", h.o.NATS, h.o.Data, err)
+		return brokerFault(h.o, err)
 	}
 	h.later(h.broker.Shutdown)
 	return removeEndpoints(h.o.Data)
+}
+
+// brokerFault names the flag that has to do with why the broker could not be started.
+func brokerFault(o Options, err error) error {
+	var listening *net.OpError
+	if errors.As(err, &listening) {
+		return fmt.Errorf("--nats %s: %w", o.NATS, err)
+	}
+	return fmt.Errorf("--data %s: %w", o.Data, err)
 }
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.

@@ -72,7 +72,7 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		a.completeTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(a.man())
+	root.AddCommand(a.man(), a.version())
 	addExamples(root)
 	return root
 }

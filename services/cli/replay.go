@@ -26,6 +26,8 @@ type replayFlags struct {
 	to, backfillSince, backfillTill string
 	includeDelivered                bool
 	rate                            int32
+	// rated says that --rate was given.
+	rated func() bool
 }
 
 func (r *replayFlags) define(a *app, cmd *cobra.Command) {
@@ -46,6 +48,7 @@ func (r *replayFlags) define(a *app, cmd *cobra.Command) {
 	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill also what the recipient has had")
 	f.StringVar(&r.to, "to", "", "send to this recipient (default: each to the recipient it was for)")
 	f.Int32Var(&r.rate, "rate", 0, "deliveries queued per second, 1 to 1000 (default 50)")
+	r.rated = func() bool { return f.Changed("rate") }
 	a.completeFlags(cmd, map[string]completion{
 		"recipient": completeRecipients, "to": completeRecipients, "type": completeEventTypes, "appliance": completeAppliances,
 		"state": words("delivered", "expired", "rejected", "skipped", "cancelled"), "channel": words("http", "email"), "class": words(reasonClasses()...),
@@ -54,6 +57,10 @@ func (r *replayFlags) define(a *app, cmd *cobra.Command) {
 
 // replay is what the flags say.
 func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
+	if r.rated() && r.rate < 1 {
+		// The API takes 0 for the default.
+		return nil, usage("--rate is 1 to 1000 deliveries a second, not %d: leave it out for the default", r.rate)
+	}
 	out := &outboundv1.Replay{ToRecipientId: r.to, Rate: r.rate}
 	if r.backfillSince != "" {
 		if !r.filter.empty() {

@@ -22,14 +22,25 @@ func (a *app) connectionFlags(c *cobra.Command) {
 	f.StringVar(&a.url, "url", "", "address of Outbound (default OUTBOUND_URL, else "+defaultURL+")")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
 	f.StringVar(&a.data, "data", "", "data folder of `outbound run`, whose endpoints.json and admin.token are used")
-	f.StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
+	a.outputFlag(c)
+}
+
+func (a *app) outputFlag(c *cobra.Command) {
+	c.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (a *app) checkOutput() error {
+	if a.output != "table" && a.output != "json" && a.output != "yaml" {
+		return usage("-o is table, json or yaml, not %q", a.output)
+	}
+	return nil
 }
 
 // connect makes a client from flags, the data folder and the environment, in this order.
 func (a *app) connect() (*client, error) {
-	if a.output != "table" && a.output != "json" && a.output != "yaml" {
-		return nil, usage("-o is table, json or yaml, not %q", a.output)
+	if err := a.checkOutput(); err != nil {
+		return nil, err
 	}
 	base, err := a.address()
 	if err != nil {

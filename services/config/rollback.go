@@ -64,7 +64,7 @@ func (s *Service) changeAt(ctx context.Context, where place, revision uint64) (b
 		}
 		c, ok, err := kv.ChangeAt(ctx, where.key, revision)
 		if err == nil && !ok {
-			err = rpc.NotFound(kindRevision, fmt.Sprintf("%d of %s", revision, where.resource))
+			err = rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision), fmt.Sprintf("%s has no revision %d, or it is no longer kept: list its revisions", where.resource, revision))
 		}
 		return c, err
 	})
