@@ -122,8 +122,9 @@ type listPage struct {
 	Next, First string
 	// Tail is where new deliveries are told; empty where none can come.
 	Tail string
-	// All is where all that match can be sent again; empty where that cannot be.
-	All string
+	// All is where all that match can be sent again; empty where that cannot be, and Instead says why and what to do.
+	All     string
+	Instead instead
 	// Filtered says that there is a filter, More that there is one below More.
 	Filtered, More bool
 	// Here is the page's address, without its place in the list.
@@ -296,12 +297,36 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 		q.Set("since", p.made.UTC().Format(time.RFC3339Nano))
 		p.Tail = at("/part/deliveries/tail", q)
 	}
-	if asked.EventId == "" && asked.ReplayId == "" && asked.State != outboundv1.DeliveryState_WAITING && asked.State != outboundv1.DeliveryState_RETRYING {
+	if p.Instead = otherWay(asked); p.Instead.Text == "" {
 		all := url.Values{"kind": {"deliveries"}}
 		for name, values := range pairs(p.Form, filterFields()) {
 			all["deliveries."+name] = values
 		}
 		p.All = at("/replays/new", all)
+	}
+}
+
+// instead says why all that match cannot be sent again at once, and what can be done; Href and Label lead there.
+type instead struct{ Text, Href, Label string }
+
+// otherWay is what can be done where no replay can: replays know neither events nor other replays, and are about what has ended.
+func otherWay(asked *outboundv1.ListDeliveriesRequest) instead {
+	switch {
+	case asked.State == outboundv1.DeliveryState_WAITING || asked.State == outboundv1.DeliveryState_RETRYING:
+		return instead{Text: "All that match cannot be retried at once: they have not ended, and are sent anyhow. Tick those that are retrying and choose Send now to have them tried at once."}
+	case asked.EventId != "":
+		out := instead{Text: "All that match cannot be retried at once: a replay cannot be bound to one event. Tick its deliveries here and choose Retry, or open the event and send it from there."}
+		if _, _, whole := strings.Cut(asked.EventId, "~"); whole {
+			out.Href, out.Label = "/events/"+url.PathEscape(asked.EventId), "Open the event"
+		}
+		return out
+	case asked.ReplayId != "":
+		return instead{
+			Text: "All that match cannot be retried at once: a replay cannot be bound to another replay. Tick deliveries here and choose Retry, or take the replay out of the filter and choose by recipient, state and time.",
+			Href: "/replays/" + url.PathEscape(asked.ReplayId), Label: "Open the replay",
+		}
+	default:
+		return instead{}
 	}
 }
 
