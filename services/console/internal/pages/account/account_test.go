@@ -72,6 +72,25 @@ func TestSigningInAndOut(t *testing.T) {
 	}
 }
 
+// TestWhoSignsInRightAfterTheirUserWasMadeStaysSignedIn has users made and changed elsewhere while the console knows those of before.
+func TestWhoSignsInRightAfterTheirUserWasMadeStaysSignedIn(t *testing.T) {
+	h := consoletest.Start(t, consoletest.Options{})
+	before := h.As("viewer")
+	for _, password := range []string{"the first password", "the second password"} {
+		if a := before.Get("/account"); a.Status != http.StatusOK {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		h.Access.Put(&outboundv1.User{Name: "new", Role: outboundv1.Role_OPERATOR}, password)
+		b := h.Browser()
+		if a := b.Post("/sign-in", url.Values{"name": {"new"}, "password": {password}}); a.Status != http.StatusSeeOther {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if a := b.Get("/account"); a.Status != http.StatusOK {
+			t.Errorf("with %s they are signed out at once: %d to %q", password, a.Status, a.Header.Get("Location"))
+		}
+	}
+}
+
 func TestWrongSignInsAreRefusedAlike(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	h.Access.Put(&outboundv1.User{Name: "gone", Role: outboundv1.Role_ADMIN, Disabled: true}, consoletest.Password)

@@ -153,6 +153,8 @@ func (d door) enter(r *web.Request, form *web.Form, who web.Identity) error {
 
 // welcome begins a session and leads to where somebody wanted to go.
 func (d door) welcome(r *web.Request, who web.Identity, next string) error {
+	// What is known of users may be older than this one, or than their password.
+	d.site.ForgetPeople()
 	if err := r.SignIn(who); err != nil {
 		return err
 	}
