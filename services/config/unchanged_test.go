@@ -9,6 +9,13 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
+func wantSame(t *testing.T, what string, got, want proto.Message, err error) {
+	t.Helper()
+	if err != nil || !proto.Equal(got, want) {
+		t.Errorf("%s answers %v (%v), want %v", what, got, err, want)
+	}
+}
+
 func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	h := start(t)
 	ctx := h.ctx()
@@ -23,57 +30,12 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := h.written()
-	same := func(what string, got, want proto.Message, err error) {
-		t.Helper()
-		if err != nil || !proto.Equal(got, want) {
-			t.Errorf("%s answers %v (%v), want %v", what, got, err, want)
-		}
-	}
 	for range 2 {
 		got, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: r})
-		same("the whole recipient", got, r, err)
+		wantSame(t, "the whole recipient", got, r, err)
 		got, err = h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{UpdateMask: mask("display_name"), Recipient: &outboundv1.Recipient{Id: r.GetId(), DisplayName: " Signed "}})
-		same("a field of a recipient", got, r, err)
+		wantSame(t, "a field of a recipient", got, r, err)
 	}
-	smtp, err := h.settings.GetSmtpSettings(ctx, &outboundv1.GetSmtpSettingsRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sent, err := h.settings.UpdateSmtpSettings(ctx, &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: smtp.GetEtag()}, UpdateMask: mask("host")})
-	same("the relay that nobody set", sent, smtp, err)
-	email, err := h.settings.GetEmailSettings(ctx, &outboundv1.GetEmailSettingsRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mailed, err := h.settings.UpdateEmailSettings(ctx, &outboundv1.UpdateEmailSettingsRequest{EmailSettings: email})
-	same("email settings that nobody set", mailed, email, err)
-	f, err := h.settings.GetCustomField(ctx, &outboundv1.GetCustomFieldRequest{CodeName: "region"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	field, err := h.settings.UpdateCustomField(ctx, &outboundv1.UpdateCustomFieldRequest{CustomField: f})
-	same("a custom field", field, f, err)
-	et, err := h.settings.GetEventType(ctx, &outboundv1.GetEventTypeRequest{Id: "disk_full"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kind, err := h.settings.UpdateEventType(ctx, &outboundv1.UpdateEventTypeRequest{EventType: et})
-	same("an event type", kind, et, err)
-	a, err := h.settings.GetAppliance(ctx, &outboundv1.GetApplianceRequest{Id: "a-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	appliance, err := h.settings.UpdateAppliance(ctx, &outboundv1.UpdateApplianceRequest{Appliance: a})
-	same("an appliance", appliance, a, err)
-	h.wantWritten(before)
-
-	ada, err := h.access().CreateUser(ctx, &outboundv1.CreateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "Ada", Role: outboundv1.Role_ADMIN}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	before = h.written()
-	user, err := h.access().UpdateUser(ctx, &outboundv1.UpdateUserRequest{User: ada})
-	same("a user", user, ada, err)
 	h.wantWritten(before)
 
 	stale, _ := proto.Clone(r).(*outboundv1.Recipient)
@@ -84,6 +46,53 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	wantCode(t, err, codes.Aborted)
 	_, err = h.services.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: r})
 	wantCode(t, err, codes.PermissionDenied)
+}
+
+func TestSettingsThatAreSentBackAreNotWritten(t *testing.T) {
+	h := start(t)
+	ctx := h.ctx()
+	h.furnish()
+	before := h.written()
+	smtp, err := h.settings.GetSmtpSettings(ctx, &outboundv1.GetSmtpSettingsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := h.settings.UpdateSmtpSettings(ctx, &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: smtp.GetEtag()}, UpdateMask: mask("host")})
+	wantSame(t, "the relay that nobody set", sent, smtp, err)
+	email, err := h.settings.GetEmailSettings(ctx, &outboundv1.GetEmailSettingsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mailed, err := h.settings.UpdateEmailSettings(ctx, &outboundv1.UpdateEmailSettingsRequest{EmailSettings: email})
+	wantSame(t, "email settings that nobody set", mailed, email, err)
+	f, err := h.settings.GetCustomField(ctx, &outboundv1.GetCustomFieldRequest{CodeName: "region"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	field, err := h.settings.UpdateCustomField(ctx, &outboundv1.UpdateCustomFieldRequest{CustomField: f})
+	wantSame(t, "a custom field", field, f, err)
+	et, err := h.settings.GetEventType(ctx, &outboundv1.GetEventTypeRequest{Id: "disk_full"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, err := h.settings.UpdateEventType(ctx, &outboundv1.UpdateEventTypeRequest{EventType: et})
+	wantSame(t, "an event type", kind, et, err)
+	a, err := h.settings.GetAppliance(ctx, &outboundv1.GetApplianceRequest{Id: "a-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appliance, err := h.settings.UpdateAppliance(ctx, &outboundv1.UpdateApplianceRequest{Appliance: a})
+	wantSame(t, "an appliance", appliance, a, err)
+	h.wantWritten(before)
+
+	ada, err := h.access().CreateUser(ctx, &outboundv1.CreateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "Ada", Role: outboundv1.Role_ADMIN}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before = h.written()
+	user, err := h.access().UpdateUser(ctx, &outboundv1.UpdateUserRequest{User: ada})
+	wantSame(t, "a user", user, ada, err)
+	h.wantWritten(before)
 }
 
 func TestSettingsThatWereSetAreNotWrittenAgain(t *testing.T) {
