@@ -198,7 +198,7 @@ func servedIsCommitted(t *testing.T, h *harness.House) {
 
 func createByClient(t *testing.T, client *openapiclient.ClientWithResponses, receiver *harness.Receiver) (id string) {
 	t.Helper()
-	made, err := client.CreateRecipientWithResponse(t.Context(), openapiclient.Recipient{
+	made, err := client.CreateRecipientWithResponse(t.Context(), &openapiclient.CreateRecipientParams{}, openapiclient.Recipient{
 		DisplayName: "CRM", EventTypes: []string{"support_conference_end"}, Http: &openapiclient.HttpRecipient{Url: receiver.URL("crm")},
 	})
 	r := answered(t, "create", made.JSON200, made.JSONDefault, err)
@@ -236,7 +236,7 @@ func refusedByClient(t *testing.T, client *openapiclient.ClientWithResponses, id
 	if err != nil || stale.StatusCode() != http.StatusConflict || stale.JSONDefault == nil || *(*stale.JSONDefault.Details)[0].Reason != "STALE_ETAG" {
 		t.Errorf("a stale etag: %v, %+v", err, stale.JSONDefault)
 	}
-	wrong, err := client.CreateRecipientWithResponse(t.Context(), openapiclient.Recipient{
+	wrong, err := client.CreateRecipientWithResponse(t.Context(), &openapiclient.CreateRecipientParams{}, openapiclient.Recipient{
 		DisplayName: "Wrong", EventTypes: []string{"nope"}, Http: &openapiclient.HttpRecipient{Url: "nonsense"},
 	})
 	if err != nil || wrong.StatusCode() != http.StatusBadRequest || wrong.JSONDefault == nil {
