@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,12 +16,15 @@ import (
 
 // History is the delivery log: every intake decision and every attempt, in the stream HISTORY.
 type History struct {
-	conn *Conn
-	k    *committer
+	conn    *Conn
+	k       *committer
+	lookups *lookups
 }
 
 // NewHistory opens the log; Close ends it.
-func NewHistory(c *Conn) *History { return &History{conn: c, k: newCommitter(c, records())} }
+func NewHistory(c *Conn) *History {
+	return &History{conn: c, k: newCommitter(c, records()), lookups: &lookups{conn: c}}
+}
 
 // Close waits until every record handed over has its answer.
 func (h *History) Close() { h.k.close() }
@@ -84,21 +86,6 @@ func deliveryToken(eventID, replayID string) string {
 		return eventID
 	}
 	return eventID + "~" + replayID
-}
-
-// Latest is the newest record of a delivery; ok is false if there is none.
-func (h *History) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, ok bool, err error) {
-	filter := strings.Join([]string{subjectAttempt, recipientID, "*", e.Type, token(e.Session), hashToken(e.ExternalKey),
-		e.Appliance, deliveryToken(e.ID, replayID)}, ".")
-	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{filter}})
-	if err != nil || len(ms) == 0 {
-		return rec, false, err
-	}
-	newest := slices.MaxFunc(ms, func(a, b *nats.Msg) int { return int(int64(storedSequence(a) - storedSequence(b))) })
-	if err := json.Unmarshal(newest.Data, &rec); err != nil {
-		return rec, false, fmt.Errorf("decode record %s: %w", newest.Subject, err)
-	}
-	return rec, true, nil
 }
 
 // Intake is the record of an event's acceptance; ok is false if there is none.

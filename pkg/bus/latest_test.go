@@ -1,0 +1,113 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+)
+
+// TestManyAskForTheNewestRecordAtOnce asks for deliveries with several records, with one and with none, each of several recipients and
+// of a replay, many times at once: each caller gets its own answer.
+func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
+	h := bus.NewHistory(bustest.Start(t).Conn())
+	defer h.Close()
+	const events, callers = 60, 700
+	want := map[string]int{}
+	key := func(r string, n int, replay string) string { return fmt.Sprint(r, " ", n, " ", replay) }
+	for n := range events {
+		e := newEvent(t, fmt.Sprint("e-", n))
+		for attempt := 1; attempt <= n%4; attempt++ {
+			state := delivery.StateRetrying
+			if attempt == 3 {
+				state = delivery.StateDelivered
+			}
+			if err := append1(t, h, record(e, "r1", attempt, state)); err != nil {
+				t.Fatal(err)
+			}
+			want[key("r1", n, "")] = attempt
+		}
+		if n%5 == 0 {
+			rec := record(e, "r2", 9, delivery.StateExpired)
+			rec.ReplayID = "01R"
+			if err := append1(t, h, rec); err != nil {
+				t.Fatal(err)
+			}
+			want[key("r2", n, "01R")] = 9
+		}
+	}
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range callers {
+		n, r, replay := i%events, []string{"r1", "r2"}[i/events%2], []string{"", "01R"}[i/events%3%2]
+		e := newEvent(t, fmt.Sprint("e-", n))
+		wg.Go(func() {
+			<-begin
+			rec, ok, err := h.Latest(t.Context(), r, e, replay)
+			if expected := want[key(r, n, replay)]; err != nil || ok != (expected > 0) || rec.Attempt != expected || ok && (rec.EventID != e.ID || rec.Recipient != r) {
+				t.Errorf("%s: attempt %d of %s to %s, found %v, want attempt %d: %v", key(r, n, replay), rec.Attempt, rec.EventID, rec.Recipient, ok, expected, err)
+			}
+		})
+	}
+	close(begin)
+	wg.Wait()
+}
+
+func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
+	b := bustest.Start(t)
+	h := bus.NewHistory(b.Conn())
+	defer h.Close()
+	e := newEvent(t, "e-1")
+	if err := append1(t, h, record(e, "r1", 2, delivery.StateRetrying)); err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := h.Latest(gone, "r1", e, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has given up gets %v", err)
+	}
+	if rec, ok, err := h.Latest(t.Context(), "r1", e, ""); err != nil || !ok || rec.Attempt != 2 {
+		t.Errorf("the next gets %+v, %v, %v", rec, ok, err)
+	}
+	b.Stop()
+	if _, _, err := h.Latest(t.Context(), "r1", e, ""); err == nil {
+		t.Error("a broker that is away answered")
+	}
+	b.Restart()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+		rec, ok, err := h.Latest(t.Context(), "r1", e, "")
+		if err == nil && ok && rec.Attempt == 2 {
+			return
+		}
+		if err == nil || time.Now().After(deadline) {
+			t.Fatalf("after the broker came back: %+v, %v, %v", rec, ok, err)
+		}
+	}
+}
+
+// BenchmarkLatest asks for what nobody has recorded, as a sender that is started on a backlog does, from 16 callers at once.
+func BenchmarkLatest(b *testing.B) {
+	h := bus.NewHistory(bustest.Start(b).Conn())
+	defer h.Close()
+	e := newEvent(b, "e-1")
+	b.SetParallelism(8)
+	var asked atomic.Int64
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for one := *e; pb.Next(); {
+			one.ID = fmt.Sprint("e-", asked.Add(1))
+			if _, ok, err := h.Latest(b.Context(), "r1", &one, ""); ok || err != nil {
+				b.Error(ok, err)
+			}
+		}
+	})
+}
