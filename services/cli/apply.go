@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -30,8 +29,8 @@ func (a *app) apply() *cobra.Command {
 			"there. Nobody can read a stored secret back, so one that is stored stays, unless --write-secrets is given.\n" +
 			"Users and tokens are not declared: their secrets belong to people.\n\n" +
 			"--prune deletes what is there and not named, of the kinds whose keys stand in the files and of no other. It lists what\n" +
-			"that is and asks first. --dry-run has the server check all of it, names everything that is wrong, and changes nothing;\n" +
-			"with --exit-code too, exit code 5 says that there is a difference.",
+			"that is and asks first. The server checks all of it before anything is changed, and everything that is wrong is named.\n" +
+			"--dry-run ends there; with --exit-code too, exit code 5 says that there is a difference.",
 		Example: "  outbound apply -f outbound.yaml --dry-run\n  outbound apply -f outbound.yaml\n" +
 			"  outbound apply -f declarations/ --prune\n  outbound export | outbound apply -f - --dry-run --exit-code",
 		Args: arguments(),
@@ -72,31 +71,17 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 	if p.dryRun {
 		return p.rehearse(ctx, c, steps, plan.misshapen)
 	}
-	if err := faulty(nil, plan.misshapen); err != nil {
+	// All is looked at before anything is done, so that a fault does not leave half of the files done.
+	if err := check(ctx, c, steps); err != nil {
 		return err
 	}
-	if err := p.refuseMissing(steps); err != nil {
+	if err := faulty(steps, plan.misshapen); err != nil {
 		return err
 	}
 	if sure, err := p.askToDelete(steps); err != nil || !sure {
 		return err
 	}
 	return p.carryOut(ctx, steps)
-}
-
-// refuseMissing ends an apply before it begins if the files leave out secrets that are not stored here.
-func (p *application) refuseMissing(steps []*step) error {
-	var missing []string
-	for _, s := range steps {
-		for _, field := range s.Missing {
-			missing = append(missing, s.Resource+": "+field)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("nothing was changed: %d secrets are neither in the file nor stored here: write each as ${file:PATH} or ${env:NAME}: %s",
-		len(missing), strings.Join(missing, "; "))
 }
 
 // declaration is what a file says of one resource.

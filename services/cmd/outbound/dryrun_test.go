@@ -71,7 +71,7 @@ func TestADryRunFindsAllThatApplyWouldBeRefusedFor(t *testing.T) {
 	}
 }
 
-func TestADryRunLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
+func TestApplyLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	h := open(t)
 	bad := h.write("a.yaml", "recipients:\n  - {displayName: One, colour: red}\n  - {displayName: Two, eventTypes: [nope], http: {url: nonsense}}\nrecipient: {}\nsmtp: {encryption: FOO}\n")
 	broken := h.write("b.yaml", "email: {}\nemail: {}\n")
@@ -93,7 +93,7 @@ func TestADryRunLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	if code, _, errors := h.run("", "apply", "-f", taken, "--dry-run"); code != 4 || !strings.Contains(errors, "is taken") {
 		t.Errorf("a taken name alone: exit %d\n%s", code, errors)
 	}
-	if code, _, errors := h.run("", "apply", "-f", bad); code != 2 || !strings.Contains(errors, "3 things are not valid, and nothing was changed") {
+	if code, out, errors := h.run("", "apply", "-f", bad); out != "" || code != 1 || !strings.Contains(errors, "5 things are not valid, and nothing was changed") {
 		t.Errorf("without --dry-run: exit %d\n%s", code, errors)
 	}
 }
