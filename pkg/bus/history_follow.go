@@ -13,8 +13,10 @@ import (
 const (
 	// followBatch is how many records are asked for at once.
 	followBatch = 2_000
-	// followTick is the pause between two looks for new records. Many at once cost much less than each by itself.
-	followTick = 200 * time.Millisecond
+	// followTick is the pause between two looks for new records: some at once cost less than each by itself, very many would
+	// hold up what goes on beside. Where nothing happens, the next record is waited for, followWait at a time.
+	followTick = 25 * time.Millisecond
+	followWait = 2 * time.Second
 	// followPause is the pause before a broken consumer is made again.
 	followPause = 500 * time.Millisecond
 	// followIdle is how long the broker keeps a consumer that nobody asks any more.
@@ -91,17 +93,19 @@ func (f *following) once(ctx context.Context) error {
 	}
 	tick := time.NewTicker(followTick)
 	defer tick.Stop()
+	quiet := false
 	for count := uint64(0); ctx.Err() == nil; {
 		if !f.conn.Since().Equal(began) {
 			return errors.New("the connection is another one")
 		}
-		n, err := f.batch(c, count)
+		n, err := f.batch(ctx, c, count, quiet)
 		if err != nil {
 			return err
 		}
 		if count += n; n == followBatch {
 			continue
 		}
+		quiet = n == 0
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
@@ -139,9 +143,17 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 	return max(1, min(start, have.LastSeq+1-min(f.to.Newest, have.LastSeq))), nil
 }
 
-// batch tells of what there is, at most followBatch, and returns how many that were. count is how many the consumer has given before.
-func (f *following) batch(c jetstream.Consumer, count uint64) (n uint64, err error) {
-	b, err := c.FetchNoWait(followBatch)
+// batch tells of what there is, at most followBatch, and returns how many that were. If it is quiet, it waits for the next one alone.
+// count is how many the consumer has given before.
+func (f *following) batch(ctx context.Context, c jetstream.Consumer, count uint64, quiet bool) (n uint64, err error) {
+	var b jetstream.MessageBatch
+	if quiet {
+		ctx, cancel := context.WithTimeout(ctx, followWait)
+		defer cancel()
+		b, err = c.Fetch(1, jetstream.FetchContext(ctx))
+	} else {
+		b, err = c.FetchNoWait(followBatch)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("follow the records: %w", err)
 	}
@@ -162,7 +174,7 @@ func (f *following) batch(c jetstream.Consumer, count uint64) (n uint64, err err
 			f.to.CaughtUp()
 		}
 	}
-	if err := b.Error(); err != nil {
+	if err := b.Error(); err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		return n, fmt.Errorf("follow the records: %w", err)
 	}
 	return n, nil

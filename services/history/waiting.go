@@ -1,13 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -60,36 +58,27 @@ func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequ
 	if err := s.configured(ctx); err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	var out []*queue
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.o.Lookups)
+	var meant []*recipient.Recipient
 	for _, r := range s.Config.Recipients() {
-		if req.GetRecipientId() != "" && r.ID != req.GetRecipientId() || req.GetChannel() != "" && string(r.Channel()) != req.GetChannel() {
-			continue
+		if (req.GetRecipientId() == "" || r.ID == req.GetRecipientId()) && (req.GetChannel() == "" || string(r.Channel()) == req.GetChannel()) {
+			meant = append(meant, r)
 		}
-		g.Go(func() error {
-			b, err := s.Bus.Backlog(ctx, r.Channel(), r.ID)
-			if errors.Is(err, bus.ErrNotFound) {
-				return nil
-			}
-			if err != nil || b.Waiting+b.Unsettled == 0 {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out = append(out, &queue{recipient: r, backlog: b})
-			return nil
-		})
 	}
-	err := g.Wait()
-	slices.SortFunc(out, func(a, b *queue) int {
-		if a.recipient.ID < b.recipient.ID {
-			return -1
+	if len(meant) == 0 {
+		return nil, nil
+	}
+	looked := make([]facts, len(meant))
+	if err := s.lookAtQueues(ctx, meant, looked); err != nil {
+		return nil, err
+	}
+	var out []*queue
+	for i, r := range meant {
+		if b := looked[i].backlog; b.Waiting+b.Unsettled > 0 {
+			out = append(out, &queue{recipient: r, backlog: b})
 		}
-		return 1
-	})
-	return out, err
+	}
+	slices.SortFunc(out, func(a, b *queue) int { return cmp.Compare(a.recipient.ID, b.recipient.ID) })
+	return out, nil
 }
 
 // recorded reports whether a filter asks for what only records tell.
