@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,7 +73,10 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 		return p.rehearse(ctx, c, steps, plan.misshapen)
 	}
 	// All is looked at before anything is done, so that a fault does not leave half of the files done.
-	if err := check(ctx, c, steps); err != nil {
+	var much *tooMuch
+	if err := check(ctx, c, steps); errors.As(err, &much) {
+		_, _ = fmt.Fprintf(p.Err, "%v: what is wrong is told when it is met\n", err)
+	} else if err != nil {
 		return err
 	}
 	if err := faulty(steps, plan.misshapen); err != nil {

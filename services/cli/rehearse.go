@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -24,7 +26,10 @@ type fault struct {
 
 // rehearse is a dry run: it shows what would be done and everything that is wrong with it.
 func (p *application) rehearse(ctx context.Context, c *client, steps []*step, misshapen []error) error {
-	if err := check(ctx, c, steps); err != nil {
+	var much *tooMuch
+	if err := check(ctx, c, steps); errors.As(err, &much) {
+		return fmt.Errorf("%w: take fewer files for a dry run", err)
+	} else if err != nil {
 		return err
 	}
 	err := p.carryOut(ctx, steps)
@@ -32,6 +37,20 @@ func (p *application) rehearse(ctx context.Context, c *client, steps []*step, mi
 		return wrong
 	}
 	return err
+}
+
+// mostChecked is how many changes the server checks at once, largestCheck how many bytes of JSON it takes for that.
+const (
+	mostChecked  = 5_000
+	largestCheck = 4<<20 - 1<<10
+)
+
+// tooMuch says that there are more changes than the server checks at once. They depend on each other, so they are not checked in parts.
+type tooMuch struct{ changes, bytes int }
+
+func (e *tooMuch) Error() string {
+	return fmt.Sprintf("%d changes of %.1f MiB are too much to be checked at once: up to %d changes of %d MiB can be",
+		e.changes, float64(e.bytes)/(1<<20), mostChecked, 4)
 }
 
 // check asks the server about all that would be done, and notes its refusals in the steps.
@@ -47,6 +66,9 @@ func check(ctx context.Context, c *client, steps []*step) error {
 	}
 	if len(asked) == 0 {
 		return nil
+	}
+	if body, err := protojson.Marshal(q); err != nil || len(asked) > mostChecked || len(body) > largestCheck {
+		return &tooMuch{changes: len(asked), bytes: len(body)}
 	}
 	out := &outboundv1.CheckChangesResponse{}
 	if err := c.call(ctx, http.MethodPost, "/v1/changes:check", q, out); err != nil {

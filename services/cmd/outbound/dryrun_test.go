@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -95,5 +96,23 @@ func TestApplyLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	}
 	if code, out, errors := h.run("", "apply", "-f", bad); out != "" || code != 1 || !strings.Contains(errors, "5 things are not valid, and nothing was changed") {
 		t.Errorf("without --dry-run: exit %d\n%s", code, errors)
+	}
+}
+
+func TestWhatIsTooMuchToBeCheckedAtOnceIsAppliedAllTheSame(t *testing.T) {
+	const recipients = 80
+	h := open(t)
+	var all strings.Builder
+	all.WriteString("recipients:\n")
+	for i := range recipients {
+		fmt.Fprintf(&all, "- {id: mail-%02d, displayName: Mail %d, eventTypes: [support_conference_end], email: {addresses: [a@example.com], body: %q}}\n",
+			i, i, strings.Repeat("A long text. ", 4_800))
+	}
+	file := h.write("large.yaml", all.String())
+	if code, out, errors := h.run("", "apply", "-f", file, "--dry-run"); code != 1 || !strings.Contains(errors, "80 changes of 4.8 MiB are too much to be checked at once") {
+		t.Errorf("dry run: exit %d\n%s%s", code, out, errors)
+	}
+	if code, out, errors := h.run("", "apply", "-f", file); code != 0 || strings.Count(out, "recipient mail-") != recipients || !strings.Contains(errors, "too much to be checked at once") {
+		t.Errorf("apply: exit %d\n%s%s", code, out, errors)
 	}
 }
