@@ -68,6 +68,9 @@ type house struct {
 	status     outboundv1.StatusServiceClient
 	tokens     rpc.Tokens
 	kind       history.Broker
+	// read are the records read so far, readTo the last of them.
+	read   []bus.StoredRecord
+	readTo uint64
 }
 
 func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
