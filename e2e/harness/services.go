@@ -180,13 +180,3 @@ func (e *estate) service(name string) *part {
 	p.ready = okay("http://" + e.at[name+"/http"])
 	return p
 }
-
-// freeAddress is an address that nobody listens on now.
-func freeAddress(t T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("look for a free port: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
