@@ -16,7 +16,7 @@ const (
 )
 
 // given are the ports that were given out by this process: each is given once.
-var given sync.Map
+var given sync.Map //nolint:gochecknoglobals // ports are of the whole process
 
 // freeAddress is an address that nobody listens on now.
 func freeAddress(t T) string {
