@@ -259,7 +259,7 @@ func (p *play) drain() {
 		})
 	}
 	for _, x := range p.cast {
-		harness.Until(p.t, 2*patience, x.id+" to have nothing left", func() error { return p.left(x.id) })
+		harness.Until(p.t, 6*patience, x.id+" to have nothing left", func() error { return p.left(x.id) })
 	}
 }
 
