@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,17 +76,8 @@ func (s *IntakeSearch) Next(ctx context.Context, wanted int) ([]StoredIntake, er
 	if err != nil {
 		return nil, fmt.Errorf("search intake: %w", err)
 	}
-	out := make([]StoredIntake, 0, len(ms))
-	for _, m := range slices.Backward(ms) {
-		r := StoredIntake{Sequence: storedSequence(m), Time: storedTime(m)}
-		if err := json.Unmarshal(m.Data, &r.IntakeRecord); err != nil {
-			return nil, fmt.Errorf("decode record %s: %w", storedSubject(m), err)
-		}
-		if s.f.has(r.IntakeRecord) {
-			out = append(out, r)
-		}
-	}
-	return out, nil
+	slices.Reverse(ms)
+	return s.f.matching(ms)
 }
 
 // window reads the next window back. Refusals are few, so the broker picks them; else all records are read, which costs less

@@ -76,17 +76,7 @@ func (s *AttemptSearch) Next(ctx context.Context, wanted int) ([]StoredRecord, e
 		return nil, fmt.Errorf("search attempts: %w", err)
 	}
 	slices.SortFunc(ms, func(a, b *nats.Msg) int { return int(int64(storedSequence(b) - storedSequence(a))) })
-	out := make([]StoredRecord, 0, len(ms))
-	for _, m := range ms {
-		r, ok, err := s.f.decode(m)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			out = append(out, r)
-		}
-	}
-	return out, nil
+	return s.f.matching(ms)
 }
 
 // some reads the next matches in the way that costs the broker least.

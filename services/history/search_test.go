@@ -245,8 +245,26 @@ func (c *chance) compare(f *outboundv1.ListDeliveriesRequest) int {
 	return len(want)
 }
 
-// indexed starts a service with an index of so many records and waits until it is filled.
-func (h *house) indexed(most int) {
+// TestWhatTheIndexHasNotBeenToldIsFound lets the index fall behind, by little and by more than is read at once.
+func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
+	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	c := &chance{Rand: random(), h: h}
+	c.write(300)
+	h.indexed(1_000_000)()
+	for _, more := range []int{40, 1_100} {
+		c.write(more)
+		for _, f := range []*outboundv1.ListDeliveriesRequest{
+			{}, {RecipientId: "r1"}, {ReasonClass: "tls"}, {State: outboundv1.DeliveryState_RETRYING, PageSize: 7}, {ReplayId: "01REPLAY1"},
+		} {
+			if c.compare(f) == 0 {
+				t.Errorf("%v finds nothing", f)
+			}
+		}
+	}
+}
+
+// indexed starts a service with an index of so many records and waits until it is filled. stop has it told no more.
+func (h *house) indexed(most int) (stop func()) {
 	h.t.Helper()
 	o := history.DefaultOptions()
 	o.IndexRecords = most
@@ -254,8 +272,11 @@ func (h *house) indexed(most int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var following sync.WaitGroup
 	following.Go(func() { s.Follow(ctx) })
-	h.t.Cleanup(following.Wait)
-	h.t.Cleanup(cancel)
+	stop = func() {
+		cancel()
+		following.Wait()
+	}
+	h.t.Cleanup(stop)
 	last, err := h.log.LastSequence(h.t.Context())
 	if err != nil {
 		h.t.Fatal(err)
@@ -274,6 +295,7 @@ func (h *house) indexed(most int) {
 	if whole := uint64(most) >= last; most > 0 && whole != (first == 1) || s.Index().Len() > 2*most {
 		h.t.Fatalf("an index of %d holds %d records, from %d of %d on", most, s.Index().Len(), first, last)
 	}
+	return stop
 }
 
 func TestAPageTokenIsOfItsFiltersAlone(t *testing.T) {
