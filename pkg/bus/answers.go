@@ -165,6 +165,8 @@ func receipt(m *nats.Msg) (Receipt, error) {
 		return Receipt{}, ErrFull
 	case a.Error.ErrorCode == codeMessageTooLarge:
 		return Receipt{}, fmt.Errorf("the message is too large for its stream: %s", said)
+	case a.Error.ErrorCode == codeWrongSequence, a.Error.ErrorCode == codeWrongSequenceToo:
+		return Receipt{}, fmt.Errorf("the broker refuses: %s: %w", said, ErrConflict)
 	case a.Error.Code == 503:
 		return Receipt{}, fmt.Errorf("%w: %s", errUnknown, said)
 	default:

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -19,13 +18,11 @@ import (
 // AppendChange stores a record of what was done to a delivery by hand, unless the delivery's newest record is no longer the one at
 // a sequence of HISTORY: ErrConflict. Nothing of what a sender records meanwhile is thus overwritten.
 func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after uint64) error {
-	tail := strings.Join([]string{rec.Type, token(rec.Session), hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
-	m := nats.NewMsg(subjectAttempt + "." + rec.Recipient + "." + string(rec.State) + "." + tail)
+	m := nats.NewMsg(attemptSubject(rec, string(rec.State)))
 	key := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
 	m.Header.Set(headerMsgID, key+":"+string(rec.Reason)+":"+strconv.FormatUint(after, 10))
 	m.Header.Set(headerRecord, attemptHeader(rec))
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
-	m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", subjectAttempt+"."+rec.Recipient+".*."+tail)
+	compare(m, attemptSubject(rec, "*"), after)
 	data, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("encode a change of %s: %w", key, err)
@@ -75,7 +72,7 @@ func (c *Conn) Hurry(ctx context.Context, ch recipient.Channel, id string, throu
 			sequences = append(sequences, r.Record.Sequence)
 		}
 	}
-	if err := c.Wake(ch, id); err != nil {
+	if err := c.Wake(ch, id, nil); err != nil {
 		return 0, err
 	}
 	if len(sequences) == 0 {
@@ -84,17 +81,41 @@ func (c *Conn) Hurry(ctx context.Context, ch recipient.Channel, id string, throu
 	return len(sequences), c.HandOutNow(ctx, ch, id, sequences)
 }
 
-// Wake asks the senders of a channel to try a recipient at once though it fails all the time.
-func (c *Conn) Wake(ch recipient.Channel, id string) error {
-	if err := c.nc.Publish(subjectWake+"."+string(ch), []byte(id)); err != nil {
-		return fmt.Errorf("wake the senders of %s: %w", id, err)
+// headerSequences names the messages that senders are woken for.
+const headerSequences = "Outbound-Sequences"
+
+// maxWoken is how many messages are named at once.
+const maxWoken = 500
+
+// Wake asks the senders of a channel to try a recipient at once though it fails all the time: the messages at some sequences of EVENTS,
+// or whatever comes if there are none.
+func (c *Conn) Wake(ch recipient.Channel, id string, sequences []uint64) error {
+	for first := true; first || len(sequences) > 0; first = false {
+		part := sequences[:min(len(sequences), maxWoken)]
+		sequences = sequences[len(part):]
+		m := nats.NewMsg(subjectWake + "." + string(ch))
+		m.Data = []byte(id)
+		if len(part) > 0 {
+			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
+		}
+		if err := c.nc.PublishMsg(m); err != nil {
+			return fmt.Errorf("wake the senders of %s: %w", id, err)
+		}
 	}
 	return nil
 }
 
 // Wakes calls f for each Wake of a channel, until stop is called. See delivery.Queue.
-func (q *Queue) Wakes(ch recipient.Channel, f func(id string)) (stop func(), err error) {
-	sub, err := q.conn.nc.Subscribe(subjectWake+"."+string(ch), func(m *nats.Msg) { f(string(m.Data)) })
+func (q *Queue) Wakes(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
+	sub, err := q.conn.nc.Subscribe(subjectWake+"."+string(ch), func(m *nats.Msg) {
+		var sequences []uint64
+		for _, text := range strings.Fields(m.Header.Get(headerSequences)) {
+			if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+				sequences = append(sequences, n)
+			}
+		}
+		f(string(m.Data), sequences)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", subjectWake, err)
 	}

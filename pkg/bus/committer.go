@@ -46,6 +46,8 @@ const (
 const (
 	codeStreamFull        = 10077
 	codeMessageTooLarge   = 10054
+	codeWrongSequence     = 10071
+	codeWrongSequenceToo  = 10164
 	codeStorageExceeded   = 10047
 	codeAccountExceeded   = 10023
 	codeBatchDuplicate    = 10201
@@ -73,7 +75,17 @@ type post struct {
 	since time.Time
 	// patient says that nobody waits for it.
 	patient bool
-	done    func(Receipt, error)
+	// newest, if set, is a filter that nothing in the stream may match yet, unless the message says what may. It is compared when the
+	// message is repeated: the first publish may be stored, and the broker knows message ids for a while only.
+	newest string
+	done   func(Receipt, error)
+}
+
+// repeat readies a message whose first publish has no definite result.
+func (p *post) repeat() {
+	if p.newest != "" && p.msg.Header.Get(headerExpectedFor) == "" {
+		compare(p.msg, p.newest, 0)
+	}
 }
 
 // linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
@@ -193,6 +205,11 @@ func (k *committer) settle(group []*post) {
 			}
 			return
 		}
+		if errors.Is(err, errUnknown) {
+			for _, p := range group {
+				p.repeat()
+			}
+		}
 	}
 	for len(group) > 0 {
 		if group = k.singly(group); len(group) > 0 {
@@ -259,6 +276,7 @@ func (k *committer) singly(group []*post) (again []*post) {
 			continue
 		}
 		if errors.Is(err, errUnknown) && time.Since(p.since) < repeatFor {
+			p.repeat()
 			again = append(again, p)
 			continue
 		}

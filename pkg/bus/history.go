@@ -3,12 +3,14 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -41,43 +43,76 @@ func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
 		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
 	m.Header.Set(headerRecord, intakeHeader(rec))
-	h.append(m, &rec, true, done)
+	h.append(&post{msg: m, patient: true}, &rec, done)
 }
 
 // AppendAttempt stores an attempt's record. It returns at once; done, if not nil, is called when the result is known and
-// must not block. delivery.ErrAlreadyRecorded: this attempt has a record already, which stands.
+// must not block. delivery.ErrAlreadyRecorded: this attempt has a record already, which stands. It is for a delivery that has no record
+// by all that is known: the message id protects it, and a repeat compares, so that it may fail with delivery.ErrConflict too.
 func (h *History) AppendAttempt(rec delivery.Record, done func(error)) {
-	m := nats.NewMsg(strings.Join([]string{subjectAttempt, rec.Recipient, string(rec.State), rec.Type, token(rec.Session),
-		hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, "."))
+	m, newest := attemptMessage(rec)
+	h.append(&post{msg: m, newest: newest}, &rec, done)
+}
+
+// AppendAfter stores an attempt's record if the delivery's newest record stands at a sequence of HISTORY, or, for 0, if it has none. Else it
+// fails with delivery.ErrConflict: so does a repeat of a record that is stored. See AppendAttempt.
+func (h *History) AppendAfter(rec delivery.Record, sequence uint64, done func(error)) {
+	m, newest := attemptMessage(rec)
+	compare(m, newest, sequence)
+	h.append(&post{msg: m, newest: newest}, &rec, done)
+}
+
+// attemptMessage is the message of an attempt's record, without its body, and the filter that matches all records of its delivery.
+func attemptMessage(rec delivery.Record) (m *nats.Msg, newest string) {
+	m = nats.NewMsg(attemptSubject(rec, string(rec.State)))
 	id := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID) + ":" + strconv.Itoa(rec.Attempt)
 	if rec.LastAttempt == nil {
 		id += ":" + string(rec.State)
 	}
 	m.Header.Set(headerMsgID, id)
 	m.Header.Set(headerRecord, attemptHeader(rec))
-	h.append(m, &rec, false, done)
+	return m, attemptSubject(rec, "*")
 }
 
-func (h *History) append(m *nats.Msg, rec interface{ JSON() ([]byte, error) }, patient bool, done func(error)) {
+// attemptSubject is the subject of a delivery's records in a state; `*`: in any.
+func attemptSubject(rec delivery.Record, state string) string {
+	return strings.Join([]string{subjectAttempt, rec.Recipient, state, rec.Type, token(rec.Session),
+		hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
+}
+
+// compare has the broker refuse a message unless the newest one that a filter matches stands at a sequence; 0: there is none.
+func compare(m *nats.Msg, filter string, sequence uint64) {
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+	m.Header.Set(headerExpectedFor, filter)
+}
+
+// headerExpectedFor is the filter that an expected sequence is of.
+const headerExpectedFor = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+// append completes a record's message and has it published.
+func (h *History) append(p *post, rec interface{ JSON() ([]byte, error) }, done func(error)) {
 	if done == nil {
 		done = func(error) {}
 	}
 	data, err := rec.JSON()
 	if err != nil {
-		done(fmt.Errorf("encode record %s: %w", m.Subject, err))
+		done(fmt.Errorf("encode record %s: %w", p.msg.Subject, err))
 		return
 	}
-	m.Data = data
-	h.k.put(&post{msg: m, since: time.Now(), patient: patient, done: func(r Receipt, err error) {
+	p.msg.Data, p.since = data, time.Now()
+	p.done = func(r Receipt, err error) {
 		switch {
+		case errors.Is(err, ErrConflict):
+			done(fmt.Errorf("record %s: %w", p.msg.Subject, delivery.ErrConflict))
 		case err != nil:
-			done(fmt.Errorf("record %s: %w", m.Subject, err))
+			done(fmt.Errorf("record %s: %w", p.msg.Subject, err))
 		case r.Duplicate:
 			done(delivery.ErrAlreadyRecorded)
 		default:
 			done(nil)
 		}
-	}})
+	}
+	h.k.put(p)
 }
 
 // deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.

@@ -31,8 +31,8 @@ func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
 	h := bus.NewHistory(bustest.Start(t).Conn())
 	defer h.Close()
 	e, other := newEvent(t, "e-1"), newEvent(t, "e-2")
-	if _, ok, err := h.Latest(t.Context(), "r1", e, ""); ok || err != nil {
-		t.Fatalf("nothing recorded yet: %v, %v", ok, err)
+	if _, at, err := h.Latest(t.Context(), "r1", e, ""); at != 0 || err != nil {
+		t.Fatalf("nothing recorded yet: %v, %v", at, err)
 	}
 	for i, s := range []delivery.State{delivery.StateRetrying, delivery.StateRetrying, delivery.StateDelivered} {
 		if err := append1(t, h, record(e, "r1", i+1, s)); err != nil {
@@ -45,14 +45,14 @@ func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
 	if err := append1(t, h, record(e, "r1", 3, delivery.StateRetrying)); !errors.Is(err, delivery.ErrAlreadyRecorded) {
 		t.Errorf("a second record of attempt 3: %v", err)
 	}
-	rec, ok, err := h.Latest(t.Context(), "r1", e, "")
-	if err != nil || !ok || rec.State != delivery.StateDelivered || rec.Attempt != 3 {
-		t.Errorf("latest: %+v, %v, %v", rec, ok, err)
+	rec, at, err := h.Latest(t.Context(), "r1", e, "")
+	if err != nil || at != 3 || rec.State != delivery.StateDelivered || rec.Attempt != 3 {
+		t.Errorf("latest: %+v, %v, %v", rec, at, err)
 	}
-	if _, ok, _ := h.Latest(t.Context(), "r1", e, "replay"); ok {
+	if _, at, _ := h.Latest(t.Context(), "r1", e, "replay"); at != 0 {
 		t.Error("a replay has the records of the first delivery")
 	}
-	if _, ok, _ := h.Latest(t.Context(), "r2", e, ""); ok {
+	if _, at, _ := h.Latest(t.Context(), "r2", e, ""); at != 0 {
 		t.Error("another recipient has its records")
 	}
 	all, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)

@@ -115,18 +115,18 @@ func (l *lookups) together(ctx context.Context, part []*lookup) {
 	}
 }
 
-// Latest is the newest record of a delivery; ok is false if there is none.
-func (h *History) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, ok bool, err error) {
+// Latest is the newest record of a delivery, and where it stands in HISTORY; 0: there is none.
+func (h *History) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, sequence uint64, err error) {
 	one := AttemptFilter{
 		Recipient: recipientID, Type: e.Type, Session: token(e.Session), ExternalKey: e.ExternalKey, Appliance: e.Appliance,
 		EventID: deliveryToken(e.ID, replayID), noKey: e.ExternalKey == "",
 	}
 	m, err := h.lookups.newest(ctx, one.subject())
 	if err != nil || m == nil {
-		return rec, false, err
+		return rec, 0, err
 	}
 	if err := json.Unmarshal(m.Data, &rec); err != nil {
-		return rec, false, fmt.Errorf("decode record %s: %w", storedSubject(m), err)
+		return rec, 0, fmt.Errorf("decode record %s: %w", storedSubject(m), err)
 	}
-	return rec, true, nil
+	return rec, storedSequence(m), nil
 }

@@ -16,6 +16,8 @@ const (
 	headerReplay = "Outbound-Replay"
 	headerTest   = "Outbound-Test"
 	headerActor  = "Outbound-Actor"
+	// headerExpedite marks a replay that somebody waits for.
+	headerExpedite = "Outbound-Expedite"
 )
 
 // Publisher stores events and replays in EVENTS by group commit.
@@ -46,6 +48,8 @@ type Replay struct {
 	Actor string
 	// Test marks a test.
 	Test bool
+	// Expedite says that somebody waits for it: it is attempted though its recipient fails all the time.
+	Expedite bool
 }
 
 // Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
@@ -60,6 +64,9 @@ func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Eve
 	}
 	if r.Test {
 		m.Header.Set(headerTest, "1")
+	}
+	if r.Expedite {
+		m.Header.Set(headerExpedite, "1")
 	}
 	return p.await(ctx, m, key)
 }

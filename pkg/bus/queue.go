@@ -152,7 +152,10 @@ func giveBack(m *nats.Msg) {
 }
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
-	out := delivery.Message{ReplayID: m.Header.Get(headerReplay), Test: m.Header.Get(headerTest) != "", Actor: m.Header.Get(headerActor), TraceParent: m.Header.Get(headerTraceParent), Settler: &settler{m: m}}
+	out := delivery.Message{
+		ReplayID: m.Header.Get(headerReplay), Test: m.Header.Get(headerTest) != "", Actor: m.Header.Get(headerActor),
+		Expedited: m.Header.Get(headerExpedite) != "", TraceParent: m.Header.Get(headerTraceParent), Settler: &settler{m: m},
+	}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)

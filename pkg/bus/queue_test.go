@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,5 +61,39 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	}
 	if again != n-taken {
 		t.Errorf("%d came again of %d that came too late", again, n-taken)
+	}
+}
+
+func TestAWakeNamesItsMessages(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	type wake struct {
+		id        string
+		sequences []uint64
+	}
+	woken := make(chan wake, 10)
+	stop, err := bus.NewQueue(c).Wakes(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	many := make([]uint64, 1_200)
+	for i := range many {
+		many[i] = uint64(i) << 32
+	}
+	for _, sequences := range [][]uint64{nil, {7}, many} {
+		if err := c.Wake(recipient.HTTP, "r1", sequences); err != nil {
+			t.Fatal(err)
+		}
+		var got []uint64
+		for first := true; first || len(got) < len(sequences); first = false {
+			w := <-woken
+			if w.id != "r1" || len(w.sequences) == 0 && len(sequences) > 0 {
+				t.Fatalf("%s is woken for %v", w.id, w.sequences)
+			}
+			got = append(got, w.sequences...)
+		}
+		if !slices.Equal(got, sequences) {
+			t.Errorf("woken for %d messages, want %d", len(got), len(sequences))
+		}
 	}
 }

@@ -6,66 +6,136 @@ import (
 	"time"
 )
 
-// When a breaker opens: after this many attempts in a row that did not reach the receiver, or failed in any way.
+// When a breaker opens.
 const (
+	// breakerUnreachable is how many attempts in a row must fail to connect. Nothing of one event can cause that.
 	breakerUnreachable = 5
-	breakerFailures    = 20
+	// breakerSilent is how many different deliveries must have failed without an answer of the receiver's own since the last success,
+	// breakerFailures how many must have failed in any way. Failures of one delivery count once: it may be the event that is at fault.
+	breakerSilent   = 5
+	breakerFailures = 20
+	// breakerFirst is how many of these must have failed in their first attempt. Deliveries that are retried prove nothing about others:
+	// they are those that fail anyway. One or two new ones may be of the same bad kind; that three are, and no good one came between, is
+	// rare, and costs the others no more than the wait for the next probe.
+	breakerFirst = 3
 )
 
-// breaker keeps a recipient that fails all the time from being tried more than needed. Closed, it lets everything through.
-// Open, it lets one attempt through per retry interval, the probe; what has come to the end of its retry duration meanwhile
-// is still taken and ends with the last error. It closes at the first success.
+// cause is why a breaker is open.
+type cause int
+
+const (
+	// causeUnreachable is that no connection comes about.
+	causeUnreachable cause = iota + 1
+	// causeFailing is that many different deliveries fail.
+	causeFailing
+)
+
+// breaker keeps a recipient that fails all the time from being tried more than needed. Closed, it lets everything through. Open, it
+// lets probes through, once per retry interval: one attempt if no connection comes about; else one of a delivery that was tried
+// before and one of a delivery that was not, since those may fail by what they are. What somebody asked for is always let through.
+// It closes at the first success.
 type breaker struct {
-	mu          sync.Mutex
-	unreachable int
-	failures    int
-	// opened is when it opened; zero while it is closed.
-	opened time.Time
-	// probe is when the next attempt may be made while it is open.
-	probe time.Time
+	mu sync.Mutex
+	// cause is why it is open; zero while it is closed.
+	cause cause
+	// unconnected is how many attempts in a row did not connect.
+	unconnected int
+	failures    failures
 	// last is the last failure.
 	last Verdict
 	// changed is signalled when a pause may end early.
 	changed chan struct{}
+	sweep   sweep
 }
 
-func newBreaker() *breaker { return &breaker{changed: make(chan struct{}, 1)} }
+func newBreaker() *breaker {
+	return &breaker{changed: make(chan struct{}, 1), failures: failures{of: map[uint64]failed{}}, sweep: sweep{wanted: map[uint64]struct{}{}}}
+}
 
-// note counts an attempt. Only a Retry is a failure: a Drop is an answer about one event.
-func (b *breaker) note(o Outcome, v Verdict, interval time.Duration, now time.Time) {
+// attempted is an attempt and what came of it.
+type attempted struct {
+	candidate
+	pass    pass
+	outcome Outcome
+	verdict Verdict
+}
+
+// note takes in an attempt. A Drop is an answer about one event, so it is no failure. It reports whether the breaker closed by it.
+func (b *breaker) note(a attempted, interval time.Duration, now time.Time) (closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch v.Kind {
-	case Retry:
-		b.failures++
-		b.last = v
-		if unreachable(o) {
-			b.unreachable++
-		} else {
-			b.unreachable = 0
-		}
-		if b.opened.IsZero() && (b.unreachable >= breakerUnreachable || b.failures >= breakerFailures) {
-			b.opened = now
-		}
-		b.probe = now.Add(interval)
+	b.landed(a.pass)
+	switch a.verdict.Kind {
 	case Delivered:
-		b.failures, b.unreachable, b.opened, b.probe, b.last = 0, 0, time.Time{}, time.Time{}, Verdict{}
-		b.wake()
+		return b.close()
+	case Retry:
+		switch {
+		case a.outcome.Accepted:
+			return b.close()
+		case a.verdict.Reason == ReasonPartlyDelivered:
+			b.connected(now) // nothing new was taken, but what is left is one address of several
+		default:
+			b.fail(a, interval, now)
+		}
 	case Drop, Postpone:
-		b.probe = now
-		b.wake()
+		if a.outcome.Status != 0 {
+			b.connected(now)
+		}
+		b.giveTurnBack(a.pass)
 	default:
 	}
+	return false
 }
 
-// spared says that the message let through as a probe was none: it ended or was put off without an attempt.
-func (b *breaker) spared() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.opened.IsZero() {
-		b.probe = time.Time{}
+// fail counts a failure.
+func (b *breaker) fail(a attempted, interval time.Duration, now time.Time) {
+	b.last = a.verdict
+	was, kind := b.cause, failureOf(a.outcome)
+	if kind == unconnected {
+		b.unconnected++
+	} else {
+		b.connected(now)
+	}
+	if was == 0 {
+		b.failures.note(a.sequence, failed{silent: kind != answered, first: a.fresh})
+	}
+	switch {
+	case b.unconnected >= breakerUnreachable:
+		b.cause = causeUnreachable
+	case was == 0 && b.failures.many():
+		b.cause = causeFailing
+	}
+	switch {
+	case was == 0 && b.cause != 0:
+		b.sweep.end()
+		b.sweep.probe = now.Add(interval)
+	case b.cause == was && a.pass.probes():
+		b.sweep.probe = later(b.sweep.probe, now.Add(interval))
+	}
+}
+
+// connected says that there is a connection: if there was none, the next probes are due at once, for the one that showed it may have
+// failed by what it is.
+func (b *breaker) connected(now time.Time) {
+	b.unconnected = 0
+	if b.cause == causeUnreachable {
+		b.cause = causeFailing
+		b.sweep.probe = now
 		b.wake()
 	}
+}
+
+// close closes it; false if it was.
+func (b *breaker) close() bool {
+	was := b.cause != 0
+	b.cause, b.unconnected, b.last = 0, 0, Verdict{}
+	b.failures.forget()
+	if was {
+		b.sweep.end()
+		clear(b.sweep.wanted)
+		b.wake()
+	}
+	return was
 }
 
 func (b *breaker) wake() {
@@ -75,37 +145,78 @@ func (b *breaker) wake() {
 	}
 }
 
-// enter says how many messages may be taken now: all that are wanted while it is closed; while it is open none before the
-// time of the probe, given as a wait, and then one.
-func (b *breaker) enter(want int, interval time.Duration, now time.Time) (n int, wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.opened.IsZero() {
-		return want, 0
-	}
-	if wait := b.probe.Sub(now); wait > 0 {
-		return 0, wait
-	}
-	b.probe = now.Add(interval)
-	return 1, 0
-}
-
 // open reports whether it is open, and with which last failure.
 func (b *breaker) open() (last Verdict, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.last, !b.opened.IsZero()
+	return b.last, b.cause != 0
 }
 
-// unreachable reports whether an attempt did not get as far as the receiver's own answer.
-func unreachable(o Outcome) bool {
+// failures are the deliveries that failed since the last success.
+type failures struct {
+	of                           map[uint64]failed
+	first, silent, firstOfSilent int
+}
+
+// failed is how a delivery failed: in its first attempt among others, and without an answer of the receiver's own when it failed last.
+type failed struct{ first, silent bool }
+
+func (f *failures) note(sequence uint64, now failed) {
+	old := f.of[sequence]
+	f.add(old, -1)
+	now.first = now.first || old.first
+	f.add(now, 1)
+	f.of[sequence] = now
+}
+
+func (f *failures) add(x failed, n int) {
+	if x.first {
+		f.first += n
+	}
+	if x.silent {
+		f.silent += n
+	}
+	if x.first && x.silent {
+		f.firstOfSilent += n
+	}
+}
+
+// many reports whether so many failed that it can't be for what they are.
+func (f *failures) many() bool {
+	return f.silent >= breakerSilent && f.firstOfSilent >= breakerFirst || len(f.of) >= breakerFailures && f.first >= breakerFirst
+}
+
+func (f *failures) forget() {
+	if len(f.of) > 0 {
+		*f = failures{of: map[uint64]failed{}}
+	}
+}
+
+// failure says what an attempt that failed tells of others.
+type failure int
+
+const (
+	// unconnected is one that nothing of an event can cause.
+	unconnected failure = iota + 1
+	// silent is one without an answer of the receiver's own: it hangs, or something before it answers that it is away.
+	silent
+	// answered is any other.
+	answered
+)
+
+func failureOf(o Outcome) failure {
 	switch o.Fault {
-	case FaultDNS, FaultEgress, FaultConnect, FaultTLS, FaultTimeout, FaultProxy:
-		return true
-	case FaultNone, FaultCut, FaultProtocol, FaultAuth, FaultRender, FaultRelayUnset, FaultShutdown:
+	case FaultDNS, FaultEgress, FaultConnect, FaultConnectTimeout, FaultTLS, FaultProxy, FaultAuth, FaultRelayUnset:
+		return unconnected
+	case FaultTimeout:
+		return silent
+	case FaultNone, FaultCut, FaultProtocol, FaultRender, FaultShutdown:
 	default:
 	}
-	return o.Status >= 502 && o.Status <= 504
+	if o.Status >= 502 && o.Status <= 504 {
+		return silent
+	}
+	return answered
 }
 
 // exhausted is the end of a delivery whose retry duration ended while the breaker was open.
@@ -115,4 +226,11 @@ func exhausted(d *Delivery, last Verdict) *Verdict {
 		detail = last.Detail
 	}
 	return &Verdict{Kind: Drop, Reason: ReasonExpired, Detail: fmt.Sprintf("not delivered within %s: the recipient was failing all the time; last: %s", d.Recipient.Retry.Duration, detail)}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -243,7 +243,7 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 	w.until("the breaker is open", func() bool { return len(w.attempts("r")) >= 20 })
 	mend()
 	w.until("a probe closes the breaker", func() bool {
-		if err := w.conn.Wake(recipient.HTTP, "r"); err != nil {
+		if err := w.conn.Wake(recipient.HTTP, "r", nil); err != nil {
 			t.Fatal(err)
 		}
 		b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")

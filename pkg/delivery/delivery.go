@@ -70,6 +70,8 @@ type Outcome struct {
 	RetryAfter time.Duration
 	// Excerpt is the beginning of the answer, at most MaxExcerpt bytes.
 	Excerpt []byte
+	// Accepted says that the recipient took a part in this attempt, as where one of several addresses got the mail.
+	Accepted bool
 	// Progress is kept in the record and handed to the next attempt.
 	Progress json.RawMessage
 }
@@ -96,6 +98,8 @@ const (
 	FaultShutdown
 	// FaultProxy is one of the outbound proxy, not of the receiver.
 	FaultProxy
+	// FaultConnectTimeout is that no connection came about in time; FaultTimeout that there was one, and no answer.
+	FaultConnectTimeout
 )
 
 // Sender is one channel: it makes one attempt and judges what came of it.

@@ -63,9 +63,10 @@ type Engine struct {
 
 	mu    sync.Mutex
 	lanes map[string]*lane
+	// changed is signalled when lanes are to be compared with the recipients.
+	changed chan struct{}
 
-	work sync.WaitGroup // lanes and their workers
-	late sync.WaitGroup // records on their way
+	work sync.WaitGroup // lanes, their workers and records
 }
 
 // NewEngine makes an engine; Run starts it.
@@ -82,7 +83,9 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
 	}
-	return &Engine{o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}}, nil
+	return &Engine{
+		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}, changed: make(chan struct{}, 1),
+	}, nil
 }
 
 // Run delivers until ctx ends. Then it takes nothing more, lets attempts under way finish within Grace, waits until they
@@ -95,29 +98,31 @@ func (e *Engine) Run(ctx context.Context) error {
 		return fmt.Errorf("listen for recipients that are to be tried at once: %w", err)
 	}
 	defer asleep()
-	changed := make(chan struct{}, 1)
-	e.o.Recipients.OnChange(func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	e.o.Recipients.OnChange(e.look)
 	e.reconcile(ctx, send)
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case <-changed:
+		case <-e.changed:
 			e.reconcile(ctx, send)
 		}
 	}
 	stopped := time.AfterFunc(e.o.Grace, cancelSend)
 	defer stopped.Stop()
 	e.work.Wait()
-	e.late.Wait()
 	return nil
 }
 
-// reconcile opens a lane for each recipient that has none and closes those whose recipient is gone or has other bounds.
+// look has lanes compared with the recipients.
+func (e *Engine) look() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile opens a lane for each recipient that has none, changes those whose recipient has changed, and closes those whose recipient
+// is gone.
 func (e *Engine) reconcile(ctx, send context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -128,16 +133,16 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 		}
 	}
 	for id, l := range e.lanes {
-		if r, ok := want[id]; !ok || e.width(r) != l.width {
+		if r, ok := want[id]; ok {
+			l.slots.resize(e.width(r))
+			l.revise(r.Revision)
+		} else {
 			l.stop()
-			delete(e.lanes, id)
 		}
 	}
 	for id, r := range want {
-		if l, ok := e.lanes[id]; ok || ctx.Err() != nil {
-			if ok {
-				l.revise(r.Revision)
-			}
+		// A lane that was closed is there until it has nothing in hand: another one beside it might send the same.
+		if _, ok := e.lanes[id]; ok || ctx.Err() != nil {
 			continue
 		}
 		l := newLane(ctx, send, e, r)
@@ -145,6 +150,14 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 		e.work.Add(1)
 		go l.run()
 	}
+}
+
+// closed forgets a lane that has ended. Its recipient may have come back meanwhile.
+func (e *Engine) closed(l *lane) {
+	e.mu.Lock()
+	delete(e.lanes, l.id)
+	e.mu.Unlock()
+	e.look()
 }
 
 // width is how many attempts a recipient may have at once.
@@ -161,85 +174,99 @@ func (e *Engine) width(r *recipient.Recipient) int {
 
 // handle brings one message as far as it comes now: facts, judgement, act. It returns when the slot is free again; the
 // record and the acknowledgement may follow.
-func (e *Engine) handle(l *lane, m Message) {
-	if m.Event == nil {
-		e.unreadable(l, m)
+func (e *Engine) handle(l *lane, t *task) {
+	defer t.decide()
+	if t.Event == nil {
+		e.unreadable(l, t.Message)
 		return
 	}
-	d := &Delivery{Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Actor: m.Actor, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent}
+	d := &Delivery{Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent}
+	t.d = d
 	r, ok := e.o.Recipients.Recipient(l.id)
 	if !ok {
 		d.Recipient = &recipient.Recipient{ID: l.id}
-		e.postpone(l, m, d, Verdict{Kind: Postpone, Reason: ReasonUnknown, After: startWait})
+		e.postpone(l, t, Verdict{Kind: Postpone, Reason: ReasonUnknown, After: startWait})
 		return
 	}
 	d.Recipient = r
-	made, v, settled := e.past(l, m, d)
+	v, settled := e.past(l, t)
 	if settled {
-		l.breaker.spared()
 		return
 	}
 	if v == nil {
-		v = match(r, m)
+		v = match(r, t.Message)
 	}
-	if v == nil && m.ReplayID == "" {
-		v = filtered(r, m.Event, e.o.Matches)
+	if v == nil && t.ReplayID == "" {
+		v = filtered(r, t.Event, e.o.Matches)
 	}
-	if last, open := l.breaker.open(); v == nil && open && !time.Now().Before(d.Expire()) {
+	last, open := l.breaker.open()
+	if v == nil && open && !time.Now().Before(d.Expire()) {
 		v = exhausted(d, last)
-	}
-	if v != nil {
-		l.breaker.spared()
 	}
 	switch {
 	case v == nil:
-		e.attempt(l, m, d)
+		e.attempt(l, t)
 	case v.Kind == Drop:
-		d.Attempt = made
-		_, open := l.breaker.open()
-		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), BreakerOpen: open, Sequence: m.Sequence})
-		e.record(l, m, d, Outcome{}, *v)
+		d.Attempt = t.made
+		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), BreakerOpen: open, Sequence: t.Sequence})
+		e.record(l, t, result{verdict: *v})
 	default:
-		e.postpone(l, m, d, *v)
+		e.postpone(l, t, *v)
 	}
 }
 
-// attempt makes one attempt, if there is room for it, and records what came of it.
-func (e *Engine) attempt(l *lane, m Message, d *Delivery) {
+// attempt makes one attempt, if the breaker lets it through and there is room for it, and records what came of it.
+func (e *Engine) attempt(l *lane, t *task) {
+	d, retry := t.d, t.d.Recipient.Retry
+	p, wait := l.breaker.admit(t.candidate(), retry.Interval, time.Now())
+	if p == 0 {
+		e.putBack(l, t, wait)
+		return
+	}
+	t.decide()
 	if v := e.admit(l, d.Recipient); v != nil {
-		l.breaker.spared()
-		e.postpone(l, m, d, *v)
+		l.breaker.spare(p)
+		e.postpone(l, t, *v)
 		return
 	}
 	ctx := e.o.Observer.Begin(l.send, d)
 	out := e.o.Sender.Send(ctx, d)
-	v := e.o.Sender.Judge(d, out)
+	judged := e.o.Sender.Judge(d, out)
 	<-e.slots
 	now := time.Now()
-	l.breaker.note(out, v, d.Recipient.Retry.Interval, now)
-	final := false
-	if v.Kind == Retry && d.Attempt > 1 {
-		v, final = e.byHand(l, m, d, v)
+	l.note(attempted{candidate: t.candidate(), pass: p, outcome: out, verdict: judged}, retry.Interval)
+	v := bound(judged, d, now, rand.Float64()*2-1)
+	if v.Kind == Drop && v.Reason == ReasonExpired && d.Attempt > 1 {
+		v = e.lookAgain(l, t, judged, v)
 	}
-	v = bound(v, d, now, rand.Float64()*2-1)
 	if v.Kind == Postpone {
 		v.After = max(v.After, shutdownWait)
 	}
-	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: m.Sequence}
+	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: t.Sequence}
 	_, rep.BreakerOpen = l.breaker.open()
 	if v.Kind == Retry || v.Kind == Postpone {
 		rep.Next = now.Add(v.After)
 	}
 	e.o.Observer.End(ctx, rep)
-	if final {
-		l.settle(m, m.Settler.Ack)
-		return
-	}
 	if v.Kind == Postpone {
-		l.settle(m, func() error { return m.Settler.Later(v.After) })
+		l.settle(t.Message, func() error { return t.Settler.Later(v.After) })
 		return
 	}
-	e.record(l, m, d, out, v)
+	e.record(l, t, result{outcome: out, judged: judged, verdict: v})
+}
+
+// maxHold is how long a message is put back at most. It costs little if it comes before the next probe, for it is not taken until then;
+// and what a killed sender has put back is not away for longer.
+const maxHold = time.Minute
+
+// putBack puts a message back until the next probe, because its recipient fails all the time. There is no record.
+func (e *Engine) putBack(l *lane, t *task, wait time.Duration) {
+	wait = max(min(wait, maxHold), minWait)
+	v := Verdict{Kind: Postpone, Reason: ReasonBreaker, After: wait}
+	e.o.Observer.Ended(Report{
+		Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(wait), BreakerOpen: true, Sequence: t.Sequence,
+	})
+	l.hold(t.Message, wait)
 }
 
 // admit waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.
@@ -287,10 +314,10 @@ func (e *Engine) turn(l *lane, r *recipient.Recipient) *Verdict {
 }
 
 // postpone puts a message back for a reason of our own. There is no record: the delivery stays what it was.
-func (e *Engine) postpone(l *lane, m Message, d *Delivery, v Verdict) {
+func (e *Engine) postpone(l *lane, t *task, v Verdict) {
 	v.After = max(v.After, minWait)
-	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(v.After), Sequence: m.Sequence})
-	l.settle(m, func() error { return m.Settler.Later(v.After) })
+	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(v.After), Sequence: t.Sequence})
+	l.settle(t.Message, func() error { return t.Settler.Later(v.After) })
 }
 
 // unreadable ends a message that no version of ours could have accepted.

@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ const openAgain = 500 * time.Millisecond
 // idleWorker is how long a worker without work stays.
 const idleWorker = 30 * time.Second
 
-// A request for messages waits until this share of a lane's slots is free, but not longer than gatherWait.
+// A request for messages waits until this share of a recipient's slots is free, but not longer than gatherWait.
 const (
 	pullShare  = 4
 	gatherWait = time.Millisecond
@@ -22,36 +24,46 @@ const (
 
 // lane is one recipient's way through this process: its puller and its workers.
 type lane struct {
-	e     *Engine
-	id    string
-	width int
+	e  *Engine
+	id string
 	// take ends when nothing more is to be taken, send when attempts under way must end.
 	take, send context.Context
 	stop       context.CancelFunc
-	free       chan struct{} // one token a free slot
-	jobs       chan Message
+	slots      *slots
+	jobs       chan *task
 	breaker    *breaker
 	revision   uint64 // of the recipient, as reconcile saw it last
+	// late are the records on their way.
+	late sync.WaitGroup
 
 	mu sync.Mutex
 	// busy holds the sequences that are taken or not settled yet: a message handed out again meanwhile is left alone, so
 	// that a late acknowledgement never leads to a second send from this process.
 	busy map[uint64]struct{}
+	// held are the messages that were put back until the next probe.
+	held map[uint64]held
+}
+
+// held is a message that was put back, and until when.
+type held struct {
+	settler Settler
+	until   time.Time
 }
 
 func newLane(ctx, send context.Context, e *Engine, r *recipient.Recipient) *lane {
-	l := &lane{e: e, id: r.ID, revision: r.Revision, width: e.width(r), send: send, jobs: make(chan Message), breaker: newBreaker(), busy: map[uint64]struct{}{}}
-	l.take, l.stop = context.WithCancel(ctx)
-	l.free = make(chan struct{}, l.width)
-	for range l.width {
-		l.giveBack()
+	l := &lane{
+		e: e, id: r.ID, revision: r.Revision, slots: newSlots(e.width(r)), send: send, jobs: make(chan *task), breaker: newBreaker(),
+		busy: map[uint64]struct{}{}, held: map[uint64]held{},
 	}
+	l.take, l.stop = context.WithCancel(ctx)
 	return l
 }
 
-// run pulls until the lane is stopped, then waits for its workers.
+// run pulls until the lane is stopped, then waits until nothing is in hand any more.
 func (l *lane) run() {
 	defer l.e.work.Done()
+	defer l.e.closed(l)
+	defer l.late.Wait()
 	defer l.stop()
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -81,16 +93,27 @@ func (l *lane) pause(d time.Duration) {
 	}
 }
 
+// await waits for a free slot and takes at most n: false if the lane is stopped.
+func (l *lane) await(n int) (taken int, ok bool) {
+	for {
+		if taken = l.slots.take(n); taken > 0 {
+			return taken, true
+		}
+		select {
+		case <-l.slots.freed:
+		case <-l.take.Done():
+			return 0, false
+		}
+	}
+}
+
 // gather takes more free slots, up to n, and waits a moment for them: where attempts are short, they come in no time, and each
 // request costs the broker as much as a message does.
 func (l *lane) gather(n int) (taken int) {
 	var over <-chan time.Time
-	for taken < n {
-		select {
-		case <-l.free:
-			taken++
-			continue
-		default:
+	for {
+		if taken += l.slots.take(n - taken); taken >= n {
+			return taken
 		}
 		if over == nil {
 			t := time.NewTimer(gatherWait)
@@ -98,51 +121,54 @@ func (l *lane) gather(n int) (taken int) {
 			over = t.C
 		}
 		select {
-		case <-l.free:
-			taken++
+		case <-l.slots.freed:
 		case <-over:
 			return taken
 		case <-l.take.Done():
 			return taken
 		}
 	}
-	return taken
 }
 
-// pull asks for as many messages as there are free slots, so that none waits in this process behind another; while the
-// breaker is open, for one at a time.
+// pull asks for as many messages as there are free slots, so that none waits in this process behind another; while the breaker is
+// open, for as many as it lets be taken, and waits until these are decided.
 func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
-	may, wait := l.breaker.enter(l.width, l.interval(), time.Now())
+	width := l.slots.total()
+	may, wait, open := l.breaker.enter(width, l.interval(), time.Now())
 	if may == 0 {
 		l.awaitProbe(wait)
 		return nil
 	}
-	n := 0
-	select {
-	case <-l.free:
-		n++
-	case <-l.take.Done():
+	n, ok := l.await(1)
+	if !ok {
 		return nil
 	}
-	n += l.gather(min(may, max(1, l.width/pullShare)) - n)
-	for more := true; more && n < may; {
-		select {
-		case <-l.free:
-			n++
-		default:
-			more = false
-		}
+	n += l.gather(min(may, max(1, width/pullShare)) - n)
+	n += l.slots.take(may - n)
+	asked, came := n, 0
+	var undecided *sync.WaitGroup
+	if open {
+		undecided = &sync.WaitGroup{}
 	}
 	err := p.Pull(l.take, n, pullWait, func(m Message) {
-		n--
+		came++
+		if came > asked {
+			l.slots.force()
+		}
 		if l.begin(m.Sequence) {
-			l.dispatch(m, workers)
+			l.dispatch(newTask(m, undecided), workers)
 		} else {
-			l.giveBack()
+			l.slots.giveBack()
 		}
 	})
-	for ; n > 0; n-- {
-		l.giveBack()
+	for ; came < n; n-- {
+		l.slots.giveBack()
+	}
+	if open {
+		undecided.Wait()
+		if l.breaker.swept(asked, came) {
+			l.forgetOverdue(time.Now())
+		}
 	}
 	return err
 }
@@ -151,7 +177,28 @@ func (l *lane) pull(p Puller, workers *sync.WaitGroup) error {
 func (l *lane) revise(revision uint64) {
 	if l.revision != revision {
 		l.revision = revision
-		l.breaker.spared()
+		l.hasten()
+	}
+}
+
+// hasten has a recipient that fails all the time be probed at once, and what was put back come again.
+func (l *lane) hasten() {
+	if l.breaker.hasten(l.interval(), time.Now()) {
+		l.letGo(nil)
+	}
+}
+
+// want has messages looked for and attempted though the recipient fails all the time.
+func (l *lane) want(sequences []uint64) {
+	if l.breaker.want(sequences) {
+		l.letGo(sequences)
+	}
+}
+
+// note tells the breaker of an attempt. If it closes, what was put back comes again.
+func (l *lane) note(a attempted, interval time.Duration) {
+	if l.breaker.note(a, interval, time.Now()) {
+		l.letGo(nil)
 	}
 }
 
@@ -176,9 +223,9 @@ func (l *lane) awaitProbe(wait time.Duration) {
 
 // dispatch gives a message to a worker that waits, or to a new one. There are never more workers than slots, but a stray
 // message of an earlier request may make one more for its time.
-func (l *lane) dispatch(m Message, workers *sync.WaitGroup) {
+func (l *lane) dispatch(t *task, workers *sync.WaitGroup) {
 	select {
-	case l.jobs <- m:
+	case l.jobs <- t:
 		return
 	default:
 	}
@@ -188,12 +235,12 @@ func (l *lane) dispatch(m Message, workers *sync.WaitGroup) {
 		idle := time.NewTimer(idleWorker)
 		defer idle.Stop()
 		for {
-			l.e.handle(l, m)
-			l.giveBack()
+			l.e.handle(l, t)
+			l.slots.giveBack()
 			idle.Reset(idleWorker)
 			var ok bool
 			select {
-			case m, ok = <-l.jobs:
+			case t, ok = <-l.jobs:
 				if !ok {
 					return
 				}
@@ -204,14 +251,6 @@ func (l *lane) dispatch(m Message, workers *sync.WaitGroup) {
 	}()
 }
 
-// giveBack frees a slot. A stray message took none.
-func (l *lane) giveBack() {
-	select {
-	case l.free <- struct{}{}:
-	default:
-	}
-}
-
 // begin marks a sequence as taken; false if it is already.
 func (l *lane) begin(seq uint64) bool {
 	l.mu.Lock()
@@ -220,6 +259,7 @@ func (l *lane) begin(seq uint64) bool {
 		return false
 	}
 	l.busy[seq] = struct{}{}
+	delete(l.held, seq)
 	return true
 }
 
@@ -234,4 +274,42 @@ func (l *lane) release(seq uint64) {
 func (l *lane) settle(m Message, act func() error) {
 	l.release(m.Sequence)
 	_ = act()
+}
+
+// hold puts a message back until the next probe.
+func (l *lane) hold(m Message, wait time.Duration) {
+	l.mu.Lock()
+	delete(l.busy, m.Sequence)
+	l.held[m.Sequence] = held{settler: m.Settler, until: time.Now().Add(wait)}
+	_ = m.Settler.Later(wait)
+	l.mu.Unlock()
+	if l.breaker.wants(m.Sequence) { // asked for since it was judged
+		l.letGo([]uint64{m.Sequence})
+	}
+}
+
+// forgetOverdue forgets what was put back and has come to another sender since.
+func (l *lane) forgetOverdue(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.held, func(_ uint64, h held) bool { return now.After(h.until) })
+}
+
+// soon is how long before its end a wait is no longer cut short: the message may be in a sender's hands already. A broker that was
+// killed ends waits up to a second early.
+const soon = time.Second
+
+// letGo has messages that were put back, and of which sequences names some, handed out at once; nil: all.
+func (l *lane) letGo(sequences []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if sequences == nil {
+		sequences = slices.Collect(maps.Keys(l.held))
+	}
+	for _, seq := range sequences {
+		if h, ok := l.held[seq]; ok && time.Until(h.until) > soon {
+			_ = h.settler.Later(minWait)
+		}
+		delete(l.held, seq)
+	}
 }

@@ -6,74 +6,70 @@ import (
 	"time"
 )
 
-// past asks the log what became of a message that may have been handed out before, and settles it if that decides. It
-// returns the attempts made and, if the log can't be asked or the next attempt is not due, a Postpone.
-func (e *Engine) past(l *lane, m Message, d *Delivery) (made int, v *Verdict, settled bool) {
-	if m.HandedOut <= 1 && m.Stored.After(e.o.Since()) {
-		return 0, nil, false
+// past asks the log what became of a message that may have been handed out before, and settles it if that decides. It returns a
+// verdict if nothing is to be sent: also if the log can't be asked, or the next attempt is not due.
+func (e *Engine) past(l *lane, t *task) (v *Verdict, settled bool) {
+	if t.HandedOut <= 1 && t.Stored.After(e.o.Since()) {
+		return nil, false
 	}
-	ctx, cancel := context.WithTimeout(l.send, startWait)
-	defer cancel()
-	rec, ok, err := e.o.Log.Latest(ctx, l.id, m.Event, m.ReplayID)
+	rec, at, err := e.latest(l, t)
 	if err != nil {
-		return 0, &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
+		return &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
 	}
-	if !ok {
-		return 0, nil, false
+	t.looked, t.newest = true, at
+	if at == 0 {
+		return nil, false
 	}
 	if rec.State.Final() {
-		l.settle(m, m.Settler.Ack)
-		return 0, nil, true
+		l.settle(t.Message, t.Settler.Ack)
+		return nil, true
 	}
+	d := t.d
+	t.made, t.sendNow = rec.Attempt, rec.Reason == ReasonSendNow
 	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
 	if rec.FirstAttempt != nil {
 		d.FirstAttempt = *rec.FirstAttempt
 	}
 	if v := d.adopt(rec); v != nil {
-		return rec.Attempt, v, false
+		d.Actor = rec.Actor
+		return v, false
 	}
-	if rec.NextAttempt != nil && emptied(d.Recipient, m.Sequence) == nil {
+	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
 		if rest := time.Until(*rec.NextAttempt); rest > 0 {
-			return rec.Attempt, &Verdict{Kind: Postpone, Reason: ReasonNotDue, After: rest}, false
+			return &Verdict{Kind: Postpone, Reason: ReasonNotDue, After: rest}, false
 		}
 	}
-	return rec.Attempt, nil, false
+	return nil, false
 }
 
-// byHand looks whether somebody changed a delivery while an attempt that failed was under way, and says what the failure comes
-// to then; final says that the delivery is recorded as ended already. An attempt that succeeds stands whatever was asked for
-// meanwhile.
-func (e *Engine) byHand(l *lane, m Message, d *Delivery, v Verdict) (_ Verdict, final bool) {
+// latest is the newest record of a delivery.
+func (e *Engine) latest(l *lane, t *task) (Record, uint64, error) {
 	ctx, cancel := context.WithTimeout(l.send, startWait)
 	defer cancel()
-	rec, ok, err := e.o.Log.Latest(ctx, l.id, m.Event, m.ReplayID)
-	if err != nil || !ok || rec.State.Final() {
-		return v, err == nil && ok
-	}
-	if ended := d.adopt(rec); ended != nil {
-		return *ended, false
-	}
-	return v, false
+	return e.o.Log.Latest(ctx, l.id, t.Event, t.ReplayID)
 }
 
-// adopt takes over what was done to a delivery by hand. It returns a Drop if it was cancelled.
-func (d *Delivery) adopt(rec Record) *Verdict {
-	if rec.Extended != nil {
-		d.Extended = *rec.Extended
+// lookAgain looks, before a delivery is given up after an attempt, whether somebody extended or cancelled it while that was under way. What
+// this misses is found when the record is stored; it is looked up before that so that nobody is told of an end that is none.
+func (e *Engine) lookAgain(l *lane, t *task, judged, v Verdict) Verdict {
+	rec, at, err := e.latest(l, t)
+	if err != nil || at == 0 || rec.State.Final() || rec.Attempt >= t.d.Attempt {
+		return v
 	}
-	if !rec.CancelAsked {
-		return nil
-	}
-	d.Actor = rec.Actor
-	return &Verdict{Kind: Drop, Reason: ReasonCancelled, Detail: rec.Detail}
+	t.looked, t.newest = true, at
+	return t.d.rejudge(judged, rec, time.Now())
 }
 
-// wake lets a recipient that fails all the time be tried at once.
-func (e *Engine) wake(id string) {
+// wake lets a recipient that fails all the time be tried at once: the messages at some sequences, or whatever comes.
+func (e *Engine) wake(id string, sequences []uint64) {
 	e.mu.Lock()
 	l := e.lanes[id]
 	e.mu.Unlock()
-	if l != nil {
-		l.breaker.spared()
+	switch {
+	case l == nil:
+	case len(sequences) > 0:
+		l.want(sequences)
+	default:
+		l.hasten()
 	}
 }

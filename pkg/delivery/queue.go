@@ -24,6 +24,8 @@ type Message struct {
 	Test     bool
 	// Actor is who asked for the replay or test; empty for an event's first delivery.
 	Actor string
+	// Expedited says that somebody waits for this replay: it is attempted though its recipient fails all the time.
+	Expedited bool
 	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
 	TraceParent string
 
@@ -44,9 +46,9 @@ type Settler interface {
 type Queue interface {
 	// Open opens a recipient's consumer. It fails while the consumer is not there.
 	Open(ctx context.Context, ch recipient.Channel, id string) (Puller, error)
-	// Wakes calls f with the id of each recipient of a channel that is to be tried at once though it fails, until stop is called.
-	// A call may be lost.
-	Wakes(ch recipient.Channel, f func(id string)) (stop func(), err error)
+	// Wakes calls f for each recipient of a channel that is to be tried at once though it fails, until stop is called: the messages at
+	// some sequences of EVENTS, or whatever comes if there are none. A call may be lost.
+	Wakes(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error)
 }
 
 // Puller takes messages of one recipient.
@@ -60,11 +62,14 @@ type Puller interface {
 
 // Log is the delivery log.
 type Log interface {
-	// Latest is the newest record of a delivery; ok is false if there is none.
-	Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec Record, ok bool, err error)
+	// Latest is the newest record of a delivery, and where it stands in HISTORY; 0: there is none.
+	Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec Record, sequence uint64, err error)
 	// AppendAttempt stores a record and calls done when the result is known; done must not block. ErrAlreadyRecorded: this
-	// attempt has a record already, which stands.
+	// attempt has a record already, which stands. It is for a delivery that has no record by all that is known.
 	AppendAttempt(rec Record, done func(error))
+	// AppendAfter stores a record if the delivery's newest stands at a sequence of HISTORY, or if it has none (0), and else fails with
+	// ErrConflict. See AppendAttempt.
+	AppendAfter(rec Record, sequence uint64, done func(error))
 }
 
 // Directory knows the recipients as they are now.

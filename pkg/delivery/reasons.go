@@ -51,6 +51,7 @@ const (
 	ReasonNotDue    Reason = "not_due"
 	ReasonNoSlot    Reason = "no_slot"
 	ReasonRateLimit Reason = "rate_limit"
+	ReasonBreaker   Reason = "breaker_open"
 	ReasonShutdown  Reason = "shutdown"
 	ReasonUnknown   Reason = "recipient_unknown"
 	ReasonNoRecord  Reason = "not_recorded"
@@ -67,7 +68,7 @@ func ReasonOf(f Fault) Reason {
 		return ReasonConnect
 	case FaultTLS:
 		return ReasonTLS
-	case FaultTimeout:
+	case FaultTimeout, FaultConnectTimeout:
 		return ReasonTimeout
 	case FaultProxy:
 		return ReasonProxy

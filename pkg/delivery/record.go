@@ -56,6 +56,9 @@ type Record struct {
 // ErrAlreadyRecorded says that an attempt has a record already; that one stands.
 var ErrAlreadyRecorded = errors.New("this attempt is recorded already")
 
+// ErrConflict says that a delivery's newest record is not the one that was expected.
+var ErrConflict = errors.New("the delivery has a newer record")
+
 // JSON is the record as it is stored: what encoding/json makes of it.
 func (r *Record) JSON() ([]byte, error) {
 	l := event.NewLine(640)

@@ -8,33 +8,125 @@ import (
 // recordAgain is the pause before a record that could not be stored is tried again.
 const recordAgain = time.Second
 
+// result is what a delivery comes to: by an attempt, or without one, when the outcome is empty and nothing was judged.
+type result struct {
+	outcome Outcome
+	// judged is the sender's verdict, verdict what it comes to within the retry duration.
+	judged, verdict Verdict
+}
+
+// recording is a record on its way to the log.
+type recording struct {
+	e *Engine
+	l *lane
+	t *task
+	result
+	rec Record
+}
+
 // record hands the record of a verdict to the log and settles the message once it is stored: record first, settle after. It
 // blocks only while the window is full.
-func (e *Engine) record(l *lane, m Message, d *Delivery, o Outcome, v Verdict) {
+func (e *Engine) record(l *lane, t *task, r result) {
 	e.window <- struct{}{}
-	e.late.Add(1)
-	rec := e.newRecord(m, d, o, v)
-	var store func()
-	store = func() {
-		e.o.Log.AppendAttempt(rec, func(err error) {
-			switch {
-			case err == nil:
-				l.settle(m, settlement(m, rec))
-			case errors.Is(err, ErrAlreadyRecorded):
-				// Another sender's record of this attempt stands. The message comes back and is settled by it.
-				l.settle(m, func() error { return m.Settler.Later(recordAgain) })
-			case l.send.Err() == nil:
-				// The broker is away. Until it is back nothing else can be recorded either, so this one is kept.
-				time.AfterFunc(recordAgain, store)
-				return
-			default:
-				l.release(m.Sequence)
-			}
-			<-e.window
-			e.late.Done()
-		})
+	l.late.Add(1)
+	w := &recording{e: e, l: l, t: t, result: r, rec: e.newRecord(t, r)}
+	w.store()
+}
+
+// store hands the record to the log. If the delivery was looked up, its newest record must still be the one that was found. A fresh
+// one is protected by the message id alone.
+func (w *recording) store() {
+	if w.t.looked {
+		w.e.o.Log.AppendAfter(w.rec, w.t.newest, w.stored)
+	} else {
+		w.e.o.Log.AppendAttempt(w.rec, w.stored)
 	}
-	store()
+}
+
+// stored acts on the answer of the log. It does not block.
+func (w *recording) stored(err error) {
+	switch {
+	case err == nil:
+		w.done(settlement(w.t.Message, w.rec))
+	case errors.Is(err, ErrAlreadyRecorded):
+		// Another sender's record of this attempt stands. The message comes back and is settled by it.
+		w.done(w.after(recordAgain))
+	case errors.Is(err, ErrConflict):
+		go w.resolve() // owned by the lane, which waits for its records
+	default:
+		// The broker is away. Until it is back nothing else can be recorded either, so this one is kept. The result may be unknown, and
+		// the log forgets message ids after a while, so that the next one compares in any case: then it finds that it is stored.
+		w.t.looked = true
+		w.again(w.store)
+	}
+}
+
+// again calls f after a while, or gives up if attempts must end.
+func (w *recording) again(f func()) {
+	if w.l.send.Err() != nil {
+		w.l.release(w.t.Sequence)
+		w.done(nil)
+		return
+	}
+	time.AfterFunc(recordAgain, f)
+}
+
+// done settles the message, if that is asked for, and makes room.
+func (w *recording) done(act func() error) {
+	if act != nil {
+		w.l.settle(w.t.Message, act)
+	}
+	<-w.e.window
+	w.l.late.Done()
+}
+
+func (w *recording) after(wait time.Duration) func() error {
+	return func() error { return w.t.Settler.Later(wait) }
+}
+
+// resolve looks up what the log has recorded meanwhile, and goes by it.
+func (w *recording) resolve() {
+	newest, at, err := w.e.latest(w.l, w.t)
+	switch {
+	case err != nil:
+		w.again(w.resolve)
+	case w.t.looked && at == w.t.newest:
+		w.again(w.store) // answered by a replica of the log that is behind
+	case at == 0:
+		w.t.looked, w.t.newest = true, 0 // the log dropped what it had
+		w.store()
+	case newest.same(w.rec):
+		w.done(settlement(w.t.Message, w.rec))
+	case newest.State.Final():
+		w.done(w.t.Settler.Ack)
+	case w.outcome.Began.IsZero():
+		w.done(w.after(minWait)) // it was not attempted: it comes again and is judged by what the log holds now
+	case newest.Attempt >= w.rec.Attempt && w.judged.Kind == Retry:
+		w.done(w.after(recordAgain)) // another sender's record of an attempt stands
+	default:
+		w.rejudge(newest, at)
+	}
+}
+
+// rejudge records what the attempt comes to after a record that somebody else made meanwhile.
+func (w *recording) rejudge(newest Record, at uint64) {
+	d, was := w.t.d, w.verdict
+	d.Attempt = max(d.Attempt, newest.Attempt+1)
+	w.verdict = d.rejudge(w.judged, newest, time.Now())
+	w.rec = w.e.newRecord(w.t, w.result)
+	w.t.looked, w.t.newest = true, at
+	if was.Kind == Retry && w.verdict.Kind == Drop {
+		w.e.o.Observer.Ended(Report{Delivery: d, Channel: w.e.o.Channel, Verdict: w.verdict, State: stateOf(w.verdict), Sequence: w.t.Sequence})
+	}
+	w.store()
+}
+
+// same reports whether two records tell of one attempt of one sender, or of one end without an attempt.
+func (r *Record) same(o Record) bool {
+	if r.Attempt != o.Attempt || r.State != o.State || (r.LastAttempt == nil) != (o.LastAttempt == nil) {
+		return false
+	}
+	return r.LastAttempt == nil || r.LastAttempt.Equal(*o.LastAttempt)
 }
 
 // settlement is how a message whose record is stored is settled.
@@ -45,10 +137,11 @@ func settlement(m Message, rec Record) func() error {
 	return func() error { return m.Settler.Later(max(time.Until(*rec.NextAttempt), minWait)) }
 }
 
-func (e *Engine) newRecord(m Message, d *Delivery, o Outcome, v Verdict) Record {
+func (e *Engine) newRecord(t *task, r result) Record {
+	d, o, v := t.d, r.outcome, r.verdict
 	rec := Record{
 		Recipient: d.Recipient.ID, Channel: string(e.o.Channel), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
-		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: m.Sequence,
+		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: t.Sequence,
 		State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
 		Accepted: d.Accepted, Expire: d.Expire(), Progress: o.Progress,
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,8 +24,14 @@ type world struct {
 	log  *bus.History
 	dir  *directory
 	send func(d *delivery.Delivery) delivery.Outcome
+	// judge stands for the sender's own judgement; nil: 200 is success.
+	judge func(o delivery.Outcome) delivery.Verdict
 	// matches stands for filters; nil: this engine has none.
 	matches func(*recipient.Recipient, *event.Event) (bool, error)
+
+	observer delivery.Observer
+	// wrap stands between the engine and the log, if set.
+	wrap func(delivery.Log) delivery.Log
 
 	mu   sync.Mutex
 	sent map[string][]string // recipient → event ids in the order of their attempts
@@ -32,6 +39,8 @@ type world struct {
 }
 
 type directory struct {
+	// listed counts how often all were asked for.
+	listed  atomic.Int64
 	mu      sync.Mutex
 	all     map[string]*recipient.Recipient
 	changed []func()
@@ -50,6 +59,7 @@ func (d *directory) Recipients() (out []*recipient.Recipient) {
 	for _, r := range d.all {
 		out = append(out, r)
 	}
+	d.listed.Add(1)
 	return out
 }
 
@@ -69,11 +79,40 @@ func (d *directory) set(r *recipient.Recipient) {
 	}
 }
 
+func (d *directory) remove(id string) {
+	d.mu.Lock()
+	delete(d.all, id)
+	fs := slices.Clone(d.changed)
+	d.mu.Unlock()
+	for _, f := range fs {
+		f()
+	}
+}
+
 type silent struct{}
 
 func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
 func (silent) End(context.Context, delivery.Report)                            {}
 func (silent) Ended(delivery.Report)                                           {}
+
+// watcher counts attempts under way and breakers that have opened.
+type watcher struct{ open, underWay atomic.Int64 }
+
+func (o *watcher) Begin(ctx context.Context, _ *delivery.Delivery) context.Context {
+	o.underWay.Add(1)
+	return ctx
+}
+
+func (o *watcher) End(_ context.Context, r delivery.Report) {
+	o.underWay.Add(-1)
+	o.Ended(r)
+}
+
+func (o *watcher) Ended(r delivery.Report) {
+	if r.BreakerOpen {
+		o.open.Add(1)
+	}
+}
 
 func (w *world) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
@@ -86,6 +125,9 @@ func (w *world) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
 }
 
 func (w *world) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
+	if w.judge != nil {
+		return w.judge(o)
+	}
 	if o.Status == 200 {
 		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
 	}
@@ -93,7 +135,7 @@ func (w *world) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdict
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}}
+	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}, observer: silent{}}
 	w.pub, w.log = bus.NewPublisher(w.conn), bus.NewHistory(w.conn)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 200} }
 	t.Cleanup(func() { w.stop(); w.pub.Close(); w.log.Close() })
@@ -102,7 +144,14 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) run() {
 	w.t.Helper()
-	e, err := delivery.NewEngine(delivery.EngineOptions{Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: silent{}, Since: w.conn.Since, Slots: 64, Matches: w.matches})
+	log := delivery.Log(w.log)
+	if w.wrap != nil {
+		log = w.wrap(log)
+	}
+	e, err := delivery.NewEngine(delivery.EngineOptions{
+		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: log, Observer: w.observer, Since: w.conn.Since,
+		Slots: 64, Matches: w.matches,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -163,15 +212,35 @@ func (w *world) until(what string, yes func() bool) {
 	}
 }
 
+// handedOut has a message that waits for a delay handed out until something has come of it. One sender alone may run: a message that it
+// has in hand it leaves alone. It is said again because the delay may be asked for a moment after the record is there.
+func (w *world) handedOut(what string, sequence uint64, yes func() bool) {
+	w.t.Helper()
+	said := time.Time{}
+	w.until(what, func() bool {
+		if yes() {
+			return true
+		}
+		if time.Since(said) > 200*time.Millisecond {
+			said = time.Now()
+			if err := w.conn.HandOutNow(w.t.Context(), recipient.HTTP, "r", []uint64{sequence}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		return false
+	})
+}
+
 // final waits until a delivery has a final record, and returns it.
 func (w *world) final(recipientID, eventID, replayID string) (rec delivery.Record) {
 	w.t.Helper()
-	w.until(eventID+" has a final record at "+recipientID, func() (ok bool) {
+	w.until(eventID+" has a final record at "+recipientID, func() bool {
 		var err error
-		if rec, ok, err = w.log.Latest(w.t.Context(), recipientID, w.event(eventID), replayID); err != nil {
+		var at uint64
+		if rec, at, err = w.log.Latest(w.t.Context(), recipientID, w.event(eventID), replayID); err != nil {
 			w.t.Fatal(err)
 		}
-		return ok && rec.State.Final()
+		return at != 0 && rec.State.Final()
 	})
 	return rec
 }

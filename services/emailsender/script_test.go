@@ -209,10 +209,10 @@ func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Recor
 	defer history.Close()
 	var rec delivery.Record
 	until(t, func(ctx context.Context) bool {
-		var ok bool
+		var at uint64
 		var err error
-		rec, ok, err = history.Latest(ctx, "ops", e, "")
-		return err == nil && ok && is(rec)
+		rec, at, err = history.Latest(ctx, "ops", e, "")
+		return err == nil && at != 0 && is(rec)
 	}, func() { t.Fatalf("no such record: the last is %s %s: %s", rec.State, rec.Reason, rec.Detail) })
 	return rec
 }

@@ -195,8 +195,8 @@ func finalRecord(t *testing.T, conn *bus.Conn, e *event.Event) delivery.Record {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
-		rec, ok, err := history.Latest(ctx, "ops", e, "")
-		if err == nil && ok && rec.State.Final() {
+		rec, at, err := history.Latest(ctx, "ops", e, "")
+		if err == nil && at != 0 && rec.State.Final() {
 			return rec
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 			mu.Lock()
 			defer mu.Unlock()
 			if f == wakes {
-				told.note(t.recipient, f, 0)
+				told.note(t.recipient, f, rec.Sequence)
 			}
 			if why != "" {
 				resp.Unchanged = append(resp.Unchanged, &outboundv1.ChangeDeliveriesResponse_Unchanged{
@@ -252,11 +253,12 @@ func (s *Service) tell(ctx context.Context, t tidings) error {
 			continue
 		}
 		now := of[comesNow]
-		if len(now)+len(of[wakes]) > 0 {
-			faults = append(faults, s.Bus.Wake(r.Channel(), id))
-		}
 		if len(now) > 0 {
 			faults = append(faults, s.Bus.HandOutNow(ctx, r.Channel(), id, now))
+		}
+		// A recipient that fails all the time is sent these though, and nothing else.
+		if asked := slices.Concat(now, of[wakes]); len(asked) > 0 {
+			faults = append(faults, s.Bus.Wake(r.Channel(), id, asked))
 		}
 		if over := of[ends]; len(over) > 0 {
 			faults = append(faults, s.Bus.Finish(ctx, r.Channel(), id, over))

@@ -224,7 +224,7 @@ func (r *run) one(ctx context.Context, i item) error {
 		i.event = e
 	}
 	if r.doubts() {
-		if _, ok, err := r.p.s.Log.Latest(ctx, i.to, i.event, r.replay.GetId()); err != nil || ok {
+		if _, at, err := r.p.s.Log.Latest(ctx, i.to, i.event, r.replay.GetId()); err != nil || at != 0 {
 			return err
 		}
 	}

@@ -199,10 +199,11 @@ func (p *past) look(ctx context.Context, to string, e *event.Event, ask func(rec
 		return false, false, err
 	}
 	for i, replayID := range append([]string{""}, again[e.Key()]...) {
-		rec, ok, err := p.s.Log.Latest(ctx, to, e, replayID)
+		rec, at, err := p.s.Log.Latest(ctx, to, e, replayID)
 		if err != nil {
 			return false, false, fmt.Errorf("look up %s at %s: %w", e.Key(), to, err)
 		}
+		ok := at != 0
 		if ask(rec, ok) || i > 0 && !ok && ask(delivery.Record{State: delivery.StateWaiting}, true) {
 			return true, untried, nil
 		}

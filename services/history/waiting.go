@@ -122,7 +122,7 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 			return nil, err
 		}
 		waits := false
-		if !recorded {
+		if recorded == 0 {
 			if waits, err = d.s.waitsIn(ctx, q, rec.Sequence); err != nil {
 				return nil, err
 			}
@@ -234,7 +234,7 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 		if !q.owes(e, sequence) {
 			continue
 		}
-		if _, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, ""); err != nil || recorded {
+		if _, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, ""); err != nil || recorded != 0 {
 			if err != nil {
 				return nil, err
 			}
