@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	if len(left) == 0 {
 		return
 	}
+	// Each attempt begins with another address, so that one that ends the connection, or hangs, holds no other back for ever.
+	first := max(0, a.d.Attempt-1) % len(left)
+	left = slices.Concat(left[first:], left[:first])
 	if a.settings.SMTP.Host == "" || a.settings.SMTP.FromAddress == "" {
 		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay is set, or no from address: mail waits until both are")
 		return
@@ -121,7 +125,7 @@ const codeNoAddress = 553
 
 // accepted notes that the relay has the mail for an address.
 func (a *attempt) accepted(hash string) {
-	a.begun = true
+	a.begun, a.out.Accepted = true, true
 	a.progress.Done = append(a.progress.Done, hash)
 	a.answered(codeAccepted, "")
 }

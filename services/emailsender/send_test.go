@@ -134,6 +134,34 @@ func TestAFaultInTheMiddleKeepsWhatWasDone(t *testing.T) {
 	counts(t, again, map[string]int{alice: 0, bob: 1, carol: 1})
 }
 
+// TestAnAddressThatEndsTheConnectionHoldsNoOtherBack has the relay hang up whenever it is asked about the first address.
+func TestAnAddressThatEndsTheConnectionHoldsNoOtherBack(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: {Code: 421, Message: "bye"}}})
+	s := emailsender.NewSender(t, options(), relayOf(srv))
+	d := deliveryTo(alice, bob, carol)
+	for attempt := range 3 {
+		if v, _ := try(t, s, d); v.Kind != delivery.Retry {
+			t.Errorf("attempt %d: %+v", attempt+1, v)
+		}
+	}
+	counts(t, srv, map[string]int{alice: 0, bob: 1, carol: 1})
+}
+
+func TestWhatTheRelayTookInAnAttemptIsNoted(t *testing.T) {
+	srv := smtptest.Start(t, smtptest.Options{})
+	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: {Code: 452, Message: "mailbox full"}}})
+	s := emailsender.NewSender(t, options(), relayOf(srv))
+	d := deliveryTo(alice, bob)
+	for attempt, accepted := range []bool{true, false} {
+		v, o := try(t, s, d)
+		want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
+		if o.Accepted != accepted {
+			t.Errorf("attempt %d: accepted is %t, want %t", attempt+1, o.Accepted, accepted)
+		}
+	}
+}
+
 func TestAllRefusedIsRejected(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: {Code: 550, Message: "no"}, bob: {Code: 553, Message: "no"}}})

@@ -143,7 +143,8 @@ func faultRemedy(f delivery.Fault) string {
 		return "check the http-sender's options under proxy, and what the proxy allows"
 	case delivery.FaultCut, delivery.FaultProtocol:
 		return "check that an HTTP server answers at this port, and look at the receiver's log"
-	case delivery.FaultNone, delivery.FaultDNS, delivery.FaultEgress, delivery.FaultConnect, delivery.FaultRelayUnset, delivery.FaultShutdown:
+	case delivery.FaultNone, delivery.FaultDNS, delivery.FaultEgress, delivery.FaultConnect, delivery.FaultConnectTimeout,
+		delivery.FaultRelayUnset, delivery.FaultShutdown:
 		return "walk again: this step succeeded a moment ago"
 	default:
 		return "walk again, and look at the sender's log"

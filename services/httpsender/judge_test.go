@@ -90,16 +90,17 @@ func TestRetryAfterMayBeADate(t *testing.T) {
 func TestEveryFaultHasAVerdictAndAReason(t *testing.T) {
 	s, d := newSender(t), deliveryTo("http://127.0.0.1/")
 	for fault, want := range map[delivery.Fault]delivery.Verdict{
-		delivery.FaultDNS:      {Kind: delivery.Retry, Reason: delivery.ReasonDNS},
-		delivery.FaultEgress:   {Kind: delivery.Retry, Reason: delivery.ReasonEgress},
-		delivery.FaultConnect:  {Kind: delivery.Retry, Reason: delivery.ReasonConnect},
-		delivery.FaultTLS:      {Kind: delivery.Retry, Reason: delivery.ReasonTLS},
-		delivery.FaultTimeout:  {Kind: delivery.Retry, Reason: delivery.ReasonTimeout},
-		delivery.FaultCut:      {Kind: delivery.Retry, Reason: delivery.ReasonConnectionCut},
-		delivery.FaultProtocol: {Kind: delivery.Retry, Reason: delivery.ReasonProtocol},
-		delivery.FaultAuth:     {Kind: delivery.Retry, Reason: delivery.ReasonAuth},
-		delivery.FaultRender:   {Kind: delivery.Drop, Reason: delivery.ReasonRender},
-		delivery.FaultShutdown: {Kind: delivery.Postpone, Reason: delivery.ReasonShutdown},
+		delivery.FaultDNS:            {Kind: delivery.Retry, Reason: delivery.ReasonDNS},
+		delivery.FaultEgress:         {Kind: delivery.Retry, Reason: delivery.ReasonEgress},
+		delivery.FaultConnect:        {Kind: delivery.Retry, Reason: delivery.ReasonConnect},
+		delivery.FaultTLS:            {Kind: delivery.Retry, Reason: delivery.ReasonTLS},
+		delivery.FaultTimeout:        {Kind: delivery.Retry, Reason: delivery.ReasonTimeout},
+		delivery.FaultConnectTimeout: {Kind: delivery.Retry, Reason: delivery.ReasonTimeout},
+		delivery.FaultCut:            {Kind: delivery.Retry, Reason: delivery.ReasonConnectionCut},
+		delivery.FaultProtocol:       {Kind: delivery.Retry, Reason: delivery.ReasonProtocol},
+		delivery.FaultAuth:           {Kind: delivery.Retry, Reason: delivery.ReasonAuth},
+		delivery.FaultRender:         {Kind: delivery.Drop, Reason: delivery.ReasonRender},
+		delivery.FaultShutdown:       {Kind: delivery.Postpone, Reason: delivery.ReasonShutdown},
 	} {
 		want.Detail = "words"
 		if got := s.Judge(d, delivery.Outcome{Fault: fault, Detail: "words"}); got != want {

@@ -185,7 +185,7 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 	case errors.As(err, &dial):
 		return dialFault(dial), dial.Error()
 	case ctx.Err() != nil && !f.connected:
-		return delivery.FaultTimeout, fmt.Sprintf("no connection within %s", timeout)
+		return delivery.FaultConnectTimeout, fmt.Sprintf("no connection within %s", timeout)
 	case ctx.Err() != nil:
 		return delivery.FaultTimeout, fmt.Sprintf("connected, but no answer within %s", timeout)
 	case !f.connected:
@@ -210,7 +210,7 @@ func dialFault(e *egress.DialError) delivery.Fault {
 	case e.Stage == egress.StageLookup:
 		return delivery.FaultDNS
 	case e.Timeout():
-		return delivery.FaultTimeout
+		return delivery.FaultConnectTimeout
 	case e.Stage == egress.StageTLS:
 		return delivery.FaultTLS
 	default:

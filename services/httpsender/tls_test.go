@@ -71,7 +71,7 @@ func TestReceiversThatDoNotFinishTheHandshake(t *testing.T) {
 	}{
 		{"speaks plain HTTP", func(_ int, c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); untilHalf(c) }, 10 * time.Second, delivery.FaultTLS, "does not speak TLS"},
 		{"closes", func(int, net.Conn) {}, 10 * time.Second, delivery.FaultTLS, "closed the connection during the handshake"},
-		{"hangs", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultTimeout, ""},
+		{"hangs", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultConnectTimeout, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url := strings.Replace(rawReceiver(t, c.serve), "http://", "https://", 1)

@@ -102,11 +102,11 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.Fault = delivery.FaultShutdown
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
-		f.Fault = delivery.FaultTimeout
+		f.Fault = timedOut(s)
 	case errors.As(err, &dns):
 		f.Fault = delivery.FaultDNS
 	case errors.As(err, &timeout) && timeout.Timeout():
-		f.Fault = delivery.FaultTimeout
+		f.Fault = timedOut(s)
 	case s == StepConnect:
 		f.Fault = delivery.FaultConnect
 	case errors.As(err, &protocol):
@@ -117,6 +117,18 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 		f.Fault = delivery.FaultProtocol
 	}
 	return f
+}
+
+// timedOut is the fault of a step that took too long. Before MAIL nothing of one event can cause it.
+func timedOut(s Step) delivery.Fault {
+	switch s {
+	case StepConnect, StepBanner, StepHello, StepTLS, StepAuth:
+		return delivery.FaultConnectTimeout
+	case StepTurn, StepToken, StepMail, StepRcpt, StepData, StepEnd:
+		return delivery.FaultTimeout
+	default:
+		return delivery.FaultTimeout
+	}
 }
 
 // judgeCode turns a reply that is none into a fault, and one that wants us to sign in.
@@ -136,7 +148,7 @@ func failedTLS(ctx context.Context, err error) *Failure {
 	var verify *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	tlsFault := errors.As(err, &verify) || errors.As(err, &authority)
-	if tlsFault || f.Fault != delivery.FaultTimeout && f.Fault != delivery.FaultShutdown {
+	if tlsFault || f.Fault != delivery.FaultConnectTimeout && f.Fault != delivery.FaultShutdown {
 		f.Fault = delivery.FaultTLS
 	}
 	return f

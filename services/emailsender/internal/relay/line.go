@@ -34,7 +34,7 @@ func (f *Failure) words(where string) string {
 		return fmt.Sprintf("the name of %s is not found: check host", where)
 	case delivery.FaultConnect:
 		return fmt.Sprintf("%s can't be reached (%s): check host, port and firewall", where, cause)
-	case delivery.FaultTimeout:
+	case delivery.FaultTimeout, delivery.FaultConnectTimeout:
 		return fmt.Sprintf("%s did not answer in time, at %s: check port and encryption, or the relay itself", where, f.Step)
 	case delivery.FaultTLS:
 		return fmt.Sprintf("no encrypted connection to %s: %s: check encryption and caCertificatePem", where, cause)
