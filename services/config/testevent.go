@@ -44,8 +44,13 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.publisher.Replay(ctx, q.GetId(), e, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Test: true}); err != nil {
+	kept, err := s.publisher.Replay(ctx, q.GetId(), e, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Test: true})
+	if err != nil {
 		return nil, publishFailed(ctx, err)
+	}
+	// A recipient that fails all the time is sent it all the same. If that is not heard, it comes with the rest.
+	if err := s.bus.Wake(channel(stored), q.GetId(), []uint64{kept.Sequence}); err != nil {
+		s.log.WarnContext(ctx, "a test may wait", "error", err.Error())
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil
 }

@@ -9,7 +9,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -23,6 +25,16 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	woken := make(chan []uint64, 1)
+	stop, err := bus.NewQueue(h.bus).Wakes(recipient.HTTP, func(id string, sequences []uint64) {
+		if id == "r" {
+			woken <- sequences
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
 	sent, err := h.admin.TestRecipient(h.ctx(), &outboundv1.TestRecipientRequest{Id: "r", Data: data})
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +48,10 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	last, err := h.bus.LastSequence(h.ctx())
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Its recipient is sent it though it may fail all the time.
+	if got := <-woken; !slices.Equal(got, []uint64{last}) {
+		t.Errorf("the senders are woken for %v, want %d", got, last)
 	}
 	e, err := h.bus.StoredEvent(h.ctx(), last)
 	if err != nil || e.Key() != sent.GetEventId() || e.Type != "support_conference_begin" || e.ExternalKey != "INC-99" ||

@@ -39,12 +39,18 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 	var queued atomic.Int32
 	g, storing := errgroup.WithContext(ctx)
 	g.SetLimit(storesAtOnce)
+	alone := alone(replays)
 	for _, r := range replays {
 		g.Go(func() error {
-			if _, err := d.s.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx)}); err != nil {
+			kept, err := d.s.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Expedite: alone[r.recipient]})
+			if err != nil {
 				return err
 			}
 			queued.Add(1)
+			if alone[r.recipient] {
+				// It is queued. If nobody hears that it is waited for, it comes with the rest.
+				_ = d.s.tell(storing, tidings{r.recipient: {wakes: {kept.Sequence}}})
+			}
 			return nil
 		})
 	}
@@ -58,6 +64,17 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 	default:
 		return &outboundv1.RetryDeliveriesResponse{ReplayId: id, Queued: queued.Load()}, nil
 	}
+}
+
+// alone tells the recipients that are sent one event again: somebody waits for it. Of those that are sent many, each comes when its
+// turn does.
+func alone(replays []replay) map[string]bool {
+	out := make(map[string]bool, len(replays))
+	for _, r := range replays {
+		_, more := out[r.recipient]
+		out[r.recipient] = !more
+	}
+	return out
 }
 
 // replays finds the targets, each once.
