@@ -1748,7 +1748,7 @@ type RecipientStatus struct {
 	// Activity The last 24 hours, oldest first, as far as history goes back.
 	Activity *[]Activity `json:"activity,omitempty"`
 
-	// BreakerOpen Whether the breaker is open: one probe per retry interval, no other attempts.
+	// BreakerOpen Whether the breaker is open: it is only probed, once per retry interval.
 	BreakerOpen *bool `json:"breakerOpen,omitempty"`
 
 	// Channel Its channel, `http` or `email`.

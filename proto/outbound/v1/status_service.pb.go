@@ -816,7 +816,7 @@ type RecipientStatus struct {
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
 	// When the next attempt is due, while failing.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// Whether the breaker is open: one probe per retry interval, no other attempts.
+	// Whether the breaker is open: it is only probed, once per retry interval.
 	BreakerOpen bool `protobuf:"varint,11,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
 	// When the contacts were last told by mail that it is failing.
 	LastAlertTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_alert_time,json=lastAlertTime,proto3" json:"last_alert_time,omitempty"`

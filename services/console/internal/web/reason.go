@@ -75,7 +75,7 @@ func quietReasons() map[delivery.Reason]string {
 		delivery.ReasonDisabled: "recipient disabled", delivery.ReasonDeleted: "recipient deleted", delivery.ReasonUnreadable: "event not readable",
 		delivery.ReasonPurged: "queue purged", delivery.ReasonCancelled: "cancelled by hand", delivery.ReasonBacklog: "queue too old",
 		delivery.ReasonSendNow: "sent now by hand", delivery.ReasonExtended: "extended by hand", delivery.ReasonNotDue: "not due yet",
-		delivery.ReasonNoSlot: "no free slot", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
+		delivery.ReasonNoSlot: "no free slot", delivery.ReasonBreaker: "recipient fails all the time", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
 		delivery.ReasonUnknown: "recipient not known yet", delivery.ReasonNoRecord: "not recorded yet",
 	}
 }
