@@ -261,6 +261,26 @@ func (p *play) drain() {
 	for _, x := range p.cast {
 		harness.Until(p.t, 6*patience, x.id+" to have nothing left", func() error { return p.left(x.id) })
 	}
+	harness.Until(p.t, 6*patience, "all that was replayed to have ended", p.replayed)
+}
+
+// replayed tells of a replay whose deliveries have not all come to an end. They are owed to nobody by name, and what has not been tried has
+// no record.
+func (p *play) replayed() error {
+	ended := map[string]int{}
+	for _, x := range p.cast {
+		for _, d := range p.all(x.id) {
+			if d["state"] != "RETRYING" {
+				ended[fmt.Sprint(d["replayId"])]++
+			}
+		}
+	}
+	for _, id := range p.jobs {
+		if r := p.h.REST.Do(p.t, http.MethodGet, "/v1/replays/"+id, nil); r["queued"] != fmt.Sprint(ended[id]) {
+			return fmt.Errorf("of replay %s %d deliveries have ended; it says %v", id, ended[id], r)
+		}
+	}
+	return nil
 }
 
 // left tells what a recipient has not come to an end with. Each delivery that is owed is looked for by itself: what nobody has tried
