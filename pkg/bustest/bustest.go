@@ -62,15 +62,20 @@ func (b *Server) URL() string { return b.s.ClientURL() }
 // Conn connects to the server and makes the streams; the connection ends with the test.
 func (b *Server) Conn() *bus.Conn {
 	b.t.Helper()
+	return connect(b.t, b.URL())
+}
+
+func connect(t testing.TB, url string) *bus.Conn {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := bus.Connect(ctx, bus.Options{URL: b.URL(), Name: b.t.Name()})
+	c, err := bus.Connect(ctx, bus.Options{URL: url, Name: t.Name()})
 	if err != nil {
-		b.t.Fatalf("connect to the broker: %v", err)
+		t.Fatalf("connect to the broker: %v", err)
 	}
-	b.t.Cleanup(c.Close)
+	t.Cleanup(c.Close)
 	if err := c.EnsureStreams(ctx, StreamOptions()); err != nil {
-		b.t.Fatalf("make the streams: %v", err)
+		t.Fatalf("make the streams: %v", err)
 	}
 	return c
 }

@@ -73,7 +73,6 @@ func (s *Service) hints(ctx context.Context, b *bucket) {
 			if now := s.bus.Since(); !now.Equal(since) {
 				// The first hint, or the first on a new connection: what happened meanwhile is unknown.
 				since = now
-				s.consumers.forget()
 				signal(s.hurry)
 			}
 			signal(b.dirty)

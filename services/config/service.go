@@ -104,9 +104,10 @@ type Service struct {
 	// What the watch streams show.
 	recipientBoard *board[map[string]storedRecipient]
 	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
-	consumers      *consumers
-	// emptied are the queues whose beginning is being cancelled, or was. It is the reconcile loop's own.
-	emptied map[string]*emptying
+	// locks are held while a recipient's consumer is changed.
+	locks *locks
+	// emptied are the queues whose beginning is being cancelled, or was.
+	emptied *emptyings
 	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
 	quiet map[string]time.Time
 	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
@@ -153,7 +154,7 @@ func New(o Options, d Deps) (*Service, error) {
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		consumers: newConsumers(), quiet: map[string]time.Time{}, emptied: map[string]*emptying{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		locks: newLocks(), emptied: newEmptyings(), quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 

@@ -1,0 +1,396 @@
+package config_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config"
+)
+
+const (
+	typeBegin = "support_conference_begin"
+	typeEnd   = "support_conference_end"
+	typeAdded = "support_conference_member_added"
+)
+
+// behindProxy is a house whose service reaches the broker through a proxy.
+func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*house, *bustest.Proxy) {
+	t.Helper()
+	h := start(t, adapt...)
+	h.stop()
+	p := bustest.StartProxy(t, h.broker)
+	h.own = p.Conn()
+	return h, p
+}
+
+// jet is the broker's API, used behind the service's back.
+func (h *house) jet() jetstream.JetStream {
+	h.t.Helper()
+	js, err := jetstream.New(h.bus.NATS())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return js
+}
+
+// consumer is what the broker says of a recipient's consumer; nil if there is none.
+func (h *house) consumer(id string) *jetstream.ConsumerInfo {
+	h.t.Helper()
+	c, err := h.jet().Consumer(h.ctx(), bus.StreamEvents, "http-"+id)
+	if err != nil {
+		return nil
+	}
+	return c.CachedInfo()
+}
+
+// asSaid says in which way a consumer is not what its recipient says; empty if it is.
+func (h *house) asSaid(id string) string {
+	h.t.Helper()
+	info := h.consumer(id)
+	if info == nil {
+		return "it is not there"
+	}
+	r := h.stored(id).GetRecipient()
+	var want []string
+	for _, t := range r.GetEventTypes() {
+		want = append(want, "outbound.events.*."+t)
+	}
+	want = append(want, "outbound.replay."+id)
+	slices.Sort(want)
+	have := slices.Clone(info.Config.FilterSubjects)
+	slices.Sort(have)
+	holds := !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
+	pending := 3_000
+	if r.GetHttp().GetOrder() == outboundv1.HttpRecipient_Order_STRICT {
+		pending = 1
+	}
+	switch {
+	case !slices.Equal(have, want):
+		return fmt.Sprintf("it gets %q, not %q", have, want)
+	case info.Paused != holds:
+		return fmt.Sprintf("paused is %v, not %v", info.Paused, holds)
+	case info.Config.MaxAckPending != pending || info.Config.AckWait != bus.AckWait || info.Config.InactiveThreshold != 0 || info.Config.HeadersOnly:
+		return fmt.Sprintf("it is %+v", info.Config)
+	default:
+		return ""
+	}
+}
+
+// event stores an event of a type and returns its sequence.
+func (h *house) event(p *bus.Publisher, eventType, id string) uint64 {
+	h.t.Helper()
+	e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":%q,"time":%q}`, id, eventType, time.Now().UTC().Format(time.RFC3339Nano)))
+	if len(faults) > 0 {
+		h.t.Fatal(faults)
+	}
+	r, err := p.Accept(h.ctx(), e)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r.Sequence
+}
+
+func (h *house) setTypes(ctx context.Context, id string, types ...string) error {
+	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: id, EventTypes: types}, UpdateMask: mask("event_types")})
+	return err
+}
+
+func (h *house) enable(ctx context.Context, id string, enabled bool) error {
+	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: id, Enabled: proto.Bool(enabled)}, UpdateMask: mask("enabled")})
+	return err
+}
+
+// passed waits until a reconcile pass that began after this call has ended: a recipient that is deleted goes in the second.
+func (h *house) passed() {
+	h.t.Helper()
+	id := h.create(httpRecipient(fmt.Sprintf("Marker %d", time.Now().UnixNano()))).GetId()
+	if _, err := h.admin.DeleteRecipient(h.ctx(), &outboundv1.DeleteRecipientRequest{Id: id}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.eventually("a pass has ended", func() bool {
+		_, err := h.bucket(bus.BucketRecipients).Get(h.ctx(), "r."+id)
+		return err != nil
+	})
+}
+
+// asksAbout matches a request for a consumer's state.
+func asksAbout(id string) func(subject, body string) bool {
+	return func(subject, _ string) bool { return subject == "$JS.API.CONSUMER.INFO.EVENTS.http-"+id }
+}
+
+// TestAPurgeUndoesNoChangeMadeMeanwhile changes a recipient after the pass that empties its queue has read it, and before that pass
+// is done with the queue.
+func TestAPurgeUndoesNoChangeMadeMeanwhile(t *testing.T) {
+	for name, x := range map[string]struct {
+		begin  func(r *outboundv1.Recipient)
+		change func(h *house) error
+	}{
+		"a type is added": {func(*outboundv1.Recipient) {}, func(h *house) error { return h.setTypes(h.ctx(), "r", typeEnd, typeAdded) }},
+		"a hold is lifted": {func(r *outboundv1.Recipient) {
+			r.Enabled, r.WhileDisabled = proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
+		}, func(h *house) error { return h.enable(h.ctx(), "r", true) }},
+		"a hold begins": {func(r *outboundv1.Recipient) { r.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD }, func(h *house) error { return h.enable(h.ctx(), "r", false) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, proxy := behindProxy(t)
+			h.run()
+			in := httpRecipient("R")
+			in.EventTypes = []string{typeEnd}
+			x.begin(in)
+			h.create(in)
+			h.passed()
+			p := bus.NewPublisher(h.bus)
+			t.Cleanup(p.Close)
+			h.event(p, typeEnd, "e1")
+			h.waits("r", 1)
+			// The purge itself asks once, then the pass does.
+			held := proxy.Hold(1, asksAbout("r"))
+			if _, err := h.admin.PurgeRecipient(h.ctx(), &outboundv1.PurgeRecipientRequest{Id: "r"}); err != nil {
+				t.Fatal(err)
+			}
+			<-held.Arrived
+			if _, err := h.jet().ResumeConsumer(h.ctx(), bus.StreamEvents, "http-r"); err != nil {
+				t.Fatal(err)
+			}
+			h.drainOne("http-r")
+			if err := x.change(h); err != nil {
+				t.Fatal(err)
+			}
+			held.Release()
+			h.passed()
+			h.passed()
+			if wrong := h.asSaid("r"); wrong != "" {
+				t.Error(wrong)
+			}
+		})
+	}
+}
+
+// TestPurgesAndChangesAtOnce purges many recipients, changes them while their queues are emptied, and looks at each consumer and at
+// what it gets afterwards.
+func TestPurgesAndChangesAtOnce(t *testing.T) {
+	const many, rounds = 120, 2
+	h := start(t)
+	p := bus.NewPublisher(h.bus)
+	t.Cleanup(p.Close)
+	ids := make([]string, many)
+	for i := range ids {
+		in := httpRecipient(fmt.Sprintf("R %d", i))
+		in.EventTypes, in.WhileDisabled = []string{typeEnd}, outboundv1.Recipient_WhileDisabled_HOLD
+		ids[i] = h.create(in).GetId()
+	}
+	stopDraining := h.drainAll(ids)
+	for round := range rounds {
+		each(t, ids, func(ctx context.Context, id string) error {
+			if err := h.setTypes(ctx, id, typeEnd); err != nil {
+				return err
+			}
+			return h.enable(ctx, id, false)
+		})
+		last := h.event(p, typeEnd, fmt.Sprintf("before-%d", round))
+		h.eventually("the event waits for all", func() bool { return h.lacks(ids, last) == "" })
+		each(t, ids, func(ctx context.Context, id string) error {
+			_, err := h.admin.PurgeRecipient(ctx, &outboundv1.PurgeRecipientRequest{Id: id})
+			return err
+		})
+		each(t, ids, func(ctx context.Context, id string) error {
+			if err := h.setTypes(ctx, id, typeEnd, typeAdded); err != nil {
+				return err
+			}
+			return h.enable(ctx, id, true)
+		})
+		h.passed()
+		for _, id := range ids {
+			if wrong := h.asSaid(id); wrong != "" {
+				t.Errorf("round %d, recipient %s: %s", round, id, wrong)
+			}
+		}
+	}
+	stopDraining()
+	last := h.event(p, typeAdded, "after")
+	h.eventually("the event of the new type reaches every queue", func() bool { return h.lacks(ids, last) == "" })
+}
+
+// each does something for each recipient, eight at once.
+func each(t *testing.T, ids []string, do func(ctx context.Context, id string) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	next := make(chan string)
+	for range 8 {
+		wg.Go(func() {
+			for id := range next {
+				if err := do(ctx, id); err != nil {
+					t.Errorf("recipient %s: %v", id, err)
+				}
+			}
+		})
+	}
+	for _, id := range ids {
+		next <- id
+	}
+	close(next)
+	wg.Wait()
+}
+
+// lacks is a recipient whose queue has not got an event yet, empty if there is none.
+func (h *house) lacks(ids []string, sequence uint64) string {
+	h.t.Helper()
+	for _, id := range ids {
+		b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if b.Waiting == 0 && b.Given < sequence {
+			return id
+		}
+	}
+	return ""
+}
+
+// drainAll acknowledges what the queues hand out, as senders do with what is purged, until stop is called.
+func (h *house) drainAll(ids []string) (stop func()) {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		q, err := bus.NewQueue(h.bus).Open(ctx, recipient.HTTP, id)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		wg.Go(func() {
+			defer q.Close()
+			for ctx.Err() == nil {
+				if err := q.Pull(ctx, 8, time.Second, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
+					return
+				}
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// TestAConsumerThatWasChangedByHandIsRepaired changes a consumer behind the service's back.
+func TestAConsumerThatWasChangedByHandIsRepaired(t *testing.T) {
+	h := start(t, eager)
+	h.create(httpRecipient("R"))
+	h.passed()
+	want := h.consumer("r").Config
+	for name, change := range map[string]func(c *jetstream.ConsumerConfig){
+		"filters":            func(c *jetstream.ConsumerConfig) { c.FilterSubjects = []string{"outbound.replay.r"} },
+		"max ack pending":    func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 7 },
+		"ack wait":           func(c *jetstream.ConsumerConfig) { c.AckWait = time.Second },
+		"backoff":            func(c *jetstream.ConsumerConfig) { c.BackOff = []time.Duration{bus.AckWait, time.Hour} },
+		"headers only":       func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
+		"inactive threshold": func(c *jetstream.ConsumerConfig) { c.InactiveThreshold = time.Hour },
+		"max request batch":  func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 1 },
+		"max deliver":        func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 3 },
+		"priority groups": func(c *jetstream.ConsumerConfig) {
+			c.PriorityPolicy, c.PriorityGroups = jetstream.PriorityPolicyOverflow, []string{"g"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := want
+			change(&changed)
+			after, err := h.jet().UpdateConsumer(h.ctx(), bus.StreamEvents, changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same(after.CachedInfo().Config, want) {
+				t.Fatal("nothing was changed")
+			}
+			h.eventually("it is what it was", func() bool { return same(h.consumer("r").Config, want) })
+		})
+	}
+}
+
+func same(a, b jetstream.ConsumerConfig) bool {
+	a.Metadata, b.Metadata = nil, nil
+	return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b)
+}
+
+func TestAPauseByHandIsLiftedAndAHoldByHandRestored(t *testing.T) {
+	h := start(t, eager)
+	h.create(httpRecipient("Runs"))
+	held := httpRecipient("Holds")
+	held.Enabled, held.WhileDisabled = proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
+	h.create(held)
+	h.passed()
+	if _, err := h.jet().PauseConsumer(h.ctx(), bus.StreamEvents, "http-runs", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.jet().ResumeConsumer(h.ctx(), bus.StreamEvents, "http-holds"); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("both are as their recipients say", func() bool { return h.asSaid("runs") == "" && h.asSaid("holds") == "" })
+	// A hold that would end by itself is none.
+	if _, err := h.jet().PauseConsumer(h.ctx(), bus.StreamEvents, "http-holds", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("the hold is one without an end", func() bool { return h.consumer("holds").PauseRemaining > 24*time.Hour })
+}
+
+// TestACreatedRecipientKeepsItsConsumer creates a recipient while a pass, which has seen a left-over consumer of its id, goes on.
+func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
+	h, proxy := behindProxy(t)
+	h.run()
+	h.create(httpRecipient("First"))
+	h.stop()
+	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.bus.EnsureConsumer(h.ctx(), &recipient.Recipient{ID: "again", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}); err != nil {
+		t.Fatal(err)
+	}
+	// The pass makes the first one's consumer before it deletes what is left over.
+	held := proxy.Hold(0, func(subject, body string) bool { return strings.Contains(subject+body, ".r.first") })
+	h.run()
+	<-held.Arrived
+	in := httpRecipient("Again")
+	in.Id = "again"
+	h.create(in)
+	made := h.consumer("again")
+	held.Release()
+	h.passed()
+	if now := h.consumer("again"); made == nil || now == nil || !now.Created.Equal(made.Created) {
+		t.Errorf("the consumer of the recipient that was just created was %v, and is %v", made, now)
+	}
+}
+
+// TestACreatedRecipientInheritsNoQueue creates a recipient where an earlier one with its id has left a consumer.
+func TestACreatedRecipientInheritsNoQueue(t *testing.T) {
+	h := start(t)
+	h.passed()
+	p := bus.NewPublisher(h.bus)
+	t.Cleanup(p.Close)
+	if err := h.bus.EnsureConsumer(h.ctx(), &recipient.Recipient{ID: "again", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}, StartSequence: 1}); err != nil {
+		t.Fatal(err)
+	}
+	h.event(p, typeEnd, "before")
+	h.waits("again", 1)
+	in := httpRecipient("Again")
+	in.Id = "again"
+	h.create(in)
+	h.event(p, typeEnd, "after")
+	h.waits("again", 1)
+	if c := h.consumer("again"); c.Config.OptStartSeq != 2 {
+		t.Errorf("its queue begins at %d, want 2", c.Config.OptStartSeq)
+	}
+}
