@@ -56,34 +56,6 @@ func (c *Conn) Finish(ctx context.Context, ch recipient.Channel, id string, sequ
 // differ by as much.
 const Settled = 2 * time.Second
 
-// maxHurried is how many messages of a recipient can wait for a delay: as many as can be out.
-const maxHurried = maxAckPending
-
-// Hurry has what waits for its next attempt handed out at once, as far as its event stands at a sequence of EVENTS or before it,
-// and wakes the senders. It is for deliveries that end without one; they would else wait for it. A sender that does not know
-// yet puts them back, so it is said again until the queue is empty.
-func (c *Conn) Hurry(ctx context.Context, ch recipient.Channel, id string, through uint64) (int, error) {
-	log := &History{conn: c}
-	records, err := log.Attempts(ctx, AttemptFilter{Recipient: id, State: delivery.StateRetrying}, 0, maxHurried)
-	if err != nil {
-		return 0, err
-	}
-	soon := time.Now().Add(Settled)
-	var sequences []uint64
-	for _, r := range records {
-		if r.Record.Sequence <= through && r.NextAttempt != nil && r.NextAttempt.After(soon) {
-			sequences = append(sequences, r.Record.Sequence)
-		}
-	}
-	if err := c.Wake(ch, id); err != nil {
-		return 0, err
-	}
-	if len(sequences) == 0 {
-		return 0, nil
-	}
-	return len(sequences), c.HandOutNow(ctx, ch, id, sequences)
-}
-
 // Wake asks the senders of a channel to try a recipient at once though it fails all the time.
 func (c *Conn) Wake(ch recipient.Channel, id string) error {
 	if err := c.nc.Publish(subjectWake+"."+string(ch), []byte(id)); err != nil {

@@ -121,8 +121,18 @@ func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed bus.C
 	if err := errors.Join(err, s.repair(ctx, r, listed)); err != nil || !left {
 		return left, err
 	}
-	_, err = s.bus.Hurry(ctx, channel(r), r.id(), max(r.GetPurgedThrough(), r.GetBacklogThrough()))
-	return true, err
+	return true, s.hurryThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
+}
+
+// hurryThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
+func (s *Service) hurryThrough(ctx context.Context, r storedRecipient, through uint64) error {
+	d := s.delayed[r.id()]
+	if d == nil {
+		d = bus.NewDelayed(s.bus, channel(r), r.id())
+		s.delayed[r.id()] = d
+	}
+	_, err := d.Hurry(ctx, through)
+	return err
 }
 
 // finishDelete removes a recipient that is being deleted once its queue is drained.
@@ -140,7 +150,7 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, listed bu
 	}
 	if err == nil && b.Unsettled > 0 {
 		// What waits for its next attempt is cancelled now.
-		if _, err := s.bus.Hurry(ctx, ch, r.id(), math.MaxUint64); err != nil {
+		if err := s.hurryThrough(ctx, r, math.MaxUint64); err != nil {
 			return false, err
 		}
 	}
@@ -172,6 +182,7 @@ func (s *Service) remove(ctx context.Context, r storedRecipient) (gone bool, err
 		return false, err
 	}
 	s.emptied.forget(r.id())
+	delete(s.delayed, r.id())
 	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.id())
 	return true, nil
 }

@@ -108,6 +108,8 @@ type Service struct {
 	locks *locks
 	// emptied are the queues whose beginning is being cancelled, or was.
 	emptied *emptyings
+	// delayed are what waits in the queues that are emptied or drained. It is the reconcile loop's own.
+	delayed map[string]*bus.Delayed
 	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
 	quiet map[string]time.Time
 	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
@@ -154,7 +156,7 @@ func New(o Options, d Deps) (*Service, error) {
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
 		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		locks: newLocks(), emptied: newEmptyings(), quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		locks: newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 
