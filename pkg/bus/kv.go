@@ -150,6 +150,15 @@ func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
 	}
 }
 
+// Revision is the revision of the last change in the bucket, of whatever key.
+func (b *Bucket) Revision(ctx context.Context) (uint64, error) {
+	s, err := b.conn.js.Stream(ctx, bucketStream(b.name))
+	if err != nil {
+		return 0, fmt.Errorf("look up bucket %s: %w", b.name, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
 // Watch calls changed after each change in the bucket, and after each reconnect, until ctx ends. A call is a hint: changes
 // may be joined or missed while the broker is away, so the callee reads everything again. One goroutine calls.
 func (b *Bucket) Watch(ctx context.Context, changed func()) error {

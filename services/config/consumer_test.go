@@ -83,35 +83,44 @@ func (h *house) asSaid(id string) string {
 		return fmt.Sprintf("it gets %q, not %q", have, want)
 	case info.Paused != holds:
 		return fmt.Sprintf("paused is %v, not %v", info.Paused, holds)
-	case info.Config.MaxAckPending != pending || info.Config.AckWait != bus.AckWait || info.Config.InactiveThreshold != 0 || info.Config.HeadersOnly:
+	case info.Config.MaxAckPending != pending || info.Config.AckWait != bus.AckWait || info.Config.HeadersOnly:
 		return fmt.Sprintf("it is %+v", info.Config)
 	default:
 		return ""
 	}
 }
 
+func newEvent(t *testing.T, eventType, id string) *event.Event {
+	t.Helper()
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":%q,"time":%q}`, id, eventType, now))
+	if len(faults) > 0 {
+		t.Errorf("event %s: %v", id, faults)
+	}
+	return e
+}
+
 // event stores an event of a type and returns its sequence.
 func (h *house) event(p *bus.Publisher, eventType, id string) uint64 {
 	h.t.Helper()
-	e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":%q,"time":%q}`, id, eventType, time.Now().UTC().Format(time.RFC3339Nano)))
-	if len(faults) > 0 {
-		h.t.Fatal(faults)
-	}
-	r, err := p.Accept(h.ctx(), e)
+	r, err := p.Accept(h.ctx(), newEvent(h.t, eventType, id))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return r.Sequence
 }
 
-func (h *house) setTypes(ctx context.Context, id string, types ...string) error {
-	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: id, EventTypes: types}, UpdateMask: mask("event_types")})
+func (h *house) tryUpdate(ctx context.Context, r *outboundv1.Recipient, fields ...string) error {
+	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask(fields...)})
 	return err
 }
 
+func (h *house) setTypes(ctx context.Context, id string, types ...string) error {
+	return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: types}, "event_types")
+}
+
 func (h *house) enable(ctx context.Context, id string, enabled bool) error {
-	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: id, Enabled: proto.Bool(enabled)}, UpdateMask: mask("enabled")})
-	return err
+	return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, Enabled: proto.Bool(enabled)}, "enabled")
 }
 
 // passed waits until a reconcile pass that began after this call has ended: a recipient that is deleted goes in the second.
@@ -143,7 +152,9 @@ func TestAPurgeUndoesNoChangeMadeMeanwhile(t *testing.T) {
 		"a hold is lifted": {func(r *outboundv1.Recipient) {
 			r.Enabled, r.WhileDisabled = proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
 		}, func(h *house) error { return h.enable(h.ctx(), "r", true) }},
-		"a hold begins": {func(r *outboundv1.Recipient) { r.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD }, func(h *house) error { return h.enable(h.ctx(), "r", false) }},
+		"a hold begins": {func(r *outboundv1.Recipient) { r.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD }, func(h *house) error {
+			return h.enable(h.ctx(), "r", false)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, proxy := behindProxy(t)
@@ -347,6 +358,15 @@ func TestAPauseByHandIsLiftedAndAHoldByHandRestored(t *testing.T) {
 	h.eventually("the hold is one without an end", func() bool { return h.consumer("holds").PauseRemaining > 24*time.Hour })
 }
 
+// leaveBehind makes a consumer without a recipient.
+func (h *house) leaveBehind(id string) {
+	h.t.Helper()
+	r := &recipient.Recipient{ID: id, Enabled: true, HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}
+	if err := h.bus.EnsureConsumer(h.ctx(), r); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // TestACreatedRecipientKeepsItsConsumer creates a recipient while a pass, which has seen a left-over consumer of its id, goes on.
 func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	h, proxy := behindProxy(t)
@@ -356,9 +376,7 @@ func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.bus.EnsureConsumer(h.ctx(), &recipient.Recipient{ID: "again", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}); err != nil {
-		t.Fatal(err)
-	}
+	h.leaveBehind("again")
 	// The pass makes the first one's consumer before it deletes what is left over.
 	held := proxy.Hold(0, func(subject, body string) bool { return strings.Contains(subject+body, ".r.first") })
 	h.run()
@@ -380,9 +398,7 @@ func TestACreatedRecipientInheritsNoQueue(t *testing.T) {
 	h.passed()
 	p := bus.NewPublisher(h.bus)
 	t.Cleanup(p.Close)
-	if err := h.bus.EnsureConsumer(h.ctx(), &recipient.Recipient{ID: "again", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}, StartSequence: 1}); err != nil {
-		t.Fatal(err)
-	}
+	h.leaveBehind("again")
 	h.event(p, typeEnd, "before")
 	h.waits("again", 1)
 	in := httpRecipient("Again")

@@ -139,14 +139,15 @@ func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, a
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}
-	_, err = s.changeAs(ctx, r.id(), "", done{action: actionCut}, func(was storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error) {
+	cut := func(was storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		if !anyway && !holds(was) || was.GetBacklogThrough() >= through {
 			return nil, errUnchanged
 		}
 		next, _ := proto.Clone(was.StoredRecipient).(*outboundv1.StoredRecipient)
 		next.BacklogThrough, next.BacklogTime = through, timestamppb.New(now)
 		return next, nil
-	})
+	}
+	_, err = s.changeAs(ctx, r.id(), "", done{action: actionCut}, cut)
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}

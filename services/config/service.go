@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -102,8 +103,11 @@ type Service struct {
 	recipients *bucket
 	settings   *bucket
 	// What the watch streams show.
-	recipientBoard *board[map[string]storedRecipient]
+	recipientBoard *board[shownRecipients]
 	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
+	// bookmarkAsked says that somebody waits for a bookmark; bookmarkStreams counts the streams that get bookmarks.
+	bookmarkAsked   chan struct{}
+	bookmarkStreams atomic.Int64
 	// locks are held while a recipient's consumer is changed.
 	locks *locks
 	// emptied are the queues whose beginning is being cancelled, or was.
@@ -155,8 +159,10 @@ func New(o Options, d Deps) (*Service, error) {
 		passwords:      newPasswords(),
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
-		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		locks: newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		recipientBoard: newBoard[shownRecipients](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
+		bookmarkAsked: make(chan struct{}, 1),
+		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
+		turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 
@@ -172,6 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
 	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
+	wg.Go(func() { s.bookmarkLoop(ctx) })
 	wg.Go(func() { s.reconcileLoop(ctx) })
 	wg.Go(func() { s.relieveLoop(ctx) })
 	<-ctx.Done()
