@@ -26,6 +26,9 @@ type EngineOptions struct {
 	// Matches says whether an event passes a recipient's filter. An error says why the filter can't tell: the event is not sent.
 	// It is asked only of recipients that have a filter; unset, those get nothing.
 	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
+	// Freshness, if set, tells how recent Recipients is: no delivery ends for what its recipient selects until that is known as of the
+	// event's acceptance.
+	Freshness Freshness
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
@@ -60,6 +63,7 @@ type Engine struct {
 	o      EngineOptions
 	slots  chan struct{}
 	window chan struct{}
+	holder *holder
 
 	mu    sync.Mutex
 	lanes map[string]*lane
@@ -82,7 +86,9 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
 	}
-	return &Engine{o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}}, nil
+	e := &Engine{o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}}
+	e.holder = newHolder(e)
+	return e, nil
 }
 
 // Run delivers until ctx ends. Then it takes nothing more, lets attempts under way finish within Grace, waits until they
@@ -102,6 +108,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		default:
 		}
 	})
+	var holding sync.WaitGroup
+	if e.o.Freshness != nil {
+		holding.Go(func() { e.holder.run(ctx) })
+	}
 	e.reconcile(ctx, send)
 	for ctx.Err() == nil {
 		select {
@@ -113,6 +123,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	stopped := time.AfterFunc(e.o.Grace, cancelSend)
 	defer stopped.Stop()
 	e.work.Wait()
+	holding.Wait()
 	e.late.Wait()
 	return nil
 }
@@ -166,6 +177,7 @@ func (e *Engine) handle(l *lane, m Message) {
 		e.unreadable(l, m)
 		return
 	}
+	through, known := e.knownThrough()
 	d := &Delivery{Event: m.Event, ReplayID: m.ReplayID, Test: m.Test, Actor: m.Actor, Accepted: m.Stored, Attempt: 1, TraceParent: m.TraceParent}
 	r, ok := e.o.Recipients.Recipient(l.id)
 	if !ok {
@@ -194,14 +206,21 @@ func (e *Engine) handle(l *lane, m Message) {
 	switch {
 	case v == nil:
 		e.attempt(l, m, d)
+	case ofSelection(*v) && known && m.Sequence > through:
+		e.holder.hold(heldMessage{l: l, m: m, d: d, made: made, v: *v})
 	case v.Kind == Drop:
-		d.Attempt = made
-		_, open := l.breaker.open()
-		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), BreakerOpen: open, Sequence: m.Sequence})
-		e.record(l, m, d, Outcome{}, *v)
+		e.drop(l, m, d, made, *v)
 	default:
 		e.postpone(l, m, d, *v)
 	}
+}
+
+// drop ends a delivery without an attempt, after those that were made.
+func (e *Engine) drop(l *lane, m Message, d *Delivery, made int, v Verdict) {
+	d.Attempt = made
+	_, open := l.breaker.open()
+	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, State: stateOf(v), BreakerOpen: open, Sequence: m.Sequence})
+	e.record(l, m, d, Outcome{}, v)
 }
 
 // attempt makes one attempt, if there is room for it, and records what came of it.

@@ -54,6 +54,8 @@ const (
 	ReasonShutdown  Reason = "shutdown"
 	ReasonUnknown   Reason = "recipient_unknown"
 	ReasonNoRecord  Reason = "not_recorded"
+	// ReasonConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
+	ReasonConfigBehind Reason = "configuration_behind"
 )
 
 // ReasonOf is the one table from faults to reasons, for all channels.

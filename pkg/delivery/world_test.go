@@ -25,6 +25,11 @@ type world struct {
 	send func(d *delivery.Delivery) delivery.Outcome
 	// matches stands for filters; nil: this engine has none.
 	matches func(*recipient.Recipient, *event.Event) (bool, error)
+	// fresh says how recent dir is; nil: that is not asked.
+	fresh *freshness
+	// window is the engine's, if not the default; ended is told of what is put off or ends without an attempt.
+	window int
+	ended  func(delivery.Report)
 
 	mu   sync.Mutex
 	sent map[string][]string // recipient → event ids in the order of their attempts
@@ -69,11 +74,13 @@ func (d *directory) set(r *recipient.Recipient) {
 	}
 }
 
-type silent struct{}
-
-func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
-func (silent) End(context.Context, delivery.Report)                            {}
-func (silent) Ended(delivery.Report)                                           {}
+func (w *world) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
+func (w *world) End(context.Context, delivery.Report)                            {}
+func (w *world) Ended(r delivery.Report) {
+	if w.ended != nil {
+		w.ended(r)
+	}
+}
 
 func (w *world) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
@@ -102,7 +109,14 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) run() {
 	w.t.Helper()
-	e, err := delivery.NewEngine(delivery.EngineOptions{Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: silent{}, Since: w.conn.Since, Slots: 64, Matches: w.matches})
+	o := delivery.EngineOptions{
+		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: w.log, Observer: w, Since: w.conn.Since,
+		Slots: 64, Window: w.window, Matches: w.matches,
+	}
+	if w.fresh != nil {
+		o.Freshness = w.fresh
+	}
+	e, err := delivery.NewEngine(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
-		Matches: s.filters.Matches,
+		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
 		return fmt.Errorf("make the email sender's engine: %w", err)

@@ -175,7 +175,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Turn: s.turn,
-		Matches: s.filters.Matches,
+		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
 		return fmt.Errorf("make the HTTP sender's engine: %w", err)
