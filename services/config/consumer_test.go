@@ -207,10 +207,7 @@ func TestPurgesAndChangesAtOnce(t *testing.T) {
 	stopDraining := h.drainAll(ids)
 	for round := range rounds {
 		each(t, ids, func(ctx context.Context, id string) error {
-			if err := h.setTypes(ctx, id, typeEnd); err != nil {
-				return err
-			}
-			return h.enable(ctx, id, false)
+			return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd}, Enabled: proto.Bool(false)}, "event_types", "enabled")
 		})
 		last := h.event(p, typeEnd, fmt.Sprintf("before-%d", round))
 		h.eventually("the event waits for all", func() bool { return h.lacks(ids, last) == "" })
@@ -219,10 +216,8 @@ func TestPurgesAndChangesAtOnce(t *testing.T) {
 			return err
 		})
 		each(t, ids, func(ctx context.Context, id string) error {
-			if err := h.setTypes(ctx, id, typeEnd, typeAdded); err != nil {
-				return err
-			}
-			return h.enable(ctx, id, true)
+			r := &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd, typeAdded}, Enabled: proto.Bool(true)}
+			return h.tryUpdate(ctx, r, "event_types", "enabled")
 		})
 		h.passed()
 		for _, id := range ids {
@@ -262,12 +257,12 @@ func each(t *testing.T, ids []string, do func(ctx context.Context, id string) er
 // lacks is a recipient whose queue has not got an event yet, empty if there is none.
 func (h *house) lacks(ids []string, sequence uint64) string {
 	h.t.Helper()
+	all, err := bus.NewBacklogs(h.bus).All(h.ctx())
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	for _, id := range ids {
-		b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		if b.Waiting == 0 && b.Given < sequence {
+		if b := all["http-"+id]; b.Waiting == 0 && b.Given < sequence {
 			return id
 		}
 	}
