@@ -24,9 +24,10 @@ type Publisher struct {
 }
 
 // NewPublisher starts a publisher; Close ends it.
-func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, events())} }
+func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, StreamEvents, events(), c.repeatFor)} }
 
-// Close waits until everything handed over has its answer.
+// Close waits until everything handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in the
+// log.
 func (p *Publisher) Close() { p.k.close() }
 
 // Accept stores an event for all recipients that want it and returns once it is kept. A repeat within the stream's

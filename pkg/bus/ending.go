@@ -1,0 +1,92 @@
+package bus
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// silentAfter is how long a broker that answers nothing is waited for once the process has been asked to end.
+	silentAfter = 5 * time.Second
+	// silentLook is the pause between two questions whether it answers.
+	silentLook = 250 * time.Millisecond
+	// silentAnswer is how long one answer is waited for.
+	silentAnswer = time.Second
+)
+
+// ending is what a connection knows of the end of its process.
+type ending struct {
+	// ctx ends once the process has been asked to end and the broker does not answer.
+	ctx    context.Context
+	silent context.CancelFunc
+	// closed is closed with the connection.
+	closed      chan struct{}
+	asked, shut sync.Once
+	asking      sync.WaitGroup
+}
+
+func newEnding() *ending {
+	e := &ending{closed: make(chan struct{})}
+	e.ctx, e.silent = context.WithCancel(context.Background())
+	return e
+}
+
+// over ends the questions, waits for the last one, and gives up what is still on its way.
+func (e *ending) over() {
+	e.shut.Do(func() { close(e.closed) })
+	e.asking.Wait()
+	e.silent()
+}
+
+// Ending says that the process has been asked to end. From then on the broker is asked whether it answers. Once it has not for 5 s,
+// Silent is closed, and what is on its way to it is given up. Later calls do nothing.
+func (c *Conn) Ending() {
+	c.ending.asked.Do(func() { c.ending.asking.Go(c.awaitSilence) })
+}
+
+// Silent is closed once the process has been asked to end and the broker answers nothing: who waits for the broker may stop.
+func (c *Conn) Silent() <-chan struct{} { return c.ending.ctx.Done() }
+
+// awaitSilence asks until the broker is silent or the connection is closed.
+func (c *Conn) awaitSilence() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	answered := make(chan struct{}, 1)
+	c.ending.asking.Go(func() { c.askOften(ctx, answered) })
+	silence := time.NewTimer(silentAfter)
+	defer silence.Stop()
+	for {
+		select {
+		case <-answered:
+			silence.Reset(silentAfter)
+		case <-silence.C:
+			c.ending.silent()
+			return
+		case <-c.ending.closed:
+			return
+		}
+	}
+}
+
+// askOften asks for EVENTS and tells of each answer, whatever it says. A broker that is connected may keep nothing all the same.
+func (c *Conn) askOften(ctx context.Context, answered chan<- struct{}) {
+	tick := time.NewTicker(silentLook)
+	defer tick.Stop()
+	for {
+		one, cancel := context.WithTimeout(ctx, silentAnswer)
+		_, err := c.nc.RequestWithContext(one, "$JS.API.STREAM.INFO."+StreamEvents, nil)
+		cancel()
+		if err == nil {
+			select {
+			case answered <- struct{}{}:
+			default:
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
