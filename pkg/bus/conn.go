@@ -139,6 +139,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 // Since is when the present connection began.
 func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
 
+// Relaxed reports whether the broker syncs now and then alone, so that streams may lose their ends.
+func (c *Conn) Relaxed() bool { return c.relaxed }
+
 // Connected reports whether the broker is reached now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 

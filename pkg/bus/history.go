@@ -103,7 +103,7 @@ func deliveryToken(eventID, replayID string) string {
 
 // Intake is the record of an event's acceptance; ok is false if there is none.
 func (h *History) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
-	subject := strings.Join([]string{subjectIntake, appliance, "accepted", eventID}, ".")
+	subject := acceptanceSubject(appliance, eventID)
 	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: subject})
 	if err != nil || len(ms) == 0 {
 		return rec, false, err
@@ -120,7 +120,19 @@ func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.T
 	if err != nil || len(ms) == 0 {
 		return time.Time{}, false, err
 	}
-	return storedTime(ms[0]), true, nil
+	var rec event.IntakeRecord
+	if err := json.Unmarshal(ms[0].Data, &rec); err != nil {
+		return time.Time{}, false, fmt.Errorf("decode record %s: %w", storedSubject(ms[0]), err)
+	}
+	if !rec.Recovered {
+		return storedTime(ms[0]), true, nil
+	}
+	// It was written long after the acceptance, and behind records of later ones.
+	last, err := h.conn.direct(ctx, StreamEvents, directRequest{LastFor: eventSubject(appliance, "*")})
+	if err != nil || len(last) == 0 {
+		return rec.Time, true, err
+	}
+	return later(rec.Time, storedTime(last[0])), true, nil
 }
 
 // Began is when the oldest record of the log was stored; zero if there is none.
