@@ -48,6 +48,16 @@ func (c *Conn) Ending() {
 // Silent is closed once the process has been asked to end and the broker answers nothing: who waits for the broker may stop.
 func (c *Conn) Silent() <-chan struct{} { return c.ending.ctx.Done() }
 
+// WithoutCancel is a context for what is to be finished though ctx has ended. It ends once the broker is silent.
+func (c *Conn) WithoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(c.ending.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // awaitSilence asks until the broker is silent or the connection is closed.
 func (c *Conn) awaitSilence() {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -53,7 +54,9 @@ type house struct {
 	watch     *configclient.Client
 	intake    *ingest.Service
 	group     process.Group
-	close     []func()
+	// core is the connection of what has none of its own.
+	core  *bus.Conn
+	close []func()
 	// firstStart is told the one-time link.
 	firstStart func(link string)
 }
@@ -107,8 +110,24 @@ func (h *house) open(ctx context.Context) (err error) {
 	if err != nil {
 		return brokerFault(h.o, err)
 	}
-	h.later(h.broker.Shutdown)
+	h.later(h.shutdown)
 	return removeEndpoints(h.o.Data)
+}
+
+// silentShutdown is how long a broker that answers nothing may take to shut down.
+const silentShutdown = 2 * time.Second
+
+// shutdown ends the broker in order, unless it answers nothing.
+func (h *house) shutdown() {
+	if h.core != nil {
+		select {
+		case <-h.core.Silent():
+			h.broker.ShutdownWithin(silentShutdown)
+			return
+		default:
+		}
+	}
+	h.broker.Shutdown()
 }
 
 // brokerFault names the flag that has to do with why the broker could not be started.
@@ -127,5 +146,7 @@ func (h *house) connect(ctx context.Context, name string) (*bus.Conn, error) {
 		return nil, err
 	}
 	h.later(c.Close)
+	asked := context.AfterFunc(ctx, c.Ending)
+	h.later(func() { asked() })
 	return c, nil
 }

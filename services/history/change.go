@@ -141,7 +141,9 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 	}
 	err = g.Wait()
 	// What is recorded is told even if a later one failed.
-	if untold := d.s.tell(context.WithoutCancel(ctx), told); err == nil {
+	finish, cancel := d.s.Bus.WithoutCancel(ctx)
+	defer cancel()
+	if untold := d.s.tell(finish, told); err == nil {
 		err = untold
 	}
 	if err != nil {
