@@ -120,7 +120,8 @@ type committer struct {
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
-	gone   atomic.Int64
+	// pending is how many messages have no answer yet, gone how many were given up.
+	pending, gone atomic.Int64
 }
 
 // newCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
@@ -132,6 +133,7 @@ func newCommitter(c *Conn, stream string, l linger, repeat time.Duration) *commi
 		conn: c, stream: stream, linger: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{}),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
+	c.ending.add(k)
 	go k.run()
 	return k
 }
@@ -149,6 +151,12 @@ func (k *committer) put(p *post) {
 	if k.closed {
 		p.done(Receipt{}, ErrClosed)
 		return
+	}
+	k.pending.Add(1)
+	done := p.done
+	p.done = func(r Receipt, err error) {
+		k.pending.Add(-1)
+		done(r, err)
 	}
 	select {
 	case k.in <- p:
@@ -168,11 +176,16 @@ func (k *committer) close() {
 		case <-k.stopped:
 			return
 		case <-silence.C:
-			if time.Since(later(asked, time.Unix(0, k.heard.Load()))) > silentAfter {
+			if k.silent(asked) {
 				k.giveUp()
 			}
 		}
 	}
+}
+
+// silent reports whether messages wait, and the broker has answered none for a while.
+func (k *committer) silent(since time.Time) bool {
+	return k.pending.Load() > 0 && time.Since(later(since, time.Unix(0, k.heard.Load()))) > silentAfter
 }
 
 func later(a, b time.Time) time.Time {
@@ -194,6 +207,7 @@ func (k *committer) shut() {
 
 func (k *committer) run() {
 	defer close(k.stopped)
+	defer k.conn.ending.remove(k)
 	defer k.giveUp()
 	defer k.answers.close()
 	for p := range k.in {

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,12 +25,35 @@ type ending struct {
 	closed      chan struct{}
 	asked, shut sync.Once
 	asking      sync.WaitGroup
+
+	mu         sync.Mutex
+	committers []*committer
 }
 
 func newEnding() *ending {
 	e := &ending{closed: make(chan struct{})}
 	e.ctx, e.silent = context.WithCancel(context.Background())
 	return e
+}
+
+// add has a committer be asked whether it is answered, remove ends that.
+func (e *ending) add(k *committer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.committers = append(e.committers, k)
+}
+
+func (e *ending) remove(k *committer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.committers = slices.DeleteFunc(e.committers, func(x *committer) bool { return x == k })
+}
+
+// unanswered reports whether a committer's messages have had no answer for a while.
+func (e *ending) unanswered(since time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.committers, func(k *committer) bool { return k.silent(since) })
 }
 
 // over ends the questions, waits for the last one, and gives up what is still on its way.
@@ -39,8 +63,8 @@ func (e *ending) over() {
 	e.silent()
 }
 
-// Ending says that the process has been asked to end. From then on the broker is asked whether it answers. Once it has not for 5 s,
-// Silent is closed, and what is on its way to it is given up. Later calls do nothing.
+// Ending says that the process has been asked to end. From then on the broker is asked whether it answers. Once it has not for 5 s, or
+// stores nothing for so long of what it was given, Silent is closed, and what is on its way to it is given up. Later calls do nothing.
 func (c *Conn) Ending() {
 	c.ending.asked.Do(func() { c.ending.asking.Go(c.awaitSilence) })
 }
@@ -64,15 +88,18 @@ func (c *Conn) awaitSilence() {
 	defer cancel()
 	answered := make(chan struct{}, 1)
 	c.ending.asking.Go(func() { c.askOften(ctx, answered) })
-	silence := time.NewTimer(silentAfter)
-	defer silence.Stop()
-	for {
+	tick := time.NewTicker(silentLook)
+	defer tick.Stop()
+	began := time.Now()
+	for heard := began; ; {
 		select {
 		case <-answered:
-			silence.Reset(silentAfter)
-		case <-silence.C:
-			c.ending.silent()
-			return
+			heard = time.Now()
+		case <-tick.C:
+			if time.Since(heard) > silentAfter || c.ending.unanswered(began) {
+				c.ending.silent()
+				return
+			}
 		case <-c.ending.closed:
 			return
 		}
