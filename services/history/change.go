@@ -205,7 +205,7 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 		if why != "" {
 			return rec, f, why, nil
 		}
-		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt = actor, 0, 0, nil
+		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt, rec.Carried = actor, 0, 0, nil, nil
 		if err := d.s.Log.AppendChange(ctx, rec, found[0].Sequence); !errors.Is(err, bus.ErrConflict) {
 			return rec, f, "", err
 		}

@@ -83,7 +83,7 @@ func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 	switch {
 	case r.State.Final():
 		t.Kind = kindFinal
-	case byHand(r):
+	case r.Reason.ByHand():
 		t.Kind = kindNote
 	}
 	if t.GetDetail() == "" {
