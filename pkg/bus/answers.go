@@ -166,6 +166,8 @@ func receipt(m *nats.Msg) (Receipt, error) {
 	switch {
 	case a.Error.ErrorCode == codeStreamFull, a.Error.ErrorCode == codeStorageExceeded, a.Error.ErrorCode == codeAccountExceeded:
 		return Receipt{}, ErrFull
+	case a.Error.ErrorCode == codeWrongSequence, a.Error.ErrorCode == codeWrongSequenceConstant:
+		return Receipt{}, fmt.Errorf("%w: %s", ErrConflict, said)
 	case a.Error.ErrorCode == codeMessageTooLarge:
 		return Receipt{}, fmt.Errorf("the message is too large for its stream: %s", said)
 	case a.Error.Code == 503:

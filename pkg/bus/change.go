@@ -18,7 +18,14 @@ import (
 // AppendChange stores a record of what was done to a delivery by hand, unless the delivery's newest record is no longer the one at
 // a sequence of HISTORY: ErrConflict. Nothing of what a sender records meanwhile is thus overwritten.
 func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after uint64) error {
-	if err := h.appendAfter(ctx, rec, after, string(rec.Reason)); err != nil {
+	m, err := messageAfter(rec, after, string(rec.Reason))
+	if err != nil {
+		return err
+	}
+	if _, err = h.conn.js.PublishMsg(ctx, m); wrongSequence(err) {
+		err = ErrConflict
+	}
+	if err != nil {
 		return fmt.Errorf("record a change of %s: %w", deliveryKey(rec), err)
 	}
 	return nil
@@ -28,9 +35,9 @@ func deliveryKey(rec delivery.Record) string {
 	return delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
 }
 
-// appendAfter stores a record if the delivery's newest one is at a sequence: else ErrConflict. what tells it from others in its
-// message id.
-func (h *History) appendAfter(ctx context.Context, rec delivery.Record, after uint64, what string) error {
+// messageAfter is the message of a record that is stored only if the delivery's newest one is at a sequence. what tells it from others in
+// its message id.
+func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, error) {
 	tail := strings.Join([]string{rec.Type, token(rec.Session), hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
 	m := nats.NewMsg(subjectAttempt + "." + rec.Recipient + "." + string(rec.State) + "." + tail)
 	m.Header.Set(headerMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
@@ -42,12 +49,9 @@ func (h *History) appendAfter(ctx context.Context, rec delivery.Record, after ui
 	m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", subjectAttempt+"."+rec.Recipient+".*."+tail)
 	var err error
 	if m.Data, err = rec.JSON(); err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return nil, fmt.Errorf("encode a record of %s: %w", deliveryKey(rec), err)
 	}
-	if _, err = h.conn.js.PublishMsg(ctx, m); wrongSequence(err) {
-		return ErrConflict
-	}
-	return err
+	return m, nil
 }
 
 // HandOutNow has messages of a recipient that wait for a delay handed out at once.

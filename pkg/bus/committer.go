@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
 
@@ -59,6 +60,9 @@ const (
 	codeBatchIncomplete   = 10176
 	codeBatchTooManyOpen  = 10210
 	codeBatchTooManyInAll = 10211
+	// A message was to follow another one, and does not.
+	codeWrongSequence         = int(jetstream.JSErrCodeStreamWrongLastSequence)
+	codeWrongSequenceConstant = int(jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 )
 
 // ErrFull says that the stream refuses: it is full. Nothing was dropped; the publisher keeps the event and tries later.

@@ -9,20 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
 // headerCarried marks copies of records, so that they are known without being read.
 const headerCarried = "Outbound-Carried"
 
-const (
-	// keptShare is the share of what HISTORY may hold that its newest records have for themselves; what is older may soon be dropped.
-	keptShare = 0.8
-	// copiesAtOnce is how many copies are written at once.
-	copiesAtOnce = 64
-)
+// keptShare is the share of what HISTORY may hold that its newest records have for themselves; what is older may soon be dropped.
+const keptShare = 0.8
 
 // LogBounds tell where HISTORY begins and which of its records are old.
 type LogBounds struct {
@@ -101,39 +95,40 @@ func (h *History) Carry(ctx context.Context, records []StoredRecord) (int, error
 	if err != nil {
 		return 0, err
 	}
-	copied := make([]bool, len(records))
-	g, writing := errgroup.WithContext(ctx)
-	g.SetLimit(copiesAtOnce)
+	answers := make(chan error, len(records))
+	sent := 0
 	for i, r := range records {
-		if !newest[i] {
-			continue
+		if newest[i] {
+			sent++
+			h.carry(r, answers)
 		}
-		g.Go(func() error {
-			err := h.carry(writing, r)
-			copied[i] = err == nil
-			if errors.Is(err, ErrConflict) { // it has gone on, or another process was faster
-				return nil
+	}
+	copied := 0
+	for range sent {
+		select {
+		case err := <-answers:
+			switch {
+			case err == nil:
+				copied++
+			case !errors.Is(err, ErrConflict): // else it has gone on, or another process was faster
+				return copied, fmt.Errorf("copy records of open deliveries: %w", err)
 			}
-			return err
-		})
-	}
-	err = g.Wait()
-	n := 0
-	for _, c := range copied {
-		if c {
-			n++
+		case <-ctx.Done():
+			return copied, fmt.Errorf("copy records of open deliveries: %w", ctx.Err())
 		}
 	}
-	return n, err
+	return copied, nil
 }
 
-func (h *History) carry(ctx context.Context, r StoredRecord) error {
+func (h *History) carry(r StoredRecord, answers chan<- error) {
 	rec := r.Record
 	if rec.Carried == nil {
 		rec.Carried = &r.Time
 	}
-	if err := h.appendAfter(ctx, rec, r.Sequence, "carried"); err != nil {
-		return fmt.Errorf("copy the record of %s: %w", deliveryKey(rec), err)
+	m, err := messageAfter(rec, r.Sequence, "carried")
+	if err != nil {
+		answers <- err
+		return
 	}
-	return nil
+	h.k.put(&post{msg: m, since: time.Now(), done: func(_ Receipt, err error) { answers <- err }})
 }

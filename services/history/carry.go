@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -19,8 +20,8 @@ const (
 	carryBatch = 500
 	// carryCall bounds the work on one batch.
 	carryCall = 30 * time.Second
-	// carryWarnEvery is the least pause between two warnings.
-	carryWarnEvery = 10 * time.Minute
+	// carryJudged is how many records are looked at before it is judged whether the log is too small, if it has no bound of records.
+	carryJudged = 100_000
 )
 
 // carrier keeps the state of open deliveries in the log, which drops its oldest records: it copies the newest record of a delivery that
@@ -32,9 +33,11 @@ type carrier struct {
 	due atomic.Uint64
 	// next is the first sequence that has not been looked at; 0: it is not known what has.
 	next uint64
-	// warned is when it was last warned that the log is too small, said the last error that was logged.
-	warned time.Time
-	said   string
+	// looked and copied count records since it was last judged whether the log is too small; small says that it was.
+	looked, copied uint64
+	small          bool
+	// said is the last error that was logged.
+	said string
 }
 
 func newCarrier(s *Service) *carrier { return &carrier{s: s, wake: make(chan struct{}, 1)} }
@@ -83,16 +86,16 @@ func (c *carrier) look(ctx context.Context) error {
 	if c.next > 0 && c.next < b.First {
 		slog.WarnContext(ctx, "the log dropped records before the state of open deliveries was kept: their attempts may begin anew", "records", b.First-c.next)
 	}
-	began, copied := max(c.next, b.First), 0
-	for c.next = began; c.next < b.Old; {
+	for c.next = max(c.next, b.First); c.next < b.Old; {
+		began := c.next
 		n, err := c.batch(ctx, b.Old)
 		if err != nil {
 			return err
 		}
-		copied += n
+		c.looked, c.copied = c.looked+min(c.next, b.Old)-began, c.copied+uint64(n)
 	}
-	if b.Old > began {
-		c.judge(ctx, copied, b.Old-began)
+	if most := cmp.Or(b.MaxRecords, carryJudged); c.looked >= most {
+		c.judge(ctx)
 	}
 	return nil
 }
@@ -115,8 +118,8 @@ func (c *carrier) batch(ctx context.Context, before uint64) (int, error) {
 	}
 	open := slices.DeleteFunc(found, func(r bus.StoredRecord) bool {
 		_, known := c.s.Config.Recipient(r.Recipient)
-		// Without its event a delivery can't be tried any more.
-		return !known || r.Record.Sequence < events.First
+		// Without its event a delivery can't be tried any more. What the index knows the broker need not be asked.
+		return !known || r.Record.Sequence < events.First || c.s.index.Followed(r.Sequence)
 	})
 	n, err := c.s.Log.Carry(ctx, open)
 	if err == nil {
@@ -125,13 +128,13 @@ func (c *carrier) batch(ctx context.Context, before uint64) (int, error) {
 	return n, err
 }
 
-// judge warns if the log holds little but copies.
-func (c *carrier) judge(ctx context.Context, copied int, looked uint64) {
-	if copied <= carryBatch || uint64(copied) <= looked/2 || time.Since(c.warned) < carryWarnEvery {
-		return
+// judge warns, once, if the log holds little but copies.
+func (c *carrier) judge(ctx context.Context) {
+	small := c.copied > c.looked/2
+	if small && !c.small {
+		slog.WarnContext(ctx, "most of the log of deliveries is the state of open ones: raise streams.historyMaxRecords and historyMaxBytes", "looked", c.looked, "copied", c.copied)
 	}
-	c.warned = time.Now()
-	slog.WarnContext(ctx, "most of the log of deliveries is the state of open ones: raise streams.historyMaxRecords and historyMaxBytes", "looked", looked, "copied", copied)
+	c.small, c.looked, c.copied = small, 0, 0
 }
 
 // say logs an error once, until there is another or none.
