@@ -87,7 +87,7 @@ func (h *History) Retrying(ctx context.Context, from, before uint64, limit int) 
 }
 
 // Carry writes copies of records at the end of the log, of those that are their deliveries' newest, and returns how many.
-func (h *History) Carry(ctx context.Context, records []StoredRecord) (int, error) {
+func (h *History) Carry(ctx context.Context, records []StoredRecord) (copied uint64, err error) {
 	if len(records) == 0 {
 		return 0, nil
 	}
@@ -103,7 +103,6 @@ func (h *History) Carry(ctx context.Context, records []StoredRecord) (int, error
 			h.carry(r, answers)
 		}
 	}
-	copied := 0
 	for range sent {
 		select {
 		case err := <-answers:

@@ -92,7 +92,7 @@ func (c *carrier) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.looked, c.copied = c.looked+min(c.next, b.Old)-began, c.copied+uint64(n)
+		c.looked, c.copied = c.looked+min(c.next, b.Old)-began, c.copied+n
 	}
 	if most := cmp.Or(b.MaxRecords, carryJudged); c.looked >= most {
 		c.judge(ctx)
@@ -101,7 +101,7 @@ func (c *carrier) look(ctx context.Context) error {
 }
 
 // batch copies what is to be kept of the next records before a sequence, and returns how many those are.
-func (c *carrier) batch(ctx context.Context, before uint64) (int, error) {
+func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, carryCall)
 	defer cancel()
 	found, next, err := c.s.Log.Retrying(ctx, c.next, before, carryBatch)
