@@ -37,10 +37,8 @@ const (
 	// repeatWait is the pause before a publish whose result is unknown is repeated with the same message id.
 	repeatWait = 250 * time.Millisecond
 	// repeatFor is how long an event is repeated before the caller is told that it failed. It stays within the de-duplication window.
-	// Records are repeated as long as the process runs.
+	// Records are repeated as long as the process runs; after that time they are looked for before.
 	repeatFor = time.Minute
-	// lateAfter is the age from which a message is looked for before it is repeated: the window of HISTORY may be over.
-	lateAfter = time.Minute
 )
 
 // Headers of atomic batches (ADR-50 of nats-architecture-and-design); nats.go has no batch publisher.
@@ -302,7 +300,7 @@ func (k *committer) missing(group []*post) []*post {
 	for {
 		var asked error
 		group = slices.DeleteFunc(group, func(p *post) bool {
-			if p.stored == nil || asked != nil || time.Since(p.since) < lateAfter {
+			if p.stored == nil || asked != nil || time.Since(p.since) < k.conn.repeatFor {
 				return false
 			}
 			found, err := p.stored(k.ctx)
