@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,27 +18,40 @@ import (
 // AppendChange stores a record of what was done to a delivery by hand, unless the delivery's newest record is no longer the one at
 // a sequence of HISTORY: ErrConflict. Nothing of what a sender records meanwhile is thus overwritten.
 func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after uint64) error {
+	m, err := messageAfter(rec, after, string(rec.Reason))
+	if err != nil {
+		return err
+	}
+	if _, err = h.conn.js.PublishMsg(ctx, m); wrongSequence(err) {
+		err = ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("record a change of %s: %w", deliveryKey(rec), err)
+	}
+	return nil
+}
+
+func deliveryKey(rec delivery.Record) string {
+	return delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
+}
+
+// messageAfter is the message of a record that is stored only if the delivery's newest one is at a sequence. what tells it from others in
+// its message id.
+func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, error) {
 	tail := strings.Join([]string{rec.Type, token(rec.Session), hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
 	m := nats.NewMsg(subjectAttempt + "." + rec.Recipient + "." + string(rec.State) + "." + tail)
-	key := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
-	m.Header.Set(headerMsgID, key+":"+string(rec.Reason)+":"+strconv.FormatUint(after, 10))
+	m.Header.Set(headerMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
 	m.Header.Set(headerRecord, attemptHeader(rec))
+	if rec.Carried != nil {
+		m.Header.Set(headerCarried, "1")
+	}
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(after, 10))
 	m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", subjectAttempt+"."+rec.Recipient+".*."+tail)
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("encode a change of %s: %w", key, err)
+	var err error
+	if m.Data, err = rec.JSON(); err != nil {
+		return nil, fmt.Errorf("encode a record of %s: %w", deliveryKey(rec), err)
 	}
-	m.Data = data
-	_, err = h.conn.js.PublishMsg(ctx, m)
-	switch {
-	case wrongSequence(err):
-		return fmt.Errorf("record a change of %s: %w", key, ErrConflict)
-	case err != nil:
-		return fmt.Errorf("record a change of %s: %w", key, err)
-	default:
-		return nil
-	}
+	return m, nil
 }
 
 // HandOutNow has messages of a recipient that wait for a delay handed out at once.

@@ -49,6 +49,14 @@ func (b *Server) Stop() {
 	b.s.WaitForShutdown()
 }
 
+// StopJetStream has the server store nothing and answer no question about what is stored, while it keeps its connections.
+func (b *Server) StopJetStream() {
+	b.t.Helper()
+	if err := b.s.DisableJetStream(); err != nil {
+		b.t.Fatalf("stop JetStream: %v", err)
+	}
+}
+
 // Restart stops the server and starts it again on the same folder and port.
 func (b *Server) Restart() {
 	b.t.Helper()

@@ -38,6 +38,9 @@ type EngineOptions struct {
 	Window int
 	// Grace is how long attempts under way may go on once Run's context ends.
 	Grace time.Duration
+	// Silent, if set, is closed when the process ends and the broker answers nothing: attempts under way are cut then, for what
+	// comes of them can't be recorded.
+	Silent <-chan struct{}
 }
 
 // DefaultSlots, DefaultWindow and DefaultGrace are what the fields of EngineOptions are if zero.
@@ -91,8 +94,11 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	return e, nil
 }
 
+// recordsWait is how long records may be on their way after the attempts have ended within Grace.
+const recordsWait = 5 * time.Second
+
 // Run delivers until ctx ends. Then it takes nothing more, lets attempts under way finish within Grace, waits until they
-// are recorded and settled, and returns nil.
+// are recorded and settled, and returns nil. Records that have no answer by then are left to the log, which is closed next.
 func (e *Engine) Run(ctx context.Context) error {
 	send, cancelSend := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSend()
@@ -120,12 +126,36 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.reconcile(ctx, send)
 		}
 	}
-	stopped := time.AfterFunc(e.o.Grace, cancelSend)
-	defer stopped.Stop()
-	e.work.Wait()
-	holding.Wait()
-	e.late.Wait()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.work.Wait()
+		holding.Wait()
+		e.late.Wait()
+	}()
+	e.awaitEnd(ended, cancelSend)
 	return nil
+}
+
+// awaitEnd waits until all work has ended and is recorded. It cuts attempts after Grace, or as soon as the broker is silent.
+func (e *Engine) awaitEnd(ended <-chan struct{}, cut func()) {
+	attempts := time.NewTimer(e.o.Grace)
+	defer attempts.Stop()
+	records := time.NewTimer(e.o.Grace + recordsWait)
+	defer records.Stop()
+	for silent := e.o.Silent; ; {
+		select {
+		case <-ended:
+			return
+		case <-silent:
+			silent = nil
+			cut()
+		case <-attempts.C:
+			cut()
+		case <-records.C:
+			return
+		}
+	}
 }
 
 // reconcile opens a lane for each recipient that has none and closes those whose recipient is gone or has other bounds.

@@ -58,6 +58,16 @@ const (
 	ReasonConfigBehind Reason = "configuration_behind"
 )
 
+// ByHand reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
+func (r Reason) ByHand() bool {
+	switch r {
+	case ReasonSendNow, ReasonExtended, ReasonCancelled, ReasonPurged:
+		return true
+	default:
+		return false
+	}
+}
+
 // ReasonOf is the one table from faults to reasons, for all channels.
 func ReasonOf(f Fault) Reason {
 	switch f {

@@ -23,7 +23,7 @@ func (e *Engine) record(l *lane, m Message, d *Delivery, o Outcome, v Verdict) {
 			case errors.Is(err, ErrAlreadyRecorded):
 				// Another sender's record of this attempt stands. The message comes back and is settled by it.
 				l.settle(m, func() error { return m.Settler.Later(recordAgain) })
-			case l.send.Err() == nil:
+			case l.send.Err() == nil && !e.silent():
 				// The broker is away. Until it is back nothing else can be recorded either, so this one is kept.
 				time.AfterFunc(recordAgain, store)
 				return
@@ -35,6 +35,16 @@ func (e *Engine) record(l *lane, m Message, d *Delivery, o Outcome, v Verdict) {
 		})
 	}
 	store()
+}
+
+// silent reports whether the process ends and the broker answers nothing.
+func (e *Engine) silent() bool {
+	select {
+	case <-e.o.Silent:
+		return true
+	default:
+		return false
+	}
 }
 
 // settlement is how a message whose record is stored is settled.

@@ -30,6 +30,7 @@ func (h *house) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.core, h.group.Hopeless = core, core.Silent()
 	if err := core.EnsureStreams(ctx, h.o.Streams); err != nil {
 		return err
 	}
