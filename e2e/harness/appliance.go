@@ -19,7 +19,7 @@ type Event struct {
 	ID              string `json:"id"`
 	Source          string `json:"source"`
 	Type            string `json:"type"`
-	Time            string `json:"time"`
+	Time            string `json:"time,omitempty"`
 	Subject         string `json:"subject,omitempty"`
 	DataContentType string `json:"datacontenttype,omitempty"`
 	Data            Object `json:"data"`

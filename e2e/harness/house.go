@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -197,6 +198,28 @@ func (h *House) Kill(t T, name string) {
 	}
 	p.process.Kill()
 	p.killed = true
+}
+
+// Freeze has a process do nothing any more, until it is killed: it keeps its connections and answers on none.
+func (h *House) Freeze(t T, name string) {
+	t.Helper()
+	p := h.part(t, name)
+	p.process.signal(syscall.SIGSTOP)
+	p.killed = true
+}
+
+// Output is all that a process has written.
+func (h *House) Output(t T, name string) string {
+	t.Helper()
+	return h.part(t, name).process.Output()
+}
+
+// StopPart asks one process to end, and returns its exit code and how long it took; an error if it is still there after within.
+func (h *House) StopPart(t T, name string, within time.Duration) (code int, took time.Duration, err error) {
+	t.Helper()
+	began := time.Now()
+	code, err = h.part(t, name).process.Stop(within)
+	return code, time.Since(began), err
 }
 
 // Stop asks every process to end, the last started first, and checks that each does so with exit code 0.

@@ -1071,7 +1071,7 @@ type Event struct {
 	// Timeline What happened to it, oldest first. In GetEvent alone.
 	Timeline *[]TimelineEntry `json:"timeline,omitempty"`
 
-	// Via How it came: "nats" or "http".
+	// Via How it came: "nats" or "http". Empty if that is not known, because the process that took it in was killed before it was recorded.
 	Via *string `json:"via,omitempty"`
 
 	// Violations Why it was refused, field by field.
@@ -3658,14 +3658,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 	GetReplay(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on.
+	// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplayWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on.
+	// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4950,7 +4952,8 @@ func (c *Client) GetReplay(ctx context.Context, id string, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
-// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on.
+// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+// that takes longer than 20 s it is still RUNNING, and stops later.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4967,7 +4970,8 @@ func (c *Client) CancelReplayWithBody(ctx context.Context, id string, contentTyp
 	return c.Client.Do(req)
 }
 
-// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on.
+// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+// that takes longer than 20 s it is still RUNNING, and stops later.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9622,14 +9626,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 	GetReplayWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetReplayAnswer, error)
 
-	// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on.
+	// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplayWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CancelReplayAnswer, error)
 
-	// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on.
+	// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13676,7 +13682,8 @@ func (c *ClientWithResponses) GetReplayWithResponse(ctx context.Context, id stri
 	return ParseGetReplayAnswer(rsp)
 }
 
-// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on.
+// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+// that takes longer than 20 s it is still RUNNING, and stops later.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13689,7 +13696,8 @@ func (c *ClientWithResponses) CancelReplayWithBodyWithResponse(ctx context.Conte
 	return ParseCancelReplayAnswer(rsp)
 }
 
-// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on.
+// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+// that takes longer than 20 s it is still RUNNING, and stops later.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,8 +46,8 @@ func (a *answers) close() {
 }
 
 // publish publishes all messages, then waits for the answers. It calls done for what was stored and gives an error for each of
-// the others; nil stands for what was stored.
-func (a *answers) publish(group []*post) []error {
+// the others; nil stands for what was stored. It waits no longer than ctx.
+func (a *answers) publish(ctx context.Context, group []*post) []error {
 	errs := make([]error, len(group))
 	since, first := a.conn.since.Load(), a.next
 	a.next += uint64(len(group))
@@ -78,6 +79,8 @@ func (a *answers) publish(group []*post) []error {
 				return errs // what was asked over the last connection is not answered over this one
 			}
 		case <-timeout.C:
+			return errs
+		case <-ctx.Done():
 			return errs
 		}
 	}
@@ -163,10 +166,10 @@ func receipt(m *nats.Msg) (Receipt, error) {
 	switch {
 	case a.Error.ErrorCode == codeStreamFull, a.Error.ErrorCode == codeStorageExceeded, a.Error.ErrorCode == codeAccountExceeded:
 		return Receipt{}, ErrFull
+	case a.Error.ErrorCode == codeWrongSequence, a.Error.ErrorCode == codeWrongSequenceConstant:
+		return Receipt{}, fmt.Errorf("%w: %s", ErrConflict, said)
 	case a.Error.ErrorCode == codeMessageTooLarge:
 		return Receipt{}, fmt.Errorf("the message is too large for its stream: %s", said)
-	case a.Error.ErrorCode == codeWrongSequence, a.Error.ErrorCode == codeWrongSequenceToo:
-		return Receipt{}, fmt.Errorf("the broker refuses: %s: %w", said, ErrConflict)
 	case a.Error.Code == 503:
 		return Receipt{}, fmt.Errorf("%w: %s", errUnknown, said)
 	default:

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,25 +17,38 @@ import (
 // AppendChange stores a record of what was done to a delivery by hand, unless the delivery's newest record is no longer the one at
 // a sequence of HISTORY: ErrConflict. Nothing of what a sender records meanwhile is thus overwritten.
 func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after uint64) error {
-	m := nats.NewMsg(attemptSubject(rec, string(rec.State)))
-	key := delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
-	m.Header.Set(headerMsgID, key+":"+string(rec.Reason)+":"+strconv.FormatUint(after, 10))
-	m.Header.Set(headerRecord, attemptHeader(rec))
-	compare(m, attemptSubject(rec, "*"), after)
-	data, err := json.Marshal(rec)
+	m, err := messageAfter(rec, after, string(rec.Reason))
 	if err != nil {
-		return fmt.Errorf("encode a change of %s: %w", key, err)
+		return err
 	}
-	m.Data = data
-	_, err = h.conn.js.PublishMsg(ctx, m)
-	switch {
-	case wrongSequence(err):
-		return fmt.Errorf("record a change of %s: %w", key, ErrConflict)
-	case err != nil:
-		return fmt.Errorf("record a change of %s: %w", key, err)
-	default:
-		return nil
+	if _, err = h.conn.js.PublishMsg(ctx, m); wrongSequence(err) {
+		err = ErrConflict
 	}
+	if err != nil {
+		return fmt.Errorf("record a change of %s: %w", deliveryKey(rec), err)
+	}
+	return nil
+}
+
+func deliveryKey(rec delivery.Record) string {
+	return delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
+}
+
+// messageAfter is the message of a record that is stored only if the delivery's newest one is at a sequence. what tells it from others in
+// its message id.
+func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, error) {
+	m := nats.NewMsg(attemptSubject(rec, string(rec.State)))
+	m.Header.Set(headerMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
+	m.Header.Set(headerRecord, attemptHeader(rec))
+	if rec.Carried != nil {
+		m.Header.Set(headerCarried, "1")
+	}
+	compare(m, attemptSubject(rec, "*"), after)
+	var err error
+	if m.Data, err = rec.JSON(); err != nil {
+		return nil, fmt.Errorf("encode a record of %s: %w", deliveryKey(rec), err)
+	}
+	return m, nil
 }
 
 // HandOutNow has messages of a recipient that wait for a delay handed out at once.
@@ -52,34 +64,6 @@ func (c *Conn) Finish(ctx context.Context, ch recipient.Channel, id string, sequ
 // Settled is how far in the future an attempt must be for its message to wait for a delay, in no sender's hands. Clocks may
 // differ by as much.
 const Settled = 2 * time.Second
-
-// maxHurried is how many messages of a recipient can wait for a delay: as many as can be out.
-const maxHurried = maxAckPending
-
-// Hurry has what waits for its next attempt handed out at once, as far as its event stands at a sequence of EVENTS or before it,
-// and wakes the senders. It is for deliveries that end without one; they would else wait for it. A sender that does not know
-// yet puts them back, so it is said again until the queue is empty.
-func (c *Conn) Hurry(ctx context.Context, ch recipient.Channel, id string, through uint64) (int, error) {
-	log := &History{conn: c}
-	records, err := log.Attempts(ctx, AttemptFilter{Recipient: id, State: delivery.StateRetrying}, 0, maxHurried)
-	if err != nil {
-		return 0, err
-	}
-	soon := time.Now().Add(Settled)
-	var sequences []uint64
-	for _, r := range records {
-		if r.Record.Sequence <= through && r.NextAttempt != nil && r.NextAttempt.After(soon) {
-			sequences = append(sequences, r.Record.Sequence)
-		}
-	}
-	if err := c.Wake(ch, id, nil); err != nil {
-		return 0, err
-	}
-	if len(sequences) == 0 {
-		return 0, nil
-	}
-	return len(sequences), c.HandOutNow(ctx, ch, id, sequences)
-}
 
 // headerSequences names the messages that senders are woken for.
 const headerSequences = "Outbound-Sequences"

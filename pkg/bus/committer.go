@@ -1,13 +1,18 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
 
@@ -31,7 +36,8 @@ const (
 	ackTimeout   = 5 * time.Second
 	// repeatWait is the pause before a publish whose result is unknown is repeated with the same message id.
 	repeatWait = 250 * time.Millisecond
-	// repeatFor is how long it is repeated before the caller is told that it failed. It stays within the de-duplication window.
+	// repeatFor is how long an event is repeated before the caller is told that it failed. It stays within the de-duplication window.
+	// Records are repeated as long as the process runs; after that time they are looked for before.
 	repeatFor = time.Minute
 )
 
@@ -46,14 +52,15 @@ const (
 const (
 	codeStreamFull        = 10077
 	codeMessageTooLarge   = 10054
-	codeWrongSequence     = 10071
-	codeWrongSequenceToo  = 10164
 	codeStorageExceeded   = 10047
 	codeAccountExceeded   = 10023
 	codeBatchDuplicate    = 10201
 	codeBatchIncomplete   = 10176
 	codeBatchTooManyOpen  = 10210
 	codeBatchTooManyInAll = 10211
+	// A message was to follow another one, and does not.
+	codeWrongSequence         = int(jetstream.JSErrCodeStreamWrongLastSequence)
+	codeWrongSequenceConstant = int(jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 )
 
 // ErrFull says that the stream refuses: it is full. Nothing was dropped; the publisher keeps the event and tries later.
@@ -62,30 +69,16 @@ var ErrFull = errors.New("the stream is full")
 // ErrClosed says that the publisher was closed.
 var ErrClosed = errors.New("closed")
 
+// ErrGivenUp says that a message is not waited for any more: the process ends, and the broker does not answer. Whether it was stored
+// is not known.
+var ErrGivenUp = errors.New("given up: the process ends and the broker does not answer")
+
 // Receipt is where a message was stored.
 type Receipt struct {
 	// Sequence in the stream; for a duplicate the first one's.
 	Sequence uint64
 	// Duplicate says that a message with this id had been stored before.
 	Duplicate bool
-}
-
-type post struct {
-	msg   *nats.Msg
-	since time.Time
-	// patient says that nobody waits for it.
-	patient bool
-	// newest, if set, is a filter that nothing in the stream may match yet, unless the message says what may. It is compared when the
-	// message is repeated: the first publish may be stored, and the broker knows message ids for a while only.
-	newest string
-	done   func(Receipt, error)
-}
-
-// repeat readies a message whose first publish has no definite result.
-func (p *post) repeat() {
-	if p.newest != "" && p.msg.Header.Get(headerExpectedFor) == "" {
-		compare(p.msg, p.newest, 0)
-	}
 }
 
 // linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
@@ -105,19 +98,34 @@ func records() linger { return linger{most: recordLinger, patient: intakeLinger,
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
 type committer struct {
 	conn    *Conn
+	stream  string
 	linger  linger
 	answers *answers
 	in      chan *post
+	// repeatFor is how long a message is repeated; 0: as long as the process runs.
+	repeatFor time.Duration
+
 	mu      sync.RWMutex
 	closed  bool
 	stopped chan struct{}
+	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in Unix nanoseconds.
+	ctx    context.Context
+	giveUp context.CancelFunc
+	heard  atomic.Int64
+	// pending is how many messages have no answer yet, gone how many were given up.
+	pending, gone atomic.Int64
 }
 
-func newCommitter(c *Conn, l linger) *committer {
+// newCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
+func newCommitter(c *Conn, stream string, l linger, repeat time.Duration) *committer {
 	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
 		l.most, l.patient = l.step, l.step
 	}
-	k := &committer{conn: c, linger: l, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{})}
+	k := &committer{
+		conn: c, stream: stream, linger: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{}),
+	}
+	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
+	c.ending.add(k)
 	go k.run()
 	return k
 }
@@ -136,26 +144,76 @@ func (k *committer) put(p *post) {
 		p.done(Receipt{}, ErrClosed)
 		return
 	}
-	k.in <- p
+	k.pending.Add(1)
+	done := p.done
+	p.done = func(r Receipt, err error) {
+		k.pending.Add(-1)
+		done(r, err)
+	}
+	select {
+	case k.in <- p:
+	case <-k.ctx.Done():
+		k.leave(p)
+	}
 }
 
-// close waits until all that was queued has its answer.
+// close waits until all that was queued has its answer, as long as the broker gives any.
 func (k *committer) close() {
+	asked := time.Now()
+	silence := time.NewTicker(silentLook)
+	defer silence.Stop()
+	go k.shut()
+	for {
+		select {
+		case <-k.stopped:
+			return
+		case <-silence.C:
+			if k.silent(asked) {
+				k.giveUp()
+			}
+		}
+	}
+}
+
+// silent reports whether messages wait, and the broker has answered none for a while.
+func (k *committer) silent(since time.Time) bool {
+	return k.pending.Load() > 0 && time.Since(later(since, time.Unix(0, k.heard.Load()))) > silentAfter
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// shut takes nothing more. It waits for those whose message finds the queue full.
+func (k *committer) shut() {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	if !k.closed {
 		k.closed = true
 		close(k.in)
 	}
-	k.mu.Unlock()
-	<-k.stopped
 }
 
 func (k *committer) run() {
 	defer close(k.stopped)
+	defer k.conn.ending.remove(k)
+	defer k.giveUp()
 	defer k.answers.close()
 	for p := range k.in {
 		k.settle(k.gather(p))
 	}
+	if n := k.gone.Load(); n > 0 {
+		slog.Warn("messages given up: the process ends and the broker does not answer", "stream", k.stream, "messages", n)
+	}
+}
+
+// leave gives a message up.
+func (k *committer) leave(p *post) {
+	k.gone.Add(1)
+	p.done(Receipt{}, ErrGivenUp)
 }
 
 // gather takes what waits. If something does, it lingers for more.
@@ -192,9 +250,9 @@ func (k *committer) await(first *post) {
 	}
 }
 
-// settle publishes a group until each message has a definite answer.
+// settle publishes a group until each message has a definite answer, or is given up.
 func (k *committer) settle(group []*post) {
-	if len(group) >= minGroup && !k.conn.relaxed {
+	if len(group) >= minGroup && !k.conn.relaxed && k.ctx.Err() == nil {
 		err := k.batch(group)
 		if err == nil {
 			return
@@ -211,10 +269,45 @@ func (k *committer) settle(group []*post) {
 			}
 		}
 	}
-	for len(group) > 0 {
+	for len(group) > 0 && k.ctx.Err() == nil {
 		if group = k.singly(group); len(group) > 0 {
-			time.Sleep(repeatWait)
+			k.rest(repeatWait)
+			group = k.missing(group)
 		}
+	}
+	for _, p := range group {
+		k.leave(p)
+	}
+}
+
+// rest waits, unless nothing is waited for any more.
+func (k *committer) rest(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-k.ctx.Done():
+	}
+}
+
+// missing are the messages that are to be repeated. One whose message id the stream may have forgotten is looked for first.
+func (k *committer) missing(group []*post) []*post {
+	for {
+		var asked error
+		group = slices.DeleteFunc(group, func(p *post) bool {
+			if p.stored == nil || asked != nil || time.Since(p.since) < k.conn.repeatFor {
+				return false
+			}
+			found, err := p.stored(k.ctx)
+			if asked = err; found {
+				p.done(Receipt{Duplicate: true}, nil)
+			}
+			return found
+		})
+		if asked == nil || k.ctx.Err() != nil {
+			return group
+		}
+		k.rest(repeatWait)
 	}
 }
 
@@ -240,7 +333,9 @@ func (k *committer) batch(group []*post) error {
 			return errUnknown
 		}
 	}
-	reply, err := k.conn.nc.RequestMsg(group[last].msg, ackTimeout)
+	ctx, cancel := context.WithTimeout(k.ctx, ackTimeout)
+	defer cancel()
+	reply, err := k.conn.nc.RequestMsgWithContext(ctx, group[last].msg)
 	if err != nil {
 		return errUnknown
 	}
@@ -248,6 +343,7 @@ func (k *committer) batch(group []*post) error {
 	if !ok {
 		return errUnknown
 	}
+	k.heard.Store(time.Now().UnixNano())
 	if a.Error != nil {
 		return batchError(a.Error.ErrorCode, a.Error.Description)
 	}
@@ -270,12 +366,15 @@ func batchError(code int, text string) error {
 // singly publishes each message by itself, all before the first answer, and returns those whose result is unknown and that may
 // be repeated.
 func (k *committer) singly(group []*post) (again []*post) {
-	for i, err := range k.answers.publish(group) {
+	for i, err := range k.answers.publish(k.ctx, group) {
 		p := group[i]
+		if !errors.Is(err, errUnknown) {
+			k.heard.Store(time.Now().UnixNano())
+		}
 		if err == nil {
 			continue
 		}
-		if errors.Is(err, errUnknown) && time.Since(p.since) < repeatFor {
+		if errors.Is(err, errUnknown) && (k.repeatFor == 0 || time.Since(p.since) < k.repeatFor) {
 			p.repeat()
 			again = append(again, p)
 			continue

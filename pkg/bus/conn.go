@@ -3,6 +3,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ type Options struct {
 	Password string `yaml:"-"`
 	// InProcess connects to an embedded server without the network.
 	InProcess InProcessServer `yaml:"-"`
+	// RepeatFor is how long a publish of an event whose result is unknown is repeated before its publisher is told that it failed.
+	// It must stay within the de-duplication window of EVENTS. 0: a minute.
+	RepeatFor time.Duration `yaml:"-"`
 }
 
 // InProcessServer is an embedded server.
@@ -52,17 +56,24 @@ type Conn struct {
 	relaxed bool
 	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
 	since atomic.Int64
+	// repeatFor is RepeatFor of the options.
+	repeatFor time.Duration
+	ending    *ending
 }
 
 // sayEvery is how often a broker that is waited for is mentioned.
 const sayEvery = 10 * time.Second
 
+// writeTimeout is how long the broker may take nothing of what is sent before the connection counts as lost. Everything that is to
+// be sent waits meanwhile.
+const writeTimeout = 5 * time.Second
+
 // Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
-	c := &Conn{relaxed: o.Relaxed}
+	c := &Conn{relaxed: o.Relaxed, repeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding()}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
-		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1),
+		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
 		nats.ReconnectHandler(func(*nats.Conn) { c.since.Store(time.Now().UnixNano()); slog.Info("broker reconnected") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
@@ -128,6 +139,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 // Since is when the present connection began.
 func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
 
+// Relaxed reports whether the broker syncs now and then alone, so that streams may lose their ends.
+func (c *Conn) Relaxed() bool { return c.relaxed }
+
 // Connected reports whether the broker is reached now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
@@ -137,10 +151,26 @@ func (c *Conn) Flush(ctx context.Context) error { return c.nc.FlushWithContext(c
 // NATS is the underlying connection, for the intake's micro service alone.
 func (c *Conn) NATS() *nats.Conn { return c.nc }
 
-// Close sends what is buffered and closes the connection.
+// closeWait is how long closing a connection takes at most, and half of it how long what is buffered may take to be sent.
+const closeWait = 2 * time.Second
+
+// Close sends what is buffered and closes the connection. A broker that takes nothing is not waited for.
 func (c *Conn) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	_ = c.nc.FlushWithContext(ctx)
-	c.nc.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if c.ending.ctx.Err() == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), closeWait/2)
+			defer cancel()
+			_ = c.nc.FlushWithContext(ctx)
+		}
+		c.nc.Close()
+		c.ending.over()
+	}()
+	late := time.NewTimer(closeWait)
+	defer late.Stop()
+	select {
+	case <-closed:
+	case <-late.C: // a write under way ends with its own timeout
+	}
 }

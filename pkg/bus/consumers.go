@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,51 +34,120 @@ func consumerConfig(r *recipient.Recipient) jetstream.ConsumerConfig {
 	return c
 }
 
-func held(r *recipient.Recipient) bool {
-	return !r.Enabled && !r.Deleting && r.WhileDisabled == recipient.Hold
+// EnsureConsumer makes a recipient's durable consumer what the recipient says, paused if it holds. See ApplyConsumer.
+func (c *Conn) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error {
+	_, err := c.ApplyConsumer(ctx, r, r.Holds())
+	return err
 }
 
-// EnsureConsumer makes a recipient's durable consumer what the recipient says: it creates or updates it, and pauses or
-// resumes it. What waits and what is out stays so. It changes nothing if nothing is to change.
-func (c *Conn) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error {
+// ApplyConsumer creates or updates a recipient's durable consumer, pauses or resumes it, and names what it changed: nothing if it was
+// all that already. What waits and what is out stays so. Two calls for one recipient must not run at once: the broker itself reads a
+// consumer's configuration before it writes the part that is to change.
+func (c *Conn) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused bool) (changed []string, err error) {
 	want := consumerConfig(r)
 	have, err := c.js.Consumer(ctx, StreamEvents, want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		changed = []string{"created"}
 		have, err = c.js.CreateConsumer(ctx, StreamEvents, want)
-	case err == nil && !sameConsumer(have.CachedInfo().Config, want):
-		// The start of a consumer that exists can't be changed, and a pause must not be lifted by an update.
+	case err == nil:
 		now := have.CachedInfo().Config
-		want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
-		have, err = c.js.UpdateConsumer(ctx, StreamEvents, want)
+		if changed = differences(now, want); len(changed) > 0 {
+			// The start of a consumer that exists can't be changed, and an update changes no pause.
+			want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
+			have, err = c.js.UpdateConsumer(ctx, StreamEvents, want)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("make consumer %s: %w", want.Durable, err)
+		return nil, fmt.Errorf("make consumer %s: %w", want.Durable, err)
 	}
-	return c.pause(ctx, have.CachedInfo(), held(r))
+	if pausedAs(have.CachedInfo(), paused) {
+		return changed, nil
+	}
+	return append(changed, "pause"), c.pause(ctx, want.Durable, paused)
 }
 
-func (c *Conn) pause(ctx context.Context, info *jetstream.ConsumerInfo, want bool) error {
+func (c *Conn) pause(ctx context.Context, name string, want bool) error {
 	var err error
-	switch {
-	case want && !info.Paused:
-		_, err = c.js.PauseConsumer(ctx, StreamEvents, info.Name, time.Now().Add(pausedFor))
-	case !want && info.Paused:
-		_, err = c.js.ResumeConsumer(ctx, StreamEvents, info.Name)
+	if want {
+		_, err = c.js.PauseConsumer(ctx, StreamEvents, name, time.Now().Add(pausedFor))
+	} else {
+		_, err = c.js.ResumeConsumer(ctx, StreamEvents, name)
 	}
 	if err != nil {
-		return fmt.Errorf("pause or resume consumer %s: %w", info.Name, err)
+		return fmt.Errorf("pause or resume consumer %s: %w", name, err)
 	}
 	return nil
 }
 
-func sameConsumer(have, want jetstream.ConsumerConfig) bool {
+// pausedAs reports whether a consumer is paused, or is not, as wanted. A pause that ends by itself before long is none.
+func pausedAs(info *jetstream.ConsumerInfo, want bool) bool {
+	if want {
+		return info.Paused && info.PauseRemaining > pausedFor/2
+	}
+	return !info.Paused
+}
+
+// differences names the settings of a consumer that are not as wanted, of those that decide what it gives to whom, and when.
+func differences(have, want jetstream.ConsumerConfig) (out []string) {
 	filters := have.FilterSubjects
 	if have.FilterSubject != "" {
 		filters = []string{have.FilterSubject}
 	}
-	return slices.Equal(filters, want.FilterSubjects) && have.MaxAckPending == want.MaxAckPending && have.AckWait == want.AckWait &&
-		have.MaxDeliver == want.MaxDeliver && have.Description == want.Description
+	for _, x := range []struct {
+		setting string
+		same    bool
+	}{
+		{"filterSubjects", slices.Equal(filters, want.FilterSubjects)},
+		{"maxAckPending", have.MaxAckPending == want.MaxAckPending},
+		{"ackWait", have.AckWait == want.AckWait},
+		{"maxDeliver", have.MaxDeliver == want.MaxDeliver},
+		{"backoff", len(have.BackOff) == len(want.BackOff)},
+		{"description", have.Description == want.Description},
+		{"ackPolicy", have.AckPolicy == want.AckPolicy},
+		{"headersOnly", have.HeadersOnly == want.HeadersOnly},
+		{"inactiveThreshold", have.InactiveThreshold == want.InactiveThreshold},
+		{"maxBatch", have.MaxRequestBatch == want.MaxRequestBatch},
+		{"maxExpires", have.MaxRequestExpires == want.MaxRequestExpires},
+		{"maxBytes", have.MaxRequestMaxBytes == want.MaxRequestMaxBytes},
+		{"priorityGroups", slices.Equal(have.PriorityGroups, want.PriorityGroups)},
+	} {
+		if !x.same {
+			out = append(out, x.setting)
+		}
+	}
+	return out
+}
+
+// Consumers are the consumers of EVENTS, as the broker listed them.
+type Consumers struct {
+	byName map[string]*jetstream.ConsumerInfo
+}
+
+// Names are the names of all that were listed, in order.
+func (l Consumers) Names() []string { return slices.Sorted(maps.Keys(l.byName)) }
+
+// Fits reports whether a recipient's consumer was there, all that the recipient says, and paused or not as wanted.
+func (l Consumers) Fits(r *recipient.Recipient, paused bool) bool {
+	info, ok := l.byName[ConsumerName(r.Channel(), r.ID)]
+	return ok && len(differences(info.Config, consumerConfig(r))) == 0 && pausedAs(info, paused)
+}
+
+// Consumers lists the consumers of EVENTS. In a cluster those that no server answers for are left out.
+func (c *Conn) Consumers(ctx context.Context) (Consumers, error) {
+	s, err := c.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return Consumers{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	out := Consumers{byName: map[string]*jetstream.ConsumerInfo{}}
+	l := s.ListConsumers(ctx)
+	for i := range l.Info() {
+		out.byName[i.Name] = i
+	}
+	if l.Err() != nil {
+		return Consumers{}, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
+	}
+	return out, nil
 }
 
 // DeleteConsumer removes a recipient's consumer and with it what waits. One that is absent is no error.
@@ -87,23 +157,6 @@ func (c *Conn) DeleteConsumer(ctx context.Context, ch recipient.Channel, id stri
 		return fmt.Errorf("delete consumer %s: %w", ConsumerName(ch, id), err)
 	}
 	return nil
-}
-
-// ConsumerNames lists the consumers of EVENTS.
-func (c *Conn) ConsumerNames(ctx context.Context) ([]string, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
-	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
-	}
-	var out []string
-	l := s.ConsumerNames(ctx)
-	for n := range l.Name() {
-		out = append(out, n)
-	}
-	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
-	}
-	return out, nil
 }
 
 // Backlog is what a recipient's queue holds. A queue hears of an event a moment after its acceptance was answered.

@@ -51,15 +51,6 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 	return h, nil
 }
 
-// Resume lets a recipient's queue go though the recipient holds. EnsureConsumer pauses it again.
-func (c *Conn) Resume(ctx context.Context, ch recipient.Channel, id string) error {
-	co, err := c.js.Consumer(ctx, StreamEvents, ConsumerName(ch, id))
-	if err != nil {
-		return fmt.Errorf("look up consumer %s: %w", ConsumerName(ch, id), err)
-	}
-	return c.pause(ctx, co.CachedInfo(), false)
-}
-
 // Floors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
 func (c *Conn) Floors(ctx context.Context) (map[string]uint64, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)

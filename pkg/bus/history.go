@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,10 +26,11 @@ type History struct {
 
 // NewHistory opens the log; Close ends it.
 func NewHistory(c *Conn) *History {
-	return &History{conn: c, k: newCommitter(c, records()), lookups: &lookups{conn: c}}
+	return &History{conn: c, k: newCommitter(c, StreamHistory, records(), 0), lookups: &lookups{conn: c}}
 }
 
-// Close waits until every record handed over has its answer.
+// Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in
+// the log.
 func (h *History) Close() { h.k.close() }
 
 // AppendIntake stores an intake record. It returns at once; done, if not nil, is called when the result is known and must
@@ -100,6 +102,9 @@ func (h *History) append(p *post, rec interface{ JSON() ([]byte, error) }, done 
 		return
 	}
 	p.msg.Data, p.since = data, time.Now()
+	if p.patient && p.msg.Header.Get(headerMsgID) != "" {
+		p.stored = func(ctx context.Context) (bool, error) { return h.has(ctx, p.msg) }
+	}
 	p.done = func(r Receipt, err error) {
 		switch {
 		case errors.Is(err, ErrConflict):
@@ -115,6 +120,12 @@ func (h *History) append(p *post, rec interface{ JSON() ([]byte, error) }, done 
 	h.k.put(p)
 }
 
+// has reports whether the newest record of a message's subject is that message.
+func (h *History) has(ctx context.Context, m *nats.Msg) (bool, error) {
+	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: m.Subject})
+	return err == nil && len(ms) == 1 && ms[0].Header.Get(headerMsgID) == m.Header.Get(headerMsgID) && bytes.Equal(ms[0].Data, m.Data), err
+}
+
 // deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.
 func deliveryToken(eventID, replayID string) string {
 	if replayID == "" {
@@ -125,7 +136,7 @@ func deliveryToken(eventID, replayID string) string {
 
 // Intake is the record of an event's acceptance; ok is false if there is none.
 func (h *History) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
-	subject := strings.Join([]string{subjectIntake, appliance, "accepted", eventID}, ".")
+	subject := acceptanceSubject(appliance, eventID)
 	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{LastFor: subject})
 	if err != nil || len(ms) == 0 {
 		return rec, false, err
@@ -142,7 +153,19 @@ func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.T
 	if err != nil || len(ms) == 0 {
 		return time.Time{}, false, err
 	}
-	return storedTime(ms[0]), true, nil
+	var rec event.IntakeRecord
+	if err := json.Unmarshal(ms[0].Data, &rec); err != nil {
+		return time.Time{}, false, fmt.Errorf("decode record %s: %w", storedSubject(ms[0]), err)
+	}
+	if !rec.Recovered {
+		return storedTime(ms[0]), true, nil
+	}
+	// It was written long after the acceptance, and behind records of later ones.
+	last, err := h.conn.direct(ctx, StreamEvents, directRequest{LastFor: eventSubject(appliance, "*")})
+	if err != nil || len(last) == 0 {
+		return rec.Time, true, err
+	}
+	return later(rec.Time, storedTime(last[0])), true, nil
 }
 
 // Began is when the oldest record of the log was stored; zero if there is none.

@@ -34,6 +34,8 @@ type Glimpse struct {
 	Class   delivery.Class
 	// Tried says that something was sent.
 	Tried bool
+	// Carried says that it is a copy of an earlier record. See delivery.Record.
+	Carried bool
 }
 
 // headerRecord tells what of a record can be searched by beside its subject, so that it can be filed without being read: the channel,
@@ -88,7 +90,8 @@ func glimpse(subject string, header nats.Header) (g Glimpse, ok bool) {
 	g.EventID, g.ReplayID, _ = strings.Cut(t[tokenEvent], "~")
 	id := header.Get(headerMsgID)
 	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
-	g.Tried = err == nil
+	g.Carried = header.Get(headerCarried) != ""
+	g.Tried = err == nil && !g.Carried
 	return g, true
 }
 

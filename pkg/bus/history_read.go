@@ -52,7 +52,8 @@ func withoutState(subject string) string {
 	return strings.Join(tokens, ".")
 }
 
-// AttemptsOf are all records of one delivery, oldest first; eventID is within the appliance.
+// AttemptsOf are all records of one delivery, oldest first; eventID is within the appliance. A copy of a record is among them only if
+// the record itself is gone, and has its time.
 func (h *History) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
 	one := StoredRecord{Record: r}
 	ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: []string{one.filter().subject()}})
@@ -80,11 +81,20 @@ func (h *History) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRe
 		}
 	}
 	slices.SortFunc(out, func(a, b StoredRecord) int { return int(int64(a.Sequence - b.Sequence)) })
-	return out, nil
+	return withoutCopies(out), nil
+}
+
+// withoutCopies leaves out copies of records that are there. Nothing stands between a record and its copy; one without the record before
+// it stands in its place.
+func withoutCopies(records []StoredRecord) []StoredRecord {
+	if len(records) > 0 && records[0].Carried != nil {
+		records[0].Time = *records[0].Carried
+	}
+	return slices.DeleteFunc(records, func(r StoredRecord) bool { return r.Carried != nil && r.Sequence != records[0].Sequence })
 }
 
 // Behind tells the records behind a sequence that a filter matches, in the order of the log, and returns the last sequence that
-// was looked at.
+// was looked at. Copies are left out: they are no news.
 func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
 	for {
 		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{Sequence: after + 1, Batch: batchSize})
@@ -100,7 +110,7 @@ func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tel
 			if err != nil {
 				return after, err
 			}
-			if ok {
+			if ok && r.Carried == nil {
 				tell(r)
 			}
 		}

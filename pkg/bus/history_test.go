@@ -169,8 +169,8 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if err := got[0].Settler.Ack(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := c.ConsumerNames(t.Context())
-	if err != nil || len(names) != 1 || names[0] != "http-r1" {
+	listed, err := c.Consumers(t.Context())
+	if names := listed.Names(); err != nil || len(names) != 1 || names[0] != "http-r1" {
 		t.Errorf("consumers %v, %v", names, err)
 	}
 	for range 2 {

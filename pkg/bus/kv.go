@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -150,11 +151,25 @@ func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
 	}
 }
 
+// Revision is the revision of the last change in the bucket, of whatever key.
+func (b *Bucket) Revision(ctx context.Context) (uint64, error) {
+	s, err := b.conn.js.Stream(ctx, bucketStream(b.name))
+	if err != nil {
+		return 0, fmt.Errorf("look up bucket %s: %w", b.name, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
 // Watch calls changed after each change in the bucket, and after each reconnect, until ctx ends. A call is a hint: changes
 // may be joined or missed while the broker is away, so the callee reads everything again. One goroutine calls.
 func (b *Bucket) Watch(ctx context.Context, changed func()) error {
+	return b.watch(ctx, []string{">"}, changed)
+}
+
+// watch is Watch of some keys.
+func (b *Bucket) watch(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
-		if err := b.watchOnce(ctx, changed); err != nil && ctx.Err() == nil {
+		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
 			slog.Warn("bucket watch broke off, trying again", "bucket", b.name, "error", err.Error())
 		}
 		select {
@@ -165,8 +180,8 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 	return nil
 }
 
-func (b *Bucket) watchOnce(ctx context.Context, changed func()) error {
-	w, err := b.kv.WatchAll(ctx, jetstream.UpdatesOnly())
+func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) error {
+	w, err := b.kv.WatchFiltered(ctx, slices.Clone(keys), jetstream.UpdatesOnly()) // it writes to what it is given
 	if err != nil {
 		return err
 	}

@@ -26,18 +26,38 @@ type Publisher struct {
 }
 
 // NewPublisher starts a publisher; Close ends it.
-func NewPublisher(c *Conn) *Publisher { return &Publisher{k: newCommitter(c, events())} }
+func NewPublisher(c *Conn) *Publisher {
+	return &Publisher{k: newCommitter(c, StreamEvents, events(), c.repeatFor)}
+}
 
-// Close waits until everything handed over has its answer.
+// Close waits until everything handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in the
+// log.
 func (p *Publisher) Close() { p.k.close() }
 
 // Accept stores an event for all recipients that want it and returns once it is kept. A repeat within the stream's
 // de-duplication window has the first one's receipt, marked as a duplicate. ErrFull: refused, nothing was stored.
 func (p *Publisher) Accept(ctx context.Context, e *event.Event) (Receipt, error) {
+	return p.await(ctx, accepted(e), e.Key())
+}
+
+// AcceptAsync is Accept that does not wait: done is called once, when the result is known or given up, and must not block.
+func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(Receipt, error)) {
+	m := accepted(e)
+	inject(ctx, m)
+	p.k.publish(m, func(r Receipt, err error) {
+		if err != nil {
+			err = fmt.Errorf("store %s: %w", e.Key(), err)
+		}
+		done(r, err)
+	})
+}
+
+// accepted is the message of an event.
+func accepted(e *event.Event) *nats.Msg {
 	m := nats.NewMsg(eventSubject(e.Appliance, e.Type))
 	m.Data = e.Raw
 	m.Header.Set(headerMsgID, e.Key())
-	return p.await(ctx, m, e.Key())
+	return m
 }
 
 // Replay says what a replay or test is stored as.

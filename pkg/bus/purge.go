@@ -16,7 +16,8 @@ const purgeAbove = 0.7
 const hearsay = time.Second
 
 // PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and
-// returns how many messages went. It is safe beside publishing and consuming.
+// returns how many messages went. It is safe beside publishing and consuming. Events whose acceptance may have no record yet stay: it
+// is made up for from them.
 func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)
 	if err != nil {
@@ -40,6 +41,13 @@ func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
 	}
 	if l.Err() != nil {
 		return 0, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
+	}
+	recorded, ok, err := c.lowestIntake(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if ok {
+		done = min(done, recorded)
 	}
 	if done < before.State.FirstSeq {
 		return 0, nil

@@ -64,3 +64,52 @@ func TestWhatEveryRecipientHasFinishedIsPurgedOnceRoomIsShort(t *testing.T) {
 		t.Errorf("purged %d, %d left of %d (%v): want what the slower one has finished", purged, st[0].Messages, n-1, err)
 	}
 }
+
+// The record of an acceptance is made up for from the event, so that this has to stay until then.
+func TestEventsWhoseAcceptanceMayHaveNoRecordAreNotPurged(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	o := bustest.StreamOptions()
+	o.EventsMaxBytes = 64 << 10
+	if err := c.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	p := bus.NewPublisher(c)
+	defer p.Close()
+	n := 0
+	for err := error(nil); err == nil; n++ {
+		_, err = p.Accept(t.Context(), newEvent(t, fmt.Sprintf("%d-%s", n, strings.Repeat("x", 100))))
+	}
+	for process, sequence := range map[string]uint64{"a": 20, "b": 7, "c": 30} {
+		if err := c.PutIntakeMark(t.Context(), bus.IntakeMark{Process: process, Sequence: sequence}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := func() uint64 {
+		room, err := c.Room(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return room.First
+	}
+	if gone, err := c.PurgeFinished(t.Context()); err != nil || gone != 7 || first() != 8 {
+		t.Errorf("purged %d, %v: EVENTS begins with %d, want 8", gone, err, first())
+	}
+	marks, err := c.IntakeMarks(t.Context())
+	if err != nil || len(marks) != 3 {
+		t.Fatalf("marks %+v, %v", marks, err)
+	}
+	for _, m := range marks {
+		if m.Process == "a" { // written again since it was listed
+			if err := c.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "a", Sequence: 21}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.RemoveIntakeMark(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks, err = c.IntakeMarks(t.Context())
+	if err != nil || len(marks) != 1 || marks[0].Sequence != 21 {
+		t.Errorf("a mark that was written again was removed: %+v, %v", marks, err)
+	}
+}

@@ -121,13 +121,14 @@ func (s Statuses) Of(r *recipient.Recipient) standing.Status {
 	return standing.Status{Health: standing.OK}
 }
 
-// Changes calls changed after each change of a status, until ctx ends. A call is a hint.
+// Changes calls changed after each change of a status, until ctx ends. A call is a hint. Marks are no statuses: intake writes its own
+// all the time.
 func (s *Standings) Changes(ctx context.Context, changed func()) error {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return err
 	}
-	return b.Watch(ctx, changed)
+	return b.watch(ctx, []string{statusKey(recipient.HTTP, ">"), statusKey(recipient.Email, ">"), keyRelay}, changed)
 }
 
 // Put writes a status whose last revision is the one named, 0 for a new one: else standing.ErrConflict.

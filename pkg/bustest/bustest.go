@@ -49,6 +49,14 @@ func (b *Server) Stop() {
 	b.s.WaitForShutdown()
 }
 
+// StopJetStream has the server store nothing and answer no question about what is stored, while it keeps its connections.
+func (b *Server) StopJetStream() {
+	b.t.Helper()
+	if err := b.s.DisableJetStream(); err != nil {
+		b.t.Fatalf("stop JetStream: %v", err)
+	}
+}
+
 // Restart stops the server and starts it again on the same folder and port.
 func (b *Server) Restart() {
 	b.t.Helper()
@@ -62,15 +70,20 @@ func (b *Server) URL() string { return b.s.ClientURL() }
 // Conn connects to the server and makes the streams; the connection ends with the test.
 func (b *Server) Conn() *bus.Conn {
 	b.t.Helper()
+	return connect(b.t, b.URL())
+}
+
+func connect(t testing.TB, url string) *bus.Conn {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, err := bus.Connect(ctx, bus.Options{URL: b.URL(), Name: b.t.Name()})
+	c, err := bus.Connect(ctx, bus.Options{URL: url, Name: t.Name()})
 	if err != nil {
-		b.t.Fatalf("connect to the broker: %v", err)
+		t.Fatalf("connect to the broker: %v", err)
 	}
-	b.t.Cleanup(c.Close)
+	t.Cleanup(c.Close)
 	if err := c.EnsureStreams(ctx, StreamOptions()); err != nil {
-		b.t.Fatalf("make the streams: %v", err)
+		t.Fatalf("make the streams: %v", err)
 	}
 	return c
 }

@@ -28,6 +28,8 @@ type Options struct {
 	NoRecipients bool
 	// Settings asks for the settings as well. They are watched in any case for the email channel, whose retry they hold.
 	Settings bool
+	// Bookmarks has the config service tell how recent the recipients are. See CompleteThrough.
+	Bookmarks bool
 	// Sealer opens secrets. Without one they are left out.
 	Sealer *secret.Sealer
 	// Logger says when the config service is lost and found again. Default: slog's.
@@ -52,6 +54,9 @@ type Client struct {
 	known map[string]*recipient.Recipient
 	shown map[string]*recipient.Recipient
 	now   *Settings
+	// bookmark is how recent the recipients are; ask says that somebody waits for a later one.
+	bookmark bookmark
+	ask      chan struct{}
 	// awaited counts the first snapshots that are still to come.
 	awaited       int
 	ready         chan struct{}
@@ -72,6 +77,7 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 		recipients: outboundv1.NewRecipientServiceClient(conn), settings: outboundv1.NewSettingsServiceClient(conn),
 		o: o, log: o.Logger, ready: make(chan struct{}), now: defaultSettings(),
 		known: map[string]*recipient.Recipient{}, shown: map[string]*recipient.Recipient{},
+		bookmark: bookmark{changed: make(chan struct{})}, ask: make(chan struct{}, 1),
 	}
 	if c.log == nil {
 		c.log = slog.Default()
@@ -106,6 +112,9 @@ func (c *Client) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	if !c.o.NoRecipients {
 		wg.Go(func() { c.keep(ctx, "recipients", c.watchRecipients) })
+	}
+	if !c.o.NoRecipients && c.o.Bookmarks {
+		wg.Go(func() { c.askLoop(ctx) })
 	}
 	if c.o.Settings {
 		wg.Go(func() { c.keep(ctx, "settings", c.watchSettings) })

@@ -12,11 +12,13 @@ import (
 func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.recipients.WatchRecipients(ctx, &outboundv1.WatchRecipientsRequest{Channel: channelOf(c.o.Channel)})
+	q := &outboundv1.WatchRecipientsRequest{Channel: channelOf(c.o.Channel), Bookmarks: c.o.Bookmarks}
+	stream, err := c.recipients.WatchRecipients(ctx, q)
 	if err != nil {
 		return false, err
 	}
 	snapshot := map[string]*recipient.Recipient{}
+	var first *outboundv1.Bookmark
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -33,9 +35,15 @@ func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
 			}
 		case *outboundv1.WatchRecipientsResponse_Removed:
 			c.put(change.Removed, nil)
+		case *outboundv1.WatchRecipientsResponse_Bookmark:
+			if first = change.Bookmark; synced {
+				c.mu.Lock()
+				c.mark(first)
+				c.mu.Unlock()
+			}
 		case *outboundv1.WatchRecipientsResponse_Synced:
 			if !synced {
-				c.replace(snapshot)
+				c.replace(snapshot, first)
 			}
 			synced = true
 		}
@@ -65,11 +73,12 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 	c.tell()
 }
 
-// replace takes a whole snapshot over, so that what is gone goes.
-func (c *Client) replace(snapshot map[string]*recipient.Recipient) {
+// replace takes a whole snapshot over, so that what is gone goes, and how recent it is, if that was told.
+func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1.Bookmark) {
 	c.mu.Lock()
 	c.known = snapshot
 	c.show()
+	c.mark(b)
 	c.arrived(&c.gotRecipients)
 	c.mu.Unlock()
 	c.tell()

@@ -203,8 +203,9 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			purged.PurgedThrough = last
 			w.dir.set(&purged)
 			// What waits for an hour is hurried, as the config service does until the queue is empty.
+			waits := bus.NewDelayed(w.conn, recipient.HTTP, "r")
 			w.until("the queue is empty", func() bool {
-				if _, err := w.conn.Hurry(t.Context(), recipient.HTTP, "r", last); err != nil {
+				if _, err := waits.Hurry(t.Context(), last); err != nil {
 					t.Fatal(err)
 				}
 				b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")

@@ -311,7 +311,7 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 	purged := *r
 	purged.PurgedThrough = last
 	w.dir.set(&purged)
-	if _, err := w.conn.Hurry(t.Context(), recipient.HTTP, "r", last); err != nil {
+	if _, err := bus.NewDelayed(w.conn, recipient.HTTP, "r").Hurry(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")

@@ -26,6 +26,9 @@ type EngineOptions struct {
 	// Matches says whether an event passes a recipient's filter. An error says why the filter can't tell: the event is not sent.
 	// It is asked only of recipients that have a filter; unset, those get nothing.
 	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
+	// Freshness, if set, tells how recent Recipients is: no delivery ends for what its recipient selects until that is known as of the
+	// event's acceptance.
+	Freshness Freshness
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
@@ -35,6 +38,9 @@ type EngineOptions struct {
 	Window int
 	// Grace is how long attempts under way may go on once Run's context ends.
 	Grace time.Duration
+	// Silent, if set, is closed when the process ends and the broker answers nothing: attempts under way are cut then, for what
+	// comes of them can't be recorded.
+	Silent <-chan struct{}
 }
 
 // DefaultSlots, DefaultWindow and DefaultGrace are what the fields of EngineOptions are if zero.
@@ -60,6 +66,7 @@ type Engine struct {
 	o      EngineOptions
 	slots  chan struct{}
 	window chan struct{}
+	holder *holder
 
 	mu    sync.Mutex
 	lanes map[string]*lane
@@ -83,13 +90,18 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
 	}
-	return &Engine{
+	e := &Engine{
 		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}, changed: make(chan struct{}, 1),
-	}, nil
+	}
+	e.holder = newHolder(e)
+	return e, nil
 }
 
+// recordsWait is how long records may be on their way after the attempts have ended within Grace.
+const recordsWait = 5 * time.Second
+
 // Run delivers until ctx ends. Then it takes nothing more, lets attempts under way finish within Grace, waits until they
-// are recorded and settled, and returns nil.
+// are recorded and settled, and returns nil. Records that have no answer by then are left to the log, which is closed next.
 func (e *Engine) Run(ctx context.Context) error {
 	send, cancelSend := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSend()
@@ -99,6 +111,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	defer asleep()
 	e.o.Recipients.OnChange(e.look)
+	var holding sync.WaitGroup
+	if e.o.Freshness != nil {
+		holding.Go(func() { e.holder.run(ctx) })
+	}
 	e.reconcile(ctx, send)
 	for ctx.Err() == nil {
 		select {
@@ -107,10 +123,35 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.reconcile(ctx, send)
 		}
 	}
-	stopped := time.AfterFunc(e.o.Grace, cancelSend)
-	defer stopped.Stop()
-	e.work.Wait()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.work.Wait()
+		holding.Wait()
+	}()
+	e.awaitEnd(ended, cancelSend)
 	return nil
+}
+
+// awaitEnd waits until all work has ended and is recorded. It cuts attempts after Grace, or as soon as the broker is silent.
+func (e *Engine) awaitEnd(ended <-chan struct{}, cut func()) {
+	attempts := time.NewTimer(e.o.Grace)
+	defer attempts.Stop()
+	records := time.NewTimer(e.o.Grace + recordsWait)
+	defer records.Stop()
+	for silent := e.o.Silent; ; {
+		select {
+		case <-ended:
+			return
+		case <-silent:
+			silent = nil
+			cut()
+		case <-attempts.C:
+			cut()
+		case <-records.C:
+			return
+		}
+	}
 }
 
 // look has lanes compared with the recipients.
@@ -180,6 +221,7 @@ func (e *Engine) handle(l *lane, t *task) {
 		e.unreadable(l, t.Message)
 		return
 	}
+	through, known := e.knownThrough()
 	d := &Delivery{Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent}
 	t.d = d
 	r, ok := e.o.Recipients.Recipient(l.id)
@@ -206,13 +248,21 @@ func (e *Engine) handle(l *lane, t *task) {
 	switch {
 	case v == nil:
 		e.attempt(l, t)
+	case ofSelection(*v) && known && t.Sequence > through:
+		e.holder.hold(heldTask{l: l, t: t, v: *v})
 	case v.Kind == Drop:
-		d.Attempt = t.made
-		e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: *v, State: stateOf(*v), BreakerOpen: open, Sequence: t.Sequence})
-		e.record(l, t, result{verdict: *v})
+		e.drop(l, t, *v)
 	default:
 		e.postpone(l, t, *v)
 	}
+}
+
+// drop ends a delivery without an attempt, after those that were made.
+func (e *Engine) drop(l *lane, t *task, v Verdict) {
+	t.d.Attempt = t.made
+	_, open := l.breaker.open()
+	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, State: stateOf(v), BreakerOpen: open, Sequence: t.Sequence})
+	e.record(l, t, result{verdict: v})
 }
 
 // attempt makes one attempt, if the breaker lets it through and there is room for it, and records what came of it.
@@ -255,18 +305,18 @@ func (e *Engine) attempt(l *lane, t *task) {
 	e.record(l, t, result{outcome: out, judged: judged, verdict: v})
 }
 
-// maxHold is how long a message is put back at most. It costs little if it comes before the next probe, for it is not taken until then;
+// maxDelay is how long a message is put back at most. It costs little if it comes before the next probe, for it is not taken until then;
 // and what a killed sender has put back is not away for longer.
-const maxHold = time.Minute
+const maxDelay = time.Minute
 
 // putBack puts a message back until the next probe, because its recipient fails all the time. There is no record.
 func (e *Engine) putBack(l *lane, t *task, wait time.Duration) {
-	wait = max(min(wait, maxHold), minWait)
+	wait = max(min(wait, maxDelay), minWait)
 	v := Verdict{Kind: Postpone, Reason: ReasonBreaker, After: wait}
 	e.o.Observer.Ended(Report{
 		Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(wait), BreakerOpen: true, Sequence: t.Sequence,
 	})
-	l.hold(t.Message, wait)
+	l.delay(t.Message, wait)
 }
 
 // admit waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.

@@ -40,12 +40,12 @@ type lane struct {
 	// busy holds the sequences that are taken or not settled yet: a message handed out again meanwhile is left alone, so
 	// that a late acknowledgement never leads to a second send from this process.
 	busy map[uint64]struct{}
-	// held are the messages that were put back until the next probe.
-	held map[uint64]held
+	// delayed are the messages that were put back because the breaker is open.
+	delayed map[uint64]delayed
 }
 
-// held is a message that was put back, and until when.
-type held struct {
+// delayed is a message that was put back, and until when.
+type delayed struct {
 	settler Settler
 	until   time.Time
 }
@@ -53,7 +53,7 @@ type held struct {
 func newLane(ctx, send context.Context, e *Engine, r *recipient.Recipient) *lane {
 	l := &lane{
 		e: e, id: r.ID, revision: r.Revision, slots: newSlots(e.width(r)), send: send, jobs: make(chan *task), breaker: newBreaker(),
-		busy: map[uint64]struct{}{}, held: map[uint64]held{},
+		busy: map[uint64]struct{}{}, delayed: map[uint64]delayed{},
 	}
 	l.take, l.stop = context.WithCancel(ctx)
 	return l
@@ -184,21 +184,21 @@ func (l *lane) revise(revision uint64) {
 // hasten has a recipient that fails all the time be probed at once, and what was put back come again.
 func (l *lane) hasten() {
 	if l.breaker.hasten(l.interval(), time.Now()) {
-		l.letGo(nil)
+		l.redeliver(nil)
 	}
 }
 
 // want has messages looked for and attempted though the recipient fails all the time.
 func (l *lane) want(sequences []uint64) {
 	if l.breaker.want(sequences) {
-		l.letGo(sequences)
+		l.redeliver(sequences)
 	}
 }
 
 // note tells the breaker of an attempt. If it closes, what was put back comes again.
 func (l *lane) note(a attempted, interval time.Duration) {
 	if l.breaker.note(a, interval, time.Now()) {
-		l.letGo(nil)
+		l.redeliver(nil)
 	}
 }
 
@@ -259,7 +259,7 @@ func (l *lane) begin(seq uint64) bool {
 		return false
 	}
 	l.busy[seq] = struct{}{}
-	delete(l.held, seq)
+	delete(l.delayed, seq)
 	return true
 }
 
@@ -276,15 +276,15 @@ func (l *lane) settle(m Message, act func() error) {
 	_ = act()
 }
 
-// hold puts a message back until the next probe.
-func (l *lane) hold(m Message, wait time.Duration) {
+// delay puts a message back because the breaker is open.
+func (l *lane) delay(m Message, wait time.Duration) {
 	l.mu.Lock()
 	delete(l.busy, m.Sequence)
-	l.held[m.Sequence] = held{settler: m.Settler, until: time.Now().Add(wait)}
+	l.delayed[m.Sequence] = delayed{settler: m.Settler, until: time.Now().Add(wait)}
 	_ = m.Settler.Later(wait)
 	l.mu.Unlock()
 	if l.breaker.wants(m.Sequence) { // asked for since it was judged
-		l.letGo([]uint64{m.Sequence})
+		l.redeliver([]uint64{m.Sequence})
 	}
 }
 
@@ -292,24 +292,24 @@ func (l *lane) hold(m Message, wait time.Duration) {
 func (l *lane) forgetOverdue(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.held, func(_ uint64, h held) bool { return now.After(h.until) })
+	maps.DeleteFunc(l.delayed, func(_ uint64, x delayed) bool { return now.After(x.until) })
 }
 
 // soon is how long before its end a wait is no longer cut short: the message may be in a sender's hands already. A broker that was
 // killed ends waits up to a second early.
 const soon = time.Second
 
-// letGo has messages that were put back, and of which sequences names some, handed out at once; nil: all.
-func (l *lane) letGo(sequences []uint64) {
+// redeliver has messages that were put back, and of which sequences names some, handed out at once; nil: all.
+func (l *lane) redeliver(sequences []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if sequences == nil {
-		sequences = slices.Collect(maps.Keys(l.held))
+		sequences = slices.Collect(maps.Keys(l.delayed))
 	}
 	for _, seq := range sequences {
-		if h, ok := l.held[seq]; ok && time.Until(h.until) > soon {
-			_ = h.settler.Later(minWait)
+		if x, ok := l.delayed[seq]; ok && time.Until(x.until) > soon {
+			_ = x.settler.Later(minWait)
 		}
-		delete(l.held, seq)
+		delete(l.delayed, seq)
 	}
 }

@@ -55,7 +55,19 @@ const (
 	ReasonShutdown  Reason = "shutdown"
 	ReasonUnknown   Reason = "recipient_unknown"
 	ReasonNoRecord  Reason = "not_recorded"
+	// ReasonConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
+	ReasonConfigBehind Reason = "configuration_behind"
 )
+
+// ByHand reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
+func (r Reason) ByHand() bool {
+	switch r {
+	case ReasonSendNow, ReasonExtended, ReasonCancelled, ReasonPurged:
+		return true
+	default:
+		return false
+	}
+}
 
 // ReasonOf is the one table from faults to reasons, for all channels.
 func ReasonOf(f Fault) Reason {

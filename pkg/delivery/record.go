@@ -51,6 +51,9 @@ type Record struct {
 
 	// Progress is what the sender needs to know at the next attempt.
 	Progress json.RawMessage `json:"progress,omitempty"`
+	// Carried is when this record was stored first, if it is a copy of it at the end of the log, made before the log dropped the first
+	// one. A copy keeps the state of a delivery and tells of nothing that happened.
+	Carried *time.Time `json:"carriedTime,omitempty"`
 }
 
 // ErrAlreadyRecorded says that an attempt has a record already; that one stands.
@@ -93,5 +96,6 @@ func (r *Record) JSON() ([]byte, error) {
 	if len(r.Progress) > 0 {
 		l.Any("progress", r.Progress)
 	}
+	l.TimeIf("carriedTime", r.Carried)
 	return l.End()
 }

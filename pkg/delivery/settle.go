@@ -63,7 +63,7 @@ func (w *recording) stored(err error) {
 
 // again calls f after a while, or gives up if attempts must end.
 func (w *recording) again(f func()) {
-	if w.l.send.Err() != nil {
+	if w.l.send.Err() != nil || w.e.silent() {
 		w.l.release(w.t.Sequence)
 		w.done(nil)
 		return
@@ -127,6 +127,16 @@ func (r *Record) same(o Record) bool {
 		return false
 	}
 	return r.LastAttempt == nil || r.LastAttempt.Equal(*o.LastAttempt)
+}
+
+// silent reports whether the process ends and the broker answers nothing.
+func (e *Engine) silent() bool {
+	select {
+	case <-e.o.Silent:
+		return true
+	default:
+		return false
+	}
 }
 
 // settlement is how a message whose record is stored is settled.

@@ -12,12 +12,12 @@ const (
 	// maxPassed is how many messages that wait for their first attempt are passed over to reach one that was asked for. Each that is
 	// passed is looked at again for every probe.
 	maxPassed = 1_000
-	// holdFresh is how long one that was never tried is put back: until the queue is looked through, which ends with a request that
+	// delayFresh is how long one that was never tried is put back: until the queue is looked through, which ends with a request that
 	// nothing comes for. It is not taken before the next probe then, but by a sender whose breaker is closed.
-	holdFresh = pullWait + time.Second
-	// holdEach is how much longer a message is put back for each that was met before it in the same sweep, so that a long queue and a
+	delayFresh = pullWait + time.Second
+	// delayEach is how much longer a message is put back for each that was met before it in the same sweep, so that a long queue and a
 	// short retry interval make no more than 500 looks a second.
-	holdEach = 2 * time.Millisecond
+	delayEach = 2 * time.Millisecond
 )
 
 // sweep is how a queue is looked through while its breaker is open: what is due is taken, attempted if it has a turn, and else put
@@ -145,12 +145,12 @@ func (b *breaker) admit(c candidate, interval time.Duration, now time.Time) (p p
 		if !c.handed {
 			s.passed++
 		}
-		left := holdFresh
+		left := delayFresh
 		if !c.fresh { // it comes a bit before the next probe, but is not taken until then
 			left = s.probe.Sub(now)
 			left -= time.Duration(float64(left) * maxJitter * rand.Float64())
 		}
-		return 0, max(left, time.Duration(s.met+s.looked)*holdEach)
+		return 0, max(left, time.Duration(s.met+s.looked)*delayEach)
 	}
 	s.probing++
 	s.probe = now.Add(interval)

@@ -28,6 +28,11 @@ type world struct {
 	judge func(o delivery.Outcome) delivery.Verdict
 	// matches stands for filters; nil: this engine has none.
 	matches func(*recipient.Recipient, *event.Event) (bool, error)
+	// fresh says how recent dir is; nil: that is not asked.
+	fresh *freshness
+	// window is the engine's, if not the default; ended is told of what is put off or ends without an attempt.
+	window int
+	ended  func(delivery.Report)
 
 	observer delivery.Observer
 	// wrap stands between the engine and the log, if set.
@@ -89,11 +94,13 @@ func (d *directory) remove(id string) {
 	}
 }
 
-type silent struct{}
-
-func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
-func (silent) End(context.Context, delivery.Report)                            {}
-func (silent) Ended(delivery.Report)                                           {}
+func (w *world) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
+func (w *world) End(context.Context, delivery.Report)                            {}
+func (w *world) Ended(r delivery.Report) {
+	if w.ended != nil {
+		w.ended(r)
+	}
+}
 
 // watcher counts attempts under way and breakers that have opened.
 type watcher struct{ open, underWay atomic.Int64 }
@@ -135,7 +142,7 @@ func (w *world) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdict
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}, observer: silent{}}
+	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}}
 	w.pub, w.log = bus.NewPublisher(w.conn), bus.NewHistory(w.conn)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 200} }
 	t.Cleanup(func() { w.stop(); w.pub.Close(); w.log.Close() })
@@ -148,10 +155,17 @@ func (w *world) run() {
 	if w.wrap != nil {
 		log = w.wrap(log)
 	}
-	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: log, Observer: w.observer, Since: w.conn.Since,
-		Slots: 64, Matches: w.matches,
-	})
+	o := delivery.EngineOptions{
+		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: log, Observer: w, Since: w.conn.Since,
+		Slots: 64, Window: w.window, Matches: w.matches,
+	}
+	if w.observer != nil {
+		o.Observer = w.observer
+	}
+	if w.fresh != nil {
+		o.Freshness = w.fresh
+	}
+	e, err := delivery.NewEngine(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -22,8 +22,11 @@ type IntakeRecord struct {
 	Violations Violations `json:"violations,omitempty"`
 	// Raw is what was sent, at most MaxRawKept bytes (base64 in JSON), if rejected.
 	Raw []byte `json:"raw,omitempty"`
-	// Via is how it came: "nats" or "http".
+	// Via is how it came: "nats" or "http"; empty if that is not known.
 	Via string `json:"via"`
+	// Recovered says that the record was made later of the stored event, because the process that accepted it ended before it had
+	// written one.
+	Recovered bool `json:"recovered,omitempty"`
 }
 
 // MaxRawKept is how much of a rejected event is kept, in bytes.
@@ -48,5 +51,6 @@ func (r *IntakeRecord) JSON() ([]byte, error) {
 		l.Any("raw", r.Raw)
 	}
 	l.Text("via", r.Via)
+	l.FlagIf("recovered", r.Recovered)
 	return l.End()
 }

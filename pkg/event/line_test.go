@@ -18,7 +18,7 @@ func TestAnIntakeRecordIsStoredAsEncodingJSONWritesIt(t *testing.T) {
 			{Time: at.In(zone), Via: text},
 			{
 				Accepted: true, Appliance: text, EventID: text, Type: text, Session: text, ExternalKey: text, EventTime: &at, Time: at, Sequence: 1<<64 - 1,
-				Violations: event.Violations{{Field: text, Reason: "X", Description: text}}, Raw: []byte("<raw>" + text), Via: text,
+				Violations: event.Violations{{Field: text, Reason: "X", Description: text}}, Raw: []byte("<raw>" + text), Via: text, Recovered: true,
 			},
 		} {
 			want, err := json.Marshal(r)
@@ -32,7 +32,7 @@ func TestAnIntakeRecordIsStoredAsEncodingJSONWritesIt(t *testing.T) {
 		}
 	}
 	// A field more needs a line more in JSON.
-	if n := reflect.TypeFor[event.IntakeRecord]().NumField(); n != 12 {
+	if n := reflect.TypeFor[event.IntakeRecord]().NumField(); n != 13 {
 		t.Errorf("an intake record has %d fields: write the new one in JSON and in this test", n)
 	}
 	if _, err := (&event.IntakeRecord{Time: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}).JSON(); err == nil {

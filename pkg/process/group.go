@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -12,7 +13,9 @@ import (
 type Group struct {
 	// Grace is how long a task may take to stop before the group goes on without it. 0: 30 s.
 	Grace time.Duration
-	tasks []*task
+	// Hopeless, if set, is closed when it is of no use to wait: all tasks that are left together may take 2 s then.
+	Hopeless <-chan struct{}
+	tasks    []*task
 }
 
 type task struct {
@@ -23,7 +26,12 @@ type task struct {
 	err    error
 }
 
-const defaultGrace = 30 * time.Second
+const (
+	defaultGrace  = 30 * time.Second
+	hopelessGrace = 2 * time.Second
+	// lastGrace is what each task has beyond that.
+	lastGrace = 100 * time.Millisecond
+)
 
 // Add names a task. Its run blocks until its context ends; a nil before that means it has nothing more to do.
 func (g *Group) Add(name string, run func(ctx context.Context) error) {
@@ -70,20 +78,62 @@ func (g *Group) stop() error {
 	if grace == 0 {
 		grace = defaultGrace
 	}
+	over, cancel := context.WithCancel(context.Background())
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+	cut := make(chan struct{})
+	waiting.Go(func() { g.cut(over, cut) })
 	var errs []error
 	for i := len(g.tasks) - 1; i >= 0; i-- {
 		t := g.tasks[i]
 		t.cancel()
-		timer := time.NewTimer(grace)
-		select {
-		case <-t.done:
-			if t.err != nil && !errors.Is(t.err, context.Canceled) {
-				errs = append(errs, fmt.Errorf("%s: %w", t.name, t.err))
-			}
-		case <-timer.C:
-			errs = append(errs, fmt.Errorf("%s: did not stop within %s", t.name, grace))
+		if err := t.await(grace, cut); err != nil {
+			errs = append(errs, err)
 		}
-		timer.Stop()
 	}
 	return errors.Join(errs...)
+}
+
+// cut closes a channel once what is left has had its time after all hope was gone.
+func (g *Group) cut(ctx context.Context, cut chan<- struct{}) {
+	select {
+	case <-g.Hopeless:
+	case <-ctx.Done():
+		return
+	}
+	timer := time.NewTimer(hopelessGrace)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		close(cut)
+	case <-ctx.Done():
+	}
+}
+
+// await waits for a task that was told to stop, and tells how it ended.
+func (t *task) await(grace time.Duration, cut <-chan struct{}) error {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-t.done:
+		return t.ended()
+	case <-timer.C:
+		return fmt.Errorf("%s: did not stop within %s", t.name, grace)
+	case <-cut:
+	}
+	timer.Reset(lastGrace)
+	select {
+	case <-t.done:
+		return t.ended()
+	case <-timer.C:
+		return fmt.Errorf("%s: did not stop in time", t.name)
+	}
+}
+
+func (t *task) ended() error {
+	if t.err != nil && !errors.Is(t.err, context.Canceled) {
+		return fmt.Errorf("%s: %w", t.name, t.err)
+	}
+	return nil
 }

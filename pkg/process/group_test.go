@@ -76,3 +76,33 @@ func TestATaskThatDoesNotStopIsLeftBehindAndNamed(t *testing.T) {
 		close(let)
 	})
 }
+
+// Once all hope is gone the tasks that are left share a moment, however many they are.
+func TestTasksThatDoNotStopShareAMomentWhenWaitingIsOfNoUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		let, hopeless := make(chan struct{}), make(chan struct{})
+		stopped := false
+		g := process.Group{Hopeless: hopeless}
+		g.Add("broker", func(ctx context.Context) error { <-ctx.Done(); stopped = true; return nil })
+		for _, name := range []string{"a", "b", "c", "d"} {
+			g.Add(name, func(context.Context) error { <-let; return nil })
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		time.AfterFunc(5*time.Second, func() { close(hopeless) })
+		began := time.Now()
+		err := g.Run(ctx)
+		if took := time.Since(began); took < 7*time.Second || took > 8*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		for _, name := range []string{"a", "b", "c", "d"} {
+			if err == nil || !strings.Contains(err.Error(), name+": did not stop in time") {
+				t.Errorf("%s is not named in %v", name, err)
+			}
+		}
+		if !stopped {
+			t.Error("the broker was not told to stop")
+		}
+		close(let)
+	})
+}

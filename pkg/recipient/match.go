@@ -13,6 +13,9 @@ func (r *Recipient) WantsAppliance(appliance string) bool {
 	return len(r.Appliances) == 0 || slices.Contains(r.Appliances, appliance)
 }
 
+// Holds reports whether what comes for the recipient waits until somebody enables it.
+func (r *Recipient) Holds() bool { return !r.Enabled && !r.Deleting && r.WhileDisabled == Hold }
+
 // DisabledAt reports whether the recipient was disabled, with Skip, at a time.
 func (r *Recipient) DisabledAt(t time.Time) bool {
 	for _, w := range r.DisabledWindows {

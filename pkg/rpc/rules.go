@@ -40,6 +40,7 @@ func Rules() map[string]Rule {
 		v1.RecipientService_DoctorRecipient_FullMethodName:  operate,
 		v1.RecipientService_TestFilter_FullMethodName:       view,
 		v1.RecipientService_WatchRecipients_FullMethodName:  service,
+		v1.RecipientService_RequestBookmark_FullMethodName:  service,
 
 		v1.SettingsService_GetSmtpSettings_FullMethodName:     read,
 		v1.SettingsService_UpdateSmtpSettings_FullMethodName:  admin,

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,7 +95,7 @@ func call(t *testing.T, conn *grpc.ClientConn, m protoreflect.MethodDescriptor) 
 
 // mayCall is the policy in words: people do everything but watch what is stored; services watch and get; appliances publish.
 func mayCall(token, method string) bool {
-	watchesStore := method == "WatchRecipients" || method == "WatchSettings"
+	watchesStore := method == "WatchRecipients" || method == "WatchSettings" || method == "RequestBookmark"
 	switch token {
 	case adminToken:
 		return !watchesStore && method != "SignIn" && method != "KeepRelayToken"
@@ -102,7 +103,8 @@ func mayCall(token, method string) bool {
 		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
 			return false
 		}
-		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || method == "SignIn" || method == "ListUsers" || method == "KeepRelayToken"
+		named := []string{"RequestBookmark", "SignIn", "ListUsers", "KeepRelayToken"}
+		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || slices.Contains(named, method)
 	case applianceToken:
 		return method == "PublishEvent"
 	default:

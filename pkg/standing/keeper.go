@@ -59,6 +59,8 @@ type Options struct {
 	Fallback func() recipient.Contact
 	// Tick is the pause between two looks at what is due. Default 1 s.
 	Tick time.Duration
+	// Silent, if set, is closed when the process ends and the store answers nothing: the last write is not waited for then.
+	Silent <-chan struct{}
 }
 
 // What hangs on the tick: a failing recipient's details are written again after refreshTicks, a claim whose holder is dead is
@@ -127,9 +129,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWait)
-			defer cancel()
-			k.flush(last)
+			k.last(context.WithoutCancel(ctx))
 			return nil
 		case <-tick.C:
 			k.flush(ctx)
@@ -144,6 +144,22 @@ func (k *Keeper) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// last writes what was seen, unless the store is silent.
+func (k *Keeper) last(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		select {
+		case <-k.o.Silent:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	k.flush(ctx)
 }
 
 // watch follows the store; after a break it begins anew.

@@ -30,6 +30,7 @@ func (h *house) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.core, h.group.Hopeless = core, core.Silent()
 	if err := core.EnsureStreams(ctx, h.o.Streams); err != nil {
 		return err
 	}
@@ -84,7 +85,8 @@ func (h *house) watchConfig() error {
 		return err
 	}
 	h.later(func() { _ = conn.Close() })
-	h.watch = configclient.New(conn, configclient.Options{Settings: true, Sealer: h.secrets.sealer, Logger: h.telemetry.Logger})
+	o := configclient.Options{Settings: true, Bookmarks: true, Sealer: h.secrets.sealer, Logger: h.telemetry.Logger}
+	h.watch = configclient.New(conn, o)
 	h.watch.OnChange(func() {
 		appliances := h.watch.Settings().Appliances
 		known := make([]embed.Appliance, 0, len(appliances))

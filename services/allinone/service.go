@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -23,6 +24,8 @@ type Service struct {
 	o     Options
 	ready chan Endpoints
 	first chan string
+	// start starts the broker.
+	start func(embed.Options) (*embed.Server, error)
 }
 
 // New makes the service; Run starts it.
@@ -30,7 +33,7 @@ func New(o Options) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of the all-in-one: %w", err)
 	}
-	return &Service{o: o, ready: make(chan Endpoints, 1), first: make(chan string, 1)}, nil
+	return &Service{o: o, ready: make(chan Endpoints, 1), first: make(chan string, 1), start: embed.Start}, nil
 }
 
 // FirstStart gives the one-time link by which the first admin is made, if there is no user yet.
@@ -53,9 +56,12 @@ type house struct {
 	watch     *configclient.Client
 	intake    *ingest.Service
 	group     process.Group
-	close     []func()
-	// firstStart is told the one-time link.
+	// core is the connection of what has none of its own.
+	core  *bus.Conn
+	close []func()
+	// firstStart is told the one-time link, start starts the broker.
 	firstStart func(link string)
+	start      func(embed.Options) (*embed.Server, error)
 }
 
 func (h *house) later(f func()) { h.close = append(h.close, f) }
@@ -69,7 +75,7 @@ func (h *house) closeAll() {
 // Run opens the doors, runs the services until ctx ends, and closes in order: intake first, then the senders once what is
 // under way is recorded, the broker last.
 func (s *Service) Run(ctx context.Context) error {
-	h := &house{o: s.o, stop: make(chan struct{}), firstStart: func(link string) { s.first <- link }}
+	h := &house{o: s.o, stop: make(chan struct{}), start: s.start, firstStart: func(link string) { s.first <- link }}
 	defer h.closeAll()
 	if err := h.open(ctx); err != nil {
 		return err
@@ -103,12 +109,28 @@ func (h *house) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("--nats: %w", err)
 	}
-	h.broker, err = embed.Start(embed.Options{StoreDir: filepath.Join(h.o.Data, folderBroker), Host: host, Port: port, SyncAlways: h.o.Sync == SyncAlways, Logger: h.telemetry.Logger})
+	h.broker, err = h.start(embed.Options{StoreDir: filepath.Join(h.o.Data, folderBroker), Host: host, Port: port, SyncAlways: h.o.Sync == SyncAlways, Logger: h.telemetry.Logger})
 	if err != nil {
 		return brokerFault(h.o, err)
 	}
-	h.later(h.broker.Shutdown)
+	h.later(h.shutdown)
 	return removeEndpoints(h.o.Data)
+}
+
+// silentShutdown is how long a broker that answers nothing may take to shut down.
+const silentShutdown = 2 * time.Second
+
+// shutdown ends the broker in order, unless it answers nothing.
+func (h *house) shutdown() {
+	if h.core != nil {
+		select {
+		case <-h.core.Silent():
+			h.broker.ShutdownWithin(silentShutdown)
+			return
+		default:
+		}
+	}
+	h.broker.Shutdown()
 }
 
 // brokerFault names the flag that has to do with why the broker could not be started.
@@ -127,5 +149,7 @@ func (h *house) connect(ctx context.Context, name string) (*bus.Conn, error) {
 		return nil, err
 	}
 	h.later(c.Close)
+	asked := context.AfterFunc(ctx, c.Ending)
+	h.later(func() { asked() })
 	return c, nil
 }

@@ -22,6 +22,23 @@ func newBoard[T any]() *board[T] { return &board[T]{changed: make(chan struct{})
 func (b *board[T]) show(v T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.put(v)
+}
+
+// update replaces the state by what f makes of it, if there is a state and f says that it is another one.
+func (b *board[T]) update(f func(T) (T, bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.set {
+		return
+	}
+	if v, other := f(b.value); other {
+		b.put(v)
+	}
+}
+
+// put tells the readers. The caller holds mu.
+func (b *board[T]) put(v T) {
 	b.value, b.set = v, true
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -73,7 +90,6 @@ func (s *Service) hints(ctx context.Context, b *bucket) {
 			if now := s.bus.Since(); !now.Equal(since) {
 				// The first hint, or the first on a new connection: what happened meanwhile is unknown.
 				since = now
-				s.consumers.forget()
 				signal(s.hurry)
 			}
 			signal(b.dirty)

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -29,9 +30,11 @@ func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
 
 // house is a config service on a broker of its own, reached over gRPC.
 type house struct {
-	t        *testing.T
-	broker   *bustest.Server
-	bus      *bus.Conn
+	t      *testing.T
+	broker *bustest.Server
+	bus    *bus.Conn
+	// own is the service's connection to the broker, if it has one of its own.
+	own      *bus.Conn
 	sealer   *secret.Sealer
 	admin    outboundv1.RecipientServiceClient
 	settings outboundv1.SettingsServiceClient
@@ -77,8 +80,9 @@ func (h *house) run(adapt ...func(*config.Options)) {
 	for _, f := range adapt {
 		f(&o)
 	}
-	publisher := bus.NewPublisher(h.bus)
-	s, err := config.New(o, config.Deps{Bus: h.bus, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver})
+	conn := cmp.Or(h.own, h.bus)
+	publisher := bus.NewPublisher(conn)
+	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver})
 	if err != nil {
 		h.t.Fatal(err)
 	}

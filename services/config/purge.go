@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -54,57 +53,6 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 	return resp, nil
 }
 
-// emptying is a queue whose beginning is being cancelled.
-type emptying struct {
-	through uint64
-	// floor is how far it was when it last moved, at since.
-	floor uint64
-	since time.Time
-	done  bool
-}
-
-// stuckAfter is how long a queue that is emptied may stand still before it is left alone: no sender runs, perhaps. What comes to a
-// sender later ends all the same.
-const stuckAfter = 2 * time.Minute
-
-// empty sees to it that what waits up to a recipient's mark is handed out to be cancelled, and reports whether some is left. A queue
-// that holds is let go meanwhile: the senders put back what lies behind the mark. The reconcile loop alone calls it.
-func (s *Service) empty(ctx context.Context, r storedRecipient) (left bool, err error) {
-	through := max(r.GetPurgedThrough(), r.GetBacklogThrough())
-	e := s.emptied[r.id()]
-	if through == 0 || e != nil && e.done && e.through == through {
-		return false, nil
-	}
-	if e == nil || e.through != through {
-		e = &emptying{through: through, since: time.Now()}
-		s.emptied[r.id()] = e
-	}
-	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
-	if err != nil {
-		return false, err
-	}
-	h, err := s.bus.Head(ctx, channel(r), r.id())
-	if errors.Is(err, bus.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if h.Floor > e.floor {
-		e.floor, e.since = h.Floor, time.Now()
-	}
-	if h.Waits == 0 || h.First > through || time.Since(e.since) > stuckAfter {
-		e.done = true
-		s.log.InfoContext(ctx, "queue emptied", "recipient", r.id(), "through", through, "left", h.First > 0 && h.First <= through)
-		return false, s.bus.EnsureConsumer(ctx, decoded)
-	}
-	if err := s.bus.Resume(ctx, channel(r), r.id()); err != nil {
-		return true, err
-	}
-	_, err = s.bus.Hurry(ctx, channel(r), r.id(), through)
-	return true, err
-}
-
 // How full EVENTS may be before the oldest of it is cancelled for those that hold it, and how full it is to be then.
 const (
 	crowded  = 0.90
@@ -137,7 +85,7 @@ func (s *Service) relieve(ctx context.Context) error {
 	now := time.Now()
 	if room.Fill() >= crowded {
 		through := room.First + uint64((1-relieved/room.Fill())*float64(room.Last-room.First))
-		if err := s.makeRoom(ctx, through, now, false); err != nil {
+		if err := s.makeRoom(ctx, through, false); err != nil {
 			return err
 		}
 	}
@@ -151,12 +99,12 @@ func (s *Service) relieve(ctx context.Context) error {
 	if !found {
 		first = room.Last + 1
 	}
-	return s.makeRoom(ctx, first-1, now, true)
+	return s.makeRoom(ctx, first-1, true)
 }
 
 // makeRoom marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
 // is short for all of them and refuses; old ones end whoever is further.
-func (s *Service) makeRoom(ctx context.Context, through uint64, now time.Time, old bool) error {
+func (s *Service) makeRoom(ctx context.Context, through uint64, old bool) error {
 	floors, err := within(ctx, s.bus.Floors)
 	if err != nil {
 		return err
@@ -174,7 +122,7 @@ func (s *Service) makeRoom(ctx context.Context, through uint64, now time.Time, o
 		floor, ok := floors[bus.ConsumerName(channel(r), r.id())]
 		pins := ok && floor < through && !r.deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough())
 		if pins && (ahead || old || holds(r)) {
-			faults = append(faults, s.mark(ctx, r, through, now))
+			faults = append(faults, s.mark(ctx, r, through, ahead || old))
 		}
 	}
 	return errors.Join(faults...)
@@ -184,17 +132,25 @@ func holds(r storedRecipient) bool {
 	return !r.GetRecipient().GetEnabled() && r.GetRecipient().GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
 }
 
-// mark sets a recipient's mark if something of its own waits up to there.
-func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, now time.Time) error {
+// mark sets a recipient's mark if something of its own waits up to there. One that was marked only because it holds, and by now does
+// not, is left alone.
+func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, anyway bool) error {
 	h, err := s.bus.Head(ctx, channel(r), r.id())
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}
-	_, err = s.changeAs(ctx, r.id(), "", done{action: actionCut}, func(was storedRecipient, _ time.Time) (*outboundv1.StoredRecipient, error) {
+	cut := func(was storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error) {
+		if !anyway && !holds(was) || was.GetBacklogThrough() >= through {
+			return nil, errUnchanged
+		}
 		next, _ := proto.Clone(was.StoredRecipient).(*outboundv1.StoredRecipient)
-		next.BacklogThrough, next.BacklogTime = max(next.GetBacklogThrough(), through), timestamppb.New(now)
+		next.BacklogThrough, next.BacklogTime = through, timestamppb.New(now)
 		return next, nil
-	})
+	}
+	_, err = s.changeAs(ctx, r.id(), "", done{action: actionCut}, cut)
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("make room before recipient %s: %w", r.id(), err)
 	}

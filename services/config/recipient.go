@@ -139,6 +139,10 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 	if err != nil {
 		return nil, err
 	}
+	// What an earlier recipient of this id has left behind begins too early and holds what was meant for that one.
+	if _, err := s.dropConsumer(ctx, channelOf(r), r.GetId()); err != nil {
+		return nil, err
+	}
 	secrets, err := s.cut(r, from.past, now)
 	if err != nil {
 		return nil, err

@@ -22,12 +22,11 @@ func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisec
 
 func (h *house) consumers() []string {
 	h.t.Helper()
-	names, err := h.bus.ConsumerNames(h.ctx())
+	listed, err := h.bus.Consumers(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	slices.Sort(names)
-	return names
+	return listed.Names()
 }
 
 // filters are what a consumer gets.

@@ -27,7 +27,7 @@ func (s *Service) rehearsal(ctx context.Context) (*Service, error) {
 	return &Service{
 		o: s.o, policy: s.policy, bus: s.bus, publisher: s.publisher, sealer: s.sealer, log: s.log, validator: s.validator, guard: s.guard,
 		resolver: s.resolver, filters: s.filters, passwords: s.passwords, recipients: recipients, settings: settings,
-		consumers: newConsumers(), turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), rehearsing: true,
+		turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), rehearsing: true,
 	}, nil
 }
 

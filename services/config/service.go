@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -102,11 +103,17 @@ type Service struct {
 	recipients *bucket
 	settings   *bucket
 	// What the watch streams show.
-	recipientBoard *board[map[string]storedRecipient]
+	recipientBoard *board[shownRecipients]
 	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
-	consumers      *consumers
-	// emptied are the queues whose beginning is being cancelled, or was. It is the reconcile loop's own.
-	emptied map[string]*emptying
+	// bookmarkAsked says that somebody waits for a bookmark; bookmarkStreams counts the streams that get bookmarks.
+	bookmarkAsked   chan struct{}
+	bookmarkStreams atomic.Int64
+	// locks are held while a recipient's consumer is changed.
+	locks *locks
+	// emptied are the queues whose beginning is being cancelled, or was.
+	emptied *emptyings
+	// delayed are what waits in the queues that are emptied or drained. It is the reconcile loop's own.
+	delayed map[string]*bus.Delayed
 	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
 	quiet map[string]time.Time
 	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
@@ -152,8 +159,10 @@ func New(o Options, d Deps) (*Service, error) {
 		passwords:      newPasswords(),
 		recipients:     newBucket(d.Bus, bus.BucketRecipients),
 		settings:       newBucket(d.Bus, bus.BucketSettings),
-		recipientBoard: newBoard[map[string]storedRecipient](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		consumers: newConsumers(), quiet: map[string]time.Time{}, emptied: map[string]*emptying{}, turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		recipientBoard: newBoard[shownRecipients](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
+		bookmarkAsked: make(chan struct{}, 1),
+		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
+		turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 
@@ -169,6 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
 	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
+	wg.Go(func() { s.bookmarkLoop(ctx) })
 	wg.Go(func() { s.reconcileLoop(ctx) })
 	wg.Go(func() { s.relieveLoop(ctx) })
 	<-ctx.Done()

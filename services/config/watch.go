@@ -11,13 +11,23 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// loadRecipients reads all recipients and shows them to the watch streams.
+// loadRecipients reads all recipients and shows them to the watch streams. One goroutine calls it.
 func (s *Service) loadRecipients(ctx context.Context) error {
+	// The order counts. See moveBookmark.
+	through, err := within(ctx, s.bus.LastSequence)
+	if err != nil {
+		return err
+	}
+	revision, err := s.recipients.revision(ctx)
+	if err != nil {
+		return err
+	}
 	entries, err := s.recipients.all(ctx, prefixRecipient)
 	if err != nil {
 		return err
 	}
-	state := make(map[string]storedRecipient, len(entries))
+	last, _, _ := s.recipientBoard.look()
+	state := shownRecipients{byID: make(map[string]storedRecipient, len(entries)), load: last.load + 1, revision: revision, through: through}
 	for _, e := range entries {
 		r, err := decodeStored(e)
 		if err != nil {
@@ -26,7 +36,7 @@ func (s *Service) loadRecipients(ctx context.Context) error {
 			continue
 		}
 		r.Recipient.Etag = r.etag()
-		state[r.id()] = r
+		state.byID[r.id()] = r
 	}
 	s.recipientBoard.show(state)
 	return nil
@@ -46,18 +56,16 @@ func (s *Service) loadSettings(ctx context.Context) error {
 // WatchRecipients implements outboundv1.RecipientServiceServer. What is sent is the difference between what this stream has
 // sent and what is there: a slow watcher misses steps, never the last one.
 func (s recipientServer) WatchRecipients(q *outboundv1.WatchRecipientsRequest, stream outboundv1.RecipientService_WatchRecipientsServer) error {
-	sent, synced := map[string]uint64{}, false
+	if q.GetBookmarks() {
+		s.bookmarkStreams.Add(1)
+		defer s.bookmarkStreams.Add(-1)
+	}
+	w := &recipientWatch{q: q, stream: stream, sent: map[string]uint64{}}
 	for {
 		state, ok, changed := s.recipientBoard.look()
 		if ok {
-			if err := sendChanges(q.GetChannel(), state, sent, stream); err != nil {
+			if err := w.send(state); err != nil {
 				return err
-			}
-			if !synced {
-				if err := stream.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
-					return err
-				}
-				synced = true
 			}
 		}
 		if err := s.await(stream.Context(), changed); err != nil {
@@ -66,24 +74,60 @@ func (s recipientServer) WatchRecipients(q *outboundv1.WatchRecipientsRequest, s
 	}
 }
 
-func sendChanges(ch outboundv1.WatchRecipientsRequest_Channel, state map[string]storedRecipient, sent map[string]uint64, stream outboundv1.RecipientService_WatchRecipientsServer) error {
-	for id := range sent {
+// recipientWatch is one stream and what it has sent.
+type recipientWatch struct {
+	q      *outboundv1.WatchRecipientsRequest
+	stream outboundv1.RecipientService_WatchRecipientsServer
+	sent   map[string]uint64
+	synced bool
+	// load and through are of the state that was sent last.
+	load, through uint64
+}
+
+// send tells a stream what it does not know: changes first, then how recent they are.
+func (w *recipientWatch) send(state shownRecipients) error {
+	if !w.synced || state.load != w.load {
+		if err := w.changes(state.byID); err != nil {
+			return err
+		}
+	}
+	if w.q.GetBookmarks() && (!w.synced || state.through != w.through) {
+		mark := &outboundv1.Bookmark{CompleteThrough: state.through}
+		m := &outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Bookmark{Bookmark: mark}}
+		if err := w.stream.Send(m); err != nil {
+			return err
+		}
+	}
+	if !w.synced {
+		m := &outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}
+		if err := w.stream.Send(m); err != nil {
+			return err
+		}
+	}
+	w.synced, w.load, w.through = true, state.load, state.through
+	return nil
+}
+
+func (w *recipientWatch) changes(state map[string]storedRecipient) error {
+	for id := range w.sent {
 		if _, ok := state[id]; ok {
 			continue
 		}
-		if err := stream.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Removed{Removed: id}}); err != nil {
+		m := &outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Removed{Removed: id}}
+		if err := w.stream.Send(m); err != nil {
 			return err
 		}
-		delete(sent, id)
+		delete(w.sent, id)
 	}
 	for id, r := range state {
-		if !watched(ch, channel(r)) || sent[id] == r.kv {
+		if !watched(w.q.GetChannel(), channel(r)) || w.sent[id] == r.kv {
 			continue
 		}
-		if err := stream.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: r.StoredRecipient}}); err != nil {
+		m := &outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: r.StoredRecipient}}
+		if err := w.stream.Send(m); err != nil {
 			return err
 		}
-		sent[id] = r.kv
+		w.sent[id] = r.kv
 	}
 	return nil
 }

@@ -70,7 +70,12 @@ func (t *teller) take(ctx context.Context) error {
 	}
 	defer queue.Close()
 	for ctx.Err() == nil {
-		if err := queue.Pull(ctx, noticePull, func(n bus.Notice) { t.notice(context.WithoutCancel(ctx), n) }); err != nil {
+		err := queue.Pull(ctx, noticePull, func(n bus.Notice) {
+			finish, cancel := t.conn.WithoutCancel(ctx)
+			defer cancel()
+			t.notice(finish, n)
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -116,7 +116,9 @@ func (k *relayKeeper) run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-	k.tell(context.WithoutCancel(ctx))
+	last, cancel := k.s.deps.Bus.WithoutCancel(ctx)
+	defer cancel()
+	k.tell(last)
 }
 
 // tell writes what was seen since the last time. What says nothing new is written now and then alone.

@@ -162,7 +162,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := standing.Start(ctx, standing.Options{
 		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("keep the statuses of email recipients: %w", err)
@@ -175,8 +175,8 @@ func (s *Service) Run(ctx context.Context) error {
 	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace,
-		Matches: s.filters.Matches,
+		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
+		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
 		return fmt.Errorf("make the email sender's engine: %w", err)

@@ -62,8 +62,12 @@ func (a *activity) again() {
 	a.by, a.complete, a.swept = map[string]*pulse{}, false, 0
 }
 
-// count takes a record into account. Skips and cancellations say nothing of the receiver.
+// count takes a record into account. Skips and cancellations say nothing of the receiver, what was done by hand to a delivery that goes
+// on and copies of records tell of no attempt.
 func (a *activity) count(g bus.Glimpse) {
+	if g.Carried || g.State == delivery.StateRetrying && g.Reason.ByHand() {
+		return
+	}
 	failed := g.State == delivery.StateRetrying || g.State == delivery.StateExpired || g.State == delivery.StateRejected
 	if g.State != delivery.StateDelivered && !failed {
 		return

@@ -142,7 +142,9 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 	}
 	err = g.Wait()
 	// What is recorded is told even if a later one failed.
-	if untold := d.s.tell(context.WithoutCancel(ctx), told); err == nil {
+	finish, cancel := d.s.Bus.WithoutCancel(ctx)
+	defer cancel()
+	if untold := d.s.tell(finish, told); err == nil {
 		err = untold
 	}
 	if err != nil {
@@ -204,7 +206,7 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 		if why != "" {
 			return rec, f, why, nil
 		}
-		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt = actor, 0, 0, nil
+		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt, rec.Carried = actor, 0, 0, nil, nil
 		if err := d.s.Log.AppendChange(ctx, rec, found[0].Sequence); !errors.Is(err, bus.ErrConflict) {
 			return rec, f, "", err
 		}

@@ -80,20 +80,10 @@ func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: text(r.Excerpt), NextAttemptTime: timeOf(r.NextAttempt), ExpireTime: timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}
-	if tried(r) && !byHand(r) && r.LastAttempt != nil {
+	if tried(r) && !r.Reason.ByHand() && r.LastAttempt != nil {
 		a.Number, a.BeginTime, a.TookMs = int32(min(r.Attempt, 1<<30)), timeOf(r.LastAttempt), float64(r.TookMicros)/1000
 	}
 	return a
-}
-
-// byHand reports whether a record tells of what somebody did to a delivery, not of an attempt.
-func byHand(r bus.StoredRecord) bool {
-	switch r.Reason {
-	case delivery.ReasonSendNow, delivery.ReasonExtended, delivery.ReasonCancelled, delivery.ReasonPurged:
-		return true
-	default:
-		return false
-	}
 }
 
 // waitingDetail tells of a delivery that has not been tried.

@@ -90,6 +90,9 @@ func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) 
 	}
 	rec, ok, err := v.s.intake(ctx, appliance, id)
 	if err == nil && !ok {
+		rec, ok, err = v.s.delivered(ctx, appliance, id)
+	}
+	if err == nil && !ok {
 		rec, ok, err = v.refused(ctx, appliance, id)
 	}
 	if err != nil {
@@ -121,6 +124,23 @@ func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) 
 	}
 	e.Routes = v.s.routes(rec, stored, e.GetDeliveries())
 	return e, nil
+}
+
+// delivered finds an event whose acceptance has no record by what the log has of its deliveries: the record may not be made up for yet,
+// or have been dropped before theirs.
+func (s *Service) delivered(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
+	if appliance == "" {
+		return rec, false, nil
+	}
+	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
+	if err != nil || len(found) == 0 {
+		return rec, false, err
+	}
+	r := found[0]
+	return event.IntakeRecord{
+		Accepted: true, Appliance: r.Appliance, EventID: r.EventID, Type: r.Type, Session: r.Session, ExternalKey: r.ExternalKey,
+		Time: r.Accepted, Sequence: r.Record.Sequence, Recovered: true,
+	}, true, nil
 }
 
 // refusalsLooked is how many of an appliance's refusals are looked at for one.

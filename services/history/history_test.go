@@ -162,6 +162,26 @@ func (h *house) accept(appliance, id string) *event.Event {
 
 func (h *house) acceptType(appliance, id, eventType string) *event.Event {
 	h.t.Helper()
+	e := h.decodedType(appliance, id, eventType)
+	r, err := h.publisher.Accept(h.t.Context(), e)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.appendIntake(event.IntakeRecord{
+		Accepted: true, Appliance: appliance, EventID: id, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
+		EventTime: &e.Time, Time: time.Now(), Sequence: r.Sequence, Via: "http",
+	})
+	return e
+}
+
+func (h *house) decoded(appliance, id string) *event.Event {
+	h.t.Helper()
+	return h.decodedType(appliance, id, "support_conference_end")
+}
+
+// decodedType is an event as ingest reads it.
+func (h *house) decodedType(appliance, id, eventType string) *event.Event {
+	h.t.Helper()
 	raw, err := json.Marshal(map[string]any{
 		"specversion": "1.0", "id": id, "source": appliance, "type": eventType, "time": time.Now().UTC().Format(time.RFC3339Nano),
 		"subject": "s-1", "datacontenttype": "application/json", "data": map[string]any{"external_key": "INC 1"},
@@ -173,14 +193,6 @@ func (h *house) acceptType(appliance, id, eventType string) *event.Event {
 	if len(faults) > 0 {
 		h.t.Fatal(faults)
 	}
-	r, err := h.publisher.Accept(h.t.Context(), e)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.appendIntake(event.IntakeRecord{
-		Accepted: true, Appliance: appliance, EventID: id, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		EventTime: &e.Time, Time: time.Now(), Sequence: r.Sequence, Via: "http",
-	})
 	return e
 }
 

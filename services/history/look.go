@@ -94,16 +94,26 @@ func attemptTime(r *bus.StoredRecord) time.Time {
 }
 
 // lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
-// cancellations say anything of the receiver.
+// cancellations say anything of the receiver. A copy stands behind later attempts; it counts if there is nothing else.
 func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
 	r, ok, err := s.Log.LatestOf(ctx, id)
 	if err != nil || !ok {
 		return nil, err
 	}
-	if tried(r) {
+	if tried(r) && r.Carried == nil {
 		return &r, nil
 	}
-	return s.newest(ctx, bus.AttemptFilter{Recipient: id}, tried)
+	var copied *bus.StoredRecord
+	found, err := s.newest(ctx, bus.AttemptFilter{Recipient: id}, func(r bus.StoredRecord) bool {
+		if tried(r) && r.Carried != nil && attemptTime(&r).After(attemptTime(copied)) {
+			copied = &r
+		}
+		return tried(r) && r.Carried == nil
+	})
+	if found == nil {
+		found = copied
+	}
+	return found, err
 }
 
 func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {

@@ -70,20 +70,6 @@ func (d *deliveries) ListReplays(ctx context.Context, _ *outboundv1.ListReplaysR
 	return resp, nil
 }
 
-// CancelReplay stops a replay: who runs it finds out when it next says how far it is, within a second or two. One that has ended
-// stays what it is.
-func (d *deliveries) CancelReplay(ctx context.Context, req *outboundv1.CancelReplayRequest) (*outboundv1.Replay, error) {
-	j, err := d.s.alter(ctx, req.GetId(), func(j *job) bool {
-		if j.replay.GetState() != outboundv1.Replay_RUNNING {
-			return false
-		}
-		j.replay.State, j.replay.FinishTime = outboundv1.Replay_STOPPED, timestamppb.Now()
-		j.replay.Detail = "stopped by " + rpc.Actor(ctx)
-		return true
-	})
-	return replayOr(j, req.GetId(), err)
-}
-
 func replayOr(j *job, id string, err error) (*outboundv1.Replay, error) {
 	switch {
 	case errors.Is(err, bus.ErrNotFound):

@@ -36,6 +36,8 @@ type place struct {
 	// Owner runs the job until Lease ends, which it prolongs.
 	Owner string    `json:"owner,omitempty"`
 	Lease time.Time `json:"lease"`
+	// StopAsked is who asked that it be stopped. It runs until what it has queued is counted.
+	StopAsked string `json:"stopAsked,omitempty"`
 }
 
 type storedJob struct {

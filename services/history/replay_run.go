@@ -61,7 +61,9 @@ func (r *run) all(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
 	defer cancel()
 	r.replay.Queued, r.Lease = r.before+r.fresh, time.Time{}
-	_ = r.p.s.save(last, r.job)
+	if err := r.p.s.save(last, r.job); errors.Is(err, bus.ErrConflict) {
+		_ = r.leave(last) // it was asked to stop meanwhile
+	}
 }
 
 // once goes on from where the job is. It may be called again after any error: what is stored is found out anew.
@@ -69,6 +71,9 @@ func (r *run) once(ctx context.Context) error {
 	r.src = r.p.s.source(r.replay, r.Until)
 	if err := r.recall(ctx); err != nil {
 		return err
+	}
+	if r.StopAsked != "" {
+		return r.finish(ctx, outboundv1.Replay_STOPPED, stoppedBy(r.StopAsked))
 	}
 	if !r.Counted {
 		if err := r.count(ctx); err != nil {
@@ -228,7 +233,10 @@ func (r *run) one(ctx context.Context, i item) error {
 			return err
 		}
 	}
-	_, err := r.p.s.Publisher.Replay(ctx, i.to, i.event, bus.Replay{ID: r.replay.GetId(), Actor: r.replay.GetActor()})
+	// The answer is waited for though others have failed: what has none could be stored after it was counted.
+	finish, cancel := r.p.s.Bus.WithoutCancel(ctx)
+	defer cancel()
+	_, err := r.p.s.Publisher.Replay(finish, i.to, i.event, bus.Replay{ID: r.replay.GetId(), Actor: r.replay.GetActor()})
 	if err == nil {
 		r.note(i.id(), &r.fresh)
 	}
@@ -292,13 +300,15 @@ func (r *run) keep(ctx context.Context, now bool) error {
 	return err
 }
 
-// leave gives a job up that was cancelled, and says how far it came. One that somebody else runs is theirs to tell of.
+// leave gives a job up that is to stop, and says in one how far it came and that it has stopped. One that somebody else runs is theirs
+// to tell of.
 func (r *run) leave(ctx context.Context) error {
 	_, err := r.p.s.alter(ctx, r.replay.GetId(), func(j *job) bool {
-		if j.Owner != r.p.owner {
+		if j.Owner != r.p.owner || j.StopAsked == "" || j.replay.GetState() != outboundv1.Replay_RUNNING {
 			return false
 		}
-		j.replay.Total, j.replay.Queued, j.replay.Unavailable = r.replay.GetTotal(), r.before+r.fresh, r.replay.GetUnavailable()
+		r.figures(j.replay)
+		end(j.replay, outboundv1.Replay_STOPPED, stoppedBy(j.StopAsked))
 		return true
 	})
 	if err != nil {
@@ -307,10 +317,28 @@ func (r *run) leave(ctx context.Context) error {
 	return errTaken
 }
 
-func (r *run) finish(ctx context.Context, state outboundv1.Replay_State, detail string) error {
-	r.replay.State, r.replay.Detail, r.replay.FinishTime = state, detail, timestamppb.Now()
-	return r.keep(ctx, true)
+// figures writes how far this run came.
+func (r *run) figures(to *outboundv1.Replay) {
+	to.Total, to.Queued, to.Unavailable = r.replay.GetTotal(), r.before+r.fresh, r.replay.GetUnavailable()+r.lost
 }
+
+// finish ends a job. Its state is stored with its last figures.
+func (r *run) finish(ctx context.Context, state outboundv1.Replay_State, detail string) error {
+	r.replay.Unavailable, r.lost = r.replay.GetUnavailable()+r.lost, 0
+	end(r.replay, state, detail)
+	err := r.keep(ctx, true)
+	if err != nil {
+		// It is found out anew: nothing may say that it has ended before that is stored.
+		r.replay.State, r.replay.FinishTime = outboundv1.Replay_RUNNING, nil
+	}
+	return err
+}
+
+func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string) {
+	r.State, r.Detail, r.FinishTime = state, detail, timestamppb.Now()
+}
+
+func stoppedBy(actor string) string { return "stopped by " + actor }
 
 func (r *run) rest(ctx context.Context, d time.Duration) {
 	if d <= 0 {

@@ -142,26 +142,30 @@ func (s *Service) Status() outboundv1.StatusServiceServer { return &health{s: s}
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
 
-// Run runs replays, counts what happens, has the admin contacts told of what is due, and returns when ctx ends.
+// Run runs replays, counts what happens, keeps the state of open deliveries in the log, has the admin contacts told of what is due,
+// and returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { s.runReplays(ctx) })
-	beside.Go(func() { s.follow(ctx) })
+	carrier := newCarrier(s)
+	beside.Go(func() { carrier.run(ctx) })
+	beside.Go(func() { s.follow(ctx, carrier.told) })
 	beside.Go(func() { s.processes.run(ctx) })
 	c := &caretaker{s: s, standing: bus.NewStandings(s.Bus)}
 	c.run(ctx)
 	return nil
 }
 
-// follow keeps what is known of the log without reading it.
-func (s *Service) follow(ctx context.Context) {
+// follow keeps what is known of the log without reading it, and tells of each record that was stored.
+func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, bus.Follower{
 		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
 		Tell: func(g bus.Glimpse) {
 			s.index.Add(g)
 			s.activity.count(g)
+			stored(g.Sequence)
 		},
 		CaughtUp: func() {
 			if s.activity.caughtUp() {

@@ -54,15 +54,23 @@ func (s *Service) timeline(ctx context.Context, rec event.IntakeRecord, known []
 }
 
 func intakeEntry(rec event.IntakeRecord) *outboundv1.TimelineEntry {
-	t := &outboundv1.TimelineEntry{Time: timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted over %s as event %d.", rec.Via, rec.Sequence)}
+	t := &outboundv1.TimelineEntry{Time: timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", over(rec), rec.Sequence)}
 	if !rec.Accepted {
-		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused over %s.", rec.Via)
+		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused%s.", over(rec))
 		if len(rec.Violations) > 0 {
 			t.Reason = rec.Violations[0].Reason
-			t.Detail = fmt.Sprintf("Refused over %s: %s", rec.Via, toValid(rec.Violations.Error()))
+			t.Detail = fmt.Sprintf("Refused%s: %s", over(rec), toValid(rec.Violations.Error()))
 		}
 	}
 	return t
+}
+
+// over says how an event came, if that is known.
+func over(rec event.IntakeRecord) string {
+	if rec.Via == "" {
+		return ""
+	}
+	return " over " + rec.Via
 }
 
 // entryOf is a record as an entry: final if it ends the delivery, a note if it tells of no attempt.
@@ -75,7 +83,7 @@ func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 	switch {
 	case r.State.Final():
 		t.Kind = kindFinal
-	case byHand(r):
+	case r.Reason.ByHand():
 		t.Kind = kindNote
 	}
 	if t.GetDetail() == "" {

@@ -106,6 +106,7 @@ type house struct {
 	bus     *bus.Conn
 	history *bus.History
 	service *ingest.Service
+	config  *configclient.Client
 	client  outboundv1.EventServiceClient
 	url     string
 	counts  *counts
@@ -117,6 +118,8 @@ type houseOptions struct {
 	options       ingest.Options
 	streams       bus.StreamOptions
 	unknownConfig bool
+	// before, if set, is called when the broker runs and the service does not yet.
+	before func(h *house)
 }
 
 func defaults() houseOptions {
@@ -129,16 +132,19 @@ func open(t *testing.T, o houseOptions, appliances ...string) *house {
 	t.Helper()
 	h := &house{t: t, counts: &counts{m: map[string]int{}}, known: make(chan struct{})}
 	h.startBroker(o, appliances)
+	if o.before != nil {
+		o.before(h)
+	}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	local := h.startConfig(quiet, appliances)
 	conn, err := local.Dial(serviceToken)
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	config := configclient.New(conn, configclient.Options{NoRecipients: true, Settings: true, Logger: quiet})
-	h.background(config.Run)
-	h.service, err = ingest.New(o.options, ingest.Deps{Bus: h.bus, Config: config, Observer: h.counts, Logger: quiet})
+	h.config = configclient.New(conn, configclient.Options{NoRecipients: true, Settings: true, Logger: quiet})
+	h.background(h.config.Run)
+	h.service, err = ingest.New(o.options, ingest.Deps{Bus: h.bus, Config: h.config, Observer: h.counts, Logger: quiet})
 	must(t, err)
-	h.startAPI(quiet, config)
+	h.startAPI(quiet, h.config)
 	h.stop = h.background(h.service.Run)
 	if !o.unknownConfig {
 		close(h.known)

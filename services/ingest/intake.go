@@ -46,17 +46,18 @@ type intake struct {
 	events   *bus.Publisher
 	history  *bus.History
 	recorder *recorder
+	recovery *recovery
 	gate     gate
 	tracer   trace.Tracer
-	// replies are the requests on NATS whose answer is still due.
-	replies sync.WaitGroup
+	// replies are the requests on NATS whose answer is still due, late those answered before the broker had answered.
+	replies, late sync.WaitGroup
 }
 
 func newIntake(o Options, deps Deps) *intake {
 	history := bus.NewHistory(deps.Bus)
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
-		recorder: newRecorder(history, deps), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
 		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
@@ -66,7 +67,9 @@ func (k *intake) close() {
 	k.gate.shut()
 	k.replies.Wait()
 	k.events.Close()
+	k.late.Wait()
 	k.history.Close()
+	k.recovery.end()
 }
 
 // take is decide for callers that wait for the answer themselves.
@@ -96,21 +99,23 @@ func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.
 		return bus.Receipt{}, nil, rejection(violations)
 	}
 	dated := e.WithTime(now)
-	receipt, err := k.store(ctx, dated, e.Time.IsZero(), now)
+	receipt, err := k.store(ctx, submitted{submission: s, event: dated, undated: e.Time.IsZero(), now: now})
 	if err != nil {
 		return bus.Receipt{}, nil, k.trouble(s, dated, err)
 	}
-	k.recorder.accepted(ctx, s, dated, receipt, now)
 	return receipt, dated, nil
 }
 
 func (k *intake) ready() error {
 	select {
 	case <-k.deps.Config.Ready():
-		return nil
 	default:
 		return errors.New("the event types are not known yet: send this event again shortly")
 	}
+	if !k.recovery.fresh() {
+		return errors.New("the broker has not answered for a while: send this event again shortly")
+	}
+	return nil
 }
 
 // judge decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
@@ -168,19 +173,83 @@ func forbidden(violations event.Violations) error {
 	return status.ErrorProto(p)
 }
 
-// store keeps an event for good, unless it was kept before. undated says that it came without a time, and so may be a repeat
-// of any age.
-func (k *intake) store(ctx context.Context, e *event.Event, undated bool, now time.Time) (bus.Receipt, error) {
-	if undated || now.Sub(e.Time) > askHistoryAfter {
-		rec, found, err := k.history.Intake(ctx, e.Appliance, e.ID)
+// submitted is a valid event as it is stored.
+type submitted struct {
+	submission
+	event *event.Event
+	// undated says that it came without a time, and so may be a repeat of any age.
+	undated bool
+	now     time.Time
+}
+
+// store keeps an event for good, unless it was kept before.
+func (k *intake) store(ctx context.Context, s submitted) (bus.Receipt, error) {
+	if s.undated || s.now.Sub(s.event.Time) > askHistoryAfter {
+		rec, found, err := k.earlier(ctx, s.event)
 		if err != nil {
-			return bus.Receipt{}, fmt.Errorf("ask whether event %s is a repeat: %w", e.Key(), err)
+			return bus.Receipt{}, fmt.Errorf("ask whether event %s is a repeat: %w", s.event.Key(), err)
 		}
 		if found {
+			k.deps.Observer.Decided(decidedDuplicate, "", s.via)
 			return bus.Receipt{Sequence: rec.Sequence, Duplicate: true}, nil
 		}
 	}
-	return k.events.Accept(ctx, e)
+	return k.accept(ctx, s)
+}
+
+// earlier finds the record of an event's acceptance. That it has none is known only once what died processes left out is made up for.
+func (k *intake) earlier(ctx context.Context, e *event.Event) (rec event.IntakeRecord, found bool, err error) {
+	known := k.recovery.covers()
+	rec, found, err = k.history.Intake(ctx, e.Appliance, e.ID)
+	if found || err != nil || known {
+		return rec, found, err
+	}
+	if err := k.recovery.wait(ctx); err != nil {
+		return rec, false, err
+	}
+	return k.history.Intake(ctx, e.Appliance, e.ID)
+}
+
+// accept stores an event and records that. What is not known in time is recorded when it is.
+func (k *intake) accept(ctx context.Context, s submitted) (bus.Receipt, error) {
+	type result struct {
+		bus.Receipt
+		err error
+	}
+	answer := make(chan result, 1)
+	u := k.recovery.progress.begin()
+	k.events.AcceptAsync(ctx, s.event, func(r bus.Receipt, err error) { answer <- result{r, err} })
+	select {
+	case a := <-answer:
+		k.decided(ctx, s, u, a.Receipt, a.err)
+		return a.Receipt, a.err
+	case <-ctx.Done():
+		k.late.Go(func() {
+			a := <-answer
+			k.decided(context.WithoutCancel(ctx), s, u, a.Receipt, a.err)
+		})
+		return bus.Receipt{}, fmt.Errorf("store %s: the result is unknown: %w", s.event.Key(), ctx.Err())
+	}
+}
+
+// decided records what became of an event that was given to the broker.
+func (k *intake) decided(ctx context.Context, s submitted, u *underway, receipt bus.Receipt, err error) {
+	p := &k.recovery.progress
+	switch {
+	case errors.Is(err, bus.ErrFull):
+		p.end(u)
+	case err != nil:
+		p.doubt(u, time.Now())
+	default:
+		p.reached(receipt.Sequence)
+		k.recorder.accepted(ctx, s, receipt, func(recorded bool) {
+			if recorded {
+				p.end(u)
+			} else {
+				p.doubt(u, time.Now())
+			}
+		})
+	}
 }
 
 // trouble is the status of an event that could not be stored through no fault of its own.

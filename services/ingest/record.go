@@ -39,21 +39,27 @@ func newRecorder(h *bus.History, deps Deps) *recorder {
 	return &recorder{history: h, deps: deps, limits: map[string]*rate.Limiter{}}
 }
 
-// accepted records an acceptance. A repeat is recorded only if the first one's record is missing, because the process that
-// wrote the event ended before it had written the record.
-func (r *recorder) accepted(ctx context.Context, s submission, e *event.Event, receipt bus.Receipt, now time.Time) {
-	decision := "accepted"
+// What is decided on an event, in metrics.
+const (
+	decidedAccepted  = "accepted"
+	decidedDuplicate = "duplicate"
+)
+
+// accepted records an acceptance and tells done whether it has a record. A repeat is recorded only if the first one's record is
+// missing, because the process that wrote the event ended before it had written the record.
+func (r *recorder) accepted(ctx context.Context, s submitted, receipt bus.Receipt, done func(recorded bool)) {
 	if receipt.Duplicate {
-		decision = "duplicate"
-		if _, found, err := r.history.Intake(ctx, e.Appliance, e.ID); found || err != nil {
-			r.deps.Observer.Decided(decision, "", s.via)
+		r.deps.Observer.Decided(decidedDuplicate, "", s.via)
+		if _, found, err := r.history.Intake(ctx, s.event.Appliance, s.event.ID); found || err != nil {
+			done(true) // or the first one's process has it in doubt
 			return
 		}
+	} else {
+		r.deps.Observer.Decided(decidedAccepted, "", s.via)
 	}
-	r.deps.Observer.Decided(decision, "", s.via)
-	rec := record(s, e, now)
+	rec := record(s.submission, s.event, s.now)
 	rec.Accepted, rec.Sequence = true, receipt.Sequence
-	r.history.AppendIntake(rec, func(err error) { r.written(rec, err) })
+	r.history.AppendIntake(rec, func(err error) { done(r.written(rec, err)) })
 }
 
 // rejected records a rejection as far as there is room for it.
@@ -84,12 +90,14 @@ func (r *recorder) room() bool {
 	return true
 }
 
-func (r *recorder) written(rec event.IntakeRecord, err error) {
+// written reports whether a decision has a record, and tells of one that has none.
+func (r *recorder) written(rec event.IntakeRecord, err error) bool {
 	if err == nil || errors.Is(err, delivery.ErrAlreadyRecorded) {
-		return
+		return true
 	}
 	r.deps.Observer.Unrecorded()
 	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
+	return false
 }
 
 // keyOf is the event's key, or nothing if its id could not be read.

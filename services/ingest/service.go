@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -107,6 +108,14 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { outboundv1.RegisterEventSe
 func (s *Service) Run(ctx context.Context) error {
 	k := newIntake(s.o, s.deps)
 	defer k.close()
+	if !k.recovery.prepare(ctx) {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
+	beside.Go(func() { k.recovery.run(ctx) })
 	s.now.Store(k)
 	defer s.now.Store(nil)
 	endpoint, err := k.listen()

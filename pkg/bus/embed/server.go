@@ -63,6 +63,7 @@ type Server struct {
 	auth     *authenticator
 	password string
 	storeDir string
+	log      *slog.Logger
 }
 
 // Start takes the store directory's lock, starts the broker and returns once it listens and all streams are recovered.
@@ -91,7 +92,7 @@ func start(o Options, l *lock) (*Server, error) {
 	if err := tryListen(o.Host, o.Port); err != nil {
 		return nil, err
 	}
-	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir}
+	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir, log: o.Logger}
 	s.auth = newAuthenticator(s.password)
 	opts, err := serverOptions(o, s.auth)
 	if err != nil {
@@ -156,10 +157,28 @@ func (s *Server) CorePassword() string { return s.password }
 // InProcessConn is a connection to the broker without the network. It is signed in like any other.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }
 
+// shutdownWait is how long a shutdown may take.
+const shutdownWait = 20 * time.Second
+
 // Shutdown closes all connections, waits until everything is on the disk and gives the directory free. Twice is no error.
-func (s *Server) Shutdown() {
-	s.stop()
-	s.lock.release()
+func (s *Server) Shutdown() { s.ShutdownWithin(shutdownWait) }
+
+// ShutdownWithin is Shutdown that waits so long at most, for a disk may answer nothing. The directory stays locked then until the
+// process ends.
+func (s *Server) ShutdownWithin(wait time.Duration) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.stop()
+	}()
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case <-stopped:
+		s.lock.release()
+	case <-late.C:
+		s.log.Error("the broker did not shut down: it is left behind", "waited", wait.String())
+	}
 }
 
 func (s *Server) stop() {

@@ -108,7 +108,7 @@ const (
 	Replay_RUNNING Replay_State = 1
 	// All is queued.
 	Replay_DONE Replay_State = 2
-	// Somebody cancelled it.
+	// Somebody cancelled it. Its figures are final.
 	Replay_STOPPED Replay_State = 3
 	// It could not go on; detail says why.
 	Replay_FAILED Replay_State = 4

@@ -61,7 +61,8 @@ type DeliveryServiceClient interface {
 	ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error)
 	// Gets one replay with its progress.
 	GetReplay(ctx context.Context, in *GetReplayRequest, opts ...grpc.CallOption) (*Replay, error)
-	// Cancels a replay: it queues nothing more. What it has queued goes on.
+	// Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	CancelReplay(ctx context.Context, in *CancelReplayRequest, opts ...grpc.CallOption) (*Replay, error)
 }
 
@@ -230,7 +231,8 @@ type DeliveryServiceServer interface {
 	ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error)
 	// Gets one replay with its progress.
 	GetReplay(context.Context, *GetReplayRequest) (*Replay, error)
-	// Cancels a replay: it queues nothing more. What it has queued goes on.
+	// Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
+	// that takes longer than 20 s it is still RUNNING, and stops later.
 	CancelReplay(context.Context, *CancelReplayRequest) (*Replay, error)
 	mustEmbedUnimplementedDeliveryServiceServer()
 }

@@ -623,7 +623,7 @@ type Event struct {
 	CloudEventJson string `protobuf:"bytes,12,opt,name=cloud_event_json,json=cloudEventJson,proto3" json:"cloud_event_json,omitempty"`
 	// Its deliveries. In GetEvent alone.
 	Deliveries []*Delivery `protobuf:"bytes,13,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// How it came: "nats" or "http".
+	// How it came: "nats" or "http". Empty if that is not known, because the process that took it in was killed before it was recorded.
 	Via string `protobuf:"bytes,14,opt,name=via,proto3" json:"via,omitempty"`
 	// What happened to it, oldest first. In GetEvent alone.
 	Timeline []*TimelineEntry `protobuf:"bytes,15,rep,name=timeline,proto3" json:"timeline,omitempty"`

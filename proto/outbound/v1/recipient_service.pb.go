@@ -1405,7 +1405,9 @@ func (x *MailPreview) GetSource() string {
 type WatchRecipientsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which channel. Default both.
-	Channel       WatchRecipientsRequest_Channel `protobuf:"varint,1,opt,name=channel,proto3,enum=outbound.v1.WatchRecipientsRequest_Channel" json:"channel,omitempty"`
+	Channel WatchRecipientsRequest_Channel `protobuf:"varint,1,opt,name=channel,proto3,enum=outbound.v1.WatchRecipientsRequest_Channel" json:"channel,omitempty"`
+	// Whether bookmarks are sent as well.
+	Bookmarks     bool `protobuf:"varint,2,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1447,6 +1449,13 @@ func (x *WatchRecipientsRequest) GetChannel() WatchRecipientsRequest_Channel {
 	return WatchRecipientsRequest_CHANNEL_UNSPECIFIED
 }
 
+func (x *WatchRecipientsRequest) GetBookmarks() bool {
+	if x != nil {
+		return x.Bookmarks
+	}
+	return false
+}
+
 // One change of the watched recipients.
 type WatchRecipientsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1457,6 +1466,7 @@ type WatchRecipientsResponse struct {
 	//	*WatchRecipientsResponse_Recipient
 	//	*WatchRecipientsResponse_Removed
 	//	*WatchRecipientsResponse_Synced
+	//	*WatchRecipientsResponse_Bookmark
 	Change        isWatchRecipientsResponse_Change `protobuf_oneof:"change"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1526,6 +1536,15 @@ func (x *WatchRecipientsResponse) GetSynced() *emptypb.Empty {
 	return nil
 }
 
+func (x *WatchRecipientsResponse) GetBookmark() *Bookmark {
+	if x != nil {
+		if x, ok := x.Change.(*WatchRecipientsResponse_Bookmark); ok {
+			return x.Bookmark
+		}
+	}
+	return nil
+}
+
 type isWatchRecipientsResponse_Change interface {
 	isWatchRecipientsResponse_Change()
 }
@@ -1545,11 +1564,140 @@ type WatchRecipientsResponse_Synced struct {
 	Synced *emptypb.Empty `protobuf:"bytes,3,opt,name=synced,proto3,oneof"`
 }
 
+type WatchRecipientsResponse_Bookmark struct {
+	// How recent all that has been sent is. The first comes before `synced`, later ones about once a second while events are
+	// accepted.
+	Bookmark *Bookmark `protobuf:"bytes,4,opt,name=bookmark,proto3,oneof"`
+}
+
 func (*WatchRecipientsResponse_Recipient) isWatchRecipientsResponse_Change() {}
 
 func (*WatchRecipientsResponse_Removed) isWatchRecipientsResponse_Change() {}
 
 func (*WatchRecipientsResponse_Synced) isWatchRecipientsResponse_Change() {}
+
+func (*WatchRecipientsResponse_Bookmark) isWatchRecipientsResponse_Change() {}
+
+// How recent what a stream has sent is.
+type Bookmark struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A sequence of EVENTS: each change that was answered before the event there was accepted has been sent. 0: that can't be told
+	// yet.
+	CompleteThrough uint64 `protobuf:"varint,1,opt,name=complete_through,json=completeThrough,proto3" json:"complete_through,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Bookmark) Reset() {
+	*x = Bookmark{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bookmark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bookmark) ProtoMessage() {}
+
+func (x *Bookmark) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
+func (*Bookmark) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Bookmark) GetCompleteThrough() uint64 {
+	if x != nil {
+		return x.CompleteThrough
+	}
+	return 0
+}
+
+// Request of RequestBookmark.
+type RequestBookmarkRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestBookmarkRequest) Reset() {
+	*x = RequestBookmarkRequest{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestBookmarkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestBookmarkRequest) ProtoMessage() {}
+
+func (x *RequestBookmarkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestBookmarkRequest.ProtoReflect.Descriptor instead.
+func (*RequestBookmarkRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
+}
+
+// Answer of RequestBookmark.
+type RequestBookmarkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestBookmarkResponse) Reset() {
+	*x = RequestBookmarkResponse{}
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestBookmarkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestBookmarkResponse) ProtoMessage() {}
+
+func (x *RequestBookmarkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestBookmarkResponse.ProtoReflect.Descriptor instead.
+func (*RequestBookmarkResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{24}
+}
 
 // A recipient as it is stored: what people see, and what only the services need.
 type StoredRecipient struct {
@@ -1577,7 +1725,7 @@ type StoredRecipient struct {
 
 func (x *StoredRecipient) Reset() {
 	*x = StoredRecipient{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1737,7 @@ func (x *StoredRecipient) String() string {
 func (*StoredRecipient) ProtoMessage() {}
 
 func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[22]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1750,7 @@ func (x *StoredRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredRecipient.ProtoReflect.Descriptor instead.
 func (*StoredRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{22}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StoredRecipient) GetRecipient() *Recipient {
@@ -1674,7 +1822,7 @@ type DisabledWindow struct {
 
 func (x *DisabledWindow) Reset() {
 	*x = DisabledWindow{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1834,7 @@ func (x *DisabledWindow) String() string {
 func (*DisabledWindow) ProtoMessage() {}
 
 func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[23]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1847,7 @@ func (x *DisabledWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisabledWindow.ProtoReflect.Descriptor instead.
 func (*DisabledWindow) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
+	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DisabledWindow) GetStartTime() *timestamppb.Timestamp {
@@ -1733,7 +1881,7 @@ type TestFilterResponse_Result struct {
 
 func (x *TestFilterResponse_Result) Reset() {
 	*x = TestFilterResponse_Result{}
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1893,7 @@ func (x *TestFilterResponse_Result) String() string {
 func (*TestFilterResponse_Result) ProtoMessage() {}
 
 func (x *TestFilterResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_service_proto_msgTypes[24]
+	mi := &file_outbound_v1_recipient_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,18 +2050,24 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x04text\x18\x04 \x01(\tR\x04text\x12\x12\n" +
 	"\x04html\x18\x05 \x01(\tR\x04html\x12-\n" +
 	"\aheaders\x18\x06 \x03(\v2\x13.outbound.v1.HeaderR\aheaders\x12\x16\n" +
-	"\x06source\x18\a \x01(\tR\x06source\"\xa8\x01\n" +
+	"\x06source\x18\a \x01(\tR\x06source\"\xc6\x01\n" +
 	"\x16WatchRecipientsRequest\x12E\n" +
-	"\achannel\x18\x01 \x01(\x0e2+.outbound.v1.WatchRecipientsRequest.ChannelR\achannel\"G\n" +
+	"\achannel\x18\x01 \x01(\x0e2+.outbound.v1.WatchRecipientsRequest.ChannelR\achannel\x12\x1c\n" +
+	"\tbookmarks\x18\x02 \x01(\bR\tbookmarks\"G\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fCHANNEL_HTTP\x10\x01\x12\x11\n" +
-	"\rCHANNEL_EMAIL\x10\x02\"\xaf\x01\n" +
+	"\rCHANNEL_EMAIL\x10\x02\"\xe4\x01\n" +
 	"\x17WatchRecipientsResponse\x12<\n" +
 	"\trecipient\x18\x01 \x01(\v2\x1c.outbound.v1.StoredRecipientH\x00R\trecipient\x12\x1a\n" +
 	"\aremoved\x18\x02 \x01(\tH\x00R\aremoved\x120\n" +
-	"\x06synced\x18\x03 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x06syncedB\b\n" +
-	"\x06change\"\xfb\x03\n" +
+	"\x06synced\x18\x03 \x01(\v2\x16.google.protobuf.EmptyH\x00R\x06synced\x123\n" +
+	"\bbookmark\x18\x04 \x01(\v2\x15.outbound.v1.BookmarkH\x00R\bbookmarkB\b\n" +
+	"\x06change\"5\n" +
+	"\bBookmark\x12)\n" +
+	"\x10complete_through\x18\x01 \x01(\x04R\x0fcompleteThrough\"\x18\n" +
+	"\x16RequestBookmarkRequest\"\x19\n" +
+	"\x17RequestBookmarkResponse\"\xfb\x03\n" +
 	"\x0fStoredRecipient\x124\n" +
 	"\trecipient\x18\x01 \x01(\v2\x16.outbound.v1.RecipientR\trecipient\x12V\n" +
 	"\x0esealed_secrets\x18\x02 \x03(\v2/.outbound.v1.StoredRecipient.SealedSecretsEntryR\rsealedSecrets\x12%\n" +
@@ -1929,8 +2083,7 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"\x0eDisabledWindow\x129\n" +
 	"\n" +
 	"start_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xcf\n" +
-	"\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime2\xad\v\n" +
 	"\x10RecipientService\x12q\n" +
 	"\x0eListRecipients\x12\".outbound.v1.ListRecipientsRequest\x1a#.outbound.v1.ListRecipientsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recipients\x12e\n" +
 	"\fGetRecipient\x12 .outbound.v1.GetRecipientRequest\x1a\x16.outbound.v1.Recipient\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/recipients/{id}\x12q\n" +
@@ -1943,7 +2096,8 @@ const file_outbound_v1_recipient_service_proto_rawDesc = "" +
 	"TestFilter\x12\x1e.outbound.v1.TestFilterRequest\x1a\x1f.outbound.v1.TestFilterResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients:testFilter\x12\xa4\x01\n" +
 	"\x10PreviewRecipient\x12$.outbound.v1.PreviewRecipientRequest\x1a%.outbound.v1.PreviewRecipientResponse\"C\x82\xd3\xe4\x93\x02=:\x01*Z :\x01*\"\x1b/v1/recipients/{id}:preview\"\x16/v1/recipients:preview\x12\x7f\n" +
 	"\x0ePurgeRecipient\x12\".outbound.v1.PurgeRecipientRequest\x1a#.outbound.v1.PurgeRecipientResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/recipients/{id}:purge\x12^\n" +
-	"\x0fWatchRecipients\x12#.outbound.v1.WatchRecipientsRequest\x1a$.outbound.v1.WatchRecipientsResponse0\x01BBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\x0fWatchRecipients\x12#.outbound.v1.WatchRecipientsRequest\x1a$.outbound.v1.WatchRecipientsResponse0\x01\x12\\\n" +
+	"\x0fRequestBookmark\x12#.outbound.v1.RequestBookmarkRequest\x1a$.outbound.v1.RequestBookmarkResponseBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_recipient_service_proto_rawDescOnce sync.Once
@@ -1958,7 +2112,7 @@ func file_outbound_v1_recipient_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_outbound_v1_recipient_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(WatchRecipientsRequest_Channel)(0), // 0: outbound.v1.WatchRecipientsRequest.Channel
 	(*ListRecipientsRequest)(nil),       // 1: outbound.v1.ListRecipientsRequest
@@ -1983,67 +2137,73 @@ var file_outbound_v1_recipient_service_proto_goTypes = []any{
 	(*MailPreview)(nil),                 // 20: outbound.v1.MailPreview
 	(*WatchRecipientsRequest)(nil),      // 21: outbound.v1.WatchRecipientsRequest
 	(*WatchRecipientsResponse)(nil),     // 22: outbound.v1.WatchRecipientsResponse
-	(*StoredRecipient)(nil),             // 23: outbound.v1.StoredRecipient
-	(*DisabledWindow)(nil),              // 24: outbound.v1.DisabledWindow
-	(*TestFilterResponse_Result)(nil),   // 25: outbound.v1.TestFilterResponse.Result
-	nil,                                 // 26: outbound.v1.StoredRecipient.SealedSecretsEntry
-	(*Recipient)(nil),                   // 27: outbound.v1.Recipient
-	(*fieldmaskpb.FieldMask)(nil),       // 28: google.protobuf.FieldMask
-	(*structpb.Struct)(nil),             // 29: google.protobuf.Struct
-	(*CertificateInfo)(nil),             // 30: outbound.v1.CertificateInfo
-	(*emptypb.Empty)(nil),               // 31: google.protobuf.Empty
-	(*timestamppb.Timestamp)(nil),       // 32: google.protobuf.Timestamp
+	(*Bookmark)(nil),                    // 23: outbound.v1.Bookmark
+	(*RequestBookmarkRequest)(nil),      // 24: outbound.v1.RequestBookmarkRequest
+	(*RequestBookmarkResponse)(nil),     // 25: outbound.v1.RequestBookmarkResponse
+	(*StoredRecipient)(nil),             // 26: outbound.v1.StoredRecipient
+	(*DisabledWindow)(nil),              // 27: outbound.v1.DisabledWindow
+	(*TestFilterResponse_Result)(nil),   // 28: outbound.v1.TestFilterResponse.Result
+	nil,                                 // 29: outbound.v1.StoredRecipient.SealedSecretsEntry
+	(*Recipient)(nil),                   // 30: outbound.v1.Recipient
+	(*fieldmaskpb.FieldMask)(nil),       // 31: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),             // 32: google.protobuf.Struct
+	(*CertificateInfo)(nil),             // 33: outbound.v1.CertificateInfo
+	(*emptypb.Empty)(nil),               // 34: google.protobuf.Empty
+	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
 }
 var file_outbound_v1_recipient_service_proto_depIdxs = []int32{
-	27, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
-	27, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	27, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
-	28, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
-	29, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
+	30, // 0: outbound.v1.ListRecipientsResponse.recipients:type_name -> outbound.v1.Recipient
+	30, // 1: outbound.v1.CreateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	30, // 2: outbound.v1.UpdateRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	31, // 3: outbound.v1.UpdateRecipientRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 4: outbound.v1.TestRecipientRequest.data:type_name -> google.protobuf.Struct
 	11, // 5: outbound.v1.DoctorRecipientResponse.steps:type_name -> outbound.v1.DoctorStep
-	30, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
-	25, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
-	27, // 8: outbound.v1.PreviewRecipientRequest.recipient:type_name -> outbound.v1.Recipient
+	33, // 6: outbound.v1.DoctorRecipientResponse.presented_chain:type_name -> outbound.v1.CertificateInfo
+	28, // 7: outbound.v1.TestFilterResponse.results:type_name -> outbound.v1.TestFilterResponse.Result
+	30, // 8: outbound.v1.PreviewRecipientRequest.recipient:type_name -> outbound.v1.Recipient
 	19, // 9: outbound.v1.PreviewRecipientResponse.http:type_name -> outbound.v1.HttpPreview
 	20, // 10: outbound.v1.PreviewRecipientResponse.email:type_name -> outbound.v1.MailPreview
 	18, // 11: outbound.v1.HttpPreview.headers:type_name -> outbound.v1.Header
 	18, // 12: outbound.v1.MailPreview.headers:type_name -> outbound.v1.Header
 	0,  // 13: outbound.v1.WatchRecipientsRequest.channel:type_name -> outbound.v1.WatchRecipientsRequest.Channel
-	23, // 14: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
-	31, // 15: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
-	27, // 16: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
-	26, // 17: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
-	24, // 18: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
-	32, // 19: outbound.v1.StoredRecipient.backlog_time:type_name -> google.protobuf.Timestamp
-	32, // 20: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
-	32, // 21: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 22: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
-	3,  // 23: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
-	4,  // 24: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
-	5,  // 25: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
-	6,  // 26: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
-	7,  // 27: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
-	9,  // 28: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
-	12, // 29: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
-	16, // 30: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
-	14, // 31: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
-	21, // 32: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
-	2,  // 33: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
-	27, // 34: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
-	27, // 35: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
-	27, // 36: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
-	31, // 37: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
-	8,  // 38: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
-	10, // 39: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
-	13, // 40: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
-	17, // 41: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
-	15, // 42: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
-	22, // 43: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	26, // 14: outbound.v1.WatchRecipientsResponse.recipient:type_name -> outbound.v1.StoredRecipient
+	34, // 15: outbound.v1.WatchRecipientsResponse.synced:type_name -> google.protobuf.Empty
+	23, // 16: outbound.v1.WatchRecipientsResponse.bookmark:type_name -> outbound.v1.Bookmark
+	30, // 17: outbound.v1.StoredRecipient.recipient:type_name -> outbound.v1.Recipient
+	29, // 18: outbound.v1.StoredRecipient.sealed_secrets:type_name -> outbound.v1.StoredRecipient.SealedSecretsEntry
+	27, // 19: outbound.v1.StoredRecipient.disabled_windows:type_name -> outbound.v1.DisabledWindow
+	35, // 20: outbound.v1.StoredRecipient.backlog_time:type_name -> google.protobuf.Timestamp
+	35, // 21: outbound.v1.DisabledWindow.start_time:type_name -> google.protobuf.Timestamp
+	35, // 22: outbound.v1.DisabledWindow.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 23: outbound.v1.RecipientService.ListRecipients:input_type -> outbound.v1.ListRecipientsRequest
+	3,  // 24: outbound.v1.RecipientService.GetRecipient:input_type -> outbound.v1.GetRecipientRequest
+	4,  // 25: outbound.v1.RecipientService.CreateRecipient:input_type -> outbound.v1.CreateRecipientRequest
+	5,  // 26: outbound.v1.RecipientService.UpdateRecipient:input_type -> outbound.v1.UpdateRecipientRequest
+	6,  // 27: outbound.v1.RecipientService.DeleteRecipient:input_type -> outbound.v1.DeleteRecipientRequest
+	7,  // 28: outbound.v1.RecipientService.TestRecipient:input_type -> outbound.v1.TestRecipientRequest
+	9,  // 29: outbound.v1.RecipientService.DoctorRecipient:input_type -> outbound.v1.DoctorRecipientRequest
+	12, // 30: outbound.v1.RecipientService.TestFilter:input_type -> outbound.v1.TestFilterRequest
+	16, // 31: outbound.v1.RecipientService.PreviewRecipient:input_type -> outbound.v1.PreviewRecipientRequest
+	14, // 32: outbound.v1.RecipientService.PurgeRecipient:input_type -> outbound.v1.PurgeRecipientRequest
+	21, // 33: outbound.v1.RecipientService.WatchRecipients:input_type -> outbound.v1.WatchRecipientsRequest
+	24, // 34: outbound.v1.RecipientService.RequestBookmark:input_type -> outbound.v1.RequestBookmarkRequest
+	2,  // 35: outbound.v1.RecipientService.ListRecipients:output_type -> outbound.v1.ListRecipientsResponse
+	30, // 36: outbound.v1.RecipientService.GetRecipient:output_type -> outbound.v1.Recipient
+	30, // 37: outbound.v1.RecipientService.CreateRecipient:output_type -> outbound.v1.Recipient
+	30, // 38: outbound.v1.RecipientService.UpdateRecipient:output_type -> outbound.v1.Recipient
+	34, // 39: outbound.v1.RecipientService.DeleteRecipient:output_type -> google.protobuf.Empty
+	8,  // 40: outbound.v1.RecipientService.TestRecipient:output_type -> outbound.v1.TestRecipientResponse
+	10, // 41: outbound.v1.RecipientService.DoctorRecipient:output_type -> outbound.v1.DoctorRecipientResponse
+	13, // 42: outbound.v1.RecipientService.TestFilter:output_type -> outbound.v1.TestFilterResponse
+	17, // 43: outbound.v1.RecipientService.PreviewRecipient:output_type -> outbound.v1.PreviewRecipientResponse
+	15, // 44: outbound.v1.RecipientService.PurgeRecipient:output_type -> outbound.v1.PurgeRecipientResponse
+	22, // 45: outbound.v1.RecipientService.WatchRecipients:output_type -> outbound.v1.WatchRecipientsResponse
+	25, // 46: outbound.v1.RecipientService.RequestBookmark:output_type -> outbound.v1.RequestBookmarkResponse
+	35, // [35:47] is the sub-list for method output_type
+	23, // [23:35] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_service_proto_init() }
@@ -2061,6 +2221,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 		(*WatchRecipientsResponse_Recipient)(nil),
 		(*WatchRecipientsResponse_Removed)(nil),
 		(*WatchRecipientsResponse_Synced)(nil),
+		(*WatchRecipientsResponse_Bookmark)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2068,7 +2229,7 @@ func file_outbound_v1_recipient_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_service_proto_rawDesc), len(file_outbound_v1_recipient_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	RecipientService_PreviewRecipient_FullMethodName = "/outbound.v1.RecipientService/PreviewRecipient"
 	RecipientService_PurgeRecipient_FullMethodName   = "/outbound.v1.RecipientService/PurgeRecipient"
 	RecipientService_WatchRecipients_FullMethodName  = "/outbound.v1.RecipientService/WatchRecipients"
+	RecipientService_RequestBookmark_FullMethodName  = "/outbound.v1.RecipientService/RequestBookmark"
 )
 
 // RecipientServiceClient is the client API for RecipientService service.
@@ -67,6 +68,8 @@ type RecipientServiceClient interface {
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
 	// services alone.
 	WatchRecipients(ctx context.Context, in *WatchRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRecipientsResponse], error)
+	// Has the streams of WatchRecipients send a bookmark soon, as of this call or later. For services alone.
+	RequestBookmark(ctx context.Context, in *RequestBookmarkRequest, opts ...grpc.CallOption) (*RequestBookmarkResponse, error)
 }
 
 type recipientServiceClient struct {
@@ -196,6 +199,16 @@ func (c *recipientServiceClient) WatchRecipients(ctx context.Context, in *WatchR
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RecipientService_WatchRecipientsClient = grpc.ServerStreamingClient[WatchRecipientsResponse]
 
+func (c *recipientServiceClient) RequestBookmark(ctx context.Context, in *RequestBookmarkRequest, opts ...grpc.CallOption) (*RequestBookmarkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestBookmarkResponse)
+	err := c.cc.Invoke(ctx, RecipientService_RequestBookmark_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RecipientServiceServer is the server API for RecipientService service.
 // All implementations must embed UnimplementedRecipientServiceServer
 // for forward compatibility.
@@ -230,6 +243,8 @@ type RecipientServiceServer interface {
 	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
 	// services alone.
 	WatchRecipients(*WatchRecipientsRequest, grpc.ServerStreamingServer[WatchRecipientsResponse]) error
+	// Has the streams of WatchRecipients send a bookmark soon, as of this call or later. For services alone.
+	RequestBookmark(context.Context, *RequestBookmarkRequest) (*RequestBookmarkResponse, error)
 	mustEmbedUnimplementedRecipientServiceServer()
 }
 
@@ -272,6 +287,9 @@ func (UnimplementedRecipientServiceServer) PurgeRecipient(context.Context, *Purg
 }
 func (UnimplementedRecipientServiceServer) WatchRecipients(*WatchRecipientsRequest, grpc.ServerStreamingServer[WatchRecipientsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchRecipients not implemented")
+}
+func (UnimplementedRecipientServiceServer) RequestBookmark(context.Context, *RequestBookmarkRequest) (*RequestBookmarkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestBookmark not implemented")
 }
 func (UnimplementedRecipientServiceServer) mustEmbedUnimplementedRecipientServiceServer() {}
 func (UnimplementedRecipientServiceServer) testEmbeddedByValue()                          {}
@@ -485,6 +503,24 @@ func _RecipientService_WatchRecipients_Handler(srv interface{}, stream grpc.Serv
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RecipientService_WatchRecipientsServer = grpc.ServerStreamingServer[WatchRecipientsResponse]
 
+func _RecipientService_RequestBookmark_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestBookmarkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecipientServiceServer).RequestBookmark(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecipientService_RequestBookmark_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecipientServiceServer).RequestBookmark(ctx, req.(*RequestBookmarkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RecipientService_ServiceDesc is the grpc.ServiceDesc for RecipientService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -531,6 +567,10 @@ var RecipientService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PurgeRecipient",
 			Handler:    _RecipientService_PurgeRecipient_Handler,
+		},
+		{
+			MethodName: "RequestBookmark",
+			Handler:    _RecipientService_RequestBookmark_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -46,7 +46,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	config, err := p.Config(o.Client, configclient.Options{Channel: recipient.HTTP, Settings: true, Sealer: sealer})
+	config, err := p.Config(o.Client, configclient.Options{Channel: recipient.HTTP, Settings: true, Bookmarks: true, Sealer: sealer})
 	if err != nil {
 		return err
 	}

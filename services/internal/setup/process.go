@@ -67,6 +67,9 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 		return nil, err
 	}
 	p.Defer(p.Bus.Close)
+	asked := context.AfterFunc(ctx, p.Bus.Ending)
+	p.Defer(func() { asked() })
+	p.group.Hopeless = p.Bus.Silent()
 	p.Check("broker", func(context.Context) error {
 		if !p.Bus.Connected() {
 			return errors.New("the broker is away")

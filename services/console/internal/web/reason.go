@@ -77,5 +77,6 @@ func quietReasons() map[delivery.Reason]string {
 		delivery.ReasonSendNow: "sent now by hand", delivery.ReasonExtended: "extended by hand", delivery.ReasonNotDue: "not due yet",
 		delivery.ReasonNoSlot: "no free slot", delivery.ReasonBreaker: "recipient fails all the time", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
 		delivery.ReasonUnknown: "recipient not known yet", delivery.ReasonNoRecord: "not recorded yet",
+		delivery.ReasonConfigBehind: "configuration not known yet",
 	}
 }

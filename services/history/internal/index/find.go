@@ -1,6 +1,10 @@
 package index
 
-import "github.com/outbound-events/outbound/pkg/bus"
+import (
+	"sort"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+)
 
 // Attempts finds records of attempts that a filter may match, newest first: at most most of them, from a sequence to before another.
 // Those that another record of the same delivery had followed by until are left out, as far as they said that there will be
@@ -59,4 +63,18 @@ func (x *Index) known(s string) uint8 {
 		return n
 	}
 	return unheard
+}
+
+// Followed reports whether another record of the same delivery is known to have followed the one at a sequence, which said that it will
+// be tried again. False: none has, or the index can't tell.
+func (x *Index) Followed(sequence uint64) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := sort.Search(len(x.chunks), func(i int) bool { return x.chunks[i][0].sequence > sequence })
+	if n == 0 {
+		return false
+	}
+	rows := x.chunks[n-1]
+	i := sort.Search(len(rows), func(i int) bool { return rows[i].sequence >= sequence })
+	return i < len(rows) && rows[i].sequence == sequence && rows[i].next > 0
 }

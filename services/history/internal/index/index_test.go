@@ -140,3 +140,39 @@ func BenchmarkNothingFound(b *testing.B) {
 		}
 	}
 }
+
+func TestAnIndexTellsWhichRecordsAreFollowed(t *testing.T) {
+	x := index.New(1_000)
+	const told, gap = 3_000, 3 // sequences are not without gaps
+	newest := map[int]uint64{}
+	want := map[uint64]bool{}
+	for n := range uint64(told) {
+		sequence, of := (n+1)*gap, rand.IntN(500)
+		state := delivery.StateRetrying
+		if n%7 == 0 {
+			state = delivery.StateDelivered
+		}
+		x.Add(attempt(sequence, of, state, delivery.ClassTLS))
+		if before, ok := newest[of]; ok {
+			want[before] = true
+		}
+		if delete(newest, of); state == delivery.StateRetrying {
+			newest[of] = sequence
+		}
+	}
+	first, last, _ := x.Span()
+	followed := 0
+	for sequence := range last + 2*gap {
+		// Of what it has forgotten it tells nothing.
+		is := want[sequence] && sequence >= first
+		if is {
+			followed++
+		}
+		if x.Followed(sequence) != is {
+			t.Fatalf("record %d of %d to %d is said to be followed: %v", sequence, first, last, !is)
+		}
+	}
+	if followed == 0 || index.New(0).Followed(gap) {
+		t.Errorf("%d records are followed", followed)
+	}
+}

@@ -198,6 +198,8 @@ func cancel(r *web.Request) error {
 	one, err := r.API.Deliveries.CancelReplay(r.Context(), &outboundv1.CancelReplayRequest{Id: r.PathValue("id")})
 	form := &web.Form{}
 	switch {
+	case err == nil && one.GetState() == outboundv1.Replay_RUNNING:
+		r.Flash(web.Good, "It is being cancelled: it stops when the process that runs it says so.")
 	case err == nil:
 		r.Flash(web.Good, "Cancelled. What is queued already goes on.")
 	case form.Refused(err):

@@ -1,0 +1,29 @@
+package bus
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// post is a message on its way to a stream.
+type post struct {
+	msg   *nats.Msg
+	since time.Time
+	// patient says that nobody waits for it.
+	patient bool
+	// stored, if set, tells whether a message that is repeated late was stored before.
+	stored func(context.Context) (bool, error)
+	// newest, if set, is a filter that nothing in the stream may match yet, unless the message says what may. It is compared when the
+	// message is repeated: the first publish may be stored, and the broker knows message ids for a while only.
+	newest string
+	done   func(Receipt, error)
+}
+
+// repeat readies a message whose first publish has no definite result.
+func (p *post) repeat() {
+	if p.newest != "" && p.msg.Header.Get(headerExpectedFor) == "" {
+		compare(p.msg, p.newest, 0)
+	}
+}

@@ -1,0 +1,76 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+const (
+	// stopWait is how long a call waits for a replay to stop, which is longer than the lease of a process that has died.
+	stopWait = 20 * time.Second
+	// stopLook is the pause between two looks whether it has.
+	stopLook = 100 * time.Millisecond
+)
+
+// CancelReplay stops a replay and answers once it has stopped: who runs it finds out when it next says how far it is, within a second
+// or two, and writes what it has queued. One that has ended stays what it is.
+func (d *deliveries) CancelReplay(ctx context.Context, req *outboundv1.CancelReplayRequest) (*outboundv1.Replay, error) {
+	actor := rpc.Actor(ctx)
+	j, err := d.s.alter(ctx, req.GetId(), func(j *job) bool {
+		if j.replay.GetState() != outboundv1.Replay_RUNNING || j.StopAsked != "" {
+			return false
+		}
+		j.StopAsked = actor
+		return true
+	})
+	if err == nil {
+		j, err = d.s.stopped(ctx, j)
+	}
+	return replayOr(j, req.GetId(), err)
+}
+
+// stopped waits until a replay that is to stop has. If nobody runs it, it is stopped here. It may still run when that takes too long.
+func (s *Service) stopped(ctx context.Context, j *job) (*job, error) {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	tick := time.NewTicker(stopLook)
+	defer tick.Stop()
+	for j.replay.GetState() == outboundv1.Replay_RUNNING {
+		if time.Now().After(j.Lease) {
+			if err := s.stopHere(ctx, j); err != nil && !errors.Is(err, bus.ErrConflict) && !errors.Is(err, errTaken) {
+				return nil, err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return j, nil
+		case <-tick.C:
+		}
+		next, err := s.job(ctx, j.replay.GetId())
+		if ctx.Err() != nil {
+			return j, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		j = next
+	}
+	return j, nil
+}
+
+// stopHere takes a replay over that nobody runs, counts what is queued and ends it.
+func (s *Service) stopHere(ctx context.Context, j *job) error {
+	p := &replayer{s: s, owner: ulid.Make().String()}
+	j.Owner, j.Lease = p.owner, time.Now().Add(lease)
+	if err := s.save(ctx, j); err != nil {
+		return err
+	}
+	return (&run{p: p, job: j}).once(ctx)
+}
