@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // triesAgain has a receiver answer 500 three times and then 200: the event must arrive on the fourth try, each a retry interval
@@ -84,7 +85,7 @@ func changesAct(t *testing.T, h *harness.House) {
 	sent := 0
 	probe := func(what string, acted func(key string) bool) {
 		t.Helper()
-		harness.Until(t, patience, what, func() error {
+		waittest.NoError(t, what, func() error {
 			sent++
 			e := harness.NewEvent(a.ID, fmt.Sprint("probe-", sent), kind, harness.Object{})
 			publish(t, a, e)
@@ -96,7 +97,7 @@ func changesAct(t *testing.T, h *harness.House) {
 	}
 	state := func(key, want string) bool {
 		var got any
-		harness.Until(t, patience, "an attempt of "+key, func() error {
+		waittest.NoError(t, "an attempt of "+key, func() error {
 			list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+id+"&event_id="+url.QueryEscape(key), nil)["deliveries"].([]any)
 			if len(list) != 1 {
 				return fmt.Errorf("%d deliveries", len(list))
@@ -118,7 +119,7 @@ func changesAct(t *testing.T, h *harness.House) {
 	site.Answer("after", 500)
 	probe("events to fail", func(key string) bool { return state(key, "RETRYING") })
 	h.REST.Do(t, http.MethodDelete, path, nil)
-	harness.Until(t, patience, "what waited to be cancelled", func() error {
+	waittest.NoError(t, "what waited to be cancelled", func() error {
 		states := h.REST.States(t, id)
 		sum := 0
 		for _, n := range states {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // TestContactsAreTold counts the mails to contacts at a real SMTP server: none for a recipient that recovers in time, one a
@@ -29,7 +30,7 @@ func TestContactsAreTold(t *testing.T) {
 		}
 		began := time.Now() // before the first failure, which the bound below counts from
 		publish(t, a, harness.NewEvent(a.ID, "e-1", "support_conference_end", harness.Object{}))
-		relay.Await(t, 1, patience)
+		relay.Await(t, 1)
 		struck := "outbound"
 		if h.Shape == harness.Services {
 			struck = "http-sender-1"
@@ -38,7 +39,7 @@ func TestContactsAreTold(t *testing.T) {
 		if h.Shape == harness.AllInOne {
 			h.StartPart(t, struck)
 		}
-		harness.Until(t, patience, "the third mail of the failure", func() error {
+		waittest.NoError(t, "the third mail of the failure", func() error {
 			if got := tally(relay); got["failing"] < 3 {
 				return fmt.Errorf("there are %v", got)
 			}
@@ -46,7 +47,7 @@ func TestContactsAreTold(t *testing.T) {
 		})
 		site.Answer("down", http.StatusOK)
 		publish(t, a, harness.NewEvent(a.ID, "e-2", "support_conference_end", harness.Object{}))
-		harness.Until(t, patience, "the mail of the recovery", func() error {
+		waittest.NoError(t, "the mail of the recovery", func() error {
 			if n := tally(relay)["recovered"]; n != 1 {
 				return fmt.Errorf("there are %d", n)
 			}

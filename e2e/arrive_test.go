@@ -18,6 +18,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -36,7 +37,7 @@ func webhook(name, to string, types []string, over harness.Object) harness.Objec
 // arrived waits until a recipient has been sent n different events.
 func arrived(t *testing.T, r *harness.Receiver, recipient string, n int) []harness.Receipt {
 	t.Helper()
-	harness.Until(t, patience, recipient+" to get its events", func() error {
+	waittest.NoError(t, recipient+" to get its events", func() error {
 		if got := r.Distinct(recipient); got < n {
 			return errShort{recipient, got, n}
 		}

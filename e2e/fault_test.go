@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // events is how many are published in each fault test.
@@ -40,7 +41,7 @@ func (f fault) run(t *testing.T) {
 		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})))
 	}
 	flood := a.Flood(t.Context(), events, 32, "support_conference_end")
-	harness.Until(t, afterFault, "the middle of the events", func() error {
+	waittest.NoError(t, "the middle of the events", func() error {
 		if n := site.Len(); n < len(names)*events/3 {
 			return fmt.Errorf("%d requests arrived", n)
 		}
@@ -66,7 +67,7 @@ func (f fault) count(t *testing.T, h *harness.House, site *harness.Receiver, key
 	t.Helper()
 	began := time.Now()
 	for _, id := range ids {
-		harness.Until(t, afterFault, "the deliveries of "+id+" to end", func() error {
+		waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
 			if diff := cmp.Diff(map[string]int{"DELIVERED": events}, h.REST.States(t, id)); diff != "" {
 				return errDiff(diff)
 			}

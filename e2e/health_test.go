@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // tellsWhoAnswers finds every service in the status that has a connection to the broker, and who changed what over REST.
 func tellsWhoAnswers(t *testing.T, h *harness.House) {
-	harness.Until(t, patience, "all services to answer", func() error {
+	waittest.NoError(t, "all services to answer", func() error {
 		found := map[string]bool{}
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/status", nil)["services"].([]any)
 		for _, x := range list {

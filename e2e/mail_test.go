@@ -103,7 +103,7 @@ func TestMailLandsInTheMailboxesOfARealRelay(t *testing.T) {
 		want := "Session " + e.Subject + "\n.\n..two dots\nGrüße an „" + key + "“ ✓\nFrom here\n"
 		ids := map[string]bool{}
 		for _, box := range []string{"one", "two", "three"} {
-			mails := relay.Await(t, box, before[box]+1, patience)
+			mails := relay.Await(t, box, before[box]+1)
 			if len(mails) != before[box]+1 {
 				t.Fatalf("mailbox %s got %d mails, want 1", box, len(mails)-before[box])
 			}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/e2e/openapiclient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/proto/openapi"
 )
 
@@ -148,7 +149,7 @@ func TestAGeneratedClientDrivesEverything(t *testing.T) {
 	if r := answered(t, "retry", again.JSON200, again.JSONDefault, err); *r.Queued != 1 {
 		t.Errorf("retry: %+v", r)
 	}
-	harness.Until(t, patience, "the retried delivery", func() error {
+	waittest.NoError(t, "the retried delivery", func() error {
 		if n := len(receiver.Of("crm")); n < 3 {
 			return fmt.Errorf("the receiver has %d posts of 3", n)
 		}
@@ -214,7 +215,7 @@ func createByClient(t *testing.T, client *openapiclient.ClientWithResponses, rec
 func waitByClient(t *testing.T, client *openapiclient.ClientWithResponses, recipient string, state openapiclient.DeliveryState) openapiclient.Delivery {
 	t.Helper()
 	var found openapiclient.Delivery
-	harness.Until(t, patience, "the delivery to be "+string(state), func() error {
+	waittest.NoError(t, "the delivery to be "+string(state), func() error {
 		list, err := client.ListDeliveriesWithResponse(t.Context(), &openapiclient.ListDeliveriesParams{RecipientId: &recipient, State: &state})
 		if err != nil || list.JSON200 == nil {
 			return fmt.Errorf("list: %w, %+v", err, list)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // badEvent is one way in which an event can be wrong.
@@ -146,7 +147,7 @@ func refusesBadPosts(t *testing.T, h *harness.House) {
 // recorded checks that history shows a rejected record for each bad event, with its reason.
 func recorded(t *testing.T, h *harness.House, appliance string, cases []badEvent, via string) {
 	t.Helper()
-	harness.Until(t, patience, "the rejected records of "+appliance, func() error {
+	waittest.NoError(t, "the rejected records of "+appliance, func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/events?decision=REJECTED&page_size=100&appliance_id="+appliance, nil)["events"].([]any)
 		var reasons []string
 		for _, x := range list {

@@ -35,7 +35,7 @@ func stopsCleanly(t *testing.T, h *harness.House) {
 	h.StartAll(t)
 	keys := flood.Wait(t)
 	// What the senders put back last may come only after the broker's wait: it was stopped too.
-	settledWithin(t, h, afterFault, []string{id}, map[string]int{"DELIVERED": n})
+	settled(t, h, []string{id}, map[string]int{"DELIVERED": n})
 	account := site.Account(keys, []string{"stops"})
 	if account.Arrived != n || len(account.Lost)+len(account.Phantom)+len(account.Changed)+account.Duplicates > 0 {
 		t.Errorf("after a clean stop: %v", account)
@@ -79,7 +79,7 @@ func keepsSecrets(t *testing.T, h *harness.House) {
 			t.Errorf("%s: the secret was not sent", name)
 		}
 	}
-	relay.Await(t, 1, patience)
+	relay.Await(t, 1)
 	for _, path := range []string{"/v1/recipients", "/v1/settings/smtp", "/v1/appliances", "/v1/deliveries", "/v1/status"} {
 		answer, err := h.REST.Call(http.MethodGet, path, nil)
 		if err != nil {

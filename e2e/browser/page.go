@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // eyes are the functions by which pages are read: how to find a control by its label, a button by its words.
@@ -88,7 +89,7 @@ func (p *Page) AwaitAt(path string) *Page {
 func (p *Page) until(what string, fact func() error) {
 	p.t.Helper()
 	var last error
-	harness.Until(p.witness(), patience, what, func() error {
+	waittest.NoError(p.witness(), what, func() error {
 		last = fact()
 		return last
 	})

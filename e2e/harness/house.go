@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Shape is one of the two ways in which Outbound runs.
@@ -168,7 +170,7 @@ func (h *House) launch(t T, p *part) {
 
 func (h *House) await(t T, p *part) {
 	t.Helper()
-	Until(t, readyWithin, p.name+" to be ready", func() error {
+	waittest.NoError(t, p.name+" to be ready", func() error {
 		if p.process.Exited() {
 			t.Fatalf("%s ended instead of getting ready; it wrote:\n%s", p.name, p.process.Tail(25))
 		}
@@ -266,7 +268,7 @@ func (h *House) AddAppliance(t T, id string) *Appliance {
 	if h.added != nil {
 		h.added(t, a)
 	}
-	Until(t, 10*time.Second, "the broker to know "+id, func() (err error) {
+	waittest.NoError(t, "the broker to know "+id, func() (err error) {
 		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 		return err
 	})

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 const patience = 10 * time.Second
 
 var errNothing = errors.New("nothing came")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }

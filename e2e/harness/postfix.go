@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Postfix is a real mail relay: an instance of the system's postfix with folders and a port of its own on loopback. It offers
@@ -94,7 +96,7 @@ func StartPostfix(t T, chain []byte, mailboxes ...string) *Postfix {
 			t.Errorf("stop postfix: %v\n%s", err, out)
 		}
 	})
-	Until(t, readyWithin, "postfix to listen", func() error {
+	waittest.NoError(t, "postfix to listen", func() error {
 		var d net.Dialer
 		c, err := d.DialContext(context.Background(), "tcp", p.address)
 		if err == nil {

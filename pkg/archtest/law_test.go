@@ -11,7 +11,7 @@ var (
 	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
 	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter", "pkg/token"}
-	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
+	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
 // joiners are the only rooms that see several services.
@@ -69,7 +69,7 @@ func vendors() []archtest.Door {
 		{"github.com/google/go-cmp", []string{}, "for tests"},
 		{"github.com/getkin/kin-openapi", []string{}, "for tests: what others read in our OpenAPI document"},
 		{"github.com/oapi-codegen/runtime", []string{"e2e/openapiclient"}, "for tests: the generated client stands on it"},
-		{"go.uber.org/goleak", []string{"pkg/bustest"}, "for tests"},
+		{"go.uber.org/goleak", []string{"pkg/waittest"}, "for tests"},
 		{"github.com/chromedp", []string{"e2e/browser/..."}, "the console is looked at in a real browser in one place"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
 		{"golang.org/x/oauth2", []string{"pkg/token", "services/console/..."}, "tokens to sign in with are got in pkg/token; people sign in at the console"},

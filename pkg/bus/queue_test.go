@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
@@ -26,6 +26,10 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	returned, err := c.NATS().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	q := bus.NewQueue(c)
 	late, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
@@ -34,7 +38,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	// The first message ends the pull; the others are on their way to a puller that takes no more.
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := 0
-	err = late.Pull(ctx, n, 5*time.Second, func(m delivery.Message) {
+	err = late.Pull(ctx, n, waittest.Limit, func(m delivery.Message) {
 		taken++
 		cancel()
 		if err := m.Settler.Ack(); err != nil {
@@ -53,12 +57,17 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	// Well below the ack wait of 45 s.
 	again := 0
-	if err := next.Pull(t.Context(), n-taken, 20*time.Second, func(delivery.Message) { again++ }); err != nil {
+	if err := next.Pull(t.Context(), n-taken, waittest.Limit, func(delivery.Message) { again++ }); err != nil {
 		t.Fatal(err)
 	}
 	if again != n-taken {
 		t.Errorf("%d came again of %d that came too late", again, n-taken)
+	}
+	// They were handed back: none came because its ack wait was over.
+	for i := range n - taken {
+		if _, err := returned.NextMsg(waittest.Limit); err != nil {
+			t.Fatalf("the broker was given back %d messages, want %d: %v", i, n-taken, err)
+		}
 	}
 }

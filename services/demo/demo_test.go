@@ -9,14 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/allinone"
 	"github.com/outbound-events/outbound/services/demo"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // outbound runs the whole of Outbound with the egress rules given, and tells a demo where it is.
 func outbound(t *testing.T, allowEgress ...string) demo.Deps {

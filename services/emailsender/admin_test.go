@@ -36,7 +36,7 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	if _, err := bus.NewStandings(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
 		t.Fatal(err)
 	}
-	m := srv.Await(t, 1, 30*time.Second)[0]
+	m := srv.Await(t, 1)[0]
 	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" || !strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
 		t.Errorf("told %v: %v", m.To, m.Header)
 	}
@@ -76,7 +76,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	srv.Await(t, 1, 30*time.Second)
+	srv.Await(t, 1)
 	<-time.After(time.Second) // five retry intervals, in which nothing more may come
 	if got := kinds(srv, root); len(got) != 1 || got[0] != "recovered" {
 		t.Errorf("told %v, want the recovery alone", got)
@@ -98,7 +98,7 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	m := srv.Await(t, 1, 30*time.Second)[0]
+	m := srv.Await(t, 1)[0]
 	if strings.Contains(string(m.Body), "gone") || !strings.Contains(m.Header.Get("Subject"), "ops: deliveries fail") {
 		t.Errorf("what is gone is told of: %v %s", m.Header, m.Body)
 	}
@@ -117,7 +117,7 @@ func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := srv.Await(t, 1, 30*time.Second)
+	m := srv.Await(t, 1)
 	if !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
 		t.Errorf("told %v", m[0].Header)
 	}

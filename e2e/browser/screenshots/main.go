@@ -14,6 +14,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // mostBytes is how large a picture may be: they are kept in the repository.
@@ -100,7 +101,7 @@ var setupLink = regexp.MustCompile(`http://\S+?(/setup\?code=\S+)`)
 // link waits until a process has written the link by which the first admin is made, and returns its path.
 func (s *shots) link(written func() string) string {
 	var link []string
-	harness.Until(s, time.Minute, "the link to make the first admin", func() error {
+	waittest.NoError(s, "the link to make the first admin", func() error {
 		if link = setupLink.FindStringSubmatch(written()); link == nil {
 			return fmt.Errorf("it is not written")
 		}
@@ -138,7 +139,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	page := b.Person(s, base[1]).Page(s).Look(1280, browser.Light).Open(link)
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
-	harness.Until(s, time.Minute, "the header to tell of it", func() error {
+	waittest.NoError(s, "the header to tell of it", func() error {
 		if text := page.Open("/").Settled().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
 			return fmt.Errorf("it says %q", text)
 		}
@@ -165,7 +166,7 @@ func (s *shots) trouble(c *harness.Client) {
 	c.Do(s, "POST", "/v1/tokens", harness.Object{"displayName": "Backup script", "role": "VIEWER"})
 	c.Refused(s, "POST", "/v1/events", []byte(`{"specversion":"1.0","id":"e-400","source":"support-1","type":"support_conference_ended","time":"yesterday","data":{}}`))
 	c.Do(s, "POST", "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": "crm", "eventId": "support-1~e-6"}}})
-	harness.Until(s, time.Minute, "Billing to fail", func() error {
+	waittest.NoError(s, "Billing to fail", func() error {
 		if n := c.States(s, "billing")["RETRYING"]; n != 1 {
 			return fmt.Errorf("%d deliveries are retrying", n)
 		}

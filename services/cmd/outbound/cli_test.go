@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/allinone"
 	"github.com/outbound-events/outbound/services/cli"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // house is the all-in-one with a command line beside it, both in a folder of their own.
 type house struct {
