@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -281,16 +282,12 @@ func (h *house) indexed(most int) (stop func()) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for held := uint64(0); most > 0 && held < last; {
-		select {
-		case <-h.t.Context().Done():
-			h.t.Fatalf("the index holds records up to %d, want %d", held, last)
-		case <-tick.C:
+	waittest.NoError(h.t, "the index to be filled", func() error {
+		if _, held, _ := s.Index().Span(); most > 0 && held < last {
+			return fmt.Errorf("it holds records up to %d, want %d", held, last)
 		}
-		_, held, _ = s.Index().Span()
-	}
+		return nil
+	})
 	first, _, _ := s.Index().Span()
 	if whole := uint64(most) >= last; most > 0 && whole != (first == 1) || s.Index().Len() > 2*most {
 		h.t.Fatalf("an index of %d holds %d records, from %d of %d on", most, s.Index().Len(), first, last)
