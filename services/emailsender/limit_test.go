@@ -90,6 +90,9 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 	for range 20 {
 		many.Go(func() {
 			v, _ := try(t, s, deliveryTo(bob))
+			for v.Kind == delivery.Postpone { // a busy machine may be slower than the wait for a connection
+				v, _ = try(t, s, deliveryTo(bob))
+			}
 			want(t, v, delivery.Delivered, delivery.ReasonOK)
 		})
 	}

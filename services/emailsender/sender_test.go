@@ -56,11 +56,7 @@ func settingsFor(host string, port int) *settings {
 	}}
 }
 
-func options() emailsender.Options {
-	o := emailsender.DefaultOptions()
-	o.Timeout = 10 * time.Second
-	return o
-}
+func options() emailsender.Options { return emailsender.DefaultOptions() }
 
 // deliveryTo is the first attempt of a mail about a sample event.
 func deliveryTo(addresses ...string) *delivery.Delivery {

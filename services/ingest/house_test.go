@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/crypto/bcrypt"
@@ -34,7 +33,6 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 const (
 	adminToken   = "admin-token"
 	serviceToken = "service-token"
-	patience     = 20 * time.Second
 )
 
 func tokenOf(appliance string) string    { return "token-of-" + appliance }
@@ -155,17 +153,7 @@ func (h *house) awaitReady() {
 // until repeats what must come true.
 func (h *house) until(f func() error) {
 	h.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatal(err)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	waittest.NoError(h.t, "what must come true", f)
 }
 
 func (h *house) startBroker(o houseOptions, appliances []string) {
@@ -240,7 +228,7 @@ func (h *house) background(f func(context.Context) error) (stop func()) {
 // appliance is a stock client with an appliance's credentials.
 func (h *house) appliance(id string) *nats.Conn {
 	h.t.Helper()
-	nc, err := nats.Connect(h.broker.Addr(), nats.UserInfo(id, passwordOf(id)), nats.Timeout(patience))
+	nc, err := nats.Connect(h.broker.Addr(), nats.UserInfo(id, passwordOf(id)), nats.Timeout(waittest.Limit))
 	must(h.t, err)
 	h.t.Cleanup(nc.Close)
 	return nc
@@ -270,7 +258,7 @@ func (r reply) violations() event.Violations {
 
 func (h *house) request(nc *nats.Conn, subject string, raw []byte) reply {
 	h.t.Helper()
-	m, err := nc.Request(subject, raw, patience)
+	m, err := nc.Request(subject, raw, waittest.Limit)
 	must(h.t, err)
 	r := reply{Header: m.Header}
 	must(h.t, json.Unmarshal(m.Data, &r))
