@@ -161,7 +161,9 @@ func cancelsWhatWaited(t *testing.T, h *harness.House) {
 // testsARecipient asks for a test event: it takes the same way as any other, and is marked.
 func testsARecipient(t *testing.T, h *harness.House) {
 	site := harness.NewReceiver(t)
-	id := h.AddRecipient(t, webhook("Tested", site.URL("tested"), []string{ended}, nil))
+	r := webhook("Tested", site.URL("tested"), []string{ended}, nil)
+	r["appliances"] = []string{h.AddAppliance(t, "tested-1").ID}
+	id := h.AddRecipient(t, r)
 	made := h.REST.Do(t, http.MethodPost, "/v1/recipients/"+id+":test", harness.Object{"data": harness.Object{"note": "of a test"}})
 	key, _ := made["eventId"].(string)
 	got := arrived(t, site, "tested", 1)[0]

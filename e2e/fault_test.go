@@ -14,10 +14,6 @@ import (
 // events is how many are published in each fault test.
 const events = 5000
 
-// afterFault is how long a house may take to bring everything to an end after a fault: what a killed sender held comes back after
-// the broker's wait of 45 s.
-const afterFault = 2 * time.Minute
-
 // mostRepeated is the published bound on duplicates of one killed sender: its slots and its window of unsettled deliveries.
 const mostRepeated = 2000 + 256
 

@@ -117,6 +117,7 @@ func answered[T any](t *testing.T, what string, got *T, refused *openapiclient.E
 
 // TestAGeneratedClientDrivesEverything does with a client that somebody else's generator made of the document what an operator does.
 func TestAGeneratedClientDrivesEverything(t *testing.T) {
+	t.Parallel()
 	h := harness.Start(t, harness.AllInOne)
 	client, check := generated(t, h)
 	receiver := harness.NewReceiver(t)
@@ -300,7 +301,7 @@ func (tl *tailer) read(body io.ReadCloser) error {
 // until waits until the stream has told that an event was delivered.
 func (tl *tailer) until(event string) {
 	tl.t.Helper()
-	late := time.After(patience)
+	late := time.After(waittest.Limit)
 	for {
 		select {
 		case got := <-tl.seen:

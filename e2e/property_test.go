@@ -16,6 +16,7 @@ import (
 // TestTheSumsAddUp does what operators, appliances, receivers and bad luck do, in an order that a seed gives, then mends everything
 // and checks that each event accepted while a recipient existed, and each replay, has come to exactly one final state there.
 func TestTheSumsAddUp(t *testing.T) {
+	t.Parallel()
 	h := harness.Start(t, harness.Services)
 	first := uint64(time.Now().Unix()) << 3
 	var plays []*play

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -82,7 +81,7 @@ func refusesBadEvents(t *testing.T, h *harness.House) {
 		codes.InvalidArgument, 0, "source", "SUBJECT_MISMATCH"})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := waittest.Context(t.Context())
 			defer cancel()
 			m, err := a.Request(ctx, c.kind, c.raw)
 			if err != nil {

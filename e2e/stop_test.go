@@ -2,14 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -24,9 +22,7 @@ func stopsCleanly(t *testing.T, h *harness.House) {
 	r := webhook("Stops", site.URL("stops"), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience+afterFault)
-	defer cancel()
-	flood := a.Flood(ctx, n, 16, "support_conference_end")
+	flood := a.Flood(t.Context(), n, 16, "support_conference_end")
 	arrived(t, site, "stops", n/4)
 	h.Stop(t)
 	if got := site.Distinct("stops"); got >= n {
@@ -134,6 +130,3 @@ func ignoreGone(err error) error {
 	}
 	return err
 }
-
-// stopWithin is how long a process that refuses to start may take to say so.
-const stopWithin = 30 * time.Second

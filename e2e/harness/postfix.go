@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -186,10 +185,10 @@ func (p *Postfix) Mails(t T, mailbox string) [][]byte {
 }
 
 // Await waits until a mailbox holds n mails, and returns them.
-func (p *Postfix) Await(t T, mailbox string, n int, within time.Duration) [][]byte {
+func (p *Postfix) Await(t T, mailbox string, n int) [][]byte {
 	t.Helper()
 	var out [][]byte
-	Until(t, within, fmt.Sprintf("%d mails in mailbox %s", n, mailbox), func() error {
+	waittest.NoError(t, fmt.Sprintf("%d mails in mailbox %s", n, mailbox), func() error {
 		if out = p.Mails(t, mailbox); len(out) < n {
 			return fmt.Errorf("there are %d", len(out))
 		}

@@ -62,7 +62,7 @@ func (h *House) services(t T) {
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
-	h.added = func(t T, _ *Appliance) { e.tellBroker(t, h) }
+	h.added = func(t T) { e.tellBroker(t, h) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
@@ -68,11 +67,9 @@ func main() {
 
 // take takes all pictures.
 func (s *shots) take() {
-	remove, err := harness.Prepare("outbound", "demo")
-	if err != nil {
+	if err := harness.Prepare("outbound", "demo"); err != nil {
 		s.Fatalf("%v", err)
 	}
-	s.Cleanup(remove)
 	b := browser.Start(s)
 	s.firstVisit(b)
 	page := s.demo(b)
@@ -125,7 +122,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 		s.Fatalf("%v", err)
 	}
 	s.Cleanup(p.Kill)
-	s.Cleanup(func() { _, _ = p.Stop(10 * time.Second) }) // so that it takes its data away
+	s.Cleanup(func() { _, _ = p.Stop() }) // so that it takes its data away
 	link := s.link(p.Output)
 	base := regexp.MustCompile(`console\s+(http://\S+?)/\s`).FindStringSubmatch(p.Output())
 	token := regexp.MustCompile(`cat (\S+/admin\.token)`).FindStringSubmatch(p.Output())
