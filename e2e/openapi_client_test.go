@@ -301,7 +301,7 @@ func (tl *tailer) read(body io.ReadCloser) error {
 // until waits until the stream has told that an event was delivered.
 func (tl *tailer) until(event string) {
 	tl.t.Helper()
-	late := time.After(waittest.Limit)
+	late := waittest.Late()
 	for {
 		select {
 		case got := <-tl.seen:

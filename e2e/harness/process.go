@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -93,12 +92,10 @@ func (p *Process) Stop() (int, error) {
 
 // Wait waits for the process to end by itself and returns its exit code, or -1 with an error if it hangs.
 func (p *Process) Wait() (int, error) {
-	timer := time.NewTimer(waittest.Limit)
-	defer timer.Stop()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode(), nil
-	case <-timer.C:
+	case <-waittest.Late():
 		return -1, fmt.Errorf("wait for %s to end: still there after %v", p.Name, waittest.Limit)
 	}
 }

@@ -54,14 +54,15 @@ func NoError(t T, what string, fact func() error) {
 	}
 }
 
+// Late is for a select: it says that a wait is taken to hang.
+func Late() <-chan time.Time { return time.After(Limit) }
+
 // Receive waits for what comes from a channel, or for its end.
 func Receive[V any](t T, what string, ch <-chan V) (got V) {
 	t.Helper()
-	late := time.NewTimer(Limit)
-	defer late.Stop()
 	select {
 	case got = <-ch:
-	case <-late.C:
+	case <-Late():
 		t.Fatalf("waited %s for %s", Limit, what)
 	}
 	return got

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/allinone"
@@ -53,7 +52,7 @@ func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 	case err := <-done:
 		done <- err
 		t.Fatal(err)
-	case <-time.After(waittest.Limit):
+	case <-waittest.Late():
 		t.Fatal("the all-in-one is not ready")
 	}
 	token, err := os.ReadFile(filepath.Join(o.Data, "admin.token"))

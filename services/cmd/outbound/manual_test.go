@@ -186,7 +186,7 @@ func (h *house) interrupted(args []string) {
 	go func() { done <- cli.Execute(ctx, root, args) }()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(waittest.Limit)
+	deadline := waittest.Late()
 	for waiting := true; waiting; {
 		select {
 		case <-out.first:

@@ -75,7 +75,7 @@ func TestATailBeginsWhereItsPageEndedAndAgainAfterTheServiceWasAway(t *testing.T
 			}
 			select {
 			case h.tails <- nil:
-			case <-time.After(waittest.Limit):
+			case <-waittest.Late():
 				t.Fatal("nobody listens")
 			}
 		}
