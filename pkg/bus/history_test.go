@@ -208,7 +208,7 @@ func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
 		_ = held.Pull(ctx, 1, waittest.Limit, func(delivery.Message) { n++ }) // it is cut short
 		got <- n
 	}()
-	waittest.Until(t, "the held recipient to ask", func() bool { return asking(t, c, "http-r1") == 1 })
+	waittest.Until(t, "the held recipient to ask", func() bool { return info(t, c, "http-r1").NumWaiting == 1 })
 	other, err := q.Open(t.Context(), recipient.HTTP, beside.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -223,8 +223,8 @@ func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
 	}
 }
 
-// asking is how many requests for messages wait at a consumer.
-func asking(t *testing.T, c *bus.Conn, name string) int {
+// info is what the broker says of a consumer.
+func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
 	t.Helper()
 	js, err := jetstream.New(c.NATS())
 	if err != nil {
@@ -234,7 +234,7 @@ func asking(t *testing.T, c *bus.Conn, name string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return consumer.CachedInfo().NumWaiting
+	return consumer.CachedInfo()
 }
 
 // pullAll pulls n messages.

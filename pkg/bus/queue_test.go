@@ -35,11 +35,12 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first message ends the pull; the others are on their way to a puller that takes no more.
+	// The first message ends the pull once the broker has sent all: the others are on their way to a puller that takes no more.
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := 0
 	err = late.Pull(ctx, n, waittest.Limit, func(m delivery.Message) {
 		taken++
+		waittest.Until(t, "the broker to have sent all", func() bool { return info(t, c, "http-r1").Delivered.Consumer == n })
 		cancel()
 		if err := m.Settler.Ack(); err != nil {
 			t.Error(err)
