@@ -110,7 +110,7 @@ func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, los
 	if err != nil || queued < 2 || queued >= lostOnes {
 		t.Fatalf("a replay of %d that was cancelled queued %d: %v", lostOnes, queued, err)
 	}
-	page.Click("a", "What became of them").Await("those that were queued to be delivered", fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
+	page.Click("a", "What became of them").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
 	arrived := p.receiver.Of("again")[before:]
 	keys := map[string]bool{}
 	for _, r := range arrived {
