@@ -31,7 +31,7 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 # not sleep for a second. The timeout is for a test that hangs: a busy machine may take long, and waits end by themselves.
 test: ## test everything on real parts, with the race detector
 	@tools/needs.sh gcc redis-server postfix curl chromium
-	@$(MAKE) axe
+	@$(MAKE) -s axe
 	GOGC=$${GOGC:-400} GORACE="$${GORACE:-atexit_sleep_ms=100}" CGO_ENABLED=1 go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS)
 
 test-busy: ## test everything N times while every core is kept busy, e.g. make test-busy N=5
