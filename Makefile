@@ -6,27 +6,41 @@ MAKEFLAGS += --no-print-directory
 
 # Arguments of the demo, e.g. make demo DEMO_ARGS=--once
 DEMO_ARGS ?=
-# Packages to test, e.g. make test PKGS=./pkg/...
-PKGS ?= work
+# Packages to test, e.g. make test PKGS=./pkg/bus/... Those that wait longest come first, so that the others are built and run meanwhile.
+PKGS ?= ./e2e/... ./services/history/... ./services/config/... ./services/... ./pkg/... ./proto/...
 # Further arguments of go test, e.g. make test TEST_ARGS='-run Retry -v'
 TEST_ARGS ?=
+# How many packages are built or tested at once: tests wait more than they compute.
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
+# How often test-busy and test-onecore run everything.
+N ?= 1
 # The floors: one Go module each.
 FLOORS := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test check bench build generate verify golden screenshots fmt lint vet secrets clean axe
+.PHONY: help demo test test-busy test-onecore check bench build generate verify golden screenshots fmt lint vet secrets clean axe
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## play a support session through everything (DEMO_ARGS=--once for scripts)
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
 
+# GOGC: compilers and tests collect garbage less often, for a quarter less of processor time. GORACE: a test binary that has ended does
+# not sleep for a second. The timeout is for a test that hangs: a busy machine may take long, and waits end by themselves.
 test: ## test everything on real parts, with the race detector
 	@tools/needs.sh gcc redis-server postfix curl chromium
-	@$(MAKE) axe
-	CGO_ENABLED=1 go test -race -p 2 -timeout 20m $(TEST_ARGS) $(PKGS)
+	@$(MAKE) -s axe
+	GOGC=$${GOGC:-400} GORACE="$${GORACE:-atexit_sleep_ms=100}" CGO_ENABLED=1 go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS)
+
+test-busy: ## test everything N times while every core is kept busy, e.g. make test-busy N=5
+	@tools/needs.sh stress-ng
+	@tools/test-busy.sh $(N)
+
+test-onecore: ## test everything N times on one core
+	@tools/needs.sh taskset
+	@tools/test-onecore.sh $(N)
 
 check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) verify

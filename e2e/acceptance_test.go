@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // killedRounds is how often intake is killed right after it has answered, eventsInRound how many events it answers before.
@@ -70,7 +71,7 @@ func publishRound(t *testing.T, a *harness.Appliance, round int) map[string]stri
 func found(t *testing.T, h *harness.House, appliance string, accepted map[string]string) {
 	t.Helper()
 	began := time.Now()
-	harness.Until(t, patience, "every accepted event to be found", func() error {
+	waittest.NoError(t, "every accepted event to be found", func() error {
 		missing := 0
 		for id, sequence := range accepted {
 			answer, err := h.REST.Call(http.MethodGet, "/v1/events/"+appliance+"~"+id, nil)

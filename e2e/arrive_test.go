@@ -1,8 +1,8 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,11 +18,9 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
-
-// patience is how long a fact may take that should be there at once. It is for a loaded machine.
-const patience = 30 * time.Second
 
 // webhook is an HTTP recipient in JSON, with fields over the least ones.
 func webhook(name, to string, types []string, over harness.Object) harness.Object {
@@ -36,7 +34,7 @@ func webhook(name, to string, types []string, over harness.Object) harness.Objec
 // arrived waits until a recipient has been sent n different events.
 func arrived(t *testing.T, r *harness.Receiver, recipient string, n int) []harness.Receipt {
 	t.Helper()
-	harness.Until(t, patience, recipient+" to get its events", func() error {
+	waittest.NoError(t, recipient+" to get its events", func() error {
 		if got := r.Distinct(recipient); got < n {
 			return errShort{recipient, got, n}
 		}
@@ -56,7 +54,7 @@ func (e errShort) Error() string {
 
 func publish(t *testing.T, a *harness.Appliance, e harness.Event) harness.Reply {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	r, err := a.Publish(ctx, e)
 	if err != nil {
@@ -155,13 +153,8 @@ func checkForm(t *testing.T, r harness.Receipt, want map[string]string, custom b
 // settled waits until the deliveries of each recipient have come to exactly these states.
 func settled(t *testing.T, h *harness.House, recipients []string, want map[string]int) {
 	t.Helper()
-	settledWithin(t, h, patience, recipients, want)
-}
-
-func settledWithin(t *testing.T, h *harness.House, within time.Duration, recipients []string, want map[string]int) {
-	t.Helper()
 	for _, id := range recipients {
-		harness.Until(t, within, "the deliveries of "+id+" to settle", func() error {
+		waittest.NoError(t, "the deliveries of "+id+" to settle", func() error {
 			if diff := cmp.Diff(want, h.REST.States(t, id)); diff != "" {
 				return errDiff(diff)
 			}
@@ -174,10 +167,17 @@ type errDiff string
 
 func (e errDiff) Error() string { return "(-want +got):\n" + string(e) }
 
-// checkEvent looks an accepted event up, with its deliveries.
+// checkEvent looks an accepted event up, with its deliveries. Its acceptance is recorded a moment after it was answered.
 func checkEvent(t *testing.T, h *harness.House, key string) {
 	t.Helper()
-	e := h.REST.Do(t, http.MethodGet, "/v1/events/"+url.PathEscape(key), nil)
+	var answer harness.Answer
+	waittest.NoError(t, key+" to be recorded", func() (err error) {
+		if answer, err = h.REST.Call(http.MethodGet, "/v1/events/"+url.PathEscape(key), nil); err == nil && answer.Status != http.StatusOK {
+			err = fmt.Errorf("it is answered %d %s", answer.Status, answer.Body)
+		}
+		return err
+	})
+	e := answer.Object(t)
 	deliveries, _ := e["deliveries"].([]any)
 	if e["eventId"] != key || e["decision"] != "ACCEPTED" || len(deliveries) != 2 {
 		t.Errorf("event %s reads %v", key, e)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 const ended = "support_conference_end"
@@ -47,7 +48,7 @@ func deliveries(t *testing.T, h *harness.House, recipient string) (out []harness
 // waiting waits until n deliveries are listed as waiting, which are not in the log.
 func waiting(t *testing.T, h *harness.House, recipient string, n int) {
 	t.Helper()
-	harness.Until(t, patience, "the deliveries of "+recipient+" to wait", func() error {
+	waittest.NoError(t, "the deliveries of "+recipient+" to wait", func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?state=WAITING&recipient_id="+recipient, nil)["deliveries"].([]any)
 		if states := h.REST.States(t, recipient); len(list) != n || len(states) > 0 {
 			return fmt.Errorf("%d wait, others are %v", len(list), states)
@@ -95,7 +96,7 @@ func skipsWhileDisabled(t *testing.T, h *harness.House) {
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
 	// The change acts within seconds; what is accepted until a sender has heard of it may be skipped too.
 	probes := 0
-	harness.Until(t, patience, "events to arrive again", func() error {
+	waittest.NoError(t, "events to arrive again", func() error {
 		probes++
 		publishMany(t, a, fmt.Sprint("probe-", probes), 1)
 		settledAny(t, h, id, n+probes)
@@ -117,7 +118,7 @@ func skipsWhileDisabled(t *testing.T, h *harness.House) {
 // settledAny waits until a recipient has n deliveries, all of them final.
 func settledAny(t *testing.T, h *harness.House, id string, n int) {
 	t.Helper()
-	harness.Until(t, patience, "the deliveries of "+id+" to end", func() error {
+	waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
 		states := h.REST.States(t, id)
 		sum := 0
 		for _, k := range states {
@@ -145,7 +146,7 @@ func cancelsWhatWaited(t *testing.T, h *harness.House) {
 			t.Errorf("a cancelled delivery reads %v", d)
 		}
 	}
-	harness.Until(t, patience, "the recipient to be gone", func() error {
+	waittest.NoError(t, "the recipient to be gone", func() error {
 		answer, err := h.REST.Call(http.MethodGet, "/v1/recipients/"+id, nil)
 		if err == nil && answer.Status != http.StatusNotFound {
 			err = fmt.Errorf("answered %d", answer.Status)
@@ -160,7 +161,9 @@ func cancelsWhatWaited(t *testing.T, h *harness.House) {
 // testsARecipient asks for a test event: it takes the same way as any other, and is marked.
 func testsARecipient(t *testing.T, h *harness.House) {
 	site := harness.NewReceiver(t)
-	id := h.AddRecipient(t, webhook("Tested", site.URL("tested"), []string{ended}, nil))
+	r := webhook("Tested", site.URL("tested"), []string{ended}, nil)
+	r["appliances"] = []string{h.AddAppliance(t, "tested-1").ID}
+	id := h.AddRecipient(t, r)
 	made := h.REST.Do(t, http.MethodPost, "/v1/recipients/"+id+":test", harness.Object{"data": harness.Object{"note": "of a test"}})
 	key, _ := made["eventId"].(string)
 	got := arrived(t, site, "tested", 1)[0]

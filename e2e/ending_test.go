@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // endsWithin is how long a process may take to end when the broker is gone.
@@ -56,11 +57,13 @@ func posting(t *testing.T, a *harness.Appliance) (stop func()) {
 	end, refused := make(chan struct{}), make(chan struct{}, 1000)
 	for i := range 16 {
 		wg.Go(func() {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
 			for n := 0; ; n++ {
 				select {
 				case <-end:
 					return
-				case <-time.After(10 * time.Millisecond):
+				case <-tick.C:
 				}
 				if _, err := a.Post(harness.NewEvent(a.ID, fmt.Sprintf("late-%d-%d", i, n), "support_conference_end", nil)); err != nil {
 					select {
@@ -71,11 +74,7 @@ func posting(t *testing.T, a *harness.Appliance) (stop func()) {
 			}
 		})
 	}
-	select {
-	case <-refused:
-	case <-time.After(patience):
-		t.Error("no post was answered")
-	}
+	waittest.Receive(t, "a post to be answered", refused)
 	return sync.OnceFunc(func() { close(end); wg.Wait() })
 }
 
@@ -88,7 +87,7 @@ func endInTime(t *testing.T, h *harness.House) {
 			continue
 		}
 		wg.Go(func() {
-			code, took, err := h.StopPart(t, name, 2*patience)
+			code, took, err := h.StopPart(t, name)
 			t.Logf("%s ended with %d after %v", name, code, took.Round(100*time.Millisecond))
 			if err != nil || took > endsWithin || code != 0 {
 				t.Errorf("%s ended with %d after %v: %v", name, code, took, err)

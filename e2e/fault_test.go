@@ -8,14 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // events is how many are published in each fault test.
 const events = 5000
-
-// afterFault is how long a house may take to bring everything to an end after a fault: what a killed sender held comes back after
-// the broker's wait of 45 s.
-const afterFault = 2 * time.Minute
 
 // mostRepeated is the published bound on duplicates of one killed sender: its slots and its window of unsettled deliveries.
 const mostRepeated = 2000 + 256
@@ -40,7 +37,7 @@ func (f fault) run(t *testing.T) {
 		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})))
 	}
 	flood := a.Flood(t.Context(), events, 32, "support_conference_end")
-	harness.Until(t, afterFault, "the middle of the events", func() error {
+	waittest.NoError(t, "the middle of the events", func() error {
 		if n := site.Len(); n < len(names)*events/3 {
 			return fmt.Errorf("%d requests arrived", n)
 		}
@@ -66,7 +63,7 @@ func (f fault) count(t *testing.T, h *harness.House, site *harness.Receiver, key
 	t.Helper()
 	began := time.Now()
 	for _, id := range ids {
-		harness.Until(t, afterFault, "the deliveries of "+id+" to end", func() error {
+		waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
 			if diff := cmp.Diff(map[string]int{"DELIVERED": events}, h.REST.States(t, id)); diff != "" {
 				return errDiff(diff)
 			}

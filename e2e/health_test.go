@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // tellsWhoAnswers finds every service in the status that has a connection to the broker, and who changed what over REST.
 func tellsWhoAnswers(t *testing.T, h *harness.House) {
-	harness.Until(t, patience, "all services to answer", func() error {
+	waittest.NoError(t, "all services to answer", func() error {
 		found := map[string]bool{}
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/status", nil)["services"].([]any)
 		for _, x := range list {
@@ -24,7 +25,9 @@ func tellsWhoAnswers(t *testing.T, h *harness.House) {
 		}
 		return nil
 	})
-	id := h.AddRecipient(t, webhook("told of", "https://told.example/hook", []string{ended}, nil))
+	r := webhook("told of", "https://told.example/hook", []string{ended}, nil)
+	r["appliances"] = []string{h.AddAppliance(t, "told-1").ID}
+	id := h.AddRecipient(t, r)
 	h.REST.Do(t, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"http": harness.Object{"timeout": "5s"}})
 	list, _ := h.REST.Do(t, http.MethodGet, "/v1/revisions?resource=recipients/"+id, nil)["revisions"].([]any)
 	if len(list) != 2 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // mailKill kills the email-sender again and again while mails flow, each time when all its connections wait for the relay's
@@ -65,7 +66,7 @@ func (k *mailKill) strike(t *testing.T, step smtptest.Step) {
 	before := len(k.relay.Mails())
 	if step != smtptest.AtEHLO {
 		k.publish(t)
-		k.relay.Await(t, before+1, patience)
+		k.relay.Await(t, before+1)
 	}
 	silence := make(chan struct{})
 	k.relay.Play(smtptest.Script{Stall: &smtptest.Stall{At: step, Until: silence}})
@@ -73,7 +74,7 @@ func (k *mailKill) strike(t *testing.T, step smtptest.Step) {
 		k.relay.Cut() // nothing is under way yet, but a connection may be
 	}
 	k.publish(t)
-	stalled := k.relay.AwaitStalled(t, len(k.ids), patience)
+	stalled := k.relay.AwaitStalled(t, len(k.ids))
 	have := k.relay.Mails()
 	if step == smtptest.AtEnd {
 		// The last mail on each connection has no answer.
@@ -90,7 +91,7 @@ func (k *mailKill) strike(t *testing.T, step smtptest.Step) {
 	}
 	// What was answered is recorded before the blow: whatever comes again now was not answered.
 	answered := len(have) - len(k.unanswered)
-	harness.Until(t, patience, "the answered mails to be recorded", func() error {
+	waittest.NoError(t, "the answered mails to be recorded", func() error {
 		n := 0
 		for _, id := range k.ids {
 			n += k.h.REST.States(t, id)["DELIVERED"]
@@ -103,7 +104,7 @@ func (k *mailKill) strike(t *testing.T, step smtptest.Step) {
 	k.h.Kill(t, "email-sender")
 	k.relay.Play(smtptest.Script{})
 	close(silence)
-	k.relay.AwaitOpen(t, 0, patience)
+	k.relay.AwaitOpen(t, 0)
 	k.h.StartPart(t, "email-sender")
 	t.Logf("killed with %d connections at %s, when %d mails had arrived", stalled, step, len(have))
 }
@@ -112,7 +113,7 @@ func (k *mailKill) strike(t *testing.T, step smtptest.Step) {
 func (k *mailKill) count(t *testing.T) {
 	t.Helper()
 	for _, id := range k.ids {
-		harness.Until(t, afterFault, "the deliveries of "+id+" to end", func() error {
+		waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
 			if diff := cmp.Diff(map[string]int{"DELIVERED": len(k.keys)}, k.h.REST.States(t, id)); diff != "" {
 				return errDiff(diff)
 			}

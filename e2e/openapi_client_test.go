@@ -21,6 +21,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/e2e/openapiclient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/proto/openapi"
 )
 
@@ -116,6 +117,7 @@ func answered[T any](t *testing.T, what string, got *T, refused *openapiclient.E
 
 // TestAGeneratedClientDrivesEverything does with a client that somebody else's generator made of the document what an operator does.
 func TestAGeneratedClientDrivesEverything(t *testing.T) {
+	t.Parallel()
 	h := harness.Start(t, harness.AllInOne)
 	client, check := generated(t, h)
 	receiver := harness.NewReceiver(t)
@@ -148,7 +150,7 @@ func TestAGeneratedClientDrivesEverything(t *testing.T) {
 	if r := answered(t, "retry", again.JSON200, again.JSONDefault, err); *r.Queued != 1 {
 		t.Errorf("retry: %+v", r)
 	}
-	harness.Until(t, patience, "the retried delivery", func() error {
+	waittest.NoError(t, "the retried delivery", func() error {
 		if n := len(receiver.Of("crm")); n < 3 {
 			return fmt.Errorf("the receiver has %d posts of 3", n)
 		}
@@ -214,7 +216,7 @@ func createByClient(t *testing.T, client *openapiclient.ClientWithResponses, rec
 func waitByClient(t *testing.T, client *openapiclient.ClientWithResponses, recipient string, state openapiclient.DeliveryState) openapiclient.Delivery {
 	t.Helper()
 	var found openapiclient.Delivery
-	harness.Until(t, patience, "the delivery to be "+string(state), func() error {
+	waittest.NoError(t, "the delivery to be "+string(state), func() error {
 		list, err := client.ListDeliveriesWithResponse(t.Context(), &openapiclient.ListDeliveriesParams{RecipientId: &recipient, State: &state})
 		if err != nil || list.JSON200 == nil {
 			return fmt.Errorf("list: %w, %+v", err, list)
@@ -299,7 +301,7 @@ func (tl *tailer) read(body io.ReadCloser) error {
 // until waits until the stream has told that an event was delivered.
 func (tl *tailer) until(event string) {
 	tl.t.Helper()
-	late := time.After(patience)
+	late := waittest.Late()
 	for {
 		select {
 		case got := <-tl.seen:

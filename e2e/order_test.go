@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // TestStrictOrderOutlivesKilledSenders has two recipients that want the order kept, each event failing once, and kills both senders
@@ -26,7 +27,7 @@ func TestStrictOrderOutlivesKilledSenders(t *testing.T) {
 	for _, name := range names {
 		arrived(t, site, name, n/4)
 		release = append(release, site.Hold(name))
-		harness.Until(t, patience, name+" to hold an attempt", func() error {
+		waittest.NoError(t, name+" to hold an attempt", func() error {
 			if got := site.Of(name); got[len(got)-1].Status != harness.Held {
 				return fmt.Errorf("%d receipts, none held", len(got))
 			}
@@ -39,7 +40,7 @@ func TestStrictOrderOutlivesKilledSenders(t *testing.T) {
 		f()
 	}
 	h.StartAll(t)
-	settledWithin(t, h, afterFault, ids, map[string]int{"DELIVERED": n})
+	settled(t, h, ids, map[string]int{"DELIVERED": n})
 	for _, name := range names {
 		inOrder(t, site.Of(name), keys)
 	}

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // TestTheSumsAddUp does what operators, appliances, receivers and bad luck do, in an order that a seed gives, then mends everything
 // and checks that each event accepted while a recipient existed, and each replay, has come to exactly one final state there.
 func TestTheSumsAddUp(t *testing.T) {
+	t.Parallel()
 	h := harness.Start(t, harness.Services)
 	first := uint64(time.Now().Unix()) << 3
 	var plays []*play
@@ -173,7 +175,7 @@ func (p *play) retry() {
 	}
 	// The acceptance of an event is told a moment after it was answered.
 	var answer harness.Answer
-	harness.Until(p.t, patience, "the events to be known", func() (err error) {
+	waittest.NoError(p.t, "the events to be known", func() (err error) {
 		if answer, err = p.h.REST.Call(http.MethodPost, "/v1/deliveries:retry", targets(x.id, keys...)); err == nil && answer.Status != http.StatusOK {
 			err = fmt.Errorf("it answers %d %s", answer.Status, answer.Body)
 		}
@@ -232,7 +234,7 @@ func (p *play) kill() {
 	part := []string{"http-sender-1", "http-sender-2", "history"}[p.rnd.IntN(3)]
 	p.h.Kill(p.t, part)
 	p.h.StartPart(p.t, part)
-	harness.Until(p.t, patience, "the API to reach "+part+" again", func() error {
+	waittest.NoError(p.t, "the API to reach "+part+" again", func() error {
 		a, err := p.h.REST.Call(http.MethodGet, "/v1/replays", nil)
 		if err == nil && a.Status != http.StatusOK {
 			err = fmt.Errorf("it answers %d", a.Status)
@@ -251,7 +253,7 @@ func (p *play) drain() {
 		}
 	}
 	for _, id := range p.jobs {
-		harness.Until(p.t, 2*patience, "replay "+id+" to end", func() error {
+		waittest.NoError(p.t, "replay "+id+" to end", func() error {
 			if r := p.h.REST.Do(p.t, http.MethodGet, "/v1/replays/"+id, nil); r["state"] == "RUNNING" {
 				return fmt.Errorf("it is %v", r)
 			}
@@ -259,9 +261,9 @@ func (p *play) drain() {
 		})
 	}
 	for _, x := range p.cast {
-		harness.Until(p.t, 6*patience, x.id+" to have nothing left", func() error { return p.left(x.id) })
+		waittest.NoError(p.t, x.id+" to have nothing left", func() error { return p.left(x.id) })
 	}
-	harness.Until(p.t, 6*patience, "all that was replayed to have ended", p.replayed)
+	waittest.NoError(p.t, "all that was replayed to have ended", p.replayed)
 }
 
 // replayed tells of a replay whose deliveries have not all come to an end. They are owed to nobody by name, and what has not been tried has

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // badEvent is one way in which an event can be wrong.
@@ -81,7 +81,7 @@ func refusesBadEvents(t *testing.T, h *harness.House) {
 		codes.InvalidArgument, 0, "source", "SUBJECT_MISMATCH"})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := waittest.Context(t.Context())
 			defer cancel()
 			m, err := a.Request(ctx, c.kind, c.raw)
 			if err != nil {
@@ -146,7 +146,7 @@ func refusesBadPosts(t *testing.T, h *harness.House) {
 // recorded checks that history shows a rejected record for each bad event, with its reason.
 func recorded(t *testing.T, h *harness.House, appliance string, cases []badEvent, via string) {
 	t.Helper()
-	harness.Until(t, patience, "the rejected records of "+appliance, func() error {
+	waittest.NoError(t, "the rejected records of "+appliance, func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/events?decision=REJECTED&page_size=100&appliance_id="+appliance, nil)["events"].([]any)
 		var reasons []string
 		for _, x := range list {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // replays has deliveries expire, sends them again as a replay and to another recipient, and gives a new recipient what it missed.
@@ -65,7 +66,7 @@ func replays(t *testing.T, h *harness.House) {
 func replayDone(t *testing.T, h *harness.House, replay harness.Object) (got harness.Object) {
 	t.Helper()
 	id := fmt.Sprint(h.REST.Do(t, http.MethodPost, "/v1/replays", replay)["id"])
-	harness.Until(t, patience, "replay "+id+" to be done", func() error {
+	waittest.NoError(t, "replay "+id+" to be done", func() error {
 		if got = h.REST.Do(t, http.MethodGet, "/v1/replays/"+id, nil); got["state"] != "DONE" {
 			return fmt.Errorf("it is %v", got)
 		}
@@ -90,7 +91,7 @@ func hourly(t *testing.T, h *harness.House, site *harness.Receiver, a *harness.A
 	if over["order"] == "STRICT" {
 		tried = 1
 	}
-	harness.Until(t, patience, "each to have been tried", func() error {
+	waittest.NoError(t, "each to have been tried", func() error {
 		if s := h.REST.States(t, id); s["RETRYING"] != tried {
 			return fmt.Errorf("states are %v", s)
 		}
@@ -159,7 +160,7 @@ func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
 	keys := publishMany(t, a, "broken", n)
-	harness.Until(t, patience, "the breaker to open", func() error {
+	waittest.NoError(t, "the breaker to open", func() error {
 		if s := h.REST.States(t, id); s["RETRYING"] < 5 {
 			return fmt.Errorf("states are %v", s)
 		}
@@ -169,7 +170,7 @@ func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
 	if r := h.REST.Do(t, http.MethodPost, "/v1/deliveries:sendNow", targets(id, keys[0])); r["changed"] != 1.0 {
 		t.Errorf("send-now says %v", r)
 	}
-	harness.Until(t, patience, "all that was not tried to arrive", func() error {
+	waittest.NoError(t, "all that was not tried to arrive", func() error {
 		// Each sender has a breaker of its own, so that some more may have been tried when the receiver was mended.
 		if s := h.REST.States(t, id); s["DELIVERED"]+s["RETRYING"] != n || s["DELIVERED"] < n/2 {
 			return fmt.Errorf("states are %v", s)
@@ -239,7 +240,7 @@ func purges(t *testing.T, h *harness.House) {
 // waiting1 waits until one delivery of a recipient that was purged is listed as waiting.
 func waiting1(t *testing.T, h *harness.House, id string) {
 	t.Helper()
-	harness.Until(t, patience, "what came after to wait", func() error {
+	waittest.NoError(t, "what came after to wait", func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?state=WAITING&recipient_id="+id, nil)["deliveries"].([]any)
 		if diff := cmp.Diff(1, len(list)); diff != "" {
 			return fmt.Errorf("waiting: %s", diff)

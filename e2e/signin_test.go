@@ -1,14 +1,15 @@
 package e2e_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // letsPeopleIn makes users and tokens, which every service must take: the configuration's, the history's and the intake's doors
@@ -49,15 +50,12 @@ func letsPeopleIn(t *testing.T, h *harness.House) {
 		t.Fatalf("%d %s", code, body)
 	}
 	h.REST.Do(t, http.MethodDelete, "/v1/users/e2e-viewer", nil)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		code, _ := page(t, h, cookie, "/account")
-		if code == http.StatusSeeOther {
-			break
+	waittest.NoError(t, "a deleted user's session to end", func() error {
+		if code, _ := page(t, h, cookie, "/account"); code != http.StatusSeeOther {
+			return fmt.Errorf("it is answered %d", code)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("a deleted user's session goes on: %d", code)
-		}
-	}
+		return nil
+	})
 	cookie = signIn(t, h, "e2e-admin", password)
 	if code, body := page(t, h, cookie, "/account"); code != http.StatusOK {
 		t.Fatalf("%d %s", code, body)
@@ -66,18 +64,16 @@ func letsPeopleIn(t *testing.T, h *harness.House) {
 
 func eventuallyAnswers(t *testing.T, c *harness.Client, method, path string, body any, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	waittest.NoError(t, method+" "+path, func() error {
 		a, err := c.Call(method, path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Status == want {
-			return
+		if a.Status != want {
+			return fmt.Errorf("it is answered %d %s, want %d", a.Status, a.Body, want)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s %s: %d %s, want %d", method, path, a.Status, a.Body, want)
-		}
-	}
+		return nil
+	})
 }
 
 // signIn signs in at the console as a browser does, and returns the session's cookie.

@@ -2,14 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -24,9 +22,7 @@ func stopsCleanly(t *testing.T, h *harness.House) {
 	r := webhook("Stops", site.URL("stops"), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience+afterFault)
-	defer cancel()
-	flood := a.Flood(ctx, n, 16, "support_conference_end")
+	flood := a.Flood(t.Context(), n, 16, "support_conference_end")
 	arrived(t, site, "stops", n/4)
 	h.Stop(t)
 	if got := site.Distinct("stops"); got >= n {
@@ -35,7 +31,7 @@ func stopsCleanly(t *testing.T, h *harness.House) {
 	h.StartAll(t)
 	keys := flood.Wait(t)
 	// What the senders put back last may come only after the broker's wait: it was stopped too.
-	settledWithin(t, h, afterFault, []string{id}, map[string]int{"DELIVERED": n})
+	settled(t, h, []string{id}, map[string]int{"DELIVERED": n})
 	account := site.Account(keys, []string{"stops"})
 	if account.Arrived != n || len(account.Lost)+len(account.Phantom)+len(account.Changed)+account.Duplicates > 0 {
 		t.Errorf("after a clean stop: %v", account)
@@ -79,7 +75,7 @@ func keepsSecrets(t *testing.T, h *harness.House) {
 			t.Errorf("%s: the secret was not sent", name)
 		}
 	}
-	relay.Await(t, 1, patience)
+	relay.Await(t, 1)
 	for _, path := range []string{"/v1/recipients", "/v1/settings/smtp", "/v1/appliances", "/v1/deliveries", "/v1/status"} {
 		answer, err := h.REST.Call(http.MethodGet, path, nil)
 		if err != nil {
@@ -134,6 +130,3 @@ func ignoreGone(err error) error {
 	}
 	return err
 }
-
-// stopWithin is how long a process that refuses to start may take to say so.
-const stopWithin = 30 * time.Second

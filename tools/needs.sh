@@ -9,6 +9,7 @@ packages() {
     gcc) echo "gcc libc6-dev" ;; # the race detector needs cgo
     redis-server) echo "redis-server" ;;
     chromium) echo "chromium" ;;
+    taskset) echo "util-linux" ;;
     postfix) echo "postfix" ;; # a relay of its own is started by the tests; the package's one is not used
     *) echo "$1" ;;
   esac

@@ -58,12 +58,10 @@ func run() int {
 		}
 		s.sizes = append(s.sizes, n)
 	}
-	remove, err := harness.Prepare()
-	if err != nil {
+	if err := harness.Prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
-	defer remove()
 	table, err := measure(s)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

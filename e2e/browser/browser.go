@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -18,10 +17,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
-
-// patience is how long a page may take to show what is awaited. It is for a loaded machine, not a promise.
-const patience = 20 * time.Second
 
 // Browser is a running Chromium.
 type Browser struct{ ctx context.Context }
@@ -36,7 +33,7 @@ func Start(t harness.T) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(waittest.Limit))
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, quit := chromedp.NewContext(allocator)
@@ -199,10 +196,10 @@ func (p *Page) Faults() []string {
 	return append([]string(nil), p.faults...)
 }
 
-// do runs an action within patience.
+// do runs an action.
 func (p *Page) do(what string, f func(context.Context, *chromedp.Target) error) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := waittest.Context(p.ctx)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Func(f)); err != nil {
 		p.t.Fatalf("%s: %v", what, err)

@@ -3,10 +3,7 @@ package browser_test
 import (
 	"errors"
 	"testing"
-	"time"
 )
-
-const patience = 20 * time.Second
 
 var errNothing = errors.New("nothing came")
 

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // hostile is what events and receivers may say: it sets a flag if any of it is executed, and says who it was.
@@ -64,7 +65,7 @@ func (p *place) hostileTexts(t *testing.T) {
 	list := p.come(t, admin).Open("/deliveries")
 	list.See("#live-state", "live")
 	key := p.publish(t, p.house.REST.Token, e)
-	harness.Until(t, patience, "the hostile answer to be recorded", func() error {
+	waittest.NoError(t, "the hostile answer to be recorded", func() error {
 		d := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+hostileHTTP, nil)["deliveries"]
 		if l, _ := d.([]any); len(l) != 1 {
 			return errNothing

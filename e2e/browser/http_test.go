@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // publish hands in an event over REST with a token, and returns its key.
@@ -91,7 +92,7 @@ func (p *place) httpStory(t *testing.T) {
 // arrived waits until a receiver has answered an event so often and in such ways.
 func (p *place) arrived(t *testing.T, recipient, key string, want ...int) {
 	t.Helper()
-	harness.Until(t, patience, key+" to arrive", func() error {
+	waittest.NoError(t, key+" to arrive", func() error {
 		var got []int
 		for _, r := range p.receiver.Of(recipient) {
 			if r.ID == key {

@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m, "outbound")) }
@@ -62,7 +63,7 @@ func (p *place) setupLink(t *testing.T) string {
 	t.Helper()
 	pattern := regexp.MustCompile(`(?m)^\s*http://\S+(/setup\?code=\S+)$`)
 	var link []string
-	harness.Until(t, patience, "the link to make the first admin", func() error {
+	waittest.NoError(t, "the link to make the first admin", func() error {
 		if link = pattern.FindStringSubmatch(p.house.Logs()); link == nil {
 			return errNothing
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // eyes are the functions by which pages are read: how to find a control by its label, a button by its words.
@@ -26,8 +27,8 @@ var eyes string
 // moment is how many milliseconds a page waits by itself for what is awaited. A page that is left meanwhile says so at once.
 const moment = 2000
 
-// look is how long one question to a page may take.
-const look = 10 * time.Second
+// look is when a question to a page is given up, to be asked again: one that was being left may never answer.
+const look = time.Minute
 
 // read evaluates an expression of the page. A page that is being left answers with an error, which callers take as not yet.
 func read[R any](p *Page, expression string) (R, error) {
@@ -49,7 +50,7 @@ func call(function string, args ...any) string {
 // Open goes to an address of the site.
 func (p *Page) Open(path string) *Page {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := waittest.Context(p.ctx)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(p.base+path)); err != nil {
 		p.t.Fatalf("open %s: %v", path, err)
@@ -88,7 +89,7 @@ func (p *Page) AwaitAt(path string) *Page {
 func (p *Page) until(what string, fact func() error) {
 	p.t.Helper()
 	var last error
-	harness.Until(p.witness(), patience, what, func() error {
+	waittest.NoError(p.witness(), what, func() error {
 		last = fact()
 		return last
 	})

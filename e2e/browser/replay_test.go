@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // The deliveries of the replay's story: some that arrive at once, some that the receiver refuses until they expire, some that it
@@ -51,7 +52,7 @@ func (p *place) refusal(t *testing.T) (id string, lost []string) {
 // ended waits until so many deliveries of a recipient have ended in a state.
 func (p *place) ended(t *testing.T, id, state string, want int) {
 	t.Helper()
-	harness.Until(t, patience, fmt.Sprintf("%d deliveries to be %s", want, state), func() error {
+	waittest.NoError(t, fmt.Sprintf("%d deliveries to be %s", want, state), func() error {
 		list, _ := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?pageSize=1000&recipientId="+id+"&state="+state, nil)["deliveries"].([]any)
 		if len(list) != want {
 			return fmt.Errorf("there are %d", len(list))
@@ -109,7 +110,7 @@ func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, los
 	if err != nil || queued < 2 || queued >= lostOnes {
 		t.Fatalf("a replay of %d that was cancelled queued %d: %v", lostOnes, queued, err)
 	}
-	page.Click("a", "What became of them").Await("those that were queued to be delivered", fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
+	page.Click("a", "What became of them").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
 	arrived := p.receiver.Of("again")[before:]
 	keys := map[string]bool{}
 	for _, r := range arrived {

@@ -1,7 +1,6 @@
 package browser_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // The live tail is shown deliveries at a rate, for some seconds.
@@ -86,7 +86,7 @@ func (p *place) liveTail(t *testing.T) {
 
 // publishSteadily publishes at the rate. What it returns waits for the end.
 func publishSteadily(t *testing.T, a *harness.Appliance) func() error {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	t.Cleanup(cancel)
 	var all sync.WaitGroup
 	faults := make(chan error, tailTotal)

@@ -22,19 +22,26 @@ type Endpoints struct {
 
 // RunArguments are those of `outbound run` on a data folder, with ports of its own choice and loopback receivers allowed.
 func RunArguments(data, sync string) []string {
-	return append(runOn(data, sync), "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--nats", "127.0.0.1:0")
+	return runAt(data, sync, Endpoints{HTTP: anyPort, GRPC: anyPort, NATS: anyPort})
+}
+
+const anyPort = "127.0.0.1:0"
+
+func runAt(data, sync string, at Endpoints) []string {
+	return append(runOn(data, sync), "--http", at.HTTP, "--grpc", at.GRPC, "--nats", at.NATS)
 }
 
 func runOn(data, sync string) []string {
 	return []string{"run", "--data", data, "--sync", sync, "--url-policy", "any", "--allow-egress", "127.0.0.0/8"}
 }
 
-// allInOne is the house in one process. Its first start picks ports; the later ones keep them, as an operator would have it.
-func (h *House) allInOne() {
+// allInOne is the house in one process. Its ports stay the same over restarts, and are no connection's meanwhile.
+func (h *House) allInOne(t T) {
 	data := filepath.Join(h.Dir, "data")
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)
-	p := &part{name: One, path: Binary("outbound"), args: RunArguments(data, h.Sync), env: h.Env}
+	p := &part{name: One, path: Binary("outbound"), env: h.Env}
+	p.args = runAt(data, h.Sync, Endpoints{HTTP: freeAddress(t), GRPC: freeAddress(t), NATS: freeAddress(t)})
 	var at Endpoints
 	p.ready = func() error {
 		raw, err := os.ReadFile(endpoints)
@@ -53,7 +60,6 @@ func (h *House) allInOne() {
 		}
 		h.REST.Base, h.REST.Token = address(at.HTTP), strings.TrimSpace(string(token))
 		h.nats, h.grpc = at.NATS, map[string]string{"": at.GRPC}
-		p.args = append(runOn(data, h.Sync), "--http", at.HTTP, "--grpc", at.GRPC, "--nats", at.NATS)
 	}
 	h.login = nats.UserInfo
 	h.parts = []*part{p}

@@ -2,10 +2,13 @@ package harness
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -15,37 +18,60 @@ const BinVariable = "OUTBOUND_E2E_BIN"
 // Runner is a testing.M.
 type Runner interface{ Run() int }
 
-// Main builds the binaries once, runs the tests and takes the binaries away. It returns the exit code. With names it builds only
-// those of ours.
+// together is how many tests of a package run at once unless -parallel says otherwise: they wait most of the time.
+const together = "8"
+
+// Main builds the binaries, runs the tests and returns the exit code. With names it builds only those of ours.
 func Main(m Runner, names ...string) int {
-	remove, err := Prepare(names...)
-	if err != nil {
+	if err := Prepare(names...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer remove()
+	if err := flag.Set("test.parallel", together); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
-// Prepare builds the binaries into a folder of their own, unless BinVariable names one already, and sets BinVariable.
-// What it returns takes them away. With names it builds only those of ours.
-func Prepare(names ...string) (remove func(), err error) {
+// Prepare builds the binaries, unless BinVariable names their folder already, and sets BinVariable. With names it builds only those of
+// ours. All who need binaries share one folder and build one after the other, so that whoever comes later finds them there.
+func Prepare(names ...string) error {
 	if os.Getenv(BinVariable) != "" {
-		return func() {}, nil
+		return nil
 	}
-	dir, err := os.MkdirTemp("", "outbound-e2e-")
+	root, err := Root()
 	if err != nil {
-		return nil, fmt.Errorf("make a folder for the binaries: %w", err)
+		return err
 	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	if err = build(dir, names); err == nil {
-		err = os.Setenv(BinVariable, dir)
+	dir := filepath.Join(root, ".build", "e2e")
+	if err = os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make a folder for the binaries: %w", err)
 	}
+	unlock, err := lock(dir + ".lock")
 	if err != nil {
-		remove()
-		return nil, err
+		return err
 	}
-	return remove, nil
+	defer unlock()
+	if err = build(root, dir, names); err != nil {
+		return err
+	}
+	if err = os.Setenv(BinVariable, dir); err != nil {
+		return fmt.Errorf("name the folder of the binaries: %w", err)
+	}
+	return nil
+}
+
+// lock waits until no other process has a file locked, and locks it.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open a lock: %w", err)
+	}
+	if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a file descriptor is small
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // which unlocks it
 }
 
 // product is where the mains of our binaries are.
@@ -54,12 +80,9 @@ const product = "github.com/outbound-events/outbound/services/cmd/"
 // target is something to build: a pattern as seen from a folder, into a file or a folder.
 type target struct{ in, pattern, out string }
 
-// build makes every binary of ours, and the stock nats-server at the version the house pins; or just those that are named.
-func build(dir string, names []string) error {
-	root, err := Root()
-	if err != nil {
-		return err
-	}
+// build makes every binary of ours, and the stock nats-server at the version that is pinned; or just those that are named. What is up
+// to date is left as it is.
+func build(root, dir string, names []string) error {
 	began := time.Now()
 	targets := []target{
 		{root, product + "...", dir + string(filepath.Separator)},
@@ -72,7 +95,7 @@ func build(dir string, names []string) error {
 		targets = append(targets, target{root, product + name, filepath.Join(dir, name)})
 	}
 	for _, what := range targets {
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", what.out, what.pattern)
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", what.out, what.pattern)
 		cmd.Dir = what.in
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Shape is one of the two ways in which Outbound runs.
@@ -29,9 +31,6 @@ const (
 
 // Shapes are both, in the order in which suites run them.
 func Shapes() []Shape { return []Shape{AllInOne, Services} }
-
-// readyWithin is how long a process may take until it is of use. It is for a loaded machine, not a promise.
-const readyWithin = 60 * time.Second
 
 // House is a running Outbound, in either shape.
 type House struct {
@@ -55,8 +54,10 @@ type House struct {
 	grpc map[string]string
 	// login is what an appliance signs in to the broker with.
 	login func(user, password string) nats.Option
-	// added is told of each new appliance, for a broker that reads its users from a file.
-	added func(t T, a *Appliance)
+	// added is called when there are new appliances, for a broker that reads its users from a file.
+	added func(t T)
+	// made are the appliances of AddAppliances.
+	made map[string]*Appliance
 }
 
 // part is one process of a house.
@@ -100,14 +101,14 @@ func StartWith(t T, h *House) *House {
 // begin starts a house as its fields say.
 func begin(t T, h *House) *House {
 	t.Helper()
-	h.REST = NewClient("", "")
+	h.REST, h.made = NewClient("", ""), map[string]*Appliance{}
 	if err := os.MkdirAll(filepath.Join(h.Dir, "logs"), 0o755); err != nil {
 		t.Fatalf("make the folder for logs: %v", err)
 	}
 	t.Cleanup(func() { h.tails(t) })
 	switch h.Shape {
 	case AllInOne:
-		h.allInOne()
+		h.allInOne(t)
 	case Services:
 		h.services(t)
 	default:
@@ -169,7 +170,7 @@ func (h *House) launch(t T, p *part) {
 
 func (h *House) await(t T, p *part) {
 	t.Helper()
-	Until(t, readyWithin, p.name+" to be ready", func() error {
+	waittest.NoError(t, p.name+" to be ready", func() error {
 		if p.process.Exited() {
 			t.Fatalf("%s ended instead of getting ready; it wrote:\n%s", p.name, p.process.Tail(25))
 		}
@@ -214,11 +215,11 @@ func (h *House) Output(t T, name string) string {
 	return h.part(t, name).process.Output()
 }
 
-// StopPart asks one process to end, and returns its exit code and how long it took; an error if it is still there after within.
-func (h *House) StopPart(t T, name string, within time.Duration) (code int, took time.Duration, err error) {
+// StopPart asks one process to end, and returns its exit code and how long it took; an error if it hangs.
+func (h *House) StopPart(t T, name string) (code int, took time.Duration, err error) {
 	t.Helper()
 	began := time.Now()
-	code, err = h.part(t, name).process.Stop(within)
+	code, err = h.part(t, name).process.Stop()
 	return code, time.Since(began), err
 }
 
@@ -232,7 +233,7 @@ func (h *House) Stop(t T) {
 		if p.process.Exited() {
 			t.Errorf("stop: %s had ended by itself", p.name)
 		}
-		code, err := p.process.Stop(40 * time.Second)
+		code, err := p.process.Stop()
 		switch {
 		case err != nil:
 			t.Errorf("stop: %v", err)
@@ -277,8 +278,38 @@ func okay(base string) func() error {
 	}
 }
 
-// AddAppliance makes an appliance by REST and connects it to the broker with a stock client.
+// AddAppliance makes an appliance by REST, unless AddAppliances has made it, and connects it to the broker with a stock client.
 func (h *House) AddAppliance(t T, id string) *Appliance {
+	t.Helper()
+	a, made := h.made[id]
+	if !made {
+		a = h.makeAppliance(t, id)
+		if h.added != nil {
+			h.added(t)
+		}
+	}
+	waittest.NoError(t, "the broker to know "+id, func() (err error) {
+		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+		return err
+	})
+	t.Cleanup(a.nc.Close)
+	t.Cleanup(a.rest.Close)
+	return a
+}
+
+// AddAppliances makes appliances at once, for tests that run beside each other and are going to add them: while a stock broker reads a
+// new account its JetStream may not answer.
+func (h *House) AddAppliances(t T, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		h.made[id] = h.makeAppliance(t, id)
+	}
+	if h.added != nil {
+		h.added(t)
+	}
+}
+
+func (h *House) makeAppliance(t T, id string) *Appliance {
 	t.Helper()
 	c := h.REST.Do(t, http.MethodPost, "/v1/appliances", Object{"id": id})
 	text := func(k string) string { s, _ := c[k].(string); return s }
@@ -286,15 +317,6 @@ func (h *House) AddAppliance(t T, id string) *Appliance {
 	if a.User == "" || a.Password == "" || a.Token == "" {
 		t.Fatalf("add appliance %s: the answer lacks credentials", id)
 	}
-	if h.added != nil {
-		h.added(t, a)
-	}
-	Until(t, 10*time.Second, "the broker to know "+id, func() (err error) {
-		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-		return err
-	})
-	t.Cleanup(a.nc.Close)
-	t.Cleanup(a.rest.Close)
 	return a
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // post sends what a sender would, and returns the status.
@@ -57,7 +58,7 @@ func TestAHeldRequestIsNoSuccess(t *testing.T) {
 	release := site.Hold("held")
 	done := make(chan int)
 	go func() { done <- post(t, site.URL("held"), "a~1", "x") }()
-	harness.Until(t, patience, "the request", func() error {
+	waittest.NoError(t, "the request", func() error {
 		if site.Len() == 0 {
 			return errNothing
 		}

@@ -2,36 +2,59 @@ package harness
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"sync"
 )
 
 // The ports that are given to processes lie below those that systems take for connections of their own (from 32768 on, or higher), so
-// that none is taken by a connection between the moment in which it is found free and that in which its process listens.
+// that none is taken by a connection between the moment in which it is found free and that in which its process listens. Each test
+// process takes them from blocks of its own, so that none is given out by another test process in that moment.
 const (
 	firstPort = 10_000
 	lastPort  = 32_000
-	portTries = 1_000
+	blockSize = 200
 )
 
-// given are the ports that were given out by this process: each is given once.
-var given sync.Map //nolint:gochecknoglobals // ports are of the whole process
+// ports gives out ports, each once. Whoever listens on the first port of a block has the block, for the rest of the process's life.
+type ports struct {
+	mu        sync.Mutex
+	next, end int
+	tried     int
+	held      []net.Listener
+}
+
+var given ports //nolint:gochecknoglobals // ports are of the whole process
 
 // freeAddress is an address that nobody listens on now.
 func freeAddress(t T) string {
-	for range portTries {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // no secret
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
+	t.Helper()
+	given.mu.Lock()
+	defer given.mu.Unlock()
+	for {
+		for given.next < given.end {
+			given.next++
+			address := fmt.Sprint("127.0.0.1:", given.next-1)
+			if l, err := net.Listen("tcp", address); err == nil {
+				_ = l.Close()
+				return address
+			}
 		}
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
-		if err != nil {
-			continue
+		if !given.block() {
+			t.Fatalf("the ports from %d to %d are taken", firstPort, lastPort)
+			return ""
 		}
-		_ = l.Close()
-		return l.Addr().String()
 	}
-	t.Fatalf("%d ports from %d on are taken", portTries, firstPort)
-	return ""
+}
+
+// block takes the next block that nobody has.
+func (p *ports) block() bool {
+	for first := firstPort + p.tried*blockSize; first < lastPort; first += blockSize {
+		p.tried++
+		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", first)); err == nil {
+			p.held = append(p.held, l)
+			p.next, p.end = first+1, first+blockSize
+			return true
+		}
+	}
+	return false
 }

@@ -8,7 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Postfix is a real mail relay: an instance of the system's postfix with folders and a port of its own on loopback. It offers
@@ -94,7 +95,7 @@ func StartPostfix(t T, chain []byte, mailboxes ...string) *Postfix {
 			t.Errorf("stop postfix: %v\n%s", err, out)
 		}
 	})
-	Until(t, readyWithin, "postfix to listen", func() error {
+	waittest.NoError(t, "postfix to listen", func() error {
 		var d net.Dialer
 		c, err := d.DialContext(context.Background(), "tcp", p.address)
 		if err == nil {
@@ -184,10 +185,10 @@ func (p *Postfix) Mails(t T, mailbox string) [][]byte {
 }
 
 // Await waits until a mailbox holds n mails, and returns them.
-func (p *Postfix) Await(t T, mailbox string, n int, within time.Duration) [][]byte {
+func (p *Postfix) Await(t T, mailbox string, n int) [][]byte {
 	t.Helper()
 	var out [][]byte
-	Until(t, within, fmt.Sprintf("%d mails in mailbox %s", n, mailbox), func() error {
+	waittest.NoError(t, fmt.Sprintf("%d mails in mailbox %s", n, mailbox), func() error {
 		if out = p.Mails(t, mailbox); len(out) < n {
 			return fmt.Errorf("there are %d", len(out))
 		}

@@ -8,7 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Process is one started binary. It leads a process group of its own, so that nothing it starts is left behind.
@@ -83,21 +84,19 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Stop asks the process to end with SIGTERM and returns its exit code, or -1 with an error if it is still there after within.
-func (p *Process) Stop(within time.Duration) (int, error) {
+// Stop asks the process to end with SIGTERM and returns its exit code, or -1 with an error if it hangs.
+func (p *Process) Stop() (int, error) {
 	p.signal(syscall.SIGTERM)
-	return p.Wait(within)
+	return p.Wait()
 }
 
-// Wait waits for the process to end by itself and returns its exit code.
-func (p *Process) Wait(within time.Duration) (int, error) {
-	timer := time.NewTimer(within)
-	defer timer.Stop()
+// Wait waits for the process to end by itself and returns its exit code, or -1 with an error if it hangs.
+func (p *Process) Wait() (int, error) {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode(), nil
-	case <-timer.C:
-		return -1, fmt.Errorf("wait for %s to end: still there after %v", p.Name, within)
+	case <-waittest.Late():
+		return -1, fmt.Errorf("wait for %s to end: still there after %v", p.Name, waittest.Limit)
 	}
 }
 

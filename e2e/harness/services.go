@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // estate is where everything of the services shape is.
@@ -60,7 +62,7 @@ func (h *House) services(t T) {
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
-	h.added = func(t T, _ *Appliance) { e.tellBroker(t, h) }
+	h.added = func(t T) { e.tellBroker(t, h) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
@@ -139,7 +141,7 @@ func (e *estate) tellBroker(t T, h *House) {
 		reloads := func() int { return strings.Count(server.Output(), "Reloaded server configuration") }
 		before := reloads()
 		server.signal(syscall.SIGHUP)
-		Until(t, readyWithin, "the broker to reload", func() error {
+		waittest.NoError(t, "the broker to reload", func() error {
 			if reloads() == before {
 				return fmt.Errorf("it has reloaded %d times", before)
 			}

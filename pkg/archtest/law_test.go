@@ -11,7 +11,7 @@ var (
 	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
 	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter", "pkg/token"}
-	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
+	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
 // joiners are the only rooms that see several services.
@@ -69,7 +69,7 @@ func vendors() []archtest.Door {
 		{"github.com/google/go-cmp", []string{}, "for tests"},
 		{"github.com/getkin/kin-openapi", []string{}, "for tests: what others read in our OpenAPI document"},
 		{"github.com/oapi-codegen/runtime", []string{"e2e/openapiclient"}, "for tests: the generated client stands on it"},
-		{"go.uber.org/goleak", []string{"pkg/bustest"}, "for tests"},
+		{"go.uber.org/goleak", []string{"pkg/waittest"}, "for tests"},
 		{"github.com/chromedp", []string{"e2e/browser/..."}, "the console is looked at in a real browser in one place"},
 		{"github.com/compose-spec/compose-go/v2", []string{}, "for tests of the compose file"},
 		{"golang.org/x/oauth2", []string{"pkg/token", "services/console/..."}, "tokens to sign in with are got in pkg/token; people sign in at the console"},
@@ -127,20 +127,31 @@ func report(t *testing.T, breaches []archtest.Breach) {
 	}
 }
 
-func TestRoomsImportOnlyWhatTheyMay(t *testing.T) { report(t, house(t).Imports(rows())) }
-
-func TestEachVendorHasOneDoor(t *testing.T) { report(t, house(t).Vendors(vendors())) }
-
-func TestServicesDoNotKnowEachOther(t *testing.T) { report(t, house(t).Services(joiners)) }
-
-func TestEachPrivilegedActHasOneAddress(t *testing.T) { report(t, house(t).Acts(acts())) }
-
-func TestFilesAndFunctionsAreShort(t *testing.T) { report(t, house(t).Sizes(400, 60)) }
-
-func TestNamesSaySomething(t *testing.T) {
-	report(t, house(t).Names([]string{"util", "utils", "common", "models", "types", "helpers", "base", "manager"}))
+// waits are the calls by which a test would bet on the machine, and where they bound something else.
+func waits() []archtest.Wait {
+	const why = "a test waits for a fact, however long that takes: see pkg/waittest"
+	// They bound what is repeated until it succeeds, or have somebody else's time run out; e2e/harness/doc.go bounds the bench.
+	again := []string{"pkg/waittest", "e2e/harness/doc.go", "e2e/harness/appliance.go", "e2e/browser/page.go", "pkg/egress/walk_test.go", "pkg/telemetry/telemetry_test.go"}
+	return []archtest.Wait{
+		{"time.After", again, why}, {"context.WithTimeout", again, why}, {"time.NewTimer", []string{"pkg/smtptest/line.go"}, why},
+		{"time.AfterFunc", nil, why}, {"time.Tick", nil, why}, {"context.WithDeadline", nil, why},
+	}
 }
 
-func TestTestsDoNotSleep(t *testing.T) { report(t, house(t).Sleeps()) }
-
-func TestNothingPanics(t *testing.T) { report(t, house(t).Panics(workshop)) }
+// TestTheLawIsKept reads the source once and holds it against each part of the law.
+func TestTheLawIsKept(t *testing.T) {
+	h := house(t)
+	for name, breaches := range map[string][]archtest.Breach{
+		"rooms import only what they may":     h.Imports(rows()),
+		"each vendor has one door":            h.Vendors(vendors()),
+		"services do not know each other":     h.Services(joiners),
+		"each privileged act has one address": h.Acts(acts()),
+		"files and functions are short":       h.Sizes(400, 60),
+		"names say something":                 h.Names([]string{"util", "utils", "common", "models", "types", "helpers", "base", "manager"}),
+		"tests do not sleep":                  h.Sleeps(),
+		"tests do not say how long they wait": h.Waits(waits(), append([]string{"e2e/harness", "e2e/browser"}, workshop...)),
+		"nothing panics":                      h.Panics(workshop),
+	} {
+		t.Run(name, func(t *testing.T) { report(t, breaches) })
+	}
+}

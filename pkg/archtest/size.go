@@ -101,6 +101,34 @@ func (h *House) Sleeps() []Breach {
 	return out
 }
 
+// Wait is a call by which a test would say how long something may take.
+type Wait struct {
+	Call string
+	// Files may make it all the same: what it bounds is not how fast the machine is.
+	Files []string
+	Why   string
+}
+
+// Waits checks that tests do not say how long something may take, which would be a bet on the machine. What imports testing/synctest
+// is left out: there, time is not real. Rooms hold test support, which is bound like tests.
+func (h *House) Waits(waits []Wait, rooms []string) []Breach {
+	var out []Breach
+	for _, f := range h.Files {
+		if !f.Test && !in(f.Room, rooms) || in("testing/synctest", f.Imports) {
+			continue
+		}
+		ast.Inspect(f.AST, func(n ast.Node) bool {
+			for _, w := range waits {
+				if does(n, Act{Call: w.Call}) && !in(f.Path, w.Files) && !in(f.Room, w.Files) {
+					out = append(out, Breach{h.where(f, n.Pos()), "waits by " + w.Call, w.Why})
+				}
+			}
+			return true
+		})
+	}
+	return out
+}
+
 // Panics checks that production code does not panic: panic may be called by tests, workshop rooms and the files in allowed.
 func (h *House) Panics(allowed []string) []Breach {
 	var out []Breach

@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 type walked struct {
@@ -19,7 +20,7 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 	broker := bustest.Start(t)
 	conn := broker.Conn()
 	ask := func(id string) (walked, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := waittest.Context(t.Context())
 		defer cancel()
 		var got walked
 		err := conn.AskDoctor(ctx, bus.DoctorQuestion{Recipient: id}, &got)
@@ -71,7 +72,7 @@ func TestTestMailsAndDoctorsAreAskedApart(t *testing.T) {
 			return []bus.TestMailResult{{Address: q.To[0], Accepted: q.Actor == "admin" && q.Etag == "7" && q.Within > 0}}, nil
 		})
 	}()
-	bound, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	bound, stop := waittest.Context(t.Context())
 	defer stop()
 	var got []bus.TestMailResult
 	q := bus.TestMailQuestion{To: []string{"a@example.org"}, Actor: "admin", Etag: "7"}

@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // logBounds sets the bounds of HISTORY.
@@ -52,20 +53,13 @@ func TestTheOldPartOfTheLogGrowsWithEachBound(t *testing.T) {
 			defer h.Close()
 			recordFrom(t, h, 0, 100)
 			logBounds(t, conn, c.bound)
-			deadline := time.Now().Add(20 * time.Second)
-			for {
+			waittest.NoError(t, "the log to be old", func() error {
 				b, err := h.Bounds(t.Context())
-				if err != nil {
-					t.Fatal(err)
+				if err == nil && !c.old(b) {
+					err = fmt.Errorf("it is %+v", b)
 				}
-				if c.old(b) {
-					return
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("the log is %+v", b)
-				}
-				<-time.After(10 * time.Millisecond)
-			}
+				return err
+			})
 		})
 	}
 }

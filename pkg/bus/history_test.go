@@ -1,17 +1,21 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func append1(t *testing.T, h *bus.History, rec delivery.Record) error {
@@ -133,14 +137,13 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
-	// The queue hears of the event a moment later.
-	back, err := bus.Backlog{}, error(nil)
-	for deadline := time.Now().Add(10 * time.Second); back.Waiting == 0 && err == nil && time.Now().Before(deadline); {
-		back, err = c.Backlog(t.Context(), recipient.HTTP, "r1")
-	}
-	if err != nil || back.Waiting != 1 || back.Oldest.IsZero() {
-		t.Errorf("backlog: %+v, %v", back, err)
-	}
+	waittest.Until(t, "the queue to hear of the event", func() bool {
+		back, err := c.Backlog(t.Context(), recipient.HTTP, "r1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return back.Waiting == 1 && !back.Oldest.IsZero()
+	})
 	q := bus.NewQueue(c)
 	r.Enabled = false
 	r.Appliances = []string{"a1", "a2"}
@@ -149,21 +152,19 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := pullAll(t, q, 1, 300*time.Millisecond); len(got) != 0 {
-		t.Errorf("a held recipient got %d", len(got))
-	}
+	notHandedOut(t, c, q)
 	r.Enabled = true
 	if err := c.EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	got := pullAll(t, q, 1, 5*time.Second)
+	got := pullAll(t, q, 1)
 	if len(got) != 1 || got[0].Event == nil || got[0].Event.ID != "e-1" || got[0].HandedOut != 1 {
 		t.Fatalf("pulled %+v", got)
 	}
 	if err := got[0].Settler.Later(20 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	if got = pullAll(t, q, 1, 5*time.Second); len(got) != 1 || got[0].HandedOut != 2 {
+	if got = pullAll(t, q, 1); len(got) != 1 || got[0].HandedOut != 2 {
 		t.Fatalf("pulled again %+v", got)
 	}
 	if err := got[0].Settler.Ack(); err != nil {
@@ -183,14 +184,68 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	}
 }
 
-func pullAll(t *testing.T, q *bus.Queue, n int, wait time.Duration) (out []delivery.Message) {
+// notHandedOut has the held recipient r1 and then another one ask for the same event: only the other gets it.
+func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
+	t.Helper()
+	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	if err := c.EnsureConsumer(t.Context(), beside); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
+			t.Error(err)
+		}
+	}()
+	held, err := q.Open(t.Context(), recipient.HTTP, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan int, 1)
+	go func() {
+		n := 0
+		_ = held.Pull(ctx, 1, waittest.Limit, func(delivery.Message) { n++ }) // it is cut short
+		got <- n
+	}()
+	waittest.Until(t, "the held recipient to ask", func() bool { return info(t, c, "http-r1").NumWaiting == 1 })
+	other, err := q.Open(t.Context(), recipient.HTTP, beside.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Pull(t.Context(), 1, waittest.Limit, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if n := <-got; n != 0 {
+		t.Errorf("a held recipient got %d", n)
+	}
+}
+
+// info is what the broker says of a consumer.
+func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
+	t.Helper()
+	js, err := jetstream.New(c.NATS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.Consumer(t.Context(), bus.StreamEvents, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return consumer.CachedInfo()
+}
+
+// pullAll pulls n messages.
+func pullAll(t *testing.T, q *bus.Queue, n int) (out []delivery.Message) {
 	t.Helper()
 	p, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.Pull(t.Context(), n, wait, func(m delivery.Message) { out = append(out, m) }); err != nil {
+	if err := p.Pull(t.Context(), n, waittest.Limit, func(m delivery.Message) { out = append(out, m) }); err != nil {
 		t.Fatal(err)
 	}
 	return out

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // TestManyAskForTheNewestRecordAtOnce asks for deliveries with several records, with one and with none, each of several recipients and
@@ -82,17 +82,13 @@ func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 		t.Error("a broker that is away answered")
 	}
 	b.Restart()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+	waittest.NoError(t, "the broker to answer again", func() error {
 		rec, at, err := h.Latest(t.Context(), "r1", e, "")
-		if err == nil && at != 0 && rec.Attempt == 2 {
-			return
+		if err == nil && (at == 0 || rec.Attempt != 2) {
+			t.Fatalf("after the broker came back: %+v, %v", rec, at)
 		}
-		if err == nil || time.Now().After(deadline) {
-			t.Fatalf("after the broker came back: %+v, %v, %v", rec, at, err)
-		}
-	}
+		return err
+	})
 }
 
 // BenchmarkLatest asks for what nobody has recorded, as a sender that is started on a backlog does, from 16 callers at once.

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
@@ -31,13 +33,12 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 		})
 	}
 	want := []string{"config 1", "history 1", "http-sender 1", "http-sender 2"}
-	var got []string
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(got, want) && time.Now().Before(deadline); {
+	waittest.NoError(t, "all to answer", func() error {
 		all, err := c.Ping(t.Context(), 200*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = nil
+		var got []string
 		instances := map[string]bool{}
 		for _, p := range all {
 			got = append(got, p.Name+" "+p.Version)
@@ -50,8 +51,9 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 		if len(instances) != len(all) {
 			t.Errorf("instances are not told apart: %v", all)
 		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("there are %q, want %q", got, want)
-	}
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("there are %q, want %q", got, want)
+		}
+		return nil
+	})
 }

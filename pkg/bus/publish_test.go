@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,9 +14,10 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func newEvent(t testing.TB, id string) *event.Event {
 	t.Helper()
@@ -140,7 +140,7 @@ func TestPublishingGoesOnAfterTheBrokerRestarts(t *testing.T) {
 	p := bus.NewPublisher(c)
 	defer p.Close()
 	var wg sync.WaitGroup
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	half := make(chan struct{})
 	const n = 300

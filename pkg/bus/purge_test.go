@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestWhatEveryRecipientHasFinishedIsPurgedOnceRoomIsShort(t *testing.T) {
@@ -45,20 +45,21 @@ func TestWhatEveryRecipientHasFinishedIsPurgedOnceRoomIsShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer pull.Close()
-		if err := pull.Pull(t.Context(), n, 5*time.Second, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
+		if err := pull.Pull(t.Context(), n, waittest.Limit, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	settle("r1", n-1)
 	settle("slow", 10)
 	purged := uint64(0)
-	for deadline := time.Now().Add(10 * time.Second); purged < 10 && time.Now().Before(deadline); {
+	waittest.Until(t, "what both have finished to be purged", func() bool {
 		gone, err := c.PurgeFinished(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		purged += gone
-	}
+		return purged >= 10
+	})
 	st, err := c.StreamStates(t.Context())
 	if err != nil || purged != 10 || st[0].Messages != uint64(n-1-10) {
 		t.Errorf("purged %d, %d left of %d (%v): want what the slower one has finished", purged, st[0].Messages, n-1, err)

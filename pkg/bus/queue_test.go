@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
@@ -27,16 +27,21 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	returned, err := c.NATS().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	q := bus.NewQueue(c)
 	late, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The first message ends the pull; the others are on their way to a puller that takes no more.
+	// The first message ends the pull once the broker has sent all: the others are on their way to a puller that takes no more.
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := 0
-	err = late.Pull(ctx, n, 5*time.Second, func(m delivery.Message) {
+	err = late.Pull(ctx, n, waittest.Limit, func(m delivery.Message) {
 		taken++
+		waittest.Until(t, "the broker to have sent all", func() bool { return info(t, c, "http-r1").Delivered.Consumer == n })
 		cancel()
 		if err := m.Settler.Ack(); err != nil {
 			t.Error(err)
@@ -54,13 +59,18 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	// Well below the ack wait of 45 s.
 	again := 0
-	if err := next.Pull(t.Context(), n-taken, 20*time.Second, func(delivery.Message) { again++ }); err != nil {
+	if err := next.Pull(t.Context(), n-taken, waittest.Limit, func(delivery.Message) { again++ }); err != nil {
 		t.Fatal(err)
 	}
 	if again != n-taken {
 		t.Errorf("%d came again of %d that came too late", again, n-taken)
+	}
+	// They were handed back: none came because its ack wait was over.
+	for i := range n - taken {
+		if _, err := returned.NextMsg(waittest.Limit); err != nil {
+			t.Fatalf("the broker was given back %d messages, want %d: %v", i, n-taken, err)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestADeliveryCarriesTheTraceThatTheEventWasAcceptedIn(t *testing.T) {
@@ -32,7 +32,7 @@ func TestADeliveryCarriesTheTraceThatTheEventWasAcceptedIn(t *testing.T) {
 	}
 	defer p.Close()
 	got := ""
-	if err := p.Pull(t.Context(), 1, 10*time.Second, func(m delivery.Message) { got = m.TraceParent }); err != nil {
+	if err := p.Pull(t.Context(), 1, waittest.Limit, func(m delivery.Message) { got = m.TraceParent }); err != nil {
 		t.Fatal(err)
 	}
 	if want := "00-01020000000000000000000000000000-0300000000000000-01"; got != want {

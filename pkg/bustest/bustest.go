@@ -5,11 +5,11 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Server is a nats-server with JetStream in this process, on a port of its own.
@@ -36,8 +36,8 @@ func (b *Server) start() {
 		b.t.Fatalf("make a broker: %v", err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		b.t.Fatal("the broker is not ready after 10 s")
+	if !s.ReadyForConnections(waittest.Limit) {
+		b.t.Fatalf("the broker is not ready after %s", waittest.Limit)
 	}
 	b.s = s
 	b.opts.Port = s.Addr().(*net.TCPAddr).Port
@@ -75,7 +75,7 @@ func (b *Server) Conn() *bus.Conn {
 
 func connect(t testing.TB, url string) *bus.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := waittest.Context(context.Background())
 	defer cancel()
 	c, err := bus.Connect(ctx, bus.Options{URL: url, Name: t.Name()})
 	if err != nil {

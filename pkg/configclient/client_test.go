@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -23,10 +22,11 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // script is a config service that says what the test tells it to, and breaks off when told.
 type script struct {
@@ -173,20 +173,11 @@ func run(t *testing.T, conn *grpc.ClientConn, o configclient.Options) (*configcl
 	})
 	await := func(what string, fact func() bool) {
 		t.Helper()
-		late := time.After(20 * time.Second)
 		for !fact() {
-			select {
-			case <-changed:
-			case <-late:
-				t.Fatalf("not within 20 s: %s", what)
-			}
+			waittest.Receive(t, "a change by which "+what, changed)
 		}
 	}
-	select {
-	case <-c.Ready():
-	case <-time.After(20 * time.Second):
-		t.Fatal("not ready within 20 s")
-	}
+	waittest.Receive(t, "the client to be ready", c.Ready())
 	return c, await
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // newest waits for a delivery's newest record to be as asked for.
@@ -148,24 +149,24 @@ func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
 func TestAnExtendedDeliveryOutlivesItsRetryDuration(t *testing.T) {
 	w := newWorld(t)
 	mend := w.failing()
-	w.recipient("r", func(r *recipient.Recipient) {
-		r.Retry = recipient.Retry{Interval: 300 * time.Millisecond, Duration: 1200 * time.Millisecond}
-	})
+	r := w.recipient("r")
 	w.publish("kept", "lost")
 	w.run()
-	rec := w.newest("r", "kept", retrying)
-	next := rec.Record
-	end := next.Accepted.Add(time.Hour)
-	next.Extended, next.Expire, next.Reason = &end, end, delivery.ReasonExtended
-	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
-		t.Fatal(err)
-	}
-	if lost := w.final("r", "lost", ""); lost.State != delivery.StateExpired {
+	var end time.Time
+	waittest.NoError(t, "the extension to be stored before the next attempt", func() error {
+		rec := w.newest("r", "kept", retrying)
+		next := rec.Record
+		end = next.Accepted.Add(2 * time.Hour)
+		next.Extended, next.Expire, next.Reason = &end, end, delivery.ReasonExtended
+		return w.log.AppendChange(t.Context(), next, rec.Sequence)
+	})
+	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
+	lost := w.final("r", "lost", "")
+	if lost.State != delivery.StateExpired {
 		t.Errorf("the one that was not extended became %s", lost.State)
 	}
-	w.newest("r", "kept", func(r delivery.Record) bool {
-		return r.State == delivery.StateRetrying && r.LastAttempt.After(rec.Accepted.Add(1500*time.Millisecond))
-	})
+	tried := w.newest("r", "kept", retrying).Attempt
+	w.newest("r", "kept", func(r delivery.Record) bool { return retrying(r) && r.Attempt > tried })
 	mend()
 	if kept := w.final("r", "kept", ""); kept.State != delivery.StateDelivered || !kept.Expire.Equal(end) {
 		t.Errorf("the extended one became %s, to expire %v", kept.State, kept.Expire)

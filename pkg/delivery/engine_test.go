@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
 	w := newWorld(t)
@@ -86,10 +86,12 @@ func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
 
 func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 	w := newWorld(t)
-	w.recipient("r1", func(r *recipient.Recipient) { r.Retry.Duration = 500 * time.Millisecond })
+	r := w.recipient("r1")
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 503} }
 	w.run()
 	w.publish("e-1")
+	w.newest("r1", "e-1", func(r delivery.Record) bool { return r.Attempt >= 2 })
+	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
 	rec := w.final("r1", "e-1", "")
 	if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Attempt < 2 || rec.Detail == "" {
 		t.Errorf("record %+v", rec)

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // world is an engine with a real broker; the outside is a function.
@@ -212,18 +213,17 @@ func (w *world) event(id string) *event.Event {
 	return e
 }
 
-// until asks again and again until the answer is yes, for at most 20 s.
+// until asks again and again until the answer is yes.
 func (w *world) until(what string, yes func() bool) {
 	w.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); !yes(); {
-		select {
-		case <-deadline:
-			w.t.Fatalf("in 20 s it never came that %s", what)
-		case <-tick.C:
-		}
-	}
+	waittest.Until(w.t, what, yes)
+}
+
+// change changes a recipient that the engine has.
+func (w *world) change(r *recipient.Recipient, change func(*recipient.Recipient)) {
+	next := *r
+	change(&next)
+	w.dir.set(&next)
 }
 
 // handedOut has a message that waits for a delay handed out until something has come of it. One sender alone may run: a message that it

@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/process"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // asProgram makes this test binary a program that behaves as the variable says.
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	if kind := os.Getenv(asProgram); kind != "" {
 		os.Exit(program(kind))
 	}
-	goleak.VerifyTestMain(m)
+	waittest.VerifyTestMain(m)
 }
 
 // program is what the tests run as a process of its own.

@@ -3,11 +3,12 @@ package redistest
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Server is a redis-server process of a test's own, without persistence.
@@ -49,21 +50,14 @@ func (s *Server) Restart() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start redis-server: %v", err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		dialer := net.Dialer{Timeout: time.Second}
+	dialer := net.Dialer{Timeout: time.Second}
+	waittest.NoError(s.t, "redis-server to answer", func() error {
 		c, err := dialer.DialContext(s.t.Context(), "tcp", s.Address)
 		if err == nil {
-			if err := c.Close(); err != nil {
-				s.t.Fatal(err)
-			}
-			return
+			err = c.Close()
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatal(fmt.Errorf("redis-server does not answer: %w", err))
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return err
+	})
 }
 
 // Kill ends the server at once. Killing it twice is no error.

@@ -3,24 +3,24 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/session"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func shared(t *testing.T, address string) *session.Redis {
 	t.Helper()
-	r, err := session.NewRedis(throttle.RedisOptions{Address: address})
+	r, err := session.NewRedis(throttle.RedisOptions{Address: address, Timeout: waittest.Limit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,15 +96,13 @@ func TestStores(t *testing.T) {
 			if err := store.Put(ctx, "short", []byte("x"), time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(20 * time.Second); ; {
+			waittest.Until(t, "what has run out to be gone", func() bool {
 				_, err := store.Get(ctx, "short", time.Millisecond)
-				if errors.Is(err, session.ErrNone) {
-					break
+				if err != nil && !errors.Is(err, session.ErrNone) {
+					t.Fatal(err)
 				}
-				if err != nil || time.Now().After(deadline) {
-					t.Fatalf("what has run out is still there, %v", err)
-				}
-			}
+				return err != nil
+			})
 		})
 	}
 }
@@ -152,15 +150,13 @@ func TestRedisThatIsAwayIsNotTakenForNoSession(t *testing.T) {
 		t.Error("a session was begun that nobody keeps")
 	}
 	server.Restart()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	waittest.NoError(t, "Redis to be back, and empty", func() error {
 		_, err := s.Find(t.Context(), id)
 		if errors.Is(err, session.ErrNone) {
-			return
+			return nil
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("with Redis back, and empty: %v", err)
-		}
-	}
+		return fmt.Errorf("found %w", err)
+	})
 }
 
 func TestTwoConsolesShareSessions(t *testing.T) {

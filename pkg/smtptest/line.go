@@ -35,7 +35,6 @@ func (l *listener) Accept() (net.Conn, error) {
 	s.connections++
 	ln := &line{Conn: c, server: s, number: s.connections}
 	s.open[ln] = true
-	s.tell()
 	s.mu.Unlock()
 	if s.options.Implicit {
 		return tls.Server(ln, s.server.TLSConfig), nil
@@ -147,7 +146,6 @@ func (l *line) send(b []byte, pause time.Duration) (int, error) {
 func (l *line) Close() error {
 	l.server.mu.Lock()
 	delete(l.server.open, l)
-	l.server.tell()
 	l.server.mu.Unlock()
 	return l.Conn.Close()
 }

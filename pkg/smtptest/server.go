@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Options are what a server is like for its whole life. The zero value is a relay without encryption and sign-in.
@@ -116,7 +118,6 @@ type Server struct {
 	connections int
 	open        map[*line]bool
 	stalled     map[*line]bool
-	changed     chan struct{}
 	// named are the addresses that were put off once by Greylist.
 	named map[string]bool
 }
@@ -130,7 +131,7 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	s := &Server{
 		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan struct{}),
-		open: make(map[*line]bool), named: make(map[string]bool), stalled: make(map[*line]bool), changed: make(chan struct{}),
+		open: make(map[*line]bool), named: make(map[string]bool), stalled: make(map[*line]bool),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
 	s.server.Domain = "relay.test"
@@ -168,43 +169,29 @@ func (s *Server) Mails() []Mail {
 	return append([]Mail(nil), s.mails...)
 }
 
-// Await waits until the server holds n mails, and returns them. It fails the test if the time runs out first.
-func (s *Server) Await(t testing.TB, n int, within time.Duration) []Mail {
+// Await waits until the server holds n mails, and returns them.
+func (s *Server) Await(t testing.TB, n int) (mails []Mail) {
 	t.Helper()
-	deadline := time.After(within)
-	for {
-		s.mu.Lock()
-		mails, changed := append([]Mail(nil), s.mails...), s.changed
-		s.mu.Unlock()
-		if len(mails) >= n {
-			return mails
+	waittest.NoError(t, fmt.Sprint(n, " mails"), func() error {
+		if mails = s.Mails(); len(mails) < n {
+			return fmt.Errorf("%d came", len(mails))
 		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("waited %s for %d mails, %d came", within, n, len(mails))
-			return nil
-		}
-	}
+		return nil
+	})
+	return mails
 }
 
-// AwaitOpen waits until there are n connections. It fails the test if the time runs out first.
-func (s *Server) AwaitOpen(t testing.TB, n int, within time.Duration) {
+// AwaitOpen waits until there are n connections.
+func (s *Server) AwaitOpen(t testing.TB, n int) {
 	t.Helper()
-	deadline := time.After(within)
-	for {
+	waittest.NoError(t, fmt.Sprint(n, " connections"), func() error {
 		s.mu.Lock()
-		open, changed := len(s.open), s.changed
-		s.mu.Unlock()
-		if open == n {
-			return
+		defer s.mu.Unlock()
+		if len(s.open) != n {
+			return fmt.Errorf("there are %d", len(s.open))
 		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("waited %s for %d connections, there are %d", within, n, open)
-		}
-	}
+		return nil
+	})
 }
 
 // Holding is closed once a mail is held by Script.Hold.
@@ -294,13 +281,6 @@ func (s *Server) keep(m Mail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mails = append(s.mails, m)
-	s.tell()
-}
-
-// tell wakes who awaits a change. The caller holds mu.
-func (s *Server) tell() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // playing is the script as it is now.

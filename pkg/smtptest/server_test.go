@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func send(s *smtptest.Server, to string) error {
 	return smtp.SendMail(net.JoinHostPort(s.Host(), strconv.Itoa(s.Port())), nil, "from@example.com", []string{to}, []byte("Subject: hello\r\n\r\nbody\r\n"))
@@ -27,7 +26,7 @@ func TestAMailIsKept(t *testing.T) {
 	if err := send(s, "to@example.org"); err != nil {
 		t.Fatal(err)
 	}
-	m := s.Await(t, 1, 10*time.Second)[0]
+	m := s.Await(t, 1)[0]
 	if m.Header.Get("Subject") != "hello" || string(m.Body) != "body\r\n" || m.From != "from@example.com" || m.TLS || !m.Answered || s.CountFor("to@example.org") != 1 {
 		t.Errorf("kept %+v", m)
 	}

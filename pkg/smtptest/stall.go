@@ -2,8 +2,10 @@ package smtptest
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
-	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // Step is a step of the protocol, by what the client says in it.
@@ -54,7 +56,6 @@ func (l *line) stall(answer []byte, script Script) {
 		return
 	}
 	l.server.stalled[l] = true
-	l.server.tell()
 	l.server.mu.Unlock()
 	select {
 	case <-script.Stall.Until:
@@ -63,25 +64,18 @@ func (l *line) stall(answer []byte, script Script) {
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
 	delete(l.server.stalled, l)
-	l.server.tell()
 }
 
-// AwaitStalled waits until at least n connections wait for an answer by Script.Stall, and all that there are. It fails the test if
-// the time runs out first.
-func (s *Server) AwaitStalled(t testing.TB, n int, within time.Duration) int {
+// AwaitStalled waits until at least n connections wait for an answer by Script.Stall, and all that there are.
+func (s *Server) AwaitStalled(t testing.TB, n int) (stalled int) {
 	t.Helper()
-	deadline := time.After(within)
-	for {
+	waittest.NoError(t, fmt.Sprint(n, " connections without an answer"), func() error {
 		s.mu.Lock()
-		open, stalled, changed := len(s.open), len(s.stalled), s.changed
-		s.mu.Unlock()
-		if stalled >= n && stalled == open {
-			return stalled
+		defer s.mu.Unlock()
+		if stalled = len(s.stalled); stalled < n || stalled != len(s.open) {
+			return fmt.Errorf("there are %d of %d", stalled, len(s.open))
 		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("waited %s for %d connections without an answer, there are %d of %d", within, n, stalled, open)
-		}
-	}
+		return nil
+	})
+	return stalled
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/smtp"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/smtptest"
 )
@@ -20,7 +19,7 @@ func TestAServerFallsSilentAtEachStep(t *testing.T) {
 			go func() {
 				sent <- smtp.SendMail(net.JoinHostPort(srv.Host(), fmt.Sprint(srv.Port())), nil, "a@example.org", []string{"b@example.org"}, []byte("Subject: MAIL\r\n\r\nRCPT TO\r\n"))
 			}()
-			if n := srv.AwaitStalled(t, 1, 10*time.Second); n != 1 {
+			if n := srv.AwaitStalled(t, 1); n != 1 {
 				t.Errorf("%d connections are stalled, want 1", n)
 			}
 			select {
@@ -35,7 +34,7 @@ func TestAServerFallsSilentAtEachStep(t *testing.T) {
 			if err := <-sent; err != nil {
 				t.Error(err)
 			}
-			srv.Await(t, 1, 10*time.Second)
+			srv.Await(t, 1)
 		})
 	}
 }

@@ -43,7 +43,7 @@ func (w *world) mail(o standing.Options) *sender {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &sender{Observer: observer, stop: sync.OnceFunc(stop)}
+	s := &sender{Observer: observer, channel: recipient.Email, stop: sync.OnceFunc(stop)}
 	w.t.Cleanup(s.stop)
 	return s
 }
@@ -76,8 +76,8 @@ func TestTwoSendersNeverShareOutWhatOneMailTells(t *testing.T) {
 		a.fails(r)
 	}
 	<-slow.claimed
-	w.mailerOf("b", admin, nil)
-	w.pass(3 * after) // and so several looks of b at what is due
+	b := w.mailerOf("b", admin, nil)
+	w.pass(b, 3*after) // and so several looks of b at what is due
 	close(slow.goOn)
 	w.until("all were told of", func() bool { return w.status(x).Alerts+w.status(y).Alerts+w.status(z).Alerts == 3 })
 	if got := w.got(); len(got) != 1 || len(got[0].About) != 3 {
@@ -107,7 +107,7 @@ func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
 	for _, r := range all {
 		w.until(r.ID+" fails", func() bool { return w.status(r).Health == standing.Failing })
 	}
-	w.pass(after)
+	w.pass(a, after)
 	alertAfter.Store(int64(after))
 	told := func() (n int) {
 		for _, r := range all {
@@ -134,7 +134,8 @@ func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
 		return mails, recipients
 	}
 	w.until("all recoveries were told", func() bool { _, n := recovered(); return n == len(all) })
-	w.pass(after)
+	w.pass(a, after)
+	w.pass(b, after)
 	if mails, n := recovered(); mails != 1 || n != len(all) {
 		t.Errorf("%d mails told of %d recoveries, want one of %d", mails, n, len(all))
 	}
@@ -184,7 +185,7 @@ func TestNobodyIsToldWhereThereAreNoContactsAtAll(t *testing.T) {
 	a := w.mailer("a")
 	a.fails(r)
 	w.until("it fails", func() bool { return w.status(r).Health == standing.Failing })
-	w.pass(2 * after)
+	w.pass(a, 2*after)
 	w.want()
 }
 

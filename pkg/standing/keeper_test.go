@@ -3,7 +3,9 @@ package standing_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 const (
@@ -21,17 +24,33 @@ const (
 	after = 300 * time.Millisecond
 )
 
-// directory knows recipients that do not change.
-type directory []*recipient.Recipient
+// directory knows recipients, of which the last one set under an id counts.
+type directory struct {
+	mu  sync.Mutex
+	all []*recipient.Recipient
+}
 
-func (d directory) Recipients() []*recipient.Recipient { return d }
-func (d directory) OnChange(func())                    {}
-func (d directory) Recipient(id string) (*recipient.Recipient, bool) {
-	i := slices.IndexFunc(d, func(r *recipient.Recipient) bool { return r.ID == id })
-	if i < 0 {
-		return nil, false
+func (d *directory) OnChange(func()) {}
+
+func (d *directory) Recipients() []*recipient.Recipient {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.all)
+}
+
+func (d *directory) Recipient(id string) (*recipient.Recipient, bool) {
+	for _, r := range slices.Backward(d.Recipients()) {
+		if r.ID == id {
+			return r, true
+		}
 	}
-	return d[i], true
+	return nil, false
+}
+
+func (d *directory) set(r *recipient.Recipient) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(slices.DeleteFunc(d.all, func(x *recipient.Recipient) bool { return x.ID == r.ID }), r)
 }
 
 type silent struct{}
@@ -44,11 +63,13 @@ func (silent) Ended(delivery.Report)                                           {
 type world struct {
 	t    *testing.T
 	conn *bus.Conn
-	dir  directory
+	dir  *directory
 
 	mu      sync.Mutex
 	notices []standing.Notice
 	at      []time.Time
+	// markers counts the recipients that pass made, marked the notices about them, which are not among the others.
+	markers, marked int
 }
 
 func desk(id, host string, resend time.Duration) *recipient.Recipient {
@@ -59,7 +80,7 @@ func desk(id, host string, resend time.Duration) *recipient.Recipient {
 
 func newWorld(t *testing.T, dir ...*recipient.Recipient) *world {
 	t.Helper()
-	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: dir}
+	w := &world{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: dir}}
 	queue, err := w.conn.OpenNotices(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +93,11 @@ func newWorld(t *testing.T, dir ...*recipient.Recipient) *world {
 			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				w.notices, w.at = append(w.notices, n.Notice), append(w.at, n.Stored)
+				if strings.HasPrefix(n.About[0].Recipient, markerPrefix) {
+					w.marked++
+				} else {
+					w.notices, w.at = append(w.notices, n.Notice), append(w.at, n.Stored)
+				}
 				_ = n.Settler.Ack()
 			})
 		}
@@ -119,7 +144,8 @@ func (d *deadStore) Notify(ctx context.Context, n standing.Notice) error {
 // sender is the keeper of one sender process.
 type sender struct {
 	delivery.Observer
-	stop func()
+	channel recipient.Channel
+	stop    func()
 }
 
 func (w *world) sender(holder string, wrap *deadStore) *sender {
@@ -133,14 +159,14 @@ func (w *world) sender(holder string, wrap *deadStore) *sender {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := &sender{Observer: observer, stop: sync.OnceFunc(stop)}
+	s := &sender{Observer: observer, channel: recipient.HTTP, stop: sync.OnceFunc(stop)}
 	w.t.Cleanup(s.stop)
 	return s
 }
 
 func (s *sender) attempt(r *recipient.Recipient, v delivery.Verdict, state delivery.State) {
 	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}, Attempt: 1}
-	s.End(context.Background(), delivery.Report{Delivery: d, Channel: recipient.HTTP, Outcome: delivery.Outcome{Began: time.Now()}, Verdict: v, State: state, Next: time.Now().Add(time.Second)})
+	s.End(context.Background(), delivery.Report{Delivery: d, Channel: s.channel, Outcome: delivery.Outcome{Began: time.Now()}, Verdict: v, State: state, Next: time.Now().Add(time.Second)})
 }
 
 func (s *sender) fails(r *recipient.Recipient) {
@@ -159,19 +185,38 @@ func (w *world) got() []standing.Notice {
 
 func (w *world) until(what string, yes func() bool) {
 	w.t.Helper()
-	t := time.NewTicker(2 * time.Millisecond)
-	defer t.Stop()
-	for deadline := time.After(20 * time.Second); !yes(); {
-		select {
-		case <-deadline:
-			w.t.Fatalf("in 20 s it never came that %s; got %+v", what, w.got())
-		case <-t.C:
+	waittest.NoError(w.t, what, func() error {
+		if !yes() {
+			return fmt.Errorf("it never came; got %+v", w.got())
 		}
-	}
+		return nil
+	})
 }
 
-// pass lets a time go by in which something must not happen.
-func (w *world) pass(d time.Duration) { <-time.After(d) }
+const markerPrefix = "marker-"
+
+// pass lets a time go by in which something must not happen: it has a recipient of its own fail at a sender, which is told of after
+// that time. What else the sender had to tell until then has been told by then.
+func (w *world) pass(s *sender, d time.Duration) {
+	w.t.Helper()
+	w.mu.Lock()
+	w.markers++
+	n := w.markers
+	w.mu.Unlock()
+	id := fmt.Sprint(markerPrefix, n)
+	marker := desk(id, id+".example", 0)
+	if s.channel == recipient.Email {
+		marker = mailbox(id)
+	}
+	marker.Contact = recipient.Contact{Addresses: []string{id + "@example.org"}, AlertAfter: d}
+	w.dir.set(marker)
+	s.fails(marker)
+	w.until(id+" is told of", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.marked == n
+	})
+}
 
 func (w *world) status(r *recipient.Recipient) standing.Status {
 	w.t.Helper()
@@ -195,13 +240,19 @@ func (w *world) want(kinds ...standing.Kind) {
 
 func TestNobodyIsToldIfItRecoversInTime(t *testing.T) {
 	r := desk("desk", "a.example", 0)
+	r.Contact.AlertAfter = time.Hour
 	w := newWorld(t, r)
 	a, b := w.sender("a", nil), w.sender("b", nil)
 	a.fails(r)
 	w.until("it fails", func() bool { return w.status(r).Health == standing.Failing })
 	b.succeeds(r)
 	w.until("it is well", func() bool { return w.status(r).Health == standing.OK })
-	w.pass(2 * after)
+	// Had it not recovered, it would be due now.
+	due := *r
+	due.Contact.AlertAfter = time.Millisecond
+	w.dir.set(&due)
+	w.pass(a, after)
+	w.pass(b, after)
 	w.want()
 }
 
@@ -215,17 +266,22 @@ func TestContactsAreToldOnceAPeriodByTwoSenders(t *testing.T) {
 	b.fails(r)
 	w.until("three mails came", func() bool { return len(w.got()) >= 3 })
 	b.succeeds(r)
-	w.until("the recovery came", func() bool { return len(w.got()) >= 4 })
-	w.pass(2 * period)
-	w.want(standing.KindFailing, standing.KindFailing, standing.KindFailing, standing.KindRecovered)
+	w.until("the recovery came", func() bool { got := w.got(); return got[len(got)-1].Kind == standing.KindRecovered })
+	w.pass(a, 2*period)
+	w.pass(b, 2*period)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, least := range []time.Duration{after, after + period, after + 2*period} {
-		if came := w.at[i].Sub(began); came < least-5*time.Millisecond || w.notices[i].About[0].Alert != i+1 {
-			t.Errorf("mail %d came after %s, want at least %s: %+v", i+1, came, least, w.notices[i].About)
+	last := len(w.notices) - 1
+	for i, n := range w.notices[:last] {
+		least := after + time.Duration(i)*period
+		if came := w.at[i].Sub(began); n.Kind != standing.KindFailing || came < least-5*time.Millisecond || n.About[0].Alert != i+1 {
+			t.Errorf("mail %d is %s and came after %s, want at least %s: %+v", i+1, n.Kind, came, least, n.About)
 		}
 	}
-	if x := w.notices[3].About[0]; !x.Until.After(x.Since) || x.Reason != delivery.ReasonConnect {
+	if last < 3 || w.notices[last].Kind != standing.KindRecovered {
+		t.Errorf("got %+v, want the recovery last", w.notices)
+	}
+	if x := w.notices[last].About[0]; !x.Until.After(x.Since) || x.Reason != delivery.ReasonConnect {
 		t.Errorf("the recovery tells %+v", x)
 	}
 }
@@ -238,10 +294,10 @@ func TestASenderKilledWhileTellingIsStoodInFor(t *testing.T) {
 			a := w.sender("a", killed)
 			a.fails(r)
 			w.until("it died", killed.gone)
-			w.sender("b", nil)
+			b := w.sender("b", nil)
 			w.until("the claim is lifted", func() bool { st := w.status(r); return st.Alerts == 1 && st.Claim == nil })
 			w.until("a mail came", func() bool { return len(w.got()) > 0 })
-			w.pass(after)
+			w.pass(b, after)
 			w.want(standing.KindFailing)
 		})
 	}
@@ -257,7 +313,7 @@ func TestARestartTellsNothingAnew(t *testing.T) {
 	a.stop()
 	b := w.sender("b", nil)
 	b.fails(r)
-	w.pass(2 * after)
+	w.pass(b, 2*after)
 	if !w.status(r).Since.Equal(since) {
 		t.Error("the failure began anew")
 	}
@@ -270,12 +326,13 @@ func TestRecipientsOfOneHostAreToldOfTogether(t *testing.T) {
 	x, y, z := desk("x", "a.example", 0), desk("y", "a.example", 0), desk("z", "b.example", 0)
 	w := newWorld(t, x, y, z)
 	a := w.sender("a", nil)
-	w.sender("b", nil)
+	b := w.sender("b", nil)
 	for _, r := range []*recipient.Recipient{x, y, z} {
 		a.fails(r)
 	}
 	w.until("all were told", func() bool { return w.status(x).Alerts+w.status(y).Alerts+w.status(z).Alerts == 3 && len(w.got()) >= 2 })
-	w.pass(after)
+	w.pass(a, after)
+	w.pass(b, after)
 	w.want(standing.KindFailing, standing.KindFailing)
 	if n := len(w.got()[0].About) + len(w.got()[1].About); n != 3 {
 		t.Errorf("told of %d recipients, want 3", n)
@@ -289,7 +346,7 @@ func TestWhatIsGivenUpIsToldThoughOthersArrive(t *testing.T) {
 	a.attempt(r, delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonGone}, delivery.StateRejected)
 	a.succeeds(r)
 	w.until("a mail came", func() bool { return len(w.got()) > 0 })
-	w.pass(after)
+	w.pass(a, after)
 	w.want(standing.KindDropped)
 	if d := w.got()[0].About[0].Dropped; d == nil || d.Count != 1 || d.Reason != delivery.ReasonGone {
 		t.Errorf("told of %+v", d)
@@ -305,9 +362,9 @@ func TestADisabledRecipientIsNotToldOf(t *testing.T) {
 	if _, err := bus.NewStandings(w.conn).Put(t.Context(), recipient.HTTP, r.ID, st, 0); err != nil {
 		t.Fatal(err)
 	}
-	w.sender("a", nil)
+	a := w.sender("a", nil)
 	w.until("its failure is over", func() bool { return w.status(r).Health == standing.OK })
-	w.pass(after)
+	w.pass(a, after)
 	w.want()
 }
 

@@ -3,7 +3,7 @@ package standing_test
 import (
 	"testing"
 
-	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }

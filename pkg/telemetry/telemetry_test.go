@@ -13,13 +13,13 @@ import (
 
 	"go.opentelemetry.io/otel"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func setup(t *testing.T, change func(*telemetry.Options)) *telemetry.Telemetry {
 	t.Helper()

@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,12 +29,17 @@ type RedisOptions struct {
 	CAFile string `yaml:"caFile"`
 	// Replicas is how many senders share the limits. While Redis is away each keeps to this part of them.
 	Replicas int `yaml:"replicas"`
+	// Timeout is how long one question to Redis may take before it is taken to be away. 0: 250 ms.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Validate reports every fault at once.
 func (o RedisOptions) Validate() error {
 	if o.Replicas < 0 {
 		return errors.New("replicas: must not be negative: give the number of senders that share the limits")
+	}
+	if o.Timeout < 0 {
+		return errors.New("timeout: must not be negative: give the time that a question to Redis may take, e.g. 250ms")
 	}
 	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
 		return errors.New("address: is missing, but user, passwordFile or caFile is set")
@@ -48,22 +54,26 @@ type Redis struct {
 	local   *Memory
 	share   int
 	log     *slog.Logger
+	timeout time.Duration
 	// away is until when Redis is not asked again, in Unix nanoseconds; 0 while it answers.
 	away atomic.Int64
 }
 
 // The bounds of a question to Redis: a delivery waits for it, so it is short, and after a failure nobody asks for a while.
 const (
-	redisTimeout = 250 * time.Millisecond
-	redisPause   = time.Second
+	defaultTimeout = 250 * time.Millisecond
+	redisPause     = time.Second
 )
+
+func (o RedisOptions) timeout() time.Duration { return cmp.Or(o.Timeout, defaultTimeout) }
 
 // Client makes a client of Redis. It does not connect yet.
 func (o RedisOptions) Client() (*redis.Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of redis: %w", err)
 	}
-	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: redisTimeout, ReadTimeout: redisTimeout, WriteTimeout: redisTimeout, MaxRetries: -1, ContextTimeoutEnabled: true}
+	bound := o.timeout()
+	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: bound, ReadTimeout: bound, WriteTimeout: bound, MaxRetries: -1, ContextTimeoutEnabled: true}
 	if o.PasswordFile != "" {
 		b, err := os.ReadFile(o.PasswordFile)
 		if err != nil {
@@ -94,7 +104,7 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log}, nil
+	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log, timeout: o.timeout()}, nil
 }
 
 // Close ends the connections.
@@ -114,7 +124,7 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 	if until > time.Now().UnixNano() {
 		return r.alone(ctx, key, l)
 	}
-	ask, cancel := context.WithTimeout(ctx, redisTimeout)
+	ask, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {

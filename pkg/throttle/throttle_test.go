@@ -8,17 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func shared(t *testing.T, address string, replicas int) *throttle.Redis {
 	t.Helper()
-	r, err := throttle.NewRedis(throttle.RedisOptions{Address: address, Replicas: replicas}, slog.New(slog.DiscardHandler))
+	r, err := throttle.NewRedis(throttle.RedisOptions{Address: address, Replicas: replicas, Timeout: waittest.Limit}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,19 +87,16 @@ func TestReplicasShareALimitAndKeepToTheirPartWhileRedisIsAway(t *testing.T) {
 		t.Errorf("alone a turn comes every %v, want half as often as shared", wait)
 	}
 	s.Restart()
-	deadline := time.Now().Add(20 * time.Second)
-	for b.Take(t.Context(), "z", limit) == 0 || a.Take(t.Context(), "z", limit) == 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the limit is not shared again")
-		}
-	}
+	waittest.Until(t, "the limit to be shared again", func() bool {
+		return b.Take(t.Context(), "z", limit) > 0 && a.Take(t.Context(), "z", limit) > 0
+	})
 	if got := turns(t, a, "z", limit, 10) + turns(t, b, "z", limit, 10); got != 0 {
 		t.Errorf("%d turns beyond the shared limit", got)
 	}
 }
 
 func TestOptionsThatContradictThemselvesAreRefused(t *testing.T) {
-	for _, o := range []throttle.RedisOptions{{Replicas: -1}, {PasswordFile: "x"}, {Address: "127.0.0.1:1", PasswordFile: "/nowhere"}, {Address: "127.0.0.1:1", CAFile: "/dev/null"}} {
+	for _, o := range []throttle.RedisOptions{{Replicas: -1}, {Timeout: -1}, {PasswordFile: "x"}, {Address: "127.0.0.1:1", PasswordFile: "/nowhere"}, {Address: "127.0.0.1:1", CAFile: "/dev/null"}} {
 		if _, err := throttle.NewRedis(o, nil); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

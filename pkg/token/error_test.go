@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/token"
@@ -147,15 +146,15 @@ func TestAnAnswerWithoutEndIsLeft(t *testing.T) {
 func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
 	for name, part := range map[string]string{"that does not begin": "", "that does not end": `{"access_token":"canary`} {
 		t.Run(name, func(t *testing.T) {
+			ctx, over := outOfTime(t.Context())
 			e := serve(t, func(_ int64, w http.ResponseWriter, q *http.Request) {
 				if part != "" {
 					fmt.Fprint(w, part)
 					_ = http.NewResponseController(w).Flush()
 				}
+				over()
 				<-q.Context().Done()
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
 			if err := refused(ctx, t, open(t, e.URL), e.Listener.Addr().String()+": no answer in time"); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v does not wrap the deadline", err)
 			}

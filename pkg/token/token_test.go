@@ -16,13 +16,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/token"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 const (
 	clientID     = "outbound:1"
@@ -157,16 +156,35 @@ func TestCallersAtOnceShareOneRequest(t *testing.T) {
 	}
 }
 
+// ending is a context whose deadline comes when it is told to, not by the clock.
+type ending struct {
+	context.Context
+	over chan struct{}
+}
+
+func (e ending) Done() <-chan struct{} { return e.over }
+
+func (e ending) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func outOfTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	over := make(chan struct{})
+	return ending{ctx, over}, sync.OnceFunc(func() { close(over) })
+}
+
 // The first caller's own end is not the others'.
 func TestTheNextAsksWhenTheFirstIsGone(t *testing.T) {
 	for name, c := range map[string]struct {
 		leave func(context.Context) (context.Context, context.CancelFunc)
 		want  error
 	}{
-		"called off": {context.WithCancel, context.Canceled},
-		"out of time": {func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 100*time.Millisecond)
-		}, context.DeadlineExceeded},
+		"called off": {context.WithCancel, context.Canceled}, "out of time": {outOfTime, context.DeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := make(chan struct{}, 1)
@@ -192,9 +210,7 @@ func TestTheNextAsksWhenTheFirstIsGone(t *testing.T) {
 				second, err = s.Get(t.Context())
 			})
 			<-began
-			if errors.Is(c.want, context.Canceled) {
-				leave()
-			}
+			leave()
 			wg.Wait()
 			if !errors.Is(first, c.want) || err != nil || second != "token-2" || e.requests.Load() != 2 {
 				t.Errorf("the first has %v, the second %q, %v after %d requests", first, second, err, e.requests.Load())

@@ -19,13 +19,13 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/allinone"
 )
 
 const (
 	// endsWithin is how long the end may take when the broker does not answer.
 	endsWithin = 10 * time.Second
-	patience   = 30 * time.Second
 )
 
 // running is an all-in-one with the broker in the test's hands.
@@ -144,20 +144,11 @@ func TestTheAllInOneEndsInTimeThoughItsBrokerStoresNothing(t *testing.T) {
 					}
 				})
 			}
-			select {
-			case <-refused:
-			case <-time.After(patience):
-				t.Fatal("no event was refused")
-			}
+			waittest.Receive(t, "an event to be refused", refused)
 			began := time.Now()
 			r.stop()
-			select {
-			case err := <-r.ended:
-				if took := time.Since(began); took > endsWithin || err != nil {
-					t.Errorf("it ended after %v: %v", took, err)
-				}
-			case <-time.After(2 * patience):
-				t.Fatal("it has not ended")
+			if err, took := waittest.Receive(t, "its end", r.ended), time.Since(began); took > endsWithin || err != nil {
+				t.Errorf("it ended after %v: %v", took, err)
 			}
 			posts.Wait()
 		})

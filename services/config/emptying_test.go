@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -113,7 +114,7 @@ func TestPurgesAndChangesAtOnce(t *testing.T) {
 // each does something for each recipient, eight at once.
 func each(t *testing.T, ids []string, do func(ctx context.Context, id string) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
 	next := make(chan string)

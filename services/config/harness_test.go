@@ -22,11 +22,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config"
 )
 
-func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // house is a config service on a broker of its own, reached over gRPC.
 type house struct {
@@ -122,7 +123,7 @@ func (h *house) run(adapt ...func(*config.Options)) {
 }
 
 func (h *house) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := waittest.Context(context.Background())
 	h.t.Cleanup(cancel)
 	return ctx
 }
@@ -149,15 +150,7 @@ func (h *house) bucket(name string) *bus.Bucket {
 // eventually waits for a fact.
 func (h *house) eventually(what string, fact func() bool) {
 	h.t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for !fact() {
-		select {
-		case <-deadline:
-			h.t.Fatalf("not within 20 s: %s", what)
-		case <-tick.C:
-		}
-	}
+	waittest.Until(h.t, what, fact)
 }
 
 func httpRecipient(name string) *outboundv1.Recipient {

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -126,7 +127,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	if err := q.Pull(h.ctx(), int(s.GetBacklogThrough()), 5*time.Second, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
+	if err := q.Pull(h.ctx(), int(s.GetBacklogThrough()), waittest.Limit, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 		t.Fatal(err)
 	}
 	h.eventually("the beginning can be purged", func() bool {

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -59,12 +59,13 @@ func TestATestMailIsAskedOfAnEmailSender(t *testing.T) {
 		}
 		return out, nil
 	})
-	got, err := send()
-	for deadline := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(deadline); { // it has only begun to listen
+	var got *outboundv1.SendTestEmailResponse
+	waittest.NoError(t, "a sender to listen", func() (err error) {
 		got, err = send()
-	}
-	if err != nil || !got.GetOk() || len(got.GetResults()) != 1 || got.GetResults()[0].GetAddress() != "root@example.org" {
-		t.Errorf("to the admin contacts: %v, %v", got, err)
+		return err
+	})
+	if !got.GetOk() || len(got.GetResults()) != 1 || got.GetResults()[0].GetAddress() != "root@example.org" {
+		t.Errorf("to the admin contacts: %v", got)
 	}
 	got, err = send("a@example.org", "b@example.org")
 	if err != nil || got.GetOk() || len(got.GetResults()) != 2 || got.GetResults()[1].GetAccepted() || got.GetResults()[1].GetCode() != 550 {

@@ -31,7 +31,7 @@ type Options struct {
 
 // DefaultOptions play on for ever at a readable pace.
 func DefaultOptions() Options {
-	return Options{Pause: 600 * time.Millisecond, Every: 20 * time.Second, Deadline: 30 * time.Second}
+	return Options{Pause: 600 * time.Millisecond, Every: 20 * time.Second, Deadline: 2 * time.Minute}
 }
 
 // Validate reports all faults at once.

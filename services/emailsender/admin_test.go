@@ -1,6 +1,7 @@
 package emailsender_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // root is the admin contact.
@@ -36,7 +38,7 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	if _, err := bus.NewStandings(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
 		t.Fatal(err)
 	}
-	m := srv.Await(t, 1, 30*time.Second)[0]
+	m := srv.Await(t, 1)[0]
 	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" || !strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
 		t.Errorf("told %v: %v", m.To, m.Header)
 	}
@@ -45,10 +47,25 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	}
 }
 
+// noNotices waits until every notice is settled, so that no mail of one comes any more.
+func noNotices(t *testing.T, conn *bus.Conn) {
+	t.Helper()
+	waittest.NoError(t, "the notices to be settled", func() error {
+		states, err := conn.StreamStates(t.Context())
+		for _, s := range states {
+			if s.Name == bus.StreamNotices && s.Messages > 0 {
+				err = fmt.Errorf("%d are left", s.Messages)
+			}
+		}
+		return err
+	})
+}
+
 func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	conn := start(t, srv, make(watcher, 16))
+	store := bus.NewStandings(conn)
 	st := failingFor(time.Hour, delivery.ReasonConnect)
 	st.Alerts, st.LastAlert = 2, time.Now().UTC()
 	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
@@ -64,9 +81,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for srv.Connections() < 3 { // both were tried, one of them again
-		<-time.After(10 * time.Millisecond)
-	}
+	waittest.Until(t, "both to be tried, and one of them again", func() bool { return srv.Connections() >= 3 })
 	// The relay is back, and deliveries arrive.
 	if _, err := store.Put(t.Context(), recipient.Email, "ops", standing.Status{Health: standing.OK, Since: time.Now().UTC()}, revision); err != nil {
 		t.Fatal(err)
@@ -76,8 +91,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	srv.Await(t, 1, 30*time.Second)
-	<-time.After(time.Second) // five retry intervals, in which nothing more may come
+	noNotices(t, conn)
 	if got := kinds(srv, root); len(got) != 1 || got[0] != "recovered" {
 		t.Errorf("told %v, want the recovery alone", got)
 	}
@@ -98,7 +112,7 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
-	m := srv.Await(t, 1, 30*time.Second)[0]
+	m := srv.Await(t, 1)[0]
 	if strings.Contains(string(m.Body), "gone") || !strings.Contains(m.Header.Get("Subject"), "ops: deliveries fail") {
 		t.Errorf("what is gone is told of: %v %s", m.Header, m.Body)
 	}
@@ -106,7 +120,8 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 
 func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	conn := start(t, srv, make(watcher, 16))
+	store := bus.NewStandings(conn)
 	over := standing.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
 	lasts := standing.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
 	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", standing.Mark{Of: lasts.Key(), At: time.Now(), Told: true}, 0); err != nil {
@@ -117,8 +132,9 @@ func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := srv.Await(t, 1, 30*time.Second)
-	if !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
+	m := srv.Await(t, 1)
+	noNotices(t, conn)
+	if m = srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
 		t.Errorf("told %v", m[0].Header)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
@@ -49,7 +50,7 @@ func TestSendersShareTheRateLimitByRedis(t *testing.T) {
 	for range 3 {
 		conf := relayOf(srv)
 		conf.change(hourly)
-		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: address}, nil)
+		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: address, Timeout: waittest.Limit}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +77,7 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 			want(t, v, delivery.Delivered, delivery.ReasonOK)
 		})
 	}
-	srv.AwaitOpen(t, 2, 30*time.Second)
+	srv.AwaitOpen(t, 2)
 	v, o := try(t, s, deliveryTo(bob))
 	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
 	if !strings.Contains(o.Detail, "maxConnections") || srv.Connections() != 2 {
@@ -89,6 +90,9 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 	for range 20 {
 		many.Go(func() {
 			v, _ := try(t, s, deliveryTo(bob))
+			for v.Kind == delivery.Postpone { // a busy machine may be slower than the wait for a connection
+				v, _ = try(t, s, deliveryTo(bob))
+			}
 			want(t, v, delivery.Delivered, delivery.ReasonOK)
 		})
 	}

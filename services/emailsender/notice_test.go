@@ -26,7 +26,7 @@ func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 			}
 		}
 	}
-	mails := srv.Await(t, 2, 30*time.Second)
+	mails := srv.Await(t, 2)
 	counts(t, srv, map[string]int{alice: 1, bob: 1})
 	m := mails[0]
 	if got := m.Header.Get("Subject"); got != "[Outbound] Ticket desk (desk): deliveries fail, the host name is not found (DNS)" {

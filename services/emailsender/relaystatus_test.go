@@ -1,7 +1,6 @@
 package emailsender_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -60,7 +60,7 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	}
 	stands(t, w.conn, standing.RelayOK)
 	// Each has looked by the time that all answer questions, and looks again at every tick.
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	var got []bus.TestMailResult
 	for range 30 {
@@ -78,7 +78,7 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}})
 	conn := open(t, srv, eager())
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	ask := func(q bus.TestMailQuestion) (got []bus.TestMailResult, err error) {
 		err = conn.AskTestMail(ctx, q, &got)

@@ -1,7 +1,7 @@
 package emailsender_test
 
 import (
-	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -208,12 +209,13 @@ func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Recor
 	history := bus.NewHistory(conn)
 	defer history.Close()
 	var rec delivery.Record
-	until(t, func(ctx context.Context) bool {
+	waittest.NoError(t, "a record of the delivery", func() (err error) {
 		var at uint64
-		var err error
-		rec, at, err = history.Latest(ctx, "ops", e, "")
-		return err == nil && at != 0 && is(rec)
-	}, func() { t.Fatalf("no such record: the last is %s %s: %s", rec.State, rec.Reason, rec.Detail) })
+		if rec, at, err = history.Latest(t.Context(), "ops", e, ""); err == nil && (at == 0 || !is(rec)) {
+			err = fmt.Errorf("the last is %s %s: %s", rec.State, rec.Reason, rec.Detail)
+		}
+		return err
+	})
 	return rec
 }
 
@@ -221,32 +223,15 @@ func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Recor
 func stands(t *testing.T, conn *bus.Conn, line string) standing.Relay {
 	t.Helper()
 	var r standing.Relay
-	until(t, func(ctx context.Context) bool {
-		now, _, err := bus.NewStandings(conn).Relay(ctx)
-		if err == nil {
-			r = now
+	waittest.NoError(t, fmt.Sprintf("the relay to stand as %q", line), func() (err error) {
+		r, _, err = bus.NewStandings(conn).Relay(t.Context())
+		if err == nil && r.Line != line && (line == standing.RelayOK || !strings.Contains(r.Line, line)) {
+			err = fmt.Errorf("it stands as %q", r.Line)
 		}
-		return err == nil && (r.Line == line || line != standing.RelayOK && strings.Contains(r.Line, line))
-	}, func() { t.Fatalf("the relay stands as %q, want %q", r.Line, line) })
+		return err
+	})
 	if (r.Line == standing.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
 		t.Errorf("the relay stands as %+v", r)
 	}
 	return r
-}
-
-// until asks again and again until it is so; else, after 30 s, it calls late.
-func until(t *testing.T, so func(context.Context) bool, late func()) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !so(ctx) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			late()
-			return
-		}
-	}
 }

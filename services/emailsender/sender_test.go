@@ -6,16 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/smtptest"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
-func TestMain(m *testing.M) { bustest.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // settings are what a test's sender sees, and may change.
 type settings struct {
@@ -56,11 +56,7 @@ func settingsFor(host string, port int) *settings {
 	}}
 }
 
-func options() emailsender.Options {
-	o := emailsender.DefaultOptions()
-	o.Timeout = 10 * time.Second
-	return o
-}
+func options() emailsender.Options { return emailsender.DefaultOptions() }
 
 // deliveryTo is the first attempt of a mail about a sample event.
 func deliveryTo(addresses ...string) *delivery.Delivery {

@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
@@ -70,13 +71,7 @@ func (w watcher) Ended(r delivery.Report)                                       
 
 func (w watcher) next(t *testing.T) delivery.Report {
 	t.Helper()
-	select {
-	case r := <-w:
-		return r
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing became of a delivery within 30 s")
-		return delivery.Report{}
-	}
+	return waittest.Receive(t, "what becomes of a delivery", w)
 }
 
 // start runs a service on a broker of its own until the end of the test.
@@ -188,23 +183,7 @@ func TestAnEventBecomesMailsAndARecord(t *testing.T) {
 // finalRecord waits for the record that ends a delivery.
 func finalRecord(t *testing.T, conn *bus.Conn, e *event.Event) delivery.Record {
 	t.Helper()
-	history := bus.NewHistory(conn)
-	defer history.Close()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for {
-		rec, at, err := history.Latest(ctx, "ops", e, "")
-		if err == nil && at != 0 && rec.State.Final() {
-			return rec
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("no final record within 30 s: %+v %v", rec, err)
-		}
-	}
+	return record(t, conn, e, func(r delivery.Record) bool { return r.State.Final() })
 }
 
 func TestOptionsAreCheckedAllAtOnce(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -46,15 +47,7 @@ func (h *house) running(adapt func(*history.Deps)) outboundv1.StatusServiceClien
 // eventually waits for a fact.
 func (h *house) eventually(what string, fact func() bool) {
 	h.t.Helper()
-	deadline, tick := time.After(30*time.Second), time.NewTicker(20*time.Millisecond)
-	defer tick.Stop()
-	for !fact() {
-		select {
-		case <-deadline:
-			h.t.Fatalf("not within 30 s: %s", what)
-		case <-tick.C:
-		}
-	}
+	waittest.Until(h.t, what, fact)
 }
 
 func tokens() rpc.Tokens { return rpc.Tokens{Admin: "admin", Service: "service"} }

@@ -1,10 +1,15 @@
 package history_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -81,4 +86,93 @@ func (w *ward) silentNotices() (out []string) {
 		}
 	}
 	return out
+}
+
+// noon has the admin contacts live where it is about noon now, so that no test lies around midnight, and returns the time there.
+func (w *ward) noon() time.Time {
+	w.t.Helper()
+	now := time.Now().UTC()
+	name := fmt.Sprintf("Etc/GMT%+d", now.Hour()-12) // its sign is the other way round
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.settings.Email.TimeZone = name
+	return now.In(zone)
+}
+
+func TestTheDailyNoticeComesOnceADay(t *testing.T) {
+	w := newWard(t, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"))
+	w.settings.Appliances = w.settings.Appliances[1:]
+	e1, e2 := w.accept("a2", "e-1"), w.accept("a2", "e-2")
+	w.attempted(e1, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e2, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e1, "bad", "", 1, delivery.StateRetrying)
+	w.attempted(e1, "bad", "", 2, delivery.StateRetrying)
+	w.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500}, 0)
+	due := w.noon().Add(-time.Hour)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: due.Format("15:04")}
+
+	// Switched on after the time of day, it begins tomorrow.
+	stop := w.caretaker()
+	store := bus.NewStandings(w.bus)
+	var m standing.Mark
+	var revision uint64
+	waittest.Until(t, "a day to be marked", func() bool {
+		var err error
+		if m, revision, err = store.Mark(t.Context(), bus.MarkDaily); err != nil {
+			t.Fatal(err)
+		}
+		return m.Of != ""
+	})
+	if m.Of != due.Format(time.DateOnly) {
+		t.Fatalf("it begins after %s, want %s", m.Of, due.Format(time.DateOnly))
+	}
+	stop()
+	w.await()
+
+	// All were down at the time of day, and come back late.
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, standing.Mark{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Told: true}, revision); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.caretaker()
+	}
+	w.await("daily")
+	n := w.last()
+	d := n.Daily
+	if d == nil || !n.Admin || len(d.Recipients) != 2 || d.Until.Sub(d.From) != 24*time.Hour || d.Appliances != 1 || len(d.Streams) < 2 {
+		t.Fatalf("told %+v", d)
+	}
+	bad, good := d.Recipients[0], d.Recipients[1]
+	if bad.Recipient != "bad" || bad.Health != "FAILING" || bad.Since.IsZero() || bad.Failed != 2 || bad.Delivered != 0 || bad.Waiting != 2 {
+		t.Errorf("of the failing recipient: %+v", bad)
+	}
+	if good.Recipient != "good" || good.Delivered != 2 || good.Failed != 0 || good.Error != "" {
+		t.Errorf("of the good recipient: %+v", good)
+	}
+	if !strings.Contains(strings.Join(d.Attention, " "), "Failing: The bad (bad).") {
+		t.Errorf("what needs attention: %v", d.Attention)
+	}
+}
+
+func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
+	w := newWard(t)
+	w.settings.Appliances = nil
+	soon := w.noon().Add(2 * time.Hour)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}
+	yesterday := soon.AddDate(0, 0, -1).Format(time.DateOnly)
+	store := bus.NewStandings(w.bus)
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, standing.Mark{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Told: true}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.caretaker()
+	waittest.Until(t, "yesterday to be marked", func() bool {
+		m, _, err := store.Mark(t.Context(), bus.MarkDaily)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Of == yesterday
+	})
+	w.await()
 }

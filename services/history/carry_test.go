@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -244,7 +245,7 @@ func TestTheLogKeepsNoStateOfWhatIsOver(t *testing.T) {
 // A copy is no attempt: nobody counts it, nobody is told of it, and a delivery's page shows each attempt once.
 func TestACopyIsTakenForNoAttempt(t *testing.T) {
 	h := newSmallLog(t, httpRecipient("r1", kindEnd))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	tail := h.tail(ctx, &outboundv1.ListDeliveriesRequest{RecipientId: "r1"})
 	status := h.running(nil)

@@ -3,7 +3,6 @@ package history_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -229,20 +229,14 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 // waiting checks how many messages a recipient's queue holds, which hears of one a moment after it was stored.
 func (h *house) waiting(id string, want uint64) {
 	h.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(10 * time.Second); ; {
+	waittest.NoError(h.t, fmt.Sprint(want, " messages in the queue of ", id), func() error {
 		b, err := h.bus.Backlog(h.t.Context(), recipient.HTTP, id)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if b.Waiting == want {
-			return
+		if b.Waiting != want {
+			return fmt.Errorf("it has %d", b.Waiting)
 		}
-		select {
-		case <-deadline:
-			h.t.Fatalf("%s has %d in its queue, want %d", id, b.Waiting, want)
-		case <-tick.C:
-		}
-	}
+		return nil
+	})
 }

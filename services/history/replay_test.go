@@ -21,6 +21,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -81,22 +82,16 @@ func (h *house) replay(r *outboundv1.Replay) *outboundv1.Replay {
 func (h *house) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv1.Replay {
 	h.t.Helper()
 	var got *outboundv1.Replay
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(30 * time.Second); ; {
-		var err error
+	waittest.NoError(h.t, "the replay to be as asked for", func() (err error) {
 		if got, err = h.deliveries.GetReplay(h.t.Context(), &outboundv1.GetReplayRequest{Id: id}); err != nil {
 			h.t.Fatal(err)
 		}
-		if ok(got) {
-			return got
+		if !ok(got) {
+			return fmt.Errorf("it is %v", got)
 		}
-		select {
-		case <-deadline:
-			h.t.Fatalf("in 30 s the replay never was as asked for; it is %v", got)
-		case <-tick.C:
-		}
-	}
+		return nil
+	})
+	return got
 }
 
 func done(r *outboundv1.Replay) bool { return r.GetState() == outboundv1.Replay_DONE }

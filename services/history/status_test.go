@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -100,7 +100,7 @@ func (h *house) stands(id string, st standing.Status, revision uint64) uint64 {
 
 func TestStatusIsWatched(t *testing.T) {
 	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	stream, err := h.status.WatchStatus(ctx, &outboundv1.WatchStatusRequest{})
 	if err != nil {

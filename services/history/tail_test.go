@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -47,7 +47,7 @@ func (h *house) heard(s outboundv1.DeliveryService_TailDeliveriesClient, n int) 
 func TestATailTellsEveryRecordFromNowOnThatMatches(t *testing.T) {
 	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", end))
 	h.attempted(h.accept("a1", "before"), "r1", "", 1, delivery.StateDelivered)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	all, failing := h.tail(ctx, nil), h.tail(ctx, &outboundv1.ListDeliveriesRequest{RecipientId: "r1", ReasonClass: "http_5xx"})
 	var want, wantFailing []string
@@ -72,7 +72,7 @@ func TestATailTellsEveryRecordFromNowOnThatMatches(t *testing.T) {
 
 func TestATailCountsWhatItCannotTell(t *testing.T) {
 	h := newHouse(t, history.EmbeddedAlways)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	s := h.tail(ctx, nil)
 	const n = 3_000
@@ -85,7 +85,7 @@ func TestATailCountsWhatItCannotTell(t *testing.T) {
 
 func TestATailGoesOnAfterTheBrokerWasAway(t *testing.T) {
 	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", end))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	s := h.tail(ctx, nil)
 	h.attempted(h.accept("a1", "e-1"), "r1", "", 1, delivery.StateDelivered)

@@ -1,34 +1,32 @@
 package httpsender_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // doctor asks the service that runs, once it listens.
 func doctor(t *testing.T, conn *bus.Conn, q bus.DoctorQuestion) egress.Report {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	q.Recipient = "crm"
 	var report egress.Report
-	for {
+	waittest.NoError(t, "the service to listen", func() error {
 		err := conn.AskDoctor(ctx, q, &report)
-		if err == nil {
-			return report
-		}
-		if !strings.Contains(err.Error(), bus.ErrNobody.Error()) {
+		if err != nil && !strings.Contains(err.Error(), bus.ErrNobody.Error()) {
 			t.Fatal(err)
 		}
-	}
+		return err
+	})
+	return report
 }
 
 func TestDoctorPostsATestEventAndJudgesTheAnswer(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/throttle"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -31,7 +32,7 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 	var replicas []replica
 	seen := make(chan delivery.Report, 3*events)
 	for range 3 {
-		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3}, slog.New(slog.DiscardHandler))
+		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3, Timeout: waittest.Limit}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

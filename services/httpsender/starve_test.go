@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -125,15 +126,7 @@ func (s *stage) count(prefix string) (events, requests int) {
 
 func (s *stage) until(what string, yes func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(time.Minute); !yes(); {
-		select {
-		case <-deadline:
-			s.t.Fatalf("in a minute it never came that %s", what)
-		case <-tick.C:
-		}
-	}
+	waittest.Until(s.t, what, yes)
 }
 
 func TestBadEventsHoldNeitherGoodOnesNorATestBack(t *testing.T) {

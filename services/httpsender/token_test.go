@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/httpsender"
 )
 
@@ -113,18 +114,12 @@ func TestTokenIsReplacedBeforeItEnds(t *testing.T) {
 		return true
 	})
 	s := newSender(t)
-	deadline, tick := time.After(20*time.Second), time.NewTicker(50*time.Millisecond)
-	defer tick.Stop()
-	for server.issued.Load() < 3 {
+	waittest.Until(t, "a third token", func() bool {
 		if _, v := attempt(t, s, deliveryTo(r.URL, oauth(server.URL))); v.Kind != delivery.Delivered {
 			t.Fatal(v)
 		}
-		select {
-		case <-deadline:
-			t.Fatal("the token is not replaced")
-		case <-tick.C:
-		}
-	}
+		return server.issued.Load() >= 3
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	if !got["token-1"] || !got["token-2"] {

@@ -11,10 +11,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/grpc"
 
@@ -25,16 +23,16 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/ingest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 const (
 	adminToken   = "admin-token"
 	serviceToken = "service-token"
-	patience     = 20 * time.Second
 )
 
 func tokenOf(appliance string) string    { return "token-of-" + appliance }
@@ -161,17 +159,7 @@ func (h *house) awaitReady() {
 // until repeats what must come true.
 func (h *house) until(f func() error) {
 	h.t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatal(err)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	waittest.NoError(h.t, "what must come true", f)
 }
 
 func (h *house) startBroker(o houseOptions, appliances []string) {
@@ -246,7 +234,7 @@ func (h *house) background(f func(context.Context) error) (stop func()) {
 // appliance is a stock client with an appliance's credentials.
 func (h *house) appliance(id string) *nats.Conn {
 	h.t.Helper()
-	nc, err := nats.Connect(h.broker.Addr(), nats.UserInfo(id, passwordOf(id)), nats.Timeout(patience))
+	nc, err := nats.Connect(h.broker.Addr(), nats.UserInfo(id, passwordOf(id)), nats.Timeout(waittest.Limit))
 	must(h.t, err)
 	h.t.Cleanup(nc.Close)
 	return nc
@@ -276,7 +264,7 @@ func (r reply) violations() event.Violations {
 
 func (h *house) request(nc *nats.Conn, subject string, raw []byte) reply {
 	h.t.Helper()
-	m, err := nc.Request(subject, raw, patience)
+	m, err := nc.Request(subject, raw, waittest.Limit)
 	must(h.t, err)
 	r := reply{Header: m.Header}
 	must(h.t, json.Unmarshal(m.Data, &r))

@@ -10,10 +10,10 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/outbound-events/outbound/e2e/browser"
 	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // mostBytes is how large a picture may be: they are kept in the repository.
@@ -67,11 +67,9 @@ func main() {
 
 // take takes all pictures.
 func (s *shots) take() {
-	remove, err := harness.Prepare("outbound", "demo")
-	if err != nil {
+	if err := harness.Prepare("outbound", "demo"); err != nil {
 		s.Fatalf("%v", err)
 	}
-	s.Cleanup(remove)
 	b := browser.Start(s)
 	s.firstVisit(b)
 	page := s.demo(b)
@@ -100,7 +98,7 @@ var setupLink = regexp.MustCompile(`http://\S+?(/setup\?code=\S+)`)
 // link waits until a process has written the link by which the first admin is made, and returns its path.
 func (s *shots) link(written func() string) string {
 	var link []string
-	harness.Until(s, time.Minute, "the link to make the first admin", func() error {
+	waittest.NoError(s, "the link to make the first admin", func() error {
 		if link = setupLink.FindStringSubmatch(written()); link == nil {
 			return fmt.Errorf("it is not written")
 		}
@@ -124,7 +122,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 		s.Fatalf("%v", err)
 	}
 	s.Cleanup(p.Kill)
-	s.Cleanup(func() { _, _ = p.Stop(10 * time.Second) }) // so that it takes its data away
+	s.Cleanup(func() { _, _ = p.Stop() }) // so that it takes its data away
 	link := s.link(p.Output)
 	base := regexp.MustCompile(`console\s+(http://\S+?)/\s`).FindStringSubmatch(p.Output())
 	token := regexp.MustCompile(`cat (\S+/admin\.token)`).FindStringSubmatch(p.Output())
@@ -138,7 +136,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	page := b.Person(s, base[1]).Page(s).Look(1280, browser.Light).Open(link)
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
-	harness.Until(s, time.Minute, "the header to tell of it", func() error {
+	waittest.NoError(s, "the header to tell of it", func() error {
 		if text := page.Open("/").Settled().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
 			return fmt.Errorf("it says %q", text)
 		}
@@ -165,7 +163,7 @@ func (s *shots) trouble(c *harness.Client) {
 	c.Do(s, "POST", "/v1/tokens", harness.Object{"displayName": "Backup script", "role": "VIEWER"})
 	c.Refused(s, "POST", "/v1/events", []byte(`{"specversion":"1.0","id":"e-400","source":"support-1","type":"support_conference_ended","time":"yesterday","data":{}}`))
 	c.Do(s, "POST", "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": "crm", "eventId": "support-1~e-6"}}})
-	harness.Until(s, time.Minute, "Billing to fail", func() error {
+	waittest.NoError(s, "Billing to fail", func() error {
 		if n := c.States(s, "billing")["RETRYING"]; n != 1 {
 			return fmt.Errorf("%d deliveries are retrying", n)
 		}

@@ -2,7 +2,6 @@ package embed_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -12,19 +11,18 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
-	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	waittest.VerifyTestMain(m)
 }
 
 func start(t *testing.T, dir string) *embed.Server {
@@ -68,7 +66,7 @@ func connect(s *embed.Server, user, password string) (*client, error) {
 	c := &client{errs: make(chan error, 16), closed: make(chan struct{})}
 	var once sync.Once
 	var err error
-	c.Conn, err = nats.Connect(s.Addr(), nats.UserInfo(user, password), nats.NoReconnect(), nats.Timeout(10*time.Second),
+	c.Conn, err = nats.Connect(s.Addr(), nats.UserInfo(user, password), nats.NoReconnect(), nats.Timeout(waittest.Limit),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.errs <- err }),
 		nats.ClosedHandler(func(*nats.Conn) { once.Do(func() { close(c.closed) }) }))
 	return c, err
@@ -86,7 +84,7 @@ func mustConnect(t *testing.T, s *embed.Server, user, password string) *client {
 
 func core(t *testing.T, s *embed.Server) *bus.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	c, err := bus.Connect(ctx, bus.Options{User: embed.CoreUser, Password: s.CorePassword(), InProcess: s, Name: t.Name()})
 	if err != nil {
@@ -127,7 +125,7 @@ func TestAnApplianceReachesTheIntakeAndNothingElse(t *testing.T) {
 	if err := two.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	reply, err := one.Request("outbound.ingest.a-1.some_type", []byte("x"), 5*time.Second)
+	reply, err := one.Request("outbound.ingest.a-1.some_type", []byte("x"), waittest.Limit)
 	if err != nil || string(reply.Data) != "outbound.ingest.a-1.some_type" {
 		t.Fatalf("own subject: %v", err)
 	}
@@ -144,23 +142,19 @@ func TestAnApplianceReachesTheIntakeAndNothingElse(t *testing.T) {
 		}
 		refused(t, one, subject)
 	}
-	if err := two.Flush(); err != nil {
+	// What the spy had seen of all that would come before the reply to its own request.
+	if _, err := two.Request("outbound.ingest.a-2.own", nil, waittest.Limit); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := spy.NextMsg(50 * time.Millisecond); !errors.Is(err, nats.ErrTimeout) {
+	if m, err := spy.NextMsg(waittest.Limit); err != nil || string(m.Data) != "outbound.ingest.a-2.own" {
 		t.Errorf("another appliance saw %v, %v", m, err)
 	}
 }
 
 func refused(t *testing.T, c *client, subject string) {
 	t.Helper()
-	select {
-	case err := <-c.errs:
-		if !errors.Is(err, nats.ErrPermissionViolation) {
-			t.Errorf("%s: %v", subject, err)
-		}
-	case <-time.After(5 * time.Second):
-		t.Errorf("%s: not refused", subject)
+	if err := waittest.Receive(t, subject+" to be refused", c.errs); !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("%s: %v", subject, err)
 	}
 }
 
@@ -180,7 +174,7 @@ func TestAnOversizedMessageReachesTheService(t *testing.T) {
 	s := start(t, t.TempDir())
 	allow(t, s, "a-1", "one")
 	echo(t, core(t, s))
-	if _, err := mustConnect(t, s, "a-1", "one").Request("outbound.ingest.a-1.x", make([]byte, 600<<10), 5*time.Second); err != nil {
+	if _, err := mustConnect(t, s, "a-1", "one").Request("outbound.ingest.a-1.x", make([]byte, 600<<10), waittest.Limit); err != nil {
 		t.Error(err)
 	}
 }
@@ -199,11 +193,7 @@ func TestRotatingAndRevokingCloseConnections(t *testing.T) {
 	rotated, revoked, kept := mustConnect(t, s, "a-1", "one"), mustConnect(t, s, "a-2", "two"), mustConnect(t, s, "a-3", "three")
 	set(embed.Appliance{ID: "a-1", PasswordBcrypt: hashOf(t, "new")})
 	for _, c := range []*client{rotated, revoked} {
-		select {
-		case <-c.closed:
-		case <-time.After(5 * time.Second):
-			t.Error("a connection outlived its password")
-		}
+		waittest.Receive(t, "a connection to end with its password", c.closed)
 	}
 	if err := kept.Flush(); err != nil {
 		t.Errorf("another's connection: %v", err)

@@ -2,12 +2,14 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 func TestUsersAndTokensByTheCommandLine(t *testing.T) {
@@ -117,13 +119,10 @@ func TestAUserSignsInToTheConsole(t *testing.T) {
 	}
 	h.must("users", "create", "bob", "--role", "admin", "--no-password")
 	h.must("users", "update", "ada", "--disabled")
-	for deadline := time.Now().Add(patience); ; {
-		code, _, _ := ask("GET", "/account", nil)
-		if code == http.StatusSeeOther {
-			break
+	waittest.NoError(t, "a disabled user's session to end", func() error {
+		if code, _, _ := ask("GET", "/account", nil); code != http.StatusSeeOther {
+			return fmt.Errorf("it is answered %d", code)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("a disabled user's session goes on: %d", code)
-		}
-	}
+		return nil
+	})
 }

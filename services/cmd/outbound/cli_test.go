@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/allinone"
 	"github.com/outbound-events/outbound/services/cli"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // house is the all-in-one with a command line beside it, both in a folder of their own.
 type house struct {
@@ -24,9 +23,6 @@ type house struct {
 	dir string
 	env map[string]string
 }
-
-// patience bounds the start, which takes well under a second.
-const patience = 30 * time.Second
 
 func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 	t.Helper()
@@ -56,7 +52,7 @@ func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 	case err := <-done:
 		done <- err
 		t.Fatal(err)
-	case <-time.After(patience):
+	case <-waittest.Late():
 		t.Fatal("the all-in-one is not ready")
 	}
 	token, err := os.ReadFile(filepath.Join(o.Data, "admin.token"))
@@ -89,20 +85,16 @@ func (h *house) must(args ...string) string {
 // until repeats a command until its output is as wanted: what one service is told, others know a moment later.
 func (h *house) until(wanted func(code int, out string) bool, args ...string) string {
 	h.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for {
-		code, out, errors := h.run("", args...)
-		if wanted(code, out) {
-			return out
+	var out string
+	waittest.NoError(h.t, "outbound "+strings.Join(args, " "), func() error {
+		var code int
+		var errors string
+		if code, out, errors = h.run("", args...); !wanted(code, out) {
+			return fmt.Errorf("exit %d, and not what is wanted\n%s%s", code, out, errors)
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			h.t.Fatalf("outbound %s: exit %d, and not what is wanted\n%s%s", strings.Join(args, " "), code, out, errors)
-		}
-	}
+		return nil
+	})
+	return out
 }
 
 // says wants a text in the output.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/cli"
 )
 
@@ -130,20 +132,15 @@ func (h *house) script(line string) (paths string) {
 // untilGiven repeats a command with its input until it succeeds.
 func (h *house) untilGiven(in string, args []string) (out string) {
 	h.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for {
-		code, out, errors := h.run(in, args...)
-		if code == 0 {
-			return out
+	waittest.NoError(h.t, "outbound "+strings.Join(args, " "), func() error {
+		var code int
+		var errors string
+		if code, out, errors = h.run(in, args...); code != 0 {
+			return fmt.Errorf("exit %d\n%s%s", code, out, errors)
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			h.t.Fatalf("outbound %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errors)
-		}
-	}
+		return nil
+	})
+	return out
 }
 
 // pathOf is the command without its arguments and flags.
@@ -189,7 +186,7 @@ func (h *house) interrupted(args []string) {
 	go func() { done <- cli.Execute(ctx, root, args) }()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(patience)
+	deadline := waittest.Late()
 	for waiting := true; waiting; {
 		select {
 		case <-out.first:

@@ -1,19 +1,18 @@
 package account_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
@@ -196,19 +195,13 @@ func TestASessionEndsWithWhatItStoodFor(t *testing.T) {
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 			x.change(h.Access)
-			deadline, tick := time.After(20*time.Second), time.NewTicker(50*time.Millisecond)
-			defer tick.Stop()
-			for {
+			waittest.NoError(t, "the change to act", func() error {
 				a := b.Get("/account")
-				if a.Status == x.want && (name != "role" || strings.Contains(a.Body, "<dd>viewer</dd>")) {
-					return
+				if a.Status != x.want || name == "role" && !strings.Contains(a.Body, "<dd>viewer</dd>") {
+					return fmt.Errorf("it answers %d %s", a.Status, a.Body)
 				}
-				select {
-				case <-deadline:
-					t.Fatalf("not within 20 s: %d %s", a.Status, a.Body)
-				case <-tick.C:
-				}
-			}
+				return nil
+			})
 		})
 	}
 }
@@ -234,11 +227,7 @@ func TestPasswordsAreChangedByTheirOwners(t *testing.T) {
 	if a := b.Get("/sign-in"); strings.Contains(a.Body, "The password is changed") {
 		t.Error("the change is told twice")
 	}
-	for deadline := time.Now().Add(20 * time.Second); elsewhere.Get("/account").Status == http.StatusOK; {
-		if time.Now().After(deadline) {
-			t.Fatal("the session elsewhere goes on")
-		}
-	}
+	waittest.Until(t, "the session elsewhere to end", func() bool { return elsewhere.Get("/account").Status != http.StatusOK })
 }
 
 func TestTheFirstAdminIsMadeByALinkOnce(t *testing.T) {

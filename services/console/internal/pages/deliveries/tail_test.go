@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -74,7 +75,7 @@ func TestATailBeginsWhereItsPageEndedAndAgainAfterTheServiceWasAway(t *testing.T
 			}
 			select {
 			case h.tails <- nil:
-			case <-time.After(time.Minute):
+			case <-waittest.Late():
 				t.Fatal("nobody listens")
 			}
 		}

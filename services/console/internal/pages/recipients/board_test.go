@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -164,19 +165,13 @@ func eventsOf(body interface{ Read([]byte) (int, error) }) <-chan [2]string {
 // next is the next event of a name.
 func next(t *testing.T, events <-chan [2]string, name string) string {
 	t.Helper()
-	patience := time.NewTimer(20 * time.Second)
-	defer patience.Stop()
 	for {
-		select {
-		case e, ok := <-events:
-			if !ok {
-				t.Fatalf("the stream ended before %q", name)
-			}
-			if e[0] == name {
-				return e[1]
-			}
-		case <-patience.C:
-			t.Fatalf("no event %q came", name)
+		e := waittest.Receive(t, "an event "+name, events)
+		if e[0] == "" {
+			t.Fatalf("the stream ended before %q", name)
+		}
+		if e[0] == name {
+			return e[1]
 		}
 	}
 }
