@@ -265,8 +265,9 @@ func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
 		d.Ingest = conn
 	})
 	resp, got := h.call("POST", "/v1/events", `{"id":"e-1"}`, "Content-Type", "application/cloudevents+json")
-	if resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("%d %v, want 503", resp.StatusCode, got)
+	text, _ := got["message"].(string)
+	if resp.StatusCode != http.StatusServiceUnavailable || got["code"] != 14.0 || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("%d %v, want 503 and code 14", resp.StatusCode, got)
 	}
 }
 
