@@ -14,7 +14,7 @@ import (
 
 // alerted is one recipient's contacts in the test of alerts.
 type alerted struct {
-	h     *harness.House
+	h     *harness.System
 	site  *harness.Receiver
 	a     *harness.Appliance
 	relay *smtptest.Server
@@ -37,7 +37,7 @@ func (x alerted) publish(t *testing.T, id string) {
 // that the relay had taken when its sender was killed may come again, with the same Message-ID: that is one mail.
 func TestContactsAreTold(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		const after, period = 3 * time.Second, 5 * time.Second
 		x := alerted{h: h, site: harness.NewReceiver(t), relay: smtptest.Start(t, smtptest.Options{}), a: h.AddAppliance(t, "alert-1")}
 		h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{"host": x.relay.Host(), "port": x.relay.Port(), "encryption": "NONE", "fromAddress": "outbound@example.com"})

@@ -10,7 +10,7 @@ import (
 
 // deadAmongTen has one recipient of ten down for longer than its retry duration: the nine get everything, and each event of the
 // dead one comes to a recorded end, with an attempt of its own or, while the breaker spared it, with the fault that opened it.
-func deadAmongTen(t *testing.T, h *harness.House) {
+func deadAmongTen(t *testing.T, h *harness.System) {
 	const n, healthy = 200, 9
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "ten-1")

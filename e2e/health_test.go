@@ -10,7 +10,7 @@ import (
 )
 
 // tellsWhoAnswers finds every service in the status that has a connection to the broker, and who changed what over REST.
-func tellsWhoAnswers(t *testing.T, h *harness.House) {
+func tellsWhoAnswers(t *testing.T, h *harness.System) {
 	waittest.NoError(t, "all services to answer", func() error {
 		found := map[string]bool{}
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/status", nil)["services"].([]any)

@@ -74,7 +74,7 @@ func subjectOf(t *testing.T, h mail.Header) string {
 // what lies in the mailboxes then. An address that the relay does not know is refused, which harms no other.
 func TestMailLandsInTheMailboxesOfARealRelay(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		ca := smtptest.NewCA(t)
 		relay := harness.StartPostfix(t, chainOf(t, ca), "one", "two", "three", "root")
 		h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{
@@ -143,7 +143,7 @@ func mailOf(t *testing.T, raw []byte, appliance string, e harness.Event) (mail.H
 }
 
 // refusedOf checks that the deliveries say who was refused.
-func refusedOf(t *testing.T, h *harness.House, partly, wholly string) {
+func refusedOf(t *testing.T, h *harness.System, partly, wholly string) {
 	t.Helper()
 	for id, want := range map[string]string{partly: "partly_delivered", wholly: "smtp_refused"} {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+id, nil)["deliveries"].([]any)

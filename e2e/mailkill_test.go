@@ -15,7 +15,7 @@ import (
 // mailKill kills the email-sender again and again while mails flow, each time when all its connections wait for the relay's
 // answer to one step of the protocol.
 type mailKill struct {
-	h     *harness.House
+	h     *harness.System
 	relay *smtptest.Server
 	a     *harness.Appliance
 	// ids are the recipients, each with one address.

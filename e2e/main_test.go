@@ -11,7 +11,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // shapes runs a test in each shape, on a system of its own, beside each other.
-func shapes(t *testing.T, f func(t *testing.T, h *harness.House)) {
+func shapes(t *testing.T, f func(t *testing.T, h *harness.System)) {
 	t.Helper()
 	for _, shape := range harness.Shapes() {
 		t.Run(string(shape), func(t *testing.T) {
@@ -24,7 +24,7 @@ func shapes(t *testing.T, f func(t *testing.T, h *harness.House)) {
 // aspect is one thing that the suite shows.
 type aspect struct {
 	name string
-	run  func(t *testing.T, h *harness.House)
+	run  func(t *testing.T, h *harness.System)
 }
 
 // beside are aspects that run beside each other on one system: each has appliances and recipients of its own.
@@ -77,7 +77,7 @@ func after() []aspect {
 // TestSuite is the suite that runs in both shapes on one system each.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		h.AddAppliances(t, appliances()...)
 		t.Run("beside each other", func(t *testing.T) {
 			for _, x := range beside() {

@@ -79,7 +79,7 @@ func (c *checked) fault(err error) {
 }
 
 // generated is the generated client, checked, with the admin token.
-func generated(t *testing.T, h *harness.House) (*openapiclient.ClientWithResponses, *checked) {
+func generated(t *testing.T, h *harness.System) (*openapiclient.ClientWithResponses, *checked) {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(openapi.Document())
 	if err != nil {
@@ -185,7 +185,7 @@ func (c *checked) report(t *testing.T, calls ...string) {
 	}
 }
 
-func servedIsCommitted(t *testing.T, h *harness.House) {
+func servedIsCommitted(t *testing.T, h *harness.System) {
 	t.Helper()
 	raw, err := http.Get(h.REST.Base + "/openapi.json")
 	if err != nil {

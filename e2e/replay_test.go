@@ -13,7 +13,7 @@ import (
 )
 
 // replays has deliveries expire, sends them again as a replay and to another recipient, and gives a new recipient what it missed.
-func replays(t *testing.T, h *harness.House) {
+func replays(t *testing.T, h *harness.System) {
 	const n = 60
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "replays-1")
@@ -63,7 +63,7 @@ func replays(t *testing.T, h *harness.House) {
 }
 
 // replayDone starts a replay and waits until all is queued.
-func replayDone(t *testing.T, h *harness.House, replay harness.Object) (got harness.Object) {
+func replayDone(t *testing.T, h *harness.System, replay harness.Object) (got harness.Object) {
 	t.Helper()
 	id := fmt.Sprint(h.REST.Do(t, http.MethodPost, "/v1/replays", replay)["id"])
 	waittest.NoError(t, "replay "+id+" to be done", func() error {
@@ -76,7 +76,7 @@ func replayDone(t *testing.T, h *harness.House, replay harness.Object) (got harn
 }
 
 // hourly adds a recipient that fails, and would be tried again in an hour, with n deliveries that wait for it.
-func hourly(t *testing.T, h *harness.House, site *harness.Receiver, a *harness.Appliance, name string, n int, over harness.Object) (id string, keys []string) {
+func hourly(t *testing.T, h *harness.System, site *harness.Receiver, a *harness.Appliance, name string, n int, over harness.Object) (id string, keys []string) {
 	t.Helper()
 	site.Answer(name, 500)
 	fields := harness.Object{"retryInterval": "3600s", "retryDuration": "86400s"}
@@ -109,7 +109,7 @@ func targets(id string, keys ...string) harness.Object {
 }
 
 // changesByHand sends, extends and cancels deliveries that wait for an hour.
-func changesByHand(t *testing.T, h *harness.House) {
+func changesByHand(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "byhand-1")
 	id, keys := hourly(t, h, site, a, "byhand", 6, nil)
@@ -151,7 +151,7 @@ func changesByHand(t *testing.T, h *harness.House) {
 }
 
 // sendsNowThroughABreaker has a recipient fail until it is only probed, mends it, and asks for one delivery.
-func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
+func sendsNowThroughABreaker(t *testing.T, h *harness.System) {
 	const n = 40
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "breaker-1")
@@ -183,7 +183,7 @@ func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
 }
 
 // purges empties queues of each kind, and deletes a recipient whose deliveries wait for an hour.
-func purges(t *testing.T, h *harness.House) {
+func purges(t *testing.T, h *harness.System) {
 	const n = 8
 	site := harness.NewReceiver(t)
 	for _, kind := range []string{"delayed", "strict", "held"} {
@@ -238,7 +238,7 @@ func purges(t *testing.T, h *harness.House) {
 }
 
 // waiting1 waits until one delivery of a recipient that was purged is listed as waiting.
-func waiting1(t *testing.T, h *harness.House, id string) {
+func waiting1(t *testing.T, h *harness.System, id string) {
 	t.Helper()
 	waittest.NoError(t, "what came after to wait", func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?state=WAITING&recipient_id="+id, nil)["deliveries"].([]any)

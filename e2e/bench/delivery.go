@@ -29,7 +29,7 @@ func wireFrom(appliance, eventType string, n int) []byte {
 }
 
 // house starts the all-in-one with recipients on the site, and an appliance.
-func (b *bench) house(s *site, sync string, recipients int) (*harness.House, *harness.Appliance) {
+func (b *bench) system(s *site, sync string, recipients int) (*harness.System, *harness.Appliance) {
 	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), sync)
 	for i := range recipients {
 		b.recipient(h, fmt.Sprint("bench-", i), s.url(i))
@@ -37,7 +37,7 @@ func (b *bench) house(s *site, sync string, recipients int) (*harness.House, *ha
 	return h, h.AddAppliance(b, appliance)
 }
 
-func (b *bench) recipient(h *harness.House, name, url string) {
+func (b *bench) recipient(h *harness.System, name, url string) {
 	h.AddRecipient(b, harness.Object{"displayName": name, "eventTypes": []string{eventType}, "http": harness.Object{"url": url}})
 }
 
@@ -126,7 +126,7 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	if recipients > 1 {
 		events = b.events / 5
 	}
-	h, a := b.house(s, sync, recipients)
+	h, a := b.system(s, sync, recipients)
 	l := newLoop(b, s, recipients)
 	const warm = 500
 	b.publish(a, 0, warm, publishers)
@@ -160,7 +160,7 @@ func (b *bench) isolation() []row {
 	rate := func(sick bool) (out float64) {
 		b.scope(func() {
 			s := newSite(b)
-			h, a := b.house(s, "interval", recipients-2)
+			h, a := b.system(s, "interval", recipients-2)
 			if sick {
 				b.recipient(h, "hanging", s.base+"/hang")
 				b.recipient(h, "dead", "http://127.0.0.1:9/")

@@ -14,7 +14,7 @@ const drainBatch = 50_000
 // dam is a house whose one recipient gets nothing until it is opened.
 type dam struct {
 	what string
-	h    *harness.House
+	h    *harness.System
 	id   string
 	open func()
 }
@@ -61,7 +61,7 @@ func (b *bench) refusing(s *site) dam {
 
 // away is a healthy recipient while the only http-sender, a process of its own, is not there.
 func (b *bench) away(s *site) dam {
-	h := harness.StartWith(b, &harness.House{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: 1})
+	h := harness.StartWith(b, &harness.System{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: 1})
 	id := h.AddRecipient(b, harness.Object{"displayName": "healthy", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0)}})
 	h.Kill(b, sender(0))
 	return dam{"the sender away, then started (services)", h, id, func() { h.StartPart(b, sender(0)) }}

@@ -12,7 +12,7 @@ import (
 // intake measures accepted events per second, fsynced, many publishers beside one.
 func (b *bench) intake() []row {
 	s := newSite(b)
-	_, a := b.house(s, "always", 0)
+	_, a := b.system(s, "always", 0)
 	at, rates := 0, map[int]float64{}
 	for _, c := range []struct{ publishers, events int }{{1, 2000}, {64, b.events}, {256, b.events}} {
 		began := b.publish(a, at, at+c.events, c.publishers)

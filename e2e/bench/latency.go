@@ -23,7 +23,7 @@ func (b *bench) latency() []row {
 	for _, sync := range []string{"interval", "always"} {
 		b.scope(func() {
 			s := newSite(b)
-			_, a := b.house(s, sync, 1)
+			_, a := b.system(s, sync, 1)
 			l := newLoop(b, s, 1)
 			body := formOf(0)
 			b.publish(a, 0, 500, 16)
@@ -97,7 +97,7 @@ func ms(sorted []time.Duration, percent int) string {
 func (b *bench) start() []row {
 	var took []time.Duration
 	s := newSite(b)
-	h, _ := b.house(s, "always", 1)
+	h, _ := b.system(s, "always", 1)
 	a := h.AddAppliance(b, "start")
 	h.Stop(b)
 	for i := range 5 {

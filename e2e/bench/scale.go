@@ -85,7 +85,7 @@ func times(x, of float64) string {
 type crowd struct {
 	b          *bench
 	s          *site
-	h          *harness.House
+	h          *harness.System
 	from       []*harness.Appliance
 	recipients int
 	// published is how many events were.

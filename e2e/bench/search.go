@@ -40,7 +40,7 @@ type search struct {
 // search measures the first page of each filter over a log of a million records, while deliveries go on.
 func (b *bench) search() []row {
 	s := newSite(b)
-	h := harness.StartWith(b, &harness.House{
+	h := harness.StartWith(b, &harness.System{
 		Shape: harness.AllInOne, Dir: b.TempDir(), Sync: "always",
 		Env: []string{fmt.Sprint("OUTBOUND_STREAMS_HISTORY_MAX_RECORDS=", 4*b.records), fmt.Sprint("OUTBOUND_STREAMS_HISTORY_MAX_BYTES=", 8<<30)},
 	})
@@ -99,7 +99,7 @@ func (b *bench) search() []row {
 }
 
 // ask makes one search and returns how long it took.
-func (b *bench) ask(h *harness.House, x *search, round int) time.Duration {
+func (b *bench) ask(h *harness.System, x *search, round int) time.Duration {
 	path := x.path(round + 1)
 	began := time.Now()
 	answer, err := h.REST.Call(http.MethodGet, path, nil)

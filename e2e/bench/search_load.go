@@ -42,7 +42,7 @@ const (
 )
 
 // load fills the log of a house that does not run.
-func (b *bench) load(h *harness.House, recipients []string, records int) *loader {
+func (b *bench) load(h *harness.System, recipients []string, records int) *loader {
 	broker, err := embed.Start(embed.Options{StoreDir: filepath.Join(h.Dir, "data", "broker"), Host: "127.0.0.1"})
 	if err != nil {
 		b.Fatalf("start the broker to load the log: %v", err)

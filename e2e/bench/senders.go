@@ -54,7 +54,7 @@ func (b *bench) senders() []row {
 type company struct {
 	b *bench
 	s *site
-	h *harness.House
+	h *harness.System
 	a *harness.Appliance
 	// senders is how many there are, carried the deliveries so far, published the events so far.
 	senders, carried, published int
@@ -62,7 +62,7 @@ type company struct {
 
 func newCompany(b *bench, senders int, loads []load) *company {
 	c := &company{b: b, s: newSite(b), senders: senders}
-	c.h = harness.StartWith(b, &harness.House{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: senders})
+	c.h = harness.StartWith(b, &harness.System{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: senders})
 	for _, l := range loads {
 		for i := range l.recipients {
 			c.h.AddRecipient(b, harness.Object{

@@ -31,16 +31,16 @@ func (p *place) openToAll(t *testing.T) {
 // opened are what pages show only once somebody does something.
 func opened() map[string]func(*browser.Page) *browser.Page {
 	drawer := func(p *browser.Page) *browser.Page {
-		return p.Open("/deliveries?recipientId=hostile").Click("#rows a[data-drawer]", "").See("#drawer", "Response").Settled()
+		return p.Open("/deliveries?recipientId=hostile").Click("#rows a[data-drawer]", "").See("#drawer", "Response").Stable()
 	}
 	return map[string]func(*browser.Page) *browser.Page{
 		"a delivery beside the list": drawer,
 		"a question": func(p *browser.Page) *browser.Page {
-			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Longer").Settled()
+			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Longer").Stable()
 		},
 		"a form with faults": func(p *browser.Page) *browser.Page {
 			return p.Open("/recipients/new?channel=http").Fill("Name", "Faulty").Fill("URL", "ftp://x").Fill("Retry interval", "soon").
-				Click("button", "Add the recipient").See(".faults", "Not saved yet").Settled()
+				Click("button", "Add the recipient").See(".faults", "Not saved yet").Stable()
 		},
 		"the menu": func(p *browser.Page) *browser.Page {
 			return p.Open("/account").Click("summary", "Ada Lovelace").See("details.menu", "Sign out")

@@ -33,7 +33,7 @@ const (
 
 // place is what all tests share: one Outbound, one browser, one receiver and one relay.
 type place struct {
-	house    *harness.House
+	house    *harness.System
 	browser  *browser.Browser
 	receiver *harness.Receiver
 	ca       *smtptest.CA

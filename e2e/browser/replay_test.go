@@ -72,7 +72,7 @@ func (p *place) replayStory(t *testing.T) {
 	figure(page, "Deliveries", lostOnes)
 	figure(page, "Delivered before", 0)
 	figure(page, "Not possible", 0)
-	held(t, page.Settled(), browser.NewAxe(t))
+	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
 	// Four a second, so that there is progress to see.
 	page.Fill("Deliveries per second", "4").Click("button", "Preview").See("dl.figures", "Takes about 3 s")
@@ -87,7 +87,7 @@ func (p *place) replayStory(t *testing.T) {
 	figure(page, "Queued", lostOnes)
 	figure(page, "Not possible", 0)
 	page.SeeNot("button", "Cancel the replay")
-	held(t, page.Settled(), browser.NewAxe(t))
+	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
 	page.Click("a", "What became of them").See("h1", "Deliveries").
 		Await("all of them to be delivered", fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered") && r.innerText.includes("replay")); })()`, lostOnes))

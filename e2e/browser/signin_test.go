@@ -24,7 +24,7 @@ import (
 type public struct {
 	*mockoidc.MockOIDC
 	proxy *httptest.Server
-	house *harness.House
+	house *harness.System
 
 	mu sync.Mutex
 	// asked are the paths that the provider was asked for.
@@ -72,7 +72,7 @@ func openPublic(t *testing.T) *public {
 		t.Fatal(err)
 	}
 	option := func(name, value string) string { return "OUTBOUND_CONSOLE_" + name + "=" + value }
-	p.house = harness.StartWith(t, &harness.House{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
+	p.house = harness.StartWith(t, &harness.System{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
 		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()), option("OIDC_CLIENT_ID", m.ClientID),
 		option("OIDC_CLIENT_SECRET_FILE", file), option("OIDC_SCOPES", "openid,profile,email,groups"), option("OIDC_ROLE_CLAIM", "groups"),
 		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"), option("OIDC_LABEL", "Sign in with Acme"),

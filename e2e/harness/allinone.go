@@ -36,7 +36,7 @@ func runOn(data, sync string) []string {
 }
 
 // allInOne is the house in one process. Its ports stay the same over restarts, and are no connection's meanwhile.
-func (h *House) allInOne(t T) {
+func (h *System) allInOne(t T) {
 	data := filepath.Join(h.Dir, "data")
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)

@@ -16,7 +16,7 @@ import (
 )
 
 // estate is where everything of the services shape is.
-type estate struct {
+type servicesShape struct {
 	root, dir, secrets string
 	// at is host:port of each listener, by service and kind, e.g. config/grpc.
 	at map[string]string
@@ -27,12 +27,12 @@ const httpSender = "http-sender-"
 
 // services is the house as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
 // its options file in deploy/options, over which the environment puts addresses and paths.
-func (h *House) services(t T) {
+func (h *System) services(t T) {
 	root, err := Root()
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	e := &estate{root: root, dir: h.Dir, at: map[string]string{}}
+	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}}
 	e.makeSecrets(t)
 	e.broker(t)
 	for _, l := range []string{
@@ -62,11 +62,11 @@ func (h *House) services(t T) {
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
-	h.added = func(t T) { e.tellBroker(t, h) }
+	h.added = func(t T) { e.reloadBroker(t, h) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
-func (e *estate) makeSecrets(t T) {
+func (e *servicesShape) makeSecrets(t T) {
 	e.secrets = filepath.Join(e.dir, "secrets")
 	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
 	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
@@ -75,7 +75,7 @@ func (e *estate) makeSecrets(t T) {
 }
 
 // broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
-func (e *estate) broker(t T) {
+func (e *servicesShape) broker(t T) {
 	e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", "nats.conf"),
 		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
 	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
@@ -84,7 +84,7 @@ func (e *estate) broker(t T) {
 }
 
 // copy copies a file, with texts replaced by others.
-func (e *estate) copy(t T, from, to string, replace ...string) {
+func (e *servicesShape) copy(t T, from, to string, replace ...string) {
 	raw, err := os.ReadFile(from)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(to), 0o755)
@@ -97,7 +97,7 @@ func (e *estate) copy(t T, from, to string, replace ...string) {
 	}
 }
 
-func (e *estate) read(t T, secret string) string {
+func (e *servicesShape) read(t T, secret string) string {
 	raw, err := os.ReadFile(filepath.Join(e.secrets, secret))
 	if err != nil {
 		t.Fatalf("read a secret: %v", err)
@@ -106,7 +106,7 @@ func (e *estate) read(t T, secret string) string {
 }
 
 // nats is the stock server; its flags put addresses and folder over the configuration file.
-func (e *estate) nats(t T, sync string) *part {
+func (e *servicesShape) nats(t T, sync string) *part {
 	host, port, _ := net.SplitHostPort(e.at["nats/nats"])
 	_, monitor, _ := net.SplitHostPort(e.at["nats/http"])
 	conf := filepath.Join(e.dir, "nats", "nats.conf")
@@ -130,7 +130,7 @@ func (e *estate) nats(t T, sync string) *part {
 
 // tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
-func (e *estate) tellBroker(t T, h *House) {
+func (e *servicesShape) reloadBroker(t T, h *System) {
 	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
 		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -151,7 +151,7 @@ func (e *estate) tellBroker(t T, h *House) {
 }
 
 // service is one of our processes.
-func (e *estate) service(name string) *part {
+func (e *servicesShape) service(name string) *part {
 	binary := name
 	if strings.HasPrefix(name, httpSender) {
 		binary = strings.TrimSuffix(httpSender, "-")

@@ -10,7 +10,7 @@ import (
 )
 
 // build writes a small house and reads it.
-func build(t *testing.T, files map[string]string) *archtest.House {
+func build(t *testing.T, files map[string]string) *archtest.Graph {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range files {
@@ -46,7 +46,7 @@ func TestEveryBreachIsFound(t *testing.T) {
 		"services/cmd/a/main.go":             "package main\nimport _ " + ours("services/a") + "\n",
 		"services/b/internal/known/known.go": "package known\nimport _ \"example.org/vendor/y\"\n",
 	})
-	doors := []archtest.Door{{Vendor: "example.org/vendor", Rooms: []string{"services/b/..."}, Why: "why"}}
+	doors := []archtest.Vendor{{Vendor: "example.org/vendor", Packages: []string{"services/b/..."}, Why: "why"}}
 	cases := []struct {
 		name string
 		got  []archtest.Breach

@@ -20,22 +20,22 @@ type Row struct {
 }
 
 // Door is one vendor's library and the only rooms that may import it.
-type Door struct {
-	Vendor string
-	Rooms  []string
-	Why    string
+type Vendor struct {
+	Vendor   string
+	Packages []string
+	Why      string
 }
 
 // Imports checks the rows.
-func (h *House) Imports(rows []Row) []Breach {
+func (h *Graph) Imports(rows []Row) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, row := range rows {
-			if f.Test && !row.Tests || !in(f.Room, row.From) {
+			if f.Test && !row.Tests || !in(f.Package, row.From) {
 				continue
 			}
 			for _, i := range f.Imports {
-				if i != f.Room && in(i, row.To) && !in(i, row.But) {
+				if i != f.Package && in(i, row.To) && !in(i, row.But) {
 					out = append(out, Breach{f.Path, "imports " + i, row.Why})
 				}
 			}
@@ -46,18 +46,18 @@ func (h *House) Imports(rows []Row) []Breach {
 
 // Vendors checks that each library of others has a door, and that no file goes round it. Tests may use what a door or a
 // workshop offers, and are bound by the list all the same: a library without a row is a breach anywhere.
-func (h *House) Vendors(doors []Door) []Breach {
+func (h *Graph) Vendors(doors []Vendor) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, i := range f.Imports {
 			if !strings.Contains(strings.SplitN(i, "/", 2)[0], ".") || ours(i) {
 				continue
 			}
-			door, known := doorOf(i, doors)
+			door, known := vendorOf(i, doors)
 			switch {
 			case !known:
 				out = append(out, Breach{f.Path, "imports " + i, "a library without a door: name its room and what it replaces in the table"})
-			case !f.Test && !in(f.Room, door.Rooms):
+			case !f.Test && !in(f.Package, door.Packages):
 				out = append(out, Breach{f.Path, "imports " + i, door.Why})
 			}
 		}
@@ -66,8 +66,8 @@ func (h *House) Vendors(doors []Door) []Breach {
 }
 
 // doorOf is the row with the longest vendor path that i lies under.
-func doorOf(i string, doors []Door) (Door, bool) {
-	best, found := Door{}, false
+func vendorOf(i string, doors []Vendor) (Vendor, bool) {
+	best, found := Vendor{}, false
 	for _, d := range doors {
 		if (i == d.Vendor || strings.HasPrefix(i, d.Vendor+"/")) && len(d.Vendor) > len(best.Vendor) {
 			best, found = d, true
@@ -80,11 +80,11 @@ func doorOf(i string, doors []Door) (Door, bool) {
 func ours(i string) bool { return strings.HasPrefix(i, Module) }
 
 // Services checks that services do not import each other, but for the rooms in joiners. A service is a folder under services/.
-func (h *House) Services(joiners []string) []Breach {
+func (h *Graph) Services(joiners []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
-		own, ok := serviceOf(f.Room)
-		if !ok || in(f.Room, joiners) {
+		own, ok := serviceOf(f.Package)
+		if !ok || in(f.Package, joiners) {
 			continue
 		}
 		for _, i := range f.Imports {
@@ -117,7 +117,7 @@ type Act struct {
 }
 
 // Acts checks the privileged acts outside tests.
-func (h *House) Acts(acts []Act) []Breach {
+func (h *Graph) Acts(acts []Act) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		if f.Test || f.Generated {
@@ -125,7 +125,7 @@ func (h *House) Acts(acts []Act) []Breach {
 		}
 		var bound []Act
 		for _, a := range acts {
-			if !slices.Contains(a.Files, f.Path) && !in(f.Room, a.Files) {
+			if !slices.Contains(a.Files, f.Path) && !in(f.Package, a.Files) {
 				bound = append(bound, a)
 			}
 		}

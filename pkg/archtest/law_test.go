@@ -8,9 +8,9 @@ import (
 
 // The rooms by kind. A new room is added to one of these.
 var (
-	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/standing"}
+	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/health"}
 	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
-	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/letter", "pkg/token"}
+	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/mime", "pkg/token"}
 	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
@@ -35,9 +35,9 @@ func rows() []archtest.Row {
 	}
 }
 
-func vendors() []archtest.Door {
+func vendors() []archtest.Vendor {
 	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
-	return []archtest.Door{
+	return []archtest.Vendor{
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...", "services/demo/...", "services/cli/...", "e2e/..."},
 			"NATS has one door, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
 		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."}, "the server is embedded in pkg/bus/embed alone"},
@@ -59,7 +59,7 @@ func vendors() []archtest.Door {
 		{"github.com/spf13/pflag", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
 		{"go.opentelemetry.io", []string{"pkg/telemetry", "pkg/rpc/...", "pkg/bus/...", "pkg/egress", "services/..."}, "telemetry is set up in pkg/telemetry; doors carry the trace"},
 		{"github.com/prometheus", []string{"pkg/telemetry"}, "metrics are made in pkg/telemetry"},
-		{"github.com/wneessen/go-mail", []string{"pkg/letter", "services/emailsender/..."}, "MIME is written in pkg/letter; one service sends mail"},
+		{"github.com/wneessen/go-mail", []string{"pkg/mime", "services/emailsender/..."}, "MIME is written in pkg/letter; one service sends mail"},
 		{"github.com/emersion/go-smtp", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/emersion/go-message", []string{"e2e/..."}, "the mails that arrive are read by another library than the one that wrote them"},
 		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
@@ -104,7 +104,7 @@ func acts() []archtest.Act {
 	}
 }
 
-func house(t *testing.T) *archtest.House {
+func graph(t *testing.T) *archtest.Graph {
 	t.Helper()
 	root, err := archtest.Root()
 	if err != nil {
@@ -140,7 +140,7 @@ func waits() []archtest.Wait {
 
 // TestTheLawIsKept reads the source once and holds it against each part of the law.
 func TestTheLawIsKept(t *testing.T) {
-	h := house(t)
+	h := graph(t)
 	for name, breaches := range map[string][]archtest.Breach{
 		"rooms import only what they may":     h.Imports(rows()),
 		"each vendor has one door":            h.Vendors(vendors()),

@@ -24,7 +24,7 @@ type answers struct {
 }
 
 // glance is the pause between two looks at whether the connection still is the one that the messages went over.
-const glance = 250 * time.Millisecond
+const connCheck = 250 * time.Millisecond
 
 func newAnswers(c *Conn) *answers {
 	return &answers{conn: c, inbox: c.nc.NewInbox(), in: make(chan *nats.Msg, 2*maxGroup)}
@@ -60,7 +60,7 @@ func (a *answers) publish(ctx context.Context, group []*post) []error {
 	}
 	timeout := time.NewTimer(ackTimeout)
 	defer timeout.Stop()
-	look := time.NewTicker(glance)
+	look := time.NewTicker(connCheck)
 	defer look.Stop()
 	for open > 0 {
 		select {

@@ -151,7 +151,7 @@ func (b *Backlogs) fill(ctx context.Context, spots map[spot]time.Time) error {
 }
 
 func backlogOf(i *jetstream.ConsumerInfo) Backlog {
-	return Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream, Given: i.Delivered.Stream}
+	return Backlog{Waiting: i.NumPending, Unsettled: uint64(max(i.NumAckPending, 0)), AckFloor: i.AckFloor.Stream, Given: i.Delivered.Stream}
 }
 
 func headOf(i *jetstream.ConsumerInfo, first uint64) head {

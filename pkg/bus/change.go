@@ -52,12 +52,12 @@ func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, er
 }
 
 // HandOutNow has messages of a recipient that wait for a delay handed out at once.
-func (c *Conn) HandOutNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+func (c *Conn) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
 	return c.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
 }
 
 // Finish ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
-func (c *Conn) Finish(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+func (c *Conn) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
 	return c.settleBySequence(ctx, ConsumerName(ch, id), "+ACK", sequences)
 }
 
@@ -69,15 +69,15 @@ const Settled = 2 * time.Second
 const headerSequences = "Outbound-Sequences"
 
 // maxWoken is how many messages are named at once.
-const maxWoken = 500
+const maxExpedited = 500
 
 // Wake asks the senders of a channel to try a recipient at once though it fails all the time: the messages at some sequences of EVENTS,
 // or whatever comes if there are none.
-func (c *Conn) Wake(ch recipient.Channel, id string, sequences []uint64) error {
+func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) error {
 	for first := true; first || len(sequences) > 0; first = false {
-		part := sequences[:min(len(sequences), maxWoken)]
+		part := sequences[:min(len(sequences), maxExpedited)]
 		sequences = sequences[len(part):]
-		m := nats.NewMsg(subjectWake + "." + string(ch))
+		m := nats.NewMsg(subjectExpedite + "." + string(ch))
 		m.Data = []byte(id)
 		if len(part) > 0 {
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
@@ -90,8 +90,8 @@ func (c *Conn) Wake(ch recipient.Channel, id string, sequences []uint64) error {
 }
 
 // Wakes calls f for each Wake of a channel, until stop is called. See delivery.Queue.
-func (q *Queue) Wakes(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
-	sub, err := q.conn.nc.Subscribe(subjectWake+"."+string(ch), func(m *nats.Msg) {
+func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
+	sub, err := q.conn.nc.Subscribe(subjectExpedite+"."+string(ch), func(m *nats.Msg) {
 		var sequences []uint64
 		for _, text := range strings.Fields(m.Header.Get(headerSequences)) {
 			if n, err := strconv.ParseUint(text, 10, 64); err == nil {
@@ -101,7 +101,7 @@ func (q *Queue) Wakes(ch recipient.Channel, f func(id string, sequences []uint64
 		f(string(m.Data), sequences)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", subjectWake, err)
+		return nil, fmt.Errorf("listen on %s: %w", subjectExpedite, err)
 	}
 	return func() { _ = sub.Unsubscribe() }, nil
 }

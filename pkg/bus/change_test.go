@@ -58,7 +58,7 @@ func (d *delayed) pull(n int) (ids []string) {
 	d.t.Helper()
 	err := d.q.Pull(d.t.Context(), n, 20*time.Second, func(m delivery.Message) {
 		ids = append(ids, m.Event.ID)
-		if err := m.Settler.Later(time.Hour); err != nil {
+		if err := m.Settler.NakWithDelay(time.Hour); err != nil {
 			d.t.Error(err)
 		}
 	})
@@ -110,7 +110,7 @@ func TestAllThatWaitsIsHandedOutHoweverMuchIsRecordedSince(t *testing.T) {
 	d := newDelayed(t, append(slices.Clone(quiet), busy...))
 	d.retrying(quiet, upTo(1), time.Hour)
 	d.retrying(busy, upTo(80), time.Hour)
-	n, err := bus.NewDelayed(d.conn, recipient.HTTP, "r1").Hurry(t.Context(), d.at["busy-39"])
+	n, err := bus.NewDelayed(d.conn, recipient.HTTP, "r1").Expedite(t.Context(), d.at["busy-39"])
 	if err != nil || n != 60 {
 		t.Errorf("%d messages are handed out, want 60 (%v)", n, err)
 	}
@@ -131,7 +131,7 @@ func TestWhatIsDueOrBehindTheMarkIsNotHandedOut(t *testing.T) {
 		if want != "" {
 			n = len(strings.Fields(want))
 		}
-		if got, err := waits.Hurry(t.Context(), d.at[through]); err != nil || got != n {
+		if got, err := waits.Expedite(t.Context(), d.at[through]); err != nil || got != n {
 			t.Errorf("%d messages are handed out, want %d (%v)", got, n, err)
 		}
 		if got := strings.Join(d.pull(n), " "); got != want {

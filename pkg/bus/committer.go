@@ -25,15 +25,15 @@ const (
 	minGroup = 16
 	// eventLinger is how long a committer of events waits at most while more come: publishers that were just answered come again
 	// at once. It waits only if something waits beside the first, and no longer than more come.
-	eventLinger = 4 * time.Millisecond
-	eventStep   = 500 * time.Microsecond
+	eventWait = 4 * time.Millisecond
+	eventStep = 500 * time.Microsecond
 	// recordLinger is how long records wait, if there are several. Their deliveries are settled after it, and a recipient with a
 	// strict order gets its next event then. For intake records nobody waits.
-	recordLinger = 25 * time.Millisecond
-	recordStep   = 2500 * time.Microsecond
-	intakeLinger = 50 * time.Millisecond
-	queueSize    = 8192
-	ackTimeout   = 5 * time.Second
+	recordWait = 25 * time.Millisecond
+	recordStep = 2500 * time.Microsecond
+	intakeWait = 50 * time.Millisecond
+	queueSize  = 8192
+	ackTimeout = 5 * time.Second
 	// repeatWait is the pause before a publish whose result is unknown is repeated with the same message id.
 	repeatWait = 250 * time.Millisecond
 	// repeatFor is how long an event is repeated before the caller is told that it failed. It stays within the de-duplication window.
@@ -83,23 +83,25 @@ type Receipt struct {
 
 // linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
 // every step.
-type linger struct {
-	most, patient, step time.Duration
+type batchWait struct {
+	longest, background, step time.Duration
 	// growing has it wait only as long as more come.
 	growing bool
 }
 
 // events and records are how the committers of the two streams wait.
-func events() linger { return linger{most: eventLinger, step: eventStep, growing: true} }
+func events() batchWait { return batchWait{longest: eventWait, step: eventStep, growing: true} }
 
-func records() linger { return linger{most: recordLinger, patient: intakeLinger, step: recordStep} }
+func records() batchWait {
+	return batchWait{longest: recordWait, background: intakeWait, step: recordStep}
+}
 
 // committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
 type committer struct {
 	conn    *Conn
 	stream  string
-	linger  linger
+	wait    batchWait
 	answers *answers
 	in      chan *post
 	// repeatFor is how long a message is repeated; 0: as long as the process runs.
@@ -117,12 +119,12 @@ type committer struct {
 }
 
 // newCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
-func newCommitter(c *Conn, stream string, l linger, repeat time.Duration) *committer {
+func newCommitter(c *Conn, stream string, l batchWait, repeat time.Duration) *committer {
 	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
-		l.most, l.patient = l.step, l.step
+		l.longest, l.background = l.step, l.step
 	}
 	k := &committer{
-		conn: c, stream: stream, linger: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{}),
+		conn: c, stream: stream, wait: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *post, queueSize), stopped: make(chan struct{}),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
 	c.ending.add(k)
@@ -177,10 +179,10 @@ func (k *committer) close() {
 
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *committer) silent(since time.Time) bool {
-	return k.pending.Load() > 0 && time.Since(later(since, time.Unix(0, k.heard.Load()))) > silentAfter
+	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
 }
 
-func later(a, b time.Time) time.Time {
+func latestOf(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
@@ -203,7 +205,7 @@ func (k *committer) run() {
 	defer k.giveUp()
 	defer k.answers.close()
 	for p := range k.in {
-		k.settle(k.gather(p))
+		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
 		slog.Warn("messages given up: the process ends and the broker does not answer", "stream", k.stream, "messages", n)
@@ -236,22 +238,22 @@ func (k *committer) gather(first *post) []*post {
 
 // await waits for company beside the first.
 func (k *committer) await(first *post) {
-	before, most := 0, k.linger.most
-	if first.patient {
-		most = k.linger.patient
+	before, most := 0, k.wait.longest
+	if first.background {
+		most = k.wait.background
 	}
-	for waited := time.Duration(0); waited < most; waited += k.linger.step {
+	for waited := time.Duration(0); waited < most; waited += k.wait.step {
 		n := len(k.in)
-		if n == 0 || n >= maxGroup-1 || k.linger.growing && n <= before {
+		if n == 0 || n >= maxGroup-1 || k.wait.growing && n <= before {
 			return
 		}
 		before = n
-		time.Sleep(k.linger.step)
+		time.Sleep(k.wait.step)
 	}
 }
 
 // settle publishes a group until each message has a definite answer, or is given up.
-func (k *committer) settle(group []*post) {
+func (k *committer) resolve(group []*post) {
 	if len(group) >= minGroup && !k.conn.relaxed && k.ctx.Err() == nil {
 		err := k.batch(group)
 		if err == nil {

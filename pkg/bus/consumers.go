@@ -164,7 +164,7 @@ type Backlog struct {
 	// Waiting has not been given out yet; Unsettled has: it is being sent, or waits for a retry.
 	Waiting, Unsettled uint64
 	// Floor is the last sequence of EVENTS up to which everything is settled.
-	Floor uint64
+	AckFloor uint64
 	// Given is the last sequence of EVENTS that has been given out. What comes after it, and matches, is Waiting.
 	Given uint64
 	// Oldest is when the first message after the floor was stored; zero if the queue is empty or it can't be told.
@@ -187,7 +187,7 @@ func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Ba
 		return b, nil
 	}
 	for _, f := range i.Config.FilterSubjects {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(b.Floor+1, i.Config.OptStartSeq), NextFor: f})
+		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return b, err
 		}

@@ -38,18 +38,18 @@ const clockSkew = time.Minute
 // Hurry has what waits for its next attempt handed out at once, as far as its event stands at a sequence of EVENTS or before it,
 // and wakes the senders. It is for deliveries that end without one; they would else wait for it. A sender that does not know
 // yet puts them back, so it is said again until the queue is empty. It returns how many messages that were.
-func (d *Delayed) Hurry(ctx context.Context, through uint64) (int, error) {
+func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {
 	sequences, err := d.waiting(ctx, through)
 	if err != nil {
 		return 0, fmt.Errorf("look for what waits for recipient %s: %w", d.id, err)
 	}
-	if err := d.conn.Wake(d.ch, d.id, nil); err != nil {
+	if err := d.conn.Expedite(d.ch, d.id, nil); err != nil {
 		return 0, err
 	}
 	if len(sequences) == 0 {
 		return 0, nil
 	}
-	return len(sequences), d.conn.HandOutNow(ctx, d.ch, d.id, sequences)
+	return len(sequences), d.conn.RedeliverNow(ctx, d.ch, d.id, sequences)
 }
 
 // waiting are the messages that are out and in no sender's hands, up to a sequence of EVENTS.

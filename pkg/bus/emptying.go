@@ -15,7 +15,7 @@ type Head struct {
 	// Waits is how many messages are in it, out or not.
 	Waits uint64
 	// Floor is the last sequence of EVENTS up to which everything is settled.
-	Floor uint64
+	AckFloor uint64
 	// First is the sequence of the first message that is not; 0: there is none.
 	First uint64
 }
@@ -31,7 +31,7 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 		return Head{}, fmt.Errorf("look up consumer %s: %w", name, err)
 	}
 	i := co.CachedInfo()
-	h := Head{Waits: i.NumPending + uint64(max(i.NumAckPending, 0)), Floor: i.AckFloor.Stream}
+	h := Head{Waits: i.NumPending + uint64(max(i.NumAckPending, 0)), AckFloor: i.AckFloor.Stream}
 	if h.Waits == 0 {
 		return h, nil
 	}
@@ -40,7 +40,7 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 		filters = []string{i.Config.FilterSubject}
 	}
 	for _, f := range filters {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(h.Floor+1, i.Config.OptStartSeq), NextFor: f})
+		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(h.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return h, err
 		}
@@ -52,7 +52,7 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 }
 
 // Floors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
-func (c *Conn) Floors(ctx context.Context) (map[string]uint64, error) {
+func (c *Conn) AckFloors(ctx context.Context) (map[string]uint64, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)

@@ -45,7 +45,7 @@ func (h *History) AppendIntake(rec event.IntakeRecord, done func(error)) {
 		m.Header.Set(headerMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
 	m.Header.Set(headerRecord, intakeHeader(rec))
-	h.append(&post{msg: m, patient: true}, &rec, done)
+	h.append(&post{msg: m, background: true}, &rec, done)
 }
 
 // AppendAttempt stores an attempt's record. It returns at once; done, if not nil, is called when the result is known and
@@ -102,7 +102,7 @@ func (h *History) append(p *post, rec interface{ JSON() ([]byte, error) }, done 
 		return
 	}
 	p.msg.Data, p.since = data, time.Now()
-	if p.patient && p.msg.Header.Get(headerMsgID) != "" {
+	if p.background && p.msg.Header.Get(headerMsgID) != "" {
 		p.stored = func(ctx context.Context) (bool, error) { return h.has(ctx, p.msg) }
 	}
 	p.done = func(r Receipt, err error) {
@@ -165,7 +165,7 @@ func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.T
 	if err != nil || len(last) == 0 {
 		return rec.Time, true, err
 	}
-	return later(rec.Time, storedTime(last[0])), true, nil
+	return latestOf(rec.Time, storedTime(last[0])), true, nil
 }
 
 // Began is when the oldest record of the log was stored; zero if there is none.

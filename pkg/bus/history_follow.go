@@ -29,7 +29,7 @@ type Follower struct {
 	Since  time.Time
 	Newest uint64
 	// Tell is told each record once, in the order of the log.
-	Tell func(Glimpse)
+	Notify func(RecordHeader)
 	// CaughtUp is called whenever all that is stored has been told.
 	CaughtUp func()
 	// Again is called if the log is not the one any more that was told: its end was lost with a broker's disk, and its sequences
@@ -166,9 +166,9 @@ func (f *following) batch(ctx context.Context, c jetstream.Consumer, count uint6
 			return n, errGap
 		}
 		f.last, f.at = meta.Sequence.Stream, meta.Timestamp
-		if g, ok := glimpse(m.Subject(), m.Headers()); ok {
+		if g, ok := recordHeaderOf(m.Subject(), m.Headers()); ok {
 			g.Stored, g.Sequence = meta.Timestamp, meta.Sequence.Stream
-			f.to.Tell(g)
+			f.to.Notify(g)
 		}
 		if meta.NumPending == 0 {
 			f.to.CaughtUp()

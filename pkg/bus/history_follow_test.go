@@ -30,13 +30,13 @@ func attemptNumber(n int, state delivery.State, tried bool) delivery.Record {
 type follower struct {
 	t      *testing.T
 	mu     sync.Mutex
-	seen   map[uint64]bus.Glimpse
+	seen   map[uint64]bus.RecordHeader
 	caught chan struct{}
 	// again counts how often all was told anew.
 	again int
 }
 
-func (f *follower) tell(g bus.Glimpse) {
+func (f *follower) tell(g bus.RecordHeader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, again := f.seen[g.Sequence]; again {
@@ -46,10 +46,10 @@ func (f *follower) tell(g bus.Glimpse) {
 }
 
 func (f *follower) follower(since time.Time, newest uint64) bus.Follower {
-	return bus.Follower{Since: since, Newest: newest, Tell: f.tell, CaughtUp: f.caughtUp, Again: func() {
+	return bus.Follower{Since: since, Newest: newest, Notify: f.tell, CaughtUp: f.caughtUp, Again: func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.seen = map[uint64]bus.Glimpse{}
+		f.seen = map[uint64]bus.RecordHeader{}
 		f.again++
 	}}
 }
@@ -101,7 +101,7 @@ func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 	defer h.Close()
 	began := time.Now()
 	recordFrom(t, h, 0, 3_000)
-	f := &follower{t: t, seen: map[uint64]bus.Glimpse{}, caught: make(chan struct{}, 1)}
+	f := &follower{t: t, seen: map[uint64]bus.RecordHeader{}, caught: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -140,7 +140,7 @@ func TestFollowersBeginWhereTheyAreAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	told := 0
-	h.Follow(ctx, bus.Follower{Since: time.Now().Add(time.Hour), Tell: func(bus.Glimpse) { told++ }, CaughtUp: cancel})
+	h.Follow(ctx, bus.Follower{Since: time.Now().Add(time.Hour), Notify: func(bus.RecordHeader) { told++ }, CaughtUp: cancel})
 	if told != 0 {
 		t.Errorf("%d records of before are told", told)
 	}

@@ -161,7 +161,7 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if len(got) != 1 || got[0].Event == nil || got[0].Event.ID != "e-1" || got[0].HandedOut != 1 {
 		t.Fatalf("pulled %+v", got)
 	}
-	if err := got[0].Settler.Later(20 * time.Millisecond); err != nil {
+	if err := got[0].Settler.NakWithDelay(20 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if got = pullAll(t, q, 1); len(got) != 1 || got[0].HandedOut != 2 {

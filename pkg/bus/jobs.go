@@ -128,14 +128,14 @@ func (h *History) knownThrough(ms []*nats.Msg, limit int, until uint64) uint64 {
 }
 
 // Room is how full EVENTS is, and what it holds.
-type Room struct {
+type StreamUsage struct {
 	Bytes, MaxBytes, First, Last uint64
 	// Oldest is when its first message was stored.
 	Oldest time.Time
 }
 
 // Fill is how full it is, from 0 to 1; 0 if it has no bound.
-func (r Room) Fill() float64 {
+func (r StreamUsage) Fill() float64 {
 	if r.MaxBytes == 0 {
 		return 0
 	}
@@ -143,11 +143,11 @@ func (r Room) Fill() float64 {
 }
 
 // Room looks at EVENTS.
-func (c *Conn) Room(ctx context.Context) (Room, error) {
+func (c *Conn) StreamUsage(ctx context.Context) (StreamUsage, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)
 	if err != nil {
-		return Room{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+		return StreamUsage{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
 	i := s.CachedInfo()
-	return Room{Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), First: i.State.FirstSeq, Last: i.State.LastSeq, Oldest: i.State.FirstTime}, nil
+	return StreamUsage{Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), First: i.State.FirstSeq, Last: i.State.LastSeq, Oldest: i.State.FirstTime}, nil
 }

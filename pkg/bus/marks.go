@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 )
 
 // prefixMark begins the keys of marks in the bucket of statuses.
@@ -23,7 +23,7 @@ const (
 )
 
 // Mark reads what has been told; a revision of 0 if nothing has.
-func (s *Standings) Mark(ctx context.Context, name string) (m standing.Mark, revision uint64, err error) {
+func (s *HealthStore) Mark(ctx context.Context, name string) (m health.AlertState, revision uint64, err error) {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return m, 0, err
@@ -36,13 +36,13 @@ func (s *Standings) Mark(ctx context.Context, name string) (m standing.Mark, rev
 		return m, 0, err
 	}
 	if json.Unmarshal(e.Value, &m) != nil {
-		m = standing.Mark{} // one that can't be read counts as none, and is written over
+		m = health.AlertState{} // one that can't be read counts as none, and is written over
 	}
 	return m, e.Revision, nil
 }
 
 // SilentMarks are the marks of silent appliances by appliance, with their revisions.
-func (s *Standings) SilentMarks(ctx context.Context) (map[string]standing.Mark, map[string]uint64, error) {
+func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertState, map[string]uint64, error) {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return nil, nil, err
@@ -52,7 +52,7 @@ func (s *Standings) SilentMarks(ctx context.Context) (map[string]standing.Mark, 
 		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, err)
 	}
 	defer func() { _ = w.Stop() }()
-	marks, revisions := map[string]standing.Mark{}, map[string]uint64{}
+	marks, revisions := map[string]health.AlertState{}, map[string]uint64{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,7 +64,7 @@ func (s *Standings) SilentMarks(ctx context.Context) (map[string]standing.Mark, 
 			if e == nil { // all there are have been told
 				return marks, revisions, nil
 			}
-			var m standing.Mark
+			var m health.AlertState
 			_ = json.Unmarshal(e.Value(), &m) // as above
 			appliance := strings.TrimPrefix(e.Key(), prefixMark+MarkSilent)
 			marks[appliance], revisions[appliance] = m, e.Revision()
@@ -72,8 +72,8 @@ func (s *Standings) SilentMarks(ctx context.Context) (map[string]standing.Mark, 
 	}
 }
 
-// PutMark writes a mark whose last revision is the one named, 0 for a new one: else standing.ErrConflict.
-func (s *Standings) PutMark(ctx context.Context, name string, m standing.Mark, revision uint64) (uint64, error) {
+// PutMark writes a mark whose last revision is the one named, 0 for a new one: else health.ErrConflict.
+func (s *HealthStore) PutMark(ctx context.Context, name string, m health.AlertState, revision uint64) (uint64, error) {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return 0, err
@@ -85,21 +85,21 @@ func (s *Standings) PutMark(ctx context.Context, name string, m standing.Mark, r
 	return put(ctx, b, prefixMark+name, value, revision)
 }
 
-// RemoveMark removes a mark whose last revision is the one named: else standing.ErrConflict.
-func (s *Standings) RemoveMark(ctx context.Context, name string, revision uint64) error {
+// RemoveMark removes a mark whose last revision is the one named: else health.ErrConflict.
+func (s *HealthStore) RemoveMark(ctx context.Context, name string, revision uint64) error {
 	b, err := s.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return err
 	}
 	if err := b.Delete(ctx, prefixMark+name, revision); errors.Is(err, ErrConflict) {
-		return fmt.Errorf("%w: %w", standing.ErrConflict, err)
+		return fmt.Errorf("%w: %w", health.ErrConflict, err)
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// put writes a key whose last revision is the one named, 0 for a new one: else standing.ErrConflict.
+// put writes a key whose last revision is the one named, 0 for a new one: else health.ErrConflict.
 func put(ctx context.Context, b *Bucket, key string, value []byte, revision uint64) (rev uint64, err error) {
 	if revision == 0 {
 		rev, err = b.Create(ctx, key, value)
@@ -107,7 +107,7 @@ func put(ctx context.Context, b *Bucket, key string, value []byte, revision uint
 		rev, err = b.Update(ctx, key, value, revision)
 	}
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
-		return 0, fmt.Errorf("%w: %w", standing.ErrConflict, err)
+		return 0, fmt.Errorf("%w: %w", health.ErrConflict, err)
 	}
 	return rev, err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 )
 
 // consumerNotices is the durable consumer that the email senders share.
@@ -23,7 +23,7 @@ type Notices struct {
 
 // Notice is a mail to a contact as the queue hands it out. It is settled once; unsettled, it is handed out again.
 type Notice struct {
-	standing.Notice
+	health.Notice
 	// Stored is when it was stored.
 	Stored time.Time
 	// Unreadable says why Notice is empty.

@@ -12,7 +12,7 @@ type post struct {
 	msg   *nats.Msg
 	since time.Time
 	// patient says that nobody waits for it.
-	patient bool
+	background bool
 	// stored, if set, tells whether a message that is repeated late was stored before.
 	stored func(context.Context) (bool, error)
 	// newest, if set, is a filter that nothing in the stream may match yet, unless the message says what may. It is compared when the

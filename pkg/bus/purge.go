@@ -13,7 +13,7 @@ import (
 const purgeAbove = 0.7
 
 // hearsay is longer than a consumer takes to hear of a message that was stored.
-const hearsay = time.Second
+const deliveryLag = time.Second
 
 // PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and
 // returns how many messages went. It is safe beside publishing and consuming. Events whose acceptance may have no record yet stay: it
@@ -32,7 +32,7 @@ func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
 	select {
 	case <-ctx.Done():
 		return 0, fmt.Errorf("purge %s: %w", StreamEvents, ctx.Err())
-	case <-time.After(hearsay):
+	case <-time.After(deliveryLag):
 	}
 	done := before.State.LastSeq
 	l := s.ListConsumers(ctx)

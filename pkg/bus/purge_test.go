@@ -86,7 +86,7 @@ func TestEventsWhoseAcceptanceMayHaveNoRecordAreNotPurged(t *testing.T) {
 		}
 	}
 	first := func() uint64 {
-		room, err := c.Room(t.Context())
+		room, err := c.StreamUsage(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -147,7 +147,7 @@ const putBack = 2 * time.Second
 
 func giveBack(m *nats.Msg) {
 	if m.Reply != "" {
-		_ = (&settler{m: m}).Later(putBack)
+		_ = (&settler{m: m}).NakWithDelay(putBack)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		sequences []uint64
 	}
 	woken := make(chan wake, 10)
-	stop, err := bus.NewQueue(c).Wakes(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
+	stop, err := bus.NewQueue(c).Expedited(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		many[i] = uint64(i) << 32
 	}
 	for _, sequences := range [][]uint64{nil, {7}, many} {
-		if err := c.Wake(recipient.HTTP, "r1", sequences); err != nil {
+		if err := c.Expedite(recipient.HTTP, "r1", sequences); err != nil {
 			t.Fatal(err)
 		}
 		var got []uint64

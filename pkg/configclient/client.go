@@ -161,7 +161,7 @@ func (c *Client) OnChange(f func()) {
 	c.listeners = append(c.listeners, f)
 }
 
-func (c *Client) tell() {
+func (c *Client) notify() {
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	for _, f := range c.listeners {

@@ -70,7 +70,7 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 		c.shown[id] = withEmailSettings(r, c.now)
 	}
 	c.mu.Unlock()
-	c.tell()
+	c.notify()
 }
 
 // replace takes a whole snapshot over, so that what is gone goes, and how recent it is, if that was told.
@@ -81,7 +81,7 @@ func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1
 	c.mark(b)
 	c.arrived(&c.gotRecipients)
 	c.mu.Unlock()
-	c.tell()
+	c.notify()
 }
 
 // show makes what callers see of what is known. The caller holds mu.
@@ -128,7 +128,7 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 		c.show()
 		c.arrived(&c.gotSettings)
 		c.mu.Unlock()
-		c.tell()
+		c.notify()
 	}
 }
 

@@ -110,7 +110,7 @@ func (b *breaker) fail(a attempted, interval time.Duration, now time.Time) {
 		b.sweep.end()
 		b.sweep.probe = now.Add(interval)
 	case b.cause == was && a.pass.probes():
-		b.sweep.probe = later(b.sweep.probe, now.Add(interval))
+		b.sweep.probe = latestOf(b.sweep.probe, now.Add(interval))
 	}
 }
 
@@ -121,7 +121,7 @@ func (b *breaker) connected(now time.Time) {
 	if b.cause == causeUnreachable {
 		b.cause = causeFailing
 		b.sweep.probe = now
-		b.wake()
+		b.signal()
 	}
 }
 
@@ -133,12 +133,12 @@ func (b *breaker) close() bool {
 	if was {
 		b.sweep.end()
 		clear(b.sweep.wanted)
-		b.wake()
+		b.signal()
 	}
 	return was
 }
 
-func (b *breaker) wake() {
+func (b *breaker) signal() {
 	select {
 	case b.changed <- struct{}{}:
 	default:
@@ -228,7 +228,7 @@ func exhausted(d *Delivery, last Verdict) *Verdict {
 	return &Verdict{Kind: Drop, Reason: ReasonExpired, Detail: fmt.Sprintf("not delivered within %s: the recipient was failing all the time; last: %s", d.Recipient.Retry.Duration, detail)}
 }
 
-func later(a, b time.Time) time.Time {
+func latestOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 	const interval = 300 * time.Millisecond
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1", func(r *recipient.Recipient) {
 		r.Retry = recipient.Retry{Interval: interval, Duration: 5 * interval}
 	})
@@ -45,7 +45,7 @@ func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 }
 
 func TestABreakerClosesAtTheFirstSuccess(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	var mended atomic.Bool
 	w.send = func(d *delivery.Delivery) delivery.Outcome {

@@ -16,7 +16,7 @@ import (
 )
 
 // newest waits for a delivery's newest record to be as asked for.
-func (w *world) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found bus.StoredRecord) {
+func (w *fixture) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found bus.StoredRecord) {
 	w.t.Helper()
 	w.until(eventID+" at "+recipientID+" is as it should be", func() bool {
 		list, err := w.log.Attempts(w.t.Context(), bus.AttemptFilter{Recipient: recipientID, EventID: eventID}, 0, 1)
@@ -39,7 +39,7 @@ func hourly(r *recipient.Recipient) {
 }
 
 // failing fails until mended.
-func (w *world) failing() (mend func()) {
+func (w *fixture) failing() (mend func()) {
 	var mended atomic.Bool
 	w.send = func(*delivery.Delivery) delivery.Outcome {
 		if mended.Load() {
@@ -51,7 +51,7 @@ func (w *world) failing() (mend func()) {
 }
 
 func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish("e1", "e2")
@@ -67,7 +67,7 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.HandOutNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
+	if err := w.conn.RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.final("r", "e1", "")
@@ -83,7 +83,7 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 }
 
 func TestACancelledDelayedMessageIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.failing()
 	w.recipient("r", hourly)
 	w.publish("e1")
@@ -94,7 +94,7 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.Finish(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
+	if err := w.conn.AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -121,7 +121,7 @@ func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
 		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			inHand, goOn := make(chan struct{}), make(chan struct{})
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if d.Attempt == 2 {
@@ -147,7 +147,7 @@ func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
 }
 
 func TestAnExtendedDeliveryOutlivesItsRetryDuration(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	r := w.recipient("r")
 	w.publish("kept", "lost")
@@ -183,7 +183,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 		{"breaker open", func(r *recipient.Recipient) { r.MaxInFlight = 64 }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if strings.HasPrefix(d.Event.ID, "old-") {
 					return delivery.Outcome{Status: 500}
@@ -206,7 +206,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			// What waits for an hour is hurried, as the config service does until the queue is empty.
 			waits := bus.NewDelayed(w.conn, recipient.HTTP, "r")
 			w.until("the queue is empty", func() bool {
-				if _, err := waits.Hurry(t.Context(), last); err != nil {
+				if _, err := waits.Expedite(t.Context(), last); err != nil {
 					t.Fatal(err)
 				}
 				b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
@@ -226,7 +226,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 }
 
 // onceEach checks that no event was sent more than n times.
-func (w *world) onceEach(recipientID string, n int) {
+func (w *fixture) onceEach(recipientID string, n int) {
 	w.t.Helper()
 	sent := map[string]int{}
 	for _, id := range w.attempts(recipientID) {
@@ -237,7 +237,7 @@ func (w *world) onceEach(recipientID string, n int) {
 }
 
 func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish(names("e-", 30)...)
@@ -245,7 +245,7 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 	w.until("the breaker is open", func() bool { return len(w.attempts("r")) >= 20 })
 	mend()
 	w.until("a probe closes the breaker", func() bool {
-		if err := w.conn.Wake(recipient.HTTP, "r", nil); err != nil {
+		if err := w.conn.Expedite(recipient.HTTP, "r", nil); err != nil {
 			t.Fatal(err)
 		}
 		b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
@@ -255,7 +255,7 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 
 // TestHurriedMessagesAreNotSentTwice says again and again that all is to be handed out now, while two senders deliver.
 func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish(names("e-", 15)...)
@@ -280,7 +280,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 				if err := w.log.AppendChange(ctx, next, rec.Sequence); err != nil {
 					continue
 				}
-				if err := w.conn.HandOutNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
+				if err := w.conn.RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -303,7 +303,7 @@ func names(prefix string, n int) (out []string) {
 }
 
 func TestWhatHasNoRoomIsCancelled(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r", func(r *recipient.Recipient) { r.BacklogThrough = 3 })
 	w.publish(names("e-", 5)...)
 	w.run()

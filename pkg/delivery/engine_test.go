@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.recipient("r2")
 	w.run()
@@ -41,7 +41,7 @@ func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
 }
 
 func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("sick")
 	w.recipient("well")
 	hold := make(chan struct{})
@@ -85,7 +85,7 @@ func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
 }
 
 func TestADeliveryExpiresWithTheLastError(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	r := w.recipient("r1")
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 503} }
 	w.run()
@@ -103,7 +103,7 @@ func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 }
 
 func TestWhatIsRecordedIsNotSentAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.publish("done", "open")
 	now := time.Now()
@@ -143,7 +143,7 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, delivery.ReasonApplianceOut},
 		"once-again": {func(*R) {}, delivery.StateDelivered, delivery.ReasonOK},
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for id := range cases {
 		w.recipient(id)
 	}
@@ -168,7 +168,7 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 }
 
 func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1", func(r *recipient.Recipient) { r.Order = recipient.Strict })
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		if d.Event.ID == "e-2" && d.Attempt < 3 {
@@ -185,7 +185,7 @@ func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
 }
 
 func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.run()
 	w.publish("e-1")
@@ -203,7 +203,7 @@ func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
 }
 
 func TestAttemptsUnderWayFinishWhenTheEngineStops(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	entered, leave := make(chan struct{}), make(chan struct{})
 	w.send = func(*delivery.Delivery) delivery.Outcome {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.matches = func(r *recipient.Recipient, e *event.Event) (bool, error) {
 		if r.Filter != "not e-false" {
 			t.Errorf("asked about the filter %q", r.Filter)
@@ -52,7 +52,7 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 }
 
 func TestASenderWithoutFiltersSendsNothingThatHasOne(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("filtered", func(r *recipient.Recipient) { r.Filter = "true" })
 	w.run()
 	w.publish("e-1")

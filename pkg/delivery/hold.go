@@ -38,7 +38,7 @@ type holder struct {
 
 // heldTask is a message that is held. It counts among the records that its lane waits for.
 type heldTask struct {
-	l *lane
+	w *recipientWorker
 	t *task
 	// v is what the recipient's configuration says, as far as it was known.
 	v     Verdict
@@ -65,7 +65,7 @@ func ofSelection(v Verdict) bool {
 // hold keeps a message, or puts it back if too many are held already.
 func (h *holder) hold(x heldTask) {
 	x.since = time.Now()
-	x.l.late.Add(1)
+	x.w.late.Add(1)
 	h.mu.Lock()
 	stopped, full := h.closed, len(h.waits) >= h.e.o.Window
 	if !stopped && !full {
@@ -90,8 +90,8 @@ func (h *holder) hold(x heldTask) {
 }
 
 func (h *holder) putBack(x heldTask, reason Reason, after time.Duration) {
-	defer x.l.late.Done()
-	h.e.postpone(x.l, x.t, Verdict{Kind: Postpone, Reason: reason, After: after})
+	defer x.w.late.Done()
+	h.e.postpone(x.w, x.t, Verdict{Kind: Postpone, Reason: reason, After: after})
 }
 
 // run decides on what is held as the Directory becomes complete, until ctx ends. Then it puts back what is left.
@@ -106,7 +106,7 @@ func (h *holder) run(ctx context.Context) {
 		for _, x := range h.take(func(x heldTask) bool { return time.Since(x.since) > holdFor }) {
 			h.putBack(x, ReasonConfigBehind, holdAgain)
 		}
-		for _, x := range h.take(func(x heldTask) bool { return x.l.take.Err() != nil }) {
+		for _, x := range h.take(func(x heldTask) bool { return x.w.take.Err() != nil }) {
 			h.putBack(x, ReasonShutdown, shutdownWait)
 		}
 		select {
@@ -127,9 +127,9 @@ func (h *holder) run(ctx context.Context) {
 // decide ends a message if its recipient is still the one that did not select it. Else it is handed out again at once, and judged by
 // what is known now.
 func (h *holder) decide(x heldTask) {
-	if r, ok := h.e.o.Recipients.Recipient(x.l.id); ok && r == x.t.d.Recipient {
-		defer x.l.late.Done()
-		h.e.drop(x.l, x.t, x.v)
+	if r, ok := h.e.o.Recipients.Recipient(x.w.id); ok && r == x.t.d.Recipient {
+		defer x.w.late.Done()
+		h.e.drop(x.w, x.t, x.v)
 		return
 	}
 	h.putBack(x, ReasonConfigBehind, minWait)

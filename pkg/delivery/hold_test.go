@@ -56,8 +56,8 @@ func (f *freshness) complete(through uint64) { f.set(func(f *freshness) { f.thro
 // unselective has a filter that only what is said to match passes.
 func unselective(r *recipient.Recipient) { r.Filter = "matches" }
 
-func newHoldingWorld(t *testing.T) *world {
-	w := newWorld(t)
+func newHoldingWorld(t *testing.T) *fixture {
+	w := newFixture(t)
 	w.fresh = newFreshness()
 	w.matches = func(r *recipient.Recipient, e *event.Event) (bool, error) {
 		return r.Filter == "all" || strings.HasPrefix(e.ID, "match"), nil
@@ -66,7 +66,7 @@ func newHoldingWorld(t *testing.T) *world {
 }
 
 // state is the newest record's, empty if there is none.
-func (w *world) state(recipientID, eventID string) delivery.State {
+func (w *fixture) state(recipientID, eventID string) delivery.State {
 	w.t.Helper()
 	rec, _, err := w.log.Latest(w.t.Context(), recipientID, w.event(eventID), "")
 	if err != nil {

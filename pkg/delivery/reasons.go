@@ -60,7 +60,7 @@ const (
 )
 
 // ByHand reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
-func (r Reason) ByHand() bool {
+func (r Reason) OperatorChange() bool {
 	switch r {
 	case ReasonSendNow, ReasonExtended, ReasonCancelled, ReasonPurged:
 		return true

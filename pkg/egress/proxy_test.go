@@ -18,15 +18,15 @@ import (
 )
 
 // world is a receiver, reached by names that only the proxy knows.
-type world struct {
+type fixture struct {
 	receiver *httptest.Server
 	roots    *x509.CertPool
 	seen     chan *http.Request
 }
 
-func newWorld(t *testing.T, secure bool) *world {
+func newFixture(t *testing.T, secure bool) *fixture {
 	t.Helper()
-	w := &world{seen: make(chan *http.Request, 100)}
+	w := &fixture{seen: make(chan *http.Request, 100)}
 	w.receiver = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { w.seen <- r }))
 	if secure {
 		w.receiver.StartTLS()
@@ -39,7 +39,7 @@ func newWorld(t *testing.T, secure bool) *world {
 	return w
 }
 
-func (w *world) resolve(string) string { return w.receiver.Listener.Addr().String() }
+func (w *fixture) resolve(string) string { return w.receiver.Listener.Addr().String() }
 
 func openProxy(t *testing.T, o egress.ProxyOptions) *egress.Proxy {
 	t.Helper()
@@ -88,7 +88,7 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 		{"http with a user", false, false, "me"}, {"https with a user", true, true, "me"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, c.secureReceiver)
+			w := newFixture(t, c.secureReceiver)
 			o, po := egress.ProxyOptions{User: c.user}, proxytest.Options{Resolve: w.resolve, User: c.user}
 			if c.user != "" {
 				po.Password, o.PasswordFile = "canary:secret", fileOf(t, "canary:secret\n")
@@ -120,7 +120,7 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 }
 
 func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 
 // TestNoForbiddenTargetIsAskedOfTheProxy has a proxy that would connect to anything.
 func TestNoForbiddenTargetIsAskedOfTheProxy(t *testing.T) {
-	w := newWorld(t, false)
+	w := newFixture(t, false)
 	p := proxytest.Start(t, proxytest.Options{Resolve: w.resolve})
 	proxy := openProxy(t, egress.ProxyOptions{URL: p.URL})
 	for _, host := range []string{

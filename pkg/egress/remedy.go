@@ -8,7 +8,7 @@ import (
 )
 
 // remedy says what to do about a failed step.
-func (w *walk) remedy(err error) string {
+func (w *probe) remedy(err error) string {
 	var dial *DialError
 	if !errors.As(err, &dial) {
 		return "repeat the walk; if it fails again, look at the sender's log"
@@ -41,7 +41,7 @@ func forbiddenRemedy(err error) string {
 		netip.PrefixFrom(f.Addr, f.Addr.BitLen()).String() + " (option allowEgress); else correct the URL"
 }
 
-func (w *walk) tlsRemedy(err error) string {
+func (w *probe) tlsRemedy(err error) string {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	var authority x509.UnknownAuthorityError

@@ -93,7 +93,7 @@ func Decode(raw []byte) (*Event, Violations) {
 		d.add("", ReasonInvalidUTF8, fmt.Sprintf("is not UTF-8 at byte %d: encode the event in UTF-8", invalidAt(d.text)))
 	}
 	if d.document() {
-		d.judgeAttributes()
+		d.checkAttributes()
 		d.sortVariables()
 	}
 	if d.fatal != nil {

@@ -15,7 +15,7 @@ const (
 )
 
 // judgeAttributes checks the attributes and fills the event's fields with those that are sound.
-func (d *decoder) judgeAttributes() {
+func (d *decoder) checkAttributes() {
 	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
 		d.add("specversion", ReasonUnsupported, `is not "1.0": send CloudEvents 1.0`)
 	}

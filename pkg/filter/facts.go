@@ -14,13 +14,13 @@ import (
 const typeEvent = "outbound.Event"
 
 // facts is what one evaluation sees. The maps are made when they are first asked for.
-type facts struct {
+type activation struct {
 	event        *event.Event
 	vars, custom map[string]string
 }
 
 // ResolveName implements cel.Activation.
-func (f *facts) ResolveName(name string) (any, bool) {
+func (f *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "event":
 		return f.event, true
@@ -40,7 +40,7 @@ func (f *facts) ResolveName(name string) (any, bool) {
 }
 
 // Parent implements cel.Activation.
-func (f *facts) Parent() cel.Activation { return nil }
+func (f *activation) Parent() cel.Activation { return nil }
 
 func texts(list []event.Variable) map[string]string {
 	m := make(map[string]string, len(list))

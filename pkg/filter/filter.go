@@ -93,7 +93,7 @@ func inWords(faults []*common.Error) error {
 // Matches says whether an event fulfils the expression. With an error (a variable that the event does not have, a text that is
 // no number, too much work) it does not.
 func (f *Filter) Matches(e *event.Event) (bool, error) {
-	out, _, err := f.program.Eval(&facts{event: e})
+	out, _, err := f.program.Eval(&activation{event: e})
 	if err != nil {
 		return false, errors.New(f.discreet(err.Error()))
 	}

@@ -58,7 +58,7 @@ func leaves(section reflect.Value, path string) []leaf {
 		f, p := fields[name], join(path, name)
 		switch {
 		case isSection(f.Type()):
-			all = append(all, leaves(settled(f), p)...)
+			all = append(all, leaves(allocated(f), p)...)
 		case f.Kind() == reflect.Map, isList(f.Type()) && isSection(f.Type().Elem()):
 		default:
 			all = append(all, leaf{path: p, value: f})

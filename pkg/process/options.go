@@ -115,7 +115,7 @@ func (l *loader) decode(n ast.Node, path string, dst reflect.Value) {
 func (l *loader) decodeMap(n ast.MapNode, at int, path string, dst reflect.Value) {
 	switch {
 	case isSection(dst.Type()):
-		known := sectionFields(settled(dst))
+		known := sectionFields(allocated(dst))
 		for it := n.MapRange(); it.Next(); {
 			key := it.Key().String()
 			f, ok := known[key]

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 )
 
 // noticeMark begins the subject of each mail to contacts.
@@ -16,7 +16,7 @@ const noticeMark = "[Outbound] "
 const noticeTime = "2006-01-02 15:04:05 MST"
 
 // NewNotice words a mail to a contact. It can't fail; the same notice gives the same mail. Zone is that of the times; nil: UTC.
-func NewNotice(n standing.Notice, zone *time.Location) Mail {
+func NewNotice(n health.Notice, zone *time.Location) Mail {
 	if zone == nil {
 		zone = time.UTC
 	}
@@ -25,7 +25,7 @@ func NewNotice(n standing.Notice, zone *time.Location) Mail {
 }
 
 type noticeWriter struct {
-	n    standing.Notice
+	n    health.Notice
 	zone *time.Location
 }
 
@@ -40,11 +40,11 @@ func (w noticeWriter) subject() string {
 		who = named(w.n.About[0])
 	}
 	switch w.n.Kind {
-	case standing.KindRecovered:
+	case health.KindRecovered:
 		return who + ": deliveries arrive again"
-	case standing.KindDropped:
+	case health.KindDropped:
 		return who + ": deliveries were given up"
-	case standing.KindFailing:
+	case health.KindFailing:
 	default:
 	}
 	if len(w.n.About) == 0 {
@@ -57,15 +57,15 @@ func (w noticeWriter) body() string {
 	var b strings.Builder
 	w.care(&b)
 	if len(w.n.About) > 1 {
-		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for one cause"}[w.n.Kind == standing.KindRecovered])
+		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for one cause"}[w.n.Kind == health.KindRecovered])
 	}
 	for _, a := range w.n.About {
 		switch w.n.Kind {
-		case standing.KindRecovered:
+		case health.KindRecovered:
 			w.recovered(&b, a)
-		case standing.KindDropped:
+		case health.KindDropped:
 			fmt.Fprintf(&b, "Deliveries to the recipient %s were given up, although others arrive.\n\n", named(a))
-		case standing.KindFailing:
+		case health.KindFailing:
 			w.failing(&b, a)
 		default:
 			w.failing(&b, a)
@@ -81,7 +81,7 @@ func (w noticeWriter) body() string {
 	return b.String()
 }
 
-func (w noticeWriter) failing(b *strings.Builder, a standing.About) {
+func (w noticeWriter) failing(b *strings.Builder, a health.About) {
 	fmt.Fprintf(b, "Deliveries to the recipient %s fail.\n\n", named(a))
 	fmt.Fprintf(b, "Failing since: %s (%s)\n", w.time(a.Since), lasting(w.n.At.Sub(a.Since)))
 	fmt.Fprintf(b, "Goes to:       %s\n", w.n.Target)
@@ -94,7 +94,7 @@ func (w noticeWriter) failing(b *strings.Builder, a standing.About) {
 	}
 }
 
-func (w noticeWriter) recovered(b *strings.Builder, a standing.About) {
+func (w noticeWriter) recovered(b *strings.Builder, a health.About) {
 	fmt.Fprintf(b, "Deliveries to the recipient %s arrive again.\n\n", named(a))
 	fmt.Fprintf(b, "Failed from:   %s\n", w.time(a.Since))
 	fmt.Fprintf(b, "Until:         %s (%s)\n", w.time(a.Until), lasting(a.Until.Sub(a.Since)))
@@ -102,11 +102,11 @@ func (w noticeWriter) recovered(b *strings.Builder, a standing.About) {
 }
 
 // rest tells of the queue and of what was given up.
-func (w noticeWriter) rest(b *strings.Builder, a standing.About) {
+func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 	if a.Waiting >= 0 {
 		fmt.Fprintf(b, "Waiting:       %s\n", counted(a.Waiting, "event"))
 	}
-	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == standing.KindFailing {
+	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == health.KindFailing {
 		if a.DropAt.After(w.n.At) {
 			fmt.Fprintf(b, "The first:     is given up at %s unless it is delivered before\n", w.time(a.DropAt))
 		} else {
@@ -124,7 +124,7 @@ func (w noticeWriter) rest(b *strings.Builder, a standing.About) {
 	}
 }
 
-func named(a standing.About) string {
+func named(a health.About) string {
 	if a.Name == "" || a.Name == a.Recipient {
 		return a.Recipient
 	}

@@ -64,7 +64,7 @@ func plain(err error) error {
 // RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. A service that is away
 // is told at once.
 func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
-	conn = impatient{conn}
+	conn = failFast{conn}
 	return errors.Join(
 		v1.RegisterRecipientServiceHandlerClient(ctx, mux, v1.NewRecipientServiceClient(conn)),
 		v1.RegisterSettingsServiceHandlerClient(ctx, mux, v1.NewSettingsServiceClient(conn)),

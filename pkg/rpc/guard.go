@@ -19,7 +19,7 @@ import (
 )
 
 // guard is what every call passes before and after its handler.
-type guard struct {
+type interceptors struct {
 	auth     Authenticator
 	log      *slog.Logger
 	rules    map[string]Rule
@@ -31,14 +31,14 @@ type guard struct {
 	stop   <-chan struct{}
 }
 
-func newGuard(o ServerOptions) *guard {
-	g := &guard{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+func newInterceptors(o ServerOptions) *interceptors {
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
 	g.validate, g.broken = NewValidator()
 	return g
 }
 
-func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
-	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
@@ -54,8 +54,8 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return handle(ctx, req)
 }
 
-func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
 	ctx, cancel := context.WithCancelCause(ss.Context())
 	defer cancel(nil)
 	defer g.endWith(cancel)()
@@ -73,7 +73,7 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 var errStopping = errors.New("the service is stopping: call again in a moment")
 
 // endWith cancels when the server is told to stop. The function it returns waits for its goroutine.
-func (g *guard) endWith(cancel context.CancelCauseFunc) (release func()) {
+func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) {
 	if g.stop == nil {
 		return func() {}
 	}
@@ -90,7 +90,7 @@ func (g *guard) endWith(cancel context.CancelCauseFunc) (release func()) {
 }
 
 // admit tells who calls and whether they may. What no rule names, nobody may.
-func (g *guard) admit(ctx context.Context, method string) (context.Context, error) {
+func (g *interceptors) admit(ctx context.Context, method string) (context.Context, error) {
 	rule := g.rules[method]
 	if rule.Open {
 		return ctx, nil
@@ -141,7 +141,7 @@ func bearer(ctx context.Context) (string, bool) {
 }
 
 // check holds a request against the rules in the proto files.
-func (g *guard) check(method string, req any) error {
+func (g *interceptors) check(method string, req any) error {
 	m, ok := req.(proto.Message)
 	if !ok || slices.Contains(g.exempt, method) {
 		return nil
@@ -157,7 +157,7 @@ func (g *guard) check(method string, req any) error {
 }
 
 // settle turns a panic or an error into the status the caller gets; what no table knows goes to the log.
-func (g *guard) settle(method string, panicked any, err error) error {
+func (g *interceptors) toStatus(method string, panicked any, err error) error {
 	if panicked != nil {
 		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error: the service's log says more")

@@ -64,7 +64,7 @@ func NewServer(o ServerOptions) *grpc.Server {
 	if o.Health == nil {
 		o.Health = health.NewServer()
 	}
-	g := newGuard(o)
+	g := newInterceptors(o)
 	s := grpc.NewServer(
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(noop.NewMeterProvider()))),
 		grpc.ChainUnaryInterceptor(g.unary),

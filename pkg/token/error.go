@@ -74,7 +74,7 @@ func (s *Source) explain(ctx context.Context, err error, refresh string) *Error 
 		what = "it can't be reached: " + innermost(at.Err).Error()
 	case errors.As(err, &at):
 		what = "it closed the connection without an answer, or its answer is not HTTP"
-		if said := s.told(innermost(at.Err).Error(), refresh); said != "" {
+		if said := s.endpointError(innermost(at.Err).Error(), refresh); said != "" {
 			what += ": " + said
 		}
 	}
@@ -141,7 +141,7 @@ func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
 		words += " (" + code + ")"
 	}
 	words += advice(e, refresh)
-	if said := s.told(e.ErrorDescription, refresh); said != "" {
+	if said := s.endpointError(e.ErrorDescription, refresh); said != "" {
 		words += "; it says: " + said
 	}
 	return words
@@ -164,7 +164,7 @@ func advice(e *oauth2.RetrieveError, refresh string) string {
 }
 
 // told is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
-func (s *Source) told(said, refresh string) string {
+func (s *Source) endpointError(said, refresh string) string {
 	said = strings.ToValidUTF8(said, "")
 	said = strings.Join(strings.FieldsFunc(said, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	said = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:\[\]]+`).ReplaceAllString(said, "…")

@@ -13,13 +13,13 @@ import (
 )
 
 // examination is one run of `recipients doctor`.
-type examination struct {
+type diagnosis struct {
 	*app
 	post, pin, yes bool
 }
 
 func (a *app) recipientsDoctor() *cobra.Command {
-	e := &examination{app: a}
+	e := &diagnosis{app: a}
 	cmd := &cobra.Command{
 		Use:   "doctor RECIPIENT",
 		Short: "Walk the way to an HTTP recipient and name the step that fails",
@@ -37,8 +37,8 @@ func (a *app) recipientsDoctor() *cobra.Command {
 	return cmd
 }
 
-func (e *examination) examine(ctx context.Context, c *client, id string) error {
-	found, err := e.walk(ctx, c, id)
+func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
+	found, err := e.probe(ctx, c, id)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (e *examination) examine(ctx context.Context, c *client, id string) error {
 				return err
 			}
 			e.say("pinned; walking again")
-			if found, err = e.walk(ctx, c, id); err != nil {
+			if found, err = e.probe(ctx, c, id); err != nil {
 				return err
 			}
 		}
@@ -71,7 +71,7 @@ func (e *examination) examine(ctx context.Context, c *client, id string) error {
 }
 
 // walk asks for a walk and prints it for people.
-func (e *examination) walk(ctx context.Context, c *client, id string) (*outboundv1.DoctorRecipientResponse, error) {
+func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv1.DoctorRecipientResponse, error) {
 	found := &outboundv1.DoctorRecipientResponse{}
 	if err := c.call(ctx, http.MethodPost, recipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post}, found); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *table {
 }
 
 // ask has a person agree to trust the offered root, which is the last of the chain.
-func (e *examination) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
+func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
 	if e.yes {
 		return true, nil
 	}

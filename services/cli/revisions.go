@@ -206,7 +206,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if dryRun && a.output != "table" {
 			return a.show(back, nil)
 		}
-		if err := a.foreseeBack(back); err != nil || dryRun {
+		if err := a.precheckRollback(back); err != nil || dryRun {
 			return err
 		}
 		if !sure {
@@ -229,7 +229,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 	return cmd
 }
 
-func (a *app) foreseeBack(back *outboundv1.Revision) error {
+func (a *app) precheckRollback(back *outboundv1.Revision) error {
 	if len(back.GetChanges()) == 0 {
 		a.say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
 		return nil

@@ -54,7 +54,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 		if !ok {
 			return fmt.Errorf("a line of the stream is no status: %T", m)
 		}
-		now := standings(s)
+		now := statusText(s)
 		if now == shown {
 			// A stream that was asked for again begins with what is known.
 			return nil
@@ -71,7 +71,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 }
 
 // standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
-func standings(s *outboundv1.Status) string {
+func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
 		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), clock(r.GetFailingSinceTime()), r.GetLastReason(), r.GetBreakerOpen(), clock(r.GetLastAlertTime()))
@@ -105,8 +105,8 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 	if err := a.print(streams); err != nil {
 		return err
 	}
-	a.showRoom(s)
-	return a.showHouse(s)
+	a.showStorage(s)
+	return a.showServices(s)
 }
 
 func most(n uint64) string {
@@ -128,7 +128,7 @@ func days(d time.Duration) string {
 }
 
 // showRoom tells what the streams use of the disk and whether what they may still use is there.
-func (a *app) showRoom(s *outboundv1.Status) {
+func (a *app) showStorage(s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
 		return
@@ -159,7 +159,7 @@ func heardOf(s *outboundv1.Status) *table {
 }
 
 // showHouse shows when appliances were last heard, the processes that answer, and what ends.
-func (a *app) showHouse(s *outboundv1.Status) error {
+func (a *app) showServices(s *outboundv1.Status) error {
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
 		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))

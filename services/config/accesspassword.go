@@ -20,11 +20,11 @@ import (
 
 // The cost of a password's hash: argon2id with 19 MiB, 2 passes and 1 lane, as OWASP has it.
 const (
-	hashMemory = 19 * 1024
-	hashPasses = 2
-	hashLanes  = 1
-	hashLength = 32
-	saltLength = 16
+	hashMemory  = 19 * 1024
+	hashPasses  = 2
+	hashThreads = 1
+	hashLength  = 32
+	saltLength  = 16
 )
 
 // hashesAtOnce bounds the memory that signing in takes: 4 × 19 MiB.
@@ -49,7 +49,7 @@ func newPasswords() *passwords {
 
 // phc writes a hash with its salt and parameters.
 func phc(salt, sum []byte) string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, hashMemory, hashPasses, hashLanes,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, hashMemory, hashPasses, hashThreads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
 }
 
@@ -60,7 +60,7 @@ func (p *passwords) hash(password string) string {
 	salt := make([]byte, saltLength)
 	// crypto/rand never fails; it ends the program when the system has no randomness.
 	_, _ = rand.Read(salt)
-	return phc(salt, argon2.IDKey([]byte(password), salt, hashPasses, hashMemory, hashLanes, hashLength))
+	return phc(salt, argon2.IDKey([]byte(password), salt, hashPasses, hashMemory, hashThreads, hashLength))
 }
 
 // fits reports whether a password is the one of a hash. Without a hash it takes as long, and is not.

@@ -100,11 +100,11 @@ func (s accessServer) DeleteToken(ctx context.Context, q *outboundv1.DeleteToken
 }
 
 // Tokens tells whose an API token is, from what this service itself shows to the others.
-func (s *Service) Tokens() rpc.Authenticator { return &ownTokens{board: s.settingsBoard} }
+func (s *Service) Tokens() rpc.Authenticator { return &ownTokens{snapshot: s.settingsSnapshot} }
 
 type ownTokens struct {
-	board *board[*outboundv1.WatchSettingsResponse]
-	index atomic.Pointer[ownIndex]
+	snapshot *snapshot[*outboundv1.WatchSettingsResponse]
+	index    atomic.Pointer[ownIndex]
 }
 
 // ownIndex finds a token by its secret's hash. A hash of 256 random bits can be looked up in a map: the time that takes tells
@@ -116,7 +116,7 @@ type ownIndex struct {
 
 // Authenticate implements rpc.Authenticator.
 func (o *ownTokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
-	state, _, _ := o.board.look()
+	state, _, _ := o.snapshot.read()
 	index := o.index.Load()
 	if index == nil || index.of != state {
 		index = &ownIndex{of: state, bySum: map[[sha256.Size]byte]configclient.Token{}}

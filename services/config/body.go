@@ -12,7 +12,7 @@ import (
 )
 
 // checkBody notes what is wrong with a body of one's own: it is rendered for an example of every type that is selected.
-func checkBody(v *violations, r *outboundv1.Recipient, f facts) {
+func checkBody(v *violations, r *outboundv1.Recipient, f checkInput) {
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	if t := h.GetBodyContentType(); t != "" {
 		if media, _, err := mime.ParseMediaType(t); err != nil || !strings.Contains(media, "/") {

@@ -43,7 +43,7 @@ func (s *Service) bookmarkLoop(ctx context.Context) {
 // moveBookmark shows how recent the recipients are that are shown. If they are not up to date they are read again, which shows that too.
 func (s *Service) moveBookmark(ctx context.Context) error {
 	through, err := within(ctx, s.bus.LastSequence)
-	if now, _, _ := s.recipientBoard.look(); err != nil || now.through == through {
+	if now, _, _ := s.recipientSnapshot.read(); err != nil || now.through == through {
 		return err
 	}
 	// This is read after the sequence: what is complete as of this revision holds each change that was answered before the event at that
@@ -52,7 +52,7 @@ func (s *Service) moveBookmark(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.recipientBoard.update(func(now shownRecipients) (shownRecipients, bool) {
+	s.recipientSnapshot.update(func(now shownRecipients) (shownRecipients, bool) {
 		if now.revision != revision {
 			signal(s.recipients.dirty)
 			return now, false

@@ -41,7 +41,7 @@ func fingerprint(c *x509.Certificate) string {
 
 // checkClientCertificate notes what keeps a client certificate from being presented. One that was valid when it was stored must
 // not keep an operator from changing the rest.
-func checkClientCertificate(v *violations, h *outboundv1.HttpRecipient, f facts) {
+func checkClientCertificate(v *violations, h *outboundv1.HttpRecipient, f checkInput) {
 	const field = "http.auth.clientCertificate"
 	k, before := h.GetAuth().GetClientCertificate(), f.old.GetRecipient().GetHttp().GetAuth().GetClientCertificate()
 	if strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:") {
@@ -87,7 +87,7 @@ func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string
 }
 
 // checkOAuth2 notes what keeps a token from being asked for.
-func checkOAuth2(v *violations, k *outboundv1.OAuth2ClientCredentials, enabled bool, f facts) {
+func checkOAuth2(v *violations, k *outboundv1.OAuth2ClientCredentials, enabled bool, f checkInput) {
 	const field = "http.auth.oauth2"
 	before := f.old.GetRecipient().GetHttp().GetAuth().GetOauth2()
 	if f.old == nil || k.GetTokenUrl() != before.GetTokenUrl() || enabled {

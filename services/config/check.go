@@ -14,7 +14,7 @@ import (
 )
 
 // facts are what a recipient is judged by beside itself.
-type facts struct {
+type checkInput struct {
 	now    time.Time
 	policy recipient.URLPolicy
 	// types is the catalogue, in its order.
@@ -26,7 +26,7 @@ type facts struct {
 }
 
 // checkRecipient notes everything that is wrong with a recipient, defaults filled in, beyond the rules of the contract.
-func checkRecipient(v *violations, r *outboundv1.Recipient, f facts) {
+func checkRecipient(v *violations, r *outboundv1.Recipient, f checkInput) {
 	if strings.TrimSpace(r.GetDisplayName()) == "" {
 		v.add("displayName", reasonMissing, "is empty: give the recipient a name")
 	}
@@ -44,7 +44,7 @@ func checkRecipient(v *violations, r *outboundv1.Recipient, f facts) {
 	}
 }
 
-func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
+func checkTypes(v *violations, r *outboundv1.Recipient, f checkInput) {
 	known := make(map[string]event.Type, len(f.types))
 	ids := make([]string, 0, len(f.types))
 	for _, t := range f.types {
@@ -63,7 +63,7 @@ func checkTypes(v *violations, r *outboundv1.Recipient, f facts) {
 	}
 }
 
-func checkHTTP(v *violations, r *outboundv1.Recipient, f facts) {
+func checkHTTP(v *violations, r *outboundv1.Recipient, f checkInput) {
 	checkBody(v, r, f)
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	// What was valid when it was stored must not keep an operator from disabling the recipient.
@@ -108,7 +108,7 @@ func checkTimes(v *violations, h *outboundv1.HttpRecipient) {
 
 func longer(a, b *durationpb.Duration) bool { return a.AsDuration() > b.AsDuration() }
 
-func checkAuth(v *violations, r *outboundv1.Recipient, f facts, headers map[string]bool) {
+func checkAuth(v *violations, r *outboundv1.Recipient, f checkInput, headers map[string]bool) {
 	const missing = "is empty and none of this kind is stored: give it"
 	header, h, sealed := "", r.GetHttp(), f.old.GetSealedSecrets()
 	switch k := h.GetAuth().GetKind().(type) {

@@ -23,7 +23,7 @@ const doctorReserve = time.Second
 // DoctorRecipient implements outboundv1.RecipientServiceServer. The walk is made by an HTTP sender, because it has the egress
 // rules and the place in the network that count.
 func (s recipientServer) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipientRequest) (*outboundv1.DoctorRecipientResponse, error) {
-	stored, err := s.living(ctx, q.GetId())
+	stored, err := s.active(ctx, q.GetId())
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ type emptying struct {
 	through uint64
 	done    bool
 	// floor is how far it was when it last moved, at since. They are the reconcile loop's own.
-	floor uint64
-	since time.Time
+	ackFloor uint64
+	since    time.Time
 }
 
 // emptyings are the queues whose beginning is being cancelled, or was, by recipient.
@@ -84,8 +84,8 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	if h.Floor > e.floor {
-		e.floor, e.since = h.Floor, time.Now()
+	if h.AckFloor > e.ackFloor {
+		e.ackFloor, e.since = h.AckFloor, time.Now()
 	}
 	if h.Waits > 0 && h.First <= through && time.Since(e.since) <= stuckAfter {
 		return true, nil

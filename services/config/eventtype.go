@@ -95,7 +95,7 @@ func (s settingsServer) GetEventType(ctx context.Context, q *outboundv1.GetEvent
 }
 
 // judgeType answers with everything that is wrong with a type.
-func (s *Service) judgeType(v violations, t *outboundv1.EventType) error {
+func (s *Service) checkType(v violations, t *outboundv1.EventType) error {
 	t.DisplayName = strings.TrimSpace(t.GetDisplayName())
 	if err := s.rules(&v, t, "id"); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.Creat
 		t, _ = proto.Clone(in).(*outboundv1.EventType)
 	}
 	t.BuiltIn, t.Etag = false, ""
-	if err := s.judgeType(violations{}, t); err != nil {
+	if err := s.checkType(violations{}, t); err != nil {
 		return nil, err
 	}
 	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the type that has it")
@@ -176,7 +176,7 @@ func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.Updat
 	p, err := s.changeType(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		t := p.GetEventTypes()[0]
 		mayEmail := t.GetEmail()
-		if err := s.judgeType(merge(t, in, q.GetUpdateMask()), t); err != nil {
+		if err := s.checkType(merge(t, in, q.GetUpdateMask()), t); err != nil {
 			return err
 		}
 		if mayEmail && !t.GetEmail() {

@@ -15,7 +15,7 @@ import (
 const sampleID = "example"
 
 // checkEmail notes what is wrong with an email recipient's addresses and texts.
-func checkEmail(v *violations, r *outboundv1.Recipient, f facts) {
+func checkEmail(v *violations, r *outboundv1.Recipient, f checkInput) {
 	e, before := r.GetEmail(), f.old.GetRecipient().GetEmail()
 	checkAddresses(v, "email.addresses", e.GetAddresses())
 	c := textCheck{v: v, f: f}
@@ -57,7 +57,7 @@ func mailText(t *outboundv1.MailText) recipient.MailText {
 // textCheck holds mail texts against the macros of the types they are for.
 type textCheck struct {
 	v *violations
-	f facts
+	f checkInput
 	// field begins the paths of the texts.
 	field string
 	// types are those the texts are for, html those the HTML is rendered for.

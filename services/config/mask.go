@@ -42,7 +42,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 	if fd == nil {
 		return fmt.Errorf("names no field: %s has no %q", dst.Descriptor().Name(), path[0])
 	}
-	if settledByServer(fd) {
+	if outputOnly(fd) {
 		return nil
 	}
 	if len(path) == 1 {
@@ -65,7 +65,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 }
 
 // settledByServer reports whether callers can't change a field.
-func settledByServer(fd protoreflect.FieldDescriptor) bool {
+func outputOnly(fd protoreflect.FieldDescriptor) bool {
 	if fd.Name() == "etag" {
 		return true
 	}

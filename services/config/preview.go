@@ -70,7 +70,7 @@ func (s *Service) previewed(ctx context.Context, q *outboundv1.PreviewRecipientR
 		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: reasonMissing, Description: "is empty: give the id of a recipient, or a recipient that is not saved"})
 	}
 	if in == nil {
-		r, err := s.living(ctx, q.GetId())
+		r, err := s.active(ctx, q.GetId())
 		return r.StoredRecipient, err
 	}
 	if q.GetId() != "" && in.GetId() != "" && q.GetId() != in.GetId() {
@@ -93,7 +93,7 @@ func (s *Service) previewed(ctx context.Context, q *outboundv1.PreviewRecipientR
 	if next.Enabled == nil && old != nil {
 		next.Enabled = old.GetRecipient().Enabled
 	}
-	if err := s.judge(ctx, next, old, now); err != nil {
+	if err := s.check(ctx, next, old, now); err != nil {
 		return nil, err
 	}
 	return &outboundv1.StoredRecipient{Recipient: next, DisabledWindows: windowsAfter(old.GetDisabledWindows(), next, now)}, nil

@@ -5,7 +5,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -17,12 +17,12 @@ const noSender = "from-address-is-not-set@example.invalid"
 // previewMail shows the mail to the first address of an email recipient.
 func previewMail(d *delivery.Delivery, settings *configclient.Settings) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
-	m := letter.OfDelivery(d, settings, addresses[0])
-	out := &outboundv1.MailPreview{From: letter.From(m), To: addresses, Subject: m.Text.Subject, Text: m.Text.Body, Html: m.Text.HTML}
+	m := mime.OfDelivery(d, settings, addresses[0])
+	out := &outboundv1.MailPreview{From: mime.From(m), To: addresses, Subject: m.Text.Subject, Text: m.Text.Body, Html: m.Text.HTML}
 	if m.From == "" {
 		m.From, out.From = noSender, ""
 	}
-	l, err := letter.Write(m)
+	l, err := mime.Write(m)
 	if err != nil {
 		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the mail can't be written: "+err.Error())
 	}

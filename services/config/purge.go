@@ -17,7 +17,7 @@ import (
 // PurgeRecipient implements outboundv1.RecipientServiceServer. It marks how far the queue is emptied; the senders record what waits
 // there as CANCELLED, which reconciling sees to.
 func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
-	r, err := s.living(ctx, q.GetId())
+	r, err := s.active(ctx, q.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
-	signal(s.hurry)
+	signal(s.reconcileSoon)
 	return resp, nil
 }
 
@@ -78,14 +78,14 @@ func (s *Service) relieveLoop(ctx context.Context) {
 
 // relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
 func (s *Service) relieve(ctx context.Context) error {
-	room, err := within(ctx, s.bus.Room)
+	room, err := within(ctx, s.bus.StreamUsage)
 	if err != nil || room.Last < room.First {
 		return err
 	}
 	now := time.Now()
 	if room.Fill() >= crowded {
 		through := room.First + uint64((1-relieved/room.Fill())*float64(room.Last-room.First))
-		if err := s.makeRoom(ctx, through, false); err != nil {
+		if err := s.freeStorage(ctx, through, false); err != nil {
 			return err
 		}
 	}
@@ -99,13 +99,13 @@ func (s *Service) relieve(ctx context.Context) error {
 	if !found {
 		first = room.Last + 1
 	}
-	return s.makeRoom(ctx, first-1, true)
+	return s.freeStorage(ctx, first-1, true)
 }
 
 // makeRoom marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
 // is short for all of them and refuses; old ones end whoever is further.
-func (s *Service) makeRoom(ctx context.Context, through uint64, old bool) error {
-	floors, err := within(ctx, s.bus.Floors)
+func (s *Service) freeStorage(ctx context.Context, through uint64, old bool) error {
+	floors, err := within(ctx, s.bus.AckFloors)
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,6 @@ func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, a
 		return fmt.Errorf("make room before recipient %s: %w", r.id(), err)
 	}
 	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged", "recipient", r.id(), "through", through)
-	signal(s.hurry)
+	signal(s.reconcileSoon)
 	return nil
 }

@@ -106,7 +106,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := h.bus.Room(h.ctx())
+		room, err := h.bus.StreamUsage(h.ctx())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if _, err := h.bus.PurgeFinished(h.ctx()); err != nil {
 			t.Fatal(err)
 		}
-		room, err := h.bus.Room(h.ctx())
+		room, err := h.bus.StreamUsage(h.ctx())
 		return err == nil && room.Fill() < 0.85
 	})
 	if !h.accept(p, n) {

@@ -30,7 +30,7 @@ func visible(r storedRecipient, now time.Time) *outboundv1.Recipient {
 }
 
 // living reads a recipient that is not being deleted.
-func (s *Service) living(ctx context.Context, id string) (storedRecipient, error) {
+func (s *Service) active(ctx context.Context, id string) (storedRecipient, error) {
 	r, err := s.recipient(ctx, id)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && r.deleting() {
 		return r, rpc.NotFound(kindRecipient, id)
@@ -40,7 +40,7 @@ func (s *Service) living(ctx context.Context, id string) (storedRecipient, error
 
 // GetRecipient implements outboundv1.RecipientServiceServer.
 func (s recipientServer) GetRecipient(ctx context.Context, q *outboundv1.GetRecipientRequest) (*outboundv1.Recipient, error) {
-	r, err := s.living(ctx, q.GetId())
+	r, err := s.active(ctx, q.GetId())
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 	}
 	now := time.Now()
 	r.CreateTime, r.UpdateTime, r.DeleteTime = timestamppb.New(now), timestamppb.New(now), nil
-	if err := s.judge(ctx, r, nil, now); err != nil {
+	if err := s.check(ctx, r, nil, now); err != nil {
 		return nil, err
 	}
 	chosen := r.GetId() != ""
@@ -76,7 +76,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 		out, err := s.createNamed(ctx, attempt, beginning{}, now)
 		switch {
 		case err == nil:
-			s.foresee(ctx, out)
+			s.precheck(ctx, out)
 			return out, nil
 		case !errors.Is(err, bus.ErrConflict):
 			return nil, failed(ctx, err)
@@ -106,7 +106,7 @@ func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, from
 }
 
 // judge fills in the defaults and answers with everything that is wrong with a recipient.
-func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) error {
+func (s *Service) check(ctx context.Context, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) error {
 	fillRecipient(r)
 	fillSigning(r.GetHttp(), old)
 	var v violations
@@ -121,15 +121,15 @@ func (s *Service) judge(ctx context.Context, r *outboundv1.Recipient, old *outbo
 	if err != nil {
 		return failed(ctx, err)
 	}
-	checkRecipient(&v, r, facts{now: now, policy: s.policy, types: types, custom: codeNames(fields), old: old})
+	checkRecipient(&v, r, checkInput{now: now, policy: s.policy, types: types, custom: codeNames(fields), old: old})
 	checkFilter(&v, s.filters, r, old.GetRecipient())
 	return v.err()
 }
 
 // beginning is what a recipient is created from: nothing, or what it was before it was deleted.
 type beginning struct {
-	past *outboundv1.StoredRecipient
-	done done
+	before *outboundv1.StoredRecipient
+	done   done
 }
 
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
@@ -143,11 +143,11 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 	if _, err := s.dropConsumer(ctx, channelOf(r), r.GetId()); err != nil {
 		return nil, err
 	}
-	secrets, err := s.cut(r, from.past, now)
+	secrets, err := s.cut(r, from.before, now)
 	if err != nil {
 		return nil, err
 	}
-	stored := secrets.stored(r, from.past)
+	stored := secrets.stored(r, from.before)
 	stored.StartSequence, stored.PurgedThrough, stored.BacklogThrough, stored.BacklogTime = last+1, 0, 0, nil
 	stored.DisabledWindows = windowsAfter(nil, r, now)
 	put, err := s.put(ctx, stored, 0, from.done)
@@ -156,7 +156,7 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 	}
 	if err := s.ensure(ctx, r.GetId()); err != nil {
 		_ = s.recipients.remove(context.WithoutCancel(ctx), prefixRecipient+r.GetId(), put.kv)
-		signal(s.hurry)
+		signal(s.reconcileSoon)
 		return nil, fmt.Errorf("make the queue of recipient %s: %w", r.GetId(), err)
 	}
 	out := visible(put, now)
@@ -194,7 +194,7 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 		}
 		elsewhere = leadsElsewhere(old.GetRecipient(), next)
 		next.UpdateTime = timestamppb.New(now)
-		if err := s.judge(ctx, next, old.StoredRecipient, now); err != nil {
+		if err := s.check(ctx, next, old.StoredRecipient, now); err != nil {
 			return nil, err
 		}
 		var err error
@@ -215,11 +215,11 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 	out := visible(r, time.Now())
 	shown.show(out)
 	if err := s.ensure(ctx, r.id()); err != nil {
-		signal(s.hurry)
+		signal(s.reconcileSoon)
 		return nil, failed(ctx, fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.id(), err))
 	}
 	if elsewhere {
-		s.foresee(ctx, out)
+		s.precheck(ctx, out)
 	}
 	return out, nil
 }
@@ -238,7 +238,7 @@ func (s recipientServer) DeleteRecipient(ctx context.Context, q *outboundv1.Dele
 		return nil, failed(ctx, err)
 	}
 	s.release(ctx, r.GetRecipient().GetDisplayName(), r.id())
-	signal(s.hurry)
+	signal(s.reconcileSoon)
 	return &emptypb.Empty{}, nil
 }
 
@@ -258,7 +258,7 @@ func (s *Service) changeAs(ctx context.Context, id, etag string, d done, f func(
 		return storedRecipient{}, ctx.Err()
 	}
 	for {
-		old, err := s.living(ctx, id)
+		old, err := s.active(ctx, id)
 		if err != nil {
 			return old, err
 		}

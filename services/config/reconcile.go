@@ -35,7 +35,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 		t := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
-		case <-s.hurry:
+		case <-s.reconcileSoon:
 		case <-t.C:
 		}
 		t.Stop()
@@ -58,7 +58,7 @@ type pass struct {
 }
 
 // look reads what a pass goes by.
-func (s *Service) look(ctx context.Context) (*pass, error) {
+func (s *Service) readState(ctx context.Context) (*pass, error) {
 	listing, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	listed, err := s.bus.Consumers(listing)
@@ -97,7 +97,7 @@ func (s *Service) look(ctx context.Context) (*pass, error) {
 // done, what failed, and what somebody changed at the broker. It goes on after a fault with the next one, and reports whether a
 // queue is being drained.
 func (s *Service) reconcile(ctx context.Context) (draining bool, err error) {
-	p, err := s.look(ctx)
+	p, err := s.readState(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -121,17 +121,17 @@ func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed bus.C
 	if err := errors.Join(err, s.repair(ctx, r, listed)); err != nil || !left {
 		return left, err
 	}
-	return true, s.hurryThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
+	return true, s.expediteThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
 }
 
 // hurryThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
-func (s *Service) hurryThrough(ctx context.Context, r storedRecipient, through uint64) error {
+func (s *Service) expediteThrough(ctx context.Context, r storedRecipient, through uint64) error {
 	d := s.delayed[r.id()]
 	if d == nil {
 		d = bus.NewDelayed(s.bus, channel(r), r.id())
 		s.delayed[r.id()] = d
 	}
-	_, err := d.Hurry(ctx, through)
+	_, err := d.Expedite(ctx, through)
 	return err
 }
 
@@ -150,7 +150,7 @@ func (s *Service) finishDelete(ctx context.Context, r storedRecipient, listed bu
 	}
 	if err == nil && b.Unsettled > 0 {
 		// What waits for its next attempt is cancelled now.
-		if err := s.hurryThrough(ctx, r, math.MaxUint64); err != nil {
+		if err := s.expediteThrough(ctx, r, math.MaxUint64); err != nil {
 			return false, err
 		}
 	}

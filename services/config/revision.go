@@ -292,11 +292,11 @@ func (s *Service) revision(ctx context.Context, b *bucket, c bus.Change) (*outbo
 	if err != nil {
 		return nil, err
 	}
-	is, err := b.imageOf(c)
+	is, err := b.revisionViewOf(c)
 	if err != nil {
 		return nil, err
 	}
-	was, err := b.imageOf(before)
+	was, err := b.revisionViewOf(before)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +318,7 @@ func (s *Service) revision(ctx context.Context, b *bucket, c bus.Change) (*outbo
 	return out, nil
 }
 
-func actionFrom(was, is image) string {
+func actionFrom(was, is revisionView) string {
 	switch {
 	case is.none && was.gone && !was.none:
 		return actionRemoved

@@ -30,7 +30,7 @@ func (s settingsServer) RollBack(ctx context.Context, q *outboundv1.RollBackRequ
 	if err != nil {
 		return nil, err
 	}
-	past, err := s.pastOf(ctx, where, q.GetRevision())
+	past, err := s.revisionOf(ctx, where, q.GetRevision())
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
@@ -71,12 +71,12 @@ func (s *Service) changeAt(ctx context.Context, where place, revision uint64) (b
 }
 
 // pastOf reads a revision that can be gone back to.
-func (s *Service) pastOf(ctx context.Context, where place, revision uint64) (bus.Change, error) {
+func (s *Service) revisionOf(ctx context.Context, where place, revision uint64) (bus.Change, error) {
 	c, err := s.changeAt(ctx, where, revision)
 	if err != nil {
 		return c, err
 	}
-	is, err := where.bucket.imageOf(c)
+	is, err := where.bucket.revisionViewOf(c)
 	if err == nil && is.gone {
 		err = rpc.FailedPrecondition(reasonNotThere, fmt.Sprintf("revision %d of %s is its deletion: name one at which it was there, or delete it", revision, where.resource))
 	}
@@ -106,7 +106,7 @@ func (s *Service) rollBackRecipient(ctx context.Context, c bus.Change, d done) (
 		}
 		next, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
 		next.CreateTime, next.UpdateTime = old.GetRecipient().GetCreateTime(), timestamppb.New(now)
-		if err := s.judge(ctx, next, past.StoredRecipient, now); err != nil {
+		if err := s.check(ctx, next, past.StoredRecipient, now); err != nil {
 			return nil, err
 		}
 		secrets, err := s.cut(next, past.StoredRecipient, now)
@@ -121,7 +121,7 @@ func (s *Service) rollBackRecipient(ctx context.Context, c bus.Change, d done) (
 		return 0, err
 	}
 	if err := s.ensure(ctx, id); err != nil {
-		signal(s.hurry)
+		signal(s.reconcileSoon)
 		return 0, fmt.Errorf("recipient %s is rolled back, but its queue could not be changed yet (it will be within a minute): %w", id, err)
 	}
 	return r.kv, nil
@@ -132,14 +132,14 @@ func (s *Service) recreate(ctx context.Context, c bus.Change, past storedRecipie
 	now := time.Now()
 	r, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
 	r.CreateTime, r.UpdateTime = timestamppb.New(now), timestamppb.New(now)
-	if err := s.judge(ctx, r, past.StoredRecipient, now); err != nil {
+	if err := s.check(ctx, r, past.StoredRecipient, now); err != nil {
 		return 0, err
 	}
 	last, err := s.lastLife(ctx, c.Key, past.StoredRecipient)
 	if err != nil {
 		return 0, err
 	}
-	created, err := s.createNamed(ctx, r, beginning{past: last, done: d}, now)
+	created, err := s.createNamed(ctx, r, beginning{before: last, done: d}, now)
 	if errors.Is(err, bus.ErrConflict) {
 		return 0, s.idTaken(ctx, past.id())
 	}
@@ -231,7 +231,7 @@ func (s *Service) backToEmail(p, past *outboundv1.WatchSettingsResponse) error {
 
 func (s *Service) backToType(ctx context.Context, p, past *outboundv1.WatchSettingsResponse) error {
 	next, _ := proto.Clone(past.GetEventTypes()[0]).(*outboundv1.EventType)
-	if err := s.judgeType(violations{}, next); err != nil {
+	if err := s.checkType(violations{}, next); err != nil {
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {

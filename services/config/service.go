@@ -103,8 +103,8 @@ type Service struct {
 	recipients *bucket
 	settings   *bucket
 	// What the watch streams show.
-	recipientBoard *board[shownRecipients]
-	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
+	recipientSnapshot *snapshot[shownRecipients]
+	settingsSnapshot  *snapshot[*outboundv1.WatchSettingsResponse]
 	// bookmarkAsked says that somebody waits for a bookmark; bookmarkStreams counts the streams that get bookmarks.
 	bookmarkAsked   chan struct{}
 	bookmarkStreams atomic.Int64
@@ -122,11 +122,11 @@ type Service struct {
 	// turn is held by the change of a recipient that is under way.
 	turn chan struct{}
 	// hurry asks for a reconcile pass now.
-	hurry chan struct{}
+	reconcileSoon chan struct{}
 	// rehearsing says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
 	rehearsing bool
 	// unforeseeing spares the look at where URLs lead.
-	unforeseeing bool
+	withoutPrecheck bool
 	// stopping is closed when Run begins to end, so that watch streams end.
 	stopping chan struct{}
 }
@@ -156,13 +156,13 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	return &Service{
 		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, guard: guard, resolver: d.Resolver, filters: filters,
-		passwords:      newPasswords(),
-		recipients:     newBucket(d.Bus, bus.BucketRecipients),
-		settings:       newBucket(d.Bus, bus.BucketSettings),
-		recipientBoard: newBoard[shownRecipients](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
+		passwords:         newPasswords(),
+		recipients:        newBucket(d.Bus, bus.BucketRecipients),
+		settings:          newBucket(d.Bus, bus.BucketSettings),
+		recipientSnapshot: newSnapshot[shownRecipients](), settingsSnapshot: newSnapshot[*outboundv1.WatchSettingsResponse](),
 		bookmarkAsked: make(chan struct{}, 1),
 		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
-		turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
+		turn: make(chan struct{}, 1), reconcileSoon: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }
 

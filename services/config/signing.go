@@ -49,7 +49,7 @@ func storedSigning(old *outboundv1.StoredRecipient) map[string]*outboundv1.Signi
 	return out
 }
 
-func checkSigning(v *violations, h *outboundv1.HttpRecipient, f facts) {
+func checkSigning(v *violations, h *outboundv1.HttpRecipient, f checkInput) {
 	stored, seen := storedSigning(f.old), map[string]bool{}
 	for i, p := range h.GetSigningSecrets() {
 		field := fmt.Sprintf("http.signingSecrets[%d]", i)

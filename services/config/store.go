@@ -28,7 +28,7 @@ type bucket struct {
 	// dirty says that what was read of the bucket is old: a watch hinted at it, or this process wrote.
 	dirty chan struct{}
 	// draft holds all entries of a bucket that is a copy in memory; nil: this is the bucket itself.
-	draft *draft
+	mem *memStore
 
 	mu sync.Mutex
 	kv *bus.Bucket
@@ -63,8 +63,8 @@ func within[T any](ctx context.Context, ask func(context.Context) (T, error)) (T
 
 // read reads one key, or bus.ErrNotFound.
 func (b *bucket) read(ctx context.Context, key string) (bus.Entry, error) {
-	if b.draft != nil {
-		return b.draft.read(key)
+	if b.mem != nil {
+		return b.mem.read(key)
 	}
 	return within(ctx, func(ctx context.Context) (bus.Entry, error) {
 		kv, err := b.open(ctx)
@@ -77,8 +77,8 @@ func (b *bucket) read(ctx context.Context, key string) (bus.Entry, error) {
 
 // all reads every key with a prefix.
 func (b *bucket) all(ctx context.Context, prefix string) ([]bus.Entry, error) {
-	if b.draft != nil {
-		return b.draft.all(prefix), nil
+	if b.mem != nil {
+		return b.mem.all(prefix), nil
 	}
 	return within(ctx, func(ctx context.Context) ([]bus.Entry, error) {
 		kv, err := b.open(ctx)
@@ -97,8 +97,8 @@ func (b *bucket) write(ctx context.Context, key string, value []byte, revision u
 
 // writeAs is the same for a change that has a name of its own.
 func (b *bucket) writeAs(ctx context.Context, key string, value []byte, revision uint64, d done) (uint64, error) {
-	if b.draft != nil {
-		return b.draft.write(key, value, revision)
+	if b.mem != nil {
+		return b.mem.write(key, value, revision)
 	}
 	defer signal(b.dirty)
 	n := d.note(ctx, actionChanged)
@@ -124,8 +124,8 @@ func (b *bucket) remove(ctx context.Context, key string, revision uint64) error 
 }
 
 func (b *bucket) removeAs(ctx context.Context, key string, revision uint64, d done) error {
-	if b.draft != nil {
-		return b.draft.remove(key, revision)
+	if b.mem != nil {
+		return b.mem.remove(key, revision)
 	}
 	defer signal(b.dirty)
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {

@@ -26,7 +26,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	woken := make(chan []uint64, 1)
-	stop, err := bus.NewQueue(h.bus).Wakes(recipient.HTTP, func(id string, sequences []uint64) {
+	stop, err := bus.NewQueue(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) {
 		if id == "r" {
 			woken <- sequences
 		}

@@ -15,11 +15,11 @@ var errUnchanged = errors.New("unchanged")
 // sameRecipient reports whether a change leaves a recipient as it was. A secret that is given counts as a change: whether it is the
 // stored one is not told, or secrets could be guessed.
 func sameRecipient(a, b *outboundv1.StoredRecipient) bool {
-	return proto.Equal(settled(a), settled(b))
+	return proto.Equal(comparable(a), comparable(b))
 }
 
 // settled is a recipient without what each change makes anew.
-func settled(r *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
+func comparable(r *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
 	out, _ := proto.Clone(r).(*outboundv1.StoredRecipient)
 	out.Revision, out.DisabledWindows, out.Recipient.UpdateTime = 0, nil, nil
 	return out
@@ -27,10 +27,10 @@ func settled(r *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
 
 // samePart is the same for settings.
 func samePart(a, b *outboundv1.WatchSettingsResponse) bool {
-	return proto.Equal(settledPart(a), settledPart(b))
+	return proto.Equal(comparablePart(a), comparablePart(b))
 }
 
-func settledPart(p *outboundv1.WatchSettingsResponse) *outboundv1.WatchSettingsResponse {
+func comparablePart(p *outboundv1.WatchSettingsResponse) *outboundv1.WatchSettingsResponse {
 	out, _ := proto.Clone(p).(*outboundv1.WatchSettingsResponse)
 	if out.Smtp == nil {
 		out.Smtp = &outboundv1.SmtpSettings{}

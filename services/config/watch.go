@@ -26,7 +26,7 @@ func (s *Service) loadRecipients(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last, _, _ := s.recipientBoard.look()
+	last, _, _ := s.recipientSnapshot.read()
 	state := shownRecipients{byID: make(map[string]storedRecipient, len(entries)), load: last.load + 1, revision: revision, through: through}
 	for _, e := range entries {
 		r, err := decodeStored(e)
@@ -38,7 +38,7 @@ func (s *Service) loadRecipients(ctx context.Context) error {
 		r.Recipient.Etag = r.etag()
 		state.byID[r.id()] = r
 	}
-	s.recipientBoard.show(state)
+	s.recipientSnapshot.show(state)
 	return nil
 }
 
@@ -47,8 +47,8 @@ func (s *Service) loadSettings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if before, ok, _ := s.settingsBoard.look(); !ok || !proto.Equal(before, state) {
-		s.settingsBoard.show(state)
+	if before, ok, _ := s.settingsSnapshot.read(); !ok || !proto.Equal(before, state) {
+		s.settingsSnapshot.show(state)
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func (s recipientServer) WatchRecipients(q *outboundv1.WatchRecipientsRequest, s
 	}
 	w := &recipientWatch{q: q, stream: stream, sent: map[string]uint64{}}
 	for {
-		state, ok, changed := s.recipientBoard.look()
+		state, ok, changed := s.recipientSnapshot.read()
 		if ok {
 			if err := w.send(state); err != nil {
 				return err
@@ -147,7 +147,7 @@ func watched(want outboundv1.WatchRecipientsRequest_Channel, is recipient.Channe
 func (s settingsServer) WatchSettings(_ *outboundv1.WatchSettingsRequest, stream outboundv1.SettingsService_WatchSettingsServer) error {
 	var sent *outboundv1.WatchSettingsResponse
 	for {
-		state, ok, changed := s.settingsBoard.look()
+		state, ok, changed := s.settingsSnapshot.read()
 		if ok && state != sent {
 			if err := stream.Send(state); err != nil {
 				return err

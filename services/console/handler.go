@@ -33,7 +33,7 @@ func ownPath(path string) bool {
 	}
 }
 
-func newHandler(o Options, d Deps, doors account.Doors, stop <-chan struct{}) (http.Handler, error) {
+func newHandler(o Options, d Deps, doors account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
 	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
@@ -50,11 +50,11 @@ func newHandler(o Options, d Deps, doors account.Doors, stop <-chan struct{}) (h
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(d.Ingest)))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
-	return guarded(mux), nil
+	return withSecurityHeaders(mux), nil
 }
 
 // newPages makes the console in the browser. What is no page goes to rest.
-func newPages(o Options, d Deps, doors account.Doors, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
+func newPages(o Options, d Deps, doors account.SignInMethods, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
 	// Validated at the start.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
@@ -83,7 +83,7 @@ func content(kind string, body []byte) http.Handler {
 }
 
 // guarded adds what keeps browsers from doing more with an answer than show it.
-func guarded(next http.Handler) http.Handler {
+func withSecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")

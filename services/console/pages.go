@@ -12,7 +12,7 @@ import (
 )
 
 // addPages adds every area of the console, a line each. See doc.go.
-func addPages(s *web.Site, doors account.Doors) error {
+func addPages(s *web.Site, doors account.SignInMethods) error {
 	areas := []func(*web.Site) error{
 		func(s *web.Site) error { return account.Register(s, doors) },
 		recipients.Register,

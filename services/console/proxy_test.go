@@ -22,7 +22,7 @@ import (
 
 // proxied is a console behind a proxy that ends TLS, as people reach it.
 type proxied struct {
-	*consoletest.House
+	*consoletest.System
 	t     *testing.T
 	proxy *httptest.Server
 }
@@ -45,7 +45,7 @@ func behindProxy(t *testing.T, host bool, adapt func(o *console.Options, public 
 	}})
 	p.proxy.StartTLS()
 	t.Cleanup(p.proxy.Close)
-	p.House = consoletest.Start(t, consoletest.Options{
+	p.System = consoletest.Start(t, consoletest.Options{
 		Options: func(o *console.Options) { adapt(o, p.proxy.URL) }, Deps: func(d *console.Deps) { d.Limiter = &timeless{taken: map[string]int{}} },
 	})
 	return p

@@ -122,7 +122,7 @@ type Service struct {
 	handler  http.Handler
 	first    *account.FirstStart
 	oidc     *account.OIDC
-	tell     func(link string)
+	announce func(link string)
 	base     string
 	stop     chan struct{}
 }
@@ -144,7 +144,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), tell: deps.FirstStart, base: o.base(deps.Listener.Addr())}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr())}
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(routes(deps.Signed))
 	}
@@ -155,7 +155,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if s.oidc != nil && s.first == nil {
 		return nil, errors.New("options of the console: oidc.issuer: needs serviceTokenFile, by which the console acts for who signs in")
 	}
-	h, err := newHandler(o, deps, account.Doors{First: s.first, OIDC: s.oidc}, s.stop)
+	h, err := newHandler(o, deps, account.SignInMethods{First: s.first, OIDC: s.oidc}, s.stop)
 	if err != nil {
 		return nil, err
 	}
@@ -172,10 +172,10 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	// Streams end first, so that the rest need not wait for them.
 	context.AfterFunc(ctx, func() { close(s.stop) })
-	if s.first != nil && s.tell != nil {
+	if s.first != nil && s.announce != nil {
 		wg.Go(func() {
 			if path := s.first.Await(ctx); path != "" {
-				s.tell(s.base + path)
+				s.announce(s.base + path)
 			}
 		})
 	}

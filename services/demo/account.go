@@ -13,7 +13,7 @@ func (s *Service) arrived(a arrival) {
 	case a.Subject != "":
 		s.screen.To(a.Recipient, green, "✉", s.which(a)+a.Subject, opening(a.Lines))
 	default:
-		s.screen.To(a.Recipient, green, "✓", s.which(a)+told(a), "")
+		s.screen.To(a.Recipient, green, "✓", s.which(a)+summary(a), "")
 	}
 	s.ledger.Note(a)
 }
@@ -31,7 +31,7 @@ func (s *Service) which(a arrival) string {
 }
 
 // told is what the account shows of a message: what matters of its variables, its form, whether it was signed.
-func told(a arrival) string {
+func summary(a arrival) string {
 	shown := []string{"type", "name", "customer.name", "new_owner.display_name", "duration", "rating", "external_key", "custom." + fieldRegion}
 	var parts []string
 	for _, name := range shown {

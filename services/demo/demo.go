@@ -70,7 +70,7 @@ const (
 	// readHeaderTimeout bounds each call and each request in the demo's own servers.
 	readHeaderTimeout = 10 * time.Second
 	// settleTime is how long a change of settings may take to act: 5 s are promised.
-	settleTime = 10 * time.Second
+	quietTime = 10 * time.Second
 	// pollEvery is the pause between two looks.
 	pollEvery = 100 * time.Millisecond
 	// arrivalTime is how long the account waits for an event's arrivals before it tells of the next event.
@@ -201,7 +201,7 @@ func (s *Service) round(ctx context.Context, a *appliance) error {
 			return err
 		}
 	}
-	return s.settle(ctx)
+	return s.awaitQuiet(ctx)
 }
 
 // play publishes a story's events, each once what came of the one before has been told.

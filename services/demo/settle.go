@@ -20,7 +20,7 @@ type recorded map[string]map[string]int
 const skipped = "SKIPPED: no_external_key"
 
 // settle waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
-func (s *Service) settle(ctx context.Context) error {
+func (s *Service) awaitQuiet(ctx context.Context) error {
 	s.ledger.Await(ctx, s.options.Deadline, complete)
 	var records recorded
 	err := poll(ctx, s.options.Deadline, func() (err error) {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -28,14 +28,14 @@ func kinds(srv *smtptest.Server, to string) []string {
 	return out
 }
 
-func failingFor(d time.Duration, r delivery.Reason) standing.Status {
-	return standing.Status{Health: standing.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
+func failingFor(d time.Duration, r delivery.Reason) health.Status {
+	return health.Status{Health: health.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
 }
 
 func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	conn := open(t, srv, world{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
-	if _, err := bus.NewStandings(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
+	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
+	if _, err := bus.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
 		t.Fatal(err)
 	}
 	m := srv.Await(t, 1)[0]
@@ -65,29 +65,29 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewStandings(conn)
+	store := bus.NewHealthStore(conn)
 	st := failingFor(time.Hour, delivery.ReasonConnect)
 	st.Alerts, st.LastAlert = 2, time.Now().UTC()
 	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	about := standing.About{Recipient: "ops", Name: "Ops", Since: st.Since, Reason: st.Reason, Until: time.Now()}
-	n := standing.Notice{Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), Target: "the SMTP relay"}
+	about := health.About{Recipient: "ops", Name: "Ops", Since: st.Since, Reason: st.Reason, Until: time.Now()}
+	n := health.Notice{Kind: health.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), Target: "the SMTP relay"}
 	for i, id := range []string{"failing/1", "failing/2"} {
 		about.Alert = i + 1
-		n.ID, n.About = id, []standing.About{about}
+		n.ID, n.About = id, []health.About{about}
 		if err := store.Notify(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}
 	}
 	waittest.Until(t, "both to be tried, and one of them again", func() bool { return srv.Connections() >= 3 })
 	// The relay is back, and deliveries arrive.
-	if _, err := store.Put(t.Context(), recipient.Email, "ops", standing.Status{Health: standing.OK, Since: time.Now().UTC()}, revision); err != nil {
+	if _, err := store.Put(t.Context(), recipient.Email, "ops", health.Status{Health: health.OK, Since: time.Now().UTC()}, revision); err != nil {
 		t.Fatal(err)
 	}
 	srv.Play(smtptest.Script{})
-	n.ID, n.Kind = "recovered/1", standing.KindRecovered
+	n.ID, n.Kind = "recovered/1", health.KindRecovered
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
@@ -99,15 +99,15 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 
 func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
+	store := bus.NewHealthStore(start(t, srv, make(watcher, 16)))
 	st := failingFor(time.Minute, delivery.ReasonTimeout)
 	st.Alerts, st.LastAlert = 1, time.Now().UTC()
 	if _, err := store.Put(t.Context(), recipient.Email, "ops", st, 0); err != nil {
 		t.Fatal(err)
 	}
-	n := standing.Notice{
-		Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
-		About: []standing.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1}, {Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
+	n := health.Notice{
+		Kind: health.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
+		About: []health.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1}, {Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
 	}
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -121,14 +121,14 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewStandings(conn)
-	over := standing.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
-	lasts := standing.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
-	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", standing.Mark{Of: lasts.Key(), At: time.Now(), Told: true}, 0); err != nil {
+	store := bus.NewHealthStore(conn)
+	over := health.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
+	lasts := health.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
+	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true}, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []standing.Silence{over, lasts} {
-		if err := store.Notify(t.Context(), standing.Notice{Kind: standing.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root, At: time.Now(), Silence: &s}); err != nil {
+	for _, s := range []health.Silence{over, lasts} {
+		if err := store.Notify(t.Context(), health.Notice{Kind: health.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root, At: time.Now(), Silence: &s}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,15 +7,15 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 )
 
 func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
-	n := standing.Notice{Kind: standing.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []standing.About{
+	store := bus.NewHealthStore(start(t, srv, make(watcher, 16)))
+	n := health.Notice{Kind: health.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []health.About{
 		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS, Detail: "no such host", Alert: 1, Waiting: 3},
 	}}
 	for _, to := range []string{alice, bob} {

@@ -8,15 +8,15 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // eager are options that look often.
-func eager() world {
-	w := world{seen: make(watcher, 100), options: options()}
+func eager() fixture {
+	w := fixture{seen: make(watcher, 100), options: options()}
 	w.options.StatusTick = 5 * time.Millisecond
 	w.options.ProbeEvery = 50 * time.Millisecond
 	return w
@@ -32,14 +32,14 @@ func TestTheRelayIsProbedWhenNoMailGoes(t *testing.T) {
 		p.Auth, p.Username = outboundv1.SmtpSettings_Auth_PLAIN, "user"
 	}
 	conn := open(t, srv, w)
-	first := stands(t, conn, standing.RelayOK)
+	first := stands(t, conn, health.RelayOK)
 	if !first.Accepted.IsZero() || first.Etag != "1" {
 		t.Errorf("probed: %+v", first)
 	}
 	srv.Play(smtptest.Script{Auth: reply(535, "no")})
 	failing := stands(t, conn, "answered 535 to AUTH")
 	srv.Play(smtptest.Script{})
-	again := stands(t, conn, standing.RelayOK)
+	again := stands(t, conn, health.RelayOK)
 	if !failing.Checked.After(first.Checked) || !again.Checked.After(failing.Checked) {
 		t.Errorf("checked %s, %s, %s", first.Checked, failing.Checked, again.Checked)
 	}
@@ -58,7 +58,7 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	for range 3 {
 		open(t, srv, w)
 	}
-	stands(t, w.conn, standing.RelayOK)
+	stands(t, w.conn, health.RelayOK)
 	// Each has looked by the time that all answer questions, and looks again at every tick.
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()

@@ -10,10 +10,10 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -69,7 +69,7 @@ func rows(t *testing.T) map[string]row {
 		return r
 	}
 	one := map[string]int{alice: 1, bob: 0}
-	ok := standing.RelayOK
+	ok := health.RelayOK
 	all := map[string]row{
 		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, delivery.ReasonSMTPDeferred, "answered 421 to the banner", "refuses us: it answered 421 to the banner: busy"),
 		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, delivery.ReasonSMTPRefused, "answered 554 to the banner", "refuses us: it answered 554 to the banner: no service"),
@@ -129,7 +129,7 @@ func (r row) play(t *testing.T) {
 	}
 	srv := smtptest.Start(t, r.server)
 	srv.Play(r.script)
-	w := world{seen: make(watcher, 1000), options: options()}
+	w := fixture{seen: make(watcher, 1000), options: options()}
 	if r.timeout > 0 {
 		w.options.Timeout = r.timeout
 	}
@@ -179,7 +179,7 @@ func (r row) mend(t *testing.T, srv *smtptest.Server, conn *bus.Conn, e *event.E
 	if rec.State != delivery.StateDelivered || rec.Attempt < 2 {
 		t.Errorf("mended, it ended in %s %s after %d attempts", rec.State, rec.Reason, rec.Attempt)
 	}
-	stands(t, conn, standing.RelayOK)
+	stands(t, conn, health.RelayOK)
 	if r.after == nil {
 		r.after = map[string]int{alice: 1, bob: 1}
 	}
@@ -220,17 +220,17 @@ func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Recor
 }
 
 // stands waits until the relay's line is as wanted.
-func stands(t *testing.T, conn *bus.Conn, line string) standing.Relay {
+func stands(t *testing.T, conn *bus.Conn, line string) health.Relay {
 	t.Helper()
-	var r standing.Relay
+	var r health.Relay
 	waittest.NoError(t, fmt.Sprintf("the relay to stand as %q", line), func() (err error) {
-		r, _, err = bus.NewStandings(conn).Relay(t.Context())
-		if err == nil && r.Line != line && (line == standing.RelayOK || !strings.Contains(r.Line, line)) {
+		r, _, err = bus.NewHealthStore(conn).Relay(t.Context())
+		if err == nil && r.Line != line && (line == health.RelayOK || !strings.Contains(r.Line, line)) {
 			err = fmt.Errorf("it stands as %q", r.Line)
 		}
 		return err
 	})
-	if (r.Line == standing.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
+	if (r.Line == health.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
 		t.Errorf("the relay stands as %+v", r)
 	}
 	return r

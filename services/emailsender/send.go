@@ -10,7 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -95,7 +95,7 @@ type attempt struct {
 
 // addressed is a letter and the hash that names its address in records.
 type addressed struct {
-	*letter.Letter
+	*mime.Email
 	hash string
 }
 
@@ -105,7 +105,7 @@ func (a *attempt) compose(left []string) []addressed {
 	for _, to := range left {
 		hash := delivery.AddressHash(a.d.Recipient.ID, to)
 		l, err := mailTo(a.d, a.settings, to)
-		var ours *letter.SenderError
+		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):
 			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())

@@ -16,10 +16,10 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -72,7 +72,7 @@ func (o Options) Validate() error {
 		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
 	}
 	if o.HelloName != "" {
-		if _, err := letter.Mailbox("postmaster@" + o.HelloName); err != nil {
+		if _, err := mime.Mailbox("postmaster@" + o.HelloName); err != nil {
 			f.Add("helloName", "%q is not a host name", o.HelloName)
 		}
 	}
@@ -110,7 +110,7 @@ type Service struct {
 	// filters are the recipients' filters, compiled.
 	filters *filter.Cache
 	// sight is how the relay did last.
-	sight *sight
+	relayHealth *relayHealth
 }
 
 // New makes the service; Run starts it.
@@ -125,13 +125,13 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the email sender: %w", err)
 	}
-	seen := newSight()
-	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: keeper(deps.Config)})
-	return &Service{o: o, deps: deps, send: send, filters: filters, sight: seen}, nil
+	seen := newRelayHealth()
+	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
+	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen}, nil
 }
 
 // keeper has the config service keep refresh tokens that were rotated.
-func keeper(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
+func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
 	return func(ctx context.Context, o relay.OAuth2, rotated string) error {
 		return c.KeepRelayToken(ctx, configclient.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
 	}
@@ -160,15 +160,15 @@ func (s *Service) Run(ctx context.Context) error {
 	defer history.Close()
 	s.deps.Config.OnChange(s.send.settingsChanged)
 	s.deps.Config.OnChange(s.forget)
-	observer, stop, err := standing.Start(ctx, standing.Options{
-		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
+	observer, stop, err := health.Start(ctx, health.Options{
+		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("keep the statuses of email recipients: %w", err)
 	}
 	defer stop()
-	defer newTeller(s).start(ctx)()
+	defer newNotifier(s).start(ctx)()
 	defer s.watchRelay(ctx)()
 	defer s.answerTests(ctx)()
 	// A connection serves one attempt, so there are as many slots as there may be connections. Where the settings allow fewer, an

@@ -77,7 +77,7 @@ func (w watcher) next(t *testing.T) delivery.Report {
 // start runs a service on a broker of its own until the end of the test.
 func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
 	t.Helper()
-	return open(t, srv, world{seen: seen, options: options(), adapt: func(c *configService) {
+	return open(t, srv, fixture{seen: seen, options: options(), adapt: func(c *configService) {
 		for _, f := range change {
 			f(c.recipient)
 		}
@@ -85,7 +85,7 @@ func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*out
 }
 
 // world is what a service of a test works in, beside its relay.
-type world struct {
+type fixture struct {
 	seen    watcher
 	options emailsender.Options
 	// conn is the broker's; nil: one of its own.
@@ -97,7 +97,7 @@ type world struct {
 }
 
 // open runs a service until the end of the test.
-func open(t *testing.T, srv *smtptest.Server, w world) *bus.Conn {
+func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 	t.Helper()
 	fake := &configService{
 		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},

@@ -13,7 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -111,10 +111,10 @@ func (s *sender) test(ctx context.Context, settings *configclient.Settings, t te
 }
 
 // composeTest writes a test mail. It is pure.
-func composeTest(t testMail, s *configclient.Settings) (*letter.Letter, error) {
+func composeTest(t testMail, s *configclient.Settings) (*mime.Email, error) {
 	at := t.at.In(s.Email.Location)
-	return letter.Write(letter.Message{
-		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: letter.Identity("test", t.id, strings.ToLower(t.to)),
+	return mime.Write(mime.Message{
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
 		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
 		Text: render.Mail{Subject: "[test] Outbound can send mail", Body: fmt.Sprintf(
 			"This mail shows that Outbound can send mail through %s.\n\nIt was asked for by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},

@@ -235,7 +235,7 @@ func TestWhyThereIsNoToken(t *testing.T) {
 }
 
 // byToken is a world whose relay wants the tokens of an endpoint, got by the refresh token refresh-0. What is handed back goes to kept.
-func byToken(t *testing.T, w world, e *endpoint, conf *settings, kept chan *outboundv1.KeepRelayTokenRequest) world {
+func byToken(t *testing.T, w fixture, e *endpoint, conf *settings, kept chan *outboundv1.KeepRelayTokenRequest) fixture {
 	t.Helper()
 	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
 	if err != nil {
@@ -282,7 +282,7 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 	e.set(func() { e.rotate, e.refresh, e.life = true, "refresh-0", 0 })
 	kept := make(chan *outboundv1.KeepRelayTokenRequest, 10)
 	seen := make(watcher, 100)
-	conn := open(t, srv, byToken(t, world{seen: seen, options: options()}, e, conf, kept))
+	conn := open(t, srv, byToken(t, fixture{seen: seen, options: options()}, e, conf, kept))
 	publisher := bus.NewPublisher(conn)
 	defer publisher.Close()
 	for i := range 3 {

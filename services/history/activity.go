@@ -64,8 +64,8 @@ func (a *activity) again() {
 
 // count takes a record into account. Skips and cancellations say nothing of the receiver, what was done by hand to a delivery that goes
 // on and copies of records tell of no attempt.
-func (a *activity) count(g bus.Glimpse) {
-	if g.Carried || g.State == delivery.StateRetrying && g.Reason.ByHand() {
+func (a *activity) count(g bus.RecordHeader) {
+	if g.Carried || g.State == delivery.StateRetrying && g.Reason.OperatorChange() {
 		return
 	}
 	failed := g.State == delivery.StateRetrying || g.State == delivery.StateExpired || g.State == delivery.StateRejected
@@ -90,15 +90,15 @@ func (a *activity) count(g bus.Glimpse) {
 		x.delivered++
 	}
 	if g.Tried {
-		p.tried = later(p.tried, g.Stored)
+		p.tried = latestOf(p.tried, g.Stored)
 	}
 	if !failed {
-		p.delivered = later(p.delivered, g.Stored)
+		p.delivered = latestOf(p.delivered, g.Stored)
 	}
 	a.sweep(hour)
 }
 
-func later(a, b time.Time) time.Time {
+func latestOf(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
@@ -113,7 +113,7 @@ func (a *activity) sweep(hour int64) {
 	}
 	a.swept = hour
 	for id, p := range a.by {
-		if hour-hourOf(later(p.tried, p.delivered)) > activityHours {
+		if hour-hourOf(latestOf(p.tried, p.delivered)) > activityHours {
 			delete(a.by, id)
 		}
 	}
@@ -139,7 +139,7 @@ func (a *activity) searched(id string, tried, delivered time.Time) pulse {
 		p = &pulse{}
 		a.by[id] = p
 	}
-	p.tried, p.delivered, p.looked = later(p.tried, tried), later(p.delivered, delivered), true
+	p.tried, p.delivered, p.looked = latestOf(p.tried, tried), latestOf(p.delivered, delivered), true
 	return *p
 }
 

@@ -21,7 +21,7 @@ type wake struct {
 func (h *house) wakes() <-chan wake {
 	h.t.Helper()
 	heard := make(chan wake, 100)
-	stop, err := bus.NewQueue(h.bus).Wakes(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
+	stop, err := bus.NewQueue(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
 	if err != nil {
 		h.t.Fatal(err)
 	}

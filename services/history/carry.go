@@ -27,8 +27,8 @@ const (
 // carrier keeps the state of open deliveries in the log, which drops its oldest records: it copies the newest record of a delivery that
 // will be tried again to the end before it is dropped. Several processes may do that at once: the second copy is refused.
 type carrier struct {
-	s    *Service
-	wake chan struct{}
+	s      *Service
+	signal chan struct{}
 	// due is the sequence of a record that wakes the carrier.
 	due atomic.Uint64
 	// next is the first sequence that has not been looked at; 0: it is not known what has.
@@ -40,15 +40,15 @@ type carrier struct {
 	said string
 }
 
-func newCarrier(s *Service) *carrier { return &carrier{s: s, wake: make(chan struct{}, 1)} }
+func newCarrier(s *Service) *carrier { return &carrier{s: s, signal: make(chan struct{}, 1)} }
 
 // told tells of a record that was stored.
-func (c *carrier) told(sequence uint64) {
+func (c *carrier) recorded(sequence uint64) {
 	if sequence < c.due.Load() {
 		return
 	}
 	select {
-	case c.wake <- struct{}{}:
+	case c.signal <- struct{}{}:
 	default:
 	}
 }
@@ -68,7 +68,7 @@ func (c *carrier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-c.wake:
+		case <-c.signal:
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (c *carrier) look(ctx context.Context) error {
 		c.looked, c.copied = c.looked+min(c.next, b.Old)-began, c.copied+n
 	}
 	if most := cmp.Or(b.MaxRecords, carryJudged); c.looked >= most {
-		c.judge(ctx)
+		c.choose(ctx)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 		c.next = next
 		return 0, nil
 	}
-	events, err := c.s.Bus.Room(ctx)
+	events, err := c.s.Bus.StreamUsage(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +129,7 @@ func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 }
 
 // judge warns, once, if the log holds little but copies.
-func (c *carrier) judge(ctx context.Context) {
+func (c *carrier) choose(ctx context.Context) {
 	small := c.copied > c.looked/2
 	if small && !c.small {
 		slog.WarnContext(ctx, "most of the log of deliveries is the state of open ones: raise streams.historyMaxRecords and historyMaxBytes", "looked", c.looked, "copied", c.copied)

@@ -25,7 +25,7 @@ func (d *deliveries) SendNow(ctx context.Context, req *outboundv1.SendNowRequest
 
 // ExtendDeliveries gives deliveries longer to be tried.
 func (d *deliveries) ExtendDeliveries(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
-	return d.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+	return d.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 		return extend(r, rec, now, req.GetBy().AsDuration())
 	})
 }
@@ -36,30 +36,30 @@ func (d *deliveries) CancelDeliveries(ctx context.Context, req *outboundv1.Cance
 }
 
 // fate is what the broker is told of a delivery's message once its change is recorded.
-type fate int
+type settlement int
 
 // The fates.
 const (
 	// stays has it come when it would.
-	stays fate = iota + 1
+	stays settlement = iota + 1
 	// comesNow has it handed out at once.
 	comesNow
 	// ends has it handed out no more.
 	ends
 	// wakes leaves it, and has a recipient that fails all the time be tried at once.
-	wakes
+	expedites
 )
 
 // judgement says what a record becomes that is a delivery's newest, and not final; or, as a sentence, why nothing is changed.
-type judgement func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string)
+type changeFunc func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string)
 
 // sendNow leaves alone what may be in a sender's hands: a second message of it would be a second attempt.
-func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	switch {
 	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
 		return rec, 0, "the recipient is disabled: enable it first"
 	case !far(rec, now):
-		return rec, wakes, "its next attempt is due already: it is made as soon as the recipient's turn comes"
+		return rec, expedites, "its next attempt is due already: it is made as soon as the recipient's turn comes"
 	}
 	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "the next attempt was asked for at once", &now
 	return rec, comesNow, ""
@@ -68,7 +68,7 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 // leavesEarly is how long before EVENTS drops a message its delivery ends at the latest.
 const leavesEarly = time.Hour
 
-func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, fate, string) {
+func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, settlement, string) {
 	end := now.Add(by)
 	if last := rec.Accepted.Add(bus.EventsKept - leavesEarly); end.After(last) {
 		end = last
@@ -83,7 +83,7 @@ func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.
 
 // cancelled ends a delivery that waits for its time. One that may be in a sender's hands is marked, and the sender ends it: else
 // it could be delivered and recorded as cancelled.
-func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, fate, string) {
+func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	if rec.CancelAsked {
 		return rec, 0, "it is cancelled already: it ends when its turn comes"
 	}
@@ -105,7 +105,7 @@ func far(rec delivery.Record, now time.Time) bool {
 const changesAtOnce = 32
 
 // change records what is done to each delivery, each once, and then tells the broker.
-func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge judgement) (*outboundv1.ChangeDeliveriesResponse, error) {
+func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
 	if err := d.s.configured(ctx); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 	}
 	var mu sync.Mutex
 	resp := &outboundv1.ChangeDeliveriesResponse{}
-	told := tidings{}
+	told := pendingSettlements{}
 	g, changing := errgroup.WithContext(ctx)
 	g.SetLimit(changesAtOnce)
 	for _, t := range each {
@@ -126,7 +126,7 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if f == wakes {
+			if f == expedites {
 				told.note(t.recipient, f, rec.Sequence)
 			}
 			if why != "" {
@@ -144,7 +144,7 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 	// What is recorded is told even if a later one failed.
 	finish, cancel := d.s.Bus.WithoutCancel(ctx)
 	defer cancel()
-	if untold := d.s.tell(finish, told); err == nil {
+	if untold := d.s.settle(finish, told); err == nil {
 		err = untold
 	}
 	if err != nil {
@@ -184,7 +184,7 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 }
 
 // changeOne records what is done to one delivery. A record that comes in between is judged anew.
-func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judge judgement) (rec delivery.Record, f fate, why string, err error) {
+func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judge changeFunc) (rec delivery.Record, f settlement, why string, err error) {
 	r, ok := d.s.Config.Recipient(t.recipient)
 	if !ok || r.Deleting {
 		return rec, 0, "there is no such recipient", nil
@@ -237,17 +237,17 @@ func (d *deliveries) untried(ctx context.Context, t target, appliance, id string
 }
 
 // tidings are the messages of each recipient that the broker is to be told something of.
-type tidings map[string]map[fate][]uint64
+type pendingSettlements map[string]map[settlement][]uint64
 
-func (t tidings) note(recipient string, f fate, sequence uint64) {
+func (t pendingSettlements) note(recipient string, f settlement, sequence uint64) {
 	if t[recipient] == nil {
-		t[recipient] = map[fate][]uint64{}
+		t[recipient] = map[settlement][]uint64{}
 	}
 	t[recipient][f] = append(t[recipient][f], sequence)
 }
 
 // tell has the broker act on changes that are recorded. What it does not hear of acts when its time comes.
-func (s *Service) tell(ctx context.Context, t tidings) error {
+func (s *Service) settle(ctx context.Context, t pendingSettlements) error {
 	var faults []error
 	for id, of := range t {
 		r, ok := s.Config.Recipient(id)
@@ -256,14 +256,14 @@ func (s *Service) tell(ctx context.Context, t tidings) error {
 		}
 		now := of[comesNow]
 		if len(now) > 0 {
-			faults = append(faults, s.Bus.HandOutNow(ctx, r.Channel(), id, now))
+			faults = append(faults, s.Bus.RedeliverNow(ctx, r.Channel(), id, now))
 		}
 		// A recipient that fails all the time is sent these though, and nothing else.
-		if asked := slices.Concat(now, of[wakes]); len(asked) > 0 {
-			faults = append(faults, s.Bus.Wake(r.Channel(), id, asked))
+		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
+			faults = append(faults, s.Bus.Expedite(r.Channel(), id, asked))
 		}
 		if over := of[ends]; len(over) > 0 {
-			faults = append(faults, s.Bus.Finish(ctx, r.Channel(), id, over))
+			faults = append(faults, s.Bus.AckBySequence(ctx, r.Channel(), id, over))
 		}
 	}
 	return errors.Join(faults...)

@@ -34,7 +34,7 @@ func (d *deliveries) ListDeliveries(ctx context.Context, req *outboundv1.ListDel
 	if req.GetState() == outboundv1.DeliveryState_WAITING {
 		return d.listWaiting(ctx, req, at)
 	}
-	w, some, err := d.walk(ctx, req, &at)
+	w, some, err := d.scan(ctx, req, &at)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,8 @@ func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
 }
 
 // walk makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
-func (d *deliveries) walk(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w walk, some bool, err error) {
-	w = walk{s: d.s, filter: filterOf(req), maxScan: d.s.o.MaxScan}
+func (d *deliveries) scan(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w recordScan, some bool, err error) {
+	w = recordScan{s: d.s, filter: filterOf(req), maxScan: d.s.o.MaxScan}
 	if w.from, some, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
 		return w, some, err
 	}

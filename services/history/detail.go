@@ -80,7 +80,7 @@ func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: text(r.Excerpt), NextAttemptTime: timeOf(r.NextAttempt), ExpireTime: timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}
-	if tried(r) && !r.Reason.ByHand() && r.LastAttempt != nil {
+	if tried(r) && !r.Reason.OperatorChange() && r.LastAttempt != nil {
 		a.Number, a.BeginTime, a.TookMs = int32(min(r.Attempt, 1<<30)), timeOf(r.LastAttempt), float64(r.TookMicros)/1000
 	}
 	return a

@@ -7,7 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -16,7 +16,7 @@ const relayStale = 3 * time.Minute
 
 // relay tells how the SMTP relay stands.
 func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
-	r, _, err := bus.NewStandings(s.Bus).Relay(ctx)
+	r, _, err := bus.NewHealthStore(s.Bus).Relay(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 }
 
 // relayStatus holds what the email senders saw last against the settings as they are now.
-func relayStatus(smtp configclient.SMTP, r standing.Relay, now time.Time) *outboundv1.RelayStatus {
+func relayStatus(smtp configclient.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
 	out := &outboundv1.RelayStatus{
 		Configured:  smtp.Host != "" && smtp.FromAddress != "",
 		CheckedTime: timestamp(r.Checked), AcceptedTime: timestamp(r.Accepted), FailingSinceTime: timestamp(r.Since),
@@ -40,7 +40,7 @@ func relayStatus(smtp configclient.SMTP, r standing.Relay, now time.Time) *outbo
 	case now.Sub(r.Checked) > relayStale:
 		out.Line = fmt.Sprintf("not looked at since %s, so start an email-sender; then it was: %s", r.Checked.UTC().Format(time.RFC3339), r.Line)
 	default:
-		out.Line, out.Ok = r.Line, r.Line == standing.RelayOK
+		out.Line, out.Ok = r.Line, r.Line == health.RelayOK
 	}
 	return out
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -20,17 +20,17 @@ func TestTheRelaysLineIsWhatTheEmailSendersSawLast(t *testing.T) {
 	h := newHouseWith(t, history.EmbeddedAlways, &outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", Etag: "7"})
 	now := time.Now().UTC()
 	for name, c := range map[string]struct {
-		seen standing.Relay
+		seen health.Relay
 		line string
 		ok   bool
 	}{
-		"never":     {standing.Relay{}, "not looked at yet", false},
-		"fine":      {standing.Relay{Line: standing.RelayOK, Etag: "7", Checked: now, Accepted: now}, "OK", true},
-		"failing":   {standing.Relay{Line: "relay.example.com:587 refuses us", Etag: "7", Checked: now, Since: now}, "relay.example.com:587 refuses us", false},
-		"of before": {standing.Relay{Line: standing.RelayOK, Etag: "6", Checked: now}, "not looked at yet", false},
-		"long ago":  {standing.Relay{Line: standing.RelayOK, Etag: "7", Checked: now.Add(-time.Hour)}, "not looked at since", false},
+		"never":     {health.Relay{}, "not looked at yet", false},
+		"fine":      {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now, Accepted: now}, "OK", true},
+		"failing":   {health.Relay{Line: "relay.example.com:587 refuses us", Etag: "7", Checked: now, Since: now}, "relay.example.com:587 refuses us", false},
+		"of before": {health.Relay{Line: health.RelayOK, Etag: "6", Checked: now}, "not looked at yet", false},
+		"long ago":  {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now.Add(-time.Hour)}, "not looked at since", false},
 	} {
-		store := bus.NewStandings(h.bus)
+		store := bus.NewHealthStore(h.bus)
 		_, revision, err := store.Relay(t.Context())
 		if err != nil {
 			t.Fatal(err)

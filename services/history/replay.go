@@ -146,7 +146,7 @@ func (s *Service) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 
 // bounds says where a job begins and ends in its stream: what comes later is not the job's.
 func (s *Service) bounds(ctx context.Context, j *job) error {
-	room, err := s.Bus.Room(ctx)
+	room, err := s.Bus.StreamUsage(ctx)
 	if err != nil {
 		return err
 	}
@@ -199,12 +199,12 @@ const (
 // preview counts what a job is about.
 func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
 	src := s.source(j.replay, j.Until)
-	room, err := s.Bus.Room(ctx)
+	room, err := s.Bus.StreamUsage(ctx)
 	if err != nil {
 		return nil, err
 	}
 	resp := &outboundv1.PreviewReplayResponse{}
-	had := newPast(s)
+	had := newDeliveredSet(s)
 	seen := map[string]bool{}
 	var oldest time.Time
 	for next, looked := j.Next, 0; next > 0 && !resp.More; looked += previewPage {
@@ -240,7 +240,7 @@ func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepla
 }
 
 // count says how many of some deliveries their recipients have had before.
-func (p *past) count(ctx context.Context, items []item) (n int64, err error) {
+func (p *deliveredSet) count(ctx context.Context, items []item) (n int64, err error) {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(previewLooks)

@@ -81,7 +81,7 @@ func (r *run) once(ctx context.Context) error {
 		}
 	}
 	for r.Next > 0 {
-		if err := r.makeRoom(ctx); err != nil {
+		if err := r.awaitStorage(ctx); err != nil {
 			return err
 		}
 		items, next, err := r.src.find(ctx, r.Next, pageItems)
@@ -152,13 +152,13 @@ func (r *run) count(ctx context.Context) error {
 }
 
 // makeRoom waits while EVENTS is so full that appliances need what is left.
-func (r *run) makeRoom(ctx context.Context) error {
+func (r *run) awaitStorage(ctx context.Context) error {
 	for ctx.Err() == nil {
-		room, err := r.p.s.Bus.Room(ctx)
+		room, err := r.p.s.Bus.StreamUsage(ctx)
 		if err != nil {
 			return err
 		}
-		if room.Fill() < roomForOthers {
+		if room.Fill() < replaysBelow {
 			r.replay.Detail = ""
 			return nil
 		}

@@ -25,7 +25,7 @@ const (
 	// pageItems is how many items are read at once.
 	pageItems = 200
 	// roomForOthers is how full EVENTS may be before replays wait: what appliances send goes first.
-	roomForOthers = 0.85
+	replaysBelow = 0.85
 )
 
 // replayer runs jobs in this process.

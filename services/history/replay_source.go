@@ -43,7 +43,7 @@ var errNoRecipient = errors.New("there is no such recipient any more")
 // source makes the source of a replay, which ends at a sequence.
 func (s *Service) source(r *outboundv1.Replay, until uint64) source {
 	if b := r.GetBackfill(); b != nil {
-		src := &backfill{s: s, to: r.GetToRecipientId(), until: until, again: b.GetIncludeDelivered(), past: newPast(s)}
+		src := &backfill{s: s, to: r.GetToRecipientId(), until: until, again: b.GetIncludeDelivered(), delivered: newDeliveredSet(s)}
 		if b.GetEndTime() != nil {
 			src.end = b.GetEndTime().AsTime()
 		}
@@ -114,12 +114,12 @@ func (s *Service) alive(id string) bool {
 
 // backfill are stored events that a recipient selects as it is now, oldest first.
 type backfill struct {
-	s     *Service
-	to    string
-	until uint64
-	end   time.Time
-	again bool
-	past  *past
+	s         *Service
+	to        string
+	until     uint64
+	end       time.Time
+	again     bool
+	delivered *deliveredSet
 }
 
 func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, uint64, error) {
@@ -147,7 +147,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 			continue
 		}
 		if !x.again {
-			has, err := x.past.has(ctx, r, e.Event, e.Sequence)
+			has, err := x.delivered.has(ctx, r, e.Event, e.Sequence)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -161,7 +161,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 }
 
 // past knows what recipients have had, or have coming. It reads the replays to a recipient once.
-type past struct {
+type deliveredSet struct {
 	s *Service
 
 	mu      sync.Mutex
@@ -169,18 +169,18 @@ type past struct {
 	queues  map[string]bus.Backlog
 }
 
-func newPast(s *Service) *past {
-	return &past{s: s, replays: map[string]map[string][]string{}, queues: map[string]bus.Backlog{}}
+func newDeliveredSet(s *Service) *deliveredSet {
+	return &deliveredSet{s: s, replays: map[string]map[string][]string{}, queues: map[string]bus.Backlog{}}
 }
 
 // delivered reports whether a recipient has had an event.
-func (p *past) delivered(ctx context.Context, to string, e *event.Event) (bool, error) {
+func (p *deliveredSet) delivered(ctx context.Context, to string, e *event.Event) (bool, error) {
 	had, _, err := p.look(ctx, to, e, func(rec delivery.Record, ok bool) bool { return ok && rec.State == delivery.StateDelivered })
 	return had, err
 }
 
 // has reports whether a recipient has had an event, stored at a sequence, or will be sent it anyhow.
-func (p *past) has(ctx context.Context, r *recipient.Recipient, e *event.Event, sequence uint64) (bool, error) {
+func (p *deliveredSet) has(ctx context.Context, r *recipient.Recipient, e *event.Event, sequence uint64) (bool, error) {
 	has, untried, err := p.look(ctx, r.ID, e, func(rec delivery.Record, ok bool) bool {
 		return ok && (rec.State == delivery.StateDelivered || !rec.State.Final())
 	})
@@ -193,7 +193,7 @@ func (p *past) has(ctx context.Context, r *recipient.Recipient, e *event.Event, 
 }
 
 // look asks about each delivery of an event to a recipient until the answer is yes; untried says that the first one has no record.
-func (p *past) look(ctx context.Context, to string, e *event.Event, ask func(rec delivery.Record, ok bool) bool) (yes, untried bool, err error) {
+func (p *deliveredSet) look(ctx context.Context, to string, e *event.Event, ask func(rec delivery.Record, ok bool) bool) (yes, untried bool, err error) {
 	again, err := p.replaysOf(ctx, to)
 	if err != nil {
 		return false, false, err
@@ -212,7 +212,7 @@ func (p *past) look(ctx context.Context, to string, e *event.Event, ask func(rec
 	return false, untried, nil
 }
 
-func (p *past) replaysOf(ctx context.Context, to string) (map[string][]string, error) {
+func (p *deliveredSet) replaysOf(ctx context.Context, to string) (map[string][]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if known, ok := p.replays[to]; ok {
@@ -226,7 +226,7 @@ func (p *past) replaysOf(ctx context.Context, to string) (map[string][]string, e
 	return all, nil
 }
 
-func (p *past) queue(ctx context.Context, r *recipient.Recipient) (bus.Backlog, error) {
+func (p *deliveredSet) queue(ctx context.Context, r *recipient.Recipient) (bus.Backlog, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if q, ok := p.queues[r.ID]; ok {

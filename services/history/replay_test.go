@@ -322,7 +322,7 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	room, err := h.bus.Room(t.Context())
+	room, err := h.bus.StreamUsage(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

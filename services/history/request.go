@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -98,13 +98,13 @@ func mailOf(d *delivery.Delivery, settings *configclient.Settings) (*outboundv1.
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
 	}
-	m := letter.OfDelivery(d, settings, addresses[0])
+	m := mime.OfDelivery(d, settings, addresses[0])
 	out := &outboundv1.MailPreview{To: addresses, Subject: toValid(m.Text.Subject), Text: toValid(m.Text.Body), Html: toValid(m.Text.HTML)}
 	if m.From == "" {
 		return out, nil // no relay is set, so there is no mail yet, but its text
 	}
-	out.From = letter.From(m)
-	l, err := letter.Write(m)
+	out.From = mime.From(m)
+	l, err := mime.Write(m)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 			queued.Add(1)
 			if alone[r.recipient] {
 				// It is queued. If nobody hears that it is waited for, it comes with the rest.
-				_ = d.s.tell(storing, tidings{r.recipient: {wakes: {kept.Sequence}}})
+				_ = d.s.settle(storing, pendingSettlements{r.recipient: {expedites: {kept.Sequence}}})
 			}
 			return nil
 		})

@@ -36,16 +36,16 @@ func (s *Service) routes(rec event.IntakeRecord, e *event.Event, known []*outbou
 		case d == nil:
 			s.explain(route, r, rec, e)
 		case d.GetState() == outboundv1.DeliveryState_WAITING:
-			s.foresee(route, r, rec, e)
+			s.predict(route, r, rec, e)
 		default:
-			tell(route, d)
+			fillDelivery(route, d)
 		}
 		delete(first, r.ID)
 		out = append(out, route)
 	}
 	for id, d := range first {
 		route := &outboundv1.Route{RecipientId: id, Channel: d.GetChannel()}
-		tell(route, d)
+		fillDelivery(route, d)
 		route.Detail = "The recipient has been deleted since. " + route.GetDetail()
 		out = append(out, route)
 	}
@@ -54,7 +54,7 @@ func (s *Service) routes(rec event.IntakeRecord, e *event.Event, known []*outbou
 }
 
 // tell is a route whose delivery is known.
-func tell(route *outboundv1.Route, d *outboundv1.Delivery) {
+func fillDelivery(route *outboundv1.Route, d *outboundv1.Delivery) {
 	route.State, route.Reason = d.GetState(), d.GetReason()
 	route.Matched = d.GetState() != outboundv1.DeliveryState_SKIPPED
 	switch {
@@ -84,7 +84,7 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 }
 
 // foresee is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
-func (s *Service) foresee(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
+func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
 	if e == nil {
 		return

@@ -34,12 +34,12 @@ type Options struct {
 	Lookups int `yaml:"lookups"`
 	// CareTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
 	// stream that fills.
-	CareTick time.Duration `yaml:"careTick"`
+	AlertTick time.Duration `yaml:"careTick"`
 }
 
 // DefaultOptions look at 20,000 records a call and 16 queues at once, and keep an index of a million records.
 func DefaultOptions() Options {
-	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, CareTick: 10 * time.Second}
+	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, AlertTick: 10 * time.Second}
 }
 
 // Validate reports every fault at once.
@@ -54,8 +54,8 @@ func (o Options) Validate() error {
 	if o.Lookups < 1 || o.Lookups > 256 {
 		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
 	}
-	if o.CareTick < 10*time.Millisecond || o.CareTick > time.Minute {
-		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.CareTick))
+	if o.AlertTick < 10*time.Millisecond || o.AlertTick > time.Minute {
+		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.AlertTick))
 	}
 	return errors.Join(faults...)
 }
@@ -137,7 +137,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 func (s *Service) Deliveries() outboundv1.DeliveryServiceServer { return &deliveries{s: s} }
 
 // Status answers StatusService.
-func (s *Service) Status() outboundv1.StatusServiceServer { return &health{s: s} }
+func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{s: s} }
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
@@ -150,9 +150,9 @@ func (s *Service) Run(ctx context.Context) error {
 	beside.Go(func() { s.runReplays(ctx) })
 	carrier := newCarrier(s)
 	beside.Go(func() { carrier.run(ctx) })
-	beside.Go(func() { s.follow(ctx, carrier.told) })
+	beside.Go(func() { s.follow(ctx, carrier.recorded) })
 	beside.Go(func() { s.processes.run(ctx) })
-	c := &caretaker{s: s, standing: bus.NewStandings(s.Bus)}
+	c := &adminAlerts{s: s, health: bus.NewHealthStore(s.Bus)}
 	c.run(ctx)
 	return nil
 }
@@ -162,7 +162,7 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, bus.Follower{
 		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
-		Tell: func(g bus.Glimpse) {
+		Notify: func(g bus.RecordHeader) {
 			s.index.Add(g)
 			s.activity.count(g)
 			stored(g.Sequence)

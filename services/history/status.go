@@ -7,19 +7,19 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
-	"github.com/outbound-events/outbound/pkg/standing"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-type health struct {
+type statusServer struct {
 	outboundv1.UnimplementedStatusServiceServer
 	s *Service
 }
 
 // GetStatus looks at every recipient's queue and newest record, and at the streams.
-func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	if err := h.s.configured(ctx); err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 	now := time.Now()
 	status := &outboundv1.Status{Version: h.s.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
 	for i, r := range recipients {
-		status.Recipients[i] = judge(r, looked[i], now)
+		status.Recipients[i] = recipientStatus(r, looked[i], now)
 	}
 	streams, err := h.s.Bus.StreamStates(ctx)
 	if err != nil {
@@ -66,15 +66,15 @@ func (h *health) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest
 }
 
 // judge says what the facts of a recipient come to.
-func judge(r *recipient.Recipient, f facts, now time.Time) *outboundv1.RecipientStatus {
+func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
 		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
 		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: timestamp(f.backlog.Oldest),
 		Channel: string(r.Channel()), Activity: f.pulse.shown(now), LastAttemptTime: timestamp(f.pulse.tried), LastDeliveredTime: timestamp(f.pulse.delivered),
 	}
-	s.LastAlertTime = timestamp(f.standing.LastAlert)
+	s.LastAlertTime = timestamp(f.status.LastAlert)
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
-		st := f.standing
+		st := f.status
 		s.LastError, s.LastReason = words(st), string(st.Reason)
 		s.FailingSinceTime, s.BreakerOpen = timestamp(st.Since), st.BreakerOpen
 		// The senders write down what they see every few seconds, so that a next attempt may be the last one by now.
@@ -85,7 +85,7 @@ func judge(r *recipient.Recipient, f facts, now time.Time) *outboundv1.Recipient
 	return s
 }
 
-func healthOf(r *recipient.Recipient, f facts) outboundv1.RecipientHealth_Health {
+func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHealth_Health {
 	switch {
 	case r.Deleting:
 		return outboundv1.RecipientHealth_DELETING
@@ -93,7 +93,7 @@ func healthOf(r *recipient.Recipient, f facts) outboundv1.RecipientHealth_Health
 		return outboundv1.RecipientHealth_PAUSED
 	case !r.Enabled:
 		return outboundv1.RecipientHealth_DISABLED
-	case f.standing.Health == standing.Failing:
+	case f.status.Health == health.Failing:
 		return outboundv1.RecipientHealth_FAILING
 	default:
 		return outboundv1.RecipientHealth_OK
@@ -101,7 +101,7 @@ func healthOf(r *recipient.Recipient, f facts) outboundv1.RecipientHealth_Health
 }
 
 // words tell an error: its reason, the receiver's code if there was one, and the detail.
-func words(st standing.Status) string {
+func words(st health.Status) string {
 	out := string(st.Reason)
 	if st.Code != 0 {
 		out += fmt.Sprintf(" %d", st.Code)

@@ -11,8 +11,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
@@ -22,7 +22,7 @@ func TestStatusShowsNoNextAttemptThatWasMadeAlready(t *testing.T) {
 	h := newHouse(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
 	due := time.Now()
 	h.attempted(h.accept("a1", "e-1"), "bad", "", 1, delivery.StateRetrying)
-	h.stands("bad", standing.Status{Health: standing.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil || len(s.GetRecipients()) != 1 {
 		t.Fatalf("answered %v, %v", s, err)
@@ -46,7 +46,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
-	h.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -89,9 +89,9 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 }
 
 // stands keeps a status, as a sender does.
-func (h *house) stands(id string, st standing.Status, revision uint64) uint64 {
+func (h *house) stands(id string, st health.Status, revision uint64) uint64 {
 	h.t.Helper()
-	revision, err := bus.NewStandings(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
+	revision, err := bus.NewHealthStore(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestStatusIsWatched(t *testing.T) {
 		t.Errorf("at first %v", s)
 	}
 	since := time.Now().UTC()
-	h.stands("r1", standing.Status{Health: standing.Failing, Since: since, Reason: delivery.ReasonDNS, BreakerOpen: true, LastAlert: since}, 0)
+	h.stands("r1", health.Status{Health: health.Failing, Since: since, Reason: delivery.ReasonDNS, BreakerOpen: true, LastAlert: since}, 0)
 	s := next()
 	for s.GetHealth() != outboundv1.RecipientHealth_FAILING {
 		s = next()

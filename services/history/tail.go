@@ -48,7 +48,7 @@ func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, strea
 			return ctx.Err()
 		case <-tick.C:
 		}
-		batch, next, err := d.tell(ctx, f, last, away)
+		batch, next, err := d.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
 				slog.WarnContext(ctx, "the log can't be read for a tail, trying again", "error", err.Error())
@@ -85,7 +85,7 @@ func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliv
 
 // tell is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
 // lost the end of the log, whose sequences it then uses again.
-func (d *deliveries) tell(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
+func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
 	if again {
 		end, err := d.s.Log.LastSequence(ctx)
 		if err != nil {

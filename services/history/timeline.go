@@ -83,7 +83,7 @@ func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 	switch {
 	case r.State.Final():
 		t.Kind = kindFinal
-	case r.Reason.ByHand():
+	case r.Reason.OperatorChange():
 		t.Kind = kindNote
 	}
 	if t.GetDetail() == "" {

@@ -26,7 +26,7 @@ type queue struct {
 
 // owes reports whether an event at a sequence of EVENTS may be the recipient's and not settled by the broker's account.
 func (q *queue) owes(e *event.Event, sequence uint64) bool {
-	return sequence > q.backlog.Floor && sequence >= q.recipient.StartSequence &&
+	return sequence > q.backlog.AckFloor && sequence >= q.recipient.StartSequence &&
 		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
 }
 
@@ -42,7 +42,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 		if err != nil {
 			return false, err
 		}
-		w := walk{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
+		w := recordScan{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
 		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
 		if err != nil {
 			return false, err
@@ -67,7 +67,7 @@ func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequ
 	if len(meant) == 0 {
 		return nil, nil
 	}
-	looked := make([]facts, len(meant))
+	looked := make([]recipientFacts, len(meant))
 	if err := s.lookAtQueues(ctx, meant, looked); err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 	}
 	first := at.Before
 	for _, q := range queues {
-		first = min(first, max(q.backlog.Floor+1, q.recipient.StartSequence, from, 1))
+		first = min(first, max(q.backlog.AckFloor+1, q.recipient.StartSequence, from, 1))
 	}
 	resp := &outboundv1.ListDeliveriesResponse{}
 	size := pageSize(req.GetPageSize())

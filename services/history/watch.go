@@ -15,7 +15,7 @@ import (
 const watchTick = time.Second
 
 // WatchStatus tells the status as it is, and again after each change of a recipient's standing or state, at most once a second.
-func (h *health) WatchStatus(req *outboundv1.WatchStatusRequest, stream outboundv1.StatusService_WatchStatusServer) error {
+func (h *statusServer) WatchStatus(req *outboundv1.WatchStatusRequest, stream outboundv1.StatusService_WatchStatusServer) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	changed := make(chan struct{}, 1)
@@ -23,7 +23,7 @@ func (h *health) WatchStatus(req *outboundv1.WatchStatusRequest, stream outbound
 	defer watching.Wait()
 	defer cancel()
 	watching.Go(func() {
-		_ = bus.NewStandings(h.s.Bus).Changes(ctx, func() {
+		_ = bus.NewHealthStore(h.s.Bus).Changes(ctx, func() {
 			select {
 			case changed <- struct{}{}:
 			default:
@@ -60,7 +60,7 @@ func (h *health) WatchStatus(req *outboundv1.WatchStatusRequest, stream outbound
 }
 
 // configuredAs changes when a recipient does.
-func (h *health) configuredAs() string {
+func (h *statusServer) configuredAs() string {
 	var b strings.Builder
 	for _, r := range h.s.Config.Recipients() {
 		fmt.Fprintf(&b, "%s %d %t\n", r.ID, r.Revision, r.Deleting)

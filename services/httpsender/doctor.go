@@ -47,7 +47,7 @@ func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error)
 		return nil, err
 	}
 	report := &egress.Report{}
-	s.send.walk(ctx, r, report)
+	s.send.probe(ctx, r, report)
 	switch {
 	case !report.Healthy():
 	case q.Post:
@@ -78,7 +78,7 @@ func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.R
 }
 
 // walk goes the way to a recipient up to TLS.
-func (s *sender) walk(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
+func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	began := time.Now()
 	c := s.client(r)
 	if c.fault == delivery.FaultEgress {
@@ -92,7 +92,7 @@ func (s *sender) walk(ctx context.Context, r *recipient.Recipient, report *egres
 	report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: where, Took: time.Since(began)})
 	switch c.fault {
 	case 0:
-		egress.Walk(ctx, c.options, c.URL, report)
+		egress.Probe(ctx, c.options, c.URL, report)
 	case delivery.FaultTLS:
 		report.Add(egress.Step{Name: egress.StepTLS, Detail: c.detail, Remedy: "upload the root certificate again as http.caCertificatePem"})
 	default:

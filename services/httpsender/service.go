@@ -16,8 +16,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
@@ -164,8 +164,8 @@ func (s *Service) Run(ctx context.Context) error {
 	history := bus.NewHistory(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
-	observer, stop, err := standing.Start(ctx, standing.Options{
-		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
+	observer, stop, err := health.Start(ctx, health.Options{
+		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {

@@ -104,7 +104,7 @@ func TestNoWayOfWritingAnAddressLeadsInside(t *testing.T) {
 		for _, scheme := range []string{"http", "https"} {
 			url := fmt.Sprintf("%s://%s:%s/hook?token=canary", scheme, host, port)
 			urls++
-			if recipient.CheckURL(url, "any") == nil && guard.Foresee(t.Context(), resolver, url) == nil {
+			if recipient.CheckURL(url, "any") == nil && guard.Precheck(t.Context(), resolver, url) == nil {
 				t.Errorf("%s is saved without a warning", url)
 			}
 			out, v := attempt(t, sender, deliveryTo(url, func(r *recipient.Recipient) { r.ID = fmt.Sprintf("%s-%d", scheme, i) }))
@@ -133,7 +133,7 @@ func TestNamesThatChangeTheirMindDoNotLeadInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "http://rebind.example:" + port + "/"
-	if err := guard.Foresee(t.Context(), resolver, url); err != nil {
+	if err := guard.Precheck(t.Context(), resolver, url); err != nil {
 		t.Fatalf("at saving: %v, want a public address", err)
 	}
 	o := httpsender.DefaultOptions()

@@ -47,7 +47,7 @@ type intake struct {
 	history  *bus.History
 	recorder *recorder
 	recovery *recovery
-	gate     gate
+	limit    inFlightLimit
 	tracer   trace.Tracer
 	// replies are the requests on NATS whose answer is still due, late those answered before the broker had answered.
 	replies, late sync.WaitGroup
@@ -57,14 +57,14 @@ func newIntake(o Options, deps Deps) *intake {
 	history := bus.NewHistory(deps.Bus)
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
-		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), limit: inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
 		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
 
 // close waits until all that was taken has its answer and its record.
 func (k *intake) close() {
-	k.gate.shut()
+	k.limit.shut()
 	k.replies.Wait()
 	k.events.Close()
 	k.late.Wait()
@@ -74,10 +74,10 @@ func (k *intake) close() {
 
 // take is decide for callers that wait for the answer themselves.
 func (k *intake) take(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
-	if !k.gate.enter(len(s.raw)) {
+	if !k.limit.enter(len(s.raw)) {
 		return bus.Receipt{}, nil, k.busy(s)
 	}
-	defer k.gate.leave(len(s.raw))
+	defer k.limit.leave(len(s.raw))
 	return k.decide(ctx, s)
 }
 
@@ -85,7 +85,7 @@ func (k *intake) busy(s submission) error {
 	return k.refuse(s, "BUSY", rpc.Unavailable("too many events are on their way at once: send this one again shortly"))
 }
 
-// decide decides on one event, inside the gate, and returns once the decision holds. Its errors are statuses.
+// decide decides on one event, within the limit, and returns once the decision holds. Its errors are statuses.
 func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
 	if err := k.ready(); err != nil {
 		return bus.Receipt{}, nil, k.refuse(s, "NOT_READY", rpc.Unavailable(err.Error()))
@@ -93,7 +93,7 @@ func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.
 	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
 	defer cancel()
 	now := time.Now()
-	e, violations := k.judge(s, now)
+	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)
 		return bus.Receipt{}, nil, rejection(violations)
@@ -118,8 +118,8 @@ func (k *intake) ready() error {
 	return nil
 }
 
-// judge decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
-func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violations) {
+// validate decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
+func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Violations) {
 	if len(s.raw) > event.MaxSize {
 		return &event.Event{}, event.Violations{{Reason: event.ReasonTooLarge,
 			Description: fmt.Sprintf("is larger than %d bytes: send less data", event.MaxSize)}}

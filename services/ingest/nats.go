@@ -50,14 +50,14 @@ func (k *intake) listen() (micro.Service, error) {
 func (k *intake) request(r micro.Request) {
 	s := submission{raw: r.Data(), via: viaNATS}
 	s.appliance, s.typeID = fromSubject(r.Subject())
-	if !k.gate.enter(len(s.raw)) {
+	if !k.limit.enter(len(s.raw)) {
 		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
 		return
 	}
 	headers := propagation.HeaderCarrier(r.Headers())
 	server := trace.WithSpanKind(trace.SpanKindServer)
 	k.replies.Go(func() {
-		defer k.gate.leave(len(s.raw))
+		defer k.limit.leave(len(s.raw))
 		ctx := context.Background()
 		if len(headers) > 0 {
 			ctx = propagation.TraceContext{}.Extract(ctx, headers)

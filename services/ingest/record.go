@@ -69,7 +69,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	rec := record(s, e, now)
 	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
 		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
-	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.room() {
+	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.reserve() {
 		r.deps.Observer.Unrecorded()
 		return
 	}
@@ -82,7 +82,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 }
 
 // room takes one of the places of rejected records that wait to be written. Who has one gives it back.
-func (r *recorder) room() bool {
+func (r *recorder) reserve() bool {
 	if r.pending.Add(1) > rejectionsPending {
 		r.pending.Add(-1)
 		return false

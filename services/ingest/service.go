@@ -146,7 +146,7 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := s.deps.Bus.Room(ctx)
+		room, err := s.deps.Bus.StreamUsage(ctx)
 		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}

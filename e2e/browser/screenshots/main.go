@@ -137,7 +137,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
 	waittest.NoError(s, "the header to tell of it", func() error {
-		if text := page.Open("/").Settled().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
+		if text := page.Open("/").Stable().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
 			return fmt.Errorf("it says %q", text)
 		}
 		return nil
@@ -174,7 +174,7 @@ func (s *shots) trouble(c *harness.Client) {
 // keep writes a picture.
 func (s *shots) keep(name string, page *browser.Page) {
 	file := filepath.Join(s.out, "console-"+name+".png")
-	shot := page.Settled().Picture(tallest)
+	shot := page.Stable().Picture(tallest)
 	if len(shot) > mostBytes {
 		s.Errorf("%s has %d bytes: more than %d", file, len(shot), mostBytes)
 	}

@@ -41,7 +41,7 @@ type authenticator struct {
 	// mu is held for reading while a connection is let in, so that SetAppliances sees every connection that an old password
 	// has opened.
 	mu     sync.RWMutex
-	told   bool
+	warned bool
 	hashes map[string]string
 	// proven holds the fingerprint of the password that was last found right, so that a reconnect costs no slow hash.
 	proven map[string][32]byte
@@ -192,8 +192,8 @@ func (a *authenticator) replace(hashes map[string]string) error {
 		}
 	}
 	a.hashes = hashes
-	if !a.told {
-		a.told = true
+	if !a.warned {
+		a.warned = true
 		close(a.known)
 	}
 	return errors.Join(errs...)

@@ -32,7 +32,7 @@ const (
 )
 
 // House is a console with the services behind it.
-type House struct {
+type System struct {
 	t testing.TB
 	// URL is where the console answers, e.g. http://127.0.0.1:4711.
 	URL string
@@ -57,9 +57,9 @@ type Options struct {
 }
 
 // Start starts a console; it ends with the test.
-func Start(t testing.TB, o Options) *House {
+func Start(t testing.TB, o Options) *System {
 	t.Helper()
-	h := &House{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
+	h := &System{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken}, Logger: slog.New(slog.DiscardHandler)})
 	if o.Users != nil {
 		h.Access = o.Users
@@ -107,7 +107,7 @@ func Start(t testing.TB, o Options) *House {
 	return h
 }
 
-func (h *House) dial(local *rpc.Local, token string) *grpc.ClientConn {
+func (h *System) dial(local *rpc.Local, token string) *grpc.ClientConn {
 	h.t.Helper()
 	conn, err := local.Dial(token)
 	if err != nil {
@@ -117,7 +117,7 @@ func (h *House) dial(local *rpc.Local, token string) *grpc.ClientConn {
 }
 
 // As is a browser in which the user of a role is signed in: viewer, operator or admin.
-func (h *House) As(role string) *Browser {
+func (h *System) As(role string) *Browser {
 	h.t.Helper()
 	b := h.Browser()
 	if a := b.Post("/sign-in", url.Values{"name": {role}, "password": {Password}}); a.Status != http.StatusSeeOther {
@@ -127,7 +127,7 @@ func (h *House) As(role string) *Browser {
 }
 
 // Browser is a browser in which nobody is signed in.
-func (h *House) Browser() *Browser { return NewBrowser(h.t, h.URL) }
+func (h *System) Browser() *Browser { return NewBrowser(h.t, h.URL) }
 
 // NewBrowser is a browser at an address.
 func NewBrowser(t testing.TB, url string) *Browser {

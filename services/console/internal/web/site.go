@@ -44,13 +44,13 @@ type Deps struct {
 // Site is the console in the browser. Areas are added, then Handler is taken.
 type Site struct {
 	Deps
-	mux    *http.ServeMux
-	assets *assets
-	base   *template.Template
-	core   *Area
-	people people
-	dot    dot
-	faults []error
+	mux       *http.ServeMux
+	assets    *assets
+	base      *template.Template
+	core      *Area
+	people    people
+	indicator statusIndicator
+	faults    []error
 }
 
 // New makes a site without pages.
@@ -73,7 +73,7 @@ func New(d Deps) (*Site, error) {
 	}
 	s.core = s.Area(own)
 	s.mux.Handle("GET /assets/{hash}/{name}", a)
-	s.core.GET("/part/status", s.showDot)
+	s.core.GET("/part/status", s.showStatusIndicator)
 	return s, errors.Join(s.faults...)
 }
 
@@ -108,7 +108,7 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(s.request(w, r, s.core), errCrossOrigin) }))
 	pages := protection.Handler(s.mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guard(w.Header())
+		setSecurityHeaders(w.Header())
 		pages.ServeHTTP(w, r)
 	}), nil
 }
@@ -117,7 +117,7 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-func guard(h http.Header) {
+func setSecurityHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	// With no referrer at all, browsers say of our own forms that they are of nowhere (Origin: null), and those too old for Sec-Fetch-Site

@@ -14,7 +14,7 @@ const (
 	// turnWait is how long a mail waits in its place for a connection or for the rate limit, before it is put off.
 	turnWait = 5 * time.Second
 	// gateAgain is when to ask again for a connection.
-	gateAgain = time.Second
+	limitAgain = time.Second
 )
 
 // bound is how many connections there may be at once.
@@ -24,7 +24,7 @@ func (p *Pool) bound(r Relay) int { return max(1, min(r.Most, p.o.Most)) }
 func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
 	ask, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
-	if p.gate.enter(ask, p.bound(r)) {
+	if p.limit.enter(ask, p.bound(r)) {
 		return nil
 	}
 	if f := ended(ctx); f != nil {
@@ -34,7 +34,7 @@ func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
 }
 
 func busy() *Failure {
-	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: gateAgain, Cause: errors.New("all connections to the relay are in use (maxConnections)")}
+	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: limitAgain, Cause: errors.New("all connections to the relay are in use (maxConnections)")}
 }
 
 // ended says that a wait was called off.
@@ -72,14 +72,14 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 }
 
 // gate lets only so many in at once.
-type gate struct {
+type inFlightLimit struct {
 	mu    sync.Mutex
 	in    int
 	freed chan struct{}
 }
 
 // try enters if there is room now.
-func (g *gate) try(most int) bool {
+func (g *inFlightLimit) try(most int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.in >= most {
@@ -90,7 +90,7 @@ func (g *gate) try(most int) bool {
 }
 
 // enter waits for room until ctx ends, and reports whether there was.
-func (g *gate) enter(ctx context.Context, most int) bool {
+func (g *inFlightLimit) enter(ctx context.Context, most int) bool {
 	for {
 		g.mu.Lock()
 		freed := g.freed
@@ -107,7 +107,7 @@ func (g *gate) enter(ctx context.Context, most int) bool {
 }
 
 // leave makes room.
-func (g *gate) leave() {
+func (g *inFlightLimit) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.in--

@@ -30,8 +30,8 @@ type PoolOptions struct {
 
 // Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
 type Pool struct {
-	o    PoolOptions
-	gate gate
+	o     PoolOptions
+	limit inFlightLimit
 
 	mu     sync.Mutex
 	relay  Relay
@@ -45,7 +45,7 @@ func NewPool(o PoolOptions) *Pool {
 	if o.Limiter == nil {
 		o.Limiter = throttle.NewMemory()
 	}
-	return &Pool{o: o, gate: gate{freed: make(chan struct{})}}
+	return &Pool{o: o, limit: inFlightLimit{freed: make(chan struct{})}}
 }
 
 // Get gives an idle connection to a relay that still works, or a new one. The caller gives it back with Put.
@@ -56,7 +56,7 @@ func (p *Pool) Get(ctx context.Context, r Relay) (*Conn, *Failure) {
 	}
 	c, f := p.connection(ctx, r)
 	if f != nil {
-		p.gate.leave()
+		p.limit.leave()
 		p.saw(r, f, false)
 	}
 	return c, f
@@ -105,10 +105,10 @@ func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 // Probe connects, encrypts and signs in, and says goodbye. It looks at the relay as it is now, so no idle connection is used, and
 // waits for no other one.
 func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
-	if !p.gate.try(p.bound(r)) {
+	if !p.limit.try(p.bound(r)) {
 		return busy()
 	}
-	defer p.gate.leave()
+	defer p.limit.leave()
 	c, f := p.dial(ctx, r)
 	if f == nil {
 		c.close()
@@ -165,7 +165,7 @@ func (p *Pool) Put(c *Conn) {
 	if !keep {
 		c.close()
 	}
-	p.gate.leave()
+	p.limit.leave()
 }
 
 // Use says which relay is the pool's now, and closes idle connections to another one.

@@ -38,7 +38,7 @@ type tokens struct {
 	mu sync.Mutex
 	// refresh is the refresh token to be used next, told the one that the settings told last. Stored is the one that is stored: told,
 	// or what was handed back since.
-	refresh, told, stored string
+	refresh, announced, stored string
 	// known are all refresh tokens that there have been.
 	known map[string]bool
 }
@@ -96,10 +96,10 @@ func (t *tokens) get(ctx context.Context) (string, *Failure) {
 func (t *tokens) adopt(refresh string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.told == refresh {
+	if t.announced == refresh {
 		return
 	}
-	t.told, t.stored = refresh, refresh
+	t.announced, t.stored = refresh, refresh
 	if !t.known[refresh] {
 		t.known[refresh], t.refresh = true, refresh
 	}

@@ -20,7 +20,7 @@ func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most i
 	}
 	x.mu.RUnlock()
 	every := len(f.AllStates()) == 0
-	return x.walk(from, before, most, func(r *row) bool {
+	return x.scan(from, before, most, func(r *row) bool {
 		return r.state != refused && r.state != accepted && (every || states[r.state]) && (r.next == 0 || r.next > until) &&
 			same(want.recipient, r.recipient) && same(want.kind, r.kind) && same(want.session, r.session) && same(want.key, r.key) &&
 			same(want.appliance, r.appliance) && (want.replayed == 0 || want.replayed == r.replayed) &&
@@ -32,7 +32,7 @@ func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most i
 func (x *Index) Intakes(f bus.IntakeFilter, from, before uint64, most int) (found []uint64, reached uint64, ok bool) {
 	want := x.rowOf("", f.Type, f.Session, keyOf(f.ExternalKey), f.Appliance, "")
 	both := f.Accepted == f.Rejected
-	return x.walk(from, before, most, func(r *row) bool {
+	return x.scan(from, before, most, func(r *row) bool {
 		return (r.state == accepted && (both || f.Accepted) || r.state == refused && (both || f.Rejected)) &&
 			same(want.kind, r.kind) && same(want.session, r.session) && same(want.key, r.key) && same(want.appliance, r.appliance)
 	})

@@ -69,7 +69,7 @@ func (x *Index) Reset() {
 }
 
 // Add files a record. Records are told in the order of the log, each once, none left out.
-func (x *Index) Add(g bus.Glimpse) {
+func (x *Index) Add(g bus.RecordHeader) {
 	if x.most == 0 {
 		return
 	}
@@ -102,7 +102,7 @@ func (x *Index) Add(g bus.Glimpse) {
 }
 
 // deliveryOf tells deliveries apart. 128 bits make sure that no two are taken for one.
-func (x *Index) deliveryOf(g bus.Glimpse) [2]uint64 {
+func (x *Index) deliveryOf(g bus.RecordHeader) [2]uint64 {
 	key := g.Recipient + "/" + g.Appliance + "/" + g.EventID + "~" + g.ReplayID
 	return [2]uint64{maphash.String(x.seed, key), maphash.String(x.seed, "2"+key)}
 }
@@ -187,7 +187,7 @@ func (x *Index) span() (first, last uint64, ok bool) {
 // walk calls match for the rows before a sequence and down to another, the newest first, until it has found most of them. It returns
 // their sequences, and the sequence from which on all has been looked at. ok is false if the record before the first of the two is not
 // filed.
-func (x *Index) walk(from, before uint64, most int, match func(*row) bool) (found []uint64, reached uint64, ok bool) {
+func (x *Index) scan(from, before uint64, most int, match func(*row) bool) (found []uint64, reached uint64, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	first, last, ok := x.span()

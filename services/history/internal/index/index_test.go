@@ -13,8 +13,8 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
-func attempt(sequence uint64, event int, state delivery.State, class delivery.Class) bus.Glimpse {
-	return bus.Glimpse{
+func attempt(sequence uint64, event int, state delivery.State, class delivery.Class) bus.RecordHeader {
+	return bus.RecordHeader{
 		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-", Appliance: fmt.Sprint("a", event%3),
 		EventID: fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: delivery.ReasonTLS,
 	}
@@ -75,7 +75,7 @@ func TestWhatARecordDoesNotTellMayBeAnything(t *testing.T) {
 	g.Channel, g.Reason = "", ""
 	x.Add(g)
 	x.Add(attempt(2, 2, delivery.StateRejected, delivery.ClassTLS))
-	x.Add(bus.Glimpse{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
+	x.Add(bus.RecordHeader{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
 	for class, want := range map[delivery.Class][]uint64{delivery.ClassTLS: {2, 1}, delivery.ClassNetwork: {1}} {
 		found, _, ok := x.Attempts(bus.AttemptFilter{Class: class, Channel: "http"}, 1, 4, 3, 10)
 		if diff := cmp.Diff(want, found); diff != "" || !ok {

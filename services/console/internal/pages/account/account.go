@@ -15,19 +15,19 @@ import (
 var templates embed.FS
 
 // Doors are the further ways in. Either may be nil.
-type Doors struct {
+type SignInMethods struct {
 	First *FirstStart
 	OIDC  *OIDC
 }
 
 // Register adds the area's pages.
-func Register(s *web.Site, doors Doors) error {
+func Register(s *web.Site, doors SignInMethods) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return err
 	}
 	a := s.Area(files)
-	d := door{site: s, first: doors.First, oidc: doors.OIDC}
+	d := signIn{site: s, first: doors.First, oidc: doors.OIDC}
 	a.Open("GET /sign-in", d.show)
 	a.Open("POST /sign-in", d.password)
 	a.Open("POST /sign-in/token", d.token)

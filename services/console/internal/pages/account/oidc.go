@@ -104,7 +104,7 @@ const (
 	journeyTime   = 10 * time.Minute
 )
 
-func (d door) toProvider(r *web.Request) error {
+func (d signIn) toProvider(r *web.Request) error {
 	if wait := d.tooMany(r, ""); wait > 0 {
 		return d.refuseTooMany(r, &web.Form{}, wait)
 	}
@@ -123,13 +123,13 @@ func (d door) toProvider(r *web.Request) error {
 	return nil
 }
 
-func (d door) providerFails(r *web.Request, err error) error {
+func (d signIn) providerFails(r *web.Request, err error) error {
 	d.site.Logger.Warn("signing in by OpenID Connect did not work", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
 	return web.Fail(http.StatusBadGateway, "The OpenID provider did not let us in", "Try again in a moment. The console's log says what the provider answered.")
 }
 
 // fromProvider takes back who comes from the provider.
-func (d door) fromProvider(r *web.Request) error {
+func (d signIn) fromProvider(r *web.Request) error {
 	j, ok := takeJourney(r)
 	if !ok || !secret.Equal(r.URL.Query().Get("state"), j.State) {
 		return web.Fail(http.StatusBadRequest, "This did not begin here", "Signing in took longer than 10 minutes, or began in another browser. Begin again.")
@@ -191,7 +191,7 @@ func (p *OIDC) redeem(ctx context.Context, code string, j journey) (map[string]a
 }
 
 // identity makes somebody of ours of claims.
-func (d door) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
+func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
 	o := d.oidc.o
 	name, _ := claims[o.UsernameClaim].(string)
 	name = strings.ToLower(name)
@@ -224,7 +224,7 @@ func (d door) identity(ctx context.Context, claims map[string]any) (web.Identity
 	return who, nil
 }
 
-func (d door) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
+func (d signIn) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
 	all, err := outboundv1.NewAccessServiceClient(d.site.Service).ListUsers(ctx, &outboundv1.ListUsersRequest{})
 	if err != nil {
 		return nil, err

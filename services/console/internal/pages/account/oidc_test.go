@@ -22,7 +22,7 @@ import (
 type provider struct {
 	t *testing.T
 	*mockoidc.MockOIDC
-	house *consoletest.House
+	house *consoletest.System
 }
 
 const public = "https://outbound.example.com"

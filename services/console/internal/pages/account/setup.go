@@ -94,7 +94,7 @@ type setupPage struct {
 
 var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.")
 
-func (d door) showSetup(r *web.Request) error {
+func (d signIn) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
 	if err := d.mayMakeFirst(r, code); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (d door) showSetup(r *web.Request) error {
 }
 
 // mayMakeFirst reports whether the code is good and there is still no user.
-func (d door) mayMakeFirst(r *web.Request, code string) error {
+func (d signIn) mayMakeFirst(r *web.Request, code string) error {
 	if !d.first.fits(code) {
 		return errLink
 	}
@@ -119,7 +119,7 @@ func (d door) mayMakeFirst(r *web.Request, code string) error {
 }
 
 // setup makes the first user, an admin, and signs them in.
-func (d door) setup(r *web.Request) error {
+func (d signIn) setup(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 )
 
 // door is where people come in.
-type door struct {
+type signIn struct {
 	site  *web.Site
 	first *FirstStart
 	oidc  *OIDC
@@ -32,11 +32,11 @@ type signInPage struct {
 	OIDC  string
 }
 
-func (d door) show(r *web.Request) error {
+func (d signIn) show(r *web.Request) error {
 	return d.form(r, &web.Form{Values: url.Values{}}, r.URL.Query().Get("next"))
 }
 
-func (d door) form(r *web.Request, form *web.Form, next string) error {
+func (d signIn) form(r *web.Request, form *web.Form, next string) error {
 	return r.Render("sign-in", signInPage{Form: form, Next: web.LocalPath(next), Users: d.site.Service != nil, OIDC: d.oidc.label()})
 }
 
@@ -50,7 +50,7 @@ const (
 )
 
 // tooMany reports whether an attempt comes too early, and how long to wait. A token has no name, and cannot be guessed.
-func (d door) tooMany(r *web.Request, name string) time.Duration {
+func (d signIn) tooMany(r *web.Request, name string) time.Duration {
 	address := r.Client()
 	var wait time.Duration
 	keys := map[string]int{"sign-in:address:" + address: attemptsOfAddress}
@@ -64,20 +64,20 @@ func (d door) tooMany(r *web.Request, name string) time.Duration {
 }
 
 // refuse shows the form again.
-func (d door) refuse(r *web.Request, form *web.Form, code int, notice string) error {
+func (d signIn) refuse(r *web.Request, form *web.Form, code int, notice string) error {
 	form.Notice = notice
 	r.Status(code)
 	return d.form(r, form, form.Get("next"))
 }
 
-func (d door) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
+func (d signIn) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
 	wait = wait.Truncate(time.Second) + time.Second
 	r.W.Header().Set("Retry-After", web.Seconds(wait))
 	return d.refuse(r, form, http.StatusTooManyRequests, "There were too many attempts. Try again in "+web.Words(wait)+".")
 }
 
 // password signs in a user with a password.
-func (d door) password(r *web.Request) error {
+func (d signIn) password(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (d door) password(r *web.Request) error {
 }
 
 // token signs in the holder of the admin token or of an API token. The services are then called with that token.
-func (d door) token(r *web.Request) error {
+func (d signIn) token(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (d door) token(r *web.Request) error {
 
 // note logs that somebody was not let in, and where they came from. What they typed is not logged: passwords are typed into the wrong
 // field, too. There are no more lines than the attempts that may be made.
-func (d door) note(r *web.Request, kind web.Kind) {
+func (d signIn) note(r *web.Request, kind web.Kind) {
 	d.site.Logger.Warn("a sign-in was refused", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(kind))
 }
 
@@ -147,12 +147,12 @@ func printable(s string) bool {
 	return true
 }
 
-func (d door) enter(r *web.Request, form *web.Form, who web.Identity) error {
+func (d signIn) enter(r *web.Request, form *web.Form, who web.Identity) error {
 	return d.welcome(r, who, form.Get("next"))
 }
 
 // welcome begins a session and leads to where somebody wanted to go.
-func (d door) welcome(r *web.Request, who web.Identity, next string) error {
+func (d signIn) welcome(r *web.Request, who web.Identity, next string) error {
 	// What is known of users may be older than this one, or than their password.
 	d.site.ForgetPeople()
 	if err := r.SignIn(who); err != nil {

@@ -202,7 +202,7 @@ func change(r *web.Request) (*web.Form, []*outboundv1.RetryDeliveriesRequest_Tar
 }
 
 // reasonsTold is how many reasons a notice has for what was left as it is.
-const reasonsTold = 3
+const reasonsShown = 3
 
 // changed tells what was changed and why the rest was not.
 func changed(r *web.Request, form *web.Form, answer *outboundv1.ChangeDeliveriesResponse, err error, what string) error {
@@ -214,7 +214,7 @@ func changed(r *web.Request, form *web.Form, answer *outboundv1.ChangeDeliveries
 	}
 	if left := answer.GetUnchanged(); len(left) > 0 {
 		var why []string
-		for _, u := range left[:min(len(left), reasonsTold)] {
+		for _, u := range left[:min(len(left), reasonsShown)] {
 			why = append(why, cut(u.GetEventId(), 60)+" to "+cut(u.GetRecipientId(), 60)+": "+cut(u.GetDetail(), 160))
 		}
 		if n := len(left) - len(why); n > 0 {

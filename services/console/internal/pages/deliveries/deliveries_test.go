@@ -111,7 +111,7 @@ func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsReque
 }
 
 // start starts a console over a history.
-func start(t testing.TB, h *history) *consoletest.House {
+func start(t testing.TB, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterDeliveryServiceServer(r, h)

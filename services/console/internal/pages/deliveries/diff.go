@@ -45,10 +45,10 @@ func diff(before, after string) []line {
 			}
 		}
 	}
-	return walk(a, b, common)
+	return diffLines(a, b, common)
 }
 
-func walk(a, b []string, common [][]int) []line {
+func diffLines(a, b []string, common [][]int) []line {
 	var out []line
 	same := 0
 	add := func(kind, text string) {

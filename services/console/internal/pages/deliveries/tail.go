@@ -50,8 +50,8 @@ func tail(r *web.Request) error {
 		defer cancel()
 		heard := make(chan heard)
 		listening.Go(func() { listen(ctx, r.API.Deliveries, asked, heard) })
-		g := gathering{catchUp: func(from time.Time) []*outboundv1.Delivery { return recorded(ctx, r.API.Deliveries, asked, from) }, until: since}
-		_ = g.tell(ctx, s, heard, types)
+		g := outgoing{catchUp: func(from time.Time) []*outboundv1.Delivery { return recorded(ctx, r.API.Deliveries, asked, from) }, until: since}
+		_ = g.send(ctx, s, heard, types)
 		return nil
 	})
 }
@@ -109,7 +109,7 @@ func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *o
 }
 
 // tell sends what was heard in batches. Its error says that the reader has gone.
-func (g *gathering) tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
+func (g *outgoing) send(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
 	here := false
@@ -145,8 +145,8 @@ func (g *gathering) tell(ctx context.Context, s *web.Stream, in <-chan heard, ty
 	}
 }
 
-// gathering is what was heard since the last batch.
-type gathering struct {
+// outgoing is what was heard since the last batch.
+type outgoing struct {
 	deliveries    []*outboundv1.Delivery
 	count, missed int64
 	// catchUp tells what was recorded since a time; until is when the page was last up to date.
@@ -154,7 +154,7 @@ type gathering struct {
 	until   time.Time
 }
 
-func (g *gathering) add(m *outboundv1.TailDeliveriesResponse) {
+func (g *outgoing) add(m *outboundv1.TailDeliveriesResponse) {
 	g.deliveries = append(g.deliveries, m.GetDeliveries()...)
 	g.count += int64(len(m.GetDeliveries()))
 	g.missed += m.GetMissed()
@@ -165,7 +165,7 @@ func (g *gathering) add(m *outboundv1.TailDeliveriesResponse) {
 }
 
 // take makes a batch of what was heard: of each delivery its last record, at most as many as a page keeps.
-func (g *gathering) take(types map[string]string) *batch {
+func (g *outgoing) take(types map[string]string) *batch {
 	if len(g.deliveries) == 0 && g.missed == 0 {
 		return nil
 	}

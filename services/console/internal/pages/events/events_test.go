@@ -65,7 +65,7 @@ func (h *history) ListRecipients(context.Context, *outboundv1.ListRecipientsRequ
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "desk", DisplayName: hostile}}}, nil
 }
 
-func start(t *testing.T, h *history) *consoletest.House {
+func start(t *testing.T, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterEventServiceServer(r, h)

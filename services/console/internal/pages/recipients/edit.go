@@ -113,13 +113,13 @@ func render(r *web.Request, p *editPage) error {
 		p.Macros = macros(r, p.Form.All("eventTypes"))
 	}
 	if p.Recipient != nil {
-		p.Row = standing(r, p.Recipient)
+		p.Row = recipientStatus(r, p.Recipient)
 	}
 	return r.Render("edit", p)
 }
 
 // standing is a recipient with its status, if that can be told.
-func standing(r *web.Request, p *outboundv1.Recipient) row {
+func recipientStatus(r *web.Request, p *outboundv1.Recipient) row {
 	out := row{Recipient: p}
 	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
 		out.Status = s.GetRecipients()[0]

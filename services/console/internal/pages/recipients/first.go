@@ -10,7 +10,7 @@ type firstSteps struct {
 // Done reports whether all is done.
 func (s *firstSteps) Done() bool { return s.Delivered }
 
-func stepsOf(f facts) *firstSteps {
+func stepsOf(f statusData) *firstSteps {
 	s := &firstSteps{Appliance: f.appliances > 0, Recipient: len(f.recipients) > 0}
 	if s.Recipient {
 		s.ID = f.recipients[0].GetId()
@@ -23,4 +23,4 @@ func stepsOf(f facts) *firstSteps {
 }
 
 // welcomes reports whether a page shows the steps: not where something was delivered, nor where the status can't be told.
-func (b *board) welcomes() bool { return b.Known && !b.First.Done() }
+func (b *overview) welcomes() bool { return b.Known && !b.First.Done() }

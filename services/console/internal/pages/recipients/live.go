@@ -18,7 +18,7 @@ import (
 const lookEvery = 3 * time.Second
 
 // streamBoard keeps a page up to date: what changed, and nothing else, at most once a second.
-func streamBoard(r *web.Request) error {
+func streamOverview(r *web.Request) error {
 	v := viewOf(r.URL.Query())
 	return r.Stream(func(s *web.Stream) error {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -29,11 +29,11 @@ func streamBoard(r *web.Request) error {
 		watching.Go(func() { watch(ctx, r.API.Status, changed) })
 		look := time.NewTicker(lookEvery)
 		defer look.Stop()
-		told := told{order: r.URL.Query().Get("have"), rows: map[string]string{}}
+		told := shown{order: r.URL.Query().Get("have"), rows: map[string]string{}}
 		f, err := collect(ctx, r.API)
 		for {
 			if err == nil {
-				if gone := told.tell(s, newBoard(f, v)); gone != nil {
+				if gone := told.send(s, newOverview(f, v)); gone != nil {
 					return nil
 				}
 			}
@@ -73,13 +73,13 @@ func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<-
 }
 
 // told is what a reader's page shows.
-type told struct {
+type shown struct {
 	head, order string
 	rows        map[string]string
 }
 
 // tell sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
-func (t *told) tell(s *web.Stream, b *board) error {
+func (t *shown) send(s *web.Stream, b *overview) error {
 	if head := headOf(b); head != t.head {
 		if err := s.Send("head", "list", "head", b); err != nil {
 			return err
@@ -105,15 +105,15 @@ func (t *told) tell(s *web.Stream, b *board) error {
 	}
 }
 
-func headOf(b *board) string {
+func headOf(b *overview) string {
 	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Leaving, b.Email.Total, b.Email.Failing,
 		b.Email.Disabled, b.Email.Leaving) + encoded(b.Relay)
 }
 
 // Order names what is in the tables' cells that do not change with the status.
-func (b *board) Order() string { return orderOf(b) }
+func (b *overview) Order() string { return orderOf(b) }
 
-func orderOf(b *board) string {
+func orderOf(b *overview) string {
 	out := fnv.New64a()
 	_, _ = fmt.Fprint(out, b.HTTP.Matching, b.HTTP.Page, b.Email.Matching, b.Email.Page)
 	for _, r := range b.rows() {

@@ -98,10 +98,10 @@ func askDoctor(r *web.Request) error {
 }
 
 // showStanding is how a recipient stands now.
-func showStanding(r *web.Request) error {
+func showStatus(r *web.Request) error {
 	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: r.PathValue("id")})
 	if err != nil {
 		return err
 	}
-	return r.RenderPart("edit", "standing", standing(r, stored))
+	return r.RenderPart("edit", "standing", recipientStatus(r, stored))
 }

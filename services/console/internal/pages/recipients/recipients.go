@@ -20,11 +20,11 @@ func Register(s *web.Site) error {
 		return err
 	}
 	a := s.Area(files)
-	a.GET("/{$}", showBoard)
-	a.GET("/part/recipients/stream", streamBoard)
+	a.GET("/{$}", showOverview)
+	a.GET("/part/recipients/stream", streamOverview)
 	a.POST("/recipients/{id}/enabled", rpc.RoleOperator, setEnabled)
 	a.GET("/recipients/{id}", showRecipient)
-	a.GET("/recipients/{id}/standing", showStanding)
+	a.GET("/recipients/{id}/standing", showStatus)
 	a.POST("/recipients", rpc.RoleOperator, create)
 	a.POST("/recipients/{id}", rpc.RoleOperator, save)
 	a.POST("/recipients/{id}/test", rpc.RoleOperator, sendTest)

@@ -68,7 +68,7 @@ func (h *history) CancelReplay(_ context.Context, q *outboundv1.CancelReplayRequ
 	return h.one, h.note(q)
 }
 
-func start(t *testing.T, h *history) *consoletest.House {
+func start(t *testing.T, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) { outboundv1.RegisterDeliveryServiceServer(r, h) }})
 }

@@ -118,7 +118,7 @@ func (h *house) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outbo
 	}, nil
 }
 
-func start(t *testing.T) (*house, *consoletest.House) {
+func start(t *testing.T) (*house, *consoletest.System) {
 	h := &house{}
 	return h, consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterSettingsServiceServer(r, h)

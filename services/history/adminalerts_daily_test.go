@@ -1,0 +1,178 @@
+package history_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/waittest"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history"
+)
+
+func TestTheDayOfANoticeFollowsTheCalendarThoughClocksChange(t *testing.T) {
+	for _, c := range []struct{ zone, clock, now, day, at string }{
+		{"UTC", "08:00", "2026-11-21T07:59:59Z", "2026-11-20", "2026-11-20T08:00:00Z"},
+		{"UTC", "08:00", "2026-11-21T08:00:00Z", "2026-11-21", "2026-11-21T08:00:00Z"},
+		{"Europe/Vienna", "08:00", "2026-11-21T07:00:00Z", "2026-11-21", "2026-11-21T07:00:00Z"},
+		{"Europe/Vienna", "00:30", "2026-11-20T23:30:00Z", "2026-11-21", "2026-11-20T23:30:00Z"},
+		{"America/Los_Angeles", "20:00", "2026-11-21T03:59:00Z", "2026-11-19", "2026-11-20T04:00:00Z"},
+		// 02:30 is left out on 2026-03-29, and comes twice on 2026-10-25.
+		{"Europe/Vienna", "02:30", "2026-03-29T00:20:00Z", "2026-03-28", "2026-03-28T01:30:00Z"},
+		{"Europe/Vienna", "02:30", "2026-03-29T02:00:00Z", "2026-03-29", "2026-03-29T01:30:00Z"},
+		{"Europe/Vienna", "02:30", "2026-03-30T00:30:00Z", "2026-03-30", "2026-03-30T00:30:00Z"},
+		{"Europe/Vienna", "02:30", "2026-10-25T00:29:00Z", "2026-10-24", "2026-10-24T00:30:00Z"},
+		{"Europe/Vienna", "02:30", "2026-10-25T00:45:00Z", "2026-10-24", "2026-10-24T00:30:00Z"},
+		{"Europe/Vienna", "02:30", "2026-10-25T01:45:00Z", "2026-10-25", "2026-10-25T01:30:00Z"},
+		// In Cairo the clocks are put on at midnight.
+		{"Africa/Cairo", "00:10", "2026-04-24T12:00:00Z", "2026-04-24", ""},
+		{"Africa/Cairo", "00:10", "2026-04-24T23:30:00Z", "2026-04-25", "2026-04-24T21:10:00Z"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		day, at, err := history.LastDue(now, zone, c.clock)
+		if err != nil || day != c.day || c.at != "" && at.UTC().Format(time.RFC3339) != c.at || at.After(now) {
+			t.Errorf("%s %s at %s: %s at %s (%v), want %s at %s", c.zone, c.clock, c.now, day, at.UTC().Format(time.RFC3339), err, c.day, c.at)
+		}
+	}
+}
+
+func TestEachDayOfAYearHasOneNotice(t *testing.T) {
+	for _, name := range []string{"UTC", "Europe/Vienna", "America/New_York", "Africa/Cairo", "Australia/Lord_Howe", "Pacific/Apia"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, clock := range []string{"00:00", "00:10", "02:15", "08:00", "23:59"} {
+			begin := time.Date(2026, 1, 1, 12, 0, 0, 0, zone)
+			sent := ""
+			days := map[string]int{}
+			for now := begin; now.Before(begin.AddDate(1, 0, 0)); now = now.Add(10 * time.Minute) {
+				day, _, err := history.LastDue(now, zone, clock)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if day > sent {
+					days[day], sent = days[day]+1, day
+				}
+			}
+			if len(days) < 365 || len(days) > 366 {
+				t.Errorf("%s %s: %d days have notices", name, clock, len(days))
+			}
+		}
+	}
+}
+
+// silentNotices are the notices of the status that tell of silence.
+func (w *ward) silentNotices() (out []string) {
+	w.t.Helper()
+	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, n := range s.GetNotices() {
+		if strings.HasPrefix(n, "Silent: ") {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// noon has the admin contacts live where it is about noon now, so that no test lies around midnight, and returns the time there.
+func (w *ward) noon() time.Time {
+	w.t.Helper()
+	now := time.Now().UTC()
+	name := fmt.Sprintf("Etc/GMT%+d", now.Hour()-12) // its sign is the other way round
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.settings.Email.TimeZone = name
+	return now.In(zone)
+}
+
+func TestTheDailyNoticeComesOnceADay(t *testing.T) {
+	w := newWard(t, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"))
+	w.settings.Appliances = w.settings.Appliances[1:]
+	e1, e2 := w.accept("a2", "e-1"), w.accept("a2", "e-2")
+	w.attempted(e1, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e2, "good", "", 1, delivery.StateDelivered)
+	w.attempted(e1, "bad", "", 1, delivery.StateRetrying)
+	w.attempted(e1, "bad", "", 2, delivery.StateRetrying)
+	w.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500}, 0)
+	due := w.noon().Add(-time.Hour)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: due.Format("15:04")}
+
+	// Switched on after the time of day, it begins tomorrow.
+	stop := w.caretaker()
+	store := bus.NewHealthStore(w.bus)
+	var m health.AlertState
+	var revision uint64
+	waittest.Until(t, "a day to be marked", func() bool {
+		var err error
+		if m, revision, err = store.Mark(t.Context(), bus.MarkDaily); err != nil {
+			t.Fatal(err)
+		}
+		return m.Of != ""
+	})
+	if m.Of != due.Format(time.DateOnly) {
+		t.Fatalf("it begins after %s, want %s", m.Of, due.Format(time.DateOnly))
+	}
+	stop()
+	w.await()
+
+	// All were down at the time of day, and come back late.
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, health.AlertState{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Notified: true}, revision); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.caretaker()
+	}
+	w.await("daily")
+	n := w.last()
+	d := n.Daily
+	if d == nil || !n.Admin || len(d.Recipients) != 2 || d.Until.Sub(d.From) != 24*time.Hour || d.Appliances != 1 || len(d.Streams) < 2 {
+		t.Fatalf("told %+v", d)
+	}
+	bad, good := d.Recipients[0], d.Recipients[1]
+	if bad.Recipient != "bad" || bad.Health != "FAILING" || bad.Since.IsZero() || bad.Failed != 2 || bad.Delivered != 0 || bad.Waiting != 2 {
+		t.Errorf("of the failing recipient: %+v", bad)
+	}
+	if good.Recipient != "good" || good.Delivered != 2 || good.Failed != 0 || good.Error != "" {
+		t.Errorf("of the good recipient: %+v", good)
+	}
+	if !strings.Contains(strings.Join(d.Attention, " "), "Failing: The bad (bad).") {
+		t.Errorf("what needs attention: %v", d.Attention)
+	}
+}
+
+func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
+	w := newWard(t)
+	w.settings.Appliances = nil
+	soon := w.noon().Add(2 * time.Hour)
+	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}
+	yesterday := soon.AddDate(0, 0, -1).Format(time.DateOnly)
+	store := bus.NewHealthStore(w.bus)
+	if _, err := store.PutMark(t.Context(), bus.MarkDaily, health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.caretaker()
+	waittest.Until(t, "yesterday to be marked", func() bool {
+		m, _, err := store.Mark(t.Context(), bus.MarkDaily)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Of == yesterday
+	})
+	w.await()
+}

@@ -1,0 +1,346 @@
+package history_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/waittest"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history"
+)
+
+// ward is a broker whose caretakers have admin contacts told of something, and all that they were told.
+type ward struct {
+	*house
+	settings *outboundv1.WatchSettingsResponse
+	known    []*outboundv1.Recipient
+
+	mu      sync.Mutex
+	notices []health.Notice
+	// running counts the caretakers, looks what they have looked at so far.
+	running atomic.Int64
+	looks   atomic.Int64
+}
+
+const (
+	careTick    = 20 * time.Millisecond
+	silentAfter = 700 * time.Millisecond
+)
+
+// newWard has two admin contacts and an appliance a1 that may be silent for silentAfter. Caretakers are to be started.
+func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *ward {
+	t.Helper()
+	w := &ward{known: recipients, settings: &outboundv1.WatchSettingsResponse{
+		Smtp:  &outboundv1.SmtpSettings{AdminContacts: []string{"one@example.org", "two@example.org"}},
+		Email: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna"},
+		Appliances: []*outboundv1.StoredAppliance{{TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{
+			Id: "a1", DisplayName: "First", CreateTime: timestamppb.Now(), SilentAfter: durationpb.New(silentAfter),
+		}}, {TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{Id: "a2", CreateTime: timestamppb.Now()}}},
+	}}
+	w.house = &house{t: t, bus: bustest.Start(t).Conn()}
+	w.log, w.publisher = bus.NewHistory(w.bus), bus.NewPublisher(w.bus)
+	t.Cleanup(w.log.Close)
+	t.Cleanup(w.publisher.Close)
+	w.gather()
+	w.countLooks()
+	return w
+}
+
+// countLooks counts how often the caretakers look at what is due: at each look, one reads the mark of the stream that fills.
+func (w *ward) countLooks() {
+	sub, err := w.bus.NATS().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
+		if strings.Contains(string(m.Data), "mark."+bus.MarkFilling) {
+			w.looks.Add(1)
+		}
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = sub.Unsubscribe() })
+}
+
+// looked waits until the caretakers have looked at what is due several times each.
+func (w *ward) looked() {
+	w.t.Helper()
+	until := w.looks.Load() + 10*w.running.Load()
+	waittest.Until(w.t, "the caretakers to look at what is due", func() bool { return w.looks.Load() >= until })
+}
+
+// gather takes what is put on NOTICES.
+func (w *ward) gather() {
+	queue, err := w.bus.OpenNotices(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer queue.Close()
+		for ctx.Err() == nil {
+			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.notices = append(w.notices, n.Notice)
+				_ = n.Settler.Ack()
+			})
+		}
+	})
+	w.t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// caretaker runs one replica of the service until stop or the end of the test.
+func (w *ward) caretaker() (stop func()) {
+	w.t.Helper()
+	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
+	known := &configuration{recipients: w.known, settings: w.settings}
+	conn := serve(w.t, tokens, "service", func(s *grpc.Server) {
+		outboundv1.RegisterRecipientServiceServer(s, known)
+		outboundv1.RegisterSettingsServiceServer(s, known)
+	})
+	w.config = configclient.New(conn, configclient.Options{Settings: true})
+	o := history.DefaultOptions()
+	o.AlertTick = careTick
+	s, err := history.New(o, history.Deps{Bus: w.bus, Log: w.log, Publisher: w.publisher, Config: w.config, Broker: history.EmbeddedAlways, Version: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = w.config.Run(ctx) })
+	wg.Go(func() { _ = s.Run(ctx) })
+	w.running.Add(1)
+	stop = sync.OnceFunc(func() { cancel(); wg.Wait(); w.running.Add(-1) })
+	w.t.Cleanup(stop)
+	<-w.config.Ready()
+	for _, r := range w.config.Recipients() {
+		if err := w.bus.EnsureConsumer(w.t.Context(), r); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	conn = serve(w.t, tokens, "admin", func(g *grpc.Server) { s.Register(g) })
+	w.status = outboundv1.NewStatusServiceClient(conn)
+	return stop
+}
+
+// told is what one address was told, in words.
+func (w *ward) told(address string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := []string{}
+	for _, n := range w.notices {
+		if n.To == address {
+			out = append(out, string(n.Kind))
+		}
+	}
+	return out
+}
+
+// await waits until both addresses were told so much, has the caretakers look again, and compares.
+func (w *ward) await(want ...string) {
+	w.t.Helper()
+	w.begins(want...)
+	w.looked()
+	for _, to := range []string{"one@example.org", "two@example.org"} {
+		if got := w.told(to); !slices.Equal(got, want) {
+			w.t.Fatalf("%s was told %v, want %v", to, got, want)
+		}
+	}
+}
+
+// begins waits until both addresses were told so much, and compares. By now they may have been told more.
+func (w *ward) begins(want ...string) {
+	w.t.Helper()
+	for _, to := range []string{"one@example.org", "two@example.org"} {
+		waittest.NoError(w.t, to+" to be told", func() error {
+			if got := w.told(to); len(got) < len(want) {
+				return fmt.Errorf("it was told %v, want %v", got, want)
+			}
+			return nil
+		})
+		if got := w.told(to)[:len(want)]; !slices.Equal(got, want) {
+			w.t.Fatalf("%s was told %v, want %v", to, got, want)
+		}
+	}
+}
+
+func (w *ward) last() health.Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.notices[len(w.notices)-1]
+}
+
+func (w *ward) appliance(id string) *outboundv1.ApplianceStatus {
+	w.t.Helper()
+	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, a := range s.GetAppliances() {
+		if a.GetApplianceId() == id {
+			return a
+		}
+	}
+	w.t.Fatalf("the status does not tell of %s", id)
+	return nil
+}
+
+func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
+	w := newWard(t)
+	w.accept("a1", "e-1")
+	heard := time.Now()
+	first := w.caretaker()
+	w.caretaker()
+	w.await("silent")
+	n := w.last()
+	if s := n.Silence; s == nil || s.Appliance != "a1" || s.Name != "First" || s.Never || s.After != silentAfter || s.Since.After(heard) || heard.Sub(s.Since) > time.Minute || n.At.Sub(s.Since) <= silentAfter {
+		t.Errorf("told %+v at %s", s, n.At)
+	}
+	if a := w.appliance("a1"); !a.GetSilent() || a.GetLastEventTime() == nil || a.GetSilentAfter().AsDuration() != silentAfter || a.GetDisplayName() != "First" {
+		t.Errorf("the status says %v", a)
+	}
+	if told := w.silentNotices(); len(told) != 1 || told[0] != "Silent: First (a1)." {
+		t.Errorf("the notices say %q", told)
+	}
+	if a := w.appliance("a2"); a.GetSilent() || a.GetLastEventTime() != nil || a.GetSilentAfter() != nil {
+		t.Errorf("the status says of one without an alarm %v", a)
+	}
+	first() // a restart tells nothing anew
+	w.caretaker()
+	w.await("silent")
+	w.accept("a1", "e-2")
+	// From here on it falls silent again after a while, however busy the machine is.
+	w.begins("silent", "speaking")
+	w.begins("silent", "speaking", "silent")
+	w.accept("a1", "e-3")
+	w.begins("silent", "speaking", "silent", "speaking")
+	ids := map[string]bool{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.notices {
+		ids[n.ID] = true
+		if s := n.Silence; n.Kind == health.KindHeardAgain && !s.Until.After(s.Since) {
+			t.Errorf("told %+v", s)
+		}
+	}
+	if len(ids) != len(w.notices) {
+		t.Errorf("%d notices have %d ids", len(w.notices), len(ids))
+	}
+}
+
+func TestAnApplianceThatNeverPublishedIsSilentSinceItWasAdded(t *testing.T) {
+	w := newWard(t)
+	added := time.Now().Add(-time.Hour)
+	w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
+	w.caretaker()
+	w.await("silent")
+	if s := w.last().Silence; !s.Never || !s.Since.Equal(added.UTC()) {
+		t.Errorf("told %+v, added at %s", s, added.UTC())
+	}
+}
+
+func TestACaretakerThatDiedWhileTellingIsStoodInFor(t *testing.T) {
+	added := time.Now().Add(-time.Hour)
+	for name, c := range map[string]struct {
+		at   time.Time
+		want []string
+	}{
+		"long ago": {time.Now().Add(-time.Minute), []string{"silent"}},
+		"just now": {time.Now(), []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t)
+			w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
+			mark := health.AlertState{Of: health.Silence{Since: added}.Key(), At: c.at}
+			if _, err := bus.NewHealthStore(w.bus).PutMark(t.Context(), bus.MarkSilent+"a1", mark, 0); err != nil {
+				t.Fatal(err)
+			}
+			w.caretaker()
+			w.caretaker()
+			w.looked()
+			w.await(c.want...)
+		})
+	}
+}
+
+func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
+	w := newWard(t)
+	stop := w.caretaker()
+	w.await("silent")
+	stop()
+	w.settings.Appliances[0].Appliance.SilentAfter = nil
+	stop = w.caretaker()
+	store := bus.NewHealthStore(w.bus)
+	waittest.Until(t, "the silence to be forgotten", func() bool {
+		_, revision, err := store.Mark(t.Context(), bus.MarkSilent+"a1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return revision == 0
+	})
+	stop()
+	w.await("silent")
+}
+
+func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
+	w := newWard(t)
+	w.settings.Appliances = nil
+	o := bustest.StreamOptions()
+	o.EventsMaxBytes = 64 << 10
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.known = []*outboundv1.Recipient{httpRecipient("slow", "support_conference_end")}
+	sent := 0
+	fill := func(percent uint64) {
+		t.Helper()
+		for {
+			s, err := w.bus.StreamStates(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s[0].Bytes*100/s[0].MaxBytes >= percent {
+				return
+			}
+			sent++
+			w.accept("a1", fmt.Sprint("e-", sent))
+		}
+	}
+	w.caretaker()
+	w.caretaker()
+	fill(75)
+	w.await()
+	fill(82)
+	w.await("filling")
+	if f := w.last().Filling; f.Percent() < 80 || f.Stream != bus.StreamEvents || len(f.Longest) != 1 || f.Longest[0].Recipient != "slow" || f.Longest[0].Waiting < 1 {
+		t.Errorf("told %+v", f)
+	}
+	fill(90)
+	w.await("filling")
+	o.EventsMaxBytes = 1 << 20
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.await("filling", "room")
+	o.EventsMaxBytes = 64 << 10
+	if err := w.bus.EnsureStreams(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	w.await("filling", "room", "filling")
+}

@@ -1,0 +1,81 @@
+package history
+
+import (
+	"context"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
+// walk goes through the log from its newest record to its oldest and picks the latest record of each delivery.
+type recordScan struct {
+	s      *Service
+	filter bus.AttemptFilter
+	// from is the first sequence that is looked at; 0: the first there is.
+	from uint64
+	// until is the last sequence that exists for this walk.
+	until   uint64
+	maxScan int
+}
+
+// spare is how many records are looked up beside those that are still wanted: most records are the latest of their delivery.
+const spare = 20
+
+// page picks at most size records before a sequence. The second result is where the next page begins; 0: there are no more.
+func (w *recordScan) page(ctx context.Context, before uint64, size int) ([]bus.StoredRecord, uint64, error) {
+	var out []bus.StoredRecord
+	seen := map[string]bool{}
+	s := w.s.findAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
+	for len(out) < size && s.Before() > 0 && s.Looked() < w.maxScan {
+		records, err := s.Next(ctx, size-len(out)+spare)
+		if err != nil {
+			return nil, 0, err
+		}
+		for len(records) > 0 && len(out) < size {
+			var part []bus.StoredRecord
+			if part, records = firstOfEach(records, seen, size-len(out)+spare); len(part) == 0 {
+				break
+			}
+			latest, err := w.s.Log.Newest(ctx, part, w.until)
+			if err != nil {
+				return nil, 0, err
+			}
+			for i, r := range part {
+				if !latest[i] {
+					continue
+				}
+				if len(out) == size {
+					return out, out[size-1].Sequence, nil
+				}
+				out = append(out, r)
+			}
+			if len(out) == size && len(records) > 0 {
+				return out, out[size-1].Sequence, nil
+			}
+		}
+	}
+	return out, s.Before(), nil
+}
+
+// firstOfEach takes at most n records, of each delivery the first one, and leaves the rest.
+func firstOfEach(records []bus.StoredRecord, seen map[string]bool, n int) (part, rest []bus.StoredRecord) {
+	for i, r := range records {
+		if len(part) == n {
+			return part, records[i:]
+		}
+		if key := delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID); !seen[key] {
+			seen[key] = true
+			part = append(part, r)
+		}
+	}
+	return part, nil
+}
+
+// logID is a delivery's event id as the log files it: a replay's has the replay's id behind a tilde.
+func logID(eventID, replayID string) string {
+	if replayID == "" {
+		return eventID
+	}
+	return eventID + "~" + replayID
+}
