@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/configclient"
@@ -22,6 +24,8 @@ type wire struct {
 	streams  chan *outboundv1.WatchRecipientsRequest
 	messages chan *outboundv1.WatchRecipientsResponse
 	asked    atomic.Int64
+	// absent has a recipient that is asked for not be there.
+	absent atomic.Bool
 }
 
 func newWire() *wire {
@@ -30,6 +34,9 @@ func newWire() *wire {
 
 func (w *wire) Invoke(context.Context, string, any, any, ...grpc.CallOption) error {
 	w.asked.Add(1)
+	if w.absent.Load() {
+		return status.Error(codes.NotFound, "there is none")
+	}
 	return nil
 }
 
@@ -214,5 +221,44 @@ func TestABookmarkIsAskedForUntilItComes(t *testing.T) {
 		c.AskThrough(1011)
 		asks(1, 1)
 		w.messages <- mark(1011)
+	})
+}
+
+func TestARecipientThatWasMadeAMomentAgoIsFound(t *testing.T) {
+	follow(t, configclient.Options{}, func(w *wire, c *configclient.Client, _ func(uint64, bool)) {
+		<-w.streams
+		w.messages <- synced()
+		found := make(chan bool, 1)
+		find := func(id string) { _, ok := c.Find(context.Background(), id); found <- ok }
+		go find("new")
+		synctest.Wait()
+		w.messages <- is1("other", 1)
+		synctest.Wait()
+		if len(found) > 0 {
+			t.Error("it was not waited for")
+		}
+		w.messages <- is1("new", 2)
+		if !<-found {
+			t.Error("it was not found though it came")
+		}
+		// The config service has it, but the stream never brings it.
+		began := time.Now()
+		go find("late")
+		if <-found || time.Since(began) != 5*time.Second {
+			t.Errorf("it was waited for for %v", time.Since(began))
+		}
+		// One that is not there costs one question, and no wait.
+		w.absent.Store(true)
+		began = time.Now()
+		go find("none")
+		if <-found || time.Since(began) != 0 {
+			t.Errorf("what does not exist was waited for for %v", time.Since(began))
+		}
+		// What is known needs no question.
+		before := w.asked.Load()
+		go find("new")
+		if !<-found || w.asked.Load() != before {
+			t.Error("what is known was asked for")
+		}
 	})
 }

@@ -54,6 +54,8 @@ type Client struct {
 	known map[string]*recipient.Recipient
 	shown map[string]*recipient.Recipient
 	now   *Settings
+	// changed is closed and replaced when what callers see is another.
+	changed chan struct{}
 	// bookmark is how recent the recipients are; ask says that somebody waits for a later one.
 	bookmark bookmark
 	ask      chan struct{}
@@ -75,7 +77,7 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 	}
 	c := &Client{
 		recipients: outboundv1.NewRecipientServiceClient(conn), settings: outboundv1.NewSettingsServiceClient(conn),
-		o: o, log: o.Logger, ready: make(chan struct{}), now: defaultSettings(),
+		o: o, log: o.Logger, ready: make(chan struct{}), now: defaultSettings(), changed: make(chan struct{}),
 		known: map[string]*recipient.Recipient{}, shown: map[string]*recipient.Recipient{},
 		bookmark: bookmark{changed: make(chan struct{})}, ask: make(chan struct{}, 1),
 	}
@@ -162,6 +164,10 @@ func (c *Client) OnChange(f func()) {
 }
 
 func (c *Client) notify() {
+	c.mu.Lock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	for _, f := range c.listeners {

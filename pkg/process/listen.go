@@ -25,17 +25,18 @@ func Listen(option, address string) (net.Listener, error) {
 	}
 }
 
-// Bounds of an HTTP server. The write bound is the longest a whole answer may take.
+// Bounds of an HTTP server. The write bound is the longest a whole answer may take. What is under way may wait for a gRPC server that
+// ends at the same time, and that for a broker that is away: each is given longer than what it waits for.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
-	shutdownTimeout   = 5 * time.Second
+	shutdownTimeout   = 8 * time.Second
 	maxHeaderBytes    = 64 << 10
 )
 
-// ServeHTTP answers requests on l until ctx ends, then finishes what is under way, at most 5 s, and closes l. Handlers that
+// ServeHTTP answers requests on l until ctx ends, then finishes what is under way, at most 8 s, and closes l. Handlers that
 // stream lift the write bound for themselves through http.ResponseController and end with their service's context.
 func ServeHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	s := &http.Server{

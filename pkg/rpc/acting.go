@@ -35,6 +35,9 @@ func ActingFor(conn grpc.ClientConnInterface, p Principal) grpc.ClientConnInterf
 	return caller{conn, []string{actingName, p.Name, actingRole, p.Role.String()}}
 }
 
+// FailFast is a connection whose calls do not wait for a server that is away: its callers are told at once, and call again.
+func FailFast(conn grpc.ClientConnInterface) grpc.ClientConnInterface { return caller{conn, nil} }
+
 // Bearing is a connection whose calls carry a token; conn itself must not send one. A server that is away is told at once.
 func Bearing(conn grpc.ClientConnInterface, token string) grpc.ClientConnInterface {
 	return caller{conn, []string{"authorization", "Bearer " + token}}

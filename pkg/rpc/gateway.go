@@ -43,7 +43,7 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-			WriteError(w, plain(oversize(r, readText(err))))
+			WriteError(w, Plain(oversize(r, readText(err))))
 		}),
 		runtime.WithRoutingErrorHandler(routingError),
 		runtime.WithForwardResponseOption(setETag),
@@ -53,8 +53,8 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 	)
 }
 
-// plain hides where a service that is away would have been: a stranger may be asking. Services' own errors have details.
-func plain(err error) error {
+// Plain hides where a service that is away would have been: a stranger may be asking. Services' own errors have details.
+func Plain(err error) error {
 	if s := status.Convert(err); s.Code() == codes.Unavailable && len(s.Details()) == 0 {
 		return Unavailable("the service that answers this is away: try again in a moment")
 	}

@@ -78,10 +78,10 @@ func NewServer(o ServerOptions) *grpc.Server {
 	return s
 }
 
-// stopTimeout bounds a graceful stop.
-const stopTimeout = 5 * time.Second
+// stopTimeout bounds a graceful stop. A call may wait for a broker that is away, which is given up after 5 s of silence.
+const stopTimeout = 7 * time.Second
 
-// Serve answers calls on l until ctx ends, then finishes what is under way, at most 5 s, and closes l.
+// Serve answers calls on l until ctx ends, then finishes what is under way, at most 7 s, and closes l.
 func Serve(ctx context.Context, s *grpc.Server, l net.Listener) error {
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

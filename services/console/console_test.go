@@ -94,7 +94,7 @@ type house struct {
 	health *health.Server
 }
 
-func open(t *testing.T) *house {
+func open(t *testing.T, change ...func(*console.Deps)) *house {
 	t.Helper()
 	h := &house{t: t, config: &configService{}, ingest: &ingestService{}, health: health.NewServer()}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -102,7 +102,7 @@ func open(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.url = "http://" + l.Addr().String()
-	c, err := console.New(console.DefaultOptions(), console.Deps{
+	deps := console.Deps{
 		Config: h.serve(health.NewServer(), func(s *grpc.Server) {
 			outboundv1.RegisterRecipientServiceServer(s, h.config)
 			outboundv1.RegisterSettingsServiceServer(s, h.config)
@@ -115,7 +115,11 @@ func open(t *testing.T) *house {
 		}),
 		Listener: l,
 		Ops:      process.Ops{Metrics: http.NotFoundHandler()},
-	})
+	}
+	for _, f := range change {
+		f(&deps)
+	}
+	c, err := console.New(console.DefaultOptions(), deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +245,29 @@ func TestAnEventReachesIntakeToTheByte(t *testing.T) {
 	h.call("POST", "/v1/events", `{"a":1}`, "Content-Type", "application/json", "ce-id", "e-2", "ce-source", "a1")
 	if !bytes.Contains(h.ingest.json, []byte(`"id":"e-2"`)) || !bytes.Contains(h.ingest.json, []byte(`"data":{"a":1}`)) {
 		t.Errorf("intake got %s of an event in binary mode", h.ingest.json)
+	}
+}
+
+// A call that waited would keep the process from ending, and its caller from trying again elsewhere.
+func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
+	h := open(t, func(d *console.Deps) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		nobody := l.Addr().String()
+		_ = l.Close()
+		conn, err := rpc.Dial(nobody, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		d.Ingest = conn
+	})
+	resp, got := h.call("POST", "/v1/events", `{"id":"e-1"}`, "Content-Type", "application/cloudevents+json")
+	text, _ := got["message"].(string)
+	if resp.StatusCode != http.StatusServiceUnavailable || got["code"] != 14.0 || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("%d %v, want 503 and code 14", resp.StatusCode, got)
 	}
 }
 

@@ -47,7 +47,7 @@ func newHandler(o Options, d Deps, doors account.SignInMethods, stop <-chan stru
 	mux.Handle("GET /openapi.json", content("application/json", openapi.Document()))
 	process.Ops{Checks: slices.Concat(d.Ops.Checks, neighbours(d)), Metrics: d.Ops.Metrics}.Register(mux)
 	// An event is not decoded here: what intake records and refuses is what was sent.
-	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(d.Ingest)))
+	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(rpc.FailFast(d.Ingest))))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
 	return withSecurityHeaders(mux), nil
@@ -58,11 +58,11 @@ func newPages(o Options, d Deps, doors account.SignInMethods, stop <-chan struct
 	// Validated at the start.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
-		Bare: routes(d.bare()), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
+		Bare: rpc.FailFast(routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
 		Proxies: proxies, Origin: strings.ToLower(strings.TrimSuffix(o.PublicURL, "/")), MaxBody: o.MaxBody, Stop: stop,
 	}
 	if d.Signed.complete() {
-		w.Service = routes(d.Signed)
+		w.Service = rpc.FailFast(routes(d.Signed))
 	}
 	site, err := web.New(w)
 	if err != nil {

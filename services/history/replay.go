@@ -89,7 +89,7 @@ func (s *Service) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, e
 	if faults := s.faults(asked); len(faults) > 0 {
 		return nil, rpc.InvalidArgument(faults...)
 	}
-	if to := asked.GetToRecipientId(); to != "" && !s.alive(to) {
+	if to := asked.GetToRecipientId(); to != "" && !s.found(ctx, to) {
 		return nil, rpc.NotFound(kindRecipient, to)
 	}
 	r, _ := proto.Clone(asked).(*outboundv1.Replay)

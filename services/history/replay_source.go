@@ -112,6 +112,12 @@ func (s *Service) alive(id string) bool {
 	return ok && !r.Deleting
 }
 
+// found is alive for callers who may have made the recipient a moment ago.
+func (s *Service) found(ctx context.Context, id string) bool {
+	r, ok := s.Config.Find(ctx, id)
+	return ok && !r.Deleting
+}
+
 // backfill are stored events that a recipient selects as it is now, oldest first.
 type backfill struct {
 	s         *Service

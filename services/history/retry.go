@@ -88,7 +88,7 @@ func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliverie
 			continue
 		}
 		known[to] = true
-		if r, ok := d.s.Config.Recipient(to.recipient); !ok || r.Deleting {
+		if r, ok := d.s.Config.Find(ctx, to.recipient); !ok || r.Deleting {
 			return nil, rpc.NotFound("recipient", to.recipient)
 		}
 		e := stored[to.key]

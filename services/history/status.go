@@ -25,7 +25,7 @@ func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusR
 	}
 	recipients := h.s.Config.Recipients()
 	if id := req.GetRecipientId(); id != "" {
-		r, ok := h.s.Config.Recipient(id)
+		r, ok := h.s.Config.Find(ctx, id)
 		if !ok {
 			return nil, rpc.NotFound("recipient", id)
 		}

@@ -16,13 +16,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // Pattern is where the handler belongs in an http.ServeMux.
 const Pattern = "POST /v1/events"
 
-// timeout bounds the wait for an intake that is away.
+// timeout bounds the wait for an answer.
 const timeout = 30 * time.Second
 
 type handler struct {
@@ -58,7 +59,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func fail(w http.ResponseWriter, err error) {
-	s := status.Convert(err)
+	s := status.Convert(rpc.Plain(err))
 	code := Status(s.Code())
 	switch code {
 	case http.StatusUnauthorized:
