@@ -47,7 +47,7 @@ func beside() []aspect {
 		{"a test takes the same way", testsARecipient},
 		{"what expired can be sent again", retriesWhatExpired},
 		{"many can be sent again, and elsewhere", replays},
-		{"what waits can be sent now, extended and cancelled", changesByHand},
+		{"what waits can be sent now, extended and cancelled", operatorChanges},
 		{"send-now goes through an open breaker", sendsNowThroughABreaker},
 		{"a queue can be emptied", purges},
 		{"a dead recipient among ten harms only itself", deadAmongTen},

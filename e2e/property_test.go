@@ -46,7 +46,7 @@ type party struct {
 	enabled, deleted bool
 }
 
-// play is one random course of things, and what it must come to.
+// scenario is one random course of things, and what it must come to.
 type scenario struct {
 	t          *testing.T
 	h          *harness.System
@@ -101,7 +101,7 @@ func (p *scenario) step() {
 	case n < 73:
 		p.retry()
 	case n < 88:
-		p.byHand()
+		p.operatorChange()
 	case n < 92:
 		p.purge()
 	case n < 97:
@@ -190,7 +190,7 @@ func (p *scenario) retry() {
 	p.note("retry %s %v as %v", x.id, keys, got["replayId"])
 }
 
-func (p *scenario) byHand() {
+func (p *scenario) operatorChange() {
 	x := p.one()
 	keys := p.some(x)
 	if len(keys) == 0 {

@@ -108,8 +108,8 @@ func targets(id string, keys ...string) harness.Object {
 	return harness.Object{"deliveries": list}
 }
 
-// changesByHand sends, extends and cancels deliveries that wait for an hour.
-func changesByHand(t *testing.T, h *harness.System) {
+// operatorChanges sends, extends and cancels deliveries that wait for an hour.
+func operatorChanges(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "byhand-1")
 	id, keys := hourly(t, h, site, a, "byhand", 6, nil)

@@ -28,7 +28,7 @@ func wireFrom(appliance, eventType string, n int) []byte {
 		n, appliance, eventType, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", noteSize))
 }
 
-// house starts the all-in-one with recipients on the site, and an appliance.
+// system starts the all-in-one with recipients on the site, and an appliance.
 func (b *bench) system(s *site, sync string, recipients int) (*harness.System, *harness.Appliance) {
 	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), sync)
 	for i := range recipients {

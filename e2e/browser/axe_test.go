@@ -12,7 +12,7 @@ import (
 // in nothing but colours, so in the dark the colours alone are looked at.
 func (p *place) openToAll(t *testing.T) {
 	axe := browser.NewAxe(t)
-	who := p.browser.Person(t, p.house.REST.Base)
+	who := p.browser.Person(t, p.system.REST.Base)
 	signIn(who.Page(t), admin)
 	for _, path := range p.pages(t, admin) {
 		t.Run(path, func(t *testing.T) {
@@ -53,7 +53,7 @@ func opened() map[string]func(*browser.Page) *browser.Page {
 // emptyPages holds what a fresh installation shows against the same: each empty page offers the next step.
 func (p *place) emptyPages(t *testing.T) {
 	axe := browser.NewAxe(t)
-	who := p.browser.Person(t, p.house.REST.Base)
+	who := p.browser.Person(t, p.system.REST.Base)
 	signIn(who.Page(t), admin)
 	for _, path := range []string{"/", "/deliveries", "/events", "/rejected", "/replays", "/settings/appliances", "/health"} {
 		t.Run(path, func(t *testing.T) {

@@ -9,7 +9,7 @@ var errNothing = errors.New("nothing came")
 
 // firstVisit makes the first admin by the link that the process shows, signs in by hand, and finds the way to the first delivery.
 func (p *place) firstVisit(t *testing.T) {
-	person := p.browser.Person(t, p.house.REST.Base)
+	person := p.browser.Person(t, p.system.REST.Base)
 	page := person.Page(t)
 	link := p.setupLink(t)
 	page.Allow("status of 422").Open(link).See("h1", "The first admin").

@@ -34,10 +34,10 @@ func tabTo(t *testing.T, page *browser.Page, want string, most int) {
 
 // byKeyboard signs in, skips the navigation, and disables and enables a recipient, all without a mouse.
 func (p *place) byKeyboard(t *testing.T) {
-	id := p.house.AddRecipient(t, harness.Object{
+	id := p.system.AddRecipient(t, harness.Object{
 		"displayName": "A by keyboard", "eventTypes": []string{departed}, "http": harness.Object{"url": p.receiver.URL("keyboard")},
 	})
-	page := p.browser.Person(t, p.house.REST.Base).Page(t).Open("/sign-in")
+	page := p.browser.Person(t, p.system.REST.Base).Page(t).Open("/sign-in")
 	tabTo(t, page, "a Skip to the content", 1)
 	tabTo(t, page, "input Name (required)", 4)
 	page.Type(operator)
@@ -52,7 +52,7 @@ func (p *place) byKeyboard(t *testing.T) {
 		// The page may show for a moment what it knew before a change, and then says again what is to be changed: so does the key.
 		waittest.NoError(t, "the recipient to be switched by Enter", func() error {
 			says := page.Text(`document.getElementById("toggle-` + id + `").getAttribute("aria-checked")`)
-			enabled := fmt.Sprint(p.house.REST.Do(t, http.MethodGet, "/v1/recipients/"+id, nil)["enabled"])
+			enabled := fmt.Sprint(p.system.REST.Do(t, http.MethodGet, "/v1/recipients/"+id, nil)["enabled"])
 			if enabled != want && says != want {
 				page.Press(kb.Enter)
 			}

@@ -34,17 +34,17 @@ const (
 	hostileMail = "hostile-mail"
 )
 
-// hostileHouse has people and a receiver say hostile things, and makes an event that does so in every field that takes them.
-func (p *place) hostileHouse(t *testing.T) harness.Event {
+// hostileSystem has people and a receiver say hostile things, and makes an event that does so in every field that takes them.
+func (p *place) hostileSystem(t *testing.T) harness.Event {
 	t.Helper()
 	p.receiver.Answer("hostile", http.StatusInternalServerError)
 	p.receiver.Say("hostile", hostile("answer")+strings.Repeat("x", 20<<10))
-	p.house.REST.Do(t, http.MethodPost, "/v1/custom-fields", harness.Object{"codeName": "hostile", "displayName": "<script>executed='field'</script>"})
-	p.house.AddRecipient(t, harness.Object{
+	p.system.REST.Do(t, http.MethodPost, "/v1/custom-fields", harness.Object{"codeName": "hostile", "displayName": "<script>executed='field'</script>"})
+	p.system.AddRecipient(t, harness.Object{
 		"id": hostileHTTP, "displayName": `<b onclick="executed='name'">Hostile</b> & "co"`, "eventTypes": []string{survey},
 		"http": harness.Object{"url": p.receiver.URL("hostile"), "sendCustomFields": true, "retryInterval": "3600s"},
 	})
-	p.house.AddRecipient(t, harness.Object{
+	p.system.AddRecipient(t, harness.Object{
 		"id": hostileMail, "displayName": "Hostile mail", "eventTypes": []string{survey},
 		"email": harness.Object{"addresses": []string{"hostile@example.com"}, "subject": "%EXTERNAL_KEY%", "body": "%COMMENT% %CUSTOMER_NAME%", "htmlBody": "<p>%COMMENT%</p>"},
 	})
@@ -60,13 +60,13 @@ func (p *place) hostileHouse(t *testing.T) harness.Event {
 // hostileTexts has every field of an event, what a receiver answers, and what people may name things, say hostile things.
 // Each page that shows them shows them as text. The pages are those of the table, too, so that axe sees them.
 func (p *place) hostileTexts(t *testing.T) {
-	e := p.hostileHouse(t)
+	e := p.hostileSystem(t)
 	page := p.come(t, admin)
 	list := p.come(t, admin).Open("/deliveries")
 	list.See("#live-state", "live")
-	key := p.publish(t, p.house.REST.Token, e)
+	key := p.publish(t, p.system.REST.Token, e)
 	waittest.NoError(t, "the hostile answer to be recorded", func() error {
-		d := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+hostileHTTP, nil)["deliveries"]
+		d := p.system.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+hostileHTTP, nil)["deliveries"]
 		if l, _ := d.([]any); len(l) != 1 {
 			return errNothing
 		}
@@ -74,7 +74,7 @@ func (p *place) hostileTexts(t *testing.T) {
 	})
 	// A bad event is rejected and kept as it came, to the byte.
 	const bad = `{"specversion":"1.0","id":"hostile-2","source":"hostile-1","type":"<script>executed='type'</script>","time":"2026-11-21T10:00:00Z","data":{}}`
-	c := harness.NewClient(p.house.REST.Base, p.house.REST.Token)
+	c := harness.NewClient(p.system.REST.Base, p.system.REST.Token)
 	defer c.Close()
 	if a, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", []byte(bad)); err != nil || a.Status == http.StatusOK {
 		t.Fatalf("the bad event was taken: %d %v", a.Status, err)

@@ -16,7 +16,7 @@ import (
 // publish hands in an event over REST with a token, and returns its key.
 func (p *place) publish(t *testing.T, token string, e harness.Event) string {
 	t.Helper()
-	c := harness.NewClient(p.house.REST.Base, token)
+	c := harness.NewClient(p.system.REST.Base, token)
 	defer c.Close()
 	answer, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)
 	if err != nil || answer.Status != http.StatusOK {

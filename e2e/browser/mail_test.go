@@ -34,7 +34,7 @@ func (p *place) mailStory(t *testing.T) {
 	list := p.come(t, viewer).Open("/deliveries?recipientId=" + id)
 	list.See("#live-state", "live")
 	keep(list)
-	key := p.publish(t, p.house.REST.Token, harness.NewEvent("desk-2", "mail-1", ended, harness.Object{"external_key": "INC-77"}))
+	key := p.publish(t, p.system.REST.Token, harness.NewEvent("desk-2", "mail-1", ended, harness.Object{"external_key": "INC-77"}))
 	list.See("#rows tr", "delivered").See("#rows tr", key)
 	kept(list)
 	mails := p.relay.Mails()

@@ -147,7 +147,7 @@ func (p *Page) SeeNot(selector, text string) *Page {
 	return p.Await(fmt.Sprintf("%s not to show %q", selector, text), "!"+call("shows", selector, text))
 }
 
-// Settled waits until nothing that the page has asked for is on its way, streams aside.
+// Stable waits until nothing that the page has asked for is on its way, streams aside.
 func (p *Page) Stable() *Page {
 	p.t.Helper()
 	return p.Await("the page to settle", "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added') && !eyes.shows('.dot', 'Status')")

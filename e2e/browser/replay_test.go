@@ -24,8 +24,8 @@ const (
 // refusal makes a recipient with deliveries of all three ends, and returns its id and the keys of those that did not arrive.
 func (p *place) refusal(t *testing.T) (id string, lost []string) {
 	t.Helper()
-	a := p.house.AddAppliance(t, "again-1")
-	id = p.house.AddRecipient(t, harness.Object{
+	a := p.system.AddAppliance(t, "again-1")
+	id = p.system.AddRecipient(t, harness.Object{
 		"id": "again", "displayName": "Sent again", "eventTypes": []string{joined}, "appliances": []string{a.ID},
 		"http": harness.Object{"url": p.receiver.URL("again"), "retryInterval": "1s", "retryDuration": "2s", "stopOnGone": true},
 	})
@@ -53,7 +53,7 @@ func (p *place) refusal(t *testing.T) (id string, lost []string) {
 func (p *place) ended(t *testing.T, id, state string, want int) {
 	t.Helper()
 	waittest.NoError(t, fmt.Sprintf("%d deliveries to be %s", want, state), func() error {
-		list, _ := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?pageSize=1000&recipientId="+id+"&state="+state, nil)["deliveries"].([]any)
+		list, _ := p.system.REST.Do(t, http.MethodGet, "/v1/deliveries?pageSize=1000&recipientId="+id+"&state="+state, nil)["deliveries"].([]any)
 		if len(list) != want {
 			return fmt.Errorf("there are %d", len(list))
 		}

@@ -23,8 +23,8 @@ import (
 // public is a console as an organisation has it: behind a proxy that ends TLS, with people whom an OpenID provider knows.
 type public struct {
 	*mockoidc.MockOIDC
-	proxy *httptest.Server
-	house *harness.System
+	proxy  *httptest.Server
+	system *harness.System
 
 	mu sync.Mutex
 	// asked are the paths that the provider was asked for.
@@ -48,7 +48,7 @@ func openPublic(t *testing.T) *public {
 		t.Fatal(err)
 	}
 	p.proxy = httptest.NewUnstartedServer(&httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
-		to, err := url.Parse(p.house.REST.Base)
+		to, err := url.Parse(p.system.REST.Base)
 		if err != nil {
 			t.Error(err)
 		}
@@ -72,7 +72,7 @@ func openPublic(t *testing.T) *public {
 		t.Fatal(err)
 	}
 	option := func(name, value string) string { return "OUTBOUND_CONSOLE_" + name + "=" + value }
-	p.house = harness.StartWith(t, &harness.System{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
+	p.system = harness.StartWith(t, &harness.System{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
 		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()), option("OIDC_CLIENT_ID", m.ClientID),
 		option("OIDC_CLIENT_SECRET_FILE", file), option("OIDC_SCOPES", "openid,profile,email,groups"), option("OIDC_ROLE_CLAIM", "groups"),
 		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"), option("OIDC_LABEL", "Sign in with Acme"),
@@ -148,7 +148,7 @@ func TestProvider(t *testing.T) {
 		page.Open("/account").AwaitAt("/sign-in?next=%2Faccount")
 		noBreach(t, page)
 	})
-	if log := p.house.Logs(); strings.Count(log, "somebody signed in") != 2 || strings.Count(log, "a sign-in was refused") != 1 || strings.Contains(log, "@example.com") {
+	if log := p.system.Logs(); strings.Count(log, "somebody signed in") != 2 || strings.Count(log, "a sign-in was refused") != 1 || strings.Contains(log, "@example.com") {
 		t.Errorf("the log does not tell of two sign-ins and a refusal, without names: %s", log)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// estate is where everything of the services shape is.
+// servicesShape is where everything of the services shape is.
 type servicesShape struct {
 	root, dir, secrets string
 	// at is host:port of each listener, by service and kind, e.g. config/grpc.
@@ -128,7 +128,7 @@ func (e *servicesShape) nats(t T, sync string) *part {
 	}
 }
 
-// tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
+// reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *servicesShape) reloadBroker(t T, h *System) {
 	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary

@@ -32,7 +32,7 @@ const (
 // Shapes are both, in the order in which suites run them.
 func Shapes() []Shape { return []Shape{AllInOne, Services} }
 
-// House is a running Outbound, in either shape.
+// System is a running Outbound, in either shape.
 type System struct {
 	Shape Shape
 	// Dir holds all that it writes; logs are in Dir/logs.

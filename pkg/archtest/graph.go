@@ -19,7 +19,7 @@ import (
 // Module is what every import path of ours begins with.
 const Module = "github.com/outbound-events/outbound/"
 
-// House is the parsed source of all floors.
+// Graph is the parsed source of all floors.
 type Graph struct {
 	Files []*File
 	fset  *token.FileSet
@@ -29,7 +29,7 @@ type Graph struct {
 type File struct {
 	// Path from the root, with slashes, e.g. pkg/bus/conn.go.
 	Path string
-	// Room is its folder, e.g. pkg/bus.
+	// Package is its folder, e.g. pkg/bus.
 	Package string
 	// Test says whether it is a _test.go file, Generated whether a program wrote it.
 	Test, Generated bool

@@ -19,7 +19,7 @@ type Row struct {
 	Why   string
 }
 
-// Door is one vendor's library and the only rooms that may import it.
+// Vendor is one vendor's library and the only rooms that may import it.
 type Vendor struct {
 	Vendor   string
 	Packages []string
@@ -65,7 +65,7 @@ func (h *Graph) Vendors(doors []Vendor) []Breach {
 	return out
 }
 
-// doorOf is the row with the longest vendor path that i lies under.
+// vendorOf is the row with the longest vendor path that i lies under.
 func vendorOf(i string, doors []Vendor) (Vendor, bool) {
 	best, found := Vendor{}, false
 	for _, d := range doors {

@@ -23,7 +23,7 @@ type answers struct {
 	next uint64
 }
 
-// glance is the pause between two looks at whether the connection still is the one that the messages went over.
+// connCheck is the pause between two looks at whether the connection still is the one that the messages went over.
 const connCheck = 250 * time.Millisecond
 
 func newAnswers(c *Conn) *answers {

@@ -51,12 +51,12 @@ func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, er
 	return m, nil
 }
 
-// HandOutNow has messages of a recipient that wait for a delay handed out at once.
+// RedeliverNow has messages of a recipient that wait for a delay handed out at once.
 func (c *Conn) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
 	return c.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
 }
 
-// Finish ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
+// AckBySequence ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
 func (c *Conn) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
 	return c.settleBySequence(ctx, ConsumerName(ch, id), "+ACK", sequences)
 }
@@ -68,10 +68,10 @@ const Settled = 2 * time.Second
 // headerSequences names the messages that senders are woken for.
 const headerSequences = "Outbound-Sequences"
 
-// maxWoken is how many messages are named at once.
+// maxExpedited is how many messages are named at once.
 const maxExpedited = 500
 
-// Wake asks the senders of a channel to try a recipient at once though it fails all the time: the messages at some sequences of EVENTS,
+// Expedite asks the senders of a channel to try a recipient at once though it fails all the time: the messages at some sequences of EVENTS,
 // or whatever comes if there are none.
 func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) error {
 	for first := true; first || len(sequences) > 0; first = false {
@@ -89,7 +89,7 @@ func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) err
 	return nil
 }
 
-// Wakes calls f for each Wake of a channel, until stop is called. See delivery.Queue.
+// Expedited calls f for each Wake of a channel, until stop is called. See delivery.Queue.
 func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
 	sub, err := q.conn.nc.Subscribe(subjectExpedite+"."+string(ch), func(m *nats.Msg) {
 		var sequences []uint64

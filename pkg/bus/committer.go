@@ -23,11 +23,11 @@ const (
 	// maxGroup is as many as the broker takes in a batch.
 	maxGroup = 1000
 	minGroup = 16
-	// eventLinger is how long a committer of events waits at most while more come: publishers that were just answered come again
+	// eventWait is how long a committer of events waits at most while more come: publishers that were just answered come again
 	// at once. It waits only if something waits beside the first, and no longer than more come.
 	eventWait = 4 * time.Millisecond
 	eventStep = 500 * time.Microsecond
-	// recordLinger is how long records wait, if there are several. Their deliveries are settled after it, and a recipient with a
+	// recordWait is how long records wait, if there are several. Their deliveries are settled after it, and a recipient with a
 	// strict order gets its next event then. For intake records nobody waits.
 	recordWait = 25 * time.Millisecond
 	recordStep = 2500 * time.Microsecond
@@ -252,7 +252,7 @@ func (k *committer) await(first *post) {
 	}
 }
 
-// settle publishes a group until each message has a definite answer, or is given up.
+// resolve publishes a group until each message has a definite answer, or is given up.
 func (k *committer) resolve(group []*post) {
 	if len(group) >= minGroup && !k.conn.relaxed && k.ctx.Err() == nil {
 		err := k.batch(group)

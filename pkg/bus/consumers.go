@@ -163,7 +163,7 @@ func (c *Conn) DeleteConsumer(ctx context.Context, ch recipient.Channel, id stri
 type Backlog struct {
 	// Waiting has not been given out yet; Unsettled has: it is being sent, or waits for a retry.
 	Waiting, Unsettled uint64
-	// Floor is the last sequence of EVENTS up to which everything is settled.
+	// AckFloor is the last sequence of EVENTS up to which everything is settled.
 	AckFloor uint64
 	// Given is the last sequence of EVENTS that has been given out. What comes after it, and matches, is Waiting.
 	Given uint64

@@ -35,7 +35,7 @@ func NewDelayed(c *Conn, ch recipient.Channel, id string) *Delayed {
 // clockSkew is how much the times of two streams may differ whose leaders are two servers.
 const clockSkew = time.Minute
 
-// Hurry has what waits for its next attempt handed out at once, as far as its event stands at a sequence of EVENTS or before it,
+// Expedite has what waits for its next attempt handed out at once, as far as its event stands at a sequence of EVENTS or before it,
 // and wakes the senders. It is for deliveries that end without one; they would else wait for it. A sender that does not know
 // yet puts them back, so it is said again until the queue is empty. It returns how many messages that were.
 func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {

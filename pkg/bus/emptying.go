@@ -14,7 +14,7 @@ import (
 type Head struct {
 	// Waits is how many messages are in it, out or not.
 	Waits uint64
-	// Floor is the last sequence of EVENTS up to which everything is settled.
+	// AckFloor is the last sequence of EVENTS up to which everything is settled.
 	AckFloor uint64
 	// First is the sequence of the first message that is not; 0: there is none.
 	First uint64
@@ -51,7 +51,7 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 	return h, nil
 }
 
-// Floors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
+// AckFloors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
 func (c *Conn) AckFloors(ctx context.Context) (map[string]uint64, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)
 	if err != nil {

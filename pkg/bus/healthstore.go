@@ -14,14 +14,14 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// Standings keep how recipients stand, in the bucket of statuses.
+// HealthStore keep how recipients stand, in the bucket of statuses.
 type HealthStore struct {
 	conn *Conn
 }
 
 var _ health.Store = (*HealthStore)(nil)
 
-// NewStandings opens the statuses. The bucket is looked up at each call, so it may still be missing.
+// NewHealthStore opens the statuses. The bucket is looked up at each call, so it may still be missing.
 func NewHealthStore(c *Conn) *HealthStore { return &HealthStore{conn: c} }
 
 func statusKey(ch recipient.Channel, id string) string { return string(ch) + "." + id }
@@ -63,7 +63,7 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 	}
 }
 
-// standingOf reads an entry. One that can't be read counts as none, and is written over.
+// statusOf reads an entry. One that can't be read counts as none, and is written over.
 func statusOf(e jetstream.KeyValueEntry) (health.Entry, bool) {
 	_, id, ok := strings.Cut(e.Key(), ".")
 	x := health.Entry{Recipient: id, Revision: e.Revision(), Gone: e.Operation() != jetstream.KeyValuePut}

@@ -28,7 +28,7 @@ type Follower struct {
 	// Since is the time from which on records are told; Newest how many of the newest are told in any case.
 	Since  time.Time
 	Newest uint64
-	// Tell is told each record once, in the order of the log.
+	// Notify is told each record once, in the order of the log.
 	Notify func(RecordHeader)
 	// CaughtUp is called whenever all that is stored has been told.
 	CaughtUp func()

@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// Glimpse is what a record shows without being read: its subject and its header. Records of older versions tell less in their
+// RecordHeader is what a record shows without being read: its subject and its header. Records of older versions tell less in their
 // headers: the fields that stand there are empty then.
 type RecordHeader struct {
 	Sequence uint64
@@ -68,7 +68,7 @@ func askable(s string) string {
 // KeyToken is an external key as subjects have it: keys may be any text, so a hash stands for it.
 func KeyToken(externalKey string) string { return hashToken(externalKey) }
 
-// glimpse reads the subject of a record and its header. The message id of an attempt ends with its number, and with the state as well
+// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the state as well
 // if nothing was sent. See AppendAttempt.
 func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool) {
 	a, b, c := three(header.Get(headerRecord))

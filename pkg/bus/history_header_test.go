@@ -39,7 +39,7 @@ func appendIntake(t *testing.T, h *bus.History, rec event.IntakeRecord) {
 	}
 }
 
-func TestAGlimpseTellsWhatARecordCanBeSearchedBy(t *testing.T) {
+func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	h := bus.NewHistory(bustest.Start(t).Conn())
 	defer h.Close()
 	now := time.Now()

@@ -127,7 +127,7 @@ func (h *History) knownThrough(ms []*nats.Msg, limit int, until uint64) uint64 {
 	return storedSequence(last)
 }
 
-// Room is how full EVENTS is, and what it holds.
+// StreamUsage is how full EVENTS is, and what it holds.
 type StreamUsage struct {
 	Bytes, MaxBytes, First, Last uint64
 	// Oldest is when its first message was stored.
@@ -142,7 +142,7 @@ func (r StreamUsage) Fill() float64 {
 	return float64(r.Bytes) / float64(r.MaxBytes)
 }
 
-// Room looks at EVENTS.
+// StreamUsage looks at EVENTS.
 func (c *Conn) StreamUsage(ctx context.Context) (StreamUsage, error) {
 	s, err := c.js.Stream(ctx, StreamEvents)
 	if err != nil {

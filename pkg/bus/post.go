@@ -11,7 +11,7 @@ import (
 type post struct {
 	msg   *nats.Msg
 	since time.Time
-	// patient says that nobody waits for it.
+	// background says that nobody waits for it.
 	background bool
 	// stored, if set, tells whether a message that is repeated late was stored before.
 	stored func(context.Context) (bool, error)

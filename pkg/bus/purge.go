@@ -12,7 +12,7 @@ import (
 // are kept, so that they can be replayed.
 const purgeAbove = 0.7
 
-// hearsay is longer than a consumer takes to hear of a message that was stored.
+// deliveryLag is longer than a consumer takes to hear of a message that was stored.
 const deliveryLag = time.Second
 
 // PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and

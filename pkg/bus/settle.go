@@ -18,7 +18,7 @@ type settler struct {
 // Ack ends the message.
 func (s *settler) Ack() error { return s.say("+ACK") }
 
-// Later has the message handed out again after a wait. The wait must be positive: 0 would mean at once, for ever.
+// NakWithDelay has the message handed out again after a wait. The wait must be positive: 0 would mean at once, for ever.
 func (s *settler) NakWithDelay(wait time.Duration) error {
 	return s.say(fmt.Sprintf(`-NAK {"delay": %d}`, max(wait, time.Millisecond).Nanoseconds()))
 }

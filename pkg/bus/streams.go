@@ -35,7 +35,7 @@ const (
 	subjectDoctor = "outbound.doctor"
 	// subjectPing is where all processes are asked who they are. No stream keeps it.
 	subjectPing = "outbound.ping"
-	// subjectWake is where the senders of a channel hear of recipients that are to be tried at once. No stream keeps it.
+	// subjectExpedite is where the senders of a channel hear of recipients that are to be tried at once. No stream keeps it.
 	subjectExpedite = "outbound.wake"
 	// subjectTestMail is where email senders are asked for test mails. No stream keeps it.
 	subjectTestMail = "outbound.testmail"

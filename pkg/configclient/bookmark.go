@@ -75,7 +75,7 @@ func (c *Client) askLoop(ctx context.Context) {
 	}
 }
 
-// askUntilTold asks until nobody waits any more, in vain for a while at most. That an answer is an error does not matter: what is
+// askUntilAnswered asks until nobody waits any more, in vain for a while at most. That an answer is an error does not matter: what is
 // wanted comes over the stream or does not.
 func (c *Client) askUntilAnswered(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, askFor)

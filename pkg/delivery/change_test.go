@@ -103,8 +103,8 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	}
 }
 
-// TestWhatIsDoneByHandDuringAnAttemptCounts changes a delivery while a sender has it in hand.
-func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
+// TestAnOperatorsChangeDuringAnAttemptCounts changes a delivery while a sender has it in hand.
+func TestAnOperatorsChangeDuringAnAttemptCounts(t *testing.T) {
 	for _, x := range []struct {
 		name   string
 		change func(*delivery.Record)

@@ -90,8 +90,8 @@ func (w *fixture) oneEnd(recipientID, eventID string) {
 	}
 }
 
-// TestWhatIsDoneByHandWhileARecordIsOnItsWayCounts has a delivery changed after its attempt, before that is stored.
-func TestWhatIsDoneByHandWhileARecordIsOnItsWayCounts(t *testing.T) {
+// TestAnOperatorsChangeWhileARecordIsOnItsWayCounts has a delivery changed after its attempt, before that is stored.
+func TestAnOperatorsChangeWhileARecordIsOnItsWayCounts(t *testing.T) {
 	cancel := func(r *delivery.Record) { r.CancelAsked, r.Reason = true, delivery.ReasonCancelled }
 	extend := func(r *delivery.Record) {
 		end := r.Accepted.Add(100 * time.Hour)

@@ -20,7 +20,9 @@ type stuck struct {
 	pending []func(error)
 }
 
-func (*stuck) Expedited(recipient.Channel, func(string, []uint64)) (func(), error) { return func() {}, nil }
+func (*stuck) Expedited(recipient.Channel, func(string, []uint64)) (func(), error) {
+	return func() {}, nil
+}
 
 func (s *stuck) Open(context.Context, recipient.Channel, string) (delivery.Puller, error) {
 	return s, nil
@@ -72,9 +74,9 @@ func (s *stuck) giveUp() int {
 
 type unsettled struct{}
 
-func (unsettled) Ack() error                { return nil }
+func (unsettled) Ack() error                       { return nil }
 func (unsettled) NakWithDelay(time.Duration) error { return nil }
-func (unsettled) Term(string) error         { return nil }
+func (unsettled) Term(string) error                { return nil }
 
 // sendFor is a sender whose attempts take so long, unless they are cut.
 type sendFor time.Duration

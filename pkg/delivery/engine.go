@@ -154,7 +154,7 @@ func (e *Engine) awaitEnd(ended <-chan struct{}, cut func()) {
 	}
 }
 
-// look has lanes compared with the recipients.
+// compareSoon has lanes compared with the recipients.
 func (e *Engine) compareSoon() {
 	select {
 	case e.changed <- struct{}{}:

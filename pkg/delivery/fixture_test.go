@@ -17,7 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// world is an engine with a real broker; the outside is a function.
+// fixture is an engine with a real broker; the outside is a function.
 type fixture struct {
 	t    *testing.T
 	conn *bus.Conn

@@ -36,7 +36,7 @@ type Message struct {
 type Settler interface {
 	// Ack ends the message.
 	Ack() error
-	// Later has it handed out again after a wait, which must be positive.
+	// NakWithDelay has it handed out again after a wait, which must be positive.
 	NakWithDelay(wait time.Duration) error
 	// Term ends a message that can't be read, with a reason for the broker's advisory.
 	Term(reason string) error
@@ -46,7 +46,7 @@ type Settler interface {
 type Queue interface {
 	// Open opens a recipient's consumer. It fails while the consumer is not there.
 	Open(ctx context.Context, ch recipient.Channel, id string) (Puller, error)
-	// Wakes calls f for each recipient of a channel that is to be tried at once though it fails, until stop is called: the messages at
+	// Expedited calls f for each recipient of a channel that is to be tried at once though it fails, until stop is called: the messages at
 	// some sequences of EVENTS, or whatever comes if there are none. A call may be lost.
 	Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error)
 }

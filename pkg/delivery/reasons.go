@@ -59,7 +59,7 @@ const (
 	ReasonConfigBehind Reason = "configuration_behind"
 )
 
-// ByHand reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
+// OperatorChange reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
 func (r Reason) OperatorChange() bool {
 	switch r {
 	case ReasonSendNow, ReasonExtended, ReasonCancelled, ReasonPurged:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// past asks the log what became of a message that may have been handed out before, and settles it if that decides. It returns a
+// resume asks the log what became of a message that may have been handed out before, and settles it if that decides. It returns a
 // verdict if nothing is to be sent: also if the log can't be asked, or the next attempt is not due.
 func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) {
 	if t.HandedOut <= 1 && t.Stored.After(e.o.Since()) {

@@ -180,7 +180,7 @@ func (b *breaker) giveTurnBack(p pass) {
 	b.signal()
 }
 
-// spare says that an attempt that was let through did not take place.
+// releaseProbe says that an attempt that was let through did not take place.
 func (b *breaker) releaseProbe(p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

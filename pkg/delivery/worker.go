@@ -22,7 +22,7 @@ const (
 	gatherWait = time.Millisecond
 )
 
-// lane is one recipient's way through this process: its puller and its workers.
+// recipientWorker is one recipient's way through this process: its puller and its workers.
 type recipientWorker struct {
 	e  *Engine
 	id string

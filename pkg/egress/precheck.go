@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// Foresee says what would keep a URL from being dialled as names and rules are now: nil, or a *DialError. A host that is an address
+// Precheck says what would keep a URL from being dialled as names and rules are now: nil, or a *DialError. A host that is an address
 // is judged without asking anybody; one with several addresses is reached if one of them may be dialled. It is for warnings: what
 // counts is the address at the time of the dial.
 func (g *Guard) Precheck(ctx context.Context, r *net.Resolver, raw string) error {

@@ -58,7 +58,7 @@ func (r *Report) Healthy() bool {
 // Add appends a step.
 func (r *Report) Add(s Step) { r.Steps = append(r.Steps, s) }
 
-// walk is one walk under way.
+// probe is one walk under way.
 type probe struct {
 	o       TransportOptions
 	d       *dialer
@@ -70,7 +70,7 @@ type probe struct {
 	report  *Report
 }
 
-// Walk goes the way to a URL step by step, with the dialer that a transport of the same options has: name, egress rule, TCP, TLS. It
+// Probe goes the way to a URL step by step, with the dialer that a transport of the same options has: name, egress rule, TCP, TLS. It
 // appends the steps to the report, up to the first that fails, and sends no request.
 func Probe(ctx context.Context, o TransportOptions, u *url.URL, report *Report) {
 	w := &probe{o: o, d: newDialer(o), url: u, host: u.Hostname(), address: hostPort(u), report: report}
@@ -139,7 +139,7 @@ func addressList(all []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// judge holds the addresses that were found against the guard. The dialer does so again with the one it dials.
+// check holds the addresses that were found against the guard. The dialer does so again with the one it dials.
 func (w *probe) check(ctx context.Context) (string, error) {
 	if w.o.Proxy != nil {
 		if err := w.d.permit(ctx, w.address); err != nil {

@@ -135,7 +135,7 @@ func TestWalkGoesThroughTheProxy(t *testing.T) {
 	}
 }
 
-func TestForeseenFaults(t *testing.T) {
+func TestPrecheckFindsFaults(t *testing.T) {
 	g := guard(t, []string{"10.0.0.0/8"}, nil)
 	for _, c := range []struct {
 		url   string

@@ -17,7 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/proxytest"
 )
 
-// world is a receiver, reached by names that only the proxy knows.
+// fixture is a receiver, reached by names that only the proxy knows.
 type fixture struct {
 	receiver *httptest.Server
 	roots    *x509.CertPool

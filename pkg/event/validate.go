@@ -14,7 +14,7 @@ const (
 	MaxAhead = 10 * time.Minute
 )
 
-// judgeAttributes checks the attributes and fills the event's fields with those that are sound.
+// checkAttributes checks the attributes and fills the event's fields with those that are sound.
 func (d *decoder) checkAttributes() {
 	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
 		d.add("specversion", ReasonUnsupported, `is not "1.0": send CloudEvents 1.0`)

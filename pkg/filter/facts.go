@@ -13,7 +13,7 @@ import (
 // typeEvent is the type of the variable event.
 const typeEvent = "outbound.Event"
 
-// facts is what one evaluation sees. The maps are made when they are first asked for.
+// activation is what one evaluation sees. The maps are made when they are first asked for.
 type activation struct {
 	event        *event.Event
 	vars, custom map[string]string

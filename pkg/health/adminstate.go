@@ -29,7 +29,7 @@ func ReadKey(key string) time.Time {
 	return t
 }
 
-// Filling is how full a stream is.
+// StorageUse is how full a stream is.
 type StorageUse struct {
 	Stream   string `json:"stream"`
 	Bytes    uint64 `json:"bytes"`
@@ -46,7 +46,7 @@ func (f StorageUse) Percent() int {
 	return int(float64(f.Bytes) * 100 / float64(f.MaxBytes))
 }
 
-// Queue is what waits for a recipient.
+// QueueLength is what waits for a recipient.
 type QueueLength struct {
 	Recipient string    `json:"recipient"`
 	Name      string    `json:"name"`
@@ -83,7 +83,7 @@ type Day struct {
 	Error string    `json:"error,omitempty"`
 }
 
-// Mark remembers what the admin contacts have been told, so that of several processes one tells it, and once.
+// AlertState remembers what the admin contacts have been told, so that of several processes one tells it, and once.
 type AlertState struct {
 	// Of tells one occurrence from the next: a day, or when a silence began.
 	Of string `json:"of"`

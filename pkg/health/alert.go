@@ -17,7 +17,7 @@ import (
 // taken along: a recipient whose first alert falls due within this part of its AlertAfter joins a mail that is sent now.
 const takenAlong = 10
 
-// gathering is how many retry intervals a recovery waits for the others that failed for the same cause and are still failing.
+// gatherIntervals is how many retry intervals a recovery waits for the others that failed for the same cause and are still failing.
 const gatherIntervals = 2
 
 // member is a recipient that contacts are to be told of.
@@ -65,7 +65,7 @@ func (m *Monitor) contact(r *recipient.Recipient) recipient.Contact {
 	return m.o.Fallback()
 }
 
-// agenda is what is to be told.
+// dueAlerts is what is to be told.
 type dueAlerts struct {
 	// fresh is what nobody has claimed, by cause; claimed what this keeper has to finish, by claim.
 	fresh, claimed map[string][]member
@@ -164,7 +164,7 @@ func begun(mb member) time.Time {
 	}
 }
 
-// tell hands a claimed mail over, one notice an address, and then notes that the contacts were told.
+// notify hands a claimed mail over, one notice an address, and then notes that the contacts were told.
 func (m *Monitor) notify(ctx context.Context, group []member) {
 	first, claim := group[0], group[0].e.Status.Claim
 	n := Notice{Kind: claim.Kind, Channel: m.o.Channel, Admin: len(first.r.Contact.Addresses) == 0, At: claim.At, Target: target(first.r), Thread: fmt.Sprintf("%s/%s", first.r.ID, begun(first).UTC().Format(time.RFC3339Nano))}
@@ -209,7 +209,7 @@ func (m *Monitor) about(ctx context.Context, mb member) About {
 	return a
 }
 
-// noteTold removes the claim. What changed in the status meanwhile stays.
+// noteNotified removes the claim. What changed in the status meanwhile stays.
 func (m *Monitor) noteNotified(ctx context.Context, mb member, claim *Claim) {
 	e := mb.e
 	for range putAgain {

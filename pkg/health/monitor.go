@@ -75,7 +75,7 @@ const (
 // storeWait bounds each call to the store.
 const storeWait = 5 * time.Second
 
-// Keeper keeps the statuses of a channel's recipients, together with the keepers in the other senders of the channel, and has
+// Monitor keeps the statuses of a channel's recipients, together with the keepers in the other senders of the channel, and has
 // contacts told. What it sees it gathers in memory: deliveries never wait for it.
 type Monitor struct {
 	o       Options
@@ -87,7 +87,7 @@ type Monitor struct {
 	unknown map[string]time.Time
 }
 
-// NewKeeper makes a keeper; Run starts it.
+// NewMonitor makes a keeper; Run starts it.
 func NewMonitor(o Options) (*Monitor, error) {
 	if o.Recipients == nil || o.Store == nil || o.Observer == nil || o.Holder == "" || o.Channel == "" {
 		return nil, errors.New("a keeper needs a channel, recipients, a store, an observer and a name")

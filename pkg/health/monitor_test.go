@@ -59,7 +59,7 @@ func (silent) Begin(ctx context.Context, _ *delivery.Delivery) context.Context {
 func (silent) End(context.Context, delivery.Report)                            {}
 func (silent) Ended(delivery.Report)                                           {}
 
-// world is a broker whose notices are gathered.
+// fixture is a broker whose notices are gathered.
 type fixture struct {
 	t    *testing.T
 	conn *bus.Conn

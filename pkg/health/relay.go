@@ -20,7 +20,7 @@ type Relay struct {
 	Probing time.Time `json:"probing,omitzero"`
 }
 
-// RelaySight is what a sender saw of the relay.
+// RelayAttempts is what a sender saw of the relay.
 type RelayAttempts struct {
 	At time.Time
 	// Line is RelayOK, or what was wrong.

@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// Health says whether a recipient's last attempt succeeded.
+// Condition says whether a recipient's last attempt succeeded.
 type Condition string
 
 // The healths.
@@ -207,7 +207,7 @@ func droppedDue(st Status, c recipient.Contact) time.Time {
 	return at
 }
 
-// told is the status once the contacts have been told.
+// notified is the status once the contacts have been told.
 func notified(st Status, m Kind, at time.Time) Status {
 	st.Claim, st.Dropped = nil, nil
 	switch m {

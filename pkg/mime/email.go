@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/render"
 )
 
-// Letter is a mail to one address, ready to be sent.
+// Email is a mail to one address, ready to be sent.
 type Email struct {
 	From, To string
 	// UTF8 says that an address needs SMTPUTF8.

@@ -24,7 +24,7 @@ func hasText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// settled follows a pointer to a section, making the section if there is none.
+// allocated follows a pointer to a section, making the section if there is none.
 func allocated(v reflect.Value) reflect.Value {
 	if v.Kind() != reflect.Pointer {
 		return v

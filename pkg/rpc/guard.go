@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// guard is what every call passes before and after its handler.
+// interceptors is what every call passes before and after its handler.
 type interceptors struct {
 	auth     Authenticator
 	log      *slog.Logger
@@ -156,7 +156,7 @@ func (g *interceptors) check(method string, req any) error {
 	return InvalidArgument(violations...)
 }
 
-// settle turns a panic or an error into the status the caller gets; what no table knows goes to the log.
+// toStatus turns a panic or an error into the status the caller gets; what no table knows goes to the log.
 func (g *interceptors) toStatus(method string, panicked any, err error) error {
 	if panicked != nil {
 		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))

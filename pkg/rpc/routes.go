@@ -41,7 +41,7 @@ func (r Routes) route(method string) (grpc.ClientConnInterface, error) {
 	return nil, status.Errorf(codes.Unimplemented, "no service of this installation answers %s", method)
 }
 
-// impatient makes calls that do not wait for a server that is away.
+// failFast makes calls that do not wait for a server that is away.
 type failFast struct{ grpc.ClientConnInterface }
 
 // Invoke implements grpc.ClientConnInterface.

@@ -163,7 +163,7 @@ func advice(e *oauth2.RetrieveError, refresh string) string {
 	}
 }
 
-// told is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
+// endpointError is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
 func (s *Source) endpointError(said, refresh string) string {
 	said = strings.ToValidUTF8(said, "")
 	said = strings.Join(strings.FieldsFunc(said, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")

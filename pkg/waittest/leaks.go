@@ -14,7 +14,7 @@ func VerifyTestMain(m *testing.M) { goleak.VerifyTestMain(waiting{m}) }
 // a Redis client that was about to dial sleeps for a second first. On a busy machine that is longer than goleak waits by itself.
 const leakLimit = time.Minute
 
-// patient runs tests and waits for what is about to end.
+// waiting runs tests and waits for what is about to end.
 type waiting struct{ m *testing.M }
 
 // Run implements goleak.TestingM.

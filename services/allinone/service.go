@@ -42,7 +42,7 @@ func (s *Service) FirstStart() <-chan string { return s.first }
 // Ready gives the chosen addresses once events are taken in and delivered.
 func (s *Service) Ready() <-chan Endpoints { return s.ready }
 
-// house is what Run opens and closes.
+// runtime is what Run opens and closes.
 type runtime struct {
 	o         Options
 	telemetry *telemetry.Telemetry

@@ -24,7 +24,7 @@ import (
 	"github.com/outbound-events/outbound/services/ingest"
 )
 
-// furnish makes the services and names their tasks. Those named later stop earlier.
+// wire makes the services and names their tasks. Those named later stop earlier.
 func (r *runtime) wire(ctx context.Context) error {
 	core, err := r.connect(ctx, "core")
 	if err != nil {

@@ -70,7 +70,7 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 		return err
 	}
 	if p.dryRun {
-		return p.rehearse(ctx, c, steps, plan.misshapen)
+		return p.showDryRun(ctx, c, steps, plan.misshapen)
 	}
 	// All is looked at before anything is done, so that a fault does not leave half of the files done.
 	var much *tooMuch

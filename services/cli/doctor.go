@@ -12,7 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// examination is one run of `recipients doctor`.
+// diagnosis is one run of `recipients doctor`.
 type diagnosis struct {
 	*app
 	post, pin, yes bool
@@ -70,7 +70,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
 	return nil
 }
 
-// walk asks for a walk and prints it for people.
+// probe asks for a walk and prints it for people.
 func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv1.DoctorRecipientResponse, error) {
 	found := &outboundv1.DoctorRecipientResponse{}
 	if err := c.call(ctx, http.MethodPost, recipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post}, found); err != nil {

@@ -24,8 +24,8 @@ type fault struct {
 	code codes.Code
 }
 
-// rehearse is a dry run: it shows what would be done and everything that is wrong with it.
-func (p *application) rehearse(ctx context.Context, c *client, steps []*step, misshapen []error) error {
+// showDryRun is a dry run: it shows what would be done and everything that is wrong with it.
+func (p *application) showDryRun(ctx context.Context, c *client, steps []*step, misshapen []error) error {
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
 		return fmt.Errorf("%w: take fewer files for a dry run", err)

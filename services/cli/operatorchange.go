@@ -18,7 +18,7 @@ import (
 // targetList are deliveries to be changed.
 type targetList = []*outboundv1.RetryDeliveriesRequest_Target
 
-// byHand makes a command that changes deliveries that wait, named or by filters.
+// operatorChange makes a command that changes deliveries that wait, named or by filters.
 func (a *app) operatorChange(use, short, method string, request func(targetList) proto.Message) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{

@@ -70,7 +70,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 	})
 }
 
-// standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
+// statusText is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
 func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
@@ -127,7 +127,7 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// showRoom tells what the streams use of the disk and whether what they may still use is there.
+// showStorage tells what the streams use of the disk and whether what they may still use is there.
 func (a *app) showStorage(s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
@@ -158,7 +158,7 @@ func heardOf(s *outboundv1.Status) *table {
 	return t
 }
 
-// showHouse shows when appliances were last heard, the processes that answer, and what ends.
+// showServices shows when appliances were last heard, the processes that answer, and what ends.
 func (a *app) showServices(s *outboundv1.Status) error {
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {

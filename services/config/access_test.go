@@ -24,19 +24,19 @@ import (
 const password = "correct horse battery"
 
 // access calls as the admin token, as a person, or as the console itself.
-func (h *house) access() outboundv1.AccessServiceClient {
+func (h *fixture) access() outboundv1.AccessServiceClient {
 	return h.accessAs(rpc.Principal{Role: rpc.RoleAdmin, Name: "ada"})
 }
 
-func (h *house) accessAs(p rpc.Principal) outboundv1.AccessServiceClient {
+func (h *fixture) accessAs(p rpc.Principal) outboundv1.AccessServiceClient {
 	return outboundv1.NewAccessServiceClient(rpc.ActingFor(h.conn, p))
 }
 
-func (h *house) signIn(name, password string) (*outboundv1.User, error) {
+func (h *fixture) signIn(name, password string) (*outboundv1.User, error) {
 	return outboundv1.NewAccessServiceClient(h.conn).SignIn(h.ctx(), &outboundv1.SignInRequest{Name: name, Password: password})
 }
 
-func (h *house) user(u *outboundv1.User) *outboundv1.User {
+func (h *fixture) user(u *outboundv1.User) *outboundv1.User {
 	h.t.Helper()
 	out, err := h.access().CreateUser(h.ctx(), &outboundv1.CreateUserRequest{User: u})
 	if err != nil {
@@ -45,7 +45,7 @@ func (h *house) user(u *outboundv1.User) *outboundv1.User {
 	return out
 }
 
-func (h *house) updateUser(u *outboundv1.User, paths ...string) (*outboundv1.User, error) {
+func (h *fixture) updateUser(u *outboundv1.User, paths ...string) (*outboundv1.User, error) {
 	return h.access().UpdateUser(h.ctx(), &outboundv1.UpdateUserRequest{User: u, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
 }
 
@@ -211,7 +211,7 @@ func TestTheLastAdminStays(t *testing.T) {
 }
 
 // tokens is what another service knows of tokens, told by the watch.
-func (h *house) tokens() configclient.Tokens {
+func (h *fixture) tokens() configclient.Tokens {
 	h.t.Helper()
 	c := configclient.New(h.conn, configclient.Options{NoRecipients: true, Settings: true})
 	ctx, cancel := context.WithCancel(context.Background())

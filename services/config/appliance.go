@@ -71,8 +71,8 @@ func (s settingsServer) GetAppliance(ctx context.Context, q *outboundv1.GetAppli
 
 // CreateAppliance implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.ApplianceCredentials, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.ApplianceCredentials, error) {
 			return settingsServer{Service: r}.CreateAppliance(ctx, q)
 		})
 	}
@@ -111,8 +111,8 @@ func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.Creat
 
 // UpdateAppliance implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateApplianceRequest) (*outboundv1.Appliance, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Appliance, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.Appliance, error) {
 			return settingsServer{Service: r}.UpdateAppliance(ctx, q)
 		})
 	}

@@ -69,7 +69,7 @@ func withOAuth2(k *outboundv1.OAuth2ClientCredentials) *outboundv1.HttpAuth {
 }
 
 // setAuth replaces the auth of recipient r.
-func (h *house) setAuth(a *outboundv1.HttpAuth) (*outboundv1.Recipient, error) {
+func (h *fixture) setAuth(a *outboundv1.HttpAuth) (*outboundv1.Recipient, error) {
 	in := &outboundv1.Recipient{Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Auth: a}}}
 	return h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: in, UpdateMask: mask("http.auth")})
 }

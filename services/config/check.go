@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// facts are what a recipient is judged by beside itself.
+// checkInput are what a recipient is judged by beside itself.
 type checkInput struct {
 	now    time.Time
 	policy recipient.URLPolicy

@@ -47,7 +47,7 @@ func (s *Service) ensure(ctx context.Context, id string) error {
 // apply is the same and names what it changed. It reads the recipient again afterwards and starts over if that changed, so that of two
 // processes which do this at once the one that is last leaves the newest state.
 func (s *Service) apply(ctx context.Context, id string) (changed []string, err error) {
-	if s.rehearsing {
+	if s.inDryRun {
 		return nil, nil
 	}
 	release, err := s.locks.acquire(ctx, id)
@@ -110,7 +110,7 @@ func (s *Service) deleteConsumer(ctx context.Context, ch recipient.Channel, id s
 
 // dropConsumer deletes a consumer unless its recipient is there, and reports whether it did.
 func (s *Service) dropConsumer(ctx context.Context, ch recipient.Channel, id string) (dropped bool, err error) {
-	if s.rehearsing {
+	if s.inDryRun {
 		return false, nil
 	}
 	release, err := s.locks.acquire(ctx, id)

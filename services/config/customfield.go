@@ -73,8 +73,8 @@ func (s settingsServer) GetCustomField(ctx context.Context, q *outboundv1.GetCus
 
 // CreateCustomField implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateCustomField(ctx context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
 			return settingsServer{Service: r}.CreateCustomField(ctx, q)
 		})
 	}
@@ -144,8 +144,8 @@ func freeCodeName(fields []*outboundv1.CustomField, name string) string {
 
 // UpdateCustomField implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateCustomField(ctx context.Context, q *outboundv1.UpdateCustomFieldRequest) (*outboundv1.CustomField, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.CustomField, error) {
 			return settingsServer{Service: r}.UpdateCustomField(ctx, q)
 		})
 	}

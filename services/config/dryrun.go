@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// rehearsal is a service that does all that this one does, on copies of the buckets: what it answers is what this one would
+// dryRun is a service that does all that this one does, on copies of the buckets: what it answers is what this one would
 // answer, and nothing comes of it.
 func (s *Service) dryRun(ctx context.Context) (*Service, error) {
 	recipients, err := s.recipients.copied(ctx)
@@ -27,12 +27,12 @@ func (s *Service) dryRun(ctx context.Context) (*Service, error) {
 	return &Service{
 		o: s.o, policy: s.policy, bus: s.bus, publisher: s.publisher, sealer: s.sealer, log: s.log, validator: s.validator, guard: s.guard,
 		resolver: s.resolver, filters: s.filters, passwords: s.passwords, recipients: recipients, settings: settings,
-		turn: make(chan struct{}, 1), reconcileSoon: make(chan struct{}, 1), rehearsing: true,
+		turn: make(chan struct{}, 1), reconcileSoon: make(chan struct{}, 1), inDryRun: true,
 	}, nil
 }
 
-// rehearsed answers a call with validate_only.
-func rehearsed[A proto.Message](ctx context.Context, s *Service, call func(*Service) (A, error)) (A, error) {
+// validateOnly answers a call with validate_only.
+func validateOnly[A proto.Message](ctx context.Context, s *Service, call func(*Service) (A, error)) (A, error) {
 	var none A
 	r, err := s.dryRun(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckCha
 	r.withoutPrecheck = true
 	out := &outboundv1.CheckChangesResponse{}
 	for _, c := range q.GetChanges() {
-		checked, err := verdictOn(r.rehearse(ctx, c))
+		checked, err := verdictOn(r.tryChange(ctx, c))
 		if err != nil {
 			return nil, err
 		}
@@ -101,8 +101,8 @@ func verdictOn(err error) (*outboundv1.CheckedChange, error) {
 	return out, nil
 }
 
-// rehearse makes a planned change in a rehearsal.
-func (s *Service) rehearse(ctx context.Context, c *outboundv1.PlannedChange) error {
+// tryChange makes a planned change in a rehearsal.
+func (s *Service) tryChange(ctx context.Context, c *outboundv1.PlannedChange) error {
 	recipients, settings := recipientServer{Service: s}, settingsServer{Service: s}
 	var err error
 	switch x := c.GetCall().(type) {
@@ -123,13 +123,13 @@ func (s *Service) rehearse(ctx context.Context, c *outboundv1.PlannedChange) err
 	case *outboundv1.PlannedChange_DeleteAppliance:
 		_, err = settings.DeleteAppliance(ctx, x.DeleteAppliance)
 	default:
-		return settings.rehearseWords(ctx, c)
+		return settings.tryText(ctx, c)
 	}
 	return err
 }
 
-// rehearseWords is the same for types and custom fields.
-func (s settingsServer) rehearseWords(ctx context.Context, c *outboundv1.PlannedChange) error {
+// tryText is the same for types and custom fields.
+func (s settingsServer) tryText(ctx context.Context, c *outboundv1.PlannedChange) error {
 	var err error
 	switch x := c.GetCall().(type) {
 	case *outboundv1.PlannedChange_CreateEventType:

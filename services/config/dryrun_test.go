@@ -13,7 +13,7 @@ import (
 )
 
 // written is all that the buckets hold, by key.
-func (h *house) written() map[string]uint64 {
+func (h *fixture) written() map[string]uint64 {
 	h.t.Helper()
 	out := map[string]uint64{}
 	for _, name := range []string{bus.BucketRecipients, bus.BucketSettings} {
@@ -28,7 +28,7 @@ func (h *house) written() map[string]uint64 {
 	return out
 }
 
-func (h *house) wantWritten(want map[string]uint64) {
+func (h *fixture) wantWritten(want map[string]uint64) {
 	h.t.Helper()
 	got := h.written()
 	if len(got) != len(want) {
@@ -41,8 +41,8 @@ func (h *house) wantWritten(want map[string]uint64) {
 	}
 }
 
-// furnish makes one thing of each kind and returns the recipient.
-func (h *house) furnish() *outboundv1.Recipient {
+// seed makes one thing of each kind and returns the recipient.
+func (h *fixture) seed() *outboundv1.Recipient {
 	h.t.Helper()
 	ctx := h.ctx()
 	r := h.create(httpRecipient("CRM"))
@@ -61,7 +61,7 @@ func (h *house) furnish() *outboundv1.Recipient {
 
 func TestValidateOnlyAnswersAndChangesNothing(t *testing.T) {
 	h := start(t)
-	r := h.furnish()
+	r := h.seed()
 	before := h.written()
 	signed := httpRecipient("Signed")
 	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{}}
@@ -124,7 +124,7 @@ func TestValidateOnlyAnswersAndChangesNothing(t *testing.T) {
 
 func TestValidateOnlyRefusesWhatTheCallWouldRefuse(t *testing.T) {
 	h := start(t)
-	r := h.furnish()
+	r := h.seed()
 	before := h.written()
 	bad := emailRecipient("Bad")
 	bad.GetEmail().Addresses, bad.GetEmail().Subject = []string{"bad@@x"}, "%NOPE%"
@@ -142,7 +142,7 @@ func TestValidateOnlyRefusesWhatTheCallWouldRefuse(t *testing.T) {
 
 func TestChangesAreCheckedTogether(t *testing.T) {
 	h := start(t)
-	r := h.furnish()
+	r := h.seed()
 	before := h.written()
 	mail := emailRecipient("Desk")
 	mail.EventTypes, mail.GetEmail().Subject = []string{"backup_finished"}, "%SIZE% of %CUSTOM_COST%"

@@ -14,7 +14,7 @@ import (
 type emptying struct {
 	through uint64
 	done    bool
-	// floor is how far it was when it last moved, at since. They are the reconcile loop's own.
+	// ackFloor is how far it was when it last moved, at since. They are the reconcile loop's own.
 	ackFloor uint64
 	since    time.Time
 }

@@ -94,7 +94,7 @@ func (s settingsServer) GetEventType(ctx context.Context, q *outboundv1.GetEvent
 	return p.GetEventTypes()[0], nil
 }
 
-// judgeType answers with everything that is wrong with a type.
+// checkType answers with everything that is wrong with a type.
 func (s *Service) checkType(v violations, t *outboundv1.EventType) error {
 	t.DisplayName = strings.TrimSpace(t.GetDisplayName())
 	if err := s.rules(&v, t, "id"); err != nil {
@@ -116,8 +116,8 @@ func (s *Service) checkType(v violations, t *outboundv1.EventType) error {
 
 // CreateEventType implements outboundv1.SettingsServiceServer.
 func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
 			return settingsServer{Service: r}.CreateEventType(ctx, q)
 		})
 	}
@@ -167,8 +167,8 @@ func (s *Service) changeType(ctx context.Context, id, etag string, f func(p *out
 
 // UpdateEventType implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEventTypeRequest) (*outboundv1.EventType, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.EventType, error) {
 			return settingsServer{Service: r}.UpdateEventType(ctx, q)
 		})
 	}

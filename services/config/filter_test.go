@@ -11,7 +11,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (h *house) save(r *outboundv1.Recipient) (*outboundv1.Recipient, error) {
+func (h *fixture) save(r *outboundv1.Recipient) (*outboundv1.Recipient, error) {
 	return h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: r})
 }
 

@@ -64,7 +64,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 	return copyPath(dst.Mutable(fd).Message(), src.Get(fd).Message(), path[1:])
 }
 
-// settledByServer reports whether callers can't change a field.
+// outputOnly reports whether callers can't change a field.
 func outputOnly(fd protoreflect.FieldDescriptor) bool {
 	if fd.Name() == "etag" {
 		return true

@@ -9,10 +9,10 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// foreseeWithin bounds the look at where a new URL leads.
+// precheckTimeout bounds the look at where a new URL leads.
 const precheckTimeout = 2 * time.Second
 
-// foresee warns if the senders would not reach a recipient that was just saved: its name is unknown, or the egress rules forbid
+// precheck warns if the senders would not reach a recipient that was just saved: its name is unknown, or the egress rules forbid
 // all of its addresses. It is a warning, not a fault: names may come later, and what counts is the address that is dialled.
 func (s *Service) precheck(ctx context.Context, r *outboundv1.Recipient) {
 	url := r.GetHttp().GetUrl()

@@ -15,7 +15,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (h *house) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.PreviewRecipientResponse {
+func (h *fixture) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.PreviewRecipientResponse {
 	h.t.Helper()
 	p, err := h.admin.PreviewRecipient(h.ctx(), q)
 	if err != nil {
@@ -25,7 +25,7 @@ func (h *house) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.Previ
 }
 
 // accepted stores an event as ingest does: in the stream and in the log.
-func (h *house) accepted(raw string) *event.Event {
+func (h *fixture) accepted(raw string) *event.Event {
 	h.t.Helper()
 	e, faults := event.Decode([]byte(raw))
 	if len(faults) > 0 {

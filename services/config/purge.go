@@ -102,7 +102,7 @@ func (s *Service) relieve(ctx context.Context) error {
 	return s.freeStorage(ctx, first-1, true)
 }
 
-// makeRoom marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
+// freeStorage marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
 // is short for all of them and refuses; old ones end whoever is further.
 func (s *Service) freeStorage(ctx context.Context, through uint64, old bool) error {
 	floors, err := within(ctx, s.bus.AckFloors)

@@ -20,7 +20,7 @@ import (
 )
 
 // accept stores an event, and answers whether EVENTS took it.
-func (h *house) accept(p *bus.Publisher, n int) bool {
+func (h *fixture) accept(p *bus.Publisher, n int) bool {
 	h.t.Helper()
 	raw := fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a1","type":"support_conference_end","time":%q,"data":{"text":%q}}`,
 		n, time.Now().UTC().Format(time.RFC3339Nano), strings.Repeat("x", 20_000))
@@ -36,7 +36,7 @@ func (h *house) accept(p *bus.Publisher, n int) bool {
 }
 
 // drink takes and settles all that a queue hands out.
-func (h *house) drink(id string) {
+func (h *fixture) drink(id string) {
 	h.t.Helper()
 	q, err := bus.NewQueue(h.bus).Open(h.ctx(), recipient.HTTP, id)
 	if err != nil {

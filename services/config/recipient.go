@@ -29,7 +29,7 @@ func visible(r storedRecipient, now time.Time) *outboundv1.Recipient {
 	return out
 }
 
-// living reads a recipient that is not being deleted.
+// active reads a recipient that is not being deleted.
 func (s *Service) active(ctx context.Context, id string) (storedRecipient, error) {
 	r, err := s.recipient(ctx, id)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && r.deleting() {
@@ -49,8 +49,8 @@ func (s recipientServer) GetRecipient(ctx context.Context, q *outboundv1.GetReci
 
 // CreateRecipient implements outboundv1.RecipientServiceServer. When it has answered, the recipient's consumer exists too.
 func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.CreateRecipientRequest) (*outboundv1.Recipient, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
 			return recipientServer{Service: r}.CreateRecipient(ctx, q)
 		})
 	}
@@ -105,7 +105,7 @@ func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, from
 	return out, err
 }
 
-// judge fills in the defaults and answers with everything that is wrong with a recipient.
+// check fills in the defaults and answers with everything that is wrong with a recipient.
 func (s *Service) check(ctx context.Context, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) error {
 	fillRecipient(r)
 	fillSigning(r.GetHttp(), old)
@@ -174,8 +174,8 @@ func (s *Service) idTaken(ctx context.Context, id string) error {
 
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
 func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.Recipient, error) {
 			return recipientServer{Service: r}.UpdateRecipient(ctx, q)
 		})
 	}

@@ -57,7 +57,7 @@ type pass struct {
 	faults []error
 }
 
-// look reads what a pass goes by.
+// readState reads what a pass goes by.
 func (s *Service) readState(ctx context.Context) (*pass, error) {
 	listing, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -124,7 +124,7 @@ func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed bus.C
 	return true, s.expediteThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
 }
 
-// hurryThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
+// expediteThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
 func (s *Service) expediteThrough(ctx context.Context, r storedRecipient, through uint64) error {
 	d := s.delayed[r.id()]
 	if d == nil {

@@ -20,7 +20,7 @@ import (
 // eager reconciles all the time and takes everything half-made for left behind.
 func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisecond, time.Nanosecond }
 
-func (h *house) consumers() []string {
+func (h *fixture) consumers() []string {
 	h.t.Helper()
 	listed, err := h.bus.Consumers(h.ctx())
 	if err != nil {
@@ -30,7 +30,7 @@ func (h *house) consumers() []string {
 }
 
 // filters are what a consumer gets.
-func (h *house) filters(consumer string) []string {
+func (h *fixture) filters(consumer string) []string {
 	h.t.Helper()
 	info, err := h.bus.NATS().JetStream()
 	if err != nil {
@@ -106,7 +106,7 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 }
 
 // drainOne settles one message, as a sender would.
-func (h *house) drainOne(consumer string) {
+func (h *fixture) drainOne(consumer string) {
 	h.t.Helper()
 	js, err := h.bus.NATS().JetStream()
 	if err != nil {

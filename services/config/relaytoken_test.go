@@ -13,11 +13,11 @@ import (
 
 // rotation is a sender whose token endpoint gives a new refresh token now and then.
 type rotation struct {
-	*house
+	*fixture
 	stream outboundv1.SettingsService_WatchSettingsClient
 }
 
-func (h *house) rotation() rotation {
+func (h *fixture) rotation() rotation {
 	h.t.Helper()
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
 	if err != nil {

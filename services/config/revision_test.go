@@ -17,7 +17,7 @@ import (
 )
 
 // revisions lists all revisions of a resource, or of all, by pages of a size.
-func (h *house) revisions(resource string, size int32) []*outboundv1.Revision {
+func (h *fixture) revisions(resource string, size int32) []*outboundv1.Revision {
 	h.t.Helper()
 	var out []*outboundv1.Revision
 	q := &outboundv1.ListRevisionsRequest{Resource: resource, PageSize: size}
@@ -49,14 +49,14 @@ func told(r *outboundv1.Revision) string {
 	return strings.Join(out, " ")
 }
 
-func (h *house) update(r *outboundv1.Recipient, paths ...string) {
+func (h *fixture) update(r *outboundv1.Recipient, paths ...string) {
 	h.t.Helper()
 	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask(paths...)}); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) rollBack(resource string, revision uint64) *outboundv1.Revision {
+func (h *fixture) rollBack(resource string, revision uint64) *outboundv1.Revision {
 	h.t.Helper()
 	r, err := h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: resource, Revision: revision})
 	if err != nil {
@@ -189,7 +189,7 @@ func TestADeletedRecipientIsCreatedAgain(t *testing.T) {
 }
 
 // publish accepts an event as ingest does.
-func (h *house) publish(t *testing.T, id string) {
+func (h *fixture) publish(t *testing.T, id string) {
 	t.Helper()
 	raw := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"a1","type":"support_conference_end","time":"2026-11-21T10:00:00Z","data":{}}`, id)
 	e, faults := event.Decode([]byte(raw))

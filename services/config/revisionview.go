@@ -16,7 +16,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// image is a resource as a revision shows it: without secrets, which are there to be compared.
+// revisionView is a resource as a revision shows it: without secrets, which are there to be compared.
 type revisionView struct {
 	// none says that there is no resource, gone that there is none or one that is being deleted.
 	none, gone bool
@@ -27,7 +27,7 @@ type revisionView struct {
 	secrets map[string][]byte
 }
 
-// imageOf makes an image of what a bucket kept.
+// revisionViewOf makes an image of what a bucket kept.
 func (b *bucket) revisionViewOf(c bus.Change) (revisionView, error) {
 	if c.Removed || c.Key == "" {
 		return revisionView{none: true, gone: true}, nil

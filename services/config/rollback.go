@@ -70,7 +70,7 @@ func (s *Service) changeAt(ctx context.Context, where place, revision uint64) (b
 	})
 }
 
-// pastOf reads a revision that can be gone back to.
+// revisionOf reads a revision that can be gone back to.
 func (s *Service) revisionOf(ctx context.Context, where place, revision uint64) (bus.Change, error) {
 	c, err := s.changeAt(ctx, where, revision)
 	if err != nil {

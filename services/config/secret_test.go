@@ -30,7 +30,7 @@ func bearer(token string) *outboundv1.HttpAuth {
 }
 
 // stored reads a recipient as the bucket holds it.
-func (h *house) stored(id string) *outboundv1.StoredRecipient {
+func (h *fixture) stored(id string) *outboundv1.StoredRecipient {
 	h.t.Helper()
 	e, err := h.bucket(bus.BucketRecipients).Get(h.ctx(), "r."+id)
 	if err != nil {
@@ -44,7 +44,7 @@ func (h *house) stored(id string) *outboundv1.StoredRecipient {
 }
 
 // opened opens a stored secret as a sender does.
-func (h *house) opened(s *outboundv1.StoredRecipient, path string) string {
+func (h *fixture) opened(s *outboundv1.StoredRecipient, path string) string {
 	h.t.Helper()
 	plain, err := h.sealer.Open(s.GetSealedSecrets()[path], recipient.SecretBinding(s.GetRecipient().GetId(), path))
 	if err != nil {
@@ -93,10 +93,10 @@ func TestSecretsAreKeptSealedAndNeverAnswered(t *testing.T) {
 }
 
 // findNoCanary looks for the canaries of this file.
-func (h *house) findNoCanary() { h.t.Helper(); h.findNone(canaryPassword, canaryToken, canaryRelay) }
+func (h *fixture) findNoCanary() { h.t.Helper(); h.findNone(canaryPassword, canaryToken, canaryRelay) }
 
 // findNone looks for secrets in everything that is stored or answered.
-func (h *house) findNone(secrets ...string) {
+func (h *fixture) findNone(secrets ...string) {
 	h.t.Helper()
 	var seen []byte
 	for _, name := range []string{bus.BucketRecipients, bus.BucketSettings} {

@@ -78,7 +78,7 @@ func (s *lagStream) RecvMsg(m any) error {
 
 // sender delivers through the engine, to nobody.
 type sender struct {
-	h    *house
+	h    *fixture
 	log  *bus.History
 	stop func()
 
@@ -88,7 +88,7 @@ type sender struct {
 }
 
 // deliver runs an engine by what a config service tells over a connection. Without bookmarks it is one of an earlier release.
-func (h *house) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
+func (h *fixture) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
 	h.t.Helper()
 	s := &sender{h: h, log: bus.NewHistory(h.bus), states: map[string][]delivery.State{}}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -159,13 +159,13 @@ func (s *sender) ended() int {
 func TestAnEventAfterAnAnsweredChangeIsNotSkipped(t *testing.T) {
 	for name, x := range map[string]struct {
 		begin  func(r *outboundv1.Recipient)
-		change func(h *house) error
+		change func(h *fixture) error
 	}{
-		"enabled": {func(r *outboundv1.Recipient) { r.Enabled = new(false) }, func(h *house) error { return h.enable(h.ctx(), "r", true) }},
-		"type added": {func(r *outboundv1.Recipient) { r.EventTypes = []string{typeAdded} }, func(h *house) error {
+		"enabled": {func(r *outboundv1.Recipient) { r.Enabled = new(false) }, func(h *fixture) error { return h.enable(h.ctx(), "r", true) }},
+		"type added": {func(r *outboundv1.Recipient) { r.EventTypes = []string{typeAdded} }, func(h *fixture) error {
 			return h.setTypes(h.ctx(), "r", typeAdded, typeEnd)
 		}},
-		"filter loosened": {func(r *outboundv1.Recipient) { r.Filter = `event.id == "other"` }, func(h *house) error {
+		"filter loosened": {func(r *outboundv1.Recipient) { r.Filter = `event.id == "other"` }, func(h *fixture) error {
 			return h.tryUpdate(h.ctx(), &outboundv1.Recipient{Id: "r", Filter: "true"}, "filter")
 		}},
 	} {
@@ -249,7 +249,7 @@ func TestAFilterThatDropsNearlyAllKeepsUp(t *testing.T) {
 }
 
 // publishMany stores events e-0000 and so on, 64 at once.
-func (h *house) publishMany(p *bus.Publisher, n int) {
+func (h *fixture) publishMany(p *bus.Publisher, n int) {
 	h.t.Helper()
 	var wg sync.WaitGroup
 	var next atomic.Int64

@@ -121,11 +121,11 @@ type Service struct {
 	users     sync.Mutex
 	// turn is held by the change of a recipient that is under way.
 	turn chan struct{}
-	// hurry asks for a reconcile pass now.
+	// reconcileSoon asks for a reconcile pass now.
 	reconcileSoon chan struct{}
-	// rehearsing says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
-	rehearsing bool
-	// unforeseeing spares the look at where URLs lead.
+	// inDryRun says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
+	inDryRun bool
+	// withoutPrecheck spares the look at where URLs lead.
 	withoutPrecheck bool
 	// stopping is closed when Run begins to end, so that watch streams end.
 	stopping chan struct{}

@@ -169,8 +169,8 @@ func visibleEmail(p *outboundv1.WatchSettingsResponse, revision uint64) *outboun
 
 // UpdateEmailSettings implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.EmailSettings, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.EmailSettings, error) {
 			return settingsServer{Service: r}.UpdateEmailSettings(ctx, q)
 		})
 	}

@@ -32,8 +32,8 @@ func visibleSMTP(p *outboundv1.WatchSettingsResponse, revision uint64) *outbound
 
 // UpdateSmtpSettings implements outboundv1.SettingsServiceServer.
 func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
-	if q.GetValidateOnly() && !s.rehearsing {
-		return rehearsed(ctx, s.Service, func(r *Service) (*outboundv1.SmtpSettings, error) {
+	if q.GetValidateOnly() && !s.inDryRun {
+		return validateOnly(ctx, s.Service, func(r *Service) (*outboundv1.SmtpSettings, error) {
 			return settingsServer{Service: r}.UpdateSmtpSettings(ctx, q)
 		})
 	}

@@ -27,12 +27,12 @@ func byToken() *outboundv1.SmtpSettings {
 }
 
 // relay changes the relay's settings.
-func (h *house) relay(p *outboundv1.SmtpSettings, paths ...string) (*outboundv1.SmtpSettings, error) {
+func (h *fixture) relay(p *outboundv1.SmtpSettings, paths ...string) (*outboundv1.SmtpSettings, error) {
 	return h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: p, UpdateMask: mask(paths...)})
 }
 
 // mustRelay is relay where that has to succeed.
-func (h *house) mustRelay(p *outboundv1.SmtpSettings, paths ...string) *outboundv1.SmtpSettings {
+func (h *fixture) mustRelay(p *outboundv1.SmtpSettings, paths ...string) *outboundv1.SmtpSettings {
 	h.t.Helper()
 	out, err := h.relay(p, paths...)
 	if err != nil {
@@ -42,7 +42,7 @@ func (h *house) mustRelay(p *outboundv1.SmtpSettings, paths ...string) *outbound
 }
 
 // sealedRelay is what is stored of the relay's secrets, opened as a sender does.
-func (h *house) sealedRelay() map[string]string {
+func (h *fixture) sealedRelay() map[string]string {
 	h.t.Helper()
 	e, err := h.bucket(bus.BucketSettings).Get(h.ctx(), "smtp")
 	if err != nil {

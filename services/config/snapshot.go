@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// board shows the latest state to any number of readers. Each reader goes at its own pace and sees the newest state when it
+// snapshot shows the latest state to any number of readers. Each reader goes at its own pace and sees the newest state when it
 // looks; nobody waits for a slow one.
 type snapshot[T any] struct {
 	mu    sync.Mutex

@@ -27,7 +27,7 @@ type bucket struct {
 	name string
 	// dirty says that what was read of the bucket is old: a watch hinted at it, or this process wrote.
 	dirty chan struct{}
-	// draft holds all entries of a bucket that is a copy in memory; nil: this is the bucket itself.
+	// mem holds all entries of a bucket that is a copy in memory; nil: this is the bucket itself.
 	mem *memStore
 
 	mu sync.Mutex

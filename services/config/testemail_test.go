@@ -14,7 +14,7 @@ import (
 )
 
 // answerTests answers as an email sender does, until the end of the test.
-func (h *house) answerTests(answer func(bus.TestMailQuestion) (any, error)) {
+func (h *fixture) answerTests(answer func(bus.TestMailQuestion) (any, error)) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -18,7 +18,7 @@ func sameRecipient(a, b *outboundv1.StoredRecipient) bool {
 	return proto.Equal(comparable(a), comparable(b))
 }
 
-// settled is a recipient without what each change makes anew.
+// comparable is a recipient without what each change makes anew.
 func comparable(r *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
 	out, _ := proto.Clone(r).(*outboundv1.StoredRecipient)
 	out.Revision, out.DisabledWindows, out.Recipient.UpdateTime = 0, nil, nil

@@ -19,7 +19,7 @@ func wantSame(t *testing.T, what string, got, want proto.Message, err error) {
 func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	h := start(t)
 	ctx := h.ctx()
-	h.furnish()
+	h.seed()
 	in := httpRecipient("Signed")
 	in.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{}, {Kind: outboundv1.SigningSecret_ED25519}}
 	in.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "u", Password: "p"}}}
@@ -51,7 +51,7 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 func TestSettingsThatAreSentBackAreNotWritten(t *testing.T) {
 	h := start(t)
 	ctx := h.ctx()
-	h.furnish()
+	h.seed()
 	before := h.written()
 	smtp, err := h.settings.GetSmtpSettings(ctx, &outboundv1.GetSmtpSettingsRequest{})
 	if err != nil {

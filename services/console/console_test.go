@@ -85,8 +85,8 @@ func (historyService) GetStatus(context.Context, *outboundv1.GetStatusRequest) (
 	return nil, status.Error(codes.ResourceExhausted, "full")
 }
 
-// house is a console on a real port with its neighbours behind.
-type house struct {
+// fixture is a console on a real port with its neighbours behind.
+type fixture struct {
 	t      *testing.T
 	url    string
 	config *configService
@@ -94,9 +94,9 @@ type house struct {
 	health *health.Server
 }
 
-func open(t *testing.T, change ...func(*console.Deps)) *house {
+func open(t *testing.T, change ...func(*console.Deps)) *fixture {
 	t.Helper()
-	h := &house{t: t, config: &configService{}, ingest: &ingestService{}, health: health.NewServer()}
+	h := &fixture{t: t, config: &configService{}, ingest: &ingestService{}, health: health.NewServer()}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func open(t *testing.T, change ...func(*console.Deps)) *house {
 	return h
 }
 
-func (h *house) serve(hs *health.Server, register func(*grpc.Server)) *grpc.ClientConn {
+func (h *fixture) serve(hs *health.Server, register func(*grpc.Server)) *grpc.ClientConn {
 	h.t.Helper()
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: adminToken}, Health: hs})
 	register(s)
@@ -154,7 +154,7 @@ func (h *house) serve(hs *health.Server, register func(*grpc.Server)) *grpc.Clie
 }
 
 // call makes a request with the admin token and returns the status and the answer.
-func (h *house) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
+func (h *fixture) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
 	if err != nil {

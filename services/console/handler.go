@@ -82,7 +82,7 @@ func content(kind string, body []byte) http.Handler {
 	})
 }
 
-// guarded adds what keeps browsers from doing more with an answer than show it.
+// withSecurityHeaders adds what keeps browsers from doing more with an answer than show it.
 func withSecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

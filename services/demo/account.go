@@ -30,7 +30,7 @@ func (s *Service) which(a arrival) string {
 	return text
 }
 
-// told is what the account shows of a message: what matters of its variables, its form, whether it was signed.
+// summary is what the account shows of a message: what matters of its variables, its form, whether it was signed.
 func summary(a arrival) string {
 	shown := []string{"type", "name", "customer.name", "new_owner.display_name", "duration", "rating", "external_key", "custom." + fieldRegion}
 	var parts []string

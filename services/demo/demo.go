@@ -69,7 +69,7 @@ type Deps struct {
 const (
 	// readHeaderTimeout bounds each call and each request in the demo's own servers.
 	readHeaderTimeout = 10 * time.Second
-	// settleTime is how long a change of settings may take to act: 5 s are promised.
+	// quietTime is how long a change of settings may take to act: 5 s are promised.
 	quietTime = 10 * time.Second
 	// pollEvery is the pause between two looks.
 	pollEvery = 100 * time.Millisecond

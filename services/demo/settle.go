@@ -19,7 +19,7 @@ type recorded map[string]map[string]int
 // skipped is what becomes of mail about a session without a ticket, where an external key is required.
 const skipped = "SKIPPED: no_external_key"
 
-// settle waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
+// awaitQuiet waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
 func (s *Service) awaitQuiet(ctx context.Context) error {
 	s.ledger.Await(ctx, s.options.Deadline, complete)
 	var records recorded

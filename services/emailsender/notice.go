@@ -26,7 +26,7 @@ const (
 	noticeSettling = 2
 )
 
-// teller mails what is to be told to contacts, one mail at a time.
+// notifier mails what is to be told to contacts, one mail at a time.
 type notifier struct {
 	send   *sender
 	conn   *bus.Conn

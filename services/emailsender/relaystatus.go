@@ -21,7 +21,7 @@ const (
 	probeReserve = 5 * time.Second
 )
 
-// sight is how the relay did last, as mails and probes of this process saw it.
+// relayHealth is how the relay did last, as mails and probes of this process saw it.
 type relayHealth struct {
 	mu sync.Mutex
 	// last is not told yet if it is not nil.
@@ -75,12 +75,12 @@ func (s *relayHealth) giveBack(seen health.RelayAttempts) {
 	}
 }
 
-// relayKeeper keeps how the relay stands, with the other senders: by what mails show, and where no mail went by a probe of one of
+// relayMonitor keeps how the relay stands, with the other senders: by what mails show, and where no mail went by a probe of one of
 // them.
 type relayMonitor struct {
 	s     *Service
 	store *bus.HealthStore
-	// told is what was last written or found here.
+	// written is what was last written or found here.
 	written health.Relay
 	// changed is told when the settings change.
 	changed chan struct{}
@@ -121,7 +121,7 @@ func (k *relayMonitor) run(ctx context.Context) {
 	k.write(last)
 }
 
-// tell writes what was seen since the last time. What says nothing new is written now and then alone.
+// write writes what was seen since the last time. What says nothing new is written now and then alone.
 func (k *relayMonitor) write(ctx context.Context) {
 	seen, of, ok := k.s.relayHealth.take()
 	smtp := k.s.send.settings.Settings().SMTP

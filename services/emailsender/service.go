@@ -109,7 +109,7 @@ type Service struct {
 	send *sender
 	// filters are the recipients' filters, compiled.
 	filters *filter.Cache
-	// sight is how the relay did last.
+	// relayHealth is how the relay did last.
 	relayHealth *relayHealth
 }
 
@@ -130,7 +130,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen}, nil
 }
 
-// keeper has the config service keep refresh tokens that were rotated.
+// monitor has the config service keep refresh tokens that were rotated.
 func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
 	return func(ctx context.Context, o relay.OAuth2, rotated string) error {
 		return c.KeepRelayToken(ctx, configclient.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)

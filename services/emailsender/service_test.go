@@ -84,7 +84,7 @@ func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*out
 	}})
 }
 
-// world is what a service of a test works in, beside its relay.
+// fixture is what a service of a test works in, beside its relay.
 type fixture struct {
 	seen    watcher
 	options emailsender.Options

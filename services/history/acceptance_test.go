@@ -12,7 +12,7 @@ import (
 
 // The record of an acceptance may be missing for a while, or be dropped by the log before those of the deliveries are.
 func TestAnEventWithoutTheRecordOfItsAcceptanceIsFoundByItsDeliveries(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	e := h.decoded("a1", "e-1")
 	r, err := h.publisher.Accept(t.Context(), e)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestAnEventWithoutTheRecordOfItsAcceptanceIsFoundByItsDeliveries(t *testing
 
 // A record that was made up for stands behind those of later acceptances, and was written when nobody published.
 func TestARecordThatWasMadeUpForMakesNoApplianceHeard(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	h.accept("a1", "e-1")
 	stored, at, err := h.bus.EventByKey(t.Context(), "a1", "e-1")
 	if err != nil {

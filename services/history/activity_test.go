@@ -27,7 +27,7 @@ import (
 )
 
 // running starts another history service on the same broker, which runs until the test ends.
-func (h *house) running(adapt func(*history.Deps)) outboundv1.StatusServiceClient {
+func (h *fixture) running(adapt func(*history.Deps)) outboundv1.StatusServiceClient {
 	h.t.Helper()
 	deps := history.Deps{Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: history.EmbeddedAlways, Version: "test"}
 	if adapt != nil {
@@ -45,7 +45,7 @@ func (h *house) running(adapt func(*history.Deps)) outboundv1.StatusServiceClien
 }
 
 // eventually waits for a fact.
-func (h *house) eventually(what string, fact func() bool) {
+func (h *fixture) eventually(what string, fact func() bool) {
 	h.t.Helper()
 	waittest.Until(h.t, what, fact)
 }
@@ -53,7 +53,7 @@ func (h *house) eventually(what string, fact func() bool) {
 func tokens() rpc.Tokens { return rpc.Tokens{Admin: "admin", Service: "service"} }
 
 func TestTheDayOfEachRecipientIsCounted(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -106,7 +106,7 @@ func TestTheDayOfEachRecipientIsCounted(t *testing.T) {
 }
 
 func TestProcessesAnswerInTheStatus(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
 	go func() {
@@ -140,7 +140,7 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 }
 
 func TestStreamsTellTheirBounds(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r", "support_conference_end"))
 	h.attempted(h.accept("a1", "e-1"), "r", "", 1, delivery.StateDelivered)
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -165,7 +165,7 @@ func TestStreamsTellTheirBounds(t *testing.T) {
 }
 
 func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	o := bustest.StreamOptions()
 	o.EventsMaxBytes = 64 << 10
 	if err := h.bus.EnsureStreams(t.Context(), o); err != nil {
@@ -198,7 +198,7 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 	}}}
 	gone.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1", ExpireTime: timestamppb.New(now.Add(-time.Hour))}, {Id: "ss-2"}}
 	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com", CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
-	h := newHouseWith(t, history.EmbeddedAlways, relay, soon, client, gone)
+	h := newFixtureWith(t, history.EmbeddedAlways, relay, soon, client, gone)
 	for range 2 {
 		s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 		if err != nil {

@@ -16,7 +16,7 @@ func TestADeliveryTellsWhatBecameOfEachAddress(t *testing.T) {
 		Id: "ops", DisplayName: "Ops", Enabled: proto.Bool(true), EventTypes: []string{"support_conference_end"},
 		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"a@example.org", "b@example.org", "c@example.org", "new@example.org"}}},
 	}
-	h := newHouse(t, history.EmbeddedAlways, mail, httpRecipient("web", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, mail, httpRecipient("web", "support_conference_end"))
 	e := h.accept("a1", "e-1")
 	now := time.Now()
 	next := now.Add(time.Hour)

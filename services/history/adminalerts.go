@@ -16,7 +16,7 @@ import (
 // same ids, so that what was told already is not told twice.
 const claimFor = 30 * time.Second
 
-// caretaker has the admin contacts told of what no sender sees: the day, silent appliances, a stream that fills. It runs in each
+// adminAlerts has the admin contacts told of what no sender sees: the day, silent appliances, a stream that fills. It runs in each
 // replica; a mark in the bucket of statuses, changed by compare-and-set, lets one of them tell each thing once.
 type adminAlerts struct {
 	s      *Service
@@ -72,7 +72,7 @@ func (c *adminAlerts) marked(ctx context.Context, name string) (marked, error) {
 	return marked{AlertState: m, name: name, revision: revision}, err
 }
 
-// untold reports whether an occurrence is still to be told: nobody set out to, or who did has died.
+// unnotified reports whether an occurrence is still to be told: nobody set out to, or who did has died.
 func (m marked) unnotified(of string, over bool, now time.Time) bool {
 	if m.Of != of || m.Over != over {
 		return true

@@ -74,7 +74,7 @@ func TestEachDayOfAYearHasOneNotice(t *testing.T) {
 }
 
 // silentNotices are the notices of the status that tell of silence.
-func (w *ward) silentNotices() (out []string) {
+func (w *alertFixture) silentNotices() (out []string) {
 	w.t.Helper()
 	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -89,7 +89,7 @@ func (w *ward) silentNotices() (out []string) {
 }
 
 // noon has the admin contacts live where it is about noon now, so that no test lies around midnight, and returns the time there.
-func (w *ward) noon() time.Time {
+func (w *alertFixture) noon() time.Time {
 	w.t.Helper()
 	now := time.Now().UTC()
 	name := fmt.Sprintf("Etc/GMT%+d", now.Hour()-12) // its sign is the other way round
@@ -114,7 +114,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: due.Format("15:04")}
 
 	// Switched on after the time of day, it begins tomorrow.
-	stop := w.caretaker()
+	stop := w.adminAlerts()
 	store := bus.NewHealthStore(w.bus)
 	var m health.AlertState
 	var revision uint64
@@ -136,7 +136,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		w.caretaker()
+		w.adminAlerts()
 	}
 	w.await("daily")
 	n := w.last()
@@ -166,7 +166,7 @@ func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
 	if _, err := store.PutMark(t.Context(), bus.MarkDaily, health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
 		t.Fatal(err)
 	}
-	w.caretaker()
+	w.adminAlerts()
 	waittest.Until(t, "yesterday to be marked", func() bool {
 		m, _, err := store.Mark(t.Context(), bus.MarkDaily)
 		if err != nil {

@@ -100,7 +100,7 @@ const (
 	forgetSilence
 )
 
-// judgeSilence says what is to be done about an appliance, by what was told of it, and of which silence. An event that the log
+// silenceDue says what is to be done about an appliance, by what was told of it, and of which silence. An event that the log
 // has dropped meanwhile makes no new silence.
 func silenceDue(h heard, m marked, now time.Time) (v silenceVerdict, of string) {
 	same := m.Of != "" && (!h.known || !h.at.After(health.ReadKey(m.Of)))

@@ -26,9 +26,9 @@ import (
 	"github.com/outbound-events/outbound/services/history"
 )
 
-// ward is a broker whose caretakers have admin contacts told of something, and all that they were told.
-type ward struct {
-	*house
+// alertFixture is a broker whose caretakers have admin contacts told of something, and all that they were told.
+type alertFixture struct {
+	*fixture
 	settings *outboundv1.WatchSettingsResponse
 	known    []*outboundv1.Recipient
 
@@ -45,16 +45,16 @@ const (
 )
 
 // newWard has two admin contacts and an appliance a1 that may be silent for silentAfter. Caretakers are to be started.
-func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *ward {
+func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *alertFixture {
 	t.Helper()
-	w := &ward{known: recipients, settings: &outboundv1.WatchSettingsResponse{
+	w := &alertFixture{known: recipients, settings: &outboundv1.WatchSettingsResponse{
 		Smtp:  &outboundv1.SmtpSettings{AdminContacts: []string{"one@example.org", "two@example.org"}},
 		Email: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna"},
 		Appliances: []*outboundv1.StoredAppliance{{TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{
 			Id: "a1", DisplayName: "First", CreateTime: timestamppb.Now(), SilentAfter: durationpb.New(silentAfter),
 		}}, {TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{Id: "a2", CreateTime: timestamppb.Now()}}},
 	}}
-	w.house = &house{t: t, bus: bustest.Start(t).Conn()}
+	w.fixture = &fixture{t: t, bus: bustest.Start(t).Conn()}
 	w.log, w.publisher = bus.NewHistory(w.bus), bus.NewPublisher(w.bus)
 	t.Cleanup(w.log.Close)
 	t.Cleanup(w.publisher.Close)
@@ -64,7 +64,7 @@ func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *ward {
 }
 
 // countLooks counts how often the caretakers look at what is due: at each look, one reads the mark of the stream that fills.
-func (w *ward) countLooks() {
+func (w *alertFixture) countLooks() {
 	sub, err := w.bus.NATS().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
 		if strings.Contains(string(m.Data), "mark."+bus.MarkFilling) {
 			w.looks.Add(1)
@@ -77,14 +77,14 @@ func (w *ward) countLooks() {
 }
 
 // looked waits until the caretakers have looked at what is due several times each.
-func (w *ward) looked() {
+func (w *alertFixture) looked() {
 	w.t.Helper()
 	until := w.looks.Load() + 10*w.running.Load()
 	waittest.Until(w.t, "the caretakers to look at what is due", func() bool { return w.looks.Load() >= until })
 }
 
 // gather takes what is put on NOTICES.
-func (w *ward) gather() {
+func (w *alertFixture) gather() {
 	queue, err := w.bus.OpenNotices(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
@@ -105,8 +105,8 @@ func (w *ward) gather() {
 	w.t.Cleanup(func() { cancel(); wg.Wait() })
 }
 
-// caretaker runs one replica of the service until stop or the end of the test.
-func (w *ward) caretaker() (stop func()) {
+// adminAlerts runs one replica of the service until stop or the end of the test.
+func (w *alertFixture) adminAlerts() (stop func()) {
 	w.t.Helper()
 	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
 	known := &configuration{recipients: w.known, settings: w.settings}
@@ -140,7 +140,7 @@ func (w *ward) caretaker() (stop func()) {
 }
 
 // told is what one address was told, in words.
-func (w *ward) told(address string) []string {
+func (w *alertFixture) told(address string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := []string{}
@@ -153,7 +153,7 @@ func (w *ward) told(address string) []string {
 }
 
 // await waits until both addresses were told so much, has the caretakers look again, and compares.
-func (w *ward) await(want ...string) {
+func (w *alertFixture) await(want ...string) {
 	w.t.Helper()
 	w.begins(want...)
 	w.looked()
@@ -165,7 +165,7 @@ func (w *ward) await(want ...string) {
 }
 
 // begins waits until both addresses were told so much, and compares. By now they may have been told more.
-func (w *ward) begins(want ...string) {
+func (w *alertFixture) begins(want ...string) {
 	w.t.Helper()
 	for _, to := range []string{"one@example.org", "two@example.org"} {
 		waittest.NoError(w.t, to+" to be told", func() error {
@@ -180,13 +180,13 @@ func (w *ward) begins(want ...string) {
 	}
 }
 
-func (w *ward) last() health.Notice {
+func (w *alertFixture) last() health.Notice {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.notices[len(w.notices)-1]
 }
 
-func (w *ward) appliance(id string) *outboundv1.ApplianceStatus {
+func (w *alertFixture) appliance(id string) *outboundv1.ApplianceStatus {
 	w.t.Helper()
 	s, err := w.status.GetStatus(w.t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -205,8 +205,8 @@ func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
 	w := newWard(t)
 	w.accept("a1", "e-1")
 	heard := time.Now()
-	first := w.caretaker()
-	w.caretaker()
+	first := w.adminAlerts()
+	w.adminAlerts()
 	w.await("silent")
 	n := w.last()
 	if s := n.Silence; s == nil || s.Appliance != "a1" || s.Name != "First" || s.Never || s.After != silentAfter || s.Since.After(heard) || heard.Sub(s.Since) > time.Minute || n.At.Sub(s.Since) <= silentAfter {
@@ -222,7 +222,7 @@ func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
 		t.Errorf("the status says of one without an alarm %v", a)
 	}
 	first() // a restart tells nothing anew
-	w.caretaker()
+	w.adminAlerts()
 	w.await("silent")
 	w.accept("a1", "e-2")
 	// From here on it falls silent again after a while, however busy the machine is.
@@ -248,14 +248,14 @@ func TestAnApplianceThatNeverPublishedIsSilentSinceItWasAdded(t *testing.T) {
 	w := newWard(t)
 	added := time.Now().Add(-time.Hour)
 	w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
-	w.caretaker()
+	w.adminAlerts()
 	w.await("silent")
 	if s := w.last().Silence; !s.Never || !s.Since.Equal(added.UTC()) {
 		t.Errorf("told %+v, added at %s", s, added.UTC())
 	}
 }
 
-func TestACaretakerThatDiedWhileTellingIsStoodInFor(t *testing.T) {
+func TestAnAdminAlertIsFinishedByAnotherProcessAfterACrash(t *testing.T) {
 	added := time.Now().Add(-time.Hour)
 	for name, c := range map[string]struct {
 		at   time.Time
@@ -271,8 +271,8 @@ func TestACaretakerThatDiedWhileTellingIsStoodInFor(t *testing.T) {
 			if _, err := bus.NewHealthStore(w.bus).PutMark(t.Context(), bus.MarkSilent+"a1", mark, 0); err != nil {
 				t.Fatal(err)
 			}
-			w.caretaker()
-			w.caretaker()
+			w.adminAlerts()
+			w.adminAlerts()
 			w.looked()
 			w.await(c.want...)
 		})
@@ -281,11 +281,11 @@ func TestACaretakerThatDiedWhileTellingIsStoodInFor(t *testing.T) {
 
 func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
 	w := newWard(t)
-	stop := w.caretaker()
+	stop := w.adminAlerts()
 	w.await("silent")
 	stop()
 	w.settings.Appliances[0].Appliance.SilentAfter = nil
-	stop = w.caretaker()
+	stop = w.adminAlerts()
 	store := bus.NewHealthStore(w.bus)
 	waittest.Until(t, "the silence to be forgotten", func() bool {
 		_, revision, err := store.Mark(t.Context(), bus.MarkSilent+"a1")
@@ -322,8 +322,8 @@ func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
 			w.accept("a1", fmt.Sprint("e-", sent))
 		}
 	}
-	w.caretaker()
-	w.caretaker()
+	w.adminAlerts()
+	w.adminAlerts()
 	fill(75)
 	w.await()
 	fill(82)

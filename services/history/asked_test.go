@@ -18,7 +18,7 @@ type wake struct {
 	sequences []uint64
 }
 
-func (h *house) wakes() <-chan wake {
+func (h *fixture) wakes() <-chan wake {
 	h.t.Helper()
 	heard := make(chan wake, 100)
 	stop, err := bus.NewQueue(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
@@ -31,7 +31,7 @@ func (h *house) wakes() <-chan wake {
 
 // TestAnEventThatIsSentAgainAloneIsWaitedFor sends one event to a recipient again, and two to another.
 func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	h.accept("a1", "e-1")
 	h.accept("a1", "e-2")
 	heard := h.wakes()
@@ -74,7 +74,7 @@ func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
 
 // TestSendNowNamesItsDeliveries asks for one that waits for its time, and for one that is due.
 func TestSendNowNamesItsDeliveries(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	heard := h.wakes()
 	var targets []*outboundv1.RetryDeliveriesRequest_Target
 	for i, wait := range []time.Duration{time.Hour, 0} {

@@ -7,7 +7,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// cutTold is how long it is told that deliveries were cancelled for want of room.
+// backlogNoticeFor is how long it is told that deliveries were cancelled for want of room.
 const backlogNoticeFor = 24 * time.Hour
 
 // cutNotices tell of recipients whose oldest deliveries were cancelled because the queue had no room for them.

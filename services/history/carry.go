@@ -42,7 +42,7 @@ type carrier struct {
 
 func newCarrier(s *Service) *carrier { return &carrier{s: s, signal: make(chan struct{}, 1)} }
 
-// told tells of a record that was stored.
+// recorded tells of a record that was stored.
 func (c *carrier) recorded(sequence uint64) {
 	if sequence < c.due.Load() {
 		return

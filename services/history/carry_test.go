@@ -24,9 +24,9 @@ import (
 const smallLog = 1_000
 
 // newSmallLog is newHouse with a log that soon drops its oldest records.
-func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *house {
+func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
-	h := newHouse(t, history.EmbeddedAlways, recipients...)
+	h := newFixture(t, history.EmbeddedAlways, recipients...)
 	o := bustest.StreamOptions()
 	o.HistoryMaxRecords = smallLog
 	if err := h.bus.EnsureStreams(t.Context(), o); err != nil {
@@ -36,7 +36,7 @@ func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *house {
 }
 
 // retrying records an attempt of an event that failed, changed as the test says.
-func (h *house) retrying(e *event.Event, recipient string, change func(*delivery.Record)) delivery.Record {
+func (h *fixture) retrying(e *event.Event, recipient string, change func(*delivery.Record)) delivery.Record {
 	h.t.Helper()
 	in, ok, err := h.log.Intake(h.t.Context(), e.Appliance, e.ID)
 	if err != nil || !ok {
@@ -56,7 +56,7 @@ func (h *house) retrying(e *event.Event, recipient string, change func(*delivery
 	return rec
 }
 
-func (h *house) appendAttempt(rec delivery.Record) {
+func (h *fixture) appendAttempt(rec delivery.Record) {
 	h.t.Helper()
 	ch := make(chan error, 1)
 	h.log.AppendAttempt(rec, func(err error) { ch <- err })
@@ -67,7 +67,7 @@ func (h *house) appendAttempt(rec delivery.Record) {
 
 // turnOver records deliveries of other events until the log has dropped all it held, some at a time: after each the open deliveries'
 // states must be out of danger before more follow.
-func (h *house) turnOver(open ...delivery.Record) {
+func (h *fixture) turnOver(open ...delivery.Record) {
 	h.t.Helper()
 	b, err := h.log.Bounds(h.t.Context())
 	if err != nil {
@@ -91,7 +91,7 @@ func (h *house) turnOver(open ...delivery.Record) {
 }
 
 // others records deliveries of events that are not stored.
-func (h *house) others(n int, name string) {
+func (h *fixture) others(n int, name string) {
 	var wg sync.WaitGroup
 	now := time.Now()
 	for i := range n {
@@ -105,7 +105,7 @@ func (h *house) others(n int, name string) {
 }
 
 // latest is the newest record of a delivery, where it stands; its sequence is 0 if there is none.
-func (h *house) latest(of delivery.Record) bus.StoredRecord {
+func (h *fixture) latest(of delivery.Record) bus.StoredRecord {
 	h.t.Helper()
 	found, err := h.log.Attempts(h.t.Context(), bus.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
 	if err != nil {
@@ -125,7 +125,7 @@ func logged(of delivery.Record) string {
 }
 
 // engine delivers to the recipients until the test ends, as a sender does that is started now, and tells of each attempt.
-func (h *house) engine(sent chan<- delivery.Delivery) {
+func (h *fixture) engine(sent chan<- delivery.Delivery) {
 	h.t.Helper()
 	c, err := bus.Connect(h.t.Context(), bus.Options{URL: h.broker.URL()})
 	if err != nil {
@@ -286,7 +286,7 @@ func TestACopyIsTakenForNoAttempt(t *testing.T) {
 }
 
 // copied fills the log until a record is copied, which is before it is dropped.
-func (h *house) copied(rec delivery.Record) {
+func (h *fixture) copied(rec delivery.Record) {
 	h.t.Helper()
 	b, err := h.log.Bounds(h.t.Context())
 	if err != nil {
@@ -300,7 +300,7 @@ func (h *house) copied(rec delivery.Record) {
 }
 
 // shownOnce checks that a delivery is listed once and shows its one attempt once.
-func (h *house) shownOnce(rec delivery.Record, first bus.StoredRecord) {
+func (h *fixture) shownOnce(rec delivery.Record, first bus.StoredRecord) {
 	h.t.Helper()
 	for _, req := range []*outboundv1.ListDeliveriesRequest{
 		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"}, {SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
@@ -325,7 +325,7 @@ func (h *house) shownOnce(rec delivery.Record, first bus.StoredRecord) {
 }
 
 // statusUnmoved checks that the status counts one success and one failure, and that the last attempt is the one that is known.
-func (h *house) statusUnmoved(counted outboundv1.StatusServiceClient, last bus.StoredRecord) {
+func (h *fixture) statusUnmoved(counted outboundv1.StatusServiceClient, last bus.StoredRecord) {
 	h.t.Helper()
 	for name, client := range map[string]outboundv1.StatusServiceClient{"counted": counted, "searched": h.status} {
 		s, err := client.GetStatus(h.t.Context(), &outboundv1.GetStatusRequest{RecipientId: "r1"})

@@ -35,7 +35,7 @@ func (d *deliveries) CancelDeliveries(ctx context.Context, req *outboundv1.Cance
 	return d.change(ctx, req.GetDeliveries(), cancelled)
 }
 
-// fate is what the broker is told of a delivery's message once its change is recorded.
+// settlement is what the broker is told of a delivery's message once its change is recorded.
 type settlement int
 
 // The fates.
@@ -46,11 +46,11 @@ const (
 	comesNow
 	// ends has it handed out no more.
 	ends
-	// wakes leaves it, and has a recipient that fails all the time be tried at once.
+	// expedites leaves it, and has a recipient that fails all the time be tried at once.
 	expedites
 )
 
-// judgement says what a record becomes that is a delivery's newest, and not final; or, as a sentence, why nothing is changed.
+// changeFunc says what a record becomes that is a delivery's newest, and not final; or, as a sentence, why nothing is changed.
 type changeFunc func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string)
 
 // sendNow leaves alone what may be in a sender's hands: a second message of it would be a second attempt.
@@ -236,7 +236,7 @@ func (d *deliveries) untried(ctx context.Context, t target, appliance, id string
 	}
 }
 
-// tidings are the messages of each recipient that the broker is to be told something of.
+// pendingSettlements are the messages of each recipient that the broker is to be told something of.
 type pendingSettlements map[string]map[settlement][]uint64
 
 func (t pendingSettlements) note(recipient string, f settlement, sequence uint64) {

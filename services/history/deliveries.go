@@ -69,7 +69,7 @@ func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
 	return f
 }
 
-// walk makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
+// scan makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
 func (d *deliveries) scan(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w recordScan, some bool, err error) {
 	w = recordScan{s: d.s, filter: filterOf(req), maxScan: d.s.o.MaxScan}
 	if w.from, some, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "r1", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "r1", "", 2, delivery.StateRetrying)
@@ -62,7 +62,7 @@ func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
 }
 
 func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	const n = 25
 	for i := range n {
 		h.attempted(h.accept("a1", fmt.Sprintf("e-%d", i)), "r1", "", 1, delivery.StateRetrying)
@@ -103,7 +103,7 @@ func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
 }
 
 func TestWaitingDeliveriesArePaged(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("other", "support_conference_begin"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("other", "support_conference_begin"))
 	const n = 12
 	for i := range n {
 		h.accept("a1", fmt.Sprintf("e-%d", i))
@@ -128,7 +128,7 @@ func TestWaitingDeliveriesArePaged(t *testing.T) {
 
 // TestATypeAddedLaterMakesNothingWait has a consumer go past an event that does not match, and lets it match afterwards.
 func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end", "support_conference_begin"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end", "support_conference_begin"))
 	wide, _ := h.config.Recipient("r1")
 	narrow := *wide
 	narrow.EventTypes = []string{"support_conference_end"}
@@ -168,7 +168,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 }
 
 func TestFiltersThatNoIDCanHaveAreRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	_, err := h.deliveries.ListDeliveries(t.Context(), &outboundv1.ListDeliveriesRequest{
 		RecipientId: ">", EventId: "a1~*", EventType: "a.b", ApplianceId: "a b", SessionId: "é",
 	})
@@ -183,7 +183,7 @@ func TestFiltersThatNoIDCanHaveAreRefused(t *testing.T) {
 }
 
 func TestARetryGoesThroughTheQueueUnderAReplayID(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	h.attempted(h.accept("a1", "e-1"), "r1", "", 1, delivery.StateExpired)
 	h.waiting("r1", 1)
 	target := &outboundv1.RetryDeliveriesRequest_Target{RecipientId: "r1", EventId: "a1~e-1"}
@@ -202,7 +202,7 @@ func TestARetryGoesThroughTheQueueUnderAReplayID(t *testing.T) {
 }
 
 func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	h.accept("a1", "e-1")
 	for _, x := range []struct {
 		recipient, event string
@@ -227,7 +227,7 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 }
 
 // waiting checks how many messages a recipient's queue holds, which hears of one a moment after it was stored.
-func (h *house) waiting(id string, want uint64) {
+func (h *fixture) waiting(id string, want uint64) {
 	h.t.Helper()
 	waittest.NoError(h.t, fmt.Sprint(want, " messages in the queue of ", id), func() error {
 		b, err := h.bus.Backlog(h.t.Context(), recipient.HTTP, id)

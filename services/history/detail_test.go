@@ -19,7 +19,7 @@ import (
 const end = "support_conference_end"
 
 // keep writes a revision of a recipient, as the config service does.
-func (h *house) keep(r *outboundv1.Recipient, revision uint64) {
+func (h *fixture) keep(r *outboundv1.Recipient, revision uint64) {
 	h.t.Helper()
 	b, err := h.bus.Bucket(h.t.Context(), bus.BucketRecipients)
 	if err != nil {
@@ -39,7 +39,7 @@ func (h *house) keep(r *outboundv1.Recipient, revision uint64) {
 }
 
 // appended records what a test says.
-func (h *house) appended(rec delivery.Record) {
+func (h *fixture) appended(rec delivery.Record) {
 	h.t.Helper()
 	ch := make(chan error, 1)
 	h.log.AppendAttempt(rec, func(err error) { ch <- err })
@@ -50,7 +50,7 @@ func (h *house) appended(rec delivery.Record) {
 
 func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 	r := httpRecipient("r1", end)
-	h := newHouse(t, history.EmbeddedAlways, r)
+	h := newFixture(t, history.EmbeddedAlways, r)
 	old := proto.CloneOf(r)
 	old.GetHttp().Url = "https://receiver.example/old"
 	old.GetHttp().Headers = map[string]string{"X-Tenant": "seven"}
@@ -115,7 +115,7 @@ func header(of []*outboundv1.Header, name string) string {
 }
 
 func TestARequestThatCannotBeWrittenAgainIsExplained(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", end), httpRecipient("r2", end))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", end), httpRecipient("r2", end))
 	e := h.accept("a1", "e-1")
 	h.attempted(e, "r1", "", 1, delivery.StateDelivered)
 	get := func(recipient, event string) (*outboundv1.DeliveryDetail, error) {
@@ -147,7 +147,7 @@ func TestAnEventTellsWhyEachRecipientGetsItOrDoesNot(t *testing.T) {
 	off.Enabled = proto.Bool(false)
 	chosen.Appliances = []string{"a2"}
 	filtered.Filter, broken.Filter = `event.session == "other"`, `vars.nothing == "x"`
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("got", end), httpRecipient("waits", end), httpRecipient("other", "support_conference_begin"), off, chosen, filtered, broken, later, mail)
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("got", end), httpRecipient("waits", end), httpRecipient("other", "support_conference_begin"), off, chosen, filtered, broken, later, mail)
 	e := h.accept("a1", "e-1")
 	h.attempted(e, "got", "", 1, delivery.StateRetrying)
 	h.attempted(e, "got", "", 2, delivery.StateDelivered)

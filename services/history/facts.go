@@ -14,16 +14,16 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// facts are what is known of a recipient's deliveries.
+// recipientFacts are what is known of a recipient's deliveries.
 type recipientFacts struct {
 	backlog bus.Backlog
 	// pulse is when it was last tried and delivered to, and how the last hours went.
 	pulse pulse
-	// standing is what the senders keep.
+	// status is what the senders keep.
 	status health.Status
 }
 
-// facts looks at recipients: at all queues with one question, and at the log only for what has not been counted.
+// recipientFacts looks at recipients: at all queues with one question, and at the log only for what has not been counted.
 func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) ([]recipientFacts, error) {
 	out := make([]recipientFacts, len(recipients))
 	g, looking := errgroup.WithContext(ctx)

@@ -56,8 +56,8 @@ func (c *configuration) WatchSettings(_ *outboundv1.WatchSettingsRequest, s outb
 	return nil
 }
 
-// house is a history service on a real broker, reached by gRPC.
-type house struct {
+// fixture is a history service on a real broker, reached by gRPC.
+type fixture struct {
 	t          testing.TB
 	broker     *bustest.Server
 	bus        *bus.Conn
@@ -74,16 +74,16 @@ type house struct {
 	readTo uint64
 }
 
-func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
+func newFixture(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
-	return newHouseWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
+	return newFixtureWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
 }
 
-// newHouseWith is newHouse with a relay.
-func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
+// newFixtureWith is newHouse with a relay.
+func newFixtureWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
 	b := bustest.Start(t)
-	h := &house{t: t, broker: b, bus: b.Conn()}
+	h := &fixture{t: t, broker: b, bus: b.Conn()}
 	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
 	t.Cleanup(h.log.Close)
 	t.Cleanup(h.publisher.Close)
@@ -118,7 +118,7 @@ func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSett
 }
 
 // start starts a service on what is stored, and asks it from then on.
-func (h *house) start(o history.Options) *history.Service {
+func (h *fixture) start(o history.Options) *history.Service {
 	h.t.Helper()
 	s, err := history.New(o, history.Deps{
 		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: h.kind, Version: "test",
@@ -156,12 +156,12 @@ func httpRecipient(id string, types ...string) *outboundv1.Recipient {
 }
 
 // accept stores an event and its intake record, as ingest does.
-func (h *house) accept(appliance, id string) *event.Event {
+func (h *fixture) accept(appliance, id string) *event.Event {
 	h.t.Helper()
 	return h.acceptType(appliance, id, "support_conference_end")
 }
 
-func (h *house) acceptType(appliance, id, eventType string) *event.Event {
+func (h *fixture) acceptType(appliance, id, eventType string) *event.Event {
 	h.t.Helper()
 	e := h.decodedType(appliance, id, eventType)
 	r, err := h.publisher.Accept(h.t.Context(), e)
@@ -175,13 +175,13 @@ func (h *house) acceptType(appliance, id, eventType string) *event.Event {
 	return e
 }
 
-func (h *house) decoded(appliance, id string) *event.Event {
+func (h *fixture) decoded(appliance, id string) *event.Event {
 	h.t.Helper()
 	return h.decodedType(appliance, id, "support_conference_end")
 }
 
 // decodedType is an event as ingest reads it.
-func (h *house) decodedType(appliance, id, eventType string) *event.Event {
+func (h *fixture) decodedType(appliance, id, eventType string) *event.Event {
 	h.t.Helper()
 	raw, err := json.Marshal(map[string]any{
 		"specversion": "1.0", "id": id, "source": appliance, "type": eventType, "time": time.Now().UTC().Format(time.RFC3339Nano),
@@ -197,7 +197,7 @@ func (h *house) decodedType(appliance, id, eventType string) *event.Event {
 	return e
 }
 
-func (h *house) appendIntake(rec event.IntakeRecord) {
+func (h *fixture) appendIntake(rec event.IntakeRecord) {
 	h.t.Helper()
 	ch := make(chan error, 1)
 	h.log.AppendIntake(rec, func(err error) { ch <- err })
@@ -207,7 +207,7 @@ func (h *house) appendIntake(rec event.IntakeRecord) {
 }
 
 // attempted records an attempt, as a sender does.
-func (h *house) attempted(e *event.Event, recipient, replay string, attempt int, state delivery.State) {
+func (h *fixture) attempted(e *event.Event, recipient, replay string, attempt int, state delivery.State) {
 	h.t.Helper()
 	now := time.Now()
 	rec := delivery.Record{
@@ -229,7 +229,7 @@ func (h *house) attempted(e *event.Event, recipient, replay string, attempt int,
 	}
 }
 
-func (h *house) list(req *outboundv1.ListDeliveriesRequest) *outboundv1.ListDeliveriesResponse {
+func (h *fixture) list(req *outboundv1.ListDeliveriesRequest) *outboundv1.ListDeliveriesResponse {
 	h.t.Helper()
 	resp, err := h.deliveries.ListDeliveries(h.t.Context(), req)
 	if err != nil {

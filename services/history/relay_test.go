@@ -12,12 +12,12 @@ import (
 )
 
 func TestTheRelaysLineIsWhatTheEmailSendersSawLast(t *testing.T) {
-	unset := newHouse(t, history.EmbeddedAlways)
+	unset := newFixture(t, history.EmbeddedAlways)
 	got, err := unset.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if r := got.GetRelay(); err != nil || r.GetConfigured() || r.GetOk() || !strings.HasPrefix(r.GetLine(), "no SMTP relay is set") {
 		t.Errorf("unset: %v, %v", r, err)
 	}
-	h := newHouseWith(t, history.EmbeddedAlways, &outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", Etag: "7"})
+	h := newFixtureWith(t, history.EmbeddedAlways, &outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", Etag: "7"})
 	now := time.Now().UTC()
 	for name, c := range map[string]struct {
 		seen health.Relay

@@ -151,7 +151,7 @@ func (r *run) count(ctx context.Context) error {
 	return r.keep(ctx, true)
 }
 
-// makeRoom waits while EVENTS is so full that appliances need what is left.
+// awaitStorage waits while EVENTS is so full that appliances need what is left.
 func (r *run) awaitStorage(ctx context.Context) error {
 	for ctx.Err() == nil {
 		room, err := r.p.s.Bus.StreamUsage(ctx)

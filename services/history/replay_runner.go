@@ -24,7 +24,7 @@ const (
 	jobsAtOnce = 8
 	// pageItems is how many items are read at once.
 	pageItems = 200
-	// roomForOthers is how full EVENTS may be before replays wait: what appliances send goes first.
+	// replaysBelow is how full EVENTS may be before replays wait: what appliances send goes first.
 	replaysBelow = 0.85
 )
 

@@ -166,7 +166,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 	return out, next, nil
 }
 
-// past knows what recipients have had, or have coming. It reads the replays to a recipient once.
+// deliveredSet knows what recipients have had, or have coming. It reads the replays to a recipient once.
 type deliveredSet struct {
 	s *Service
 

@@ -27,7 +27,7 @@ import (
 )
 
 // runner runs replays, as a history process does, until stop is called.
-func (h *house) runner() (stop func()) {
+func (h *fixture) runner() (stop func()) {
 	h.t.Helper()
 	s, err := history.New(history.DefaultOptions(), history.Deps{
 		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: history.EmbeddedAlways, Version: "test",
@@ -46,7 +46,7 @@ func (h *house) runner() (stop func()) {
 }
 
 // ended records an attempt of an event where it is stored.
-func (h *house) ended(e *event.Event, recipient, replay string, state delivery.State) {
+func (h *fixture) ended(e *event.Event, recipient, replay string, state delivery.State) {
 	h.t.Helper()
 	in, ok, err := h.log.Intake(h.t.Context(), e.Appliance, e.ID)
 	if err != nil || !ok {
@@ -69,7 +69,7 @@ func (h *house) ended(e *event.Event, recipient, replay string, state delivery.S
 	}
 }
 
-func (h *house) replay(r *outboundv1.Replay) *outboundv1.Replay {
+func (h *fixture) replay(r *outboundv1.Replay) *outboundv1.Replay {
 	h.t.Helper()
 	out, err := h.deliveries.CreateReplay(h.t.Context(), &outboundv1.CreateReplayRequest{Replay: r})
 	if err != nil {
@@ -79,7 +79,7 @@ func (h *house) replay(r *outboundv1.Replay) *outboundv1.Replay {
 }
 
 // replayIs waits until a replay is as asked for.
-func (h *house) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv1.Replay {
+func (h *fixture) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv1.Replay {
 	h.t.Helper()
 	var got *outboundv1.Replay
 	waittest.NoError(h.t, "the replay to be as asked for", func() (err error) {
@@ -97,7 +97,7 @@ func (h *house) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv
 func done(r *outboundv1.Replay) bool { return r.GetState() == outboundv1.Replay_DONE }
 
 // replayed counts the messages of a replay in EVENTS by delivery.
-func (h *house) replayed(id string) map[string]int {
+func (h *fixture) replayed(id string) map[string]int {
 	h.t.Helper()
 	out := map[string]int{}
 	if err := h.bus.Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
@@ -113,7 +113,7 @@ func byFilter(d *outboundv1.Replay_Deliveries) *outboundv1.Replay {
 const kindEnd = "support_conference_end"
 
 func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd), httpRecipient("r2", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd), httpRecipient("r2", kindEnd))
 	h.runner()
 	states := []delivery.State{delivery.StateDelivered, delivery.StateExpired, delivery.StateRejected, delivery.StateCancelled, delivery.StateSkipped}
 	for i, s := range states {
@@ -179,7 +179,7 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 func TestABackfillSendsWhatARecipientSelectsAndHasNotHad(t *testing.T) {
 	late := httpRecipient("late", kindEnd)
 	late.Appliances, late.Filter = []string{"a1"}, `event.external_key == "INC 1"`
-	h := newHouse(t, history.EmbeddedAlways, late)
+	h := newFixture(t, history.EmbeddedAlways, late)
 	h.runner()
 	before := h.accept("a1", "before")
 	_ = before
@@ -212,7 +212,7 @@ func TestABackfillSendsWhatARecipientSelectsAndHasNotHad(t *testing.T) {
 }
 
 // pulled has a recipient's queue hand out all it holds.
-func (h *house) pulled(id string) {
+func (h *fixture) pulled(id string) {
 	h.t.Helper()
 	p, err := bus.NewQueue(h.bus).Open(h.t.Context(), recipient.HTTP, id)
 	if err != nil {
@@ -226,7 +226,7 @@ func (h *house) pulled(id string) {
 
 // TestAReplayGoesOnWhereItStopped stops and starts the process that runs a replay, several times, and has two run at once.
 func TestAReplayGoesOnWhereItStopped(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	const n = 600
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
@@ -257,7 +257,7 @@ func TestAReplayGoesOnWhereItStopped(t *testing.T) {
 }
 
 func TestACancelledReplayStops(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	const n = 300
 	for i := range n {
@@ -285,7 +285,7 @@ func TestACancelledReplayStops(t *testing.T) {
 }
 
 func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	now := timestamppb.Now()
 	for _, x := range []struct {
 		replay *outboundv1.Replay
@@ -316,7 +316,7 @@ func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
 
 // TestAReplayWaitsForRoom has EVENTS so full that what is left is the appliances'.
 func TestAReplayWaitsForRoom(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	const n = 50
 	for i := range n {
@@ -346,7 +346,7 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 
 // TestWhatIsNoLongerStoredIsUnavailable purges the beginning of EVENTS.
 func TestWhatIsNoLongerStoredIsUnavailable(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	for i := range 10 {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)

@@ -83,7 +83,7 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 	}
 }
 
-// foresee is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
+// predict is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
 func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
 	if e == nil {

@@ -24,7 +24,7 @@ import (
 // chance makes deliveries that differ in all that can be searched by.
 type chance struct {
 	*rand.Rand
-	h *house
+	h *fixture
 	n int
 }
 
@@ -96,7 +96,7 @@ func (c *chance) record() delivery.Record {
 }
 
 // all is the whole log as it is now, in its order. What was read before is kept.
-func (h *house) all() []bus.StoredRecord {
+func (h *fixture) all() []bus.StoredRecord {
 	h.t.Helper()
 	last, err := h.log.Behind(h.t.Context(), bus.AttemptFilter{}, h.readTo, func(r bus.StoredRecord) { h.read = append(h.read, r) })
 	if err != nil {
@@ -137,7 +137,7 @@ func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []stri
 }
 
 // pages lists all pages and has between called after each.
-func (h *house) pages(req *outboundv1.ListDeliveriesRequest, between func()) []string {
+func (h *fixture) pages(req *outboundv1.ListDeliveriesRequest, between func()) []string {
 	h.t.Helper()
 	req = proto.CloneOf(req)
 	var out []string
@@ -207,7 +207,7 @@ func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesReq
 // The filters of each kind are asked of a service without an index of the log, of one whose index holds the newest part of it, and of
 // one whose index holds all; those made by chance of one of the three in turns.
 func TestFiltersFindWhatALookAtEveryRecordFinds(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
 	c := &chance{Rand: random(), h: h}
 	c.write(2_600)
 	var indexed []outboundv1.DeliveryServiceClient
@@ -252,7 +252,7 @@ func (c *chance) compare(f *outboundv1.ListDeliveriesRequest) int {
 
 // TestWhatTheIndexHasNotBeenToldIsFound lets the index fall behind, by little and by more than is read at once.
 func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
 	c := &chance{Rand: random(), h: h}
 	c.write(300)
 	h.indexed(1_000_000)()
@@ -269,7 +269,7 @@ func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
 }
 
 // indexed starts a service with an index of so many records and waits until it is filled. stop has it told no more.
-func (h *house) indexed(most int) (stop func()) {
+func (h *fixture) indexed(most int) (stop func()) {
 	h.t.Helper()
 	o := history.DefaultOptions()
 	o.IndexRecords = most

@@ -32,7 +32,7 @@ type Options struct {
 	IndexRecords int `yaml:"indexRecords"`
 	// Lookups is how many recipients' queues are looked at at once for the status.
 	Lookups int `yaml:"lookups"`
-	// CareTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
+	// AlertTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
 	// stream that fills.
 	AlertTick time.Duration `yaml:"careTick"`
 }

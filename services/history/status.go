@@ -65,7 +65,7 @@ func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusR
 	return status, nil
 }
 
-// judge says what the facts of a recipient come to.
+// recipientStatus says what the facts of a recipient come to.
 func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
 		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),

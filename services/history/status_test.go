@@ -19,7 +19,7 @@ import (
 )
 
 func TestStatusShowsNoNextAttemptThatWasMadeAlready(t *testing.T) {
-	h := newHouse(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
+	h := newFixture(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
 	due := time.Now()
 	h.attempted(h.accept("a1", "e-1"), "bad", "", 1, delivery.StateRetrying)
 	h.stands("bad", health.Status{Health: health.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
@@ -38,7 +38,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	off.Enabled, held.Enabled, held.WhileDisabled = proto.Bool(false), proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
 	mail := &outboundv1.Recipient{Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(true), EventTypes: []string{end},
 		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}}}
-	h := newHouse(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end), off, held, mail)
+	h := newFixture(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end), off, held, mail)
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -89,7 +89,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 }
 
 // stands keeps a status, as a sender does.
-func (h *house) stands(id string, st health.Status, revision uint64) uint64 {
+func (h *fixture) stands(id string, st health.Status, revision uint64) uint64 {
 	h.t.Helper()
 	revision, err := bus.NewHealthStore(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
 	if err != nil {
@@ -99,7 +99,7 @@ func (h *house) stands(id string, st health.Status, revision uint64) uint64 {
 }
 
 func TestStatusIsWatched(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	stream, err := h.status.WatchStatus(ctx, &outboundv1.WatchStatusRequest{})
@@ -129,7 +129,7 @@ func TestStatusIsWatched(t *testing.T) {
 }
 
 func TestEventsAreListedWithTheirDecision(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	h.appendIntake(event.IntakeRecord{Appliance: "a1", EventID: "bad-1", Time: time.Now(), Via: "nats", Raw: []byte("{"),
 		Violations: event.Violations{{Field: "type", Reason: event.ReasonUnknownType, Description: "no such type"}}})
 	h.attempted(h.accept("a1", "e-1"), "r1", "", 1, delivery.StateDelivered)

@@ -83,7 +83,7 @@ func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliv
 	return f, d.s.narrow(ctx, asked.GetEventId(), &f)
 }
 
-// tell is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
+// tailResponse is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
 // lost the end of the log, whose sequences it then uses again.
 func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
 	if again {

@@ -77,7 +77,7 @@ func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.R
 	}
 }
 
-// walk goes the way to a recipient up to TLS.
+// probe goes the way to a recipient up to TLS.
 func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	began := time.Now()
 	c := s.client(r)

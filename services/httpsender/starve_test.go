@@ -22,7 +22,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// stage is the service, one recipient of it, and a receiver that counts what it gets by event id.
+// fixture is the service, one recipient of it, and a receiver that counts what it gets by event id.
 type fixture struct {
 	t         *testing.T
 	conn      *bus.Conn

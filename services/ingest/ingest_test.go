@@ -114,7 +114,7 @@ func faults(appliance string) []fault {
 	}
 }
 
-func (h *house) checkRejected(f fault, r reply, via string) {
+func (h *fixture) checkRejected(f fault, r reply, via string) {
 	h.t.Helper()
 	vs := r.violations()
 	if codes.Code(r.Code) != f.code || len(vs) == 0 || vs[0].Field != f.field || vs[0].Reason != f.reason || !strings.Contains(vs[0].Description, f.remedy) {

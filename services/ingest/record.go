@@ -81,7 +81,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	})
 }
 
-// room takes one of the places of rejected records that wait to be written. Who has one gives it back.
+// reserve takes one of the places of rejected records that wait to be written. Who has one gives it back.
 func (r *recorder) reserve() bool {
 	if r.pending.Add(1) > rejectionsPending {
 		r.pending.Add(-1)

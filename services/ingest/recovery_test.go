@@ -16,7 +16,7 @@ import (
 )
 
 // accepted stores events as a process does that ends before it has recorded them, and returns their sequences by id.
-func (h *house) accepted(appliance string, n int) map[string]uint64 {
+func (h *fixture) accepted(appliance string, n int) map[string]uint64 {
 	h.t.Helper()
 	p := bus.NewPublisher(h.bus)
 	defer p.Close()
@@ -43,7 +43,7 @@ func (h *house) accepted(appliance string, n int) map[string]uint64 {
 }
 
 // recordSome records what was accepted up to a sequence.
-func (h *house) recordSome(appliance string, accepted map[string]uint64, through uint64) {
+func (h *fixture) recordSome(appliance string, accepted map[string]uint64, through uint64) {
 	h.t.Helper()
 	var wg sync.WaitGroup
 	for id, sequence := range accepted {
@@ -57,7 +57,7 @@ func (h *house) recordSome(appliance string, accepted map[string]uint64, through
 }
 
 // recordedAs checks that each event has one record, with its sequence.
-func (h *house) recordedAs(appliance string, accepted map[string]uint64) {
+func (h *fixture) recordedAs(appliance string, accepted map[string]uint64) {
 	h.t.Helper()
 	h.until(func() error {
 		for id, sequence := range accepted {
@@ -89,7 +89,7 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var accepted map[string]uint64
 			o := defaults()
-			o.before = func(h *house) {
+			o.before = func(h *fixture) {
 				accepted = h.accepted("a-1", n)
 				h.recordSome("a-1", accepted, c.recorded)
 				if c.mark > 0 {
@@ -128,7 +128,7 @@ func TestARepeatIsToldWhileRecordsAreStillMadeUpFor(t *testing.T) {
 	const n = 2_000
 	var accepted map[string]uint64
 	o := defaults()
-	o.before = func(h *house) {
+	o.before = func(h *fixture) {
 		h.alter(bus.StreamEvents, func(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond }) // so that the stream itself forgets
 		accepted = h.accepted("a-1", n)
 	}
@@ -155,7 +155,7 @@ func TestSeveralProcessesMakeUpForTheSameRecordsOnce(t *testing.T) {
 	const n = 1_500
 	var accepted map[string]uint64
 	o := defaults()
-	o.before = func(h *house) { accepted = h.accepted("a-1", n) }
+	o.before = func(h *fixture) { accepted = h.accepted("a-1", n) }
 	h := open(t, o, "a-1")
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	for range 3 {
@@ -167,7 +167,7 @@ func TestSeveralProcessesMakeUpForTheSameRecordsOnce(t *testing.T) {
 }
 
 // alter changes how a stream is configured.
-func (h *house) alter(stream string, change func(*jetstream.StreamConfig)) {
+func (h *fixture) alter(stream string, change func(*jetstream.StreamConfig)) {
 	h.t.Helper()
 	js, err := jetstream.New(h.bus.NATS())
 	must(h.t, err)
@@ -198,7 +198,7 @@ func TestARecordThatWasRefusedIsMadeUpFor(t *testing.T) {
 
 func TestAMarkTellsHowFarAProcessCameUntilAnotherHasMadeUpForIt(t *testing.T) {
 	o := defaults()
-	o.before = func(h *house) {
+	o.before = func(h *fixture) {
 		h.accepted("a-1", 10)
 		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "ended", Sequence: 4, Ended: true}))
 		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "lives", Sequence: 7}))

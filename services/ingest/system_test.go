@@ -97,8 +97,8 @@ func (c *counts) of(key string) int {
 	return c.m[key]
 }
 
-// house is ingest with all that is around it: a broker with accounts, settings, gRPC and HTTP.
-type house struct {
+// fixture is ingest with all that is around it: a broker with accounts, settings, gRPC and HTTP.
+type fixture struct {
 	t       *testing.T
 	broker  *embed.Server
 	bus     *bus.Conn
@@ -112,23 +112,23 @@ type house struct {
 	stop    func()
 }
 
-type houseOptions struct {
+type fixtureOptions struct {
 	options       ingest.Options
 	streams       bus.StreamOptions
 	unknownConfig bool
 	// before, if set, is called when the broker runs and the service does not yet.
-	before func(h *house)
+	before func(h *fixture)
 }
 
-func defaults() houseOptions {
+func defaults() fixtureOptions {
 	streams := bus.DefaultStreamOptions()
 	streams.EventsMaxBytes, streams.HistoryMaxBytes = 256<<20, 256<<20
-	return houseOptions{options: ingest.DefaultOptions(), streams: streams}
+	return fixtureOptions{options: ingest.DefaultOptions(), streams: streams}
 }
 
-func open(t *testing.T, o houseOptions, appliances ...string) *house {
+func open(t *testing.T, o fixtureOptions, appliances ...string) *fixture {
 	t.Helper()
-	h := &house{t: t, counts: &counts{m: map[string]int{}}, known: make(chan struct{})}
+	h := &fixture{t: t, counts: &counts{m: map[string]int{}}, known: make(chan struct{})}
 	h.startBroker(o, appliances)
 	if o.before != nil {
 		o.before(h)
@@ -151,18 +151,18 @@ func open(t *testing.T, o houseOptions, appliances ...string) *house {
 	return h
 }
 
-func (h *house) awaitReady() {
+func (h *fixture) awaitReady() {
 	h.t.Helper()
 	h.until(func() error { return h.service.Ready(h.t.Context()) })
 }
 
 // until repeats what must come true.
-func (h *house) until(f func() error) {
+func (h *fixture) until(f func() error) {
 	h.t.Helper()
 	waittest.NoError(h.t, "what must come true", f)
 }
 
-func (h *house) startBroker(o houseOptions, appliances []string) {
+func (h *fixture) startBroker(o fixtureOptions, appliances []string) {
 	t := h.t
 	t.Helper()
 	var err error
@@ -189,7 +189,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (h *house) startConfig(quiet *slog.Logger, appliances []string) *rpc.Local {
+func (h *fixture) startConfig(quiet *slog.Logger, appliances []string) *rpc.Local {
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Service: serviceToken}, Logger: quiet})
 	outboundv1.RegisterSettingsServiceServer(s, &settings{known: h.known, appliances: appliances})
 	local := rpc.InProcess(s)
@@ -197,7 +197,7 @@ func (h *house) startConfig(quiet *slog.Logger, appliances []string) *rpc.Local 
 	return local
 }
 
-func (h *house) startAPI(quiet *slog.Logger, config *configclient.Client) {
+func (h *fixture) startAPI(quiet *slog.Logger, config *configclient.Client) {
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Authenticators{rpc.Tokens{Admin: adminToken}, ingest.NewApplianceTokens(config)}, Logger: quiet})
 	h.service.Register(s)
 	local := rpc.InProcess(s)
@@ -214,7 +214,7 @@ func (h *house) startAPI(quiet *slog.Logger, config *configclient.Client) {
 }
 
 // background runs f until the test ends, or until what it returns is called.
-func (h *house) background(f func(context.Context) error) (stop func()) {
+func (h *fixture) background(f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f(ctx) }()
@@ -232,7 +232,7 @@ func (h *house) background(f func(context.Context) error) (stop func()) {
 }
 
 // appliance is a stock client with an appliance's credentials.
-func (h *house) appliance(id string) *nats.Conn {
+func (h *fixture) appliance(id string) *nats.Conn {
 	h.t.Helper()
 	nc, err := nats.Connect(h.broker.Addr(), nats.UserInfo(id, passwordOf(id)), nats.Timeout(waittest.Limit))
 	must(h.t, err)
@@ -262,7 +262,7 @@ func (r reply) violations() event.Violations {
 	return all
 }
 
-func (h *house) request(nc *nats.Conn, subject string, raw []byte) reply {
+func (h *fixture) request(nc *nats.Conn, subject string, raw []byte) reply {
 	h.t.Helper()
 	m, err := nc.Request(subject, raw, waittest.Limit)
 	must(h.t, err)
@@ -271,7 +271,7 @@ func (h *house) request(nc *nats.Conn, subject string, raw []byte) reply {
 	return r
 }
 
-func (h *house) post(token, contentType string, body []byte, headers ...string) reply {
+func (h *fixture) post(token, contentType string, body []byte, headers ...string) reply {
 	h.t.Helper()
 	q, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url, bytes.NewReader(body))
 	must(h.t, err)
@@ -294,7 +294,7 @@ func (h *house) post(token, contentType string, body []byte, headers ...string) 
 }
 
 // newest is the newest decision on an appliance's events.
-func (h *house) newest(appliance string, accepted bool) (event.IntakeRecord, error) {
+func (h *fixture) newest(appliance string, accepted bool) (event.IntakeRecord, error) {
 	list, err := h.history.Intakes(h.t.Context(), appliance, accepted, !accepted, 0, 1)
 	if err != nil {
 		return event.IntakeRecord{}, err

@@ -175,7 +175,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 }
 
 // meddle answers as the server does, but has somebody else change things before the first change is let through.
-func (h *house) meddle(act func()) {
+func (h *fixture) meddle(act func()) {
 	h.t.Helper()
 	to, err := url.Parse(h.env["OUTBOUND_URL"])
 	if err != nil {

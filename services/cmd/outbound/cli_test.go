@@ -17,16 +17,16 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// house is the all-in-one with a command line beside it, both in a folder of their own.
-type house struct {
+// fixture is the all-in-one with a command line beside it, both in a folder of their own.
+type fixture struct {
 	t   *testing.T
 	dir string
 	env map[string]string
 }
 
-func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
+func open(t *testing.T, adapt ...func(*allinone.Options)) *fixture {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), env: map[string]string{}}
+	h := &fixture{t: t, dir: t.TempDir(), env: map[string]string{}}
 	o := allinone.DefaultOptions()
 	o.Data, o.HTTP, o.GRPC, o.NATS = filepath.Join(h.dir, "data"), "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	o.URLPolicy, o.Telemetry.LogLevel = "any", "error"
@@ -64,7 +64,7 @@ func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 }
 
 // run runs a command and gives its exit code, output and errors.
-func (h *house) run(stdin string, args ...string) (code int, out, errors string) {
+func (h *fixture) run(stdin string, args ...string) (code int, out, errors string) {
 	h.t.Helper()
 	var o, e bytes.Buffer
 	root := cli.New(cli.Options{In: strings.NewReader(stdin), Out: &o, Err: &e, Getenv: func(k string) string { return h.env[k] }, Version: "test"})
@@ -73,7 +73,7 @@ func (h *house) run(stdin string, args ...string) (code int, out, errors string)
 }
 
 // must runs a command that has to succeed.
-func (h *house) must(args ...string) string {
+func (h *fixture) must(args ...string) string {
 	h.t.Helper()
 	code, out, errors := h.run("", args...)
 	if code != 0 {
@@ -83,7 +83,7 @@ func (h *house) must(args ...string) string {
 }
 
 // until repeats a command until its output is as wanted: what one service is told, others know a moment later.
-func (h *house) until(wanted func(code int, out string) bool, args ...string) string {
+func (h *fixture) until(wanted func(code int, out string) bool, args ...string) string {
 	h.t.Helper()
 	var out string
 	waittest.NoError(h.t, "outbound "+strings.Join(args, " "), func() error {
@@ -102,7 +102,7 @@ func says(text string) func(int, string) bool {
 	return func(code int, out string) bool { return code == 0 && strings.Contains(out, text) }
 }
 
-func (h *house) write(name, text string) string {
+func (h *fixture) write(name, text string) string {
 	h.t.Helper()
 	path := filepath.Join(h.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -51,7 +51,7 @@ recipients: [{id: crm, displayName: The CRM, eventTypes: [support_conference_end
 
 func TestEachCommandHasAManualPageWithExamples(t *testing.T) {
 	dir := t.TempDir()
-	h := &house{t: t, dir: dir, env: map[string]string{}}
+	h := &fixture{t: t, dir: dir, env: map[string]string{}}
 	t.Setenv("SOURCE_DATE_EPOCH", "1795255200")
 	h.must("man", "--dir", filepath.Join(dir, "man1"))
 	n := 0

@@ -12,7 +12,7 @@ import (
 )
 
 func TestVersionIsToldInEachFormWithoutAServer(t *testing.T) {
-	h := &house{t: t, env: map[string]string{}}
+	h := &fixture{t: t, env: map[string]string{}}
 	for want, args := range map[string][]string{
 		"outbound version test\n":         {"version"},
 		"{\n  \"version\": \"test\"\n}\n": {"version", "-o", "json"},
@@ -67,7 +67,7 @@ func TestAFailedStartNamesTheFlagInQuestion(t *testing.T) {
 }
 
 // apiCall posts to the REST API and gives the answer, whatever it is.
-func apiCall(t *testing.T, h *house, path, body string) string {
+func apiCall(t *testing.T, h *fixture, path, body string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.env["OUTBOUND_URL"]+path, strings.NewReader(body))
 	if err != nil {

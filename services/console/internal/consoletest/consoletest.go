@@ -31,7 +31,7 @@ const (
 	Password     = "correct horse battery"
 )
 
-// House is a console with the services behind it.
+// System is a console with the services behind it.
 type System struct {
 	t testing.TB
 	// URL is where the console answers, e.g. http://127.0.0.1:4711.

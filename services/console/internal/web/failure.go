@@ -92,14 +92,14 @@ func (s *Site) explain(r *Request, err error) *Failure {
 		return &Failure{http.StatusRequestEntityTooLarge, "That is too large", fmt.Sprintf("At most %d bytes are taken.", large.Limit)}
 	case errors.As(err, &broke):
 		s.Logger.Error("page panicked", "path", r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
-		return unforeseen()
+		return unexpected()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
 	}
 	return s.explainStatus(r, err)
 }
 
-func unforeseen() *Failure {
+func unexpected() *Failure {
 	return &Failure{http.StatusInternalServerError, "Something went wrong here", "The console's log says more. Nothing that was saved before is lost."}
 }
 
@@ -108,7 +108,7 @@ func (s *Site) explainStatus(r *Request, err error) *Failure {
 	st, ok := status.FromError(err)
 	if !ok {
 		s.Logger.Error("page ended with an unknown error", "path", r.URL.Path, telemetry.KeyError, err.Error())
-		return unforeseen()
+		return unexpected()
 	}
 	text := sentence(st.Message())
 	switch st.Code() {
@@ -138,7 +138,7 @@ func (s *Site) explainStatus(r *Request, err error) *Failure {
 		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
 	default:
 		s.Logger.Error("page ended with an error of a service", "path", r.URL.Path, telemetry.KeyError, err.Error())
-		return unforeseen()
+		return unexpected()
 	}
 }
 

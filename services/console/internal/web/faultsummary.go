@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Told is a fault as the top of a form tells it.
+// FaultSummary is a fault as the top of a form tells it.
 type FaultSummary struct {
 	// ID is the field's in the page; empty if the fault is of no field there.
 	ID string
@@ -27,7 +27,7 @@ type FaultSummary struct {
 // costs a rendering and no more.
 const early = ` data-early`
 
-// Told are the faults by the labels of their fields.
+// FaultSummary are the faults by the labels of their fields.
 func (f *Form) Told() []FaultSummary {
 	out := make([]FaultSummary, 0, len(f.Faults))
 	for _, x := range f.Faults {

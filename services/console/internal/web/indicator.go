@@ -15,7 +15,7 @@ type statusIndicator struct {
 	shown StatusIndicator
 }
 
-// Dot is what the top bar shows.
+// StatusIndicator is what the top bar shows.
 type StatusIndicator struct {
 	Tone, Text string
 }
@@ -46,7 +46,7 @@ func (d *statusIndicator) look(ctx context.Context, api API) StatusIndicator {
 	return d.shown
 }
 
-// judge says in a word how things stand.
+// statusOf says in a word how things stand.
 func statusOf(s *outboundv1.Status) StatusIndicator {
 	if n := len(s.GetNotices()); n > 0 {
 		return StatusIndicator{"bad", plural(n, "thing needs attention", "things need attention")}

@@ -35,8 +35,8 @@ const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "fault
 {{template "field" (field .Data "on" "On" "type" "checkbox")}}</form>{{if .Me.Operates}}<button>Operate</button>{{end}}{{if .Me.Admins}}<button>Administer</button>{{end}}
 <a href="{{link "/x" "q" (.Data.Get "note")}}">link</a>{{template "copy" (dict "text" (.Data.Get "note"))}}{{chip "bad" (.Data.Get "note")}}{{end}}{{define "row"}}<td>{{.Data}}</td>{{end}}`
 
-// house is a site with an area of the test's own.
-type house struct {
+// fixture is a site with an area of the test's own.
+type fixture struct {
 	*consoletest.Browser
 	t      *testing.T
 	site   *web.Site
@@ -45,9 +45,9 @@ type house struct {
 	stop   chan struct{}
 }
 
-func open(t *testing.T) *house {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	h := &house{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
+	h := &fixture{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
 	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"}, Logger: slog.New(slog.DiscardHandler)})
 	outboundv1.RegisterAccessServiceServer(server, h.access)
 	local := rpc.InProcess(server)
@@ -84,7 +84,7 @@ func open(t *testing.T) *house {
 	return h
 }
 
-func (h *house) routes() {
+func (h *fixture) routes() {
 	a := h.site.Area(fstest.MapFS{"try.html": {Data: []byte(pages)}})
 	a.Open("GET /enter/{role}", func(r *web.Request) error {
 		role := map[string]rpc.Role{"viewer": rpc.RoleViewer, "operator": rpc.RoleOperator, "admin": rpc.RoleAdmin}[r.PathValue("role")]
@@ -152,7 +152,7 @@ func fail(r *web.Request) error {
 	}
 }
 
-func (h *house) enter(role string) {
+func (h *fixture) enter(role string) {
 	h.t.Helper()
 	if a := h.Get("/enter/" + role); a.Status != http.StatusSeeOther {
 		h.t.Fatalf("%d %s", a.Status, a.Body)

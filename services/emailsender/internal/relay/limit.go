@@ -13,7 +13,7 @@ import (
 const (
 	// turnWait is how long a mail waits in its place for a connection or for the rate limit, before it is put off.
 	turnWait = 5 * time.Second
-	// gateAgain is when to ask again for a connection.
+	// limitAgain is when to ask again for a connection.
 	limitAgain = time.Second
 )
 

@@ -184,7 +184,7 @@ func (x *Index) span() (first, last uint64, ok bool) {
 	return x.chunks[0][0].sequence, newest[len(newest)-1].sequence, true
 }
 
-// walk calls match for the rows before a sequence and down to another, the newest first, until it has found most of them. It returns
+// scan calls match for the rows before a sequence and down to another, the newest first, until it has found most of them. It returns
 // their sequences, and the sequence from which on all has been looked at. ok is false if the record before the first of the two is not
 // filed.
 func (x *Index) scan(from, before uint64, most int, match func(*row) bool) (found []uint64, reached uint64, ok bool) {

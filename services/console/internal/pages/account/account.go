@@ -14,7 +14,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Doors are the further ways in. Either may be nil.
+// SignInMethods are the further ways in. Either may be nil.
 type SignInMethods struct {
 	First *FirstStart
 	OIDC  *OIDC

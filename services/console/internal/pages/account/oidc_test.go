@@ -22,7 +22,7 @@ import (
 type provider struct {
 	t *testing.T
 	*mockoidc.MockOIDC
-	house *consoletest.System
+	system *consoletest.System
 }
 
 const public = "https://outbound.example.com"
@@ -43,7 +43,7 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 		t.Fatal(err)
 	}
 	p := &provider{t: t, MockOIDC: m}
-	p.house = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
+	p.system = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL = public
 		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file, []string{"openid", "profile", "email", "groups"}
 		if adapt != nil {
@@ -110,9 +110,9 @@ func TestAProviderLetsItsPeopleIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)
-			p.house.Access.Put(&outboundv1.User{Name: "known@example.com", Role: outboundv1.Role_OPERATOR}, "")
-			p.house.Access.Put(&outboundv1.User{Name: "gone@example.com", Role: outboundv1.Role_ADMIN, Disabled: true}, "")
-			b := p.house.Browser()
+			p.system.Access.Put(&outboundv1.User{Name: "known@example.com", Role: outboundv1.Role_OPERATOR}, "")
+			p.system.Access.Put(&outboundv1.User{Name: "gone@example.com", Role: outboundv1.Role_ADMIN, Disabled: true}, "")
+			b := p.system.Browser()
 			a := b.Get(p.leave(b, x.who))
 			if x.role == "" {
 				if a.Status != http.StatusForbidden || !strings.Contains(a.Body, x.says) || b.Cookies["__Host-outbound"] != "" {
@@ -177,7 +177,7 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, nil)
-			b := p.house.Browser()
+			b := p.system.Browser()
 			a := b.Get(x.change(b, p.leave(b, user("eve@example.com"))))
 			if a.Status != x.want || (b.Cookies["__Host-outbound"] != "") != (x.want == http.StatusSeeOther) || strings.Contains(a.Body, "<script>") {
 				t.Errorf("%d %s with %v", a.Status, a.Body, b.Cookies)
@@ -185,13 +185,13 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 		})
 	}
 	p := openProvider(t, nil)
-	b := p.house.Browser()
+	b := p.system.Browser()
 	back := p.leave(b, user("eve@example.com"))
 	journey := b.Cookies[cookie]
 	if a := b.Get(back); a.Status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	again := p.house.Browser()
+	again := p.system.Browser()
 	again.Cookies[cookie] = journey
 	if a := again.Get(back); a.Status != http.StatusBadGateway {
 		t.Errorf("a code was redeemed twice: %d", a.Status)

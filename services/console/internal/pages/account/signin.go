@@ -15,7 +15,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// door is where people come in.
+// signIn is where people come in.
 type signIn struct {
 	site  *web.Site
 	first *FirstStart

@@ -201,7 +201,7 @@ func change(r *web.Request) (*web.Form, []*outboundv1.RetryDeliveriesRequest_Tar
 	return form, targets, err
 }
 
-// reasonsTold is how many reasons a notice has for what was left as it is.
+// reasonsShown is how many reasons a notice has for what was left as it is.
 const reasonsShown = 3
 
 // changed tells what was changed and why the rest was not.

@@ -108,7 +108,7 @@ func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *o
 	return out
 }
 
-// tell sends what was heard in batches. Its error says that the reader has gone.
+// send sends what was heard in batches. Its error says that the reader has gone.
 func (g *outgoing) send(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()

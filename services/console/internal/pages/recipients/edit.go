@@ -118,7 +118,7 @@ func render(r *web.Request, p *editPage) error {
 	return r.Render("edit", p)
 }
 
-// standing is a recipient with its status, if that can be told.
+// recipientStatus is a recipient with its status, if that can be told.
 func recipientStatus(r *web.Request, p *outboundv1.Recipient) row {
 	out := row{Recipient: p}
 	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil && len(s.GetRecipients()) == 1 {

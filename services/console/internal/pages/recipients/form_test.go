@@ -20,7 +20,7 @@ import (
 const form = "recipient-form"
 
 func TestEveryFieldOfARecipientHasAFieldInItsForm(t *testing.T) {
-	b := newHouse(fullHTTP(), fullEmail()).open(t).As("operator")
+	b := newFixture(fullHTTP(), fullEmail()).open(t).As("operator")
 	all := consoletest.FieldsOf(&outboundv1.Recipient{})
 	if len(all) < 50 {
 		t.Fatalf("only %d fields were found: %v", len(all), all)
@@ -98,7 +98,7 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 		r.Id, r.GetHttp().Auth = "auth-"+string(rune('a'+i)), a
 		all = append(all, r)
 	}
-	h := newHouse(all...)
+	h := newFixture(all...)
 	h.appliances = []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile}, {Id: "a2"}}
 	b := h.open(t).As("operator")
 	for _, r := range all {
@@ -115,7 +115,7 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 }
 
 func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
-	h := newHouse()
+	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
 	for name, value := range map[string]string{
@@ -144,7 +144,7 @@ func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
 }
 
 func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) {
-	h := newHouse()
+	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
 	typed := map[string]string{
@@ -189,7 +189,7 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 }
 
 func TestAConflictShowsWhatOthersSaved(t *testing.T) {
-	h := newHouse(fullHTTP())
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
 	theirs := fullHTTP()
@@ -215,7 +215,7 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 }
 
 func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
-	h := newHouse(fullHTTP())
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
 	f.Set("http.signingSecrets.removed", "ss-1")
@@ -229,7 +229,7 @@ func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
 }
 
 func TestViewersSaveNothing(t *testing.T) {
-	h := newHouse(fullHTTP())
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("viewer")
 	if page := b.Get("/recipients/full-http"); page.Status != http.StatusOK || strings.Contains(page.Body, ">Save<") {
 		t.Errorf("%d, or there is something to save with", page.Status)

@@ -17,7 +17,7 @@ import (
 // lookEvery is how often queues are looked at while nothing else changes: a queue that grows is no change of health.
 const lookEvery = 3 * time.Second
 
-// streamBoard keeps a page up to date: what changed, and nothing else, at most once a second.
+// streamOverview keeps a page up to date: what changed, and nothing else, at most once a second.
 func streamOverview(r *web.Request) error {
 	v := viewOf(r.URL.Query())
 	return r.Stream(func(s *web.Stream) error {
@@ -72,13 +72,13 @@ func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<-
 	}
 }
 
-// told is what a reader's page shows.
+// shown is what a reader's page shows.
 type shown struct {
 	head, order string
 	rows        map[string]string
 }
 
-// tell sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
+// send sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
 func (t *shown) send(s *web.Stream, b *overview) error {
 	if head := headOf(b); head != t.head {
 		if err := s.Send("head", "list", "head", b); err != nil {

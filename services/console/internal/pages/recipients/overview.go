@@ -52,7 +52,7 @@ func (v view) at(path string) string {
 	return web.Address(path, "q", v.Search, "show", v.Show, "http", number(v.HTTPPage), "email", number(v.EmailPage))
 }
 
-// facts are what the services know of recipients.
+// statusData are what the services know of recipients.
 type statusData struct {
 	recipients []*outboundv1.Recipient
 	// status is nil while it can't be told.
@@ -102,7 +102,7 @@ func all(ctx context.Context, c outboundv1.RecipientServiceClient) ([]*outboundv
 	}
 }
 
-// board is the page of all recipients.
+// overview is the page of all recipients.
 type overview struct {
 	View        view
 	HTTP, Email section
@@ -137,7 +137,7 @@ func (s section) To() int { return (s.Page-1)*rowsShown + len(s.Rows) }
 // Paged reports whether there is more than a page.
 func (s section) Paged() bool { return s.Matching > len(s.Rows) }
 
-// newBoard arranges what is known for a reader.
+// newOverview arranges what is known for a reader.
 func newOverview(f statusData, v view) *overview {
 	b := &overview{View: v, Relay: f.status.GetRelay(), Notices: f.status.GetNotices(), Known: f.status != nil, First: stepsOf(f)}
 	states := make(map[string]*outboundv1.RecipientStatus, len(f.recipients))

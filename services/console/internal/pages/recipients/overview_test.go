@@ -32,7 +32,7 @@ func failing(id, words string) *outboundv1.RecipientStatus {
 }
 
 func TestTheBoardSaysHowThingsAre(t *testing.T) {
-	h := newHouse(httpRecipient("crm", "CRM "+hostile, true), httpRecipient("lake", "Lake", false), fullEmail())
+	h := newFixture(httpRecipient("crm", "CRM "+hostile, true), httpRecipient("lake", "Lake", false), fullEmail())
 	h.status = &outboundv1.Status{
 		Notices: []string{"Failing: crm. " + hostile}, Relay: &outboundv1.RelayStatus{Line: "relay refuses " + hostile, Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{failing("crm", "the receiver said "+hostile), {RecipientId: "lake"}, {RecipientId: "full-email"}, {RecipientId: "old", Channel: "http", Health: outboundv1.RecipientHealth_DELETING}},
@@ -53,7 +53,7 @@ func TestTheBoardSaysHowThingsAre(t *testing.T) {
 }
 
 func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
-	h := newHouse(httpRecipient("one", "One", true), httpRecipient("two", "Two", false), httpRecipient("three", "Three", true), fullEmail())
+	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", false), httpRecipient("three", "Three", true), fullEmail())
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}, failing("three", "no")}}
 	b := h.open(t).As("viewer")
 	for query, want := range map[string]string{"": "one two three full-email", "q=TWO": "two", "q=one.example": "one", "show=failing": "three", "show=disabled": "two", "q=c%40example": "full-email", "q=nothing": ""} {
@@ -71,7 +71,7 @@ func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
 }
 
 func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
-	h := newHouse()
+	h := newFixture()
 	s := &outboundv1.Status{}
 	for i := range 1000 {
 		id := fmt.Sprintf("r-%03d", i)
@@ -100,7 +100,7 @@ func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
 }
 
 func TestARecipientIsDisabledInPlace(t *testing.T) {
-	h := newHouse(fullHTTP(), httpRecipient("crm", "CRM", true))
+	h := newFixture(fullHTTP(), httpRecipient("crm", "CRM", true))
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
 	part := b.Post("/recipients/crm/enabled", url.Values{"enabled": {"false"}})
@@ -117,7 +117,7 @@ func TestARecipientIsDisabledInPlace(t *testing.T) {
 }
 
 func TestTheBoardTellsWhatChangesAndNothingElse(t *testing.T) {
-	h := newHouse(httpRecipient("one", "One", true), httpRecipient("two", "Two", true))
+	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", true))
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}}}
 	stream := h.open(t).As("viewer").Stream("/part/recipients/stream")
 	defer func() { _ = stream.Body.Close() }()
@@ -177,7 +177,7 @@ func next(t *testing.T, events <-chan [2]string, name string) string {
 }
 
 func TestAFreshInstallationIsLedToItsFirstDelivery(t *testing.T) {
-	h := newHouse()
+	h := newFixture()
 	b := h.open(t).As("admin")
 	page := b.Get("/")
 	for _, want := range []string{"To the first delivery", "No HTTP recipients yet", "No email recipients yet", `href="/recipients/new?channel=http"`, `href="/settings/appliances"`} {
@@ -197,7 +197,7 @@ func TestAFreshInstallationIsLedToItsFirstDelivery(t *testing.T) {
 }
 
 func TestWhatHelpsToFillInAForm(t *testing.T) {
-	h := newHouse(fullHTTP(), fullEmail())
+	h := newFixture(fullHTTP(), fullEmail())
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
@@ -220,7 +220,7 @@ func TestWhatHelpsToFillInAForm(t *testing.T) {
 }
 
 func TestWhatWaitsIsToldBeforeItIsCancelled(t *testing.T) {
-	h := newHouse(fullHTTP())
+	h := newFixture(fullHTTP())
 	h.waiting = 3
 	b := h.open(t).As("operator")
 	if page := b.Get("/recipients/full-http/purge"); !strings.Contains(page.Body, "3 deliveries") || !last[*outboundv1.PurgeRecipientRequest](t, h).GetValidateOnly() {

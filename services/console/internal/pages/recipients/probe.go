@@ -97,7 +97,7 @@ func askDoctor(r *web.Request) error {
 	return render(r, &editPage{Recipient: stored, Email: stored.GetEmail() != nil, Doctor: answer})
 }
 
-// showStanding is how a recipient stands now.
+// showStatus is how a recipient stands now.
 func showStatus(r *web.Request) error {
 	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: r.PathValue("id")})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// spark is a picture of 24 hours: a bar an hour, what failed on top of what was delivered.
+// sparkline is a picture of 24 hours: a bar an hour, what failed on top of what was delivered.
 type sparkline struct {
 	Bars []bar
 	// Percent is the share of attempts that succeeded; Words say the same for those who don't see the picture.

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 // hostile is what a person or a receiver could have put into any text.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// house has recipients in memory and answers as the config and history services do. What it was asked is kept.
-type house struct {
+// fixture has recipients in memory and answers as the config and history services do. What it was asked is kept.
+type fixture struct {
 	outboundv1.UnimplementedRecipientServiceServer
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
@@ -43,15 +43,15 @@ type house struct {
 	appliances []*outboundv1.Appliance
 }
 
-func newHouse(rs ...*outboundv1.Recipient) *house {
-	h := &house{recipients: map[string]*outboundv1.Recipient{}, status: &outboundv1.Status{}, changed: make(chan struct{}, 1)}
+func newFixture(rs ...*outboundv1.Recipient) *fixture {
+	h := &fixture{recipients: map[string]*outboundv1.Recipient{}, status: &outboundv1.Status{}, changed: make(chan struct{}, 1)}
 	for _, r := range rs {
 		h.put(r, "somebody")
 	}
 	return h
 }
 
-func (h *house) open(t testing.TB) *consoletest.System {
+func (h *fixture) open(t testing.TB) *consoletest.System {
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterRecipientServiceServer(r, h)
 		outboundv1.RegisterSettingsServiceServer(r, h)
@@ -62,7 +62,7 @@ func (h *house) open(t testing.TB) *consoletest.System {
 }
 
 // put stores a recipient as the next revision.
-func (h *house) put(r *outboundv1.Recipient, actor string) *outboundv1.Recipient {
+func (h *fixture) put(r *outboundv1.Recipient, actor string) *outboundv1.Recipient {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r, _ = proto.Clone(r).(*outboundv1.Recipient)
@@ -80,14 +80,14 @@ func (h *house) put(r *outboundv1.Recipient, actor string) *outboundv1.Recipient
 	return r
 }
 
-func (h *house) note(m proto.Message) {
+func (h *fixture) note(m proto.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked = append(h.asked, m)
 }
 
 // last is the last request of a type.
-func last[M proto.Message](t *testing.T, h *house) M {
+func last[M proto.Message](t *testing.T, h *fixture) M {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,13 +101,13 @@ func last[M proto.Message](t *testing.T, h *house) M {
 	return none
 }
 
-func (h *house) find(id string) *outboundv1.Recipient {
+func (h *fixture) find(id string) *outboundv1.Recipient {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.recipients[id]
 }
 
-func (h *house) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
+func (h *fixture) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := &outboundv1.ListRecipientsResponse{TotalSize: int32(len(h.recipients))} // #nosec G115 -- small
@@ -121,7 +121,7 @@ func (h *house) ListRecipients(context.Context, *outboundv1.ListRecipientsReques
 	return out, nil
 }
 
-func (h *house) first(id string) int {
+func (h *fixture) first(id string) int {
 	for i, x := range h.revisions {
 		if x.GetResource() == "recipients/"+id {
 			return i
@@ -130,14 +130,14 @@ func (h *house) first(id string) int {
 	return -1
 }
 
-func (h *house) GetRecipient(_ context.Context, q *outboundv1.GetRecipientRequest) (*outboundv1.Recipient, error) {
+func (h *fixture) GetRecipient(_ context.Context, q *outboundv1.GetRecipientRequest) (*outboundv1.Recipient, error) {
 	if r := h.find(q.GetId()); r != nil {
 		return r, nil
 	}
 	return nil, rpc.NotFound("recipient", q.GetId())
 }
 
-func (h *house) CreateRecipient(_ context.Context, q *outboundv1.CreateRecipientRequest) (*outboundv1.Recipient, error) {
+func (h *fixture) CreateRecipient(_ context.Context, q *outboundv1.CreateRecipientRequest) (*outboundv1.Recipient, error) {
 	h.note(q.GetRecipient())
 	r, _ := proto.Clone(q.GetRecipient()).(*outboundv1.Recipient)
 	if r.GetDisplayName() == "Taken" {
@@ -159,7 +159,7 @@ func (h *house) CreateRecipient(_ context.Context, q *outboundv1.CreateRecipient
 	return out, nil
 }
 
-func (h *house) UpdateRecipient(_ context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
+func (h *fixture) UpdateRecipient(_ context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
 	h.note(q)
 	before := h.find(q.GetRecipient().GetId())
 	if e := q.GetRecipient().GetEtag(); e != "" && e != before.GetEtag() {
@@ -173,7 +173,7 @@ func (h *house) UpdateRecipient(_ context.Context, q *outboundv1.UpdateRecipient
 	return h.put(next, "operator"), nil
 }
 
-func (h *house) DeleteRecipient(_ context.Context, q *outboundv1.DeleteRecipientRequest) (*emptypb.Empty, error) {
+func (h *fixture) DeleteRecipient(_ context.Context, q *outboundv1.DeleteRecipientRequest) (*emptypb.Empty, error) {
 	h.note(q)
 	if q.GetEtag() != h.find(q.GetId()).GetEtag() {
 		return nil, rpc.Aborted("recipient", q.GetId())
@@ -184,7 +184,7 @@ func (h *house) DeleteRecipient(_ context.Context, q *outboundv1.DeleteRecipient
 	return &emptypb.Empty{}, nil
 }
 
-func (h *house) PurgeRecipient(_ context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
+func (h *fixture) PurgeRecipient(_ context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
 	h.note(q)
 	if q.ExpectedCount != nil && h.waiting > q.GetExpectedCount() {
 		return nil, rpc.FailedPrecondition("MORE", "more wait than were expected")
@@ -192,22 +192,22 @@ func (h *house) PurgeRecipient(_ context.Context, q *outboundv1.PurgeRecipientRe
 	return &outboundv1.PurgeRecipientResponse{Cancelled: h.waiting}, nil
 }
 
-func (h *house) TestRecipient(_ context.Context, q *outboundv1.TestRecipientRequest) (*outboundv1.TestRecipientResponse, error) {
+func (h *fixture) TestRecipient(_ context.Context, q *outboundv1.TestRecipientRequest) (*outboundv1.TestRecipientResponse, error) {
 	h.note(q)
 	return &outboundv1.TestRecipientResponse{EventId: "outbound-test~1"}, nil
 }
 
-func (h *house) DoctorRecipient(_ context.Context, q *outboundv1.DoctorRecipientRequest) (*outboundv1.DoctorRecipientResponse, error) {
+func (h *fixture) DoctorRecipient(_ context.Context, q *outboundv1.DoctorRecipientRequest) (*outboundv1.DoctorRecipientResponse, error) {
 	h.note(q)
 	return &outboundv1.DoctorRecipientResponse{Steps: []*outboundv1.DoctorStep{{Name: "TLS", Detail: hostile, Remedy: "upload the root " + hostile}}, RootToPinPem: "-----BEGIN " + hostile}, nil
 }
 
-func (h *house) TestFilter(_ context.Context, q *outboundv1.TestFilterRequest) (*outboundv1.TestFilterResponse, error) {
+func (h *fixture) TestFilter(_ context.Context, q *outboundv1.TestFilterRequest) (*outboundv1.TestFilterResponse, error) {
 	h.note(q)
 	return &outboundv1.TestFilterResponse{Matching: 1, Results: []*outboundv1.TestFilterResponse_Result{{EventId: "a~1", EventType: hostile, Matches: true}, {EventId: "a~2", Error: hostile}}}, nil
 }
 
-func (h *house) PreviewRecipient(_ context.Context, q *outboundv1.PreviewRecipientRequest) (*outboundv1.PreviewRecipientResponse, error) {
+func (h *fixture) PreviewRecipient(_ context.Context, q *outboundv1.PreviewRecipientRequest) (*outboundv1.PreviewRecipientResponse, error) {
 	h.note(q)
 	out := &outboundv1.PreviewRecipientResponse{EventId: "a~1", EventType: "begin", Matches: true}
 	if q.GetRecipient().GetEmail() != nil {
@@ -218,13 +218,13 @@ func (h *house) PreviewRecipient(_ context.Context, q *outboundv1.PreviewRecipie
 	return out, nil
 }
 
-func (h *house) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+func (h *fixture) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
 	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{
 		{Id: "begin", DisplayName: "It begins", Product: "Support"}, {Id: "end", DisplayName: "It ends " + hostile, Product: "Support", Email: true}, {Id: "own", DisplayName: "Own", Email: true},
 	}}, nil
 }
 
-func (h *house) ListMacros(_ context.Context, q *outboundv1.ListMacrosRequest) (*outboundv1.ListMacrosResponse, error) {
+func (h *fixture) ListMacros(_ context.Context, q *outboundv1.ListMacrosRequest) (*outboundv1.ListMacrosResponse, error) {
 	h.note(q)
 	return &outboundv1.ListMacrosResponse{
 		Macros:   []*outboundv1.Macro{{Name: "EVENT_ID", Description: hostile, Example: hostile}},
@@ -232,11 +232,11 @@ func (h *house) ListMacros(_ context.Context, q *outboundv1.ListMacrosRequest) (
 	}, nil
 }
 
-func (h *house) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
+func (h *fixture) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
 	return &outboundv1.ListAppliancesResponse{Appliances: h.appliances}, nil
 }
 
-func (h *house) ListRevisions(_ context.Context, q *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
+func (h *fixture) ListRevisions(_ context.Context, q *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := &outboundv1.ListRevisionsResponse{}
@@ -248,11 +248,11 @@ func (h *house) ListRevisions(_ context.Context, q *outboundv1.ListRevisionsRequ
 	return out, nil
 }
 
-func (h *house) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
+func (h *fixture) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
 	return &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{{EventId: "a~1", EventType: "begin"}}}, nil
 }
 
-func (h *house) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
 	h.note(q)
 	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{{
 		EventId: q.GetEventId(), RecipientId: q.GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Attempts: 1, StatusCode: 200, Detail: hostile, ResponseExcerpt: hostile,
@@ -260,14 +260,14 @@ func (h *house) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveriesRe
 }
 
 // tell changes the status that is told.
-func (h *house) tell(s *outboundv1.Status) {
+func (h *fixture) tell(s *outboundv1.Status) {
 	h.mu.Lock()
 	h.status = s
 	h.mu.Unlock()
 	h.changed <- struct{}{}
 }
 
-func (h *house) GetStatus(_ context.Context, q *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+func (h *fixture) GetStatus(_ context.Context, q *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if q.GetRecipientId() == "" {
@@ -282,7 +282,7 @@ func (h *house) GetStatus(_ context.Context, q *outboundv1.GetStatusRequest) (*o
 	return out, nil
 }
 
-func (h *house) WatchStatus(q *outboundv1.WatchStatusRequest, s outboundv1.StatusService_WatchStatusServer) error {
+func (h *fixture) WatchStatus(q *outboundv1.WatchStatusRequest, s outboundv1.StatusService_WatchStatusServer) error {
 	for {
 		now, _ := h.GetStatus(s.Context(), &outboundv1.GetStatusRequest{RecipientId: q.GetRecipientId()})
 		if err := s.Send(now); err != nil {

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 // hostile is what a person could have put into any text.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// house answers as the config and history services do, with hostile texts, and keeps what it was asked.
-type house struct {
+// fixture answers as the config and history services do, with hostile texts, and keeps what it was asked.
+type fixture struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
 	asked []proto.Message
@@ -34,92 +34,92 @@ type house struct {
 	fail error
 }
 
-func (h *house) note(m proto.Message) error {
+func (h *fixture) note(m proto.Message) error {
 	h.asked = append(h.asked, m)
 	err := h.fail
 	h.fail = nil
 	return err
 }
 
-func (h *house) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (h *fixture) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{
 		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7", AdminContacts: []string{"a@example.com", "b@example.com"},
 		Oauth2: &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true}, DailyNotice: &outboundv1.DailyNotice{Enabled: true},
 	}, nil
 }
 
-func (h *house) UpdateSmtpSettings(_ context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (h *fixture) UpdateSmtpSettings(_ context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return q.GetSmtpSettings(), h.note(q.GetSmtpSettings())
 }
 
-func (h *house) SendTestEmail(_ context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
+func (h *fixture) SendTestEmail(_ context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
 	return &outboundv1.SendTestEmailResponse{Results: []*outboundv1.SendTestEmailResponse_Result{{Address: hostile, Code: 550, Detail: hostile}}}, h.note(q)
 }
 
-func (h *house) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (h *fixture) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
 	return &outboundv1.EmailSettings{RetryDuration: durationpb.New(24 * time.Hour), TimeZone: hostile, Etag: "3"}, nil
 }
 
-func (h *house) UpdateEmailSettings(_ context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (h *fixture) UpdateEmailSettings(_ context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
 	return q.GetEmailSettings(), h.note(q.GetEmailSettings())
 }
 
-func (h *house) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
+func (h *fixture) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
 	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: hostile, Etag: "1"}}}, nil
 }
 
-func (h *house) CreateCustomField(_ context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
+func (h *fixture) CreateCustomField(_ context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
 	return q.GetCustomField(), h.note(q.GetCustomField())
 }
 
-func (h *house) DeleteCustomField(_ context.Context, q *outboundv1.DeleteCustomFieldRequest) (*emptypb.Empty, error) {
+func (h *fixture) DeleteCustomField(_ context.Context, q *outboundv1.DeleteCustomFieldRequest) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, h.note(q)
 }
 
-func (h *house) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+func (h *fixture) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
 	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "own", DisplayName: hostile, Product: hostile}}}, nil
 }
 
-func (h *house) GetEventType(context.Context, *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
+func (h *fixture) GetEventType(context.Context, *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
 	return &outboundv1.EventType{Id: "own", DisplayName: hostile, Variables: []*outboundv1.Variable{{Name: "n", Description: hostile, Example: hostile}}}, nil
 }
 
-func (h *house) CreateEventType(_ context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
+func (h *fixture) CreateEventType(_ context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
 	return q.GetEventType(), h.note(q.GetEventType())
 }
 
-func (h *house) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
+func (h *fixture) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
 	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile, SilentAfter: durationpb.New(30 * time.Minute)}}}, nil
 }
 
-func (h *house) GetAppliance(context.Context, *outboundv1.GetApplianceRequest) (*outboundv1.Appliance, error) {
+func (h *fixture) GetAppliance(context.Context, *outboundv1.GetApplianceRequest) (*outboundv1.Appliance, error) {
 	return &outboundv1.Appliance{Id: "a1", DisplayName: hostile}, nil
 }
 
-func (h *house) CreateAppliance(_ context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+func (h *fixture) CreateAppliance(_ context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	return &outboundv1.ApplianceCredentials{Id: "a1", User: "a1", Password: "the-password", Token: "the-token"}, h.note(q.GetAppliance())
 }
 
-func (h *house) ListRevisions(context.Context, *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
+func (h *fixture) ListRevisions(context.Context, *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
 	return &outboundv1.ListRevisionsResponse{Revisions: []*outboundv1.Revision{{
 		Resource: "recipients/crm", Revision: 9, Actor: hostile, Action: "changed", ResourceJson: "{}", Time: timestamppb.Now(),
 		Changes: []*outboundv1.Change{{Path: hostile, Before: hostile, After: hostile}},
 	}}}, nil
 }
 
-func (h *house) RollBack(_ context.Context, q *outboundv1.RollBackRequest) (*outboundv1.RollBackResponse, error) {
+func (h *fixture) RollBack(_ context.Context, q *outboundv1.RollBackRequest) (*outboundv1.RollBackResponse, error) {
 	return &outboundv1.RollBackResponse{}, h.note(q)
 }
 
-func (h *house) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+func (h *fixture) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	return &outboundv1.Status{
 		Relay:      &outboundv1.RelayStatus{Line: hostile, Configured: true},
 		Appliances: []*outboundv1.ApplianceStatus{{ApplianceId: "a1", Silent: true}},
 	}, nil
 }
 
-func start(t *testing.T) (*house, *consoletest.System) {
-	h := &house{}
+func start(t *testing.T) (*fixture, *consoletest.System) {
+	h := &fixture{}
 	return h, consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterSettingsServiceServer(r, h)
 		outboundv1.RegisterStatusServiceServer(r, h)
