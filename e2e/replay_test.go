@@ -111,8 +111,8 @@ func targets(id string, keys ...string) harness.Object {
 // operatorChanges sends, extends and cancels deliveries that wait for an hour.
 func operatorChanges(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
-	a := h.AddAppliance(t, "byhand-1")
-	id, keys := hourly(t, h, site, a, "byhand", 6, nil)
+	a := h.AddAppliance(t, "operator-1")
+	id, keys := hourly(t, h, site, a, "operator", 6, nil)
 
 	if r := h.REST.Do(t, http.MethodPost, "/v1/deliveries:cancel", targets(id, keys[0], keys[1])); r["changed"] != 2.0 {
 		t.Errorf("cancel says %v", r)
@@ -128,8 +128,8 @@ func operatorChanges(t *testing.T, h *harness.System) {
 	if after["reason"] != "extended" || fmt.Sprint(after["expireTime"]) <= fmt.Sprint(before["expireTime"]) || after["attempts"] != before["attempts"] || after["actor"] == "" {
 		t.Errorf("before it was %v, extended it is %v", before, after)
 	}
-	site.Answer("byhand", 200)
-	all := targets(id, append(keys, "byhand-1~nothing")...)
+	site.Answer("operator", 200)
+	all := targets(id, append(keys, "operator-1~nothing")...)
 	r := h.REST.Do(t, http.MethodPost, "/v1/deliveries:sendNow", all)
 	if list, _ := r["unchanged"].([]any); r["changed"] != 4.0 || len(list) != 3 {
 		t.Errorf("send-now says %v", r)
@@ -138,7 +138,7 @@ func operatorChanges(t *testing.T, h *harness.System) {
 	if d := delivery(t, h, id, keys[2]); d["expireTime"] != after["expireTime"] {
 		t.Errorf("the end that was set did not last: %v", d)
 	}
-	if n := len(site.Of("byhand")); n != 10 {
+	if n := len(site.Of("operator")); n != 10 {
 		t.Errorf("there were %d requests, want 6 that failed and 4", n)
 	}
 	r = h.REST.Do(t, http.MethodPost, "/v1/deliveries:cancel", targets(id, keys...))

@@ -115,7 +115,7 @@ func (b *bench) delivery() []row {
 	return rows
 }
 
-// figures are a rate and the bare loop's beside it.
+// figures are a rate and the baseline's beside it.
 type figures struct{ rate, bare float64 }
 
 func (f figures) ratio() float64 { return f.rate / f.bare }
@@ -149,7 +149,7 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	s.reset(false)
 	after := l.rate(b.bare)
 	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
-	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the house %.0f µs a delivery, of publishing %.0f µs an event",
+	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the system %.0f µs a delivery, of publishing %.0f µs an event",
 		sync, recipients, f.rate, before, after, float64(events)/published.Seconds(), micros(cpu, events*recipients), micros(mine, events))
 	return f
 }

@@ -11,7 +11,7 @@ import (
 // drainBatch is how many events of a backlog are written at once before they are handed in.
 const drainBatch = 50_000
 
-// dam is a house whose one recipient gets nothing until it is opened.
+// dam is a system whose one recipient gets nothing until it is opened.
 type dam struct {
 	what string
 	h    *harness.System

@@ -23,7 +23,7 @@ const (
 	searchRounds = 100
 )
 
-// logRead is what the house says once it has read what the log can be searched by.
+// logRead is what the system says once it has read what the log can be searched by.
 const logRead = "log of deliveries read"
 
 // search is one question, made anew for each round.
@@ -65,7 +65,7 @@ func (b *bench) search() []row {
 		x.cold = b.ask(h, x, -1)
 	}
 	b.Logf("each search made once, %d MiB in memory", h.Memory(harness.One)>>20)
-	harness.Until(b, time.Minute, "the house to have read the log", func() error {
+	harness.Until(b, time.Minute, "the system to have read the log", func() error {
 		if strings.Count(h.Logs(), logRead) == read {
 			return errors.New("it has not")
 		}
@@ -87,7 +87,7 @@ func (b *bench) search() []row {
 	rate := float64(sent*perEvent) / took.Seconds()
 	b.Logf("%d deliveries went on at %.0f/s meanwhile; %d MiB in memory", sent*perEvent, rate, h.Memory(harness.One)>>20)
 	rows := []row{{
-		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the house", b.records, rate), fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
+		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the system", b.records, rate), fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
 	}}
 	for _, x := range searches {
 		slices.Sort(x.took)
@@ -114,7 +114,7 @@ func (b *bench) ask(h *harness.System, x *search, round int) time.Duration {
 	if err := json.Unmarshal(answer.Body, &page); err != nil {
 		b.Fatalf("search %s: %v", path, err)
 	}
-	// Before the house has read its log, it may say that it has not looked at all of it.
+	// Before the system has read its log, it may say that it has not looked at all of it.
 	if n := len(page.Deliveries) + len(page.Events); n < x.least && (round >= 0 || page.NextPageToken == "") {
 		b.Errorf("search %s found %d, want %d at least", path, n, x.least)
 	}

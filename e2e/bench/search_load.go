@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// loader writes a log as a busy house would have: each event goes to five of the recipients, a tenth of the deliveries fail at
+// loader writes a log as a busy installation would have: each event goes to five of the recipients, a tenth of the deliveries fail at
 // first, a session has four events, two sessions share an external key.
 type loader struct {
 	log        *bus.History
@@ -41,7 +41,7 @@ const (
 	replayEvents = 5_000
 )
 
-// load fills the log of a house that does not run.
+// load fills the log of a system that does not run.
 func (b *bench) load(h *harness.System, recipients []string, records int) *loader {
 	broker, err := embed.Start(embed.Options{StoreDir: filepath.Join(h.Dir, "data", "broker"), Host: "127.0.0.1"})
 	if err != nil {

@@ -50,7 +50,7 @@ func (b *bench) senders() []row {
 	return slices.Concat(rows...)
 }
 
-// company is a house of several http-senders.
+// company is a system of several http-senders.
 type company struct {
 	b *bench
 	s *site

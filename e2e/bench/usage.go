@@ -19,7 +19,7 @@ import (
 // sampled is how often memory is looked at for the most of it.
 const sampled = 100 * time.Millisecond
 
-// memory is what all processes of a house hold together, in bytes.
+// memory is what all processes of a system hold together, in bytes.
 func memory(h *harness.System) (sum int) {
 	for _, name := range h.Parts() {
 		sum += h.Memory(name)
@@ -27,7 +27,7 @@ func memory(h *harness.System) (sum int) {
 	return sum
 }
 
-// processor is what each process of a house has used.
+// processor is what each process of a system has used.
 type processor map[string]time.Duration
 
 func processorOf(h *harness.System) processor {
@@ -56,7 +56,7 @@ func (p processor) sum() (sum time.Duration) {
 
 // each shares it out over deliveries, in words.
 func (p processor) each(deliveries int) string {
-	out := fmt.Sprintf("CPU of the house %.0f µs a delivery", micros(p.sum(), deliveries))
+	out := fmt.Sprintf("CPU of the system %.0f µs a delivery", micros(p.sum(), deliveries))
 	if len(p) == 1 {
 		return out
 	}
@@ -67,7 +67,7 @@ func (p processor) each(deliveries int) string {
 	return out + " (" + strings.Join(parts, ", ") + ")"
 }
 
-// most watches the memory of a house until the function it returns is called, which tells the most there was.
+// most watches the memory of a system until the function it returns is called, which tells the most there was.
 func most(h *harness.System) func() int {
 	stop, done := make(chan struct{}), make(chan int)
 	go func() {
@@ -134,7 +134,7 @@ type condition struct {
 	} `json:"streams"`
 }
 
-// condition asks how the house is; of one recipient or, with an empty id, of all.
+// condition asks how the system is; of one recipient or, with an empty id, of all.
 func (b *bench) condition(h *harness.System, id string) condition {
 	var c condition
 	path := "/v1/status?" + url.Values{"recipient_id": {id}}.Encode()

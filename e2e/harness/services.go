@@ -25,7 +25,7 @@ type servicesShape struct {
 // httpSender begins the names of the http-senders, which are numbered from 1.
 const httpSender = "http-sender-"
 
-// services is the house as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
+// services is the system as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
 // its options file in deploy/options, over which the environment puts addresses and paths.
 func (h *System) services(t T) {
 	root, err := Root()

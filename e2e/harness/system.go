@@ -60,7 +60,7 @@ type System struct {
 	made map[string]*Appliance
 }
 
-// part is one process of a house.
+// part is one process of a system.
 type part struct {
 	name  string
 	path  string
@@ -92,13 +92,13 @@ func StartSenders(t T, dir string, senders int, redis string) *System {
 	return begin(t, &System{Shape: Services, Dir: dir, Sync: "always", Senders: senders, Redis: redis})
 }
 
-// StartWith starts a house as its exported fields say.
+// StartWith starts a system as its exported fields say.
 func StartWith(t T, h *System) *System {
 	t.Helper()
 	return begin(t, h)
 }
 
-// begin starts a house as its fields say.
+// begin starts a system as its fields say.
 func begin(t T, h *System) *System {
 	t.Helper()
 	h.REST, h.made = NewClient("", ""), map[string]*Appliance{}

@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/archtest"
 )
 
-// build writes a small house and reads it.
+// build writes a small module graph and reads it.
 func build(t *testing.T, files map[string]string) *archtest.Graph {
 	t.Helper()
 	root := t.TempDir()

@@ -1,4 +1,4 @@
-// Package archtest reads the source of the whole house and checks it against the house's law: who may import whom, which
+// Package archtest reads the source of the whole module graph and checks it against the import law: who may import whom, which
 // act has which address, how long files and functions may be. It is for tests alone.
 package archtest
 

@@ -76,7 +76,7 @@ func vendorOf(i string, doors []Vendor) (Vendor, bool) {
 	return best, found
 }
 
-// ours reports whether an import, as File holds it, is of this house. Load has cut the module from ours.
+// ours reports whether an import, as File holds it, is of this repository. Load has cut the module from ours.
 func ours(i string) bool { return strings.HasPrefix(i, Module) }
 
 // Services checks that services do not import each other, but for the rooms in joiners. A service is a folder under services/.

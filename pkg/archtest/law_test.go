@@ -115,7 +115,7 @@ func graph(t *testing.T) *archtest.Graph {
 		t.Fatal(err)
 	}
 	if len(h.Files) < 20 {
-		t.Fatalf("read %d files of the house: that cannot be all of it", len(h.Files))
+		t.Fatalf("read %d files of the repository: that cannot be all of it", len(h.Files))
 	}
 	return h
 }

@@ -142,7 +142,7 @@ func (p *requests) Close() {
 }
 
 // putBack is the wait of a message that came too late to be taken. A delay is kept by a broker that is restarted meanwhile, as
-// when a whole house stops; once it is over, the message would wait for its ack wait instead.
+// when a whole installation stops; once it is over, the message would wait for its ack wait instead.
 const putBack = 2 * time.Second
 
 func giveBack(m *nats.Msg) {

@@ -60,8 +60,8 @@ const shutdownWait = 2 * time.Second
 // startWait is how long a message that was taken may wait for a slot of the process before it is put back.
 const startWait = 5 * time.Second
 
-// Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one lane a recipient:
-// its own puller, its own slots; a lane never waits for another but for the slots of the process.
+// Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one recipient worker a recipient:
+// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process.
 type Engine struct {
 	o      EngineOptions
 	slots  chan struct{}
@@ -70,10 +70,10 @@ type Engine struct {
 
 	mu      sync.Mutex
 	workers map[string]*recipientWorker
-	// changed is signalled when lanes are to be compared with the recipients.
+	// changed is signalled when recipient workers are to be compared with the recipients.
 	changed chan struct{}
 
-	work sync.WaitGroup // lanes, their workers and records
+	work sync.WaitGroup // recipient workers, their attempts and records
 }
 
 // NewEngine makes an engine; Run starts it.
@@ -154,7 +154,7 @@ func (e *Engine) awaitEnd(ended <-chan struct{}, cut func()) {
 	}
 }
 
-// compareSoon has lanes compared with the recipients.
+// compareSoon has recipient workers compared with the recipients.
 func (e *Engine) compareSoon() {
 	select {
 	case e.changed <- struct{}{}:
@@ -162,7 +162,7 @@ func (e *Engine) compareSoon() {
 	}
 }
 
-// reconcile opens a lane for each recipient that has none, changes those whose recipient has changed, and closes those whose recipient
+// reconcile opens a recipient worker for each recipient that has none, changes those whose recipient has changed, and closes those whose recipient
 // is gone.
 func (e *Engine) reconcile(ctx, send context.Context) {
 	e.mu.Lock()
@@ -182,7 +182,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 		}
 	}
 	for id, r := range want {
-		// A lane that was closed is there until it has nothing in hand: another one beside it might send the same.
+		// A recipient worker that was closed is there until it has nothing in hand: another one beside it might send the same.
 		if _, ok := e.workers[id]; ok || ctx.Err() != nil {
 			continue
 		}
@@ -193,7 +193,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 	}
 }
 
-// closed forgets a lane that has ended. Its recipient may have come back meanwhile.
+// closed forgets a recipient worker that has ended. Its recipient may have come back meanwhile.
 func (e *Engine) closed(w *recipientWorker) {
 	e.mu.Lock()
 	delete(e.workers, w.id)

@@ -36,7 +36,7 @@ type holder struct {
 	closed bool
 }
 
-// heldTask is a message that is held. It counts among the records that its lane waits for.
+// heldTask is a message that is held. It counts among the records that its recipient worker waits for.
 type heldTask struct {
 	w *recipientWorker
 	t *task

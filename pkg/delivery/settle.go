@@ -52,7 +52,7 @@ func (w *recording) stored(err error) {
 		// Another sender's record of this attempt stands. The message comes back and is settled by it.
 		w.done(w.after(recordAgain))
 	case errors.Is(err, ErrConflict):
-		go w.resolve() // owned by the lane, which waits for its records
+		go w.resolve() // owned by the recipient worker, which waits for its records
 	default:
 		// The broker is away. Until it is back nothing else can be recorded either, so this one is kept. The result may be unknown, and
 		// the log forgets message ids after a while, so that the next one compares in any case: then it finds that it is stored.

@@ -11,7 +11,7 @@ const (
 	Delivered VerdictKind = iota + 1
 	// Retry tries again after the recipient's interval.
 	Retry
-	// Postpone puts it off for reasons of our own; nothing has left the house, and it does not count as an attempt.
+	// Postpone puts it off for reasons of our own; nothing has left the process, and it does not count as an attempt.
 	Postpone
 	// Drop ends it for a reason.
 	Drop

@@ -59,7 +59,7 @@ func newRecipientWorker(ctx, send context.Context, e *Engine, r *recipient.Recip
 	return w
 }
 
-// run pulls until the lane is stopped, then waits until nothing is in hand any more.
+// run pulls until the recipient worker is stopped, then waits until nothing is in hand any more.
 func (w *recipientWorker) run() {
 	defer w.e.work.Done()
 	defer w.e.closed(w)
@@ -93,7 +93,7 @@ func (w *recipientWorker) pause(d time.Duration) {
 	}
 }
 
-// await waits for a free slot and takes at most n: false if the lane is stopped.
+// await waits for a free slot and takes at most n: false if the recipient worker is stopped.
 func (w *recipientWorker) await(n int) (taken int, ok bool) {
 	for {
 		if taken = w.slots.take(n); taken > 0 {

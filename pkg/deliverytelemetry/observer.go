@@ -55,7 +55,7 @@ func (o *Observer) End(ctx context.Context, r delivery.Report) {
 	span := telemetry.SpanFrom(ctx)
 	defer span.End()
 	if r.Verdict.Kind == delivery.Postpone {
-		// Nothing has left the house: it was no attempt.
+		// Nothing has left the process: it was no attempt.
 		o.Ended(r)
 		return
 	}

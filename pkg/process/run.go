@@ -1,4 +1,4 @@
-// Package process is the frame around every program of the house: it loads options, turns signals into a context that
+// Package process is the frame around every program of this repository: it loads options, turns signals into a context that
 // ends, runs tasks and stops them in order, opens listeners, and answers health questions. Flags, signals and exit codes
 // live here alone.
 package process

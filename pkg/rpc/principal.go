@@ -18,7 +18,7 @@ type Role int
 const (
 	// RoleAdmin is a person, or what acts for one.
 	RoleAdmin Role = iota + 1
-	// RoleService is another service of the house.
+	// RoleService is another service of this installation.
 	RoleService
 	// RoleAppliance publishes events of its own.
 	RoleAppliance

@@ -18,7 +18,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// The cost of a password's hash: argon2id with 19 MiB, 2 passes and 1 lane, as OWASP has it.
+// The cost of a password's hash: argon2id with 19 MiB, 2 passes and a parallelism of 1, as OWASP has it.
 const (
 	hashMemory  = 19 * 1024
 	hashPasses  = 2
@@ -77,12 +77,12 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	}
 	var version int
 	var memory, passes uint32
-	var lanes uint8
+	var parallelism uint8
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, fmt.Errorf("read a password's hash: it is not argon2id in PHC form")
 	}
-	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &lanes); err != nil || version != argon2.Version {
+	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &parallelism); err != nil || version != argon2.Version {
 		return false, fmt.Errorf("read a password's hash: its parameters are not understood")
 	}
 	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
@@ -93,7 +93,7 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	if err != nil || len(want) != hashLength {
 		return false, fmt.Errorf("read a password's hash: it is cut")
 	}
-	got := argon2.IDKey([]byte(password), salt, passes, memory, lanes, hashLength)
+	got := argon2.IDKey([]byte(password), salt, passes, memory, parallelism, hashLength)
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, nil
 }
 

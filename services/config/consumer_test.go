@@ -25,7 +25,7 @@ const (
 	typeAdded = "support_conference_member_added"
 )
 
-// behindProxy is a house whose service reaches the broker through a proxy.
+// behindProxy is a system whose service reaches the broker through a proxy.
 func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*fixture, *bustest.Proxy) {
 	t.Helper()
 	h := start(t, adapt...)

@@ -68,7 +68,7 @@ func conceal(m protoreflect.Message) {
 	})
 }
 
-// CheckChanges implements outboundv1.SettingsServiceServer. The changes are rehearsed one after another. A fault of one does not keep
+// CheckChanges implements outboundv1.SettingsServiceServer. The changes are tried in a dry run, one after another. A fault of one does not keep
 // the next from being looked at.
 func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckChangesRequest) (*outboundv1.CheckChangesResponse, error) {
 	r, err := s.dryRun(ctx)
@@ -88,7 +88,7 @@ func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckCha
 	return out, nil
 }
 
-// verdictOn tells what became of a change that was rehearsed. An error that says nothing of the change is returned.
+// verdictOn tells what became of a change of a dry run. An error that says nothing of the change is returned.
 func verdictOn(err error) (*outboundv1.CheckedChange, error) {
 	s, ok := status.FromError(err)
 	if !ok || s.Code() == codes.Unavailable || s.Code() == codes.Internal {
@@ -101,7 +101,7 @@ func verdictOn(err error) (*outboundv1.CheckedChange, error) {
 	return out, nil
 }
 
-// tryChange makes a planned change in a rehearsal.
+// tryChange makes a planned change in a dry run.
 func (s *Service) tryChange(ctx context.Context, c *outboundv1.PlannedChange) error {
 	recipients, settings := recipientServer{Service: s}, settingsServer{Service: s}
 	var err error

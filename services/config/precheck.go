@@ -38,7 +38,7 @@ func (s *Service) precheck(ctx context.Context, r *outboundv1.Recipient) {
 	r.Warnings = append(r.Warnings, warning)
 }
 
-// leadsElsewhere reports whether a change is one after which foresee has something new to say.
+// leadsElsewhere reports whether a change is one after which precheck has something new to say.
 func leadsElsewhere(old, next *outboundv1.Recipient) bool {
 	return old.GetHttp().GetUrl() != next.GetHttp().GetUrl() || !old.GetEnabled() && next.GetEnabled()
 }

@@ -33,7 +33,7 @@ func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	if o.RetryAfter <= 0 || v.After != o.RetryAfter || !strings.Contains(v.Detail, "the relay's rate limit is used up: 1 mails in 1h0m0s; 1 of 2 addresses accepted") {
 		t.Errorf("after %s: %s", v.After, v.Detail)
 	}
-	// The second attempt finds no turn at all: nothing left the house.
+	// The second attempt finds no turn at all: nothing left the process.
 	v, _ = try(t, s, d)
 	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
 	counts(t, srv, map[string]int{alice: 1, bob: 0})

@@ -89,7 +89,7 @@ type attempt struct {
 	progress delivery.Addresses
 	out      delivery.Outcome
 	replies  []string
-	// begun says that a mail was begun, so that something may have left the house.
+	// begun says that a mail was begun, so that something may have left the process.
 	begun bool
 }
 

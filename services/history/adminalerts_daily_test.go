@@ -102,7 +102,7 @@ func (w *alertFixture) noon() time.Time {
 }
 
 func TestTheDailyNoticeComesOnceADay(t *testing.T) {
-	w := newWard(t, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"))
+	w := newAlertFixture(t, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"))
 	w.settings.Appliances = w.settings.Appliances[1:]
 	e1, e2 := w.accept("a2", "e-1"), w.accept("a2", "e-2")
 	w.attempted(e1, "good", "", 1, delivery.StateDelivered)
@@ -157,7 +157,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 }
 
 func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
-	w := newWard(t)
+	w := newAlertFixture(t)
 	w.settings.Appliances = nil
 	soon := w.noon().Add(2 * time.Hour)
 	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}

@@ -26,7 +26,7 @@ import (
 	"github.com/outbound-events/outbound/services/history"
 )
 
-// alertFixture is a broker whose caretakers have admin contacts told of something, and all that they were told.
+// alertFixture is a broker where processes alert admin contacts, and all alerts that were sent.
 type alertFixture struct {
 	*fixture
 	settings *outboundv1.WatchSettingsResponse
@@ -34,7 +34,7 @@ type alertFixture struct {
 
 	mu      sync.Mutex
 	notices []health.Notice
-	// running counts the caretakers, looks what they have looked at so far.
+	// running counts the admin alerts, looks what they have looked at so far.
 	running atomic.Int64
 	looks   atomic.Int64
 }
@@ -44,8 +44,8 @@ const (
 	silentAfter = 700 * time.Millisecond
 )
 
-// newWard has two admin contacts and an appliance a1 that may be silent for silentAfter. Caretakers are to be started.
-func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *alertFixture {
+// newAlertFixture has two admin contacts and an appliance a1 that may be silent for silentAfter. Processes are to be started.
+func newAlertFixture(t *testing.T, recipients ...*outboundv1.Recipient) *alertFixture {
 	t.Helper()
 	w := &alertFixture{known: recipients, settings: &outboundv1.WatchSettingsResponse{
 		Smtp:  &outboundv1.SmtpSettings{AdminContacts: []string{"one@example.org", "two@example.org"}},
@@ -63,7 +63,7 @@ func newWard(t *testing.T, recipients ...*outboundv1.Recipient) *alertFixture {
 	return w
 }
 
-// countLooks counts how often the caretakers look at what is due: at each look, one reads the mark of the stream that fills.
+// countLooks counts how often the admin alerts look at what is due: at each look, one reads the mark of the stream that fills.
 func (w *alertFixture) countLooks() {
 	sub, err := w.bus.NATS().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
 		if strings.Contains(string(m.Data), "mark."+bus.MarkFilling) {
@@ -76,11 +76,11 @@ func (w *alertFixture) countLooks() {
 	w.t.Cleanup(func() { _ = sub.Unsubscribe() })
 }
 
-// looked waits until the caretakers have looked at what is due several times each.
+// looked waits until the admin alerts have looked at what is due several times each.
 func (w *alertFixture) looked() {
 	w.t.Helper()
 	until := w.looks.Load() + 10*w.running.Load()
-	waittest.Until(w.t, "the caretakers to look at what is due", func() bool { return w.looks.Load() >= until })
+	waittest.Until(w.t, "the admin alerts to look at what is due", func() bool { return w.looks.Load() >= until })
 }
 
 // gather takes what is put on NOTICES.
@@ -152,7 +152,7 @@ func (w *alertFixture) told(address string) []string {
 	return out
 }
 
-// await waits until both addresses were told so much, has the caretakers look again, and compares.
+// await waits until both addresses were told so much, has the admin alerts look again, and compares.
 func (w *alertFixture) await(want ...string) {
 	w.t.Helper()
 	w.begins(want...)
@@ -202,7 +202,7 @@ func (w *alertFixture) appliance(id string) *outboundv1.ApplianceStatus {
 }
 
 func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
-	w := newWard(t)
+	w := newAlertFixture(t)
 	w.accept("a1", "e-1")
 	heard := time.Now()
 	first := w.adminAlerts()
@@ -245,7 +245,7 @@ func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
 }
 
 func TestAnApplianceThatNeverPublishedIsSilentSinceItWasAdded(t *testing.T) {
-	w := newWard(t)
+	w := newAlertFixture(t)
 	added := time.Now().Add(-time.Hour)
 	w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
 	w.adminAlerts()
@@ -265,7 +265,7 @@ func TestAnAdminAlertIsFinishedByAnotherProcessAfterACrash(t *testing.T) {
 		"just now": {time.Now(), []string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWard(t)
+			w := newAlertFixture(t)
 			w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
 			mark := health.AlertState{Of: health.Silence{Since: added}.Key(), At: c.at}
 			if _, err := bus.NewHealthStore(w.bus).PutMark(t.Context(), bus.MarkSilent+"a1", mark, 0); err != nil {
@@ -280,7 +280,7 @@ func TestAnAdminAlertIsFinishedByAnotherProcessAfterACrash(t *testing.T) {
 }
 
 func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
-	w := newWard(t)
+	w := newAlertFixture(t)
 	stop := w.adminAlerts()
 	w.await("silent")
 	stop()
@@ -299,7 +299,7 @@ func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
 }
 
 func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
-	w := newWard(t)
+	w := newAlertFixture(t)
 	w.settings.Appliances = nil
 	o := bustest.StreamOptions()
 	o.EventsMaxBytes = 64 << 10

@@ -20,7 +20,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Three replicas share a recipient's limit through Redis. The limit is of an hour, so the burst is all that may leave the house, and
+// Three replicas share a recipient's limit through Redis. The limit is of an hour, so the burst is all that may leave the process, and
 // nothing here depends on the clock: the others must have been put off for the limit, each at least once, and only then is counted.
 func TestReplicasShareARecipientsLimit(t *testing.T) {
 	const events, turns, burst = 30, 40, 4 // a tenth of the turns

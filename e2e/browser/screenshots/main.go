@@ -1,5 +1,5 @@
 // Screenshots takes the pictures of the console in docs/images: `make screenshots`. It plays the demo's story, adds what goes wrong
-// in a real house, and looks at each page as an admin does.
+// in a real installation, and looks at each page as an admin does.
 package main
 
 import (
@@ -145,7 +145,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	return page
 }
 
-// trouble adds what goes wrong in a real house: a receiver that is not there, an event that is refused, one that is sent again.
+// trouble adds what goes wrong in a real installation: a receiver that is not there, an event that is refused, one that is sent again.
 func (s *shots) trouble(c *harness.Client) {
 	defer c.Close()
 	c.Do(s, "POST", "/v1/recipients", harness.Object{

@@ -17,10 +17,10 @@ func TestRollBackShowsTheDifferenceAndAsks(t *testing.T) {
 	if n := revisions(); n != 2 {
 		t.Fatalf("%d revisions, want 2:\n%s", n, h.must("revisions", "list", resource))
 	}
-	foreseen := h.must("revisions", "roll-back", resource, "previous", "--dry-run")
+	dryRun := h.must("revisions", "roll-back", resource, "previous", "--dry-run")
 	for _, want := range []string{`http.timeout`, `"5s"`, `"15s"`, "http.auth.basic.password  (secret)  (secret of then)"} {
-		if !strings.Contains(foreseen, want) {
-			t.Errorf("what would change does not name %s:\n%s", want, foreseen)
+		if !strings.Contains(dryRun, want) {
+			t.Errorf("what would change does not name %s:\n%s", want, dryRun)
 		}
 	}
 	code, out, _ := h.run("no\n", "revisions", "roll-back", resource, "previous")
@@ -41,7 +41,7 @@ func TestRollBackShowsTheDifferenceAndAsks(t *testing.T) {
 	if code, out, _ := h.run("yes\n", "revisions", "roll-back", resource, "previous"); code != 0 || revisions() != 3 {
 		t.Errorf("exit %d after a yes:\n%s", code, out)
 	}
-	for _, out := range []string{foreseen, h.must("revisions", "list"), h.must("revisions", "show", resource, "latest"), h.must("revisions", "list", "-o", "json")} {
+	for _, out := range []string{dryRun, h.must("revisions", "list"), h.must("revisions", "show", resource, "latest"), h.must("revisions", "list", "-o", "json")} {
 		if strings.Contains(out, "canary") {
 			t.Errorf("a secret is shown:\n%s", out)
 		}

@@ -24,7 +24,7 @@ import (
 	"github.com/outbound-events/outbound/services/console"
 )
 
-// The tokens of the house, and the password of its users, whose names are their roles: viewer, operator and admin.
+// The tokens of the system, and the password of its users, whose names are their roles: viewer, operator and admin.
 const (
 	AdminToken   = "admin-token"
 	serviceToken = "service-token"

@@ -66,7 +66,7 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("relay, at %s: %s", f.Step, withoutAddresses(f.Cause.Error()))
 }
 
-// Limited reports whether our own limits were in the way, so that nothing left the house.
+// Limited reports whether our own limits were in the way, so that nothing left the process.
 func (f *Failure) Limited() bool { return f.Step == StepTurn && f.Wait > 0 }
 
 // Unwrap is the cause.

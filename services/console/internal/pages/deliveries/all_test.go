@@ -13,8 +13,8 @@ import (
 // page says why not, and what to do.
 func TestAllThatMatchIsOfferedWhereAReplayCanBeOfIt(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{{EventId: "a1~e-1", RecipientId: "crm"}}}}
-	house := start(t, h)
-	operator, viewer := house.As("operator"), house.As("viewer")
+	system := start(t, h)
+	operator, viewer := system.As("operator"), system.As("viewer")
 	typed := map[string]string{"state": "EXPIRED", "channel": "http", "startTime": "2026-11-20T10:00:00Z", "endTime": "2026-11-21T10:00:00Z", "eventId": "a1~e 1"}
 	handed, told := 0, 0
 	fields := (&outboundv1.ListDeliveriesRequest{}).ProtoReflect().Descriptor().Fields()

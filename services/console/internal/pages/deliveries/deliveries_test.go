@@ -272,13 +272,13 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
 	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
-	house := start(t, h)
-	viewer := house.As("viewer")
+	system := start(t, h)
+	viewer := system.As("viewer")
 	for _, path := range []string{"/deliveries", "/deliveries/crm/a1~e1"} {
 		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) || strings.Contains(page.Body, `name="target"`) {
 			t.Errorf("%s: %d; it offers changes, or fails", path, page.Status)
 		}
-		if page := house.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
+		if page := system.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
 			t.Errorf("%s offers an operator nothing", path)
 		}
 	}

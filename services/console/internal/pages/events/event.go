@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// eventPage is one event with its way through the house.
+// eventPage is one event with its way through the system.
 type eventPage struct {
 	item
 	// JSON is the event, a field a line.

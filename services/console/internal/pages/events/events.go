@@ -1,4 +1,4 @@
-// Package events are the pages of what came in: the events that were taken, each with its way through the house, and those that
+// Package events are the pages of what came in: the events that were taken, each with its way through the system, and those that
 // were refused.
 package events
 

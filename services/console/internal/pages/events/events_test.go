@@ -168,8 +168,8 @@ func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
 
 func TestAnEventIsSentToAnotherRecipient(t *testing.T) {
 	h := &history{one: &outboundv1.Event{EventId: "a1~e1", Decision: outboundv1.Intake_ACCEPTED, CloudEventJson: "{}"}}
-	house := start(t, h)
-	viewer, operator := house.As("viewer"), house.As("operator")
+	system := start(t, h)
+	viewer, operator := system.As("viewer"), system.As("operator")
 	if page := viewer.Get("/events/a1~e1"); page.Status != http.StatusOK || strings.Contains(page.Body, "/send") {
 		t.Errorf("a viewer is offered to send: %d", page.Status)
 	}

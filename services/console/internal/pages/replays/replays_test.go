@@ -177,8 +177,8 @@ func TestAReplayThatIsWrongIsToldBesideItsFields(t *testing.T) {
 
 func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
 	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50, CreateTime: timestamppb.Now(), Actor: "olga"}}
-	house := start(t, h)
-	b := house.As("operator")
+	system := start(t, h)
+	b := system.As("operator")
 	page := b.Get("/replays/R9").Body
 	for _, want := range []string{`hx-get="/part/replays/R9"`, `<progress max="400" value="100"`, "25 %", "about 6 s left", `action="/replays/R9/cancel"`, "olga"} {
 		if !strings.Contains(page, want) {
@@ -188,7 +188,7 @@ func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
 	if list := b.Get("/replays").Body; !strings.Contains(list, `hx-get="/part/replays"`) || !strings.Contains(list, "25 %") {
 		t.Error("the list does not follow")
 	}
-	viewer := house.As("viewer")
+	viewer := system.As("viewer")
 	if page := viewer.Get("/replays/R9"); page.Status != http.StatusOK || strings.Contains(page.Body, "/cancel") {
 		t.Errorf("a viewer may cancel: %d", page.Status)
 	}
