@@ -29,7 +29,7 @@ func build(t *testing.T, files map[string]string) *archtest.Graph {
 	return h
 }
 
-func ours(room string) string { return `"` + archtest.Module + room + `"` }
+func ours(pkg string) string { return `"` + archtest.Module + pkg + `"` }
 
 func TestEveryBreachIsFound(t *testing.T) {
 	h := build(t, map[string]string{
@@ -46,15 +46,15 @@ func TestEveryBreachIsFound(t *testing.T) {
 		"services/cmd/a/main.go":             "package main\nimport _ " + ours("services/a") + "\n",
 		"services/b/internal/known/known.go": "package known\nimport _ \"example.org/vendor/y\"\n",
 	})
-	doors := []archtest.Vendor{{Vendor: "example.org/vendor", Packages: []string{"services/b/..."}, Why: "why"}}
+	adapters := []archtest.Vendor{{Vendor: "example.org/vendor", Packages: []string{"services/b/..."}, Why: "why"}}
 	cases := []struct {
 		name string
 		got  []archtest.Breach
 		want []string
 	}{
 		{"imports", h.Imports([]archtest.Row{{From: []string{"pkg/..."}, To: []string{"services/..."}}}), []string{"pkg/event/event.go: imports services/a"}},
-		{"vendors", h.Vendors(doors), []string{"pkg/util/util.go: imports example.org/vendor/x"}},
-		{"vendor without a door", h.Vendors(nil), []string{"pkg/util/util.go", "services/b/internal/known/known.go"}},
+		{"vendors", h.Vendors(adapters), []string{"pkg/util/util.go: imports example.org/vendor/x"}},
+		{"vendor without a row", h.Vendors(nil), []string{"pkg/util/util.go", "services/b/internal/known/known.go"}},
 		{"services", h.Services([]string{"services/allinone"}), []string{"services/a/a.go: imports services/b/internal/c"}},
 		{"acts", h.Acts([]archtest.Act{{Call: "os.Exit"}, {Literal: "secret.subject."}}), []string{"services/b/b.go:3: does os.Exit", "services/b/b.go:4: does secret.subject."}},
 		{"acts at their address", h.Acts([]archtest.Act{{Call: "os.Exit", Files: []string{"services/b/b.go"}}}), nil},

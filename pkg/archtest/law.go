@@ -19,7 +19,7 @@ type Row struct {
 	Why   string
 }
 
-// Vendor is one vendor's library and the only rooms that may import it.
+// Vendor is one vendor's library and the only packages that may import it.
 type Vendor struct {
 	Vendor   string
 	Packages []string
@@ -44,21 +44,21 @@ func (h *Graph) Imports(rows []Row) []Breach {
 	return out
 }
 
-// Vendors checks that each library of others has a door, and that no file goes round it. Tests may use what a door or a
-// workshop offers, and are bound by the list all the same: a library without a row is a breach anywhere.
-func (h *Graph) Vendors(doors []Vendor) []Breach {
+// Vendors checks that each library of others has a row, and that no file goes round it. Tests may use what a vendor or a
+// testSupport offers, and are bound by the list all the same: a library without a row is a breach anywhere.
+func (h *Graph) Vendors(adapters []Vendor) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, i := range f.Imports {
 			if !strings.Contains(strings.SplitN(i, "/", 2)[0], ".") || ours(i) {
 				continue
 			}
-			door, known := vendorOf(i, doors)
+			vendor, known := vendorOf(i, adapters)
 			switch {
 			case !known:
-				out = append(out, Breach{f.Path, "imports " + i, "a library without a door: name its room and what it replaces in the table"})
-			case !f.Test && !in(f.Package, door.Packages):
-				out = append(out, Breach{f.Path, "imports " + i, door.Why})
+				out = append(out, Breach{f.Path, "imports " + i, "a library without a row: name its package and what it replaces in the table"})
+			case !f.Test && !in(f.Package, vendor.Packages):
+				out = append(out, Breach{f.Path, "imports " + i, vendor.Why})
 			}
 		}
 	}
@@ -66,9 +66,9 @@ func (h *Graph) Vendors(doors []Vendor) []Breach {
 }
 
 // vendorOf is the row with the longest vendor path that i lies under.
-func vendorOf(i string, doors []Vendor) (Vendor, bool) {
+func vendorOf(i string, adapters []Vendor) (Vendor, bool) {
 	best, found := Vendor{}, false
-	for _, d := range doors {
+	for _, d := range adapters {
 		if (i == d.Vendor || strings.HasPrefix(i, d.Vendor+"/")) && len(d.Vendor) > len(best.Vendor) {
 			best, found = d, true
 		}
@@ -79,7 +79,7 @@ func vendorOf(i string, doors []Vendor) (Vendor, bool) {
 // ours reports whether an import, as File holds it, is of this repository. Load has cut the module from ours.
 func ours(i string) bool { return strings.HasPrefix(i, Module) }
 
-// Services checks that services do not import each other, but for the rooms in joiners. A service is a folder under services/.
+// Services checks that services do not import each other, but for the packages in joiners. A service is a folder under services/.
 func (h *Graph) Services(joiners []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
@@ -89,15 +89,15 @@ func (h *Graph) Services(joiners []string) []Breach {
 		}
 		for _, i := range f.Imports {
 			if other, is := serviceOf(i); is && other != own {
-				out = append(out, Breach{f.Path, "imports " + i, "services do not import each other: what two of them need is a room of pkg"})
+				out = append(out, Breach{f.Path, "imports " + i, "services do not import each other: what two of them need is a package of pkg"})
 			}
 		}
 	}
 	return out
 }
 
-func serviceOf(room string) (string, bool) {
-	rest, ok := strings.CutPrefix(room, "services/")
+func serviceOf(pkg string) (string, bool) {
+	rest, ok := strings.CutPrefix(pkg, "services/")
 	if !ok || rest == "cmd" || strings.HasPrefix(rest, "cmd/") {
 		return "", false
 	}
@@ -111,7 +111,7 @@ type Act struct {
 	Call string
 	// Literal is what a string literal may not begin with elsewhere.
 	Literal string
-	// Files are its addresses: files, or rooms as patterns.
+	// Files are its addresses: files, or packages as patterns.
 	Files []string
 	Why   string
 }

@@ -6,32 +6,32 @@ import (
 	"github.com/outbound-events/outbound/pkg/archtest"
 )
 
-// The rooms by kind. A new room is added to one of these.
+// The packages by kind. A new pkg is added to one of these.
 var (
-	trade    = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/health"}
-	frame    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
-	doors    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/mime", "pkg/token"}
-	workshop = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
+	domain      = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/health"}
+	platform    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
+	adapters    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/mime", "pkg/token"}
+	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}
 )
 
-// joiners are the only rooms that see several services.
+// joiners are the only packages that see several services.
 var joiners = []string{"services/allinone/...", "services/demo/..."}
 
 func rows() []archtest.Row {
 	return []archtest.Row{
-		{From: []string{"proto/..."}, To: []string{"pkg/...", "services/...", "e2e/..."}, Tests: true, Why: "proto is the lowest floor"},
+		{From: []string{"proto/..."}, To: []string{"pkg/...", "services/...", "e2e/..."}, Tests: true, Why: "proto is the lowest module"},
 		{From: []string{"pkg/..."}, To: []string{"services/...", "e2e/..."}, Tests: true, Why: "pkg lies below services"},
 		{From: []string{"services/..."}, To: []string{"e2e/..."}, Tests: true, Why: "services lie below e2e"},
 		{From: []string{"e2e/..."}, To: []string{"services/..."}, Tests: true, Why: "e2e sees processes from outside, through the fixed surface"},
-		{From: trade, To: []string{"proto/...", "pkg/..."}, But: trade, Why: "the trade knows the standard library and itself only"},
-		{From: trade, To: []string{"os", "os/...", "net", "net/http", "io/fs", "syscall"}, Why: "the trade does no I/O: doors do"},
-		{From: frame, To: []string{"proto/...", "services/..."}, Why: "the frame knows no trade and no door"},
-		{From: []string{"pkg/process", "pkg/secret"}, To: []string{"pkg/..."}, But: frame, Why: "the frame knows no trade and no door"},
-		{From: []string{"pkg/telemetry"}, To: doors, Why: "the frame knows no door; of the trade telemetry reads what an attempt was, and no more"},
+		{From: domain, To: []string{"proto/...", "pkg/..."}, But: domain, Why: "the domain knows the standard library and itself only"},
+		{From: domain, To: []string{"os", "os/...", "net", "net/http", "io/fs", "syscall"}, Why: "the domain does no I/O: adapters do"},
+		{From: platform, To: []string{"proto/...", "services/..."}, Why: "the platform knows no domain and no vendor"},
+		{From: []string{"pkg/process", "pkg/secret"}, To: []string{"pkg/..."}, But: platform, Why: "the platform knows no domain and no vendor"},
+		{From: []string{"pkg/telemetry"}, To: adapters, Why: "the platform knows no vendor; of the domain telemetry reads what an attempt was, and no more"},
 		{From: []string{"pkg/bus/..."}, To: []string{"proto/..."}, Why: "what the broker keeps is ours to name, not the API's"},
-		{From: []string{"services/..."}, To: workshop, Why: "the workshop is for tests"},
-		{From: append(append(append([]string{}, trade...), frame...), doors...), To: workshop, Why: "the workshop is for tests"},
-		{From: []string{"services/cmd/..."}, To: []string{"pkg/delivery", "pkg/render"}, Why: "a main opens doors and starts a service; the trade is the service's"},
+		{From: []string{"services/..."}, To: testSupport, Why: "test support is for tests"},
+		{From: append(append(append([]string{}, domain...), platform...), adapters...), To: testSupport, Why: "test support is for tests"},
+		{From: []string{"services/cmd/..."}, To: []string{"pkg/delivery", "pkg/render"}, Why: "a main opens adapters and starts a service; the domain is the service's"},
 	}
 }
 
@@ -39,27 +39,27 @@ func vendors() []archtest.Vendor {
 	api := []string{"proto/...", "pkg/rpc/...", "pkg/configclient/...", "services/...", "e2e/..."}
 	return []archtest.Vendor{
 		{"github.com/nats-io/nats.go", []string{"pkg/bus/...", "pkg/bustest", "services/ingest/...", "services/cmd/outbound/...", "services/demo/...", "services/cli/...", "e2e/..."},
-			"NATS has one door, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
+			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
 		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."}, "the server is embedded in pkg/bus/embed alone"},
 		{"github.com/nats-io/nuid", []string{"pkg/bus/..."}, "ids of batches"},
-		{"google.golang.org/grpc", api, "gRPC has one door, pkg/rpc; services register on it and speak its status"},
+		{"google.golang.org/grpc", api, "gRPC has one adapter, pkg/rpc; services register on it and speak its status"},
 		{"google.golang.org/protobuf", api, "generated types stay at the edge"},
 		{"google.golang.org/genproto", api, "generated types stay at the edge"},
-		{"buf.build/go/protovalidate", []string{"pkg/rpc/...", "services/config/..."}, "requests are validated at the door"},
-		{"buf.build/gen/go", []string{"proto/...", "pkg/rpc/...", "services/config/..."}, "requests are validated at the door"},
+		{"buf.build/go/protovalidate", []string{"pkg/rpc/...", "services/config/..."}, "requests are validated at the edge"},
+		{"buf.build/gen/go", []string{"proto/...", "pkg/rpc/...", "services/config/..."}, "requests are validated at the edge"},
 		{"github.com/grpc-ecosystem/grpc-gateway/v2", []string{"proto/...", "services/console/...", "services/allinone/...", "services/gateway/...", "pkg/rpc/..."}, "REST is made of gRPC in one place"},
-		{"cel.dev/cel-go", []string{"pkg/filter"}, "filters have one door"},
+		{"cel.dev/cel-go", []string{"pkg/filter"}, "filters have one adapter"},
 		{"code.dny.dev/ssrf", []string{"pkg/egress"}, "the outside is dialled through pkg/egress"},
 		{"github.com/redis/go-redis/v9", []string{"pkg/throttle/...", "pkg/session", "pkg/redistest"}, "Redis has two uses: limits in pkg/throttle, sessions in pkg/session"},
-		{"github.com/go-redis/redis_rate/v10", []string{"pkg/throttle/..."}, "Redis has one door, pkg/throttle"},
+		{"github.com/go-redis/redis_rate/v10", []string{"pkg/throttle/..."}, "Redis has one adapter, pkg/throttle"},
 		{"github.com/tink-crypto/tink-go/v2", []string{"pkg/secret"}, "sealing has one address, pkg/secret"},
 		{"github.com/goccy/go-yaml", []string{"pkg/process", "services/cmd/outbound/...", "services/cli/...", "services/allinone/...", "e2e/..."}, "options are read in pkg/process, declarations by the CLI"},
 		{"github.com/caarlos0/env/v11", []string{"pkg/process"}, "the environment is read in pkg/process"},
 		{"github.com/spf13/cobra", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
 		{"github.com/spf13/pflag", []string{"pkg/process", "services/cmd/...", "services/cli/..."}, "flags belong to mains and the CLI"},
-		{"go.opentelemetry.io", []string{"pkg/telemetry", "pkg/rpc/...", "pkg/bus/...", "pkg/egress", "services/..."}, "telemetry is set up in pkg/telemetry; doors carry the trace"},
+		{"go.opentelemetry.io", []string{"pkg/telemetry", "pkg/rpc/...", "pkg/bus/...", "pkg/egress", "services/..."}, "telemetry is set up in pkg/telemetry; adapters carry the trace"},
 		{"github.com/prometheus", []string{"pkg/telemetry"}, "metrics are made in pkg/telemetry"},
-		{"github.com/wneessen/go-mail", []string{"pkg/mime", "services/emailsender/..."}, "MIME is written in pkg/letter; one service sends mail"},
+		{"github.com/wneessen/go-mail", []string{"pkg/mime", "services/emailsender/..."}, "MIME is written in pkg/mime; one service sends mail"},
 		{"github.com/emersion/go-smtp", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/emersion/go-message", []string{"e2e/..."}, "the mails that arrive are read by another library than the one that wrote them"},
 		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
@@ -86,21 +86,30 @@ func vendors() []archtest.Vendor {
 }
 
 func acts() []archtest.Act {
+	// What a consumer is told of a message is a reply, whichever library call sends it.
+	acks, whyAcks := []string{"pkg/bus/settle.go"}, "acknowledging has one address, pkg/bus/settle.go"
 	return []archtest.Act{
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."}, Why: "exit has one address, pkg/process and the mains that call it"},
 		{Call: "log.Fatal", Why: "exit has one address, pkg/process"},
 		{Call: "log.Fatalf", Why: "exit has one address, pkg/process"},
 		{Call: "signal.Notify", Files: []string{"pkg/process", "e2e/..."}, Why: "signals have one address, pkg/process"},
 		{Call: "signal.NotifyContext", Files: []string{"pkg/process", "e2e/..."}, Why: "signals have one address, pkg/process"},
-		{Call: ".NakWithDelay", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
-		{Call: ".DoubleAck", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
-		{Call: ".TermWithReason", Files: []string{"pkg/bus/settle.go"}, Why: "acknowledging has one address, pkg/bus/settle.go"},
+		{Call: ".DoubleAck", Files: acks, Why: whyAcks},
+		{Call: ".AckSync", Files: acks, Why: whyAcks},
+		{Call: ".TermWithReason", Files: acks, Why: whyAcks},
+		{Call: ".InProgress", Files: acks, Why: whyAcks},
+		{Literal: "+ACK", Files: append(acks, "e2e/..."), Why: whyAcks},
+		{Literal: "-NAK", Files: append(acks, "e2e/..."), Why: whyAcks},
+		{Literal: "+NXT", Files: append(acks, "e2e/..."), Why: whyAcks},
+		{Literal: "+TERM", Files: append(acks, "e2e/..."), Why: whyAcks},
+		{Literal: "+WPI", Files: append(acks, "e2e/..."), Why: whyAcks},
+		{Literal: "$JS.ACK.", Files: append(acks, "e2e/..."), Why: whyAcks},
 		{Literal: "outbound.events.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.replay.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.history.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.notices.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
 		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/streams.go", "e2e/..."}, Why: "subjects have one address, pkg/bus/streams.go; e2e spells them as an appliance does"},
-		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the door to NATS alone"},
+		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the adapter of NATS alone"},
 	}
 }
 
@@ -131,7 +140,7 @@ func report(t *testing.T, breaches []archtest.Breach) {
 func waits() []archtest.Wait {
 	const why = "a test waits for a fact, however long that takes: see pkg/waittest"
 	// They bound what is repeated until it succeeds, or have somebody else's time run out; e2e/harness/doc.go bounds the bench.
-	again := []string{"pkg/waittest", "e2e/harness/doc.go", "e2e/harness/appliance.go", "e2e/browser/page.go", "pkg/egress/walk_test.go", "pkg/telemetry/telemetry_test.go"}
+	again := []string{"pkg/waittest", "e2e/harness/doc.go", "e2e/harness/appliance.go", "e2e/browser/page.go", "pkg/egress/probe_test.go", "pkg/telemetry/telemetry_test.go"}
 	return []archtest.Wait{
 		{"time.After", again, why}, {"context.WithTimeout", again, why}, {"time.NewTimer", []string{"pkg/smtptest/line.go"}, why},
 		{"time.AfterFunc", nil, why}, {"time.Tick", nil, why}, {"context.WithDeadline", nil, why},
@@ -142,15 +151,15 @@ func waits() []archtest.Wait {
 func TestTheLawIsKept(t *testing.T) {
 	h := graph(t)
 	for name, breaches := range map[string][]archtest.Breach{
-		"rooms import only what they may":     h.Imports(rows()),
-		"each vendor has one door":            h.Vendors(vendors()),
+		"packages import only what they may":  h.Imports(rows()),
+		"each vendor has one adapter":         h.Vendors(vendors()),
 		"services do not know each other":     h.Services(joiners),
 		"each privileged act has one address": h.Acts(acts()),
 		"files and functions are short":       h.Sizes(400, 60),
 		"names say something":                 h.Names([]string{"util", "utils", "common", "models", "types", "helpers", "base", "manager"}),
 		"tests do not sleep":                  h.Sleeps(),
-		"tests do not say how long they wait": h.Waits(waits(), append([]string{"e2e/harness", "e2e/browser"}, workshop...)),
-		"nothing panics":                      h.Panics(workshop),
+		"tests do not say how long they wait": h.Waits(waits(), append([]string{"e2e/harness", "e2e/browser"}, testSupport...)),
+		"nothing panics":                      h.Panics(testSupport),
 	} {
 		t.Run(name, func(t *testing.T) { report(t, breaches) })
 	}

@@ -110,11 +110,11 @@ type Wait struct {
 }
 
 // Waits checks that tests do not say how long something may take, which would be a bet on the machine. What imports testing/synctest
-// is left out: there, time is not real. Rooms hold test support, which is bound like tests.
-func (h *Graph) Waits(waits []Wait, rooms []string) []Breach {
+// is left out: there, time is not real. Packages hold test support, which is bound like tests.
+func (h *Graph) Waits(waits []Wait, packages []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
-		if !f.Test && !in(f.Package, rooms) || in("testing/synctest", f.Imports) {
+		if !f.Test && !in(f.Package, packages) || in("testing/synctest", f.Imports) {
 			continue
 		}
 		ast.Inspect(f.AST, func(n ast.Node) bool {
@@ -129,7 +129,7 @@ func (h *Graph) Waits(waits []Wait, rooms []string) []Breach {
 	return out
 }
 
-// Panics checks that production code does not panic: panic may be called by tests, workshop rooms and the files in allowed.
+// Panics checks that production code does not panic: panic may be called by tests, testSupport packages and the files in allowed.
 func (h *Graph) Panics(allowed []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {

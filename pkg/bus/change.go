@@ -51,16 +51,6 @@ func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, er
 	return m, nil
 }
 
-// RedeliverNow has messages of a recipient that wait for a delay handed out at once.
-func (c *Conn) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return c.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
-}
-
-// AckBySequence ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
-func (c *Conn) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return c.settleBySequence(ctx, ConsumerName(ch, id), "+ACK", sequences)
-}
-
 // Settled is how far in the future an attempt must be for its message to wait for a delay, in no sender's hands. Clocks may
 // differ by as much.
 const Settled = 2 * time.Second

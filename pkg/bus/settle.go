@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // settler settles one message of a consumer. This file is the only place that acknowledges. The calls are not confirmed:
@@ -16,7 +18,7 @@ type settler struct {
 }
 
 // Ack ends the message.
-func (s *settler) Ack() error { return s.say("+ACK") }
+func (s *settler) Ack() error { return s.say(ack) }
 
 // NakWithDelay has the message handed out again after a wait. The wait must be positive: 0 would mean at once, for ever.
 func (s *settler) NakWithDelay(wait time.Duration) error {
@@ -26,8 +28,21 @@ func (s *settler) NakWithDelay(wait time.Duration) error {
 // Term ends a message that can't be read, with a reason for the broker's advisory.
 func (s *settler) Term(reason string) error { return s.say("+TERM " + reason) }
 
+// ack ends a message.
+const ack = "+ACK"
+
 // atOnce is the shortest delay, for what is to be handed out again now.
 const atOnce = `-NAK {"delay": 1000000}`
+
+// RedeliverNow has messages of a recipient that wait for a delay handed out at once.
+func (c *Conn) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+	return c.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
+}
+
+// AckBySequence ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
+func (c *Conn) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+	return c.settleBySequence(ctx, ConsumerName(ch, id), ack, sequences)
+}
 
 // settleBySequence says the same about messages of a consumer that are out, by their stream sequences: the broker finds what is
 // out by the sequence alone, wherever it was handed out. Of one that is not out nothing comes. It must not be said of a message
