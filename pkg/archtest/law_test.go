@@ -8,7 +8,7 @@ import (
 
 // The packages by kind. A new pkg is added to one of these.
 var (
-	domain      = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/health"}
+	domain      = []string{"pkg/event", "pkg/recipient", "pkg/delivery", "pkg/render", "pkg/health", "pkg/settings"}
 	platform    = []string{"pkg/process", "pkg/telemetry", "pkg/secret"}
 	adapters    = []string{"pkg/bus/...", "pkg/rpc/...", "pkg/configclient/...", "pkg/throttle/...", "pkg/filter/...", "pkg/egress/...", "pkg/mime", "pkg/token"}
 	testSupport = []string{"pkg/archtest", "pkg/bustest", "pkg/waittest", "pkg/redistest", "pkg/deliverytest", "pkg/smtptest", "pkg/faulttest", "pkg/golden", "pkg/dnstest", "pkg/proxytest"}

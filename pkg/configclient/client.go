@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -53,7 +54,7 @@ type Client struct {
 	// known is what the stream told, before the settings are applied; shown is what callers see.
 	known map[string]*recipient.Recipient
 	shown map[string]*recipient.Recipient
-	now   *Settings
+	now   *settings.Settings
 	// changed is closed and replaced when what callers see is another.
 	changed chan struct{}
 	// bookmark is how recent the recipients are; ask says that somebody waits for a later one.
@@ -96,11 +97,11 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 	return c
 }
 
-func defaultSettings() *Settings {
-	s := &Settings{
-		SMTP:             SMTP{Encryption: STARTTLS, Auth: NoAuth},
-		Email:            Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration, Location: time.UTC},
-		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
+func defaultSettings() *settings.Settings {
+	s := &settings.Settings{
+		SMTP:             settings.SMTP{Encryption: settings.STARTTLS, Auth: settings.NoAuth},
+		Email:            settings.Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration, Location: time.UTC},
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]settings.ApplianceAuth{},
 	}
 	for _, t := range event.Catalogue() {
 		s.Types[t.ID] = t
@@ -149,7 +150,7 @@ func (c *Client) Recipients() []*recipient.Recipient {
 }
 
 // Settings are the settings as last told; before that, the defaults with the built-in types. Never nil.
-func (c *Client) Settings() *Settings {
+func (c *Client) Settings() *settings.Settings {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.now

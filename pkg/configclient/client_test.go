@@ -22,6 +22,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -308,7 +309,7 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 		t.Fatalf("it is %+v", r)
 	}
 	now := c.Settings()
-	if now.SMTP.Encryption != configclient.TLS || now.SMTP.Auth != configclient.NoAuth || now.SMTP.Port != 465 || now.Email.Location.String() != "Europe/Vienna" ||
+	if now.SMTP.Encryption != settings.TLS || now.SMTP.Auth != settings.NoAuth || now.SMTP.Port != 465 || now.Email.Location.String() != "Europe/Vienna" ||
 		len(now.CustomFields) != 2 || now.CustomFields[0] != "a" || now.CustomFieldNames["b"] != "Bee" ||
 		now.Appliances["a1"].TokenSHA256 != [32]byte(secret.HashToken("t")) {
 		t.Errorf("the settings are %+v", now)

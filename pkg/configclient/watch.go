@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -134,13 +135,13 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 
 // withEmailSettings fills in what is the same for all email recipients: the retry, and that none uses more than a quarter of the
 // connections to the relay, but always one.
-func withEmailSettings(r *recipient.Recipient, s *Settings) *recipient.Recipient {
+func withEmailSettings(r *recipient.Recipient, s *settings.Settings) *recipient.Recipient {
 	if r.Email == nil {
 		return r
 	}
 	with := *r
 	with.Retry = recipient.Retry{Interval: s.Email.RetryInterval, Duration: s.Email.RetryDuration}
-	with.MaxInFlight = max(1, cmp.Or(s.SMTP.MaxConnections, DefaultMaxConnections)/4)
+	with.MaxInFlight = max(1, cmp.Or(s.SMTP.MaxConnections, settings.DefaultMaxConnections)/4)
 	return &with
 }
 

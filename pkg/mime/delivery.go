@@ -3,11 +3,11 @@ package mime
 import (
 	"strings"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 )
 
 // testMark begins the subject of mails that an operator asked for to try a recipient.
@@ -15,7 +15,7 @@ const testMark = "[test] "
 
 // OfDelivery makes the message of a delivery to one of its addresses: the same at each attempt while recipient and settings stay as
 // they are.
-func OfDelivery(d *delivery.Delivery, s *configclient.Settings, to string) Message {
+func OfDelivery(d *delivery.Delivery, s *settings.Settings, to string) Message {
 	e := d.Event
 	m := Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: to, Date: d.Accepted.In(s.Email.Location),
@@ -33,7 +33,7 @@ func OfDelivery(d *delivery.Delivery, s *configclient.Settings, to string) Messa
 }
 
 // Options say how mails to a recipient about an event are worded.
-func Options(r *recipient.EmailTarget, e *event.Event, s *configclient.Settings) render.MailOptions {
+func Options(r *recipient.EmailTarget, e *event.Event, s *settings.Settings) render.MailOptions {
 	text := r.TextOf(e.Type)
 	return render.MailOptions{
 		Subject: text.Subject, Body: text.Body, HTMLBody: text.HTMLBody, Custom: s.CustomFields, CustomNames: s.CustomFieldNames,

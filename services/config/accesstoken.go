@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -111,7 +112,7 @@ type ownTokens struct {
 // nothing about a secret.
 type ownIndex struct {
 	of    *outboundv1.WatchSettingsResponse
-	bySum map[[sha256.Size]byte]configclient.Token
+	bySum map[[sha256.Size]byte]settings.Token
 }
 
 // Authenticate implements rpc.Authenticator.
@@ -119,7 +120,7 @@ func (o *ownTokens) Authenticate(_ context.Context, token string) (rpc.Principal
 	state, _, _ := o.snapshot.read()
 	index := o.index.Load()
 	if index == nil || index.of != state {
-		index = &ownIndex{of: state, bySum: map[[sha256.Size]byte]configclient.Token{}}
+		index = &ownIndex{of: state, bySum: map[[sha256.Size]byte]settings.Token{}}
 		for _, t := range state.GetTokens() {
 			var sum [sha256.Size]byte
 			if copy(sum[:], t.GetSecretSha256()) == len(sum) {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -84,13 +84,13 @@ func fillSMTP(p *outboundv1.SmtpSettings) {
 		p.FromName = "Outbound"
 	}
 	if p.MaxConnections == 0 {
-		p.MaxConnections = configclient.DefaultMaxConnections
+		p.MaxConnections = settings.DefaultMaxConnections
 	}
 	if l := p.RateLimit; l != nil {
 		fillDuration(&l.Period, time.Second)
 	}
 	if n := p.DailyNotice; n != nil && n.GetTime() == "" {
-		n.Time = configclient.DefaultNoticeTime
+		n.Time = settings.DefaultNoticeTime
 	}
 }
 

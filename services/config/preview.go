@@ -21,6 +21,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -100,7 +101,7 @@ func (s *Service) previewed(ctx context.Context, q *outboundv1.PreviewRecipientR
 }
 
 // shared are the settings as the senders know them, without secrets.
-func (s *Service) shared(ctx context.Context) (*configclient.Settings, error) {
+func (s *Service) shared(ctx context.Context) (*settings.Settings, error) {
 	p, err := s.allSettings(ctx)
 	if err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func (s *Service) storedEvent(ctx context.Context, key string) (*event.Event, ti
 }
 
 // sample is an event that nobody published, of a type that the recipient can be sent.
-func (s *Service) sample(ctx context.Context, r *outboundv1.Recipient, wanted string, settings *configclient.Settings, now time.Time) (*event.Event, error) {
+func (s *Service) sample(ctx context.Context, r *outboundv1.Recipient, wanted string, settings *settings.Settings, now time.Time) (*event.Event, error) {
 	t, err := s.testType(ctx, r, cmp.Or(wanted, r.GetEventTypes()[0]))
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (s *Service) sample(ctx context.Context, r *outboundv1.Recipient, wanted st
 
 // sampleOf makes an event of a type as an appliance that there is would publish it, of those named if any are; nil if the type's
 // examples make none.
-func sampleOf(t event.Type, settings *configclient.Settings, now time.Time, of ...string) *event.Event {
+func sampleOf(t event.Type, settings *settings.Settings, now time.Time, of ...string) *event.Event {
 	appliance := sampleAppliance
 	if known := slices.Sorted(maps.Keys(settings.Appliances)); len(known) > 0 {
 		appliance = known[0]
@@ -162,7 +163,7 @@ func (s *Service) unmatched(r *recipient.Recipient, e *event.Event, now time.Tim
 }
 
 // previewRequest shows the request to an HTTP recipient.
-func previewRequest(d *delivery.Delivery, settings *configclient.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
+func previewRequest(d *delivery.Delivery, settings *settings.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
 	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{UserAgent: "Outbound/" + process.Version(), Custom: settings.CustomFields, At: now})
 	if err != nil {
 		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be written: "+err.Error())

@@ -3,11 +3,11 @@ package config
 import (
 	"strings"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -15,7 +15,7 @@ import (
 const noSender = "from-address-is-not-set@example.invalid"
 
 // previewMail shows the mail to the first address of an email recipient.
-func previewMail(d *delivery.Delivery, settings *configclient.Settings) (*outboundv1.MailPreview, error) {
+func previewMail(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
 	m := mime.OfDelivery(d, settings, addresses[0])
 	out := &outboundv1.MailPreview{From: mime.From(m), To: addresses, Subject: m.Text.Subject, Text: m.Text.Body, Html: m.Text.HTML}

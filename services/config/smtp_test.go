@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -109,7 +109,7 @@ func TestRelaySettingsAreCheckedFieldByField(t *testing.T) {
 	if out.GetHelloName() != "outbound.example.com" || out.GetRateLimit().GetPeriod().AsDuration().Seconds() != 1 || out.GetMaxConnections() != 7 || out.GetDailyNotice().GetTime() != "08:00" {
 		t.Errorf("stored %v", out)
 	}
-	if out := h.mustRelay(&outboundv1.SmtpSettings{}, "max_connections"); out.GetMaxConnections() != configclient.DefaultMaxConnections {
+	if out := h.mustRelay(&outboundv1.SmtpSettings{}, "max_connections"); out.GetMaxConnections() != settings.DefaultMaxConnections {
 		t.Errorf("unset, there are %d connections", out.GetMaxConnections())
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/redistest"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -19,7 +19,7 @@ import (
 )
 
 // hourly lets n mails go in an hour, one at once: a test never sees a second one.
-func hourly(c *configclient.SMTP) { c.RateLimit = recipient.RateLimit{Limit: 1, Period: time.Hour} }
+func hourly(c *settings.SMTP) { c.RateLimit = recipient.RateLimit{Limit: 1, Period: time.Hour} }
 
 func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
@@ -37,7 +37,7 @@ func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	v, _ = try(t, s, d)
 	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
-	conf.change(func(c *configclient.SMTP) { c.RateLimit = recipient.RateLimit{} })
+	conf.change(func(c *settings.SMTP) { c.RateLimit = recipient.RateLimit{} })
 	v, _ = try(t, s, d)
 	want(t, v, delivery.Delivered, delivery.ReasonOK)
 	counts(t, srv, map[string]int{alice: 1, bob: 1})
@@ -68,7 +68,7 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 	hold := make(chan struct{})
 	srv.Play(smtptest.Script{Hold: hold})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.MaxConnections = 2 })
+	conf.change(func(c *settings.SMTP) { c.MaxConnections = 2 })
 	s := emailsender.NewSender(t, options(), conf)
 	var wg sync.WaitGroup
 	for range 2 {
@@ -108,7 +108,7 @@ func TestAWaitForAConnectionEndsWithTheShutdown(t *testing.T) {
 	hold := make(chan struct{})
 	srv.Play(smtptest.Script{Hold: hold})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.MaxConnections = 1 })
+	conf.change(func(c *settings.SMTP) { c.MaxConnections = 1 })
 	s := emailsender.NewSender(t, options(), conf)
 	var wg sync.WaitGroup
 	wg.Go(func() { try(t, s, deliveryTo(alice)) })
@@ -130,7 +130,7 @@ func TestTheNameInEHLOIsTheSettingsElseTheOptions(t *testing.T) {
 	} {
 		srv := smtptest.Start(t, smtptest.Options{})
 		conf, o := relayOf(srv), options()
-		conf.change(func(p *configclient.SMTP) { p.Hello = c.setting })
+		conf.change(func(p *settings.SMTP) { p.Hello = c.setting })
 		o.HelloName = c.option
 		v, _ := try(t, emailsender.NewSender(t, o, conf), deliveryTo(alice))
 		want(t, v, delivery.Delivered, delivery.ReasonOK)

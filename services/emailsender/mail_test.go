@@ -15,17 +15,17 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
 // settingsForMails are settings whose relay is never asked.
-func settingsForMails() *configclient.Settings {
+func settingsForMails() *settings.Settings {
 	return settingsFor("relay.example.com", 25).Settings()
 }
 
@@ -248,7 +248,7 @@ func parts(t *testing.T, m *mail.Message) (text, markup string) {
 }
 
 // checkHeaders writes the mail and wants exactly the headers that are ours, with what we meant in them.
-func checkHeaders(t *testing.T, d *delivery.Delivery, s *configclient.Settings, want []string) *mail.Message {
+func checkHeaders(t *testing.T, d *delivery.Delivery, s *settings.Settings, want []string) *mail.Message {
 	t.Helper()
 	raw, err := emailsender.Compose(d, s, alice)
 	if err != nil {

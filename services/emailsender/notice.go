@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -198,7 +198,7 @@ func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.
 }
 
 // composeNotice writes the mail of a notice. It is pure; a notice gives the same mail each time.
-func composeNotice(n health.Notice, s *configclient.Settings) (*mime.Email, error) {
+func composeNotice(n health.Notice, s *settings.Settings) (*mime.Email, error) {
 	l, err := mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: n.At.In(s.Email.Location),
 		ID: mime.Identity("notice", n.ID), Thread: mime.Identity("notices", n.Thread),

@@ -8,15 +8,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
 // settingsSource knows the settings as they are now.
 type settingsSource interface {
-	Settings() *configclient.Settings
+	Settings() *settings.Settings
 }
 
 // sender makes attempts: one connection, one transaction for each address that is neither done nor refused for good.
@@ -85,7 +85,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 // attempt gathers what is seen in one attempt.
 type attempt struct {
 	d        *delivery.Delivery
-	settings *configclient.Settings
+	settings *settings.Settings
 	progress delivery.Addresses
 	out      delivery.Outcome
 	replies  []string

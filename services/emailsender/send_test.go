@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
@@ -203,7 +203,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	if n := srv.Connections(); n != 2 {
 		t.Errorf("%d connections after the relay cut the idle one, want 2", n)
 	}
-	conf.change(func(c *configclient.SMTP) { c.Host = "localhost" })
+	conf.change(func(c *settings.SMTP) { c.Host = "localhost" })
 	emailsender.SettingsChanged(s)
 	mail()
 	if n := srv.Connections(); n != 3 {
@@ -223,9 +223,9 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 
 func TestRelayUnsetIsRetried(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	for name, change := range map[string]func(*configclient.SMTP){
-		"host": func(c *configclient.SMTP) { c.Host = "" },
-		"from": func(c *configclient.SMTP) { c.FromAddress = "" },
+	for name, change := range map[string]func(*settings.SMTP){
+		"host": func(c *settings.SMTP) { c.Host = "" },
+		"from": func(c *settings.SMTP) { c.FromAddress = "" },
 	} {
 		conf := relayOf(srv)
 		conf.change(change)
@@ -292,10 +292,10 @@ func TestNobodyListens(t *testing.T) {
 	_ = l.Close()
 	srv := smtptest.Start(t, smtptest.Options{})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.Port = port })
+	conf.change(func(c *settings.SMTP) { c.Port = port })
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
 	want(t, v, delivery.Retry, delivery.ReasonConnect)
-	conf.change(func(c *configclient.SMTP) { c.Host = "relay.invalid" })
+	conf.change(func(c *settings.SMTP) { c.Host = "relay.invalid" })
 	v, _ = try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
 	want(t, v, delivery.Retry, delivery.ReasonDNS)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -133,7 +134,7 @@ func New(o Options, deps Deps) (*Service, error) {
 // monitor has the config service keep refresh tokens that were rotated.
 func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
 	return func(ctx context.Context, o relay.OAuth2, rotated string) error {
-		return c.KeepRelayToken(ctx, configclient.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
+		return c.KeepRelayToken(ctx, settings.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
 	}
 }
 

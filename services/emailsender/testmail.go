@@ -12,9 +12,9 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -58,7 +58,7 @@ func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error)
 }
 
 // settingsAsOf waits until the settings are known as the asker knows them.
-func (s *Service) settingsAsOf(ctx context.Context, etag string) (*configclient.Settings, error) {
+func (s *Service) settingsAsOf(ctx context.Context, etag string) (*settings.Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
 	tick := time.NewTicker(knowPoll)
@@ -82,7 +82,7 @@ type testMail struct {
 }
 
 // test sends one test mail and says what became of it.
-func (s *sender) test(ctx context.Context, settings *configclient.Settings, t testMail) bus.TestMailResult {
+func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) bus.TestMailResult {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	out := bus.TestMailResult{Address: t.to}
@@ -111,7 +111,7 @@ func (s *sender) test(ctx context.Context, settings *configclient.Settings, t te
 }
 
 // composeTest writes a test mail. It is pure.
-func composeTest(t testMail, s *configclient.Settings) (*mime.Email, error) {
+func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 	at := t.at.In(s.Email.Location)
 	return mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),

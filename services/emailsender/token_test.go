@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -110,15 +110,15 @@ func (e *endpoint) tokens() int {
 }
 
 // relayByToken is a relay that takes the tokens of an endpoint, and the settings for it.
-func relayByToken(t *testing.T) (*smtptest.Server, *endpoint, *settings) {
+func relayByToken(t *testing.T) (*smtptest.Server, *endpoint, *fixedSettings) {
 	t.Helper()
 	ca := smtptest.NewCA(t)
 	e := newEndpoint(t, ca.Issue(t, "127.0.0.1"))
 	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Takes: e.takes, Mechanisms: []string{"XOAUTH2"}})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) {
-		c.Encryption, c.Auth, c.Username, c.CAPEM = configclient.STARTTLS, configclient.XOAUTH2, "user", ca.PEM
-		c.OAuth2 = &configclient.RelayOAuth2{TokenURL: e.URL, ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"smtp", "offline"}}
+	conf.change(func(c *settings.SMTP) {
+		c.Encryption, c.Auth, c.Username, c.CAPEM = settings.STARTTLS, settings.XOAUTH2, "user", ca.PEM
+		c.OAuth2 = &settings.RelayOAuth2{TokenURL: e.URL, ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"smtp", "offline"}}
 	})
 	return srv, e, conf
 }
@@ -183,42 +183,42 @@ func TestATokenIsReplacedBeforeItEnds(t *testing.T) {
 
 func TestWhyThereIsNoToken(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*endpoint, *configclient.RelayOAuth2)
+		change func(*endpoint, *settings.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *configclient.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *configclient.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
-		"nobody there":  {func(e *endpoint, _ *configclient.RelayOAuth2) { e.Close() }, "can't be reached"},
-		"redirect": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
+		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "can't be reached"},
+		"redirect": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
 			}
 		}, "it answered HTTP 302 Found: redirects are not followed"},
-		"no token": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"no token": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
 		}, "its answer holds no token"},
-		"no bearer": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"no bearer": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary-token","token_type":"mac"}`)
 			}
 		}, "of a type other than Bearer"},
-		"line break": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"line break": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary\r\nRSET","token_type":"bearer"}`)
 			}
 		}, "characters that no token has"},
-		"endless": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"endless": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 1<<20)) }
 		}, "its answer is longer than 64 KiB"},
-		"another's certificate": {func(e *endpoint, o *configclient.RelayOAuth2) {
+		"another's certificate": {func(e *endpoint, o *settings.RelayOAuth2) {
 			o.TokenURL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
 		}, "its certificate is not trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, e, conf := relayByToken(t)
-			conf.change(func(p *configclient.SMTP) { e.set(func() { c.change(e, p.OAuth2) }) })
+			conf.change(func(p *settings.SMTP) { e.set(func() { c.change(e, p.OAuth2) }) })
 			v, o := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
 			want(t, v, delivery.Retry, delivery.ReasonAuth)
 			if !strings.Contains(v.Detail, c.says) {
@@ -235,7 +235,7 @@ func TestWhyThereIsNoToken(t *testing.T) {
 }
 
 // byToken is a world whose relay wants the tokens of an endpoint, got by the refresh token refresh-0. What is handed back goes to kept.
-func byToken(t *testing.T, w fixture, e *endpoint, conf *settings, kept chan *outboundv1.KeepRelayTokenRequest) fixture {
+func byToken(t *testing.T, w fixture, e *endpoint, conf *fixedSettings, kept chan *outboundv1.KeepRelayTokenRequest) fixture {
 	t.Helper()
 	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/settings"
 )
 
 // claimFor is how long a process may take from setting out to tell something until it has told it. Then another one does, with the
@@ -128,7 +128,7 @@ const (
 const longestQueues = 5
 
 // filling tells that EVENTS fills, once until it has room again.
-func (c *adminAlerts) filling(ctx context.Context, now time.Time, settings *configclient.Settings) error {
+func (c *adminAlerts) filling(ctx context.Context, now time.Time, settings *settings.Settings) error {
 	f, err := c.eventsFilling(ctx)
 	if err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -40,7 +40,7 @@ func lastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 
 // daily tells how the day went, once a day. Where it is switched on it begins with the next time of day, not with one that has
 // passed.
-func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *configclient.Settings) error {
+func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *settings.Settings) error {
 	if settings.SMTP.DailyNotice == "" {
 		return c.remove(ctx, bus.MarkDaily)
 	}

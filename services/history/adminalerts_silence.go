@@ -11,15 +11,15 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // heard is when an appliance was last heard.
 type heard struct {
 	id   string
-	auth configclient.ApplianceAuth
+	auth settings.ApplianceAuth
 	// at is when its last event was accepted. If none is known, at is from when on none was: the log's beginning, or when the
 	// appliance was added.
 	at    time.Time
@@ -36,7 +36,7 @@ func (h heard) silence() health.Silence {
 }
 
 // heardAll looks at when each appliance was last heard, by id.
-func (s *Service) heardAll(ctx context.Context, settings *configclient.Settings, want func(configclient.ApplianceAuth) bool) ([]heard, error) {
+func (s *Service) heardAll(ctx context.Context, settings *settings.Settings, want func(settings.ApplianceAuth) bool) ([]heard, error) {
 	var out []heard
 	for id, auth := range settings.Appliances {
 		if want(auth) {
@@ -70,7 +70,7 @@ func (s *Service) heardAll(ctx context.Context, settings *configclient.Settings,
 
 // applianceStatuses are the states of all appliances, by id.
 func (s *Service) applianceStatuses(ctx context.Context) ([]*outboundv1.ApplianceStatus, error) {
-	all, err := s.heardAll(ctx, s.Config.Settings(), func(configclient.ApplianceAuth) bool { return true })
+	all, err := s.heardAll(ctx, s.Config.Settings(), func(settings.ApplianceAuth) bool { return true })
 	if err != nil {
 		return nil, err
 	}
@@ -123,17 +123,17 @@ func silenceDue(h heard, m marked, now time.Time) (v silenceVerdict, of string) 
 }
 
 // silences tells of appliances that have been silent for too long, once each silence, and once that they publish again.
-func (c *adminAlerts) silences(ctx context.Context, now time.Time, settings *configclient.Settings) error {
+func (c *adminAlerts) silences(ctx context.Context, now time.Time, set *settings.Settings) error {
 	marks, revisions, err := c.health.SilentMarks(ctx)
 	if err != nil {
 		return err
 	}
-	watched, err := c.s.heardAll(ctx, settings, func(a configclient.ApplianceAuth) bool { return a.SilentAfter > 0 })
+	watched, err := c.s.heardAll(ctx, set, func(a settings.ApplianceAuth) bool { return a.SilentAfter > 0 })
 	if err != nil {
 		return err
 	}
 	for id := range marks {
-		if settings.Appliances[id].SilentAfter == 0 {
+		if set.Appliances[id].SilentAfter == 0 {
 			if err := c.remove(ctx, bus.MarkSilent+id); err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (c *adminAlerts) silences(ctx context.Context, now time.Time, settings *con
 	}
 	for _, h := range watched {
 		m := marked{AlertState: marks[h.id], name: bus.MarkSilent + h.id, revision: revisions[h.id]}
-		if err := c.silence(ctx, now, h, m, settings.SMTP.AdminContacts); err != nil {
+		if err := c.silence(ctx, now, h, m, set.SMTP.AdminContacts); err != nil {
 			return err
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -24,7 +24,7 @@ func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 }
 
 // relayStatus holds what the email senders saw last against the settings as they are now.
-func relayStatus(smtp configclient.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
+func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
 	out := &outboundv1.RelayStatus{
 		Configured:  smtp.Host != "" && smtp.FromAddress != "",
 		CheckedTime: timestamp(r.Checked), AcceptedTime: timestamp(r.Accepted), FailingSinceTime: timestamp(r.Since),

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -93,7 +94,7 @@ func (s *Service) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o re
 }
 
 // mailOf is the mail to an email recipient.
-func mailOf(d *delivery.Delivery, settings *configclient.Settings) (*outboundv1.MailPreview, error) {
+func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
