@@ -63,15 +63,15 @@ const (
 
 // AskDoctor asks one of the HTTP senders and reads its answer into answer. It waits until ctx ends; the error is ErrNobody if
 // there is no sender.
-func (c *Conn) AskDoctor(ctx context.Context, q DoctorQuestion, answer any) error {
+func (c Control) AskDoctor(ctx context.Context, q DoctorQuestion, answer any) error {
 	q.Within = within(ctx)
 	return c.ask(ctx, subjectDoctor, q, answer)
 }
 
 // ServeDoctor answers such questions, several at once, until ctx ends. Those under way are answered before it returns, for which
 // answer should heed its context.
-func (c *Conn) ServeDoctor(ctx context.Context, answer func(context.Context, DoctorQuestion) (any, error)) error {
-	return serve(ctx, c, subjectDoctor, func(ctx context.Context, q DoctorQuestion) (any, error) {
+func (c Control) ServeDoctor(ctx context.Context, answer func(context.Context, DoctorQuestion) (any, error)) error {
+	return serve(ctx, c.conn, subjectDoctor, func(ctx context.Context, q DoctorQuestion) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
@@ -79,14 +79,14 @@ func (c *Conn) ServeDoctor(ctx context.Context, answer func(context.Context, Doc
 }
 
 // AskTestMail asks one of the email senders to send test mails, as AskDoctor asks.
-func (c *Conn) AskTestMail(ctx context.Context, q TestMailQuestion, answer any) error {
+func (c Control) AskTestMail(ctx context.Context, q TestMailQuestion, answer any) error {
 	q.Within = within(ctx)
 	return c.ask(ctx, subjectTestMail, q, answer)
 }
 
 // ServeTestMail answers such questions, as ServeDoctor answers.
-func (c *Conn) ServeTestMail(ctx context.Context, answer func(context.Context, TestMailQuestion) (any, error)) error {
-	return serve(ctx, c, subjectTestMail, func(ctx context.Context, q TestMailQuestion) (any, error) {
+func (c Control) ServeTestMail(ctx context.Context, answer func(context.Context, TestMailQuestion) (any, error)) error {
+	return serve(ctx, c.conn, subjectTestMail, func(ctx context.Context, q TestMailQuestion) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
@@ -103,12 +103,12 @@ func within(ctx context.Context) time.Duration {
 }
 
 // ask asks one of those who answer on a subject.
-func (c *Conn) ask(ctx context.Context, subject string, question, answer any) error {
+func (c Control) ask(ctx context.Context, subject string, question, answer any) error {
 	raw, err := json.Marshal(question)
 	if err != nil {
 		return fmt.Errorf("write a question: %w", err)
 	}
-	m, err := c.nc.RequestWithContext(ctx, subject, raw)
+	m, err := c.conn.nc.RequestWithContext(ctx, subject, raw)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("ask on %s: %w", subject, ErrNobody)

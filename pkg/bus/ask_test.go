@@ -23,7 +23,7 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 		ctx, cancel := waittest.Context(t.Context())
 		defer cancel()
 		var got walked
-		err := conn.AskDoctor(ctx, bus.DoctorQuestion{Recipient: id}, &got)
+		err := bus.NewControl(conn).AskDoctor(ctx, bus.DoctorQuestion{Recipient: id}, &got)
 		return got, err
 	}
 	if _, err := ask("crm"); !errors.Is(err, bus.ErrNobody) {
@@ -33,7 +33,7 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 	answered, done := make(chan string, 10), make(chan error, 2)
 	for range 2 {
 		go func() {
-			done <- conn.ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
+			done <- bus.NewControl(conn).ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
 				answered <- q.Recipient
 				if q.Recipient == "sick" {
 					return nil, errors.New("it is not known here")
@@ -68,7 +68,7 @@ func TestTestMailsAndDoctorsAreAskedApart(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- conn.ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) {
+		done <- bus.NewControl(conn).ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) {
 			return []bus.TestMailResult{{Address: q.To[0], Accepted: q.Actor == "admin" && q.Etag == "7" && q.Within > 0}}, nil
 		})
 	}()
@@ -76,14 +76,14 @@ func TestTestMailsAndDoctorsAreAskedApart(t *testing.T) {
 	defer stop()
 	var got []bus.TestMailResult
 	q := bus.TestMailQuestion{To: []string{"a@example.org"}, Actor: "admin", Etag: "7"}
-	err := conn.AskTestMail(bound, q, &got)
+	err := bus.NewControl(conn).AskTestMail(bound, q, &got)
 	for errors.Is(err, bus.ErrNobody) { // it has only begun to listen
-		err = conn.AskTestMail(bound, q, &got)
+		err = bus.NewControl(conn).AskTestMail(bound, q, &got)
 	}
 	if err != nil || len(got) != 1 || !got[0].Accepted || got[0].Address != "a@example.org" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := conn.AskDoctor(bound, bus.DoctorQuestion{Recipient: "crm"}, &got); !errors.Is(err, bus.ErrNobody) {
+	if err := bus.NewControl(conn).AskDoctor(bound, bus.DoctorQuestion{Recipient: "crm"}, &got); !errors.Is(err, bus.ErrNobody) {
 		t.Errorf("the doctor is asked of those who send test mails: %v", err)
 	}
 	cancel()

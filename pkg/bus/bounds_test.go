@@ -15,7 +15,7 @@ import (
 // states are the streams by name.
 func states(t *testing.T, c *bus.Conn) map[string]bus.StreamState {
 	t.Helper()
-	all, err := c.StreamStates(t.Context())
+	all, err := bus.NewControl(c).StreamStates(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

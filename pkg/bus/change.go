@@ -63,7 +63,7 @@ const maxExpedited = 500
 
 // Expedite asks the senders of a channel to try a recipient at once though it fails all the time: the messages at some sequences of EVENTS,
 // or whatever comes if there are none.
-func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) error {
+func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) error {
 	for first := true; first || len(sequences) > 0; first = false {
 		part := sequences[:min(len(sequences), maxExpedited)]
 		sequences = sequences[len(part):]
@@ -72,7 +72,7 @@ func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) err
 		if len(part) > 0 {
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
 		}
-		if err := c.nc.PublishMsg(m); err != nil {
+		if err := q.conn.nc.PublishMsg(m); err != nil {
 			return fmt.Errorf("wake the senders of %s: %w", id, err)
 		}
 	}

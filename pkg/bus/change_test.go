@@ -29,7 +29,7 @@ func newDelayed(t *testing.T, events []*event.Event) *delayed {
 	t.Helper()
 	d := &delayed{t: t, conn: bustest.Start(t).Conn(), at: map[string]uint64{}}
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}}
-	if err := d.conn.EnsureConsumer(t.Context(), r); err != nil {
+	if err := bus.NewControl(d.conn).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	d.log = bus.NewHistory(d.conn)

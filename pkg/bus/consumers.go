@@ -35,7 +35,7 @@ func consumerConfig(r *recipient.Recipient) jetstream.ConsumerConfig {
 }
 
 // EnsureConsumer makes a recipient's durable consumer what the recipient says, paused if it holds. See ApplyConsumer.
-func (c *Conn) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error {
+func (c Control) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error {
 	_, err := c.ApplyConsumer(ctx, r, r.Holds())
 	return err
 }
@@ -43,19 +43,19 @@ func (c *Conn) EnsureConsumer(ctx context.Context, r *recipient.Recipient) error
 // ApplyConsumer creates or updates a recipient's durable consumer, pauses or resumes it, and names what it changed: nothing if it was
 // all that already. What waits and what is out stays so. Two calls for one recipient must not run at once: the broker itself reads a
 // consumer's configuration before it writes the part that is to change.
-func (c *Conn) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused bool) (changed []string, err error) {
+func (c Control) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused bool) (changed []string, err error) {
 	want := consumerConfig(r)
-	have, err := c.js.Consumer(ctx, StreamEvents, want.Durable)
+	have, err := c.conn.js.Consumer(ctx, StreamEvents, want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		changed = []string{"created"}
-		have, err = c.js.CreateConsumer(ctx, StreamEvents, want)
+		have, err = c.conn.js.CreateConsumer(ctx, StreamEvents, want)
 	case err == nil:
 		now := have.CachedInfo().Config
 		if changed = differences(now, want); len(changed) > 0 {
 			// The start of a consumer that exists can't be changed, and an update changes no pause.
 			want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
-			have, err = c.js.UpdateConsumer(ctx, StreamEvents, want)
+			have, err = c.conn.js.UpdateConsumer(ctx, StreamEvents, want)
 		}
 	}
 	if err != nil {
@@ -67,12 +67,12 @@ func (c *Conn) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused
 	return append(changed, "pause"), c.pause(ctx, want.Durable, paused)
 }
 
-func (c *Conn) pause(ctx context.Context, name string, want bool) error {
+func (c Control) pause(ctx context.Context, name string, want bool) error {
 	var err error
 	if want {
-		_, err = c.js.PauseConsumer(ctx, StreamEvents, name, time.Now().Add(pausedFor))
+		_, err = c.conn.js.PauseConsumer(ctx, StreamEvents, name, time.Now().Add(pausedFor))
 	} else {
-		_, err = c.js.ResumeConsumer(ctx, StreamEvents, name)
+		_, err = c.conn.js.ResumeConsumer(ctx, StreamEvents, name)
 	}
 	if err != nil {
 		return fmt.Errorf("pause or resume consumer %s: %w", name, err)
@@ -134,8 +134,8 @@ func (l Consumers) Fits(r *recipient.Recipient, paused bool) bool {
 }
 
 // Consumers lists the consumers of EVENTS. In a cluster those that no server answers for are left out.
-func (c *Conn) Consumers(ctx context.Context) (Consumers, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (c Control) Consumers(ctx context.Context) (Consumers, error) {
+	s, err := c.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return Consumers{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -151,8 +151,8 @@ func (c *Conn) Consumers(ctx context.Context) (Consumers, error) {
 }
 
 // DeleteConsumer removes a recipient's consumer and with it what waits. One that is absent is no error.
-func (c *Conn) DeleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
-	err := c.js.DeleteConsumer(ctx, StreamEvents, ConsumerName(ch, id))
+func (c Control) DeleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
+	err := c.conn.js.DeleteConsumer(ctx, StreamEvents, ConsumerName(ch, id))
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("delete consumer %s: %w", ConsumerName(ch, id), err)
 	}
@@ -172,9 +172,9 @@ type Backlog struct {
 }
 
 // Backlog looks a recipient's queue up, or ErrNotFound.
-func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
+func (c Control) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
 	name := ConsumerName(ch, id)
-	co, err := c.js.Consumer(ctx, StreamEvents, name)
+	co, err := c.conn.js.Consumer(ctx, StreamEvents, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, ErrNotFound)
 	}
@@ -187,7 +187,7 @@ func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Ba
 		return b, nil
 	}
 	for _, f := range i.Config.FilterSubjects {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
+		ms, err := c.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return b, err
 		}
@@ -199,8 +199,8 @@ func (c *Conn) Backlog(ctx context.Context, ch recipient.Channel, id string) (Ba
 }
 
 // LastSequence is the last sequence of EVENTS.
-func (c *Conn) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (l *EventLog) LastSequence(ctx context.Context) (uint64, error) {
+	s, err := l.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -208,8 +208,8 @@ func (c *Conn) LastSequence(ctx context.Context) (uint64, error) {
 }
 
 // StoredEvent reads an event back, or ErrNotFound.
-func (c *Conn) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
-	ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: sequence})
+func (l *EventLog) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
+	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: sequence})
 	if err != nil {
 		return nil, err
 	}
@@ -246,10 +246,10 @@ func (s StreamState) UsedPercent() int {
 }
 
 // StreamStates looks at EVENTS, HISTORY and NOTICES.
-func (c *Conn) StreamStates(ctx context.Context) ([]StreamState, error) {
+func (c Control) StreamStates(ctx context.Context) ([]StreamState, error) {
 	var out []StreamState
 	for _, name := range []string{StreamEvents, StreamHistory, StreamNotices} {
-		s, err := c.js.Stream(ctx, name)
+		s, err := c.conn.js.Stream(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("look up stream %s: %w", name, err)
 		}

@@ -43,13 +43,13 @@ func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look for what waits for recipient %s: %w", d.id, err)
 	}
-	if err := d.conn.Expedite(d.ch, d.id, nil); err != nil {
+	if err := NewQueue(d.conn).Expedite(d.ch, d.id, nil); err != nil {
 		return 0, err
 	}
 	if len(sequences) == 0 {
 		return 0, nil
 	}
-	return len(sequences), d.conn.RedeliverNow(ctx, d.ch, d.id, sequences)
+	return len(sequences), NewQueue(d.conn).RedeliverNow(ctx, d.ch, d.id, sequences)
 }
 
 // waiting are the messages that are out and in no sender's hands, up to a sequence of EVENTS.

@@ -21,9 +21,9 @@ type Head struct {
 }
 
 // Head looks up where a recipient's queue begins, or ErrNotFound.
-func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head, error) {
+func (c Control) Head(ctx context.Context, ch recipient.Channel, id string) (Head, error) {
 	name := ConsumerName(ch, id)
-	co, err := c.js.Consumer(ctx, StreamEvents, name)
+	co, err := c.conn.js.Consumer(ctx, StreamEvents, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return Head{}, fmt.Errorf("look up consumer %s: %w", name, ErrNotFound)
 	}
@@ -40,7 +40,7 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 		filters = []string{i.Config.FilterSubject}
 	}
 	for _, f := range filters {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(h.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
+		ms, err := c.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(h.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return h, err
 		}
@@ -52,8 +52,8 @@ func (c *Conn) Head(ctx context.Context, ch recipient.Channel, id string) (Head,
 }
 
 // AckFloors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
-func (c *Conn) AckFloors(ctx context.Context) (map[string]uint64, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (c Control) AckFloors(ctx context.Context) (map[string]uint64, error) {
+	s, err := c.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}

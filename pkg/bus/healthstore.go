@@ -155,7 +155,7 @@ func (s *HealthStore) Remove(ctx context.Context, ch recipient.Channel, id strin
 
 // Backlog looks a recipient's queue up.
 func (s *HealthStore) Backlog(ctx context.Context, ch recipient.Channel, id string) (health.Backlog, error) {
-	b, err := s.conn.Backlog(ctx, ch, id)
+	b, err := NewControl(s.conn).Backlog(ctx, ch, id)
 	return health.Backlog{Waiting: int(min(b.Waiting+b.Unsettled, 1<<31)), Oldest: b.Oldest}, err
 }
 

@@ -135,8 +135,8 @@ func (h *History) SequenceAt(ctx context.Context, t time.Time) (sequence uint64,
 }
 
 // EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
-func (c *Conn) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return c.sequenceAt(ctx, StreamEvents, t)
+func (l *EventLog) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+	return l.conn.sequenceAt(ctx, StreamEvents, t)
 }
 
 func (c *Conn) sequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {

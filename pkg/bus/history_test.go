@@ -131,14 +131,14 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	p := bus.NewPublisher(c)
 	defer p.Close()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
 	waittest.Until(t, "the queue to hear of the event", func() bool {
-		back, err := c.Backlog(t.Context(), recipient.HTTP, "r1")
+		back, err := bus.NewControl(c).Backlog(t.Context(), recipient.HTTP, "r1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,13 +148,13 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	r.Enabled = false
 	r.Appliances = []string{"a1", "a2"}
 	for range 2 { // the second time nothing is to be done
-		if err := c.EnsureConsumer(t.Context(), r); err != nil {
+		if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	notHandedOut(t, c, q)
 	r.Enabled = true
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	got := pullAll(t, q, 1)
@@ -170,16 +170,16 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if err := got[0].Settler.Ack(); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := c.Consumers(t.Context())
+	listed, err := bus.NewControl(c).Consumers(t.Context())
 	if names := listed.Names(); err != nil || len(names) != 1 || names[0] != "http-r1" {
 		t.Errorf("consumers %v, %v", names, err)
 	}
 	for range 2 {
-		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
+		if err := bus.NewControl(c).DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
+	if _, err := bus.NewControl(c).Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
 		t.Errorf("backlog of nobody: %v", err)
 	}
 }
@@ -188,11 +188,11 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
 	t.Helper()
 	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), beside); err != nil {
+	if err := bus.NewControl(c).EnsureConsumer(t.Context(), beside); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
+		if err := bus.NewControl(c).DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
 			t.Error(err)
 		}
 	}()

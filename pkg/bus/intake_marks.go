@@ -30,8 +30,8 @@ type IntakeMark struct {
 const prefixIntake = prefixMark + "intake."
 
 // IntakeMarks are the marks of all ingest processes, those that have died included.
-func (c *Conn) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
-	b, err := c.Bucket(ctx, BucketStatus)
+func (c Control) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
+	b, err := c.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +62,8 @@ func (c *Conn) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 }
 
 // PutIntakeMark writes a mark. Only the process that it is of does.
-func (c *Conn) PutIntakeMark(ctx context.Context, m IntakeMark) error {
-	b, err := c.Bucket(ctx, BucketStatus)
+func (c Control) PutIntakeMark(ctx context.Context, m IntakeMark) error {
+	b, err := c.conn.Bucket(ctx, BucketStatus)
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (c *Conn) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 
 // RemoveIntakeMark removes a mark as IntakeMarks has told it. One that was written again meanwhile stays. Nothing is left of it in the
 // bucket: a new process has another id, so that tombstones would add up.
-func (c *Conn) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
-	s, err := c.js.Stream(ctx, bucketStream(BucketStatus))
+func (c Control) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
+	s, err := c.conn.js.Stream(ctx, bucketStream(BucketStatus))
 	if err == nil {
 		err = s.Purge(ctx, jetstream.WithPurgeSubject(bucketSubject(BucketStatus, prefixIntake+m.Process)), jetstream.WithPurgeSequence(m.revision+1))
 	}
@@ -91,7 +91,7 @@ func (c *Conn) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
 }
 
 // lowestIntake is the last sequence of EVENTS up to which all acceptances are recorded; ok is false if no mark tells.
-func (c *Conn) lowestIntake(ctx context.Context) (lowest uint64, ok bool, err error) {
+func (c Control) lowestIntake(ctx context.Context) (lowest uint64, ok bool, err error) {
 	marks, err := c.IntakeMarks(ctx)
 	for i, m := range marks {
 		if i == 0 || m.Sequence < lowest {

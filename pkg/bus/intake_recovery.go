@@ -17,7 +17,7 @@ const recoveredAtOnce = 100
 // Unrecorded looks at the next accepted events from a sequence of EVENTS on, replays left out, a hundred at most, and finds those whose
 // acceptance has no record. next is where to go on; 0: there are no more.
 func (h *History) Unrecorded(ctx context.Context, from uint64) (missing []StoredEvent, next uint64, err error) {
-	events, next, err := h.conn.EventsFrom(ctx, "", from, recoveredAtOnce)
+	events, next, err := NewEventLog(h.conn).EventsFrom(ctx, "", from, recoveredAtOnce)
 	if err != nil || len(events) == 0 {
 		return nil, next, err
 	}

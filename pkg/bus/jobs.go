@@ -29,8 +29,8 @@ type StoredEvent struct {
 
 // EventsFrom reads accepted events, replays left out, from a sequence of EVENTS on, in the order of the stream, at most limit. A
 // type narrows them; empty: all. What can't be read is left out, so that only next tells where to go on; 0: there are no more.
-func (c *Conn) EventsFrom(ctx context.Context, eventType string, from uint64, limit int) (found []StoredEvent, next uint64, err error) {
-	ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: eventSubject("*", wild(eventType)), Batch: limit})
+func (l *EventLog) EventsFrom(ctx context.Context, eventType string, from uint64, limit int) (found []StoredEvent, next uint64, err error) {
+	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: eventSubject("*", wild(eventType)), Batch: limit})
 	if err != nil || len(ms) == 0 {
 		return nil, 0, err
 	}
@@ -46,9 +46,9 @@ func (c *Conn) EventsFrom(ctx context.Context, eventType string, from uint64, li
 const replayedAtOnce = 500
 
 // Replayed calls visit with the delivery key of each message of a replay that EVENTS holds from a sequence on.
-func (c *Conn) Replayed(ctx context.Context, replayID string, from uint64, visit func(key string)) error {
+func (l *EventLog) Replayed(ctx context.Context, replayID string, from uint64, visit func(key string)) error {
 	for {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: subjectReplay + ".*", Batch: replayedAtOnce})
+		ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: subjectReplay + ".*", Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read back replay %s: %w", replayID, err)
 		}
@@ -65,9 +65,9 @@ func (c *Conn) Replayed(ctx context.Context, replayID string, from uint64, visit
 }
 
 // ReplaysTo calls visit with the event's key and the replay's id of each replay or test to a recipient that EVENTS holds.
-func (c *Conn) ReplaysTo(ctx context.Context, recipientID string, visit func(eventKey, replayID string)) error {
+func (l *EventLog) ReplaysTo(ctx context.Context, recipientID string, visit func(eventKey, replayID string)) error {
 	for from := uint64(1); ; {
-		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: from, NextFor: subjectReplay + "." + recipientID, Batch: replayedAtOnce})
+		ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: from, NextFor: subjectReplay + "." + recipientID, Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read back the replays to %s: %w", recipientID, err)
 		}
@@ -143,8 +143,8 @@ func (r StreamUsage) Fill() float64 {
 }
 
 // StreamUsage looks at EVENTS.
-func (c *Conn) StreamUsage(ctx context.Context) (StreamUsage, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (l *EventLog) StreamUsage(ctx context.Context) (StreamUsage, error) {
+	s, err := l.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return StreamUsage{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}

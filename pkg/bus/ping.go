@@ -26,7 +26,7 @@ func NewPresence(name, version string) Presence {
 }
 
 // Announce answers each ping with who is here, until ctx ends.
-func (c *Conn) Announce(ctx context.Context, here ...Presence) error {
+func (c Control) Announce(ctx context.Context, here ...Presence) error {
 	answers := make([][]byte, 0, len(here))
 	for _, p := range here {
 		raw, err := json.Marshal(p)
@@ -36,7 +36,7 @@ func (c *Conn) Announce(ctx context.Context, here ...Presence) error {
 		answers = append(answers, raw)
 	}
 	// No queue group: everybody answers.
-	sub, err := c.nc.Subscribe(subjectPing, func(m *nats.Msg) {
+	sub, err := c.conn.nc.Subscribe(subjectPing, func(m *nats.Msg) {
 		for _, raw := range answers {
 			// Who asked does not wait for a particular one.
 			_ = m.Respond(raw)
@@ -53,14 +53,14 @@ func (c *Conn) Announce(ctx context.Context, here ...Presence) error {
 }
 
 // Ping asks all processes who they are and collects what they answer for so long.
-func (c *Conn) Ping(ctx context.Context, wait time.Duration) ([]Presence, error) {
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+func (c Control) Ping(ctx context.Context, wait time.Duration) ([]Presence, error) {
+	inbox := c.conn.nc.NewInbox()
+	sub, err := c.conn.nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.nc.PublishRequest(subjectPing, inbox, nil); err != nil {
+	if err := c.conn.nc.PublishRequest(subjectPing, inbox, nil); err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
 	}
 	until, cancel := context.WithTimeout(ctx, wait)

@@ -16,7 +16,7 @@ import (
 func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 	b := bustest.Start(t)
 	c := b.Conn()
-	if got, err := c.Ping(t.Context(), 200*time.Millisecond); err != nil || len(got) != 0 {
+	if got, err := bus.NewControl(c).Ping(t.Context(), 200*time.Millisecond); err != nil || len(got) != 0 {
 		t.Fatalf("with nobody there, %v answered (%v)", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -27,14 +27,14 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 	for _, here := range [][]bus.Presence{{bus.NewPresence("http-sender", "1")}, {bus.NewPresence("http-sender", "2")}, {bus.NewPresence("history", "1"), bus.NewPresence("config", "1")}} {
 		conn := b.Conn()
 		wg.Go(func() {
-			if err := conn.Announce(ctx, here...); err != nil {
+			if err := bus.NewControl(conn).Announce(ctx, here...); err != nil {
 				t.Errorf("announce: %v", err)
 			}
 		})
 	}
 	want := []string{"config 1", "history 1", "http-sender 1", "http-sender 2"}
 	waittest.NoError(t, "all to answer", func() error {
-		all, err := c.Ping(t.Context(), 200*time.Millisecond)
+		all, err := bus.NewControl(c).Ping(t.Context(), 200*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

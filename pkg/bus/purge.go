@@ -18,8 +18,8 @@ const deliveryLag = time.Second
 // PurgeFinished removes the beginning of EVENTS that every consumer has finished, if the stream is fuller than 70 %, and
 // returns how many messages went. It is safe beside publishing and consuming. Events whose acceptance may have no record yet stay: it
 // is made up for from them.
-func (c *Conn) PurgeFinished(ctx context.Context) (uint64, error) {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (c Control) PurgeFinished(ctx context.Context) (uint64, error) {
+	s, err := c.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}

@@ -16,7 +16,7 @@ import (
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	pub := bus.NewPublisher(c)
@@ -91,7 +91,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		many[i] = uint64(i) << 32
 	}
 	for _, sequences := range [][]uint64{nil, {7}, many} {
-		if err := c.Expedite(recipient.HTTP, "r1", sequences); err != nil {
+		if err := bus.NewQueue(c).Expedite(recipient.HTTP, "r1", sequences); err != nil {
 			t.Fatal(err)
 		}
 		var got []uint64

@@ -20,8 +20,8 @@ const (
 // RecentEvents calls visit for the newest events that are still stored, newest first, at most limit; replays are left out. Types
 // narrows them; empty: all. Events of several types are looked for among the last 20,000 at most; one type is found wherever
 // it is.
-func (c *Conn) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
-	s, err := c.js.Stream(ctx, StreamEvents)
+func (l *EventLog) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
+	s, err := l.conn.js.Stream(ctx, StreamEvents)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -29,7 +29,7 @@ func (c *Conn) RecentEvents(ctx context.Context, types []string, limit int, visi
 	if len(types) == 1 {
 		kind = types[0]
 	}
-	r := recent{conn: c, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
+	r := recent{conn: l.conn, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
 	for looked := 0; limit > 0 && looked < maxLookedAt; {
 		ms, more, err := r.older(ctx)
 		if err != nil {

@@ -16,7 +16,7 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 	defer pub.Close()
 	recent := func(limit int, types ...string) (ids []string) {
 		t.Helper()
-		if err := conn.RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
+		if err := bus.NewEventLog(conn).RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		return ids

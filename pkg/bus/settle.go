@@ -35,22 +35,22 @@ const ack = "+ACK"
 const atOnce = `-NAK {"delay": 1000000}`
 
 // RedeliverNow has messages of a recipient that wait for a delay handed out at once.
-func (c *Conn) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return c.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
+func (q *Queue) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+	return q.settleBySequence(ctx, ConsumerName(ch, id), atOnce, sequences)
 }
 
 // AckBySequence ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
-func (c *Conn) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return c.settleBySequence(ctx, ConsumerName(ch, id), ack, sequences)
+func (q *Queue) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
+	return q.settleBySequence(ctx, ConsumerName(ch, id), ack, sequences)
 }
 
 // settleBySequence says the same about messages of a consumer that are out, by their stream sequences: the broker finds what is
 // out by the sequence alone, wherever it was handed out. Of one that is not out nothing comes. It must not be said of a message
 // that a sender has in hand.
-func (c *Conn) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
+func (q *Queue) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	co, err := c.js.Consumer(ctx, StreamEvents, consumer)
+	co, err := q.conn.js.Consumer(ctx, StreamEvents, consumer)
 	if err != nil {
 		return fmt.Errorf("look up consumer %s: %w", consumer, err)
 	}
@@ -58,11 +58,11 @@ func (c *Conn) settleBySequence(ctx context.Context, consumer, verb string, sequ
 	given := strconv.FormatUint(co.CachedInfo().Delivered.Consumer, 10)
 	for _, seq := range sequences {
 		subject := "$JS.ACK." + StreamEvents + "." + consumer + ".2." + strconv.FormatUint(seq, 10) + "." + given + ".0.0"
-		if err := c.nc.Publish(subject, []byte(verb)); err != nil {
+		if err := q.conn.nc.Publish(subject, []byte(verb)); err != nil {
 			return fmt.Errorf("settle sequence %d of consumer %s: %w", seq, consumer, err)
 		}
 	}
-	if err := c.nc.FlushWithContext(ctx); err != nil {
+	if err := q.conn.nc.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("settle %d messages of consumer %s: %w", len(sequences), consumer, err)
 	}
 	return nil

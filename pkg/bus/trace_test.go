@@ -15,7 +15,7 @@ import (
 func TestADeliveryCarriesTheTraceThatTheEventWasAcceptedIn(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	pub := bus.NewPublisher(c)

@@ -58,7 +58,7 @@ func (w *fixture) ask(eventID string, replay bus.Replay) (sequence uint64) {
 
 func (w *fixture) wake(sequences ...uint64) {
 	w.t.Helper()
-	if err := w.conn.Expedite(recipient.HTTP, "r", sequences); err != nil {
+	if err := bus.NewQueue(w.conn).Expedite(recipient.HTTP, "r", sequences); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -67,7 +67,7 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
+	if err := bus.NewQueue(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.final("r", "e1", "")
@@ -94,7 +94,7 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
+	if err := bus.NewQueue(w.conn).AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -195,7 +195,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			w.publish(ids...)
 			w.run()
 			w.newest("r", "old-0", retrying)
-			last, err := w.conn.LastSequence(t.Context())
+			last, err := bus.NewEventLog(w.conn).LastSequence(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,7 +209,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 				if _, err := waits.Expedite(t.Context(), last); err != nil {
 					t.Fatal(err)
 				}
-				b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
+				b, err := bus.NewControl(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 				return err == nil && b.Waiting+b.Unsettled == 0
 			})
 			for _, id := range ids {
@@ -245,10 +245,10 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 	w.until("the breaker is open", func() bool { return len(w.attempts("r")) >= 20 })
 	mend()
 	w.until("a probe closes the breaker", func() bool {
-		if err := w.conn.Expedite(recipient.HTTP, "r", nil); err != nil {
+		if err := bus.NewQueue(w.conn).Expedite(recipient.HTTP, "r", nil); err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
+		b, err := bus.NewControl(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 		return err == nil && b.Waiting == 0
 	})
 }
@@ -280,7 +280,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 				if err := w.log.AppendChange(ctx, next, rec.Sequence); err != nil {
 					continue
 				}
-				if err := w.conn.RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
+				if err := bus.NewQueue(w.conn).RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
 					t.Error(err)
 				}
 			}

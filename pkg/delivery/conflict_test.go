@@ -262,7 +262,7 @@ func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 			change(w, *r)
 			// They are handed out again, as after their ack wait. The neighbour shows that the engine has seen the change.
 			for i := range 20 {
-				if err := w.conn.RedeliverNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
+				if err := bus.NewQueue(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
 					t.Fatal(err)
 				}
 				id := fmt.Sprint("other-", i)
@@ -304,7 +304,7 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	last, err := w.conn.LastSequence(t.Context())
+	last, err := bus.NewEventLog(w.conn).LastSequence(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

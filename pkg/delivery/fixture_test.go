@@ -188,7 +188,7 @@ func (w *fixture) recipient(id string, change ...func(*recipient.Recipient)) *re
 	for _, f := range change {
 		f(r)
 	}
-	if err := w.conn.EnsureConsumer(w.t.Context(), r); err != nil {
+	if err := bus.NewControl(w.conn).EnsureConsumer(w.t.Context(), r); err != nil {
 		w.t.Fatal(err)
 	}
 	w.dir.set(r)
@@ -237,7 +237,7 @@ func (w *fixture) handedOut(what string, sequence uint64, yes func() bool) {
 		}
 		if time.Since(said) > 200*time.Millisecond {
 			said = time.Now()
-			if err := w.conn.RedeliverNow(w.t.Context(), recipient.HTTP, "r", []uint64{sequence}); err != nil {
+			if err := bus.NewQueue(w.conn).RedeliverNow(w.t.Context(), recipient.HTTP, "r", []uint64{sequence}); err != nil {
 				w.t.Fatal(err)
 			}
 		}
@@ -262,12 +262,12 @@ func (w *fixture) final(recipientID, eventID, replayID string) (rec delivery.Rec
 // drained waits until everything published so far is settled.
 func (w *fixture) drained(recipientID string) {
 	w.t.Helper()
-	last, err := w.conn.LastSequence(w.t.Context())
+	last, err := bus.NewEventLog(w.conn).LastSequence(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.until(recipientID+" has nothing waiting", func() bool {
-		b, err := w.conn.Backlog(w.t.Context(), recipient.HTTP, recipientID)
+		b, err := bus.NewControl(w.conn).Backlog(w.t.Context(), recipient.HTTP, recipientID)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -68,7 +68,7 @@ func (s *Service) apply(ctx context.Context, id string) (changed []string, err e
 			return changed, err
 		}
 		more, err := within(ctx, func(ctx context.Context) ([]string, error) {
-			return s.bus.ApplyConsumer(ctx, decoded, s.pauses(decoded))
+			return bus.NewControl(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
 		})
 		changed = append(changed, more...)
 		if err != nil {
@@ -104,7 +104,9 @@ func (s *Service) repair(ctx context.Context, r storedRecipient, listed bus.Cons
 }
 
 func (s *Service) deleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
-	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.bus.DeleteConsumer(ctx, ch, id) })
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, bus.NewControl(s.bus).DeleteConsumer(ctx, ch, id)
+	})
 	return err
 }
 

@@ -198,7 +198,7 @@ func TestAPauseByAnOperatorIsLiftedAndAHoldRestored(t *testing.T) {
 func (h *fixture) leaveBehind(id string) {
 	h.t.Helper()
 	r := &recipient.Recipient{ID: id, Enabled: true, HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}
-	if err := h.bus.EnsureConsumer(h.ctx(), r); err != nil {
+	if err := bus.NewControl(h.bus).EnsureConsumer(h.ctx(), r); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -209,7 +209,7 @@ func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	h.run()
 	h.create(httpRecipient("First"))
 	h.stop()
-	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
+	if err := bus.NewControl(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
 		t.Fatal(err)
 	}
 	h.leaveBehind("again")

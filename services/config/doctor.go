@@ -37,7 +37,7 @@ func (s recipientServer) DoctorRecipient(ctx context.Context, q *outboundv1.Doct
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	var report egress.Report
-	err = s.bus.AskDoctor(ask, bus.DoctorQuestion{
+	err = bus.NewControl(s.bus).AskDoctor(ask, bus.DoctorQuestion{
 		Recipient: q.GetId(), StartSequence: stored.GetStartSequence(), Revision: stored.GetRevision(), Post: q.GetPost(),
 	}, &report)
 	switch {

@@ -117,7 +117,7 @@ func TestValidateOnlyAnswersAndChangesNothing(t *testing.T) {
 		}
 	}
 	h.wantWritten(before)
-	if _, err := h.bus.Backlog(h.ctx(), recipient.HTTP, "signed"); err == nil {
+	if _, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, "signed"); err == nil {
 		t.Error("a queue was made for a recipient that is not there")
 	}
 }

@@ -77,7 +77,7 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	if e == nil {
 		return false, nil
 	}
-	h, err := s.bus.Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
 	if errors.Is(err, bus.ErrNotFound) {
 		return false, nil
 	}

@@ -200,7 +200,7 @@ func wantFields(t *testing.T, err error, want ...string) {
 func (h *fixture) waits(id string, n uint64) {
 	h.t.Helper()
 	h.eventually(fmt.Sprintf("%d events wait for %s", n, id), func() bool {
-		b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id)
+		b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
 		return err == nil && b.Waiting == n
 	})
 }

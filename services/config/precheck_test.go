@@ -76,7 +76,7 @@ func TestDoctorIsAskedOfASender(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- h.bus.ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
+		done <- bus.NewControl(h.bus).ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
 			report := egress.Report{RootToPin: "root"}
 			report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: "fine", Took: 1500 * time.Microsecond})
 			raw, err := json.Marshal(q)

@@ -22,11 +22,11 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 		return nil, err
 	}
 	// What is counted includes what the mark covers, since the mark is read first.
-	through, err := within(ctx, s.bus.LastSequence)
+	through, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
-	h, err := s.bus.Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return nil, failed(ctx, err)
 	}
@@ -78,7 +78,7 @@ func (s *Service) relieveLoop(ctx context.Context) {
 
 // relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
 func (s *Service) relieve(ctx context.Context) error {
-	room, err := within(ctx, s.bus.StreamUsage)
+	room, err := within(ctx, bus.NewEventLog(s.bus).StreamUsage)
 	if err != nil || room.Last < room.First {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Service) relieve(ctx context.Context) error {
 	if now.Sub(room.Oldest) < leaving {
 		return nil
 	}
-	first, found, err := s.bus.EventSequenceAt(ctx, now.Add(-leaving))
+	first, found, err := bus.NewEventLog(s.bus).EventSequenceAt(ctx, now.Add(-leaving))
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Service) relieve(ctx context.Context) error {
 // freeStorage marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
 // is short for all of them and refuses; old ones end whoever is further.
 func (s *Service) freeStorage(ctx context.Context, through uint64, old bool) error {
-	floors, err := within(ctx, s.bus.AckFloors)
+	floors, err := within(ctx, bus.NewControl(s.bus).AckFloors)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func holds(r storedRecipient) bool {
 // mark sets a recipient's mark if something of its own waits up to there. One that was marked only because it holds, and by now does
 // not, is left alone.
 func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, anyway bool) error {
-	h, err := s.bus.Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}

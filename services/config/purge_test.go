@@ -47,7 +47,7 @@ func (h *fixture) drink(id string) {
 		if err := q.Pull(h.ctx(), 64, 100*time.Millisecond, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 			h.t.Fatal(err)
 		}
-		b, err := h.bus.Head(h.ctx(), recipient.HTTP, id)
+		b, err := bus.NewControl(h.bus).Head(h.ctx(), recipient.HTTP, id)
 		return err == nil && b.Waits == 0
 	})
 }
@@ -106,7 +106,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := h.bus.StreamUsage(h.ctx())
+		room, err := bus.NewEventLog(h.bus).StreamUsage(h.ctx())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,10 +131,10 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually("the beginning can be purged", func() bool {
-		if _, err := h.bus.PurgeFinished(h.ctx()); err != nil {
+		if _, err := bus.NewControl(h.bus).PurgeFinished(h.ctx()); err != nil {
 			t.Fatal(err)
 		}
-		room, err := h.bus.StreamUsage(h.ctx())
+		room, err := bus.NewEventLog(h.bus).StreamUsage(h.ctx())
 		return err == nil && room.Fill() < 0.85
 	})
 	if !h.accept(p, n) {

@@ -135,7 +135,7 @@ type beginning struct {
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
 // missed. If the consumer can't be made, the recipient goes again.
 func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
-	last, err := within(ctx, s.bus.LastSequence)
+	last, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
 	if err != nil {
 		return nil, err
 	}

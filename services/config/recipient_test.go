@@ -44,7 +44,7 @@ func TestCreateFillsInDefaultsAndMakesTheConsumer(t *testing.T) {
 	if err != nil || !proto.Equal(got, made) {
 		t.Errorf("read %v (%v), want what was created", got, err)
 	}
-	if b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
+	if b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
 		t.Errorf("its queue holds %+v (%v): what was accepted before is not its own", b, err)
 	}
 	after := event.Sample(event.Catalogue()[0], "a1", "after", time.Now(), nil)

@@ -61,7 +61,7 @@ type pass struct {
 func (s *Service) readState(ctx context.Context) (*pass, error) {
 	listing, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	listed, err := s.bus.Consumers(listing)
+	listed, err := bus.NewControl(s.bus).Consumers(listing)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (s *Service) expediteThrough(ctx context.Context, r storedRecipient, throug
 // finishDelete removes a recipient that is being deleted once its queue is drained.
 func (s *Service) finishDelete(ctx context.Context, r storedRecipient, listed bus.Consumers) (gone bool, err error) {
 	ch := channel(r)
-	b, err := s.bus.Backlog(ctx, ch, r.id())
+	b, err := bus.NewControl(s.bus).Backlog(ctx, ch, r.id())
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return false, err
 	}

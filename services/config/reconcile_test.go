@@ -22,7 +22,7 @@ func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisec
 
 func (h *fixture) consumers() []string {
 	h.t.Helper()
-	listed, err := h.bus.Consumers(h.ctx())
+	listed, err := bus.NewControl(h.bus).Consumers(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -196,11 +196,11 @@ func TestWhatAKillLeftHalfDoneIsHealed(t *testing.T) {
 	if _, err := b.Create(h.ctx(), "name.former", []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
+	if err := bus.NewControl(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
 		t.Fatal(err)
 	}
 	stray := &recipient.Recipient{ID: "stray", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{"support_conference_end"}}
-	if err := h.bus.EnsureConsumer(h.ctx(), stray); err != nil {
+	if err := bus.NewControl(h.bus).EnsureConsumer(h.ctx(), stray); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {

@@ -35,7 +35,7 @@ func (s settingsServer) SendTestEmail(ctx context.Context, q *outboundv1.SendTes
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	var results []bus.TestMailResult
-	err = s.bus.AskTestMail(ask, bus.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: etagOf(revision)}, &results)
+	err = bus.NewControl(s.bus).AskTestMail(ask, bus.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: etagOf(revision)}, &results)
 	switch {
 	case errors.Is(err, bus.ErrNobody):
 		return nil, rpc.Unavailable("no email-sender is there to send mail: start one, of this release, and try again")

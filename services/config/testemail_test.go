@@ -19,7 +19,7 @@ func (h *fixture) answerTests(answer func(bus.TestMailQuestion) (any, error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- h.bus.ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) { return answer(q) })
+		done <- bus.NewControl(h.bus).ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) { return answer(q) })
 	}()
 	h.t.Cleanup(func() {
 		cancel()

@@ -49,7 +49,7 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 		return nil, publishFailed(ctx, err)
 	}
 	// A recipient that fails all the time is sent it all the same. If that is not heard, it comes with the rest.
-	if err := s.bus.Expedite(channel(stored), q.GetId(), []uint64{kept.Sequence}); err != nil {
+	if err := bus.NewQueue(s.bus).Expedite(channel(stored), q.GetId(), []uint64{kept.Sequence}); err != nil {
 		s.log.WarnContext(ctx, "a test may wait", "error", err.Error())
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil

@@ -45,7 +45,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	}
 	h.waits("r", 1)
 	h.waits("other", 0)
-	last, err := h.bus.LastSequence(h.ctx())
+	last, err := bus.NewEventLog(h.bus).LastSequence(h.ctx())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	if got := <-woken; !slices.Equal(got, []uint64{last}) {
 		t.Errorf("the senders are woken for %v, want %d", got, last)
 	}
-	e, err := h.bus.StoredEvent(h.ctx(), last)
+	e, err := bus.NewEventLog(h.bus).StoredEvent(h.ctx(), last)
 	if err != nil || e.Key() != sent.GetEventId() || e.Type != "support_conference_begin" || e.ExternalKey != "INC-99" ||
 		!slices.Contains(e.Variables, event.Variable{Name: "extra", Value: "yes"}) {
 		t.Errorf("stored %+v (%v)", e, err)

@@ -51,7 +51,7 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 func noNotices(t *testing.T, conn *bus.Conn) {
 	t.Helper()
 	waittest.NoError(t, "the notices to be settled", func() error {
-		states, err := conn.StreamStates(t.Context())
+		states, err := bus.NewControl(conn).StreamStates(t.Context())
 		for _, s := range states {
 			if s.Name == bus.StreamNotices && s.Messages > 0 {
 				err = fmt.Errorf("%d are left", s.Messages)

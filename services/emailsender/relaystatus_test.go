@@ -64,7 +64,7 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	defer cancel()
 	var got []bus.TestMailResult
 	for range 30 {
-		err := w.conn.AskTestMail(ctx, bus.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
+		err := bus.NewControl(w.conn).AskTestMail(ctx, bus.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
 		if err != nil && !errors.Is(err, bus.ErrNobody) {
 			t.Fatal(err)
 		}
@@ -81,9 +81,9 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	ask := func(q bus.TestMailQuestion) (got []bus.TestMailResult, err error) {
-		err = conn.AskTestMail(ctx, q, &got)
+		err = bus.NewControl(conn).AskTestMail(ctx, q, &got)
 		for errors.Is(err, bus.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
-			err = conn.AskTestMail(ctx, q, &got)
+			err = bus.NewControl(conn).AskTestMail(ctx, q, &got)
 		}
 		return got, err
 	}

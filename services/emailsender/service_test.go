@@ -129,7 +129,7 @@ func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 		t.Fatal(err)
 	}
 	addresses := fake.recipient.GetEmail().GetAddresses()
-	err = conn.EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
+	err = bus.NewControl(conn).EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
 		Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
 	if err != nil {
 		t.Fatal(err)

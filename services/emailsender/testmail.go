@@ -29,7 +29,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.deps.Bus.ServeTestMail(ctx, s.test); err != nil {
+		if err := bus.NewControl(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
 			slog.Error("test mails can't be asked of this sender", "error", err.Error())
 		}
 	})

@@ -111,7 +111,7 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_ = h.bus.Announce(ctx, bus.NewPresence("http-sender", "1.2"), bus.NewPresence("config", "1.3"), bus.NewPresence("http-sender", "1.1"))
+		_ = bus.NewControl(h.bus).Announce(ctx, bus.NewPresence("http-sender", "1.2"), bus.NewPresence("config", "1.3"), bus.NewPresence("http-sender", "1.1"))
 	}()
 	defer func() { cancel(); <-gone }()
 	status := h.running(func(d *history.Deps) { d.FreeBytes = func() (uint64, error) { return 42, nil } })

@@ -163,7 +163,7 @@ func (c *adminAlerts) filling(ctx context.Context, now time.Time, settings *sett
 }
 
 func (c *adminAlerts) eventsFilling(ctx context.Context) (health.StorageUse, error) {
-	streams, err := c.s.Bus.StreamStates(ctx)
+	streams, err := bus.NewControl(c.s.Bus).StreamStates(ctx)
 	if err != nil {
 		return health.StorageUse{}, err
 	}

@@ -130,7 +130,7 @@ func (w *alertFixture) adminAlerts() (stop func()) {
 	w.t.Cleanup(stop)
 	<-w.config.Ready()
 	for _, r := range w.config.Recipients() {
-		if err := w.bus.EnsureConsumer(w.t.Context(), r); err != nil {
+		if err := bus.NewControl(w.bus).EnsureConsumer(w.t.Context(), r); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -311,7 +311,7 @@ func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
 	fill := func(percent uint64) {
 		t.Helper()
 		for {
-			s, err := w.bus.StreamStates(t.Context())
+			s, err := bus.NewControl(w.bus).StreamStates(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

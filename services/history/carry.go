@@ -112,7 +112,7 @@ func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 		c.next = next
 		return 0, nil
 	}
-	events, err := c.s.Bus.StreamUsage(ctx)
+	events, err := bus.NewEventLog(c.s.Bus).StreamUsage(ctx)
 	if err != nil {
 		return 0, err
 	}

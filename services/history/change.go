@@ -256,14 +256,14 @@ func (s *Service) settle(ctx context.Context, t pendingSettlements) error {
 		}
 		now := of[comesNow]
 		if len(now) > 0 {
-			faults = append(faults, s.Bus.RedeliverNow(ctx, r.Channel(), id, now))
+			faults = append(faults, bus.NewQueue(s.Bus).RedeliverNow(ctx, r.Channel(), id, now))
 		}
 		// A recipient that fails all the time is sent these though, and nothing else.
 		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
-			faults = append(faults, s.Bus.Expedite(r.Channel(), id, asked))
+			faults = append(faults, bus.NewQueue(s.Bus).Expedite(r.Channel(), id, asked))
 		}
 		if over := of[ends]; len(over) > 0 {
-			faults = append(faults, s.Bus.AckBySequence(ctx, r.Channel(), id, over))
+			faults = append(faults, bus.NewQueue(s.Bus).AckBySequence(ctx, r.Channel(), id, over))
 		}
 	}
 	return errors.Join(faults...)

@@ -124,7 +124,7 @@ func (s *Service) stillStored(ctx context.Context, sequence uint64, key string) 
 	if sequence == 0 {
 		return nil, nil
 	}
-	e, err := s.Bus.StoredEvent(ctx, sequence)
+	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
 		return nil, nil
 	}

@@ -56,7 +56,7 @@ func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) 
 
 func (s *Service) lookAtQueues(ctx context.Context, recipients []*recipient.Recipient, out []recipientFacts) error {
 	if len(recipients) == 1 {
-		b, err := s.Bus.Backlog(ctx, recipients[0].Channel(), recipients[0].ID)
+		b, err := bus.NewControl(s.Bus).Backlog(ctx, recipients[0].Channel(), recipients[0].ID)
 		if errors.Is(err, bus.ErrNotFound) {
 			return nil
 		}

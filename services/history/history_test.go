@@ -107,7 +107,7 @@ func newFixtureWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSe
 	t.Cleanup(func() { cancel(); <-done })
 	<-h.config.Ready()
 	for _, r := range h.config.Recipients() {
-		if err := h.bus.EnsureConsumer(t.Context(), r); err != nil {
+		if err := bus.NewControl(h.bus).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}

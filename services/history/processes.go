@@ -43,7 +43,7 @@ func (p *processes) run(ctx context.Context) {
 }
 
 func (p *processes) ask(ctx context.Context) ([]bus.Presence, error) {
-	all, err := p.bus.Ping(ctx, pingWait)
+	all, err := bus.NewControl(p.bus).Ping(ctx, pingWait)
 	if err != nil {
 		return nil, err
 	}

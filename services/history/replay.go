@@ -146,14 +146,14 @@ func (s *Service) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 
 // bounds says where a job begins and ends in its stream: what comes later is not the job's.
 func (s *Service) bounds(ctx context.Context, j *job) error {
-	room, err := s.Bus.StreamUsage(ctx)
+	room, err := bus.NewEventLog(s.Bus).StreamUsage(ctx)
 	if err != nil {
 		return err
 	}
 	j.Behind, j.Next = room.Last, 1
 	if b := j.replay.GetBackfill(); b != nil {
 		j.Until = room.Last
-		at, found, err := s.Bus.EventSequenceAt(ctx, b.GetStartTime().AsTime())
+		at, found, err := bus.NewEventLog(s.Bus).EventSequenceAt(ctx, b.GetStartTime().AsTime())
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ const (
 // preview counts what a job is about.
 func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
 	src := s.source(j.replay, j.Until)
-	room, err := s.Bus.StreamUsage(ctx)
+	room, err := bus.NewEventLog(s.Bus).StreamUsage(ctx)
 	if err != nil {
 		return nil, err
 	}

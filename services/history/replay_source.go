@@ -137,7 +137,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 	if len(r.EventTypes) == 1 {
 		only = r.EventTypes[0]
 	}
-	events, next, err := x.s.Bus.EventsFrom(ctx, only, from, limit)
+	events, next, err := bus.NewEventLog(x.s.Bus).EventsFrom(ctx, only, from, limit)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -225,7 +225,7 @@ func (p *deliveredSet) replaysOf(ctx context.Context, to string) (map[string][]s
 		return known, nil
 	}
 	all := map[string][]string{}
-	if err := p.s.Bus.ReplaysTo(ctx, to, func(key, id string) { all[key] = append(all[key], id) }); err != nil {
+	if err := bus.NewEventLog(p.s.Bus).ReplaysTo(ctx, to, func(key, id string) { all[key] = append(all[key], id) }); err != nil {
 		return nil, err
 	}
 	p.replays[to] = all
@@ -238,7 +238,7 @@ func (p *deliveredSet) queue(ctx context.Context, r *recipient.Recipient) (bus.B
 	if q, ok := p.queues[r.ID]; ok {
 		return q, nil
 	}
-	q, err := p.s.Bus.Backlog(ctx, r.Channel(), r.ID)
+	q, err := bus.NewControl(p.s.Bus).Backlog(ctx, r.Channel(), r.ID)
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return q, err
 	}

@@ -100,7 +100,7 @@ func done(r *outboundv1.Replay) bool { return r.GetState() == outboundv1.Replay_
 func (h *fixture) replayed(id string) map[string]int {
 	h.t.Helper()
 	out := map[string]int{}
-	if err := h.bus.Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
+	if err := bus.NewEventLog(h.bus).Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
 		h.t.Fatal(err)
 	}
 	return out
@@ -322,7 +322,7 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	room, err := h.bus.StreamUsage(t.Context())
+	room, err := bus.NewEventLog(h.bus).StreamUsage(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

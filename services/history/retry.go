@@ -123,7 +123,7 @@ func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Ev
 	if sequence == 0 {
 		return nil, rpc.NotFound("event", key)
 	}
-	e, err := s.Bus.StoredEvent(ctx, sequence)
+	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
 		return nil, rpc.NotFound("stored event", key)
 	}
@@ -140,7 +140,7 @@ func (s *Service) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveri
 	if err != nil || len(found) == 0 {
 		return nil, cmp.Or(err, missing)
 	}
-	e, err := s.Bus.StoredEvent(ctx, found[0].Record.Sequence)
+	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, found[0].Record.Sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != t.GetEventId() {
 		return nil, missing
 	}

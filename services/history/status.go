@@ -40,7 +40,7 @@ func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusR
 	for i, r := range recipients {
 		status.Recipients[i] = recipientStatus(r, looked[i], now)
 	}
-	streams, err := h.s.Bus.StreamStates(ctx)
+	streams, err := bus.NewControl(h.s.Bus).StreamStates(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -191,14 +191,14 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 
 // eventRange begins a cursor that has not begun, and tells where in EVENTS the range of a request begins.
 func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
-	last, err := d.s.Bus.LastSequence(ctx)
+	last, err := bus.NewEventLog(d.s.Bus).LastSequence(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if at.Before == 0 {
 		at.Before = last + 1
 		if req.GetEndTime() != nil {
-			end, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetEndTime().AsTime())
+			end, ok, err := bus.NewEventLog(d.s.Bus).EventSequenceAt(ctx, req.GetEndTime().AsTime())
 			if err != nil {
 				return 0, err
 			}
@@ -210,7 +210,7 @@ func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliver
 	if req.GetStartTime() == nil {
 		return 0, nil
 	}
-	from, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetStartTime().AsTime())
+	from, ok, err := bus.NewEventLog(d.s.Bus).EventSequenceAt(ctx, req.GetStartTime().AsTime())
 	if !ok {
 		from = last + 1
 	}
@@ -218,7 +218,7 @@ func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliver
 }
 
 func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
-	e, err := d.s.Bus.StoredEvent(ctx, sequence)
+	e, err := bus.NewEventLog(d.s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
 	}

@@ -29,7 +29,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.deps.Bus.ServeDoctor(ctx, s.doctor); err != nil {
+		if err := bus.NewControl(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
 			slog.Error("recipients can't be examined by this sender", "error", err.Error())
 		}
 	})

@@ -20,7 +20,7 @@ func doctor(t *testing.T, conn *bus.Conn, q bus.DoctorQuestion) egress.Report {
 	q.Recipient = "crm"
 	var report egress.Report
 	waittest.NoError(t, "the service to listen", func() error {
-		err := conn.AskDoctor(ctx, q, &report)
+		err := bus.NewControl(conn).AskDoctor(ctx, q, &report)
 		if err != nil && !strings.Contains(err.Error(), bus.ErrNobody.Error()) {
 			t.Fatal(err)
 		}

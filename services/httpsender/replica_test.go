@@ -76,7 +76,7 @@ func startReplica(t *testing.T, conn *bus.Conn, limiter throttle.Limiter, stored
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.EnsureConsumer(t.Context(), want); err != nil {
+		if err := bus.NewControl(conn).EnsureConsumer(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 	}

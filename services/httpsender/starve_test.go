@@ -107,7 +107,7 @@ func (s *fixture) test(id string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.conn.Expedite(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
+	if err := bus.NewQueue(s.conn).Expedite(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
 		s.t.Fatal(err)
 	}
 }

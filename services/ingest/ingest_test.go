@@ -46,7 +46,7 @@ func TestAStockClientIsAnsweredOnceTheEventIsKept(t *testing.T) {
 	if r.EventID != "a-1~e-1" || r.Sequence != "1" || r.Duplicate || r.Header.Get(micro.ErrorHeader) != "" {
 		t.Fatalf("%+v", r)
 	}
-	e, err := h.bus.StoredEvent(t.Context(), 1)
+	e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), 1)
 	must(t, err)
 	if string(e.Raw) != string(raw) {
 		t.Errorf("stored %s", e.Raw)
@@ -69,7 +69,7 @@ func TestAnEventWithoutTimeGetsOursAndKeepsIt(t *testing.T) {
 	if r := h.post(adminToken, "application/json", wire("a-1", "e-1", "time", "")); r.Status != 200 {
 		t.Fatalf("%+v", r)
 	}
-	e, err := h.bus.StoredEvent(t.Context(), 1)
+	e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), 1)
 	must(t, err)
 	if e.Time.Before(began.Truncate(time.Second)) || e.Time.After(time.Now()) || !strings.Contains(string(e.Raw), `"time":"`) {
 		t.Errorf("%s %s", e.Time, e.Raw)
@@ -261,11 +261,11 @@ func TestManyPublishersAreKeptExactlyOnce(t *testing.T) {
 	wg.Wait()
 	seen := map[string]int{}
 	for seq := uint64(1); seq <= publishers*each; seq++ {
-		e, err := h.bus.StoredEvent(t.Context(), seq)
+		e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), seq)
 		must(t, err)
 		seen[e.ID]++
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := bus.NewEventLog(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if len(seen) != publishers*each || last != publishers*each {
 		t.Errorf("%d events in %d messages", len(seen), last)
@@ -341,7 +341,7 @@ func TestWhatIsTooMuchAtOnceIsToldToTryAgain(t *testing.T) {
 			t.Errorf("%s", m.Data)
 		}
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := bus.NewEventLog(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if kept == 0 || int(last) != kept {
 		t.Errorf("%d answered as kept, %d in the stream", kept, last)
@@ -373,7 +373,7 @@ func TestRunAnswersWhatItHasTakenBeforeItEnds(t *testing.T) {
 			kept++
 		}
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := bus.NewEventLog(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if int(last) != kept {
 		t.Errorf("%d answered as kept, %d in the stream", kept, last)

@@ -41,7 +41,7 @@ func (r *recovery) prepare(ctx context.Context) bool {
 func (r *recovery) first(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoveryCall)
 	defer cancel()
-	marks, err := r.deps.Bus.IntakeMarks(ctx)
+	marks, err := bus.NewControl(r.deps.Bus).IntakeMarks(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,13 +54,13 @@ func (r *recovery) first(ctx context.Context) error {
 // mark writes how far this process's events are recorded.
 func (r *recovery) mark(ctx context.Context, ended bool) error {
 	began := time.Since(r.began)
-	last, err := r.deps.Bus.LastSequence(ctx)
+	last, err := bus.NewEventLog(r.deps.Bus).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
 	r.progress.reached(last)
 	m := bus.IntakeMark{Process: r.process, Sequence: min(r.progress.recorded(), r.from.Load()), Ended: ended}
-	if err := r.deps.Bus.PutIntakeMark(ctx, m); err != nil {
+	if err := bus.NewControl(r.deps.Bus).PutIntakeMark(ctx, m); err != nil {
 		return err
 	}
 	r.written.Store(int64(began))
@@ -101,7 +101,7 @@ func (r *recovery) end() {
 func (r *recovery) marks(ctx context.Context) (all, ended []bus.IntakeMark, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryCall)
 	defer cancel()
-	if all, err = r.deps.Bus.IntakeMarks(ctx); err != nil {
+	if all, err = bus.NewControl(r.deps.Bus).IntakeMarks(ctx); err != nil {
 		return nil, nil, err
 	}
 	var own time.Time

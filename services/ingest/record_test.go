@@ -74,7 +74,7 @@ func TestAnEventAsAMessageIsTaken(t *testing.T) {
 		Specversion: "1.0", Id: "e-1", Source: "a-1", Type: kind, Data: data,
 	}}})
 	must(t, err)
-	e, err := h.bus.StoredEvent(t.Context(), a.GetSequence())
+	e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), a.GetSequence())
 	must(t, err)
 	if a.GetEventId() != "a-1~e-1" || len(e.Variables) != 2 || e.Variables[1].Value != "12" {
 		t.Errorf("%v %s", a, e.Raw)

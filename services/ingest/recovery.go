@@ -90,7 +90,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	if !due && len(ended) == 0 {
 		return nil
 	}
-	last, err := r.deps.Bus.LastSequence(ctx)
+	last, err := bus.NewEventLog(r.deps.Bus).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	r.progress.clear(now.Add(-doubtFor))
 	r.cover(since)
 	for _, m := range ended {
-		if err := r.deps.Bus.RemoveIntakeMark(ctx, m); err != nil {
+		if err := bus.NewControl(r.deps.Bus).RemoveIntakeMark(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (r *recovery) start(ctx context.Context, marks []bus.IntakeMark, last uint6
 	for _, m := range marks {
 		at := m.Sequence
 		if r.deps.Bus.Relaxed() || at > last { // the records before it may have been lost
-			behind, ok, err := r.deps.Bus.EventSequenceAt(ctx, m.Time.Add(-endMayBeLost))
+			behind, ok, err := bus.NewEventLog(r.deps.Bus).EventSequenceAt(ctx, m.Time.Add(-endMayBeLost))
 			if err != nil {
 				return 0, err
 			}
@@ -134,7 +134,7 @@ func (r *recovery) start(ctx context.Context, marks []bus.IntakeMark, last uint6
 	if err != nil || !dropped {
 		return from, err
 	}
-	first, ok, err := r.deps.Bus.EventSequenceAt(ctx, kept)
+	first, ok, err := bus.NewEventLog(r.deps.Bus).EventSequenceAt(ctx, kept)
 	if err != nil || !ok {
 		return last, err
 	}

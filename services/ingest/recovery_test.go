@@ -93,7 +93,7 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 				accepted = h.accepted("a-1", n)
 				h.recordSome("a-1", accepted, c.recorded)
 				if c.mark > 0 {
-					must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "died", Sequence: c.mark}))
+					must(t, bus.NewControl(h.bus).PutIntakeMark(t.Context(), bus.IntakeMark{Process: "died", Sequence: c.mark}))
 				}
 				p := bus.NewPublisher(h.bus)
 				defer p.Close()
@@ -114,7 +114,7 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 			h.recordedAs("a-1", accepted)
 			rec, _, err := h.history.Intake(t.Context(), "a-1", "e-349")
 			must(t, err)
-			stored, _, err := h.bus.EventByKey(t.Context(), "a-1", "e-349")
+			stored, _, err := bus.NewEventLog(h.bus).EventByKey(t.Context(), "a-1", "e-349")
 			must(t, err)
 			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil || !rec.EventTime.Equal(stored.Time) {
 				t.Errorf("%+v", rec)
@@ -200,12 +200,12 @@ func TestAMarkTellsHowFarAProcessCameUntilAnotherHasMadeUpForIt(t *testing.T) {
 	o := defaults()
 	o.before = func(h *fixture) {
 		h.accepted("a-1", 10)
-		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "ended", Sequence: 4, Ended: true}))
-		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "lives", Sequence: 7}))
+		must(t, bus.NewControl(h.bus).PutIntakeMark(t.Context(), bus.IntakeMark{Process: "ended", Sequence: 4, Ended: true}))
+		must(t, bus.NewControl(h.bus).PutIntakeMark(t.Context(), bus.IntakeMark{Process: "lives", Sequence: 7}))
 	}
 	h := open(t, o, "a-1")
 	marks := func() map[string]bus.IntakeMark {
-		all, err := h.bus.IntakeMarks(t.Context())
+		all, err := bus.NewControl(h.bus).IntakeMarks(t.Context())
 		must(t, err)
 		out := map[string]bus.IntakeMark{}
 		for _, m := range all {

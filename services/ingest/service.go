@@ -146,12 +146,12 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := s.deps.Bus.StreamUsage(ctx)
+		room, err := bus.NewEventLog(s.deps.Bus).StreamUsage(ctx)
 		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}
 		last = time.Now()
-		gone, err := s.deps.Bus.PurgeFinished(ctx)
+		gone, err := bus.NewControl(s.deps.Bus).PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.deps.Logger.WarnContext(ctx, "finished events were not purged", "error", err.Error())

@@ -106,7 +106,7 @@ func (p *Process) Run(ctx context.Context) error {
 	}
 	if p.Bus != nil {
 		here := bus.NewPresence(p.Name, process.Version())
-		p.group.Add("presence", func(ctx context.Context) error { return p.Bus.Announce(ctx, here) })
+		p.group.Add("presence", func(ctx context.Context) error { return bus.NewControl(p.Bus).Announce(ctx, here) })
 	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped")
