@@ -104,7 +104,7 @@ func TestAFullStreamOfEventsRefusesAndKeepsWhatItHas(t *testing.T) {
 		accepted++
 	}
 	x := states(t, c)[bus.StreamEvents]
-	if accepted == 0 || accepted == 1_000 || x.Messages != accepted || x.Bytes > x.MaxBytes || x.UsedPercent() < 90 || x.First.IsZero() {
+	if accepted == 0 || accepted == 1_000 || x.Messages != accepted || x.Bytes > x.MaxBytes || x.UsedPercent() < 90 || x.FirstTime.IsZero() {
 		t.Errorf("%d events were accepted and the stream is %+v (%d %%)", accepted, x, x.UsedPercent())
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -167,9 +166,14 @@ type Backlog struct {
 	AckFloor uint64
 	// Given is the last sequence of EVENTS that has been given out. What comes after it, and matches, is Waiting.
 	Given uint64
-	// Oldest is when the first message after the floor was stored; zero if the queue is empty or it can't be told.
+	// First is the sequence of the first message that is not settled, and Oldest when it was stored; zero if the queue is empty or it
+	// can't be told.
+	First  uint64
 	Oldest time.Time
 }
+
+// Total is how many messages are in the queue, out or not.
+func (b Backlog) Total() uint64 { return b.Waiting + b.Unsettled }
 
 // Backlog looks a recipient's queue up, or ErrNotFound.
 func (c Control) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
@@ -183,85 +187,17 @@ func (c Control) Backlog(ctx context.Context, ch recipient.Channel, id string) (
 	}
 	i := co.CachedInfo()
 	b := backlogOf(i)
-	if b.Waiting+b.Unsettled == 0 {
+	if b.Total() == 0 {
 		return b, nil
 	}
-	for _, f := range i.Config.FilterSubjects {
+	for _, f := range filtersOf(i) {
 		ms, err := c.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return b, err
 		}
-		if len(ms) == 1 && (b.Oldest.IsZero() || storedTime(ms[0]).Before(b.Oldest)) {
-			b.Oldest = storedTime(ms[0])
+		if len(ms) == 1 && (b.First == 0 || storedSequence(ms[0]) < b.First) {
+			b.First, b.Oldest = storedSequence(ms[0]), storedTime(ms[0])
 		}
 	}
 	return b, nil
-}
-
-// LastSequence is the last sequence of EVENTS.
-func (l *EventLog) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := l.conn.js.Stream(ctx, StreamEvents)
-	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
-	}
-	return s.CachedInfo().State.LastSeq, nil
-}
-
-// StoredEvent reads an event back, or ErrNotFound.
-func (l *EventLog) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
-	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: sequence})
-	if err != nil {
-		return nil, err
-	}
-	if len(ms) == 0 {
-		return nil, fmt.Errorf("read event at sequence %d: %w", sequence, ErrNotFound)
-	}
-	e, violations := event.Decode(ms[0].Data)
-	if len(violations) > 0 {
-		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
-	}
-	return e, nil
-}
-
-// StreamState is how full a stream is. A bound of 0 is none.
-type StreamState struct {
-	Name                                    string
-	Messages, Bytes, MaxBytes, LastSequence uint64
-	MaxMessages                             uint64
-	MaxAge                                  time.Duration
-	// First is when the oldest message in it was stored; zero if there is none.
-	First time.Time
-}
-
-// UsedPercent is how much of its tightest bound is used, of messages or of bytes. Age bounds a stream too, but refuses nothing.
-func (s StreamState) UsedPercent() int {
-	used := 0.0
-	if s.MaxBytes > 0 {
-		used = float64(s.Bytes) / float64(s.MaxBytes)
-	}
-	if s.MaxMessages > 0 {
-		used = max(used, float64(s.Messages)/float64(s.MaxMessages))
-	}
-	return int(min(used*100, 100))
-}
-
-// StreamStates looks at EVENTS, HISTORY and NOTICES.
-func (c Control) StreamStates(ctx context.Context) ([]StreamState, error) {
-	var out []StreamState
-	for _, name := range []string{StreamEvents, StreamHistory, StreamNotices} {
-		s, err := c.conn.js.Stream(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("look up stream %s: %w", name, err)
-		}
-		i := s.CachedInfo()
-		x := StreamState{
-			Name: name, Messages: i.State.Msgs, Bytes: i.State.Bytes, MaxBytes: uint64(max(i.Config.MaxBytes, 0)), LastSequence: i.State.LastSeq,
-			MaxMessages: uint64(max(i.Config.MaxMsgs, 0)), MaxAge: i.Config.MaxAge,
-		}
-		if i.State.Msgs > 0 {
-			x.First = i.State.FirstTime
-		}
-		out = append(out, x)
-	}
-	return out, nil
 }

@@ -77,3 +77,12 @@ func storedTime(m *nats.Msg) time.Time {
 	t, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
 	return t
 }
+
+// sequenceAt is the first sequence of a stream that was stored at a time or later; ok is false if there is none.
+func (c *Conn) sequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
+	ms, err := c.direct(ctx, stream, directRequest{StartTime: &t, Batch: 1})
+	if err != nil || len(ms) == 0 {
+		return 0, false, err
+	}
+	return storedSequence(ms[0]), true, nil
+}

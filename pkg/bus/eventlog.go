@@ -1,5 +1,15 @@
 package bus
 
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
 // EventLog reads EVENTS: accepted events, replays and tests that are still stored.
 type EventLog struct {
 	conn *Conn
@@ -7,3 +17,133 @@ type EventLog struct {
 
 // NewEventLog reads through a connection.
 func NewEventLog(c *Conn) *EventLog { return &EventLog{conn: c} }
+
+// LastSequence is the last sequence of EVENTS.
+func (l *EventLog) LastSequence(ctx context.Context) (uint64, error) {
+	s, err := l.conn.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// StoredEvent reads an event back, or ErrNotFound.
+func (l *EventLog) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
+	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: sequence})
+	if err != nil {
+		return nil, err
+	}
+	if len(ms) == 0 {
+		return nil, fmt.Errorf("read event at sequence %d: %w", sequence, ErrNotFound)
+	}
+	e, violations := event.Decode(ms[0].Data)
+	if len(violations) > 0 {
+		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
+	}
+	return e, nil
+}
+
+// EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
+func (l *EventLog) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+	return l.conn.sequenceAt(ctx, StreamEvents, t)
+}
+
+// RecentEvents calls visit for the newest events that are still stored, newest first, at most limit; replays are left out. Types
+// narrows them; empty: all. Events of several types are looked for among the last 20,000 at most; one type is found wherever
+// it is.
+func (l *EventLog) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
+	s, err := l.conn.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	kind := "*"
+	if len(types) == 1 {
+		kind = types[0]
+	}
+	r := recent{conn: l.conn, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
+	for looked := 0; limit > 0 && looked < maxLookedAt; {
+		ms, more, err := r.older(ctx)
+		if err != nil {
+			return fmt.Errorf("read the last events: %w", err)
+		}
+		if !more {
+			return nil
+		}
+		looked += len(ms)
+		for _, m := range slices.Backward(ms) {
+			e, faults := event.Decode(m.Data)
+			if len(faults) > 0 || limit == 0 || len(types) > 0 && !slices.Contains(types, e.Type) {
+				continue
+			}
+			visit(e)
+			limit--
+		}
+	}
+	return nil
+}
+
+// maxLookedAt bounds how many events are read in all when several types are asked for.
+const maxLookedAt = 20_000
+
+// StoredEvent is an event where it stands in EVENTS.
+type StoredEvent struct {
+	Sequence uint64
+	Time     time.Time
+	*event.Event
+}
+
+// EventsFrom reads accepted events, replays left out, from a sequence of EVENTS on, in the order of the stream, at most limit. A
+// type narrows them; empty: all. What can't be read is left out, so that only next tells where to go on; 0: there are no more.
+func (l *EventLog) EventsFrom(ctx context.Context, eventType string, from uint64, limit int) (found []StoredEvent, next uint64, err error) {
+	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: eventSubject("*", wild(eventType)), Batch: limit})
+	if err != nil || len(ms) == 0 {
+		return nil, 0, err
+	}
+	for _, m := range ms {
+		if e, faults := event.Decode(m.Data); len(faults) == 0 {
+			found = append(found, StoredEvent{Sequence: storedSequence(m), Time: storedTime(m), Event: e})
+		}
+	}
+	return found, storedSequence(ms[len(ms)-1]) + 1, nil
+}
+
+// replayedAtOnce is how many replays are read back at once.
+const replayedAtOnce = 500
+
+// Replayed calls visit with the delivery key of each message of a replay that EVENTS holds from a sequence on.
+func (l *EventLog) Replayed(ctx context.Context, replayID string, from uint64, visit func(key string)) error {
+	for {
+		ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: subjectReplay + ".*", Batch: replayedAtOnce})
+		if err != nil {
+			return fmt.Errorf("read back replay %s: %w", replayID, err)
+		}
+		if len(ms) == 0 {
+			return nil
+		}
+		for _, m := range ms {
+			if m.Header.Get(headerReplay) == replayID {
+				visit(m.Header.Get(headerMsgID))
+			}
+		}
+		from = storedSequence(ms[len(ms)-1]) + 1
+	}
+}
+
+// ReplaysTo calls visit with the event's key and the replay's id of each replay or test to a recipient that EVENTS holds.
+func (l *EventLog) ReplaysTo(ctx context.Context, recipientID string, visit func(eventKey, replayID string)) error {
+	for from := uint64(1); ; {
+		ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: from, NextFor: subjectReplay + "." + recipientID, Batch: replayedAtOnce})
+		if err != nil {
+			return fmt.Errorf("read back the replays to %s: %w", recipientID, err)
+		}
+		if len(ms) == 0 {
+			return nil
+		}
+		for _, m := range ms {
+			id := m.Header.Get(headerReplay)
+			key := strings.TrimSuffix(strings.TrimPrefix(m.Header.Get(headerMsgID), recipientID+"/"), "~"+id)
+			visit(key, id)
+		}
+		from = storedSequence(ms[len(ms)-1]) + 1
+	}
+}

@@ -133,16 +133,3 @@ func (h *History) LastSequence(ctx context.Context) (uint64, error) {
 func (h *History) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
 	return h.conn.sequenceAt(ctx, StreamHistory, t)
 }
-
-// EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
-func (l *EventLog) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return l.conn.sequenceAt(ctx, StreamEvents, t)
-}
-
-func (c *Conn) sequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
-	ms, err := c.direct(ctx, stream, directRequest{StartTime: &t, Batch: 1})
-	if err != nil || len(ms) == 0 {
-		return 0, false, err
-	}
-	return storedSequence(ms[0]), true, nil
-}

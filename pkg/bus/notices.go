@@ -32,14 +32,14 @@ type Notice struct {
 }
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
-func (c *Conn) OpenNotices(ctx context.Context) (*Notices, error) {
+func OpenNotices(ctx context.Context, c *Conn) (*Notices, error) {
 	_, err := c.js.CreateOrUpdateConsumer(ctx, StreamNotices, jetstream.ConsumerConfig{
 		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)
 	}
-	r, err := c.open(ctx, StreamNotices, consumerNotices)
+	r, err := open(ctx, c, StreamNotices, consumerNotices)
 	if err != nil {
 		return nil, err
 	}

@@ -66,3 +66,21 @@ func finished(i *jetstream.ConsumerInfo, last uint64) uint64 {
 	}
 	return i.AckFloor.Stream
 }
+
+// AckFloors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
+func (c Control) AckFloors(ctx context.Context) (map[string]uint64, error) {
+	s, err := c.conn.js.Stream(ctx, StreamEvents)
+	if err != nil {
+		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	out := map[string]uint64{}
+	l := s.ListConsumers(ctx)
+	for i := range l.Info() {
+		out[i.Name] = finished(i, last)
+	}
+	if l.Err() != nil {
+		return nil, fmt.Errorf("list consumers of %s: %w", StreamEvents, l.Err())
+	}
+	return out, nil
+}

@@ -86,11 +86,11 @@ func TestEventsWhoseAcceptanceMayHaveNoRecordAreNotPurged(t *testing.T) {
 		}
 	}
 	first := func() uint64 {
-		room, err := bus.NewEventLog(c).StreamUsage(t.Context())
+		room, err := bus.NewControl(c).StreamState(t.Context(), bus.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return room.First
+		return room.FirstSequence
 	}
 	if gone, err := bus.NewControl(c).PurgeFinished(t.Context()); err != nil || gone != 7 || first() != 8 {
 		t.Errorf("purged %d, %v: EVENTS begins with %d, want 8", gone, err, first())

@@ -27,7 +27,7 @@ func NewQueue(c *Conn) *Queue { return &Queue{conn: c, decoded: &decoder{}} }
 
 // Open opens a recipient's consumer. It fails while the consumer is not there.
 func (q *Queue) Open(ctx context.Context, ch recipient.Channel, id string) (delivery.Puller, error) {
-	p, err := q.conn.open(ctx, StreamEvents, ConsumerName(ch, id))
+	p, err := open(ctx, q.conn, StreamEvents, ConsumerName(ch, id))
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(
 }
 
 // open opens a durable consumer that is there.
-func (c *Conn) open(ctx context.Context, stream, name string) (*requests, error) {
+func open(ctx context.Context, c *Conn, stream, name string) (*requests, error) {
 	if _, err := c.js.Consumer(ctx, stream, name); err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}

@@ -2,54 +2,15 @@ package bus
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/outbound-events/outbound/pkg/event"
 )
 
 const (
 	// recentBatch is how many events are read at once.
 	recentBatch = 200
-	// maxLookedAt bounds how many events are read in all when several types are asked for.
-	maxLookedAt = 20_000
 )
-
-// RecentEvents calls visit for the newest events that are still stored, newest first, at most limit; replays are left out. Types
-// narrows them; empty: all. Events of several types are looked for among the last 20,000 at most; one type is found wherever
-// it is.
-func (l *EventLog) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
-	s, err := l.conn.js.Stream(ctx, StreamEvents)
-	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", StreamEvents, err)
-	}
-	kind := "*"
-	if len(types) == 1 {
-		kind = types[0]
-	}
-	r := recent{conn: l.conn, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
-	for looked := 0; limit > 0 && looked < maxLookedAt; {
-		ms, more, err := r.older(ctx)
-		if err != nil {
-			return fmt.Errorf("read the last events: %w", err)
-		}
-		if !more {
-			return nil
-		}
-		looked += len(ms)
-		for _, m := range slices.Backward(ms) {
-			e, faults := event.Decode(m.Data)
-			if len(faults) > 0 || limit == 0 || len(types) > 0 && !slices.Contains(types, e.Type) {
-				continue
-			}
-			visit(e)
-			limit--
-		}
-	}
-	return nil
-}
 
 // recent reads a stream from its end by windows of sequences. A window that holds more than one answer is halved, one that holds
 // little is followed by a larger one.

@@ -183,3 +183,9 @@ func hashToken(s string) string {
 	h := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(h[:8])
 }
+
+// replaysKept is how long a replay is kept after it was last written.
+const replaysKept = 30 * 24 * time.Hour
+
+// EventsKept is how long EVENTS keeps a message at most.
+const EventsKept = eventsMaxAge

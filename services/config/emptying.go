@@ -77,7 +77,7 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	if e == nil {
 		return false, nil
 	}
-	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
 	if errors.Is(err, bus.ErrNotFound) {
 		return false, nil
 	}
@@ -87,7 +87,7 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	if h.AckFloor > e.ackFloor {
 		e.ackFloor, e.since = h.AckFloor, time.Now()
 	}
-	if h.Waits > 0 && h.First <= through && time.Since(e.since) <= stuckAfter {
+	if h.Total() > 0 && h.First <= through && time.Since(e.since) <= stuckAfter {
 		return true, nil
 	}
 	s.emptied.finish(e)

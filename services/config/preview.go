@@ -117,7 +117,7 @@ func (s *Service) storedEvent(ctx context.Context, key string) (*event.Event, ti
 			Field: "eventId", Reason: reasonInvalid, Description: "is not an event's key: write <appliance>~<event id>",
 		})
 	}
-	e, at, err := bus.NewEventLog(s.bus).EventByKey(ctx, appliance, id)
+	e, at, err := bus.EventByKey(ctx, s.bus, appliance, id)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, at, rpc.NotFound("stored event", key)
 	}

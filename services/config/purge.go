@@ -26,11 +26,11 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
-	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return nil, failed(ctx, err)
 	}
-	waits := int64(h.Waits) //nolint:gosec // a queue is shorter than that
+	waits := int64(h.Total()) //nolint:gosec // a queue is shorter than that
 	resp := &outboundv1.PurgeRecipientResponse{Cancelled: waits}
 	if q.GetValidateOnly() {
 		return resp, nil
@@ -78,18 +78,20 @@ func (s *Service) relieveLoop(ctx context.Context) {
 
 // relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
 func (s *Service) relieve(ctx context.Context) error {
-	room, err := within(ctx, bus.NewEventLog(s.bus).StreamUsage)
-	if err != nil || room.Last < room.First {
+	room, err := within(ctx, func(ctx context.Context) (bus.StreamState, error) {
+		return bus.NewControl(s.bus).StreamState(ctx, bus.StreamEvents)
+	})
+	if err != nil || room.LastSequence < room.FirstSequence {
 		return err
 	}
 	now := time.Now()
 	if room.Fill() >= crowded {
-		through := room.First + uint64((1-relieved/room.Fill())*float64(room.Last-room.First))
+		through := room.FirstSequence + uint64((1-relieved/room.Fill())*float64(room.LastSequence-room.FirstSequence))
 		if err := s.freeStorage(ctx, through, false); err != nil {
 			return err
 		}
 	}
-	if now.Sub(room.Oldest) < leaving {
+	if now.Sub(room.FirstTime) < leaving {
 		return nil
 	}
 	first, found, err := bus.NewEventLog(s.bus).EventSequenceAt(ctx, now.Add(-leaving))
@@ -97,7 +99,7 @@ func (s *Service) relieve(ctx context.Context) error {
 		return err
 	}
 	if !found {
-		first = room.Last + 1
+		first = room.LastSequence + 1
 	}
 	return s.freeStorage(ctx, first-1, true)
 }
@@ -135,7 +137,7 @@ func holds(r storedRecipient) bool {
 // mark sets a recipient's mark if something of its own waits up to there. One that was marked only because it holds, and by now does
 // not, is left alone.
 func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, anyway bool) error {
-	h, err := bus.NewControl(s.bus).Head(ctx, channel(r), r.id())
+	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}

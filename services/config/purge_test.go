@@ -47,8 +47,8 @@ func (h *fixture) drink(id string) {
 		if err := q.Pull(h.ctx(), 64, 100*time.Millisecond, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 			h.t.Fatal(err)
 		}
-		b, err := bus.NewControl(h.bus).Head(h.ctx(), recipient.HTTP, id)
-		return err == nil && b.Waits == 0
+		b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
+		return err == nil && b.Total() == 0
 	})
 }
 
@@ -106,7 +106,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := bus.NewEventLog(h.bus).StreamUsage(h.ctx())
+		room, err := bus.NewControl(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if _, err := bus.NewControl(h.bus).PurgeFinished(h.ctx()); err != nil {
 			t.Fatal(err)
 		}
-		room, err := bus.NewEventLog(h.bus).StreamUsage(h.ctx())
+		room, err := bus.NewControl(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		return err == nil && room.Fill() < 0.85
 	})
 	if !h.accept(p, n) {

@@ -64,7 +64,7 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 
 // take mails until the queue breaks off.
 func (t *notifier) take(ctx context.Context) error {
-	queue, err := t.conn.OpenNotices(ctx)
+	queue, err := bus.OpenNotices(ctx, t.conn)
 	if err != nil {
 		return err
 	}

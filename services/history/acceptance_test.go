@@ -36,7 +36,7 @@ func TestAnEventWithoutTheRecordOfItsAcceptanceIsFoundByItsDeliveries(t *testing
 func TestARecordThatWasMadeUpForMakesNoApplianceHeard(t *testing.T) {
 	h := newFixture(t, history.EmbeddedAlways)
 	h.accept("a1", "e-1")
-	stored, at, err := bus.NewEventLog(h.bus).EventByKey(t.Context(), "a1", "e-1")
+	stored, at, err := bus.EventByKey(t.Context(), h.bus, "a1", "e-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (w *alertFixture) looked() {
 
 // gather takes what is put on NOTICES.
 func (w *alertFixture) gather() {
-	queue, err := w.bus.OpenNotices(w.t.Context())
+	queue, err := bus.OpenNotices(w.t.Context(), w.bus)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -112,14 +112,14 @@ func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 		c.next = next
 		return 0, nil
 	}
-	events, err := bus.NewEventLog(c.s.Bus).StreamUsage(ctx)
+	events, err := bus.NewControl(c.s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return 0, err
 	}
 	open := slices.DeleteFunc(found, func(r bus.StoredRecord) bool {
 		_, known := c.s.Config.Recipient(r.Recipient)
 		// Without its event a delivery can't be tried any more. What the index knows the broker need not be asked.
-		return !known || r.Record.Sequence < events.First || c.s.index.Followed(r.Sequence)
+		return !known || r.Record.Sequence < events.FirstSequence || c.s.index.Followed(r.Sequence)
 	})
 	n, err := c.s.Log.Carry(ctx, open)
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
 	return &outboundv1.StreamStatus{
 		Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence, MaxMessages: x.MaxMessages,
-		MaxAge: durationpb.New(x.MaxAge), FirstTime: timestamp(x.First), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
+		MaxAge: durationpb.New(x.MaxAge), FirstTime: timestamp(x.FirstTime), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
 	}
 }
 

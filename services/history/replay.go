@@ -146,13 +146,13 @@ func (s *Service) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 
 // bounds says where a job begins and ends in its stream: what comes later is not the job's.
 func (s *Service) bounds(ctx context.Context, j *job) error {
-	room, err := bus.NewEventLog(s.Bus).StreamUsage(ctx)
+	room, err := bus.NewControl(s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return err
 	}
-	j.Behind, j.Next = room.Last, 1
+	j.Behind, j.Next = room.LastSequence, 1
 	if b := j.replay.GetBackfill(); b != nil {
-		j.Until = room.Last
+		j.Until = room.LastSequence
 		at, found, err := bus.NewEventLog(s.Bus).EventSequenceAt(ctx, b.GetStartTime().AsTime())
 		if err != nil {
 			return err
@@ -199,7 +199,7 @@ const (
 // preview counts what a job is about.
 func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
 	src := s.source(j.replay, j.Until)
-	room, err := bus.NewEventLog(s.Bus).StreamUsage(ctx)
+	room, err := bus.NewControl(s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepla
 		})
 		for _, i := range items {
 			resp.Count++
-			if i.gone || i.sequence < room.First {
+			if i.gone || i.sequence < room.FirstSequence {
 				resp.Unavailable++
 			}
 			if oldest.IsZero() || i.accepted.Before(oldest) {

@@ -154,7 +154,7 @@ func (r *run) count(ctx context.Context) error {
 // awaitStorage waits while EVENTS is so full that appliances need what is left.
 func (r *run) awaitStorage(ctx context.Context) error {
 	for ctx.Err() == nil {
-		room, err := bus.NewEventLog(r.p.s.Bus).StreamUsage(ctx)
+		room, err := bus.NewControl(r.p.s.Bus).StreamState(ctx, bus.StreamEvents)
 		if err != nil {
 			return err
 		}

@@ -322,7 +322,7 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	room, err := bus.NewEventLog(h.bus).StreamUsage(t.Context())
+	room, err := bus.NewControl(h.bus).StreamState(t.Context(), bus.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 			h.recordedAs("a-1", accepted)
 			rec, _, err := h.history.Intake(t.Context(), "a-1", "e-349")
 			must(t, err)
-			stored, _, err := bus.NewEventLog(h.bus).EventByKey(t.Context(), "a-1", "e-349")
+			stored, _, err := bus.EventByKey(t.Context(), h.bus, "a-1", "e-349")
 			must(t, err)
 			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil || !rec.EventTime.Equal(stored.Time) {
 				t.Errorf("%+v", rec)

@@ -146,7 +146,7 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := bus.NewEventLog(s.deps.Bus).StreamUsage(ctx)
+		room, err := bus.NewControl(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
 		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}

@@ -10,8 +10,8 @@ import (
 
 // EventByKey reads an event back by what its key is made of, and when it was accepted, or ErrNotFound: it is found by the record of its
 // acceptance.
-func (l *EventLog) EventByKey(ctx context.Context, appliance, id string) (*event.Event, time.Time, error) {
-	log := History{conn: l.conn}
+func EventByKey(ctx context.Context, c *Conn, appliance, id string) (*event.Event, time.Time, error) {
+	log := History{conn: c}
 	rec, ok, err := log.Intake(ctx, appliance, id)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -20,7 +20,7 @@ func (l *EventLog) EventByKey(ctx context.Context, appliance, id string) (*event
 	if !ok {
 		return nil, time.Time{}, missing
 	}
-	ms, err := l.conn.direct(ctx, StreamEvents, directRequest{Sequence: rec.Sequence})
+	ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: rec.Sequence})
 	if err != nil {
 		return nil, time.Time{}, err
 	}
