@@ -62,8 +62,8 @@ func TestEveryBreachIsFound(t *testing.T) {
 		{"file sizes", h.Sizes(9, 60), []string{"services/b/long.go: has 11 lines", "services/b/table.go: has 10 lines"}},
 		{"names", h.Names([]string{"util"}), []string{"pkg/event/event_test.go: is in package event", "pkg/util/util.go: is in package util", "pkg/util/util.go:3: declares init"}},
 		{"sleeps", h.Sleeps(), []string{"pkg/event/event_test.go:3: sleeps"}},
-		{"waits", h.Total()([]archtest.Wait{{Call: "time.Sleep"}}, nil), []string{"pkg/event/event_test.go:3: waits by time.Sleep"}},
-		{"waits that may be", h.Total()([]archtest.Wait{{Call: "time.Sleep", Files: []string{"pkg/event/event_test.go"}}}, nil), nil},
+		{"waits", h.Waits([]archtest.Wait{{Call: "time.Sleep"}}, nil), []string{"pkg/event/event_test.go:3: waits by time.Sleep"}},
+		{"waits that may be", h.Waits([]archtest.Wait{{Call: "time.Sleep", Files: []string{"pkg/event/event_test.go"}}}, nil), nil},
 		{"panics", h.Panics(nil), []string{"services/b/b.go:3: panics"}},
 	}
 	for _, c := range cases {

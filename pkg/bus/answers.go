@@ -27,13 +27,13 @@ type answers struct {
 const connCheck = 250 * time.Millisecond
 
 func newAnswers(c *Conn) *answers {
-	return &answers{conn: c, inbox: c.nc.NewInbox(), in: make(chan *nats.Msg, 2*maxGroup)}
+	return &answers{conn: c, inbox: c.NC.NewInbox(), in: make(chan *nats.Msg, 2*maxGroup)}
 }
 
 // open subscribes to the answers, if that is not done yet.
 func (a *answers) open() (err error) {
 	if a.sub == nil {
-		a.sub, err = a.conn.nc.ChanSubscribe(a.inbox+".*", a.in)
+		a.sub, err = a.conn.NC.ChanSubscribe(a.inbox+".*", a.in)
 	}
 	return err
 }
@@ -96,7 +96,7 @@ func (a *answers) send(p *post, number uint64) error {
 	}
 	m := *p.msg
 	m.Reply = a.inbox + "." + strconv.FormatUint(number, 10)
-	if err := a.conn.nc.PublishMsg(&m); err != nil {
+	if err := a.conn.NC.PublishMsg(&m); err != nil {
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	return nil

@@ -108,7 +108,7 @@ func (c Control) ask(ctx context.Context, subject string, question, answer any) 
 	if err != nil {
 		return fmt.Errorf("write a question: %w", err)
 	}
-	m, err := c.conn.nc.RequestWithContext(ctx, subject, raw)
+	m, err := c.conn.NC.RequestWithContext(ctx, subject, raw)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("ask on %s: %w", subject, ErrNobody)
@@ -128,7 +128,7 @@ func serve[Q any](ctx context.Context, c *Conn, subject string, answer func(cont
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, maxAnswers)
-	sub, err := c.nc.QueueSubscribe(subject, answerers, func(m *nats.Msg) {
+	sub, err := c.NC.QueueSubscribe(subject, answerers, func(m *nats.Msg) {
 		select {
 		case slots <- struct{}{}:
 		default:

@@ -55,7 +55,7 @@ type moved map[head][]string
 
 // All looks at every queue. See Conn.Backlog.
 func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
-	s, err := b.conn.js.Stream(ctx, StreamEvents)
+	s, err := b.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}

@@ -331,13 +331,13 @@ func (k *committer) batch(group []*post) error {
 			p.msg.Header.Set(headerBatchCommit, "1")
 			break
 		}
-		if err := k.conn.nc.PublishMsg(p.msg); err != nil {
+		if err := k.conn.NC.PublishMsg(p.msg); err != nil {
 			return errUnknown
 		}
 	}
 	ctx, cancel := context.WithTimeout(k.ctx, ackTimeout)
 	defer cancel()
-	reply, err := k.conn.nc.RequestMsgWithContext(ctx, group[last].msg)
+	reply, err := k.conn.NC.RequestMsgWithContext(ctx, group[last].msg)
 	if err != nil {
 		return errUnknown
 	}

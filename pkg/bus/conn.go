@@ -51,8 +51,8 @@ type InProcessServer interface {
 
 // Conn is a connection to the broker. It reconnects for ever.
 type Conn struct {
-	nc      *nats.Conn
-	js      jetstream.JetStream
+	NC      *nats.Conn
+	JS      jetstream.JetStream
 	relaxed bool
 	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
 	since atomic.Int64
@@ -110,7 +110,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	for said := (time.Time{}); ; {
 		nc, err := nats.Connect(o.URL, opts...)
 		if err == nil {
-			c.nc = nc
+			c.NC = nc
 			break
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
@@ -127,12 +127,12 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 	}
 	c.since.Store(time.Now().UnixNano())
-	js, err := jetstream.New(c.nc, jetstream.WithPublishAsyncMaxPending(4096))
+	js, err := jetstream.New(c.NC, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
-		c.nc.Close()
+		c.NC.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	c.js = js
+	c.JS = js
 	return c, nil
 }
 
@@ -143,13 +143,13 @@ func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
 func (c *Conn) Relaxed() bool { return c.relaxed }
 
 // Connected reports whether the broker is reached now.
-func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+func (c *Conn) Connected() bool { return c.NC.IsConnected() }
 
 // Flush waits until all that was sent has reached the broker.
-func (c *Conn) Flush(ctx context.Context) error { return c.nc.FlushWithContext(ctx) }
+func (c *Conn) Flush(ctx context.Context) error { return c.NC.FlushWithContext(ctx) }
 
 // NATS is the underlying connection, for the intake's micro service alone.
-func (c *Conn) NATS() *nats.Conn { return c.nc }
+func (c *Conn) NATS() *nats.Conn { return c.NC }
 
 // closeWait is how long closing a connection takes at most, and half of it how long what is buffered may take to be sent.
 const closeWait = 2 * time.Second
@@ -162,9 +162,9 @@ func (c *Conn) Close() {
 		if c.ending.ctx.Err() == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), closeWait/2)
 			defer cancel()
-			_ = c.nc.FlushWithContext(ctx)
+			_ = c.NC.FlushWithContext(ctx)
 		}
-		c.nc.Close()
+		c.NC.Close()
 		c.ending.over()
 	}()
 	late := time.NewTimer(closeWait)

@@ -44,17 +44,17 @@ func (c Control) EnsureConsumer(ctx context.Context, r *recipient.Recipient) err
 // consumer's configuration before it writes the part that is to change.
 func (c Control) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused bool) (changed []string, err error) {
 	want := consumerConfig(r)
-	have, err := c.conn.js.Consumer(ctx, StreamEvents, want.Durable)
+	have, err := c.conn.JS.Consumer(ctx, StreamEvents, want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		changed = []string{"created"}
-		have, err = c.conn.js.CreateConsumer(ctx, StreamEvents, want)
+		have, err = c.conn.JS.CreateConsumer(ctx, StreamEvents, want)
 	case err == nil:
 		now := have.CachedInfo().Config
 		if changed = differences(now, want); len(changed) > 0 {
 			// The start of a consumer that exists can't be changed, and an update changes no pause.
 			want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
-			have, err = c.conn.js.UpdateConsumer(ctx, StreamEvents, want)
+			have, err = c.conn.JS.UpdateConsumer(ctx, StreamEvents, want)
 		}
 	}
 	if err != nil {
@@ -69,9 +69,9 @@ func (c Control) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paus
 func (c Control) pause(ctx context.Context, name string, want bool) error {
 	var err error
 	if want {
-		_, err = c.conn.js.PauseConsumer(ctx, StreamEvents, name, time.Now().Add(pausedFor))
+		_, err = c.conn.JS.PauseConsumer(ctx, StreamEvents, name, time.Now().Add(pausedFor))
 	} else {
-		_, err = c.conn.js.ResumeConsumer(ctx, StreamEvents, name)
+		_, err = c.conn.JS.ResumeConsumer(ctx, StreamEvents, name)
 	}
 	if err != nil {
 		return fmt.Errorf("pause or resume consumer %s: %w", name, err)
@@ -134,7 +134,7 @@ func (l Consumers) Fits(r *recipient.Recipient, paused bool) bool {
 
 // Consumers lists the consumers of EVENTS. In a cluster those that no server answers for are left out.
 func (c Control) Consumers(ctx context.Context) (Consumers, error) {
-	s, err := c.conn.js.Stream(ctx, StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return Consumers{}, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -151,7 +151,7 @@ func (c Control) Consumers(ctx context.Context) (Consumers, error) {
 
 // DeleteConsumer removes a recipient's consumer and with it what waits. One that is absent is no error.
 func (c Control) DeleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
-	err := c.conn.js.DeleteConsumer(ctx, StreamEvents, ConsumerName(ch, id))
+	err := c.conn.JS.DeleteConsumer(ctx, StreamEvents, ConsumerName(ch, id))
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("delete consumer %s: %w", ConsumerName(ch, id), err)
 	}
@@ -178,7 +178,7 @@ func (b Backlog) Total() uint64 { return b.Waiting + b.Unsettled }
 // Backlog looks a recipient's queue up, or ErrNotFound.
 func (c Control) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
 	name := ConsumerName(ch, id)
-	co, err := c.conn.js.Consumer(ctx, StreamEvents, name)
+	co, err := c.conn.JS.Consumer(ctx, StreamEvents, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, ErrNotFound)
 	}

@@ -32,6 +32,9 @@ func NewDelayed(c *Conn, ch recipient.Channel, id string) *Delayed {
 	return &Delayed{conn: c, ch: ch, id: id, next: map[uint64]time.Time{}}
 }
 
+// readAtOnce is how many records are read with one request.
+const readAtOnce = 1_000
+
 // clockSkew is how much the times of two streams may differ whose leaders are two servers.
 const clockSkew = time.Minute
 
@@ -54,7 +57,7 @@ func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {
 
 // waiting are the messages that are out and in no sender's hands, up to a sequence of EVENTS.
 func (d *Delayed) waiting(ctx context.Context, through uint64) (out []uint64, err error) {
-	co, err := d.conn.js.Consumer(ctx, StreamEvents, ConsumerName(d.ch, d.id))
+	co, err := d.conn.JS.Consumer(ctx, StreamEvents, ConsumerName(d.ch, d.id))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, nil
 	}
@@ -82,7 +85,7 @@ func (d *Delayed) waiting(ctx context.Context, through uint64) (out []uint64, er
 // catchUp reads what the log says of failed attempts and was not read yet. At first that is what was recorded since the first event
 // that may be out was stored.
 func (d *Delayed) catchUp(ctx context.Context, first uint64) error {
-	until, err := (&History{conn: d.conn}).LastSequence(ctx)
+	until, err := ReadHistory(d.conn).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func (d *Delayed) catchUp(ctx context.Context, first uint64) error {
 	}
 	failed := AttemptFilter{Recipient: d.id, State: delivery.StateRetrying}.subject()
 	for d.read < until {
-		ms, err := d.conn.direct(ctx, StreamHistory, directRequest{Sequence: d.read + 1, NextFor: failed, Batch: batchSize})
+		ms, err := d.conn.direct(ctx, StreamHistory, directRequest{Sequence: d.read + 1, NextFor: failed, Batch: readAtOnce})
 		if err != nil {
 			return err
 		}

@@ -31,13 +31,13 @@ func (c *Conn) direct(ctx context.Context, stream string, r directRequest) ([]*n
 	if err != nil {
 		return nil, err
 	}
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(inbox)
+	inbox := c.NC.NewInbox()
+	sub, err := c.NC.SubscribeSync(inbox)
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)

@@ -112,7 +112,7 @@ func (c *Conn) askOften(ctx context.Context, answered chan<- struct{}) {
 	defer tick.Stop()
 	for {
 		one, cancel := context.WithTimeout(ctx, silentAnswer)
-		_, err := c.nc.RequestWithContext(one, "$JS.API.STREAM.INFO."+StreamEvents, nil)
+		_, err := c.NC.RequestWithContext(one, "$JS.API.STREAM.INFO."+StreamEvents, nil)
 		cancel()
 		if err == nil {
 			select {

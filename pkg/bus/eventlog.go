@@ -20,7 +20,7 @@ func NewEventLog(c *Conn) *EventLog { return &EventLog{conn: c} }
 
 // LastSequence is the last sequence of EVENTS.
 func (l *EventLog) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := l.conn.js.Stream(ctx, StreamEvents)
+	s, err := l.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -52,7 +52,7 @@ func (l *EventLog) EventSequenceAt(ctx context.Context, t time.Time) (sequence u
 // narrows them; empty: all. Events of several types are looked for among the last 20,000 at most; one type is found wherever
 // it is.
 func (l *EventLog) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
-	s, err := l.conn.js.Stream(ctx, StreamEvents)
+	s, err := l.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -60,7 +60,7 @@ func (l *EventLog) RecentEvents(ctx context.Context, types []string, limit int, 
 	if len(types) == 1 {
 		kind = types[0]
 	}
-	r := recent{conn: l.conn, stream: StreamEvents, filter: eventSubject("*", kind), first: s.CachedInfo().State.FirstSeq, end: s.CachedInfo().State.LastSeq, size: recentBatch / 2}
+	r := newRecent(l.conn, StreamEvents, eventSubject("*", kind), s.CachedInfo().State)
 	for looked := 0; limit > 0 && looked < maxLookedAt; {
 		ms, more, err := r.older(ctx)
 		if err != nil {

@@ -33,7 +33,7 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 		return err
 	}
 	since := s.conn.Since()
-	w, err := b.kv.Watch(ctx, statusKey(ch, ">"))
+	w, err := b.KV.Watch(ctx, statusKey(ch, ">"))
 	if err != nil {
 		return fmt.Errorf("watch bucket %s: %w", BucketStatus, err)
 	}
@@ -79,7 +79,7 @@ func (s *HealthStore) Get(ctx context.Context, ch recipient.Channel, id string) 
 	if err != nil {
 		return health.Entry{}, err
 	}
-	e, err := b.kv.Get(ctx, statusKey(ch, id))
+	e, err := b.KV.Get(ctx, statusKey(ch, id))
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
 		return health.Entry{Recipient: id}, nil
@@ -165,7 +165,7 @@ func (s *HealthStore) Notify(ctx context.Context, n health.Notice) error {
 	if err != nil {
 		return fmt.Errorf("write notice %s: %w", n.ID, err)
 	}
-	if _, err := s.conn.js.Publish(ctx, subjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
+	if _, err := s.conn.JS.Publish(ctx, subjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
 		return fmt.Errorf("store notice %s: %w", n.ID, err)
 	}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -28,6 +27,9 @@ type History struct {
 func NewHistory(c *Conn) *History {
 	return &History{conn: c, k: newCommitter(c, StreamHistory, records(), 0), lookups: &lookups{conn: c}}
 }
+
+// ReadHistory opens the log for reading alone. It needs no Close.
+func ReadHistory(c *Conn) *History { return &History{conn: c, lookups: &lookups{conn: c}} }
 
 // Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in
 // the log.
@@ -81,15 +83,6 @@ func attemptSubject(rec delivery.Record, state string) string {
 	return strings.Join([]string{subjectAttempt, rec.Recipient, state, rec.Type, token(rec.Session),
 		hashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
 }
-
-// compare has the broker refuse a message unless the newest one that a filter matches stands at a sequence; 0: there is none.
-func compare(m *nats.Msg, filter string, sequence uint64) {
-	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
-	m.Header.Set(headerExpectedFor, filter)
-}
-
-// headerExpectedFor is the filter that an expected sequence is of.
-const headerExpectedFor = "Nats-Expected-Last-Subject-Sequence-Subject"
 
 // append completes a record's message and has it published.
 func (h *History) append(p *post, rec interface{ JSON() ([]byte, error) }, done func(error)) {
@@ -165,12 +158,15 @@ func (h *History) LastAccepted(ctx context.Context, appliance string) (at time.T
 	if err != nil || len(last) == 0 {
 		return rec.Time, true, err
 	}
-	return latestOf(rec.Time, storedTime(last[0])), true, nil
+	if at := storedTime(last[0]); at.After(rec.Time) {
+		return at, true, nil
+	}
+	return rec.Time, true, nil
 }
 
 // Began is when the oldest record of the log was stored; zero if there is none.
 func (h *History) Began(ctx context.Context) (time.Time, error) {
-	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, StreamHistory)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look up stream %s: %w", StreamHistory, err)
 	}

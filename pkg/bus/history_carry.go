@@ -31,7 +31,7 @@ type LogBounds struct {
 
 // Bounds looks at HISTORY.
 func (h *History) Bounds(ctx context.Context) (LogBounds, error) {
-	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, StreamHistory)
 	if err != nil {
 		return LogBounds{}, fmt.Errorf("look up stream %s: %w", StreamHistory, err)
 	}

@@ -17,7 +17,7 @@ func (h *History) AppendChange(ctx context.Context, rec delivery.Record, after u
 	if err != nil {
 		return err
 	}
-	if _, err = h.conn.js.PublishMsg(ctx, m); wrongSequence(err) {
+	if _, err = h.conn.JS.PublishMsg(ctx, m); wrongSequence(err) {
 		err = ErrConflict
 	}
 	if err != nil {

@@ -102,13 +102,6 @@ func (f AttemptFilter) keyToken() string {
 	}
 }
 
-func wild(s string) string {
-	if s == "" {
-		return "*"
-	}
-	return s
-}
-
 // narrow reports whether subjects tell anything of what matches.
 func (f AttemptFilter) narrow() bool {
 	return f.leads() || f.Type != "" || f.Session != "" || f.ExternalKey != "" || f.Appliance != "" || f.EventID != ""

@@ -78,7 +78,7 @@ func (f *following) once(ctx context.Context) error {
 		HeadersOnly: true, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: followIdle,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
 	}
-	c, err := f.conn.js.CreateConsumer(ctx, StreamHistory, config)
+	c, err := f.conn.JS.CreateConsumer(ctx, StreamHistory, config)
 	if err != nil {
 		return fmt.Errorf("follow the records: %w", err)
 	}
@@ -86,7 +86,7 @@ func (f *following) once(ctx context.Context) error {
 		away, cancel := context.WithTimeout(context.WithoutCancel(ctx), followPause)
 		defer cancel()
 		// If it fails the broker drops it by itself.
-		_ = f.conn.js.DeleteConsumer(away, StreamHistory, c.CachedInfo().Name)
+		_ = f.conn.JS.DeleteConsumer(away, StreamHistory, c.CachedInfo().Name)
 	}()
 	if c.CachedInfo().NumPending == 0 {
 		f.to.CaughtUp()
@@ -116,7 +116,7 @@ func (f *following) once(ctx context.Context) error {
 
 // start is the sequence to begin at: behind the last that was told, if the log is still the same.
 func (f *following) start(ctx context.Context) (uint64, error) {
-	s, err := f.conn.js.Stream(ctx, StreamHistory)
+	s, err := f.conn.JS.Stream(ctx, StreamHistory)
 	if err != nil {
 		return 0, err
 	}

@@ -85,7 +85,7 @@ func (f IntakeFilter) matching(ms []*nats.Msg) ([]StoredIntake, error) {
 
 // pick reads the messages at sequences, which it asks for all at once.
 func (h *History) pick(ctx context.Context, sequences []uint64) ([]*nats.Msg, error) {
-	nc := h.conn.nc
+	nc := h.conn.NC
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {

@@ -122,7 +122,7 @@ func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tel
 
 // LastSequence is the last sequence of HISTORY.
 func (h *History) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, StreamHistory)
 	if err != nil {
 		return 0, fmt.Errorf("look at the end of the log: %w", err)
 	}

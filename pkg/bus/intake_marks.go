@@ -35,7 +35,7 @@ func (c Control) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := b.kv.Watch(ctx, prefixIntake+"*", jetstream.IgnoreDeletes())
+	w, err := b.KV.Watch(ctx, prefixIntake+"*", jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list the marks of intake: %w", err)
 	}
@@ -71,7 +71,7 @@ func (c Control) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 	if err != nil {
 		return fmt.Errorf("write the mark of intake %s: %w", m.Process, err)
 	}
-	if _, err := b.kv.Put(ctx, prefixIntake+m.Process, value); err != nil {
+	if _, err := b.KV.Put(ctx, prefixIntake+m.Process, value); err != nil {
 		return fmt.Errorf("write the mark of intake %s: %w", m.Process, err)
 	}
 	return nil
@@ -80,7 +80,7 @@ func (c Control) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 // RemoveIntakeMark removes a mark as IntakeMarks has told it. One that was written again meanwhile stays. Nothing is left of it in the
 // bucket: a new process has another id, so that tombstones would add up.
 func (c Control) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
-	s, err := c.conn.js.Stream(ctx, bucketStream(BucketStatus))
+	s, err := c.conn.JS.Stream(ctx, bucketStream(BucketStatus))
 	if err == nil {
 		err = s.Purge(ctx, jetstream.WithPurgeSubject(bucketSubject(BucketStatus, prefixIntake+m.Process)), jetstream.WithPurgeSequence(m.revision+1))
 	}

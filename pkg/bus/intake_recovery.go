@@ -54,7 +54,7 @@ func acceptanceSubject(appliance, eventID string) string {
 
 // KeptSince is when the oldest record of the log was stored, if the log has dropped older ones; ok is false if it has not.
 func (h *History) KeptSince(ctx context.Context) (since time.Time, ok bool, err error) {
-	s, err := h.conn.js.Stream(ctx, StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, StreamHistory)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look up stream %s: %w", StreamHistory, err)
 	}

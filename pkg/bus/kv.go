@@ -35,16 +35,16 @@ type Entry struct {
 type Bucket struct {
 	name string
 	conn *Conn
-	kv   jetstream.KeyValue
+	KV   jetstream.KeyValue
 }
 
 // Bucket opens a bucket that EnsureStreams made.
 func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
-	kv, err := c.js.KeyValue(ctx, name)
+	kv, err := c.JS.KeyValue(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
-	return &Bucket{name: name, conn: c, kv: kv}, nil
+	return &Bucket{name: name, conn: c, KV: kv}, nil
 }
 
 // bucket opens a bucket, or makes it, and has it keep so many values of each key. One that keeps fewer, as older releases made
@@ -61,15 +61,15 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	if name == BucketReplays {
 		ttl = replaysKept
 	}
-	kv, err := c.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
+	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", name, err)
 	}
-	return &Bucket{name: name, conn: c, kv: kv}, nil
+	return &Bucket{name: name, conn: c, KV: kv}, nil
 }
 
 func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
-	s, err := c.js.Stream(ctx, bucketStream(name))
+	s, err := c.JS.Stream(ctx, bucketStream(name))
 	if err != nil {
 		return fmt.Errorf("look up bucket %s: %w", name, err)
 	}
@@ -78,7 +78,7 @@ func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
 		return nil
 	}
 	config.MaxMsgsPerSubject = history
-	if _, err := c.js.UpdateStream(ctx, config); err != nil {
+	if _, err := c.JS.UpdateStream(ctx, config); err != nil {
 		return fmt.Errorf("have bucket %s keep %d values of a key: %w", name, history, err)
 	}
 	return nil
@@ -99,16 +99,16 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 
 // Create stores a key that must not be there: ErrExists.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
-	rev, err := b.kv.Create(ctx, key, value)
+	rev, err := b.KV.Create(ctx, key, value)
 	return rev, b.say("create", key, err)
 }
 
 // Update stores a key whose last revision must be the one named: ErrConflict. An update whose answer was lost is looked up:
 // it succeeded if the key now holds this value at a later revision.
 func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	rev, err := b.kv.Update(ctx, key, value, revision)
+	rev, err := b.KV.Update(ctx, key, value, revision)
 	if err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
-		if e, again := b.kv.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
+		if e, again := b.KV.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
 			return e.Revision(), nil
 		}
 	}
@@ -121,12 +121,12 @@ func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error 
 	if revision > 0 {
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
-	return b.say("delete", key, b.kv.Delete(ctx, key, opts...))
+	return b.say("delete", key, b.KV.Delete(ctx, key, opts...))
 }
 
 // All reads every live entry whose key begins with prefix, sorted by key.
 func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
-	w, err := b.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	w, err := b.KV.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
 	}
@@ -153,7 +153,7 @@ func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
 
 // Revision is the revision of the last change in the bucket, of whatever key.
 func (b *Bucket) Revision(ctx context.Context) (uint64, error) {
-	s, err := b.conn.js.Stream(ctx, bucketStream(b.name))
+	s, err := b.conn.JS.Stream(ctx, bucketStream(b.name))
 	if err != nil {
 		return 0, fmt.Errorf("look up bucket %s: %w", b.name, err)
 	}
@@ -181,7 +181,7 @@ func (b *Bucket) watch(ctx context.Context, keys []string, changed func()) error
 }
 
 func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) error {
-	w, err := b.kv.WatchFiltered(ctx, slices.Clone(keys), jetstream.UpdatesOnly()) // it writes to what it is given
+	w, err := b.KV.WatchFiltered(ctx, slices.Clone(keys), jetstream.UpdatesOnly()) // it writes to what it is given
 	if err != nil {
 		return err
 	}

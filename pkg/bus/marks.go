@@ -47,7 +47,7 @@ func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertS
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := b.kv.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
+	w, err := b.KV.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, err)
 	}

@@ -14,6 +14,9 @@ import (
 )
 
 // consumerNotices is the durable consumer that the email senders share.
+// maxNoticesOut is how many notices may be out at once.
+const maxNoticesOut = 3_000
+
 const consumerNotices = "notices"
 
 // Notices hands out the mails to contacts.
@@ -33,8 +36,8 @@ type Notice struct {
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
 func OpenNotices(ctx context.Context, c *Conn) (*Notices, error) {
-	_, err := c.js.CreateOrUpdateConsumer(ctx, StreamNotices, jetstream.ConsumerConfig{
-		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+	_, err := c.JS.CreateOrUpdateConsumer(ctx, StreamNotices, jetstream.ConsumerConfig{
+		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)

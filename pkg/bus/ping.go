@@ -36,7 +36,7 @@ func (c Control) Announce(ctx context.Context, here ...Presence) error {
 		answers = append(answers, raw)
 	}
 	// No queue group: everybody answers.
-	sub, err := c.conn.nc.Subscribe(subjectPing, func(m *nats.Msg) {
+	sub, err := c.conn.NC.Subscribe(subjectPing, func(m *nats.Msg) {
 		for _, raw := range answers {
 			// Who asked does not wait for a particular one.
 			_ = m.Respond(raw)
@@ -54,13 +54,13 @@ func (c Control) Announce(ctx context.Context, here ...Presence) error {
 
 // Ping asks all processes who they are and collects what they answer for so long.
 func (c Control) Ping(ctx context.Context, wait time.Duration) ([]Presence, error) {
-	inbox := c.conn.nc.NewInbox()
-	sub, err := c.conn.nc.SubscribeSync(inbox)
+	inbox := c.conn.NC.NewInbox()
+	sub, err := c.conn.NC.SubscribeSync(inbox)
 	if err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.conn.nc.PublishRequest(subjectPing, inbox, nil); err != nil {
+	if err := c.conn.NC.PublishRequest(subjectPing, inbox, nil); err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
 	}
 	until, cancel := context.WithTimeout(ctx, wait)

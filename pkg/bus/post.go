@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // post is a message on its way to a stream.
@@ -27,3 +29,12 @@ func (p *post) repeat() {
 		compare(p.msg, p.newest, 0)
 	}
 }
+
+// compare has the broker refuse a message unless the newest one that a filter matches stands at a sequence; 0: there is none.
+func compare(m *nats.Msg, filter string, sequence uint64) {
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+	m.Header.Set(headerExpectedFor, filter)
+}
+
+// headerExpectedFor is the filter that an expected sequence is of.
+const headerExpectedFor = "Nats-Expected-Last-Subject-Sequence-Subject"

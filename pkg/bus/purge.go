@@ -19,7 +19,7 @@ const deliveryLag = time.Second
 // returns how many messages went. It is safe beside publishing and consuming. Events whose acceptance may have no record yet stay: it
 // is made up for from them.
 func (c Control) PurgeFinished(ctx context.Context) (uint64, error) {
-	s, err := c.conn.js.Stream(ctx, StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return 0, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}
@@ -69,7 +69,7 @@ func finished(i *jetstream.ConsumerInfo, last uint64) uint64 {
 
 // AckFloors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
 func (c Control) AckFloors(ctx context.Context) (map[string]uint64, error) {
-	s, err := c.conn.js.Stream(ctx, StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, StreamEvents)
 	if err != nil {
 		return nil, fmt.Errorf("look up stream %s: %w", StreamEvents, err)
 	}

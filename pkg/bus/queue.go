@@ -47,11 +47,11 @@ func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(
 
 // open opens a durable consumer that is there.
 func open(ctx context.Context, c *Conn, stream, name string) (*requests, error) {
-	if _, err := c.js.Consumer(ctx, stream, name); err != nil {
+	if _, err := c.JS.Consumer(ctx, stream, name); err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
-	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.nc.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
-	sub, err := c.nc.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
+	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.NC.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	sub, err := c.NC.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
 	if err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
@@ -84,7 +84,7 @@ func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take fun
 	p.request++
 	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, n, wait.Nanoseconds())
-	if err := p.conn.nc.PublishRequest(p.next, reply, body); err != nil {
+	if err := p.conn.NC.PublishRequest(p.next, reply, body); err != nil {
 		return fmt.Errorf("pull: %w", err)
 	}
 	lost := time.NewTimer(wait + pullGrace)

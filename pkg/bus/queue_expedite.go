@@ -32,7 +32,7 @@ func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) er
 		if len(part) > 0 {
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
 		}
-		if err := q.conn.nc.PublishMsg(m); err != nil {
+		if err := q.conn.NC.PublishMsg(m); err != nil {
 			return fmt.Errorf("wake the senders of %s: %w", id, err)
 		}
 	}
@@ -41,7 +41,7 @@ func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) er
 
 // Expedited calls f for each Wake of a channel, until stop is called. See delivery.Queue.
 func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
-	sub, err := q.conn.nc.Subscribe(subjectExpedite+"."+string(ch), func(m *nats.Msg) {
+	sub, err := q.conn.NC.Subscribe(subjectExpedite+"."+string(ch), func(m *nats.Msg) {
 		var sequences []uint64
 		for _, text := range strings.Fields(m.Header.Get(headerSequences)) {
 			if n, err := strconv.ParseUint(text, 10, 64); err == nil {

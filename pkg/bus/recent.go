@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -21,6 +22,14 @@ type recent struct {
 	first, end uint64
 	size       uint64
 }
+
+// newRecent begins at the end of a stream, with what filter matches.
+func newRecent(c *Conn, stream, filter string, state jetstream.StreamState) *recent {
+	return &recent{conn: c, stream: stream, filter: filter, first: state.FirstSeq, end: state.LastSeq, size: recentBatch / 2}
+}
+
+// before leaves out what stands at a sequence or behind it.
+func (r *recent) before(sequence uint64) { r.end = min(r.end, sequence-1) }
 
 // older is the next window's messages, oldest first; more is false if there was none left.
 func (r *recent) older(ctx context.Context) (ms []*nats.Msg, more bool, err error) {

@@ -95,7 +95,7 @@ func oneLine(s string) string {
 
 // publish stores a message of a key whose last sequence is the one named.
 func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint64) (uint64, error) {
-	ack, err := b.conn.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
+	ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
 	if err == nil {
 		return ack.Sequence, nil
 	}
@@ -138,14 +138,14 @@ func (b *Bucket) one(ctx context.Context, r directRequest) (Change, bool, error)
 // Changes lists the changes of the keys that a pattern matches (`>` at its end: all that follow), newest first, those before a
 // revision (0: from the end), at most limit.
 func (b *Bucket) Changes(ctx context.Context, keys string, before uint64, limit int) ([]Change, error) {
-	s, err := b.conn.js.Stream(ctx, bucketStream(b.name))
+	s, err := b.conn.JS.Stream(ctx, bucketStream(b.name))
 	if err != nil {
 		return nil, fmt.Errorf("look up bucket %s: %w", b.name, err)
 	}
 	state := s.CachedInfo().State
-	r := recent{conn: b.conn, stream: bucketStream(b.name), filter: bucketSubject(b.name, keys), first: state.FirstSeq, end: state.LastSeq, size: recentBatch / 2}
+	r := newRecent(b.conn, bucketStream(b.name), bucketSubject(b.name, keys), state)
 	if before > 0 {
-		r.end = min(r.end, before-1)
+		r.before(before)
 	}
 	var out []Change
 	for len(out) < limit {

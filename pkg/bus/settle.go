@@ -50,7 +50,7 @@ func (q *Queue) AckBySequence(ctx context.Context, ch recipient.Channel, id stri
 func (q *Queue) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	co, err := q.conn.js.Consumer(ctx, StreamEvents, consumer)
+	co, err := q.conn.JS.Consumer(ctx, StreamEvents, consumer)
 	if err != nil {
 		return fmt.Errorf("look up consumer %s: %w", consumer, err)
 	}
@@ -58,11 +58,11 @@ func (q *Queue) settleBySequence(ctx context.Context, consumer, verb string, seq
 	given := strconv.FormatUint(co.CachedInfo().Delivered.Consumer, 10)
 	for _, seq := range sequences {
 		subject := "$JS.ACK." + StreamEvents + "." + consumer + ".2." + strconv.FormatUint(seq, 10) + "." + given + ".0.0"
-		if err := q.conn.nc.Publish(subject, []byte(verb)); err != nil {
+		if err := q.conn.NC.Publish(subject, []byte(verb)); err != nil {
 			return fmt.Errorf("settle sequence %d of consumer %s: %w", seq, consumer, err)
 		}
 	}
-	if err := q.conn.nc.FlushWithContext(ctx); err != nil {
+	if err := q.conn.NC.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("settle %d messages of consumer %s: %w", len(sequences), consumer, err)
 	}
 	return nil

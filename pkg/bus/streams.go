@@ -102,9 +102,9 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 // subjects or another retention is an error, not repaired.
 func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 	for _, want := range streamConfigs(o) {
-		s, err := c.js.Stream(ctx, want.Name)
+		s, err := c.JS.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			if _, err = c.js.CreateStream(ctx, want); err != nil {
+			if _, err = c.JS.CreateStream(ctx, want); err != nil {
 				return fmt.Errorf("create stream %s: %w", want.Name, err)
 			}
 			continue
@@ -117,7 +117,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 			return fmt.Errorf("stream %s is not as Outbound made it (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects, have.Retention)
 		}
 		if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge || have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
-			if _, err = c.js.UpdateStream(ctx, want); err != nil {
+			if _, err = c.JS.UpdateStream(ctx, want); err != nil {
 				return fmt.Errorf("update stream %s: %w", want.Name, err)
 			}
 		}
@@ -189,3 +189,10 @@ const replaysKept = 30 * 24 * time.Hour
 
 // EventsKept is how long EVENTS keeps a message at most.
 const EventsKept = eventsMaxAge
+
+func wild(s string) string {
+	if s == "" {
+		return "*"
+	}
+	return s
+}

@@ -53,7 +53,7 @@ func (c Control) StreamStates(ctx context.Context) ([]StreamState, error) {
 
 // StreamState looks at one stream.
 func (c Control) StreamState(ctx context.Context, name string) (StreamState, error) {
-	s, err := c.conn.js.Stream(ctx, name)
+	s, err := c.conn.JS.Stream(ctx, name)
 	if err != nil {
 		return StreamState{}, fmt.Errorf("look up stream %s: %w", name, err)
 	}

@@ -81,7 +81,7 @@ func desk(id, host string, resend time.Duration) *recipient.Recipient {
 func newFixture(t *testing.T, dir ...*recipient.Recipient) *fixture {
 	t.Helper()
 	w := &fixture{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: dir}}
-	queue, err := w.conn.OpenNotices(t.Context())
+	queue, err := bus.OpenNotices(t.Context(), w.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
