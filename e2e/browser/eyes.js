@@ -67,6 +67,12 @@
       const at = { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
       const hit = document.elementFromPoint(at.X, at.Y);
       if (!hit || !(e.contains(hit) || hit.contains(e) || hit.closest('label')?.control === e)) throw new Error('covered by ' + (hit ? hit.outerHTML.slice(0, 200) : 'nothing'));
+      // The page may move before the mouse gets there. What is pressed says so, to the page that comes after a click as well.
+      sessionStorage.removeItem('pressed');
+      document.addEventListener('mousedown', ({ target }) => {
+        const hit = e.contains(target) || target.contains(e) || target.closest?.('label')?.control === e;
+        sessionStorage.setItem('pressed', hit ? 'it' : 'another');
+      }, { capture: true, once: true });
       return at;
     },
     focus: (label) => {

@@ -30,9 +30,14 @@ const moment = 2000
 // look is when a question to a page is given up, to be asked again: one that was being left may never answer.
 const look = time.Minute
 
+// asked is when a page that was clicked is taken to be left.
+const asked = 2 * time.Second
+
 // read evaluates an expression of the page. A page that is being left answers with an error, which callers take as not yet.
-func read[R any](p *Page, expression string) (R, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, look)
+func read[R any](p *Page, expression string) (R, error) { return readWithin[R](p, look, expression) }
+
+func readWithin[R any](p *Page, within time.Duration, expression string) (R, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[R](expression, chromedp.EvalAwaitPromise))
 }
@@ -211,18 +216,24 @@ func (p *Page) ClickLabel(label string) *Page {
 
 type point struct{ X, Y float64 }
 
+// click clicks an element where it is, and again if the page moved meanwhile and something else was pressed.
 func (p *Page) click(what, element string) *Page {
 	p.t.Helper()
-	var at point
-	p.until(what, func() (err error) {
-		at, err = read[point](p, "eyes.point(() => "+element+")")
-		return err
-	})
-	p.do("click", func(ctx context.Context, to *chromedp.Target) error {
-		_, err := chromedp.MouseClickXY(at.X, at.Y)(ctx, to)
-		return err
-	})
-	return p
+	for {
+		var at point
+		p.until(what, func() (err error) {
+			at, err = read[point](p, "eyes.point(() => "+element+")")
+			return err
+		})
+		p.do("click", func(ctx context.Context, to *chromedp.Target) error {
+			_, err := chromedp.MouseClickXY(at.X, at.Y)(ctx, to)
+			return err
+		})
+		// A page that is being left may not answer: something was pressed that led to another.
+		if pressed, err := readWithin[string](p, asked, "String(sessionStorage.getItem('pressed'))"); err != nil || pressed != "another" {
+			return p
+		}
+	}
 }
 
 // Fill types a text into the field that has a label, in place of what is in it.
