@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -19,7 +20,7 @@ import (
 // loader writes a log as a busy installation would have: each event goes to five of the recipients, a tenth of the deliveries fail at
 // first, a session has four events, two sessions share an external key.
 type loader struct {
-	log        *bus.History
+	log        *deliverylog.Log
 	recipients []string
 	random     *rand.Rand
 	records    int
@@ -55,7 +56,7 @@ func (b *bench) load(h *harness.System, recipients []string, records int) *loade
 		b.Fatalf("connect to the broker to load the log: %v", err)
 	}
 	defer c.Close()
-	l := &loader{log: bus.NewHistory(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same log in each run
+	l := &loader{log: deliverylog.New(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same log in each run
 	began := time.Now()
 	for l.records < records {
 		l.event()

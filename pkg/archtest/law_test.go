@@ -87,7 +87,7 @@ func vendors() []archtest.Vendor {
 
 func acts() []archtest.Act {
 	// What a consumer is told of a message is a reply, whichever library call sends it.
-	acks, whyAcks := []string{"pkg/bus/settle.go"}, "acknowledging has one address, pkg/bus/settle.go"
+	acks, whyAcks := []string{"pkg/bus/queue/settle.go"}, "acknowledging has one address, pkg/bus/queue/settle.go"
 	return []archtest.Act{
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."}, Why: "exit has one address, pkg/process and the mains that call it"},
 		{Call: "log.Fatal", Why: "exit has one address, pkg/process"},
@@ -104,11 +104,11 @@ func acts() []archtest.Act {
 		{Literal: "+TERM", Files: append(acks, "e2e/..."), Why: whyAcks},
 		{Literal: "+WPI", Files: append(acks, "e2e/..."), Why: whyAcks},
 		{Literal: "$JS.ACK.", Files: append(acks, "e2e/..."), Why: whyAcks},
-		{Literal: "outbound.events.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
-		{Literal: "outbound.replay.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
-		{Literal: "outbound.history.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
-		{Literal: "outbound.notices.", Files: []string{"pkg/bus/streams.go"}, Why: "subjects have one address, pkg/bus/streams.go"},
-		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/streams.go", "e2e/..."}, Why: "subjects have one address, pkg/bus/streams.go; e2e spells them as an appliance does"},
+		{Literal: "outbound.events.", Files: []string{"pkg/bus/internal/wire/streams.go"}, Why: "subjects have one address, pkg/bus/internal/wire/streams.go"},
+		{Literal: "outbound.replay.", Files: []string{"pkg/bus/internal/wire/streams.go"}, Why: "subjects have one address, pkg/bus/internal/wire/streams.go"},
+		{Literal: "outbound.history.", Files: []string{"pkg/bus/internal/wire/streams.go"}, Why: "subjects have one address, pkg/bus/internal/wire/streams.go"},
+		{Literal: "outbound.notices.", Files: []string{"pkg/bus/internal/wire/streams.go"}, Why: "subjects have one address, pkg/bus/internal/wire/streams.go"},
+		{Literal: "outbound.ingest.", Files: []string{"pkg/bus/internal/wire/streams.go", "e2e/..."}, Why: "subjects have one address, pkg/bus/internal/wire/streams.go; e2e spells them as an appliance does"},
 		{Literal: "$JS.", Files: []string{"pkg/bus/...", "e2e/..."}, Why: "JetStream's API is spoken by the adapter of NATS alone"},
 	}
 }

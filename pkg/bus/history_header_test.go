@@ -13,12 +13,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-func (f *follower) follow(h *bus.History, since time.Time, newest uint64) {
+func (f *follower) follow(h *deliverylog.Log, since time.Time, newest uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { h.Follow(ctx, f.follower(since, newest)) })
@@ -27,10 +28,10 @@ func (f *follower) follow(h *bus.History, since time.Time, newest uint64) {
 }
 
 func newFollower(t *testing.T) *follower {
-	return &follower{t: t, seen: map[uint64]bus.RecordHeader{}, caught: make(chan struct{}, 1)}
+	return &follower{t: t, seen: map[uint64]deliverylog.RecordHeader{}, caught: make(chan struct{}, 1)}
 }
 
-func appendIntake(t *testing.T, h *bus.History, rec event.IntakeRecord) {
+func appendIntake(t *testing.T, h *deliverylog.Log, rec event.IntakeRecord) {
 	t.Helper()
 	done := make(chan error, 1)
 	h.AppendIntake(rec, func(err error) { done <- err })
@@ -40,7 +41,7 @@ func appendIntake(t *testing.T, h *bus.History, rec event.IntakeRecord) {
 }
 
 func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	now := time.Now()
 	appendIntake(t, h, event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", ExternalKey: "INC 1/2", Time: now})
@@ -60,21 +61,21 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	f := newFollower(t)
 	f.follow(h, now.Add(-time.Minute), 0)
 	f.told(4)
-	want := map[uint64]bus.RecordHeader{
-		1: {Intake: true, Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", Key: bus.KeyToken("INC 1/2")},
+	want := map[uint64]deliverylog.RecordHeader{
+		1: {Intake: true, Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", Key: deliverylog.KeyToken("INC 1/2")},
 		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: "?", Key: "-"},
 		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
 			Channel: "http", Reason: delivery.ReasonHTTPStatus, Class: delivery.ClassHTTP5xx, Tried: true},
 		4: {Recipient: "r1", State: delivery.StateCancelled, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
 			Channel: "http", Reason: delivery.ReasonCancelled, Class: delivery.ClassCancelled, Tried: true},
 	}
-	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(bus.RecordHeader{}, "Sequence", "Stored")); diff != "" {
+	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored")); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestFollowersAreToldTheNewestInAnyCase(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	recordFrom(t, h, 0, 50)
 	f := newFollower(t)
@@ -91,7 +92,7 @@ func TestFollowersAreToldTheNewestInAnyCase(t *testing.T) {
 func TestALogThatLostItsEndIsToldAnew(t *testing.T) {
 	b := bustest.Start(t)
 	c := b.Conn()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	defer h.Close()
 	recordFrom(t, h, 0, 30)
 	f := newFollower(t)

@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -18,7 +21,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func append1(t *testing.T, h *bus.History, rec delivery.Record) error {
+func append1(t *testing.T, h *deliverylog.Log, rec delivery.Record) error {
 	t.Helper()
 	ch := make(chan error, 1)
 	h.AppendAttempt(rec, func(err error) { ch <- err })
@@ -32,7 +35,7 @@ func record(e *event.Event, recipientID string, attempt int, state delivery.Stat
 }
 
 func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	e, other := newEvent(t, "e-1"), newEvent(t, "e-2")
 	if _, at, err := h.Latest(t.Context(), "r1", e, ""); at != 0 || err != nil {
@@ -59,14 +62,14 @@ func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
 	if _, at, _ := h.Latest(t.Context(), "r2", e, ""); at != 0 {
 		t.Error("another recipient has its records")
 	}
-	all, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)
+	all, err := h.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)
 	if err != nil || len(all) != 3 || all[0].EventID != "e-2" || all[1].State != delivery.StateDelivered {
 		t.Errorf("search: %+v, %v", all, err)
 	}
 }
 
 func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const n = 2_500 // beyond what one multi_last answers
 	var wg sync.WaitGroup
@@ -79,7 +82,7 @@ func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
 	wg.Wait()
 	seen, before := map[string]bool{}, uint64(0)
 	for {
-		page, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1"}, before, 200)
+		page, err := h.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: "r1"}, before, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +115,7 @@ func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
 }
 
 func TestRejectedEventsWithoutAnIDAreAllListed(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const n = 7
 	var wg sync.WaitGroup
@@ -131,30 +134,30 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	p := bus.NewPublisher(c)
 	defer p.Close()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
 	waittest.Until(t, "the queue to hear of the event", func() bool {
-		back, err := bus.NewControl(c).Backlog(t.Context(), recipient.HTTP, "r1")
+		back, err := control.New(c).Backlog(t.Context(), recipient.HTTP, "r1")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return back.Waiting == 1 && !back.Oldest.IsZero()
 	})
-	q := bus.NewQueue(c)
+	q := queue.New(c)
 	r.Enabled = false
 	r.Appliances = []string{"a1", "a2"}
 	for range 2 { // the second time nothing is to be done
-		if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
+		if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	notHandedOut(t, c, q)
 	r.Enabled = true
-	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	got := pullAll(t, q, 1)
@@ -170,29 +173,29 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if err := got[0].Settler.Ack(); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := bus.NewControl(c).Consumers(t.Context())
+	listed, err := control.New(c).Consumers(t.Context())
 	if names := listed.Names(); err != nil || len(names) != 1 || names[0] != "http-r1" {
 		t.Errorf("consumers %v, %v", names, err)
 	}
 	for range 2 {
-		if err := bus.NewControl(c).DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
+		if err := control.New(c).DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := bus.NewControl(c).Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
+	if _, err := control.New(c).Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
 		t.Errorf("backlog of nobody: %v", err)
 	}
 }
 
 // notHandedOut has the held recipient r1 and then another one ask for the same event: only the other gets it.
-func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
+func notHandedOut(t *testing.T, c *bus.Conn, q *queue.Queue) {
 	t.Helper()
 	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := bus.NewControl(c).EnsureConsumer(t.Context(), beside); err != nil {
+	if err := control.New(c).EnsureConsumer(t.Context(), beside); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := bus.NewControl(c).DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
+		if err := control.New(c).DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -238,7 +241,7 @@ func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
 }
 
 // pullAll pulls n messages.
-func pullAll(t *testing.T, q *bus.Queue, n int) (out []delivery.Message) {
+func pullAll(t *testing.T, q *queue.Queue, n int) (out []delivery.Message) {
 	t.Helper()
 	p, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -17,7 +17,7 @@ import (
 // TestManyAskForTheNewestRecordAtOnce asks for deliveries with several records, with one and with none, each of several recipients and
 // of a replay, many times at once: each caller gets its own answer.
 func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const events, callers = 60, 700
 	want := map[string]int{}
@@ -63,7 +63,7 @@ func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
 
 func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 	b := bustest.Start(t)
-	h := bus.NewHistory(b.Conn())
+	h := deliverylog.New(b.Conn())
 	defer h.Close()
 	e := newEvent(t, "e-1")
 	if err := append1(t, h, record(e, "r1", 2, delivery.StateRetrying)); err != nil {
@@ -93,7 +93,7 @@ func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 
 // BenchmarkLatest asks for what nobody has recorded, as a sender that is started on a backlog does, from 16 callers at once.
 func BenchmarkLatest(b *testing.B) {
-	h := bus.NewHistory(bustest.Start(b).Conn())
+	h := deliverylog.New(bustest.Start(b).Conn())
 	defer h.Close()
 	e := newEvent(b, "e-1")
 	b.SetParallelism(8)

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -16,7 +18,7 @@ import (
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := bus.NewControl(c).EnsureConsumer(t.Context(), r); err != nil {
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	pub := bus.NewPublisher(c)
@@ -31,7 +33,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := bus.NewQueue(c)
+	q := queue.New(c)
 	late, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +83,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		sequences []uint64
 	}
 	woken := make(chan wake, 10)
-	stop, err := bus.NewQueue(c).Expedited(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
+	stop, err := queue.New(c).Expedited(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +93,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		many[i] = uint64(i) << 32
 	}
 	for _, sequences := range [][]uint64{nil, {7}, many} {
-		if err := bus.NewQueue(c).Expedite(recipient.HTTP, "r1", sequences); err != nil {
+		if err := queue.New(c).Expedite(recipient.HTTP, "r1", sequences); err != nil {
 			t.Fatal(err)
 		}
 		var got []uint64

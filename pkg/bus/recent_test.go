@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -16,7 +17,7 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 	defer pub.Close()
 	recent := func(limit int, types ...string) (ids []string) {
 		t.Helper()
-		if err := bus.NewEventLog(conn).RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
+		if err := eventlog.New(conn).RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		return ids

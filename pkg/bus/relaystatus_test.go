@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/health"
 )
 
 func TestOneOfTwoWritersTellsHowTheRelayStands(t *testing.T) {
-	s := bus.NewHealthStore(bustest.Start(t).Conn())
+	s := control.NewHealthStore(bustest.Start(t).Conn())
 	none, revision, err := s.Relay(t.Context())
 	if err != nil || revision != 0 || none.Line != "" {
 		t.Fatalf("before anybody told: %+v, %d, %v", none, revision, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -58,7 +59,7 @@ func (w *fixture) ask(eventID string, replay bus.Replay) (sequence uint64) {
 
 func (w *fixture) wake(sequences ...uint64) {
 	w.t.Helper()
-	if err := bus.NewQueue(w.conn).Expedite(recipient.HTTP, "r", sequences); err != nil {
+	if err := queue.New(w.conn).Expedite(recipient.HTTP, "r", sequences); err != nil {
 		w.t.Fatal(err)
 	}
 }

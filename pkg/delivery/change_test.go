@@ -9,17 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // newest waits for a delivery's newest record to be as asked for.
-func (w *fixture) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found bus.StoredRecord) {
+func (w *fixture) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found deliverylog.StoredRecord) {
 	w.t.Helper()
 	w.until(eventID+" at "+recipientID+" is as it should be", func() bool {
-		list, err := w.log.Attempts(w.t.Context(), bus.AttemptFilter{Recipient: recipientID, EventID: eventID}, 0, 1)
+		list, err := w.log.Attempts(w.t.Context(), deliverylog.AttemptFilter{Recipient: recipientID, EventID: eventID}, 0, 1)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -67,7 +70,7 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := bus.NewQueue(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
+	if err := queue.New(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.final("r", "e1", "")
@@ -94,7 +97,7 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := bus.NewQueue(w.conn).AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
+	if err := queue.New(w.conn).AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -195,7 +198,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			w.publish(ids...)
 			w.run()
 			w.newest("r", "old-0", retrying)
-			last, err := bus.NewEventLog(w.conn).LastSequence(t.Context())
+			last, err := eventlog.New(w.conn).LastSequence(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,12 +207,12 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			purged.PurgedThrough = last
 			w.dir.set(&purged)
 			// What waits for an hour is hurried, as the config service does until the queue is empty.
-			waits := bus.NewDelayed(w.conn, recipient.HTTP, "r")
+			waits := queue.NewDelayed(w.conn, recipient.HTTP, "r")
 			w.until("the queue is empty", func() bool {
 				if _, err := waits.Expedite(t.Context(), last); err != nil {
 					t.Fatal(err)
 				}
-				b, err := bus.NewControl(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
+				b, err := control.New(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 				return err == nil && b.Waiting+b.Unsettled == 0
 			})
 			for _, id := range ids {
@@ -245,10 +248,10 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 	w.until("the breaker is open", func() bool { return len(w.attempts("r")) >= 20 })
 	mend()
 	w.until("a probe closes the breaker", func() bool {
-		if err := bus.NewQueue(w.conn).Expedite(recipient.HTTP, "r", nil); err != nil {
+		if err := queue.New(w.conn).Expedite(recipient.HTTP, "r", nil); err != nil {
 			t.Fatal(err)
 		}
-		b, err := bus.NewControl(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
+		b, err := control.New(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 		return err == nil && b.Waiting == 0
 	})
 }
@@ -264,7 +267,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 	w.run()
 	second := w.stop
 	w.stop = func() { first(); second() }
-	records := map[string]bus.StoredRecord{}
+	records := map[string]deliverylog.StoredRecord{}
 	for _, id := range names("e-", 15) {
 		records[id] = w.newest("r", id, retrying)
 	}
@@ -280,7 +283,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 				if err := w.log.AppendChange(ctx, next, rec.Sequence); err != nil {
 					continue
 				}
-				if err := bus.NewQueue(w.conn).RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
+				if err := queue.New(w.conn).RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
 					t.Error(err)
 				}
 			}

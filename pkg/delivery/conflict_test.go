@@ -11,6 +11,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -262,7 +265,7 @@ func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 			change(w, *r)
 			// They are handed out again, as after their ack wait. The neighbour shows that the engine has seen the change.
 			for i := range 20 {
-				if err := bus.NewQueue(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
+				if err := queue.New(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
 					t.Fatal(err)
 				}
 				id := fmt.Sprint("other-", i)
@@ -304,14 +307,14 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	last, err := bus.NewEventLog(w.conn).LastSequence(t.Context())
+	last, err := eventlog.New(w.conn).LastSequence(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	purged := *r
 	purged.PurgedThrough = last
 	w.dir.set(&purged)
-	if _, err := bus.NewDelayed(w.conn, recipient.HTTP, "r").Expedite(t.Context(), last); err != nil {
+	if _, err := queue.NewDelayed(w.conn, recipient.HTTP, "r").Expedite(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -326,7 +329,7 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 
 // meddle does something to a delivery, as the history service would.
 func (w *fixture) meddle(id string) {
-	list, err := w.log.Attempts(w.t.Context(), bus.AttemptFilter{Recipient: "r", EventID: id}, 0, 1)
+	list, err := w.log.Attempts(w.t.Context(), deliverylog.AttemptFilter{Recipient: "r", EventID: id}, 0, 1)
 	if err != nil {
 		w.t.Error(err)
 		return

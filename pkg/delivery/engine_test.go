@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -33,7 +34,7 @@ func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
 		if !slices.Equal(got, ids) {
 			t.Errorf("%s got %d, want %d", r, len(got), len(ids))
 		}
-		recs, err := w.log.Attempts(t.Context(), bus.AttemptFilter{Recipient: r, State: delivery.StateDelivered}, 0, 1000)
+		recs, err := w.log.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: r, State: delivery.StateDelivered}, 0, 1000)
 		if err != nil || len(recs) != len(ids) {
 			t.Errorf("%d records of %s, want %d (%v)", len(recs), r, len(ids), err)
 		}

@@ -10,6 +10,10 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -22,7 +26,7 @@ type fixture struct {
 	t    *testing.T
 	conn *bus.Conn
 	pub  *bus.Publisher
-	log  *bus.History
+	log  *deliverylog.Log
 	dir  *directory
 	send func(d *delivery.Delivery) delivery.Outcome
 	// judge stands for the sender's own judgement; nil: 200 is success.
@@ -144,7 +148,7 @@ func (w *fixture) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdi
 
 func newFixture(t *testing.T) *fixture {
 	w := &fixture{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}}
-	w.pub, w.log = bus.NewPublisher(w.conn), bus.NewHistory(w.conn)
+	w.pub, w.log = bus.NewPublisher(w.conn), deliverylog.New(w.conn)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 200} }
 	t.Cleanup(func() { w.stop(); w.pub.Close(); w.log.Close() })
 	return w
@@ -157,7 +161,7 @@ func (w *fixture) run() {
 		log = w.wrap(log)
 	}
 	o := delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: bus.NewQueue(w.conn), Log: log, Observer: w, Since: w.conn.Since,
+		Channel: recipient.HTTP, Sender: w, Recipients: w.dir, Queue: queue.New(w.conn), Log: log, Observer: w, Since: w.conn.Since,
 		Slots: 64, Window: w.window, Matches: w.matches,
 	}
 	if w.observer != nil {
@@ -188,7 +192,7 @@ func (w *fixture) recipient(id string, change ...func(*recipient.Recipient)) *re
 	for _, f := range change {
 		f(r)
 	}
-	if err := bus.NewControl(w.conn).EnsureConsumer(w.t.Context(), r); err != nil {
+	if err := control.New(w.conn).EnsureConsumer(w.t.Context(), r); err != nil {
 		w.t.Fatal(err)
 	}
 	w.dir.set(r)
@@ -237,7 +241,7 @@ func (w *fixture) handedOut(what string, sequence uint64, yes func() bool) {
 		}
 		if time.Since(said) > 200*time.Millisecond {
 			said = time.Now()
-			if err := bus.NewQueue(w.conn).RedeliverNow(w.t.Context(), recipient.HTTP, "r", []uint64{sequence}); err != nil {
+			if err := queue.New(w.conn).RedeliverNow(w.t.Context(), recipient.HTTP, "r", []uint64{sequence}); err != nil {
 				w.t.Fatal(err)
 			}
 		}
@@ -262,12 +266,12 @@ func (w *fixture) final(recipientID, eventID, replayID string) (rec delivery.Rec
 // drained waits until everything published so far is settled.
 func (w *fixture) drained(recipientID string) {
 	w.t.Helper()
-	last, err := bus.NewEventLog(w.conn).LastSequence(w.t.Context())
+	last, err := eventlog.New(w.conn).LastSequence(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.until(recipientID+" has nothing waiting", func() bool {
-		b, err := bus.NewControl(w.conn).Backlog(w.t.Context(), recipient.HTTP, recipientID)
+		b, err := control.New(w.conn).Backlog(w.t.Context(), recipient.HTTP, recipientID)
 		if err != nil {
 			w.t.Fatal(err)
 		}

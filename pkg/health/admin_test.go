@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -37,7 +37,7 @@ func (w *fixture) mail(o health.Options) *sender {
 	w.t.Helper()
 	o.Channel, o.Recipients, o.Observer = recipient.Email, w.dir, silent{}
 	if o.Store == nil {
-		o.Store = bus.NewHealthStore(w.conn)
+		o.Store = control.NewHealthStore(w.conn)
 	}
 	observer, stop, err := health.Start(context.Background(), o)
 	if err != nil {
@@ -70,7 +70,7 @@ func TestTwoSendersNeverShareOutWhatOneMailTells(t *testing.T) {
 	admin := func() recipient.Contact {
 		return recipient.Contact{Addresses: []string{"root@example.org"}, AlertAfter: after}
 	}
-	slow := &hesitant{Store: bus.NewHealthStore(w.conn), claimed: make(chan struct{}), goOn: make(chan struct{})}
+	slow := &hesitant{Store: control.NewHealthStore(w.conn), claimed: make(chan struct{}), goOn: make(chan struct{})}
 	a := w.mailerOf("a", admin, slow)
 	for _, r := range []*recipient.Recipient{x, y, z} {
 		a.fails(r)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -81,16 +83,16 @@ func desk(id, host string, resend time.Duration) *recipient.Recipient {
 func newFixture(t *testing.T, dir ...*recipient.Recipient) *fixture {
 	t.Helper()
 	w := &fixture{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: dir}}
-	queue, err := bus.OpenNotices(t.Context(), w.conn)
+	notices, err := queue.OpenNotices(t.Context(), w.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		defer queue.Close()
+		defer notices.Close()
 		for ctx.Err() == nil {
-			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
+			_ = notices.Pull(ctx, time.Second, func(n queue.Notice) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				if strings.HasPrefix(n.About[0].Recipient, markerPrefix) {
@@ -150,7 +152,7 @@ type sender struct {
 
 func (w *fixture) sender(holder string, wrap *deadStore) *sender {
 	w.t.Helper()
-	var store health.Store = bus.NewHealthStore(w.conn)
+	var store health.Store = control.NewHealthStore(w.conn)
 	if wrap != nil {
 		wrap.Store = store
 		store = wrap
@@ -220,7 +222,7 @@ func (w *fixture) pass(s *sender, d time.Duration) {
 
 func (w *fixture) status(r *recipient.Recipient) health.Status {
 	w.t.Helper()
-	all, err := bus.NewHealthStore(w.conn).All(w.t.Context())
+	all, err := control.NewHealthStore(w.conn).All(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -359,7 +361,7 @@ func TestADisabledRecipientIsNotToldOf(t *testing.T) {
 	off.Enabled = false
 	w := newFixture(t, &off)
 	st := health.Status{Health: health.Failing, Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS}
-	if _, err := bus.NewHealthStore(w.conn).Put(t.Context(), recipient.HTTP, r.ID, st, 0); err != nil {
+	if _, err := control.NewHealthStore(w.conn).Put(t.Context(), recipient.HTTP, r.ID, st, 0); err != nil {
 		t.Fatal(err)
 	}
 	a := w.sender("a", nil)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/deliverytelemetry"
@@ -34,7 +36,7 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err := core.EnsureStreams(ctx, r.o.Streams); err != nil {
 		return err
 	}
-	publisher, log := bus.NewPublisher(core), bus.NewHistory(core)
+	publisher, log := bus.NewPublisher(core), deliverylog.New(core)
 	r.onClose(publisher.Close)
 	r.onClose(log.Close)
 	if err := r.watchConfig(); err != nil {
@@ -54,7 +56,7 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.group.Add("presence", func(ctx context.Context) error { return bus.NewControl(core).Announce(ctx, present()...) })
+	r.group.Add("presence", func(ctx context.Context) error { return control.New(core).Announce(ctx, present()...) })
 	r.group.Add("config", settings.Run)
 	if err := r.senders(ctx); err != nil {
 		return err
@@ -66,9 +68,9 @@ func (r *runtime) wire(ctx context.Context) error {
 }
 
 // present are the services of this process, each by its name.
-func present() []bus.Presence {
-	here := bus.NewPresence("", process.Version())
-	var out []bus.Presence
+func present() []control.Presence {
+	here := control.NewPresence("", process.Version())
+	var out []control.Presence
 	for _, name := range []string{"config", "ingest", "http-sender", "email-sender", "history", "console"} {
 		here.Name = name
 		out = append(out, here)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -43,7 +43,7 @@ func (s *Service) bookmarkLoop(ctx context.Context) {
 
 // moveBookmark shows how recent the recipients are that are shown. If they are not up to date they are read again, which shows that too.
 func (s *Service) moveBookmark(ctx context.Context) error {
-	through, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
+	through, err := within(ctx, eventlog.New(s.bus).LastSequence)
 	if now, _, _ := s.recipientSnapshot.read(); err != nil || now.through == through {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -68,7 +69,7 @@ func (s *Service) apply(ctx context.Context, id string) (changed []string, err e
 			return changed, err
 		}
 		more, err := within(ctx, func(ctx context.Context) ([]string, error) {
-			return bus.NewControl(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
+			return control.New(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
 		})
 		changed = append(changed, more...)
 		if err != nil {
@@ -91,7 +92,7 @@ func (s *Service) apply(ctx context.Context, id string) (changed []string, err e
 func (s *Service) pauses(r *recipient.Recipient) bool { return r.Holds() && !s.emptied.running(r) }
 
 // repair has a recipient's consumer be what the recipient says, if it was not when the consumers were listed.
-func (s *Service) repair(ctx context.Context, r storedRecipient, listed bus.Consumers) error {
+func (s *Service) repair(ctx context.Context, r storedRecipient, listed control.Consumers) error {
 	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
 	if err != nil || listed.Fits(decoded, s.pauses(decoded)) {
 		return err
@@ -105,7 +106,7 @@ func (s *Service) repair(ctx context.Context, r storedRecipient, listed bus.Cons
 
 func (s *Service) deleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, bus.NewControl(s.bus).DeleteConsumer(ctx, ch, id)
+		return struct{}{}, control.New(s.bus).DeleteConsumer(ctx, ch, id)
 	})
 	return err
 }

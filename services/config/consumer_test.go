@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -198,7 +199,7 @@ func TestAPauseByAnOperatorIsLiftedAndAHoldRestored(t *testing.T) {
 func (h *fixture) leaveBehind(id string) {
 	h.t.Helper()
 	r := &recipient.Recipient{ID: id, Enabled: true, HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}
-	if err := bus.NewControl(h.bus).EnsureConsumer(h.ctx(), r); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(h.ctx(), r); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -209,7 +210,7 @@ func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	h.run()
 	h.create(httpRecipient("First"))
 	h.stop()
-	if err := bus.NewControl(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
+	if err := control.New(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
 		t.Fatal(err)
 	}
 	h.leaveBehind("again")

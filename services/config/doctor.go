@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -37,11 +37,11 @@ func (s recipientServer) DoctorRecipient(ctx context.Context, q *outboundv1.Doct
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	var report egress.Report
-	err = bus.NewControl(s.bus).AskDoctor(ask, bus.DoctorQuestion{
+	err = control.New(s.bus).AskDoctor(ask, control.DoctorQuestion{
 		Recipient: q.GetId(), StartSequence: stored.GetStartSequence(), Revision: stored.GetRevision(), Post: q.GetPost(),
 	}, &report)
 	switch {
-	case errors.Is(err, bus.ErrNobody):
+	case errors.Is(err, control.ErrNobody):
 		return nil, rpc.Unavailable("no http-sender is there to walk the way: start one, of this release, and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
 		return nil, rpc.Unavailable(fmt.Sprintf("the http-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))

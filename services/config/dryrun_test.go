@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -117,7 +118,7 @@ func TestValidateOnlyAnswersAndChangesNothing(t *testing.T) {
 		}
 	}
 	h.wantWritten(before)
-	if _, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, "signed"); err == nil {
+	if _, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, "signed"); err == nil {
 		t.Error("a queue was made for a recipient that is not there")
 	}
 }

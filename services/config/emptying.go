@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -77,7 +78,7 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	if e == nil {
 		return false, nil
 	}
-	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
+	h, err := control.New(s.bus).Backlog(ctx, channel(r), r.id())
 	if errors.Is(err, bus.ErrNotFound) {
 		return false, nil
 	}

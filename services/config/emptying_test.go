@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -137,7 +139,7 @@ func each(t *testing.T, ids []string, do func(ctx context.Context, id string) er
 // lacks is a recipient whose queue has not got an event yet, empty if there is none.
 func (h *fixture) lacks(ids []string, sequence uint64) string {
 	h.t.Helper()
-	all, err := bus.NewBacklogs(h.bus).All(h.ctx())
+	all, err := control.NewBacklogs(h.bus).All(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -155,7 +157,7 @@ func (h *fixture) drainAll(ids []string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
 	var wg sync.WaitGroup
 	for _, id := range ids {
-		q, err := bus.NewQueue(h.bus).Open(ctx, recipient.HTTP, id)
+		q, err := queue.New(h.bus).Open(ctx, recipient.HTTP, id)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -44,7 +44,7 @@ func (s recipientServer) TestFilter(ctx context.Context, q *outboundv1.TestFilte
 		limit = defaultTried
 	}
 	out := &outboundv1.TestFilterResponse{}
-	err = bus.NewEventLog(s.bus).RecentEvents(ctx, q.GetEventTypes(), limit, func(e *event.Event) {
+	err = eventlog.New(s.bus).RecentEvents(ctx, q.GetEventTypes(), limit, func(e *event.Event) {
 		yes, err := compiled.Matches(e)
 		result := &outboundv1.TestFilterResponse_Result{EventId: e.Key(), EventType: e.Type, Matches: yes}
 		if err != nil {

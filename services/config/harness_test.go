@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -200,7 +201,7 @@ func wantFields(t *testing.T, err error, want ...string) {
 func (h *fixture) waits(id string, n uint64) {
 	h.t.Helper()
 	h.eventually(fmt.Sprintf("%d events wait for %s", n, id), func() bool {
-		b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
+		b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
 		return err == nil && b.Waiting == n
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/egress"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config"
@@ -76,7 +76,7 @@ func TestDoctorIsAskedOfASender(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- bus.NewControl(h.bus).ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
+		done <- control.New(h.bus).ServeDoctor(ctx, func(_ context.Context, q control.DoctorQuestion) (any, error) {
 			report := egress.Report{RootToPin: "root"}
 			report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: "fine", Took: 1500 * time.Microsecond})
 			raw, err := json.Marshal(q)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -117,7 +118,7 @@ func (s *Service) storedEvent(ctx context.Context, key string) (*event.Event, ti
 			Field: "eventId", Reason: reasonInvalid, Description: "is not an event's key: write <appliance>~<event id>",
 		})
 	}
-	e, at, err := bus.EventByKey(ctx, s.bus, appliance, id)
+	e, at, err := deliverylog.EventByKey(ctx, s.bus, appliance, id)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, at, rpc.NotFound("stored event", key)
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -31,7 +32,7 @@ func (h *fixture) accepted(raw string) *event.Event {
 	if len(faults) > 0 {
 		h.t.Fatal(faults)
 	}
-	p, log := bus.NewPublisher(h.bus), bus.NewHistory(h.bus)
+	p, log := bus.NewPublisher(h.bus), deliverylog.New(h.bus)
 	defer p.Close()
 	defer log.Close()
 	receipt, err := p.Accept(h.ctx(), e)

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -22,11 +24,11 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 		return nil, err
 	}
 	// What is counted includes what the mark covers, since the mark is read first.
-	through, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
+	through, err := within(ctx, eventlog.New(s.bus).LastSequence)
 	if err != nil {
 		return nil, failed(ctx, err)
 	}
-	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
+	h, err := control.New(s.bus).Backlog(ctx, channel(r), r.id())
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return nil, failed(ctx, err)
 	}
@@ -78,8 +80,8 @@ func (s *Service) relieveLoop(ctx context.Context) {
 
 // relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
 func (s *Service) relieve(ctx context.Context) error {
-	room, err := within(ctx, func(ctx context.Context) (bus.StreamState, error) {
-		return bus.NewControl(s.bus).StreamState(ctx, bus.StreamEvents)
+	room, err := within(ctx, func(ctx context.Context) (control.StreamState, error) {
+		return control.New(s.bus).StreamState(ctx, bus.StreamEvents)
 	})
 	if err != nil || room.LastSequence < room.FirstSequence {
 		return err
@@ -94,7 +96,7 @@ func (s *Service) relieve(ctx context.Context) error {
 	if now.Sub(room.FirstTime) < leaving {
 		return nil
 	}
-	first, found, err := bus.NewEventLog(s.bus).EventSequenceAt(ctx, now.Add(-leaving))
+	first, found, err := eventlog.New(s.bus).EventSequenceAt(ctx, now.Add(-leaving))
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (s *Service) relieve(ctx context.Context) error {
 // freeStorage marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
 // is short for all of them and refuses; old ones end whoever is further.
 func (s *Service) freeStorage(ctx context.Context, through uint64, old bool) error {
-	floors, err := within(ctx, bus.NewControl(s.bus).AckFloors)
+	floors, err := within(ctx, control.New(s.bus).AckFloors)
 	if err != nil {
 		return err
 	}
@@ -137,7 +139,7 @@ func holds(r storedRecipient) bool {
 // mark sets a recipient's mark if something of its own waits up to there. One that was marked only because it holds, and by now does
 // not, is left alone.
 func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, anyway bool) error {
-	h, err := bus.NewControl(s.bus).Backlog(ctx, channel(r), r.id())
+	h, err := control.New(s.bus).Backlog(ctx, channel(r), r.id())
 	if err != nil || h.First == 0 || h.First > through {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -38,7 +40,7 @@ func (h *fixture) accept(p *bus.Publisher, n int) bool {
 // drink takes and settles all that a queue hands out.
 func (h *fixture) drink(id string) {
 	h.t.Helper()
-	q, err := bus.NewQueue(h.bus).Open(h.ctx(), recipient.HTTP, id)
+	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func (h *fixture) drink(id string) {
 		if err := q.Pull(h.ctx(), 64, 100*time.Millisecond, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 			h.t.Fatal(err)
 		}
-		b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
+		b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
 		return err == nil && b.Total() == 0
 	})
 }
@@ -106,7 +108,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := bus.NewControl(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +124,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Errorf("the one that took all is cut up to %d", got)
 	}
 	// A sender ends what is cut, and there is room again.
-	q, err := bus.NewQueue(h.bus).Open(h.ctx(), recipient.HTTP, sick)
+	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, sick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +133,10 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually("the beginning can be purged", func() bool {
-		if _, err := bus.NewControl(h.bus).PurgeFinished(h.ctx()); err != nil {
+		if _, err := control.New(h.bus).PurgeFinished(h.ctx()); err != nil {
 			t.Fatal(err)
 		}
-		room, err := bus.NewControl(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		return err == nil && room.Fill() < 0.85
 	})
 	if !h.accept(p, n) {

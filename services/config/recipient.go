@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -135,7 +136,7 @@ type beginning struct {
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
 // missed. If the consumer can't be made, the recipient goes again.
 func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
-	last, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
+	last, err := within(ctx, eventlog.New(s.bus).LastSequence)
 	if err != nil {
 		return nil, err
 	}

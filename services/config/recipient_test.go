@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -44,7 +45,7 @@ func TestCreateFillsInDefaultsAndMakesTheConsumer(t *testing.T) {
 	if err != nil || !proto.Equal(got, made) {
 		t.Errorf("read %v (%v), want what was created", got, err)
 	}
-	if b, err := bus.NewControl(h.bus).Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
+	if b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
 		t.Errorf("its queue holds %+v (%v): what was accepted before is not its own", b, err)
 	}
 	after := event.Sample(event.Catalogue()[0], "a1", "after", time.Now(), nil)

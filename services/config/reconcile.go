@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -49,7 +51,7 @@ const listTimeout = 30 * time.Second
 // pass is what one comparison of recipients with their consumers and names goes by. All of it may be older than what is stored by
 // now: before anything is changed for it, what it says is read again.
 type pass struct {
-	consumers bus.Consumers
+	consumers control.Consumers
 	// strays are the consumers, by name, of which no recipient has been found yet; names the keys of names likewise.
 	strays map[string]bool
 	names  map[string]bus.Entry
@@ -61,7 +63,7 @@ type pass struct {
 func (s *Service) readState(ctx context.Context) (*pass, error) {
 	listing, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	listed, err := bus.NewControl(s.bus).Consumers(listing)
+	listed, err := control.New(s.bus).Consumers(listing)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func (s *Service) reconcile(ctx context.Context) (draining bool, err error) {
 }
 
 // keepQueue has a recipient's consumer be what the recipient says, and goes on emptying its queue; left says that this is not done.
-func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed bus.Consumers) (left bool, err error) {
+func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed control.Consumers) (left bool, err error) {
 	left, err = s.empties(ctx, r)
 	if err := errors.Join(err, s.repair(ctx, r, listed)); err != nil || !left {
 		return left, err
@@ -128,7 +130,7 @@ func (s *Service) keepQueue(ctx context.Context, r storedRecipient, listed bus.C
 func (s *Service) expediteThrough(ctx context.Context, r storedRecipient, through uint64) error {
 	d := s.delayed[r.id()]
 	if d == nil {
-		d = bus.NewDelayed(s.bus, channel(r), r.id())
+		d = queue.NewDelayed(s.bus, channel(r), r.id())
 		s.delayed[r.id()] = d
 	}
 	_, err := d.Expedite(ctx, through)
@@ -136,9 +138,9 @@ func (s *Service) expediteThrough(ctx context.Context, r storedRecipient, throug
 }
 
 // finishDelete removes a recipient that is being deleted once its queue is drained.
-func (s *Service) finishDelete(ctx context.Context, r storedRecipient, listed bus.Consumers) (gone bool, err error) {
+func (s *Service) finishDelete(ctx context.Context, r storedRecipient, listed control.Consumers) (gone bool, err error) {
 	ch := channel(r)
-	b, err := bus.NewControl(s.bus).Backlog(ctx, ch, r.id())
+	b, err := control.New(s.bus).Backlog(ctx, ch, r.id())
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return false, err
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -22,7 +23,7 @@ func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisec
 
 func (h *fixture) consumers() []string {
 	h.t.Helper()
-	listed, err := bus.NewControl(h.bus).Consumers(h.ctx())
+	listed, err := control.New(h.bus).Consumers(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -196,11 +197,11 @@ func TestWhatAKillLeftHalfDoneIsHealed(t *testing.T) {
 	if _, err := b.Create(h.ctx(), "name.former", []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
-	if err := bus.NewControl(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
+	if err := control.New(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
 		t.Fatal(err)
 	}
 	stray := &recipient.Recipient{ID: "stray", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{"support_conference_end"}}
-	if err := bus.NewControl(h.bus).EnsureConsumer(h.ctx(), stray); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(h.ctx(), stray); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {

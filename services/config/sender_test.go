@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
@@ -79,7 +81,7 @@ func (s *lagStream) RecvMsg(m any) error {
 // sender delivers through the engine, to nobody.
 type sender struct {
 	h    *fixture
-	log  *bus.History
+	log  *deliverylog.Log
 	stop func()
 
 	mu sync.Mutex
@@ -90,7 +92,7 @@ type sender struct {
 // deliver runs an engine by what a config service tells over a connection. Without bookmarks it is one of an earlier release.
 func (h *fixture) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
 	h.t.Helper()
-	s := &sender{h: h, log: bus.NewHistory(h.bus), states: map[string][]delivery.State{}}
+	s := &sender{h: h, log: deliverylog.New(h.bus), states: map[string][]delivery.State{}}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c := configclient.New(conn, configclient.Options{Channel: recipient.HTTP, Bookmarks: bookmarks, Sealer: h.sealer, Logger: quiet})
 	filters, err := filter.NewCache()
@@ -98,7 +100,7 @@ func (h *fixture) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender
 		h.t.Fatal(err)
 	}
 	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: s, Recipients: c, Queue: bus.NewQueue(h.bus), Log: s.log, Observer: s, Since: h.bus.Since,
+		Channel: recipient.HTTP, Sender: s, Recipients: c, Queue: queue.New(h.bus), Log: s.log, Observer: s, Since: h.bus.Since,
 		Matches: filters.Matches, Freshness: c,
 	})
 	if err != nil {
@@ -238,9 +240,9 @@ func TestAFilterThatDropsNearlyAllKeepsUp(t *testing.T) {
 			if counts["SKIPPED"] != n*99/100 || counts["DELIVERED"] != n/100 {
 				t.Errorf("they came to %v", counts)
 			}
-			log := bus.NewHistory(h.bus)
+			log := deliverylog.New(h.bus)
 			t.Cleanup(log.Close)
-			records, err := log.Attempts(h.ctx(), bus.AttemptFilter{Recipient: "r", State: delivery.StateSkipped}, 0, 2*n)
+			records, err := log.Attempts(h.ctx(), deliverylog.AttemptFilter{Recipient: "r", State: delivery.StateSkipped}, 0, 2*n)
 			if err != nil || len(records) != n*99/100 {
 				t.Errorf("%d are recorded SKIPPED (%v)", len(records), err)
 			}

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -113,7 +114,7 @@ type Service struct {
 	// emptied are the queues whose beginning is being cancelled, or was.
 	emptied *emptyings
 	// delayed are what waits in the queues that are emptied or drained. It is the reconcile loop's own.
-	delayed map[string]*bus.Delayed
+	delayed map[string]*queue.Delayed
 	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
 	quiet map[string]time.Time
 	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
@@ -161,7 +162,7 @@ func New(o Options, d Deps) (*Service, error) {
 		settings:          newBucket(d.Bus, bus.BucketSettings),
 		recipientSnapshot: newSnapshot[shownRecipients](), settingsSnapshot: newSnapshot[*outboundv1.WatchSettingsResponse](),
 		bookmarkAsked: make(chan struct{}, 1),
-		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
+		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*queue.Delayed{}, quiet: map[string]time.Time{},
 		turn: make(chan struct{}, 1), reconcileSoon: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}, nil
 }

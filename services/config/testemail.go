@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -34,10 +34,10 @@ func (s settingsServer) SendTestEmail(ctx context.Context, q *outboundv1.SendTes
 	}
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	var results []bus.TestMailResult
-	err = bus.NewControl(s.bus).AskTestMail(ask, bus.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: etagOf(revision)}, &results)
+	var results []control.TestMailResult
+	err = control.New(s.bus).AskTestMail(ask, control.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: etagOf(revision)}, &results)
 	switch {
-	case errors.Is(err, bus.ErrNobody):
+	case errors.Is(err, control.ErrNobody):
 		return nil, rpc.Unavailable("no email-sender is there to send mail: start one, of this release, and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
 		return nil, rpc.Unavailable(fmt.Sprintf("the email-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))

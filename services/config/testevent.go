@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -49,7 +50,7 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 		return nil, publishFailed(ctx, err)
 	}
 	// A recipient that fails all the time is sent it all the same. If that is not heard, it comes with the rest.
-	if err := bus.NewQueue(s.bus).Expedite(channel(stored), q.GetId(), []uint64{kept.Sequence}); err != nil {
+	if err := queue.New(s.bus).Expedite(channel(stored), q.GetId(), []uint64{kept.Sequence}); err != nil {
 		s.log.WarnContext(ctx, "a test may wait", "error", err.Error())
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil

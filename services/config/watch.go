@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -15,7 +15,7 @@ import (
 // loadRecipients reads all recipients and shows them to the watch streams. One goroutine calls it.
 func (s *Service) loadRecipients(ctx context.Context) error {
 	// The order counts. See moveBookmark.
-	through, err := within(ctx, bus.NewEventLog(s.bus).LastSequence)
+	through, err := within(ctx, eventlog.New(s.bus).LastSequence)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -35,7 +36,7 @@ func failingFor(d time.Duration, r delivery.Reason) health.Status {
 func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
-	if _, err := bus.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
+	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
 		t.Fatal(err)
 	}
 	m := srv.Await(t, 1)[0]
@@ -51,7 +52,7 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 func noNotices(t *testing.T, conn *bus.Conn) {
 	t.Helper()
 	waittest.NoError(t, "the notices to be settled", func() error {
-		states, err := bus.NewControl(conn).StreamStates(t.Context())
+		states, err := control.New(conn).StreamStates(t.Context())
 		for _, s := range states {
 			if s.Name == bus.StreamNotices && s.Messages > 0 {
 				err = fmt.Errorf("%d are left", s.Messages)
@@ -65,7 +66,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewHealthStore(conn)
+	store := control.NewHealthStore(conn)
 	st := failingFor(time.Hour, delivery.ReasonConnect)
 	st.Alerts, st.LastAlert = 2, time.Now().UTC()
 	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
@@ -99,7 +100,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 
 func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	store := bus.NewHealthStore(start(t, srv, make(watcher, 16)))
+	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
 	st := failingFor(time.Minute, delivery.ReasonTimeout)
 	st.Alerts, st.LastAlert = 1, time.Now().UTC()
 	if _, err := store.Put(t.Context(), recipient.Email, "ops", st, 0); err != nil {
@@ -121,10 +122,10 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewHealthStore(conn)
+	store := control.NewHealthStore(conn)
 	over := health.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
 	lasts := health.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
-	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true}, 0); err != nil {
+	if _, err := store.PutMark(t.Context(), control.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []health.Silence{over, lasts} {

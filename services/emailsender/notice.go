@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
@@ -30,13 +32,13 @@ const (
 type notifier struct {
 	send   *sender
 	conn   *bus.Conn
-	health *bus.HealthStore
+	health *control.HealthStore
 	// up is since when the relay is seen to work; zero: it was not, or did not when it was last asked.
 	up time.Time
 }
 
 func newNotifier(s *Service) *notifier {
-	return &notifier{send: s.send, conn: s.deps.Bus, health: bus.NewHealthStore(s.deps.Bus)}
+	return &notifier{send: s.send, conn: s.deps.Bus, health: control.NewHealthStore(s.deps.Bus)}
 }
 
 // start mails until ctx ends. stop waits for the mail that is under way.
@@ -64,13 +66,13 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 
 // take mails until the queue breaks off.
 func (t *notifier) take(ctx context.Context) error {
-	queue, err := bus.OpenNotices(ctx, t.conn)
+	notices, err := queue.OpenNotices(ctx, t.conn)
 	if err != nil {
 		return err
 	}
-	defer queue.Close()
+	defer notices.Close()
 	for ctx.Err() == nil {
-		err := queue.Pull(ctx, noticePull, func(n bus.Notice) {
+		err := notices.Pull(ctx, noticePull, func(n queue.Notice) {
 			finish, cancel := t.conn.WithoutCancel(ctx)
 			defer cancel()
 			t.notice(finish, n)
@@ -84,7 +86,7 @@ func (t *notifier) take(ctx context.Context) error {
 
 // notice makes one attempt to mail a notice and settles it. What the relay refuses is tried again like all else, for the
 // operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
-func (t *notifier) notice(ctx context.Context, n bus.Notice) {
+func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	if n.Unreadable != nil {
 		slog.Error("notice given up", "error", n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
@@ -133,7 +135,7 @@ func (t *notifier) current(ctx context.Context, n health.Notice) (health.Notice,
 	ctx, cancel := context.WithTimeout(ctx, noticeLook)
 	defer cancel()
 	if n.Kind == health.KindSilent && n.Silence != nil {
-		m, _, err := t.health.Mark(ctx, bus.MarkSilent+n.Silence.Appliance)
+		m, _, err := t.health.Mark(ctx, control.MarkSilent+n.Silence.Appliance)
 		return n, err != nil || m.Of == n.Silence.Key() && !m.Over
 	}
 	states := map[string]health.Status{}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -14,7 +14,7 @@ import (
 func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
-	store := bus.NewHealthStore(start(t, srv, make(watcher, 16)))
+	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
 	n := health.Notice{Kind: health.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []health.About{
 		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS, Detail: "no such host", Alert: 1, Waiting: 3},
 	}}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -79,7 +79,7 @@ func (s *relayHealth) giveBack(seen health.RelayAttempts) {
 // them.
 type relayMonitor struct {
 	s     *Service
-	store *bus.HealthStore
+	store *control.HealthStore
 	// written is what was last written or found here.
 	written health.Relay
 	// changed is told when the settings change.
@@ -88,7 +88,7 @@ type relayMonitor struct {
 
 // watchRelay keeps how the relay stands until ctx ends or stop is called, which tells what is left to tell.
 func (s *Service) watchRelay(ctx context.Context) (stop func()) {
-	k := &relayMonitor{s: s, store: bus.NewHealthStore(s.deps.Bus), changed: make(chan struct{}, 1)}
+	k := &relayMonitor{s: s, store: control.NewHealthStore(s.deps.Bus), changed: make(chan struct{}, 1)}
 	s.deps.Config.OnChange(func() {
 		select {
 		case k.changed <- struct{}{}:

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -62,10 +62,10 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	// Each has looked by the time that all answer questions, and looks again at every tick.
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	var got []bus.TestMailResult
+	var got []control.TestMailResult
 	for range 30 {
-		err := bus.NewControl(w.conn).AskTestMail(ctx, bus.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
-		if err != nil && !errors.Is(err, bus.ErrNobody) {
+		err := control.New(w.conn).AskTestMail(ctx, control.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
+		if err != nil && !errors.Is(err, control.ErrNobody) {
 			t.Fatal(err)
 		}
 	}
@@ -80,18 +80,18 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	conn := open(t, srv, eager())
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	ask := func(q bus.TestMailQuestion) (got []bus.TestMailResult, err error) {
-		err = bus.NewControl(conn).AskTestMail(ctx, q, &got)
-		for errors.Is(err, bus.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
-			err = bus.NewControl(conn).AskTestMail(ctx, q, &got)
+	ask := func(q control.TestMailQuestion) (got []control.TestMailResult, err error) {
+		err = control.New(conn).AskTestMail(ctx, q, &got)
+		for errors.Is(err, control.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
+			err = control.New(conn).AskTestMail(ctx, q, &got)
 		}
 		return got, err
 	}
-	got, err := ask(bus.TestMailQuestion{To: []string{alice, bob, "a@[127.0.0.1]"}, Actor: "admin", Etag: "1"})
+	got, err := ask(control.TestMailQuestion{To: []string{alice, bob, "a@[127.0.0.1]"}, Actor: "admin", Etag: "1"})
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if got[0] != (bus.TestMailResult{Address: alice, Accepted: true, Code: 250, Detail: "accepted by the relay"}) {
+	if got[0] != (control.TestMailResult{Address: alice, Accepted: true, Code: 250, Detail: "accepted by the relay"}) {
 		t.Errorf("to the first: %+v", got[0])
 	}
 	if got[1].Accepted || got[1].Code != 550 || got[1].Detail != "the relay answered 550 to RCPT TO: 5.0.0 no such user" {
@@ -105,14 +105,14 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	if m.Header.Get("Subject") != "[test] Outbound can send mail" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "asked for by admin") {
 		t.Errorf("the mail is %s", m.Raw)
 	}
-	if again, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
+	if again, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
 		t.Errorf("asked again: %v, %v", again, err)
 	}
-	if _, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not know the SMTP settings") {
+	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not know the SMTP settings") {
 		t.Errorf("with settings that are not known: %v", err)
 	}
 	srv.Close()
-	if got, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't be reached") {
+	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't be reached") {
 		t.Errorf("without a relay: %v, %v", got, err)
 	}
 }

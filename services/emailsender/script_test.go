@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/health"
@@ -206,7 +208,7 @@ func most(srv *smtptest.Server) int {
 // record waits for a record of the delivery.
 func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Record) bool) delivery.Record {
 	t.Helper()
-	history := bus.NewHistory(conn)
+	history := deliverylog.New(conn)
 	defer history.Close()
 	var rec delivery.Record
 	waittest.NoError(t, "a record of the delivery", func() (err error) {
@@ -224,7 +226,7 @@ func stands(t *testing.T, conn *bus.Conn, line string) health.Relay {
 	t.Helper()
 	var r health.Relay
 	waittest.NoError(t, fmt.Sprintf("the relay to stand as %q", line), func() (err error) {
-		r, _, err = bus.NewHealthStore(conn).Relay(t.Context())
+		r, _, err = control.NewHealthStore(conn).Relay(t.Context())
 		if err == nil && r.Line != line && (line == health.RelayOK || !strings.Contains(r.Line, line)) {
 			err = fmt.Errorf("it stands as %q", r.Line)
 		}

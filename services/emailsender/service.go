@@ -13,6 +13,9 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
@@ -157,12 +160,12 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-s.deps.Config.Ready():
 	}
 	defer s.keepPool(ctx)()
-	history := bus.NewHistory(s.deps.Bus)
+	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.send.settingsChanged)
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
-		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
+		Channel: recipient.Email, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -175,7 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 	// A connection serves one attempt, so there are as many slots as there may be connections. Where the settings allow fewer, an
 	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
+		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})

@@ -11,7 +11,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -29,7 +29,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := bus.NewControl(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
+		if err := control.New(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
 			slog.Error("test mails can't be asked of this sender", "error", err.Error())
 		}
 	})
@@ -40,13 +40,13 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 }
 
 // test sends a test mail to each address at once and answers what became of each. Nothing of it is recorded.
-func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error) {
+func (s *Service) test(ctx context.Context, q control.TestMailQuestion) (any, error) {
 	settings, err := s.settingsAsOf(ctx, q.Etag)
 	if err != nil {
 		return nil, err
 	}
 	id, now := ulid.Make().String(), time.Now()
-	out := make([]bus.TestMailResult, len(q.To))
+	out := make([]control.TestMailResult, len(q.To))
 	var wg sync.WaitGroup
 	for i, to := range q.To {
 		wg.Go(func() {
@@ -82,10 +82,10 @@ type testMail struct {
 }
 
 // test sends one test mail and says what became of it.
-func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) bus.TestMailResult {
+func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) control.TestMailResult {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	out := bus.TestMailResult{Address: t.to}
+	out := control.TestMailResult{Address: t.to}
 	l, err := composeTest(t, settings)
 	if err != nil {
 		out.Detail = err.Error()

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -36,7 +36,7 @@ func TestAnEventWithoutTheRecordOfItsAcceptanceIsFoundByItsDeliveries(t *testing
 func TestARecordThatWasMadeUpForMakesNoApplianceHeard(t *testing.T) {
 	h := newFixture(t, history.EmbeddedAlways)
 	h.accept("a1", "e-1")
-	stored, at, err := bus.EventByKey(t.Context(), h.bus, "a1", "e-1")
+	stored, at, err := deliverylog.EventByKey(t.Context(), h.bus, "a1", "e-1")
 	if err != nil {
 		t.Fatal(err)
 	}

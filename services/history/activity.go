@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -64,7 +64,7 @@ func (a *activity) again() {
 
 // count takes a record into account. Skips and cancellations say nothing of the receiver, what was done by hand to a delivery that goes
 // on and copies of records tell of no attempt.
-func (a *activity) count(g bus.RecordHeader) {
+func (a *activity) count(g deliverylog.RecordHeader) {
 	if g.Carried || g.State == delivery.StateRetrying && g.Reason.OperatorChange() {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -111,7 +111,7 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_ = bus.NewControl(h.bus).Announce(ctx, bus.NewPresence("http-sender", "1.2"), bus.NewPresence("config", "1.3"), bus.NewPresence("http-sender", "1.1"))
+		_ = control.New(h.bus).Announce(ctx, control.NewPresence("http-sender", "1.2"), control.NewPresence("config", "1.3"), control.NewPresence("http-sender", "1.1"))
 	}()
 	defer func() { cancel(); <-gone }()
 	status := h.running(func(d *history.Deps) { d.FreeBytes = func() (uint64, error) { return 42, nil } })

@@ -1,14 +1,14 @@
 package history
 
 import (
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // addresses tell what has become of a delivery at each address that its recipient has now. Records name addresses by hash, so those
 // that it has no more are not told. Nothing is told of a recipient that is not an email recipient, or is gone.
-func (s *Service) addresses(recipientID string, records []bus.StoredRecord) []*outboundv1.AddressOutcome {
+func (s *Service) addresses(recipientID string, records []deliverylog.StoredRecord) []*outboundv1.AddressOutcome {
 	r, ok := s.Config.Recipient(recipientID)
 	if !ok || r.Email == nil {
 		return nil

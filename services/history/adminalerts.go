@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 )
@@ -20,7 +21,7 @@ const claimFor = 30 * time.Second
 // replica; a mark in the bucket of statuses, changed by compare-and-set, lets one of them tell each thing once.
 type adminAlerts struct {
 	s      *Service
-	health *bus.HealthStore
+	health *control.HealthStore
 	// last is the last error, told once.
 	last string
 }
@@ -133,11 +134,11 @@ func (c *adminAlerts) filling(ctx context.Context, now time.Time, settings *sett
 	if err != nil {
 		return err
 	}
-	m, err := c.marked(ctx, bus.MarkFilling)
+	m, err := c.marked(ctx, control.MarkFilling)
 	if err != nil {
 		return err
 	}
-	n := health.Notice{At: now, Thread: bus.MarkFilling, Filling: &f}
+	n := health.Notice{At: now, Thread: control.MarkFilling, Filling: &f}
 	switch of := m.Of; {
 	case f.Percent() >= fillingFrom && (of == "" || m.Over || m.unnotified(of, false, now)):
 		if of == "" || m.Over {
@@ -163,7 +164,7 @@ func (c *adminAlerts) filling(ctx context.Context, now time.Time, settings *sett
 }
 
 func (c *adminAlerts) eventsFilling(ctx context.Context) (health.StorageUse, error) {
-	streams, err := bus.NewControl(c.s.Bus).StreamStates(ctx)
+	streams, err := control.New(c.s.Bus).StreamStates(ctx)
 	if err != nil {
 		return health.StorageUse{}, err
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -42,13 +42,13 @@ func lastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 // passed.
 func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *settings.Settings) error {
 	if settings.SMTP.DailyNotice == "" {
-		return c.remove(ctx, bus.MarkDaily)
+		return c.remove(ctx, control.MarkDaily)
 	}
 	day, at, err := lastDue(now, settings.Email.Location, settings.SMTP.DailyNotice)
 	if err != nil {
 		return err
 	}
-	m, err := c.marked(ctx, bus.MarkDaily)
+	m, err := c.marked(ctx, control.MarkDaily)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *settin
 		return err
 	}
 	d := dayOf(status, now)
-	n := health.Notice{Kind: health.KindDaily, At: now, Thread: bus.MarkDaily, Daily: &d}
+	n := health.Notice{Kind: health.KindDaily, At: now, Thread: control.MarkDaily, Daily: &d}
 	return c.once(ctx, m, health.AlertState{Of: day}, n, settings.SMTP.AdminContacts)
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -115,12 +115,12 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 
 	// Switched on after the time of day, it begins tomorrow.
 	stop := w.adminAlerts()
-	store := bus.NewHealthStore(w.bus)
+	store := control.NewHealthStore(w.bus)
 	var m health.AlertState
 	var revision uint64
 	waittest.Until(t, "a day to be marked", func() bool {
 		var err error
-		if m, revision, err = store.Mark(t.Context(), bus.MarkDaily); err != nil {
+		if m, revision, err = store.Mark(t.Context(), control.MarkDaily); err != nil {
 			t.Fatal(err)
 		}
 		return m.Of != ""
@@ -132,7 +132,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 	w.await()
 
 	// All were down at the time of day, and come back late.
-	if _, err := store.PutMark(t.Context(), bus.MarkDaily, health.AlertState{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Notified: true}, revision); err != nil {
+	if _, err := store.PutMark(t.Context(), control.MarkDaily, health.AlertState{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Notified: true}, revision); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -162,13 +162,13 @@ func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
 	soon := w.noon().Add(2 * time.Hour)
 	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}
 	yesterday := soon.AddDate(0, 0, -1).Format(time.DateOnly)
-	store := bus.NewHealthStore(w.bus)
-	if _, err := store.PutMark(t.Context(), bus.MarkDaily, health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
+	store := control.NewHealthStore(w.bus)
+	if _, err := store.PutMark(t.Context(), control.MarkDaily, health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	w.adminAlerts()
 	waittest.Until(t, "yesterday to be marked", func() bool {
-		m, _, err := store.Mark(t.Context(), bus.MarkDaily)
+		m, _, err := store.Mark(t.Context(), control.MarkDaily)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -134,13 +134,13 @@ func (c *adminAlerts) silences(ctx context.Context, now time.Time, set *settings
 	}
 	for id := range marks {
 		if set.Appliances[id].SilentAfter == 0 {
-			if err := c.remove(ctx, bus.MarkSilent+id); err != nil {
+			if err := c.remove(ctx, control.MarkSilent+id); err != nil {
 				return err
 			}
 		}
 	}
 	for _, h := range watched {
-		m := marked{AlertState: marks[h.id], name: bus.MarkSilent + h.id, revision: revisions[h.id]}
+		m := marked{AlertState: marks[h.id], name: control.MarkSilent + h.id, revision: revisions[h.id]}
 		if err := c.silence(ctx, now, h, m, set.SMTP.AdminContacts); err != nil {
 			return err
 		}

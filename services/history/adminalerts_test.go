@@ -17,6 +17,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/health"
@@ -55,7 +58,7 @@ func newAlertFixture(t *testing.T, recipients ...*outboundv1.Recipient) *alertFi
 		}}, {TokenSha256: make([]byte, 32), Appliance: &outboundv1.Appliance{Id: "a2", CreateTime: timestamppb.Now()}}},
 	}}
 	w.fixture = &fixture{t: t, bus: bustest.Start(t).Conn()}
-	w.log, w.publisher = bus.NewHistory(w.bus), bus.NewPublisher(w.bus)
+	w.log, w.publisher = deliverylog.New(w.bus), bus.NewPublisher(w.bus)
 	t.Cleanup(w.log.Close)
 	t.Cleanup(w.publisher.Close)
 	w.gather()
@@ -66,7 +69,7 @@ func newAlertFixture(t *testing.T, recipients ...*outboundv1.Recipient) *alertFi
 // countLooks counts how often the admin alerts look at what is due: at each look, one reads the mark of the stream that fills.
 func (w *alertFixture) countLooks() {
 	sub, err := w.bus.NATS().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
-		if strings.Contains(string(m.Data), "mark."+bus.MarkFilling) {
+		if strings.Contains(string(m.Data), "mark."+control.MarkFilling) {
 			w.looks.Add(1)
 		}
 	})
@@ -85,16 +88,16 @@ func (w *alertFixture) looked() {
 
 // gather takes what is put on NOTICES.
 func (w *alertFixture) gather() {
-	queue, err := bus.OpenNotices(w.t.Context(), w.bus)
+	notices, err := queue.OpenNotices(w.t.Context(), w.bus)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		defer queue.Close()
+		defer notices.Close()
 		for ctx.Err() == nil {
-			_ = queue.Pull(ctx, time.Second, func(n bus.Notice) {
+			_ = notices.Pull(ctx, time.Second, func(n queue.Notice) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
 				w.notices = append(w.notices, n.Notice)
@@ -130,7 +133,7 @@ func (w *alertFixture) adminAlerts() (stop func()) {
 	w.t.Cleanup(stop)
 	<-w.config.Ready()
 	for _, r := range w.config.Recipients() {
-		if err := bus.NewControl(w.bus).EnsureConsumer(w.t.Context(), r); err != nil {
+		if err := control.New(w.bus).EnsureConsumer(w.t.Context(), r); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -268,7 +271,7 @@ func TestAnAdminAlertIsFinishedByAnotherProcessAfterACrash(t *testing.T) {
 			w := newAlertFixture(t)
 			w.settings.Appliances[0].Appliance.CreateTime = timestamppb.New(added)
 			mark := health.AlertState{Of: health.Silence{Since: added}.Key(), At: c.at}
-			if _, err := bus.NewHealthStore(w.bus).PutMark(t.Context(), bus.MarkSilent+"a1", mark, 0); err != nil {
+			if _, err := control.NewHealthStore(w.bus).PutMark(t.Context(), control.MarkSilent+"a1", mark, 0); err != nil {
 				t.Fatal(err)
 			}
 			w.adminAlerts()
@@ -286,9 +289,9 @@ func TestAnApplianceWhoseAlarmIsTakenOffIsForgotten(t *testing.T) {
 	stop()
 	w.settings.Appliances[0].Appliance.SilentAfter = nil
 	stop = w.adminAlerts()
-	store := bus.NewHealthStore(w.bus)
+	store := control.NewHealthStore(w.bus)
 	waittest.Until(t, "the silence to be forgotten", func() bool {
-		_, revision, err := store.Mark(t.Context(), bus.MarkSilent+"a1")
+		_, revision, err := store.Mark(t.Context(), control.MarkSilent+"a1")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +314,7 @@ func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
 	fill := func(percent uint64) {
 		t.Helper()
 		for {
-			s, err := bus.NewControl(w.bus).StreamStates(t.Context())
+			s, err := control.New(w.bus).StreamStates(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

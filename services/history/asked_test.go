@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -21,7 +21,7 @@ type wake struct {
 func (h *fixture) wakes() <-chan wake {
 	h.t.Helper()
 	heard := make(chan wake, 100)
-	stop, err := bus.NewQueue(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
+	stop, err := queue.New(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
 		to   string
 		want int
 	}{{"r1", 1}, {"r2", 0}} {
-		p, err := bus.NewQueue(h.bus).Open(t.Context(), recipient.HTTP, x.to)
+		p, err := queue.New(h.bus).Open(t.Context(), recipient.HTTP, x.to)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 )
 
 const (
@@ -112,11 +114,11 @@ func (c *carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 		c.next = next
 		return 0, nil
 	}
-	events, err := bus.NewControl(c.s.Bus).StreamState(ctx, bus.StreamEvents)
+	events, err := control.New(c.s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return 0, err
 	}
-	open := slices.DeleteFunc(found, func(r bus.StoredRecord) bool {
+	open := slices.DeleteFunc(found, func(r deliverylog.StoredRecord) bool {
 		_, known := c.s.Config.Recipient(r.Recipient)
 		// Without its event a delivery can't be tried any more. What the index knows the broker need not be asked.
 		return !known || r.Record.Sequence < events.FirstSequence || c.s.index.Followed(r.Sequence)

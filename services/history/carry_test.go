@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -105,14 +107,14 @@ func (h *fixture) others(n int, name string) {
 }
 
 // latest is the newest record of a delivery, where it stands; its sequence is 0 if there is none.
-func (h *fixture) latest(of delivery.Record) bus.StoredRecord {
+func (h *fixture) latest(of delivery.Record) deliverylog.StoredRecord {
 	h.t.Helper()
-	found, err := h.log.Attempts(h.t.Context(), bus.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
+	found, err := h.log.Attempts(h.t.Context(), deliverylog.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if len(found) == 0 {
-		return bus.StoredRecord{}
+		return deliverylog.StoredRecord{}
 	}
 	return found[0]
 }
@@ -131,9 +133,9 @@ func (h *fixture) engine(sent chan<- delivery.Delivery) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	log := bus.NewHistory(c)
+	log := deliverylog.New(c)
 	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: bus.NewQueue(c), Log: log, Observer: unobserved{}, Since: c.Since,
+		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: queue.New(c), Log: log, Observer: unobserved{}, Since: c.Since,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -300,7 +302,7 @@ func (h *fixture) copied(rec delivery.Record) {
 }
 
 // shownOnce checks that a delivery is listed once and shows its one attempt once.
-func (h *fixture) shownOnce(rec delivery.Record, first bus.StoredRecord) {
+func (h *fixture) shownOnce(rec delivery.Record, first deliverylog.StoredRecord) {
 	h.t.Helper()
 	for _, req := range []*outboundv1.ListDeliveriesRequest{
 		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"}, {SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
@@ -325,7 +327,7 @@ func (h *fixture) shownOnce(rec delivery.Record, first bus.StoredRecord) {
 }
 
 // statusUnmoved checks that the status counts one success and one failure, and that the last attempt is the one that is known.
-func (h *fixture) statusUnmoved(counted outboundv1.StatusServiceClient, last bus.StoredRecord) {
+func (h *fixture) statusUnmoved(counted outboundv1.StatusServiceClient, last deliverylog.StoredRecord) {
 	h.t.Helper()
 	for name, client := range map[string]outboundv1.StatusServiceClient{"counted": counted, "searched": h.status} {
 		s, err := client.GetStatus(h.t.Context(), &outboundv1.GetStatusRequest{RecipientId: "r1"})

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -98,7 +100,7 @@ func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (deli
 
 // far reports whether a delivery's next attempt is so far away that its message is in no sender's hands.
 func far(rec delivery.Record, now time.Time) bool {
-	return rec.NextAttempt != nil && rec.NextAttempt.After(now.Add(bus.Settled))
+	return rec.NextAttempt != nil && rec.NextAttempt.After(now.Add(queue.Settled))
 }
 
 // changesAtOnce is how many deliveries are changed at once.
@@ -191,7 +193,7 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
-		found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: filed(id, t.replay)}, 0, 1)
+		found, err := d.s.Log.Attempts(ctx, deliverylog.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: filed(id, t.replay)}, 0, 1)
 		if err != nil {
 			return rec, 0, "", err
 		}
@@ -256,14 +258,14 @@ func (s *Service) settle(ctx context.Context, t pendingSettlements) error {
 		}
 		now := of[comesNow]
 		if len(now) > 0 {
-			faults = append(faults, bus.NewQueue(s.Bus).RedeliverNow(ctx, r.Channel(), id, now))
+			faults = append(faults, queue.New(s.Bus).RedeliverNow(ctx, r.Channel(), id, now))
 		}
 		// A recipient that fails all the time is sent these though, and nothing else.
 		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
-			faults = append(faults, bus.NewQueue(s.Bus).Expedite(r.Channel(), id, asked))
+			faults = append(faults, queue.New(s.Bus).Expedite(r.Channel(), id, asked))
 		}
 		if over := of[ends]; len(over) > 0 {
-			faults = append(faults, bus.NewQueue(s.Bus).AckBySequence(ctx, r.Channel(), id, over))
+			faults = append(faults, queue.New(s.Bus).AckBySequence(ctx, r.Channel(), id, over))
 		}
 	}
 	return errors.Join(faults...)

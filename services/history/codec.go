@@ -5,14 +5,14 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // deliveryOf writes a record as the API has it. A state is the same word in both.
-func (s *Service) deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
+func (s *Service) deliveryOf(r deliverylog.StoredRecord) *outboundv1.Delivery {
 	d := &outboundv1.Delivery{
 		EventId: event.Key(r.Appliance, r.EventID), EventType: r.Type, ApplianceId: r.Appliance, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),

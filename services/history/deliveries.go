@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -171,8 +171,8 @@ func unsafe(field string) rpc.Violation {
 	}
 }
 
-func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
-	f := bus.AttemptFilter{
+func filterOf(req *outboundv1.ListDeliveriesRequest) deliverylog.AttemptFilter {
+	f := deliverylog.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
 		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(),
 		Channel: req.GetChannel(), Reason: delivery.Reason(req.GetReason()), Class: delivery.Class(req.GetReasonClass()),
@@ -190,7 +190,7 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 
 // narrow reads an event filter, a key or a bare id, into a search filter. Replays stand under tokens of their own, so a search
 // by id would miss them: what is known of the event narrows the search instead, and only picks the records of the event.
-func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) error {
+func (s *Service) narrow(ctx context.Context, eventID string, f *deliverylog.AttemptFilter) error {
 	appliance, id, isKey := event.SplitKey(eventID)
 	if !isKey {
 		appliance, id = f.Appliance, eventID
@@ -210,7 +210,7 @@ func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilt
 	fill(&f.Type, rec.Type)
 	fill(&f.Session, rec.Session)
 	if f.Session == "" {
-		f.Session = bus.NoSession
+		f.Session = deliverylog.NoSession
 	}
 	fill(&f.ExternalKey, rec.ExternalKey)
 	return nil

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -82,7 +84,7 @@ func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
 			if faults != nil || rec.GetSequence() == 0 {
 				t.Fatal(faults)
 			}
-			e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), rec.GetSequence())
+			e, err := eventlog.New(h.bus).StoredEvent(t.Context(), rec.GetSequence())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +134,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 	wide, _ := h.config.Recipient("r1")
 	narrow := *wide
 	narrow.EventTypes = []string{"support_conference_end"}
-	if err := bus.NewControl(h.bus).EnsureConsumer(t.Context(), &narrow); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(t.Context(), &narrow); err != nil {
 		t.Fatal(err)
 	}
 	h.acceptType("a1", "passed", "support_conference_begin")
@@ -148,7 +150,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 	if m, err := c.Next(); err != nil || m == nil {
 		t.Fatal(err)
 	}
-	if err := bus.NewControl(h.bus).EnsureConsumer(t.Context(), wide); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(t.Context(), wide); err != nil {
 		t.Fatal(err)
 	}
 	waiting := func() []string {
@@ -195,7 +197,7 @@ func TestARetryGoesThroughTheQueueUnderAReplayID(t *testing.T) {
 	}
 	h.waiting("r1", 2)
 	h.waiting("r2", 1)
-	e, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), 2)
+	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), 2)
 	if err != nil || e.Key() != "a1~e-1" {
 		t.Errorf("the replay is not the event: %v, %v", e, err)
 	}
@@ -218,10 +220,10 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 		}})
 		wantCode(t, err, x.code)
 	}
-	if last, err := bus.NewEventLog(h.bus).LastSequence(t.Context()); err != nil || last != 1 {
+	if last, err := eventlog.New(h.bus).LastSequence(t.Context()); err != nil || last != 1 {
 		t.Errorf("something was stored: last sequence %d, %v", last, err)
 	}
-	if _, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), 2); err == nil {
+	if _, err := eventlog.New(h.bus).StoredEvent(t.Context(), 2); err == nil {
 		t.Errorf("want %v", bus.ErrNotFound)
 	}
 }
@@ -230,7 +232,7 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 func (h *fixture) waiting(id string, want uint64) {
 	h.t.Helper()
 	waittest.NoError(h.t, fmt.Sprint(want, " messages in the queue of ", id), func() error {
-		b, err := bus.NewControl(h.bus).Backlog(h.t.Context(), recipient.HTTP, id)
+		b, err := control.New(h.bus).Backlog(h.t.Context(), recipient.HTTP, id)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -54,8 +56,8 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 }
 
 // records are all of one delivery, oldest first. What is newest tells the subjects of the others.
-func (d *deliveries) records(ctx context.Context, recipient, appliance, logged string) ([]bus.StoredRecord, error) {
-	found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: recipient, Appliance: appliance, EventID: logged}, 0, 1)
+func (d *deliveries) records(ctx context.Context, recipient, appliance, logged string) ([]deliverylog.StoredRecord, error) {
+	found, err := d.s.Log.Attempts(ctx, deliverylog.AttemptFilter{Recipient: recipient, Appliance: appliance, EventID: logged}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (d *deliveries) records(ctx context.Context, recipient, appliance, logged s
 }
 
 // lastSent is the last record of an attempt; nil if nothing was sent.
-func lastSent(records []bus.StoredRecord) *bus.StoredRecord {
+func lastSent(records []deliverylog.StoredRecord) *deliverylog.StoredRecord {
 	for i := len(records) - 1; i >= 0; i-- {
 		if r := &records[i]; r.Actor == "" && r.LastAttempt != nil && r.Attempt > 0 || r.TookMicros > 0 {
 			return r
@@ -73,7 +75,7 @@ func lastSent(records []bus.StoredRecord) *bus.StoredRecord {
 }
 
 // attemptOf writes a record as an attempt. One without an attempt of its own has no number and no beginning.
-func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
+func attemptOf(r deliverylog.StoredRecord) *outboundv1.Attempt {
 	a := &outboundv1.Attempt{
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
 		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: toValid(r.Detail), RecordTime: timestamp(r.Time),
@@ -124,7 +126,7 @@ func (s *Service) stillStored(ctx context.Context, sequence uint64, key string) 
 	if sequence == 0 {
 		return nil, nil
 	}
-	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, sequence)
+	e, err := eventlog.New(s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
 		return nil, nil
 	}

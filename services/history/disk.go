@@ -3,11 +3,11 @@ package history
 import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
+func streamStatus(x control.StreamState) *outboundv1.StreamStatus {
 	return &outboundv1.StreamStatus{
 		Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence, MaxMessages: x.MaxMessages,
 		MaxAge: durationpb.New(x.MaxAge), FirstTime: timestamp(x.FirstTime), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
@@ -15,7 +15,7 @@ func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
 }
 
 // disk adds up what the streams use and may use. What is free on the disk is known of an embedded broker alone.
-func (s *Service) disk(streams []bus.StreamState) *outboundv1.DiskStatus {
+func (s *Service) disk(streams []control.StreamState) *outboundv1.DiskStatus {
 	out := &outboundv1.DiskStatus{}
 	for _, x := range streams {
 		out.UsedBytes += x.Bytes

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -32,10 +32,10 @@ func (v *events) ListEvents(ctx context.Context, req *outboundv1.ListEventsReque
 	if err != nil || !some {
 		return resp, err
 	}
-	search := v.s.findIntakes(bus.IntakeFilter{
+	search := v.s.findIntakes(deliverylog.IntakeFilter{
 		Appliance: req.GetApplianceId(), Accepted: req.GetDecision() == outboundv1.Intake_ACCEPTED, Rejected: req.GetDecision() == outboundv1.Intake_REJECTED,
 		Type: req.GetEventType(), Session: req.GetSessionId(), ExternalKey: req.GetExternalKey(),
-	}, bus.Range{From: from, Before: at.Before})
+	}, deliverylog.Range{From: from, Before: at.Before})
 	size := pageSize(req.GetPageSize())
 	next := search.Before()
 	for len(resp.GetEvents()) < size && search.Before() > 0 && search.Looked() < v.s.o.MaxScan {
@@ -132,7 +132,7 @@ func (s *Service) delivered(ctx context.Context, appliance, id string) (rec even
 	if appliance == "" {
 		return rec, false, nil
 	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
+	found, err := s.Log.Attempts(ctx, deliverylog.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return rec, false, err
 	}

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -16,7 +18,7 @@ import (
 
 // recipientFacts are what is known of a recipient's deliveries.
 type recipientFacts struct {
-	backlog bus.Backlog
+	backlog control.Backlog
 	// pulse is when it was last tried and delivered to, and how the last hours went.
 	pulse pulse
 	// status is what the senders keep.
@@ -30,7 +32,7 @@ func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) 
 	g.SetLimit(s.o.Lookups)
 	g.Go(func() error { return s.lookAtQueues(looking, recipients, out) })
 	g.Go(func() error {
-		standings, err := bus.NewHealthStore(s.Bus).All(looking)
+		standings, err := control.NewHealthStore(s.Bus).All(looking)
 		for i, r := range recipients {
 			out[i].status = standings.Of(r)
 		}
@@ -56,7 +58,7 @@ func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) 
 
 func (s *Service) lookAtQueues(ctx context.Context, recipients []*recipient.Recipient, out []recipientFacts) error {
 	if len(recipients) == 1 {
-		b, err := bus.NewControl(s.Bus).Backlog(ctx, recipients[0].Channel(), recipients[0].ID)
+		b, err := control.New(s.Bus).Backlog(ctx, recipients[0].Channel(), recipients[0].ID)
 		if errors.Is(err, bus.ErrNotFound) {
 			return nil
 		}
@@ -79,14 +81,14 @@ func (s *Service) search(ctx context.Context, id string) (pulse, error) {
 	if err != nil || last == nil {
 		return s.activity.searched(id, time.Time{}, time.Time{}), err
 	}
-	delivered, err := s.newest(ctx, bus.AttemptFilter{Recipient: id, State: delivery.StateDelivered}, func(bus.StoredRecord) bool { return true })
+	delivered, err := s.newest(ctx, deliverylog.AttemptFilter{Recipient: id, State: delivery.StateDelivered}, func(deliverylog.StoredRecord) bool { return true })
 	if err != nil {
 		return pulse{}, err
 	}
 	return s.activity.searched(id, attemptTime(last), attemptTime(delivered)), nil
 }
 
-func attemptTime(r *bus.StoredRecord) time.Time {
+func attemptTime(r *deliverylog.StoredRecord) time.Time {
 	if r == nil || r.LastAttempt == nil {
 		return time.Time{}
 	}
@@ -95,7 +97,7 @@ func attemptTime(r *bus.StoredRecord) time.Time {
 
 // lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
 // cancellations say anything of the receiver. A copy stands behind later attempts; it counts if there is nothing else.
-func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
+func (s *Service) lastAttempt(ctx context.Context, id string) (*deliverylog.StoredRecord, error) {
 	r, ok, err := s.Log.LatestOf(ctx, id)
 	if err != nil || !ok {
 		return nil, err
@@ -103,8 +105,8 @@ func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord
 	if tried(r) && r.Carried == nil {
 		return &r, nil
 	}
-	var copied *bus.StoredRecord
-	found, err := s.newest(ctx, bus.AttemptFilter{Recipient: id}, func(r bus.StoredRecord) bool {
+	var copied *deliverylog.StoredRecord
+	found, err := s.newest(ctx, deliverylog.AttemptFilter{Recipient: id}, func(r deliverylog.StoredRecord) bool {
 		if tried(r) && r.Carried != nil && attemptTime(&r).After(attemptTime(copied)) {
 			copied = &r
 		}
@@ -116,7 +118,7 @@ func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord
 	return found, err
 }
 
-func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {
+func (s *Service) newest(ctx context.Context, f deliverylog.AttemptFilter, is func(deliverylog.StoredRecord) bool) (*deliverylog.StoredRecord, error) {
 	records, err := s.Log.Attempts(ctx, f, 0, attemptsLooked)
 	for _, r := range records {
 		if is(r) {
@@ -126,4 +128,4 @@ func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.S
 	return nil, err
 }
 
-func tried(r bus.StoredRecord) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }
+func tried(r deliverylog.StoredRecord) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }

@@ -3,7 +3,7 @@ package history
 import (
 	"context"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 )
 
 // finder goes through the records that a filter matches, newest first.
@@ -30,7 +30,7 @@ type through[T any] struct {
 	filed  func(from, before uint64, most int) (found []uint64, reached uint64, ok bool)
 	pick   func(ctx context.Context, sequences []uint64) ([]T, error)
 	near   func(ctx context.Context, from, before uint64) ([]T, error)
-	search func(bus.Range) finder[T]
+	search func(deliverylog.Range) finder[T]
 }
 
 // nearby is how many sequences of the log are read whole rather than searched.
@@ -64,7 +64,7 @@ func (t *through[T]) Next(ctx context.Context, wanted int) ([]T, error) {
 		}
 		return t.pick(ctx, found)
 	}
-	r := bus.Range{From: t.from, Before: t.before}
+	r := deliverylog.Range{From: t.from, Before: t.before}
 	if _, last, ok := t.span(); ok && t.before > last+1 {
 		r.From = max(t.from, last+1)
 	}
@@ -85,23 +85,23 @@ func (t *through[T]) searched(ctx context.Context, wanted int) ([]T, error) {
 }
 
 // findAttempts begins a search for records of attempts. By an event the broker finds them at once.
-func (s *Service) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.StoredRecord] {
+func (s *Service) findAttempts(f deliverylog.AttemptFilter, r deliverylog.Range) finder[deliverylog.StoredRecord] {
 	if f.EventID != "" || f.AnyOf != "" {
 		return s.Log.SearchAttempts(f, r)
 	}
 	before := min(r.Before, r.Until+1)
-	return &through[bus.StoredRecord]{
+	return &through[deliverylog.StoredRecord]{
 		from: max(r.From, 1), before: before, span: s.index.Span,
 		filed: func(from, before uint64, most int) ([]uint64, uint64, bool) {
 			return s.index.Attempts(f, from, before, r.Until, most)
 		},
-		pick: func(ctx context.Context, sequences []uint64) ([]bus.StoredRecord, error) {
+		pick: func(ctx context.Context, sequences []uint64) ([]deliverylog.StoredRecord, error) {
 			return s.Log.PickAttempts(ctx, f, sequences)
 		},
-		near: func(ctx context.Context, from, before uint64) ([]bus.StoredRecord, error) {
+		near: func(ctx context.Context, from, before uint64) ([]deliverylog.StoredRecord, error) {
 			return s.Log.AttemptsBetween(ctx, f, from, before)
 		},
-		search: func(part bus.Range) finder[bus.StoredRecord] {
+		search: func(part deliverylog.Range) finder[deliverylog.StoredRecord] {
 			part.Until = r.Until
 			return s.Log.SearchAttempts(f, part)
 		},
@@ -109,18 +109,18 @@ func (s *Service) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.Stor
 }
 
 // findIntakes begins a search for records of decisions on events.
-func (s *Service) findIntakes(f bus.IntakeFilter, r bus.Range) finder[bus.StoredIntake] {
-	return &through[bus.StoredIntake]{
+func (s *Service) findIntakes(f deliverylog.IntakeFilter, r deliverylog.Range) finder[deliverylog.StoredIntake] {
+	return &through[deliverylog.StoredIntake]{
 		from: max(r.From, 1), before: r.Before, span: s.index.Span,
 		filed: func(from, before uint64, most int) ([]uint64, uint64, bool) {
 			return s.index.Intakes(f, from, before, most)
 		},
-		pick: func(ctx context.Context, sequences []uint64) ([]bus.StoredIntake, error) {
+		pick: func(ctx context.Context, sequences []uint64) ([]deliverylog.StoredIntake, error) {
 			return s.Log.PickIntakes(ctx, f, sequences)
 		},
-		near: func(ctx context.Context, from, before uint64) ([]bus.StoredIntake, error) {
+		near: func(ctx context.Context, from, before uint64) ([]deliverylog.StoredIntake, error) {
 			return s.Log.IntakesBetween(ctx, f, from, before)
 		},
-		search: func(part bus.Range) finder[bus.StoredIntake] { return s.Log.SearchIntakes(f, part) },
+		search: func(part deliverylog.Range) finder[deliverylog.StoredIntake] { return s.Log.SearchIntakes(f, part) },
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
@@ -61,7 +63,7 @@ type fixture struct {
 	t          testing.TB
 	broker     *bustest.Server
 	bus        *bus.Conn
-	log        *bus.History
+	log        *deliverylog.Log
 	publisher  *bus.Publisher
 	config     *configclient.Client
 	deliveries outboundv1.DeliveryServiceClient
@@ -70,7 +72,7 @@ type fixture struct {
 	tokens     rpc.Tokens
 	kind       history.Broker
 	// read are the records read so far, readTo the last of them.
-	read   []bus.StoredRecord
+	read   []deliverylog.StoredRecord
 	readTo uint64
 }
 
@@ -84,7 +86,7 @@ func newFixtureWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSe
 	t.Helper()
 	b := bustest.Start(t)
 	h := &fixture{t: t, broker: b, bus: b.Conn()}
-	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
+	h.log, h.publisher = deliverylog.New(h.bus), bus.NewPublisher(h.bus)
 	t.Cleanup(h.log.Close)
 	t.Cleanup(h.publisher.Close)
 	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
@@ -107,7 +109,7 @@ func newFixtureWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSe
 	t.Cleanup(func() { cancel(); <-done })
 	<-h.config.Ready()
 	for _, r := range h.config.Recipients() {
-		if err := bus.NewControl(h.bus).EnsureConsumer(t.Context(), r); err != nil {
+		if err := control.New(h.bus).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -25,7 +26,7 @@ type processes struct {
 
 	mu    sync.Mutex
 	asked time.Time
-	all   []bus.Presence
+	all   []control.Presence
 }
 
 func (p *processes) run(ctx context.Context) {
@@ -42,8 +43,8 @@ func (p *processes) run(ctx context.Context) {
 	}
 }
 
-func (p *processes) ask(ctx context.Context) ([]bus.Presence, error) {
-	all, err := bus.NewControl(p.bus).Ping(ctx, pingWait)
+func (p *processes) ask(ctx context.Context) ([]control.Presence, error) {
+	all, err := control.New(p.bus).Ping(ctx, pingWait)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (p *processes) ask(ctx context.Context) ([]bus.Presence, error) {
 }
 
 // known are the processes that answered of late.
-func (p *processes) known(ctx context.Context) ([]bus.Presence, error) {
+func (p *processes) known(ctx context.Context) ([]control.Presence, error) {
 	p.mu.Lock()
 	all, asked := p.all, p.asked
 	p.mu.Unlock()

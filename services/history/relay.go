@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -16,7 +16,7 @@ const relayStale = 3 * time.Minute
 
 // relay tells how the SMTP relay stands.
 func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
-	r, _, err := bus.NewHealthStore(s.Bus).Relay(ctx)
+	r, _, err := control.NewHealthStore(s.Bus).Relay(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
@@ -30,7 +30,7 @@ func TestTheRelaysLineIsWhatTheEmailSendersSawLast(t *testing.T) {
 		"of before": {health.Relay{Line: health.RelayOK, Etag: "6", Checked: now}, "not looked at yet", false},
 		"long ago":  {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now.Add(-time.Hour)}, "not looked at since", false},
 	} {
-		store := bus.NewHealthStore(h.bus)
+		store := control.NewHealthStore(h.bus)
 		_, revision, err := store.Relay(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -146,14 +148,14 @@ func (s *Service) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 
 // bounds says where a job begins and ends in its stream: what comes later is not the job's.
 func (s *Service) bounds(ctx context.Context, j *job) error {
-	room, err := bus.NewControl(s.Bus).StreamState(ctx, bus.StreamEvents)
+	room, err := control.New(s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return err
 	}
 	j.Behind, j.Next = room.LastSequence, 1
 	if b := j.replay.GetBackfill(); b != nil {
 		j.Until = room.LastSequence
-		at, found, err := bus.NewEventLog(s.Bus).EventSequenceAt(ctx, b.GetStartTime().AsTime())
+		at, found, err := eventlog.New(s.Bus).EventSequenceAt(ctx, b.GetStartTime().AsTime())
 		if err != nil {
 			return err
 		}
@@ -199,7 +201,7 @@ const (
 // preview counts what a job is about.
 func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
 	src := s.source(j.replay, j.Until)
-	room, err := bus.NewControl(s.Bus).StreamState(ctx, bus.StreamEvents)
+	room, err := control.New(s.Bus).StreamState(ctx, bus.StreamEvents)
 	if err != nil {
 		return nil, err
 	}

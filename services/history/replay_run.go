@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -120,7 +122,7 @@ func (r *run) recall(ctx context.Context) error {
 	queued := max(r.replay.GetQueued(), r.before+r.fresh)
 	r.stored, r.fresh, r.lost = map[string]bool{}, 0, 0
 	id := "~" + r.replay.GetId()
-	err := bus.NewEventLog(r.p.s.Bus).Replayed(ctx, r.replay.GetId(), r.Behind+1, func(key string) { r.stored[key[:max(0, len(key)-len(id))]] = true })
+	err := eventlog.New(r.p.s.Bus).Replayed(ctx, r.replay.GetId(), r.Behind+1, func(key string) { r.stored[key[:max(0, len(key)-len(id))]] = true })
 	r.before = max(queued, int64(len(r.stored)))
 	r.doubtful = 0
 	if r.before > 0 {
@@ -154,7 +156,7 @@ func (r *run) count(ctx context.Context) error {
 // awaitStorage waits while EVENTS is so full that appliances need what is left.
 func (r *run) awaitStorage(ctx context.Context) error {
 	for ctx.Err() == nil {
-		room, err := bus.NewControl(r.p.s.Bus).StreamState(ctx, bus.StreamEvents)
+		room, err := control.New(r.p.s.Bus).StreamState(ctx, bus.StreamEvents)
 		if err != nil {
 			return err
 		}
@@ -246,7 +248,7 @@ func (r *run) one(ctx context.Context, i item) error {
 // eventAt reads an item's event back, or bus.ErrNotFound. A broker that lost its end has given sequences twice; the acceptance
 // tells the right one then.
 func (s *Service) eventAt(ctx context.Context, i item) (*event.Event, error) {
-	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, i.sequence)
+	e, err := eventlog.New(s.Bus).StoredEvent(ctx, i.sequence)
 	if err != nil || e.Key() == i.event.Key() {
 		return e, err
 	}
@@ -255,7 +257,7 @@ func (s *Service) eventAt(ctx context.Context, i item) (*event.Event, error) {
 		return nil, err
 	}
 	if ok && rec.Sequence != i.sequence {
-		if e, err = bus.NewEventLog(s.Bus).StoredEvent(ctx, rec.Sequence); err != nil || e.Key() == i.event.Key() {
+		if e, err = eventlog.New(s.Bus).StoredEvent(ctx, rec.Sequence); err != nil || e.Key() == i.event.Key() {
 			return e, err
 		}
 	}

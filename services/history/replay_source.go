@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -50,7 +53,7 @@ func (s *Service) source(r *outboundv1.Replay, until uint64) source {
 		return src
 	}
 	d := r.GetDeliveries()
-	return &ended{s: s, to: r.GetToRecipientId(), until: until, states: finalStates(d.GetState()), of: d, filter: bus.AttemptFilter{
+	return &ended{s: s, to: r.GetToRecipientId(), until: until, states: finalStates(d.GetState()), of: d, filter: deliverylog.AttemptFilter{
 		Recipient: d.GetRecipientId(), Type: d.GetEventType(), Session: d.GetSessionId(), ExternalKey: d.GetExternalKey(), Appliance: d.GetApplianceId(),
 	}}
 }
@@ -70,7 +73,7 @@ type ended struct {
 	until  uint64
 	states []delivery.State
 	of     *outboundv1.Replay_Deliveries
-	filter bus.AttemptFilter
+	filter deliverylog.AttemptFilter
 }
 
 func (x *ended) find(ctx context.Context, from uint64, limit int) ([]item, uint64, error) {
@@ -100,7 +103,7 @@ func (x *ended) find(ctx context.Context, from uint64, limit int) ([]item, uint6
 }
 
 // meant reports whether a record fits what its subject does not tell. Tests are not sent again.
-func (x *ended) meant(r bus.StoredRecord) bool {
+func (x *ended) meant(r deliverylog.StoredRecord) bool {
 	same := func(want, have string) bool { return want == "" || want == have }
 	return !r.Test && same(x.of.GetReason(), string(r.Reason)) && same(x.of.GetChannel(), r.Channel) &&
 		same(x.of.GetReasonClass(), string(delivery.ClassOf(r.Reason, r.Status)))
@@ -137,7 +140,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 	if len(r.EventTypes) == 1 {
 		only = r.EventTypes[0]
 	}
-	events, next, err := bus.NewEventLog(x.s.Bus).EventsFrom(ctx, only, from, limit)
+	events, next, err := eventlog.New(x.s.Bus).EventsFrom(ctx, only, from, limit)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -172,11 +175,11 @@ type deliveredSet struct {
 
 	mu      sync.Mutex
 	replays map[string]map[string][]string // recipient → event key → replay ids
-	queues  map[string]bus.Backlog
+	queues  map[string]control.Backlog
 }
 
 func newDeliveredSet(s *Service) *deliveredSet {
-	return &deliveredSet{s: s, replays: map[string]map[string][]string{}, queues: map[string]bus.Backlog{}}
+	return &deliveredSet{s: s, replays: map[string]map[string][]string{}, queues: map[string]control.Backlog{}}
 }
 
 // delivered reports whether a recipient has had an event.
@@ -225,20 +228,20 @@ func (p *deliveredSet) replaysOf(ctx context.Context, to string) (map[string][]s
 		return known, nil
 	}
 	all := map[string][]string{}
-	if err := bus.NewEventLog(p.s.Bus).ReplaysTo(ctx, to, func(key, id string) { all[key] = append(all[key], id) }); err != nil {
+	if err := eventlog.New(p.s.Bus).ReplaysTo(ctx, to, func(key, id string) { all[key] = append(all[key], id) }); err != nil {
 		return nil, err
 	}
 	p.replays[to] = all
 	return all, nil
 }
 
-func (p *deliveredSet) queue(ctx context.Context, r *recipient.Recipient) (bus.Backlog, error) {
+func (p *deliveredSet) queue(ctx context.Context, r *recipient.Recipient) (control.Backlog, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if q, ok := p.queues[r.ID]; ok {
 		return q, nil
 	}
-	q, err := bus.NewControl(p.s.Bus).Backlog(ctx, r.Channel(), r.ID)
+	q, err := control.New(p.s.Bus).Backlog(ctx, r.Channel(), r.ID)
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return q, err
 	}

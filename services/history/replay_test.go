@@ -16,6 +16,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -100,7 +103,7 @@ func done(r *outboundv1.Replay) bool { return r.GetState() == outboundv1.Replay_
 func (h *fixture) replayed(id string) map[string]int {
 	h.t.Helper()
 	out := map[string]int{}
-	if err := bus.NewEventLog(h.bus).Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
+	if err := eventlog.New(h.bus).Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
 		h.t.Fatal(err)
 	}
 	return out
@@ -214,7 +217,7 @@ func TestABackfillSendsWhatARecipientSelectsAndHasNotHad(t *testing.T) {
 // pulled has a recipient's queue hand out all it holds.
 func (h *fixture) pulled(id string) {
 	h.t.Helper()
-	p, err := bus.NewQueue(h.bus).Open(h.t.Context(), recipient.HTTP, id)
+	p, err := queue.New(h.bus).Open(h.t.Context(), recipient.HTTP, id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -322,7 +325,7 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	room, err := bus.NewControl(h.bus).StreamState(t.Context(), bus.StreamEvents)
+	room, err := control.New(h.bus).StreamState(t.Context(), bus.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -27,7 +28,7 @@ const (
 )
 
 // showRequest adds what the last attempt sent, written again, or says why it can't be.
-func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *bus.StoredRecord) error {
+func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *deliverylog.StoredRecord) error {
 	switch {
 	case sent == nil:
 		to.RequestNote = noteUnsent
@@ -118,7 +119,7 @@ const revisionsRead = 64
 
 // revisionOf is the recipient as it was in an attempt; nil if that revision is no longer kept. A recipient that was made anew under
 // the same id counts its revisions from 1 again, so that of several the last one before the attempt was recorded is meant.
-func (s *Service) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recipient.Recipient, error) {
+func (s *Service) revisionOf(ctx context.Context, sent *deliverylog.StoredRecord) (*recipient.Recipient, error) {
 	bucket, err := s.Bus.Bucket(ctx, bus.BucketRecipients)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -123,7 +125,7 @@ func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Ev
 	if sequence == 0 {
 		return nil, rpc.NotFound("event", key)
 	}
-	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, sequence)
+	e, err := eventlog.New(s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
 		return nil, rpc.NotFound("stored event", key)
 	}
@@ -136,11 +138,11 @@ func (s *Service) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveri
 	if !ok || !safe(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
 		return nil, missing
 	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: filed(id, t.GetReplayId())}, 0, 1)
+	found, err := s.Log.Attempts(ctx, deliverylog.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: filed(id, t.GetReplayId())}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, cmp.Or(err, missing)
 	}
-	e, err := bus.NewEventLog(s.Bus).StoredEvent(ctx, found[0].Record.Sequence)
+	e, err := eventlog.New(s.Bus).StoredEvent(ctx, found[0].Record.Sequence)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != t.GetEventId() {
 		return nil, missing
 	}
@@ -153,7 +155,7 @@ func (s *Service) sequenceOf(ctx context.Context, appliance, id string) (uint64,
 	if err != nil || ok {
 		return rec.Sequence, err
 	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
+	found, err := s.Log.Attempts(ctx, deliverylog.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return 0, err
 	}

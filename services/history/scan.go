@@ -3,7 +3,7 @@ package history
 import (
 	"context"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -11,7 +11,7 @@ import (
 // walk goes through the log from its newest record to its oldest and picks the latest record of each delivery.
 type recordScan struct {
 	s      *Service
-	filter bus.AttemptFilter
+	filter deliverylog.AttemptFilter
 	// from is the first sequence that is looked at; 0: the first there is.
 	from uint64
 	// until is the last sequence that exists for this walk.
@@ -23,17 +23,17 @@ type recordScan struct {
 const spare = 20
 
 // page picks at most size records before a sequence. The second result is where the next page begins; 0: there are no more.
-func (w *recordScan) page(ctx context.Context, before uint64, size int) ([]bus.StoredRecord, uint64, error) {
-	var out []bus.StoredRecord
+func (w *recordScan) page(ctx context.Context, before uint64, size int) ([]deliverylog.StoredRecord, uint64, error) {
+	var out []deliverylog.StoredRecord
 	seen := map[string]bool{}
-	s := w.s.findAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
+	s := w.s.findAttempts(w.filter, deliverylog.Range{From: w.from, Before: before, Until: w.until})
 	for len(out) < size && s.Before() > 0 && s.Looked() < w.maxScan {
 		records, err := s.Next(ctx, size-len(out)+spare)
 		if err != nil {
 			return nil, 0, err
 		}
 		for len(records) > 0 && len(out) < size {
-			var part []bus.StoredRecord
+			var part []deliverylog.StoredRecord
 			if part, records = firstOfEach(records, seen, size-len(out)+spare); len(part) == 0 {
 				break
 			}
@@ -59,7 +59,7 @@ func (w *recordScan) page(ctx context.Context, before uint64, size int) ([]bus.S
 }
 
 // firstOfEach takes at most n records, of each delivery the first one, and leaves the rest.
-func firstOfEach(records []bus.StoredRecord, seen map[string]bool, n int) (part, rest []bus.StoredRecord) {
+func firstOfEach(records []deliverylog.StoredRecord, seen map[string]bool, n int) (part, rest []deliverylog.StoredRecord) {
 	for i, r := range records {
 		if len(part) == n {
 			return part, records[i:]

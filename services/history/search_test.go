@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -96,9 +96,9 @@ func (c *chance) record() delivery.Record {
 }
 
 // all is the whole log as it is now, in its order. What was read before is kept.
-func (h *fixture) all() []bus.StoredRecord {
+func (h *fixture) all() []deliverylog.StoredRecord {
 	h.t.Helper()
-	last, err := h.log.Behind(h.t.Context(), bus.AttemptFilter{}, h.readTo, func(r bus.StoredRecord) { h.read = append(h.read, r) })
+	last, err := h.log.Behind(h.t.Context(), deliverylog.AttemptFilter{}, h.readTo, func(r deliverylog.StoredRecord) { h.read = append(h.read, r) })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -106,12 +106,12 @@ func (h *fixture) all() []bus.StoredRecord {
 	return slices.Clip(h.read)
 }
 
-func deliveryName(r bus.StoredRecord) string {
+func deliveryName(r deliverylog.StoredRecord) string {
 	return delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID)
 }
 
 // naive filters the latest record of each delivery by comparing every field.
-func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []string {
+func naive(log []deliverylog.StoredRecord, req *outboundv1.ListDeliveriesRequest) []string {
 	latest := map[string]uint64{}
 	for _, r := range log {
 		latest[deliveryName(r)] = r.Sequence
@@ -160,7 +160,7 @@ func (h *fixture) pages(req *outboundv1.ListDeliveriesRequest, between func()) [
 const kinds = 32
 
 // filters are one of each kind and many by chance.
-func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesRequest {
+func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliveriesRequest {
 	out := []*outboundv1.ListDeliveriesRequest{
 		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"}, {SessionId: "s-4"},
 		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"}, {EventId: "a0~e-21"},

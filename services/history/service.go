@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -76,7 +78,7 @@ const (
 // Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
-	Log       *bus.History
+	Log       *deliverylog.Log
 	Publisher *bus.Publisher
 	// Config knows recipients of both channels and the settings; somebody else runs it.
 	Config *configclient.Client
@@ -98,7 +100,7 @@ type Service struct {
 	// What the status is made of quickly: what is counted, remembered and asked in the background.
 	activity  *activity
 	index     *index.Index
-	backlogs  *bus.Backlogs
+	backlogs  *control.Backlogs
 	processes *processes
 	endings   *endings
 }
@@ -122,7 +124,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	}
 	return &Service{
 		o: o, Deps: deps, filters: filters, newReplay: make(chan struct{}, 1),
-		activity: newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
+		activity: newActivity(), index: index.New(o.IndexRecords), backlogs: control.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
 	}, nil
 }
 
@@ -152,7 +154,7 @@ func (s *Service) Run(ctx context.Context) error {
 	beside.Go(func() { carrier.run(ctx) })
 	beside.Go(func() { s.follow(ctx, carrier.recorded) })
 	beside.Go(func() { s.processes.run(ctx) })
-	c := &adminAlerts{s: s, health: bus.NewHealthStore(s.Bus)}
+	c := &adminAlerts{s: s, health: control.NewHealthStore(s.Bus)}
 	c.run(ctx)
 	return nil
 }
@@ -160,9 +162,9 @@ func (s *Service) Run(ctx context.Context) error {
 // follow keeps what is known of the log without reading it, and tells of each record that was stored.
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
-	s.Log.Follow(ctx, bus.Follower{
+	s.Log.Follow(ctx, deliverylog.Follower{
 		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
-		Notify: func(g bus.RecordHeader) {
+		Notify: func(g deliverylog.RecordHeader) {
 			s.index.Add(g)
 			s.activity.count(g)
 			stored(g.Sequence)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -40,7 +41,7 @@ func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusR
 	for i, r := range recipients {
 		status.Recipients[i] = recipientStatus(r, looked[i], now)
 	}
-	streams, err := bus.NewControl(h.s.Bus).StreamStates(ctx)
+	streams, err := control.New(h.s.Bus).StreamStates(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/health"
@@ -91,7 +91,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 // stands keeps a status, as a sender does.
 func (h *fixture) stands(id string, st health.Status, revision uint64) uint64 {
 	h.t.Helper()
-	revision, err := bus.NewHealthStore(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
+	revision, err := control.NewHealthStore(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
 	if err != nil {
 		h.t.Fatal(err)
 	}

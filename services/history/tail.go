@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -67,12 +67,12 @@ func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, strea
 }
 
 // tailFilter reads a filter whose matches will come.
-func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliveriesRequest) (bus.AttemptFilter, error) {
+func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliveriesRequest) (deliverylog.AttemptFilter, error) {
 	if err := checkFilter(asked); err != nil {
-		return bus.AttemptFilter{}, err
+		return deliverylog.AttemptFilter{}, err
 	}
 	if asked.GetState() == outboundv1.DeliveryState_WAITING {
-		return bus.AttemptFilter{}, rpc.InvalidArgument(rpc.Violation{
+		return deliverylog.AttemptFilter{}, rpc.InvalidArgument(rpc.Violation{
 			Field: "filter.state", Reason: "NO_RECORD", Description: "WAITING deliveries have no record that could be told: leave the state out, or name another",
 		})
 	}
@@ -85,7 +85,7 @@ func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliv
 
 // tailResponse is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
 // lost the end of the log, whose sequences it then uses again.
-func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
+func (d *deliveries) tailResponse(ctx context.Context, f deliverylog.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
 	if again {
 		end, err := d.s.Log.LastSequence(ctx)
 		if err != nil {
@@ -95,7 +95,7 @@ func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last
 	}
 	out := &outboundv1.TailDeliveriesResponse{}
 	bytes := 0
-	next, err := d.s.Log.Behind(ctx, f, last, func(r bus.StoredRecord) {
+	next, err := d.s.Log.Behind(ctx, f, last, func(r deliverylog.StoredRecord) {
 		one := d.s.deliveryOf(r)
 		if bytes += proto.Size(one); len(out.GetDeliveries()) == tailBatch || bytes > tailBytes {
 			out.Missed++

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -26,7 +26,7 @@ const (
 // timeline tells what happened to an event, oldest first: its intake, then every record of every delivery.
 func (s *Service) timeline(ctx context.Context, rec event.IntakeRecord, known []*outboundv1.Delivery) ([]*outboundv1.TimelineEntry, error) {
 	out := []*outboundv1.TimelineEntry{intakeEntry(rec)}
-	found := make([][]bus.StoredRecord, len(known))
+	found := make([][]deliverylog.StoredRecord, len(known))
 	g, reading := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.Lookups)
 	for i, d := range known {
@@ -74,7 +74,7 @@ func over(rec event.IntakeRecord) string {
 }
 
 // entryOf is a record as an entry: final if it ends the delivery, a note if it tells of no attempt.
-func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
+func entryOf(r deliverylog.StoredRecord) *outboundv1.TimelineEntry {
 	t := &outboundv1.TimelineEntry{
 		Time: timestamp(r.Time), Kind: kindAttempt, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -15,17 +18,17 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// queue is a recipient whose queue is not empty.
-type queue struct {
+// recipientQueue is a recipient whose queue is not empty.
+type recipientQueue struct {
 	recipient *recipient.Recipient
-	backlog   bus.Backlog
+	backlog   control.Backlog
 	// untried is how many messages are out without a record; counted says that they have been counted.
 	untried int
 	counted bool
 }
 
 // owes reports whether an event at a sequence of EVENTS may be the recipient's and not settled by the broker's account.
-func (q *queue) owes(e *event.Event, sequence uint64) bool {
+func (q *recipientQueue) owes(e *event.Event, sequence uint64) bool {
 	return sequence > q.backlog.AckFloor && sequence >= q.recipient.StartSequence &&
 		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
 }
@@ -33,7 +36,7 @@ func (q *queue) owes(e *event.Event, sequence uint64) bool {
 // waitsIn reports whether an event without a record, which q may owe, waits. What has not been given out does. What the
 // broker has gone past waits only if it is out, in its first attempt or put off; else it did not match when its turn came,
 // and a later change of the recipient's types made it match.
-func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
+func (s *Service) waitsIn(ctx context.Context, q *recipientQueue, sequence uint64) (bool, error) {
 	if sequence > q.backlog.Given {
 		return q.backlog.Waiting > 0, nil
 	}
@@ -42,7 +45,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 		if err != nil {
 			return false, err
 		}
-		w := recordScan{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
+		w := recordScan{s: s, filter: deliverylog.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
 		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
 		if err != nil {
 			return false, err
@@ -54,7 +57,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 }
 
 // queues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
-func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
+func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*recipientQueue, error) {
 	if err := s.configured(ctx); err != nil {
 		return nil, err
 	}
@@ -71,13 +74,13 @@ func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequ
 	if err := s.lookAtQueues(ctx, meant, looked); err != nil {
 		return nil, err
 	}
-	var out []*queue
+	var out []*recipientQueue
 	for i, r := range meant {
 		if b := looked[i].backlog; b.Waiting+b.Unsettled > 0 {
-			out = append(out, &queue{recipient: r, backlog: b})
+			out = append(out, &recipientQueue{recipient: r, backlog: b})
 		}
 	}
-	slices.SortFunc(out, func(a, b *queue) int { return cmp.Compare(a.recipient.ID, b.recipient.ID) })
+	slices.SortFunc(out, func(a, b *recipientQueue) int { return cmp.Compare(a.recipient.ID, b.recipient.ID) })
 	return out, nil
 }
 
@@ -191,14 +194,14 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 
 // eventRange begins a cursor that has not begun, and tells where in EVENTS the range of a request begins.
 func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
-	last, err := bus.NewEventLog(d.s.Bus).LastSequence(ctx)
+	last, err := eventlog.New(d.s.Bus).LastSequence(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if at.Before == 0 {
 		at.Before = last + 1
 		if req.GetEndTime() != nil {
-			end, ok, err := bus.NewEventLog(d.s.Bus).EventSequenceAt(ctx, req.GetEndTime().AsTime())
+			end, ok, err := eventlog.New(d.s.Bus).EventSequenceAt(ctx, req.GetEndTime().AsTime())
 			if err != nil {
 				return 0, err
 			}
@@ -210,15 +213,15 @@ func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliver
 	if req.GetStartTime() == nil {
 		return 0, nil
 	}
-	from, ok, err := bus.NewEventLog(d.s.Bus).EventSequenceAt(ctx, req.GetStartTime().AsTime())
+	from, ok, err := eventlog.New(d.s.Bus).EventSequenceAt(ctx, req.GetStartTime().AsTime())
 	if !ok {
 		from = last + 1
 	}
 	return from, err
 }
 
-func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
-	e, err := bus.NewEventLog(d.s.Bus).StoredEvent(ctx, sequence)
+func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*recipientQueue, sequence uint64) ([]*outboundv1.Delivery, error) {
+	e, err := eventlog.New(d.s.Bus).StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
 	}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -23,7 +23,7 @@ func (h *statusServer) WatchStatus(req *outboundv1.WatchStatusRequest, stream ou
 	defer watching.Wait()
 	defer cancel()
 	watching.Go(func() {
-		_ = bus.NewHealthStore(h.s.Bus).Changes(ctx, func() {
+		_ = control.NewHealthStore(h.s.Bus).Changes(ctx, func() {
 			select {
 			case changed <- struct{}{}:
 			default:

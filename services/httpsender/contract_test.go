@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -195,11 +196,11 @@ func TestContract(t *testing.T) {
 	publishTypes(t, publisher, counts)
 	ended(r, len(rows))
 	r.stop() // which waits until all is recorded
-	history := bus.NewHistory(conn)
+	history := deliverylog.New(conn)
 	defer history.Close()
 	for i, c := range rows {
 		t.Run(c.name, func(t *testing.T) {
-			records, err := history.Attempts(t.Context(), bus.AttemptFilter{Recipient: fmt.Sprint("row-", i), Type: counts}, 0, 10)
+			records, err := history.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: fmt.Sprint("row-", i), Type: counts}, 0, 10)
 			if err != nil || len(records) != 1 {
 				t.Fatalf("%d records, %v", len(records), err)
 			}

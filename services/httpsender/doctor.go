@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -29,7 +29,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := bus.NewControl(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
+		if err := control.New(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
 			slog.Error("recipients can't be examined by this sender", "error", err.Error())
 		}
 	})
@@ -41,7 +41,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 
 // doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
 // recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
-func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error) {
+func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (any, error) {
 	r, err := s.await(ctx, q)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error)
 }
 
 // await waits until the recipient is known as the asker knows it.
-func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.Recipient, error) {
+func (s *Service) await(ctx context.Context, q control.DoctorQuestion) (*recipient.Recipient, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
 	tick := time.NewTicker(knowPoll)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -76,7 +77,7 @@ func startReplica(t *testing.T, conn *bus.Conn, limiter throttle.Limiter, stored
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := bus.NewControl(conn).EnsureConsumer(t.Context(), want); err != nil {
+		if err := control.New(conn).EnsureConsumer(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
@@ -161,11 +164,11 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-s.deps.Config.Ready():
 	}
 	defer s.answerDoctor(ctx)()
-	history := bus.NewHistory(s.deps.Bus)
+	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
-		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
+		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -173,7 +176,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
+		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn,
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -107,7 +108,7 @@ func (s *fixture) test(id string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := bus.NewQueue(s.conn).Expedite(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
+	if err := queue.New(s.conn).Expedite(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
 		s.t.Fatal(err)
 	}
 }

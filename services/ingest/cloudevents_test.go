@@ -9,7 +9,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -39,7 +39,7 @@ func TestTheOfficialSDKsEventsAreTaken(t *testing.T) {
 			if result := client.Send(ctx, e); !cloudevents.IsACK(result) {
 				t.Fatal(result)
 			}
-			stored, err := bus.NewEventLog(h.bus).StoredEvent(t.Context(), uint64(i+1))
+			stored, err := eventlog.New(h.bus).StoredEvent(t.Context(), uint64(i+1))
 			must(t, err)
 			if stored.ID != "e-"+mode || stored.Session != "s1" || !stored.Time.Equal(at) || stored.ExternalKey != "INC-1" ||
 				len(stored.Variables) != 1 || stored.Variables[0] != (event.Variable{Name: "customer.name", Value: "Zoë"}) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -44,7 +45,7 @@ type intake struct {
 	o        Options
 	deps     Deps
 	events   *bus.Publisher
-	history  *bus.History
+	history  *deliverylog.Log
 	recorder *recorder
 	recovery *recovery
 	limit    inFlightLimit
@@ -54,7 +55,7 @@ type intake struct {
 }
 
 func newIntake(o Options, deps Deps) *intake {
-	history := bus.NewHistory(deps.Bus)
+	history := deliverylog.New(deps.Bus)
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
 		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), limit: inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -27,7 +28,7 @@ const (
 
 // recorder writes decisions into history, one log line for each rejection, and the counters.
 type recorder struct {
-	history *bus.History
+	history *deliverylog.Log
 	deps    Deps
 	pending atomic.Int64
 
@@ -35,7 +36,7 @@ type recorder struct {
 	limits map[string]*rate.Limiter
 }
 
-func newRecorder(h *bus.History, deps Deps) *recorder {
+func newRecorder(h *deliverylog.Log, deps Deps) *recorder {
 	return &recorder{history: h, deps: deps, limits: map[string]*rate.Limiter{}}
 }
 

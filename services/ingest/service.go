@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -146,12 +147,12 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := bus.NewControl(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
+		room, err := control.New(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
 		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}
 		last = time.Now()
-		gone, err := bus.NewControl(s.deps.Bus).PurgeFinished(ctx)
+		gone, err := control.New(s.deps.Bus).PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			s.deps.Logger.WarnContext(ctx, "finished events were not purged", "error", err.Error())

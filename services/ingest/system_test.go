@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -102,7 +103,7 @@ type fixture struct {
 	t       *testing.T
 	broker  *embed.Server
 	bus     *bus.Conn
-	history *bus.History
+	history *deliverylog.Log
 	service *ingest.Service
 	config  *configclient.Client
 	client  outboundv1.EventServiceClient
@@ -178,7 +179,7 @@ func (h *fixture) startBroker(o fixtureOptions, appliances []string) {
 	must(t, err)
 	t.Cleanup(h.bus.Close)
 	must(t, h.bus.EnsureStreams(t.Context(), o.streams))
-	h.history = bus.NewHistory(h.bus)
+	h.history = deliverylog.New(h.bus)
 	t.Cleanup(h.history.Close)
 }
 

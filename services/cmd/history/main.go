@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -40,7 +41,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	log, publisher := bus.NewHistory(p.Bus), bus.NewPublisher(p.Bus)
+	log, publisher := deliverylog.New(p.Bus), bus.NewPublisher(p.Bus)
 	p.Defer(log.Close)
 	p.Defer(publisher.Close)
 	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config, Broker: history.ExternalBroker, Version: process.Version()})

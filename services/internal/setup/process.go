@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -105,8 +106,8 @@ func (p *Process) Run(ctx context.Context) error {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
 	if p.Bus != nil {
-		here := bus.NewPresence(p.Name, process.Version())
-		p.group.Add("presence", func(ctx context.Context) error { return bus.NewControl(p.Bus).Announce(ctx, here) })
+		here := control.NewPresence(p.Name, process.Version())
+		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, here) })
 	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped")

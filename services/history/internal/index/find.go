@@ -3,13 +3,13 @@ package index
 import (
 	"sort"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 )
 
 // Attempts finds records of attempts that a filter may match, newest first: at most most of them, from a sequence to before another.
 // Those that another record of the same delivery had followed by until are left out, as far as they said that there will be
 // another try. Of events it knows nothing, so it finds those of all. reached is the sequence from which on all has been told. ok is false if the index can't tell.
-func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most int) (found []uint64, reached uint64, ok bool) {
+func (x *Index) Attempts(f deliverylog.AttemptFilter, from, before, until uint64, most int) (found []uint64, reached uint64, ok bool) {
 	want := x.rowOf(f.Recipient, f.Type, f.Session, keyOf(f.ExternalKey), f.Appliance, f.ReplayID)
 	x.mu.RLock()
 	want.channel, want.class, want.reason = x.known(f.Channel), x.known(string(f.Class)), x.known(string(f.Reason))
@@ -29,7 +29,7 @@ func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most i
 }
 
 // Intakes finds records of decisions on events that a filter may match, as Attempts does.
-func (x *Index) Intakes(f bus.IntakeFilter, from, before uint64, most int) (found []uint64, reached uint64, ok bool) {
+func (x *Index) Intakes(f deliverylog.IntakeFilter, from, before uint64, most int) (found []uint64, reached uint64, ok bool) {
 	want := x.rowOf("", f.Type, f.Session, keyOf(f.ExternalKey), f.Appliance, "")
 	both := f.Accepted == f.Rejected
 	return x.scan(from, before, most, func(r *row) bool {
@@ -48,7 +48,7 @@ func keyOf(externalKey string) string {
 	if externalKey == "" {
 		return ""
 	}
-	return bus.KeyToken(externalKey)
+	return deliverylog.KeyToken(externalKey)
 }
 
 // same reports whether a value may be the one that is wanted: anything is if none is, and what was not told may be any.

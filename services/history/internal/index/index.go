@@ -9,7 +9,7 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
@@ -69,7 +69,7 @@ func (x *Index) Reset() {
 }
 
 // Add files a record. Records are told in the order of the log, each once, none left out.
-func (x *Index) Add(g bus.RecordHeader) {
+func (x *Index) Add(g deliverylog.RecordHeader) {
 	if x.most == 0 {
 		return
 	}
@@ -102,7 +102,7 @@ func (x *Index) Add(g bus.RecordHeader) {
 }
 
 // deliveryOf tells deliveries apart. 128 bits make sure that no two are taken for one.
-func (x *Index) deliveryOf(g bus.RecordHeader) [2]uint64 {
+func (x *Index) deliveryOf(g deliverylog.RecordHeader) [2]uint64 {
 	key := g.Recipient + "/" + g.Appliance + "/" + g.EventID + "~" + g.ReplayID
 	return [2]uint64{maphash.String(x.seed, key), maphash.String(x.seed, "2"+key)}
 }
