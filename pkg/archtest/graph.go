@@ -19,7 +19,7 @@ import (
 // Module is what every import path of ours begins with.
 const Module = "github.com/outbound-events/outbound/"
 
-// Graph is the parsed source of all floors.
+// Graph is the parsed source of all modules.
 type Graph struct {
 	Files []*File
 	fset  *token.FileSet
@@ -35,8 +35,9 @@ type File struct {
 	Test, Generated bool
 	// Imports are its import paths; ours without the module, e.g. pkg/event.
 	Imports []string
-	// Lines is how many lines it has.
+	// Lines is how many lines it has, Long the numbers of those that have more than MaxColumns.
 	Lines int
+	Long  []int
 	// AST is the parsed file.
 	AST *ast.File
 }
@@ -69,11 +70,11 @@ func Root() (string, error) {
 	}
 }
 
-// Load parses every Go file of the named floors under root.
-func Load(root string, floors ...string) (*Graph, error) {
+// Load parses every Go file of the named modules under root.
+func Load(root string, modules ...string) (*Graph, error) {
 	h := &Graph{fset: token.NewFileSet()}
-	for _, floor := range floors {
-		err := filepath.WalkDir(filepath.Join(root, floor), func(p string, d fs.DirEntry, err error) error {
+	for _, module := range modules {
+		err := filepath.WalkDir(filepath.Join(root, module), func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
@@ -86,7 +87,7 @@ func Load(root string, floors ...string) (*Graph, error) {
 			return h.add(root, p)
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read floor %s: %w", floor, err)
+			return nil, fmt.Errorf("read module %s: %w", module, err)
 		}
 	}
 	return h, nil
@@ -116,7 +117,7 @@ func (h *Graph) add(root, p string) error {
 	rel = filepath.ToSlash(rel)
 	f := &File{
 		Path: rel, Package: path.Dir(rel), Test: strings.HasSuffix(rel, "_test.go"), Generated: ast.IsGenerated(parsed),
-		Lines: bytes.Count(src, []byte("\n")), AST: parsed,
+		Lines: bytes.Count(src, []byte("\n")), Long: long(src), AST: parsed,
 	}
 	for _, i := range parsed.Imports {
 		name, err := strconv.Unquote(i.Path.Value)

@@ -147,6 +147,32 @@ func waits() []archtest.Wait {
 	}
 }
 
+// wholes are packages that their parts may import: names that all of the product shares.
+var wholes = []string{"pkg/bus"}
+
+// named checks that what the law names is there.
+func named(t *testing.T) []archtest.Breach {
+	t.Helper()
+	root, err := archtest.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := [][]string{domain, platform, adapters, testSupport, joiners, wholes}
+	for _, r := range rows() {
+		all = append(all, r.From, r.To, r.But)
+	}
+	for _, v := range vendors() {
+		all = append(all, v.Packages)
+	}
+	for _, a := range acts() {
+		all = append(all, a.Files)
+	}
+	for _, w := range waits() {
+		all = append(all, w.Files)
+	}
+	return archtest.Exist(root, all...)
+}
+
 // TestTheLawIsKept reads the source once and holds it against each part of the law.
 func TestTheLawIsKept(t *testing.T) {
 	h := graph(t)
@@ -159,6 +185,11 @@ func TestTheLawIsKept(t *testing.T) {
 		"names say something":                 h.Names([]string{"util", "utils", "common", "models", "types", "helpers", "base", "manager"}),
 		"tests do not sleep":                  h.Sleeps(),
 		"tests do not say how long they wait": h.Waits(waits(), append([]string{"e2e/harness", "e2e/browser"}, testSupport...)),
+		"lines are not too long":              h.Columns(),
+		"packages are small":                  h.Packages(archtest.Limits{Files: 20, Names: 60, Methods: 30}),
+		"each package is of one kind":         h.Kinds([]string{"pkg/..."}, map[string][]string{"domain": domain, "platform": platform, "adapter": adapters, "test support": testSupport}),
+		"parts do not import the whole":       h.Inward(wholes),
+		"named packages exist":                named(t),
 		"nothing panics":                      h.Panics(testSupport),
 	} {
 		t.Run(name, func(t *testing.T) { report(t, breaches) })

@@ -31,7 +31,7 @@ type LogBounds struct {
 }
 
 // Bounds looks at HISTORY.
-func (h *Log) Bounds(ctx context.Context) (LogBounds, error) {
+func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
 	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
 	if err != nil {
 		return LogBounds{}, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)
@@ -65,7 +65,7 @@ func (h *Log) Bounds(ctx context.Context) (LogBounds, error) {
 
 // Retrying finds the records that say that a delivery is tried again, from a sequence on to before another, oldest first, at most limit.
 // next is the first sequence at which there may be another.
-func (h *Log) Retrying(ctx context.Context, from, before uint64, limit int) (found []StoredRecord, next uint64, err error) {
+func (h *Reader) Retrying(ctx context.Context, from, before uint64, limit int) (found []StoredRecord, next uint64, err error) {
 	filter := strings.Join([]string{wire.SubjectAttempt, "*", string(delivery.StateRetrying), ">"}, ".")
 	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: filter, Batch: limit})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // EventByKey reads an event back by what its key is made of, and when it was accepted, or ErrNotFound: it is found by the record of its
 // acceptance.
 func EventByKey(ctx context.Context, c *wire.Conn, appliance, id string) (*event.Event, time.Time, error) {
-	log := Reader(c)
+	log := NewReader(c)
 	rec, ok, err := log.Intake(ctx, appliance, id)
 	if err != nil {
 		return nil, time.Time{}, err

@@ -39,7 +39,7 @@ type Follower struct {
 }
 
 // Follow tells a follower of all records, and goes on with those to come until ctx ends. The broker may come and go meanwhile.
-func (h *Log) Follow(ctx context.Context, to Follower) {
+func (h *Reader) Follow(ctx context.Context, to Follower) {
 	f := &following{conn: h.conn, to: to}
 	for said := ""; ctx.Err() == nil; {
 		err := f.once(ctx)

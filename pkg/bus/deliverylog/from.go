@@ -13,7 +13,7 @@ import (
 
 // AttemptsFrom lists records oldest first, from a sequence of HISTORY to another, at most limit of them. It goes on behind the
 // last one's sequence. Records of the states given, or of any if there is none.
-func (h *Log) AttemptsFrom(ctx context.Context, f AttemptFilter, states []delivery.State, from, until uint64, limit int) ([]StoredRecord, error) {
+func (h *Reader) AttemptsFrom(ctx context.Context, f AttemptFilter, states []delivery.State, from, until uint64, limit int) ([]StoredRecord, error) {
 	if len(states) == 0 {
 		states = []delivery.State{""}
 	}
@@ -47,7 +47,7 @@ func (h *Log) AttemptsFrom(ctx context.Context, f AttemptFilter, states []delive
 }
 
 // knownThrough is the last sequence up to which an answer in batches is complete.
-func (h *Log) knownThrough(ms []*nats.Msg, limit int, until uint64) uint64 {
+func (h *Reader) knownThrough(ms []*nats.Msg, limit int, until uint64) uint64 {
 	last := ms[len(ms)-1]
 	if len(ms) < limit && last.Header.Get("Nats-Num-Pending") == "0" {
 		return until

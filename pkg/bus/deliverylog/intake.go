@@ -45,7 +45,7 @@ func (f IntakeFilter) has(r event.IntakeRecord) bool {
 
 // IntakeSearch goes through the intake records that a filter matches, newest first.
 type IntakeSearch struct {
-	h                   *Log
+	h                   *Reader
 	f                   IntakeFilter
 	from, before        uint64
 	span, passed, found uint64
@@ -53,7 +53,7 @@ type IntakeSearch struct {
 }
 
 // SearchIntakes begins a search. Before is never 0; Until has no meaning.
-func (h *Log) SearchIntakes(f IntakeFilter, r Range) *IntakeSearch {
+func (h *Reader) SearchIntakes(f IntakeFilter, r Range) *IntakeSearch {
 	return &IntakeSearch{h: h, f: f, from: max(r.From, 1), before: r.Before}
 }
 
@@ -114,7 +114,7 @@ func (s *IntakeSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, err
 }
 
 // Intakes lists intake records newest first, those before a sequence of HISTORY (0: from the end), at most limit.
-func (h *Log) Intakes(ctx context.Context, appliance string, accepted, rejected bool, before uint64, limit int) ([]StoredIntake, error) {
+func (h *Reader) Intakes(ctx context.Context, appliance string, accepted, rejected bool, before uint64, limit int) ([]StoredIntake, error) {
 	if before == 0 {
 		last, err := h.LastSequence(ctx)
 		if err != nil {

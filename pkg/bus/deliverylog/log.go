@@ -17,20 +17,25 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// History is the delivery log: every intake decision and every attempt, in the stream HISTORY.
-type Log struct {
+// Reader reads the delivery log: every intake decision and every attempt, in the stream HISTORY. It needs no Close.
+type Reader struct {
 	conn    *wire.Conn
-	k       *wire.Committer
 	lookups *lookups
 }
 
-// NewHistory opens the log; Close ends it.
-func New(c *wire.Conn) *Log {
-	return &Log{conn: c, k: wire.NewCommitter(c, wire.StreamHistory, wire.Records(), 0), lookups: &lookups{conn: c}}
+// NewReader opens the log for reading alone.
+func NewReader(c *wire.Conn) *Reader { return &Reader{conn: c, lookups: &lookups{conn: c}} }
+
+// Log is the delivery log to be written, and read.
+type Log struct {
+	*Reader
+	k *wire.Committer
 }
 
-// ReadHistory opens the log for reading alone. It needs no Close.
-func Reader(c *wire.Conn) *Log { return &Log{conn: c, lookups: &lookups{conn: c}} }
+// New opens the log; Close ends it.
+func New(c *wire.Conn) *Log {
+	return &Log{Reader: NewReader(c), k: wire.NewCommitter(c, wire.StreamHistory, wire.Records(), 0)}
+}
 
 // Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in
 // the log.
@@ -129,7 +134,7 @@ func deliveryToken(eventID, replayID string) string {
 }
 
 // Intake is the record of an event's acceptance; ok is false if there is none.
-func (h *Log) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
+func (h *Reader) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
 	subject := acceptanceSubject(appliance, eventID)
 	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: subject})
 	if err != nil || len(ms) == 0 {
@@ -142,7 +147,7 @@ func (h *Log) Intake(ctx context.Context, appliance, eventID string) (rec event.
 }
 
 // LastAccepted is when an appliance's last event was accepted; ok is false if the log knows of none.
-func (h *Log) LastAccepted(ctx context.Context, appliance string) (at time.Time, ok bool, err error) {
+func (h *Reader) LastAccepted(ctx context.Context, appliance string) (at time.Time, ok bool, err error) {
 	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: strings.Join([]string{wire.SubjectIntake, appliance, "accepted", ">"}, ".")})
 	if err != nil || len(ms) == 0 {
 		return time.Time{}, false, err
@@ -166,7 +171,7 @@ func (h *Log) LastAccepted(ctx context.Context, appliance string) (at time.Time,
 }
 
 // Began is when the oldest record of the log was stored; zero if there is none.
-func (h *Log) Began(ctx context.Context) (time.Time, error) {
+func (h *Reader) Began(ctx context.Context) (time.Time, error) {
 	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)
@@ -190,7 +195,7 @@ type StoredIntake struct {
 
 // Attempts lists records newest first, those before a sequence of HISTORY (0: from the end), at most limit. Of each
 // delivery and state at least the newest record is listed; earlier ones of the same state may be left out.
-func (h *Log) Attempts(ctx context.Context, f AttemptFilter, before uint64, limit int) ([]StoredRecord, error) {
+func (h *Reader) Attempts(ctx context.Context, f AttemptFilter, before uint64, limit int) ([]StoredRecord, error) {
 	until, err := h.LastSequence(ctx)
 	if err != nil {
 		return nil, err
@@ -210,7 +215,7 @@ func (h *Log) Attempts(ctx context.Context, f AttemptFilter, before uint64, limi
 }
 
 // LatestOf is the newest record of a recipient; ok is false if there is none.
-func (h *Log) LatestOf(ctx context.Context, recipientID string) (r StoredRecord, ok bool, err error) {
+func (h *Reader) LatestOf(ctx context.Context, recipientID string) (r StoredRecord, ok bool, err error) {
 	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: wire.SubjectAttempt + "." + recipientID + ".>"})
 	if err != nil || len(ms) == 0 {
 		return r, false, err
@@ -226,7 +231,7 @@ func (h *Log) LatestOf(ctx context.Context, recipientID string) (r StoredRecord,
 const batchSize = 1_000
 
 // between reads the messages from a sequence to another, both included; an empty filter takes all.
-func (h *Log) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
+func (h *Reader) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
 	var out []*nats.Msg
 	for start <= end {
 		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})

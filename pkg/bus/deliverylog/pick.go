@@ -11,7 +11,7 @@ import (
 )
 
 // PickAttempts reads the records at sequences of HISTORY that a filter matches, in the order of the sequences. What is gone is left out.
-func (h *Log) PickAttempts(ctx context.Context, f AttemptFilter, sequences []uint64) ([]StoredRecord, error) {
+func (h *Reader) PickAttempts(ctx context.Context, f AttemptFilter, sequences []uint64) ([]StoredRecord, error) {
 	ms, err := h.pick(ctx, sequences)
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
@@ -20,7 +20,7 @@ func (h *Log) PickAttempts(ctx context.Context, f AttemptFilter, sequences []uin
 }
 
 // AttemptsBetween reads the records from a sequence to before another that a filter matches, newest first. All records there are read.
-func (h *Log) AttemptsBetween(ctx context.Context, f AttemptFilter, from, before uint64) ([]StoredRecord, error) {
+func (h *Reader) AttemptsBetween(ctx context.Context, f AttemptFilter, from, before uint64) ([]StoredRecord, error) {
 	ms, err := h.between(ctx, "", from, before-1)
 	if err != nil {
 		return nil, fmt.Errorf("read attempts: %w", err)
@@ -48,7 +48,7 @@ func (f AttemptFilter) matching(ms []*nats.Msg) ([]StoredRecord, error) {
 
 // PickIntakes reads the intake records at sequences of HISTORY that a filter matches, in the order of the sequences. What is gone is
 // left out.
-func (h *Log) PickIntakes(ctx context.Context, f IntakeFilter, sequences []uint64) ([]StoredIntake, error) {
+func (h *Reader) PickIntakes(ctx context.Context, f IntakeFilter, sequences []uint64) ([]StoredIntake, error) {
 	ms, err := h.pick(ctx, sequences)
 	if err != nil {
 		return nil, fmt.Errorf("read intake records: %w", err)
@@ -58,7 +58,7 @@ func (h *Log) PickIntakes(ctx context.Context, f IntakeFilter, sequences []uint6
 
 // IntakesBetween reads the intake records from a sequence to before another that a filter matches, newest first. All records there
 // are read.
-func (h *Log) IntakesBetween(ctx context.Context, f IntakeFilter, from, before uint64) ([]StoredIntake, error) {
+func (h *Reader) IntakesBetween(ctx context.Context, f IntakeFilter, from, before uint64) ([]StoredIntake, error) {
 	ms, err := h.between(ctx, "", from, before-1)
 	if err != nil {
 		return nil, fmt.Errorf("read intake records: %w", err)
@@ -85,7 +85,7 @@ func (f IntakeFilter) matching(ms []*nats.Msg) ([]StoredIntake, error) {
 }
 
 // pick reads the messages at sequences, which it asks for all at once.
-func (h *Log) pick(ctx context.Context, sequences []uint64) ([]*nats.Msg, error) {
+func (h *Reader) pick(ctx context.Context, sequences []uint64) ([]*nats.Msg, error) {
 	nc := h.conn.NC
 	inbox := nc.NewInbox()
 	sub, err := nc.SubscribeSync(inbox)

@@ -12,7 +12,7 @@ import (
 )
 
 // Newest says of each record whether it is the newest of its delivery as of a sequence.
-func (h *Log) Newest(ctx context.Context, records []StoredRecord, until uint64) ([]bool, error) {
+func (h *Reader) Newest(ctx context.Context, records []StoredRecord, until uint64) ([]bool, error) {
 	newest := map[string]uint64{}
 	for part := range slices.Chunk(records, keysAtOnce) {
 		filters := make([]string, 0, len(part))
@@ -55,7 +55,7 @@ func withoutState(subject string) string {
 
 // AttemptsOf are all records of one delivery, oldest first; eventID is within the appliance. A copy of a record is among them only if
 // the record itself is gone, and has its time.
-func (h *Log) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
+func (h *Reader) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
 	one := StoredRecord{Record: r}
 	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: []string{one.filter().Subject()}})
 	if err != nil {
@@ -96,7 +96,7 @@ func withoutCopies(records []StoredRecord) []StoredRecord {
 
 // Behind tells the records behind a sequence that a filter matches, in the order of the log, and returns the last sequence that
 // was looked at. Copies are left out: they are no news.
-func (h *Log) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
+func (h *Reader) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
 	for {
 		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: after + 1, Batch: batchSize})
 		if err != nil || len(ms) == 0 {
@@ -122,7 +122,7 @@ func (h *Log) Behind(ctx context.Context, f AttemptFilter, after uint64, tell fu
 }
 
 // LastSequence is the last sequence of HISTORY.
-func (h *Log) LastSequence(ctx context.Context) (uint64, error) {
+func (h *Reader) LastSequence(ctx context.Context) (uint64, error) {
 	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
 	if err != nil {
 		return 0, fmt.Errorf("look at the end of the log: %w", err)
@@ -131,6 +131,6 @@ func (h *Log) LastSequence(ctx context.Context) (uint64, error) {
 }
 
 // SequenceAt is the first sequence of HISTORY that was stored at a time or later; ok is false if there is none.
-func (h *Log) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
+func (h *Reader) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
 	return h.conn.SequenceAt(ctx, wire.StreamHistory, t)
 }

@@ -18,7 +18,7 @@ const recoveredAtOnce = 100
 
 // Unrecorded looks at the next accepted events from a sequence of EVENTS on, replays left out, a hundred at most, and finds those whose
 // acceptance has no record. next is where to go on; 0: there are no more.
-func (h *Log) Unrecorded(ctx context.Context, from uint64) (missing []eventlog.StoredEvent, next uint64, err error) {
+func (h *Reader) Unrecorded(ctx context.Context, from uint64) (missing []eventlog.StoredEvent, next uint64, err error) {
 	events, next, err := eventlog.New(h.conn).EventsFrom(ctx, "", from, recoveredAtOnce)
 	if err != nil || len(events) == 0 {
 		return nil, next, err
@@ -55,7 +55,7 @@ func acceptanceSubject(appliance, eventID string) string {
 }
 
 // KeptSince is when the oldest record of the log was stored, if the log has dropped older ones; ok is false if it has not.
-func (h *Log) KeptSince(ctx context.Context) (since time.Time, ok bool, err error) {
+func (h *Reader) KeptSince(ctx context.Context) (since time.Time, ok bool, err error) {
 	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)

@@ -24,7 +24,7 @@ type Range struct {
 // AttemptSearch goes through the records that a filter matches, newest first. Of each delivery and state at least the newest
 // record of the range is told; earlier ones of the same state may be left out.
 type AttemptSearch struct {
-	h      *Log
+	h      *Reader
 	f      AttemptFilter
 	until  uint64
 	from   uint64
@@ -42,7 +42,7 @@ type AttemptSearch struct {
 }
 
 // SearchAttempts begins a search.
-func (h *Log) SearchAttempts(f AttemptFilter, r Range) *AttemptSearch {
+func (h *Reader) SearchAttempts(f AttemptFilter, r Range) *AttemptSearch {
 	return &AttemptSearch{h: h, f: f, until: r.Until, from: max(r.From, 1), before: min(r.Before, r.Until+1)}
 }
 
@@ -154,7 +154,7 @@ func (s *AttemptSearch) lasts(ctx context.Context, start uint64) ([]*nats.Msg, e
 
 // asOf is the last message of a subject up to a sequence, nil if there was none. A request for the last message up to a sequence
 // would have the broker go through the whole stream where there is none.
-func (h *Log) asOf(ctx context.Context, subject string, until uint64) (*nats.Msg, error) {
+func (h *Reader) asOf(ctx context.Context, subject string, until uint64) (*nats.Msg, error) {
 	var last *nats.Msg
 	for start := uint64(1); ; {
 		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: subject, Batch: batchSize})
@@ -283,7 +283,7 @@ func (s *AttemptSearch) fall(ctx context.Context) (done bool, err error) {
 }
 
 // matchIn reports whether a record from a sequence to before another matches a filter by its subject.
-func (h *Log) matchIn(ctx context.Context, f AttemptFilter, from, before uint64) (bool, error) {
+func (h *Reader) matchIn(ctx context.Context, f AttemptFilter, from, before uint64) (bool, error) {
 	for _, subject := range f.subjects() {
 		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: subject})
 		if err != nil {

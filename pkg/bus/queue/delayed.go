@@ -87,7 +87,7 @@ func (d *Delayed) waiting(ctx context.Context, through uint64) (out []uint64, er
 // catchUp reads what the log says of failed attempts and was not read yet. At first that is what was recorded since the first event
 // that may be out was stored.
 func (d *Delayed) catchUp(ctx context.Context, first uint64) error {
-	until, err := deliverylog.Reader(d.conn).LastSequence(ctx)
+	until, err := deliverylog.NewReader(d.conn).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
