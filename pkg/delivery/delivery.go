@@ -109,3 +109,35 @@ type Sender interface {
 	// Judge says what an outcome means. It is pure.
 	Judge(d *Delivery, o Outcome) Verdict
 }
+
+// ReasonOf is the one table from faults to reasons, for all channels.
+func ReasonOf(f Fault) Reason {
+	switch f {
+	case FaultDNS:
+		return ReasonDNS
+	case FaultEgress:
+		return ReasonEgress
+	case FaultConnect:
+		return ReasonConnect
+	case FaultTLS:
+		return ReasonTLS
+	case FaultTimeout, FaultConnectTimeout:
+		return ReasonTimeout
+	case FaultProxy:
+		return ReasonProxy
+	case FaultCut:
+		return ReasonConnectionCut
+	case FaultAuth:
+		return ReasonAuth
+	case FaultRender:
+		return ReasonRender
+	case FaultRelayUnset:
+		return ReasonRelayUnset
+	case FaultShutdown:
+		return ReasonShutdown
+	case FaultNone, FaultProtocol:
+		return ReasonProtocol
+	default:
+		return ReasonProtocol
+	}
+}
