@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -124,7 +125,7 @@ func (l *loader) event() {
 func (l *loader) delivery(in event.IntakeRecord, to int) {
 	rec := delivery.Record{
 		Recipient: l.recipients[to], Channel: "http", EventID: in.EventID, Appliance: in.Appliance, Type: in.Type, Session: in.Session,
-		ExternalKey: in.ExternalKey, Sequence: in.Sequence, State: delivery.StateDelivered, Reason: delivery.ReasonOK, Attempt: 1, Status: 200,
+		ExternalKey: in.ExternalKey, Sequence: in.Sequence, State: delivery.StateDelivered, Reason: reasons.OK, Attempt: 1, Status: 200,
 		TookMicros: 1500, Excerpt: []byte("ok"), Revision: 1, Accepted: in.Time, FirstAttempt: &in.Time, LastAttempt: &in.Time, Expire: in.Time.Add(24 * time.Hour),
 	}
 	if to%emailEvery == 0 {
@@ -141,14 +142,14 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 		case x%10 == 0: // it is tried still
 			return
 		case x%10 == 1:
-			rec.State, rec.Reason, rec.Status, rec.Detail = delivery.StateExpired, delivery.ReasonExpired, 0, "not delivered within 24h"
+			rec.State, rec.Reason, rec.Status, rec.Detail = delivery.StateExpired, reasons.Expired, 0, "not delivered within 24h"
 		case x%50 == 2:
-			rec.State, rec.Reason, rec.Status = delivery.StateCancelled, delivery.ReasonCancelled, 0
+			rec.State, rec.Reason, rec.Status = delivery.StateCancelled, reasons.Cancelled, 0
 		case x%10 == 3:
-			rec.State, rec.Reason, rec.Status = delivery.StateRejected, delivery.ReasonGone, 410
+			rec.State, rec.Reason, rec.Status = delivery.StateRejected, reasons.Gone, 410
 		}
 	} else if x < 110 {
-		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, delivery.ReasonFilterFalse, 0, 0, nil, nil
+		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, reasons.FilterFalse, 0, 0, nil, nil
 	} else if x < 112 {
 		rec.ReplayID, rec.Actor = loadedReplay(l.events), "bench"
 	}
@@ -156,16 +157,16 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 }
 
 // failure is what a delivery failed with first.
-func failure(x int) (delivery.Reason, int, string) {
+func failure(x int) (reasons.Reason, int, string) {
 	switch x % 7 {
 	case 0:
-		return delivery.ReasonTimeout, 0, "no answer within 15s"
+		return reasons.Timeout, 0, "no answer within 15s"
 	case 1:
-		return delivery.ReasonConnect, 0, "connection refused"
+		return reasons.Connect, 0, "connection refused"
 	case 2:
-		return delivery.ReasonTLS, 0, "the certificate has expired"
+		return reasons.TLS, 0, "the certificate has expired"
 	default:
-		return delivery.ReasonHTTPStatus, 503, "answered 503"
+		return reasons.HTTPStatus, 503, "answered 503"
 	}
 }
 

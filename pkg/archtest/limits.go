@@ -50,11 +50,11 @@ type extent struct {
 	methods      map[string]int
 }
 
-// Packages checks the limits of each package. Generated packages are left out.
-func (h *Graph) Packages(l Limits) (out []Breach) {
+// Packages checks the limits of each package under one of the patterns. Generated packages are left out.
+func (h *Graph) Packages(of []string, l Limits) (out []Breach) {
 	all := map[string]*extent{}
 	for _, f := range h.Files {
-		if f.Test || f.Generated {
+		if f.Test || f.Generated || !in(f.Package, of) {
 			continue
 		}
 		if all[f.Package] == nil {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -31,17 +32,17 @@ type (
 
 // The streams and buckets.
 const (
-	StreamEvents     = wire.StreamEvents
-	StreamHistory    = wire.StreamHistory
-	StreamNotices    = wire.StreamNotices
-	BucketRecipients = wire.BucketRecipients
-	BucketSettings   = wire.BucketSettings
-	BucketStatus     = wire.BucketStatus
-	BucketReplays    = wire.BucketReplays
+	StreamEvents     = names.StreamEvents
+	StreamHistory    = names.StreamHistory
+	StreamNotices    = names.StreamNotices
+	BucketRecipients = names.BucketRecipients
+	BucketSettings   = names.BucketSettings
+	BucketStatus     = names.BucketStatus
+	BucketReplays    = names.BucketReplays
 	// IngestSubject is what the ingest service listens on.
-	IngestSubject = wire.IngestSubject
+	IngestSubject = names.IngestSubject
 	// AckWait is how long a message may be out before it is handed out again.
-	AckWait = wire.AckWait
+	AckWait = names.AckWait
 	// EventsKept is how long EVENTS keeps a message at most.
 	EventsKept = wire.EventsKept
 )
@@ -63,12 +64,12 @@ func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connec
 func DefaultStreamOptions() StreamOptions { return wire.DefaultStreamOptions() }
 
 // ConsumerName is the durable consumer of a recipient.
-func ConsumerName(ch recipient.Channel, id string) string { return wire.ConsumerName(ch, id) }
+func ConsumerName(ch recipient.Channel, id string) string { return names.ConsumerName(ch, id) }
 
 // IngestSubjectOf is where an appliance publishes events of a type.
 func IngestSubjectOf(appliance, eventType string) string {
-	return wire.IngestSubjectOf(appliance, eventType)
+	return names.IngestSubjectOf(appliance, eventType)
 }
 
 // ApplianceSubjects are the subjects that an appliance may publish to.
-func ApplianceSubjects(appliance string) string { return wire.ApplianceSubjects(appliance) }
+func ApplianceSubjects(appliance string) string { return names.ApplianceSubjects(appliance) }

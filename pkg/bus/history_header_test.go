@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -49,12 +50,12 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	appendIntake(t, h, event.IntakeRecord{Appliance: "a2", EventID: "e-2", Type: "no\r\nNats-Msg-Id: type/at all", Session: strings.Repeat("s", 1000), Time: now})
 	attempt := delivery.Record{
 		Recipient: "r1", Channel: "http", EventID: "e-1", Appliance: "a1", Type: "t_one", ReplayID: "01R", State: delivery.StateRetrying,
-		Reason: delivery.ReasonHTTPStatus, Status: 503, Attempt: 1, LastAttempt: &now, Accepted: now, Expire: now,
+		Reason: reasons.HTTPStatus, Status: 503, Attempt: 1, LastAttempt: &now, Accepted: now, Expire: now,
 	}
 	if err := append1(t, h, attempt); err != nil {
 		t.Fatal(err)
 	}
-	attempt.State, attempt.Reason, attempt.Status = delivery.StateCancelled, delivery.ReasonCancelled, 0
+	attempt.State, attempt.Reason, attempt.Status = delivery.StateCancelled, reasons.Cancelled, 0
 	if err := h.AppendChange(t.Context(), attempt, 3); err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +66,9 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 		1: {Intake: true, Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", Key: deliverylog.KeyToken("INC 1/2")},
 		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: "?", Key: "-"},
 		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
-			Channel: "http", Reason: delivery.ReasonHTTPStatus, Class: delivery.ClassHTTP5xx, Tried: true},
+			Channel: "http", Reason: reasons.HTTPStatus, Class: reasons.ClassHTTP5xx, Tried: true},
 		4: {Recipient: "r1", State: delivery.StateCancelled, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
-			Channel: "http", Reason: delivery.ReasonCancelled, Class: delivery.ClassCancelled, Tried: true},
+			Channel: "http", Reason: reasons.Cancelled, Class: reasons.ClassCancelled, Tried: true},
 	}
 	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored")); diff != "" {
 		t.Error(diff)

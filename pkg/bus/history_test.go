@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -31,7 +32,7 @@ func append1(t *testing.T, h *deliverylog.Log, rec delivery.Record) error {
 func record(e *event.Event, recipientID string, attempt int, state delivery.State) delivery.Record {
 	now := time.Now()
 	return delivery.Record{Recipient: recipientID, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
-		ExternalKey: e.ExternalKey, State: state, Reason: delivery.ReasonHTTPStatus, Attempt: attempt, LastAttempt: &now, Accepted: now, Expire: now}
+		ExternalKey: e.ExternalKey, State: state, Reason: reasons.HTTPStatus, Attempt: attempt, LastAttempt: &now, Accepted: now, Expire: now}
 }
 
 func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -18,7 +19,7 @@ type Publisher struct {
 
 // NewPublisher starts a publisher; Close ends it.
 func NewPublisher(c *wire.Conn) *Publisher {
-	return &Publisher{k: wire.NewCommitter(c, wire.StreamEvents, wire.Events(), c.RepeatFor)}
+	return &Publisher{k: wire.NewCommitter(c, names.StreamEvents, wire.Events(), c.RepeatFor)}
 }
 
 // Close waits until everything handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in the
@@ -45,9 +46,9 @@ func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(w
 
 // accepted is the message of an event.
 func accepted(e *event.Event) *nats.Msg {
-	m := nats.NewMsg(wire.EventSubject(e.Appliance, e.Type))
+	m := nats.NewMsg(names.EventSubject(e.Appliance, e.Type))
 	m.Data = e.Raw
-	m.Header.Set(wire.HeaderMsgID, e.Key())
+	m.Header.Set(names.HeaderMsgID, e.Key())
 	return m
 }
 
@@ -65,19 +66,19 @@ type Replay struct {
 
 // Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
 func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, r Replay) (wire.Receipt, error) {
-	m := nats.NewMsg(wire.SubjectReplay + "." + recipientID)
+	m := nats.NewMsg(names.SubjectReplay + "." + recipientID)
 	m.Data = e.Raw
 	key := delivery.Key(recipientID, e.Key(), r.ID)
-	m.Header.Set(wire.HeaderMsgID, key)
-	m.Header.Set(wire.HeaderReplay, r.ID)
+	m.Header.Set(names.HeaderMsgID, key)
+	m.Header.Set(names.HeaderReplay, r.ID)
 	if r.Actor != "" {
-		m.Header.Set(wire.HeaderActor, r.Actor)
+		m.Header.Set(names.HeaderActor, r.Actor)
 	}
 	if r.Test {
-		m.Header.Set(wire.HeaderTest, "1")
+		m.Header.Set(names.HeaderTest, "1")
 	}
 	if r.Expedite {
-		m.Header.Set(wire.HeaderExpedite, "1")
+		m.Header.Set(names.HeaderExpedite, "1")
 	}
 	return p.await(ctx, m, key)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -230,7 +231,7 @@ func TestSecretsAreOpened(t *testing.T) {
 	}
 	seal := func(s *outboundv1.StoredRecipient, path, plain string) *outboundv1.StoredRecipient {
 		t.Helper()
-		sealed, err := sealer.Seal([]byte(plain), recipient.SecretBinding(s.GetRecipient().GetId(), path))
+		sealed, err := sealer.Seal([]byte(plain), credential.SecretBinding(s.GetRecipient().GetId(), path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,14 +254,14 @@ func TestSecretsAreOpened(t *testing.T) {
 		ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "chain"},
 	}}
 	certificate.Recipient.GetHttp().StopOnGone = true
-	seal(oauth, recipient.SecretOAuth2Client, "s3cret")
-	seal(certificate, recipient.SecretClientKey, "private")
+	seal(oauth, credential.SecretOAuth2Client, "s3cret")
+	seal(certificate, credential.SecretClientKey, "private")
 	pair := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	seal(key, recipient.SigningSecretPath("ss-2"), recipient.FormatEd25519Secret(pair))
-	seal(basic, recipient.SecretBasicPassword, "open sesame")
-	seal(bearer, recipient.SecretBearerToken, "t0ken")
-	seal(key, recipient.SecretAPIKeyValue, "k3y")
-	seal(key, recipient.SigningSecretPath("ss-1"), recipient.FormatSigningSecret(make([]byte, 32)))
+	seal(key, credential.SigningSecretPath("ss-2"), credential.FormatEd25519Secret(pair))
+	seal(basic, credential.SecretBasicPassword, "open sesame")
+	seal(bearer, credential.SecretBearerToken, "t0ken")
+	seal(key, credential.SecretAPIKeyValue, "k3y")
+	seal(key, credential.SigningSecretPath("ss-1"), credential.FormatSigningSecret(make([]byte, 32)))
 	// Sealed for another recipient, it must not open; the recipient is not to be sent to without it.
 	moved := stored("moved", "4")
 	moved.Recipient.GetHttp().Auth = bearer.Recipient.GetHttp().GetAuth()

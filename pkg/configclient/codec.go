@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -117,7 +118,7 @@ func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer
 		if !ok || sealer == nil {
 			return "", nil
 		}
-		plain, err := sealer.Open(sealed, recipient.SecretBinding(r.ID, path))
+		plain, err := sealer.Open(sealed, credential.SecretBinding(r.ID, path))
 		if err != nil {
 			return "", fmt.Errorf("open the secret %s of recipient %s: %w (is the sealing key the one it was stored with?)", path, r.ID, err)
 		}
@@ -141,22 +142,22 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 	case nil:
 		return recipient.Auth{}, nil
 	case *outboundv1.HttpAuth_Basic:
-		password, err := open(recipient.SecretBasicPassword)
+		password, err := open(credential.SecretBasicPassword)
 		pair := base64.StdEncoding.EncodeToString([]byte(k.Basic.GetUsername() + ":" + password))
 		return recipient.Auth{Header: "Authorization", Value: "Basic " + pair}, err
 	case *outboundv1.HttpAuth_Bearer:
-		token, err := open(recipient.SecretBearerToken)
+		token, err := open(credential.SecretBearerToken)
 		return recipient.Auth{Header: "Authorization", Value: "Bearer " + token}, err
 	case *outboundv1.HttpAuth_ApiKey:
-		value, err := open(recipient.SecretAPIKeyValue)
+		value, err := open(credential.SecretAPIKeyValue)
 		return recipient.Auth{Header: k.ApiKey.GetHeader(), Value: value}, err
 	case *outboundv1.HttpAuth_Oauth2:
-		clientSecret, err := open(recipient.SecretOAuth2Client)
+		clientSecret, err := open(credential.SecretOAuth2Client)
 		return recipient.Auth{OAuth2: &recipient.OAuth2{
 			TokenURL: k.Oauth2.GetTokenUrl(), ClientID: k.Oauth2.GetClientId(), ClientSecret: clientSecret, Scopes: k.Oauth2.GetScopes(),
 		}}, err
 	case *outboundv1.HttpAuth_ClientCertificate:
-		key, err := open(recipient.SecretClientKey)
+		key, err := open(credential.SecretClientKey)
 		return recipient.Auth{ClientCertificatePEM: k.ClientCertificate.GetCertificatePem(), ClientKeyPEM: key}, err
 	default:
 		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -119,9 +120,9 @@ func openRelaySecrets(out *settings.SMTP, p *outboundv1.WatchSettingsResponse, s
 		sealed []byte
 		path   string
 		to     *string
-	}{{p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword, &out.Password}}
+	}{{p.GetSealedSmtpPassword(), credential.SecretSMTPPassword, &out.Password}}
 	if o := out.OAuth2; o != nil {
-		for path, to := range map[string]*string{recipient.SecretRelayClient: &o.ClientSecret, recipient.SecretRelayRefresh: &o.RefreshToken} {
+		for path, to := range map[string]*string{credential.SecretRelayClient: &o.ClientSecret, credential.SecretRelayRefresh: &o.RefreshToken} {
 			secrets = append(secrets, struct {
 				sealed []byte
 				path   string

@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -102,7 +103,7 @@ func TestOneOfThoseThatWaitIsSentIfAsked(t *testing.T) {
 			rec := w.newest("r", tried, retrying)
 			now := time.Now()
 			next := rec.Record
-			next.NextAttempt, next.Reason = &now, delivery.ReasonSendNow
+			next.NextAttempt, next.Reason = &now, reasons.SendNow
 			if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 				t.Fatal(err)
 			}

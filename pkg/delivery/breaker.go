@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"sync"
 	"time"
 )
@@ -72,7 +73,7 @@ func (b *breaker) note(a attempted, interval time.Duration, now time.Time) (clos
 		switch {
 		case a.outcome.Accepted:
 			return b.close()
-		case a.verdict.Reason == ReasonPartlyDelivered:
+		case a.verdict.Reason == reasons.PartlyDelivered:
 			b.connected(now) // nothing new was taken, but what is left is one address of several
 		default:
 			b.fail(a, interval, now)
@@ -225,7 +226,7 @@ func exhausted(d *Delivery, last Verdict) *Verdict {
 	if last.Detail != "" {
 		detail = last.Detail
 	}
-	return &Verdict{Kind: Drop, Reason: ReasonExpired, Detail: fmt.Sprintf("not delivered within %s: the recipient was failing all the time; last: %s", d.Recipient.Retry.Duration, detail)}
+	return &Verdict{Kind: Drop, Reason: reasons.Expired, Detail: fmt.Sprintf("not delivered within %s: the recipient was failing all the time; last: %s", d.Recipient.Retry.Duration, detail)}
 }
 
 func latestOf(a, b time.Time) time.Time {

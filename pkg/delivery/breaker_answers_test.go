@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -83,7 +84,7 @@ func TestPartlyDeliveredIsNoFailureOfTheRecipient(t *testing.T) {
 	w.recipient("r", hourly)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 452, Accepted: true} }
 	w.judge = func(delivery.Outcome) delivery.Verdict {
-		return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonPartlyDelivered}
+		return delivery.Verdict{Kind: delivery.Retry, Reason: reasons.PartlyDelivered}
 	}
 	w.run()
 	w.publish(names("e-", 80)...)
@@ -192,7 +193,7 @@ func TestWhatExpiresIsRecordedWhileTheBreakerIsOpen(t *testing.T) {
 			without := 0
 			for _, id := range ids {
 				rec := w.final("r", id, "")
-				if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Detail == "" {
+				if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Detail == "" {
 					t.Fatalf("%s: %+v", id, rec)
 				}
 				if rec.Attempt == 0 {

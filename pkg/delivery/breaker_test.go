@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -30,7 +31,7 @@ func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 	without := 0
 	for _, id := range ids {
 		rec := w.final("r1", id, "")
-		if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Detail == "" {
+		if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Detail == "" {
 			t.Fatalf("%s: %+v", id, rec)
 		}
 		if rec.Attempt == 0 {

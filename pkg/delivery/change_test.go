@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -66,7 +67,7 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 	rec := w.newest("r", "e1", retrying)
 	now := time.Now()
 	next := rec.Record
-	next.NextAttempt, next.Reason, next.Actor = &now, delivery.ReasonSendNow, "somebody"
+	next.NextAttempt, next.Reason, next.Actor = &now, reasons.SendNow, "somebody"
 	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	w.run()
 	rec := w.newest("r", "e1", retrying)
 	over := rec.Record
-	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
@@ -113,12 +114,12 @@ func TestAnOperatorsChangeDuringAnAttemptCounts(t *testing.T) {
 		change func(*delivery.Record)
 		check  func(delivery.Record) bool
 	}{
-		{"cancelled", func(r *delivery.Record) { r.CancelAsked, r.Reason = true, delivery.ReasonCancelled }, func(r delivery.Record) bool {
-			return r.State == delivery.StateCancelled && r.Reason == delivery.ReasonCancelled && r.Attempt == 2
+		{"cancelled", func(r *delivery.Record) { r.CancelAsked, r.Reason = true, reasons.Cancelled }, func(r delivery.Record) bool {
+			return r.State == delivery.StateCancelled && r.Reason == reasons.Cancelled && r.Attempt == 2
 		}},
 		{"extended", func(r *delivery.Record) {
 			end := r.Accepted.Add(100 * time.Hour)
-			r.Extended, r.Expire, r.Reason = &end, end, delivery.ReasonExtended
+			r.Extended, r.Expire, r.Reason = &end, end, reasons.Extended
 		}, func(r delivery.Record) bool {
 			return r.State == delivery.StateRetrying && r.Attempt >= 3 && r.Expire.Equal(r.Accepted.Add(100*time.Hour))
 		}},
@@ -160,7 +161,7 @@ func TestAnExtendedDeliveryOutlivesItsRetryDuration(t *testing.T) {
 		rec := w.newest("r", "kept", retrying)
 		next := rec.Record
 		end = next.Accepted.Add(2 * time.Hour)
-		next.Extended, next.Expire, next.Reason = &end, end, delivery.ReasonExtended
+		next.Extended, next.Expire, next.Reason = &end, end, reasons.Extended
 		return w.log.AppendChange(t.Context(), next, rec.Sequence)
 	})
 	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
@@ -216,7 +217,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 				return err == nil && b.Waiting+b.Unsettled == 0
 			})
 			for _, id := range ids {
-				if got := w.final("r", id, ""); got.State != delivery.StateCancelled || got.Reason != delivery.ReasonPurged {
+				if got := w.final("r", id, ""); got.State != delivery.StateCancelled || got.Reason != reasons.Purged {
 					t.Fatalf("%s became %s (%s)", id, got.State, got.Reason)
 				}
 			}
@@ -279,7 +280,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 			for _, rec := range records {
 				now := time.Now()
 				next := rec.Record
-				next.NextAttempt, next.Reason = &now, delivery.ReasonSendNow
+				next.NextAttempt, next.Reason = &now, reasons.SendNow
 				if err := w.log.AppendChange(ctx, next, rec.Sequence); err != nil {
 					continue
 				}
@@ -315,7 +316,7 @@ func TestWhatHasNoRoomIsCancelled(t *testing.T) {
 		if i >= 3 {
 			want = delivery.StateDelivered
 		}
-		if got := w.final("r", id, ""); got.State != want || want == delivery.StateCancelled && got.Reason != delivery.ReasonBacklog {
+		if got := w.final("r", id, ""); got.State != want || want == delivery.StateCancelled && got.Reason != reasons.Backlog {
 			t.Errorf("%s became %s (%s)", id, got.State, got.Reason)
 		}
 	}

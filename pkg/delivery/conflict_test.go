@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -95,27 +96,27 @@ func (w *fixture) oneEnd(recipientID, eventID string) {
 
 // TestAnOperatorsChangeWhileARecordIsOnItsWayCounts has a delivery changed after its attempt, before that is stored.
 func TestAnOperatorsChangeWhileARecordIsOnItsWayCounts(t *testing.T) {
-	cancel := func(r *delivery.Record) { r.CancelAsked, r.Reason = true, delivery.ReasonCancelled }
+	cancel := func(r *delivery.Record) { r.CancelAsked, r.Reason = true, reasons.Cancelled }
 	extend := func(r *delivery.Record) {
 		end := r.Accepted.Add(100 * time.Hour)
-		r.Extended, r.Expire, r.Reason = &end, end, delivery.ReasonExtended
+		r.Extended, r.Expire, r.Reason = &end, end, reasons.Extended
 	}
 	end := func(r *delivery.Record) {
-		r.State, r.Reason, r.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+		r.State, r.Reason, r.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	}
 	for _, x := range []struct {
 		name   string
 		status int
 		change func(*delivery.Record)
 		want   delivery.State
-		reason delivery.Reason
+		reason reasons.Reason
 	}{
-		{"cancelled, the attempt failed", 500, cancel, delivery.StateCancelled, delivery.ReasonCancelled},
-		{"cancelled, the attempt succeeded", 200, cancel, delivery.StateDelivered, delivery.ReasonOK},
-		{"extended, the attempt failed", 500, extend, delivery.StateRetrying, delivery.ReasonHTTPStatus},
-		{"extended, the attempt succeeded", 200, extend, delivery.StateDelivered, delivery.ReasonOK},
-		{"ended, the attempt failed", 500, end, delivery.StateCancelled, delivery.ReasonCancelled},
-		{"ended, the attempt succeeded", 200, end, delivery.StateCancelled, delivery.ReasonCancelled},
+		{"cancelled, the attempt failed", 500, cancel, delivery.StateCancelled, reasons.Cancelled},
+		{"cancelled, the attempt succeeded", 200, cancel, delivery.StateDelivered, reasons.OK},
+		{"extended, the attempt failed", 500, extend, delivery.StateRetrying, reasons.HTTPStatus},
+		{"extended, the attempt succeeded", 200, extend, delivery.StateDelivered, reasons.OK},
+		{"ended, the attempt failed", 500, end, delivery.StateCancelled, reasons.Cancelled},
+		{"ended, the attempt succeeded", 200, end, delivery.StateCancelled, reasons.Cancelled},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newFixture(t)
@@ -153,7 +154,7 @@ func TestAnOperatorsChangeWhileARecordIsOnItsWayCounts(t *testing.T) {
 func TestAPurgeThatRacesACancelMakesOneEnd(t *testing.T) {
 	w := newFixture(t)
 	w.failing()
-	log := w.slowly(func(r delivery.Record) bool { return r.Reason == delivery.ReasonPurged })
+	log := w.slowly(func(r delivery.Record) bool { return r.Reason == reasons.Purged })
 	r := w.recipient("r", hourly)
 	w.publish("e1")
 	w.run()
@@ -163,7 +164,7 @@ func TestAPurgeThatRacesACancelMakesOneEnd(t *testing.T) {
 	w.dir.set(&purged)
 	w.handedOut("the purge has it in hand", rec.Record.Sequence, func() bool { return len(log.kept) > 0 })
 	over := rec.Record
-	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
@@ -340,12 +341,12 @@ func (w *fixture) meddle(id string) {
 	rec, now := list[0].Record, time.Now()
 	switch rand.IntN(3) {
 	case 0:
-		rec.CancelAsked, rec.Reason = true, delivery.ReasonCancelled
+		rec.CancelAsked, rec.Reason = true, reasons.Cancelled
 	case 1:
 		end := now.Add(time.Hour)
-		rec.Extended, rec.Expire, rec.Reason = &end, end, delivery.ReasonExtended
+		rec.Extended, rec.Expire, rec.Reason = &end, end, reasons.Extended
 	default:
-		rec.Reason, rec.NextAttempt = delivery.ReasonSendNow, &now
+		rec.Reason, rec.NextAttempt = reasons.SendNow, &now
 	}
 	if err := w.log.AppendChange(w.t.Context(), rec, list[0].Sequence); err != nil && !errors.Is(err, bus.ErrConflict) {
 		w.t.Error(err)

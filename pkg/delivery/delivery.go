@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -111,33 +112,33 @@ type Sender interface {
 }
 
 // ReasonOf is the one table from faults to reasons, for all channels.
-func ReasonOf(f Fault) Reason {
+func ReasonOf(f Fault) reasons.Reason {
 	switch f {
 	case FaultDNS:
-		return ReasonDNS
+		return reasons.DNS
 	case FaultEgress:
-		return ReasonEgress
+		return reasons.Egress
 	case FaultConnect:
-		return ReasonConnect
+		return reasons.Connect
 	case FaultTLS:
-		return ReasonTLS
+		return reasons.TLS
 	case FaultTimeout, FaultConnectTimeout:
-		return ReasonTimeout
+		return reasons.Timeout
 	case FaultProxy:
-		return ReasonProxy
+		return reasons.Proxy
 	case FaultCut:
-		return ReasonConnectionCut
+		return reasons.ConnectionCut
 	case FaultAuth:
-		return ReasonAuth
+		return reasons.Auth
 	case FaultRender:
-		return ReasonRender
+		return reasons.Render
 	case FaultRelayUnset:
-		return ReasonRelayUnset
+		return reasons.RelayUnset
 	case FaultShutdown:
-		return ReasonShutdown
+		return reasons.Shutdown
 	case FaultNone, FaultProtocol:
-		return ReasonProtocol
+		return reasons.Protocol
 	default:
-		return ReasonProtocol
+		return reasons.Protocol
 	}
 }

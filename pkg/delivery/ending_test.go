@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -91,7 +92,7 @@ func (s sendFor) Send(ctx context.Context, _ *delivery.Delivery) delivery.Outcom
 }
 
 func (sendFor) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus}
+	return delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus}
 }
 
 func TestTheEndIsNotHeldUpByABrokerThatAnswersNothing(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -227,7 +228,7 @@ func (e *Engine) handle(w *recipientWorker, t *task) {
 	r, ok := e.o.Recipients.Recipient(w.id)
 	if !ok {
 		d.Recipient = &recipient.Recipient{ID: w.id}
-		e.postpone(w, t, Verdict{Kind: Postpone, Reason: ReasonUnknown, After: startWait})
+		e.postpone(w, t, Verdict{Kind: Postpone, Reason: reasons.Unknown, After: startWait})
 		return
 	}
 	d.Recipient = r
@@ -286,7 +287,7 @@ func (e *Engine) attempt(w *recipientWorker, t *task) {
 	now := time.Now()
 	w.note(attempted{candidate: t.candidate(), pass: p, outcome: out, verdict: judged}, retry.Interval)
 	v := bound(judged, d, now, rand.Float64()*2-1)
-	if v.Kind == Drop && v.Reason == ReasonExpired && d.Attempt > 1 {
+	if v.Kind == Drop && v.Reason == reasons.Expired && d.Attempt > 1 {
 		v = e.lookAgain(w, t, judged, v)
 	}
 	if v.Kind == Postpone {
@@ -312,7 +313,7 @@ const maxDelay = time.Minute
 // putBack puts a message back until the next probe, because its recipient fails all the time. There is no record.
 func (e *Engine) putBack(w *recipientWorker, t *task, wait time.Duration) {
 	wait = max(min(wait, maxDelay), minWait)
-	v := Verdict{Kind: Postpone, Reason: ReasonBreaker, After: wait}
+	v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: wait}
 	e.o.Observer.Ended(Report{
 		Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(wait), BreakerOpen: true, Sequence: t.Sequence,
 	})
@@ -335,9 +336,9 @@ func (e *Engine) admit(w *recipientWorker, r *recipient.Recipient) *Verdict {
 	case e.slots <- struct{}{}:
 		return nil
 	case <-t.C:
-		return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
+		return &Verdict{Kind: Postpone, Reason: reasons.NoSlot, After: startWait}
 	case <-w.take.Done():
-		return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
+		return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}
 	}
 }
 
@@ -354,11 +355,11 @@ func (e *Engine) turn(w *recipientWorker, r *recipient.Recipient) *Verdict {
 			return nil
 		}
 		if time.Since(begin)+wait > startWait {
-			return &Verdict{Kind: Postpone, Reason: ReasonRateLimit, After: wait}
+			return &Verdict{Kind: Postpone, Reason: reasons.RateLimit, After: wait}
 		}
 		w.pause(wait)
 		if w.take.Err() != nil {
-			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
+			return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}
 		}
 	}
 }
@@ -373,7 +374,7 @@ func (e *Engine) postpone(w *recipientWorker, t *task, v Verdict) {
 // unreadable ends a message that no version of ours could have accepted.
 func (e *Engine) unreadable(w *recipientWorker, m Message) {
 	d := &Delivery{Recipient: &recipient.Recipient{ID: w.id}, Accepted: m.Stored}
-	v := Verdict{Kind: Drop, Reason: ReasonUnreadable, Detail: m.Unreadable.Error()}
+	v := Verdict{Kind: Drop, Reason: reasons.Unreadable, Detail: m.Unreadable.Error()}
 	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, State: StateRejected, Sequence: m.Sequence})
-	w.settle(m, func() error { return m.Settler.Term(string(ReasonUnreadable)) })
+	w.settle(m, func() error { return m.Settler.Term(string(reasons.Unreadable)) })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -94,7 +95,7 @@ func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 	w.newest("r1", "e-1", func(r delivery.Record) bool { return r.Attempt >= 2 })
 	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
 	rec := w.final("r1", "e-1", "")
-	if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Attempt < 2 || rec.Detail == "" {
+	if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Attempt < 2 || rec.Detail == "" {
 		t.Errorf("record %+v", rec)
 	}
 	if rec.LastAttempt.Before(rec.Expire) {
@@ -133,16 +134,16 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 	cases := map[string]struct {
 		change func(*R)
 		state  delivery.State
-		reason delivery.Reason
+		reason reasons.Reason
 	}{
 		"disabled": {func(r *R) {
 			r.Enabled = false
 			r.DisabledWindows = []recipient.Window{{Start: time.Now().Add(-time.Hour)}}
-		}, delivery.StateSkipped, delivery.ReasonDisabled},
-		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, delivery.ReasonDeleted},
-		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, delivery.ReasonTypeUnwanted},
-		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, delivery.ReasonApplianceOut},
-		"once-again": {func(*R) {}, delivery.StateDelivered, delivery.ReasonOK},
+		}, delivery.StateSkipped, reasons.Disabled},
+		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, reasons.Deleted},
+		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, reasons.TypeUnwanted},
+		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, reasons.ApplianceOut},
+		"once-again": {func(*R) {}, delivery.StateDelivered, reasons.OK},
 	}
 	w := newFixture(t)
 	for id := range cases {

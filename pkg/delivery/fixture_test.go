@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -141,9 +142,9 @@ func (w *fixture) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdi
 		return w.judge(o)
 	}
 	if o.Status == 200 {
-		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+		return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 	}
-	return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: fmt.Sprintf("HTTP %d", o.Status)}
+	return delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: fmt.Sprintf("HTTP %d", o.Status)}
 }
 
 func newFixture(t *testing.T) *fixture {

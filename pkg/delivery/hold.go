@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"sync"
 	"time"
 )
@@ -59,7 +60,7 @@ func (e *Engine) knownThrough() (sequence uint64, known bool) {
 // ofSelection reports whether a verdict ends a delivery for what its recipient is configured to get. Marks in the queue are not meant:
 // they only ever rise.
 func ofSelection(v Verdict) bool {
-	return v.Kind == Drop && (stateOf(v) == StateSkipped || v.Reason == ReasonDeleted)
+	return v.Kind == Drop && (stateOf(v) == StateSkipped || v.Reason == reasons.Deleted)
 }
 
 // hold keeps a message, or puts it back if too many are held already.
@@ -74,9 +75,9 @@ func (h *holder) hold(x heldTask) {
 	h.mu.Unlock()
 	switch {
 	case stopped:
-		h.putBack(x, ReasonShutdown, shutdownWait)
+		h.putBack(x, reasons.Shutdown, shutdownWait)
 	case full:
-		h.putBack(x, ReasonConfigBehind, holdAgain)
+		h.putBack(x, reasons.ConfigBehind, holdAgain)
 	}
 	if through, known := h.e.knownThrough(); known && through < x.t.Sequence {
 		h.e.o.Freshness.AskThrough(x.t.Sequence)
@@ -89,7 +90,7 @@ func (h *holder) hold(x heldTask) {
 	}
 }
 
-func (h *holder) putBack(x heldTask, reason Reason, after time.Duration) {
+func (h *holder) putBack(x heldTask, reason reasons.Reason, after time.Duration) {
 	defer x.w.late.Done()
 	h.e.postpone(x.w, x.t, Verdict{Kind: Postpone, Reason: reason, After: after})
 }
@@ -104,10 +105,10 @@ func (h *holder) run(ctx context.Context) {
 			h.decide(x)
 		}
 		for _, x := range h.take(func(x heldTask) bool { return time.Since(x.since) > holdFor }) {
-			h.putBack(x, ReasonConfigBehind, holdAgain)
+			h.putBack(x, reasons.ConfigBehind, holdAgain)
 		}
 		for _, x := range h.take(func(x heldTask) bool { return x.w.take.Err() != nil }) {
-			h.putBack(x, ReasonShutdown, shutdownWait)
+			h.putBack(x, reasons.Shutdown, shutdownWait)
 		}
 		select {
 		case <-ctx.Done():
@@ -120,7 +121,7 @@ func (h *holder) run(ctx context.Context) {
 	h.closed = true
 	h.mu.Unlock()
 	for _, x := range h.take(func(heldTask) bool { return true }) {
-		h.putBack(x, ReasonShutdown, shutdownWait)
+		h.putBack(x, reasons.Shutdown, shutdownWait)
 	}
 }
 
@@ -132,7 +133,7 @@ func (h *holder) decide(x heldTask) {
 		h.e.drop(x.w, x.t, x.v)
 		return
 	}
-	h.putBack(x, ReasonConfigBehind, minWait)
+	h.putBack(x, reasons.ConfigBehind, minWait)
 }
 
 // take takes out what is chosen.

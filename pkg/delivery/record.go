@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -25,9 +26,9 @@ type Record struct {
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64 `json:"sequence"`
 
-	State  State  `json:"state"`
-	Reason Reason `json:"reason"`
-	Detail string `json:"detail,omitempty"`
+	State  State          `json:"state"`
+	Reason reasons.Reason `json:"reason"`
+	Detail string         `json:"detail,omitempty"`
 	// Attempt is the number of attempts made, this one included; 0 if there was none.
 	Attempt int `json:"attempt"`
 	// Status is the HTTP status or SMTP code; 0 if there was no answer.

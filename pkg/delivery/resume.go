@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) 
 	}
 	rec, at, err := e.latest(w, t)
 	if err != nil {
-		return &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
+		return &Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
 	}
 	t.looked, t.newest = true, at
 	if at == 0 {
@@ -25,7 +26,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) 
 		return nil, true
 	}
 	d := t.d
-	t.made, t.sendNow = rec.Attempt, rec.Reason == ReasonSendNow
+	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
 	d.Attempt, d.Progress = rec.Attempt+1, rec.Progress
 	if rec.FirstAttempt != nil {
 		d.FirstAttempt = *rec.FirstAttempt
@@ -36,7 +37,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) 
 	}
 	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
 		if rest := time.Until(*rec.NextAttempt); rest > 0 {
-			return &Verdict{Kind: Postpone, Reason: ReasonNotDue, After: rest}, false
+			return &Verdict{Kind: Postpone, Reason: reasons.NotDue, After: rest}, false
 		}
 	}
 	return nil, false

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -51,7 +52,7 @@ func (d *Delivery) adopt(rec Record) *Verdict {
 	if !rec.CancelAsked {
 		return nil
 	}
-	return &Verdict{Kind: Drop, Reason: ReasonCancelled, Detail: rec.Detail}
+	return &Verdict{Kind: Drop, Reason: reasons.Cancelled, Detail: rec.Detail}
 }
 
 // rejudge says what an attempt comes to by a record that somebody else made meanwhile. A success stands whatever was asked for, and so

@@ -1,6 +1,9 @@
 package delivery
 
-import "time"
+import (
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"time"
+)
 
 // VerdictKind is what is to become of a delivery after an attempt, or instead of one.
 type VerdictKind int
@@ -20,7 +23,7 @@ const (
 // Verdict is what is to become of a delivery, and why.
 type Verdict struct {
 	Kind   VerdictKind
-	Reason Reason
+	Reason reasons.Reason
 	// Detail says why in words; may be empty.
 	Detail string
 	// After is the wait of a Retry (0: the recipient's own interval) or a Postpone.

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -28,7 +29,7 @@ type series struct {
 	recipient string
 	channel   recipient.Channel
 	verdict   delivery.VerdictKind
-	reason    delivery.Reason
+	reason    reasons.Reason
 }
 
 var _ delivery.Observer = (*Observer)(nil)

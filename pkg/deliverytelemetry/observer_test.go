@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/deliverytelemetry"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -36,7 +37,7 @@ func setup(t testing.TB, log io.Writer) *telemetry.Telemetry {
 	return tel
 }
 
-func report(kind delivery.VerdictKind, reason delivery.Reason, state delivery.State) delivery.Report {
+func report(kind delivery.VerdictKind, reason reasons.Reason, state delivery.State) delivery.Report {
 	return delivery.Report{
 		Delivery: &delivery.Delivery{
 			Recipient: &recipient.Recipient{ID: "crm"}, Event: &event.Event{ID: "e-1", Appliance: "a-1", Type: "support_conference_end"},
@@ -72,7 +73,7 @@ func TestAnAttemptIsOneLineAndOneMetric(t *testing.T) {
 	var log bytes.Buffer
 	tel := setup(t, &log)
 	o := deliverytelemetry.New(tel)
-	r := report(delivery.Retry, delivery.ReasonHTTPStatus, delivery.StateRetrying)
+	r := report(delivery.Retry, reasons.HTTPStatus, delivery.StateRetrying)
 	o.End(o.Begin(t.Context(), r.Delivery), r)
 
 	all := lines(t, &log)
@@ -98,9 +99,9 @@ func TestWhatWasPutOffIsNoAttempt(t *testing.T) {
 	var log bytes.Buffer
 	tel := setup(t, &log)
 	o := deliverytelemetry.New(tel)
-	late := report(delivery.Postpone, delivery.ReasonShutdown, "")
+	late := report(delivery.Postpone, reasons.Shutdown, "")
 	o.End(o.Begin(t.Context(), late.Delivery), late)
-	o.Ended(report(delivery.Postpone, delivery.ReasonRateLimit, ""))
+	o.Ended(report(delivery.Postpone, reasons.RateLimit, ""))
 	if all := lines(t, &log); len(all) != 0 {
 		t.Errorf("wrote %v, want nothing at level info", all)
 	}
@@ -117,7 +118,7 @@ func TestWhatWasPutOffIsNoAttempt(t *testing.T) {
 func TestAnUnreadableMessageIsTold(t *testing.T) {
 	var log bytes.Buffer
 	o := deliverytelemetry.New(setup(t, &log))
-	r := report(delivery.Drop, delivery.ReasonUnreadable, delivery.StateRejected)
+	r := report(delivery.Drop, reasons.Unreadable, delivery.StateRejected)
 	r.Delivery.Event = nil
 	o.Ended(r)
 	all := lines(t, &log)
@@ -128,7 +129,7 @@ func TestAnUnreadableMessageIsTold(t *testing.T) {
 
 func TestTheSenderSeesTheTraceOfTheEvent(t *testing.T) {
 	o := deliverytelemetry.New(setup(t, io.Discard))
-	ctx := o.Begin(t.Context(), report(delivery.Delivered, delivery.ReasonOK, delivery.StateDelivered).Delivery)
+	ctx := o.Begin(t.Context(), report(delivery.Delivered, reasons.OK, delivery.StateDelivered).Delivery)
 	got := telemetry.TraceParent(ctx)
 	if !strings.HasPrefix(got, parent[:36]) || strings.Contains(got, "b7ad6b7169203331") {
 		t.Errorf("traceparent is %q, want the event's trace with a span of its own", got)
@@ -137,7 +138,7 @@ func TestTheSenderSeesTheTraceOfTheEvent(t *testing.T) {
 
 func BenchmarkAttempt(b *testing.B) {
 	o := deliverytelemetry.New(setup(b, io.Discard))
-	r := report(delivery.Delivered, delivery.ReasonOK, delivery.StateDelivered)
+	r := report(delivery.Delivered, reasons.OK, delivery.StateDelivered)
 	for b.Loop() {
 		o.End(o.Begin(b.Context(), r.Delivery), r)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -196,7 +196,7 @@ func TestWhatIsOverIsNotToldAnyMore(t *testing.T) {
 	later.Alerts, again.Since = 3, began.Add(time.Hour)
 	untold := again
 	untold.Alerts = 0
-	about := health.About{Recipient: "r", Since: began, Until: began.Add(time.Minute), Alert: 1, Reason: delivery.ReasonConnect}
+	about := health.About{Recipient: "r", Since: began, Until: began.Add(time.Minute), Alert: 1, Reason: reasons.Connect}
 	for _, c := range []struct {
 		name string
 		kind health.Kind

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -172,11 +173,11 @@ func (s *sender) attempt(r *recipient.Recipient, v delivery.Verdict, state deliv
 }
 
 func (s *sender) fails(r *recipient.Recipient) {
-	s.attempt(r, delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonConnect, Detail: "refused"}, delivery.StateRetrying)
+	s.attempt(r, delivery.Verdict{Kind: delivery.Retry, Reason: reasons.Connect, Detail: "refused"}, delivery.StateRetrying)
 }
 
 func (s *sender) succeeds(r *recipient.Recipient) {
-	s.attempt(r, delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}, delivery.StateDelivered)
+	s.attempt(r, delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}, delivery.StateDelivered)
 }
 
 func (w *fixture) got() []health.Notice {
@@ -283,7 +284,7 @@ func TestContactsAreToldOnceAPeriodByTwoSenders(t *testing.T) {
 	if last < 3 || w.notices[last].Kind != health.KindRecovered {
 		t.Errorf("got %+v, want the recovery last", w.notices)
 	}
-	if x := w.notices[last].About[0]; !x.Until.After(x.Since) || x.Reason != delivery.ReasonConnect {
+	if x := w.notices[last].About[0]; !x.Until.After(x.Since) || x.Reason != reasons.Connect {
 		t.Errorf("the recovery tells %+v", x)
 	}
 }
@@ -345,12 +346,12 @@ func TestWhatIsGivenUpIsToldThoughOthersArrive(t *testing.T) {
 	r := desk("desk", "a.example", 0)
 	w := newFixture(t, r)
 	a := w.sender("a", nil)
-	a.attempt(r, delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonGone}, delivery.StateRejected)
+	a.attempt(r, delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Gone}, delivery.StateRejected)
 	a.succeeds(r)
 	w.until("a mail came", func() bool { return len(w.got()) > 0 })
 	w.pass(a, after)
 	w.want(health.KindDropped)
-	if d := w.got()[0].About[0].Dropped; d == nil || d.Count != 1 || d.Reason != delivery.ReasonGone {
+	if d := w.got()[0].About[0].Dropped; d == nil || d.Count != 1 || d.Reason != reasons.Gone {
 		t.Errorf("told of %+v", d)
 	}
 }
@@ -360,7 +361,7 @@ func TestADisabledRecipientIsNotToldOf(t *testing.T) {
 	off := *r
 	off.Enabled = false
 	w := newFixture(t, &off)
-	st := health.Status{Health: health.Failing, Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS}
+	st := health.Status{Health: health.Failing, Since: time.Now().Add(-time.Hour), Reason: reasons.DNS}
 	if _, err := control.NewHealthStore(w.conn).Put(t.Context(), recipient.HTTP, r.ID, st, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -376,10 +377,10 @@ func TestBreakerAndExpiryAreKept(t *testing.T) {
 	a := w.sender("a", nil)
 	a.fails(r)
 	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}}
-	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP, Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonExpired, Detail: "too old"}, State: delivery.StateExpired, BreakerOpen: true})
+	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP, Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Expired, Detail: "too old"}, State: delivery.StateExpired, BreakerOpen: true})
 	w.until("it is told", func() bool { return len(w.got()) > 0 })
 	n := w.got()[0].About[0]
-	if n.Reason != delivery.ReasonConnect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen {
+	if n.Reason != reasons.Connect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen {
 		t.Errorf("told of %+v", n)
 	}
 	if st := w.status(r); st.LastDropped.IsZero() || !st.BreakerOpen {

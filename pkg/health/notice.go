@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -56,13 +56,13 @@ type Notice struct {
 
 // About is what a notice tells of one recipient.
 type About struct {
-	Recipient string          `json:"recipient"`
-	Name      string          `json:"name"`
-	Since     time.Time       `json:"since,omitzero"`
-	Until     time.Time       `json:"until,omitzero"`
-	Reason    delivery.Reason `json:"reason,omitempty"`
-	Code      int             `json:"code,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
+	Recipient string         `json:"recipient"`
+	Name      string         `json:"name"`
+	Since     time.Time      `json:"since,omitzero"`
+	Until     time.Time      `json:"until,omitzero"`
+	Reason    reasons.Reason `json:"reason,omitempty"`
+	Code      int            `json:"code,omitempty"`
+	Detail    string         `json:"detail,omitempty"`
 	// Alert counts the mails about this failure from 1.
 	Alert int `json:"alert,omitempty"`
 	// Waiting is how many events wait; below 0: unknown.
@@ -118,9 +118,9 @@ func cause(mb member, m Kind) string {
 }
 
 // ofRelay reports whether a failure of an email recipient is one of the relay, and so one of all of them.
-func ofRelay(ch recipient.Channel, r delivery.Reason) bool {
+func ofRelay(ch recipient.Channel, r reasons.Reason) bool {
 	switch class(r, 0) {
-	case "unreachable", string(delivery.ReasonTLS), string(delivery.ReasonAuth), string(delivery.ReasonRelayUnset):
+	case "unreachable", string(reasons.TLS), string(reasons.Auth), string(reasons.RelayUnset):
 		return ch == recipient.Email
 	default:
 		return false
@@ -155,11 +155,11 @@ func (n Notice) Current(of func(id string) Status) (now Notice, ok bool) {
 }
 
 // class joins the reasons that one broken thing shows in turn: a host that is away is refused, times out or is cut off.
-func class(r delivery.Reason, code int) string {
+func class(r reasons.Reason, code int) string {
 	switch r {
-	case delivery.ReasonDNS, delivery.ReasonConnect, delivery.ReasonTimeout, delivery.ReasonConnectionCut, delivery.ReasonProtocol:
+	case reasons.DNS, reasons.Connect, reasons.Timeout, reasons.ConnectionCut, reasons.Protocol:
 		return "unreachable"
-	case delivery.ReasonHTTPStatus:
+	case reasons.HTTPStatus:
 		if code >= 500 {
 			return "server error"
 		}

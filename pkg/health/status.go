@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -25,9 +26,9 @@ type Status struct {
 	// Since is when the health began: for FAILING, the first failed attempt since the last success.
 	Since time.Time `json:"since"`
 	// Reason, Code and Detail tell of the last failure that was noted.
-	Reason delivery.Reason `json:"reason,omitempty"`
-	Code   int             `json:"code,omitempty"`
-	Detail string          `json:"detail,omitempty"`
+	Reason reasons.Reason `json:"reason,omitempty"`
+	Code   int            `json:"code,omitempty"`
+	Detail string         `json:"detail,omitempty"`
 	// LastFailure and LastDelivered are the last that were noted.
 	LastFailure   time.Time `json:"lastFailure,omitzero"`
 	LastDelivered time.Time `json:"lastDelivered,omitzero"`
@@ -49,19 +50,19 @@ type Status struct {
 
 // Dropped are deliveries that were given up: their retry duration ended, or nothing could have come of another try.
 type Dropped struct {
-	Count  int             `json:"count"`
-	First  time.Time       `json:"first"`
-	Last   time.Time       `json:"last"`
-	Reason delivery.Reason `json:"reason"`
-	Detail string          `json:"detail,omitempty"`
+	Count  int            `json:"count"`
+	First  time.Time      `json:"first"`
+	Last   time.Time      `json:"last"`
+	Reason reasons.Reason `json:"reason"`
+	Detail string         `json:"detail,omitempty"`
 }
 
 // Recovery is a failure that has ended.
 type Recovery struct {
-	Since  time.Time       `json:"since"`
-	Until  time.Time       `json:"until"`
-	Reason delivery.Reason `json:"reason"`
-	Code   int             `json:"code,omitempty"`
+	Since  time.Time      `json:"since"`
+	Until  time.Time      `json:"until"`
+	Reason reasons.Reason `json:"reason"`
+	Code   int            `json:"code,omitempty"`
 }
 
 // Claim marks a mail that a sender is about to hand over. It is written before and removed after, so that no other sender
@@ -78,7 +79,7 @@ type seen struct {
 	success time.Time
 	// first and last failure since the last success.
 	firstFailure, lastFailure time.Time
-	reason                    delivery.Reason
+	reason                    reasons.Reason
 	code                      int
 	detail                    string
 	next                      time.Time
@@ -96,7 +97,7 @@ func (s *seen) note(r delivery.Report, at time.Time) {
 	case r.Verdict.Kind == delivery.Retry:
 	case r.State == delivery.StateExpired || r.State == delivery.StateRejected:
 		s.drop(r, at)
-		if r.Verdict.Reason == delivery.ReasonUnreadable {
+		if r.Verdict.Reason == reasons.Unreadable {
 			return
 		}
 	default:
@@ -106,7 +107,7 @@ func (s *seen) note(r delivery.Report, at time.Time) {
 		s.firstFailure = at
 	}
 	s.lastFailure, s.next, s.breakerOpen = at, r.Next, r.BreakerOpen
-	if r.Verdict.Reason == delivery.ReasonExpired && s.reason != "" {
+	if r.Verdict.Reason == reasons.Expired && s.reason != "" {
 		return // the reason of the attempts before says more
 	}
 	s.reason, s.code, s.detail = r.Verdict.Reason, r.Outcome.Status, r.Verdict.Detail

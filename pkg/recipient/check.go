@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -134,7 +135,7 @@ func looksNumeric(label string) bool {
 
 // CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
 func CheckCAPEM(text string, now time.Time) error {
-	certificates, err := ParseCertificates(text)
+	certificates, err := credential.ParseCertificates(text)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 func TestCheckURL(t *testing.T) {
@@ -148,12 +149,12 @@ func TestCheckCAPEM(t *testing.T) {
 
 func TestParseSigningSecret(t *testing.T) {
 	key := bytes.Repeat([]byte{1}, 32)
-	got, err := recipient.ParseSigningSecret(recipient.FormatSigningSecret(key))
+	got, err := credential.ParseSigningSecret(credential.FormatSigningSecret(key))
 	if err != nil || !bytes.Equal(got, key) {
 		t.Errorf("read %v (%v)", got, err)
 	}
-	for _, bad := range []string{"", "whsec_", "whsec_!!!!", "AQEB", recipient.FormatSigningSecret(key[:23]), recipient.FormatSigningSecret(make([]byte, 65))} {
-		if _, err := recipient.ParseSigningSecret(bad); err == nil {
+	for _, bad := range []string{"", "whsec_", "whsec_!!!!", "AQEB", credential.FormatSigningSecret(key[:23]), credential.FormatSigningSecret(make([]byte, 65))} {
+		if _, err := credential.ParseSigningSecret(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}

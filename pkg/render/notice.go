@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/health"
 )
 
@@ -159,44 +159,44 @@ func lasting(d time.Duration) string {
 }
 
 // Failure says in words what a reason of a failed attempt is; code is the HTTP status or SMTP code, or 0.
-func Failure(r delivery.Reason, code int) string {
+func Failure(r reasons.Reason, code int) string {
 	switch r {
-	case delivery.ReasonHTTPStatus:
+	case reasons.HTTPStatus:
 		if code == 0 {
 			return "the receiver answers with an error"
 		}
 		return fmt.Sprintf("the receiver answers HTTP %d", code)
-	case delivery.ReasonRedirect:
+	case reasons.Redirect:
 		return "the receiver redirects, and redirects are refused"
-	case delivery.ReasonGone:
+	case reasons.Gone:
 		return "the receiver says that it is gone (HTTP 410)"
-	case delivery.ReasonDNS:
+	case reasons.DNS:
 		return "the host name is not found (DNS)"
-	case delivery.ReasonEgress:
+	case reasons.Egress:
 		return "the address may not be dialled (egress rules)"
-	case delivery.ReasonConnect:
+	case reasons.Connect:
 		return "the connection is refused or there is no way to the host"
-	case delivery.ReasonTLS:
+	case reasons.TLS:
 		return "no trusted encrypted connection (TLS)"
-	case delivery.ReasonTimeout:
+	case reasons.Timeout:
 		return "no answer in time"
-	case delivery.ReasonConnectionCut:
+	case reasons.ConnectionCut:
 		return "the connection breaks off before the answer"
-	case delivery.ReasonProtocol:
+	case reasons.Protocol:
 		return "the answer can't be understood"
-	case delivery.ReasonAuth:
+	case reasons.Auth:
 		return "signing in fails"
-	case delivery.ReasonRender:
+	case reasons.Render:
 		return "the request can't be written"
-	case delivery.ReasonSMTPDeferred:
+	case reasons.SMTPDeferred:
 		return "the mail relay puts mails off"
-	case delivery.ReasonSMTPRefused:
+	case reasons.SMTPRefused:
 		return "the mail relay refuses mails"
-	case delivery.ReasonRelayUnset:
+	case reasons.RelayUnset:
 		return "no mail relay is set"
-	case delivery.ReasonPartlyDelivered:
+	case reasons.PartlyDelivered:
 		return "not all addresses are reached"
-	case delivery.ReasonExpired:
+	case reasons.Expired:
 		return "the retry duration has ended"
 	default:
 		return string(r)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -20,7 +20,7 @@ func TestAdminContactsAreToldInWords(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 21, 7, 0, 0, 0, time.UTC)
 	relay := func(id string) health.About {
-		return health.About{Recipient: id, Name: "Mail to " + id, Since: at.Add(-6 * time.Minute), Until: at, Reason: delivery.ReasonConnect, Detail: "connect to 192.0.2.25:25: connection refused", Alert: 1, Waiting: 2, DropAt: at.Add(23 * time.Hour)}
+		return health.About{Recipient: id, Name: "Mail to " + id, Since: at.Add(-6 * time.Minute), Until: at, Reason: reasons.Connect, Detail: "connect to 192.0.2.25:25: connection refused", Alert: 1, Waiting: 2, DropAt: at.Add(23 * time.Hour)}
 	}
 	silence := health.Silence{Appliance: "site-1", Name: "Vienna", Since: at.Add(-26 * time.Hour), After: 24 * time.Hour}
 	spoke, never := silence, silence

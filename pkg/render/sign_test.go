@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/render"
 )
 
@@ -68,7 +69,7 @@ func TestSignKnowsTheSpecificationsVector(t *testing.T) {
 // The vector is the one of the server whose authors wrote the specification; its example of the header has the same signature.
 func TestKeyPairKnowsThePublishedVector(t *testing.T) {
 	const pair = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
-	key, err := recipient.ParseEd25519Secret(pair)
+	key, err := credential.ParseEd25519Secret(pair)
 	if err != nil {
 		t.Fatal(err)
 	}

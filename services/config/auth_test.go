@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -108,7 +108,7 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	if k := r.GetHttp().GetAuth().GetClientCertificate(); k.GetPrivateKeyPem() != "" || !k.GetPrivateKeySet() || k.GetCertificatePem() != good {
 		t.Errorf("answered %v", k)
 	}
-	if got := h.opened(h.stored("r"), recipient.SecretClientKey); got != private {
+	if got := h.opened(h.stored("r"), credential.SecretClientKey); got != private {
 		t.Error("the stored key is another")
 	}
 	// Renewed with its key, a certificate needs no other; with another key it does.
@@ -137,7 +137,7 @@ func TestOAuth2IsCheckedAtSaveAndItsSecretStays(t *testing.T) {
 	if _, err = h.setAuth(withOAuth2(good)); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.opened(h.stored("r"), recipient.SecretOAuth2Client); got != canaryClient {
+	if got := h.opened(h.stored("r"), credential.SecretOAuth2Client); got != canaryClient {
 		t.Errorf("the secret is %q", got)
 	}
 	next := &outboundv1.Recipient{Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Headers: map[string]string{"authorization": "x"}}}}
@@ -155,8 +155,8 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 		{}, {Kind: outboundv1.SigningSecret_ED25519, PublicKey: "whpk_forged"}, {Secret: "whsk_" + base64.StdEncoding.EncodeToString(seed)},
 	}
 	list := h.create(in).GetHttp().GetSigningSecrets()
-	made, err := recipient.ParseEd25519Secret(list[1].GetSecret())
-	if err != nil || list[1].GetPublicKey() != recipient.FormatEd25519Public(made) || list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
+	made, err := credential.ParseEd25519Secret(list[1].GetSecret())
+	if err != nil || list[1].GetPublicKey() != credential.FormatEd25519Public(made) || list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
 		t.Errorf("made %v (%v)", list, err)
 	}
 	if list[2].GetKind() != outboundv1.SigningSecret_ED25519 || list[2].GetPublicKey() != public || list[2].GetSecret() != "" {
@@ -175,14 +175,14 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := saved.GetHttp().GetSigningSecrets()
-	if now[1].GetPublicKey() != recipient.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" || now[1].GetSecret() != "" {
+	if now[1].GetPublicKey() != credential.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" || now[1].GetSecret() != "" {
 		t.Errorf("turned over to %v", now)
 	}
-	if got := h.opened(h.stored("r"), recipient.SigningSecretPath(now[1].GetId())); got != recipient.FormatEd25519Secret(made) {
+	if got := h.opened(h.stored("r"), credential.SigningSecretPath(now[1].GetId())); got != credential.FormatEd25519Secret(made) {
 		t.Error("the pair that ends is another now")
 	}
 	// A kind does not change under a secret that is kept, nor does a secret fit another kind.
-	now[0].Kind, now[3].Secret, saved.Etag = outboundv1.SigningSecret_ED25519, recipient.FormatSigningSecret(seed), ""
+	now[0].Kind, now[3].Secret, saved.Etag = outboundv1.SigningSecret_ED25519, credential.FormatSigningSecret(seed), ""
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: saved})
 	wantFields(t, err, "http.signingSecrets[0].kind", "http.signingSecrets[3].secret")
 }
@@ -231,7 +231,7 @@ func TestSecretsOfEveryAuthAreSealed(t *testing.T) {
 	certificate, private := certified(t, newKey(t), nil)
 	pair := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))
 	signed := httpRecipient("Signed")
-	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Secret: recipient.FormatEd25519Secret(pair)}}
+	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Secret: credential.FormatEd25519Secret(pair)}}
 	signed.GetHttp().Auth = withCertificate(certificate, private)
 	asked := httpRecipient("Asked")
 	asked.GetHttp().Auth = withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "o", ClientSecret: canaryClient})

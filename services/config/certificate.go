@@ -10,12 +10,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // describeCertificates says for people what the certificates of a PEM text contain; nothing if it can't be read.
 func describeCertificates(text string) []*outboundv1.CertificateInfo {
-	certificates, err := recipient.ParseCertificates(text)
+	certificates, err := credential.ParseCertificates(text)
 	if err != nil {
 		return nil
 	}
@@ -50,18 +51,18 @@ func checkClientCertificate(v *violations, h *outboundv1.HttpRecipient, f checkI
 	if k.GetCertificatePem() == before.GetCertificatePem() && before != nil && k.GetPrivateKeyPem() == "" {
 		return
 	}
-	if err := recipient.CheckClientCertificate(k.GetCertificatePem(), f.now); err != nil {
+	if err := credential.CheckClientCertificate(k.GetCertificatePem(), f.now); err != nil {
 		v.check(field+".certificatePem", err)
 		return
 	}
-	stored := f.old.GetSealedSecrets()[recipient.SecretClientKey] != nil
+	stored := f.old.GetSealedSecrets()[credential.SecretClientKey] != nil
 	switch {
 	case k.GetPrivateKeyPem() != "":
-		_, err := recipient.ClientCertificate(k.GetCertificatePem(), k.GetPrivateKeyPem())
+		_, err := credential.ClientCertificate(k.GetCertificatePem(), k.GetPrivateKeyPem())
 		v.check(field+".privateKeyPem", err)
 	case !stored:
 		v.add(field+".privateKeyPem", reasonMissing, "is empty and none of this kind is stored: give it")
-	case !recipient.SameKey(k.GetCertificatePem(), before.GetCertificatePem()):
+	case !credential.SameKey(k.GetCertificatePem(), before.GetCertificatePem()):
 		v.add(field+".privateKeyPem", reasonMissing, "is empty, and the key that is stored is not that of the certificate: give the key")
 	}
 }
@@ -71,7 +72,7 @@ const warnedBefore = 30 * 24 * time.Hour
 
 // clientCertificateWarning says that a client certificate has ended or soon will; empty if neither.
 func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string {
-	chain, err := recipient.ParseCertificates(h.GetAuth().GetClientCertificate().GetCertificatePem())
+	chain, err := credential.ParseCertificates(h.GetAuth().GetClientCertificate().GetCertificatePem())
 	if err != nil {
 		return ""
 	}
@@ -96,7 +97,7 @@ func checkOAuth2(v *violations, k *outboundv1.OAuth2ClientCredentials, enabled b
 	if k.GetClientId() == "" {
 		v.add(field+".clientId", reasonMissing, "is empty: give the id that the token server knows")
 	}
-	if k.GetClientSecret() == "" && f.old.GetSealedSecrets()[recipient.SecretOAuth2Client] == nil {
+	if k.GetClientSecret() == "" && f.old.GetSealedSecrets()[credential.SecretOAuth2Client] == nil {
 		v.add(field+".clientSecret", reasonMissing, "is empty and none of this kind is stored: give it")
 	}
 	for i, scope := range k.GetScopes() {

@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -116,13 +117,13 @@ func checkAuth(v *violations, r *outboundv1.Recipient, f checkInput, headers map
 		header = "Authorization"
 	case *outboundv1.HttpAuth_Bearer:
 		header = "Authorization"
-		if k.Bearer.GetToken() == "" && sealed[recipient.SecretBearerToken] == nil {
+		if k.Bearer.GetToken() == "" && sealed[credential.SecretBearerToken] == nil {
 			v.add("http.auth.bearer.token", reasonMissing, missing)
 		}
 	case *outboundv1.HttpAuth_ApiKey:
 		header = k.ApiKey.GetHeader()
 		v.check("http.auth.apiKey.header", recipient.CheckAuthHeader(header))
-		if k.ApiKey.GetValue() == "" && sealed[recipient.SecretAPIKeyValue] == nil {
+		if k.ApiKey.GetValue() == "" && sealed[credential.SecretAPIKeyValue] == nil {
 			v.add("http.auth.apiKey.value", reasonMissing, missing)
 		}
 	case *outboundv1.HttpAuth_Oauth2:

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -49,15 +49,15 @@ func (s *Service) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTok
 	if err != nil && !errors.Is(err, bus.ErrNotFound) {
 		return err
 	}
-	typed := p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh]
+	typed := p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh]
 	if err := useRelayToken(p, e.Value); err != nil {
 		return err
 	}
-	o, sealed := p.GetSmtp().GetOauth2(), p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh]
+	o, sealed := p.GetSmtp().GetOauth2(), p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh]
 	if o.GetTokenUrl() != q.GetTokenUrl() || o.GetClientId() != q.GetClientId() || len(sealed) == 0 {
 		return errAnotherToken()
 	}
-	plain, err := s.sealer.Open(sealed, recipient.SecretRelayRefresh)
+	plain, err := s.sealer.Open(sealed, credential.SecretRelayRefresh)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Service) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTok
 		return errAnotherToken()
 	}
 	next := &outboundv1.StoredRelayToken{SettingsSha256: digest(typed)}
-	if next.Sealed, err = s.sealer.Seal([]byte(q.GetRefreshToken()), recipient.SecretRelayRefresh); err != nil {
+	if next.Sealed, err = s.sealer.Seal([]byte(q.GetRefreshToken()), credential.SecretRelayRefresh); err != nil {
 		return err
 	}
 	b, err := proto.Marshal(next)
@@ -83,9 +83,9 @@ func useRelayToken(p *outboundv1.WatchSettingsResponse, stored []byte) error {
 	if err := proto.Unmarshal(stored, t); err != nil {
 		return fmt.Errorf("read the relay's refresh token: %w", err)
 	}
-	typed := p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh]
+	typed := p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh]
 	if len(typed) > 0 && bytes.Equal(digest(typed), t.GetSettingsSha256()) {
-		p.SealedSmtpSecrets[recipient.SecretRelayRefresh] = t.GetSealed()
+		p.SealedSmtpSecrets[credential.SecretRelayRefresh] = t.GetSealed()
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -34,7 +34,7 @@ func (r rotation) uses(token, fromName string) {
 		if err != nil {
 			r.t.Fatalf("senders were never told to use %s from %q: %v", token, fromName, err)
 		}
-		plain, err := r.sealer.Open(p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh], recipient.SecretRelayRefresh)
+		plain, err := r.sealer.Open(p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh], credential.SecretRelayRefresh)
 		if err == nil && string(plain) == token && p.GetSmtp().GetFromName() == fromName {
 			return
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -123,7 +123,7 @@ func TestARecipientIsRolledBackWithItsSecrets(t *testing.T) {
 	in.GetHttp().Auth, in.GetHttp().SigningSecrets = basic("u", canaryPassword), []*outboundv1.SigningSecret{{}}
 	h.create(in)
 	first, signing := h.revisions("recipients/r", 0)[0], h.stored("r").GetRecipient().GetHttp().GetSigningSecrets()[0].GetId()
-	path := recipient.SigningSecretPath(signing)
+	path := credential.SigningSecretPath(signing)
 	signed := h.opened(h.stored("r"), path)
 	h.update(&outboundv1.Recipient{Id: "r", DisplayName: "Renamed", Appliances: []string{"a1"}, Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Auth: bearer(canaryToken)}}},
 		"display_name", "appliances", "http.auth", "http.signing_secrets")
@@ -134,7 +134,7 @@ func TestARecipientIsRolledBackWithItsSecrets(t *testing.T) {
 		t.Errorf("it is told as %s (to %d)", told(back), back.GetRolledBackTo())
 	}
 	now := h.stored("r")
-	if h.opened(now, recipient.SecretBasicPassword) != canaryPassword || h.opened(now, path) != signed || len(now.GetSealedSecrets()) != 2 {
+	if h.opened(now, credential.SecretBasicPassword) != canaryPassword || h.opened(now, path) != signed || len(now.GetSealedSecrets()) != 2 {
 		t.Errorf("the secrets are not as they were: %d", len(now.GetSealedSecrets()))
 	}
 	if now.GetRecipient().GetDisplayName() != "R" || now.GetStartSequence() != before.GetStartSequence() || now.GetRevision() != before.GetRevision()+1 {
@@ -175,7 +175,7 @@ func TestADeletedRecipientIsCreatedAgain(t *testing.T) {
 		t.Errorf("it is told as %s", told(back))
 	}
 	now := h.stored("r")
-	if now.GetStartSequence() != 2 || now.GetRevision() != 3 || h.opened(now, recipient.SecretBasicPassword) != canaryPassword {
+	if now.GetStartSequence() != 2 || now.GetRevision() != 3 || h.opened(now, credential.SecretBasicPassword) != canaryPassword {
 		t.Errorf("it begins at %d with revision %d, want 2 with 3", now.GetStartSequence(), now.GetRevision())
 	}
 	// What was accepted while it was gone is not its own; what comes now is.
@@ -226,7 +226,7 @@ func TestSettingsAreRolledBackOneByOne(t *testing.T) {
 	if err := proto.Unmarshal(e.Value, p); err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := h.sealer.Open(p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword); err != nil || string(plain) != canaryRelay || p.GetSmtp().GetHost() != "mail.example.com" {
+	if plain, err := h.sealer.Open(p.GetSealedSmtpPassword(), credential.SecretSMTPPassword); err != nil || string(plain) != canaryRelay || p.GetSmtp().GetHost() != "mail.example.com" {
 		t.Errorf("the relay is %v (%v)", p.GetSmtp(), err)
 	}
 

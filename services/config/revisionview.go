@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -52,7 +52,7 @@ func (b *bucket) revisionViewOf(c bus.Change) (revisionView, error) {
 func secretsOfRecipient(r *outboundv1.StoredRecipient) map[string][]byte {
 	out := map[string][]byte{}
 	for path, sealed := range r.GetSealedSecrets() {
-		if id, ok := strings.CutPrefix(path, recipient.SigningSecretPath("")); ok {
+		if id, ok := strings.CutPrefix(path, credential.SigningSecretPath("")); ok {
 			path = "http.signingSecrets[" + id + "].secret"
 		}
 		out[path] = sealed
@@ -69,7 +69,7 @@ func partsOf(p *outboundv1.WatchSettingsResponse) (proto.Message, map[string][]b
 			secrets = map[string][]byte{}
 		}
 		if sealed := p.GetSealedSmtpPassword(); len(sealed) > 0 {
-			secrets[recipient.SecretSMTPPassword] = sealed
+			secrets[credential.SecretSMTPPassword] = sealed
 		}
 		return p.GetSmtp(), secrets
 	case p.GetEmail() != nil:

@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -32,21 +32,21 @@ func (s *Service) cut(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, 
 			}
 			return ok, nil
 		}
-		c.sealed[path], err = s.sealer.Seal([]byte(text), recipient.SecretBinding(r.GetId(), path))
+		c.sealed[path], err = s.sealer.Seal([]byte(text), credential.SecretBinding(r.GetId(), path))
 		return true, err
 	}
 	var err error
 	switch k := r.GetHttp().GetAuth().GetKind().(type) {
 	case *outboundv1.HttpAuth_Basic:
-		k.Basic.PasswordSet, err = keep(&k.Basic.Password, recipient.SecretBasicPassword)
+		k.Basic.PasswordSet, err = keep(&k.Basic.Password, credential.SecretBasicPassword)
 	case *outboundv1.HttpAuth_Bearer:
-		k.Bearer.TokenSet, err = keep(&k.Bearer.Token, recipient.SecretBearerToken)
+		k.Bearer.TokenSet, err = keep(&k.Bearer.Token, credential.SecretBearerToken)
 	case *outboundv1.HttpAuth_ApiKey:
-		k.ApiKey.ValueSet, err = keep(&k.ApiKey.Value, recipient.SecretAPIKeyValue)
+		k.ApiKey.ValueSet, err = keep(&k.ApiKey.Value, credential.SecretAPIKeyValue)
 	case *outboundv1.HttpAuth_Oauth2:
-		k.Oauth2.ClientSecretSet, err = keep(&k.Oauth2.ClientSecret, recipient.SecretOAuth2Client)
+		k.Oauth2.ClientSecretSet, err = keep(&k.Oauth2.ClientSecret, credential.SecretOAuth2Client)
 	case *outboundv1.HttpAuth_ClientCertificate:
-		k.ClientCertificate.PrivateKeySet, err = keep(&k.ClientCertificate.PrivateKeyPem, recipient.SecretClientKey)
+		k.ClientCertificate.PrivateKeySet, err = keep(&k.ClientCertificate.PrivateKeyPem, credential.SecretClientKey)
 	}
 	if err != nil {
 		return c, err

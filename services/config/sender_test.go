@@ -19,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -126,7 +127,7 @@ func (s *sender) Send(context.Context, *delivery.Delivery) delivery.Outcome {
 }
 
 func (s *sender) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 }
 
 func (s *sender) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }

@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -25,7 +25,7 @@ func fillSigning(h *outboundv1.HttpRecipient, old *outboundv1.StoredRecipient) {
 		case p.GetKind() != outboundv1.SigningSecret_KIND_UNSPECIFIED:
 		case p.GetSecret() == "" && known:
 			p.Kind = kindOf(before)
-		case recipient.IsEd25519Secret(p.GetSecret()):
+		case credential.IsEd25519Secret(p.GetSecret()):
 			p.Kind = outboundv1.SigningSecret_ED25519
 		default:
 			p.Kind = outboundv1.SigningSecret_HMAC_SHA256
@@ -79,14 +79,14 @@ func checkSigning(v *violations, h *outboundv1.HttpRecipient, f checkInput) {
 // publicKey checks a secret that is given and returns what receivers verify with: empty for one they know.
 func publicKey(p *outboundv1.SigningSecret) (string, error) {
 	if p.GetKind() != outboundv1.SigningSecret_ED25519 {
-		_, err := recipient.ParseSigningSecret(p.GetSecret())
+		_, err := credential.ParseSigningSecret(p.GetSecret())
 		return "", err
 	}
-	key, err := recipient.ParseEd25519Secret(p.GetSecret())
+	key, err := credential.ParseEd25519Secret(p.GetSecret())
 	if err != nil {
 		return "", err
 	}
-	return recipient.FormatEd25519Public(key), nil
+	return credential.FormatEd25519Public(key), nil
 }
 
 // cutSigning gives each signing secret its id, its time and its public key, makes those that are to be made, and takes them out
@@ -111,7 +111,7 @@ func (c secretsCut) cutSigning(r *outboundv1.Recipient, old *outboundv1.StoredRe
 			}
 			p.CreateTime, p.PublicKey = timestamppb.New(now), public
 		}
-		if _, err := keep(&p.Secret, recipient.SigningSecretPath(p.GetId())); err != nil {
+		if _, err := keep(&p.Secret, credential.SigningSecretPath(p.GetId())); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func newSigningSecret(kind outboundv1.SigningSecret_Kind) string {
 	// crypto/rand never fails; it ends the program when the system has no randomness.
 	_, _ = rand.Read(b)
 	if kind == outboundv1.SigningSecret_ED25519 {
-		return recipient.FormatEd25519Secret(ed25519.NewKeyFromSeed(b))
+		return credential.FormatEd25519Secret(ed25519.NewKeyFromSeed(b))
 	}
-	return recipient.FormatSigningSecret(b)
+	return credential.FormatSigningSecret(b)
 }

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -85,7 +85,7 @@ func dropUnused(next, before *outboundv1.SmtpSettings) {
 
 // storedSecrets are the field paths of the relay's secrets that are stored.
 func storedSecrets(p *outboundv1.WatchSettingsResponse) map[string]bool {
-	out := map[string]bool{recipient.SecretSMTPPassword: len(p.GetSealedSmtpPassword()) > 0}
+	out := map[string]bool{credential.SecretSMTPPassword: len(p.GetSealedSmtpPassword()) > 0}
 	for path, sealed := range p.GetSealedSmtpSecrets() {
 		out[path] = len(sealed) > 0
 	}
@@ -95,7 +95,7 @@ func storedSecrets(p *outboundv1.WatchSettingsResponse) map[string]bool {
 // sealRelay takes the secrets out of the relay's settings and seals them. One that is absent stays as it was stored; those that
 // the settings have no use for are forgotten.
 func (s *Service) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv1.SmtpSettings) error {
-	old := map[string][]byte{recipient.SecretSMTPPassword: p.GetSealedSmtpPassword()}
+	old := map[string][]byte{credential.SecretSMTPPassword: p.GetSealedSmtpPassword()}
 	for path, sealed := range p.GetSealedSmtpSecrets() {
 		old[path] = sealed
 	}
@@ -110,7 +110,7 @@ func (s *Service) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv
 	p.SealedSmtpPassword, p.SealedSmtpSecrets = nil, nil
 	var err error
 	if signsIn(next) && next.GetOauth2() == nil {
-		if p.SealedSmtpPassword, err = keep(&next.Password, recipient.SecretSMTPPassword); err != nil {
+		if p.SealedSmtpPassword, err = keep(&next.Password, credential.SecretSMTPPassword); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Service) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv
 		return nil
 	}
 	p.SealedSmtpSecrets = map[string][]byte{}
-	for path, plain := range map[string]*string{recipient.SecretRelayClient: &o.ClientSecret, recipient.SecretRelayRefresh: &o.RefreshToken} {
+	for path, plain := range map[string]*string{credential.SecretRelayClient: &o.ClientSecret, credential.SecretRelayRefresh: &o.RefreshToken} {
 		sealed, err := keep(plain, path)
 		if err != nil {
 			return err
@@ -130,6 +130,6 @@ func (s *Service) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv
 		}
 	}
 	stored := storedSecrets(p)
-	o.ClientSecretSet, o.RefreshTokenSet = stored[recipient.SecretRelayClient], stored[recipient.SecretRelayRefresh]
+	o.ClientSecretSet, o.RefreshTokenSet = stored[credential.SecretRelayClient], stored[credential.SecretRelayRefresh]
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -54,7 +54,7 @@ func (h *fixture) sealedRelay() map[string]string {
 	}
 	sealed := map[string][]byte{}
 	if len(p.GetSealedSmtpPassword()) > 0 {
-		sealed[recipient.SecretSMTPPassword] = p.GetSealedSmtpPassword()
+		sealed[credential.SecretSMTPPassword] = p.GetSealedSmtpPassword()
 	}
 	for path, b := range p.GetSealedSmtpSecrets() {
 		sealed[path] = b
@@ -120,7 +120,7 @@ func TestWhatTokensAreGotWithIsSealedAndKept(t *testing.T) {
 	if o := out.GetOauth2(); o.GetClientSecret() != "" || o.GetRefreshToken() != "" || !o.GetClientSecretSet() || !o.GetRefreshTokenSet() || out.GetPasswordSet() {
 		t.Errorf("answered %v", out)
 	}
-	both := map[string]string{recipient.SecretRelayClient: canaryRelayClient, recipient.SecretRelayRefresh: canaryRefresh}
+	both := map[string]string{credential.SecretRelayClient: canaryRelayClient, credential.SecretRelayRefresh: canaryRefresh}
 	is := func(want map[string]string) {
 		t.Helper()
 		got := h.sealedRelay()
@@ -140,10 +140,10 @@ func TestWhatTokensAreGotWithIsSealedAndKept(t *testing.T) {
 		is(both)
 	}
 	h.mustRelay(&outboundv1.SmtpSettings{Oauth2: &outboundv1.RelayOAuth2{RefreshToken: "canary-second-83"}}, "oauth2.refresh_token")
-	is(map[string]string{recipient.SecretRelayClient: canaryRelayClient, recipient.SecretRelayRefresh: "canary-second-83"})
+	is(map[string]string{credential.SecretRelayClient: canaryRelayClient, credential.SecretRelayRefresh: "canary-second-83"})
 	// Another way to sign in has no use for them.
 	h.mustRelay(&outboundv1.SmtpSettings{Auth: outboundv1.SmtpSettings_Auth_PLAIN, Password: canaryRelay}, "auth", "password")
-	is(map[string]string{recipient.SecretSMTPPassword: canaryRelay})
+	is(map[string]string{credential.SecretSMTPPassword: canaryRelay})
 	h.findNone(canaryRelayClient, canaryRefresh, canaryRelay, "canary-second-83")
 }
 
@@ -168,7 +168,7 @@ func TestAStoredSecretDoesNotGoToAnotherHost(t *testing.T) {
 	wantFields(t, err, "password")
 	h.mustRelay(&outboundv1.SmtpSettings{Host: "RELAY.example.com", Password: "again"}, "host", "password")
 	h.mustRelay(&outboundv1.SmtpSettings{Host: "relay.example.com", Port: 2525}, "host", "port")
-	if got := h.sealedRelay()[recipient.SecretSMTPPassword]; got != "again" {
+	if got := h.sealedRelay()[credential.SecretSMTPPassword]; got != "again" {
 		t.Errorf("the password is %q", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -67,7 +68,7 @@ func checkSignIn(v *violations, c relayChange) {
 	if p.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE && p.GetAuth() != outboundv1.SmtpSettings_Auth_CRAM_MD5 {
 		v.add("auth", reasonInvalid, p.GetAuth().String()+" would send the password unencrypted: set encryption to STARTTLS or TLS")
 	}
-	stored := c.stored[recipient.SecretSMTPPassword]
+	stored := c.stored[credential.SecretSMTPPassword]
 	switch {
 	case p.GetOauth2() != nil && p.GetPassword() != "":
 		v.add("password", reasonInvalid, "has no use with oauth2, which gets the tokens: leave it empty")
@@ -100,15 +101,15 @@ func checkRelayOAuth2(v *violations, c relayChange) {
 	// A token goes to the relay, and what it is got with to the endpoint: neither may be another one without being asked for.
 	moved := c.moved() || placeOf(o.GetTokenUrl()) != placeOf(before.GetTokenUrl())
 	for _, x := range []struct{ field, path, given string }{
-		{"oauth2.clientSecret", recipient.SecretRelayClient, o.GetClientSecret()},
-		{"oauth2.refreshToken", recipient.SecretRelayRefresh, o.GetRefreshToken()},
+		{"oauth2.clientSecret", credential.SecretRelayClient, o.GetClientSecret()},
+		{"oauth2.refreshToken", credential.SecretRelayRefresh, o.GetRefreshToken()},
 	} {
 		if moved && x.given == "" && c.stored[x.path] {
 			v.add(x.field, reasonMissing, "is stored for another host: give it again, so that it goes nowhere by mistake")
 		}
 	}
-	secret := o.GetClientSecret() != "" || c.stored[recipient.SecretRelayClient]
-	refresh := o.GetRefreshToken() != "" || c.stored[recipient.SecretRelayRefresh]
+	secret := o.GetClientSecret() != "" || c.stored[credential.SecretRelayClient]
+	refresh := o.GetRefreshToken() != "" || c.stored[credential.SecretRelayRefresh]
 	if !secret && !refresh {
 		v.add("oauth2.clientSecret", reasonMissing, "is empty and none is stored: give it (client credentials), or refreshToken, or both")
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -29,14 +29,14 @@ func kinds(srv *smtptest.Server, to string) []string {
 	return out
 }
 
-func failingFor(d time.Duration, r delivery.Reason) health.Status {
+func failingFor(d time.Duration, r reasons.Reason) health.Status {
 	return health.Status{Health: health.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
 }
 
 func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
-	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
+	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, reasons.SMTPRefused), 0); err != nil {
 		t.Fatal(err)
 	}
 	m := srv.Await(t, 1)[0]
@@ -67,7 +67,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
 	conn := start(t, srv, make(watcher, 16))
 	store := control.NewHealthStore(conn)
-	st := failingFor(time.Hour, delivery.ReasonConnect)
+	st := failingFor(time.Hour, reasons.Connect)
 	st.Alerts, st.LastAlert = 2, time.Now().UTC()
 	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
 	if err != nil {
@@ -101,7 +101,7 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
-	st := failingFor(time.Minute, delivery.ReasonTimeout)
+	st := failingFor(time.Minute, reasons.Timeout)
 	st.Alerts, st.LastAlert = 1, time.Now().UTC()
 	if _, err := store.Put(t.Context(), recipient.Email, "ops", st, 0); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // tally is how the addresses that a recipient has now stand; they may have changed since the progress was made.
@@ -72,33 +73,33 @@ func judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
 	if detail == "" {
 		detail = s.String()
 	}
-	verdict := func(kind delivery.VerdictKind, reason delivery.Reason) delivery.Verdict {
+	verdict := func(kind delivery.VerdictKind, reason reasons.Reason) delivery.Verdict {
 		return delivery.Verdict{Kind: kind, Reason: reason, Detail: detail, After: o.RetryAfter}
 	}
 	switch {
 	case s.all == 0:
-		return delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonSMTPRefused, Detail: "the recipient has no addresses"}
+		return delivery.Verdict{Kind: delivery.Drop, Reason: reasons.SMTPRefused, Detail: "the recipient has no addresses"}
 	case len(s.left) == 0 && len(s.refused) == 0:
-		return verdict(delivery.Delivered, delivery.ReasonOK)
+		return verdict(delivery.Delivered, reasons.OK)
 	case len(s.left) == 0 && s.done > 0:
-		return verdict(delivery.Delivered, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Delivered, reasons.PartlyDelivered)
 	case len(s.left) == 0:
-		return verdict(delivery.Drop, delivery.ReasonSMTPRefused)
+		return verdict(delivery.Drop, reasons.SMTPRefused)
 	case o.Fault == delivery.FaultShutdown:
-		return verdict(delivery.Postpone, delivery.ReasonShutdown)
+		return verdict(delivery.Postpone, reasons.Shutdown)
 	case o.Fault != delivery.FaultNone:
 		return verdict(delivery.Retry, delivery.ReasonOf(o.Fault))
 	case o.RetryAfter > 0 && o.Status == 0:
-		return verdict(delivery.Postpone, delivery.ReasonRateLimit)
+		return verdict(delivery.Postpone, reasons.RateLimit)
 	case o.RetryAfter > 0 && s.done > 0:
-		return verdict(delivery.Retry, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Retry, reasons.PartlyDelivered)
 	case o.RetryAfter > 0:
-		return verdict(delivery.Retry, delivery.ReasonRateLimit)
+		return verdict(delivery.Retry, reasons.RateLimit)
 	case o.Status >= 500:
-		return verdict(delivery.Retry, delivery.ReasonSMTPRefused)
+		return verdict(delivery.Retry, reasons.SMTPRefused)
 	case s.done > 0:
-		return verdict(delivery.Retry, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Retry, reasons.PartlyDelivered)
 	default:
-		return verdict(delivery.Retry, delivery.ReasonSMTPDeferred)
+		return verdict(delivery.Retry, reasons.SMTPDeferred)
 	}
 }

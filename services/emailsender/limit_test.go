@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -29,17 +30,17 @@ func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	d := deliveryTo(alice, bob)
 	// The first address has its mail, so that the attempt counts and is not made again for it.
 	v, o := try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
+	want(t, v, delivery.Retry, reasons.PartlyDelivered)
 	if o.RetryAfter <= 0 || v.After != o.RetryAfter || !strings.Contains(v.Detail, "the relay's rate limit is used up: 1 mails in 1h0m0s; 1 of 2 addresses accepted") {
 		t.Errorf("after %s: %s", v.After, v.Detail)
 	}
 	// The second attempt finds no turn at all: nothing left the process.
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
+	want(t, v, delivery.Postpone, reasons.RateLimit)
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
 	conf.change(func(c *settings.SMTP) { c.RateLimit = recipient.RateLimit{} })
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	counts(t, srv, map[string]int{alice: 1, bob: 1})
 }
 
@@ -74,12 +75,12 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			v, _ := try(t, s, deliveryTo(alice))
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	srv.AwaitOpen(t, 2)
 	v, o := try(t, s, deliveryTo(bob))
-	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
+	want(t, v, delivery.Postpone, reasons.RateLimit)
 	if !strings.Contains(o.Detail, "maxConnections") || srv.Connections() != 2 {
 		t.Errorf("%d connections: %s", srv.Connections(), o.Detail)
 	}
@@ -93,7 +94,7 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 			for v.Kind == delivery.Postpone { // a busy machine may be slower than the wait for a connection
 				v, _ = try(t, s, deliveryTo(bob))
 			}
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	many.Wait()
@@ -116,7 +117,7 @@ func TestAWaitForAConnectionEndsWithTheShutdown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := deliveryTo(bob)
-	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, delivery.ReasonShutdown)
+	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, reasons.Shutdown)
 	close(hold)
 	wg.Wait()
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
@@ -133,7 +134,7 @@ func TestTheNameInEHLOIsTheSettingsElseTheOptions(t *testing.T) {
 		conf.change(func(p *settings.SMTP) { p.Hello = c.setting })
 		o.HelloName = c.option
 		v, _ := try(t, emailsender.NewSender(t, o, conf), deliveryTo(alice))
-		want(t, v, delivery.Delivered, delivery.ReasonOK)
+		want(t, v, delivery.Delivered, reasons.OK)
 		if !strings.HasPrefix(srv.Heard(), c.said) {
 			t.Errorf("%s: said %q", name, srv.Heard()[:40])
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 )
@@ -16,7 +16,7 @@ func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
 	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
 	n := health.Notice{Kind: health.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []health.About{
-		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS, Detail: "no such host", Alert: 1, Waiting: 3},
+		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: reasons.DNS, Detail: "no such host", Alert: 1, Waiting: 3},
 	}}
 	for _, to := range []string{alice, bob} {
 		n.To, n.ID = to, "failing/desk/1/0/"+to

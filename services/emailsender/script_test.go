@@ -11,9 +11,10 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/health"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -29,7 +30,7 @@ type row struct {
 
 	// state, reason and detail are the record's while the relay misbehaves, line is how it stands.
 	state  delivery.State
-	reason delivery.Reason
+	reason reasons.Reason
 	detail string
 	line   string
 	// got is who has how many mails then.
@@ -46,7 +47,7 @@ func reply(code int, message string) *smtptest.Reply {
 }
 
 // of makes a row of a fault that keeps all addresses waiting until it is mended.
-func of(script smtptest.Script, reason delivery.Reason, detail, line string) row {
+func of(script smtptest.Script, reason reasons.Reason, detail, line string) row {
 	return row{script: script, reason: reason, detail: detail, line: line}
 }
 
@@ -73,44 +74,44 @@ func rows(t *testing.T) map[string]row {
 	one := map[string]int{alice: 1, bob: 0}
 	ok := health.RelayOK
 	all := map[string]row{
-		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, delivery.ReasonSMTPDeferred, "answered 421 to the banner", "refuses us: it answered 421 to the banner: busy"),
-		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, delivery.ReasonSMTPRefused, "answered 554 to the banner", "refuses us: it answered 554 to the banner: no service"),
-		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, delivery.ReasonProtocol, "at the banner", "check that an SMTP server answers"),
-		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, delivery.ReasonTimeout, "at the banner", "did not answer in time, at the banner")),
-		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, delivery.ReasonTimeout, "i/o timeout", "did not answer in time, at")),
-		"endless reply": of(smtptest.Script{Endless: true}, delivery.ReasonProtocol, "says more than a reply can hold", "says more than a reply can hold"),
-		"EHLO 451":      of(smtptest.Script{Hello: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to EHLO", "answered 451 to EHLO"),
-		"EHLO 550":      of(smtptest.Script{Hello: reply(550, "who?")}, delivery.ReasonSMTPRefused, "answered 550 to EHLO", "answered 550 to EHLO"),
-		"MAIL 451":      of(smtptest.Script{Mail: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to MAIL FROM", "answered 451 to MAIL FROM"),
-		"MAIL 550":      of(smtptest.Script{Mail: reply(550, "not you")}, delivery.ReasonSMTPRefused, "answered 550 to MAIL FROM", "answered 550 to MAIL FROM: 5.0.0 not you"),
-		"MAIL 530":      of(smtptest.Script{Mail: reply(530, "sign in")}, delivery.ReasonAuth, "answered 530 to MAIL FROM", "does not let us in: it answered 530"),
-		"MAIL cut":      of(smtptest.Script{CutAtMail: true}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, delivery.ReasonSMTPDeferred, "2 to be tried again (address 1: 452, address 2: 452)", ok),
-		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, delivery.ReasonSMTPDeferred, "answered 421 to the mail", "answered 421 to the mail"),
-		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, delivery.ReasonTLS, "STARTTLS", "no encrypted connection to"), encrypted, starttls),
-		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, delivery.ReasonTLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
-		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, delivery.ReasonAuth, "answered 454 to AUTH", "does not let us in: it answered 454"), encrypted, signIn),
-		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, delivery.ReasonAuth, "answered 535 to AUTH", "does not let us in: it answered 535"), encrypted, signIn),
-		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2 addresses accepted", line: ok,
+		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, reasons.SMTPDeferred, "answered 421 to the banner", "refuses us: it answered 421 to the banner: busy"),
+		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, reasons.SMTPRefused, "answered 554 to the banner", "refuses us: it answered 554 to the banner: no service"),
+		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, reasons.Protocol, "at the banner", "check that an SMTP server answers"),
+		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, reasons.Timeout, "at the banner", "did not answer in time, at the banner")),
+		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, reasons.Timeout, "i/o timeout", "did not answer in time, at")),
+		"endless reply": of(smtptest.Script{Endless: true}, reasons.Protocol, "says more than a reply can hold", "says more than a reply can hold"),
+		"EHLO 451":      of(smtptest.Script{Hello: reply(451, "wait")}, reasons.SMTPDeferred, "answered 451 to EHLO", "answered 451 to EHLO"),
+		"EHLO 550":      of(smtptest.Script{Hello: reply(550, "who?")}, reasons.SMTPRefused, "answered 550 to EHLO", "answered 550 to EHLO"),
+		"MAIL 451":      of(smtptest.Script{Mail: reply(451, "wait")}, reasons.SMTPDeferred, "answered 451 to MAIL FROM", "answered 451 to MAIL FROM"),
+		"MAIL 550":      of(smtptest.Script{Mail: reply(550, "not you")}, reasons.SMTPRefused, "answered 550 to MAIL FROM", "answered 550 to MAIL FROM: 5.0.0 not you"),
+		"MAIL 530":      of(smtptest.Script{Mail: reply(530, "sign in")}, reasons.Auth, "answered 530 to MAIL FROM", "does not let us in: it answered 530"),
+		"MAIL cut":      of(smtptest.Script{CutAtMail: true}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, reasons.SMTPDeferred, "2 to be tried again (address 1: 452, address 2: 452)", ok),
+		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, reasons.SMTPDeferred, "answered 421 to the mail", "answered 421 to the mail"),
+		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, reasons.TLS, "STARTTLS", "no encrypted connection to"), encrypted, starttls),
+		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, reasons.TLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
+		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, reasons.Auth, "answered 454 to AUTH", "does not let us in: it answered 454"), encrypted, signIn),
+		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, reasons.Auth, "answered 535 to AUTH", "does not let us in: it answered 535"), encrypted, signIn),
+		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: reasons.OK, detail: "2 of 2 addresses accepted", line: ok,
 			got: map[string]int{alice: 1, bob: 1}},
-		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: delivery.ReasonPartlyDelivered,
+		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted, 1 to be tried again (address 2: 451)", line: ok, got: one},
-		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: delivery.ReasonPartlyDelivered,
+		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted", line: "answered 421 to RCPT TO", got: one},
-		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
+		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}}, state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted, 1 refused for good (address 2: 550)", line: ok, got: one},
-		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}}, reason: delivery.ReasonSMTPDeferred,
+		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}}, reason: reasons.SMTPDeferred,
 			detail: "0 of 2 addresses accepted, 1 refused for good (address 1: 550), 1 to be tried again (address 2: 451)", line: ok,
 			after: map[string]int{alice: 0, bob: 1}},
 		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}}, state: delivery.StateRejected,
-			reason: delivery.ReasonSMTPRefused, detail: "2 refused for good (address 1: 550, address 2: 553)", line: ok},
-		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
+			reason: reasons.SMTPRefused, detail: "2 refused for good (address 1: 550, address 2: 553)", line: ok},
+		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}}, state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
 			detail: "1 refused for good (address 1: 554)", line: ok, got: map[string]int{alice: 0, bob: 1}},
-		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2", line: ok,
+		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: reasons.OK, detail: "2 of 2", line: ok,
 			got: map[string]int{alice: 1, bob: 1}, same: 2},
-		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate", line: "certificate", lost: true},
-		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate",
+		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: reasons.TLS, detail: "certificate", line: "certificate", lost: true},
+		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: reasons.TLS, detail: "certificate",
 			line: "check encryption and caCertificatePem", lost: true},
 	}
 	return all
@@ -144,7 +145,7 @@ func (r row) play(t *testing.T) {
 		if r.smtp != nil {
 			r.smtp(c.settings.GetSmtp())
 		}
-		if c.settings.SealedSmtpPassword, err = w.sealer.Seal([]byte(password), recipient.SecretSMTPPassword); err != nil {
+		if c.settings.SealedSmtpPassword, err = w.sealer.Seal([]byte(password), credential.SecretSMTPPassword); err != nil {
 			t.Fatal(err)
 		}
 	}

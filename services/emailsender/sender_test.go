@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -82,7 +83,7 @@ func try(t *testing.T, s delivery.Sender, d *delivery.Delivery) (delivery.Verdic
 }
 
 // want fails the test unless the verdict is of this kind and reason.
-func want(t *testing.T, v delivery.Verdict, kind delivery.VerdictKind, reason delivery.Reason) {
+func want(t *testing.T, v delivery.Verdict, kind delivery.VerdictKind, reason reasons.Reason) {
 	t.Helper()
 	if v.Kind != kind || v.Reason != reason {
 		t.Errorf("verdict is %s %s (%s), want %s %s", kindName(v.Kind), v.Reason, v.Detail, kindName(kind), reason)

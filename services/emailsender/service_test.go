@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -165,8 +166,8 @@ func TestAnEventBecomesMailsAndARecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := seen.next(t), seen.next(t)
-	want(t, first.Verdict, delivery.Retry, delivery.ReasonPartlyDelivered)
-	want(t, second.Verdict, delivery.Delivered, delivery.ReasonOK)
+	want(t, first.Verdict, delivery.Retry, reasons.PartlyDelivered)
+	want(t, second.Verdict, delivery.Delivered, reasons.OK)
 	if first.Delivery.Attempt != 1 || second.Delivery.Attempt != 2 {
 		t.Errorf("attempts %d and %d, want 1 and 2", first.Delivery.Attempt, second.Delivery.Attempt)
 	}

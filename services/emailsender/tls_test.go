@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/services/emailsender"
@@ -25,7 +26,7 @@ func TestEncryptionAndSignIn(t *testing.T) {
 				})
 				s := emailsender.NewSender(t, options(), conf)
 				v, _ := try(t, s, deliveryTo(alice, bob))
-				want(t, v, delivery.Delivered, delivery.ReasonOK)
+				want(t, v, delivery.Delivered, reasons.OK)
 				for _, m := range srv.Mails() {
 					if !m.TLS || (m.User == "user") != (auth != settings.NoAuth) {
 						t.Errorf("mail with TLS %t of user %q", m.TLS, m.User)
@@ -39,7 +40,7 @@ func TestEncryptionAndSignIn(t *testing.T) {
 				}
 				conf.change(func(c *settings.SMTP) { c.Password = "wrong " + password })
 				v, o := try(t, s, deliveryTo(alice))
-				want(t, v, delivery.Retry, delivery.ReasonAuth)
+				want(t, v, delivery.Retry, reasons.Auth)
 				if o.Status != 535 || strings.Contains(v.Detail+string(o.Excerpt), password) {
 					t.Errorf("status %d, detail %q, excerpt %q", o.Status, v.Detail, o.Excerpt)
 				}
@@ -57,7 +58,7 @@ func TestNothingIsSentInTheClearWhenSTARTTLSIsStripped(t *testing.T) {
 		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = settings.STARTTLS, settings.Plain, "user", password, ca.PEM
 	})
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonTLS)
+	want(t, v, delivery.Retry, reasons.TLS)
 	for _, word := range []string{"AUTH", "MAIL", "RCPT", "DATA", "example"} {
 		if strings.Contains(srv.Heard(), word) {
 			t.Errorf("%s was said in the clear", word)
@@ -72,7 +73,7 @@ func TestPasswordsNeverCrossInTheClear(t *testing.T) {
 		conf := relayOf(srv)
 		conf.change(func(c *settings.SMTP) { c.Auth, c.Username, c.Password = auth, "user", password })
 		v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-		want(t, v, delivery.Retry, delivery.ReasonAuth)
+		want(t, v, delivery.Retry, reasons.Auth)
 		if strings.Contains(srv.Heard(), "AUTH") {
 			t.Errorf("%s was begun in the clear", auth)
 		}
@@ -81,7 +82,7 @@ func TestPasswordsNeverCrossInTheClear(t *testing.T) {
 	conf := relayOf(srv)
 	conf.change(func(c *settings.SMTP) { c.Auth, c.Username, c.Password = settings.CRAMMD5, "user", password })
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 }
 
 func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
@@ -92,7 +93,7 @@ func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = settings.STARTTLS, settings.Plain, "user", password, ca.PEM
 	})
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonAuth)
+	want(t, v, delivery.Retry, reasons.Auth)
 	if !strings.Contains(v.Detail, "does not offer signing in by PLAIN") {
 		t.Errorf("detail %q", v.Detail)
 	}
@@ -108,7 +109,7 @@ func TestARelayThatCanNotProveItselfGetsNothing(t *testing.T) {
 			conf := relayOf(srv)
 			conf.change(func(s *settings.SMTP) { s.Encryption, s.CAPEM = encryption, c.roots })
 			v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-			if v.Kind != delivery.Retry || v.Reason != delivery.ReasonTLS {
+			if v.Kind != delivery.Retry || v.Reason != reasons.TLS {
 				t.Errorf("%s, %s: %+v", name, encryption, v)
 			}
 			if len(srv.Mails()) != 0 {

@@ -15,8 +15,9 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -130,13 +131,13 @@ func TestATokenIsGotOnceForManyConnections(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			v, _ := try(t, s, deliveryTo(alice))
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	wg.Wait()
 	srv.Cut()
 	v, _ := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	if e.tokens() != 1 || srv.CountFor(alice) != 5 || srv.Connections() < 2 {
 		t.Errorf("%d tokens for %d mails on %d connections, want 1 for 5", e.tokens(), srv.CountFor(alice), srv.Connections())
 	}
@@ -154,14 +155,14 @@ func TestATokenThatTheRelayRefusesIsReplacedOnce(t *testing.T) {
 	srv.Cut()
 	e.set(func() { e.revoked["token-1"] = true })
 	v, _ := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	if e.tokens() != 2 {
 		t.Errorf("%d tokens were got, want 2", e.tokens())
 	}
 	srv.Cut()
 	e.set(func() { e.revoked = map[string]bool{"token-2": true, "token-3": true} })
 	v, o := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonAuth)
+	want(t, v, delivery.Retry, reasons.Auth)
 	if e.tokens() != 3 || o.Status != 535 || strings.Contains(v.Detail+string(o.Excerpt), "token-") {
 		t.Errorf("%d tokens, status %d, detail %q, excerpt %q", e.tokens(), o.Status, v.Detail, o.Excerpt)
 	}
@@ -175,7 +176,7 @@ func TestATokenIsReplacedBeforeItEnds(t *testing.T) {
 	s := emailsender.NewSender(t, options(), conf)
 	waittest.Until(t, "a third token", func() bool {
 		v, _ := try(t, s, deliveryTo(alice))
-		want(t, v, delivery.Delivered, delivery.ReasonOK)
+		want(t, v, delivery.Delivered, reasons.OK)
 		srv.Cut()
 		return e.tokens() >= 3
 	})
@@ -220,7 +221,7 @@ func TestWhyThereIsNoToken(t *testing.T) {
 			srv, e, conf := relayByToken(t)
 			conf.change(func(p *settings.SMTP) { e.set(func() { c.change(e, p.OAuth2) }) })
 			v, o := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-			want(t, v, delivery.Retry, delivery.ReasonAuth)
+			want(t, v, delivery.Retry, reasons.Auth)
 			if !strings.Contains(v.Detail, c.says) {
 				t.Errorf("detail %q, want %q", v.Detail, c.says)
 			}
@@ -242,7 +243,7 @@ func byToken(t *testing.T, w fixture, e *endpoint, conf *fixedSettings, kept cha
 		t.Fatal(err)
 	}
 	sealed := map[string][]byte{}
-	for path, plain := range map[string]string{recipient.SecretRelayClient: clientSecret, recipient.SecretRelayRefresh: "refresh-0"} {
+	for path, plain := range map[string]string{credential.SecretRelayClient: clientSecret, credential.SecretRelayRefresh: "refresh-0"} {
 		if sealed[path], err = sealer.Seal([]byte(plain), path); err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +291,7 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 		if _, err := publisher.Accept(t.Context(), ev); err != nil {
 			t.Fatal(err)
 		}
-		want(t, seen.next(t).Verdict, delivery.Delivered, delivery.ReasonOK)
+		want(t, seen.next(t).Verdict, delivery.Delivered, reasons.OK)
 		// The next mail needs another token, and so the refresh token that came with this one.
 		e.set(func() { e.revoked[fmt.Sprintf("token-%d", e.issued)] = true })
 		srv.Cut()

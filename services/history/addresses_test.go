@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -26,7 +27,7 @@ func TestADeliveryTellsWhatBecameOfEachAddress(t *testing.T) {
 	progress.Refused[hash("b@example.org")], progress.Deferred[hash("c@example.org")] = 550, 451
 	rec := delivery.Record{
 		Recipient: "ops", Channel: "email", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, State: delivery.StateRetrying,
-		Reason: delivery.ReasonPartlyDelivered, Attempt: 1, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Accepted: now, Expire: next, Progress: progress.Write(),
+		Reason: reasons.PartlyDelivered, Attempt: 1, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Accepted: now, Expire: next, Progress: progress.Write(),
 	}
 	stored := make(chan error, 1)
 	h.log.AppendAttempt(rec, func(err error) { stored <- err })

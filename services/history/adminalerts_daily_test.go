@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -109,7 +110,7 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 	w.attempted(e2, "good", "", 1, delivery.StateDelivered)
 	w.attempted(e1, "bad", "", 1, delivery.StateRetrying)
 	w.attempted(e1, "bad", "", 2, delivery.StateRetrying)
-	w.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500}, 0)
+	w.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: reasons.HTTPStatus, Code: 500}, 0)
 	due := w.noon().Add(-time.Hour)
 	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: due.Format("15:04")}
 

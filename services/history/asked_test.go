@@ -7,6 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
@@ -84,7 +85,7 @@ func TestSendNowNamesItsDeliveries(t *testing.T) {
 		stored := make(chan error, 1)
 		h.log.AppendAttempt(delivery.Record{
 			Recipient: "r1", Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-			Sequence: uint64(i + 1), State: delivery.StateRetrying, Reason: delivery.ReasonHTTPStatus, Attempt: 1, Accepted: now, LastAttempt: &now,
+			Sequence: uint64(i + 1), State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Attempt: 1, Accepted: now, LastAttempt: &now,
 			NextAttempt: &next, Expire: now.Add(24 * time.Hour),
 		}, func(err error) { stored <- err })
 		if err := <-stored; err != nil {

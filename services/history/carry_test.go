@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -48,7 +49,7 @@ func (h *fixture) retrying(e *event.Event, recipient string, change func(*delive
 	next := now.Add(time.Hour)
 	rec := delivery.Record{
 		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		Sequence: in.Sequence, State: delivery.StateRetrying, Reason: delivery.ReasonHTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
+		Sequence: in.Sequence, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Expire: now.Add(time.Hour),
 	}
 	if change != nil {
@@ -100,7 +101,7 @@ func (h *fixture) others(n int, name string) {
 		wg.Add(1)
 		h.log.AppendAttempt(delivery.Record{
 			Recipient: "other", Channel: "http", EventID: fmt.Sprintf("%s-%d", name, i), Appliance: "a2", Type: kindEnd, State: delivery.StateDelivered,
-			Reason: delivery.ReasonOK, Status: 200, Attempt: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now,
+			Reason: reasons.OK, Status: 200, Attempt: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now,
 		}, func(error) { wg.Done() })
 	}
 	wg.Wait()
@@ -162,7 +163,7 @@ func (s sender) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
 }
 
 func (s sender) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 }
 
 type unobserved struct{}
@@ -183,7 +184,7 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 		r.Expire, r.Extended = end, &end
 	})
 	cancelled := h.retrying(h.accept("a1", "cancelled"), "r1", func(r *delivery.Record) {
-		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", delivery.ReasonCancelled, "cancelled by hand"
+		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled, "cancelled by hand"
 	})
 	h.turnOver(goesOn, cancelled)
 	h.turnOver(goesOn, cancelled)

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -63,7 +64,7 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 	case !far(rec, now):
 		return rec, expedites, "its next attempt is due already: it is made as soon as the recipient's turn comes"
 	}
-	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "the next attempt was asked for at once", &now
+	rec.Reason, rec.Detail, rec.NextAttempt = reasons.SendNow, "the next attempt was asked for at once", &now
 	return rec, comesNow, ""
 }
 
@@ -78,7 +79,7 @@ func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.
 	if !end.After(rec.Expire) {
 		return rec, 0, fmt.Sprintf("it is tried until %s already, which is not before the end asked for or the end of what is stored", rec.Expire.UTC().Format(time.RFC3339))
 	}
-	rec.Reason, rec.Detail = delivery.ReasonExtended, "it is tried until "+end.UTC().Format(time.RFC3339)
+	rec.Reason, rec.Detail = reasons.Extended, "it is tried until "+end.UTC().Format(time.RFC3339)
 	rec.Expire, rec.Extended = end, &end
 	return rec, stays, ""
 }
@@ -89,7 +90,7 @@ func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (deli
 	if rec.CancelAsked {
 		return rec, 0, "it is cancelled already: it ends when its turn comes"
 	}
-	rec.Reason, rec.Detail = delivery.ReasonCancelled, "cancelled by hand"
+	rec.Reason, rec.Detail = reasons.Cancelled, "cancelled by hand"
 	if !far(rec, now) {
 		rec.CancelAsked = true
 		return rec, stays, ""

@@ -7,6 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -23,7 +24,7 @@ func (s *Service) deliveryOf(r deliverylog.StoredRecord) *outboundv1.Delivery {
 		SessionId: r.Session, ExternalKey: r.ExternalKey,
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
 		ResponseExcerpt: text(r.Excerpt), ReplayId: r.ReplayID, Test: r.Test,
-		Channel: r.Channel, ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
+		Channel: r.Channel, ReasonClass: string(reasons.ClassOf(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
 	}
 	if known, ok := s.Config.Recipient(r.Recipient); ok {
 		d.RecipientDisplayName = known.DisplayName

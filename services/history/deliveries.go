@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -117,9 +118,9 @@ func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 			faults = append(faults, unsafe(x.field))
 		}
 	}
-	if c := delivery.Class(req.GetReasonClass()); c != "" && !slices.Contains(delivery.Classes(), c) {
+	if c := reasons.Class(req.GetReasonClass()); c != "" && !slices.Contains(reasons.Classes(), c) {
 		faults = append(faults, rpc.Violation{
-			Field: "reasonClass", Reason: "UNKNOWN_CLASS", Description: fmt.Sprintf("is no class of reasons: use one of %s", listed(delivery.Classes())),
+			Field: "reasonClass", Reason: "UNKNOWN_CLASS", Description: fmt.Sprintf("is no class of reasons: use one of %s", listed(reasons.Classes())),
 		})
 	}
 	faults = append(faults, checkTimes(req.GetStartTime(), req.GetEndTime())...)
@@ -175,15 +176,15 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) deliverylog.AttemptFilter {
 	f := deliverylog.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
 		ExternalKey: req.GetExternalKey(), Appliance: req.GetApplianceId(), ReplayID: req.GetReplayId(),
-		Channel: req.GetChannel(), Reason: delivery.Reason(req.GetReason()), Class: delivery.Class(req.GetReasonClass()),
+		Channel: req.GetChannel(), Reason: reasons.Reason(req.GetReason()), Class: reasons.Class(req.GetReasonClass()),
 	}
 	if f.State != "" {
 		return f
 	}
 	if req.GetReason() != "" {
-		f.States = delivery.StatesWith(delivery.Reason(req.GetReason()))
+		f.States = delivery.StatesWith(reasons.Reason(req.GetReason()))
 	} else if req.GetReasonClass() != "" {
-		f.States = delivery.StatesIn(delivery.Class(req.GetReasonClass()))
+		f.States = delivery.StatesIn(reasons.Class(req.GetReasonClass()))
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -78,7 +79,7 @@ func lastSent(records []deliverylog.StoredRecord) *deliverylog.StoredRecord {
 func attemptOf(r deliverylog.StoredRecord) *outboundv1.Attempt {
 	a := &outboundv1.Attempt{
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
-		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: toValid(r.Detail), RecordTime: timestamp(r.Time),
+		Reason: string(r.Reason), ReasonClass: string(reasons.ClassOf(r.Reason, r.Status)), Detail: toValid(r.Detail), RecordTime: timestamp(r.Time),
 		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: text(r.Excerpt), NextAttemptTime: timeOf(r.NextAttempt), ExpireTime: timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -60,14 +61,14 @@ func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 	now := time.Now()
 	rec := delivery.Record{
 		Recipient: "r1", Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		Sequence: 1, State: delivery.StateRetrying, Reason: delivery.ReasonHTTPStatus, Detail: "answered 503", Status: 503, Attempt: 1, TookMicros: 2500,
+		Sequence: 1, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Detail: "answered 503", Status: 503, Attempt: 1, TookMicros: 2500,
 		Excerpt: []byte("busy \xff"), Revision: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	for rec.Attempt = 1; rec.Attempt <= 3; rec.Attempt++ {
 		h.appended(rec)
 	}
 	other := rec
-	other.ReplayID, other.Attempt, other.State, other.Reason = "01REPLAY", 1, delivery.StateDelivered, delivery.ReasonOK
+	other.ReplayID, other.Attempt, other.State, other.Reason = "01REPLAY", 1, delivery.StateDelivered, reasons.OK
 	h.appended(other)
 
 	got, err := h.deliveries.GetDelivery(t.Context(), &outboundv1.GetDeliveryRequest{RecipientId: "r1", EventId: "a1~e-1"})
@@ -153,14 +154,14 @@ func TestAnEventTellsWhyEachRecipientGetsItOrDoesNot(t *testing.T) {
 	h.attempted(e, "got", "", 2, delivery.StateDelivered)
 	h.attempted(e, "got", "01REPLAY", 1, delivery.StateDelivered)
 	h.attempted(e, "gone", "", 1, delivery.StateDelivered)
-	skipped := func(id string, why delivery.Reason) {
+	skipped := func(id string, why reasons.Reason) {
 		now := time.Now()
 		h.appended(delivery.Record{
 			Recipient: id, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
 			Sequence: 1, State: delivery.StateSkipped, Reason: why, Accepted: now, Expire: now,
 		})
 	}
-	skipped("filtered", delivery.ReasonFilterFalse)
+	skipped("filtered", reasons.FilterFalse)
 
 	got, err := h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "a1~e-1"})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -87,7 +88,7 @@ func certificates(kind, resource, text string) []ending {
 	if text == "" {
 		return nil
 	}
-	chain, err := recipient.ParseCertificates(text)
+	chain, err := credential.ParseCertificates(text)
 	if err != nil {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -214,11 +215,11 @@ func (h *fixture) attempted(e *event.Event, recipient, replay string, attempt in
 	now := time.Now()
 	rec := delivery.Record{
 		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
-		ExternalKey: e.ExternalKey, ReplayID: replay, Sequence: 1, State: state, Reason: delivery.ReasonOK, Attempt: attempt,
+		ExternalKey: e.ExternalKey, ReplayID: replay, Sequence: 1, State: state, Reason: reasons.OK, Attempt: attempt,
 		Status: 200, TookMicros: 1500, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	if state != delivery.StateDelivered {
-		rec.Reason, rec.Status, rec.Detail = delivery.ReasonHTTPStatus, 500, "answered 500"
+		rec.Reason, rec.Status, rec.Detail = reasons.HTTPStatus, 500, "answered 500"
 	}
 	if state == delivery.StateRetrying {
 		next := now.Add(time.Minute)

@@ -21,6 +21,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -58,7 +59,7 @@ func (h *fixture) ended(e *event.Event, recipient, replay string, state delivery
 	now := time.Now()
 	rec := delivery.Record{
 		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		ReplayID: replay, Sequence: in.Sequence, State: state, Reason: delivery.ReasonHTTPStatus, Status: 500, Attempt: 1,
+		ReplayID: replay, Sequence: in.Sequence, State: state, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	if state == delivery.StateRetrying {

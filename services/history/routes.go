@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -59,16 +60,16 @@ func fillDelivery(route *outboundv1.Route, d *outboundv1.Delivery) {
 	route.Matched = d.GetState() != outboundv1.DeliveryState_SKIPPED
 	switch {
 	case route.GetMatched() && d.GetDetail() == "":
-		route.Detail = spoken(delivery.State(d.GetState().String()), delivery.Reason(d.GetReason()), int(d.GetAttempts()))
+		route.Detail = spoken(delivery.State(d.GetState().String()), reasons.Reason(d.GetReason()), int(d.GetAttempts()))
 	case d.GetDetail() != "":
 		route.Detail = d.GetDetail()
 	default:
-		route.Detail = whyNot(delivery.Reason(d.GetReason()))
+		route.Detail = whyNot(reasons.Reason(d.GetReason()))
 	}
 }
 
 // spoken says in a sentence what a delivery has come to, where its record has no words of its own.
-func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
+func spoken(state delivery.State, reason reasons.Reason, attempts int) string {
 	tries := "attempts"
 	if attempts == 1 {
 		tries = "attempt"
@@ -113,7 +114,7 @@ func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec e
 	switch {
 	case v == nil:
 		route.Reason, route.Detail = reasonNotStored, "The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
-	case !whole && (v.Reason == delivery.ReasonFilterFalse || v.Reason == delivery.ReasonFilterError):
+	case !whole && (v.Reason == reasons.FilterFalse || v.Reason == reasons.FilterError):
 		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so that the recipient's filter can't judge it."
 	default:
 		route.Reason, route.Detail = string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
@@ -121,21 +122,21 @@ func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec e
 }
 
 // whyNot say why a recipient does not get an event.
-func whyNot(r delivery.Reason) string {
+func whyNot(r reasons.Reason) string {
 	switch r {
-	case delivery.ReasonTypeUnwanted:
+	case reasons.TypeUnwanted:
 		return "The recipient does not select this event type."
-	case delivery.ReasonApplianceOut:
+	case reasons.ApplianceOut:
 		return "The recipient does not select this appliance."
-	case delivery.ReasonNoExternalKey:
+	case reasons.NoExternalKey:
 		return "The recipient requires an external key, and the session had none."
-	case delivery.ReasonFilterFalse:
+	case reasons.FilterFalse:
 		return "The recipient's filter is false for this event."
-	case delivery.ReasonDisabled:
+	case reasons.Disabled:
 		return "The recipient was disabled when the event was accepted."
-	case delivery.ReasonDeleted:
+	case reasons.Deleted:
 		return "The recipient is being deleted."
-	case delivery.ReasonPurged:
+	case reasons.Purged:
 		return "Somebody emptied the recipient's queue."
 	default:
 		return string(r)

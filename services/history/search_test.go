@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -80,17 +81,17 @@ func (c *chance) record() delivery.Record {
 	}
 	switch c.IntN(6) {
 	case 0:
-		r.State, r.Reason, r.Status = delivery.StateRetrying, delivery.ReasonHTTPStatus, pick(c, 404, 500, 503)
+		r.State, r.Reason, r.Status = delivery.StateRetrying, reasons.HTTPStatus, pick(c, 404, 500, 503)
 	case 1:
-		r.State, r.Reason = delivery.StateRetrying, pick(c, delivery.ReasonTLS, delivery.ReasonTimeout, delivery.ReasonDNS)
+		r.State, r.Reason = delivery.StateRetrying, pick(c, reasons.TLS, reasons.Timeout, reasons.DNS)
 	case 2:
-		r.State, r.Reason = delivery.StateExpired, delivery.ReasonExpired
+		r.State, r.Reason = delivery.StateExpired, reasons.Expired
 	case 3:
-		r.State, r.Reason, r.Status = delivery.StateRejected, delivery.ReasonGone, 410
+		r.State, r.Reason, r.Status = delivery.StateRejected, reasons.Gone, 410
 	case 4:
-		r.State, r.Reason = delivery.StateSkipped, pick(c, delivery.ReasonFilterFalse, delivery.ReasonDisabled)
+		r.State, r.Reason = delivery.StateSkipped, pick(c, reasons.FilterFalse, reasons.Disabled)
 	default:
-		r.State, r.Reason, r.Status = delivery.StateDelivered, delivery.ReasonOK, 200
+		r.State, r.Reason, r.Status = delivery.StateDelivered, reasons.OK, 200
 	}
 	return r
 }
@@ -126,7 +127,7 @@ func naive(log []deliverylog.StoredRecord, req *outboundv1.ListDeliveriesRequest
 		if latest[deliveryName(r)] == r.Sequence && same(req.GetRecipientId(), r.Recipient) && same(state, string(r.State)) &&
 			same(req.GetEventType(), r.Type) && same(req.GetApplianceId(), r.Appliance) && same(req.GetSessionId(), r.Session) &&
 			same(req.GetExternalKey(), r.ExternalKey) && same(req.GetChannel(), r.Channel) && same(req.GetReason(), string(r.Reason)) &&
-			same(req.GetReasonClass(), string(delivery.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
+			same(req.GetReasonClass(), string(reasons.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
 			(same(req.GetEventId(), r.EventID) || req.GetEventId() == event.Key(r.Appliance, r.EventID)) &&
 			(req.GetStartTime() == nil || !r.Time.Before(req.GetStartTime().AsTime())) &&
 			(req.GetEndTime() == nil || r.Time.Before(req.GetEndTime().AsTime())) {
@@ -166,7 +167,7 @@ func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliv
 		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"}, {EventId: "a0~e-21"},
 		{StartTime: timestamppb.New(log[len(log)/3].Time)}, {EndTime: timestamppb.New(log[len(log)/2].Time), RecipientId: "r2"},
 	}
-	for _, class := range delivery.Classes() {
+	for _, class := range reasons.Classes() {
 		out = append(out, &outboundv1.ListDeliveriesRequest{ReasonClass: string(class)})
 	}
 	if len(out) != kinds {
@@ -185,7 +186,7 @@ func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliv
 			},
 			func() { f.EventType = some.Type }, func() { f.ApplianceId = some.Appliance }, func() { f.SessionId = some.Session },
 			func() { f.ExternalKey = some.ExternalKey }, func() { f.Channel = some.Channel }, func() { f.Reason = string(some.Reason) },
-			func() { f.ReasonClass = string(delivery.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
+			func() { f.ReasonClass = string(reasons.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
 			func() { f.StartTime = timestamppb.New(some.Time) }, func() { f.EndTime = timestamppb.New(log[len(log)-1].Time) },
 		} {
 			if c.IntN(4) == 0 {

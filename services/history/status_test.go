@@ -10,6 +10,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -22,7 +23,7 @@ func TestStatusShowsNoNextAttemptThatWasMadeAlready(t *testing.T) {
 	h := newFixture(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
 	due := time.Now()
 	h.attempted(h.accept("a1", "e-1"), "bad", "", 1, delivery.StateRetrying)
-	h.stands("bad", health.Status{Health: health.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: due, Reason: reasons.Connect, NextAttempt: due}, 0)
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil || len(s.GetRecipients()) != 1 {
 		t.Fatalf("answered %v, %v", s, err)
@@ -46,7 +47,7 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
-	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: reasons.HTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -118,7 +119,7 @@ func TestStatusIsWatched(t *testing.T) {
 		t.Errorf("at first %v", s)
 	}
 	since := time.Now().UTC()
-	h.stands("r1", health.Status{Health: health.Failing, Since: since, Reason: delivery.ReasonDNS, BreakerOpen: true, LastAlert: since}, 0)
+	h.stands("r1", health.Status{Health: health.Failing, Since: since, Reason: reasons.DNS, BreakerOpen: true, LastAlert: since}, 0)
 	s := next()
 	for s.GetHealth() != outboundv1.RecipientHealth_FAILING {
 		s = next()

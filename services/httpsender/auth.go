@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 const headerAuthorization = "Authorization"
@@ -41,7 +42,7 @@ func certificate(h *recipient.HTTPTarget, scheme string) (*tls.Certificate, erro
 	if scheme != "https" {
 		return nil, fmt.Errorf("%w: a client certificate needs a URL with https", errAuth)
 	}
-	pair, err := recipient.ClientCertificate(h.Auth.ClientCertificatePEM, h.Auth.ClientKeyPEM)
+	pair, err := credential.ClientCertificate(h.Auth.ClientCertificatePEM, h.Auth.ClientKeyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the key of its client certificate %w", errAuth, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -86,7 +87,7 @@ func TestATemplateThatFailsEndsTheDelivery(t *testing.T) {
 		`{{range 1000000}} {{end}}`: "too much work",
 	} {
 		o, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.BodyTemplate = template }))
-		if o.Fault != delivery.FaultRender || v.Kind != delivery.Drop || v.Reason != delivery.ReasonRender || !strings.Contains(v.Detail, says) {
+		if o.Fault != delivery.FaultRender || v.Kind != delivery.Drop || v.Reason != reasons.Render || !strings.Contains(v.Detail, says) {
 			t.Errorf("%s: got %+v", template, v)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -25,10 +26,10 @@ func contracts(t *testing.T) []contract {
 }
 
 func delivered(status int) line {
-	return line{State: delivery.StateDelivered, Reason: delivery.ReasonOK, Status: status, Next: never}
+	return line{State: delivery.StateDelivered, Reason: reasons.OK, Status: status, Next: never}
 }
 
-func retrying(reason delivery.Reason, status int, detail string) line {
+func retrying(reason reasons.Reason, status int, detail string) line {
 	return line{State: delivery.StateRetrying, Reason: reason, Status: status, Detail: detail, Next: onInterval}
 }
 
@@ -43,9 +44,9 @@ func statusContracts() []contract {
 		{name: "201, any 2xx will do", play: answers(201), change: any2xx, want: delivered(201), requests: 1},
 		{name: "204, any 2xx will do", play: answers(204), change: any2xx, want: delivered(204), requests: 1},
 		{name: "410, which stops it", play: answers(410), requests: 1, change: func(h *outboundv1.HttpRecipient) { h.StopOnGone = true },
-			want: line{State: delivery.StateRejected, Reason: delivery.ReasonGone, Detail: "HTTP 410 Gone: the receiver wants no more of this", Status: 410, Next: never}},
+			want: line{State: delivery.StateRejected, Reason: reasons.Gone, Detail: "HTTP 410 Gone: the receiver wants no more of this", Status: 410, Next: never}},
 		{name: "404, where 410 stops it", play: answers(404), requests: 1, change: func(h *outboundv1.HttpRecipient) { h.StopOnGone = true },
-			want: retrying(delivery.ReasonHTTPStatus, 404, "HTTP 404 Not Found")},
+			want: retrying(reasons.HTTPStatus, 404, "HTTP 404 Not Found")},
 	}
 	for status, text := range map[int]string{
 		201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 299: "", 400: "Bad Request", 401: "Unauthorized",
@@ -56,7 +57,7 @@ func statusContracts() []contract {
 	} {
 		out = append(out, contract{
 			name: fmt.Sprint(status), play: answers(status), requests: 1,
-			want: retrying(delivery.ReasonHTTPStatus, status, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, text))),
+			want: retrying(reasons.HTTPStatus, status, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, text))),
 		})
 	}
 	return out
@@ -68,7 +69,7 @@ func redirectContracts() []contract {
 	for _, status := range []int{300, 301, 302, 303, 304, 307, 308} {
 		out = append(out, contract{
 			name: fmt.Sprint(status, " to another site"), requests: 1,
-			want: retrying(delivery.ReasonRedirect, status, fmt.Sprintf("HTTP %d %s: redirects are not followed; it points to http://{target}", status, http.StatusText(status))),
+			want: retrying(reasons.Redirect, status, fmt.Sprintf("HTTP %d %s: redirects are not followed; it points to http://{target}", status, http.StatusText(status))),
 			play: func(t *testing.T) *played {
 				target := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 				p := answers(status, "Location", target.URL+"/elsewhere?token=canary")(t)
@@ -84,9 +85,9 @@ func redirectContracts() []contract {
 	}
 	return append(out,
 		contract{name: "302 to itself", play: answers(302, "Location", "/again"), requests: 1,
-			want: retrying(delivery.ReasonRedirect, 302, "HTTP 302 Found: redirects are not followed; it points to http://{host}")},
+			want: retrying(reasons.Redirect, 302, "HTTP 302 Found: redirects are not followed; it points to http://{host}")},
 		contract{name: "302 to nowhere", play: answers(302), requests: 1,
-			want: retrying(delivery.ReasonRedirect, 302, "HTTP 302 Found: redirects are not followed")},
+			want: retrying(reasons.Redirect, 302, "HTTP 302 Found: redirects are not followed")},
 	)
 }
 
@@ -94,7 +95,7 @@ func redirectContracts() []contract {
 func retryAfterContracts() []contract {
 	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	asked := func(status int, when next, words string) line {
-		l := retrying(delivery.ReasonHTTPStatus, status, fmt.Sprintf("HTTP %d %s%s", status, http.StatusText(status), words))
+		l := retrying(reasons.HTTPStatus, status, fmt.Sprintf("HTTP %d %s%s", status, http.StatusText(status), words))
 		l.Next = when
 		return l
 	}
@@ -149,7 +150,7 @@ func bodyContracts() []contract {
 		}
 	}
 	return []contract{
-		{name: "a body", requests: 1, want: retrying(delivery.ReasonHTTPStatus, 500, "HTTP 500 Internal Server Error"),
+		{name: "a body", requests: 1, want: retrying(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error"),
 			play: checked(says("HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\nwhy?"), excerpt("why?", 4))},
 		{name: "a huge body", requests: 1, want: delivered(200),
 			play: checked(served(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, huge) }), excerpt("xxx", delivery.MaxExcerpt))},
@@ -168,7 +169,7 @@ func bodyContracts() []contract {
 		})},
 		{name: "a body that hangs", change: impatient, play: saysAndHangs("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), want: delivered(200), requests: 1},
 		{name: "a failure whose body hangs", change: impatient, play: saysAndHangs("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno"), requests: 1,
-			want: retrying(delivery.ReasonHTTPStatus, 500, "HTTP 500 Internal Server Error; the body of the answer broke off")},
+			want: retrying(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error; the body of the answer broke off")},
 		{name: "a body drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "x"), want: delivered(200), requests: 1},
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -40,7 +41,7 @@ type contract struct {
 // line is the part of a record that a row asserts.
 type line struct {
 	State  delivery.State
-	Reason delivery.Reason
+	Reason reasons.Reason
 	// Detail is the whole wording; {host} stands for the receiver's address.
 	Detail  string
 	Status  int

@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -59,7 +60,7 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 		case r.Verdict.Kind == delivery.Delivered:
 			sent[r.Sequence]++
 			delete(putOff, r.Sequence)
-		case r.Verdict.Reason == delivery.ReasonRateLimit && r.Verdict.Kind == delivery.Postpone:
+		case r.Verdict.Reason == reasons.RateLimit && r.Verdict.Kind == delivery.Postpone:
 			putOff[r.Sequence]++
 		default:
 			t.Errorf("got %+v", r.Verdict)

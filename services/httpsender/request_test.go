@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -147,7 +148,7 @@ func TestEventThatCannotBeRenderedIsDropped(t *testing.T) {
 	r := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 	d := deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.Format = recipient.JSON })
 	d.Event.Raw = d.Event.Raw[:40]
-	if o, v := attempt(t, newSender(t), d); v.Kind != delivery.Drop || v.Reason != delivery.ReasonRender {
+	if o, v := attempt(t, newSender(t), d); v.Kind != delivery.Drop || v.Reason != reasons.Render {
 		t.Errorf("got %+v, %+v", o, v)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/proxytest"
@@ -140,7 +141,7 @@ func TestNamesThatChangeTheirMindDoNotLeadInside(t *testing.T) {
 	o.URLPolicy = "any"
 	sender := httpsender.NewSenderWith(t, o, resolver)
 	for range 3 {
-		if out, v := attempt(t, sender, deliveryTo(url)); out.Fault != delivery.FaultEgress || v.Reason != delivery.ReasonEgress {
+		if out, v := attempt(t, sender, deliveryTo(url)); out.Fault != delivery.FaultEgress || v.Reason != reasons.Egress {
 			t.Errorf("%+v, %+v, want the guard's refusal", out, v)
 		}
 	}
@@ -155,14 +156,14 @@ func TestFaultsOfTheProxyHaveTheirOwnReason(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		o         proxytest.Options
-		reason    delivery.Reason
+		reason    reasons.Reason
 	}{
-		{"goes through", "http://receiver.example/hook", proxytest.Options{Resolve: to}, delivery.ReasonOK},
-		{"wants a password", "http://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, delivery.ReasonProxy},
-		{"wants a password for a tunnel", "https://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, delivery.ReasonProxy},
-		{"refuses a tunnel", "https://receiver.example/hook", proxytest.Options{Refuse: http.StatusForbidden}, delivery.ReasonProxy},
-		{"a receiver without TLS", "https://receiver.example/hook", proxytest.Options{Resolve: to}, delivery.ReasonTLS},
-		{"a forbidden address", "http://127.0.0.1/hook", proxytest.Options{Resolve: to}, delivery.ReasonEgress},
+		{"goes through", "http://receiver.example/hook", proxytest.Options{Resolve: to}, reasons.OK},
+		{"wants a password", "http://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, reasons.Proxy},
+		{"wants a password for a tunnel", "https://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, reasons.Proxy},
+		{"refuses a tunnel", "https://receiver.example/hook", proxytest.Options{Refuse: http.StatusForbidden}, reasons.Proxy},
+		{"a receiver without TLS", "https://receiver.example/hook", proxytest.Options{Resolve: to}, reasons.TLS},
+		{"a forbidden address", "http://127.0.0.1/hook", proxytest.Options{Resolve: to}, reasons.Egress},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := proxytest.Start(t, c.o)
@@ -171,7 +172,7 @@ func TestFaultsOfTheProxyHaveTheirOwnReason(t *testing.T) {
 			if _, v := attempt(t, httpsender.NewSender(t, o), deliveryTo(c.url)); v.Reason != c.reason {
 				t.Errorf("got %+v, want %s", v, c.reason)
 			}
-			if forbidden := c.reason == delivery.ReasonEgress; forbidden != (len(p.Targets()) == 0) {
+			if forbidden := c.reason == reasons.Egress; forbidden != (len(p.Targets()) == 0) {
 				t.Errorf("the proxy was asked for %q", p.Targets())
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -51,7 +52,7 @@ func TestTLSIsVerifiedWithTheRecipientsOwnRoots(t *testing.T) {
 				}
 				return
 			}
-			if o.Fault != delivery.FaultTLS || v.Kind != delivery.Retry || v.Reason != delivery.ReasonTLS || !strings.Contains(v.Detail, c.detail) {
+			if o.Fault != delivery.FaultTLS || v.Kind != delivery.Retry || v.Reason != reasons.TLS || !strings.Contains(v.Detail, c.detail) {
 				t.Errorf("got %+v, %+v, want words like %q", o, v, c.detail)
 			}
 			if n := r.requests.Load(); n != 0 {

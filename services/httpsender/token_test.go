@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -140,7 +141,7 @@ func TestTokenThatIsRefusedIsReplacedOnce(t *testing.T) {
 	}
 	none := resource(t, nil, func(string) bool { return false })
 	o, v := attempt(t, s, deliveryTo(none.URL, oauth(server.URL), func(r *recipient.Recipient) { r.ID = "other" }))
-	want := delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token too"}
+	want := delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token too"}
 	if v != want || o.Status != http.StatusUnauthorized || none.requests.Load() != 2 || server.issued.Load() != 4 {
 		t.Errorf("refused for good: %+v after %d requests with %d tokens in all", v, none.requests.Load(), server.issued.Load())
 	}
@@ -225,7 +226,7 @@ func refusedToken(t *testing.T, tokenURL, detail string) {
 	t.Helper()
 	r := resource(t, nil, every)
 	o, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(tokenURL), timeout(time.Second)))
-	if o.Fault != delivery.FaultAuth || v.Kind != delivery.Retry || v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, detail) {
+	if o.Fault != delivery.FaultAuth || v.Kind != delivery.Retry || v.Reason != reasons.Auth || !strings.Contains(v.Detail, detail) {
 		t.Errorf("got %+v, %+v, want %q", o, v, detail)
 	}
 	if n := r.connections.Load(); n != 0 {
@@ -242,7 +243,7 @@ func TestTokenServerMayHaveTheRecipientsRoot(t *testing.T) {
 	}
 	other := newTokenServer(t, &tls.Config{Certificates: []tls.Certificate{theirs.issue(t, nil)}}, 0, false)
 	_, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(other.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem }))
-	if v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, "unknown authority") || other.requests.Load() != 0 {
+	if v.Reason != reasons.Auth || !strings.Contains(v.Detail, "unknown authority") || other.requests.Load() != 0 {
 		t.Errorf("of an authority nobody trusts: %+v", v)
 	}
 }
@@ -254,7 +255,7 @@ func TestURLPolicyBindsTheTokenServerToo(t *testing.T) {
 	o := httpsender.DefaultOptions()
 	o.AllowEgress = []string{"127.0.0.0/8"}
 	_, v := attempt(t, httpsender.NewSender(t, o), deliveryTo(r.URL, oauth(server.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem }))
-	if v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, "--url-policy") || server.connections.Load() != 0 {
+	if v.Reason != reasons.Auth || !strings.Contains(v.Detail, "--url-policy") || server.connections.Load() != 0 {
 		t.Errorf("got %+v", v)
 	}
 }
@@ -268,7 +269,7 @@ func TestShutdownWhileATokenIsAskedForIsNoAttempt(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { <-asked; stop() }()
 	s, d := newSender(t), deliveryTo("http://127.0.0.1:9/", oauth(server.URL))
-	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != delivery.ReasonShutdown {
+	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != reasons.Shutdown {
 		t.Errorf("got %+v", v)
 	}
 	if err := ctx.Err(); err == nil {

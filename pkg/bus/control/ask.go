@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
 
@@ -66,13 +67,13 @@ const (
 // there is no sender.
 func (c Client) AskDoctor(ctx context.Context, q DoctorQuestion, answer any) error {
 	q.Within = within(ctx)
-	return c.ask(ctx, wire.SubjectDoctor, q, answer)
+	return c.ask(ctx, names.SubjectDoctor, q, answer)
 }
 
 // ServeDoctor answers such questions, several at once, until ctx ends. Those under way are answered before it returns, for which
 // answer should heed its context.
 func (c Client) ServeDoctor(ctx context.Context, answer func(context.Context, DoctorQuestion) (any, error)) error {
-	return serve(ctx, c.conn, wire.SubjectDoctor, func(ctx context.Context, q DoctorQuestion) (any, error) {
+	return serve(ctx, c.conn, names.SubjectDoctor, func(ctx context.Context, q DoctorQuestion) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
@@ -82,12 +83,12 @@ func (c Client) ServeDoctor(ctx context.Context, answer func(context.Context, Do
 // AskTestMail asks one of the email senders to send test mails, as AskDoctor asks.
 func (c Client) AskTestMail(ctx context.Context, q TestMailQuestion, answer any) error {
 	q.Within = within(ctx)
-	return c.ask(ctx, wire.SubjectTestMail, q, answer)
+	return c.ask(ctx, names.SubjectTestMail, q, answer)
 }
 
 // ServeTestMail answers such questions, as ServeDoctor answers.
 func (c Client) ServeTestMail(ctx context.Context, answer func(context.Context, TestMailQuestion) (any, error)) error {
-	return serve(ctx, c.conn, wire.SubjectTestMail, func(ctx context.Context, q TestMailQuestion) (any, error) {
+	return serve(ctx, c.conn, names.SubjectTestMail, func(ctx context.Context, q TestMailQuestion) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)

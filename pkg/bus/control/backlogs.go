@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -48,7 +49,7 @@ type BacklogsByConsumer map[string]Backlog
 
 // Of is a recipient's queue; empty if it has none yet.
 func (b BacklogsByConsumer) Of(r *recipient.Recipient) Backlog {
-	return b[wire.ConsumerName(r.Channel(), r.ID)]
+	return b[names.ConsumerName(r.Channel(), r.ID)]
 }
 
 // moved are the queues whose first message is not known, with the filters of each.
@@ -56,9 +57,9 @@ type moved map[head][]string
 
 // All looks at every queue. See Conn.Backlog.
 func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
-	s, err := b.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := b.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return nil, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	b.mu.Lock()
 	known := b.known
@@ -78,7 +79,7 @@ func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
 		out[i.Name] = x
 	}
 	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", wire.StreamEvents, l.Err())
+		return nil, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
 	}
 	found, err := b.look(ctx, s, unknown)
 	if err != nil {
@@ -101,14 +102,14 @@ func (b *Backlogs) look(ctx context.Context, s jetstream.Stream, unknown moved) 
 		return map[head]time.Time{}, nil
 	}
 	// Nearly no queue has replays, and each has a subject of its own for them.
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(wire.SubjectReplay+".*"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(names.SubjectReplay+".*"))
 	if err != nil {
 		return nil, err
 	}
 	spots := map[spot]time.Time{}
 	for h, filters := range unknown {
 		for _, f := range filters {
-			if !strings.HasPrefix(f, wire.SubjectReplay) || info.State.Subjects[f] > 0 {
+			if !strings.HasPrefix(f, names.SubjectReplay) || info.State.Subjects[f] > 0 {
 				spots[spot{from: h.from, filter: f}] = time.Time{}
 			}
 		}
@@ -138,7 +139,7 @@ func (b *Backlogs) fill(ctx context.Context, spots map[spot]time.Time) error {
 	}
 	for _, x := range all {
 		g.Go(func() error {
-			ms, err := b.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: x.from, NextFor: x.filter})
+			ms, err := b.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: x.from, NextFor: x.filter})
 			if err != nil || len(ms) == 0 {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -23,10 +24,10 @@ const pausedFor = 100 * 365 * 24 * time.Hour
 
 func consumerConfig(r *recipient.Recipient) jetstream.ConsumerConfig {
 	c := jetstream.ConsumerConfig{
-		Durable: wire.ConsumerName(r.Channel(), r.ID), Description: r.DisplayName,
+		Durable: names.ConsumerName(r.Channel(), r.ID), Description: r.DisplayName,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(r.StartSequence, 1),
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: wire.AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
-		FilterSubjects: wire.FilterSubjects(r),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+		FilterSubjects: names.FilterSubjects(r),
 	}
 	if r.Order == recipient.Strict {
 		c.MaxAckPending = 1
@@ -45,17 +46,17 @@ func (c Client) EnsureConsumer(ctx context.Context, r *recipient.Recipient) erro
 // consumer's configuration before it writes the part that is to change.
 func (c Client) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused bool) (changed []string, err error) {
 	want := consumerConfig(r)
-	have, err := c.conn.JS.Consumer(ctx, wire.StreamEvents, want.Durable)
+	have, err := c.conn.JS.Consumer(ctx, names.StreamEvents, want.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		changed = []string{"created"}
-		have, err = c.conn.JS.CreateConsumer(ctx, wire.StreamEvents, want)
+		have, err = c.conn.JS.CreateConsumer(ctx, names.StreamEvents, want)
 	case err == nil:
 		now := have.CachedInfo().Config
 		if changed = differences(now, want); len(changed) > 0 {
 			// The start of a consumer that exists can't be changed, and an update changes no pause.
 			want.OptStartSeq, want.PauseUntil = now.OptStartSeq, now.PauseUntil
-			have, err = c.conn.JS.UpdateConsumer(ctx, wire.StreamEvents, want)
+			have, err = c.conn.JS.UpdateConsumer(ctx, names.StreamEvents, want)
 		}
 	}
 	if err != nil {
@@ -70,9 +71,9 @@ func (c Client) ApplyConsumer(ctx context.Context, r *recipient.Recipient, pause
 func (c Client) pause(ctx context.Context, name string, want bool) error {
 	var err error
 	if want {
-		_, err = c.conn.JS.PauseConsumer(ctx, wire.StreamEvents, name, time.Now().Add(pausedFor))
+		_, err = c.conn.JS.PauseConsumer(ctx, names.StreamEvents, name, time.Now().Add(pausedFor))
 	} else {
-		_, err = c.conn.JS.ResumeConsumer(ctx, wire.StreamEvents, name)
+		_, err = c.conn.JS.ResumeConsumer(ctx, names.StreamEvents, name)
 	}
 	if err != nil {
 		return fmt.Errorf("pause or resume consumer %s: %w", name, err)
@@ -129,15 +130,15 @@ func (l Consumers) Names() []string { return slices.Sorted(maps.Keys(l.byName)) 
 
 // Fits reports whether a recipient's consumer was there, all that the recipient says, and paused or not as wanted.
 func (l Consumers) Fits(r *recipient.Recipient, paused bool) bool {
-	info, ok := l.byName[wire.ConsumerName(r.Channel(), r.ID)]
+	info, ok := l.byName[names.ConsumerName(r.Channel(), r.ID)]
 	return ok && len(differences(info.Config, consumerConfig(r))) == 0 && pausedAs(info, paused)
 }
 
 // Consumers lists the consumers of EVENTS. In a cluster those that no server answers for are left out.
 func (c Client) Consumers(ctx context.Context) (Consumers, error) {
-	s, err := c.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return Consumers{}, fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return Consumers{}, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	out := Consumers{byName: map[string]*jetstream.ConsumerInfo{}}
 	l := s.ListConsumers(ctx)
@@ -145,16 +146,16 @@ func (c Client) Consumers(ctx context.Context) (Consumers, error) {
 		out.byName[i.Name] = i
 	}
 	if l.Err() != nil {
-		return Consumers{}, fmt.Errorf("list consumers of %s: %w", wire.StreamEvents, l.Err())
+		return Consumers{}, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
 	}
 	return out, nil
 }
 
 // DeleteConsumer removes a recipient's consumer and with it what waits. One that is absent is no error.
 func (c Client) DeleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
-	err := c.conn.JS.DeleteConsumer(ctx, wire.StreamEvents, wire.ConsumerName(ch, id))
+	err := c.conn.JS.DeleteConsumer(ctx, names.StreamEvents, names.ConsumerName(ch, id))
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("delete consumer %s: %w", wire.ConsumerName(ch, id), err)
+		return fmt.Errorf("delete consumer %s: %w", names.ConsumerName(ch, id), err)
 	}
 	return nil
 }
@@ -178,8 +179,8 @@ func (b Backlog) Total() uint64 { return b.Waiting + b.Unsettled }
 
 // Backlog looks a recipient's queue up, or ErrNotFound.
 func (c Client) Backlog(ctx context.Context, ch recipient.Channel, id string) (Backlog, error) {
-	name := wire.ConsumerName(ch, id)
-	co, err := c.conn.JS.Consumer(ctx, wire.StreamEvents, name)
+	name := names.ConsumerName(ch, id)
+	co, err := c.conn.JS.Consumer(ctx, names.StreamEvents, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return Backlog{}, fmt.Errorf("look up consumer %s: %w", name, wire.ErrNotFound)
 	}
@@ -192,7 +193,7 @@ func (c Client) Backlog(ctx context.Context, ch recipient.Channel, id string) (B
 		return b, nil
 	}
 	for _, f := range filtersOf(i) {
-		ms, err := c.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
+		ms, err := c.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(b.AckFloor+1, i.Config.OptStartSeq), NextFor: f})
 		if err != nil {
 			return b, err
 		}

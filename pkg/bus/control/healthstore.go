@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -29,14 +30,14 @@ func statusKey(ch recipient.Channel, id string) string { return string(ch) + "."
 
 // Watch tells every status of a channel and then each change. See health.Store.
 func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin func(), tell func(health.Entry)) error {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}
 	since := s.conn.Since()
 	w, err := b.KV.Watch(ctx, statusKey(ch, ">"))
 	if err != nil {
-		return fmt.Errorf("watch bucket %s: %w", wire.BucketStatus, err)
+		return fmt.Errorf("watch bucket %s: %w", names.BucketStatus, err)
 	}
 	defer func() { _ = w.Stop() }()
 	begin()
@@ -76,7 +77,7 @@ func statusOf(e jetstream.KeyValueEntry) (health.Entry, bool) {
 
 // Get reads one status; a revision of 0 if there is none.
 func (s *HealthStore) Get(ctx context.Context, ch recipient.Channel, id string) (health.Entry, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return health.Entry{}, err
 	}
@@ -93,7 +94,7 @@ func (s *HealthStore) Get(ctx context.Context, ch recipient.Channel, id string) 
 
 // All are the statuses of both channels by channel and recipient, as `<channel>.<id>`; see StatusOf.
 func (s *HealthStore) All(ctx context.Context) (Statuses, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (s Statuses) Of(r *recipient.Recipient) health.Status {
 // Changes calls changed after each change of a status, until ctx ends. A call is a hint. Marks are no statuses: intake writes its own
 // all the time.
 func (s *HealthStore) Changes(ctx context.Context, changed func()) error {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (s *HealthStore) Changes(ctx context.Context, changed func()) error {
 
 // Put writes a status whose last revision is the one named, 0 for a new one: else health.ErrConflict.
 func (s *HealthStore) Put(ctx context.Context, ch recipient.Channel, id string, st health.Status, revision uint64) (uint64, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +148,7 @@ func (s *HealthStore) Put(ctx context.Context, ch recipient.Channel, id string, 
 
 // Remove removes a status whose last revision is the one named.
 func (s *HealthStore) Remove(ctx context.Context, ch recipient.Channel, id string, revision uint64) error {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (s *HealthStore) Notify(ctx context.Context, n health.Notice) error {
 	if err != nil {
 		return fmt.Errorf("write notice %s: %w", n.ID, err)
 	}
-	if _, err := s.conn.JS.Publish(ctx, wire.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
+	if _, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
 		return fmt.Errorf("store notice %s: %w", n.ID, err)
 	}
 	return nil

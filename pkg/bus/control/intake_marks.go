@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
 
@@ -32,7 +33,7 @@ const prefixIntake = prefixMark + "intake."
 
 // IntakeMarks are the marks of all ingest processes, those that have died included.
 func (c Client) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
-	b, err := c.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := c.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (c Client) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 
 // PutIntakeMark writes a mark. Only the process that it is of does.
 func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
-	b, err := c.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := c.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}
@@ -81,9 +82,9 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 // RemoveIntakeMark removes a mark as IntakeMarks has told it. One that was written again meanwhile stays. Nothing is left of it in the
 // bucket: a new process has another id, so that tombstones would add up.
 func (c Client) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
-	s, err := c.conn.JS.Stream(ctx, wire.BucketStream(wire.BucketStatus))
+	s, err := c.conn.JS.Stream(ctx, wire.BucketStream(names.BucketStatus))
 	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSubject(wire.BucketSubject(wire.BucketStatus, prefixIntake+m.Process)), jetstream.WithPurgeSequence(m.revision+1))
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(wire.BucketSubject(names.BucketStatus, prefixIntake+m.Process)), jetstream.WithPurgeSequence(m.revision+1))
 	}
 	if err != nil {
 		return fmt.Errorf("remove the mark of intake %s: %w", m.Process, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/health"
 )
@@ -25,7 +26,7 @@ const (
 
 // Mark reads what has been told; a revision of 0 if nothing has.
 func (s *HealthStore) Mark(ctx context.Context, name string) (m health.AlertState, revision uint64, err error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return m, 0, err
 	}
@@ -44,23 +45,23 @@ func (s *HealthStore) Mark(ctx context.Context, name string) (m health.AlertStat
 
 // SilentMarks are the marks of silent appliances by appliance, with their revisions.
 func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertState, map[string]uint64, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return nil, nil, err
 	}
 	w, err := b.KV.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", wire.BucketStatus, err)
+		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", names.BucketStatus, err)
 	}
 	defer func() { _ = w.Stop() }()
 	marks, revisions := map[string]health.AlertState{}, map[string]uint64{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("list marks in bucket %s: %w", wire.BucketStatus, ctx.Err())
+			return nil, nil, fmt.Errorf("list marks in bucket %s: %w", names.BucketStatus, ctx.Err())
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, nil, fmt.Errorf("list marks in bucket %s: the watch ended early", wire.BucketStatus)
+				return nil, nil, fmt.Errorf("list marks in bucket %s: the watch ended early", names.BucketStatus)
 			}
 			if e == nil { // all there are have been told
 				return marks, revisions, nil
@@ -75,7 +76,7 @@ func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertS
 
 // PutMark writes a mark whose last revision is the one named, 0 for a new one: else health.ErrConflict.
 func (s *HealthStore) PutMark(ctx context.Context, name string, m health.AlertState, revision uint64) (uint64, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return 0, err
 	}
@@ -88,7 +89,7 @@ func (s *HealthStore) PutMark(ctx context.Context, name string, m health.AlertSt
 
 // RemoveMark removes a mark whose last revision is the one named: else health.ErrConflict.
 func (s *HealthStore) RemoveMark(ctx context.Context, name string, revision uint64) error {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}

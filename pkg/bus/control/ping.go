@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // Presence is what a process says of itself.
@@ -37,18 +37,18 @@ func (c Client) Announce(ctx context.Context, here ...Presence) error {
 		answers = append(answers, raw)
 	}
 	// No queue group: everybody answers.
-	sub, err := c.conn.NC.Subscribe(wire.SubjectPing, func(m *nats.Msg) {
+	sub, err := c.conn.NC.Subscribe(names.SubjectPing, func(m *nats.Msg) {
 		for _, raw := range answers {
 			// Who asked does not wait for a particular one.
 			_ = m.Respond(raw)
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", wire.SubjectPing, err)
+		return fmt.Errorf("listen on %s: %w", names.SubjectPing, err)
 	}
 	<-ctx.Done()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("leave %s: %w", wire.SubjectPing, err)
+		return fmt.Errorf("leave %s: %w", names.SubjectPing, err)
 	}
 	return nil
 }
@@ -58,11 +58,11 @@ func (c Client) Ping(ctx context.Context, wait time.Duration) ([]Presence, error
 	inbox := c.conn.NC.NewInbox()
 	sub, err := c.conn.NC.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", wire.SubjectPing, err)
+		return nil, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.conn.NC.PublishRequest(wire.SubjectPing, inbox, nil); err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", wire.SubjectPing, err)
+	if err := c.conn.NC.PublishRequest(names.SubjectPing, inbox, nil); err != nil {
+		return nil, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
 	}
 	until, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -73,7 +73,7 @@ func (c Client) Ping(ctx context.Context, wait time.Duration) ([]Presence, error
 		case errors.Is(err, nats.ErrNoResponders), err != nil && until.Err() != nil && ctx.Err() == nil:
 			return out, nil
 		case err != nil:
-			return out, fmt.Errorf("ask on %s: %w", wire.SubjectPing, err)
+			return out, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
 		}
 		var p Presence
 		if json.Unmarshal(m.Data, &p) == nil && p.Name != "" {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // purgeAbove is how full EVENTS is, as a part of its bound, before what is finished is purged: until then finished events
@@ -20,9 +20,9 @@ const deliveryLag = time.Second
 // returns how many messages went. It is safe beside publishing and consuming. Events whose acceptance may have no record yet stay: it
 // is made up for from them.
 func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
-	s, err := c.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return 0, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	before := s.CachedInfo()
 	if before.Config.MaxBytes <= 0 || float64(before.State.Bytes) < purgeAbove*float64(before.Config.MaxBytes) {
@@ -32,7 +32,7 @@ func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
 	// is finished up to there at least.
 	select {
 	case <-ctx.Done():
-		return 0, fmt.Errorf("purge %s: %w", wire.StreamEvents, ctx.Err())
+		return 0, fmt.Errorf("purge %s: %w", names.StreamEvents, ctx.Err())
 	case <-time.After(deliveryLag):
 	}
 	done := before.State.LastSeq
@@ -41,7 +41,7 @@ func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
 		done = min(done, finished(i, before.State.LastSeq))
 	}
 	if l.Err() != nil {
-		return 0, fmt.Errorf("list consumers of %s: %w", wire.StreamEvents, l.Err())
+		return 0, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
 	}
 	recorded, ok, err := c.lowestIntake(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c Client) PurgeFinished(ctx context.Context) (uint64, error) {
 		return 0, nil
 	}
 	if err := s.Purge(ctx, jetstream.WithPurgeSequence(done+1)); err != nil {
-		return 0, fmt.Errorf("purge %s up to %d: %w", wire.StreamEvents, done, err)
+		return 0, fmt.Errorf("purge %s up to %d: %w", names.StreamEvents, done, err)
 	}
 	return done - before.State.FirstSeq + 1, nil
 }
@@ -70,9 +70,9 @@ func finished(i *jetstream.ConsumerInfo, last uint64) uint64 {
 
 // AckFloors tells of each consumer of EVENTS, by name, the last sequence that it can no longer need, as far as EVENTS had come before.
 func (c Client) AckFloors(ctx context.Context) (map[string]uint64, error) {
-	s, err := c.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return nil, fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return nil, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	last := s.CachedInfo().State.LastSeq
 	out := map[string]uint64{}
@@ -81,7 +81,7 @@ func (c Client) AckFloors(ctx context.Context) (map[string]uint64, error) {
 		out[i.Name] = finished(i, last)
 	}
 	if l.Err() != nil {
-		return nil, fmt.Errorf("list consumers of %s: %w", wire.StreamEvents, l.Err())
+		return nil, fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
 	}
 	return out, nil
 }

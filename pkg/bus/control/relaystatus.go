@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/health"
 )
@@ -16,7 +17,7 @@ const keyRelay = "relay.smtp"
 // Relay reads how the SMTP relay stands, with the revision that PutRelay must name: 0 if nobody has told yet. What can't be read
 // counts as nothing told, and is written over.
 func (s *HealthStore) Relay(ctx context.Context) (health.Relay, uint64, error) {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return health.Relay{}, 0, err
 	}
@@ -36,7 +37,7 @@ func (s *HealthStore) Relay(ctx context.Context) (health.Relay, uint64, error) {
 
 // PutRelay writes how the SMTP relay stands over the revision named, 0 for none: else health.ErrConflict.
 func (s *HealthStore) PutRelay(ctx context.Context, r health.Relay, revision uint64) error {
-	b, err := s.conn.Bucket(ctx, wire.BucketStatus)
+	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}

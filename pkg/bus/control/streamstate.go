@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // StreamState is how full a stream is. A bound of 0 is none.
@@ -43,7 +43,7 @@ func (s StreamState) Fill() float64 {
 // StreamStates looks at EVENTS, HISTORY and NOTICES.
 func (c Client) StreamStates(ctx context.Context) ([]StreamState, error) {
 	var out []StreamState
-	for _, name := range []string{wire.StreamEvents, wire.StreamHistory, wire.StreamNotices} {
+	for _, name := range []string{names.StreamEvents, names.StreamHistory, names.StreamNotices} {
 		s, err := c.StreamState(ctx, name)
 		if err != nil {
 			return nil, err

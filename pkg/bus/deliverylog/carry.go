@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
@@ -32,9 +33,9 @@ type LogBounds struct {
 
 // Bounds looks at HISTORY.
 func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
-	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
-		return LogBounds{}, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)
+		return LogBounds{}, fmt.Errorf("look up stream %s: %w", names.StreamHistory, err)
 	}
 	state, c := s.CachedInfo().State, s.CachedInfo().Config
 	out := LogBounds{First: state.FirstSeq, Last: state.LastSeq, MaxRecords: uint64(max(c.MaxMsgs, 0))}
@@ -53,7 +54,7 @@ func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
 	if c.MaxAge > 0 && time.Since(state.FirstTime) > kept {
 		at, ok, err := h.SequenceAt(ctx, time.Now().Add(-kept))
 		if err != nil {
-			return out, fmt.Errorf("look for the old records of %s: %w", wire.StreamHistory, err)
+			return out, fmt.Errorf("look for the old records of %s: %w", names.StreamHistory, err)
 		}
 		if !ok {
 			at = state.LastSeq + 1
@@ -66,8 +67,8 @@ func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
 // Retrying finds the records that say that a delivery is tried again, from a sequence on to before another, oldest first, at most limit.
 // next is the first sequence at which there may be another.
 func (h *Reader) Retrying(ctx context.Context, from, before uint64, limit int) (found []StoredRecord, next uint64, err error) {
-	filter := strings.Join([]string{wire.SubjectAttempt, "*", string(delivery.StateRetrying), ">"}, ".")
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: filter, Batch: limit})
+	filter := strings.Join([]string{names.SubjectAttempt, "*", string(delivery.StateRetrying), ">"}, ".")
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: filter, Batch: limit})
 	if err != nil {
 		return nil, from, fmt.Errorf("look for records of open deliveries: %w", err)
 	}

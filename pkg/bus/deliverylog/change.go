@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -35,7 +36,7 @@ func deliveryKey(rec delivery.Record) string {
 // its message id.
 func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, error) {
 	m := nats.NewMsg(attemptSubject(rec, string(rec.State)))
-	m.Header.Set(wire.HeaderMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
+	m.Header.Set(names.HeaderMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
 	m.Header.Set(headerRecord, attemptHeader(rec))
 	if rec.Carried != nil {
 		m.Header.Set(headerCarried, "1")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -21,7 +22,7 @@ func EventByKey(ctx context.Context, c *wire.Conn, appliance, id string) (*event
 	if !ok {
 		return nil, time.Time{}, missing
 	}
-	ms, err := c.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: rec.Sequence})
+	ms, err := c.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: rec.Sequence})
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -4,8 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // AttemptFilter narrows a search for attempts; an empty field matches anything.
@@ -22,8 +23,8 @@ type AttemptFilter struct {
 	AnyOf, ReplayID string
 	// Channel, Reason and Class are not in the subjects: records are looked through for them.
 	Channel string
-	Reason  delivery.Reason
-	Class   delivery.Class
+	Reason  reasons.Reason
+	Class   reasons.Class
 
 	// noKey matches records without an external key alone.
 	noKey bool
@@ -31,9 +32,9 @@ type AttemptFilter struct {
 
 // recordHead is what of a record can be searched by though its subject does not tell it.
 type recordHead struct {
-	Channel string          `json:"channel"`
-	Reason  delivery.Reason `json:"reason"`
-	Status  int             `json:"status"`
+	Channel string         `json:"channel"`
+	Reason  reasons.Reason `json:"reason"`
+	Status  int            `json:"status"`
 }
 
 // inside reports whether records have to be looked through for the filter.
@@ -42,7 +43,7 @@ func (f AttemptFilter) inside() bool { return f.Channel != "" || f.Reason != "" 
 // holds reports whether a record matches by what it holds.
 func (f AttemptFilter) holds(h recordHead) bool {
 	return (f.Channel == "" || h.Channel == f.Channel) && (f.Reason == "" || h.Reason == f.Reason) &&
-		(f.Class == "" || delivery.ClassOf(h.Reason, h.Status) == f.Class)
+		(f.Class == "" || reasons.ClassOf(h.Reason, h.Status) == f.Class)
 }
 
 // Where a token stands in the subject of an attempt.
@@ -60,15 +61,15 @@ const (
 // filter is the one that finds the records of a record's delivery.
 func (r StoredRecord) filter() AttemptFilter {
 	return AttemptFilter{
-		Recipient: r.Recipient, Type: r.Type, Session: wire.Token(r.Session), ExternalKey: r.ExternalKey, Appliance: r.Appliance,
+		Recipient: r.Recipient, Type: r.Type, Session: names.Token(r.Session), ExternalKey: r.ExternalKey, Appliance: r.Appliance,
 		EventID: deliveryToken(r.EventID, r.ReplayID), noKey: r.ExternalKey == "",
 	}
 }
 
 // subject is the filter with its one State; empty: any.
 func (f AttemptFilter) Subject() string {
-	return strings.Join([]string{wire.SubjectAttempt, wire.OrWildcard(f.Recipient), wire.OrWildcard(string(f.State)), wire.OrWildcard(f.Type), wire.OrWildcard(f.Session), f.keyToken(),
-		wire.OrWildcard(f.Appliance), wire.OrWildcard(f.EventID)}, ".")
+	return strings.Join([]string{names.SubjectAttempt, names.OrWildcard(f.Recipient), names.OrWildcard(string(f.State)), names.OrWildcard(f.Type), names.OrWildcard(f.Session), f.keyToken(),
+		names.OrWildcard(f.Appliance), names.OrWildcard(f.EventID)}, ".")
 }
 
 // subjects are those that match what the filter matches, each for a state of its own.
@@ -95,11 +96,11 @@ func (f AttemptFilter) AllStates() []delivery.State {
 func (f AttemptFilter) keyToken() string {
 	switch {
 	case f.noKey:
-		return wire.Token("")
+		return names.Token("")
 	case f.ExternalKey == "":
 		return "*"
 	default:
-		return wire.HashToken(f.ExternalKey)
+		return names.HashToken(f.ExternalKey)
 	}
 }
 
@@ -115,12 +116,12 @@ func (f AttemptFilter) leads() bool { return f.Recipient != "" || len(f.AllState
 // files reports whether a subject matches the filter's own (filed), and whether the event and the replay match too.
 func (f AttemptFilter) files(subject string) (filed, ours bool) {
 	t := strings.Split(subject, ".")
-	if len(t) != attemptTokens || !strings.HasPrefix(subject, wire.SubjectAttempt+".") {
+	if len(t) != attemptTokens || !strings.HasPrefix(subject, names.SubjectAttempt+".") {
 		return false, false
 	}
 	for at, want := range map[int]string{
-		tokenRecipient: wire.OrWildcard(f.Recipient), tokenType: wire.OrWildcard(f.Type), tokenSession: wire.OrWildcard(f.Session), tokenKey: f.keyToken(),
-		tokenAppliance: wire.OrWildcard(f.Appliance), tokenEvent: wire.OrWildcard(f.EventID),
+		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type), tokenSession: names.OrWildcard(f.Session), tokenKey: f.keyToken(),
+		tokenAppliance: names.OrWildcard(f.Appliance), tokenEvent: names.OrWildcard(f.EventID),
 	} {
 		if want != "*" && want != t[at] {
 			return false, false

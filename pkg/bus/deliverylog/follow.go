@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
 
@@ -79,7 +80,7 @@ func (f *following) once(ctx context.Context) error {
 		HeadersOnly: true, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: followIdle,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start,
 	}
-	c, err := f.conn.JS.CreateConsumer(ctx, wire.StreamHistory, config)
+	c, err := f.conn.JS.CreateConsumer(ctx, names.StreamHistory, config)
 	if err != nil {
 		return fmt.Errorf("follow the records: %w", err)
 	}
@@ -87,7 +88,7 @@ func (f *following) once(ctx context.Context) error {
 		away, cancel := context.WithTimeout(context.WithoutCancel(ctx), followPause)
 		defer cancel()
 		// If it fails the broker drops it by itself.
-		_ = f.conn.JS.DeleteConsumer(away, wire.StreamHistory, c.CachedInfo().Name)
+		_ = f.conn.JS.DeleteConsumer(away, names.StreamHistory, c.CachedInfo().Name)
 	}()
 	if c.CachedInfo().NumPending == 0 {
 		f.to.CaughtUp()
@@ -117,13 +118,13 @@ func (f *following) once(ctx context.Context) error {
 
 // start is the sequence to begin at: behind the last that was told, if the log is still the same.
 func (f *following) start(ctx context.Context) (uint64, error) {
-	s, err := f.conn.JS.Stream(ctx, wire.StreamHistory)
+	s, err := f.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
 		return 0, err
 	}
 	have := s.CachedInfo().State
 	if f.last > 0 {
-		ms, err := f.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: f.last})
+		ms, err := f.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: f.last})
 		if err != nil {
 			return 0, err
 		}
@@ -136,7 +137,7 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 		f.to.Again()
 	}
 	start := have.LastSeq + 1
-	if at, ok, err := f.conn.SequenceAt(ctx, wire.StreamHistory, f.to.Since); err != nil {
+	if at, ok, err := f.conn.SequenceAt(ctx, names.StreamHistory, f.to.Since); err != nil {
 		return 0, err
 	} else if ok {
 		start = at

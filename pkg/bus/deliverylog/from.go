@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
@@ -21,7 +22,7 @@ func (h *Reader) AttemptsFrom(ctx context.Context, f AttemptFilter, states []del
 	end := until
 	for _, s := range states {
 		f.State = s
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: f.subjects()[0], Batch: limit})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: f.subjects()[0], Batch: limit})
 		if err != nil {
 			return nil, fmt.Errorf("search attempts: %w", err)
 		}

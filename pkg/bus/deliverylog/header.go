@@ -7,8 +7,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -31,8 +32,8 @@ type RecordHeader struct {
 	Type, Session, Key string
 	// Channel, Reason and Class stand in the header.
 	Channel string
-	Reason  delivery.Reason
-	Class   delivery.Class
+	Reason  reasons.Reason
+	Class   reasons.Class
 	// Tried says that something was sent.
 	Tried bool
 	// Carried says that it is a copy of an earlier record. See delivery.Record.
@@ -44,12 +45,12 @@ type RecordHeader struct {
 const headerRecord = "Outbound-Record"
 
 func attemptHeader(rec delivery.Record) string {
-	return rec.Channel + "/" + string(delivery.ClassOf(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
+	return rec.Channel + "/" + string(reasons.ClassOf(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
 }
 
 // intakeHeader tells no type and no session that nobody can ask for: a refused event may have any.
 func intakeHeader(rec event.IntakeRecord) string {
-	return askable(rec.Type) + "/" + wire.Token(askable(rec.Session)) + "/" + KeyToken(rec.ExternalKey)
+	return askable(rec.Type) + "/" + names.Token(askable(rec.Session)) + "/" + KeyToken(rec.ExternalKey)
 }
 
 // longestAskable is the length in bytes of the longest type or session that a header tells.
@@ -67,13 +68,13 @@ func askable(s string) string {
 }
 
 // KeyToken is an external key as subjects have it: keys may be any text, so a hash stands for it.
-func KeyToken(externalKey string) string { return wire.HashToken(externalKey) }
+func KeyToken(externalKey string) string { return names.HashToken(externalKey) }
 
 // recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the state as well
 // if nothing was sent. See AppendAttempt.
 func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool) {
 	a, b, c := three(header.Get(headerRecord))
-	if rest, is := strings.CutPrefix(subject, wire.SubjectIntake+"."); is {
+	if rest, is := strings.CutPrefix(subject, names.SubjectIntake+"."); is {
 		t := strings.Split(rest, ".")
 		if len(t) != 3 {
 			return g, false
@@ -81,15 +82,15 @@ func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool
 		return RecordHeader{Intake: true, Appliance: t[0], Accepted: t[1] == "accepted", EventID: t[2], Type: a, Session: b, Key: c}, true
 	}
 	t := strings.Split(subject, ".")
-	if len(t) != attemptTokens || !strings.HasPrefix(subject, wire.SubjectAttempt+".") {
+	if len(t) != attemptTokens || !strings.HasPrefix(subject, names.SubjectAttempt+".") {
 		return g, false
 	}
 	g = RecordHeader{
 		Recipient: t[tokenRecipient], State: delivery.State(t[tokenState]), Type: t[tokenType], Session: t[tokenSession], Key: t[tokenKey],
-		Appliance: t[tokenAppliance], Channel: a, Class: delivery.Class(b), Reason: delivery.Reason(c),
+		Appliance: t[tokenAppliance], Channel: a, Class: reasons.Class(b), Reason: reasons.Reason(c),
 	}
 	g.EventID, g.ReplayID, _ = strings.Cut(t[tokenEvent], "~")
-	id := header.Get(wire.HeaderMsgID)
+	id := header.Get(names.HeaderMsgID)
 	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
 	g.Carried = header.Get(headerCarried) != ""
 	g.Tried = err == nil && !g.Carried

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -34,7 +35,7 @@ func (f IntakeFilter) decision() string {
 
 // files reports whether a subject matches the filter.
 func (f IntakeFilter) files(subject string) bool {
-	rest, ok := strings.CutPrefix(subject, wire.SubjectIntake+".")
+	rest, ok := strings.CutPrefix(subject, names.SubjectIntake+".")
 	t := strings.Split(rest, ".")
 	return ok && len(t) == 3 && (f.Appliance == "" || f.Appliance == t[0]) && (f.decision() == "*" || f.decision() == t[1])
 }
@@ -87,7 +88,7 @@ func (s *IntakeSearch) window(ctx context.Context, wanted int) ([]*nats.Msg, err
 	filter := ""
 	s.span = max(s.span, firstSpan, uint64(2*wanted))
 	if s.f.decision() == "rejected" {
-		filter = strings.Join([]string{wire.SubjectIntake, wire.OrWildcard(s.f.Appliance), s.f.decision(), "*"}, ".")
+		filter = strings.Join([]string{names.SubjectIntake, names.OrWildcard(s.f.Appliance), s.f.decision(), "*"}, ".")
 	} else {
 		s.span = min(s.span, lastSpan)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -102,7 +103,7 @@ func (l *lookups) together(ctx context.Context, part []*lookup) {
 		filters = append(filters, q.filter)
 	}
 	slices.Sort(filters)
-	ms, err := l.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(filters)})
+	ms, err := l.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(filters)})
 	newest := make(map[string]*nats.Msg, len(ms))
 	for _, m := range ms {
 		of := withoutState(wire.StoredSubject(m))
@@ -119,7 +120,7 @@ func (l *lookups) together(ctx context.Context, part []*lookup) {
 // Latest is the newest record of a delivery, and where it stands in HISTORY; 0: there is none.
 func (h *Reader) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, sequence uint64, err error) {
 	one := AttemptFilter{
-		Recipient: recipientID, Type: e.Type, Session: wire.Token(e.Session), ExternalKey: e.ExternalKey, Appliance: e.Appliance,
+		Recipient: recipientID, Type: e.Type, Session: names.Token(e.Session), ExternalKey: e.ExternalKey, Appliance: e.Appliance,
 		EventID: deliveryToken(e.ID, replayID), noKey: e.ExternalKey == "",
 	}
 	m, err := h.lookups.newest(ctx, one.Subject())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -34,7 +35,7 @@ type Log struct {
 
 // New opens the log; Close ends it.
 func New(c *wire.Conn) *Log {
-	return &Log{Reader: NewReader(c), k: wire.NewCommitter(c, wire.StreamHistory, wire.Records(), 0)}
+	return &Log{Reader: NewReader(c), k: wire.NewCommitter(c, names.StreamHistory, wire.Records(), 0)}
 }
 
 // Close waits until every record handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in
@@ -48,9 +49,9 @@ func (h *Log) AppendIntake(rec event.IntakeRecord, done func(error)) {
 	if rec.Accepted {
 		decision = "accepted"
 	}
-	m := nats.NewMsg(strings.Join([]string{wire.SubjectIntake, wire.Token(rec.Appliance), decision, wire.Token(rec.EventID)}, "."))
+	m := nats.NewMsg(strings.Join([]string{names.SubjectIntake, names.Token(rec.Appliance), decision, names.Token(rec.EventID)}, "."))
 	if rec.Accepted {
-		m.Header.Set(wire.HeaderMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
+		m.Header.Set(names.HeaderMsgID, "intake/"+event.Key(rec.Appliance, rec.EventID))
 	}
 	m.Header.Set(headerRecord, intakeHeader(rec))
 	h.append(&wire.Post{Msg: m, Background: true}, &rec, done)
@@ -79,15 +80,15 @@ func attemptMessage(rec delivery.Record) (m *nats.Msg, newest string) {
 	if rec.LastAttempt == nil {
 		id += ":" + string(rec.State)
 	}
-	m.Header.Set(wire.HeaderMsgID, id)
+	m.Header.Set(names.HeaderMsgID, id)
 	m.Header.Set(headerRecord, attemptHeader(rec))
 	return m, attemptSubject(rec, "*")
 }
 
 // attemptSubject is the subject of a delivery's records in a state; `*`: in any.
 func attemptSubject(rec delivery.Record, state string) string {
-	return strings.Join([]string{wire.SubjectAttempt, rec.Recipient, state, rec.Type, wire.Token(rec.Session),
-		wire.HashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
+	return strings.Join([]string{names.SubjectAttempt, rec.Recipient, state, rec.Type, names.Token(rec.Session),
+		names.HashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
 }
 
 // append completes a record's message and has it published.
@@ -101,7 +102,7 @@ func (h *Log) append(p *wire.Post, rec interface{ JSON() ([]byte, error) }, done
 		return
 	}
 	p.Msg.Data, p.Since = data, time.Now()
-	if p.Background && p.Msg.Header.Get(wire.HeaderMsgID) != "" {
+	if p.Background && p.Msg.Header.Get(names.HeaderMsgID) != "" {
 		p.Stored = func(ctx context.Context) (bool, error) { return h.has(ctx, p.Msg) }
 	}
 	p.Done = func(r wire.Receipt, err error) {
@@ -121,8 +122,8 @@ func (h *Log) append(p *wire.Post, rec interface{ JSON() ([]byte, error) }, done
 
 // has reports whether the newest record of a message's subject is that message.
 func (h *Log) has(ctx context.Context, m *nats.Msg) (bool, error) {
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: m.Subject})
-	return err == nil && len(ms) == 1 && ms[0].Header.Get(wire.HeaderMsgID) == m.Header.Get(wire.HeaderMsgID) && bytes.Equal(ms[0].Data, m.Data), err
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: m.Subject})
+	return err == nil && len(ms) == 1 && ms[0].Header.Get(names.HeaderMsgID) == m.Header.Get(names.HeaderMsgID) && bytes.Equal(ms[0].Data, m.Data), err
 }
 
 // deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.
@@ -136,7 +137,7 @@ func deliveryToken(eventID, replayID string) string {
 // Intake is the record of an event's acceptance; ok is false if there is none.
 func (h *Reader) Intake(ctx context.Context, appliance, eventID string) (rec event.IntakeRecord, ok bool, err error) {
 	subject := acceptanceSubject(appliance, eventID)
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: subject})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: subject})
 	if err != nil || len(ms) == 0 {
 		return rec, false, err
 	}
@@ -148,7 +149,7 @@ func (h *Reader) Intake(ctx context.Context, appliance, eventID string) (rec eve
 
 // LastAccepted is when an appliance's last event was accepted; ok is false if the log knows of none.
 func (h *Reader) LastAccepted(ctx context.Context, appliance string) (at time.Time, ok bool, err error) {
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: strings.Join([]string{wire.SubjectIntake, appliance, "accepted", ">"}, ".")})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: strings.Join([]string{names.SubjectIntake, appliance, "accepted", ">"}, ".")})
 	if err != nil || len(ms) == 0 {
 		return time.Time{}, false, err
 	}
@@ -160,7 +161,7 @@ func (h *Reader) LastAccepted(ctx context.Context, appliance string) (at time.Ti
 		return wire.StoredTime(ms[0]), true, nil
 	}
 	// It was written long after the acceptance, and behind records of later ones.
-	last, err := h.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{LastFor: wire.EventSubject(appliance, "*")})
+	last, err := h.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{LastFor: names.EventSubject(appliance, "*")})
 	if err != nil || len(last) == 0 {
 		return rec.Time, true, err
 	}
@@ -172,9 +173,9 @@ func (h *Reader) LastAccepted(ctx context.Context, appliance string) (at time.Ti
 
 // Began is when the oldest record of the log was stored; zero if there is none.
 func (h *Reader) Began(ctx context.Context) (time.Time, error) {
-	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)
+		return time.Time{}, fmt.Errorf("look up stream %s: %w", names.StreamHistory, err)
 	}
 	return s.CachedInfo().State.FirstTime, nil
 }
@@ -216,7 +217,7 @@ func (h *Reader) Attempts(ctx context.Context, f AttemptFilter, before uint64, l
 
 // LatestOf is the newest record of a recipient; ok is false if there is none.
 func (h *Reader) LatestOf(ctx context.Context, recipientID string) (r StoredRecord, ok bool, err error) {
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: wire.SubjectAttempt + "." + recipientID + ".>"})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: names.SubjectAttempt + "." + recipientID + ".>"})
 	if err != nil || len(ms) == 0 {
 		return r, false, err
 	}
@@ -234,7 +235,7 @@ const batchSize = 1_000
 func (h *Reader) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
 	var out []*nats.Msg
 	for start <= end {
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})
 		if err != nil {
 			return nil, err
 		}

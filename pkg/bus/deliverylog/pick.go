@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
 
@@ -98,7 +99,7 @@ func (h *Reader) pick(ctx context.Context, sequences []uint64) ([]*nats.Msg, err
 		if err != nil {
 			return nil, err
 		}
-		if err := nc.PublishRequest("$JS.API.DIRECT.GET."+wire.StreamHistory, inbox, body); err != nil {
+		if err := nc.PublishRequest("$JS.API.DIRECT.GET."+names.StreamHistory, inbox, body); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
@@ -20,7 +21,7 @@ func (h *Reader) Newest(ctx context.Context, records []StoredRecord, until uint6
 			filters = append(filters, r.filter().Subject())
 		}
 		slices.Sort(filters)
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(filters)})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(filters)})
 		if err != nil {
 			return nil, fmt.Errorf("look for newer records: %w", err)
 		}
@@ -57,14 +58,14 @@ func withoutState(subject string) string {
 // the record itself is gone, and has its time.
 func (h *Reader) AttemptsOf(ctx context.Context, r delivery.Record) ([]StoredRecord, error) {
 	one := StoredRecord{Record: r}
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: []string{one.filter().Subject()}})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: []string{one.filter().Subject()}})
 	if err != nil {
 		return nil, fmt.Errorf("read the records of a delivery: %w", err)
 	}
 	var out []StoredRecord
 	for _, m := range ms {
 		for start := uint64(1); ; {
-			of, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: wire.StoredSubject(m), Batch: batchSize})
+			of, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: wire.StoredSubject(m), Batch: batchSize})
 			if err != nil {
 				return nil, fmt.Errorf("read the records of a delivery: %w", err)
 			}
@@ -98,7 +99,7 @@ func withoutCopies(records []StoredRecord) []StoredRecord {
 // was looked at. Copies are left out: they are no news.
 func (h *Reader) Behind(ctx context.Context, f AttemptFilter, after uint64, tell func(StoredRecord)) (uint64, error) {
 	for {
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: after + 1, Batch: batchSize})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: after + 1, Batch: batchSize})
 		if err != nil || len(ms) == 0 {
 			return after, err
 		}
@@ -123,7 +124,7 @@ func (h *Reader) Behind(ctx context.Context, f AttemptFilter, after uint64, tell
 
 // LastSequence is the last sequence of HISTORY.
 func (h *Reader) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
 		return 0, fmt.Errorf("look at the end of the log: %w", err)
 	}
@@ -132,5 +133,5 @@ func (h *Reader) LastSequence(ctx context.Context) (uint64, error) {
 
 // SequenceAt is the first sequence of HISTORY that was stored at a time or later; ok is false if there is none.
 func (h *Reader) SequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return h.conn.SequenceAt(ctx, wire.StreamHistory, t)
+	return h.conn.SequenceAt(ctx, names.StreamHistory, t)
 }

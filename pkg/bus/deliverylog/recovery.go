@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -28,7 +29,7 @@ func (h *Reader) Unrecorded(ctx context.Context, from uint64) (missing []eventlo
 		subjects = append(subjects, acceptanceSubject(e.Appliance, e.ID))
 	}
 	slices.Sort(subjects)
-	ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(subjects)})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(subjects)})
 	if err != nil {
 		return nil, from, fmt.Errorf("look for the records of acceptances: %w", err)
 	}
@@ -51,14 +52,14 @@ func (h *Reader) Unrecorded(ctx context.Context, from uint64) (missing []eventlo
 
 // acceptanceSubject is where the record of an event's acceptance stands.
 func acceptanceSubject(appliance, eventID string) string {
-	return strings.Join([]string{wire.SubjectIntake, appliance, "accepted", eventID}, ".")
+	return strings.Join([]string{names.SubjectIntake, appliance, "accepted", eventID}, ".")
 }
 
 // KeptSince is when the oldest record of the log was stored, if the log has dropped older ones; ok is false if it has not.
 func (h *Reader) KeptSince(ctx context.Context) (since time.Time, ok bool, err error) {
-	s, err := h.conn.JS.Stream(ctx, wire.StreamHistory)
+	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
-		return time.Time{}, false, fmt.Errorf("look up stream %s: %w", wire.StreamHistory, err)
+		return time.Time{}, false, fmt.Errorf("look up stream %s: %w", names.StreamHistory, err)
 	}
 	state := s.CachedInfo().State
 	return state.FirstTime, state.FirstSeq > 1 && state.Msgs > 0, nil

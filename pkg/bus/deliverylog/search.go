@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 )
 
@@ -124,7 +125,7 @@ func (s *AttemptSearch) reach(wanted int) uint64 {
 // lasts asks for the last message of each subject, of those that are at a sequence or behind it. What is later than the search is
 // looked up as it was then.
 func (s *AttemptSearch) lasts(ctx context.Context, start uint64) ([]*nats.Msg, error) {
-	ms, err := s.h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{MultiLast: s.f.subjects(), Sequence: start})
+	ms, err := s.h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: s.f.subjects(), Sequence: start})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (s *AttemptSearch) lasts(ctx context.Context, start uint64) ([]*nats.Msg, e
 func (h *Reader) asOf(ctx context.Context, subject string, until uint64) (*nats.Msg, error) {
 	var last *nats.Msg
 	for start := uint64(1); ; {
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: subject, Batch: batchSize})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: subject, Batch: batchSize})
 		if err != nil || len(ms) == 0 {
 			return last, err
 		}
@@ -267,7 +268,7 @@ func (s *AttemptSearch) skip(ctx context.Context) error {
 func (s *AttemptSearch) fall(ctx context.Context) (done bool, err error) {
 	newest := s.from
 	for _, subject := range s.f.subjects() {
-		ms, err := s.h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{LastFor: subject})
+		ms, err := s.h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: subject})
 		if err != nil {
 			return false, err
 		}
@@ -285,7 +286,7 @@ func (s *AttemptSearch) fall(ctx context.Context) (done bool, err error) {
 // matchIn reports whether a record from a sequence to before another matches a filter by its subject.
 func (h *Reader) matchIn(ctx context.Context, f AttemptFilter, from, before uint64) (bool, error) {
 	for _, subject := range f.subjects() {
-		ms, err := h.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: subject})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: subject})
 		if err != nil {
 			return false, err
 		}

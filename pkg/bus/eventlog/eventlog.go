@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -21,16 +22,16 @@ func New(c *wire.Conn) *Log { return &Log{conn: c} }
 
 // LastSequence is the last sequence of EVENTS.
 func (l *Log) LastSequence(ctx context.Context) (uint64, error) {
-	s, err := l.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := l.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return 0, fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return 0, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }
 
 // StoredEvent reads an event back, or ErrNotFound.
 func (l *Log) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, error) {
-	ms, err := l.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: sequence})
+	ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: sequence})
 	if err != nil {
 		return nil, err
 	}
@@ -46,22 +47,22 @@ func (l *Log) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, e
 
 // EventSequenceAt is the first sequence of EVENTS that was stored at a time or later; ok is false if there is none.
 func (l *Log) EventSequenceAt(ctx context.Context, t time.Time) (sequence uint64, ok bool, err error) {
-	return l.conn.SequenceAt(ctx, wire.StreamEvents, t)
+	return l.conn.SequenceAt(ctx, names.StreamEvents, t)
 }
 
 // RecentEvents calls visit for the newest events that are still stored, newest first, at most limit; replays are left out. Types
 // narrows them; empty: all. Events of several types are looked for among the last 20,000 at most; one type is found wherever
 // it is.
 func (l *Log) RecentEvents(ctx context.Context, types []string, limit int, visit func(*event.Event)) error {
-	s, err := l.conn.JS.Stream(ctx, wire.StreamEvents)
+	s, err := l.conn.JS.Stream(ctx, names.StreamEvents)
 	if err != nil {
-		return fmt.Errorf("look up stream %s: %w", wire.StreamEvents, err)
+		return fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
 	}
 	kind := "*"
 	if len(types) == 1 {
 		kind = types[0]
 	}
-	r := wire.NewBackward(l.conn, wire.StreamEvents, wire.EventSubject("*", kind), s.CachedInfo().State)
+	r := wire.NewBackward(l.conn, names.StreamEvents, names.EventSubject("*", kind), s.CachedInfo().State)
 	for looked := 0; limit > 0 && looked < maxLookedAt; {
 		ms, more, err := r.Older(ctx)
 		if err != nil {
@@ -96,7 +97,7 @@ type StoredEvent struct {
 // EventsFrom reads accepted events, replays left out, from a sequence of EVENTS on, in the order of the stream, at most limit. A
 // type narrows them; empty: all. What can't be read is left out, so that only next tells where to go on; 0: there are no more.
 func (l *Log) EventsFrom(ctx context.Context, eventType string, from uint64, limit int) (found []StoredEvent, next uint64, err error) {
-	ms, err := l.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: wire.EventSubject("*", wire.OrWildcard(eventType)), Batch: limit})
+	ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: names.EventSubject("*", names.OrWildcard(eventType)), Batch: limit})
 	if err != nil || len(ms) == 0 {
 		return nil, 0, err
 	}
@@ -114,7 +115,7 @@ const replayedAtOnce = 500
 // Replayed calls visit with the delivery key of each message of a replay that EVENTS holds from a sequence on.
 func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit func(key string)) error {
 	for {
-		ms, err := l.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: wire.SubjectReplay + ".*", Batch: replayedAtOnce})
+		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: names.SubjectReplay + ".*", Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read back replay %s: %w", replayID, err)
 		}
@@ -122,8 +123,8 @@ func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit 
 			return nil
 		}
 		for _, m := range ms {
-			if m.Header.Get(wire.HeaderReplay) == replayID {
-				visit(m.Header.Get(wire.HeaderMsgID))
+			if m.Header.Get(names.HeaderReplay) == replayID {
+				visit(m.Header.Get(names.HeaderMsgID))
 			}
 		}
 		from = wire.StoredSequence(ms[len(ms)-1]) + 1
@@ -133,7 +134,7 @@ func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit 
 // ReplaysTo calls visit with the event's key and the replay's id of each replay or test to a recipient that EVENTS holds.
 func (l *Log) ReplaysTo(ctx context.Context, recipientID string, visit func(eventKey, replayID string)) error {
 	for from := uint64(1); ; {
-		ms, err := l.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: wire.SubjectReplay + "." + recipientID, Batch: replayedAtOnce})
+		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: names.SubjectReplay + "." + recipientID, Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read back the replays to %s: %w", recipientID, err)
 		}
@@ -141,8 +142,8 @@ func (l *Log) ReplaysTo(ctx context.Context, recipientID string, visit func(even
 			return nil
 		}
 		for _, m := range ms {
-			id := m.Header.Get(wire.HeaderReplay)
-			key := strings.TrimSuffix(strings.TrimPrefix(m.Header.Get(wire.HeaderMsgID), recipientID+"/"), "~"+id)
+			id := m.Header.Get(names.HeaderReplay)
+			key := strings.TrimSuffix(strings.TrimPrefix(m.Header.Get(names.HeaderMsgID), recipientID+"/"), "~"+id)
 			visit(key, id)
 		}
 		from = wire.StoredSequence(ms[len(ms)-1]) + 1

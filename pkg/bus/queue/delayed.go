@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -59,7 +60,7 @@ func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {
 
 // waiting are the messages that are out and in no sender's hands, up to a sequence of EVENTS.
 func (d *Delayed) waiting(ctx context.Context, through uint64) (out []uint64, err error) {
-	co, err := d.conn.JS.Consumer(ctx, wire.StreamEvents, wire.ConsumerName(d.ch, d.id))
+	co, err := d.conn.JS.Consumer(ctx, names.StreamEvents, names.ConsumerName(d.ch, d.id))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, nil
 	}
@@ -100,7 +101,7 @@ func (d *Delayed) catchUp(ctx context.Context, first uint64) error {
 	}
 	failed := deliverylog.AttemptFilter{Recipient: d.id, State: delivery.StateRetrying}.Subject()
 	for d.read < until {
-		ms, err := d.conn.Direct(ctx, wire.StreamHistory, wire.DirectRequest{Sequence: d.read + 1, NextFor: failed, Batch: readAtOnce})
+		ms, err := d.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: d.read + 1, NextFor: failed, Batch: readAtOnce})
 		if err != nil {
 			return err
 		}
@@ -118,11 +119,11 @@ func (d *Delayed) catchUp(ctx context.Context, first uint64) error {
 
 // begin is the last record that can't be about an event of EVENTS from a sequence on, because it was stored before.
 func (d *Delayed) begin(ctx context.Context, first, until uint64) (uint64, error) {
-	ms, err := d.conn.Direct(ctx, wire.StreamEvents, wire.DirectRequest{Sequence: first, NextFor: ">"})
+	ms, err := d.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: first, NextFor: ">"})
 	if err != nil || len(ms) == 0 {
 		return until, err
 	}
-	at, ok, err := d.conn.SequenceAt(ctx, wire.StreamHistory, wire.StoredTime(ms[0]).Add(-clockSkew))
+	at, ok, err := d.conn.SequenceAt(ctx, names.StreamHistory, wire.StoredTime(ms[0]).Add(-clockSkew))
 	if err != nil || !ok {
 		return until, err
 	}

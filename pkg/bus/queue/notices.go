@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
@@ -37,13 +38,13 @@ type Notice struct {
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
 func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
-	_, err := c.JS.CreateOrUpdateConsumer(ctx, wire.StreamNotices, jetstream.ConsumerConfig{
-		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: wire.AckWait, MaxDeliver: -1, MaxAckPending: maxNoticesOut,
+	_, err := c.JS.CreateOrUpdateConsumer(ctx, names.StreamNotices, jetstream.ConsumerConfig{
+		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait, MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)
 	}
-	r, err := open(ctx, c, wire.StreamNotices, consumerNotices)
+	r, err := open(ctx, c, names.StreamNotices, consumerNotices)
 	if err != nil {
 		return nil, err
 	}

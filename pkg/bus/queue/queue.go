@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -28,7 +29,7 @@ func New(c *wire.Conn) *Queue { return &Queue{conn: c, decoded: &decoder{}} }
 
 // Open opens a recipient's consumer. It fails while the consumer is not there.
 func (q *Queue) Open(ctx context.Context, ch recipient.Channel, id string) (delivery.Puller, error) {
-	p, err := open(ctx, q.conn, wire.StreamEvents, wire.ConsumerName(ch, id))
+	p, err := open(ctx, q.conn, names.StreamEvents, names.ConsumerName(ch, id))
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +155,8 @@ func giveBack(m *nats.Msg) {
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
 	out := delivery.Message{
-		ReplayID: m.Header.Get(wire.HeaderReplay), Test: m.Header.Get(wire.HeaderTest) != "", Actor: m.Header.Get(wire.HeaderActor),
-		Expedited: m.Header.Get(wire.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent), Settler: &settler{m: m},
+		ReplayID: m.Header.Get(names.HeaderReplay), Test: m.Header.Get(names.HeaderTest) != "", Actor: m.Header.Get(names.HeaderActor),
+		Expedited: m.Header.Get(names.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent), Settler: &settler{m: m},
 	}
 	meta, err := m.Metadata()
 	if err != nil {

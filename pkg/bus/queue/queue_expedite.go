@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -28,7 +28,7 @@ func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) er
 	for first := true; first || len(sequences) > 0; first = false {
 		part := sequences[:min(len(sequences), maxExpedited)]
 		sequences = sequences[len(part):]
-		m := nats.NewMsg(wire.SubjectExpedite + "." + string(ch))
+		m := nats.NewMsg(names.SubjectExpedite + "." + string(ch))
 		m.Data = []byte(id)
 		if len(part) > 0 {
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
@@ -42,7 +42,7 @@ func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) er
 
 // Expedited calls f for each Wake of a channel, until stop is called. See delivery.Queue.
 func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error) {
-	sub, err := q.conn.NC.Subscribe(wire.SubjectExpedite+"."+string(ch), func(m *nats.Msg) {
+	sub, err := q.conn.NC.Subscribe(names.SubjectExpedite+"."+string(ch), func(m *nats.Msg) {
 		var sequences []uint64
 		for _, text := range strings.Fields(m.Header.Get(headerSequences)) {
 			if n, err := strconv.ParseUint(text, 10, 64); err == nil {
@@ -52,7 +52,7 @@ func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []ui
 		f(string(m.Data), sequences)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", wire.SubjectExpedite, err)
+		return nil, fmt.Errorf("listen on %s: %w", names.SubjectExpedite, err)
 	}
 	return func() { _ = sub.Unsubscribe() }, nil
 }

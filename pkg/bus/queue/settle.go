@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -37,12 +38,12 @@ const atOnce = `-NAK {"delay": 1000000}`
 
 // RedeliverNow has messages of a recipient that wait for a delay handed out at once.
 func (q *Queue) RedeliverNow(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return q.settleBySequence(ctx, wire.ConsumerName(ch, id), atOnce, sequences)
+	return q.settleBySequence(ctx, names.ConsumerName(ch, id), atOnce, sequences)
 }
 
 // AckBySequence ends messages of a recipient that wait for a delay, because their deliveries are recorded as final.
 func (q *Queue) AckBySequence(ctx context.Context, ch recipient.Channel, id string, sequences []uint64) error {
-	return q.settleBySequence(ctx, wire.ConsumerName(ch, id), ack, sequences)
+	return q.settleBySequence(ctx, names.ConsumerName(ch, id), ack, sequences)
 }
 
 // settleBySequence says the same about messages of a consumer that are out, by their stream sequences: the broker finds what is
@@ -51,14 +52,14 @@ func (q *Queue) AckBySequence(ctx context.Context, ch recipient.Channel, id stri
 func (q *Queue) settleBySequence(ctx context.Context, consumer, verb string, sequences []uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, wire.AckTimeout)
 	defer cancel()
-	co, err := q.conn.JS.Consumer(ctx, wire.StreamEvents, consumer)
+	co, err := q.conn.JS.Consumer(ctx, names.StreamEvents, consumer)
 	if err != nil {
 		return fmt.Errorf("look up consumer %s: %w", consumer, err)
 	}
 	// The broker refuses what names a delivery that it has not made, or one before its floor.
 	given := strconv.FormatUint(co.CachedInfo().Delivered.Consumer, 10)
 	for _, seq := range sequences {
-		subject := "$JS.ACK." + wire.StreamEvents + "." + consumer + ".2." + strconv.FormatUint(seq, 10) + "." + given + ".0.0"
+		subject := "$JS.ACK." + names.StreamEvents + "." + consumer + ".2." + strconv.FormatUint(seq, 10) + "." + given + ".0.0"
 		if err := q.conn.NC.Publish(subject, []byte(verb)); err != nil {
 			return fmt.Errorf("settle sequence %d of consumer %s: %w", seq, consumer, err)
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"slices"
 	"sync"
 	"time"
@@ -112,7 +113,7 @@ func (c *Conn) askOften(ctx context.Context, answered chan<- struct{}) {
 	defer tick.Stop()
 	for {
 		one, cancel := context.WithTimeout(ctx, silentAnswer)
-		_, err := c.NC.RequestWithContext(one, "$JS.API.STREAM.INFO."+StreamEvents, nil)
+		_, err := c.NC.RequestWithContext(one, "$JS.API.STREAM.INFO."+names.StreamEvents, nil)
 		cancel()
 		if err == nil {
 			select {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // What a bucket's calls answer beside success. Callers compare with errors.Is.
@@ -58,7 +59,7 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 		return nil, err
 	}
 	ttl := time.Duration(0)
-	if name == BucketReplays {
+	if name == names.BucketReplays {
 		ttl = replaysKept
 	}
 	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})

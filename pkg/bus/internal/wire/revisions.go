@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // revisionsKept is how many values of a key a bucket of configuration keeps: the most that a bucket may.
@@ -75,7 +76,7 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64, n Note
 func (b *Bucket) message(key string, n Note) *nats.Msg {
 	m := nats.NewMsg(BucketSubject(b.name, key))
 	m.Header.Set(headerWrite, nuid.Next())
-	m.Header.Set(HeaderActor, oneLine(n.Actor))
+	m.Header.Set(names.HeaderActor, oneLine(n.Actor))
 	m.Header.Set(headerAction, oneLine(n.Action))
 	if n.RolledBackTo > 0 {
 		m.Header.Set(headerRolledBackTo, strconv.FormatUint(n.RolledBackTo, 10))
@@ -169,7 +170,7 @@ func (b *Bucket) changeOf(m *nats.Msg) Change {
 	to, _ := strconv.ParseUint(h.Get(headerRolledBackTo), 10, 64)
 	return Change{
 		Entry:   Entry{Key: strings.TrimPrefix(h.Get("Nats-Subject"), BucketSubject(b.name, "")), Value: m.Data, Revision: StoredSequence(m), Time: StoredTime(m)},
-		Note:    Note{Actor: h.Get(HeaderActor), Action: h.Get(headerAction), RolledBackTo: to},
+		Note:    Note{Actor: h.Get(names.HeaderActor), Action: h.Get(headerAction), RolledBackTo: to},
 		Removed: h.Get(headerKVOperation) == kvRemoved || h.Get(headerKVOperation) == kvPurged,
 	}
 }

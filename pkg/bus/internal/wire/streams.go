@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 // StreamOptions are the bounds of the streams.
@@ -34,23 +35,23 @@ const dedupeWindow = 10 * time.Minute
 
 func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{{
-		Name:        StreamEvents,
+		Name:        names.StreamEvents,
 		Description: "Accepted events and replays. Full means refused.",
-		Subjects:    []string{subjectEvents + ".*.*", SubjectReplay + ".*"},
+		Subjects:    []string{names.SubjectEvents + ".*.*", names.SubjectReplay + ".*"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		MaxAge: eventsMaxAge, MaxBytes: o.EventsMaxBytes, MaxMsgSize: 512 << 10, Duplicates: dedupeWindow,
 		MaxConsumers: 10_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
 	}, {
-		Name:        StreamHistory,
+		Name:        names.StreamHistory,
 		Description: "The delivery log: intake decisions and attempts.",
-		Subjects:    []string{SubjectAttempt + ".>", SubjectIntake + ".>"},
+		Subjects:    []string{names.SubjectAttempt + ".>", names.SubjectIntake + ".>"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: o.HistoryMaxBytes, MaxMsgs: o.HistoryMaxRecords, MaxMsgSize: 256 << 10,
 		Duplicates: 2 * time.Minute, MaxConsumers: 1_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
 	}, {
-		Name:        StreamNotices,
+		Name:        names.StreamNotices,
 		Description: "Mails to contacts, until they are sent.",
-		Subjects:    []string{SubjectNotices + ".*"},
+		Subjects:    []string{names.SubjectNotices + ".*"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true, Replicas: o.Replicas,
 	}}
@@ -81,7 +82,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 		}
 	}
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
-	for b, history := range map[string]uint8{BucketRecipients: revisionsKept, BucketSettings: revisionsKept, BucketStatus: 1, BucketReplays: 1} {
+	for b, history := range map[string]uint8{names.BucketRecipients: revisionsKept, names.BucketSettings: revisionsKept, names.BucketStatus: 1, names.BucketReplays: 1} {
 		if _, err := c.bucket(ctx, b, history, o.Replicas); err != nil {
 			return err
 		}

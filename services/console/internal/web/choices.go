@@ -3,7 +3,7 @@ package web
 import (
 	"context"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -38,8 +38,8 @@ func TypeChoices(ctx context.Context, api API) []Option {
 
 // ClassChoices are the classes of reasons for a field that selects one.
 func ClassChoices() []Option {
-	out := make([]Option, 0, len(delivery.Classes()))
-	for _, c := range delivery.Classes() {
+	out := make([]Option, 0, len(reasons.Classes()))
+	for _, c := range reasons.Classes() {
 		out = append(out, Option{Value: string(c), Label: ClassWords(string(c))})
 	}
 	return out

@@ -1,43 +1,43 @@
 package web
 
 import (
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // ClassWords are a class of reasons in words: what went wrong, or did not. A class that is not known is shown as it is.
 func ClassWords(class string) string {
-	switch delivery.Class(class) {
-	case delivery.ClassOK:
+	switch reasons.Class(class) {
+	case reasons.ClassOK:
 		return "no error"
-	case delivery.ClassNetwork:
+	case reasons.ClassNetwork:
 		return "network: not reached or cut off"
-	case delivery.ClassTLS:
+	case reasons.ClassTLS:
 		return "TLS or certificate"
-	case delivery.ClassTimeout:
+	case reasons.ClassTimeout:
 		return "no answer in time"
-	case delivery.ClassHTTP4xx:
+	case reasons.ClassHTTP4xx:
 		return "HTTP 4xx: refused by the receiver"
-	case delivery.ClassHTTP5xx:
+	case reasons.ClassHTTP5xx:
 		return "HTTP 5xx: receiver broken"
-	case delivery.ClassHTTPOther:
+	case reasons.ClassHTTPOther:
 		return "HTTP, another status"
-	case delivery.ClassSMTPDeferred:
+	case reasons.ClassSMTPDeferred:
 		return "deferred by the relay"
-	case delivery.ClassSMTPRefused:
+	case reasons.ClassSMTPRefused:
 		return "refused by the relay"
-	case delivery.ClassAuth:
+	case reasons.ClassAuth:
 		return "signing in failed"
-	case delivery.ClassEgress:
+	case reasons.ClassEgress:
 		return "address is forbidden"
-	case delivery.ClassRender:
+	case reasons.ClassRender:
 		return "could not be written"
-	case delivery.ClassNotWanted:
+	case reasons.ClassNotWanted:
 		return "not wanted by the recipient"
-	case delivery.ClassExpired:
+	case reasons.ClassExpired:
 		return "retry duration ended"
-	case delivery.ClassCancelled:
+	case reasons.ClassCancelled:
 		return "cancelled"
-	case delivery.ClassOther:
+	case reasons.ClassOther:
 		return "something else"
 	default:
 		return spaced(class)
@@ -46,37 +46,37 @@ func ClassWords(class string) string {
 
 // ReasonWords are a reason in words.
 func ReasonWords(reason string) string {
-	if words, ok := attemptReasons()[delivery.Reason(reason)]; ok {
+	if words, ok := attemptReasons()[reasons.Reason(reason)]; ok {
 		return words
 	}
-	if words, ok := quietReasons()[delivery.Reason(reason)]; ok {
+	if words, ok := quietReasons()[reasons.Reason(reason)]; ok {
 		return words
 	}
 	return spaced(reason)
 }
 
 // attemptReasons are why an attempt failed.
-func attemptReasons() map[delivery.Reason]string {
-	return map[delivery.Reason]string{
-		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP status is an error", delivery.ReasonRedirect: "redirect refused",
-		delivery.ReasonGone: "receiver says gone", delivery.ReasonDNS: "name not found (DNS)", delivery.ReasonEgress: "address is forbidden",
-		delivery.ReasonConnect: "no connection", delivery.ReasonTLS: "TLS failed", delivery.ReasonProxy: "proxy failed",
-		delivery.ReasonTimeout: "no answer in time", delivery.ReasonConnectionCut: "connection cut", delivery.ReasonProtocol: "answer not understood",
-		delivery.ReasonAuth: "signing in failed", delivery.ReasonRender: "could not be written", delivery.ReasonSMTPDeferred: "deferred by the relay",
-		delivery.ReasonSMTPRefused: "refused by the relay", delivery.ReasonRelayUnset: "no relay is set", delivery.ReasonPartlyDelivered: "delivered to some addresses",
+func attemptReasons() map[reasons.Reason]string {
+	return map[reasons.Reason]string{
+		reasons.OK: "delivered", reasons.HTTPStatus: "HTTP status is an error", reasons.Redirect: "redirect refused",
+		reasons.Gone: "receiver says gone", reasons.DNS: "name not found (DNS)", reasons.Egress: "address is forbidden",
+		reasons.Connect: "no connection", reasons.TLS: "TLS failed", reasons.Proxy: "proxy failed",
+		reasons.Timeout: "no answer in time", reasons.ConnectionCut: "connection cut", reasons.Protocol: "answer not understood",
+		reasons.Auth: "signing in failed", reasons.Render: "could not be written", reasons.SMTPDeferred: "deferred by the relay",
+		reasons.SMTPRefused: "refused by the relay", reasons.RelayUnset: "no relay is set", reasons.PartlyDelivered: "delivered to some addresses",
 	}
 }
 
 // quietReasons are why nothing was sent.
-func quietReasons() map[delivery.Reason]string {
-	return map[delivery.Reason]string{
-		delivery.ReasonExpired: "retry duration ended", delivery.ReasonTypeUnwanted: "event type not selected", delivery.ReasonApplianceOut: "appliance not selected",
-		delivery.ReasonNoExternalKey: "no external key", delivery.ReasonFilterFalse: "filter says no", delivery.ReasonFilterError: "filter failed",
-		delivery.ReasonDisabled: "recipient disabled", delivery.ReasonDeleted: "recipient deleted", delivery.ReasonUnreadable: "event not readable",
-		delivery.ReasonPurged: "queue purged", delivery.ReasonCancelled: "cancelled by hand", delivery.ReasonBacklog: "queue too old",
-		delivery.ReasonSendNow: "sent now by hand", delivery.ReasonExtended: "extended by hand", delivery.ReasonNotDue: "not due yet",
-		delivery.ReasonNoSlot: "no free slot", delivery.ReasonBreaker: "recipient fails all the time", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
-		delivery.ReasonUnknown: "recipient not known yet", delivery.ReasonNoRecord: "not recorded yet",
-		delivery.ReasonConfigBehind: "configuration not known yet",
+func quietReasons() map[reasons.Reason]string {
+	return map[reasons.Reason]string{
+		reasons.Expired: "retry duration ended", reasons.TypeUnwanted: "event type not selected", reasons.ApplianceOut: "appliance not selected",
+		reasons.NoExternalKey: "no external key", reasons.FilterFalse: "filter says no", reasons.FilterError: "filter failed",
+		reasons.Disabled: "recipient disabled", reasons.Deleted: "recipient deleted", reasons.Unreadable: "event not readable",
+		reasons.Purged: "queue purged", reasons.Cancelled: "cancelled by hand", reasons.Backlog: "queue too old",
+		reasons.SendNow: "sent now by hand", reasons.Extended: "extended by hand", reasons.NotDue: "not due yet",
+		reasons.NoSlot: "no free slot", reasons.Breaker: "recipient fails all the time", reasons.RateLimit: "rate limit", reasons.Shutdown: "sender stopped",
+		reasons.Unknown: "recipient not known yet", reasons.NoRecord: "not recorded yet",
+		reasons.ConfigBehind: "configuration not known yet",
 	}
 }

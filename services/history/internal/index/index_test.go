@@ -10,13 +10,14 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
-func attempt(sequence uint64, event int, state delivery.State, class delivery.Class) deliverylog.RecordHeader {
+func attempt(sequence uint64, event int, state delivery.State, class reasons.Class) deliverylog.RecordHeader {
 	return deliverylog.RecordHeader{
 		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-", Appliance: fmt.Sprint("a", event%3),
-		EventID: fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: delivery.ReasonTLS,
+		EventID: fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: reasons.TLS,
 	}
 }
 
@@ -35,13 +36,13 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 	const most, told = 1_000, 10_000
 	x := index.New(most)
 	for n := range uint64(told) {
-		x.Add(attempt(n+1, int(n), delivery.StateRetrying, delivery.ClassTLS))
+		x.Add(attempt(n+1, int(n), delivery.StateRetrying, reasons.ClassTLS))
 	}
 	first, last, ok := x.Span()
 	if !ok || last != told || told-first+1 < most || told-first+1 > 2*most {
 		t.Fatalf("it holds %d to %d (%v), want about the last %d", first, last, ok, most)
 	}
-	found, reached := all(x, deliverylog.AttemptFilter{Recipient: "r2", Class: delivery.ClassTLS}, told, 7)
+	found, reached := all(x, deliverylog.AttemptFilter{Recipient: "r2", Class: reasons.ClassTLS}, told, 7)
 	var want []uint64
 	for n := last; n >= first; n-- {
 		if (n-1)%5 == 2 {
@@ -62,7 +63,7 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 
 func TestAnIndexOfNothingTellsNothing(t *testing.T) {
 	x := index.New(0)
-	x.Add(attempt(1, 1, delivery.StateDelivered, delivery.ClassOK))
+	x.Add(attempt(1, 1, delivery.StateDelivered, reasons.ClassOK))
 	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, 1, 2, 1, 10); ok || x.Len() != 0 {
 		t.Error("it tells something")
 	}
@@ -74,9 +75,9 @@ func TestWhatARecordDoesNotTellMayBeAnything(t *testing.T) {
 	g := attempt(1, 1, delivery.StateRejected, "")
 	g.Channel, g.Reason = "", ""
 	x.Add(g)
-	x.Add(attempt(2, 2, delivery.StateRejected, delivery.ClassTLS))
+	x.Add(attempt(2, 2, delivery.StateRejected, reasons.ClassTLS))
 	x.Add(deliverylog.RecordHeader{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
-	for class, want := range map[delivery.Class][]uint64{delivery.ClassTLS: {2, 1}, delivery.ClassNetwork: {1}} {
+	for class, want := range map[reasons.Class][]uint64{reasons.ClassTLS: {2, 1}, reasons.ClassNetwork: {1}} {
 		found, _, ok := x.Attempts(deliverylog.AttemptFilter{Class: class, Channel: "http"}, 1, 4, 3, 10)
 		if diff := cmp.Diff(want, found); diff != "" || !ok {
 			t.Errorf("%s: %s", class, diff)
@@ -103,7 +104,7 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 			r.state = delivery.StateDelivered
 		}
 		log = append(log, r)
-		x.Add(attempt(n, r.delivery, r.state, delivery.ClassTLS))
+		x.Add(attempt(n, r.delivery, r.state, reasons.ClassTLS))
 	}
 	for _, until := range []uint64{5_000, 4_999, 3_000, 100, 1} {
 		latest := map[int]uint64{}
@@ -131,7 +132,7 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 func BenchmarkNothingFound(b *testing.B) {
 	x := index.New(1_000_000)
 	for n := range uint64(1_000_000) {
-		x.Add(attempt(n+1, int(n), delivery.StateDelivered, delivery.ClassOK))
+		x.Add(attempt(n+1, int(n), delivery.StateDelivered, reasons.ClassOK))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -152,7 +153,7 @@ func TestAnIndexTellsWhichRecordsAreFollowed(t *testing.T) {
 		if n%7 == 0 {
 			state = delivery.StateDelivered
 		}
-		x.Add(attempt(sequence, of, state, delivery.ClassTLS))
+		x.Add(attempt(sequence, of, state, reasons.ClassTLS))
 		if before, ok := newest[of]; ok {
 			want[before] = true
 		}

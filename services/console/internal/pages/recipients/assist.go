@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
@@ -121,7 +121,7 @@ func readCertificates(text string) certificates {
 	if strings.TrimSpace(text) == "" {
 		return certificates{}
 	}
-	list, err := recipient.ParseCertificates(text)
+	list, err := credential.ParseCertificates(text)
 	if err != nil {
 		return certificates{Fault: "The text " + err.Error() + "."}
 	}

@@ -1,4 +1,4 @@
-package delivery
+package reasons
 
 // Class joins reasons for filters and counts.
 type Class string
@@ -34,31 +34,31 @@ func Classes() []Class {
 // ClassOf is the one table from reasons to classes. status is the HTTP status or SMTP code, 0 if there was none.
 func ClassOf(r Reason, status int) Class {
 	switch r {
-	case ReasonOK, ReasonPartlyDelivered:
+	case OK, PartlyDelivered:
 		return ClassOK
-	case ReasonHTTPStatus, ReasonGone, ReasonRedirect:
+	case HTTPStatus, Gone, Redirect:
 		return httpClass(status)
-	case ReasonDNS, ReasonConnect, ReasonConnectionCut, ReasonProtocol, ReasonProxy:
+	case DNS, Connect, ConnectionCut, Protocol, Proxy:
 		return ClassNetwork
-	case ReasonTLS:
+	case TLS:
 		return ClassTLS
-	case ReasonTimeout:
+	case Timeout:
 		return ClassTimeout
-	case ReasonSMTPDeferred, ReasonRelayUnset:
+	case SMTPDeferred, RelayUnset:
 		return ClassSMTPDeferred
-	case ReasonSMTPRefused:
+	case SMTPRefused:
 		return ClassSMTPRefused
-	case ReasonAuth:
+	case Auth:
 		return ClassAuth
-	case ReasonEgress:
+	case Egress:
 		return ClassEgress
-	case ReasonRender, ReasonUnreadable:
+	case Render, Unreadable:
 		return ClassRender
-	case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonFilterFalse, ReasonFilterError, ReasonDisabled:
+	case TypeUnwanted, ApplianceOut, NoExternalKey, FilterFalse, FilterError, Disabled:
 		return ClassNotWanted
-	case ReasonExpired:
+	case Expired:
 		return ClassExpired
-	case ReasonDeleted, ReasonPurged, ReasonCancelled, ReasonBacklog:
+	case Deleted, Purged, Cancelled, Backlog:
 		return ClassCancelled
 	default:
 		return ClassOther

@@ -1,4 +1,4 @@
-package recipient
+package credential
 
 import (
 	"bytes"

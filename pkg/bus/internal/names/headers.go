@@ -1,4 +1,4 @@
-package wire
+package names
 
 import "github.com/nats-io/nats.go"
 

@@ -1,4 +1,4 @@
-package wire
+package names
 
 import (
 	"crypto/sha256"
@@ -21,7 +21,7 @@ const (
 	BucketReplays = "outbound_replays"
 
 	subjectIngest  = "outbound.ingest"
-	subjectEvents  = "outbound.events"
+	SubjectEvents  = "outbound.events"
 	SubjectReplay  = "outbound.replay"
 	SubjectAttempt = "outbound.history.attempt"
 	SubjectIntake  = "outbound.history.intake"
@@ -56,7 +56,7 @@ func ApplianceSubjects(appliance string) string { return subjectIngest + "." + a
 
 // EventSubject is where an accepted event of a type is stored.
 func EventSubject(appliance, eventType string) string {
-	return subjectEvents + "." + appliance + "." + eventType
+	return SubjectEvents + "." + appliance + "." + eventType
 }
 
 // ConsumerName is the durable consumer of a recipient.

@@ -1,4 +1,4 @@
-package recipient
+package credential
 
 // Where the secrets of a recipient are, as field paths in the spelling of its JSON. A sealed secret is bound to the
 // recipient and to its path, so that it opens nowhere else.
