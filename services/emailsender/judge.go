@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
@@ -16,7 +17,7 @@ type tally struct {
 	left              []string
 }
 
-func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
+func tallyOf(d *delivery.Delivery, progress addresses.List) tally {
 	var s tally
 	for i, a := range progress.Of(d.Recipient.ID, d.Recipient.Email.Addresses) {
 		s.all++
@@ -25,14 +26,14 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 			which = fmt.Sprint(a.Code)
 		}
 		switch a.State {
-		case delivery.AddressAccepted:
+		case addresses.Accepted:
 			s.done++
-		case delivery.AddressRefused:
+		case addresses.Refused:
 			s.refused = append(s.refused, which)
-		case delivery.AddressDeferred:
+		case addresses.Deferred:
 			s.deferred = append(s.deferred, which)
 			s.left = append(s.left, a.Address)
-		case delivery.AddressWaiting:
+		case addresses.Waiting:
 			s.left = append(s.left, a.Address)
 		default: // impossible: there are no others
 			s.left = append(s.left, a.Address)
@@ -43,7 +44,7 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 
 // String says how the addresses stand, for operators: figures and places, no addresses.
 func (s tally) String() string {
-	text := fmt.Sprintf("%d of %s accepted", s.done, addresses(s.all))
+	text := fmt.Sprintf("%d of %s accepted", s.done, countAddresses(s.all))
 	if n := len(s.refused); n > 0 {
 		text += fmt.Sprintf(", %d refused for good (%s)", n, strings.Join(s.refused, ", "))
 	}
@@ -56,7 +57,7 @@ func (s tally) String() string {
 	return text
 }
 
-func addresses(n int) string {
+func countAddresses(n int) string {
 	if n == 1 {
 		return "1 address"
 	}
@@ -68,7 +69,7 @@ func addresses(n int) string {
 // against an address, 5xx or not, because the operator can mend it. Where our own limits were in the way, the attempt counts if
 // the relay was asked about an address before.
 func judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
-	s := tallyOf(d, delivery.ReadAddresses(o.Progress))
+	s := tallyOf(d, addresses.Read(o.Progress))
 	detail := o.Detail
 	if detail == "" {
 		detail = s.String()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
@@ -40,7 +41,7 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	a := &attempt{d: d, settings: s.settings.Settings(), progress: delivery.ReadAddresses(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
 }
@@ -86,7 +87,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 type attempt struct {
 	d        *delivery.Delivery
 	settings *settings.Settings
-	progress delivery.Addresses
+	progress addresses.List
 	out      delivery.Outcome
 	replies  []string
 	// begun says that a mail was begun, so that something may have left the process.
@@ -103,7 +104,7 @@ type addressed struct {
 func (a *attempt) compose(left []string) []addressed {
 	var letters []addressed
 	for _, to := range left {
-		hash := delivery.AddressHash(a.d.Recipient.ID, to)
+		hash := addresses.Hash(a.d.Recipient.ID, to)
 		l, err := mailTo(a.d, a.settings, to)
 		var ours *mime.SenderError
 		switch {

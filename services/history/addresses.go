@@ -2,7 +2,7 @@ package history
 
 import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -13,10 +13,10 @@ func (s *Service) addresses(recipientID string, records []deliverylog.StoredReco
 	if !ok || r.Email == nil {
 		return nil
 	}
-	var progress delivery.Addresses
+	var progress addresses.List
 	for i := len(records) - 1; i >= 0; i-- {
 		if len(records[i].Progress) > 0 {
-			progress = delivery.ReadAddresses(records[i].Progress)
+			progress = addresses.Read(records[i].Progress)
 			break
 		}
 	}

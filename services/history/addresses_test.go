@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
@@ -21,8 +22,8 @@ func TestADeliveryTellsWhatBecameOfEachAddress(t *testing.T) {
 	e := h.accept("a1", "e-1")
 	now := time.Now()
 	next := now.Add(time.Hour)
-	progress := delivery.ReadAddresses(nil)
-	hash := func(address string) string { return delivery.AddressHash("ops", address) }
+	progress := addresses.Read(nil)
+	hash := func(address string) string { return addresses.Hash("ops", address) }
 	progress.Done = []string{hash("a@example.org"), hash("gone@example.org")}
 	progress.Refused[hash("b@example.org")], progress.Deferred[hash("c@example.org")] = 550, 451
 	rec := delivery.Record{

@@ -1,4 +1,5 @@
-package delivery
+// Package addresses keeps what has become of a delivery at each address of an email recipient.
+package addresses
 
 import (
 	"crypto/sha256"
@@ -7,9 +8,9 @@ import (
 	"strings"
 )
 
-// Addresses is what has become of the addresses of an email recipient in a delivery. It is the progress in the delivery's records,
+// List is what has become of the addresses of an email recipient in a delivery. It is the progress in the delivery's records,
 // so it names addresses by hash alone.
-type Addresses struct {
+type List struct {
 	// Done are those the relay accepted the mail for.
 	Done []string `json:"done,omitempty"`
 	// Refused are those it refused for good, Deferred those it put off when it was last asked, each with its code.
@@ -17,11 +18,11 @@ type Addresses struct {
 	Deferred map[string]int `json:"deferred,omitempty"`
 }
 
-// ReadAddresses reads what an earlier attempt left. What can't be read counts as nothing done: a second mail is better than none.
-func ReadAddresses(progress json.RawMessage) Addresses {
-	var a Addresses
+// Read reads what an earlier attempt left. What can't be read counts as nothing done: a second mail is better than none.
+func Read(progress json.RawMessage) List {
+	var a List
 	if len(progress) > 0 && json.Unmarshal(progress, &a) != nil {
-		a = Addresses{}
+		a = List{}
 	}
 	if a.Refused == nil {
 		a.Refused = map[string]int{}
@@ -33,7 +34,7 @@ func ReadAddresses(progress json.RawMessage) Addresses {
 }
 
 // Write is the progress as it is kept.
-func (a Addresses) Write() json.RawMessage {
+func (a List) Write() json.RawMessage {
 	raw, err := json.Marshal(a)
 	if err != nil { // impossible: texts and numbers
 		return nil
@@ -41,50 +42,50 @@ func (a Addresses) Write() json.RawMessage {
 	return raw
 }
 
-// AddressHash names an address of a recipient in its records.
-func AddressHash(recipientID, address string) string {
+// Hash names an address of a recipient in its records.
+func Hash(recipientID, address string) string {
 	h := sha256.Sum256([]byte(recipientID + "/" + strings.ToLower(address)))
 	return hex.EncodeToString(h[:8])
 }
 
-// AddressState is what has become of a delivery at one address.
-type AddressState string
+// State is what has become of a delivery at one address.
+type State string
 
 // The states of an address.
 const (
-	AddressAccepted AddressState = "ACCEPTED"
-	AddressRefused  AddressState = "REFUSED"
-	AddressDeferred AddressState = "DEFERRED"
-	AddressWaiting  AddressState = "WAITING"
+	Accepted State = "ACCEPTED"
+	Refused  State = "REFUSED"
+	Deferred State = "DEFERRED"
+	Waiting  State = "WAITING"
 )
 
-// AddressOutcome is what has become of a delivery at one address.
-type AddressOutcome struct {
+// Outcome is what has become of a delivery at one address.
+type Outcome struct {
 	Address string
-	State   AddressState
+	State   State
 	// Code is the relay's, for one that was refused or put off.
 	Code int
 }
 
 // Of is what has become of each address that a recipient has now, in its order.
-func (a Addresses) Of(recipientID string, addresses []string) []AddressOutcome {
+func (a List) Of(recipientID string, addresses []string) []Outcome {
 	done := make(map[string]bool, len(a.Done))
 	for _, h := range a.Done {
 		done[h] = true
 	}
-	out := make([]AddressOutcome, len(addresses))
+	out := make([]Outcome, len(addresses))
 	for i, address := range addresses {
-		h := AddressHash(recipientID, address)
-		out[i] = AddressOutcome{Address: address, State: AddressWaiting}
+		h := Hash(recipientID, address)
+		out[i] = Outcome{Address: address, State: Waiting}
 		refused, isRefused := a.Refused[h]
 		deferred, isDeferred := a.Deferred[h]
 		switch {
 		case done[h]:
-			out[i].State = AddressAccepted
+			out[i].State = Accepted
 		case isRefused:
-			out[i].State, out[i].Code = AddressRefused, refused
+			out[i].State, out[i].Code = Refused, refused
 		case isDeferred:
-			out[i].State, out[i].Code = AddressDeferred, deferred
+			out[i].State, out[i].Code = Deferred, deferred
 		}
 	}
 	return out
