@@ -48,7 +48,7 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) lint
 	@$(MAKE) test
 
-bench: ## measure delivery, latency and start beside a bare loop
+bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
 
 build: ## build every binary into bin/
