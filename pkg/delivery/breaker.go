@@ -2,9 +2,10 @@ package delivery
 
 import (
 	"fmt"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // When a breaker opens.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -68,6 +66,7 @@ type Engine struct {
 	slots  chan struct{}
 	window chan struct{}
 	holder *holder
+	steps  []step
 
 	mu      sync.Mutex
 	workers map[string]*recipientWorker
@@ -95,6 +94,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{}, changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
+	e.steps = e.pipeline()
 	return e, nil
 }
 
@@ -212,169 +212,4 @@ func (e *Engine) width(r *recipient.Recipient) int {
 		n = recipient.DefaultMaxInFlight
 	}
 	return max(1, min(n, e.o.Slots/4))
-}
-
-// handle brings one message as far as it comes now: facts, judgement, act. It returns when the slot is free again; the
-// record and the acknowledgement may follow.
-func (e *Engine) handle(w *recipientWorker, t *task) {
-	defer t.decide()
-	if t.Event == nil {
-		e.unreadable(w, t.Message)
-		return
-	}
-	through, known := e.knownThrough()
-	d := &Delivery{Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent}
-	t.d = d
-	r, ok := e.o.Recipients.Recipient(w.id)
-	if !ok {
-		d.Recipient = &recipient.Recipient{ID: w.id}
-		e.postpone(w, t, Verdict{Kind: Postpone, Reason: reasons.Unknown, After: startWait})
-		return
-	}
-	d.Recipient = r
-	v, settled := e.resume(w, t)
-	if settled {
-		return
-	}
-	if v == nil {
-		v = match(r, t.Message)
-	}
-	if v == nil && t.ReplayID == "" {
-		v = filtered(r, t.Event, e.o.Matches)
-	}
-	last, open := w.breaker.open()
-	if v == nil && open && !time.Now().Before(d.Expire()) {
-		v = exhausted(d, last)
-	}
-	switch {
-	case v == nil:
-		e.attempt(w, t)
-	case ofSelection(*v) && known && t.Sequence > through:
-		e.holder.hold(heldTask{w: w, t: t, v: *v})
-	case v.Kind == Drop:
-		e.drop(w, t, *v)
-	default:
-		e.postpone(w, t, *v)
-	}
-}
-
-// drop ends a delivery without an attempt, after those that were made.
-func (e *Engine) drop(w *recipientWorker, t *task, v Verdict) {
-	t.d.Attempt = t.made
-	_, open := w.breaker.open()
-	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, State: stateOf(v), BreakerOpen: open, Sequence: t.Sequence})
-	e.record(w, t, result{verdict: v})
-}
-
-// attempt makes one attempt, if the breaker lets it through and there is room for it, and records what came of it.
-func (e *Engine) attempt(w *recipientWorker, t *task) {
-	d, retry := t.d, t.d.Recipient.Retry
-	p, wait := w.breaker.admit(t.candidate(), retry.Interval, time.Now())
-	if p == 0 {
-		e.putBack(w, t, wait)
-		return
-	}
-	t.decide()
-	if v := e.admit(w, d.Recipient); v != nil {
-		w.breaker.releaseProbe(p)
-		e.postpone(w, t, *v)
-		return
-	}
-	ctx := e.o.Observer.Begin(w.send, d)
-	out := e.o.Sender.Send(ctx, d)
-	judged := e.o.Sender.Judge(d, out)
-	<-e.slots
-	now := time.Now()
-	w.note(attempted{candidate: t.candidate(), pass: p, outcome: out, verdict: judged}, retry.Interval)
-	v := bound(judged, d, now, rand.Float64()*2-1)
-	if v.Kind == Drop && v.Reason == reasons.Expired && d.Attempt > 1 {
-		v = e.lookAgain(w, t, judged, v)
-	}
-	if v.Kind == Postpone {
-		v.After = max(v.After, shutdownWait)
-	}
-	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: t.Sequence}
-	_, rep.BreakerOpen = w.breaker.open()
-	if v.Kind == Retry || v.Kind == Postpone {
-		rep.Next = now.Add(v.After)
-	}
-	e.o.Observer.End(ctx, rep)
-	if v.Kind == Postpone {
-		w.settle(t.Message, func() error { return t.Settler.NakWithDelay(v.After) })
-		return
-	}
-	e.record(w, t, result{outcome: out, judged: judged, verdict: v})
-}
-
-// maxDelay is how long a message is put back at most. It costs little if it comes before the next probe, for it is not taken until then;
-// and what a killed sender has put back is not away for longer.
-const maxDelay = time.Minute
-
-// putBack puts a message back until the next probe, because its recipient fails all the time. There is no record.
-func (e *Engine) putBack(w *recipientWorker, t *task, wait time.Duration) {
-	wait = max(min(wait, maxDelay), minWait)
-	v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: wait}
-	e.o.Observer.Ended(Report{
-		Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(wait), BreakerOpen: true, Sequence: t.Sequence,
-	})
-	w.delay(t.Message, wait)
-}
-
-// admit waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.
-func (e *Engine) admit(w *recipientWorker, r *recipient.Recipient) *Verdict {
-	if v := e.turn(w, r); v != nil {
-		return v
-	}
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	t := time.NewTimer(startWait)
-	defer t.Stop()
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	case <-t.C:
-		return &Verdict{Kind: Postpone, Reason: reasons.NoSlot, After: startWait}
-	case <-w.take.Done():
-		return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}
-	}
-}
-
-// turn waits for the recipient's rate limit in the recipient's own slot, so that what cannot start yet is not handed out
-// over and over; a turn too far away puts the message back.
-func (e *Engine) turn(w *recipientWorker, r *recipient.Recipient) *Verdict {
-	if e.o.Turn == nil || r.RateLimit.Limit <= 0 {
-		return nil
-	}
-	begin := time.Now()
-	for {
-		wait := e.o.Turn(w.send, r)
-		if wait <= 0 {
-			return nil
-		}
-		if time.Since(begin)+wait > startWait {
-			return &Verdict{Kind: Postpone, Reason: reasons.RateLimit, After: wait}
-		}
-		w.pause(wait)
-		if w.take.Err() != nil {
-			return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}
-		}
-	}
-}
-
-// postpone puts a message back for a reason of our own. There is no record: the delivery stays what it was.
-func (e *Engine) postpone(w *recipientWorker, t *task, v Verdict) {
-	v.After = max(v.After, minWait)
-	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(v.After), Sequence: t.Sequence})
-	w.settle(t.Message, func() error { return t.Settler.NakWithDelay(v.After) })
-}
-
-// unreadable ends a message that no version of ours could have accepted.
-func (e *Engine) unreadable(w *recipientWorker, m Message) {
-	d := &Delivery{Recipient: &recipient.Recipient{ID: w.id}, Accepted: m.Stored}
-	v := Verdict{Kind: Drop, Reason: reasons.Unreadable, Detail: m.Unreadable.Error()}
-	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, State: StateRejected, Sequence: m.Sequence})
-	w.settle(m, func() error { return m.Settler.Term(string(reasons.Unreadable)) })
 }

@@ -2,9 +2,10 @@ package delivery
 
 import (
 	"context"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // Freshness tells how recent the Directory is.
@@ -92,7 +93,7 @@ func (h *holder) hold(x heldTask) {
 
 func (h *holder) putBack(x heldTask, reason reasons.Reason, after time.Duration) {
 	defer x.w.late.Done()
-	h.e.postpone(x.w, x.t, Verdict{Kind: Postpone, Reason: reason, After: after})
+	h.e.settle(x.w, x.t, leaving{postponed, result{verdict: Verdict{Kind: Postpone, Reason: reason, After: after}}})
 }
 
 // run decides on what is held as the Directory becomes complete, until ctx ends. Then it puts back what is left.
@@ -130,7 +131,7 @@ func (h *holder) run(ctx context.Context) {
 func (h *holder) decide(x heldTask) {
 	if r, ok := h.e.o.Recipients.Recipient(x.w.id); ok && r == x.t.d.Recipient {
 		defer x.w.late.Done()
-		h.e.drop(x.w, x.t, x.v)
+		h.e.settle(x.w, x.t, leaving{dropped, result{verdict: x.v}})
 		return
 	}
 	h.putBack(x, reasons.ConfigBehind, minWait)

@@ -3,27 +3,28 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
-// resume asks the log what became of a message that may have been handed out before, and settles it if that decides. It returns a
-// verdict if nothing is to be sent: also if the log can't be asked, or the next attempt is not due.
-func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) {
+// resume asks the log what became of a message that may have been handed out before. Nothing is sent if the delivery is final, if the log
+// can't be asked, or if the next attempt is not due.
+func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 	if t.HandedOut <= 1 && t.Stored.After(e.o.Since()) {
-		return nil, false
+		return nil
 	}
 	rec, at, err := e.latest(w, t)
 	if err != nil {
-		return &Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
+		v := Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}
+		return leave(&v)
 	}
 	t.looked, t.newest = true, at
 	if at == 0 {
-		return nil, false
+		return nil
 	}
 	if rec.State.Final() {
-		w.settle(t.Message, t.Settler.Ack)
-		return nil, true
+		return &leaving{way: known}
 	}
 	d := t.d
 	t.made, t.sendNow = rec.Attempt, rec.Reason == reasons.SendNow
@@ -33,14 +34,14 @@ func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) 
 	}
 	if v := d.adopt(rec); v != nil {
 		d.Actor = rec.Actor
-		return v, false
+		return leave(v)
 	}
 	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
 		if rest := time.Until(*rec.NextAttempt); rest > 0 {
-			return &Verdict{Kind: Postpone, Reason: reasons.NotDue, After: rest}, false
+			return leave(&Verdict{Kind: Postpone, Reason: reasons.NotDue, After: rest})
 		}
 	}
-	return nil, false
+	return nil
 }
 
 // latest is the newest record of a delivery.

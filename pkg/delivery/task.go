@@ -1,10 +1,11 @@
 package delivery
 
 import (
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // task is a message in hand and what is known of its delivery.
@@ -16,6 +17,11 @@ type task struct {
 	// looked says that the log was asked; newest is then where the delivery's newest record stands in HISTORY, 0: it has none.
 	looked bool
 	newest uint64
+	// through is the sequence up to which the recipients are known to be complete, if bounded; see Freshness.
+	through uint64
+	bounded bool
+	// pass is what the breaker let the message through as.
+	pass pass
 	// sendNow says that the next attempt was asked for by hand.
 	sendNow bool
 	// undecided, if set, waits until it is known whether the message is attempted now.

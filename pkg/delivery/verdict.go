@@ -1,8 +1,9 @@
 package delivery
 
 import (
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // VerdictKind is what is to become of a delivery after an attempt, or instead of one.
