@@ -6,10 +6,9 @@ import (
 	"os"
 	"reflect"
 
+	yaml "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-
-	yaml "github.com/goccy/go-yaml"
 )
 
 // Source is where options come from: the file first, then the environment over it.

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 // URLPolicy says which URLs a deployment lets recipients have.

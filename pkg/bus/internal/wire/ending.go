@@ -2,10 +2,11 @@ package wire
 
 import (
 	"context"
-	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
 const (
