@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // heard is when an appliance was last heard.
@@ -79,7 +80,7 @@ func (s *Service) applianceStatuses(ctx context.Context) ([]*outboundv1.Applianc
 	for _, h := range all {
 		a := &outboundv1.ApplianceStatus{ApplianceId: h.id, DisplayName: h.auth.DisplayName, Silent: h.silent(now)}
 		if h.known {
-			a.LastEventTime = timestamp(h.at)
+			a.LastEventTime = protofield.Timestamp(h.at)
 		}
 		if h.auth.SilentAfter > 0 {
 			a.SilentAfter = durationpb.New(h.auth.SilentAfter)

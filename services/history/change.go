@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 // SendNow makes the next attempt of deliveries that wait for one due now.
@@ -106,7 +107,7 @@ const changesAtOnce = 32
 
 // change records what is done to each delivery, each once, and then tells the broker.
 func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
-	if err := d.s.configured(ctx); err != nil {
+	if err := d.s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
 	each, err := unique(targets)
@@ -166,12 +167,12 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 		to := target{t.GetRecipientId(), t.GetEventId(), t.GetReplayId()}
 		appliance, id, ok := event.SplitKey(to.key)
 		switch {
-		case !safe(to.recipient, ""):
-			faults = append(faults, unsafe(at+"recipientId"))
-		case !ok || !safe(appliance+id, ""):
-			faults = append(faults, rpc.Violation{Field: at + "eventId", Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"})
-		case !safe(to.replay, ""):
-			faults = append(faults, unsafe(at+"replayId"))
+		case !lookup.ValidID(to.recipient, ""):
+			faults = append(faults, lookup.InvalidID(at+"recipientId"))
+		case !ok || !lookup.ValidID(appliance+id, ""):
+			faults = append(faults, lookup.InvalidKey(at+"eventId"))
+		case !lookup.ValidID(to.replay, ""):
+			faults = append(faults, lookup.InvalidID(at+"replayId"))
 		case !known[to]:
 			known[to] = true
 			out = append(out, to)
@@ -191,7 +192,7 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
-		found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: filed(id, t.replay)}, 0, 1)
+		found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: lookup.AttemptID(id, t.replay)}, 0, 1)
 		if err != nil {
 			return rec, 0, "", err
 		}
@@ -213,17 +214,9 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 	}
 }
 
-// filed is a delivery's event id as the log files it: a replay's has the replay's id behind a tilde.
-func filed(eventID, replayID string) string {
-	if replayID == "" {
-		return eventID
-	}
-	return eventID + "~" + replayID
-}
-
 // untried says why a delivery without a record can't be changed.
 func (d *deliveries) untried(ctx context.Context, t target, appliance, id string) (string, error) {
-	sequence, err := d.s.sequenceOf(ctx, appliance, id)
+	sequence, err := d.s.find.Sequence(ctx, appliance, id)
 	switch {
 	case err != nil:
 		return "", err

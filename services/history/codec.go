@@ -1,14 +1,11 @@
 package history
 
 import (
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // deliveryOf writes a record as the API has it. A state is the same word in both.
@@ -18,11 +15,11 @@ func (s *Service) deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
 		Reason: string(r.Reason), Detail: r.Detail,
 		Attempts:         int32(min(r.Attempt, 1<<30)),
-		FirstAttemptTime: timeOf(r.FirstAttempt), LastAttemptTime: timeOf(r.LastAttempt), NextAttemptTime: timeOf(r.NextAttempt),
-		ExpireTime: timestamp(r.Expire), AcceptTime: timestamp(r.Accepted),
+		FirstAttemptTime: protofield.OptionalTimestamp(r.FirstAttempt), LastAttemptTime: protofield.OptionalTimestamp(r.LastAttempt), NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt),
+		ExpireTime: protofield.Timestamp(r.Expire), AcceptTime: protofield.Timestamp(r.Accepted),
 		SessionId: r.Session, ExternalKey: r.ExternalKey,
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
-		ResponseExcerpt: text(r.Excerpt), ReplayId: r.ReplayID, Test: r.Test,
+		ResponseExcerpt: protofield.Text(string(r.Excerpt)), ReplayId: r.ReplayID, Test: r.Test,
 		Channel: r.Channel, ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), RecipientRevision: r.Revision, Actor: r.Actor,
 	}
 	if known, ok := s.Config.Recipient(r.Recipient); ok {
@@ -42,7 +39,7 @@ func stateOf(s outboundv1.DeliveryState_State) delivery.State {
 func eventOf(r event.IntakeRecord) *outboundv1.Event {
 	e := &outboundv1.Event{
 		EventType: r.Type, ApplianceId: r.Appliance, SessionId: r.Session, ExternalKey: r.ExternalKey,
-		EventTime: timeOf(r.EventTime), IntakeTime: timestamp(r.Time), Decision: outboundv1.Intake_REJECTED,
+		EventTime: protofield.OptionalTimestamp(r.EventTime), IntakeTime: protofield.Timestamp(r.Time), Decision: outboundv1.Intake_REJECTED,
 		Sequence: r.Sequence, Raw: r.Raw, Via: r.Via,
 	}
 	if r.Appliance != "" && r.EventID != "" {
@@ -56,20 +53,3 @@ func eventOf(r event.IntakeRecord) *outboundv1.Event {
 	}
 	return e
 }
-
-func timeOf(t *time.Time) *timestamppb.Timestamp {
-	if t == nil {
-		return nil
-	}
-	return timestamp(*t)
-}
-
-func timestamp(t time.Time) *timestamppb.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return timestamppb.New(t)
-}
-
-// text makes a receiver's answer fit a protobuf string, which is UTF-8.
-func text(b []byte) string { return toValid(string(b)) }

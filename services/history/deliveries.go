@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 type deliveries struct {
@@ -113,8 +114,8 @@ func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 		{"recipientId", req.GetRecipientId(), ""}, {"eventId", req.GetEventId(), "~"}, {"eventType", req.GetEventType(), ""},
 		{"applianceId", req.GetApplianceId(), ""}, {"sessionId", req.GetSessionId(), ""}, {"replayId", req.GetReplayId(), ""},
 	} {
-		if !safe(x.value, x.rest) {
-			faults = append(faults, unsafe(x.field))
+		if !lookup.ValidID(x.value, x.rest) {
+			faults = append(faults, lookup.InvalidID(x.field))
 		}
 	}
 	if c := delivery.Class(req.GetReasonClass()); c != "" && !slices.Contains(delivery.Classes(), c) {
@@ -154,23 +155,6 @@ func listed[T ~string](of []T) string {
 	return strings.Join(out, ", ")
 }
 
-// safe reports whether a value is made of what ids are made of, and of the letters in more.
-func safe(value, more string) bool {
-	for _, r := range value {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
-		if !letter && !strings.ContainsRune(more, r) {
-			return false
-		}
-	}
-	return true
-}
-
-func unsafe(field string) rpc.Violation {
-	return rpc.Violation{
-		Field: field, Reason: event.ReasonUnsafe, Description: "no id is written so: use letters, digits, _ and -",
-	}
-}
-
 func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 	f := bus.AttemptFilter{
 		Recipient: req.GetRecipientId(), State: stateOf(req.GetState()), Type: req.GetEventType(), Session: req.GetSessionId(),
@@ -202,7 +186,7 @@ func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilt
 		return nil
 	}
 	f.Appliance = appliance
-	rec, ok, err := s.intake(ctx, appliance, id)
+	rec, ok, err := s.find.Intake(ctx, appliance, id)
 	if err != nil || !ok {
 		return err
 	}
@@ -220,28 +204,4 @@ func fill(to *string, with string) {
 	if *to == "" {
 		*to = with
 	}
-}
-
-// intake finds the acceptance of an event. Without an appliance, every known one is asked; an id that several have is not
-// narrowed to one of them.
-func (s *Service) intake(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
-	if appliance != "" {
-		return s.Log.Intake(ctx, appliance, id)
-	}
-	if err := s.configured(ctx); err != nil {
-		return rec, false, err
-	}
-	for known := range s.Config.Settings().Appliances {
-		r, found, err := s.Log.Intake(ctx, known, id)
-		if err != nil {
-			return rec, false, err
-		}
-		if found && ok {
-			return event.IntakeRecord{}, false, nil
-		}
-		if found {
-			rec, ok = r, true
-		}
-	}
-	return rec, ok, nil
 }

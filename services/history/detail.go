@@ -2,13 +2,14 @@ package history
 
 import (
 	"context"
-	"errors"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // GetDelivery gets a delivery with all its records and the request of its last attempt. One that waits has no record: its request
@@ -16,22 +17,22 @@ import (
 func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
 	appliance, id, isKey := event.SplitKey(req.GetEventId())
 	var faults []rpc.Violation
-	if !safe(req.GetRecipientId(), "") {
-		faults = append(faults, unsafe("recipientId"))
+	if !lookup.ValidID(req.GetRecipientId(), "") {
+		faults = append(faults, lookup.InvalidID("recipientId"))
 	}
-	if !isKey || !safe(appliance+id, "") {
-		faults = append(faults, rpc.Violation{Field: "eventId", Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"})
+	if !isKey || !lookup.ValidID(appliance+id, "") {
+		faults = append(faults, lookup.InvalidKey("eventId"))
 	}
-	if !safe(req.GetReplayId(), "") {
-		faults = append(faults, unsafe("replayId"))
+	if !lookup.ValidID(req.GetReplayId(), "") {
+		faults = append(faults, lookup.InvalidID("replayId"))
 	}
 	if len(faults) > 0 {
 		return nil, rpc.InvalidArgument(faults...)
 	}
-	if err := d.s.configured(ctx); err != nil {
+	if err := d.s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
-	records, err := d.records(ctx, req.GetRecipientId(), appliance, logID(id, req.GetReplayId()))
+	records, err := d.records(ctx, req.GetRecipientId(), appliance, lookup.AttemptID(id, req.GetReplayId()))
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +44,12 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 	for _, r := range records {
 		out.Attempts = append(out.Attempts, attemptOf(r))
 	}
-	e, err := d.s.stillStored(ctx, last.Record.Sequence, req.GetEventId())
+	e, err := d.s.find.StoredEvent(ctx, last.Record.Sequence, req.GetEventId())
 	if err != nil {
 		return nil, err
 	}
 	if e != nil {
-		out.CloudEventJson = toValid(string(e.Raw))
+		out.CloudEventJson = protofield.Text(string(e.Raw))
 	}
 	return out, d.s.showRequest(ctx, out, e, lastSent(records))
 }
@@ -76,12 +77,12 @@ func lastSent(records []bus.StoredRecord) *bus.StoredRecord {
 func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 	a := &outboundv1.Attempt{
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
-		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: toValid(r.Detail), RecordTime: timestamp(r.Time),
-		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: text(r.Excerpt), NextAttemptTime: timeOf(r.NextAttempt), ExpireTime: timestamp(r.Expire),
+		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: protofield.Text(r.Detail), RecordTime: protofield.Timestamp(r.Time),
+		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: protofield.Text(string(r.Excerpt)), NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt), ExpireTime: protofield.Timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}
 	if tried(r) && !r.Reason.OperatorChange() && r.LastAttempt != nil {
-		a.Number, a.BeginTime, a.TookMs = int32(min(r.Attempt, 1<<30)), timeOf(r.LastAttempt), float64(r.TookMicros)/1000
+		a.Number, a.BeginTime, a.TookMs = int32(min(r.Attempt, 1<<30)), protofield.OptionalTimestamp(r.LastAttempt), float64(r.TookMicros)/1000
 	}
 	return a
 }
@@ -104,11 +105,11 @@ func (d *deliveries) waitingDetail(ctx context.Context, req *outboundv1.GetDeliv
 	if err != nil {
 		return nil, err
 	}
-	e, err := d.s.stillStored(ctx, sequence, req.GetEventId())
+	e, err := d.s.find.StoredEvent(ctx, sequence, req.GetEventId())
 	if err != nil || e == nil {
 		return out, err
 	}
-	out.CloudEventJson = toValid(string(e.Raw))
+	out.CloudEventJson = protofield.Text(string(e.Raw))
 	d.s.showWaiting(out, e)
 	return out, nil
 }
@@ -117,16 +118,4 @@ func (s *Service) sequenceOfKey(ctx context.Context, key string) (uint64, error)
 	appliance, id, _ := event.SplitKey(key)
 	rec, _, err := s.Log.Intake(ctx, appliance, id)
 	return rec.Sequence, err
-}
-
-// stillStored reads an event back by its sequence; nil if it is no longer stored.
-func (s *Service) stillStored(ctx context.Context, sequence uint64, key string) (*event.Event, error) {
-	if sequence == 0 {
-		return nil, nil
-	}
-	e, err := s.Bus.StoredEvent(ctx, sequence)
-	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
-		return nil, nil
-	}
-	return e, err
 }

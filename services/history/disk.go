@@ -5,12 +5,13 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
 	return &outboundv1.StreamStatus{
 		Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence, MaxMessages: x.MaxMessages,
-		MaxAge: durationpb.New(x.MaxAge), FirstTime: timestamp(x.First), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
+		MaxAge: durationpb.New(x.MaxAge), FirstTime: protofield.Timestamp(x.First), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
 	}
 }
 

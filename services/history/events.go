@@ -9,6 +9,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 type events struct {
@@ -65,8 +67,8 @@ func (v *events) ListEvents(ctx context.Context, req *outboundv1.ListEventsReque
 func checkEvents(req *outboundv1.ListEventsRequest) error {
 	faults := checkTimes(req.GetStartTime(), req.GetEndTime())
 	for field, value := range map[string]string{"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(), "sessionId": req.GetSessionId()} {
-		if !safe(value, "") {
-			faults = append(faults, unsafe(field))
+		if !lookup.ValidID(value, "") {
+			faults = append(faults, lookup.InvalidID(field))
 		}
 	}
 	if len(faults) > 0 {
@@ -81,14 +83,14 @@ const deliveriesShown = 1000
 // GetEvent gets an event with its deliveries, its timeline, its routes, and its text if that is still stored. A bare id will do if one appliance alone
 // has it.
 func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
-	if !safe(req.GetEventId(), "~") {
-		return nil, rpc.InvalidArgument(unsafe("eventId"))
+	if !lookup.ValidID(req.GetEventId(), "~") {
+		return nil, rpc.InvalidArgument(lookup.InvalidID("eventId"))
 	}
 	appliance, id, isKey := event.SplitKey(req.GetEventId())
 	if !isKey {
 		appliance, id = "", req.GetEventId()
 	}
-	rec, ok, err := v.s.intake(ctx, appliance, id)
+	rec, ok, err := v.s.find.Intake(ctx, appliance, id)
 	if err == nil && !ok {
 		rec, ok, err = v.s.delivered(ctx, appliance, id)
 	}
@@ -106,15 +108,15 @@ func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) 
 		e.Timeline, err = v.s.timeline(ctx, rec, nil)
 		return e, err
 	}
-	if err := v.s.configured(ctx); err != nil {
+	if err := v.s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
-	stored, err := v.s.stillStored(ctx, rec.Sequence, e.GetEventId())
+	stored, err := v.s.find.StoredEvent(ctx, rec.Sequence, e.GetEventId())
 	if err != nil {
 		return nil, err
 	}
 	if stored != nil {
-		e.CloudEventJson = toValid(string(stored.Raw))
+		e.CloudEventJson = protofield.Text(string(stored.Raw))
 	}
 	if e.Deliveries, err = v.s.known(ctx, e.GetEventId()); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // The kinds of what ends.
@@ -115,7 +116,7 @@ func (s *Service) expiries(recipients []*recipient.Recipient) []ending {
 }
 
 func expiryOf(e ending) *outboundv1.Expiry {
-	return &outboundv1.Expiry{Kind: e.kind, Resource: e.resource, Subject: toValid(e.subject), ExpireTime: timestamppb.New(e.at)}
+	return &outboundv1.Expiry{Kind: e.kind, Resource: e.resource, Subject: protofield.Text(e.subject), ExpireTime: timestamppb.New(e.at)}
 }
 
 // endingNotices tell of what has ended or soon will.
@@ -135,7 +136,7 @@ func endingNotices(all []ending, now time.Time) []string {
 			verb = "ended"
 		}
 		name, remedy := wordsOf(e.kind)
-		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, toValid(e.subject), verb, e.at.UTC().Format(time.DateOnly), remedy))
+		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, protofield.Text(e.subject), verb, e.at.UTC().Format(time.DateOnly), remedy))
 	}
 	if more > 0 {
 		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have ended or end within 30 days: see the expiries.", more))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 const (
@@ -72,7 +73,7 @@ func (p *processes) statuses(ctx context.Context) ([]*outboundv1.ServiceStatus, 
 	}
 	out := make([]*outboundv1.ServiceStatus, 0, len(all))
 	for _, x := range all {
-		out = append(out, &outboundv1.ServiceStatus{Name: x.Name, Instance: x.Instance, Version: x.Version, StartTime: timestamp(x.Start)})
+		out = append(out, &outboundv1.ServiceStatus{Name: x.Name, Instance: x.Instance, Version: x.Version, StartTime: protofield.Timestamp(x.Start)})
 	}
 	slices.SortFunc(out, func(a, b *outboundv1.ServiceStatus) int {
 		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetInstance(), b.GetInstance()))

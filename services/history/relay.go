@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // relayStale is how old a sight of the relay may be before it says nothing of now. Email senders look every minute.
@@ -27,7 +28,7 @@ func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
 	out := &outboundv1.RelayStatus{
 		Configured:  smtp.Host != "" && smtp.FromAddress != "",
-		CheckedTime: timestamp(r.Checked), AcceptedTime: timestamp(r.Accepted), FailingSinceTime: timestamp(r.Since),
+		CheckedTime: protofield.Timestamp(r.Checked), AcceptedTime: protofield.Timestamp(r.Accepted), FailingSinceTime: protofield.Timestamp(r.Since),
 	}
 	switch {
 	case smtp.Host == "":

@@ -17,6 +17,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // defaultRate is how many deliveries a replay queues per second if nobody says.
@@ -83,7 +85,7 @@ func replayOr(j *job, id string, err error) (*outboundv1.Replay, error) {
 
 // newJob makes a job of what a caller asks for, or says what is wrong with it.
 func (s *Service) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, error) {
-	if err := s.configured(ctx); err != nil {
+	if err := s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
 	if faults := s.faults(asked); len(faults) > 0 {
@@ -117,8 +119,8 @@ func (s *Service) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 		{"toRecipientId", r.GetToRecipientId()}, {"deliveries.recipientId", d.GetRecipientId()}, {"deliveries.eventType", d.GetEventType()},
 		{"deliveries.applianceId", d.GetApplianceId()}, {"deliveries.sessionId", d.GetSessionId()},
 	} {
-		if !safe(x.value, "") {
-			out = append(out, unsafe("replay."+x.field))
+		if !lookup.ValidID(x.value, "") {
+			out = append(out, lookup.InvalidID("replay."+x.field))
 		}
 	}
 	switch d.GetState() {
@@ -234,7 +236,7 @@ func (s *Service) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepla
 		resp.AlreadyDelivered += n
 		resp.More = next > 0 && (resp.Count >= previewCounts || looked+previewPage >= s.o.MaxScan)
 	}
-	resp.OldestTime = timestamp(oldest)
+	resp.OldestTime = protofield.Timestamp(oldest)
 	resp.EstimatedDuration = durationpb.New(time.Duration(resp.Count-resp.Unavailable) * time.Second / time.Duration(j.replay.GetRate()))
 	return resp, nil
 }

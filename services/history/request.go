@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 const (
@@ -86,7 +87,7 @@ func (s *Service) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o re
 		to.RequestNote = "The request can't be written again: " + err.Error() + "."
 		return
 	}
-	h := &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Body: toValid(string(p.Body))}
+	h := &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Body: protofield.Text(string(p.Body))}
 	for _, x := range p.Headers {
 		h.Headers = append(h.Headers, &outboundv1.Header{Name: x.Name, Value: x.Value})
 	}
@@ -100,7 +101,7 @@ func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.Mail
 		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
 	}
 	m := mime.OfDelivery(d, settings, addresses[0])
-	out := &outboundv1.MailPreview{To: addresses, Subject: toValid(m.Text.Subject), Text: toValid(m.Text.Body), Html: toValid(m.Text.HTML)}
+	out := &outboundv1.MailPreview{To: addresses, Subject: protofield.Text(m.Text.Subject), Text: protofield.Text(m.Text.Body), Html: protofield.Text(m.Text.HTML)}
 	if m.From == "" {
 		return out, nil // no relay is set, so there is no mail yet, but its text
 	}
@@ -109,7 +110,7 @@ func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.Mail
 	if err != nil {
 		return nil, err
 	}
-	out.Source = toValid(string(l.Data))
+	out.Source = protofield.Text(string(l.Data))
 	return out, nil
 }
 

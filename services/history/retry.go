@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 // replay is an event to be sent to a recipient again.
@@ -28,7 +29,7 @@ const storesAtOnce = 64
 // RetryDeliveries stores each event again for its recipient, under one replay id. Either all targets exist, or nothing is
 // stored.
 func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
-	if err := d.s.configured(ctx); err != nil {
+	if err := d.s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
 	replays, err := d.replays(ctx, req)
@@ -111,20 +112,18 @@ func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliverie
 // storedEvent reads an event back by its key. field is where the key stands in the request.
 func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(key)
-	if !ok || !safe(appliance+id, "") {
-		return nil, rpc.InvalidArgument(rpc.Violation{
-			Field: field, Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>",
-		})
+	if !ok || !lookup.ValidID(appliance+id, "") {
+		return nil, rpc.InvalidArgument(lookup.InvalidKey(field))
 	}
-	sequence, err := s.sequenceOf(ctx, appliance, id)
+	sequence, err := s.find.Sequence(ctx, appliance, id)
 	if err != nil {
 		return nil, err
 	}
 	if sequence == 0 {
 		return nil, rpc.NotFound("event", key)
 	}
-	e, err := s.Bus.StoredEvent(ctx, sequence)
-	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
+	e, err := s.find.StoredEvent(ctx, sequence, key)
+	if err == nil && e == nil {
 		return nil, rpc.NotFound("stored event", key)
 	}
 	return e, err
@@ -133,29 +132,16 @@ func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Ev
 // replayedEvent reads an event back by the record of a replay or test; missing is the answer if there is none.
 func (s *Service) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveriesRequest_Target, missing error) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(t.GetEventId())
-	if !ok || !safe(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
+	if !ok || !lookup.ValidID(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
 		return nil, missing
 	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: filed(id, t.GetReplayId())}, 0, 1)
+	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: lookup.AttemptID(id, t.GetReplayId())}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, cmp.Or(err, missing)
 	}
-	e, err := s.Bus.StoredEvent(ctx, found[0].Record.Sequence)
-	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != t.GetEventId() {
+	e, err := s.find.StoredEvent(ctx, found[0].Record.Sequence, t.GetEventId())
+	if err == nil && e == nil {
 		return nil, missing
 	}
 	return e, err
-}
-
-// sequenceOf finds where an event is stored: by its acceptance, or by a delivery if that is not in the log. 0: nowhere.
-func (s *Service) sequenceOf(ctx context.Context, appliance, id string) (uint64, error) {
-	rec, ok, err := s.Log.Intake(ctx, appliance, id)
-	if err != nil || ok {
-		return rec.Sequence, err
-	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
-	if err != nil || len(found) == 0 {
-		return 0, err
-	}
-	return found[0].Record.Sequence, nil
 }

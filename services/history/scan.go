@@ -71,11 +71,3 @@ func firstOfEach(records []bus.StoredRecord, seen map[string]bool, n int) (part,
 	}
 	return part, nil
 }
-
-// logID is a delivery's event id as the log files it: a replay's has the replay's id behind a tilde.
-func logID(eventID, replayID string) string {
-	if replayID == "" {
-		return eventID
-	}
-	return eventID + "~" + replayID
-}

@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/index"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 // Options are what the service is started with.
@@ -93,6 +94,7 @@ type Service struct {
 	Deps
 	// filters are the recipients' filters, compiled.
 	filters *filter.Cache
+	find    *lookup.Finder
 	// newReplay tells this process that there is a replay to run.
 	newReplay chan struct{}
 	// What the status is made of quickly: what is counted, remembered and asked in the background.
@@ -121,8 +123,9 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("make the history service: %w", err)
 	}
 	return &Service{
-		o: o, Deps: deps, filters: filters, newReplay: make(chan struct{}, 1),
-		activity: newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
+		o: o, Deps: deps, filters: filters, find: &lookup.Finder{Bus: deps.Bus, Log: deps.Log, Config: deps.Config},
+		newReplay: make(chan struct{}, 1),
+		activity:  newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
 	}, nil
 }
 
@@ -177,21 +180,4 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 			s.activity.again()
 		},
 	})
-}
-
-// configWait bounds how long a call waits for the first snapshot of the configuration.
-const configWait = 5 * time.Second
-
-// configured waits until recipients and settings are known.
-func (s *Service) configured(ctx context.Context) error {
-	timer := time.NewTimer(configWait)
-	defer timer.Stop()
-	select {
-	case <-s.Config.Ready():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errUnconfigured
-	}
 }

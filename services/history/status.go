@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 type statusServer struct {
@@ -20,7 +21,7 @@ type statusServer struct {
 
 // GetStatus looks at every recipient's queue and newest record, and at the streams.
 func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
-	if err := h.s.configured(ctx); err != nil {
+	if err := h.s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
 	recipients := h.s.Config.Recipients()
@@ -69,17 +70,17 @@ func (h *statusServer) GetStatus(ctx context.Context, req *outboundv1.GetStatusR
 func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
 		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
-		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: timestamp(f.backlog.Oldest),
-		Channel: string(r.Channel()), Activity: f.pulse.shown(now), LastAttemptTime: timestamp(f.pulse.tried), LastDeliveredTime: timestamp(f.pulse.delivered),
+		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: protofield.Timestamp(f.backlog.Oldest),
+		Channel: string(r.Channel()), Activity: f.pulse.shown(now), LastAttemptTime: protofield.Timestamp(f.pulse.tried), LastDeliveredTime: protofield.Timestamp(f.pulse.delivered),
 	}
-	s.LastAlertTime = timestamp(f.status.LastAlert)
+	s.LastAlertTime = protofield.Timestamp(f.status.LastAlert)
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
 		st := f.status
 		s.LastError, s.LastReason = words(st), string(st.Reason)
-		s.FailingSinceTime, s.BreakerOpen = timestamp(st.Since), st.BreakerOpen
+		s.FailingSinceTime, s.BreakerOpen = protofield.Timestamp(st.Since), st.BreakerOpen
 		// The senders write down what they see every few seconds, so that a next attempt may be the last one by now.
 		if st.NextAttempt.After(f.pulse.tried) {
-			s.NextAttemptTime = timestamp(st.NextAttempt)
+			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
 		}
 	}
 	return s
@@ -107,7 +108,7 @@ func words(st health.Status) string {
 		out += fmt.Sprintf(" %d", st.Code)
 	}
 	if st.Detail != "" {
-		out += ": " + toValid(st.Detail)
+		out += ": " + protofield.Text(st.Detail)
 	}
 	return out
 }
@@ -119,7 +120,7 @@ func calledBy(name, id string) string {
 	if name == "" || strings.EqualFold(name, id) {
 		return id
 	}
-	return fmt.Sprintf("%s (%s)", toValid(name), id)
+	return fmt.Sprintf("%s (%s)", protofield.Text(name), id)
 }
 
 // silentNotice names the appliances that have published nothing for longer than they may; nil if there is none.

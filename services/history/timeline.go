@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // The kinds of entries of a timeline.
@@ -54,12 +55,12 @@ func (s *Service) timeline(ctx context.Context, rec event.IntakeRecord, known []
 }
 
 func intakeEntry(rec event.IntakeRecord) *outboundv1.TimelineEntry {
-	t := &outboundv1.TimelineEntry{Time: timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", over(rec), rec.Sequence)}
+	t := &outboundv1.TimelineEntry{Time: protofield.Timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", over(rec), rec.Sequence)}
 	if !rec.Accepted {
 		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused%s.", over(rec))
 		if len(rec.Violations) > 0 {
 			t.Reason = rec.Violations[0].Reason
-			t.Detail = fmt.Sprintf("Refused%s: %s", over(rec), toValid(rec.Violations.Error()))
+			t.Detail = fmt.Sprintf("Refused%s: %s", over(rec), protofield.Text(rec.Violations.Error()))
 		}
 	}
 	return t
@@ -76,9 +77,9 @@ func over(rec event.IntakeRecord) string {
 // entryOf is a record as an entry: final if it ends the delivery, a note if it tells of no attempt.
 func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 	t := &outboundv1.TimelineEntry{
-		Time: timestamp(r.Time), Kind: kindAttempt, RecipientId: r.Recipient,
+		Time: protofield.Timestamp(r.Time), Kind: kindAttempt, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
-		Reason: string(r.Reason), Detail: toValid(r.Detail), Attempt: int32(min(r.Attempt, 1<<30)), ReplayId: r.ReplayID, Actor: r.Actor,
+		Reason: string(r.Reason), Detail: protofield.Text(r.Detail), Attempt: int32(min(r.Attempt, 1<<30)), ReplayId: r.ReplayID, Actor: r.Actor,
 	}
 	switch {
 	case r.State.Final():

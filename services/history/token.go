@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -72,6 +71,3 @@ func pageSize(asked int32) int {
 	}
 	return int(asked)
 }
-
-// toValid replaces what is not UTF-8.
-func toValid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

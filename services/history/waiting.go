@@ -11,8 +11,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
 // queue is a recipient whose queue is not empty.
@@ -55,7 +55,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 
 // queues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
 func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
-	if err := s.configured(ctx); err != nil {
+	if err := s.find.AwaitConfig(ctx); err != nil {
 		return nil, err
 	}
 	var meant []*recipient.Recipient
@@ -100,7 +100,7 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 	if !isKey {
 		appliance, id = req.GetApplianceId(), req.GetEventId()
 	}
-	rec, ok, err := d.s.intake(ctx, appliance, id)
+	rec, ok, err := d.s.find.Intake(ctx, appliance, id)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Deliver
 	return &outboundv1.Delivery{
 		EventId: event.Key(rec.Appliance, rec.EventID), EventType: rec.Type, ApplianceId: rec.Appliance, RecipientId: r.ID,
 		State: outboundv1.DeliveryState_WAITING, SessionId: rec.Session, ExternalKey: rec.ExternalKey,
-		AcceptTime: timestamp(rec.Time), ExpireTime: timestamp(rec.Time.Add(r.Retry.Duration)),
+		AcceptTime: protofield.Timestamp(rec.Time), ExpireTime: protofield.Timestamp(rec.Time.Add(r.Retry.Duration)),
 		Channel: string(r.Channel()), RecipientDisplayName: r.DisplayName,
 	}
 }
@@ -260,5 +260,3 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 	}
 	return out, nil
 }
-
-var errUnconfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")

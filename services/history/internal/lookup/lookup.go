@@ -1,0 +1,88 @@
+// Package lookup finds events by their ids in the streams.
+package lookup
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
+)
+
+// Finder finds events by their ids.
+type Finder struct {
+	Bus    *bus.Conn
+	Log    *bus.History
+	Config *configclient.Client
+}
+
+// configWait bounds how long a call waits for the first snapshot of the configuration.
+const configWait = 5 * time.Second
+
+var errNotConfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")
+
+// AwaitConfig waits until recipients and settings are known, 5 s at most.
+func (f *Finder) AwaitConfig(ctx context.Context) error {
+	timer := time.NewTimer(configWait)
+	defer timer.Stop()
+	select {
+	case <-f.Config.Ready():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return errNotConfigured
+	}
+}
+
+// Intake finds the acceptance of an event. Without an appliance it asks for every known one; an id that several have is not
+// found.
+func (f *Finder) Intake(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
+	if appliance != "" {
+		return f.Log.Intake(ctx, appliance, id)
+	}
+	if err := f.AwaitConfig(ctx); err != nil {
+		return rec, false, err
+	}
+	for known := range f.Config.Settings().Appliances {
+		r, found, err := f.Log.Intake(ctx, known, id)
+		if err != nil {
+			return rec, false, err
+		}
+		if found && ok {
+			return event.IntakeRecord{}, false, nil
+		}
+		if found {
+			rec, ok = r, true
+		}
+	}
+	return rec, ok, nil
+}
+
+// Sequence finds where an event is stored: by its acceptance, or by a delivery if the log does not have that. 0: nowhere.
+func (f *Finder) Sequence(ctx context.Context, appliance, id string) (uint64, error) {
+	rec, ok, err := f.Log.Intake(ctx, appliance, id)
+	if err != nil || ok {
+		return rec.Sequence, err
+	}
+	found, err := f.Log.Attempts(ctx, bus.AttemptFilter{Appliance: appliance, EventID: id}, 0, 1)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return found[0].Record.Sequence, nil
+}
+
+// StoredEvent reads an event by its sequence; nil if it is no longer stored.
+func (f *Finder) StoredEvent(ctx context.Context, sequence uint64, key string) (*event.Event, error) {
+	if sequence == 0 {
+		return nil, nil
+	}
+	e, err := f.Bus.StoredEvent(ctx, sequence)
+	if errors.Is(err, bus.ErrNotFound) || err == nil && e.Key() != key {
+		return nil, nil
+	}
+	return e, err
+}
