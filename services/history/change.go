@@ -107,7 +107,7 @@ const changesAtOnce = 32
 
 // change records what is done to each delivery, each once, and then tells the broker.
 func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
-	if err := d.s.find.AwaitConfig(ctx); err != nil {
+	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
 		return nil, err
 	}
 	each, err := unique(targets)

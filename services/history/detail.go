@@ -29,7 +29,7 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 	if len(faults) > 0 {
 		return nil, rpc.InvalidArgument(faults...)
 	}
-	if err := d.s.find.AwaitConfig(ctx); err != nil {
+	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
 		return nil, err
 	}
 	records, err := d.records(ctx, req.GetRecipientId(), appliance, lookup.AttemptID(id, req.GetReplayId()))
@@ -81,7 +81,7 @@ func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: protofield.Text(string(r.Excerpt)), NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt), ExpireTime: protofield.Timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}
-	if tried(r) && !r.Reason.OperatorChange() && r.LastAttempt != nil {
+	if lookup.Attempted(r.Record) && !r.Reason.OperatorChange() && r.LastAttempt != nil {
 		a.Number, a.BeginTime, a.TookMs = int32(min(r.Attempt, 1<<30)), protofield.OptionalTimestamp(r.LastAttempt), float64(r.TookMicros)/1000
 	}
 	return a

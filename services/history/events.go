@@ -108,7 +108,7 @@ func (v *events) GetEvent(ctx context.Context, req *outboundv1.GetEventRequest) 
 		e.Timeline, err = v.s.timeline(ctx, rec, nil)
 		return e, err
 	}
-	if err := v.s.find.AwaitConfig(ctx); err != nil {
+	if err := lookup.AwaitConfig(ctx, v.s.Config); err != nil {
 		return nil, err
 	}
 	stored, err := v.s.find.StoredEvent(ctx, rec.Sequence, e.GetEventId())

@@ -85,7 +85,7 @@ func replayOr(j *job, id string, err error) (*outboundv1.Replay, error) {
 
 // newJob makes a job of what a caller asks for, or says what is wrong with it.
 func (s *Service) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, error) {
-	if err := s.find.AwaitConfig(ctx); err != nil {
+	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
 	}
 	if faults := s.faults(asked); len(faults) > 0 {

@@ -29,7 +29,7 @@ const storesAtOnce = 64
 // RetryDeliveries stores each event again for its recipient, under one replay id. Either all targets exist, or nothing is
 // stored.
 func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
-	if err := d.s.find.AwaitConfig(ctx); err != nil {
+	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
 		return nil, err
 	}
 	replays, err := d.replays(ctx, req)

@@ -17,8 +17,11 @@ import (
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/queues"
+	"github.com/outbound-events/outbound/services/history/internal/status"
 )
 
 // Options are what the service is started with.
@@ -61,19 +64,6 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Broker says which broker keeps the streams, and how durably.
-type Broker int
-
-// The brokers.
-const (
-	// ExternalBroker is a nats-server that the operator runs; Outbound cannot ask it how it syncs.
-	ExternalBroker Broker = iota + 1
-	// EmbeddedAlways runs in this process and syncs each write.
-	EmbeddedAlways
-	// EmbeddedInterval runs in this process and syncs now and then.
-	EmbeddedInterval
-)
-
 // Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
@@ -98,11 +88,10 @@ type Service struct {
 	// newReplay tells this process that there is a replay to run.
 	newReplay chan struct{}
 	// What the status is made of quickly: what is counted, remembered and asked in the background.
-	activity  *activity
-	index     *index.Index
-	backlogs  *bus.Backlogs
-	processes *processes
-	endings   *endings
+	activity *status.Activity
+	index    *index.Index
+	queues   *queues.Reader
+	status   *status.Reporter
 }
 
 // New makes the service.
@@ -122,11 +111,15 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the history service: %w", err)
 	}
-	return &Service{
+	s := &Service{
 		o: o, Deps: deps, filters: filters, find: &lookup.Finder{Bus: deps.Bus, Log: deps.Log, Config: deps.Config},
-		newReplay: make(chan struct{}, 1),
-		activity:  newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
-	}, nil
+		newReplay: make(chan struct{}, 1), activity: status.NewActivity(), index: index.New(o.IndexRecords), queues: queues.New(deps.Bus),
+	}
+	s.status = status.New(
+		status.Options{Lookups: o.Lookups, Version: deps.Version, DurabilityNotice: durabilityNotice(deps.Broker, o.SyncConfirmed), FreeBytes: deps.FreeBytes},
+		status.Deps{Bus: deps.Bus, Log: deps.Log, Config: deps.Config, Queues: s.queues}, s.activity,
+	)
+	return s, nil
 }
 
 // Register adds what the service answers to a server.
@@ -140,7 +133,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 func (s *Service) Deliveries() outboundv1.DeliveryServiceServer { return &deliveries{s: s} }
 
 // Status answers StatusService.
-func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{s: s} }
+func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{status: s.status} }
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
 func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
@@ -154,9 +147,8 @@ func (s *Service) Run(ctx context.Context) error {
 	carrier := newCarrier(s)
 	beside.Go(func() { carrier.run(ctx) })
 	beside.Go(func() { s.follow(ctx, carrier.recorded) })
-	beside.Go(func() { s.processes.run(ctx) })
-	c := &adminAlerts{s: s, health: bus.NewHealthStore(s.Bus)}
-	c.run(ctx)
+	beside.Go(func() { s.status.Run(ctx) })
+	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick}).Run(ctx)
 	return nil
 }
 
@@ -164,20 +156,20 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, bus.Follower{
-		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
+		Since: time.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
 		Notify: func(g bus.RecordHeader) {
 			s.index.Add(g)
-			s.activity.count(g)
+			s.activity.Count(g)
 			stored(g.Sequence)
 		},
 		CaughtUp: func() {
-			if s.activity.caughtUp() {
+			if s.activity.CaughtUp() {
 				slog.Info("log of deliveries read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
 			}
 		},
 		Again: func() {
 			s.index.Reset()
-			s.activity.again()
+			s.activity.Reset()
 		},
 	})
 }

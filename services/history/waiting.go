@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
@@ -53,9 +54,9 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 	return q.untried >= 0, nil
 }
 
-// queues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
-func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
-	if err := s.find.AwaitConfig(ctx); err != nil {
+// openQueues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
+func (s *Service) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
+	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
 	}
 	var meant []*recipient.Recipient
@@ -67,13 +68,13 @@ func (s *Service) queues(ctx context.Context, req *outboundv1.ListDeliveriesRequ
 	if len(meant) == 0 {
 		return nil, nil
 	}
-	looked := make([]recipientFacts, len(meant))
-	if err := s.lookAtQueues(ctx, meant, looked); err != nil {
+	backlogs, err := s.queues.Backlogs(ctx, meant)
+	if err != nil {
 		return nil, err
 	}
 	var out []*queue
 	for i, r := range meant {
-		if b := looked[i].backlog; b.Waiting+b.Unsettled > 0 {
+		if b := backlogs[i]; b.Waiting+b.Unsettled > 0 {
 			out = append(out, &queue{recipient: r, backlog: b})
 		}
 	}
@@ -108,7 +109,7 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 	if !matches(req, e) || !within(req, rec.Time) {
 		return nil, nil
 	}
-	queues, err := d.s.queues(ctx, req)
+	queues, err := d.s.openQueues(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 	if recorded(req) {
 		return &outboundv1.ListDeliveriesResponse{}, nil
 	}
-	queues, err := d.s.queues(ctx, req)
+	queues, err := d.s.openQueues(ctx, req)
 	if err != nil || len(queues) == 0 {
 		return &outboundv1.ListDeliveriesResponse{}, err
 	}

@@ -3,6 +3,7 @@ package lookup
 import (
 	"strings"
 
+	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
@@ -37,3 +38,7 @@ func AttemptID(eventID, replayID string) string {
 	}
 	return eventID + "~" + replayID
 }
+
+// Attempted reports whether a record tells of an attempt, or of one that an open breaker prevented. Neither skips nor cancellations
+// say anything of the receiver.
+func Attempted(r delivery.Record) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }

@@ -4,12 +4,10 @@ package lookup
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
 // Finder finds events by their ids.
@@ -19,32 +17,13 @@ type Finder struct {
 	Config *configclient.Client
 }
 
-// configWait bounds how long a call waits for the first snapshot of the configuration.
-const configWait = 5 * time.Second
-
-var errNotConfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")
-
-// AwaitConfig waits until recipients and settings are known, 5 s at most.
-func (f *Finder) AwaitConfig(ctx context.Context) error {
-	timer := time.NewTimer(configWait)
-	defer timer.Stop()
-	select {
-	case <-f.Config.Ready():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errNotConfigured
-	}
-}
-
 // Intake finds the acceptance of an event. Without an appliance it asks for every known one; an id that several have is not
 // found.
 func (f *Finder) Intake(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
 	if appliance != "" {
 		return f.Log.Intake(ctx, appliance, id)
 	}
-	if err := f.AwaitConfig(ctx); err != nil {
+	if err := AwaitConfig(ctx, f.Config); err != nil {
 		return rec, false, err
 	}
 	for known := range f.Config.Settings().Appliances {

@@ -1,11 +1,10 @@
-package history
+package status
 
 import (
 	"context"
 	"fmt"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -16,8 +15,8 @@ import (
 const relayStale = 3 * time.Minute
 
 // relay tells how the SMTP relay stands.
-func (s *Service) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
-	r, _, err := bus.NewHealthStore(s.Bus).Relay(ctx)
+func (s *Reporter) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
+	r, _, err := s.health.Relay(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package history
+package status
 
 import (
 	"cmp"
@@ -100,7 +100,7 @@ func certificates(kind, resource, text string) []ending {
 }
 
 // expiries are all that ends, the soonest first.
-func (s *Service) expiries(recipients []*recipient.Recipient) []ending {
+func (s *Reporter) expiries(recipients []*recipient.Recipient) []ending {
 	all := s.endings.ofRecipients(recipients)
 	settings := s.Config.Settings()
 	all = append(all, certificates(endingCA, "settings/smtp", settings.SMTP.CAPEM)...)

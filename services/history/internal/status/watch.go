@@ -1,4 +1,4 @@
-package history
+package status
 
 import (
 	"context"
@@ -7,23 +7,23 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // watchTick is the least pause between two statuses on a stream.
 const watchTick = time.Second
 
-// WatchStatus tells the status as it is, and again after each change of a recipient's standing or state, at most once a second.
-func (h *statusServer) WatchStatus(req *outboundv1.WatchStatusRequest, stream outboundv1.StatusService_WatchStatusServer) error {
-	ctx, cancel := context.WithCancel(stream.Context())
+// Watch sends the status of one recipient, or of all if id is empty, and sends it again after each change of a recipient's health or
+// configuration, at most once a second.
+func (s *Reporter) Watch(ctx context.Context, id string, send func(*outboundv1.Status) error) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	changed := make(chan struct{}, 1)
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer cancel()
 	watching.Go(func() {
-		_ = bus.NewHealthStore(h.s.Bus).Changes(ctx, func() {
+		_ = s.health.Changes(ctx, func() {
 			select {
 			case changed <- struct{}{}:
 			default:
@@ -32,22 +32,22 @@ func (h *statusServer) WatchStatus(req *outboundv1.WatchStatusRequest, stream ou
 	})
 	tick := time.NewTicker(watchTick)
 	defer tick.Stop()
-	told := ""
+	sent := ""
 	for first := true; ; first = false {
-		now := h.configuredAs()
-		tell := first || now != told
+		now := s.configuredAs()
+		due := first || now != sent
 		select {
 		case <-changed:
-			tell = true
+			due = true
 		default:
 		}
-		if tell {
-			told = now
-			s, err := h.GetStatus(ctx, &outboundv1.GetStatusRequest{RecipientId: req.GetRecipientId()})
+		if due {
+			sent = now
+			report, err := s.Status(ctx, id)
 			if err != nil {
 				return err
 			}
-			if err := stream.Send(s); err != nil {
+			if err := send(report); err != nil {
 				return err
 			}
 		}
@@ -59,10 +59,10 @@ func (h *statusServer) WatchStatus(req *outboundv1.WatchStatusRequest, stream ou
 	}
 }
 
-// configuredAs changes when a recipient does.
-func (h *statusServer) configuredAs() string {
+// configuredAs returns a text that changes when a recipient does.
+func (s *Reporter) configuredAs() string {
 	var b strings.Builder
-	for _, r := range h.s.Config.Recipients() {
+	for _, r := range s.Config.Recipients() {
 		fmt.Fprintf(&b, "%s %d %t\n", r.ID, r.Revision, r.Deleting)
 	}
 	return b.String()

@@ -1,4 +1,4 @@
-package history
+package status
 
 import (
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -16,16 +16,16 @@ func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
 }
 
 // disk adds up what the streams use and may use. What is free on the disk is known of an embedded broker alone.
-func (s *Service) disk(streams []bus.StreamState) *outboundv1.DiskStatus {
+func (s *Reporter) disk(streams []bus.StreamState) *outboundv1.DiskStatus {
 	out := &outboundv1.DiskStatus{}
 	for _, x := range streams {
 		out.UsedBytes += x.Bytes
 		out.LimitBytes += x.MaxBytes
 	}
-	if s.FreeBytes == nil {
+	if s.o.FreeBytes == nil {
 		return out
 	}
-	if free, err := s.FreeBytes(); err == nil {
+	if free, err := s.o.FreeBytes(); err == nil {
 		out.FreeBytes, out.FreeKnown = free, true
 	}
 	return out

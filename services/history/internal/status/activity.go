@@ -1,4 +1,4 @@
-package history
+package status
 
 import (
 	"sync"
@@ -11,7 +11,10 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// activityHours is how far back activity is counted, the hour that is under way included.
+// ActivityPeriod is how far back activity is counted.
+const ActivityPeriod = activityHours * time.Hour
+
+// activityHours are the hours of that period, the current one included.
 const activityHours = 24
 
 // tally is what happened in an hour.
@@ -21,31 +24,31 @@ type tally struct {
 	delivered, failed int64
 }
 
-// pulse is what is known of a recipient's deliveries without reading them.
-type pulse struct {
-	// hours are tallies by their hour, one place for each.
+// counts are the deliveries of one recipient in the last hours.
+type counts struct {
+	// hours are tallies by their hour, in a ring.
 	hours [activityHours]tally
 	// tried and delivered are when that last happened; zero: not as far as is known.
 	tried, delivered time.Time
-	// looked says that the log was searched for what was before.
-	looked bool
+	// searched says that the log was searched for what was before.
+	searched bool
 }
 
-// activity counts the deliveries of the last hours of each recipient, in memory. It is filled from the log when the process starts
-// and follows it from then on.
-type activity struct {
+// Activity counts the deliveries of the last hours of each recipient, in memory. It is safe for concurrent use.
+type Activity struct {
 	mu sync.Mutex
-	by map[string]*pulse
+	by map[string]*counts
 	// complete says that all that is stored has been counted.
 	complete bool
 	// swept is the hour in which what is over was last forgotten.
 	swept int64
 }
 
-func newActivity() *activity { return &activity{by: map[string]*pulse{}} }
+// NewActivity makes a count of nothing.
+func NewActivity() *Activity { return &Activity{by: map[string]*counts{}} }
 
-// caughtUp notes that all that is stored has been counted. It reports whether that is news.
-func (a *activity) caughtUp() bool {
+// CaughtUp notes that all that is stored has been counted. It reports whether that is news.
+func (a *Activity) CaughtUp() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	news := !a.complete
@@ -55,16 +58,16 @@ func (a *activity) caughtUp() bool {
 
 func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 
-// again forgets what was counted, for all is told anew.
-func (a *activity) again() {
+// Reset forgets what was counted.
+func (a *Activity) Reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.by, a.complete, a.swept = map[string]*pulse{}, false, 0
+	a.by, a.complete, a.swept = map[string]*counts{}, false, 0
 }
 
-// count takes a record into account. Skips and cancellations say nothing of the receiver, what was done by hand to a delivery that goes
-// on and copies of records tell of no attempt.
-func (a *activity) count(g bus.RecordHeader) {
+// Count counts a record. Skips and cancellations say nothing of the receiver. An operator's change of a delivery that goes on and copies
+// of records are no attempts.
+func (a *Activity) Count(g bus.RecordHeader) {
 	if g.Carried || g.State == delivery.StateRetrying && g.Reason.OperatorChange() {
 		return
 	}
@@ -76,7 +79,7 @@ func (a *activity) count(g bus.RecordHeader) {
 	defer a.mu.Unlock()
 	p := a.by[g.Recipient]
 	if p == nil {
-		p = &pulse{}
+		p = &counts{}
 		a.by[g.Recipient] = p
 	}
 	hour := hourOf(g.Stored)
@@ -105,9 +108,8 @@ func latestOf(a, b time.Time) time.Time {
 	return a
 }
 
-// sweep forgets recipients that nothing happened to in all these hours, once an hour. What was before is searched for again when
-// somebody asks.
-func (a *activity) sweep(hour int64) {
+// sweep forgets recipients without deliveries in all these hours, once an hour. The log is searched again for what was before.
+func (a *Activity) sweep(hour int64) {
 	if hour <= a.swept {
 		return
 	}
@@ -119,32 +121,32 @@ func (a *activity) sweep(hour int64) {
 	}
 }
 
-// of is what is known of a recipient; false: the log has to be searched first.
-func (a *activity) of(id string) (pulse, bool) {
+// of returns the counts of a recipient; false: the log has to be searched first.
+func (a *Activity) of(id string) (counts, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := a.by[id]
 	if p == nil {
-		return pulse{}, false
+		return counts{}, false
 	}
-	return *p, a.complete && (p.looked || !p.tried.IsZero() && !p.delivered.IsZero())
+	return *p, a.complete && (p.searched || !p.tried.IsZero() && !p.delivered.IsZero())
 }
 
-// searched notes what the log has of a recipient.
-func (a *activity) searched(id string, tried, delivered time.Time) pulse {
+// noteSearched notes what the log has of a recipient.
+func (a *Activity) noteSearched(id string, tried, delivered time.Time) counts {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p := a.by[id]
 	if p == nil {
-		p = &pulse{}
+		p = &counts{}
 		a.by[id] = p
 	}
-	p.tried, p.delivered, p.looked = latestOf(p.tried, tried), latestOf(p.delivered, delivered), true
+	p.tried, p.delivered, p.searched = latestOf(p.tried, tried), latestOf(p.delivered, delivered), true
 	return *p
 }
 
-// shown are the hours from the first in which something happened, oldest first.
-func (p pulse) shown(now time.Time) []*outboundv1.Activity {
+// hourly are the hours from the first in which something happened, oldest first.
+func (p counts) hourly(now time.Time) []*outboundv1.Activity {
 	var out []*outboundv1.Activity
 	last := hourOf(now)
 	for hour := last - activityHours + 1; hour <= last; hour++ {
@@ -158,4 +160,11 @@ func (p pulse) shown(now time.Time) []*outboundv1.Activity {
 		out = append(out, &outboundv1.Activity{StartTime: &timestamppb.Timestamp{Seconds: hour * 3600}, Delivered: x.delivered, Failed: x.failed})
 	}
 	return out
+}
+
+// counted reports whether all that is stored has been counted.
+func (a *Activity) counted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.complete
 }

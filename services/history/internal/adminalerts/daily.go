@@ -1,4 +1,4 @@
-package history
+package adminalerts
 
 import (
 	"cmp"
@@ -19,10 +19,10 @@ const lateFor = 12 * time.Hour
 // clockLayout is how the time of the daily notice is written in the settings.
 const clockLayout = "15:04"
 
-// lastDue is the day of the last daily notice that fell due until now, and when it did. It counts days by the calendar of the
+// LastDue returns the day of the last daily notice that fell due until now, and when it did. It counts days by the calendar of the
 // zone, so that each day has one though clocks change: a time that is left out falls due as the clock is put on, one that
 // comes twice falls due once.
-func lastDue(now time.Time, zone *time.Location, clock string) (day string, at time.Time, err error) {
+func LastDue(now time.Time, zone *time.Location, clock string) (day string, at time.Time, err error) {
 	c, err := time.Parse(clockLayout, clock)
 	if err != nil {
 		return "", time.Time{}, err
@@ -38,22 +38,22 @@ func lastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 	return "", time.Time{}, errors.New("no day was found for the daily notice")
 }
 
-// daily tells how the day went, once a day. Where it is switched on it begins with the next time of day, not with one that has
-// passed.
-func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *settings.Settings) error {
+// daily sends the daily report once a day. After it is switched on, the first one is sent at the next time of day, not for one that has
+// passed. It waits until the activity of recipients has been counted.
+func (n *Notifier) daily(ctx context.Context, now time.Time, settings *settings.Settings) error {
 	if settings.SMTP.DailyNotice == "" {
-		return c.remove(ctx, bus.MarkDaily)
+		return n.remove(ctx, bus.MarkDaily)
 	}
-	day, at, err := lastDue(now, settings.Email.Location, settings.SMTP.DailyNotice)
+	day, at, err := LastDue(now, settings.Email.Location, settings.SMTP.DailyNotice)
 	if err != nil {
 		return err
 	}
-	m, err := c.marked(ctx, bus.MarkDaily)
+	m, err := n.load(ctx, bus.MarkDaily)
 	if err != nil {
 		return err
 	}
 	if m.Of == "" || day > m.Of && now.Sub(at) > lateFor {
-		_, err := c.health.PutMark(ctx, m.name, health.AlertState{Of: day, At: now, Notified: true}, m.revision)
+		_, err := n.health.PutMark(ctx, m.name, health.AlertState{Of: day, At: now, Notified: true}, m.revision)
 		if errors.Is(err, health.ErrConflict) {
 			return nil
 		}
@@ -62,34 +62,22 @@ func (c *adminAlerts) daily(ctx context.Context, now time.Time, settings *settin
 	if day < m.Of || !m.unnotified(day, false, now) {
 		return nil
 	}
-	if !c.s.activity.counted() {
-		return nil // what is stored is being counted
+	if !n.Status.Complete() {
+		return nil
 	}
-	status, err := (&statusServer{s: c.s}).status(ctx)
+	all, err := n.Status.Status(ctx, "")
 	if err != nil {
 		return err
 	}
-	d := dayOf(status, now)
-	n := health.Notice{Kind: health.KindDaily, At: now, Thread: bus.MarkDaily, Daily: &d}
-	return c.once(ctx, m, health.AlertState{Of: day}, n, settings.SMTP.AdminContacts)
-}
-
-// counted reports whether all that is stored has been counted.
-func (a *activity) counted() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.complete
-}
-
-// status is that of the whole.
-func (h *statusServer) status(ctx context.Context) (*outboundv1.Status, error) {
-	return h.GetStatus(ctx, &outboundv1.GetStatusRequest{})
+	d := dayOf(all, now)
+	notice := health.Notice{Kind: health.KindDaily, At: now, Thread: bus.MarkDaily, Daily: &d}
+	return n.notifyOnce(ctx, m, health.AlertState{Of: day}, notice, settings.SMTP.AdminContacts)
 }
 
 // dayLength is what a daily notice looks back on.
 const dayLength = 24 * time.Hour
 
-// dayOf tells a day by the status: failing recipients first, then those with failures, with a queue, and the others.
+// dayOf makes the daily report of a status: failing recipients first, then those with failures, with a queue, and the others.
 func dayOf(s *outboundv1.Status, now time.Time) health.Daily {
 	d := health.Daily{From: now.Add(-dayLength), Until: now, Relay: s.GetRelay().GetLine(), Attention: s.GetNotices(), Appliances: len(s.GetAppliances())}
 	for _, r := range s.GetRecipients() {

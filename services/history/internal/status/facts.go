@@ -1,8 +1,7 @@
-package history
+package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,78 +11,69 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 // recipientFacts are what is known of a recipient's deliveries.
 type recipientFacts struct {
 	backlog bus.Backlog
-	// pulse is when it was last tried and delivered to, and how the last hours went.
-	pulse pulse
+	// counts say when it was last tried and delivered to, and how the last hours went.
+	counts counts
 	// status is what the senders keep.
 	status health.Status
 }
 
-// recipientFacts looks at recipients: at all queues with one question, and at the log only for what has not been counted.
-func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) ([]recipientFacts, error) {
+// facts looks at recipients: at all queues with one question, and at the log only for what has not been counted.
+func (s *Reporter) facts(ctx context.Context, recipients []*recipient.Recipient) ([]recipientFacts, error) {
 	out := make([]recipientFacts, len(recipients))
 	g, looking := errgroup.WithContext(ctx)
 	g.SetLimit(s.o.Lookups)
-	g.Go(func() error { return s.lookAtQueues(looking, recipients, out) })
 	g.Go(func() error {
-		standings, err := bus.NewHealthStore(s.Bus).All(looking)
+		backlogs, err := s.Queues.Backlogs(looking, recipients)
+		for i, b := range backlogs {
+			out[i].backlog = b
+		}
+		return err
+	})
+	g.Go(func() error {
+		all, err := s.health.All(looking)
 		for i, r := range recipients {
-			out[i].status = standings.Of(r)
+			out[i].status = all.Of(r)
 		}
 		return err
 	})
 	for i, r := range recipients {
 		known, ok := s.activity.of(r.ID)
 		if ok {
-			out[i].pulse = known
+			out[i].counts = known
 			continue
 		}
 		g.Go(func() error {
-			p, err := s.search(looking, r.ID)
+			p, err := s.searchLog(looking, r.ID)
 			if err != nil {
 				return fmt.Errorf("look at recipient %s: %w", r.ID, err)
 			}
-			out[i].pulse = p
+			out[i].counts = p
 			return nil
 		})
 	}
 	return out, g.Wait()
 }
 
-func (s *Service) lookAtQueues(ctx context.Context, recipients []*recipient.Recipient, out []recipientFacts) error {
-	if len(recipients) == 1 {
-		b, err := s.Bus.Backlog(ctx, recipients[0].Channel(), recipients[0].ID)
-		if errors.Is(err, bus.ErrNotFound) {
-			return nil
-		}
-		out[0].backlog = b
-		return err
-	}
-	all, err := s.backlogs.All(ctx)
-	for i, r := range recipients {
-		out[i].backlog = all.Of(r)
-	}
-	return err
-}
-
 // attemptsLooked is how many records are looked through for the last attempt.
 const attemptsLooked = 1000
 
-// search looks in the log for when a recipient was last tried and delivered to.
-func (s *Service) search(ctx context.Context, id string) (pulse, error) {
+// searchLog looks in the log for when a recipient was last tried and delivered to.
+func (s *Reporter) searchLog(ctx context.Context, id string) (counts, error) {
 	last, err := s.lastAttempt(ctx, id)
 	if err != nil || last == nil {
-		return s.activity.searched(id, time.Time{}, time.Time{}), err
+		return s.activity.noteSearched(id, time.Time{}, time.Time{}), err
 	}
 	delivered, err := s.newest(ctx, bus.AttemptFilter{Recipient: id, State: delivery.StateDelivered}, func(bus.StoredRecord) bool { return true })
 	if err != nil {
-		return pulse{}, err
+		return counts{}, err
 	}
-	return s.activity.searched(id, attemptTime(last), attemptTime(delivered)), nil
+	return s.activity.noteSearched(id, attemptTime(last), attemptTime(delivered)), nil
 }
 
 func attemptTime(r *bus.StoredRecord) time.Time {
@@ -95,20 +85,20 @@ func attemptTime(r *bus.StoredRecord) time.Time {
 
 // lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
 // cancellations say anything of the receiver. A copy stands behind later attempts; it counts if there is nothing else.
-func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
+func (s *Reporter) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
 	r, ok, err := s.Log.LatestOf(ctx, id)
 	if err != nil || !ok {
 		return nil, err
 	}
-	if tried(r) && r.Carried == nil {
+	if lookup.Attempted(r.Record) && r.Carried == nil {
 		return &r, nil
 	}
 	var copied *bus.StoredRecord
 	found, err := s.newest(ctx, bus.AttemptFilter{Recipient: id}, func(r bus.StoredRecord) bool {
-		if tried(r) && r.Carried != nil && attemptTime(&r).After(attemptTime(copied)) {
+		if lookup.Attempted(r.Record) && r.Carried != nil && attemptTime(&r).After(attemptTime(copied)) {
 			copied = &r
 		}
-		return tried(r) && r.Carried == nil
+		return lookup.Attempted(r.Record) && r.Carried == nil
 	})
 	if found == nil {
 		found = copied
@@ -116,7 +106,7 @@ func (s *Service) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord
 	return found, err
 }
 
-func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {
+func (s *Reporter) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {
 	records, err := s.Log.Attempts(ctx, f, 0, attemptsLooked)
 	for _, r := range records {
 		if is(r) {
@@ -125,5 +115,3 @@ func (s *Service) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.S
 	}
 	return nil, err
 }
-
-func tried(r bus.StoredRecord) bool { return r.Attempt > 0 || r.State == delivery.StateExpired }
