@@ -18,9 +18,14 @@ import (
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
+	"github.com/outbound-events/outbound/services/history/internal/carry"
+	"github.com/outbound-events/outbound/services/history/internal/changes"
+	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 	"github.com/outbound-events/outbound/services/history/internal/queues"
+	"github.com/outbound-events/outbound/services/history/internal/replay"
+	"github.com/outbound-events/outbound/services/history/internal/search"
 	"github.com/outbound-events/outbound/services/history/internal/status"
 )
 
@@ -82,16 +87,15 @@ type Deps struct {
 type Service struct {
 	o Options
 	Deps
-	// filters are the recipients' filters, compiled.
-	filters *filter.Cache
-	find    *lookup.Finder
-	// newReplay tells this process that there is a replay to run.
-	newReplay chan struct{}
-	// What the status is made of quickly: what is counted, remembered and asked in the background.
+	// What is counted and indexed of the log as it grows.
 	activity *status.Activity
 	index    *index.Index
-	queues   *queues.Reader
-	status   *status.Reporter
+
+	status  *status.Reporter
+	search  *search.Searcher
+	detail  *detail.Reader
+	replays *replay.Replayer
+	changes *changes.Changer
 }
 
 // New makes the service.
@@ -111,15 +115,28 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the history service: %w", err)
 	}
-	s := &Service{
-		o: o, Deps: deps, filters: filters, find: &lookup.Finder{Bus: deps.Bus, Log: deps.Log, Config: deps.Config},
-		newReplay: make(chan struct{}, 1), activity: status.NewActivity(), index: index.New(o.IndexRecords), queues: queues.New(deps.Bus),
-	}
-	s.status = status.New(
-		status.Options{Lookups: o.Lookups, Version: deps.Version, DurabilityNotice: durabilityNotice(deps.Broker, o.SyncConfirmed), FreeBytes: deps.FreeBytes},
-		status.Deps{Bus: deps.Bus, Log: deps.Log, Config: deps.Config, Queues: s.queues}, s.activity,
-	)
+	s := &Service{o: o, Deps: deps, activity: status.NewActivity(), index: index.New(o.IndexRecords)}
+	s.wire(filters)
 	return s, nil
+}
+
+// wire makes the parts that answer.
+func (s *Service) wire(filters *filter.Cache) {
+	events := &lookup.Finder{Bus: s.Bus, Log: s.Log, Config: s.Config}
+	queued := queues.New(s.Bus)
+	s.status = status.New(status.Options{
+		Lookups: s.o.Lookups, Version: s.Version, DurabilityNotice: durabilityNotice(s.Broker, s.o.SyncConfirmed), FreeBytes: s.FreeBytes,
+	}, status.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Queues: queued}, s.activity)
+	s.search = search.New(search.Deps{
+		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Index: s.index, Queues: queued, MaxScan: s.o.MaxScan,
+	})
+	s.detail = detail.New(detail.Deps{
+		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Search: s.search, Filters: filters, Lookups: s.o.Lookups, Version: s.Version,
+	})
+	s.replays = replay.New(replay.Deps{
+		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
+	})
+	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
 }
 
 // Register adds what the service answers to a server.
@@ -130,23 +147,27 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 }
 
 // Deliveries answers DeliveryService.
-func (s *Service) Deliveries() outboundv1.DeliveryServiceServer { return &deliveries{s: s} }
+func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
+	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays, changes: s.changes}
+}
 
 // Status answers StatusService.
 func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{status: s.status} }
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
-func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
+func (s *Service) Events() outboundv1.EventServiceServer {
+	return &eventsServer{search: s.search, detail: s.detail}
+}
 
 // Run runs replays, counts what happens, keeps the state of open deliveries in the log, has the admin contacts told of what is due,
 // and returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { s.runReplays(ctx) })
-	carrier := newCarrier(s)
-	beside.Go(func() { carrier.run(ctx) })
-	beside.Go(func() { s.follow(ctx, carrier.recorded) })
+	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
+	beside.Go(func() { s.replays.Run(ctx) })
+	beside.Go(func() { carrier.Run(ctx) })
+	beside.Go(func() { s.follow(ctx, carrier.Stored) })
 	beside.Go(func() { s.status.Run(ctx) })
 	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick}).Run(ctx)
 	return nil

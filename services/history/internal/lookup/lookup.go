@@ -65,3 +65,8 @@ func (f *Finder) StoredEvent(ctx context.Context, sequence uint64, key string) (
 	}
 	return e, err
 }
+
+// Event is the event of an intake record, as far as the record tells.
+func Event(r event.IntakeRecord) *event.Event {
+	return &event.Event{ID: r.EventID, Appliance: r.Appliance, Type: r.Type, Session: r.Session, ExternalKey: r.ExternalKey}
+}

@@ -1,4 +1,4 @@
-package history
+package detail
 
 import (
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -8,7 +8,7 @@ import (
 
 // addresses tell what has become of a delivery at each address that its recipient has now. Records name addresses by hash, so those
 // that it has no more are not told. Nothing is told of a recipient that is not an email recipient, or is gone.
-func (s *Service) addresses(recipientID string, records []bus.StoredRecord) []*outboundv1.AddressOutcome {
+func (s *Reader) addresses(recipientID string, records []bus.StoredRecord) []*outboundv1.AddressOutcome {
 	r, ok := s.Config.Recipient(recipientID)
 	if !ok || r.Email == nil {
 		return nil

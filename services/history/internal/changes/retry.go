@@ -1,4 +1,4 @@
-package history
+package changes
 
 import (
 	"cmp"
@@ -26,13 +26,13 @@ type replay struct {
 // storesAtOnce is how many replays are stored at once; the group committer joins them.
 const storesAtOnce = 64
 
-// RetryDeliveries stores each event again for its recipient, under one replay id. Either all targets exist, or nothing is
+// Retry stores each event again for its recipient, under one replay id. Either all targets exist, or nothing is
 // stored.
-func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
-	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
+func (c *Changer) Retry(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+	if err := lookup.AwaitConfig(ctx, c.Config); err != nil {
 		return nil, err
 	}
-	replays, err := d.replays(ctx, req)
+	replays, err := c.replays(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +43,14 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 	alone := alone(replays)
 	for _, r := range replays {
 		g.Go(func() error {
-			kept, err := d.s.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Expedite: alone[r.recipient]})
+			kept, err := c.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Expedite: alone[r.recipient]})
 			if err != nil {
 				return err
 			}
 			queued.Add(1)
 			if alone[r.recipient] {
 				// It is queued. If nobody hears that it is waited for, it comes with the rest.
-				_ = d.s.settle(storing, pendingSettlements{r.recipient: {expedites: {kept.Sequence}}})
+				_ = c.settle(storing, pendingSettlements{r.recipient: {expedites: {kept.Sequence}}})
 			}
 			return nil
 		})
@@ -79,7 +79,7 @@ func alone(replays []replay) map[string]bool {
 }
 
 // replays finds the targets, each once.
-func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) ([]replay, error) {
+func (c *Changer) replays(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) ([]replay, error) {
 	known := map[target]bool{}
 	stored := map[string]*event.Event{}
 	var out []replay
@@ -89,15 +89,15 @@ func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliverie
 			continue
 		}
 		known[to] = true
-		if r, ok := d.s.Config.Find(ctx, to.recipient); !ok || r.Deleting {
+		if r, ok := c.Config.Find(ctx, to.recipient); !ok || r.Deleting {
 			return nil, rpc.NotFound("recipient", to.recipient)
 		}
 		e := stored[to.key]
 		if e == nil {
 			var err error
-			if e, err = d.s.storedEvent(ctx, to.key, fmt.Sprintf("deliveries[%d].eventId", i)); err != nil && t.GetReplayId() != "" {
+			if e, err = c.storedEvent(ctx, to.key, fmt.Sprintf("deliveries[%d].eventId", i)); err != nil && t.GetReplayId() != "" {
 				// A test has no acceptance: it is found by its own record.
-				e, err = d.s.replayedEvent(ctx, t, err)
+				e, err = c.replayedEvent(ctx, t, err)
 			}
 			if err != nil {
 				return nil, err
@@ -110,19 +110,19 @@ func (d *deliveries) replays(ctx context.Context, req *outboundv1.RetryDeliverie
 }
 
 // storedEvent reads an event back by its key. field is where the key stands in the request.
-func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
+func (c *Changer) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !lookup.ValidID(appliance+id, "") {
 		return nil, rpc.InvalidArgument(lookup.InvalidKey(field))
 	}
-	sequence, err := s.find.Sequence(ctx, appliance, id)
+	sequence, err := c.Events.Sequence(ctx, appliance, id)
 	if err != nil {
 		return nil, err
 	}
 	if sequence == 0 {
 		return nil, rpc.NotFound("event", key)
 	}
-	e, err := s.find.StoredEvent(ctx, sequence, key)
+	e, err := c.Events.StoredEvent(ctx, sequence, key)
 	if err == nil && e == nil {
 		return nil, rpc.NotFound("stored event", key)
 	}
@@ -130,16 +130,16 @@ func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Ev
 }
 
 // replayedEvent reads an event back by the record of a replay or test; missing is the answer if there is none.
-func (s *Service) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveriesRequest_Target, missing error) (*event.Event, error) {
+func (c *Changer) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveriesRequest_Target, missing error) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(t.GetEventId())
 	if !ok || !lookup.ValidID(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
 		return nil, missing
 	}
-	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: lookup.AttemptID(id, t.GetReplayId())}, 0, 1)
+	found, err := c.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: lookup.AttemptID(id, t.GetReplayId())}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, cmp.Or(err, missing)
 	}
-	e, err := s.find.StoredEvent(ctx, found[0].Record.Sequence, t.GetEventId())
+	e, err := c.Events.StoredEvent(ctx, found[0].Record.Sequence, t.GetEventId())
 	if err == nil && e == nil {
 		return nil, missing
 	}

@@ -1,4 +1,4 @@
-package history
+package detail
 
 import (
 	"cmp"
@@ -25,11 +25,11 @@ const (
 )
 
 // timeline tells what happened to an event, oldest first: its intake, then every record of every delivery.
-func (s *Service) timeline(ctx context.Context, rec event.IntakeRecord, known []*outboundv1.Delivery) ([]*outboundv1.TimelineEntry, error) {
+func (s *Reader) timeline(ctx context.Context, rec event.IntakeRecord, known []*outboundv1.Delivery) ([]*outboundv1.TimelineEntry, error) {
 	out := []*outboundv1.TimelineEntry{intakeEntry(rec)}
 	found := make([][]bus.StoredRecord, len(known))
 	g, reading := errgroup.WithContext(ctx)
-	g.SetLimit(s.o.Lookups)
+	g.SetLimit(s.Lookups)
 	for i, d := range known {
 		if d.GetState() == outboundv1.DeliveryState_WAITING {
 			continue

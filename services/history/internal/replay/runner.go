@@ -1,4 +1,4 @@
-package history
+package replay
 
 import (
 	"context"
@@ -16,21 +16,23 @@ import (
 const (
 	// lease is how long a job stays a process's own without a word from it.
 	lease = 10 * time.Second
-	// replayTick is the pause between two looks for jobs that nobody runs.
-	replayTick = 2 * time.Second
+	// lookEvery is the pause between two looks for jobs that nobody runs.
+	lookEvery = 2 * time.Second
 	// saveEvery is how often a job's progress is kept; a cancel is seen then.
 	saveEvery = time.Second
 	// jobsAtOnce is how many jobs one process runs.
 	jobsAtOnce = 8
 	// pageItems is how many items are read at once.
 	pageItems = 200
+	// storesAtOnce is how many deliveries of a job are stored at once; the group committer joins them.
+	storesAtOnce = 64
 	// replaysBelow is how full EVENTS may be before replays wait: what appliances send goes first.
 	replaysBelow = 0.85
 )
 
-// replayer runs jobs in this process.
-type replayer struct {
-	s     *Service
+// runner runs jobs in this process.
+type runner struct {
+	s     *Replayer
 	owner string
 
 	mu   sync.Mutex
@@ -38,11 +40,11 @@ type replayer struct {
 	wg   sync.WaitGroup
 }
 
-// runReplays runs jobs until ctx ends; then it leaves them to others, or to its next life.
-func (s *Service) runReplays(ctx context.Context) {
-	p := &replayer{s: s, owner: ulid.Make().String(), runs: map[string]bool{}}
+// Run runs replays until ctx ends; then it leaves them to other processes, or to the next start of this one.
+func (s *Replayer) Run(ctx context.Context) {
+	p := &runner{s: s, owner: ulid.Make().String(), runs: map[string]bool{}}
 	defer p.wg.Wait()
-	tick := time.NewTicker(replayTick)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		if s.Bus.Connected() {
@@ -54,21 +56,21 @@ func (s *Service) runReplays(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-s.newReplay:
+		case <-s.created:
 		}
 	}
 }
 
 // look takes the jobs that nobody runs.
-func (p *replayer) look(ctx context.Context) error {
-	all, err := p.s.jobs(ctx)
+func (p *runner) look(ctx context.Context) error {
+	all, err := p.s.store.all(ctx)
 	if err != nil {
 		return err
 	}
 	for _, j := range all {
 		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.begin(j.replay.GetId()) {
 			j.Owner, j.Lease = p.owner, time.Now().Add(lease)
-			if err := p.s.save(ctx, j); err != nil {
+			if err := p.s.store.save(ctx, j); err != nil {
 				p.end(j.replay.GetId())
 				continue // another was faster, or it was cancelled
 			}
@@ -81,7 +83,7 @@ func (p *replayer) look(ctx context.Context) error {
 	return nil
 }
 
-func (p *replayer) begin(id string) bool {
+func (p *runner) begin(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.runs[id] || len(p.runs) >= jobsAtOnce {
@@ -91,7 +93,7 @@ func (p *replayer) begin(id string) bool {
 	return true
 }
 
-func (p *replayer) end(id string) {
+func (p *runner) end(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.runs, id)

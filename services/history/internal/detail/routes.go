@@ -1,4 +1,4 @@
-package history
+package detail
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
 // A reason of a route alone: no record ever has it.
@@ -21,7 +22,7 @@ const (
 
 // routes say of each recipient why it gets an event or does not. Where the log or the queue tells of a delivery, that is the truth;
 // else the table that the engine uses judges the recipient as it is now. e is nil if the event is no longer stored.
-func (s *Service) routes(rec event.IntakeRecord, e *event.Event, known []*outboundv1.Delivery) []*outboundv1.Route {
+func (s *Reader) routes(rec event.IntakeRecord, e *event.Event, known []*outboundv1.Delivery) []*outboundv1.Route {
 	// The deliveries are newest first; a replay does not tell whether the event was the recipient's.
 	first := map[string]*outboundv1.Delivery{}
 	for _, d := range known {
@@ -84,12 +85,12 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 }
 
 // predict is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
-func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
+func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
 	if e == nil {
 		return
 	}
-	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.filters.Matches)
+	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.Filters.Matches)
 	switch {
 	case v == nil:
 	case v.Kind == delivery.Postpone:
@@ -100,16 +101,16 @@ func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec e
 }
 
 // explain is a route without a delivery.
-func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
+func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	if rec.Sequence < r.StartSequence {
 		route.Reason, route.Detail = reasonCreatedLater, "The recipient was created after the event was accepted. A replay of the recipient's past sends it."
 		return
 	}
 	whole := e != nil
 	if !whole {
-		e = eventIn(rec)
+		e = lookup.Event(rec)
 	}
-	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.filters.Matches)
+	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.Filters.Matches)
 	switch {
 	case v == nil:
 		route.Reason, route.Detail = reasonNotStored, "The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
@@ -143,10 +144,10 @@ func whyNot(r delivery.Reason) string {
 }
 
 // known are all deliveries of an event.
-func (s *Service) known(ctx context.Context, key string) ([]*outboundv1.Delivery, error) {
+func (s *Reader) known(ctx context.Context, key string) ([]*outboundv1.Delivery, error) {
 	var out []*outboundv1.Delivery
 	for token := ""; ; {
-		page, err := (&deliveries{s: s}).ListDeliveries(ctx, &outboundv1.ListDeliveriesRequest{EventId: key, PageSize: deliveriesShown, PageToken: token})
+		page, err := s.Search.List(ctx, &outboundv1.ListDeliveriesRequest{EventId: key, PageSize: deliveriesShown, PageToken: token})
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -8,8 +8,8 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// deliveryOf writes a record as the API has it. A state is the same word in both.
-func (s *Service) deliveryOf(r bus.StoredRecord) *outboundv1.Delivery {
+// Delivery writes a record as the API has it. A state is the same word in both.
+func (s *Searcher) Delivery(r bus.StoredRecord) *outboundv1.Delivery {
 	d := &outboundv1.Delivery{
 		EventId: event.Key(r.Appliance, r.EventID), EventType: r.Type, ApplianceId: r.Appliance, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
@@ -35,8 +35,8 @@ func stateOf(s outboundv1.DeliveryState_State) delivery.State {
 	return delivery.State(s.String())
 }
 
-// eventOf writes an intake record as the API has it.
-func eventOf(r event.IntakeRecord) *outboundv1.Event {
+// Event writes an intake record as the API has it.
+func Event(r event.IntakeRecord) *outboundv1.Event {
 	e := &outboundv1.Event{
 		EventType: r.Type, ApplianceId: r.Appliance, SessionId: r.Session, ExternalKey: r.ExternalKey,
 		EventTime: protofield.OptionalTimestamp(r.EventTime), IntakeTime: protofield.Timestamp(r.Time), Decision: outboundv1.Intake_REJECTED,

@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 // walk goes through the log from its newest record to its oldest and picks the latest record of each delivery.
 type recordScan struct {
-	s      *Service
+	s      *Searcher
 	filter bus.AttemptFilter
 	// from is the first sequence that is looked at; 0: the first there is.
 	from uint64

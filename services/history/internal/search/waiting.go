@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"cmp"
@@ -34,7 +34,7 @@ func (q *queue) owes(e *event.Event, sequence uint64) bool {
 // waitsIn reports whether an event without a record, which q may owe, waits. What has not been given out does. What the
 // broker has gone past waits only if it is out, in its first attempt or put off; else it did not match when its turn came,
 // and a later change of the recipient's types made it match.
-func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
+func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
 	if sequence > q.backlog.Given {
 		return q.backlog.Waiting > 0, nil
 	}
@@ -43,7 +43,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 		if err != nil {
 			return false, err
 		}
-		w := recordScan{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.o.MaxScan}
+		w := recordScan{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.MaxScan}
 		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
 		if err != nil {
 			return false, err
@@ -55,7 +55,7 @@ func (s *Service) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool,
 }
 
 // openQueues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
-func (s *Service) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
+func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) openQueues(ctx context.Context, req *outboundv1.ListDeliveries
 	if len(meant) == 0 {
 		return nil, nil
 	}
-	backlogs, err := s.queues.Backlogs(ctx, meant)
+	backlogs, err := s.Queues.Backlogs(ctx, meant)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +92,8 @@ func within(req *outboundv1.ListDeliveriesRequest, t time.Time) bool {
 	return (req.GetStartTime() == nil || !t.Before(req.GetStartTime().AsTime())) && (req.GetEndTime() == nil || t.Before(req.GetEndTime().AsTime()))
 }
 
-// waitingOf lists the recipients that one event waits for. Replays that wait are not listed.
-func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveriesRequest, most int) ([]*outboundv1.Delivery, error) {
+// WaitingOf lists the recipients that one event waits for. Replays that wait are not listed.
+func (s *Searcher) WaitingOf(ctx context.Context, req *outboundv1.ListDeliveriesRequest, most int) ([]*outboundv1.Delivery, error) {
 	if recorded(req) {
 		return nil, nil
 	}
@@ -101,15 +101,15 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 	if !isKey {
 		appliance, id = req.GetApplianceId(), req.GetEventId()
 	}
-	rec, ok, err := d.s.find.Intake(ctx, appliance, id)
+	rec, ok, err := s.Events.Intake(ctx, appliance, id)
 	if err != nil || !ok {
 		return nil, err
 	}
-	e := eventIn(rec)
+	e := lookup.Event(rec)
 	if !matches(req, e) || !within(req, rec.Time) {
 		return nil, nil
 	}
-	queues, err := d.s.openQueues(ctx, req)
+	queues, err := s.openQueues(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +118,13 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 		if len(out) == most || !q.owes(e, rec.Sequence) {
 			continue
 		}
-		_, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, "")
+		_, recorded, err := s.Log.Latest(ctx, q.recipient.ID, e, "")
 		if err != nil {
 			return nil, err
 		}
 		waits := false
 		if recorded == 0 {
-			if waits, err = d.s.waitsIn(ctx, q, rec.Sequence); err != nil {
+			if waits, err = s.waitsIn(ctx, q, rec.Sequence); err != nil {
 				return nil, err
 			}
 		}
@@ -133,11 +133,6 @@ func (d *deliveries) waitingOf(ctx context.Context, req *outboundv1.ListDeliveri
 		}
 	}
 	return out, nil
-}
-
-// eventIn is the event of an intake record, as far as the log is searched by it.
-func eventIn(r event.IntakeRecord) *event.Event {
-	return &event.Event{ID: r.EventID, Appliance: r.Appliance, Type: r.Type, Session: r.Session, ExternalKey: r.ExternalKey}
 }
 
 func matches(req *outboundv1.ListDeliveriesRequest, e *event.Event) bool {
@@ -157,15 +152,15 @@ func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Deliver
 
 // listWaiting walks EVENTS from its end back to the first event that any recipient still owes, and lists what has no record.
 // Replays that wait are not listed.
-func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at cursor) (*outboundv1.ListDeliveriesResponse, error) {
+func (s *Searcher) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at cursor) (*outboundv1.ListDeliveriesResponse, error) {
 	if recorded(req) {
 		return &outboundv1.ListDeliveriesResponse{}, nil
 	}
-	queues, err := d.s.openQueues(ctx, req)
+	queues, err := s.openQueues(ctx, req)
 	if err != nil || len(queues) == 0 {
 		return &outboundv1.ListDeliveriesResponse{}, err
 	}
-	from, err := d.eventRange(ctx, req, &at)
+	from, err := s.eventRange(ctx, req, &at)
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +170,9 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 	}
 	resp := &outboundv1.ListDeliveriesResponse{}
 	size := pageSize(req.GetPageSize())
-	for scanned := 0; at.Before > first && len(resp.Deliveries) < size && scanned < d.s.o.MaxScan/4; scanned++ {
+	for scanned := 0; at.Before > first && len(resp.Deliveries) < size && scanned < s.MaxScan/4; scanned++ {
 		at.Before--
-		more, err := d.waitingAt(ctx, req, queues, at.Before)
+		more, err := s.waitingAt(ctx, req, queues, at.Before)
 		if err != nil {
 			return nil, err
 		}
@@ -191,15 +186,15 @@ func (d *deliveries) listWaiting(ctx context.Context, req *outboundv1.ListDelive
 }
 
 // eventRange begins a cursor that has not begun, and tells where in EVENTS the range of a request begins.
-func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
-	last, err := d.s.Bus.LastSequence(ctx)
+func (s *Searcher) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
+	last, err := s.Bus.LastSequence(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if at.Before == 0 {
 		at.Before = last + 1
 		if req.GetEndTime() != nil {
-			end, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetEndTime().AsTime())
+			end, ok, err := s.Bus.EventSequenceAt(ctx, req.GetEndTime().AsTime())
 			if err != nil {
 				return 0, err
 			}
@@ -211,15 +206,15 @@ func (d *deliveries) eventRange(ctx context.Context, req *outboundv1.ListDeliver
 	if req.GetStartTime() == nil {
 		return 0, nil
 	}
-	from, ok, err := d.s.Bus.EventSequenceAt(ctx, req.GetStartTime().AsTime())
+	from, ok, err := s.Bus.EventSequenceAt(ctx, req.GetStartTime().AsTime())
 	if !ok {
 		from = last + 1
 	}
 	return from, err
 }
 
-func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
-	e, err := d.s.Bus.StoredEvent(ctx, sequence)
+func (s *Searcher) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
+	e, err := s.Bus.StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
 	}
@@ -235,7 +230,7 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 		if !q.owes(e, sequence) {
 			continue
 		}
-		if _, recorded, err := d.s.Log.Latest(ctx, q.recipient.ID, e, ""); err != nil || recorded != 0 {
+		if _, recorded, err := s.Log.Latest(ctx, q.recipient.ID, e, ""); err != nil || recorded != 0 {
 			if err != nil {
 				return nil, err
 			}
@@ -243,7 +238,7 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 		}
 		if rec.EventID == "" {
 			var ok bool
-			if rec, ok, err = d.s.Log.Intake(ctx, e.Appliance, e.ID); err != nil {
+			if rec, ok, err = s.Log.Intake(ctx, e.Appliance, e.ID); err != nil {
 				return nil, err
 			}
 			if !ok || rec.Sequence != sequence {
@@ -251,7 +246,7 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 				return nil, nil
 			}
 		}
-		waits, err := d.s.waitsIn(ctx, q, sequence)
+		waits, err := s.waitsIn(ctx, q, sequence)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"context"
@@ -20,24 +20,23 @@ const (
 	tailBytes = 3 << 20
 )
 
-// TailDeliveries tells records as they come. The first message is empty and says that the stream stands. The log is read from where
+// Tail sends records as they come. The first message is empty and says that the stream is open. The log is read from where
 // the last message ended, so that nothing is missed while the broker is away; it is waited for.
-func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, stream outboundv1.DeliveryService_TailDeliveriesServer) error {
-	ctx := stream.Context()
+func (s *Searcher) Tail(ctx context.Context, req *outboundv1.TailDeliveriesRequest, send func(*outboundv1.TailDeliveriesResponse) error) error {
 	asked := proto.CloneOf(req.GetFilter())
 	if asked == nil {
 		asked = &outboundv1.ListDeliveriesRequest{}
 	}
 	asked.StartTime, asked.EndTime = nil, nil
-	f, err := d.tailFilter(ctx, asked)
+	f, err := s.tailFilter(ctx, asked)
 	if err != nil {
 		return err
 	}
-	last, err := d.s.Log.LastSequence(ctx)
+	last, err := s.Log.LastSequence(ctx)
 	if err != nil {
 		return err
 	}
-	if err := stream.Send(&outboundv1.TailDeliveriesResponse{}); err != nil {
+	if err := send(&outboundv1.TailDeliveriesResponse{}); err != nil {
 		return err
 	}
 	tick := time.NewTicker(tailTick)
@@ -48,7 +47,7 @@ func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, strea
 			return ctx.Err()
 		case <-tick.C:
 		}
-		batch, next, err := d.tailResponse(ctx, f, last, away)
+		batch, next, err := s.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
 				slog.WarnContext(ctx, "the log can't be read for a tail, trying again", "error", err.Error())
@@ -60,14 +59,14 @@ func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, strea
 		if batch.GetMissed() == 0 && len(batch.GetDeliveries()) == 0 {
 			continue
 		}
-		if err := stream.Send(batch); err != nil {
+		if err := send(batch); err != nil {
 			return err
 		}
 	}
 }
 
 // tailFilter reads a filter whose matches will come.
-func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliveriesRequest) (bus.AttemptFilter, error) {
+func (s *Searcher) tailFilter(ctx context.Context, asked *outboundv1.ListDeliveriesRequest) (bus.AttemptFilter, error) {
 	if err := checkFilter(asked); err != nil {
 		return bus.AttemptFilter{}, err
 	}
@@ -80,14 +79,14 @@ func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliv
 	if asked.GetEventId() == "" {
 		return f, nil
 	}
-	return f, d.s.narrow(ctx, asked.GetEventId(), &f)
+	return f, s.narrow(ctx, asked.GetEventId(), &f)
 }
 
 // tailResponse is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
 // lost the end of the log, whose sequences it then uses again.
-func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
+func (s *Searcher) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
 	if again {
-		end, err := d.s.Log.LastSequence(ctx)
+		end, err := s.Log.LastSequence(ctx)
 		if err != nil {
 			return nil, last, err
 		}
@@ -95,8 +94,8 @@ func (d *deliveries) tailResponse(ctx context.Context, f bus.AttemptFilter, last
 	}
 	out := &outboundv1.TailDeliveriesResponse{}
 	bytes := 0
-	next, err := d.s.Log.Behind(ctx, f, last, func(r bus.StoredRecord) {
-		one := d.s.deliveryOf(r)
+	next, err := s.Log.Behind(ctx, f, last, func(r bus.StoredRecord) {
+		one := s.Delivery(r)
 		if bytes += proto.Size(one); len(out.GetDeliveries()) == tailBatch || bytes > tailBytes {
 			out.Missed++
 			return

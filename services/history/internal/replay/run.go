@@ -1,4 +1,4 @@
-package history
+package replay
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 
 // run is one job under way in this process.
 type run struct {
-	p *replayer
+	p *runner
 	*job
 	src source
 	// stored are the deliveries that EVENTS has of the job, by id; before is how many are queued as of the beginning of this run,
@@ -61,7 +61,7 @@ func (r *run) all(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
 	defer cancel()
 	r.replay.Queued, r.Lease = r.before+r.fresh, time.Time{}
-	if err := r.p.s.save(last, r.job); errors.Is(err, bus.ErrConflict) {
+	if err := r.p.s.store.save(last, r.job); errors.Is(err, bus.ErrConflict) {
 		_ = r.leave(last) // it was asked to stop meanwhile
 	}
 }
@@ -245,7 +245,7 @@ func (r *run) one(ctx context.Context, i item) error {
 
 // eventAt reads an item's event back, or bus.ErrNotFound. A broker that lost its end has given sequences twice; the acceptance
 // tells the right one then.
-func (s *Service) eventAt(ctx context.Context, i item) (*event.Event, error) {
+func (s *Replayer) eventAt(ctx context.Context, i item) (*event.Event, error) {
 	e, err := s.Bus.StoredEvent(ctx, i.sequence)
 	if err != nil || e.Key() == i.event.Key() {
 		return e, err
@@ -290,7 +290,7 @@ func (r *run) keep(ctx context.Context, now bool) error {
 		return nil
 	}
 	r.replay.Queued, r.Lease = r.before+r.fresh, time.Now().Add(lease)
-	err := r.p.s.save(ctx, r.job)
+	err := r.p.s.store.save(ctx, r.job)
 	if errors.Is(err, bus.ErrConflict) {
 		return r.leave(ctx)
 	}
@@ -303,7 +303,7 @@ func (r *run) keep(ctx context.Context, now bool) error {
 // leave gives a job up that is to stop, and says in one how far it came and that it has stopped. One that somebody else runs is theirs
 // to tell of.
 func (r *run) leave(ctx context.Context) error {
-	_, err := r.p.s.alter(ctx, r.replay.GetId(), func(j *job) bool {
+	_, err := r.p.s.store.update(ctx, r.replay.GetId(), func(j *job) bool {
 		if j.Owner != r.p.owner || j.StopAsked == "" || j.replay.GetState() != outboundv1.Replay_RUNNING {
 			return false
 		}

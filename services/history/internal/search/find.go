@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"context"
@@ -85,15 +85,15 @@ func (t *through[T]) searched(ctx context.Context, wanted int) ([]T, error) {
 }
 
 // findAttempts begins a search for records of attempts. By an event the broker finds them at once.
-func (s *Service) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.StoredRecord] {
+func (s *Searcher) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.StoredRecord] {
 	if f.EventID != "" || f.AnyOf != "" {
 		return s.Log.SearchAttempts(f, r)
 	}
 	before := min(r.Before, r.Until+1)
 	return &through[bus.StoredRecord]{
-		from: max(r.From, 1), before: before, span: s.index.Span,
+		from: max(r.From, 1), before: before, span: s.Index.Span,
 		filed: func(from, before uint64, most int) ([]uint64, uint64, bool) {
-			return s.index.Attempts(f, from, before, r.Until, most)
+			return s.Index.Attempts(f, from, before, r.Until, most)
 		},
 		pick: func(ctx context.Context, sequences []uint64) ([]bus.StoredRecord, error) {
 			return s.Log.PickAttempts(ctx, f, sequences)
@@ -109,11 +109,11 @@ func (s *Service) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.Stor
 }
 
 // findIntakes begins a search for records of decisions on events.
-func (s *Service) findIntakes(f bus.IntakeFilter, r bus.Range) finder[bus.StoredIntake] {
+func (s *Searcher) findIntakes(f bus.IntakeFilter, r bus.Range) finder[bus.StoredIntake] {
 	return &through[bus.StoredIntake]{
-		from: max(r.From, 1), before: r.Before, span: s.index.Span,
+		from: max(r.From, 1), before: r.Before, span: s.Index.Span,
 		filed: func(from, before uint64, most int) ([]uint64, uint64, bool) {
-			return s.index.Intakes(f, from, before, most)
+			return s.Index.Intakes(f, from, before, most)
 		},
 		pick: func(ctx context.Context, sequences []uint64) ([]bus.StoredIntake, error) {
 			return s.Log.PickIntakes(ctx, f, sequences)

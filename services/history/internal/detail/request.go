@@ -1,4 +1,4 @@
-package history
+package detail
 
 import (
 	"context"
@@ -28,7 +28,7 @@ const (
 )
 
 // showRequest adds what the last attempt sent, written again, or says why it can't be.
-func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *bus.StoredRecord) error {
+func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *bus.StoredRecord) error {
 	switch {
 	case sent == nil:
 		to.RequestNote = noteUnsent
@@ -56,7 +56,7 @@ func (s *Service) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail
 }
 
 // showWaiting adds what would be sent now.
-func (s *Service) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
+func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 	r, ok := s.Config.Recipient(to.GetDelivery().GetRecipientId())
 	if !ok {
 		to.RequestNote = "The recipient is gone."
@@ -70,7 +70,7 @@ func (s *Service) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 }
 
 // show writes the request of a delivery, or a note of why it can't be written.
-func (s *Service) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
+func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
 	settings := s.Config.Settings()
 	if d.Recipient.Email != nil {
 		m, err := mailOf(d, settings)
@@ -119,7 +119,7 @@ const revisionsRead = 64
 
 // revisionOf is the recipient as it was in an attempt; nil if that revision is no longer kept. A recipient that was made anew under
 // the same id counts its revisions from 1 again, so that of several the last one before the attempt was recorded is meant.
-func (s *Service) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recipient.Recipient, error) {
+func (s *Reader) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recipient.Recipient, error) {
 	bucket, err := s.Bus.Bucket(ctx, bus.BucketRecipients)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,5 @@
-package history
+// Package changes changes single deliveries for an operator: it sends them now or again, extends and cancels them.
+package changes
 
 import (
 	"context"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -19,35 +21,50 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
-// SendNow makes the next attempt of deliveries that wait for one due now.
-func (d *deliveries) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
-	return d.change(ctx, req.GetDeliveries(), sendNow)
+// Deps are what a changer needs, all required.
+type Deps struct {
+	Bus       *bus.Conn
+	Log       *bus.History
+	Publisher *bus.Publisher
+	Config    *configclient.Client
+	Events    *lookup.Finder
 }
 
-// ExtendDeliveries gives deliveries longer to be tried.
-func (d *deliveries) ExtendDeliveries(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
-	return d.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
+// Changer changes single deliveries: it records each change, and then has the broker act on it.
+type Changer struct{ Deps }
+
+// New makes a changer.
+func New(deps Deps) *Changer { return &Changer{deps} }
+
+// SendNow makes the next attempt of deliveries that wait for one due now.
+func (c *Changer) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return c.change(ctx, req.GetDeliveries(), sendNow)
+}
+
+// Extend gives deliveries longer to be tried.
+func (c *Changer) Extend(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return c.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 		return extend(r, rec, now, req.GetBy().AsDuration())
 	})
 }
 
-// CancelDeliveries ends deliveries.
-func (d *deliveries) CancelDeliveries(ctx context.Context, req *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
-	return d.change(ctx, req.GetDeliveries(), cancelled)
+// Cancel ends deliveries.
+func (c *Changer) Cancel(ctx context.Context, req *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+	return c.change(ctx, req.GetDeliveries(), cancelled)
 }
 
-// settlement is what the broker is told of a delivery's message once its change is recorded.
+// settlement is what the broker does with a delivery's message once its change is recorded.
 type settlement int
 
-// The fates.
+// The settlements.
 const (
-	// stays has it come when it would.
+	// stays leaves the message as it is.
 	stays settlement = iota + 1
-	// comesNow has it handed out at once.
+	// comesNow redelivers the message at once.
 	comesNow
-	// ends has it handed out no more.
+	// ends acknowledges the message.
 	ends
-	// expedites leaves it, and has a recipient that fails all the time be tried at once.
+	// expedites leaves the message, and makes the sender try it though the recipient's breaker is open.
 	expedites
 )
 
@@ -105,9 +122,9 @@ func far(rec delivery.Record, now time.Time) bool {
 // changesAtOnce is how many deliveries are changed at once.
 const changesAtOnce = 32
 
-// change records what is done to each delivery, each once, and then tells the broker.
-func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
-	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
+// change records what is done to each delivery, each once, and then settles their messages.
+func (c *Changer) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
+	if err := lookup.AwaitConfig(ctx, c.Config); err != nil {
 		return nil, err
 	}
 	each, err := unique(targets)
@@ -116,19 +133,19 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 	}
 	var mu sync.Mutex
 	resp := &outboundv1.ChangeDeliveriesResponse{}
-	told := pendingSettlements{}
+	pending := pendingSettlements{}
 	g, changing := errgroup.WithContext(ctx)
 	g.SetLimit(changesAtOnce)
 	for _, t := range each {
 		g.Go(func() error {
-			rec, f, why, err := d.changeOne(changing, t, rpc.Actor(ctx), judge)
+			rec, f, why, err := c.changeOne(changing, t, rpc.Actor(ctx), judge)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			if f == expedites {
-				told.note(t.recipient, f, rec.Sequence)
+				pending.note(t.recipient, f, rec.Sequence)
 			}
 			if why != "" {
 				resp.Unchanged = append(resp.Unchanged, &outboundv1.ChangeDeliveriesResponse_Unchanged{
@@ -137,16 +154,16 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 				return nil
 			}
 			resp.Changed++
-			told.note(t.recipient, f, rec.Sequence)
+			pending.note(t.recipient, f, rec.Sequence)
 			return nil
 		})
 	}
 	err = g.Wait()
-	// What is recorded is told even if a later one failed.
-	finish, cancel := d.s.Bus.WithoutCancel(ctx)
+	// What is recorded is settled even if a later one failed.
+	finish, cancel := c.Bus.WithoutCancel(ctx)
 	defer cancel()
-	if untold := d.s.settle(finish, told); err == nil {
-		err = untold
+	if unsettled := c.settle(finish, pending); err == nil {
+		err = unsettled
 	}
 	if err != nil {
 		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed, then: %v", resp.GetChanged(), err))
@@ -185,19 +202,19 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 }
 
 // changeOne records what is done to one delivery. A record that comes in between is judged anew.
-func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judge changeFunc) (rec delivery.Record, f settlement, why string, err error) {
-	r, ok := d.s.Config.Recipient(t.recipient)
+func (c *Changer) changeOne(ctx context.Context, t target, actor string, judge changeFunc) (rec delivery.Record, f settlement, why string, err error) {
+	r, ok := c.Config.Recipient(t.recipient)
 	if !ok || r.Deleting {
 		return rec, 0, "there is no such recipient", nil
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
-		found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: lookup.AttemptID(id, t.replay)}, 0, 1)
+		found, err := c.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: lookup.AttemptID(id, t.replay)}, 0, 1)
 		if err != nil {
 			return rec, 0, "", err
 		}
 		if len(found) == 0 {
-			why, err := d.untried(ctx, t, appliance, id)
+			why, err := c.untried(ctx, t, appliance, id)
 			return rec, 0, why, err
 		}
 		if s := found[0].State; s.Final() {
@@ -208,15 +225,15 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 			return rec, f, why, nil
 		}
 		rec.Actor, rec.Status, rec.TookMicros, rec.Excerpt, rec.Carried = actor, 0, 0, nil, nil
-		if err := d.s.Log.AppendChange(ctx, rec, found[0].Sequence); !errors.Is(err, bus.ErrConflict) {
+		if err := c.Log.AppendChange(ctx, rec, found[0].Sequence); !errors.Is(err, bus.ErrConflict) {
 			return rec, f, "", err
 		}
 	}
 }
 
 // untried says why a delivery without a record can't be changed.
-func (d *deliveries) untried(ctx context.Context, t target, appliance, id string) (string, error) {
-	sequence, err := d.s.find.Sequence(ctx, appliance, id)
+func (c *Changer) untried(ctx context.Context, t target, appliance, id string) (string, error) {
+	sequence, err := c.Events.Sequence(ctx, appliance, id)
 	switch {
 	case err != nil:
 		return "", err
@@ -229,7 +246,7 @@ func (d *deliveries) untried(ctx context.Context, t target, appliance, id string
 	}
 }
 
-// pendingSettlements are the messages of each recipient that the broker is to be told something of.
+// pendingSettlements are the messages of each recipient that are to be settled.
 type pendingSettlements map[string]map[settlement][]uint64
 
 func (t pendingSettlements) note(recipient string, f settlement, sequence uint64) {
@@ -239,24 +256,24 @@ func (t pendingSettlements) note(recipient string, f settlement, sequence uint64
 	t[recipient][f] = append(t[recipient][f], sequence)
 }
 
-// tell has the broker act on changes that are recorded. What it does not hear of acts when its time comes.
-func (s *Service) settle(ctx context.Context, t pendingSettlements) error {
+// settle has the broker act on changes that are recorded. A message that the broker does not settle is redelivered when its time comes.
+func (c *Changer) settle(ctx context.Context, t pendingSettlements) error {
 	var faults []error
 	for id, of := range t {
-		r, ok := s.Config.Recipient(id)
+		r, ok := c.Config.Recipient(id)
 		if !ok {
 			continue
 		}
 		now := of[comesNow]
 		if len(now) > 0 {
-			faults = append(faults, s.Bus.RedeliverNow(ctx, r.Channel(), id, now))
+			faults = append(faults, c.Bus.RedeliverNow(ctx, r.Channel(), id, now))
 		}
 		// A recipient that fails all the time is sent these though, and nothing else.
 		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
-			faults = append(faults, s.Bus.Expedite(r.Channel(), id, asked))
+			faults = append(faults, c.Bus.Expedite(r.Channel(), id, asked))
 		}
 		if over := of[ends]; len(over) > 0 {
-			faults = append(faults, s.Bus.AckBySequence(ctx, r.Channel(), id, over))
+			faults = append(faults, c.Bus.AckBySequence(ctx, r.Channel(), id, over))
 		}
 	}
 	return errors.Join(faults...)

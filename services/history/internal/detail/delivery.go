@@ -1,4 +1,4 @@
-package history
+package detail
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// GetDelivery gets a delivery with all its records and the request of its last attempt. One that waits has no record: its request
+// Delivery returns a delivery with all its records and the request of its last attempt. One that waits has no record: its request
 // is shown as it would be.
-func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
+func (s *Reader) Delivery(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
 	appliance, id, isKey := event.SplitKey(req.GetEventId())
 	var faults []rpc.Violation
 	if !lookup.ValidID(req.GetRecipientId(), "") {
@@ -29,38 +29,38 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 	if len(faults) > 0 {
 		return nil, rpc.InvalidArgument(faults...)
 	}
-	if err := lookup.AwaitConfig(ctx, d.s.Config); err != nil {
+	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
 	}
-	records, err := d.records(ctx, req.GetRecipientId(), appliance, lookup.AttemptID(id, req.GetReplayId()))
+	records, err := s.records(ctx, req.GetRecipientId(), appliance, lookup.AttemptID(id, req.GetReplayId()))
 	if err != nil {
 		return nil, err
 	}
 	if len(records) == 0 {
-		return d.waitingDetail(ctx, req)
+		return s.waitingDetail(ctx, req)
 	}
 	last := records[len(records)-1]
-	out := &outboundv1.DeliveryDetail{Delivery: d.s.deliveryOf(last), Addresses: d.s.addresses(req.GetRecipientId(), records)}
+	out := &outboundv1.DeliveryDetail{Delivery: s.Search.Delivery(last), Addresses: s.addresses(req.GetRecipientId(), records)}
 	for _, r := range records {
 		out.Attempts = append(out.Attempts, attemptOf(r))
 	}
-	e, err := d.s.find.StoredEvent(ctx, last.Record.Sequence, req.GetEventId())
+	e, err := s.Events.StoredEvent(ctx, last.Record.Sequence, req.GetEventId())
 	if err != nil {
 		return nil, err
 	}
 	if e != nil {
 		out.CloudEventJson = protofield.Text(string(e.Raw))
 	}
-	return out, d.s.showRequest(ctx, out, e, lastSent(records))
+	return out, s.showRequest(ctx, out, e, lastSent(records))
 }
 
 // records are all of one delivery, oldest first. What is newest tells the subjects of the others.
-func (d *deliveries) records(ctx context.Context, recipient, appliance, logged string) ([]bus.StoredRecord, error) {
-	found, err := d.s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: recipient, Appliance: appliance, EventID: logged}, 0, 1)
+func (s *Reader) records(ctx context.Context, recipient, appliance, logged string) ([]bus.StoredRecord, error) {
+	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: recipient, Appliance: appliance, EventID: logged}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	return d.s.Log.AttemptsOf(ctx, found[0].Record)
+	return s.Log.AttemptsOf(ctx, found[0].Record)
 }
 
 // lastSent is the last record of an attempt; nil if nothing was sent.
@@ -88,33 +88,33 @@ func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 }
 
 // waitingDetail tells of a delivery that has not been tried.
-func (d *deliveries) waitingDetail(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
+func (s *Reader) waitingDetail(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
 	missing := rpc.NotFound("delivery", delivery.Key(req.GetRecipientId(), req.GetEventId(), req.GetReplayId()))
 	if req.GetReplayId() != "" {
 		return nil, missing
 	}
-	found, err := d.waitingOf(ctx, &outboundv1.ListDeliveriesRequest{RecipientId: req.GetRecipientId(), EventId: req.GetEventId()}, 1)
+	found, err := s.Search.WaitingOf(ctx, &outboundv1.ListDeliveriesRequest{RecipientId: req.GetRecipientId(), EventId: req.GetEventId()}, 1)
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
 		return nil, missing
 	}
-	out := &outboundv1.DeliveryDetail{Delivery: found[0], Addresses: d.s.addresses(req.GetRecipientId(), nil)}
-	sequence, err := d.s.sequenceOfKey(ctx, req.GetEventId())
+	out := &outboundv1.DeliveryDetail{Delivery: found[0], Addresses: s.addresses(req.GetRecipientId(), nil)}
+	sequence, err := s.sequenceOfKey(ctx, req.GetEventId())
 	if err != nil {
 		return nil, err
 	}
-	e, err := d.s.find.StoredEvent(ctx, sequence, req.GetEventId())
+	e, err := s.Events.StoredEvent(ctx, sequence, req.GetEventId())
 	if err != nil || e == nil {
 		return out, err
 	}
 	out.CloudEventJson = protofield.Text(string(e.Raw))
-	d.s.showWaiting(out, e)
+	s.showWaiting(out, e)
 	return out, nil
 }
 
-func (s *Service) sequenceOfKey(ctx context.Context, key string) (uint64, error) {
+func (s *Reader) sequenceOfKey(ctx context.Context, key string) (uint64, error) {
 	appliance, id, _ := event.SplitKey(key)
 	rec, _, err := s.Log.Intake(ctx, appliance, id)
 	return rec.Sequence, err

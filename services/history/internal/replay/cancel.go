@@ -1,4 +1,4 @@
-package history
+package replay
 
 import (
 	"context"
@@ -19,11 +19,11 @@ const (
 	stopLook = 100 * time.Millisecond
 )
 
-// CancelReplay stops a replay and answers once it has stopped: who runs it finds out when it next says how far it is, within a second
+// Cancel stops a replay and answers once it has stopped: who runs it finds out when it next says how far it is, within a second
 // or two, and writes what it has queued. One that has ended stays what it is.
-func (d *deliveries) CancelReplay(ctx context.Context, req *outboundv1.CancelReplayRequest) (*outboundv1.Replay, error) {
+func (s *Replayer) Cancel(ctx context.Context, id string) (*outboundv1.Replay, error) {
 	actor := rpc.Actor(ctx)
-	j, err := d.s.alter(ctx, req.GetId(), func(j *job) bool {
+	j, err := s.store.update(ctx, id, func(j *job) bool {
 		if j.replay.GetState() != outboundv1.Replay_RUNNING || j.StopAsked != "" {
 			return false
 		}
@@ -31,13 +31,13 @@ func (d *deliveries) CancelReplay(ctx context.Context, req *outboundv1.CancelRep
 		return true
 	})
 	if err == nil {
-		j, err = d.s.stopped(ctx, j)
+		j, err = s.stopped(ctx, j)
 	}
-	return replayOr(j, req.GetId(), err)
+	return replayOr(j, id, err)
 }
 
 // stopped waits until a replay that is to stop has. If nobody runs it, it is stopped here. It may still run when that takes too long.
-func (s *Service) stopped(ctx context.Context, j *job) (*job, error) {
+func (s *Replayer) stopped(ctx context.Context, j *job) (*job, error) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
 	tick := time.NewTicker(stopLook)
@@ -53,7 +53,7 @@ func (s *Service) stopped(ctx context.Context, j *job) (*job, error) {
 			return j, nil
 		case <-tick.C:
 		}
-		next, err := s.job(ctx, j.replay.GetId())
+		next, err := s.store.get(ctx, j.replay.GetId())
 		if ctx.Err() != nil {
 			return j, nil
 		}
@@ -66,10 +66,10 @@ func (s *Service) stopped(ctx context.Context, j *job) (*job, error) {
 }
 
 // stopHere takes a replay over that nobody runs, counts what is queued and ends it.
-func (s *Service) stopHere(ctx context.Context, j *job) error {
-	p := &replayer{s: s, owner: ulid.Make().String()}
+func (s *Replayer) stopHere(ctx context.Context, j *job) error {
+	p := &runner{s: s, owner: ulid.Make().String()}
 	j.Owner, j.Lease = p.owner, time.Now().Add(lease)
-	if err := s.save(ctx, j); err != nil {
+	if err := s.store.save(ctx, j); err != nil {
 		return err
 	}
 	return (&run{p: p, job: j}).once(ctx)

@@ -1,4 +1,4 @@
-package history
+package replay
 
 import (
 	"context"
@@ -41,7 +41,7 @@ type source interface {
 var errNoRecipient = errors.New("there is no such recipient any more")
 
 // source makes the source of a replay, which ends at a sequence.
-func (s *Service) source(r *outboundv1.Replay, until uint64) source {
+func (s *Replayer) source(r *outboundv1.Replay, until uint64) source {
 	if b := r.GetBackfill(); b != nil {
 		src := &backfill{s: s, to: r.GetToRecipientId(), until: until, again: b.GetIncludeDelivered(), delivered: newDeliveredSet(s)}
 		if b.GetEndTime() != nil {
@@ -65,7 +65,7 @@ func finalStates(s outboundv1.DeliveryState_State) []delivery.State {
 
 // ended are deliveries by their final records, oldest first.
 type ended struct {
-	s      *Service
+	s      *Replayer
 	to     string
 	until  uint64
 	states []delivery.State
@@ -107,20 +107,20 @@ func (x *ended) meant(r bus.StoredRecord) bool {
 }
 
 // alive reports whether a recipient can be sent anything.
-func (s *Service) alive(id string) bool {
+func (s *Replayer) alive(id string) bool {
 	r, ok := s.Config.Recipient(id)
 	return ok && !r.Deleting
 }
 
 // found is alive for callers who may have made the recipient a moment ago.
-func (s *Service) found(ctx context.Context, id string) bool {
+func (s *Replayer) found(ctx context.Context, id string) bool {
 	r, ok := s.Config.Find(ctx, id)
 	return ok && !r.Deleting
 }
 
 // backfill are stored events that a recipient selects as it is now, oldest first.
 type backfill struct {
-	s         *Service
+	s         *Replayer
 	to        string
 	until     uint64
 	end       time.Time
@@ -149,7 +149,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 		if delivery.Unselected(r, e.Event) != nil {
 			continue
 		}
-		if passes, err := x.s.filters.Matches(r, e.Event); err != nil || !passes {
+		if passes, err := x.s.Filters.Matches(r, e.Event); err != nil || !passes {
 			continue
 		}
 		if !x.again {
@@ -168,14 +168,14 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 
 // deliveredSet knows what recipients have had, or have coming. It reads the replays to a recipient once.
 type deliveredSet struct {
-	s *Service
+	s *Replayer
 
 	mu      sync.Mutex
 	replays map[string]map[string][]string // recipient → event key → replay ids
 	queues  map[string]bus.Backlog
 }
 
-func newDeliveredSet(s *Service) *deliveredSet {
+func newDeliveredSet(s *Replayer) *deliveredSet {
 	return &deliveredSet{s: s, replays: map[string]map[string][]string{}, queues: map[string]bus.Backlog{}}
 }
 

@@ -1,4 +1,4 @@
-package history
+package replay
 
 import (
 	"context"
@@ -40,6 +40,7 @@ type place struct {
 	StopAsked string `json:"stopAsked,omitempty"`
 }
 
+// storedJob is a job as it is stored.
 type storedJob struct {
 	Replay json.RawMessage `json:"replay"`
 	place
@@ -68,9 +69,12 @@ func decodeJob(e bus.Entry) (*job, error) {
 	return j, nil
 }
 
-// jobs are all replays, by id and thus by age.
-func (s *Service) jobs(ctx context.Context) ([]*job, error) {
-	b, err := s.Bus.Bucket(ctx, bus.BucketReplays)
+// store keeps replays in their bucket.
+type store struct{ bus *bus.Conn }
+
+// all returns all replays, by id and thus by age.
+func (s *store) all(ctx context.Context) ([]*job, error) {
+	b, err := s.bus.Bucket(ctx, bus.BucketReplays)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +93,9 @@ func (s *Service) jobs(ctx context.Context) ([]*job, error) {
 	return out, nil
 }
 
-// job reads one replay, or bus.ErrNotFound.
-func (s *Service) job(ctx context.Context, id string) (*job, error) {
-	b, err := s.Bus.Bucket(ctx, bus.BucketReplays)
+// get reads one replay, or bus.ErrNotFound.
+func (s *store) get(ctx context.Context, id string) (*job, error) {
+	b, err := s.bus.Bucket(ctx, bus.BucketReplays)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +110,12 @@ func (s *Service) job(ctx context.Context, id string) (*job, error) {
 const jobsKept = 1000
 
 // add stores a new job, and forgets the oldest that have ended if there are too many.
-func (s *Service) add(ctx context.Context, j *job) error {
-	all, err := s.jobs(ctx)
+func (s *store) add(ctx context.Context, j *job) error {
+	all, err := s.all(ctx)
 	if err != nil {
 		return err
 	}
-	b, err := s.Bus.Bucket(ctx, bus.BucketReplays)
+	b, err := s.bus.Bucket(ctx, bus.BucketReplays)
 	if err != nil {
 		return err
 	}
@@ -131,8 +135,8 @@ func (s *Service) add(ctx context.Context, j *job) error {
 }
 
 // save stores how far a job is. bus.ErrConflict: somebody else wrote it since.
-func (s *Service) save(ctx context.Context, j *job) error {
-	b, err := s.Bus.Bucket(ctx, bus.BucketReplays)
+func (s *store) save(ctx context.Context, j *job) error {
+	b, err := s.bus.Bucket(ctx, bus.BucketReplays)
 	if err != nil {
 		return err
 	}
@@ -147,13 +151,13 @@ func (s *Service) save(ctx context.Context, j *job) error {
 	return err
 }
 
-// alter reads a job, changes it by f and stores it, until nobody else was faster. f answers whether there is anything to store.
-func (s *Service) alter(ctx context.Context, id string, f func(*job) bool) (*job, error) {
+// update reads a job, changes it by f and stores it, until nobody else was faster. f answers whether there is anything to store.
+func (s *store) update(ctx context.Context, id string, f func(*job) bool) (*job, error) {
 	if strings.ContainsAny(id, ".*> ") {
 		return nil, fmt.Errorf("find replay: %w", bus.ErrNotFound)
 	}
 	for {
-		j, err := s.job(ctx, id)
+		j, err := s.get(ctx, id)
 		if err != nil || !f(j) {
 			return j, err
 		}

@@ -1,4 +1,4 @@
-package history
+package search
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -16,96 +15,6 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
-
-type deliveries struct {
-	outboundv1.UnimplementedDeliveryServiceServer
-	s *Service
-}
-
-// ListDeliveries lists deliveries by their latest records, newest first. Deliveries that wait have no record: they are listed
-// by a filter for WAITING or for an event, and by no other.
-func (d *deliveries) ListDeliveries(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
-	if err := checkFilter(req); err != nil {
-		return nil, err
-	}
-	at, err := readCursor(req.GetPageToken(), filters(req))
-	if err != nil {
-		return nil, err
-	}
-	if req.GetState() == outboundv1.DeliveryState_WAITING {
-		return d.listWaiting(ctx, req, at)
-	}
-	w, some, err := d.scan(ctx, req, &at)
-	if err != nil {
-		return nil, err
-	}
-	resp := &outboundv1.ListDeliveriesResponse{}
-	size := pageSize(req.GetPageSize())
-	if req.GetEventId() != "" && req.GetPageToken() == "" && req.GetState() == outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED {
-		if resp.Deliveries, err = d.waitingOf(ctx, req, size); err != nil {
-			return nil, err
-		}
-	}
-	if !some {
-		return resp, nil
-	}
-	found, before, err := w.page(ctx, at.Before, size)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range found {
-		resp.Deliveries = append(resp.Deliveries, d.s.deliveryOf(r))
-	}
-	if before > 0 {
-		at.Before = before
-		resp.NextPageToken, err = at.token()
-	}
-	return resp, err
-}
-
-// filters is the request without what turns its pages.
-func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
-	f, _ := proto.Clone(req).(*outboundv1.ListDeliveriesRequest)
-	f.PageSize, f.PageToken = 0, ""
-	return f
-}
-
-// scan makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
-func (d *deliveries) scan(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w recordScan, some bool, err error) {
-	w = recordScan{s: d.s, filter: filterOf(req), maxScan: d.s.o.MaxScan}
-	if w.from, some, err = d.s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
-		return w, some, err
-	}
-	w.until = at.Until
-	if req.GetEventId() != "" {
-		err = d.s.narrow(ctx, req.GetEventId(), &w.filter)
-	}
-	return w, true, err
-}
-
-// begin begins a cursor of HISTORY that has not begun, and tells where in it a range of time begins. some is false if there is
-// nothing in the range.
-func (s *Service) begin(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, some bool, err error) {
-	if at.Until == 0 {
-		if at.Until, err = s.Log.LastSequence(ctx); err != nil {
-			return 0, false, err
-		}
-		at.Before = at.Until + 1
-		if end != nil {
-			behind, ok, err := s.Log.SequenceAt(ctx, end.AsTime())
-			if err != nil {
-				return 0, false, err
-			}
-			if ok {
-				at.Before = min(at.Before, behind)
-			}
-		}
-	}
-	if start == nil {
-		return 0, true, nil
-	}
-	return s.Log.SequenceAt(ctx, start.AsTime())
-}
 
 // checkFilter refuses values that no id can have, for they become parts of the subjects that are searched, and words that are none.
 func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
@@ -174,7 +83,7 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 
 // narrow reads an event filter, a key or a bare id, into a search filter. Replays stand under tokens of their own, so a search
 // by id would miss them: what is known of the event narrows the search instead, and only picks the records of the event.
-func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) error {
+func (s *Searcher) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) error {
 	appliance, id, isKey := event.SplitKey(eventID)
 	if !isKey {
 		appliance, id = f.Appliance, eventID
@@ -186,7 +95,7 @@ func (s *Service) narrow(ctx context.Context, eventID string, f *bus.AttemptFilt
 		return nil
 	}
 	f.Appliance = appliance
-	rec, ok, err := s.find.Intake(ctx, appliance, id)
+	rec, ok, err := s.Events.Intake(ctx, appliance, id)
 	if err != nil || !ok {
 		return err
 	}

@@ -1,0 +1,90 @@
+package replay
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
+)
+
+// How much a preview looks at, and how much of it at once.
+const (
+	previewLooks  = 16
+	previewPage   = 500
+	previewCounts = 10_000
+)
+
+// preview counts what a job is about.
+func (s *Replayer) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
+	src := s.source(j.replay, j.Until)
+	room, err := s.Bus.StreamUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp := &outboundv1.PreviewReplayResponse{}
+	had := newDeliveredSet(s)
+	seen := map[string]bool{}
+	var oldest time.Time
+	for next, looked := j.Next, 0; next > 0 && !resp.More; looked += previewPage {
+		items, then, err := src.find(ctx, next, previewPage)
+		if err != nil {
+			return nil, err
+		}
+		next = then
+		items = slices.DeleteFunc(items, func(i item) bool {
+			twice := seen[i.id()]
+			seen[i.id()] = true
+			return twice
+		})
+		for _, i := range items {
+			resp.Count++
+			if i.gone || i.sequence < room.First {
+				resp.Unavailable++
+			}
+			if oldest.IsZero() || i.accepted.Before(oldest) {
+				oldest = i.accepted
+			}
+		}
+		n, err := had.count(ctx, items)
+		if err != nil {
+			return nil, err
+		}
+		resp.AlreadyDelivered += n
+		resp.More = next > 0 && (resp.Count >= previewCounts || looked+previewPage >= s.MaxScan)
+	}
+	resp.OldestTime = protofield.Timestamp(oldest)
+	resp.EstimatedDuration = durationpb.New(time.Duration(resp.Count-resp.Unavailable) * time.Second / time.Duration(j.replay.GetRate()))
+	return resp, nil
+}
+
+// count says how many of some deliveries their recipients have had before.
+func (p *deliveredSet) count(ctx context.Context, items []item) (n int64, err error) {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(previewLooks)
+	for _, i := range items {
+		g.Go(func() error {
+			had := i.had
+			if !had {
+				var err error
+				if had, err = p.delivered(ctx, i.to, i.event); err != nil {
+					return err
+				}
+			}
+			if had {
+				mu.Lock()
+				defer mu.Unlock()
+				n++
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	return n, err
+}
