@@ -1,6 +1,6 @@
 package history
 
-// Broker says which broker keeps the streams, and how durably.
+// Broker is the kind of broker that keeps the streams, and how durably.
 type Broker int
 
 // The brokers.

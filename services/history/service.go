@@ -1,6 +1,3 @@
-// Package history is the service that tells what became of events: intake decisions, deliveries, status. It also sends
-// deliveries again. It stores nothing of its own: all answers come from the streams and from the configuration. What it keeps in
-// memory, counts and an index, it makes of them.
 package history
 
 import (
@@ -31,22 +28,22 @@ import (
 
 // Options are what the service is started with.
 type Options struct {
-	// SyncConfirmed says that you have looked at the external nats-server's configuration and found `sync_interval: always`.
-	// Until then the status asks for it: what is accepted is as durable as that line says. Without meaning for an embedded broker.
+	// SyncConfirmed says that you have checked that the external nats-server is configured with `sync_interval: always`. Until
+	// then the status asks for it: what is accepted is as durable as that setting. It has no effect with an embedded broker.
 	SyncConfirmed bool `yaml:"syncConfirmed"`
-	// MaxScan is how many records one list call looks at, at most. A page may then be short though more follow.
+	// MaxScan is how many records one list call reads, at most. A page may then be short though more follow.
 	MaxScan int `yaml:"maxScan"`
-	// IndexRecords is how many of the newest records are kept in memory by what they can be searched by, at about 50 bytes each. A
-	// search that goes further back reads more of the log and takes longer. 0: none.
+	// IndexRecords is how many of the newest records the index in memory holds, at about 50 bytes each. A search that goes further
+	// back reads more of the log and takes longer. 0: no index.
 	IndexRecords int `yaml:"indexRecords"`
-	// Lookups is how many recipients' queues are looked at at once for the status.
+	// Lookups is how many recipients, appliances or deliveries are looked up at once.
 	Lookups int `yaml:"lookups"`
-	// AlertTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
+	// AlertTick is the pause between two checks whether the admin contacts must be notified: of the day, of silent appliances, of a
 	// stream that fills.
 	AlertTick time.Duration `yaml:"careTick"`
 }
 
-// DefaultOptions look at 20,000 records a call and 16 queues at once, and keep an index of a million records.
+// DefaultOptions read 20,000 records a call and 16 queues at once, and keep an index of a million records.
 func DefaultOptions() Options {
 	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, AlertTick: 10 * time.Second}
 }
@@ -69,17 +66,17 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
+// Deps are what the service needs, all required but FreeBytes. Whoever opened them closes them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
 	Log       *bus.History
 	Publisher *bus.Publisher
-	// Config knows recipients of both channels and the settings; somebody else runs it.
+	// Config has the recipients of both channels and the settings; the caller runs it.
 	Config *configclient.Client
 	Broker Broker
-	// Version stands in the status.
+	// Version is shown in the status.
 	Version string
-	// FreeBytes tells what is free on the disk of an embedded broker. Nil: that can't be told.
+	// FreeBytes returns what is free on the disk of an embedded broker. Nil: that is not known.
 	FreeBytes func() (uint64, error)
 }
 
@@ -87,7 +84,7 @@ type Deps struct {
 type Service struct {
 	o Options
 	Deps
-	// What is counted and indexed of the log as it grows.
+	// activity and index are derived from the log as it grows.
 	activity *status.Activity
 	index    *index.Index
 
@@ -159,21 +156,20 @@ func (s *Service) Events() outboundv1.EventServiceServer {
 	return &eventsServer{search: s.search, detail: s.detail}
 }
 
-// Run runs replays, counts what happens, keeps the state of open deliveries in the log, has the admin contacts told of what is due,
-// and returns when ctx ends.
+// Run runs replays, follows the log, keeps the state of open deliveries in it and notifies the admin contacts, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	var beside sync.WaitGroup
-	defer beside.Wait()
+	var background sync.WaitGroup
+	defer background.Wait()
 	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
-	beside.Go(func() { s.replays.Run(ctx) })
-	beside.Go(func() { carrier.Run(ctx) })
-	beside.Go(func() { s.follow(ctx, carrier.Stored) })
-	beside.Go(func() { s.status.Run(ctx) })
+	background.Go(func() { s.replays.Run(ctx) })
+	background.Go(func() { carrier.Run(ctx) })
+	background.Go(func() { s.follow(ctx, carrier.Stored) })
+	background.Go(func() { s.status.Run(ctx) })
 	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick}).Run(ctx)
 	return nil
 }
 
-// follow keeps what is known of the log without reading it, and tells of each record that was stored.
+// follow keeps the activity and the index up to date, and calls stored with each record of the log.
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, bus.Follower{

@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// lateFor is how long after its time a daily notice is still sent. One that is later than that gives way to the next.
+// lateFor is how long after its time a daily notice is still sent. After that it is left out.
 const lateFor = 12 * time.Hour
 
 // clockLayout is how the time of the daily notice is written in the settings.
@@ -79,14 +79,18 @@ const dayLength = 24 * time.Hour
 
 // dayOf makes the daily report of a status: failing recipients first, then those with failures, with a queue, and the others.
 func dayOf(s *outboundv1.Status, now time.Time) health.Daily {
-	d := health.Daily{From: now.Add(-dayLength), Until: now, Relay: s.GetRelay().GetLine(), Attention: s.GetNotices(), Appliances: len(s.GetAppliances())}
+	d := health.Daily{
+		From: now.Add(-dayLength), Until: now, Relay: s.GetRelay().GetLine(), Attention: s.GetNotices(), Appliances: len(s.GetAppliances()),
+	}
 	for _, r := range s.GetRecipients() {
 		d.Recipients = append(d.Recipients, dayOfRecipient(r))
 	}
 	slices.SortStableFunc(d.Recipients, func(a, b health.Day) int { return cmp.Compare(urgency(a), urgency(b)) })
 	for _, a := range s.GetAppliances() {
 		if a.GetSilent() {
-			x := health.Silence{Appliance: a.GetApplianceId(), Name: a.GetDisplayName(), After: a.GetSilentAfter().AsDuration(), Never: a.GetLastEventTime() == nil}
+			x := health.Silence{
+				Appliance: a.GetApplianceId(), Name: a.GetDisplayName(), After: a.GetSilentAfter().AsDuration(), Never: a.GetLastEventTime() == nil,
+			}
 			if !x.Never {
 				x.Since = a.GetLastEventTime().AsTime()
 			}

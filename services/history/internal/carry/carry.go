@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// tick is the longest pause between two looks at the log's bounds.
+	// tick is the longest pause between two checks of the log's bounds.
 	tick = 2 * time.Second
-	// step is the part of the records that the log may hold after which it is looked at before that: one of so many.
+	// step is the share of the log, one in step of its records, after which its bounds are checked earlier.
 	step = 50
-	// batchSize is how many records are looked at together.
+	// batchSize is how many records are read together.
 	batchSize = 500
 	// batchTimeout bounds the work on one batch.
 	batchTimeout = 30 * time.Second
-	// judgeAfter is how many records are looked at before it is judged whether the log is too small, if it has no bound of records.
+	// judgeAfter is how many records are read before judging whether the log is too small, if it has no bound of records.
 	judgeAfter = 100_000
 )
 
@@ -42,9 +42,9 @@ type Carrier struct {
 	signal chan struct{}
 	// due is the sequence of a record that wakes the carrier.
 	due atomic.Uint64
-	// next is the first sequence that has not been looked at; 0: it is not known what has.
+	// next is the first sequence that has not been read; 0: unknown.
 	next uint64
-	// looked and copied count records since it was last judged whether the log is too small; small says that it was.
+	// looked and copied count records since the size of the log was last judged; small says that it was too small.
 	looked, copied uint64
 	small          bool
 	// logged is the last error that was logged.
@@ -85,7 +85,7 @@ func (c *Carrier) Run(ctx context.Context) {
 	}
 }
 
-// look copies what is to be kept of the old records that have not been looked at.
+// look copies what must be kept of the old records that it has not read yet.
 func (c *Carrier) look(ctx context.Context) error {
 	b, err := c.Log.Bounds(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *Carrier) look(ctx context.Context) error {
 	return nil
 }
 
-// batch copies what is to be kept of the next records before a sequence, and returns how many those are.
+// batch copies what must be kept of the next records before a sequence, and returns how many it copied.
 func (c *Carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
@@ -130,7 +130,7 @@ func (c *Carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 	}
 	open := slices.DeleteFunc(found, func(r bus.StoredRecord) bool {
 		_, known := c.Config.Recipient(r.Recipient)
-		// Without its event a delivery can't be tried any more. What the index knows the broker need not be asked.
+		// Without its event a delivery can't be tried any more. The index saves questions to the broker.
 		return !known || r.Record.Sequence < events.First || c.Index.Followed(r.Sequence)
 	})
 	n, err := c.Log.Carry(ctx, open)
@@ -140,7 +140,7 @@ func (c *Carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 	return n, err
 }
 
-// judge warns, once, if the log holds little but copies.
+// judge warns once if most records of the log are copies.
 func (c *Carrier) judge(ctx context.Context) {
 	small := c.copied > c.looked/2
 	if small && !c.small {

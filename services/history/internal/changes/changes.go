@@ -43,8 +43,9 @@ func (c *Changer) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (
 
 // Extend gives deliveries longer to be tried.
 func (c *Changer) Extend(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
-	return c.change(ctx, req.GetDeliveries(), func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
-		return extend(r, rec, now, req.GetBy().AsDuration())
+	by := req.GetBy().AsDuration()
+	return c.change(ctx, req.GetDeliveries(), func(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
+		return extend(rec, now, by)
 	})
 }
 
@@ -68,10 +69,10 @@ const (
 	expedites
 )
 
-// changeFunc says what a record becomes that is a delivery's newest, and not final; or, as a sentence, why nothing is changed.
+// changeFunc changes the newest record of a delivery, which is not final; or it returns, as a sentence, why it changes nothing.
 type changeFunc func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string)
 
-// sendNow leaves alone what may be in a sender's hands: a second message of it would be a second attempt.
+// sendNow leaves alone what a sender may have taken: redelivering that would be a second attempt.
 func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	switch {
 	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
@@ -86,7 +87,8 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 // leavesEarly is how long before EVENTS drops a message its delivery ends at the latest.
 const leavesEarly = time.Hour
 
-func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, settlement, string) {
+// extend lengthens a delivery, as far as its event is stored.
+func extend(rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, settlement, string) {
 	end := now.Add(by)
 	if last := rec.Accepted.Add(bus.EventsKept - leavesEarly); end.After(last) {
 		end = last
@@ -99,7 +101,7 @@ func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.
 	return rec, stays, ""
 }
 
-// cancelled ends a delivery that waits for its time. One that may be in a sender's hands is marked, and the sender ends it: else
+// cancelled ends a delivery that waits for its next attempt. One that a sender may have taken is marked, and the sender ends it: else
 // it could be delivered and recorded as cancelled.
 func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	if rec.CancelAsked {
@@ -114,7 +116,7 @@ func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (deli
 	return rec, ends, ""
 }
 
-// far reports whether a delivery's next attempt is so far away that its message is in no sender's hands.
+// far reports whether a delivery's next attempt is so far away that no sender has taken its message.
 func far(rec delivery.Record, now time.Time) bool {
 	return rec.NextAttempt != nil && rec.NextAttempt.After(now.Add(bus.Settled))
 }
@@ -123,7 +125,9 @@ func far(rec delivery.Record, now time.Time) bool {
 const changesAtOnce = 32
 
 // change records what is done to each delivery, each once, and then settles their messages.
-func (c *Changer) change(ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc) (*outboundv1.ChangeDeliveriesResponse, error) {
+func (c *Changer) change(
+	ctx context.Context, targets []*outboundv1.RetryDeliveriesRequest_Target, judge changeFunc,
+) (*outboundv1.ChangeDeliveriesResponse, error) {
 	if err := lookup.AwaitConfig(ctx, c.Config); err != nil {
 		return nil, err
 	}
@@ -174,7 +178,7 @@ func (c *Changer) change(ctx context.Context, targets []*outboundv1.RetryDeliver
 // target names a delivery.
 type target struct{ recipient, key, replay string }
 
-// unique are the targets, each once. Their parts are parts of subjects, so they must be written like ids.
+// unique returns the targets, each once. Their parts become parts of subjects, so they must be valid ids.
 func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, error) {
 	known := map[target]bool{}
 	var out []target
@@ -201,15 +205,19 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 	return out, nil
 }
 
-// changeOne records what is done to one delivery. A record that comes in between is judged anew.
-func (c *Changer) changeOne(ctx context.Context, t target, actor string, judge changeFunc) (rec delivery.Record, f settlement, why string, err error) {
+// changeOne records the change of one delivery. If another record comes in between, that one is changed instead.
+func (c *Changer) changeOne(
+	ctx context.Context, t target, actor string, judge changeFunc,
+) (rec delivery.Record, f settlement, why string, err error) {
 	r, ok := c.Config.Recipient(t.recipient)
 	if !ok || r.Deleting {
 		return rec, 0, "there is no such recipient", nil
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
-		found, err := c.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.recipient, Appliance: appliance, EventID: lookup.AttemptID(id, t.replay)}, 0, 1)
+		found, err := c.Log.Attempts(ctx, bus.AttemptFilter{
+			Recipient: t.recipient, Appliance: appliance, EventID: lookup.AttemptID(id, t.replay),
+		}, 0, 1)
 		if err != nil {
 			return rec, 0, "", err
 		}
@@ -268,12 +276,12 @@ func (c *Changer) settle(ctx context.Context, t pendingSettlements) error {
 		if len(now) > 0 {
 			faults = append(faults, c.Bus.RedeliverNow(ctx, r.Channel(), id, now))
 		}
-		// A recipient that fails all the time is sent these though, and nothing else.
+		// An open breaker lets these through, and nothing else.
 		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
 			faults = append(faults, c.Bus.Expedite(r.Channel(), id, asked))
 		}
-		if over := of[ends]; len(over) > 0 {
-			faults = append(faults, c.Bus.AckBySequence(ctx, r.Channel(), id, over))
+		if ended := of[ends]; len(ended) > 0 {
+			faults = append(faults, c.Bus.AckBySequence(ctx, r.Channel(), id, ended))
 		}
 	}
 	return errors.Join(faults...)

@@ -17,7 +17,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
-// replay is an event to be sent to a recipient again.
+// replay is an event to send to a recipient again.
 type replay struct {
 	recipient string
 	event     *event.Event
@@ -43,13 +43,14 @@ func (c *Changer) Retry(ctx context.Context, req *outboundv1.RetryDeliveriesRequ
 	alone := alone(replays)
 	for _, r := range replays {
 		g.Go(func() error {
-			kept, err := c.Publisher.Replay(storing, r.recipient, r.event, bus.Replay{ID: id, Actor: rpc.Actor(ctx), Expedite: alone[r.recipient]})
+			kept, err := c.Publisher.Replay(storing, r.recipient, r.event,
+				bus.Replay{ID: id, Actor: rpc.Actor(ctx), Expedite: alone[r.recipient]})
 			if err != nil {
 				return err
 			}
 			queued.Add(1)
 			if alone[r.recipient] {
-				// It is queued. If nobody hears that it is waited for, it comes with the rest.
+				// It is queued. If no sender learns that it is urgent, it comes with the rest.
 				_ = c.settle(storing, pendingSettlements{r.recipient: {expedites: {kept.Sequence}}})
 			}
 			return nil
@@ -67,8 +68,7 @@ func (c *Changer) Retry(ctx context.Context, req *outboundv1.RetryDeliveriesRequ
 	}
 }
 
-// alone tells the recipients that are sent one event again: somebody waits for it. Of those that are sent many, each comes when its
-// turn does.
+// alone returns the recipients that are sent one event again: that one is sent at once. Many events for one recipient come in turn.
 func alone(replays []replay) map[string]bool {
 	out := make(map[string]bool, len(replays))
 	for _, r := range replays {
@@ -109,7 +109,7 @@ func (c *Changer) replays(ctx context.Context, req *outboundv1.RetryDeliveriesRe
 	return out, nil
 }
 
-// storedEvent reads an event back by its key. field is where the key stands in the request.
+// storedEvent reads an event by its key. field is the field of the request with the key.
 func (c *Changer) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !lookup.ValidID(appliance+id, "") {
@@ -129,13 +129,15 @@ func (c *Changer) storedEvent(ctx context.Context, key, field string) (*event.Ev
 	return e, err
 }
 
-// replayedEvent reads an event back by the record of a replay or test; missing is the answer if there is none.
+// replayedEvent reads an event by the record of a replay or test. It returns missing if there is none.
 func (c *Changer) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveriesRequest_Target, missing error) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(t.GetEventId())
 	if !ok || !lookup.ValidID(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
 		return nil, missing
 	}
-	found, err := c.Log.Attempts(ctx, bus.AttemptFilter{Recipient: t.GetRecipientId(), Appliance: appliance, EventID: lookup.AttemptID(id, t.GetReplayId())}, 0, 1)
+	found, err := c.Log.Attempts(ctx, bus.AttemptFilter{
+		Recipient: t.GetRecipientId(), Appliance: appliance, EventID: lookup.AttemptID(id, t.GetReplayId()),
+	}, 0, 1)
 	if err != nil || len(found) == 0 {
 		return nil, cmp.Or(err, missing)
 	}

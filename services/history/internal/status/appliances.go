@@ -36,9 +36,11 @@ func (e LastEvent) Silence() health.Silence {
 }
 
 // LastEvents looks up the last event of each appliance that want selects, by id.
-func (s *Reporter) LastEvents(ctx context.Context, settings *settings.Settings, want func(settings.ApplianceAuth) bool) ([]LastEvent, error) {
+func (s *Reporter) LastEvents(
+	ctx context.Context, set *settings.Settings, want func(settings.ApplianceAuth) bool,
+) ([]LastEvent, error) {
 	var out []LastEvent
-	for id, auth := range settings.Appliances {
+	for id, auth := range set.Appliances {
 		if want(auth) {
 			out = append(out, LastEvent{Appliance: id, Auth: auth})
 		}

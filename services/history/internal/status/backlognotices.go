@@ -7,11 +7,11 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// backlogNoticeFor is how long it is told that deliveries were cancelled for want of room.
+// backlogNoticeFor is how long the status says that deliveries were cancelled for lack of storage.
 const backlogNoticeFor = 24 * time.Hour
 
-// cutNotices tell of recipients whose oldest deliveries were cancelled because the queue had no room for them.
-func cutNotices(recipients []*recipient.Recipient, now time.Time) []string {
+// backlogNotices returns notices on recipients whose oldest deliveries were cancelled because EVENTS had no room for them.
+func backlogNotices(recipients []*recipient.Recipient, now time.Time) []string {
 	var out []string
 	for _, r := range recipients {
 		if !r.BacklogTime.IsZero() && now.Sub(r.BacklogTime) < backlogNoticeFor {

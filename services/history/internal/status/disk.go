@@ -15,7 +15,7 @@ func streamStatus(x bus.StreamState) *outboundv1.StreamStatus {
 	}
 }
 
-// disk adds up what the streams use and may use. What is free on the disk is known of an embedded broker alone.
+// disk adds up what the streams use and may use. The free space of the disk is known with an embedded broker only.
 func (s *Reporter) disk(streams []bus.StreamState) *outboundv1.DiskStatus {
 	out := &outboundv1.DiskStatus{}
 	for _, x := range streams {

@@ -14,48 +14,48 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// The kinds of what ends.
+// The kinds of what expires.
 const (
-	endingCA     = "ca_certificate"
-	endingClient = "client_certificate"
-	endingSecret = "signing_secret" // #nosec G101 -- a word, no secret
-	endingToken  = "api_token"      // #nosec G101 -- a word, no secret
+	expiryCA     = "ca_certificate"
+	expiryClient = "client_certificate"
+	expirySecret = "signing_secret" // #nosec G101 -- a word, no secret
+	expiryToken  = "api_token"      // #nosec G101 -- a word, no secret
 )
 
 const (
-	// warnedBefore is how long before its end something is told of.
-	warnedBefore = 30 * 24 * time.Hour
-	// maxEndings is how many are listed, maxEndingNotices how many have a notice of their own.
-	maxEndings       = 500
-	maxEndingNotices = 5
+	// warnBefore is how long before an expiry its notice begins.
+	warnBefore = 30 * 24 * time.Hour
+	// maxExpiries is how many expiries are listed, maxExpiryNotices how many have a notice of their own.
+	maxExpiries      = 500
+	maxExpiryNotices = 5
 )
 
-// ending is something that ends.
-type ending struct {
+// expiry is a certificate, secret or token that expires.
+type expiry struct {
 	kind, resource, subject string
 	at                      time.Time
 }
 
-// endings remembers what of each recipient ends, so that certificates are read once.
-type endings struct {
+// expiryCache keeps the expiries of each recipient, so that certificates are read once.
+type expiryCache struct {
 	mu    sync.Mutex
-	known map[string]knownEndings
+	known map[string]knownExpiries
 }
 
-type knownEndings struct {
+type knownExpiries struct {
 	start, revision uint64
-	list            []ending
+	list            []expiry
 }
 
-func (e *endings) ofRecipients(recipients []*recipient.Recipient) []ending {
+func (e *expiryCache) ofRecipients(recipients []*recipient.Recipient) []expiry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	still := make(map[string]knownEndings, len(recipients))
-	var out []ending
+	still := make(map[string]knownExpiries, len(recipients))
+	var out []expiry
 	for _, r := range recipients {
 		k, ok := e.known[r.ID]
 		if !ok || k.start != r.StartSequence || k.revision != r.Revision {
-			k = knownEndings{start: r.StartSequence, revision: r.Revision, list: endingsOf(r)}
+			k = knownExpiries{start: r.StartSequence, revision: r.Revision, list: expiriesOf(r)}
 		}
 		still[r.ID] = k
 		out = append(out, k.list...)
@@ -64,27 +64,27 @@ func (e *endings) ofRecipients(recipients []*recipient.Recipient) []ending {
 	return out
 }
 
-// endingsOf is what of a recipient ends.
-func endingsOf(r *recipient.Recipient) []ending {
+// expiriesOf returns what of a recipient expires.
+func expiriesOf(r *recipient.Recipient) []expiry {
 	if r.HTTP == nil || r.Deleting {
 		return nil
 	}
 	resource := "recipients/" + r.ID
-	out := certificates(endingCA, resource, r.HTTP.CAPEM)
-	if own := certificates(endingClient, resource, r.HTTP.Auth.ClientCertificatePEM); len(own) > 0 {
-		// The leaf is what the receiver is shown; what comes behind it is its authority's.
+	out := certificates(expiryCA, resource, r.HTTP.CAPEM)
+	if own := certificates(expiryClient, resource, r.HTTP.Auth.ClientCertificatePEM); len(own) > 0 {
+		// The leaf is the client's own certificate; the rest of the chain is its authority's.
 		out = append(out, own[0])
 	}
 	for _, x := range r.HTTP.SigningSecrets {
 		if !x.Expire.IsZero() {
-			out = append(out, ending{kind: endingSecret, resource: resource, subject: x.ID, at: x.Expire})
+			out = append(out, expiry{kind: expirySecret, resource: resource, subject: x.ID, at: x.Expire})
 		}
 	}
 	return out
 }
 
-// certificates are when those of a PEM text end; none if it can't be read.
-func certificates(kind, resource, text string) []ending {
+// certificates returns when the certificates of a PEM text expire; none if it can't be read.
+func certificates(kind, resource, text string) []expiry {
 	if text == "" {
 		return nil
 	}
@@ -92,42 +92,42 @@ func certificates(kind, resource, text string) []ending {
 	if err != nil {
 		return nil
 	}
-	out := make([]ending, 0, len(chain))
+	out := make([]expiry, 0, len(chain))
 	for _, c := range chain {
-		out = append(out, ending{kind: kind, resource: resource, subject: c.Subject.String(), at: c.NotAfter})
+		out = append(out, expiry{kind: kind, resource: resource, subject: c.Subject.String(), at: c.NotAfter})
 	}
 	return out
 }
 
-// expiries are all that ends, the soonest first.
-func (s *Reporter) expiries(recipients []*recipient.Recipient) []ending {
-	all := s.endings.ofRecipients(recipients)
+// expiries returns all that expires, the soonest first.
+func (s *Reporter) expiries(recipients []*recipient.Recipient) []expiry {
+	all := s.expiring.ofRecipients(recipients)
 	settings := s.Config.Settings()
-	all = append(all, certificates(endingCA, "settings/smtp", settings.SMTP.CAPEM)...)
+	all = append(all, certificates(expiryCA, "settings/smtp", settings.SMTP.CAPEM)...)
 	for _, t := range settings.Tokens {
 		if !t.Expire.IsZero() {
-			all = append(all, ending{kind: endingToken, resource: "tokens/" + t.ID, subject: t.Name, at: t.Expire})
+			all = append(all, expiry{kind: expiryToken, resource: "tokens/" + t.ID, subject: t.Name, at: t.Expire})
 		}
 	}
-	slices.SortFunc(all, func(a, b ending) int {
+	slices.SortFunc(all, func(a, b expiry) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.resource, b.resource), cmp.Compare(a.kind, b.kind), cmp.Compare(a.subject, b.subject))
 	})
-	return all[:min(len(all), maxEndings)]
+	return all[:min(len(all), maxExpiries)]
 }
 
-func expiryOf(e ending) *outboundv1.Expiry {
+func expiryMessage(e expiry) *outboundv1.Expiry {
 	return &outboundv1.Expiry{Kind: e.kind, Resource: e.resource, Subject: protofield.Text(e.subject), ExpireTime: timestamppb.New(e.at)}
 }
 
-// endingNotices tell of what has ended or soon will.
-func endingNotices(all []ending, now time.Time) []string {
+// expiryNotices returns notices on what has expired or expires soon.
+func expiryNotices(all []expiry, now time.Time) []string {
 	var out []string
 	more := 0
 	for _, e := range all {
-		if e.at.Sub(now) > warnedBefore {
+		if e.at.Sub(now) > warnBefore {
 			continue
 		}
-		if len(out) == maxEndingNotices {
+		if len(out) == maxExpiryNotices {
 			more++
 			continue
 		}
@@ -135,7 +135,7 @@ func endingNotices(all []ending, now time.Time) []string {
 		if e.at.Before(now) {
 			verb = "ended"
 		}
-		name, remedy := wordsOf(e.kind)
+		name, remedy := expiryWords(e.kind)
 		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, protofield.Text(e.subject), verb, e.at.UTC().Format(time.DateOnly), remedy))
 	}
 	if more > 0 {
@@ -144,14 +144,14 @@ func endingNotices(all []ending, now time.Time) []string {
 	return out
 }
 
-// wordsOf are what a kind is called in a sentence, and what to do about its end.
-func wordsOf(kind string) (name, remedy string) {
+// expiryWords returns what a kind is called in a sentence, and what to do when it expires.
+func expiryWords(kind string) (name, remedy string) {
 	switch kind {
-	case endingCA:
+	case expiryCA:
 		return "The CA certificate", "upload the one that follows it"
-	case endingClient:
+	case expiryClient:
 		return "The client certificate", "upload the next one with its key"
-	case endingSecret:
+	case expirySecret:
 		return "The signing secret", "see that another one signs, then remove it"
 	default:
 		return "The API token", "make another one for whoever uses it, then delete it"

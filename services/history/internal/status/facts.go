@@ -23,7 +23,7 @@ type recipientFacts struct {
 	status health.Status
 }
 
-// facts looks at recipients: at all queues with one question, and at the log only for what has not been counted.
+// facts reads the facts of recipients: all queues with one request, and the log only for what has not been counted.
 func (s *Reporter) facts(ctx context.Context, recipients []*recipient.Recipient) ([]recipientFacts, error) {
 	out := make([]recipientFacts, len(recipients))
 	g, looking := errgroup.WithContext(ctx)
@@ -60,16 +60,17 @@ func (s *Reporter) facts(ctx context.Context, recipients []*recipient.Recipient)
 	return out, g.Wait()
 }
 
-// attemptsLooked is how many records are looked through for the last attempt.
-const attemptsLooked = 1000
+// attemptsRead is how many records are read to find the last attempt.
+const attemptsRead = 1000
 
-// searchLog looks in the log for when a recipient was last tried and delivered to.
+// searchLog searches the log for when a recipient was last tried and delivered to.
 func (s *Reporter) searchLog(ctx context.Context, id string) (counts, error) {
 	last, err := s.lastAttempt(ctx, id)
 	if err != nil || last == nil {
 		return s.activity.noteSearched(id, time.Time{}, time.Time{}), err
 	}
-	delivered, err := s.newest(ctx, bus.AttemptFilter{Recipient: id, State: delivery.StateDelivered}, func(bus.StoredRecord) bool { return true })
+	isDelivered := bus.AttemptFilter{Recipient: id, State: delivery.StateDelivered}
+	delivered, err := s.newest(ctx, isDelivered, func(bus.StoredRecord) bool { return true })
 	if err != nil {
 		return counts{}, err
 	}
@@ -83,8 +84,8 @@ func attemptTime(r *bus.StoredRecord) time.Time {
 	return *r.LastAttempt
 }
 
-// lastAttempt is the newest record that tells of an attempt, or of one that the breaker spared: neither skips nor
-// cancellations say anything of the receiver. A copy stands behind later attempts; it counts if there is nothing else.
+// lastAttempt returns the newest record of an attempt, or of one that an open breaker prevented: neither skips nor
+// cancellations say anything of the receiver. A carried copy may come after later attempts; it counts if there is nothing else.
 func (s *Reporter) lastAttempt(ctx context.Context, id string) (*bus.StoredRecord, error) {
 	r, ok, err := s.Log.LatestOf(ctx, id)
 	if err != nil || !ok {
@@ -107,7 +108,7 @@ func (s *Reporter) lastAttempt(ctx context.Context, id string) (*bus.StoredRecor
 }
 
 func (s *Reporter) newest(ctx context.Context, f bus.AttemptFilter, is func(bus.StoredRecord) bool) (*bus.StoredRecord, error) {
-	records, err := s.Log.Attempts(ctx, f, 0, attemptsLooked)
+	records, err := s.Log.Attempts(ctx, f, 0, attemptsRead)
 	for _, r := range records {
 		if is(r) {
 			return &r, err

@@ -11,22 +11,22 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// called is what people call a recipient: its name, and its id if that is another.
-func called(r *recipient.Recipient) string { return calledBy(r.DisplayName, r.ID) }
+// displayName returns the name of a recipient, and its id if that differs.
+func displayName(r *recipient.Recipient) string { return displayNameOf(r.DisplayName, r.ID) }
 
-func calledBy(name, id string) string {
+func displayNameOf(name, id string) string {
 	if name == "" || strings.EqualFold(name, id) {
 		return id
 	}
 	return fmt.Sprintf("%s (%s)", protofield.Text(name), id)
 }
 
-// silentNotice names the appliances that have published nothing for longer than they may; nil if there is none.
+// silentNotice lists the appliances that have published nothing for longer than they may; nil if there is none.
 func silentNotice(appliances []*outboundv1.ApplianceStatus) []string {
 	var silent []string
 	for _, a := range appliances {
 		if a.GetSilent() {
-			silent = append(silent, calledBy(a.GetDisplayName(), a.GetApplianceId()))
+			silent = append(silent, displayNameOf(a.GetDisplayName(), a.GetApplianceId()))
 		}
 	}
 	if len(silent) == 0 {
@@ -38,7 +38,7 @@ func silentNotice(appliances []*outboundv1.ApplianceStatus) []string {
 // FullFrom is the share of EVENTS from which a notice says that it fills, in percent.
 const FullFrom = 80
 
-// notices say what needs attention.
+// notices says what needs attention.
 func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Recipient) []string {
 	var out []string
 	if s.o.DurabilityNotice != "" {
@@ -56,14 +56,14 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	for i, r := range recipients {
 		mail = mail || r.Email != nil && r.Enabled
 		if status.GetRecipients()[i].GetHealth() == outboundv1.RecipientHealth_FAILING {
-			failing = append(failing, called(r))
+			failing = append(failing, displayName(r))
 		}
 	}
 	if len(failing) > 0 {
 		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
 	}
 	out = append(out, silentNotice(status.GetAppliances())...)
-	out = append(out, cutNotices(recipients, time.Now())...)
+	out = append(out, backlogNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay is set, so mail waits. Give its host in the settings of the email relay.")
 	}

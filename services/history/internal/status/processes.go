@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// pingEvery is the pause between two questions who is there, pingWait how long answers are waited for.
+	// pingEvery is the pause between two pings, pingWait how long one waits for answers.
 	pingEvery = 3 * time.Second
 	pingWait  = 200 * time.Millisecond
-	// pingStale is how old an answer may be before a caller asks anew.
-	pingStale = 10 * time.Second
+	// pingMaxAge is how old answers may be to be shown without another ping.
+	pingMaxAge = 10 * time.Second
 )
 
-// processes are those of Outbound that answer. They are asked in the background, so that nobody waits for their answers.
+// processes are the processes of Outbound that answer pings. They are pinged in the background, so that no caller waits for them.
 type processes struct {
 	bus *bus.Conn
 
@@ -33,7 +33,7 @@ func (p *processes) run(ctx context.Context) {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
-		// The next one comes soon.
+		// An error is no harm: the next ping comes soon.
 		_, _ = p.ask(ctx)
 		select {
 		case <-ctx.Done():
@@ -54,18 +54,18 @@ func (p *processes) ask(ctx context.Context) ([]bus.Presence, error) {
 	return all, nil
 }
 
-// known are the processes that answered of late.
+// known returns the processes that answered lately.
 func (p *processes) known(ctx context.Context) ([]bus.Presence, error) {
 	p.mu.Lock()
 	all, asked := p.all, p.asked
 	p.mu.Unlock()
-	if len(all) > 0 && time.Since(asked) < pingStale {
+	if len(all) > 0 && time.Since(asked) < pingMaxAge {
 		return all, nil
 	}
 	return p.ask(ctx)
 }
 
-// statuses writes processes as the API has them, by name.
+// statuses returns the processes as API messages, by name.
 func (p *processes) statuses(ctx context.Context) ([]*outboundv1.ServiceStatus, error) {
 	all, err := p.known(ctx)
 	if err != nil {
@@ -73,7 +73,9 @@ func (p *processes) statuses(ctx context.Context) ([]*outboundv1.ServiceStatus, 
 	}
 	out := make([]*outboundv1.ServiceStatus, 0, len(all))
 	for _, x := range all {
-		out = append(out, &outboundv1.ServiceStatus{Name: x.Name, Instance: x.Instance, Version: x.Version, StartTime: protofield.Timestamp(x.Start)})
+		out = append(out, &outboundv1.ServiceStatus{
+			Name: x.Name, Instance: x.Instance, Version: x.Version, StartTime: protofield.Timestamp(x.Start),
+		})
 	}
 	slices.SortFunc(out, func(a, b *outboundv1.ServiceStatus) int {
 		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetInstance(), b.GetInstance()))

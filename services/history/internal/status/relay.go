@@ -11,10 +11,10 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// relayStale is how old a sight of the relay may be before it says nothing of now. Email senders look every minute.
-const relayStale = 3 * time.Minute
+// relayMaxAge is how old a check of the relay may be to count. Email senders check every minute.
+const relayMaxAge = 3 * time.Minute
 
-// relay tells how the SMTP relay stands.
+// relay returns the status of the SMTP relay.
 func (s *Reporter) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 	r, _, err := s.health.Relay(ctx)
 	if err != nil {
@@ -23,11 +23,12 @@ func (s *Reporter) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 	return relayStatus(s.Config.Settings().SMTP, r, time.Now()), nil
 }
 
-// relayStatus holds what the email senders saw last against the settings as they are now.
+// relayStatus compares what the email senders saw last with the settings as they are now.
 func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.RelayStatus {
 	out := &outboundv1.RelayStatus{
 		Configured:  smtp.Host != "" && smtp.FromAddress != "",
-		CheckedTime: protofield.Timestamp(r.Checked), AcceptedTime: protofield.Timestamp(r.Accepted), FailingSinceTime: protofield.Timestamp(r.Since),
+		CheckedTime: protofield.Timestamp(r.Checked), AcceptedTime: protofield.Timestamp(r.Accepted),
+		FailingSinceTime: protofield.Timestamp(r.Since),
 	}
 	switch {
 	case smtp.Host == "":
@@ -37,7 +38,7 @@ func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.
 	case r.Line == "" || r.Etag != smtp.Etag:
 		out.Line = "not looked at yet since it was set: if this stays, start an email-sender"
 		out.FailingSinceTime = nil
-	case now.Sub(r.Checked) > relayStale:
+	case now.Sub(r.Checked) > relayMaxAge:
 		out.Line = fmt.Sprintf("not looked at since %s, so start an email-sender; then it was: %s", r.Checked.UTC().Format(time.RFC3339), r.Line)
 	default:
 		out.Line, out.Ok = r.Line, r.Line == health.RelayOK

@@ -17,7 +17,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/queues"
 )
 
-// Options bound what a report looks at, and say what only the process knows.
+// Options are the limits of a reporter, and what only the process knows.
 type Options struct {
 	// Lookups is how many recipients or appliances are looked up at once.
 	Lookups int
@@ -44,23 +44,24 @@ type Reporter struct {
 	health    *bus.HealthStore
 	activity  *Activity
 	processes *processes
-	endings   *endings
+	expiring  *expiryCache
 }
 
-// New makes a reporter. It takes the activity of recipients from a count that somebody else keeps.
+// New makes a reporter. The caller keeps the activity of recipients up to date.
 func New(o Options, deps Deps, activity *Activity) *Reporter {
 	return &Reporter{
-		Deps: deps, o: o, health: bus.NewHealthStore(deps.Bus), activity: activity, processes: &processes{bus: deps.Bus}, endings: &endings{},
+		Deps: deps, o: o, health: bus.NewHealthStore(deps.Bus), activity: activity,
+		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{},
 	}
 }
 
-// Run asks which processes there are until ctx ends.
+// Run pings the processes until ctx ends.
 func (s *Reporter) Run(ctx context.Context) { s.processes.run(ctx) }
 
 // Complete reports whether the activity of recipients has been counted as far back as it is shown.
 func (s *Reporter) Complete() bool { return s.activity.counted() }
 
-// Status looks at the streams, and at the queue and the newest record of each recipient, or of one if id is not empty.
+// Status reports on streams, processes, appliances and the relay, and on all recipients, or on one if id is not empty.
 func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, error) {
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
@@ -93,9 +94,9 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 	if status.Services, err = s.processes.statuses(ctx); err != nil {
 		return nil, err
 	}
-	endings := s.expiries(recipients)
-	for _, e := range endings {
-		status.Expiries = append(status.Expiries, expiryOf(e))
+	expiring := s.expiries(recipients)
+	for _, e := range expiring {
+		status.Expiries = append(status.Expiries, expiryMessage(e))
 	}
 	if status.Appliances, err = s.applianceStatuses(ctx); err != nil {
 		return nil, err
@@ -103,23 +104,24 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 	if status.Relay, err = s.relay(ctx); err != nil {
 		return nil, err
 	}
-	status.Notices = append(s.notices(status, recipients), endingNotices(endings, now)...)
+	status.Notices = append(s.notices(status, recipients), expiryNotices(expiring, now)...)
 	return status, nil
 }
 
-// recipientStatus says what the facts of a recipient come to.
+// recipientStatus judges the facts of a recipient.
 func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
 	s := &outboundv1.RecipientStatus{
 		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
 		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: protofield.Timestamp(f.backlog.Oldest),
-		Channel: string(r.Channel()), Activity: f.counts.hourly(now), LastAttemptTime: protofield.Timestamp(f.counts.tried), LastDeliveredTime: protofield.Timestamp(f.counts.delivered),
+		Channel: string(r.Channel()), Activity: f.counts.hourly(now),
+		LastAttemptTime: protofield.Timestamp(f.counts.tried), LastDeliveredTime: protofield.Timestamp(f.counts.delivered),
 	}
 	s.LastAlertTime = protofield.Timestamp(f.status.LastAlert)
 	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
 		st := f.status
-		s.LastError, s.LastReason = words(st), string(st.Reason)
+		s.LastError, s.LastReason = errorText(st), string(st.Reason)
 		s.FailingSinceTime, s.BreakerOpen = protofield.Timestamp(st.Since), st.BreakerOpen
-		// The senders write down what they see every few seconds, so that a next attempt may be the last one by now.
+		// The senders store the status every few seconds, so the next attempt of the status may be the last one by now.
 		if st.NextAttempt.After(f.counts.tried) {
 			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
 		}
@@ -142,8 +144,8 @@ func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHeal
 	}
 }
 
-// words tell an error: its reason, the receiver's code if there was one, and the detail.
-func words(st health.Status) string {
+// errorText describes the last error: its reason, the receiver's code if there was one, and the detail.
+func errorText(st health.Status) string {
 	out := string(st.Reason)
 	if st.Code != 0 {
 		out += fmt.Sprintf(" %d", st.Code)
