@@ -21,7 +21,7 @@ type deliveriesServer struct {
 
 // ListDeliveries lists deliveries, newest first.
 func (d *deliveriesServer) ListDeliveries(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
-	return d.search.List(ctx, req)
+	return d.search.ListDeliveries(ctx, req)
 }
 
 // TailDeliveries sends records as they come.

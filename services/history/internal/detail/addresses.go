@@ -6,8 +6,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// addresses tell what has become of a delivery at each address that its recipient has now. Records name addresses by hash, so those
-// that it has no more are not told. Nothing is told of a recipient that is not an email recipient, or is gone.
+// addresses returns the outcome of a delivery at each address that its recipient has now. Records have hashes of addresses, so those
+// that the recipient no longer has are left out. A recipient that is no email recipient, or is gone, has none.
 func (s *Reader) addresses(recipientID string, records []bus.StoredRecord) []*outboundv1.AddressOutcome {
 	r, ok := s.Config.Recipient(recipientID)
 	if !ok || r.Email == nil {
@@ -22,7 +22,8 @@ func (s *Reader) addresses(recipientID string, records []bus.StoredRecord) []*ou
 	}
 	var out []*outboundv1.AddressOutcome
 	for _, a := range progress.Of(r.ID, r.Email.Addresses) {
-		out = append(out, &outboundv1.AddressOutcome{Address: a.Address, State: string(a.State), Code: int32(min(max(a.Code, 0), 999))}) //nolint:gosec // three digits
+		code := int32(min(max(a.Code, 0), 999)) //nolint:gosec // three digits
+		out = append(out, &outboundv1.AddressOutcome{Address: a.Address, State: string(a.State), Code: code})
 	}
 	return out
 }

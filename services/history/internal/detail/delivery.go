@@ -54,7 +54,7 @@ func (s *Reader) Delivery(ctx context.Context, req *outboundv1.GetDeliveryReques
 	return out, s.showRequest(ctx, out, e, lastSent(records))
 }
 
-// records are all of one delivery, oldest first. What is newest tells the subjects of the others.
+// records returns all records of one delivery, oldest first. The newest one has what the subjects of the others consist of.
 func (s *Reader) records(ctx context.Context, recipient, appliance, logged string) ([]bus.StoredRecord, error) {
 	found, err := s.Log.Attempts(ctx, bus.AttemptFilter{Recipient: recipient, Appliance: appliance, EventID: logged}, 0, 1)
 	if err != nil || len(found) == 0 {
@@ -63,7 +63,7 @@ func (s *Reader) records(ctx context.Context, recipient, appliance, logged strin
 	return s.Log.AttemptsOf(ctx, found[0].Record)
 }
 
-// lastSent is the last record of an attempt; nil if nothing was sent.
+// lastSent returns the last record of an attempt; nil if nothing was sent.
 func lastSent(records []bus.StoredRecord) *bus.StoredRecord {
 	for i := len(records) - 1; i >= 0; i-- {
 		if r := &records[i]; r.Actor == "" && r.LastAttempt != nil && r.Attempt > 0 || r.TookMicros > 0 {
@@ -73,12 +73,13 @@ func lastSent(records []bus.StoredRecord) *bus.StoredRecord {
 	return nil
 }
 
-// attemptOf writes a record as an attempt. One without an attempt of its own has no number and no beginning.
+// attemptOf converts a record. A record that is not of an attempt has no number and no begin time.
 func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 	a := &outboundv1.Attempt{
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
-		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: protofield.Text(r.Detail), RecordTime: protofield.Timestamp(r.Time),
-		StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: protofield.Text(string(r.Excerpt)), NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt), ExpireTime: protofield.Timestamp(r.Expire),
+		Reason: string(r.Reason), ReasonClass: string(delivery.ClassOf(r.Reason, r.Status)), Detail: protofield.Text(r.Detail),
+		RecordTime: protofield.Timestamp(r.Time), StatusCode: int32(min(r.Status, 1<<30)), ResponseExcerpt: protofield.Text(string(r.Excerpt)),
+		NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt), ExpireTime: protofield.Timestamp(r.Expire),
 		RecipientRevision: r.Revision, Actor: r.Actor,
 	}
 	if lookup.Attempted(r.Record) && !r.Reason.OperatorChange() && r.LastAttempt != nil {
@@ -87,7 +88,7 @@ func attemptOf(r bus.StoredRecord) *outboundv1.Attempt {
 	return a
 }
 
-// waitingDetail tells of a delivery that has not been tried.
+// waitingDetail describes a delivery that has not been tried.
 func (s *Reader) waitingDetail(ctx context.Context, req *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
 	missing := rpc.NotFound("delivery", delivery.Key(req.GetRecipientId(), req.GetEventId(), req.GetReplayId()))
 	if req.GetReplayId() != "" {
@@ -101,21 +102,16 @@ func (s *Reader) waitingDetail(ctx context.Context, req *outboundv1.GetDeliveryR
 		return nil, missing
 	}
 	out := &outboundv1.DeliveryDetail{Delivery: found[0], Addresses: s.addresses(req.GetRecipientId(), nil)}
-	sequence, err := s.sequenceOfKey(ctx, req.GetEventId())
+	appliance, id, _ := event.SplitKey(req.GetEventId())
+	rec, _, err := s.Log.Intake(ctx, appliance, id)
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Events.StoredEvent(ctx, sequence, req.GetEventId())
+	e, err := s.Events.StoredEvent(ctx, rec.Sequence, req.GetEventId())
 	if err != nil || e == nil {
 		return out, err
 	}
 	out.CloudEventJson = protofield.Text(string(e.Raw))
 	s.showWaiting(out, e)
 	return out, nil
-}
-
-func (s *Reader) sequenceOfKey(ctx context.Context, key string) (uint64, error) {
-	appliance, id, _ := event.SplitKey(key)
-	rec, _, err := s.Log.Intake(ctx, appliance, id)
-	return rec.Sequence, err
 }

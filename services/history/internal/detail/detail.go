@@ -1,4 +1,4 @@
-// Package detail tells all about one delivery or event: its records, what was sent, and why each recipient gets an event or does not.
+// Package detail describes one delivery or event in full: its records, what was sent, and why each recipient gets the event or does not.
 package detail
 
 import (
@@ -19,11 +19,11 @@ type Deps struct {
 	Filters *filter.Cache
 	// Lookups is how many deliveries are looked up at once.
 	Lookups int
-	// Version is the version of the process, which requests name.
+	// Version is the version of the process, as it is in the User-Agent header.
 	Version string
 }
 
-// Reader reads all about one delivery or event.
+// Reader describes one delivery or event.
 type Reader struct{ Deps }
 
 // New makes a reader.

@@ -12,11 +12,11 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/search"
 )
 
-// deliveriesShown is how many deliveries of an event are shown with it; ListDeliveries pages through more.
+// deliveriesShown is how many deliveries of an event are shown with it; ListDeliveries has all.
 const deliveriesShown = 1000
 
-// Event returns an event with its deliveries, its timeline, its routes, and its text if that is still stored. A bare id will do if one appliance alone
-// has it.
+// Event returns an event with its deliveries, its timeline, its routes, and its text if that is still stored. A bare id is enough if
+// only one appliance has it.
 func (s *Reader) Event(ctx context.Context, req *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
 	if !lookup.ValidID(req.GetEventId(), "~") {
 		return nil, rpc.InvalidArgument(lookup.InvalidID("eventId"))
@@ -27,7 +27,7 @@ func (s *Reader) Event(ctx context.Context, req *outboundv1.GetEventRequest) (*o
 	}
 	rec, ok, err := s.Events.Intake(ctx, appliance, id)
 	if err == nil && !ok {
-		rec, ok, err = s.delivered(ctx, appliance, id)
+		rec, ok, err = s.fromAttempts(ctx, appliance, id)
 	}
 	if err == nil && !ok {
 		rec, ok, err = s.refused(ctx, appliance, id)
@@ -53,7 +53,7 @@ func (s *Reader) Event(ctx context.Context, req *outboundv1.GetEventRequest) (*o
 	if stored != nil {
 		e.CloudEventJson = protofield.Text(string(stored.Raw))
 	}
-	if e.Deliveries, err = s.known(ctx, e.GetEventId()); err != nil {
+	if e.Deliveries, err = s.deliveriesOf(ctx, e.GetEventId()); err != nil {
 		return nil, err
 	}
 	if e.Timeline, err = s.timeline(ctx, rec, e.GetDeliveries()); err != nil {
@@ -63,9 +63,9 @@ func (s *Reader) Event(ctx context.Context, req *outboundv1.GetEventRequest) (*o
 	return e, nil
 }
 
-// delivered finds an event whose acceptance has no record by what the log has of its deliveries: the record may not be made up for yet,
-// or have been dropped before theirs.
-func (s *Reader) delivered(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
+// fromAttempts derives the acceptance of an event, which has no record, from those of its deliveries: the record may not be recovered yet,
+// or may have been dropped before theirs.
+func (s *Reader) fromAttempts(ctx context.Context, appliance, id string) (rec event.IntakeRecord, ok bool, err error) {
 	if appliance == "" {
 		return rec, false, nil
 	}
@@ -80,12 +80,12 @@ func (s *Reader) delivered(ctx context.Context, appliance, id string) (rec event
 	}, true, nil
 }
 
-// refusalsLooked is how many of an appliance's refusals are looked at for one.
-const refusalsLooked = 1000
+// refusalsRead is how many refusals of an appliance are read to find one.
+const refusalsRead = 1000
 
-// refused finds the newest refusal of an event among the last ones of its appliance.
+// refused returns the newest refusal of an event, among the last ones of its appliance.
 func (s *Reader) refused(ctx context.Context, appliance, id string) (event.IntakeRecord, bool, error) {
-	found, err := s.Log.Intakes(ctx, appliance, false, true, 0, refusalsLooked)
+	found, err := s.Log.Intakes(ctx, appliance, false, true, 0, refusalsRead)
 	if err != nil {
 		return event.IntakeRecord{}, false, err
 	}

@@ -27,7 +27,7 @@ const (
 	noteRequest = "Written again from the recipient as it was; custom fields are those of now."
 )
 
-// showRequest adds what the last attempt sent, written again, or says why it can't be.
+// showRequest adds what the last attempt sent, rendered again, or a note why it can't be.
 func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail, e *event.Event, sent *bus.StoredRecord) error {
 	switch {
 	case sent == nil:
@@ -69,7 +69,7 @@ func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 	}
 }
 
-// show writes the request of a delivery, or a note of why it can't be written.
+// show adds the request of a delivery, or a note why it can't be rendered.
 func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o render.PreviewOptions) {
 	settings := s.Config.Settings()
 	if d.Recipient.Email != nil {
@@ -94,14 +94,16 @@ func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o ren
 	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, noteRequest
 }
 
-// mailOf is the mail to an email recipient.
+// mailOf renders the mail to an email recipient.
 func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("recipient %s has no address", d.Recipient.ID)
 	}
 	m := mime.OfDelivery(d, settings, addresses[0])
-	out := &outboundv1.MailPreview{To: addresses, Subject: protofield.Text(m.Text.Subject), Text: protofield.Text(m.Text.Body), Html: protofield.Text(m.Text.HTML)}
+	out := &outboundv1.MailPreview{
+		To: addresses, Subject: protofield.Text(m.Text.Subject), Text: protofield.Text(m.Text.Body), Html: protofield.Text(m.Text.HTML),
+	}
 	if m.From == "" {
 		return out, nil // no relay is set, so there is no mail yet, but its text
 	}
@@ -114,11 +116,11 @@ func mailOf(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.Mail
 	return out, nil
 }
 
-// revisionsRead is how many changes of a recipient are looked through for a revision; the bucket keeps 64.
+// revisionsRead is how many changes of a recipient are read to find a revision; the bucket keeps 64.
 const revisionsRead = 64
 
-// revisionOf is the recipient as it was in an attempt; nil if that revision is no longer kept. A recipient that was made anew under
-// the same id counts its revisions from 1 again, so that of several the last one before the attempt was recorded is meant.
+// revisionOf returns the recipient as it was in an attempt; nil if that revision is no longer kept. A recipient that was created again
+// with the same id counts its revisions from 1 again: of several revisions, the last one before the record is the right one.
 func (s *Reader) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recipient.Recipient, error) {
 	bucket, err := s.Bus.Bucket(ctx, bus.BucketRecipients)
 	if err != nil {
@@ -138,5 +140,5 @@ func (s *Reader) revisionOf(ctx context.Context, sent *bus.StoredRecord) (*recip
 	return nil, nil
 }
 
-// recipientKey is where a recipient is in its bucket.
+// recipientKey is the key of a recipient in its bucket.
 func recipientKey(id string) string { return "r." + id }

@@ -14,16 +14,16 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
-// A reason of a route alone: no record ever has it.
+// Reasons that only routes have: no record has them.
 const (
 	reasonCreatedLater = "created_later"
 	reasonNotStored    = "event_not_stored"
 )
 
-// routes say of each recipient why it gets an event or does not. Where the log or the queue tells of a delivery, that is the truth;
-// else the table that the engine uses judges the recipient as it is now. e is nil if the event is no longer stored.
+// routes says for each recipient why it gets an event or does not. If the log or the queue has a delivery, that decides; else the rules
+// of the engine are applied to the recipient as it is now. e is nil if the event is no longer stored.
 func (s *Reader) routes(rec event.IntakeRecord, e *event.Event, known []*outboundv1.Delivery) []*outboundv1.Route {
-	// The deliveries are newest first; a replay does not tell whether the event was the recipient's.
+	// The deliveries are newest first. A replay does not show whether the recipient selected the event.
 	first := map[string]*outboundv1.Delivery{}
 	for _, d := range known {
 		if d.GetReplayId() == "" && first[d.GetRecipientId()] == nil {
@@ -54,22 +54,22 @@ func (s *Reader) routes(rec event.IntakeRecord, e *event.Event, known []*outboun
 	return out
 }
 
-// tell is a route whose delivery is known.
+// fillDelivery fills a route whose delivery is known.
 func fillDelivery(route *outboundv1.Route, d *outboundv1.Delivery) {
 	route.State, route.Reason = d.GetState(), d.GetReason()
 	route.Matched = d.GetState() != outboundv1.DeliveryState_SKIPPED
 	switch {
 	case route.GetMatched() && d.GetDetail() == "":
-		route.Detail = spoken(delivery.State(d.GetState().String()), delivery.Reason(d.GetReason()), int(d.GetAttempts()))
+		route.Detail = summaryOf(delivery.State(d.GetState().String()), delivery.Reason(d.GetReason()), int(d.GetAttempts()))
 	case d.GetDetail() != "":
 		route.Detail = d.GetDetail()
 	default:
-		route.Detail = whyNot(delivery.Reason(d.GetReason()))
+		route.Detail = skipReason(delivery.Reason(d.GetReason()))
 	}
 }
 
-// spoken says in a sentence what a delivery has come to, where its record has no words of its own.
-func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
+// summaryOf describes the state of a delivery in a sentence, for a record without a detail.
+func summaryOf(state delivery.State, reason delivery.Reason, attempts int) string {
 	tries := "attempts"
 	if attempts == 1 {
 		tries = "attempt"
@@ -84,7 +84,7 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 	}
 }
 
-// predict is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
+// predict fills a route whose delivery waits: what its first attempt will come to if the recipient stays as it is.
 func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
 	if e == nil {
@@ -96,11 +96,11 @@ func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec ev
 	case v.Kind == delivery.Postpone:
 		route.Reason, route.Detail = string(v.Reason), "It waits because the recipient is disabled."
 	default:
-		route.Matched, route.Reason, route.Detail = false, string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
+		route.Matched, route.Reason, route.Detail = false, string(v.Reason), cmp.Or(v.Detail, skipReason(v.Reason))
 	}
 }
 
-// explain is a route without a delivery.
+// explain fills a route without a delivery.
 func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	if rec.Sequence < r.StartSequence {
 		route.Reason, route.Detail = reasonCreatedLater, "The recipient was created after the event was accepted. A replay of the recipient's past sends it."
@@ -117,12 +117,12 @@ func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec ev
 	case !whole && (v.Reason == delivery.ReasonFilterFalse || v.Reason == delivery.ReasonFilterError):
 		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so that the recipient's filter can't judge it."
 	default:
-		route.Reason, route.Detail = string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
+		route.Reason, route.Detail = string(v.Reason), cmp.Or(v.Detail, skipReason(v.Reason))
 	}
 }
 
-// whyNot say why a recipient does not get an event.
-func whyNot(r delivery.Reason) string {
+// skipReason says why a recipient does not get an event.
+func skipReason(r delivery.Reason) string {
 	switch r {
 	case delivery.ReasonTypeUnwanted:
 		return "The recipient does not select this event type."
@@ -143,11 +143,11 @@ func whyNot(r delivery.Reason) string {
 	}
 }
 
-// known are all deliveries of an event.
-func (s *Reader) known(ctx context.Context, key string) ([]*outboundv1.Delivery, error) {
+// deliveriesOf returns the deliveries of an event, deliveriesShown at most.
+func (s *Reader) deliveriesOf(ctx context.Context, key string) ([]*outboundv1.Delivery, error) {
 	var out []*outboundv1.Delivery
 	for token := ""; ; {
-		page, err := s.Search.List(ctx, &outboundv1.ListDeliveriesRequest{EventId: key, PageSize: deliveriesShown, PageToken: token})
+		page, err := s.Search.ListDeliveries(ctx, &outboundv1.ListDeliveriesRequest{EventId: key, PageSize: deliveriesShown, PageToken: token})
 		if err != nil {
 			return nil, err
 		}

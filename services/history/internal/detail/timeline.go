@@ -24,7 +24,7 @@ const (
 	kindNote     = "note"
 )
 
-// timeline tells what happened to an event, oldest first: its intake, then every record of every delivery.
+// timeline returns what happened to an event, oldest first: its intake, then every record of every delivery.
 func (s *Reader) timeline(ctx context.Context, rec event.IntakeRecord, known []*outboundv1.Delivery) ([]*outboundv1.TimelineEntry, error) {
 	out := []*outboundv1.TimelineEntry{intakeEntry(rec)}
 	found := make([][]bus.StoredRecord, len(known))
@@ -55,26 +55,26 @@ func (s *Reader) timeline(ctx context.Context, rec event.IntakeRecord, known []*
 }
 
 func intakeEntry(rec event.IntakeRecord) *outboundv1.TimelineEntry {
-	t := &outboundv1.TimelineEntry{Time: protofield.Timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", over(rec), rec.Sequence)}
+	t := &outboundv1.TimelineEntry{Time: protofield.Timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", viaText(rec), rec.Sequence)}
 	if !rec.Accepted {
-		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused%s.", over(rec))
+		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused%s.", viaText(rec))
 		if len(rec.Violations) > 0 {
 			t.Reason = rec.Violations[0].Reason
-			t.Detail = fmt.Sprintf("Refused%s: %s", over(rec), protofield.Text(rec.Violations.Error()))
+			t.Detail = fmt.Sprintf("Refused%s: %s", viaText(rec), protofield.Text(rec.Violations.Error()))
 		}
 	}
 	return t
 }
 
-// over says how an event came, if that is known.
-func over(rec event.IntakeRecord) string {
+// viaText says over which protocol an event came, if that is known.
+func viaText(rec event.IntakeRecord) string {
 	if rec.Via == "" {
 		return ""
 	}
 	return " over " + rec.Via
 }
 
-// entryOf is a record as an entry: final if it ends the delivery, a note if it tells of no attempt.
+// entryOf converts a record: it is final if it ends the delivery, and a note if it is not of an attempt.
 func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 	t := &outboundv1.TimelineEntry{
 		Time: protofield.Timestamp(r.Time), Kind: kindAttempt, RecipientId: r.Recipient,
@@ -88,7 +88,7 @@ func entryOf(r bus.StoredRecord) *outboundv1.TimelineEntry {
 		t.Kind = kindNote
 	}
 	if t.GetDetail() == "" {
-		t.Detail = spoken(r.State, r.Reason, r.Attempt)
+		t.Detail = summaryOf(r.State, r.Reason, r.Attempt)
 	}
 	return t
 }

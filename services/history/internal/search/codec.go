@@ -8,15 +8,16 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// Delivery writes a record as the API has it. A state is the same word in both.
+// Delivery converts a record to an API message. States have the same names in both.
 func (s *Searcher) Delivery(r bus.StoredRecord) *outboundv1.Delivery {
 	d := &outboundv1.Delivery{
 		EventId: event.Key(r.Appliance, r.EventID), EventType: r.Type, ApplianceId: r.Appliance, RecipientId: r.Recipient,
 		State:  outboundv1.DeliveryState_State(outboundv1.DeliveryState_State_value[string(r.State)]),
 		Reason: string(r.Reason), Detail: r.Detail,
 		Attempts:         int32(min(r.Attempt, 1<<30)),
-		FirstAttemptTime: protofield.OptionalTimestamp(r.FirstAttempt), LastAttemptTime: protofield.OptionalTimestamp(r.LastAttempt), NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt),
-		ExpireTime: protofield.Timestamp(r.Expire), AcceptTime: protofield.Timestamp(r.Accepted),
+		FirstAttemptTime: protofield.OptionalTimestamp(r.FirstAttempt), LastAttemptTime: protofield.OptionalTimestamp(r.LastAttempt),
+		NextAttemptTime: protofield.OptionalTimestamp(r.NextAttempt),
+		ExpireTime:      protofield.Timestamp(r.Expire), AcceptTime: protofield.Timestamp(r.Accepted),
 		SessionId: r.Session, ExternalKey: r.ExternalKey,
 		StatusCode: int32(min(r.Status, 1<<30)), LastAttemptMs: float64(r.TookMicros) / 1000,
 		ResponseExcerpt: protofield.Text(string(r.Excerpt)), ReplayId: r.ReplayID, Test: r.Test,
@@ -35,7 +36,7 @@ func stateOf(s outboundv1.DeliveryState_State) delivery.State {
 	return delivery.State(s.String())
 }
 
-// Event writes an intake record as the API has it.
+// Event converts an intake record to an API message.
 func Event(r event.IntakeRecord) *outboundv1.Event {
 	e := &outboundv1.Event{
 		EventType: r.Type, ApplianceId: r.Appliance, SessionId: r.Session, ExternalKey: r.ExternalKey,

@@ -12,13 +12,13 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
-// cursor is a page token from the inside. Callers must not look into it.
+// cursor is the content of a page token, which is opaque to callers.
 type cursor struct {
-	// Before is where the next page begins: a sequence of the stream that is walked.
+	// Before is where the next page begins: a sequence of the stream that is read.
 	Before uint64 `json:"b"`
-	// Until is the last sequence there was when the walk began: what came later does not shift the pages.
+	// Until is the last sequence there was when the list began: what came later does not shift the pages.
 	Until uint64 `json:"u,omitempty"`
-	// Of tells the filters that the walk began with: with others the token would lead astray.
+	// Of is the fingerprint of the filters that the list began with: the token is not valid with others.
 	Of string `json:"f"`
 }
 
@@ -52,7 +52,7 @@ func badToken(description string) error {
 	return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: "INVALID_TOKEN", Description: description})
 }
 
-// fingerprint tells one set of filters from another.
+// fingerprint is a hash of filters.
 func fingerprint(filters proto.Message) (string, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(filters)
 	if err != nil {
@@ -62,7 +62,7 @@ func fingerprint(filters proto.Message) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// defaultPage is how long a page is if the caller does not say.
+// defaultPage is the size of a page if the caller gives none.
 const defaultPage = 50
 
 func pageSize(asked int32) int {

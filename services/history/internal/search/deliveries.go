@@ -9,9 +9,9 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// List lists deliveries by their latest records, newest first. Deliveries that wait have no record: they are listed
+// ListDeliveries lists deliveries by their latest records, newest first. Deliveries that wait have no record: they are listed
 // by a filter for WAITING or for an event, and by no other.
-func (s *Searcher) List(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+func (s *Searcher) ListDeliveries(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
 	if err := checkFilter(req); err != nil {
 		return nil, err
 	}
@@ -50,17 +50,17 @@ func (s *Searcher) List(ctx context.Context, req *outboundv1.ListDeliveriesReque
 	return resp, err
 }
 
-// filters is the request without what turns its pages.
+// filters returns the request without its page size and token.
 func filters(req *outboundv1.ListDeliveriesRequest) proto.Message {
 	f, _ := proto.Clone(req).(*outboundv1.ListDeliveriesRequest)
 	f.PageSize, f.PageToken = 0, ""
 	return f
 }
 
-// scan makes the walk that a request asks for, and begins its cursor. some is false if nothing can be in it.
+// scan makes the scan that a request asks for, and begins its cursor. some is false if nothing can match.
 func (s *Searcher) scan(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (w recordScan, some bool, err error) {
 	w = recordScan{s: s, filter: filterOf(req), maxScan: s.MaxScan}
-	if w.from, some, err = s.begin(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
+	if w.from, some, err = s.openCursor(ctx, at, req.GetStartTime(), req.GetEndTime()); err != nil || !some {
 		return w, some, err
 	}
 	w.until = at.Until
@@ -70,21 +70,21 @@ func (s *Searcher) scan(ctx context.Context, req *outboundv1.ListDeliveriesReque
 	return w, true, err
 }
 
-// begin begins a cursor of HISTORY that has not begun, and tells where in it a range of time begins. some is false if there is
-// nothing in the range.
-func (s *Searcher) begin(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, some bool, err error) {
+// openCursor begins a cursor of HISTORY that has not begun, and returns the first sequence of a range of time. some is false if
+// the range is empty.
+func (s *Searcher) openCursor(ctx context.Context, at *cursor, start, end *timestamppb.Timestamp) (from uint64, some bool, err error) {
 	if at.Until == 0 {
 		if at.Until, err = s.Log.LastSequence(ctx); err != nil {
 			return 0, false, err
 		}
 		at.Before = at.Until + 1
 		if end != nil {
-			behind, ok, err := s.Log.SequenceAt(ctx, end.AsTime())
+			after, ok, err := s.Log.SequenceAt(ctx, end.AsTime())
 			if err != nil {
 				return 0, false, err
 			}
 			if ok {
-				at.Before = min(at.Before, behind)
+				at.Before = min(at.Before, after)
 			}
 		}
 	}

@@ -23,12 +23,13 @@ func (s *Searcher) ListEvents(ctx context.Context, req *outboundv1.ListEventsReq
 		return nil, err
 	}
 	resp := &outboundv1.ListEventsResponse{}
-	from, some, err := s.begin(ctx, &at, req.GetStartTime(), req.GetEndTime())
+	from, some, err := s.openCursor(ctx, &at, req.GetStartTime(), req.GetEndTime())
 	if err != nil || !some {
 		return resp, err
 	}
 	search := s.findIntakes(bus.IntakeFilter{
-		Appliance: req.GetApplianceId(), Accepted: req.GetDecision() == outboundv1.Intake_ACCEPTED, Rejected: req.GetDecision() == outboundv1.Intake_REJECTED,
+		Appliance: req.GetApplianceId(),
+		Accepted:  req.GetDecision() == outboundv1.Intake_ACCEPTED, Rejected: req.GetDecision() == outboundv1.Intake_REJECTED,
 		Type: req.GetEventType(), Session: req.GetSessionId(), ExternalKey: req.GetExternalKey(),
 	}, bus.Range{From: from, Before: at.Before})
 	size := pageSize(req.GetPageSize())
@@ -56,10 +57,12 @@ func (s *Searcher) ListEvents(ctx context.Context, req *outboundv1.ListEventsReq
 	return resp, err
 }
 
-// checkEvents refuses values that no id can have, and a range that holds nothing.
+// checkEvents refuses values that are no valid ids, and an empty range.
 func checkEvents(req *outboundv1.ListEventsRequest) error {
 	faults := checkTimes(req.GetStartTime(), req.GetEndTime())
-	for field, value := range map[string]string{"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(), "sessionId": req.GetSessionId()} {
+	for field, value := range map[string]string{
+		"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(), "sessionId": req.GetSessionId(),
+	} {
 		if !lookup.ValidID(value, "") {
 			faults = append(faults, lookup.InvalidID(field))
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
-// checkFilter refuses values that no id can have, for they become parts of the subjects that are searched, and words that are none.
+// checkFilter refuses values that are no valid ids, because they become parts of the subjects that are searched, and unknown classes.
 func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 	var faults []rpc.Violation
 	for _, x := range []struct{ field, value, rest string }{
@@ -39,7 +39,7 @@ func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 	return nil
 }
 
-// checkTimes refuses a range that holds nothing.
+// checkTimes refuses an empty range.
 func checkTimes(start, end *timestamppb.Timestamp) []rpc.Violation {
 	var faults []rpc.Violation
 	for _, x := range []struct {
@@ -81,8 +81,8 @@ func filterOf(req *outboundv1.ListDeliveriesRequest) bus.AttemptFilter {
 	return f
 }
 
-// narrow reads an event filter, a key or a bare id, into a search filter. Replays stand under tokens of their own, so a search
-// by id would miss them: what is known of the event narrows the search instead, and only picks the records of the event.
+// narrow adds an event, by its key or bare id, to a search filter. Replays have other ids in the log, so a search by id would miss them:
+// what is known of the event narrows the search, and AnyOf selects the records of the event.
 func (s *Searcher) narrow(ctx context.Context, eventID string, f *bus.AttemptFilter) error {
 	appliance, id, isKey := event.SplitKey(eventID)
 	if !isKey {

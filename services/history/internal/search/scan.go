@@ -8,33 +8,33 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// walk goes through the log from its newest record to its oldest and picks the latest record of each delivery.
+// recordScan reads the log from its newest record to its oldest and picks the latest record of each delivery.
 type recordScan struct {
 	s      *Searcher
 	filter bus.AttemptFilter
-	// from is the first sequence that is looked at; 0: the first there is.
+	// from is the first sequence that is read; 0: the first there is.
 	from uint64
-	// until is the last sequence that exists for this walk.
+	// until is the last sequence that exists for this scan.
 	until   uint64
 	maxScan int
 }
 
-// spare is how many records are looked up beside those that are still wanted: most records are the latest of their delivery.
-const spare = 20
+// margin is how many records are looked up in excess of those that are still wanted: most records are the latest of their delivery.
+const margin = 20
 
-// page picks at most size records before a sequence. The second result is where the next page begins; 0: there are no more.
+// page returns at most size records before a sequence, and where the next page begins; 0: there are no more.
 func (w *recordScan) page(ctx context.Context, before uint64, size int) ([]bus.StoredRecord, uint64, error) {
 	var out []bus.StoredRecord
 	seen := map[string]bool{}
 	s := w.s.findAttempts(w.filter, bus.Range{From: w.from, Before: before, Until: w.until})
 	for len(out) < size && s.Before() > 0 && s.Looked() < w.maxScan {
-		records, err := s.Next(ctx, size-len(out)+spare)
+		records, err := s.Next(ctx, size-len(out)+margin)
 		if err != nil {
 			return nil, 0, err
 		}
 		for len(records) > 0 && len(out) < size {
 			var part []bus.StoredRecord
-			if part, records = firstOfEach(records, seen, size-len(out)+spare); len(part) == 0 {
+			if part, records = firstOfEach(records, seen, size-len(out)+margin); len(part) == 0 {
 				break
 			}
 			latest, err := w.s.Log.Newest(ctx, part, w.until)

@@ -17,11 +17,11 @@ type Deps struct {
 	Events *lookup.Finder
 	Index  *index.Index
 	Queues *queues.Reader
-	// MaxScan is how many records one call looks at, at most.
+	// MaxScan is how many records one call reads, at most.
 	MaxScan int
 }
 
-// Searcher searches the log of deliveries, with the help of the index, and the queues.
+// Searcher searches the log of deliveries, through the index where that is possible, and the queues.
 type Searcher struct{ Deps }
 
 // New makes a searcher.

@@ -21,8 +21,10 @@ const (
 )
 
 // Tail sends records as they come. The first message is empty and says that the stream is open. The log is read from where
-// the last message ended, so that nothing is missed while the broker is away; it is waited for.
-func (s *Searcher) Tail(ctx context.Context, req *outboundv1.TailDeliveriesRequest, send func(*outboundv1.TailDeliveriesResponse) error) error {
+// the last message ended, so that nothing is missed while the broker is away.
+func (s *Searcher) Tail(
+	ctx context.Context, req *outboundv1.TailDeliveriesRequest, send func(*outboundv1.TailDeliveriesResponse) error,
+) error {
 	asked := proto.CloneOf(req.GetFilter())
 	if asked == nil {
 		asked = &outboundv1.ListDeliveriesRequest{}
@@ -65,7 +67,7 @@ func (s *Searcher) Tail(ctx context.Context, req *outboundv1.TailDeliveriesReque
 	}
 }
 
-// tailFilter reads a filter whose matches will come.
+// tailFilter checks and converts a filter of records that are still to come.
 func (s *Searcher) tailFilter(ctx context.Context, asked *outboundv1.ListDeliveriesRequest) (bus.AttemptFilter, error) {
 	if err := checkFilter(asked); err != nil {
 		return bus.AttemptFilter{}, err
@@ -82,9 +84,11 @@ func (s *Searcher) tailFilter(ctx context.Context, asked *outboundv1.ListDeliver
 	return f, s.narrow(ctx, asked.GetEventId(), &f)
 }
 
-// tailResponse is what was recorded behind a sequence, and the last one that was looked at. again says that the broker was away: it may have
-// lost the end of the log, whose sequences it then uses again.
-func (s *Searcher) tailResponse(ctx context.Context, f bus.AttemptFilter, last uint64, again bool) (*outboundv1.TailDeliveriesResponse, uint64, error) {
+// tailResponse returns what was recorded after a sequence, and the last sequence that was read. again says that the broker was away: it
+// may have lost the end of the log, and uses those sequences again.
+func (s *Searcher) tailResponse(
+	ctx context.Context, f bus.AttemptFilter, last uint64, again bool,
+) (*outboundv1.TailDeliveriesResponse, uint64, error) {
 	if again {
 		end, err := s.Log.LastSequence(ctx)
 		if err != nil {

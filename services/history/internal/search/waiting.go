@@ -20,20 +20,20 @@ import (
 type queue struct {
 	recipient *recipient.Recipient
 	backlog   bus.Backlog
-	// untried is how many messages are out without a record; counted says that they have been counted.
+	// untried is how many messages are delivered to a sender without a record; counted says that they have been counted.
 	untried int
 	counted bool
 }
 
-// owes reports whether an event at a sequence of EVENTS may be the recipient's and not settled by the broker's account.
+// owes reports whether an event at a sequence of EVENTS may be the recipient's and not be acknowledged.
 func (q *queue) owes(e *event.Event, sequence uint64) bool {
 	return sequence > q.backlog.AckFloor && sequence >= q.recipient.StartSequence &&
 		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
 }
 
-// waitsIn reports whether an event without a record, which q may owe, waits. What has not been given out does. What the
-// broker has gone past waits only if it is out, in its first attempt or put off; else it did not match when its turn came,
-// and a later change of the recipient's types made it match.
+// waitsIn reports whether an event without a record, which q may owe, waits. What the broker has not delivered yet does. What it has gone
+// past waits only if it is pending, in its first attempt or postponed; else it did not match at that time, and a later change of
+// the recipient's types made it match.
 func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
 	if sequence > q.backlog.Given {
 		return q.backlog.Waiting > 0, nil
@@ -43,7 +43,8 @@ func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool
 		if err != nil {
 			return false, err
 		}
-		w := recordScan{s: s, filter: bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}, until: last, maxScan: s.MaxScan}
+		retries := bus.AttemptFilter{Recipient: q.recipient.ID, State: delivery.StateRetrying}
+		w := recordScan{s: s, filter: retries, until: last, maxScan: s.MaxScan}
 		retrying, _, err := w.page(ctx, last+1, int(min(q.backlog.Unsettled, 1<<20)))
 		if err != nil {
 			return false, err
@@ -54,7 +55,7 @@ func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool
 	return q.untried >= 0, nil
 }
 
-// openQueues looks at the queues of the recipients that a filter names, and leaves out those that are empty.
+// openQueues returns the queues that are not empty of the recipients that a filter selects.
 func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
@@ -82,17 +83,18 @@ func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliverie
 	return out, nil
 }
 
-// recorded reports whether a filter asks for what only records tell.
+// recorded reports whether a filter asks for what only records have.
 func recorded(req *outboundv1.ListDeliveriesRequest) bool {
 	return req.GetReason() != "" || req.GetReasonClass() != "" || req.GetReplayId() != ""
 }
 
 // within reports whether a time is in the range of a request.
 func within(req *outboundv1.ListDeliveriesRequest, t time.Time) bool {
-	return (req.GetStartTime() == nil || !t.Before(req.GetStartTime().AsTime())) && (req.GetEndTime() == nil || t.Before(req.GetEndTime().AsTime()))
+	return (req.GetStartTime() == nil || !t.Before(req.GetStartTime().AsTime())) &&
+		(req.GetEndTime() == nil || t.Before(req.GetEndTime().AsTime()))
 }
 
-// WaitingOf lists the recipients that one event waits for. Replays that wait are not listed.
+// WaitingOf lists the deliveries of one event that wait, without replays.
 func (s *Searcher) WaitingOf(ctx context.Context, req *outboundv1.ListDeliveriesRequest, most int) ([]*outboundv1.Delivery, error) {
 	if recorded(req) {
 		return nil, nil
@@ -150,9 +152,11 @@ func waiting(r *recipient.Recipient, rec event.IntakeRecord) *outboundv1.Deliver
 	}
 }
 
-// listWaiting walks EVENTS from its end back to the first event that any recipient still owes, and lists what has no record.
-// Replays that wait are not listed.
-func (s *Searcher) listWaiting(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at cursor) (*outboundv1.ListDeliveriesResponse, error) {
+// listWaiting reads EVENTS from its end back to the first event that any recipient still owes, and lists what has no record, without
+// replays.
+func (s *Searcher) listWaiting(
+	ctx context.Context, req *outboundv1.ListDeliveriesRequest, at cursor,
+) (*outboundv1.ListDeliveriesResponse, error) {
 	if recorded(req) {
 		return &outboundv1.ListDeliveriesResponse{}, nil
 	}
@@ -176,7 +180,7 @@ func (s *Searcher) listWaiting(ctx context.Context, req *outboundv1.ListDeliveri
 		if err != nil {
 			return nil, err
 		}
-		// All recipients of an event stand on one page, so that the token need not name one.
+		// All recipients of an event are on one page, so that the token need not name one.
 		resp.Deliveries = append(resp.Deliveries, more...)
 	}
 	if at.Before > first {
@@ -185,7 +189,7 @@ func (s *Searcher) listWaiting(ctx context.Context, req *outboundv1.ListDeliveri
 	return resp, err
 }
 
-// eventRange begins a cursor that has not begun, and tells where in EVENTS the range of a request begins.
+// eventRange begins a cursor that has not begun, and returns where in EVENTS the range of a request begins.
 func (s *Searcher) eventRange(ctx context.Context, req *outboundv1.ListDeliveriesRequest, at *cursor) (from uint64, err error) {
 	last, err := s.Bus.LastSequence(ctx)
 	if err != nil {
@@ -213,7 +217,10 @@ func (s *Searcher) eventRange(ctx context.Context, req *outboundv1.ListDeliverie
 	return from, err
 }
 
-func (s *Searcher) waitingAt(ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64) ([]*outboundv1.Delivery, error) {
+// waitingAt returns the deliveries that wait of the event at a sequence of EVENTS.
+func (s *Searcher) waitingAt(
+	ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64,
+) ([]*outboundv1.Delivery, error) {
 	e, err := s.Bus.StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
 		return nil, nil
