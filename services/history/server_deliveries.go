@@ -20,12 +20,16 @@ type deliveriesServer struct {
 }
 
 // ListDeliveries lists deliveries, newest first.
-func (d *deliveriesServer) ListDeliveries(ctx context.Context, req *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+func (d *deliveriesServer) ListDeliveries(
+	ctx context.Context, req *outboundv1.ListDeliveriesRequest,
+) (*outboundv1.ListDeliveriesResponse, error) {
 	return d.search.ListDeliveries(ctx, req)
 }
 
 // TailDeliveries sends records as they come.
-func (d *deliveriesServer) TailDeliveries(req *outboundv1.TailDeliveriesRequest, stream outboundv1.DeliveryService_TailDeliveriesServer) error {
+func (d *deliveriesServer) TailDeliveries(
+	req *outboundv1.TailDeliveriesRequest, stream outboundv1.DeliveryService_TailDeliveriesServer,
+) error {
 	return d.search.Tail(stream.Context(), req, stream.Send)
 }
 
@@ -35,7 +39,9 @@ func (d *deliveriesServer) GetDelivery(ctx context.Context, req *outboundv1.GetD
 }
 
 // RetryDeliveries sends events again.
-func (d *deliveriesServer) RetryDeliveries(ctx context.Context, req *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+func (d *deliveriesServer) RetryDeliveries(
+	ctx context.Context, req *outboundv1.RetryDeliveriesRequest,
+) (*outboundv1.RetryDeliveriesResponse, error) {
 	return d.changes.Retry(ctx, req)
 }
 
@@ -45,17 +51,23 @@ func (d *deliveriesServer) SendNow(ctx context.Context, req *outboundv1.SendNowR
 }
 
 // ExtendDeliveries gives deliveries longer to be tried.
-func (d *deliveriesServer) ExtendDeliveries(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+func (d *deliveriesServer) ExtendDeliveries(
+	ctx context.Context, req *outboundv1.ExtendDeliveriesRequest,
+) (*outboundv1.ChangeDeliveriesResponse, error) {
 	return d.changes.Extend(ctx, req)
 }
 
 // CancelDeliveries ends deliveries.
-func (d *deliveriesServer) CancelDeliveries(ctx context.Context, req *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
+func (d *deliveriesServer) CancelDeliveries(
+	ctx context.Context, req *outboundv1.CancelDeliveriesRequest,
+) (*outboundv1.ChangeDeliveriesResponse, error) {
 	return d.changes.Cancel(ctx, req)
 }
 
 // PreviewReplay counts what a replay would send.
-func (d *deliveriesServer) PreviewReplay(ctx context.Context, req *outboundv1.PreviewReplayRequest) (*outboundv1.PreviewReplayResponse, error) {
+func (d *deliveriesServer) PreviewReplay(
+	ctx context.Context, req *outboundv1.PreviewReplayRequest,
+) (*outboundv1.PreviewReplayResponse, error) {
 	return d.replays.Preview(ctx, req.GetReplay())
 }
 

@@ -15,12 +15,12 @@ import (
 const (
 	// stopWait is how long a call waits for a replay to stop, which is longer than the lease of a process that has died.
 	stopWait = 20 * time.Second
-	// stopLook is the pause between two looks whether it has.
-	stopLook = 100 * time.Millisecond
+	// stopPoll is the pause between two checks whether it has.
+	stopPoll = 100 * time.Millisecond
 )
 
-// Cancel stops a replay and answers once it has stopped: who runs it finds out when it next says how far it is, within a second
-// or two, and writes what it has queued. One that has ended stays what it is.
+// Cancel stops a replay and returns once it has stopped: the process that runs it notices when it next saves its progress, within a second
+// or two, and saves what it has queued. A replay that has ended stays as it is.
 func (s *Replayer) Cancel(ctx context.Context, id string) (*outboundv1.Replay, error) {
 	actor := rpc.Actor(ctx)
 	j, err := s.store.update(ctx, id, func(j *job) bool {
@@ -36,11 +36,11 @@ func (s *Replayer) Cancel(ctx context.Context, id string) (*outboundv1.Replay, e
 	return replayOr(j, id, err)
 }
 
-// stopped waits until a replay that is to stop has. If nobody runs it, it is stopped here. It may still run when that takes too long.
+// stopped waits until a replay has stopped. If no process runs it, it is stopped here. It may still run when that takes too long.
 func (s *Replayer) stopped(ctx context.Context, j *job) (*job, error) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
-	tick := time.NewTicker(stopLook)
+	tick := time.NewTicker(stopPoll)
 	defer tick.Stop()
 	for j.replay.GetState() == outboundv1.Replay_RUNNING {
 		if time.Now().After(j.Lease) {
@@ -65,12 +65,12 @@ func (s *Replayer) stopped(ctx context.Context, j *job) (*job, error) {
 	return j, nil
 }
 
-// stopHere takes a replay over that nobody runs, counts what is queued and ends it.
+// stopHere takes a replay that no process runs, counts what is queued and ends it.
 func (s *Replayer) stopHere(ctx context.Context, j *job) error {
 	p := &runner{s: s, owner: ulid.Make().String()}
 	j.Owner, j.Lease = p.owner, time.Now().Add(lease)
 	if err := s.store.save(ctx, j); err != nil {
 		return err
 	}
-	return (&run{p: p, job: j}).once(ctx)
+	return (&run{runner: p, job: j}).resume(ctx)
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/lookup"
 )
 
-// defaultRate is how many deliveries a replay queues per second if nobody says.
+// defaultRate is how many deliveries a replay queues per second if the caller gives no rate.
 const defaultRate = 50
 
-// newJob makes a job of what a caller asks for, or says what is wrong with it.
+// newJob makes a job of a request, or returns what is wrong with it.
 func (s *Replayer) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, error) {
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (s *Replayer) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, 
 
 const kindRecipient = "recipient"
 
-// faults are what is wrong with a replay beyond the rules of the contract.
+// faults returns what is wrong with a replay beyond the rules in the API.
 func (s *Replayer) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 	fault := func(field, reason, text string) {
 		out = append(out, rpc.Violation{Field: "replay." + field, Reason: reason, Description: text})
@@ -79,15 +79,15 @@ func (s *Replayer) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 	return out
 }
 
-// bounds says where a job begins and ends in its stream: what comes later is not the job's.
+// bounds sets where a job begins and ends in its stream: what comes later is not part of it.
 func (s *Replayer) bounds(ctx context.Context, j *job) error {
-	room, err := s.Bus.StreamUsage(ctx)
+	usage, err := s.Bus.StreamUsage(ctx)
 	if err != nil {
 		return err
 	}
-	j.Behind, j.Next = room.Last, 1
+	j.Behind, j.Next = usage.Last, 1
 	if b := j.replay.GetBackfill(); b != nil {
-		j.Until = room.Last
+		j.Until = usage.Last
 		at, found, err := s.Bus.EventSequenceAt(ctx, b.GetStartTime().AsTime())
 		if err != nil {
 			return err

@@ -15,35 +15,35 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// job is a replay as it is kept: what callers see, and where it is. One process at a time runs it, the one that holds the lease.
+// job is a stored replay: what callers see, and how far it is. One process at a time runs it, the one that holds the lease.
 type job struct {
 	replay *outboundv1.Replay
-	place
+	position
 	// kv is the revision of the bucket that this is.
 	kv uint64
 }
 
-// place is where a job is.
-type place struct {
-	// Next is where the source goes on; what lies before is queued or unavailable.
+// position is how far a job is.
+type position struct {
+	// Next is where the source goes on; all before is queued or unavailable.
 	Next uint64 `json:"next"`
 	// Until is the last sequence of the source, as it was when the job was made.
 	Until uint64 `json:"until"`
-	// Behind is the last sequence that EVENTS had when the job was made: its messages come after it.
+	// Behind is the last sequence of EVENTS when the job was created: its messages come after that.
 	Behind uint64 `json:"behind"`
 	// Counted says that the total is known.
 	Counted bool `json:"counted"`
 	// Owner runs the job until Lease ends, which it prolongs.
 	Owner string    `json:"owner,omitempty"`
 	Lease time.Time `json:"lease"`
-	// StopAsked is who asked that it be stopped. It runs until what it has queued is counted.
+	// StopAsked is who asked to stop it. It runs until what it has queued is counted.
 	StopAsked string `json:"stopAsked,omitempty"`
 }
 
 // storedJob is a job as it is stored.
 type storedJob struct {
 	Replay json.RawMessage `json:"replay"`
-	place
+	position
 }
 
 const prefixJob = "job."
@@ -53,7 +53,7 @@ func (j *job) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write replay %s: %w", j.replay.GetId(), err)
 	}
-	return json.Marshal(storedJob{Replay: raw, place: j.place})
+	return json.Marshal(storedJob{Replay: raw, position: j.position})
 }
 
 func decodeJob(e bus.Entry) (*job, error) {
@@ -65,7 +65,7 @@ func decodeJob(e bus.Entry) (*job, error) {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(stored.Replay, j.replay); err != nil {
 		return nil, fmt.Errorf("read replay %s: %w", e.Key, err)
 	}
-	j.place = stored.place
+	j.position = stored.position
 	return j, nil
 }
 
@@ -134,7 +134,7 @@ func (s *store) add(ctx context.Context, j *job) error {
 	return err
 }
 
-// save stores how far a job is. bus.ErrConflict: somebody else wrote it since.
+// save stores how far a job is. bus.ErrConflict: another process has written it since.
 func (s *store) save(ctx context.Context, j *job) error {
 	b, err := s.bus.Bucket(ctx, bus.BucketReplays)
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *store) save(ctx context.Context, j *job) error {
 	return err
 }
 
-// update reads a job, changes it by f and stores it, until nobody else was faster. f answers whether there is anything to store.
+// update reads a job, changes it by f and stores it, again if another process was faster. f returns whether there is anything to store.
 func (s *store) update(ctx context.Context, id string, f func(*job) bool) (*job, error) {
 	if strings.ContainsAny(id, ".*> ") {
 		return nil, fmt.Errorf("find replay: %w", bus.ErrNotFound)

@@ -13,7 +13,7 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// How much a preview looks at, and how much of it at once.
+// The limits of a preview: lookups at once, items of a page, and items counted.
 const (
 	previewLooks  = 16
 	previewPage   = 500
@@ -23,7 +23,7 @@ const (
 // preview counts what a job is about.
 func (s *Replayer) preview(ctx context.Context, j *job) (*outboundv1.PreviewReplayResponse, error) {
 	src := s.source(j.replay, j.Until)
-	room, err := s.Bus.StreamUsage(ctx)
+	usage, err := s.Bus.StreamUsage(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Replayer) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepl
 		})
 		for _, i := range items {
 			resp.Count++
-			if i.gone || i.sequence < room.First {
+			if i.gone || i.sequence < usage.First {
 				resp.Unavailable++
 			}
 			if oldest.IsZero() || i.accepted.Before(oldest) {
@@ -63,7 +63,7 @@ func (s *Replayer) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepl
 	return resp, nil
 }
 
-// count says how many of some deliveries their recipients have had before.
+// count returns how many items their recipients have had before.
 func (p *deliveredSet) count(ctx context.Context, items []item) (n int64, err error) {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)

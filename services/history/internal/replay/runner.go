@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// lease is how long a job stays a process's own without a word from it.
+	// lease is how long a process keeps a job without saving its progress.
 	lease = 10 * time.Second
-	// lookEvery is the pause between two looks for jobs that nobody runs.
+	// lookEvery is the pause between two searches for jobs that no process runs.
 	lookEvery = 2 * time.Second
-	// saveEvery is how often a job's progress is kept; a cancel is seen then.
+	// saveEvery is how often a job's progress is saved; a cancel is noticed then.
 	saveEvery = time.Second
 	// jobsAtOnce is how many jobs one process runs.
 	jobsAtOnce = 8
@@ -26,7 +26,7 @@ const (
 	pageItems = 200
 	// storesAtOnce is how many deliveries of a job are stored at once; the group committer joins them.
 	storesAtOnce = 64
-	// replaysBelow is how full EVENTS may be before replays wait: what appliances send goes first.
+	// replaysBelow is how full EVENTS may be before replays wait: events of appliances go first.
 	replaysBelow = 0.85
 )
 
@@ -48,7 +48,7 @@ func (s *Replayer) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if s.Bus.Connected() {
-			if err := p.look(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
+			if err := p.takeJobs(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
 				slog.WarnContext(ctx, "replays can't be looked at, trying again", "error", err.Error())
 			}
 		}
@@ -61,29 +61,29 @@ func (s *Replayer) Run(ctx context.Context) {
 	}
 }
 
-// look takes the jobs that nobody runs.
-func (p *runner) look(ctx context.Context) error {
+// takeJobs takes and runs the jobs that no process runs.
+func (p *runner) takeJobs(ctx context.Context) error {
 	all, err := p.s.store.all(ctx)
 	if err != nil {
 		return err
 	}
 	for _, j := range all {
-		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.begin(j.replay.GetId()) {
+		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.reserve(j.replay.GetId()) {
 			j.Owner, j.Lease = p.owner, time.Now().Add(lease)
 			if err := p.s.store.save(ctx, j); err != nil {
-				p.end(j.replay.GetId())
+				p.release(j.replay.GetId())
 				continue // another was faster, or it was cancelled
 			}
 			p.wg.Go(func() {
-				defer p.end(j.replay.GetId())
-				(&run{p: p, job: j}).all(ctx)
+				defer p.release(j.replay.GetId())
+				(&run{runner: p, job: j}).toEnd(ctx)
 			})
 		}
 	}
 	return nil
 }
 
-func (p *runner) begin(id string) bool {
+func (p *runner) reserve(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.runs[id] || len(p.runs) >= jobsAtOnce {
@@ -93,7 +93,7 @@ func (p *runner) begin(id string) bool {
 	return true
 }
 
-func (p *runner) end(id string) {
+func (p *runner) release(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.runs, id)

@@ -19,7 +19,7 @@ type item struct {
 	// to is the recipient's id; gone says that there is no such recipient any more.
 	to   string
 	gone bool
-	// event is its whole text only if read is set; else its ids alone, and the text stands at sequence in EVENTS.
+	// event is complete only if read is set; else it has only ids, and the event is at sequence in EVENTS.
 	event    *event.Event
 	read     bool
 	sequence uint64
@@ -28,16 +28,16 @@ type item struct {
 	had bool
 }
 
-// id tells items of a replay from each other: an event goes to a recipient once.
+// id identifies an item of a replay: an event goes to a recipient once.
 func (i *item) id() string { return i.to + "/" + i.event.Key() }
 
-// source finds what a replay is about, from a place on: at most limit, and fewer if some that were looked at do not belong to
-// it. next is where to go on; 0: there is no more.
+// source finds the items of a replay from a sequence on: at most limit, and fewer if some that it read do not belong to the replay.
+// next is where to go on; 0: there are no more.
 type source interface {
 	find(ctx context.Context, from uint64, limit int) (items []item, next uint64, err error)
 }
 
-// errNoRecipient says that a replay can't go on, for want of its recipient.
+// errNoRecipient means that a replay can't go on without its recipient.
 var errNoRecipient = errors.New("there is no such recipient any more")
 
 // source makes the source of a replay, which ends at a sequence.
@@ -51,7 +51,8 @@ func (s *Replayer) source(r *outboundv1.Replay, until uint64) source {
 	}
 	d := r.GetDeliveries()
 	return &ended{s: s, to: r.GetToRecipientId(), until: until, states: finalStates(d.GetState()), of: d, filter: bus.AttemptFilter{
-		Recipient: d.GetRecipientId(), Type: d.GetEventType(), Session: d.GetSessionId(), ExternalKey: d.GetExternalKey(), Appliance: d.GetApplianceId(),
+		Recipient: d.GetRecipientId(), Type: d.GetEventType(), Session: d.GetSessionId(),
+		ExternalKey: d.GetExternalKey(), Appliance: d.GetApplianceId(),
 	}}
 }
 
@@ -99,20 +100,20 @@ func (x *ended) find(ctx context.Context, from uint64, limit int) ([]item, uint6
 	return out, records[len(records)-1].Sequence + 1, nil
 }
 
-// meant reports whether a record fits what its subject does not tell. Tests are not sent again.
+// meant reports whether a record matches what its subject does not contain. Tests are not sent again.
 func (x *ended) meant(r bus.StoredRecord) bool {
 	same := func(want, have string) bool { return want == "" || want == have }
 	return !r.Test && same(x.of.GetReason(), string(r.Reason)) && same(x.of.GetChannel(), r.Channel) &&
 		same(x.of.GetReasonClass(), string(delivery.ClassOf(r.Reason, r.Status)))
 }
 
-// alive reports whether a recipient can be sent anything.
+// alive reports whether a recipient exists and is not being deleted.
 func (s *Replayer) alive(id string) bool {
 	r, ok := s.Config.Recipient(id)
 	return ok && !r.Deleting
 }
 
-// found is alive for callers who may have made the recipient a moment ago.
+// found is alive for a caller who may have created the recipient a moment ago.
 func (s *Replayer) found(ctx context.Context, id string) bool {
 	r, ok := s.Config.Find(ctx, id)
 	return ok && !r.Deleting
@@ -166,7 +167,7 @@ func (x *backfill) find(ctx context.Context, from uint64, limit int) ([]item, ui
 	return out, next, nil
 }
 
-// deliveredSet knows what recipients have had, or have coming. It reads the replays to a recipient once.
+// deliveredSet looks up what recipients have had, or will be sent. It reads the replays to a recipient once.
 type deliveredSet struct {
 	s *Replayer
 
@@ -194,12 +195,14 @@ func (p *deliveredSet) has(ctx context.Context, r *recipient.Recipient, e *event
 		return has, err
 	}
 	q, err := p.queue(ctx, r)
-	// What has not been given out yet will be. Of what was, and has no record, nothing is sure: it may have gone past.
+	// What the broker has not delivered yet will come. An event that it has gone past and that has no record may not have matched.
 	return q.Waiting > 0 && sequence > q.Given, err
 }
 
 // look asks about each delivery of an event to a recipient until the answer is yes; untried says that the first one has no record.
-func (p *deliveredSet) look(ctx context.Context, to string, e *event.Event, ask func(rec delivery.Record, ok bool) bool) (yes, untried bool, err error) {
+func (p *deliveredSet) look(
+	ctx context.Context, to string, e *event.Event, ask func(rec delivery.Record, ok bool) bool,
+) (yes, untried bool, err error) {
 	again, err := p.replaysOf(ctx, to)
 	if err != nil {
 		return false, false, err
