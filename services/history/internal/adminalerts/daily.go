@@ -40,11 +40,11 @@ func LastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 
 // daily sends the daily report once a day. After it is switched on, the first one is sent at the next time of day, not for one that has
 // passed. It waits until the activity of recipients has been counted.
-func (n *Notifier) daily(ctx context.Context, now time.Time, settings *settings.Settings) error {
-	if settings.SMTP.DailyNotice == "" {
+func (n *Notifier) daily(ctx context.Context, now time.Time, set *settings.Settings) error {
+	if set.SMTP.DailyNotice == "" {
 		return n.remove(ctx, bus.MarkDaily)
 	}
-	day, at, err := LastDue(now, settings.Email.Location, settings.SMTP.DailyNotice)
+	day, at, err := LastDue(now, set.Email.Location, set.SMTP.DailyNotice)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (n *Notifier) daily(ctx context.Context, now time.Time, settings *settings.
 	}
 	d := dayOf(all, now)
 	notice := health.Notice{Kind: health.KindDaily, At: now, Thread: bus.MarkDaily, Daily: &d}
-	return n.notifyOnce(ctx, m, health.AlertState{Of: day}, notice, settings.SMTP.AdminContacts)
+	return n.notifyOnce(ctx, m, occurrence{state: health.AlertState{Of: day}, notice: notice, contacts: set.SMTP.AdminContacts})
 }
 
 // dayLength is what a daily notice looks back on.
@@ -135,16 +135,4 @@ func urgency(d health.Day) int {
 	default:
 		return 4
 	}
-}
-
-// longest are the longest queues.
-func longest(s *outboundv1.Status) []health.QueueLength {
-	var out []health.QueueLength
-	for _, r := range s.GetRecipients() {
-		if r.GetQueuedEvents() > 0 {
-			out = append(out, queueOf(r))
-		}
-	}
-	slices.SortStableFunc(out, func(a, b health.QueueLength) int { return cmp.Compare(b.Waiting, a.Waiting) })
-	return out[:min(longestQueues, len(out))]
 }

@@ -61,32 +61,42 @@ func (n *Notifier) silences(ctx context.Context, now time.Time, set *settings.Se
 			}
 		}
 	}
-	for _, h := range watched {
-		m := alert{AlertState: marks[h.Appliance], name: bus.MarkSilent + h.Appliance, revision: revisions[h.Appliance]}
-		if err := n.silence(ctx, now, h, m, set.SMTP.AdminContacts); err != nil {
+	for _, e := range watched {
+		m := alert{AlertState: marks[e.Appliance], name: bus.MarkSilent + e.Appliance, revision: revisions[e.Appliance]}
+		v, o := silenceOf(e, m, now)
+		o.contacts = set.SMTP.AdminContacts
+		if err := n.silence(ctx, m, v, o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Notifier) silence(ctx context.Context, now time.Time, h status.LastEvent, m alert, contacts []string) error {
-	v, of := silenceDue(h, m, now)
-	s := h.Silence()
+// silenceOf decides what is to be done about an appliance, and what the notice of it says.
+func silenceOf(e status.LastEvent, m alert, now time.Time) (silenceVerdict, occurrence) {
+	v, of := silenceDue(e, m, now)
+	s := e.Silence()
 	s.Since = health.ReadKey(of)
-	notice := health.Notice{At: now, Thread: m.name + "/" + of, Silence: &s}
+	o := occurrence{
+		state:  health.AlertState{Of: of},
+		notice: health.Notice{Kind: health.KindSilent, At: now, Thread: m.name + "/" + of, Silence: &s},
+	}
+	if v == notifyHeardAgain {
+		o.state.Over, o.notice.Kind, s.Until = true, health.KindHeardAgain, e.Accepted
+	}
+	return v, o
+}
+
+// silence acts on the verdict on one appliance.
+func (n *Notifier) silence(ctx context.Context, m alert, v silenceVerdict, o occurrence) error {
 	switch v {
-	case notifySilent:
-		notice.Kind = health.KindSilent
-		return n.notifyOnce(ctx, m, health.AlertState{Of: of}, notice, contacts)
-	case notifyHeardAgain:
-		notice.Kind, s.Until = health.KindHeardAgain, h.Accepted
-		return n.notifyOnce(ctx, m, health.AlertState{Of: of, Over: true}, notice, contacts)
+	case notifySilent, notifyHeardAgain:
+		return n.notifyOnce(ctx, m, o)
 	case forgetSilence:
 		return n.remove(ctx, m.name)
 	case leaveSilence:
 		return nil
 	default:
-		return fmt.Errorf("appliance %s: there is no verdict %d", h.Appliance, v)
+		return fmt.Errorf("appliance %s: there is no verdict %d", o.notice.Silence.Appliance, v)
 	}
 }

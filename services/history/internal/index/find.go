@@ -6,12 +6,15 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 )
 
-// Attempts finds records of attempts that may match a filter, newest first: at most most of them, with a sequence from from to before
-// before. It leaves out a record of a delivery that will be retried if another record of the delivery followed it by until. The index has
-// no event ids, so it finds the records of all events. reached is the sequence from which on all have been found. ok is false if
-// the index does not hold the records before before.
-func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most int) (found []uint64, reached uint64, ok bool) {
-	want := x.rowOf(f.Recipient, f.Type, f.Session, keyOf(f.ExternalKey), f.Appliance, f.ReplayID)
+// Attempts finds records of attempts in part of the log that may match a filter, newest first: at most most of them. It leaves out a
+// record of a delivery that will be retried if another record of the delivery followed it by part.Until. The index has no event ids, so
+// it finds the records of all events. reached is the sequence from which on all have been found. ok is false if the index does not
+// hold the record before part.Before.
+func (x *Index) Attempts(f bus.AttemptFilter, part bus.Range, most int) (found []uint64, reached uint64, ok bool) {
+	want := row{
+		recipient: x.hash(f.Recipient), kind: x.hash(f.Type), session: x.hash(f.Session), key: x.hash(keyOf(f.ExternalKey)),
+		appliance: x.hash(f.Appliance), replayed: x.hash(f.ReplayID),
+	}
 	x.mu.RLock()
 	want.channel, want.class, want.reason = x.known(f.Channel), x.known(string(f.Class)), x.known(string(f.Reason))
 	states := make([]bool, unknownWord+1)
@@ -21,8 +24,8 @@ func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most i
 	}
 	x.mu.RUnlock()
 	every := len(f.AllStates()) == 0
-	return x.scan(from, before, most, func(r *row) bool {
-		return r.state != refused && r.state != accepted && (every || states[r.state]) && (r.next == 0 || r.next > until) &&
+	return x.scan(part.From, part.Before, most, func(r *row) bool {
+		return r.state != refused && r.state != accepted && (every || states[r.state]) && (r.next == 0 || r.next > part.Until) &&
 			same(want.recipient, r.recipient) && same(want.kind, r.kind) && same(want.session, r.session) && same(want.key, r.key) &&
 			same(want.appliance, r.appliance) && (want.replayed == 0 || want.replayed == r.replayed) &&
 			same(want.channel, r.channel) && same(want.class, r.class) && same(want.reason, r.reason)
@@ -31,19 +34,14 @@ func (x *Index) Attempts(f bus.AttemptFilter, from, before, until uint64, most i
 
 // Intakes finds records of intake decisions that may match a filter, as Attempts does.
 func (x *Index) Intakes(f bus.IntakeFilter, from, before uint64, most int) (found []uint64, reached uint64, ok bool) {
-	want := x.rowOf("", f.Type, f.Session, keyOf(f.ExternalKey), f.Appliance, "")
+	want := row{
+		kind: x.hash(f.Type), session: x.hash(f.Session), key: x.hash(keyOf(f.ExternalKey)), appliance: x.hash(f.Appliance),
+	}
 	both := f.Accepted == f.Rejected
 	return x.scan(from, before, most, func(r *row) bool {
 		return (r.state == accepted && (both || f.Accepted) || r.state == refused && (both || f.Rejected)) &&
 			same(want.kind, r.kind) && same(want.session, r.session) && same(want.key, r.key) && same(want.appliance, r.appliance)
 	})
-}
-
-func (x *Index) rowOf(recipient, kind, session, key, appliance, replayed string) row {
-	return row{
-		recipient: x.hash(recipient), kind: x.hash(kind), session: x.hash(session), key: x.hash(key),
-		appliance: x.hash(appliance), replayed: x.hash(replayed),
-	}
 }
 
 func keyOf(externalKey string) string {

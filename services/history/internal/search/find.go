@@ -93,7 +93,7 @@ func (s *Searcher) findAttempts(f bus.AttemptFilter, r bus.Range) finder[bus.Sto
 	return &indexedFinder[bus.StoredRecord]{
 		from: max(r.From, 1), before: before, span: s.Index.Span,
 		lookup: func(from, before uint64, most int) ([]uint64, uint64, bool) {
-			return s.Index.Attempts(f, from, before, r.Until, most)
+			return s.Index.Attempts(f, bus.Range{From: from, Before: before, Until: r.Until}, most)
 		},
 		read: func(ctx context.Context, sequences []uint64) ([]bus.StoredRecord, error) {
 			return s.Log.PickAttempts(ctx, f, sequences)
