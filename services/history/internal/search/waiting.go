@@ -16,8 +16,8 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/protofield"
 )
 
-// queue is a recipient whose queue is not empty.
-type queue struct {
+// recipientQueue is a recipient whose queue is not empty.
+type recipientQueue struct {
 	recipient *recipient.Recipient
 	backlog   bus.Backlog
 	// untried is how many messages are delivered to a sender without a record; counted says that they have been counted.
@@ -26,7 +26,7 @@ type queue struct {
 }
 
 // owes reports whether an event at a sequence of EVENTS may be the recipient's and not be acknowledged.
-func (q *queue) owes(e *event.Event, sequence uint64) bool {
+func (q *recipientQueue) owes(e *event.Event, sequence uint64) bool {
 	return sequence > q.backlog.AckFloor && sequence >= q.recipient.StartSequence &&
 		q.recipient.WantsType(e.Type) && q.recipient.WantsAppliance(e.Appliance)
 }
@@ -34,7 +34,7 @@ func (q *queue) owes(e *event.Event, sequence uint64) bool {
 // waitsIn reports whether an event without a record, which q may owe, waits. What the broker has not delivered yet does. What it has gone
 // past waits only if it is pending, in its first attempt or postponed; else it did not match at that time, and a later change of
 // the recipient's types made it match.
-func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool, error) {
+func (s *Searcher) waitsIn(ctx context.Context, q *recipientQueue, sequence uint64) (bool, error) {
 	if sequence > q.backlog.Given {
 		return q.backlog.Waiting > 0, nil
 	}
@@ -56,7 +56,7 @@ func (s *Searcher) waitsIn(ctx context.Context, q *queue, sequence uint64) (bool
 }
 
 // openQueues returns the queues that are not empty of the recipients that a filter selects.
-func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*queue, error) {
+func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliveriesRequest) ([]*recipientQueue, error) {
 	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
 		return nil, err
 	}
@@ -73,13 +73,13 @@ func (s *Searcher) openQueues(ctx context.Context, req *outboundv1.ListDeliverie
 	if err != nil {
 		return nil, err
 	}
-	var out []*queue
+	var out []*recipientQueue
 	for i, r := range meant {
 		if b := backlogs[i]; b.Waiting+b.Unsettled > 0 {
-			out = append(out, &queue{recipient: r, backlog: b})
+			out = append(out, &recipientQueue{recipient: r, backlog: b})
 		}
 	}
-	slices.SortFunc(out, func(a, b *queue) int { return cmp.Compare(a.recipient.ID, b.recipient.ID) })
+	slices.SortFunc(out, func(a, b *recipientQueue) int { return cmp.Compare(a.recipient.ID, b.recipient.ID) })
 	return out, nil
 }
 
@@ -219,7 +219,7 @@ func (s *Searcher) eventRange(ctx context.Context, req *outboundv1.ListDeliverie
 
 // waitingAt returns the deliveries that wait of the event at a sequence of EVENTS.
 func (s *Searcher) waitingAt(
-	ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*queue, sequence uint64,
+	ctx context.Context, req *outboundv1.ListDeliveriesRequest, queues []*recipientQueue, sequence uint64,
 ) ([]*outboundv1.Delivery, error) {
 	e, err := s.Bus.StoredEvent(ctx, sequence)
 	if errors.Is(err, bus.ErrNotFound) {
