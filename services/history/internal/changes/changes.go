@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,73 +51,6 @@ func (c *Changer) Extend(ctx context.Context, req *outboundv1.ExtendDeliveriesRe
 // Cancel ends deliveries.
 func (c *Changer) Cancel(ctx context.Context, req *outboundv1.CancelDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
 	return c.change(ctx, req.GetDeliveries(), cancelled)
-}
-
-// settlement is what the broker does with a delivery's message once its change is recorded.
-type settlement int
-
-// The settlements.
-const (
-	// stays leaves the message as it is.
-	stays settlement = iota + 1
-	// comesNow redelivers the message at once.
-	comesNow
-	// ends acknowledges the message.
-	ends
-	// expedites leaves the message, and makes the sender try it though the recipient's breaker is open.
-	expedites
-)
-
-// changeFunc changes the newest record of a delivery, which is not final; or it returns, as a sentence, why it changes nothing.
-type changeFunc func(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string)
-
-// sendNow leaves alone what a sender may have taken: redelivering that would be a second attempt.
-func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
-	switch {
-	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
-		return rec, 0, "the recipient is disabled: enable it first"
-	case !far(rec, now):
-		return rec, expedites, "its next attempt is due already: it is made as soon as the recipient's turn comes"
-	}
-	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "the next attempt was asked for at once", &now
-	return rec, comesNow, ""
-}
-
-// leavesEarly is how long before EVENTS drops a message its delivery ends at the latest.
-const leavesEarly = time.Hour
-
-// extend lengthens a delivery, as far as its event is stored.
-func extend(rec delivery.Record, now time.Time, by time.Duration) (delivery.Record, settlement, string) {
-	end := now.Add(by)
-	if last := rec.Accepted.Add(bus.EventsKept - leavesEarly); end.After(last) {
-		end = last
-	}
-	if !end.After(rec.Expire) {
-		return rec, 0, fmt.Sprintf("it is tried until %s already, which is not before the end asked for or the end of what is stored", rec.Expire.UTC().Format(time.RFC3339))
-	}
-	rec.Reason, rec.Detail = delivery.ReasonExtended, "it is tried until "+end.UTC().Format(time.RFC3339)
-	rec.Expire, rec.Extended = end, &end
-	return rec, stays, ""
-}
-
-// cancelled ends a delivery that waits for its next attempt. One that a sender may have taken is marked, and the sender ends it: else
-// it could be delivered and recorded as cancelled.
-func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
-	if rec.CancelAsked {
-		return rec, 0, "it is cancelled already: it ends when its turn comes"
-	}
-	rec.Reason, rec.Detail = delivery.ReasonCancelled, "cancelled by hand"
-	if !far(rec, now) {
-		rec.CancelAsked = true
-		return rec, stays, ""
-	}
-	rec.State, rec.NextAttempt = delivery.StateCancelled, nil
-	return rec, ends, ""
-}
-
-// far reports whether a delivery's next attempt is so far away that no sender has taken its message.
-func far(rec delivery.Record, now time.Time) bool {
-	return rec.NextAttempt != nil && rec.NextAttempt.After(now.Add(bus.Settled))
 }
 
 // changesAtOnce is how many deliveries are changed at once.
@@ -175,36 +107,6 @@ func (c *Changer) change(
 	return resp, nil
 }
 
-// target names a delivery.
-type target struct{ recipient, key, replay string }
-
-// unique returns the targets, each once. Their parts become parts of subjects, so they must be valid ids.
-func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, error) {
-	known := map[target]bool{}
-	var out []target
-	var faults []rpc.Violation
-	for i, t := range targets {
-		at := fmt.Sprintf("deliveries[%d].", i)
-		to := target{t.GetRecipientId(), t.GetEventId(), t.GetReplayId()}
-		appliance, id, ok := event.SplitKey(to.key)
-		switch {
-		case !lookup.ValidID(to.recipient, ""):
-			faults = append(faults, lookup.InvalidID(at+"recipientId"))
-		case !ok || !lookup.ValidID(appliance+id, ""):
-			faults = append(faults, lookup.InvalidKey(at+"eventId"))
-		case !lookup.ValidID(to.replay, ""):
-			faults = append(faults, lookup.InvalidID(at+"replayId"))
-		case !known[to]:
-			known[to] = true
-			out = append(out, to)
-		}
-	}
-	if len(faults) > 0 {
-		return nil, rpc.InvalidArgument(faults...)
-	}
-	return out, nil
-}
-
 // changeOne records the change of one delivery. If another record comes in between, that one is changed instead.
 func (c *Changer) changeOne(
 	ctx context.Context, t target, actor string, judge changeFunc,
@@ -252,37 +154,4 @@ func (c *Changer) untried(ctx context.Context, t target, appliance, id string) (
 	default:
 		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes; a purge cancels all that waits for a recipient", nil
 	}
-}
-
-// pendingSettlements are the messages of each recipient that are to be settled.
-type pendingSettlements map[string]map[settlement][]uint64
-
-func (t pendingSettlements) note(recipient string, f settlement, sequence uint64) {
-	if t[recipient] == nil {
-		t[recipient] = map[settlement][]uint64{}
-	}
-	t[recipient][f] = append(t[recipient][f], sequence)
-}
-
-// settle has the broker act on changes that are recorded. A message that the broker does not settle is redelivered when its time comes.
-func (c *Changer) settle(ctx context.Context, t pendingSettlements) error {
-	var faults []error
-	for id, of := range t {
-		r, ok := c.Config.Recipient(id)
-		if !ok {
-			continue
-		}
-		now := of[comesNow]
-		if len(now) > 0 {
-			faults = append(faults, c.Bus.RedeliverNow(ctx, r.Channel(), id, now))
-		}
-		// An open breaker lets these through, and nothing else.
-		if asked := slices.Concat(now, of[expedites]); len(asked) > 0 {
-			faults = append(faults, c.Bus.Expedite(r.Channel(), id, asked))
-		}
-		if ended := of[ends]; len(ended) > 0 {
-			faults = append(faults, c.Bus.AckBySequence(ctx, r.Channel(), id, ended))
-		}
-	}
-	return errors.Join(faults...)
 }
