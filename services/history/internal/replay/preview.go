@@ -3,10 +3,8 @@ package replay
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -61,30 +59,4 @@ func (s *Replayer) preview(ctx context.Context, j *job) (*outboundv1.PreviewRepl
 	resp.OldestTime = protofield.Timestamp(oldest)
 	resp.EstimatedDuration = durationpb.New(time.Duration(resp.Count-resp.Unavailable) * time.Second / time.Duration(j.replay.GetRate()))
 	return resp, nil
-}
-
-// count returns how many items their recipients have had before.
-func (p *deliveredSet) count(ctx context.Context, items []item) (n int64, err error) {
-	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(previewLooks)
-	for _, i := range items {
-		g.Go(func() error {
-			had := i.had
-			if !had {
-				var err error
-				if had, err = p.delivered(ctx, i.to, i.event); err != nil {
-					return err
-				}
-			}
-			if had {
-				mu.Lock()
-				defer mu.Unlock()
-				n++
-			}
-			return nil
-		})
-	}
-	err = g.Wait()
-	return n, err
 }

@@ -129,6 +129,7 @@ func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *o
 	return s
 }
 
+// healthOf judges the health of a recipient.
 func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHealth_Health {
 	switch {
 	case r.Deleting:
