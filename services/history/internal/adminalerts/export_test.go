@@ -8,14 +8,15 @@ import (
 )
 
 // SilenceDue decides what is to be done about an appliance whose alert has a state.
-func SilenceDue(e status.LastEvent, state health.AlertState, now time.Time) (v silenceVerdict, of string) {
-	return silenceDue(e, alert{AlertState: state}, now)
+func SilenceDue(e status.LastEvent, state health.AlertState, now time.Time) (verdict int, of string) {
+	v, of := silenceDue(e, alert{AlertState: state}, now)
+	return int(v), of
 }
 
 // The verdicts.
 const (
-	LeaveSilence     = leaveSilence
-	NotifySilent     = notifySilent
-	NotifyHeardAgain = notifyHeardAgain
-	ForgetSilence    = forgetSilence
+	LeaveSilence     = int(leaveSilence)
+	NotifySilent     = int(notifySilent)
+	NotifyHeardAgain = int(notifyHeardAgain)
+	ForgetSilence    = int(forgetSilence)
 )
