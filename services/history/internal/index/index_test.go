@@ -24,7 +24,7 @@ func attempt(sequence uint64, event int, state delivery.State, class reasons.Cla
 // all turns all pages of a search and returns how far back the index could tell.
 func all(x *index.Index, f deliverylog.AttemptFilter, until uint64, page int) (found []uint64, reached uint64) {
 	for before := until + 1; ; before = reached {
-		more, to, ok := x.Attempts(f, 1, before, until, page)
+		more, to, ok := x.Attempts(f, deliverylog.Range{From: 1, Before: before, Until: until}, page)
 		if !ok {
 			return found, before
 		}
@@ -52,7 +52,7 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 	if diff := cmp.Diff(want, found); diff != "" || reached != first {
 		t.Errorf("down to %d, want %d: %s", reached, first, diff)
 	}
-	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, 1, told+2, told+1, 10); ok {
+	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, deliverylog.Range{From: 1, Before: told + 2, Until: told + 1}, 10); ok {
 		t.Error("it tells of a record that it has not been told")
 	}
 	x.Reset()
@@ -64,7 +64,7 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 func TestAnIndexOfNothingTellsNothing(t *testing.T) {
 	x := index.New(0)
 	x.Add(attempt(1, 1, delivery.StateDelivered, reasons.ClassOK))
-	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, 1, 2, 1, 10); ok || x.Len() != 0 {
+	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, deliverylog.Range{From: 1, Before: 2, Until: 1}, 10); ok || x.Len() != 0 {
 		t.Error("it tells something")
 	}
 }
@@ -78,7 +78,7 @@ func TestWhatARecordDoesNotTellMayBeAnything(t *testing.T) {
 	x.Add(attempt(2, 2, delivery.StateRejected, reasons.ClassTLS))
 	x.Add(deliverylog.RecordHeader{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
 	for class, want := range map[reasons.Class][]uint64{reasons.ClassTLS: {2, 1}, reasons.ClassNetwork: {1}} {
-		found, _, ok := x.Attempts(deliverylog.AttemptFilter{Class: class, Channel: "http"}, 1, 4, 3, 10)
+		found, _, ok := x.Attempts(deliverylog.AttemptFilter{Class: class, Channel: "http"}, deliverylog.Range{From: 1, Before: 4, Until: 3}, 10)
 		if diff := cmp.Diff(want, found); diff != "" || !ok {
 			t.Errorf("%s: %s", class, diff)
 		}
@@ -136,7 +136,7 @@ func BenchmarkNothingFound(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, _, ok := x.Attempts(deliverylog.AttemptFilter{ReplayID: "none"}, 1, 1_000_001, 1_000_000, 50); !ok || len(found) > 0 {
+		if found, _, ok := x.Attempts(deliverylog.AttemptFilter{ReplayID: "none"}, deliverylog.Range{From: 1, Before: 1_000_001, Until: 1_000_000}, 50); !ok || len(found) > 0 {
 			b.Fatal("it finds something")
 		}
 	}

@@ -1,0 +1,23 @@
+package status
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// backlogNoticeFor is how long the status says that deliveries were cancelled for lack of storage.
+const backlogNoticeFor = 24 * time.Hour
+
+// backlogNotices returns notices on recipients whose oldest deliveries were cancelled because EVENTS had no room for them.
+func backlogNotices(recipients []*recipient.Recipient, now time.Time) []string {
+	var out []string
+	for _, r := range recipients {
+		if !r.BacklogTime.IsZero() && now.Sub(r.BacklogTime) < backlogNoticeFor {
+			out = append(out, fmt.Sprintf("The oldest deliveries of %s are cancelled since %s: they were so old, or EVENTS so full, that they had to make room. See outbound deliveries list --recipient %s --reason backlog.",
+				r.ID, r.BacklogTime.UTC().Format(time.RFC3339), r.ID))
+		}
+	}
+	return out
+}
