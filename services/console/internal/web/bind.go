@@ -161,25 +161,25 @@ func parsed(f protoreflect.FieldDescriptor, typed, raw string) (v protoreflect.V
 	case protoreflect.Int32Kind:
 		n, err := strconv.ParseInt(typed, 10, 32)
 		if err != nil {
-			return v, "is not a whole number: write digits alone"
+			return v, "is not a whole number: use digits only"
 		}
 		return protoreflect.ValueOfInt32(int32(n)), ""
 	case protoreflect.DoubleKind:
 		n, err := strconv.ParseFloat(typed, 64)
 		if err != nil {
-			return v, "is not a number: write e.g. 2 or 1.5"
+			return v, "is not a number: use e.g. 2 or 1.5"
 		}
 		return protoreflect.ValueOfFloat64(n), ""
 	case protoreflect.EnumKind:
 		d := f.Enum().Values().ByName(protoreflect.Name(typed))
 		if d == nil {
-			return v, "is none of the choices"
+			return v, "is not one of the options"
 		}
 		return protoreflect.ValueOfEnum(d.Number()), ""
 	case protoreflect.MessageKind:
 		return parsedMessage(f, typed)
 	default:
-		return v, "can't be read from a form"
+		return v, "cannot be read from a form"
 	}
 }
 
@@ -188,17 +188,17 @@ func parsedMessage(f protoreflect.FieldDescriptor, typed string) (v protoreflect
 	case "google.protobuf.Duration":
 		d, ok := ParseWords(typed)
 		if !ok {
-			return v, "is not a time span: write e.g. 30 s, 5 min, 24 h or 1 h 30 min"
+			return v, "is not a duration: use e.g. 30 s, 5 min, 24 h or 1 h 30 min"
 		}
 		return protoreflect.ValueOfMessage(durationpb.New(d).ProtoReflect()), ""
 	case "google.protobuf.Timestamp":
 		t, ok := ParseInstant(typed)
 		if !ok {
-			return v, "is not a time: write e.g. 2026-11-21T10:00:00Z or 2026-11-21 10:00, which is taken for UTC"
+			return v, "is not a time: use e.g. 2026-11-21T10:00:00Z or 2026-11-21 10:00 (UTC)"
 		}
 		return protoreflect.ValueOfMessage(timestamppb.New(t).ProtoReflect()), ""
 	default:
-		return v, "can't be read from a form"
+		return v, "cannot be read from a form"
 	}
 }
 

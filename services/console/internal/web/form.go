@@ -58,7 +58,7 @@ func (r *Request) Input() (*Form, error) {
 	case errors.As(err, &large):
 		return nil, large
 	case err != nil:
-		return nil, Fail(http.StatusBadRequest, "The form did not arrive whole", "Send it again.")
+		return nil, Fail(http.StatusBadRequest, "Incomplete form", "Submit the form again.")
 	}
 	f := &Form{Values: r.PostForm}
 	if r.MultipartForm != nil {

@@ -63,7 +63,7 @@ func (r *Request) SignOut() {
 
 func (s *Site) sessionsAway(err error) error {
 	s.Logger.Warn("sessions cannot be used", "error", err.Error())
-	return Fail(http.StatusServiceUnavailable, "Signing in is not possible now", "Sessions cannot be read. Deliveries go on; try again in a moment.")
+	return Fail(http.StatusServiceUnavailable, "Sign-in is unavailable", "Sessions cannot be read. Deliveries continue. Try again in a moment.")
 }
 
 // identify finds out who asks and fills in Me and API. signedIn is false for somebody unknown.

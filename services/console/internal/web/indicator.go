@@ -49,7 +49,7 @@ func (d *statusIndicator) look(ctx context.Context, api API) StatusIndicator {
 // statusOf says in a word how things stand.
 func statusOf(s *outboundv1.Status) StatusIndicator {
 	if n := len(s.GetNotices()); n > 0 {
-		return StatusIndicator{"bad", plural(n, "thing needs attention", "things need attention")}
+		return StatusIndicator{"bad", plural(n, "problem", "problems")}
 	}
-	return StatusIndicator{"good", "All is well"}
+	return StatusIndicator{"good", "Healthy"}
 }

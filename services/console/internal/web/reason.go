@@ -10,35 +10,35 @@ func ClassWords(class string) string {
 	case delivery.ClassOK:
 		return "no error"
 	case delivery.ClassNetwork:
-		return "network: not reached or cut off"
+		return "network error"
 	case delivery.ClassTLS:
-		return "TLS or certificate"
+		return "TLS error"
 	case delivery.ClassTimeout:
-		return "no answer in time"
+		return "timed out"
 	case delivery.ClassHTTP4xx:
-		return "HTTP 4xx: refused by the receiver"
+		return "HTTP 4xx: client error"
 	case delivery.ClassHTTP5xx:
-		return "HTTP 5xx: receiver broken"
+		return "HTTP 5xx: server error"
 	case delivery.ClassHTTPOther:
-		return "HTTP, another status"
+		return "other HTTP status"
 	case delivery.ClassSMTPDeferred:
 		return "deferred by the relay"
 	case delivery.ClassSMTPRefused:
 		return "refused by the relay"
 	case delivery.ClassAuth:
-		return "signing in failed"
+		return "authentication failed"
 	case delivery.ClassEgress:
-		return "address is forbidden"
+		return "forbidden address"
 	case delivery.ClassRender:
-		return "could not be written"
+		return "template error"
 	case delivery.ClassNotWanted:
-		return "not wanted by the recipient"
+		return "not selected by the recipient"
 	case delivery.ClassExpired:
-		return "retry duration ended"
+		return "retry duration exceeded"
 	case delivery.ClassCancelled:
 		return "cancelled"
 	case delivery.ClassOther:
-		return "something else"
+		return "other error"
 	default:
 		return spaced(class)
 	}
@@ -58,25 +58,25 @@ func ReasonWords(reason string) string {
 // attemptReasons are why an attempt failed.
 func attemptReasons() map[delivery.Reason]string {
 	return map[delivery.Reason]string{
-		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP status is an error", delivery.ReasonRedirect: "redirect refused",
-		delivery.ReasonGone: "receiver says gone", delivery.ReasonDNS: "name not found (DNS)", delivery.ReasonEgress: "address is forbidden",
-		delivery.ReasonConnect: "no connection", delivery.ReasonTLS: "TLS failed", delivery.ReasonProxy: "proxy failed",
-		delivery.ReasonTimeout: "no answer in time", delivery.ReasonConnectionCut: "connection cut", delivery.ReasonProtocol: "answer not understood",
-		delivery.ReasonAuth: "signing in failed", delivery.ReasonRender: "could not be written", delivery.ReasonSMTPDeferred: "deferred by the relay",
-		delivery.ReasonSMTPRefused: "refused by the relay", delivery.ReasonRelayUnset: "no relay is set", delivery.ReasonPartlyDelivered: "delivered to some addresses",
+		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP error", delivery.ReasonRedirect: "redirect not followed",
+		delivery.ReasonGone: "410 Gone", delivery.ReasonDNS: "DNS lookup failed", delivery.ReasonEgress: "forbidden address",
+		delivery.ReasonConnect: "connection failed", delivery.ReasonTLS: "TLS failed", delivery.ReasonProxy: "proxy failed",
+		delivery.ReasonTimeout: "timed out", delivery.ReasonConnectionCut: "connection lost", delivery.ReasonProtocol: "invalid response",
+		delivery.ReasonAuth: "authentication failed", delivery.ReasonRender: "template error", delivery.ReasonSMTPDeferred: "deferred by the relay",
+		delivery.ReasonSMTPRefused: "refused by the relay", delivery.ReasonRelayUnset: "no relay configured", delivery.ReasonPartlyDelivered: "partially delivered",
 	}
 }
 
 // quietReasons are why nothing was sent.
 func quietReasons() map[delivery.Reason]string {
 	return map[delivery.Reason]string{
-		delivery.ReasonExpired: "retry duration ended", delivery.ReasonTypeUnwanted: "event type not selected", delivery.ReasonApplianceOut: "appliance not selected",
-		delivery.ReasonNoExternalKey: "no external key", delivery.ReasonFilterFalse: "filter says no", delivery.ReasonFilterError: "filter failed",
-		delivery.ReasonDisabled: "recipient disabled", delivery.ReasonDeleted: "recipient deleted", delivery.ReasonUnreadable: "event not readable",
-		delivery.ReasonPurged: "queue purged", delivery.ReasonCancelled: "cancelled by hand", delivery.ReasonBacklog: "queue too old",
-		delivery.ReasonSendNow: "sent now by hand", delivery.ReasonExtended: "extended by hand", delivery.ReasonNotDue: "not due yet",
-		delivery.ReasonNoSlot: "no free slot", delivery.ReasonBreaker: "recipient fails all the time", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
-		delivery.ReasonUnknown: "recipient not known yet", delivery.ReasonNoRecord: "not recorded yet",
-		delivery.ReasonConfigBehind: "configuration not known yet",
+		delivery.ReasonExpired: "retry duration exceeded", delivery.ReasonTypeUnwanted: "event type not selected", delivery.ReasonApplianceOut: "appliance not selected",
+		delivery.ReasonNoExternalKey: "no external key", delivery.ReasonFilterFalse: "filtered out", delivery.ReasonFilterError: "filter error",
+		delivery.ReasonDisabled: "recipient disabled", delivery.ReasonDeleted: "recipient deleted", delivery.ReasonUnreadable: "event unreadable",
+		delivery.ReasonPurged: "queue purged", delivery.ReasonCancelled: "cancelled by a user", delivery.ReasonBacklog: "backlog limit exceeded",
+		delivery.ReasonSendNow: "sent now by a user", delivery.ReasonExtended: "extended by a user", delivery.ReasonNotDue: "not due yet",
+		delivery.ReasonNoSlot: "concurrency limit", delivery.ReasonBreaker: "recipient failing", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
+		delivery.ReasonUnknown: "recipient unknown", delivery.ReasonNoRecord: "not recorded yet",
+		delivery.ReasonConfigBehind: "configuration not up to date",
 	}
 }

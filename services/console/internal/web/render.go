@@ -38,8 +38,8 @@ type NavItem struct {
 
 func navigation(at string) []NavItem {
 	items := []NavItem{
-		{Path: "/", Label: "Outbound Events"}, {Path: "/deliveries", Label: "Deliveries"}, {Path: "/events", Label: "Events"},
-		{Path: "/rejected", Label: "Rejected"}, {Path: "/replays", Label: "Replays"}, {Path: "/settings", Label: "Settings"},
+		{Path: "/", Label: "Recipients"}, {Path: "/deliveries", Label: "Deliveries"}, {Path: "/events", Label: "Events"},
+		{Path: "/rejected", Label: "Invalid events"}, {Path: "/replays", Label: "Replays"}, {Path: "/settings", Label: "Settings"},
 		{Path: "/health", Label: "Health"},
 	}
 	for i := range items {

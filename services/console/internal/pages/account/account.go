@@ -69,7 +69,7 @@ func changePassword(r *web.Request) error {
 		return err
 	}
 	if form.Raw("newPassword") != form.Raw("repeated") {
-		form.Add("repeated", "differs from the new password")
+		form.Add("repeated", "does not match the new password")
 	} else {
 		_, err = r.API.Access.ChangePassword(r.Context(), &outboundv1.ChangePasswordRequest{
 			CurrentPassword: form.Raw("currentPassword"), NewPassword: form.Raw("newPassword"),
@@ -83,6 +83,6 @@ func changePassword(r *web.Request) error {
 		return showAccount(r, form)
 	}
 	r.SignOut()
-	r.Flash(web.Good, "The password is changed. Sign in with the new one.")
+	r.Flash(web.Good, "Password changed. Sign in with the new password.")
 	return r.Redirect("/sign-in")
 }

@@ -125,14 +125,14 @@ func (d signIn) toProvider(r *web.Request) error {
 
 func (d signIn) providerFails(r *web.Request, err error) error {
 	d.site.Logger.Warn("signing in by OpenID Connect did not work", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
-	return web.Fail(http.StatusBadGateway, "The OpenID provider did not let us in", "Try again in a moment. The console's log says what the provider answered.")
+	return web.Fail(http.StatusBadGateway, "Sign-in with the OpenID provider failed", "Try again in a moment. The console's log contains the response of the provider.")
 }
 
 // fromProvider takes back who comes from the provider.
 func (d signIn) fromProvider(r *web.Request) error {
 	j, ok := takeJourney(r)
 	if !ok || !secret.Equal(r.URL.Query().Get("state"), j.State) {
-		return web.Fail(http.StatusBadRequest, "This did not begin here", "Signing in took longer than 10 minutes, or began in another browser. Begin again.")
+		return web.Fail(http.StatusBadRequest, "Sign-in expired", "The sign-in took longer than 10 minutes or started in another browser. Sign in again.")
 	}
 	if problem := r.URL.Query().Get("error"); problem != "" {
 		return d.providerFails(r, fmt.Errorf("the provider answered %q: %q", problem, r.URL.Query().Get("error_description")))
@@ -196,10 +196,10 @@ func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identi
 	name, _ := claims[o.UsernameClaim].(string)
 	name = strings.ToLower(name)
 	if !usable(name) {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not say who you are", "It must give the claim "+o.UsernameClaim+", without blanks.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a user name", "It must send the claim "+o.UsernameClaim+", without spaces.")
 	}
 	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "The OpenID provider must have verified it, because it names you here.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "Verify your email address with the OpenID provider, then sign in again.")
 	}
 	display, _ := claims["name"].(string)
 	who := web.Identity{Kind: web.ByOIDC, Name: name, DisplayName: printableName(display), Role: o.roleOf(claims)}
@@ -210,7 +210,7 @@ func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identi
 	}
 	switch {
 	case u.GetDisabled():
-		return who, web.Fail(http.StatusForbidden, "You may not sign in", "The user "+name+" is disabled here.")
+		return who, web.Fail(http.StatusForbidden, "Your account is disabled", "Ask an administrator to enable the user "+name+".")
 	case who.RoleGiven:
 	case u != nil:
 		who.Role = web.RoleOf(u.GetRole())
@@ -219,7 +219,7 @@ func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identi
 		who.Role, _ = roleNamed(o.DefaultRole)
 	}
 	if who.Role == 0 {
-		return who, web.Fail(http.StatusForbidden, "You have no role here", "Ask an admin of this installation for one.")
+		return who, web.Fail(http.StatusForbidden, "You have no role", "Ask an administrator to assign you a role.")
 	}
 	return who, nil
 }

@@ -92,7 +92,7 @@ type setupPage struct {
 	Code string
 }
 
-var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.")
+var errLink = web.Fail(http.StatusForbidden, "This link is used or expired", "A setup link is valid for one user, until Outbound restarts. If there are no users yet, restart Outbound to get a new link, or sign in with the admin token.")
 
 func (d signIn) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
@@ -130,7 +130,7 @@ func (d signIn) setup(r *web.Request) error {
 	}
 	var made *outboundv1.User
 	if form.Raw("password") != form.Raw("repeated") {
-		form.Add("repeated", "differs from the password")
+		form.Add("repeated", "does not match the password")
 	} else {
 		// There is nobody yet who could do this, so Outbound does it in its own name.
 		access := outboundv1.NewAccessServiceClient(rpc.ActingFor(d.site.Service, rpc.Principal{Role: rpc.RoleAdmin, Name: "outbound"}))
@@ -147,7 +147,7 @@ func (d signIn) setup(r *web.Request) error {
 	}
 	d.first.shut()
 	d.site.ForgetPeople()
-	r.Flash(web.Good, "Welcome. You are the first admin.")
+	r.Flash(web.Good, "Welcome. Your administrator account is ready.")
 	return d.enter(r, form, web.Identity{
 		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin, PasswordTime: made.GetPasswordTime().AsTime(),
 	})

@@ -73,7 +73,7 @@ func (d signIn) refuse(r *web.Request, form *web.Form, code int, notice string) 
 func (d signIn) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
 	wait = wait.Truncate(time.Second) + time.Second
 	r.W.Header().Set("Retry-After", web.Seconds(wait))
-	return d.refuse(r, form, http.StatusTooManyRequests, "There were too many attempts. Try again in "+web.Words(wait)+".")
+	return d.refuse(r, form, http.StatusTooManyRequests, "Too many sign-in attempts. Try again in "+web.Words(wait)+".")
 }
 
 // password signs in a user with a password.
@@ -83,7 +83,7 @@ func (d signIn) password(r *web.Request) error {
 		return err
 	}
 	if d.site.Service == nil {
-		return web.Fail(http.StatusNotFound, "There are no users here", "This console was started without the services' token: sign in with a token.")
+		return web.Fail(http.StatusNotFound, "Password sign-in is not available", "This console runs without a services token. Sign in with a token.")
 	}
 	name := form.Get("name")
 	if wait := d.tooMany(r, name); wait > 0 {
@@ -95,7 +95,7 @@ func (d signIn) password(r *web.Request) error {
 	case codes.OK:
 	case codes.Unauthenticated, codes.InvalidArgument:
 		d.note(r, web.Local)
-		return d.refuse(r, form, http.StatusUnauthorized, "The name or the password is wrong.")
+		return d.refuse(r, form, http.StatusUnauthorized, "Incorrect name or password.")
 	default:
 		return err
 	}
@@ -116,7 +116,7 @@ func (d signIn) token(r *web.Request) error {
 	token := form.Get("token")
 	if token == "" || !printable(token) {
 		d.note(r, web.ByToken)
-		return d.refuse(r, form, http.StatusUnauthorized, "That is no token.")
+		return d.refuse(r, form, http.StatusUnauthorized, "Invalid token.")
 	}
 	access := outboundv1.NewAccessServiceClient(rpc.Bearing(d.site.Bare, token))
 	self, err := access.GetSelf(r.Context(), &outboundv1.GetSelfRequest{})
@@ -124,7 +124,7 @@ func (d signIn) token(r *web.Request) error {
 	case codes.OK:
 	case codes.Unauthenticated, codes.PermissionDenied:
 		d.note(r, web.ByToken)
-		return d.refuse(r, form, http.StatusUnauthorized, "The token is not known, or is not one for people.")
+		return d.refuse(r, form, http.StatusUnauthorized, "The token is invalid or cannot be used to sign in.")
 	default:
 		return err
 	}
@@ -164,6 +164,6 @@ func (d signIn) welcome(r *web.Request, who web.Identity, next string) error {
 
 func signOut(r *web.Request) error {
 	r.SignOut()
-	r.Flash(web.Good, "You are signed out.")
+	r.Flash(web.Good, "You have signed out.")
 	return r.Redirect("/sign-in")
 }

@@ -37,7 +37,7 @@ func TestAllThatMatchIsOfferedWhereAReplayCanBeOfIt(t *testing.T) {
 		if got := strings.Contains(page.Body, link); got != can {
 			t.Errorf("%s: offered is %v, want %v", path, got, can)
 		}
-		if got := strings.Contains(page.Body, `id="instead">All that match cannot be retried at once: `); got == can {
+		if got := strings.Contains(page.Body, `id="no-replay">All that match cannot be retried at once: `); got == can {
 			t.Errorf("%s: it is told that it cannot be: %v, want %v", path, got, !can)
 		}
 		if can {
@@ -45,7 +45,7 @@ func TestAllThatMatchIsOfferedWhereAReplayCanBeOfIt(t *testing.T) {
 		} else {
 			told++
 		}
-		if a := viewer.Get(path); strings.Contains(a.Body, "Retry all that match") || strings.Contains(a.Body, `id="instead"`) {
+		if a := viewer.Get(path); strings.Contains(a.Body, "Retry all that match") || strings.Contains(a.Body, `id="no-replay"`) {
 			t.Errorf("%s: a viewer is told of what operators do", path)
 		}
 	}

@@ -153,7 +153,7 @@ func send(r *web.Request) error {
 	}
 	id, to := r.PathValue("id"), form.Get("recipientId")
 	if to == "" {
-		form.Add("recipientId", "choose who is to get it")
+		form.Add("recipientId", "choose a recipient")
 	}
 	var answer *outboundv1.RetryDeliveriesResponse
 	if !form.Bad() {
@@ -168,6 +168,6 @@ func send(r *web.Request) error {
 		r.Status(http.StatusUnprocessableEntity)
 		return renderEvent(r, form)
 	}
-	r.Flash(web.Good, "Queued for "+to+". Here is what becomes of it.")
+	r.Flash(web.Good, "Queued for "+to+". The new delivery is listed below.")
 	return r.Redirect(web.Address("/deliveries", "replayId", answer.GetReplayId()))
 }

@@ -79,7 +79,7 @@ func (p listPage) Types() []web.Option {
 
 // Decisions are the decisions to filter by.
 func (p listPage) Decisions() []web.Option {
-	return web.OrAny("Any", p.Form.Get("decision"), []web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "rejected"}})
+	return web.OrAny("Any", p.Form.Get("decision"), []web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "invalid"}})
 }
 
 // Appliances reports whether there is an appliance. While that can't be told there is one.

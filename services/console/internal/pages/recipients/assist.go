@@ -147,7 +147,7 @@ func showCertificates(r *web.Request) error {
 	}
 	field := r.URL.Query().Get("field")
 	if field != "http.caCertificatePem" && field != "http.auth.clientCertificate.certificatePem" {
-		return web.Fail(http.StatusBadRequest, "There is no such field", "Open the form anew.")
+		return web.Fail(http.StatusBadRequest, "Unknown field", "Reload the form.")
 	}
 	return r.RenderPart("edit", "certificate-list", readCertificates(form.Raw(field)))
 }

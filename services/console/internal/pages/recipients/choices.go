@@ -58,7 +58,7 @@ func (c *choices) arrange(types []*outboundv1.EventType, email bool, chosen []st
 		if email && !t.GetEmail() {
 			continue
 		}
-		c.put(cmp.Or(t.GetProduct(), "Your own"), web.Option{Value: t.GetId(), Label: t.GetDisplayName()})
+		c.put(cmp.Or(t.GetProduct(), "Custom"), web.Option{Value: t.GetId(), Label: t.GetDisplayName()})
 	}
 	for _, id := range chosen {
 		if !slices.ContainsFunc(c.Types(), func(o web.Option) bool { return o.Value == id }) {
@@ -102,36 +102,36 @@ func (c *choices) OtherAppliances(chosen []string) []string {
 
 // The choices of the form's selects.
 func (editPage) WhileDisabled() []web.Option {
-	return []web.Option{{Value: "SKIP", Label: "are skipped: never sent"}, {Value: "HOLD", Label: "wait, and are sent once it is enabled"}}
+	return []web.Option{{Value: "SKIP", Label: "Skip them (never delivered)"}, {Value: "HOLD", Label: "Hold them and deliver when re-enabled"}}
 }
 
 // Formats are the ways to write a body.
 func (editPage) Formats() []web.Option {
 	return []web.Option{
-		{Value: "FORM", Label: "Form: the variables, form-encoded"}, {Value: "JSON", Label: "JSON: a CloudEvent"},
-		{Value: "JSON_BINARY", Label: "JSON: the data as body, the attributes as ce- headers"},
+		{Value: "FORM", Label: "Form-encoded variables"}, {Value: "JSON", Label: "JSON (structured CloudEvent)"},
+		{Value: "JSON_BINARY", Label: "JSON (binary CloudEvent: data as body, ce- headers)"},
 	}
 }
 
 // Rules are what counts as delivered.
 func (editPage) Rules() []web.Option {
-	return []web.Option{{Value: "HTTP_200", Label: "200 exactly"}, {Value: "ANY_2XX", Label: "any from 200 to 299"}}
+	return []web.Option{{Value: "HTTP_200", Label: "200 only"}, {Value: "ANY_2XX", Label: "Any 2xx status"}}
 }
 
 // Orders are whether events keep their order.
 func (editPage) Orders() []web.Option {
-	return []web.Option{{Value: "NONE", Label: "As they come: one that fails holds nothing"}, {Value: "STRICT", Label: "Strict: one at a time, a stuck one holds the later"}}
+	return []web.Option{{Value: "NONE", Label: "Unordered (parallel)"}, {Value: "STRICT", Label: "Strict: in order; a failing event blocks the ones behind it"}}
 }
 
 // Auths are the ways to prove who we are.
 func (editPage) Auths() []web.Option {
 	return []web.Option{
-		{Value: "", Label: "Not at all"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
-		{Value: authAPIKey, Label: "Secret in a header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"}, {Value: authCertificate, Label: "TLS client certificate"},
+		{Value: "", Label: "None"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
+		{Value: authAPIKey, Label: "API key header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"}, {Value: authCertificate, Label: "TLS client certificate"},
 	}
 }
 
 // Kinds are the kinds of signing secrets.
 func (editPage) Kinds() []web.Option {
-	return []web.Option{{Value: "", Label: "no further secret"}, {Value: "HMAC_SHA256", Label: "shared secret (HMAC-SHA256)"}, {Value: "ED25519", Label: "key pair (ed25519)"}}
+	return []web.Option{{Value: "", Label: "No additional secret"}, {Value: "HMAC_SHA256", Label: "Shared secret (HMAC-SHA256)"}, {Value: "ED25519", Label: "Key pair (Ed25519)"}}
 }

@@ -90,7 +90,7 @@ func showRecipient(r *web.Request) error {
 
 func showNew(r *web.Request, email bool) error {
 	if !r.Me.Operates() {
-		return web.Fail(http.StatusForbidden, "Your role does not allow this", "Operators and admins add recipients.")
+		return web.Fail(http.StatusForbidden, "Your role does not allow this", "You need the operator role to add recipients.")
 	}
 	p := &editPage{Form: web.NewForm(map[string]string{"enabled": "true"}), Email: email}
 	return render(r, p)
@@ -149,7 +149,7 @@ func create(r *web.Request) error {
 		r.Status(http.StatusUnprocessableEntity)
 		return render(r, &editPage{Form: form, Email: email})
 	}
-	return saved(r, made, "Added. It gets the events accepted from now on. Send it a test event to see it work.")
+	return saved(r, made, "Recipient added. It receives events that are accepted from now on. Send a test event to verify it.")
 }
 
 // save changes a recipient: all of it, as the form has it all.
@@ -175,7 +175,7 @@ func save(r *web.Request) error {
 		}
 	}
 	if !form.Bad() {
-		return saved(r, changed, "Saved. It acts within 5 seconds.")
+		return saved(r, changed, "Changes saved. They take effect within 5 seconds.")
 	}
 	p := &editPage{Form: form, Email: stored.GetEmail() != nil, Recipient: stored}
 	if form.Conflict {
@@ -206,7 +206,7 @@ func saved(r *web.Request, p *outboundv1.Recipient, told string) error {
 // conflict says what others saved while the form was open. Saved again, the form takes the place of theirs.
 func (p *editPage) conflict(r *web.Request) {
 	p.Form.Conflict = false
-	p.Form.Notice = "Somebody else saved meanwhile. What you typed is still here; what they changed is shown above. Saving again puts yours in place of theirs."
+	p.Form.Notice = "Someone else saved changes in the meantime. Your input is kept; their changes are shown above. Save again to overwrite them."
 	opened := p.Form.Get(seenField)
 	p.Form.Set("etag", p.Recipient.GetEtag())
 	p.Form.Set(seenField, seen(p.Recipient))
@@ -240,7 +240,7 @@ func faultText(err error) (string, bool) {
 		parts = append(parts, web.PlainWords(x.Field)+": "+x.Text)
 	}
 	if form.Conflict {
-		parts = append(parts, "Somebody else changed it meanwhile. Look at it as it is now, then try again.")
+		parts = append(parts, "Someone else changed this in the meantime. Review the current version, then try again.")
 	}
 	return strings.Join(parts, " "), true
 }

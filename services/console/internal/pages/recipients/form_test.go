@@ -234,7 +234,7 @@ func TestViewersSaveNothing(t *testing.T) {
 	if page := b.Get("/recipients/full-http"); page.Status != http.StatusOK || strings.Contains(page.Body, ">Save<") {
 		t.Errorf("%d, or there is something to save with", page.Status)
 	}
-	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test", "/recipients/full-http/doctor", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
+	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test", "/recipients/full-http/diagnose", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
 		if answer := b.Post(path, url.Values{"displayName": {"x"}}); answer.Status != http.StatusForbidden {
 			t.Errorf("a viewer posts to %s and gets %d", path, answer.Status)
 		}

@@ -58,12 +58,12 @@ func readHeaders(form *web.Form, h *outboundv1.HttpRecipient) {
 		name, value := strings.TrimSpace(name), strings.TrimSpace(at(form.All(headerValues), i))
 		if name == "" {
 			if value != "" {
-				form.Add("http.headers", "A value has no name: "+value)
+				form.Add("http.headers", "Enter a name for the value "+value)
 			}
 			continue
 		}
 		if _, twice := h.GetHeaders()[name]; twice {
-			form.Add("http.headers", name+" is given twice")
+			form.Add("http.headers", name+" is set twice")
 			continue
 		}
 		if h.Headers == nil {
@@ -102,7 +102,7 @@ func readSigning(form *web.Form, h *outboundv1.HttpRecipient) {
 		if until != "" {
 			end, ok := instant(until, time.Now())
 			if !ok {
-				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i), "is not a time: write e.g. 2026-11-21 10:00 (UTC), or 24 h for that long from now")
+				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i), "is not a time: use e.g. 2026-11-21 10:00 (UTC) or a duration such as 24 h")
 				continue
 			}
 			s.ExpireTime = timestamppb.New(end)
@@ -141,7 +141,7 @@ func readOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 			continue
 		}
 		if _, twice := e.GetOverrides()[t]; twice {
-			form.Add("email.overrides", t+" has two texts: keep one of them")
+			form.Add("email.overrides", t+" has two templates: keep one of them")
 			continue
 		}
 		if e.Overrides == nil {

@@ -48,7 +48,7 @@ func remove(r *web.Request) error {
 		r.Flash(web.Bad, text)
 		return r.Redirect("/recipients/" + id + "/delete")
 	}
-	r.Flash(web.Good, "Deleted. What waited for it is cancelled.")
+	r.Flash(web.Good, "Recipient deleted. Its pending deliveries are cancelled.")
 	return r.Redirect("/")
 }
 
@@ -70,6 +70,6 @@ func purge(r *web.Request) error {
 		r.Flash(web.Bad, text)
 		return r.Redirect("/recipients/" + id + "/purge")
 	}
-	r.Flash(web.Good, "Emptied: "+strconv.FormatInt(answer.GetCancelled(), 10)+" cancelled.")
+	r.Flash(web.Good, "Queue purged: "+strconv.FormatInt(answer.GetCancelled(), 10)+" cancelled.")
 	return r.Redirect("/recipients/" + id)
 }

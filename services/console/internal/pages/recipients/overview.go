@@ -168,10 +168,10 @@ func (s *section) add(r row, v view) {
 	if state == stateFailing {
 		s.Failing++
 	}
-	if state == stateDisabled || state == stateHeld {
+	if state == stateDisabled || state == statePaused {
 		s.Disabled++
 	}
-	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" && (state == stateDisabled || state == stateHeld)
+	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" && (state == stateDisabled || state == statePaused)
 	if wanted && r.has(v.Search) {
 		s.Rows = append(s.Rows, r)
 	}
@@ -207,7 +207,7 @@ type row struct {
 const (
 	stateOK       = "ok"
 	stateFailing  = "failing"
-	stateHeld     = "held"
+	statePaused   = "paused"
 	stateDisabled = "disabled"
 	stateUnknown  = "unknown"
 )
@@ -216,7 +216,7 @@ const (
 func (r row) State() string {
 	switch {
 	case !r.Recipient.GetEnabled() && r.Recipient.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD:
-		return stateHeld
+		return statePaused
 	case !r.Recipient.GetEnabled():
 		return stateDisabled
 	case r.Status == nil:

@@ -210,9 +210,9 @@ func TestWhatHelpsToFillInAForm(t *testing.T) {
 	inert(t, "the filter", b.Post("/part/recipients/filter", f))
 	inert(t, "the macros", b.Post("/part/recipients/macros", url.Values{"eventTypes": {"end"}}))
 	inert(t, "the test", b.Post("/recipients/full-http/test", url.Values{"eventType": {"begin"}}))
-	inert(t, "the doctor", b.Post("/recipients/full-http/doctor", url.Values{"post": {"true"}}))
+	inert(t, "diagnostics", b.Post("/recipients/full-http/diagnose", url.Values{"post": {"true"}}))
 	if !last[*outboundv1.DoctorRecipientRequest](t, h).GetPost() {
-		t.Error("the doctor did not post")
+		t.Error("diagnostics did not send a test request")
 	}
 	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "holds no PEM certificate") {
 		t.Errorf("nonsense is told as %s", bad.Body)

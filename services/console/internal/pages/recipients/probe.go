@@ -88,7 +88,7 @@ func askDoctor(r *web.Request) error {
 		}
 	}
 	if r.Part() {
-		return r.RenderPart("edit", "doctor", answer)
+		return r.RenderPart("edit", "diagnostics", answer)
 	}
 	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: id})
 	if err != nil {
@@ -103,5 +103,5 @@ func showStatus(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	return r.RenderPart("edit", "standing", recipientStatus(r, stored))
+	return r.RenderPart("edit", "status", recipientStatus(r, stored))
 }

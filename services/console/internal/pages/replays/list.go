@@ -77,7 +77,7 @@ func (j job) Kind() string {
 	if j.GetBackfill() != nil {
 		return "Backfill"
 	}
-	return "Deliveries again"
+	return "Replay of deliveries"
 }
 
 // To is who gets it.
@@ -85,7 +85,7 @@ func (j job) To() string {
 	if id := j.GetToRecipientId(); id != "" {
 		return named(j.names, id)
 	}
-	return "each to its recipient"
+	return "original recipients"
 }
 
 // fact is something that a replay's deliveries have in common.
@@ -96,13 +96,13 @@ func (j job) Facts() []fact {
 	if b := j.GetBackfill(); b != nil {
 		out := []fact{{"events accepted since", clock(b.GetStartTime().AsTime())}}
 		if b.GetEndTime() != nil {
-			out = append(out, fact{"and before", clock(b.GetEndTime().AsTime())})
+			out = append(out, fact{"events accepted before", clock(b.GetEndTime().AsTime())})
 		}
-		again := "are left out"
+		again := "excluded"
 		if b.GetIncludeDelivered() {
-			again = "are sent again"
+			again = "included"
 		}
-		return append(out, fact{"those that were delivered", again})
+		return append(out, fact{"already delivered", again})
 	}
 	d := j.GetDeliveries()
 	state := "expired, rejected and cancelled"
@@ -199,9 +199,9 @@ func cancel(r *web.Request) error {
 	form := &web.Form{}
 	switch {
 	case err == nil && one.GetState() == outboundv1.Replay_RUNNING:
-		r.Flash(web.Good, "It is being cancelled: it stops when the process that runs it says so.")
+		r.Flash(web.Good, "Cancelling. The replay stops when its process confirms.")
 	case err == nil:
-		r.Flash(web.Good, "Cancelled. What is queued already goes on.")
+		r.Flash(web.Good, "Replay cancelled. Deliveries that are already queued still go out.")
 	case form.Refused(err):
 		r.Flash(web.Bad, form.Notice)
 	default:

@@ -46,7 +46,7 @@ func (p newPage) Backfill() bool { return p.Kind == kindBackfill }
 func (p newPage) Recipients() []web.Option {
 	label := "Choose a recipient"
 	if !p.Backfill() {
-		label = "Each to the recipient it was for"
+		label = "Original recipients"
 	}
 	return web.OrAny(label, p.Form.Get("toRecipientId"), p.choices)
 }
@@ -95,10 +95,10 @@ func newReplay(r *web.Request) error {
 // require notes what a backfill lacks.
 func require(form *web.Form) {
 	if form.Get("toRecipientId") == "" {
-		form.Add("toRecipientId", "choose who is to get the events")
+		form.Add("toRecipientId", "choose a recipient")
 	}
 	if form.Get("backfill.startTime") == "" {
-		form.Add("backfill.startTime", "say from when on, e.g. 2026-11-21 10:00")
+		form.Add("backfill.startTime", "enter a time, e.g. 2026-11-21 10:00")
 	}
 }
 
@@ -144,7 +144,7 @@ func create(r *web.Request) error {
 	if form.Bad() {
 		return newPage{Form: form, Kind: kind}.render(r, asked)
 	}
-	r.Flash(web.Good, "Started.")
+	r.Flash(web.Good, "Replay started.")
 	return r.Redirect("/replays/" + url.PathEscape(made.GetId()))
 }
 

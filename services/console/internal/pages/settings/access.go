@@ -14,8 +14,8 @@ func tokenFields() []string { return []string{"displayName", "role", "expireTime
 // roles are the choices of a role.
 func roles() []web.Option {
 	return []web.Option{
-		{Value: "VIEWER", Label: "Viewer: only looks"}, {Value: "OPERATOR", Label: "Operator: recipients, deliveries"},
-		{Value: "ADMIN", Label: "Admin: everything"},
+		{Value: "VIEWER", Label: "Viewer: read-only"}, {Value: "OPERATOR", Label: "Operator: manages recipients and deliveries"},
+		{Value: "ADMIN", Label: "Admin: full access"},
 	}
 }
 
@@ -54,7 +54,7 @@ func addUser(r *web.Request) error {
 	if form.Bad() {
 		return again(r, renderUsers, form)
 	}
-	r.Flash(web.Good, "Added.")
+	r.Flash(web.Good, "User added.")
 	return r.Redirect("/settings/users")
 }
 
@@ -85,7 +85,7 @@ func renderUser(r *web.Request, form *web.Form) error {
 		}
 		return r.Render("user", userPage{Form: form, User: u})
 	}
-	return web.Fail(404, "There is no such user", "It may have been deleted.")
+	return web.Fail(404, "User not found", "The user may have been deleted.")
 }
 
 func saveUser(r *web.Request) error {
@@ -105,7 +105,7 @@ func saveUser(r *web.Request) error {
 	if form.Bad() {
 		return again(r, renderUser, form)
 	}
-	r.Flash(web.Good, "Saved. It holds for open sessions within moments.")
+	r.Flash(web.Good, "User saved. The change applies to open sessions within seconds.")
 	return r.Redirect("/settings/users")
 }
 
@@ -115,7 +115,7 @@ func deleteUser(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Access.DeleteUser(r.Context(), &outboundv1.DeleteUserRequest{Name: r.PathValue("name"), Etag: form.Get("etag")})
-	return done(r, err, "Deleted. Open sessions end within moments.", "/settings/users")
+	return done(r, err, "User deleted. Open sessions end within seconds.", "/settings/users")
 }
 
 type tokensPage struct {
@@ -163,5 +163,5 @@ func addToken(r *web.Request) error {
 
 func deleteToken(r *web.Request) error {
 	_, err := r.API.Access.DeleteToken(r.Context(), &outboundv1.DeleteTokenRequest{Id: r.PathValue("id")})
-	return done(r, err, "Revoked.", "/settings/tokens")
+	return done(r, err, "Token revoked.", "/settings/tokens")
 }

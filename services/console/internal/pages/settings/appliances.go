@@ -95,7 +95,7 @@ func saveAppliance(r *web.Request) error {
 	if form.Bad() {
 		return again(r, renderAppliance, form)
 	}
-	r.Flash(web.Good, "Saved.")
+	r.Flash(web.Good, "Appliance saved.")
 	return r.Redirect("/settings/appliances")
 }
 
@@ -113,5 +113,5 @@ func deleteAppliance(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Settings.DeleteAppliance(r.Context(), &outboundv1.DeleteApplianceRequest{Id: r.PathValue("id"), Etag: form.Get("etag")})
-	return done(r, err, "Revoked. Its credentials have ended.", "/settings/appliances")
+	return done(r, err, "Appliance revoked. Its credentials no longer work.", "/settings/appliances")
 }

@@ -41,9 +41,9 @@ func rollBack(r *web.Request) error {
 	}
 	revision, err := strconv.ParseUint(form.Get("revision"), 10, 64)
 	if err != nil {
-		return web.Fail(400, "No revision was named", "Go back and choose one.")
+		return web.Fail(400, "Invalid revision", "Choose a revision in the list of changes.")
 	}
 	resource := form.Get("resource")
 	_, err = r.API.Settings.RollBack(r.Context(), &outboundv1.RollBackRequest{Resource: resource, Revision: revision})
-	return done(r, err, resource+" is again what it was at revision "+form.Get("revision")+".", web.Address("/settings/changes", "resource", resource))
+	return done(r, err, "Rolled back "+resource+" to revision "+form.Get("revision")+".", web.Address("/settings/changes", "resource", resource))
 }

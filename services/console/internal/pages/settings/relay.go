@@ -29,7 +29,7 @@ type relayPage struct {
 
 // Encryptions, Auths are the choices of the form.
 func (relayPage) Encryptions() []web.Option {
-	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS, required"}, {Value: "TLS", Label: "TLS from the first byte"}, {Value: "NONE", Label: "None"}}
+	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS (required)"}, {Value: "TLS", Label: "TLS (implicit)"}, {Value: "NONE", Label: "None"}}
 }
 
 // Auths are the ways to sign in.
@@ -102,7 +102,7 @@ func saveRelay(r *web.Request) error {
 	if form.Bad() {
 		return again(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Relay: f}) }, form)
 	}
-	r.Flash(web.Good, "The relay's settings are saved. The status line shows within moments whether it takes mail.")
+	r.Flash(web.Good, "Relay saved. Check the current status below in a few seconds.")
 	return r.Redirect("/settings/relay")
 }
 
@@ -124,7 +124,7 @@ func saveEmail(r *web.Request) error {
 	if form.Bad() {
 		return again(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Email: f}) }, form)
 	}
-	r.Flash(web.Good, "Saved. It holds for all email recipients from now on.")
+	r.Flash(web.Good, "Email settings saved. They apply to all email recipients.")
 	return r.Redirect("/settings/relay")
 }
 
@@ -139,7 +139,7 @@ func testRelay(r *web.Request) error {
 		if !form.Refused(err) {
 			return err
 		}
-		r.Flash(web.Bad, "No test mail was sent. "+strings.TrimSpace(words(form)))
+		r.Flash(web.Bad, "The test email was not sent. "+strings.TrimSpace(words(form)))
 	}
 	return renderRelay(r, p)
 }

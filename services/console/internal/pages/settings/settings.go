@@ -86,7 +86,7 @@ func words(f *web.Form) string {
 		text += web.PlainWords(x.Field) + ": " + x.Text
 	}
 	if f.Conflict {
-		text = "Somebody else changed this meanwhile. Look at it as it is now, then try again."
+		text = "Someone else changed this in the meantime. Review the current version, then try again."
 	}
 	return text
 }

@@ -97,7 +97,7 @@ func addType(r *web.Request) error {
 	if form.Bad() {
 		return again(r, func(r *web.Request, f *web.Form) error { return r.Render("type", typePage{Form: f}) }, form)
 	}
-	r.Flash(web.Good, "Added. Appliances may publish it from now on, and recipients may select it.")
+	r.Flash(web.Good, "Event type added. Appliances can publish it and recipients can select it.")
 	return r.Redirect("/settings/types")
 }
 
@@ -118,7 +118,7 @@ func saveType(r *web.Request) error {
 	if form.Bad() {
 		return again(r, renderType, form)
 	}
-	r.Flash(web.Good, "Saved.")
+	r.Flash(web.Good, "Event type saved.")
 	return r.Redirect(under("/settings/types", t.GetId()))
 }
 
@@ -128,5 +128,5 @@ func deleteType(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Settings.DeleteEventType(r.Context(), &outboundv1.DeleteEventTypeRequest{Id: r.PathValue("id"), Etag: form.Get("etag")})
-	return done(r, err, "Deleted.", "/settings/types")
+	return done(r, err, "Event type deleted.", "/settings/types")
 }
