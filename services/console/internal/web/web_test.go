@@ -356,7 +356,7 @@ func TestWhatIsNoPageGoesOn(t *testing.T) {
 		t.Errorf("a browser of nobody: %d", a.Status)
 	}
 	h.enter("viewer")
-	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "There is no such page") {
+	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "Page not found") {
 		t.Errorf("a browser: %d %s", a.Status, a.Body)
 	}
 }

@@ -102,7 +102,7 @@ func TestWrongSignInsAreRefusedAlike(t *testing.T) {
 	} {
 		b := h.Browser()
 		a := b.Post("/sign-in", x)
-		if a.Status != http.StatusUnauthorized || len(b.Cookies) != 0 || !strings.Contains(a.Body, "The name or the password is wrong") {
+		if a.Status != http.StatusUnauthorized || len(b.Cookies) != 0 || !strings.Contains(a.Body, "Incorrect name or password") {
 			t.Errorf("%v: %d with cookies %v", x, a.Status, b.Cookies)
 		}
 		if strings.Contains(a.Body, consoletest.Password) || strings.Contains(a.Body, `value="wrong"`) {
@@ -155,7 +155,7 @@ func TestAttemptsAreThrottled(t *testing.T) {
 			wrong++
 		case http.StatusTooManyRequests:
 			late++
-			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "There were too many attempts") {
+			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "Too many sign-in attempts") {
 				t.Errorf("refused without saying how long: %s", a.Body)
 			}
 		default:
@@ -221,10 +221,10 @@ func TestPasswordsAreChangedByTheirOwners(t *testing.T) {
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/sign-in" {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	if a := b.Get("/sign-in"); !strings.Contains(a.Body, "The password is changed") {
-		t.Error("the change is not told")
+	if a := b.Get("/sign-in"); !strings.Contains(a.Body, "Password changed") {
+		t.Error("the change is not confirmed")
 	}
-	if a := b.Get("/sign-in"); strings.Contains(a.Body, "The password is changed") {
+	if a := b.Get("/sign-in"); strings.Contains(a.Body, "Password changed") {
 		t.Error("the change is told twice")
 	}
 	waittest.Until(t, "the session elsewhere to end", func() bool { return elsewhere.Get("/account").Status != http.StatusOK })
@@ -248,7 +248,7 @@ func TestTheFirstAdminIsMadeByALinkOnce(t *testing.T) {
 	if a := b.Post("/setup", url.Values{"name": {"evil"}, "password": {consoletest.Password}, "repeated": {consoletest.Password}}); a.Status != http.StatusForbidden {
 		t.Errorf("without a code: %d", a.Status)
 	}
-	if a := b.Get(link.RequestURI()); a.Status != http.StatusOK || !strings.Contains(a.Body, "The first admin") {
+	if a := b.Get(link.RequestURI()); a.Status != http.StatusOK || !strings.Contains(a.Body, "Create the first administrator") {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	form := url.Values{"code": {code}, "name": {"ada"}, "displayName": {"Ada <b>"}, "password": {"short"}, "repeated": {"short"}}

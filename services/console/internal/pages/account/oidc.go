@@ -196,7 +196,7 @@ func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identi
 	name, _ := claims[o.UsernameClaim].(string)
 	name = strings.ToLower(name)
 	if !usable(name) {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a user name", "It must send the claim "+o.UsernameClaim+", without spaces.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a valid user name", "It must send the claim "+o.UsernameClaim+", without spaces.")
 	}
 	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
 		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "Verify your email address with the OpenID provider, then sign in again.")

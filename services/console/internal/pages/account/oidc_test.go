@@ -92,7 +92,7 @@ func TestAProviderLetsItsPeopleIn(t *testing.T) {
 	for name, x := range map[string]struct {
 		adapt func(*account.OIDCOptions)
 		who   *mockoidc.MockUser
-		// role is what they may do; empty: they are refused with says.
+		// role is what they may do; empty: the console refuses them and says so.
 		role, name, says string
 	}{
 		"the default":          {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
@@ -100,13 +100,13 @@ func TestAProviderLetsItsPeopleIn(t *testing.T) {
 		"a claim":              {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
 		"the greatest claim":   {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
 		"a claim over a user":  {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
-		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role here"},
+		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role"},
 		"another name":         {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer", "preferred", ""},
-		"disabled":             {groups, user("gone@example.com", "root"), "", "", "You may not sign in"},
+		"disabled":             {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
 		"not verified":         {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
-		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not say who you are"},
-		"passing for a token":  {nil, user("token abc"), "", "", "did not say who you are"},
-		"passing for admin":    {nil, user("Admin"), "", "", "did not say who you are"},
+		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
+		"passing for a token":  {nil, user("token abc"), "", "", "did not send a valid user name"},
+		"passing for admin":    {nil, user("Admin"), "", "", "did not send a valid user name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)

@@ -156,12 +156,12 @@ func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
 	if len(articles) != 3 {
 		t.Fatalf("%d events are shown", len(articles))
 	}
-	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, cut)", "plain\ttext"} {
+	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, truncated)", "plain\ttext"} {
 		if !strings.Contains(articles[i], want) {
 			t.Errorf("event %d is shown without %q: %.600s", i, want, articles[i])
 		}
 	}
-	if strings.Contains(articles[1], "no text") {
+	if strings.Contains(articles[1], ", binary") {
 		t.Error("a text that was cut within a character is taken for none")
 	}
 }

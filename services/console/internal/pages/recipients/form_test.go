@@ -171,20 +171,20 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	if strings.Contains(answer.Body, "top secret") || strings.Contains(answer.Body, "<script>alert") {
 		t.Error("a secret is sent back, or hostile text is markup")
 	}
-	// The contract's own rules speak of the request, whose body the form is; they are told beside the fields all the same.
+	// The rules of the contract name fields of the request; their violations are shown beside the fields of the form.
 	f.Set("displayName", strings.Repeat("long", 100))
 	f.Set("http.contact.addresses", strings.Repeat("a@example.com\n", 1)+strings.Repeat("x", 400)+"@example.com")
 	long := b.Post("/recipients", f).Body
 	for _, want := range []string{`<a href="#f-displayName">Name</a>: `, `id="f-displayName-fault"`, `<a href="#f-http-contact-addresses">Contact</a>: `, `id="f-http-contact-addresses-fault"`} {
-		if !strings.Contains(long, want) || strings.Contains(long, "recipient.") {
-			t.Errorf("there is no %q, or the API's paths are told: %s", want, long)
+		if !strings.Contains(long, want) || strings.Contains(long, "recipient.displayName") || strings.Contains(long, "recipient.http") {
+			t.Errorf("there is no %q, or the API's paths are shown: %s", want, long)
 		}
 	}
 	f.Set("displayName", "Short")
 	f.Set("http.contact.addresses", "")
 	f.Set("http.retryInterval", "a fortnight")
-	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a time span") || !strings.Contains(answer.Body, `value="a fortnight"`) {
-		t.Errorf("what can't be read is not told: %s", answer.Body)
+	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a duration") || !strings.Contains(answer.Body, `value="a fortnight"`) {
+		t.Errorf("an invalid duration is not reported: %s", answer.Body)
 	}
 }
 
@@ -197,9 +197,9 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	h.put(theirs, "Somebody else")
 	f.Set("filter", "mine")
 	answer := b.Post("/recipients/full-http", f)
-	for _, want := range []string{"Somebody else saved meanwhile", "by Somebody else", "Their name"} {
+	for _, want := range []string{"Someone else saved changes in the meantime", "by Somebody else", "Their name"} {
 		if answer.Status != http.StatusUnprocessableEntity || !strings.Contains(answer.Body, want) {
-			t.Fatalf("%q is not told: %d %s", want, answer.Status, answer.Body)
+			t.Fatalf("%q is not shown: %d %s", want, answer.Status, answer.Body)
 		}
 	}
 	if n := strings.Count(answer.Body, "<h3>by "); n != 1 {

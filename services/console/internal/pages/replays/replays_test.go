@@ -105,7 +105,7 @@ func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
 			if got, ok := h.last().(*outboundv1.PreviewReplayRequest); page.Status != http.StatusOK || !ok || !proto.Equal(got.GetReplay(), x.want) {
 				t.Fatalf("%d: previewed %v, want %v", page.Status, h.last(), x.want)
 			}
-			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 of them were"} {
+			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 events were already delivered"} {
 				if !strings.Contains(page.Body, text) {
 					t.Errorf("the preview does not say %q", text)
 				}
