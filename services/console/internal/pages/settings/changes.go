@@ -7,13 +7,13 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// changesShown is how many changes a page has.
+// changesShown is the page size.
 const changesShown = 30
 
 type changesPage struct {
 	Revisions []*outboundv1.Revision
 	Resource  string
-	// Next is the address of the next page; First that of the first, on a later one.
+	// Next is the address of the next page, First that of the first page on later pages.
 	Next, First string
 }
 
@@ -45,5 +45,5 @@ func rollBack(r *web.Request) error {
 	}
 	resource := form.Get("resource")
 	_, err = r.API.Settings.RollBack(r.Context(), &outboundv1.RollBackRequest{Resource: resource, Revision: revision})
-	return done(r, err, "Rolled back "+resource+" to revision "+form.Get("revision")+".", web.Address("/settings/changes", "resource", resource))
+	return finish(r, err, "Rolled back "+resource+" to revision "+form.Get("revision")+".", web.Address("/settings/changes", "resource", resource))
 }
