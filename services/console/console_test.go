@@ -290,7 +290,7 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 	h.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	resp, got := h.call("GET", "/readyz", "")
-	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: says that it is NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
+	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: reports NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
 		t.Errorf("%d %v", resp.StatusCode, got)
 	}
 	if resp, _ := h.call("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {

@@ -195,7 +195,7 @@ func TestTrustedProxiesAreChecked(t *testing.T) {
 	o := console.DefaultOptions()
 	o.TrustedProxies = []string{"10.0.0.0/8", "10.1.2.3", "fd00:1::/64", "0.0.0.0/0"}
 	err := o.Validate()
-	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32", "trustedProxies[3]: \"0.0.0.0/0\" holds everybody"} {
+	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32", "trustedProxies[3]: \"0.0.0.0/0\" contains all addresses"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

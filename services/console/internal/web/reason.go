@@ -4,7 +4,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
-// ClassWords are a class of reasons in words: what went wrong, or did not. A class that is not known is shown as it is.
+// ClassWords returns a class of reasons in words. An unknown class is returned as it is.
 func ClassWords(class string) string {
 	switch delivery.Class(class) {
 	case delivery.ClassOK:
@@ -44,7 +44,7 @@ func ClassWords(class string) string {
 	}
 }
 
-// ReasonWords are a reason in words.
+// ReasonWords returns a reason in words.
 func ReasonWords(reason string) string {
 	if words, ok := attemptReasons()[delivery.Reason(reason)]; ok {
 		return words
@@ -55,7 +55,7 @@ func ReasonWords(reason string) string {
 	return spaced(reason)
 }
 
-// attemptReasons are why an attempt failed.
+// attemptReasons are the reasons of attempts.
 func attemptReasons() map[delivery.Reason]string {
 	return map[delivery.Reason]string{
 		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP error", delivery.ReasonRedirect: "redirect not followed",
@@ -67,7 +67,7 @@ func attemptReasons() map[delivery.Reason]string {
 	}
 }
 
-// quietReasons are why nothing was sent.
+// quietReasons are the reasons without an attempt.
 func quietReasons() map[delivery.Reason]string {
 	return map[delivery.Reason]string{
 		delivery.ReasonExpired: "retry duration exceeded", delivery.ReasonTypeUnwanted: "event type not selected", delivery.ReasonApplianceOut: "appliance not selected",
