@@ -184,7 +184,7 @@ func (h *fixture) call(method, path, body string, header ...string) (*http.Respo
 	return resp, out
 }
 
-func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
+func TestMethodsAreRoutedToTheirService(t *testing.T) {
 	h := open(t)
 	for _, x := range []struct {
 		method, path, body string
@@ -220,7 +220,7 @@ func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
 	}
 }
 
-func TestATokenIsWanted(t *testing.T) {
+func TestRESTRequiresAToken(t *testing.T) {
 	h := open(t)
 	for _, header := range []string{"", "Bearer wrong", "Basic YTpi"} {
 		for _, path := range []string{"/v1/recipients/crm", "/v1/status"} {
@@ -235,7 +235,7 @@ func TestATokenIsWanted(t *testing.T) {
 	}
 }
 
-func TestAnEventReachesIntakeToTheByte(t *testing.T) {
+func TestEventsReachIngestUnchanged(t *testing.T) {
 	h := open(t)
 	const event = `{ "id":"e-1", "data":{"n": 12345678901234567890.10} }`
 	h.call("POST", "/v1/events", event, "Content-Type", "application/cloudevents+json")
@@ -249,15 +249,15 @@ func TestAnEventReachesIntakeToTheByte(t *testing.T) {
 }
 
 // A call that waited would keep the process from ending, and its caller from trying again elsewhere.
-func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
+func TestEventsAreRefusedImmediatelyWhileIngestIsUnavailable(t *testing.T) {
 	h := open(t, func(d *console.Deps) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		nobody := l.Addr().String()
+		unused := l.Addr().String()
 		_ = l.Close()
-		conn, err := rpc.Dial(nobody, "")
+		conn, err := rpc.Dial(unused, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +271,7 @@ func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreTooLargeAreRefused(t *testing.T) {
+func TestOversizedBodiesAreRefused(t *testing.T) {
 	h := open(t)
 	resp, got := h.call("POST", "/v1/events", strings.Repeat("x", 300<<10))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge || got["code"] != 11.0 {
@@ -298,7 +298,7 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestResponsesHaveSecurityHeaders(t *testing.T) {
 	h := open(t)
 	for _, path := range []string{"/", "/openapi.json", "/v1/recipients/crm", "/v1/nothing", "/healthz"} {
 		resp, _ := h.call("GET", path, "")
@@ -319,8 +319,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentedPathIsAnswered holds the document against the gateway: each operation it lists is known there.
-func TestEveryDocumentedPathIsAnswered(t *testing.T) {
+// TestDocumentedPathsAreServed holds the document against the gateway: each operation it lists is known there.
+func TestDocumentedPathsAreServed(t *testing.T) {
 	h := open(t)
 	_, doc := h.call("GET", "/openapi.json", "")
 	paths := doc["paths"].(map[string]any)
@@ -339,7 +339,7 @@ func TestEveryDocumentedPathIsAnswered(t *testing.T) {
 	}
 }
 
-func TestOptionsOutOfRangeAreNamed(t *testing.T) {
+func TestOptionsAreValidated(t *testing.T) {
 	for _, n := range []int64{0, 1 << 30} {
 		o := console.DefaultOptions()
 		o.MaxBody = n
@@ -348,6 +348,6 @@ func TestOptionsOutOfRangeAreNamed(t *testing.T) {
 		}
 	}
 	if _, err := console.New(console.DefaultOptions(), console.Deps{}); err == nil || errors.Is(err, context.Canceled) {
-		t.Error("a console without doors was made")
+		t.Error("New accepts empty dependencies")
 	}
 }

@@ -33,13 +33,13 @@ func ownPath(path string) bool {
 	}
 }
 
-func newHandler(o Options, d Deps, doors account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
+func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
 	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
 	rest := bounded(o.MaxBody, onlyGET(api))
-	pages, err := newPages(o, d, doors, stop, rest)
+	pages, err := newPages(o, d, methods, stop, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newHandler(o Options, d Deps, doors account.SignInMethods, stop <-chan stru
 }
 
 // newPages returns the handler of the console pages. Requests for other paths go to rest.
-func newPages(o Options, d Deps, doors account.SignInMethods, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
+func newPages(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
 	// Validate has checked the proxies.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
@@ -68,7 +68,7 @@ func newPages(o Options, d Deps, doors account.SignInMethods, stop <-chan struct
 	if err != nil {
 		return nil, err
 	}
-	if err := addPages(site, doors); err != nil {
+	if err := addPages(site, methods); err != nil {
 		return nil, err
 	}
 	return site.Handler(rest)

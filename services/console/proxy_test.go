@@ -112,13 +112,13 @@ func (p *proxied) signIn(c *http.Client, name, password string, header ...string
 	return resp.StatusCode
 }
 
-// TestAttemptsBehindAProxyAreCountedByWhoMakesThem has one address try until it is held, writing another address into X-Forwarded-For each
+// TestSignInAttemptsBehindAProxyAreCountedPerClient has one address try until it is held, writing another address into X-Forwarded-For each
 // time. With the proxy trusted nobody else is held, else everybody is.
-func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
+func TestSignInAttemptsBehindAProxyAreCountedPerClient(t *testing.T) {
 	const attacker, other = "127.0.0.66", "127.0.0.77"
 	for name, x := range map[string]struct {
 		trusted []string
-		// looked is how many of the attempts are looked at, others what another address is answered.
+		// looked is how many attempts are checked, others the status for another address.
 		looked, others int
 		logged         string
 	}{
@@ -136,7 +136,7 @@ func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 				answers[p.signIn(c, fmt.Sprintf("nobody-%d", i), "wrong", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i%7))]++
 			}
 			if answers[http.StatusUnauthorized] != x.looked || answers[http.StatusTooManyRequests] != 60-x.looked {
-				t.Errorf("%v, want %d attempts to be looked at and the rest refused", answers, x.looked)
+				t.Errorf("%v, want %d attempts to be checked and the rest refused", answers, x.looked)
 			}
 			if got := p.signIn(p.from(other), "viewer", consoletest.Password); got != x.others {
 				t.Errorf("another address is answered %d, want %d", got, x.others)
@@ -148,8 +148,8 @@ func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 	}
 }
 
-// TestSigningInWorksBehindAProxyThatEndsTLS signs in, changes something and signs out, through a proxy that passes on Host or does not.
-func TestSigningInWorksBehindAProxyThatEndsTLS(t *testing.T) {
+// TestSignInWorksBehindATLSProxy signs in, changes something and signs out, through a proxy that passes on Host or does not.
+func TestSignInWorksBehindATLSProxy(t *testing.T) {
 	for name, host := range map[string]bool{"Host is passed on": true, "Host is changed, and publicUrl is set": false} {
 		t.Run(name, func(t *testing.T) {
 			p := behindProxy(t, host, func(o *console.Options, public string) {

@@ -131,7 +131,7 @@ func (r *Request) Redirect(path string) error {
 // toSignIn redirects to the sign-in page, which returns to this page afterwards.
 func (r *Request) toSignIn() error {
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		// 204 tells an EventSource not to come back.
+		// With 204 an EventSource does not reconnect.
 		r.W.WriteHeader(http.StatusNoContent)
 		return nil
 	}

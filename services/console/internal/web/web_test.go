@@ -145,7 +145,7 @@ func fail(r *web.Request) error {
 		return r.Render("try", "no form at all")
 	case "none":
 		return r.Render("nothing", nil)
-	case "told":
+	case "failure":
 		return web.Fail(http.StatusConflict, "Told", hostile)
 	default:
 		return context.DeadlineExceeded
@@ -188,7 +188,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
+func TestRolesLimitPagesAndActions(t *testing.T) {
 	for role, x := range map[string]struct {
 		post, admins        int
 		operate, administer bool
@@ -244,7 +244,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		t.Errorf("the form shows a password, or lost a tick: %s", again.Body)
 	}
 	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || strings.Contains(again.Body, "data-early") {
-		t.Errorf("faults are not told beside their fields: %s", again.Body)
+		t.Errorf("faults are not shown beside their fields: %s", again.Body)
 	}
 	if strings.Contains(part.Body, "<html") || !strings.Contains(again.Body, "<html") {
 		t.Error("htmx gets whole pages, or browsers parts")
@@ -254,10 +254,10 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
+func TestErrorPagesHideInternalDetails(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
-	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "told": 409, "late": 503} {
+	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "failure": 409, "late": 503} {
 		for _, htmx := range []string{"", "true"} {
 			h.Header.Set("HX-Request", htmx)
 			a := h.Get("/fail/" + how)
@@ -284,7 +284,7 @@ func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
 	}
 }
 
-func TestPagesMayLoadNothingButOurs(t *testing.T) {
+func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
 	page := h.Get("/try")
@@ -343,17 +343,17 @@ func TestAStreamEndsWithTheService(t *testing.T) {
 	unknown := consoletest.NewBrowser(t, h.URL).Stream("/stream")
 	defer func() { _ = unknown.Body.Close() }()
 	if unknown.StatusCode != http.StatusNoContent {
-		t.Errorf("a stream for nobody: %d", unknown.StatusCode)
+		t.Errorf("a stream without a session: %d", unknown.StatusCode)
 	}
 }
 
-func TestWhatIsNoPageGoesOn(t *testing.T) {
+func TestRequestsForOtherPathsArePassedOn(t *testing.T) {
 	h := open(t)
 	if a := h.Do(http.MethodGet, "/nothing", nil, "Accept", "application/json"); a.Status != http.StatusTeapot {
 		t.Errorf("a program: %d", a.Status)
 	}
 	if a := h.Get("/nothing"); a.Status != http.StatusSeeOther {
-		t.Errorf("a browser of nobody: %d", a.Status)
+		t.Errorf("a browser without a session: %d", a.Status)
 	}
 	h.enter("viewer")
 	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "Page not found") {
@@ -361,7 +361,7 @@ func TestWhatIsNoPageGoesOn(t *testing.T) {
 	}
 }
 
-func TestAreasThatCollideAreToldAtTheStart(t *testing.T) {
+func TestConflictingAreasAreReportedAtStart(t *testing.T) {
 	h := open(t)
 	a := h.site.Area(fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{end}}`)}})
 	a.GET("/try", nil)

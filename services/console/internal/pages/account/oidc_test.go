@@ -53,12 +53,12 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 	return p
 }
 
-// user is somebody whom the provider knows.
+// user returns a user of the provider.
 func user(email string, groups ...string) *mockoidc.MockUser {
 	return &mockoidc.MockUser{Subject: "1", Email: email, EmailVerified: true, PreferredUsername: "preferred", Groups: groups}
 }
 
-// leave goes to the provider as somebody and returns the address that the provider sends the browser back to.
+// leave signs in at the provider and returns the address that it redirects to.
 func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string {
 	p.t.Helper()
 	p.QueueUser(who)
@@ -88,7 +88,7 @@ func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string 
 	return strings.TrimPrefix(back, public)
 }
 
-func TestAProviderLetsItsPeopleIn(t *testing.T) {
+func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 	for name, x := range map[string]struct {
 		adapt func(*account.OIDCOptions)
 		who   *mockoidc.MockUser
@@ -135,8 +135,8 @@ func groups(o *account.OIDCOptions) {
 	o.RoleClaim, o.Admins, o.Operators = "groups", []string{"root"}, []string{"ops"}
 }
 
-// TestWhatDidNotBeginHereIsRefused changes what a browser carries to the provider and back.
-func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
+// TestForeignCallbacksAreRefused changes what a browser carries to the provider and back.
+func TestForeignCallbacksAreRefused(t *testing.T) {
 	const cookie = "__Host-outbound-oidc"
 	carry := func(b *consoletest.Browser, field, value string) {
 		raw, err := base64.RawURLEncoding.DecodeString(b.Cookies[cookie])
@@ -198,7 +198,7 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 	}
 }
 
-func TestAProviderThatIsAwayIsTold(t *testing.T) {
+func TestUnavailableProviderIsReported(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL, o.OIDC.Issuer, o.OIDC.ClientID = public, "http://127.0.0.1:1", "x"
 	}})
@@ -213,7 +213,7 @@ func TestAProviderThatIsAwayIsTold(t *testing.T) {
 	}
 }
 
-func TestOptionsOfAProviderAreChecked(t *testing.T) {
+func TestOIDCOptionsAreValidated(t *testing.T) {
 	for want, change := range map[string]func(*console.Options){
 		"oidc.issuer":        func(o *console.Options) { o.OIDC.Issuer = "login" },
 		"oidc.clientId":      func(o *console.Options) { o.OIDC.ClientID = "" },

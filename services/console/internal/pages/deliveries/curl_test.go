@@ -28,7 +28,7 @@ func command(t *testing.T, page string) string {
 	return html.UnescapeString(text)
 }
 
-func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
+func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 	type sent struct {
 		Method, Path, Body string
 		Header             http.Header
@@ -93,7 +93,7 @@ func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
 	}
 }
 
-func TestWhatNoCommandCanSayIsOfferedAsNone(t *testing.T) {
+func TestRequestsWithNULHaveNoCurlCommand(t *testing.T) {
 	h := &history{detail: &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "http://x/", Body: "a\x00b"}}}}
 	page := start(t, h).As("viewer").Get("/deliveries/crm/a1~e1")
 	if page.Status != http.StatusOK || strings.Contains(page.Body, `id="curl"`) {

@@ -21,7 +21,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedDeliveryServiceServer
 
@@ -180,7 +180,7 @@ func delivery(event string, state outboundv1.DeliveryState_State) *outboundv1.De
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{NextPageToken: "tok/1+2"}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
@@ -235,7 +235,7 @@ func href(t *testing.T, page, text string) string {
 	return strings.NewReplacer("&amp;", "&", "&#43;", "+").Replace(page[from : from+strings.Index(page[from:], `"`)])
 }
 
-func TestAFilterThatIsNoneIsToldBesideItsField(t *testing.T) {
+func TestInvalidFiltersAreFaultsOfTheirFields(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	page := b.Get("/deliveries?startTime=yesterday&state=BROKEN&externalKey=" + url.QueryEscape(hostile))
@@ -269,7 +269,7 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 	harmless(t, b.Post("/deliveries/ask", url.Values{"act": {"cancel"}, "target": {target}}).Body)
 }
 
-func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
+func TestViewersCannotChangeDeliveries(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
 	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
 	system := start(t, h)
@@ -293,7 +293,7 @@ func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
 	}
 }
 
-func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
+func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
 	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"}, {RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1, Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
 	b := start(t, h).As("operator")
@@ -320,7 +320,7 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 	}
 	h.list = &outboundv1.ListDeliveriesResponse{}
 	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") || !strings.Contains(page.Body, "a1~e2 to crm: it is final") {
-		t.Errorf("it is not told what became of them: %s", page.Body)
+		t.Errorf("the results are not shown: %s", page.Body)
 	}
 	for _, bad := range []url.Values{{}, {"target": {"x"}}, {"target": {"//"}}, {"target": {"%zz/a/b"}}} {
 		if a := b.Post("/deliveries/cancel", bad); a.Status != http.StatusBadRequest {
@@ -332,7 +332,7 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 	}
 }
 
-func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
+func TestExtendAsksForADurationAndKeepsTheInput(t *testing.T) {
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1}}
 	b := start(t, h).As("operator")
 	form := url.Values{"target": {"crm/a1~e1/"}, "back": {"/deliveries"}, "by": {"soon"}}
@@ -345,7 +345,7 @@ func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
-func TestAnEmptyListOffersTheNextStep(t *testing.T) {
+func TestEmptyListsShowTheNextStep(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	for path, want := range map[string]string{

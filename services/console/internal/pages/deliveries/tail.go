@@ -119,11 +119,11 @@ func (g *outgoing) send(ctx context.Context, s *web.Stream, in <-chan tailUpdate
 			return nil
 		case h := <-in:
 			if h.err != nil || !connected {
-				word := "here"
+				state := "up"
 				if connected = h.err == nil; !connected {
-					word = "away"
+					state = "down"
 				}
-				if err := s.SendText("service", word); err != nil {
+				if err := s.SendText("service", state); err != nil {
 					return err
 				}
 				if connected {

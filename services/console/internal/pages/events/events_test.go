@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedEventServiceServer
 	outboundv1.UnimplementedDeliveryServiceServer
@@ -100,7 +100,7 @@ func hostileEvent() *outboundv1.Event {
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListEventsResponse{}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
@@ -147,7 +147,7 @@ func TestHostileEventsAreShownAsText(t *testing.T) {
 	harmless(t, "an accepted event", b.Get("/events/a1~e1").Body)
 }
 
-func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
+func TestBinaryBodiesAreShownInHexadecimal(t *testing.T) {
 	b16 := append([]byte("\x00\x01\xff"), []byte("tail")...)
 	cut := append([]byte(strings.Repeat("ä", 8<<10))[:16<<10-1], 0xc3)
 	h := &history{list: &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{{Raw: b16}, {Raw: cut}, {Raw: []byte("plain\ttext\r\n")}}}}
@@ -166,7 +166,7 @@ func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
 	}
 }
 
-func TestAnEventIsSentToAnotherRecipient(t *testing.T) {
+func TestEventsCanBeSentToAnotherRecipient(t *testing.T) {
 	h := &history{one: &outboundv1.Event{EventId: "a1~e1", Decision: outboundv1.Intake_ACCEPTED, CloudEventJson: "{}"}}
 	system := start(t, h)
 	viewer, operator := system.As("viewer"), system.As("operator")

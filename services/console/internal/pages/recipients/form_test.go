@@ -80,7 +80,7 @@ func sent(r *outboundv1.Recipient) *outboundv1.Recipient {
 	return out
 }
 
-func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
+func TestSavingAnUnchangedFormChangesNothing(t *testing.T) {
 	auths := []*outboundv1.HttpAuth{
 		nil,
 		{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "me"}}}, {Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}},
@@ -114,7 +114,7 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
+func TestFormInputIsSaved(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
@@ -143,7 +143,7 @@ func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
 	}
 }
 
-func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) {
+func TestErrorsKeepTheInputAndShowFaults(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
@@ -188,7 +188,7 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	}
 }
 
-func TestAConflictShowsWhatOthersSaved(t *testing.T) {
+func TestConflictShowsChangesOfOthers(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
@@ -214,7 +214,7 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	}
 }
 
-func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
+func TestSigningSecretsCanBeRemoved(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
@@ -228,7 +228,7 @@ func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
 	}
 }
 
-func TestViewersSaveNothing(t *testing.T) {
+func TestViewersCannotSave(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("viewer")
 	if page := b.Get("/recipients/full-http"); page.Status != http.StatusOK || strings.Contains(page.Body, ">Save<") {

@@ -52,7 +52,7 @@ func TestOverviewShowsStatus(t *testing.T) {
 	}
 }
 
-func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
+func TestOverviewIsSearchedAndFiltered(t *testing.T) {
 	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", false), httpRecipient("three", "Three", true), fullEmail())
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}, failing("three", "no")}}
 	b := h.open(t).As("viewer")
@@ -70,7 +70,7 @@ func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
 	}
 }
 
-func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
+func TestThousandRecipientsArePaged(t *testing.T) {
 	h := newFixture()
 	s := &outboundv1.Status{}
 	for i := range 1000 {
@@ -99,7 +99,7 @@ func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
 	}
 }
 
-func TestARecipientIsDisabledInPlace(t *testing.T) {
+func TestRecipientIsDisabledInPlace(t *testing.T) {
 	h := newFixture(fullHTTP(), httpRecipient("crm", "CRM", true))
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
@@ -116,7 +116,7 @@ func TestARecipientIsDisabledInPlace(t *testing.T) {
 	}
 }
 
-func TestTheBoardTellsWhatChangesAndNothingElse(t *testing.T) {
+func TestOverviewStreamsOnlyChanges(t *testing.T) {
 	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", true))
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}}}
 	stream := h.open(t).As("viewer").Stream("/part/recipients/stream")
@@ -196,7 +196,7 @@ func TestFreshInstallationShowsGetStarted(t *testing.T) {
 	}
 }
 
-func TestWhatHelpsToFillInAForm(t *testing.T) {
+func TestFormHelpers(t *testing.T) {
 	h := newFixture(fullHTTP(), fullEmail())
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")

@@ -259,7 +259,7 @@ func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveries
 	}}}, nil
 }
 
-// tell changes the status that is told.
+// tell changes the status that the service reports.
 func (h *fixture) tell(s *outboundv1.Status) {
 	h.mu.Lock()
 	h.status = s

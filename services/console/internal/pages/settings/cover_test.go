@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
+func TestEverySettingIsInAForm(t *testing.T) {
 	_, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
@@ -53,7 +53,7 @@ func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
 	}
 }
 
-func TestTheRelayKeepsAllOfItsContacts(t *testing.T) {
+func TestRelayFormKeepsAllContacts(t *testing.T) {
 	_, site := start(t)
 	if page := site.As("admin").Get("/settings/relay"); !strings.Contains(page.Body, "a@example.com\nb@example.com</textarea>") {
 		t.Errorf("the contacts are not all shown: %s", page.Body)

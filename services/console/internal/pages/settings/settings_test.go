@@ -126,7 +126,7 @@ func start(t *testing.T) (*fixture, *consoletest.System) {
 	}})
 }
 
-func TestPagesShowHostileTextsAsTextAndNoSecrets(t *testing.T) {
+func TestPagesEscapeTextAndHideSecrets(t *testing.T) {
 	_, site := start(t)
 	admin, viewer := site.As("admin"), site.As("viewer")
 	for path, open := range map[string]bool{
@@ -166,7 +166,7 @@ func TestViewersAndOperatorsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedReachesTheService(t *testing.T) {
+func TestFormValuesReachTheService(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
@@ -198,7 +198,7 @@ func TestWhatIsTypedReachesTheService(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongStandsBesideItsFieldAndNothingTypedIsLost(t *testing.T) {
+func TestFaultsAreShownAndInputIsKept(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	h.fail = rpc.InvalidArgument(rpc.Violation{Field: "fromAddress", Description: "is no address"})

@@ -56,7 +56,7 @@
       buffer(Array.from(arrived.children));
       soon(); if (paused) show();
     });
-    source.addEventListener('service', (e) => { offline = e.data !== 'here'; show(); });
+    source.addEventListener('service', (e) => { offline = e.data !== 'up'; show(); });
     source.onerror = () => {
       offline = true; show();
       if (source.readyState === EventSource.CLOSED) state.textContent = 'ended: reload the page';
