@@ -112,8 +112,8 @@ func (p *proxied) signIn(c *http.Client, name, password string, header ...string
 	return resp.StatusCode
 }
 
-// TestSignInAttemptsBehindAProxyAreCountedPerClient has one address try until it is held, writing another address into X-Forwarded-For each
-// time. With the proxy trusted nobody else is held, else everybody is.
+// TestSignInAttemptsBehindAProxyAreCountedPerClient makes attempts from one address until it is throttled, with a different X-Forwarded-For
+// each time. With a trusted proxy no other address is throttled; otherwise all are.
 func TestSignInAttemptsBehindAProxyAreCountedPerClient(t *testing.T) {
 	const attacker, other = "127.0.0.66", "127.0.0.77"
 	for name, x := range map[string]struct {

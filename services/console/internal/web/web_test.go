@@ -146,7 +146,7 @@ func fail(r *web.Request) error {
 	case "none":
 		return r.Render("nothing", nil)
 	case "failure":
-		return web.Fail(http.StatusConflict, "Told", hostile)
+		return web.Fail(http.StatusConflict, "Conflict", hostile)
 	default:
 		return context.DeadlineExceeded
 	}
@@ -230,7 +230,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	row := h.Get("/row")
 	missing := h.Get("/fail/missing")
 	h.Header.Del("HX-Request")
-	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/told"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
+	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/failure"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
 		for _, bad := range []string{"<script>alert", "<img src=x", `""><`} {
 			if strings.Contains(a.Body, bad) {
 				t.Errorf("%s: %q came through: %s", name, bad, a.Body)

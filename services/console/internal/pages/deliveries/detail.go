@@ -13,7 +13,8 @@ import (
 // deliveryPage is the data of a delivery, shown as a page or in the drawer of the list.
 type deliveryPage struct {
 	row
-	Detail *outboundv1.DeliveryDetail
+	// Details has the attempts, the request and the addresses.
+	Details *outboundv1.DeliveryDetail
 	// Drawer reports whether the delivery is shown in the drawer.
 	Drawer bool
 	// Curl is the request as a curl command; empty if there is none.
@@ -76,7 +77,7 @@ func showDelivery(r *web.Request) error {
 	}
 	labels := web.Labels(web.TypeChoices(r.Context(), r.API))
 	p := deliveryPage{
-		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Detail: detail, Drawer: r.Part(), Steps: steps(detail.GetAttempts()),
+		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Details: detail, Drawer: r.Part(), Steps: steps(detail.GetAttempts()),
 		Event: indented(detail.GetCloudEventJson()),
 	}
 	if h := detail.GetHttp(); h != nil {
