@@ -18,7 +18,7 @@ func (p *place) firstVisit(t *testing.T) {
 		Fill("Password", password).Fill("Confirm password", password).Click("button", "Create administrator").
 		AwaitAt("/").See("summary", "Ada Lovelace")
 	// An empty console shows the next steps.
-	page.See("h2", "Get started").See("a", "Add an appliance").See("a", "Add an HTTP recipient")
+	page.See("h2", "Get started").See("a", "Add appliance").See("a", "Add HTTP recipient")
 	page.Click("summary", "Ada Lovelace").Click("button", "Sign out").See("h1", "Sign in")
 	page.Allow("status of 403").Open(link).See("main", "link").SeeNot("button", "Create administrator")
 	page = p.come(t, admin)

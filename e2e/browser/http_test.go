@@ -45,7 +45,7 @@ func (p *place) httpStory(t *testing.T) {
 	if err := os.WriteFile(ca, []byte(p.receiver.CAPEM()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	page.Open("/").Click("a", "Add an HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add an HTTP recipient")
+	page.Open("/").Click("a", "Add HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add HTTP recipient")
 	page.Fill("Name", "Ticket desk").Fill("URL", p.receiver.SecureURL("story")).Upload("… or upload a file", ca).See("#ca-contents", "Acme Co")
 	page.ClickLabel("Support session start").Fill("Retry interval", "soon").Click("button", "Add recipient").See(".fault", "")
 	page.Is("what was typed is still there", `eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)

@@ -21,7 +21,7 @@ func (p *place) mailStory(t *testing.T) {
 		t.Errorf("the test mail arrived %d times", before)
 	}
 
-	page.Open("/").Click("a", "Add an email recipient").See("h1", "Add an email recipient")
+	page.Open("/").Click("a", "Add email recipient").See("h1", "Add email recipient")
 	page.Fill("Name", "Service desk").Fill("Email addresses", "desk@example.com").ClickLabel("Support session end")
 	page.Fill("Subject", "Ticket ").Click("button[data-insert]", "%EXTERNAL_KEY%")
 	page.Is("the macro is where the cursor was", `eyes.holds("Subject", "Ticket %EXTERNAL_KEY%")`)

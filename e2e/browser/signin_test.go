@@ -130,7 +130,7 @@ func TestProvider(t *testing.T) {
 				t.Errorf("the browser was at the provider %d times, want once", n)
 			}
 			// The role acts: operators add recipients, and admins alone see the users.
-			page.Open("/").See("a", "Add an HTTP recipient").Allow("status of 403").Open("/settings/users")
+			page.Open("/").See("a", "Add HTTP recipient").Allow("status of 403").Open("/settings/users")
 			if x.role == "admin" {
 				page.See("h2", "Users")
 			} else {

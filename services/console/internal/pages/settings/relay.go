@@ -102,7 +102,7 @@ func saveRelay(r *web.Request) error {
 	if form.Bad() {
 		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Relay: f}) }, form)
 	}
-	r.Flash(web.Good, "Relay saved. Check the current status below in a few seconds.")
+	r.Flash(web.Good, "Relay saved. Check the relay status below in a few seconds.")
 	return r.Redirect("/settings/relay")
 }
 
