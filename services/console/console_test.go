@@ -29,17 +29,17 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 const adminToken = "admin-token"
 
-// Three neighbours that say who they are, each on a gRPC server of its own.
+// Three fake services that respond with their names, each on a separate gRPC server.
 type (
 	configService struct {
 		outboundv1.UnimplementedRecipientServiceServer
 		outboundv1.UnimplementedSettingsServiceServer
-		// mask is what the last update was asked to change.
+		// mask is the update mask of the last update.
 		mask []string
 	}
 	ingestService struct {
 		outboundv1.UnimplementedEventServiceServer
-		// json is what the last event was, to the byte.
+		// json is the body of the last event.
 		json []byte
 	}
 	historyService struct {
@@ -85,7 +85,7 @@ func (historyService) GetStatus(context.Context, *outboundv1.GetStatusRequest) (
 	return nil, status.Error(codes.ResourceExhausted, "full")
 }
 
-// fixture is a console on a real port with its neighbours behind.
+// fixture is a console on a real port with its fake services.
 type fixture struct {
 	t      *testing.T
 	url    string
@@ -153,7 +153,7 @@ func (h *fixture) serve(hs *health.Server, register func(*grpc.Server)) *grpc.Cl
 	return conn
 }
 
-// call makes a request with the admin token and returns the status and the answer.
+// call makes a request with the admin token and returns the status and the response.
 func (h *fixture) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
@@ -248,7 +248,7 @@ func TestEventsReachIngestUnchanged(t *testing.T) {
 	}
 }
 
-// A call that waited would keep the process from ending, and its caller from trying again elsewhere.
+// A waiting call would delay the shutdown of the process and the retry of its caller.
 func TestEventsAreRefusedImmediatelyWhileIngestIsUnavailable(t *testing.T) {
 	h := open(t, func(d *console.Deps) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -319,7 +319,7 @@ func TestResponsesHaveSecurityHeaders(t *testing.T) {
 	}
 }
 
-// TestDocumentedPathsAreServed holds the document against the gateway: each operation it lists is known there.
+// TestDocumentedPathsAreServed verifies that the gateway serves each operation of the document.
 func TestDocumentedPathsAreServed(t *testing.T) {
 	h := open(t)
 	_, doc := h.call("GET", "/openapi.json", "")

@@ -8,7 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// TestFaultsHaveTheLabelsOfTheirFields has a fault of a field, one of what lies below a field, and one of none.
+// TestFaultsHaveTheLabelsOfTheirFields checks faults of a field, of an element of a field and of no field.
 func TestFaultsHaveTheLabelsOfTheirFields(t *testing.T) {
 	h := open(t)
 	h.enter("operator")

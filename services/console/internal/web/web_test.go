@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is text that must never become anything else than text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
 
 const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "faults" .Data}}<form>{{template "field" (field .Data "http.url" "URL" "help" "Where to")}}
@@ -35,7 +35,7 @@ const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "fault
 {{template "field" (field .Data "on" "On" "type" "checkbox")}}</form>{{if .Me.Operates}}<button>Operate</button>{{end}}{{if .Me.Admins}}<button>Administer</button>{{end}}
 <a href="{{link "/x" "q" (.Data.Get "note")}}">link</a>{{template "copy" (dict "text" (.Data.Get "note"))}}{{chip "bad" (.Data.Get "note")}}{{end}}{{define "row"}}<td>{{.Data}}</td>{{end}}`
 
-// fixture is a site with an area of the test's own.
+// fixture is a site with a test area.
 type fixture struct {
 	*consoletest.Browser
 	t      *testing.T
@@ -213,7 +213,7 @@ func TestRolesLimitPagesAndActions(t *testing.T) {
 		if a := h.Get("/self"); a.Body != "<td>"+x.self+"</td>" {
 			t.Errorf("%s calls as %s", role, a.Body)
 		}
-		// What the page let through the service refuses all the same.
+		// The service also checks the role.
 		if a := h.Get("/users"); role != "admin" && a.Status != http.StatusForbidden {
 			t.Errorf("%s lists tokens: %d %s", role, a.Status, a.Body)
 		}

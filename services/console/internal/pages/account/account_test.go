@@ -71,7 +71,7 @@ func TestSignInAndSignOut(t *testing.T) {
 	}
 }
 
-// TestNewUserStaysSignedIn has users made and changed elsewhere while the console knows those of before.
+// TestNewUserStaysSignedIn creates and changes users elsewhere while the console has cached users.
 func TestNewUserStaysSignedIn(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	before := h.As("viewer")
@@ -170,7 +170,7 @@ func TestSignInAttemptsAreThrottled(t *testing.T) {
 	}
 }
 
-// TestSessionEndsWithItsUserOrToken changes the user behind a session. What is known of users may be two seconds old.
+// TestSessionEndsWithItsUserOrToken changes the user of a session. The cached users may be two seconds old.
 func TestSessionEndsWithItsUserOrToken(t *testing.T) {
 	for name, x := range map[string]struct {
 		change func(*consoletest.Access)

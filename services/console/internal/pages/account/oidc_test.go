@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 )
 
-// provider is an OpenID provider and a console that lets its people in.
+// provider is an OpenID provider and a console that uses it.
 type provider struct {
 	t *testing.T
 	*mockoidc.MockOIDC
@@ -92,7 +92,7 @@ func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 	for name, x := range map[string]struct {
 		adapt func(*account.OIDCOptions)
 		who   *mockoidc.MockUser
-		// role is what they may do; empty: the console refuses them and says so.
+		// role is the expected role; empty: the sign-in is refused with the text in says.
 		role, name, says string
 	}{
 		"the default":          {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
@@ -135,7 +135,7 @@ func groups(o *account.OIDCOptions) {
 	o.RoleClaim, o.Admins, o.Operators = "groups", []string{"root"}, []string{"ops"}
 }
 
-// TestForeignCallbacksAreRefused changes what a browser carries to the provider and back.
+// TestForeignCallbacksAreRefused changes the parameters and cookies of the redirect to the provider and back.
 func TestForeignCallbacksAreRefused(t *testing.T) {
 	const cookie = "__Host-outbound-oidc"
 	carry := func(b *consoletest.Browser, field, value string) {

@@ -9,8 +9,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// TestReplayAllMatchingIsOfferedForFiltersOfReplays takes each filter that the list has. If a replay has it too, it is handed on; else the
-// page says why not, and what to do.
+// TestReplayAllMatchingIsOfferedForFiltersOfReplays checks each filter of the list. If a replay has the filter, it is passed on; otherwise
+// the page says why not and what to do.
 func TestReplayAllMatchingIsOfferedForFiltersOfReplays(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{{EventId: "a1~e-1", RecipientId: "crm"}}}}
 	system := start(t, h)

@@ -16,7 +16,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// command is the curl command that a delivery's page offers.
+// command returns the curl command in the page of a delivery.
 func command(t *testing.T, page string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, `<pre id="curl"`)

@@ -41,7 +41,7 @@ func (h *history) note(m proto.Message) error {
 	return h.fail
 }
 
-// last is the last request.
+// last returns the last request.
 func (h *history) last() proto.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,7 +110,7 @@ func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsReque
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "crm", DisplayName: "CRM"}}}, nil
 }
 
-// start starts a console over a history.
+// start starts a console with a fake history service.
 func start(t testing.TB, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
@@ -120,10 +120,10 @@ func start(t testing.TB, h *history) *consoletest.System {
 	}})
 }
 
-// hostile is a text that would be more than text in a page that took it for more.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}` + "\u202e</textarea></pre>"
 
-// fill puts a hostile text into every text of a message, and something into every other field.
+// fill sets every string of a message to a hostile text, and every other field to some value.
 func fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -159,7 +159,7 @@ func fill(m protoreflect.Message, depth int) {
 	}
 }
 
-// harmless fails if a page took a hostile text for more than text, or does not show it at all.
+// harmless fails if a page does not escape the hostile text or does not show it.
 func harmless(t *testing.T, page string) {
 	t.Helper()
 	for _, bad := range []string{"<script>alert", "<img src=x", "</textarea></pre>"} {
@@ -208,7 +208,7 @@ func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 			t.Errorf("the page has no field %s", name)
 		}
 	}
-	// The next page is asked for with all that this one was.
+	// The next page keeps the filter.
 	h.list.NextPageToken = ""
 	if a := b.Get(href(t, page.Body, "Next page")); a.Status != http.StatusOK {
 		t.Fatal(a.Status)
@@ -224,7 +224,7 @@ func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	}
 }
 
-// href is the address of the link with a text.
+// href returns the address of the link with a text.
 func href(t *testing.T, page, text string) string {
 	t.Helper()
 	end := strings.Index(page, ">"+text)

@@ -38,7 +38,7 @@ func events(t *testing.T, resp *http.Response) <-chan event {
 	return out
 }
 
-// asked is the last request of a kind.
+// asked returns the last request of a type.
 func asked[M proto.Message](h *history) (m M) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,7 +58,7 @@ func TestTailStartsAtThePageAndReconnects(t *testing.T) {
 	page := b.Get("/deliveries?recipientId=crm").Body
 	_, address, _ := strings.Cut(page, `data-tail="`)
 	address, _, _ = strings.Cut(address, `"`)
-	// It is recorded after the page was made and before it listens.
+	// This delivery is recorded after the page is rendered and before the tail starts.
 	h.list = &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{between}}
 	resp := b.Stream(strings.ReplaceAll(address, "&amp;", "&"))
 	defer resp.Body.Close()
@@ -95,7 +95,7 @@ func TestTailSendsTheLastRecordOfEachDeliveryInBatches(t *testing.T) {
 	if got := asked[*outboundv1.TailDeliveriesRequest](h).GetFilter(); !proto.Equal(got, want) {
 		t.Errorf("the service is asked for %v, want %v", got, want)
 	}
-	// 300 records of 100 deliveries, one message each: far more messages than batches may be.
+	// 300 records of 100 deliveries, one message each: many more messages than batches.
 	const deliveries, records = 100, 300
 	began := time.Now()
 	for i := range records {

@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// form is the recipient's form.
+// form is the recipient form.
 const form = "recipient-form"
 
 func TestEveryFieldOfARecipientHasAFieldInItsForm(t *testing.T) {
@@ -73,7 +73,7 @@ func fullEmail() *outboundv1.Recipient {
 	}
 }
 
-// sent drops what the server alone sets.
+// sent clears the fields that only the server sets.
 func sent(r *outboundv1.Recipient) *outboundv1.Recipient {
 	out, _ := proto.Clone(r).(*outboundv1.Recipient)
 	out.UpdateTime, out.CreateTime = nil, nil
@@ -244,7 +244,7 @@ func TestViewersCannotSave(t *testing.T) {
 	}
 }
 
-// inert fails if a page holds hostile text as markup.
+// inert fails if a page contains hostile text as markup.
 func inert(t *testing.T, what string, a consoletest.Answer) {
 	t.Helper()
 	if a.Status != http.StatusOK || !strings.Contains(a.Body, "&lt;script&gt;alert") || strings.Contains(a.Body, "<script>alert") {

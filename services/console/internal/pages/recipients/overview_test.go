@@ -137,7 +137,7 @@ func TestOverviewStreamsOnlyChanges(t *testing.T) {
 	}
 }
 
-// eventsOf reads a stream's events, as `name` and data.
+// eventsOf reads the name and data of the events of a stream.
 func eventsOf(body interface{ Read([]byte) (int, error) }) <-chan [2]string {
 	out := make(chan [2]string, 16)
 	go func() {
@@ -162,7 +162,7 @@ func eventsOf(body interface{ Read([]byte) (int, error) }) <-chan [2]string {
 	return out
 }
 
-// next is the next event of a name.
+// next returns the next event with a name.
 func next(t *testing.T, events <-chan [2]string, name string) string {
 	t.Helper()
 	for {

@@ -110,7 +110,7 @@ func TestReplaysArePreviewedAndStarted(t *testing.T) {
 					t.Errorf("the preview does not say %q", text)
 				}
 			}
-			// What is started is what the page carries on, and that is what was previewed.
+			// The started replay is the previewed one.
 			a := b.Post("/replays", carried(t, page.Body))
 			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) || a.Header.Get("Location") != "/replays/R9" {
 				t.Errorf("%d to %s: started %v, want %v", a.Status, a.Header.Get("Location"), h.last(), x.want)
@@ -119,7 +119,7 @@ func TestReplaysArePreviewedAndStarted(t *testing.T) {
 	}
 }
 
-// carried are the hidden fields of the form that starts a replay.
+// carried returns the hidden fields of the form that starts a replay.
 func carried(t *testing.T, page string) url.Values {
 	t.Helper()
 	_, form, found := strings.Cut(page, `<form method="post" action="/replays">`)

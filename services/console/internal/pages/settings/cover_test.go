@@ -18,7 +18,7 @@ func TestEverySettingIsInAForm(t *testing.T) {
 	for _, c := range []struct {
 		of    proto.Message
 		pages []string
-		// instead are fields that are typed together in another; given are those that only the server sets or the address names.
+		// instead are fields that another field includes; given are fields that the server sets or the address names.
 		instead map[string]string
 		given   []string
 	}{

@@ -22,15 +22,15 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is what a person could have put into any text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// fixture answers as the config and history services do, with hostile texts, and keeps what it was asked.
+// fixture fakes the config and history services with hostile texts and records its requests.
 type fixture struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
 	asked []proto.Message
-	// fail is what the next change is answered with.
+	// fail is the error of the next change.
 	fail error
 }
 
