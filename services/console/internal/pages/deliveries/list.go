@@ -157,12 +157,12 @@ func (p listPage) Types() []web.Option {
 
 // Classes are the options of the error filter.
 func (p listPage) Classes() []web.Option {
-	return web.OrAny("Any", p.Form.Get("reasonClass"), web.ClassChoices())
+	return web.OrAny("All errors", p.Form.Get("reasonClass"), web.ClassChoices())
 }
 
 // Channels are the options of the channel filter.
 func (p listPage) Channels() []web.Option {
-	return web.OrAny("Both", p.Form.Get("channel"), []web.Option{{Value: "http", Label: "HTTP"}, {Value: "email", Label: "Email"}})
+	return web.OrAny("All channels", p.Form.Get("channel"), []web.Option{{Value: "http", Label: "HTTP"}, {Value: "email", Label: "Email"}})
 }
 
 // States are the options of the state filter.
@@ -171,7 +171,7 @@ func (p listPage) States() []web.Option {
 	for n := outboundv1.DeliveryState_WAITING; n <= outboundv1.DeliveryState_CANCELLED; n++ {
 		out = append(out, web.Option{Value: n.String(), Label: strings.ToLower(n.String())})
 	}
-	return web.OrAny("Any", p.Form.Get("state"), out)
+	return web.OrAny("All states", p.Form.Get("state"), out)
 }
 
 // Chosen are the active filters in words, each with the address of the list without it.

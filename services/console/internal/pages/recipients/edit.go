@@ -90,7 +90,7 @@ func showRecipient(r *web.Request) error {
 
 func showNew(r *web.Request, email bool) error {
 	if !r.Me.Operates() {
-		return web.Fail(http.StatusForbidden, "Your role does not allow this", "You need the operator role to add recipients.")
+		return web.Fail(http.StatusForbidden, "Permission denied", "You need the operator role to add recipients.")
 	}
 	p := &editPage{Form: web.NewForm(map[string]string{"enabled": "true"}), Email: email}
 	return render(r, p)
