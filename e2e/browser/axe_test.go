@@ -36,11 +36,11 @@ func opened() map[string]func(*browser.Page) *browser.Page {
 	return map[string]func(*browser.Page) *browser.Page{
 		"a delivery beside the list": drawer,
 		"a question": func(p *browser.Page) *browser.Page {
-			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Longer").Stable()
+			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Extend by").Stable()
 		},
 		"a form with faults": func(p *browser.Page) *browser.Page {
 			return p.Open("/recipients/new?channel=http").Fill("Name", "Faulty").Fill("URL", "ftp://x").Fill("Retry interval", "soon").
-				Click("button", "Add the recipient").See(".faults", "Not saved yet").Stable()
+				Click("button", "Add recipient").See(".faults", "Fix the following errors").Stable()
 		},
 		"the menu": func(p *browser.Page) *browser.Page {
 			return p.Open("/account").Click("summary", "Ada Lovelace").See("details.menu", "Sign out")

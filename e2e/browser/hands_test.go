@@ -38,16 +38,16 @@ func (p *place) byKeyboard(t *testing.T) {
 		"displayName": "A by keyboard", "eventTypes": []string{departed}, "http": harness.Object{"url": p.receiver.URL("keyboard")},
 	})
 	page := p.browser.Person(t, p.system.REST.Base).Page(t).Open("/sign-in")
-	tabTo(t, page, "a Skip to the content", 1)
+	tabTo(t, page, "a Skip to content", 1)
 	tabTo(t, page, "input Name (required)", 4)
 	page.Type(operator)
 	tabTo(t, page, "input Password (required)", 1)
 	page.Type(password).Press(kb.Enter).AwaitAt("/").See("#row-"+id, "OK")
 	keep(page)
-	tabTo(t, page, "a Skip to the content", 1)
+	tabTo(t, page, "a Skip to content", 1)
 	page.Press(kb.Enter)
 	page.Await("the focus to be at the content", `document.activeElement.id === "content" || location.hash === "#content"`)
-	tabTo(t, page, "button A by keyboard is enabled", 60)
+	tabTo(t, page, "button A by keyboard enabled", 60)
 	for _, want := range []string{"false", "true"} {
 		// The page may show for a moment what it knew before a change, and then says again what is to be changed: so does the key.
 		waittest.NoError(t, "the recipient to be switched by Enter", func() error {

@@ -118,7 +118,7 @@ func (p *place) hostileTexts(t *testing.T) {
 	}
 	// The drawer and the preview of an event that has come.
 	list.Click("#rows tr:has(a[href$='"+key+"']) a[data-drawer]", "").See("#drawer", "Response")
-	page.Open("/recipients/"+hostileMail).Choose("Of", page.Text(`[...eyes.labelled("Of").options].find((o) => o.value.endsWith("`+key+`")).text`)).See("#preview-result", "comment-begins")
+	page.Open("/recipients/"+hostileMail).Choose("Example event", page.Text(`[...eyes.labelled("Example event").options].find((o) => o.value.endsWith("`+key+`")).text`)).See("#preview-result", "comment-begins")
 	for _, q := range []string{page.Text("eyes.breaches().join()"), list.Text("eyes.breaches().join()")} {
 		if q != "" {
 			t.Error(q)

@@ -68,28 +68,28 @@ func (p *place) replayStory(t *testing.T) {
 	before := len(p.receiver.Of("again"))
 	page := p.come(t, operator).Open("/deliveries")
 	page.Choose("Recipient", "Sent again").Click("button", "Filter").See(".chosen", "recipient: Sent again").See("#rows", "expired").See("#rows", "rejected")
-	page.Click("a", "Retry all that match").See("h1", "Retry all that match").See(".chosen", "expired, rejected and cancelled").See(".chosen", "Sent again")
+	page.Click("a", "Replay all matching").See("h1", "Replay all matching").See(".chosen", "expired, rejected and cancelled").See(".chosen", "Sent again")
 	figure(page, "Deliveries", lostOnes)
-	figure(page, "Delivered before", 0)
-	figure(page, "Not possible", 0)
+	figure(page, "Already delivered", 0)
+	figure(page, "Unavailable", 0)
 	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
 	// Four a second, so that there is progress to see.
-	page.Fill("Deliveries per second", "4").Click("button", "Preview").See("dl.figures", "Takes about 3 s")
+	page.Fill("Deliveries per second", "4").Click("button", "Preview").See("dl.figures", "Estimated duration 3 s")
 	if n := len(p.receiver.Of("again")); n != before {
 		t.Errorf("a preview sent %d requests", n-before)
 	}
-	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("h1", "Replay").See(".flash", "Started")
+	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("h1", "Replay").See(".flash", "Replay started")
 	keep(page)
 	page.See("#progress [role=status]", "done").See("#progress", "100 %")
 	kept(page)
 	figure(page, "Found", lostOnes)
 	figure(page, "Queued", lostOnes)
-	figure(page, "Not possible", 0)
-	page.SeeNot("button", "Cancel the replay")
+	figure(page, "Unavailable", 0)
+	page.SeeNot("button", "Cancel replay")
 	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
-	page.Click("a", "What became of them").See("h1", "Deliveries").
+	page.Click("a", "View deliveries").See("h1", "Deliveries").
 		Await("all of them to be delivered", fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered") && r.innerText.includes("replay")); })()`, lostOnes))
 	p.sent(t, before, lost)
 
@@ -100,17 +100,17 @@ func (p *place) replayStory(t *testing.T) {
 func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, lost []string) {
 	t.Helper()
 	before := len(p.receiver.Of("again"))
-	page.Open("/deliveries?recipientId="+id).Click("a", "Retry all that match").Fill("Deliveries per second", "1").Click("button", "Preview")
-	page.See("dl.figures", fmt.Sprintf("Takes about %d s", lostOnes)).See(".flash", fmt.Sprintf("%d of them were delivered before", lostOnes))
+	page.Open("/deliveries?recipientId="+id).Click("a", "Replay all matching").Fill("Deliveries per second", "1").Click("button", "Preview")
+	page.See("dl.figures", fmt.Sprintf("Estimated duration %d s", lostOnes)).See(".flash", fmt.Sprintf("%d events were already delivered", lostOnes))
 	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("#progress [role=status]", "running").See("#progress", "left")
 	page.Await("some to be queued", `Number(`+figureText("Queued")+`) >= 2`)
-	page.Click("button", "Cancel the replay").See("dialog", "It queues nothing more").Click("dialog button", "Cancel the replay")
-	page.See(".flash", "What is queued already goes on").See("#progress [role=status]", "cancelled").SeeNot("button", "Cancel the replay")
+	page.Click("button", "Cancel replay").See("dialog", "No more deliveries are queued").Click("dialog button", "Cancel replay")
+	page.See(".flash", "already queued still go out").See("#progress [role=status]", "cancelled").SeeNot("button", "Cancel replay")
 	queued, err := strconv.Atoi(page.Text(figureText("Queued")))
 	if err != nil || queued < 2 || queued >= lostOnes {
 		t.Fatalf("a replay of %d that was cancelled queued %d: %v", lostOnes, queued, err)
 	}
-	page.Click("a", "What became of them").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
+	page.Click("a", "View deliveries").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
 	arrived := p.receiver.Of("again")[before:]
 	keys := map[string]bool{}
 	for _, r := range arrived {

@@ -29,17 +29,17 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 const adminToken = "admin-token"
 
-// Three neighbours that say who they are, each on a gRPC server of its own.
+// Three fake services that respond with their names, each on a separate gRPC server.
 type (
 	configService struct {
 		outboundv1.UnimplementedRecipientServiceServer
 		outboundv1.UnimplementedSettingsServiceServer
-		// mask is what the last update was asked to change.
+		// mask is the update mask of the last update.
 		mask []string
 	}
 	ingestService struct {
 		outboundv1.UnimplementedEventServiceServer
-		// json is what the last event was, to the byte.
+		// json is the body of the last event.
 		json []byte
 	}
 	historyService struct {
@@ -85,7 +85,7 @@ func (historyService) GetStatus(context.Context, *outboundv1.GetStatusRequest) (
 	return nil, status.Error(codes.ResourceExhausted, "full")
 }
 
-// fixture is a console on a real port with its neighbours behind.
+// fixture is a console on a real port with its fake services.
 type fixture struct {
 	t      *testing.T
 	url    string
@@ -153,7 +153,7 @@ func (h *fixture) serve(hs *health.Server, register func(*grpc.Server)) *grpc.Cl
 	return conn
 }
 
-// call makes a request with the admin token and returns the status and the answer.
+// call makes a request with the admin token and returns the status and the response.
 func (h *fixture) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
@@ -184,7 +184,7 @@ func (h *fixture) call(method, path, body string, header ...string) (*http.Respo
 	return resp, out
 }
 
-func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
+func TestMethodsAreRoutedToTheirService(t *testing.T) {
 	h := open(t)
 	for _, x := range []struct {
 		method, path, body string
@@ -220,7 +220,7 @@ func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
 	}
 }
 
-func TestATokenIsWanted(t *testing.T) {
+func TestRESTRequiresAToken(t *testing.T) {
 	h := open(t)
 	for _, header := range []string{"", "Bearer wrong", "Basic YTpi"} {
 		for _, path := range []string{"/v1/recipients/crm", "/v1/status"} {
@@ -235,7 +235,7 @@ func TestATokenIsWanted(t *testing.T) {
 	}
 }
 
-func TestAnEventReachesIntakeToTheByte(t *testing.T) {
+func TestEventsReachIngestUnchanged(t *testing.T) {
 	h := open(t)
 	const event = `{ "id":"e-1", "data":{"n": 12345678901234567890.10} }`
 	h.call("POST", "/v1/events", event, "Content-Type", "application/cloudevents+json")
@@ -248,16 +248,16 @@ func TestAnEventReachesIntakeToTheByte(t *testing.T) {
 	}
 }
 
-// A call that waited would keep the process from ending, and its caller from trying again elsewhere.
-func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
+// A waiting call would delay the shutdown of the process and the retry of its caller.
+func TestEventsAreRefusedImmediatelyWhileIngestIsUnavailable(t *testing.T) {
 	h := open(t, func(d *console.Deps) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		nobody := l.Addr().String()
+		unused := l.Addr().String()
 		_ = l.Close()
-		conn, err := rpc.Dial(nobody, "")
+		conn, err := rpc.Dial(unused, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +271,7 @@ func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreTooLargeAreRefused(t *testing.T) {
+func TestOversizedBodiesAreRefused(t *testing.T) {
 	h := open(t)
 	resp, got := h.call("POST", "/v1/events", strings.Repeat("x", 300<<10))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge || got["code"] != 11.0 {
@@ -290,7 +290,7 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 	h.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	resp, got := h.call("GET", "/readyz", "")
-	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: says that it is NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
+	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: reports NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
 		t.Errorf("%d %v", resp.StatusCode, got)
 	}
 	if resp, _ := h.call("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
@@ -298,7 +298,7 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestResponsesHaveSecurityHeaders(t *testing.T) {
 	h := open(t)
 	for _, path := range []string{"/", "/openapi.json", "/v1/recipients/crm", "/v1/nothing", "/healthz"} {
 		resp, _ := h.call("GET", path, "")
@@ -319,8 +319,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentedPathIsAnswered holds the document against the gateway: each operation it lists is known there.
-func TestEveryDocumentedPathIsAnswered(t *testing.T) {
+// TestDocumentedPathsAreServed verifies that the gateway serves each operation of the document.
+func TestDocumentedPathsAreServed(t *testing.T) {
 	h := open(t)
 	_, doc := h.call("GET", "/openapi.json", "")
 	paths := doc["paths"].(map[string]any)
@@ -339,7 +339,7 @@ func TestEveryDocumentedPathIsAnswered(t *testing.T) {
 	}
 }
 
-func TestOptionsOutOfRangeAreNamed(t *testing.T) {
+func TestOptionsAreValidated(t *testing.T) {
 	for _, n := range []int64{0, 1 << 30} {
 		o := console.DefaultOptions()
 		o.MaxBody = n
@@ -348,6 +348,6 @@ func TestOptionsOutOfRangeAreNamed(t *testing.T) {
 		}
 	}
 	if _, err := console.New(console.DefaultOptions(), console.Deps{}); err == nil || errors.Is(err, context.Canceled) {
-		t.Error("a console without doors was made")
+		t.Error("New accepts empty dependencies")
 	}
 }

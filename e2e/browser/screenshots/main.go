@@ -35,7 +35,7 @@ func pictures() []picture {
 	drawer := func(p *browser.Page) {
 		p.Click("#rows tr:has(a[href*='/recipients/billing']) a[data-drawer]", "").See("#drawer", "Response")
 	}
-	preview := func(p *browser.Page) { p.See("#preview-result", "would") }
+	preview := func(p *browser.Page) { p.See("#preview-result", "match") }
 	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
 	return []picture{
 		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
@@ -89,7 +89,7 @@ func (s *shots) firstVisit(b *browser.Browser) {
 	page.Open(s.link(h.Logs))
 	s.keep("setup", page)
 	s.firstAdmin(page)
-	page.See("h2", "To the first delivery")
+	page.See("h2", "Get started")
 	s.keep("first-visit", page)
 }
 
@@ -110,8 +110,8 @@ func (s *shots) link(written func() string) string {
 // firstAdmin fills in the form behind the link.
 func (s *shots) firstAdmin(page *browser.Page) {
 	const password = "correct horse battery"
-	page.Fill("Name", "ada").Fill("Name that people see", "Ada Lovelace").Fill("Password", password).Fill("Password again", password).
-		Click("button", "Make the first admin").AwaitAt("/").See("summary", "Ada Lovelace")
+	page.Fill("Name", "ada").Fill("Display name", "Ada Lovelace").Fill("Password", password).Fill("Confirm password", password).
+		Click("button", "Create administrator").AwaitAt("/").See("summary", "Ada Lovelace")
 }
 
 // demo plays the demo's first round, adds what goes wrong, and signs in.
@@ -137,7 +137,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
 	waittest.NoError(s, "the header to tell of it", func() error {
-		if text := page.Open("/").Stable().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
+		if text := page.Open("/").Stable().Text("document.querySelector('.status-indicator').innerText"); !strings.Contains(text, "problem") {
 			return fmt.Errorf("it says %q", text)
 		}
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-func TestWhatIsShownIsReadBack(t *testing.T) {
+func TestShownValuesAreReadBack(t *testing.T) {
 	in := &outboundv1.Recipient{
 		DisplayName: "CRM", Enabled: proto.Bool(true), EventTypes: []string{"a", "b"},
 		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
@@ -40,7 +40,7 @@ func TestWhatIsShownIsReadBack(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNotedBesideItsField(t *testing.T) {
+func TestInvalidValuesAreFaultsOfTheirFields(t *testing.T) {
 	form := &web.Form{Values: url.Values{"http.maxInFlight": {"many"}, "http.retryInterval": {"soon"}, "http.order": {"SIDEWAYS"}, "http.backoff.multiplier": {"x"}}}
 	m := &outboundv1.Recipient{}
 	if err := form.Read(m, "http.maxInFlight", "http.retryInterval", "http.order", "http.backoff.multiplier"); err != nil {
@@ -53,7 +53,7 @@ func TestWhatCannotBeReadIsNotedBesideItsField(t *testing.T) {
 	}
 }
 
-func TestTimeSpansAreReadAsPeopleWriteThem(t *testing.T) {
+func TestDurationsAreParsed(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"30 s": 30 * time.Second, "5min": 5 * time.Minute, "24 h": 24 * time.Hour, "1 h 30 min": 90 * time.Minute, "1.5h": 90 * time.Minute,
 		"100ms": 100 * time.Millisecond, "2 days": 48 * time.Hour, "30s": 30 * time.Second, "1h30m": 90 * time.Minute,

@@ -13,22 +13,22 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// FaultSummary is a fault as the top of a form tells it.
+// FaultSummary is a fault in the summary at the top of a form.
 type FaultSummary struct {
-	// ID is the field's in the page; empty if the fault is of no field there.
+	// ID is the element id of the field; empty if the page does not show the field.
 	ID string
-	// Name is the field's label, or its name in plain words.
+	// Name is the label of the field, or its path in plain words.
 	Name, Text string
-	// Early says that the page's fields were not known yet.
+	// Early marks a fault that is rendered before the labels of the fields are known.
 	Early bool
 }
 
-// early marks a fault that was told before the page's fields were known. execute then renders once more. A text that holds the same
-// costs a rendering and no more.
+// early marks a fault that is rendered before the labels of the fields are known; execute then renders the page a second time. A text
+// that contains the mark costs one more rendering.
 const early = ` data-early`
 
-// FaultSummary are the faults by the labels of their fields.
-func (f *Form) Told() []FaultSummary {
+// Summary returns the faults with the labels of their fields.
+func (f *Form) Summary() []FaultSummary {
 	out := make([]FaultSummary, 0, len(f.Faults))
 	for _, x := range f.Faults {
 		t := FaultSummary{Name: capital(PlainWords(x.Field)), Text: x.Text, Early: f.labels == nil}
@@ -43,7 +43,7 @@ func (f *Form) Told() []FaultSummary {
 	return out
 }
 
-// Label notes what the page calls a field, and gives what is wrong with it.
+// Label stores the label of a field and returns the fault of the field.
 func (f *Form) Label(field, label string) string {
 	if f == nil {
 		return ""
@@ -55,7 +55,7 @@ func (f *Form) Label(field, label string) string {
 	return f.FaultOf(field)
 }
 
-// above is the path that a path lies below: `addresses` of `addresses[2]`, `http` of `http.url`.
+// above returns the parent of a path: `addresses` of `addresses[2]`, `http` of `http.url`.
 func above(path string) string {
 	i := strings.LastIndexAny(path, ".[")
 	if i < 0 {
@@ -64,8 +64,8 @@ func above(path string) string {
 	return path[:i]
 }
 
-// PlainWords are a field's path in words, for who knows nothing of the API: `http.retryInterval` is HTTP retry interval,
-// `addresses[2]` is addresses 3.
+// PlainWords converts the path of a field to words: `http.retryInterval` becomes HTTP retry interval, `addresses[2]` becomes
+// addresses 3.
 func PlainWords(path string) string {
 	path = regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllStringFunc(path, func(key string) string {
 		key = strings.Trim(key, `[]"`)
@@ -86,7 +86,7 @@ func PlainWords(path string) string {
 	return strings.Join(out, " ")
 }
 
-// spread puts a blank before each capital letter within a word, and makes it small.
+// spread splits a camel-case name into lower-case words.
 func spread(text string) string {
 	var b strings.Builder
 	small := false
@@ -102,7 +102,7 @@ func spread(text string) string {
 	return b.String()
 }
 
-// ofBody is a path as forms have it: within the body of its request, `http.url` and not `recipient.http.url`.
+// ofBody returns a path relative to the body of its request: `http.url`, not `recipient.http.url`.
 func ofBody(path string) string {
 	first, rest, below := strings.Cut(path, ".")
 	if !below || !isBody(first) {
@@ -111,7 +111,7 @@ func ofBody(path string) string {
 	return rest
 }
 
-// isBody reports whether a method of the API takes a field of this name as the whole body of its request.
+// isBody reports whether a method of the API has a field of this name as the body of its request.
 func isBody(name string) bool {
 	for _, file := range []protoreflect.FileDescriptor{
 		outboundv1.File_outbound_v1_recipient_service_proto, outboundv1.File_outbound_v1_settings_service_proto,

@@ -8,8 +8,8 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// TestFaultsAreCalledWhatTheirFieldsAre has a fault of a field, one of what lies below a field, and one of none.
-func TestFaultsAreCalledWhatTheirFieldsAre(t *testing.T) {
+// TestFaultsHaveTheLabelsOfTheirFields checks faults of a field, of an element of a field and of no field.
+func TestFaultsHaveTheLabelsOfTheirFields(t *testing.T) {
 	h := open(t)
 	h.enter("operator")
 	body := h.Post("/try", url.Values{}).Body
@@ -30,7 +30,7 @@ func TestFaultsAreCalledWhatTheirFieldsAre(t *testing.T) {
 	}
 }
 
-func TestPathsOfTheAPIAreToldInWords(t *testing.T) {
+func TestAPIPathsAreShownInWords(t *testing.T) {
 	for path, want := range map[string]string{
 		"http.retryInterval": "HTTP retry interval", "addresses[2]": "addresses 3", `http.headers["X-Api-Key"]`: "HTTP headers X-Api-Key", "http.caCertificatePem": "HTTP CA certificate PEM",
 		"deliveries[0].eventId": "deliveries 1 event ID", "custom_field": "custom field", "id": "ID", "": "",

@@ -8,29 +8,29 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// dot is the one look that the top bar shows: whether anything is wrong.
+// statusIndicator caches the overall status that the top bar shows.
 type statusIndicator struct {
 	mu    sync.Mutex
 	asked time.Time
 	shown StatusIndicator
 }
 
-// StatusIndicator is what the top bar shows.
+// StatusIndicator is the overall status in the top bar.
 type StatusIndicator struct {
 	Tone, Text string
 }
 
-// dotFresh is how long what the dot shows may be shown to all readers; dotTimeout is how long it may take to find out.
+// indicatorFresh is how long a status is shown before the next request; indicatorTimeout bounds that request.
 const (
 	indicatorFresh   = time.Second
 	indicatorTimeout = 3 * time.Second
 )
 
 func (s *Site) showStatusIndicator(r *Request) error {
-	return r.RenderPart("error", "status-dot", s.indicator.look(r.Context(), r.API))
+	return r.RenderPart("error", "status-indicator", s.indicator.get(r.Context(), r.API))
 }
 
-func (d *statusIndicator) look(ctx context.Context, api API) StatusIndicator {
+func (d *statusIndicator) get(ctx context.Context, api API) StatusIndicator {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if time.Since(d.asked) < indicatorFresh {
@@ -46,10 +46,10 @@ func (d *statusIndicator) look(ctx context.Context, api API) StatusIndicator {
 	return d.shown
 }
 
-// statusOf says in a word how things stand.
+// statusOf returns the overall status.
 func statusOf(s *outboundv1.Status) StatusIndicator {
 	if n := len(s.GetNotices()); n > 0 {
-		return StatusIndicator{"bad", plural(n, "thing needs attention", "things need attention")}
+		return StatusIndicator{"bad", plural(n, "problem", "problems")}
 	}
-	return StatusIndicator{"good", "All is well"}
+	return StatusIndicator{"good", "Healthy"}
 }

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is text that must never become anything else than text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
 
 const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "faults" .Data}}<form>{{template "field" (field .Data "http.url" "URL" "help" "Where to")}}
@@ -35,7 +35,7 @@ const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "fault
 {{template "field" (field .Data "on" "On" "type" "checkbox")}}</form>{{if .Me.Operates}}<button>Operate</button>{{end}}{{if .Me.Admins}}<button>Administer</button>{{end}}
 <a href="{{link "/x" "q" (.Data.Get "note")}}">link</a>{{template "copy" (dict "text" (.Data.Get "note"))}}{{chip "bad" (.Data.Get "note")}}{{end}}{{define "row"}}<td>{{.Data}}</td>{{end}}`
 
-// fixture is a site with an area of the test's own.
+// fixture is a site with a test area.
 type fixture struct {
 	*consoletest.Browser
 	t      *testing.T
@@ -145,8 +145,8 @@ func fail(r *web.Request) error {
 		return r.Render("try", "no form at all")
 	case "none":
 		return r.Render("nothing", nil)
-	case "told":
-		return web.Fail(http.StatusConflict, "Told", hostile)
+	case "failure":
+		return web.Fail(http.StatusConflict, "Conflict", hostile)
 	default:
 		return context.DeadlineExceeded
 	}
@@ -188,7 +188,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
+func TestRolesLimitPagesAndActions(t *testing.T) {
 	for role, x := range map[string]struct {
 		post, admins        int
 		operate, administer bool
@@ -213,7 +213,7 @@ func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
 		if a := h.Get("/self"); a.Body != "<td>"+x.self+"</td>" {
 			t.Errorf("%s calls as %s", role, a.Body)
 		}
-		// What the page let through the service refuses all the same.
+		// The service also checks the role.
 		if a := h.Get("/users"); role != "admin" && a.Status != http.StatusForbidden {
 			t.Errorf("%s lists tokens: %d %s", role, a.Status, a.Body)
 		}
@@ -230,7 +230,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	row := h.Get("/row")
 	missing := h.Get("/fail/missing")
 	h.Header.Del("HX-Request")
-	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/told"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
+	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/failure"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
 		for _, bad := range []string{"<script>alert", "<img src=x", `""><`} {
 			if strings.Contains(a.Body, bad) {
 				t.Errorf("%s: %q came through: %s", name, bad, a.Body)
@@ -244,7 +244,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		t.Errorf("the form shows a password, or lost a tick: %s", again.Body)
 	}
 	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || strings.Contains(again.Body, "data-early") {
-		t.Errorf("faults are not told beside their fields: %s", again.Body)
+		t.Errorf("faults are not shown beside their fields: %s", again.Body)
 	}
 	if strings.Contains(part.Body, "<html") || !strings.Contains(again.Body, "<html") {
 		t.Error("htmx gets whole pages, or browsers parts")
@@ -254,10 +254,10 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
+func TestErrorPagesHideInternalDetails(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
-	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "told": 409, "late": 503} {
+	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "failure": 409, "late": 503} {
 		for _, htmx := range []string{"", "true"} {
 			h.Header.Set("HX-Request", htmx)
 			a := h.Get("/fail/" + how)
@@ -284,7 +284,7 @@ func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
 	}
 }
 
-func TestPagesMayLoadNothingButOurs(t *testing.T) {
+func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
 	page := h.Get("/try")
@@ -343,25 +343,25 @@ func TestAStreamEndsWithTheService(t *testing.T) {
 	unknown := consoletest.NewBrowser(t, h.URL).Stream("/stream")
 	defer func() { _ = unknown.Body.Close() }()
 	if unknown.StatusCode != http.StatusNoContent {
-		t.Errorf("a stream for nobody: %d", unknown.StatusCode)
+		t.Errorf("a stream without a session: %d", unknown.StatusCode)
 	}
 }
 
-func TestWhatIsNoPageGoesOn(t *testing.T) {
+func TestRequestsForOtherPathsArePassedOn(t *testing.T) {
 	h := open(t)
 	if a := h.Do(http.MethodGet, "/nothing", nil, "Accept", "application/json"); a.Status != http.StatusTeapot {
 		t.Errorf("a program: %d", a.Status)
 	}
 	if a := h.Get("/nothing"); a.Status != http.StatusSeeOther {
-		t.Errorf("a browser of nobody: %d", a.Status)
+		t.Errorf("a browser without a session: %d", a.Status)
 	}
 	h.enter("viewer")
-	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "There is no such page") {
+	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "Page not found") {
 		t.Errorf("a browser: %d %s", a.Status, a.Body)
 	}
 }
 
-func TestAreasThatCollideAreToldAtTheStart(t *testing.T) {
+func TestConflictingAreasAreReportedAtStart(t *testing.T) {
 	h := open(t)
 	a := h.site.Area(fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{end}}`)}})
 	a.GET("/try", nil)

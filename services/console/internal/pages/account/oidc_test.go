@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 )
 
-// provider is an OpenID provider and a console that lets its people in.
+// provider is an OpenID provider and a console that uses it.
 type provider struct {
 	t *testing.T
 	*mockoidc.MockOIDC
@@ -53,12 +53,12 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 	return p
 }
 
-// user is somebody whom the provider knows.
+// user returns a user of the provider.
 func user(email string, groups ...string) *mockoidc.MockUser {
 	return &mockoidc.MockUser{Subject: "1", Email: email, EmailVerified: true, PreferredUsername: "preferred", Groups: groups}
 }
 
-// leave goes to the provider as somebody and returns the address that the provider sends the browser back to.
+// leave signs in at the provider and returns the address that it redirects to.
 func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string {
 	p.t.Helper()
 	p.QueueUser(who)
@@ -88,11 +88,11 @@ func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string 
 	return strings.TrimPrefix(back, public)
 }
 
-func TestAProviderLetsItsPeopleIn(t *testing.T) {
+func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 	for name, x := range map[string]struct {
 		adapt func(*account.OIDCOptions)
 		who   *mockoidc.MockUser
-		// role is what they may do; empty: they are refused with says.
+		// role is the expected role; empty: the sign-in is refused with the text in says.
 		role, name, says string
 	}{
 		"the default":          {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
@@ -100,13 +100,13 @@ func TestAProviderLetsItsPeopleIn(t *testing.T) {
 		"a claim":              {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
 		"the greatest claim":   {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
 		"a claim over a user":  {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
-		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role here"},
+		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role"},
 		"another name":         {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer", "preferred", ""},
-		"disabled":             {groups, user("gone@example.com", "root"), "", "", "You may not sign in"},
+		"disabled":             {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
 		"not verified":         {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
-		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not say who you are"},
-		"passing for a token":  {nil, user("token abc"), "", "", "did not say who you are"},
-		"passing for admin":    {nil, user("Admin"), "", "", "did not say who you are"},
+		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
+		"passing for a token":  {nil, user("token abc"), "", "", "did not send a valid user name"},
+		"passing for admin":    {nil, user("Admin"), "", "", "did not send a valid user name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)
@@ -135,8 +135,8 @@ func groups(o *account.OIDCOptions) {
 	o.RoleClaim, o.Admins, o.Operators = "groups", []string{"root"}, []string{"ops"}
 }
 
-// TestWhatDidNotBeginHereIsRefused changes what a browser carries to the provider and back.
-func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
+// TestForeignCallbacksAreRefused changes the parameters and cookies of the redirect to the provider and back.
+func TestForeignCallbacksAreRefused(t *testing.T) {
 	const cookie = "__Host-outbound-oidc"
 	carry := func(b *consoletest.Browser, field, value string) {
 		raw, err := base64.RawURLEncoding.DecodeString(b.Cookies[cookie])
@@ -198,7 +198,7 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 	}
 }
 
-func TestAProviderThatIsAwayIsTold(t *testing.T) {
+func TestUnavailableProviderIsReported(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL, o.OIDC.Issuer, o.OIDC.ClientID = public, "http://127.0.0.1:1", "x"
 	}})
@@ -213,7 +213,7 @@ func TestAProviderThatIsAwayIsTold(t *testing.T) {
 	}
 }
 
-func TestOptionsOfAProviderAreChecked(t *testing.T) {
+func TestOIDCOptionsAreValidated(t *testing.T) {
 	for want, change := range map[string]func(*console.Options){
 		"oidc.issuer":        func(o *console.Options) { o.OIDC.Issuer = "login" },
 		"oidc.clientId":      func(o *console.Options) { o.OIDC.ClientID = "" },

@@ -11,8 +11,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// BenchmarkPage is what a page costs over HTTP, session and services' calls included: 100 rows, and one delivery with ten
-// attempts that each had another answer of 200 lines.
+// BenchmarkPage measures a page over HTTP, with the session and the calls to the services: a list of 100 rows, and a delivery with ten
+// attempts with different responses of 200 lines.
 func BenchmarkPage(b *testing.B) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}, detail: &outboundv1.DeliveryDetail{Delivery: delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}
 	for i := range 100 {

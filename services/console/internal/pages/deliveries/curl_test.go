@@ -16,7 +16,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// command is the curl command that a delivery's page offers.
+// command returns the curl command in the page of a delivery.
 func command(t *testing.T, page string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, `<pre id="curl"`)
@@ -28,7 +28,7 @@ func command(t *testing.T, page string) string {
 	return html.UnescapeString(text)
 }
 
-func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
+func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 	type sent struct {
 		Method, Path, Body string
 		Header             http.Header
@@ -93,7 +93,7 @@ func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
 	}
 }
 
-func TestWhatNoCommandCanSayIsOfferedAsNone(t *testing.T) {
+func TestRequestsWithNULHaveNoCurlCommand(t *testing.T) {
 	h := &history{detail: &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "http://x/", Body: "a\x00b"}}}}
 	page := start(t, h).As("viewer").Get("/deliveries/crm/a1~e1")
 	if page.Status != http.StatusOK || strings.Contains(page.Body, `id="curl"`) {

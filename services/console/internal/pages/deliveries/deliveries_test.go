@@ -21,7 +21,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedDeliveryServiceServer
 
@@ -41,7 +41,7 @@ func (h *history) note(m proto.Message) error {
 	return h.fail
 }
 
-// last is the last request.
+// last returns the last request.
 func (h *history) last() proto.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -110,7 +110,7 @@ func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsReque
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "crm", DisplayName: "CRM"}}}, nil
 }
 
-// start starts a console over a history.
+// start starts a console with a fake history service.
 func start(t testing.TB, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
@@ -120,10 +120,10 @@ func start(t testing.TB, h *history) *consoletest.System {
 	}})
 }
 
-// hostile is a text that would be more than text in a page that took it for more.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}` + "\u202e</textarea></pre>"
 
-// fill puts a hostile text into every text of a message, and something into every other field.
+// fill sets every string of a message to a hostile text, and every other field to some value.
 func fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -159,7 +159,7 @@ func fill(m protoreflect.Message, depth int) {
 	}
 }
 
-// harmless fails if a page took a hostile text for more than text, or does not show it at all.
+// harmless fails if a page does not escape the hostile text or does not show it.
 func harmless(t *testing.T, page string) {
 	t.Helper()
 	for _, bad := range []string{"<script>alert", "<img src=x", "</textarea></pre>"} {
@@ -180,7 +180,7 @@ func delivery(event string, state outboundv1.DeliveryState_State) *outboundv1.De
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{NextPageToken: "tok/1+2"}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
@@ -208,7 +208,7 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 			t.Errorf("the page has no field %s", name)
 		}
 	}
-	// The next page is asked for with all that this one was.
+	// The next page keeps the filter.
 	h.list.NextPageToken = ""
 	if a := b.Get(href(t, page.Body, "Next page")); a.Status != http.StatusOK {
 		t.Fatal(a.Status)
@@ -224,7 +224,7 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 	}
 }
 
-// href is the address of the link with a text.
+// href returns the address of the link with a text.
 func href(t *testing.T, page, text string) string {
 	t.Helper()
 	end := strings.Index(page, ">"+text)
@@ -235,7 +235,7 @@ func href(t *testing.T, page, text string) string {
 	return strings.NewReplacer("&amp;", "&", "&#43;", "+").Replace(page[from : from+strings.Index(page[from:], `"`)])
 }
 
-func TestAFilterThatIsNoneIsToldBesideItsField(t *testing.T) {
+func TestInvalidFiltersAreFaultsOfTheirFields(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	page := b.Get("/deliveries?startTime=yesterday&state=BROKEN&externalKey=" + url.QueryEscape(hostile))
@@ -269,7 +269,7 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 	harmless(t, b.Post("/deliveries/ask", url.Values{"act": {"cancel"}, "target": {target}}).Body)
 }
 
-func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
+func TestViewersCannotChangeDeliveries(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
 	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
 	system := start(t, h)
@@ -293,7 +293,7 @@ func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
 	}
 }
 
-func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
+func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
 	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"}, {RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1, Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
 	b := start(t, h).As("operator")
@@ -320,7 +320,7 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 	}
 	h.list = &outboundv1.ListDeliveriesResponse{}
 	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") || !strings.Contains(page.Body, "a1~e2 to crm: it is final") {
-		t.Errorf("it is not told what became of them: %s", page.Body)
+		t.Errorf("the results are not shown: %s", page.Body)
 	}
 	for _, bad := range []url.Values{{}, {"target": {"x"}}, {"target": {"//"}}, {"target": {"%zz/a/b"}}} {
 		if a := b.Post("/deliveries/cancel", bad); a.Status != http.StatusBadRequest {
@@ -332,7 +332,7 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 	}
 }
 
-func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
+func TestExtendAsksForADurationAndKeepsTheInput(t *testing.T) {
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1}}
 	b := start(t, h).As("operator")
 	form := url.Values{"target": {"crm/a1~e1/"}, "back": {"/deliveries"}, "by": {"soon"}}
@@ -345,7 +345,7 @@ func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
-func TestAnEmptyListOffersTheNextStep(t *testing.T) {
+func TestEmptyListsShowTheNextStep(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	for path, want := range map[string]string{

@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedEventServiceServer
 	outboundv1.UnimplementedDeliveryServiceServer
@@ -100,7 +100,7 @@ func hostileEvent() *outboundv1.Event {
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListEventsResponse{}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
@@ -147,7 +147,7 @@ func TestHostileEventsAreShownAsText(t *testing.T) {
 	harmless(t, "an accepted event", b.Get("/events/a1~e1").Body)
 }
 
-func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
+func TestBinaryBodiesAreShownInHexadecimal(t *testing.T) {
 	b16 := append([]byte("\x00\x01\xff"), []byte("tail")...)
 	cut := append([]byte(strings.Repeat("ä", 8<<10))[:16<<10-1], 0xc3)
 	h := &history{list: &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{{Raw: b16}, {Raw: cut}, {Raw: []byte("plain\ttext\r\n")}}}}
@@ -156,17 +156,17 @@ func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
 	if len(articles) != 3 {
 		t.Fatalf("%d events are shown", len(articles))
 	}
-	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, cut)", "plain\ttext"} {
+	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, truncated)", "plain\ttext"} {
 		if !strings.Contains(articles[i], want) {
 			t.Errorf("event %d is shown without %q: %.600s", i, want, articles[i])
 		}
 	}
-	if strings.Contains(articles[1], "no text") {
+	if strings.Contains(articles[1], ", binary") {
 		t.Error("a text that was cut within a character is taken for none")
 	}
 }
 
-func TestAnEventIsSentToAnotherRecipient(t *testing.T) {
+func TestEventsCanBeSentToAnotherRecipient(t *testing.T) {
 	h := &history{one: &outboundv1.Event{EventId: "a1~e1", Decision: outboundv1.Intake_ACCEPTED, CloudEventJson: "{}"}}
 	system := start(t, h)
 	viewer, operator := system.As("viewer"), system.As("operator")

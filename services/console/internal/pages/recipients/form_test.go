@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// form is the recipient's form.
+// form is the recipient form.
 const form = "recipient-form"
 
 func TestEveryFieldOfARecipientHasAFieldInItsForm(t *testing.T) {
@@ -73,14 +73,14 @@ func fullEmail() *outboundv1.Recipient {
 	}
 }
 
-// sent drops what the server alone sets.
+// sent clears the fields that only the server sets.
 func sent(r *outboundv1.Recipient) *outboundv1.Recipient {
 	out, _ := proto.Clone(r).(*outboundv1.Recipient)
 	out.UpdateTime, out.CreateTime = nil, nil
 	return out
 }
 
-func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
+func TestSavingAnUnchangedFormChangesNothing(t *testing.T) {
 	auths := []*outboundv1.HttpAuth{
 		nil,
 		{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "me"}}}, {Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}},
@@ -114,7 +114,7 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
+func TestFormInputIsSaved(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
@@ -143,7 +143,7 @@ func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
 	}
 }
 
-func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) {
+func TestErrorsKeepTheInputAndShowFaults(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
@@ -171,24 +171,24 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	if strings.Contains(answer.Body, "top secret") || strings.Contains(answer.Body, "<script>alert") {
 		t.Error("a secret is sent back, or hostile text is markup")
 	}
-	// The contract's own rules speak of the request, whose body the form is; they are told beside the fields all the same.
+	// The rules of the contract name fields of the request; their violations are shown beside the fields of the form.
 	f.Set("displayName", strings.Repeat("long", 100))
 	f.Set("http.contact.addresses", strings.Repeat("a@example.com\n", 1)+strings.Repeat("x", 400)+"@example.com")
 	long := b.Post("/recipients", f).Body
 	for _, want := range []string{`<a href="#f-displayName">Name</a>: `, `id="f-displayName-fault"`, `<a href="#f-http-contact-addresses">Contact</a>: `, `id="f-http-contact-addresses-fault"`} {
-		if !strings.Contains(long, want) || strings.Contains(long, "recipient.") {
-			t.Errorf("there is no %q, or the API's paths are told: %s", want, long)
+		if !strings.Contains(long, want) || strings.Contains(long, "recipient.displayName") || strings.Contains(long, "recipient.http") {
+			t.Errorf("there is no %q, or the API's paths are shown: %s", want, long)
 		}
 	}
 	f.Set("displayName", "Short")
 	f.Set("http.contact.addresses", "")
 	f.Set("http.retryInterval", "a fortnight")
-	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a time span") || !strings.Contains(answer.Body, `value="a fortnight"`) {
-		t.Errorf("what can't be read is not told: %s", answer.Body)
+	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a duration") || !strings.Contains(answer.Body, `value="a fortnight"`) {
+		t.Errorf("an invalid duration is not reported: %s", answer.Body)
 	}
 }
 
-func TestAConflictShowsWhatOthersSaved(t *testing.T) {
+func TestConflictShowsChangesOfOthers(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
@@ -197,9 +197,9 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	h.put(theirs, "Somebody else")
 	f.Set("filter", "mine")
 	answer := b.Post("/recipients/full-http", f)
-	for _, want := range []string{"Somebody else saved meanwhile", "by Somebody else", "Their name"} {
+	for _, want := range []string{"Someone else saved changes in the meantime", "by Somebody else", "Their name"} {
 		if answer.Status != http.StatusUnprocessableEntity || !strings.Contains(answer.Body, want) {
-			t.Fatalf("%q is not told: %d %s", want, answer.Status, answer.Body)
+			t.Fatalf("%q is not shown: %d %s", want, answer.Status, answer.Body)
 		}
 	}
 	if n := strings.Count(answer.Body, "<h3>by "); n != 1 {
@@ -214,7 +214,7 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	}
 }
 
-func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
+func TestSigningSecretsCanBeRemoved(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
@@ -228,13 +228,13 @@ func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
 	}
 }
 
-func TestViewersSaveNothing(t *testing.T) {
+func TestViewersCannotSave(t *testing.T) {
 	h := newFixture(fullHTTP())
 	b := h.open(t).As("viewer")
 	if page := b.Get("/recipients/full-http"); page.Status != http.StatusOK || strings.Contains(page.Body, ">Save<") {
 		t.Errorf("%d, or there is something to save with", page.Status)
 	}
-	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test", "/recipients/full-http/doctor", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
+	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test", "/recipients/full-http/diagnose", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
 		if answer := b.Post(path, url.Values{"displayName": {"x"}}); answer.Status != http.StatusForbidden {
 			t.Errorf("a viewer posts to %s and gets %d", path, answer.Status)
 		}
@@ -244,7 +244,7 @@ func TestViewersSaveNothing(t *testing.T) {
 	}
 }
 
-// inert fails if a page holds hostile text as markup.
+// inert fails if a page contains hostile text as markup.
 func inert(t *testing.T, what string, a consoletest.Answer) {
 	t.Helper()
 	if a.Status != http.StatusOK || !strings.Contains(a.Body, "&lt;script&gt;alert") || strings.Contains(a.Body, "<script>alert") {

@@ -8,17 +8,14 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// Welcome says that the steps to the first delivery are shown.
-func (b *overview) Welcome() bool { return b.welcomes() }
-
 func showOverview(r *web.Request) error {
 	f, err := collect(r.Context(), r.API)
 	if err != nil {
 		return err
 	}
 	b := newOverview(f, viewOf(r.URL.Query()))
-	if r.Part() && r.Header.Get("HX-Target") == "board" {
-		return r.RenderPart("list", "board", b)
+	if r.Part() && r.Header.Get("HX-Target") == "overview" {
+		return r.RenderPart("list", "overview", b)
 	}
 	return r.Render("list", b)
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// lookEvery is how often queues are looked at while nothing else changes: a queue that grows is no change of health.
-const lookEvery = 3 * time.Second
+// pollInterval is how often queue lengths are read. A growing queue does not change the health, so WatchStatus does not report it.
+const pollInterval = 3 * time.Second
 
-// streamOverview keeps a page up to date: what changed, and nothing else, at most once a second.
+// streamOverview streams the changes of the overview.
 func streamOverview(r *web.Request) error {
 	v := viewOf(r.URL.Query())
 	return r.Stream(func(s *web.Stream) error {
@@ -27,13 +27,13 @@ func streamOverview(r *web.Request) error {
 		defer watching.Wait()
 		defer cancel()
 		watching.Go(func() { watch(ctx, r.API.Status, changed) })
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
-		told := shown{order: r.URL.Query().Get("have"), rows: map[string]string{}}
+		poll := time.NewTicker(pollInterval)
+		defer poll.Stop()
+		page := shown{order: r.URL.Query().Get("have"), rows: map[string]string{}}
 		f, err := collect(ctx, r.API)
 		for {
 			if err == nil {
-				if gone := told.send(s, newOverview(f, v)); gone != nil {
+				if gone := page.send(s, newOverview(f, v)); gone != nil {
 					return nil
 				}
 			}
@@ -42,14 +42,14 @@ func streamOverview(r *web.Request) error {
 				return nil
 			case <-changed:
 				f, err = collect(ctx, r.API)
-			case <-look.C:
+			case <-poll.C:
 				f.status, _ = r.API.Status.GetStatus(ctx, &outboundv1.GetStatusRequest{})
 			}
 		}
 	})
 }
 
-// watch tells each status that the service streams, until ctx ends. It begins anew when the service was away.
+// watch forwards each status that the service streams, until ctx ends. It reconnects when the stream ends.
 func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<- *outboundv1.Status) {
 	for ctx.Err() == nil {
 		if stream, err := c.WatchStatus(ctx, &outboundv1.WatchStatusRequest{}); err == nil {
@@ -67,18 +67,18 @@ func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<-
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// shown is what a reader's page shows.
+// shown is the content that the page of a reader shows.
 type shown struct {
 	head, order string
 	rows        map[string]string
 }
 
-// send sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
+// send sends the differences from the shown content: the head, and the tables if the rows differ, else the changed cells.
 func (t *shown) send(s *web.Stream, b *overview) error {
 	if head := headOf(b); head != t.head {
 		if err := s.Send("head", "list", "head", b); err != nil {
@@ -106,11 +106,11 @@ func (t *shown) send(s *web.Stream, b *overview) error {
 }
 
 func headOf(b *overview) string {
-	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Leaving, b.Email.Total, b.Email.Failing,
-		b.Email.Disabled, b.Email.Leaving) + encoded(b.Relay)
+	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Deleting, b.Email.Total, b.Email.Failing,
+		b.Email.Disabled, b.Email.Deleting) + encoded(b.Relay)
 }
 
-// Order names what is in the tables' cells that do not change with the status.
+// Order returns a hash of the cells that do not depend on the status.
 func (b *overview) Order() string { return orderOf(b) }
 
 func orderOf(b *overview) string {
@@ -123,11 +123,11 @@ func orderOf(b *overview) string {
 	return strconv.FormatUint(out.Sum64(), 36)
 }
 
-// signature is what a row's changing cells show.
+// signature encodes the live cells of a row.
 func (r row) signature() string { return r.State() + encoded(r.Status) }
 
 func encoded(m proto.Message) string {
-	// Within one process and release the same message is encoded the same way.
+	// Deterministic encoding is stable within a process.
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	return string(b)
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// rowsShown is how many recipients of a channel a page has.
+// rowsShown is the number of recipients of a channel on a page.
 const rowsShown = 100
 
-// view is what a reader asked to see of the board.
+// view is the search, filter and pages of the overview.
 type view struct {
-	// Search is a text that names, addresses and ids must have; Show is `failing`, `disabled` or nothing for all.
+	// Search is a text in names, addresses and ids; Show is `failing`, `disabled` or empty for all.
 	Search, Show string
 	// HTTPPage and EmailPage count from 1.
 	HTTPPage, EmailPage int
@@ -36,10 +36,10 @@ func viewOf(q url.Values) view {
 	return v
 }
 
-// Address is where the same view is shown, Stream where it is kept up to date.
+// Address returns the address of the view.
 func (v view) Address() string { return v.at("/") }
 
-// Stream is where what changes in this view is told.
+// Stream returns the address of the live updates of the view.
 func (v view) Stream() string { return v.at("/part/recipients/stream") }
 
 func (v view) at(path string) string {
@@ -52,17 +52,17 @@ func (v view) at(path string) string {
 	return web.Address(path, "q", v.Search, "show", v.Show, "http", number(v.HTTPPage), "email", number(v.EmailPage))
 }
 
-// statusData are what the services know of recipients.
+// statusData is the data of the services for the overview.
 type statusData struct {
 	recipients []*outboundv1.Recipient
-	// status is nil while it can't be told.
+	// status is nil while it is unavailable.
 	status *outboundv1.Status
 	// labels are the display names of event types.
 	labels     map[string]string
 	appliances int
 }
 
-// collect asks the services, at once. Without the recipients there is no page; without the rest there is less of it.
+// collect requests the data concurrently. Only the recipients are required.
 func collect(ctx context.Context, api web.API) (statusData, error) {
 	var f statusData
 	var failed error
@@ -86,7 +86,7 @@ func collect(ctx context.Context, api web.API) (statusData, error) {
 	return f, failed
 }
 
-// all lists every recipient, by display name.
+// all lists all recipients by display name.
 func all(ctx context.Context, c outboundv1.RecipientServiceClient) ([]*outboundv1.Recipient, error) {
 	var out []*outboundv1.Recipient
 	q := &outboundv1.ListRecipientsRequest{PageSize: 1000}
@@ -102,49 +102,49 @@ func all(ctx context.Context, c outboundv1.RecipientServiceClient) ([]*outboundv
 	}
 }
 
-// overview is the page of all recipients.
+// overview is the data of the page of all recipients.
 type overview struct {
 	View        view
 	HTTP, Email section
 	Relay       *outboundv1.RelayStatus
 	Notices     []string
-	// Known says that the status could be told.
+	// Known reports whether the status is available.
 	Known bool
 	First *firstSteps
 }
 
-// Empty reports whether there are no recipients at all.
+// Empty reports whether there are no recipients.
 func (b *overview) Empty() bool { return b.HTTP.Total+b.Email.Total == 0 }
 
 // section is the table of a channel.
 type section struct {
 	Rows []row
-	// Total counts all of the channel; Matching those that the view asks for; the others are what Total divides into.
+	// Total counts all recipients of the channel, Matching those that match the view, the others those in a state.
 	Total, Matching, Failing, Disabled int
-	// Leaving are those being deleted, whose queues are drained.
-	Leaving int
-	Page    int
-	// Previous and Next are the addresses of the pages beside this one.
+	// Deleting counts the recipients being deleted, whose queues are drained.
+	Deleting int
+	Page     int
+	// Previous and Next are the addresses of the adjacent pages.
 	Previous, Next string
 }
 
-// From is the place of the first row.
+// From is the number of the first row.
 func (s section) From() int { return (s.Page-1)*rowsShown + 1 }
 
-// To is the place of the last row.
+// To is the number of the last row.
 func (s section) To() int { return (s.Page-1)*rowsShown + len(s.Rows) }
 
-// Paged reports whether there is more than a page.
+// Paged reports whether there is more than one page.
 func (s section) Paged() bool { return s.Matching > len(s.Rows) }
 
-// newOverview arranges what is known for a reader.
+// newOverview builds the overview for a view.
 func newOverview(f statusData, v view) *overview {
 	b := &overview{View: v, Relay: f.status.GetRelay(), Notices: f.status.GetNotices(), Known: f.status != nil, First: stepsOf(f)}
 	states := make(map[string]*outboundv1.RecipientStatus, len(f.recipients))
 	for _, s := range f.status.GetRecipients() {
 		states[s.GetRecipientId()] = s
 		if s.GetHealth() == outboundv1.RecipientHealth_DELETING {
-			b.sectionOf(s.GetChannel() == "email").Leaving++
+			b.sectionOf(s.GetChannel() == "email").Deleting++
 		}
 	}
 	for _, r := range f.recipients {
@@ -168,16 +168,16 @@ func (s *section) add(r row, v view) {
 	if state == stateFailing {
 		s.Failing++
 	}
-	if state == stateDisabled || state == stateHeld {
+	if state == stateDisabled || state == statePaused {
 		s.Disabled++
 	}
-	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" && (state == stateDisabled || state == stateHeld)
+	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" && (state == stateDisabled || state == statePaused)
 	if wanted && r.has(v.Search) {
 		s.Rows = append(s.Rows, r)
 	}
 }
 
-// cut keeps the rows of one page; a page beyond the last is the last.
+// cut keeps the rows of one page. A page number beyond the last means the last page.
 func (s *section) cut(page int, address func(int) string) {
 	s.Matching = len(s.Rows)
 	last := max(1, (s.Matching+rowsShown-1)/rowsShown)
@@ -198,25 +198,25 @@ func (b *overview) rows() []row { return slices.Concat(b.HTTP.Rows, b.Email.Rows
 // row is one recipient in its table.
 type row struct {
 	Recipient *outboundv1.Recipient
-	// Status is nil while it can't be told.
+	// Status is nil while it is unavailable.
 	Status *outboundv1.RecipientStatus
 	labels map[string]string
 }
 
-// The states that a row may say.
+// The states of a row.
 const (
 	stateOK       = "ok"
 	stateFailing  = "failing"
-	stateHeld     = "held"
+	statePaused   = "paused"
 	stateDisabled = "disabled"
 	stateUnknown  = "unknown"
 )
 
-// State is how things stand with the recipient, in a word. Whether it is enabled is known from the recipient itself, which is newer.
+// State returns the state of the recipient. Enabled is read from the recipient, which is newer than the status.
 func (r row) State() string {
 	switch {
 	case !r.Recipient.GetEnabled() && r.Recipient.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD:
-		return stateHeld
+		return statePaused
 	case !r.Recipient.GetEnabled():
 		return stateDisabled
 	case r.Status == nil:
@@ -228,7 +228,7 @@ func (r row) State() string {
 	}
 }
 
-// Targets are where events go: the URL, or the addresses.
+// Targets returns the URL or the email addresses.
 func (r row) Targets() []string {
 	if e := r.Recipient.GetEmail(); e != nil {
 		return e.GetAddresses()
@@ -236,7 +236,7 @@ func (r row) Targets() []string {
 	return []string{r.Recipient.GetHttp().GetUrl()}
 }
 
-// Types are the names of the event types to send.
+// Types returns the display names of the event types.
 func (r row) Types() []string {
 	out := make([]string, 0, len(r.Recipient.GetEventTypes()))
 	for _, t := range r.Recipient.GetEventTypes() {
@@ -245,7 +245,7 @@ func (r row) Types() []string {
 	return out
 }
 
-// LastError is the last error in words, without the word that programs read.
+// LastError returns the last error without its reason code.
 func (r row) LastError() string {
 	text := r.Status.GetLastError()
 	if rest, found := strings.CutPrefix(text, r.Status.GetLastReason()); found {
@@ -256,7 +256,7 @@ func (r row) LastError() string {
 	return text
 }
 
-// has reports whether a text is found in what a row says.
+// has reports whether the row contains a text.
 func (r row) has(text string) bool {
 	text = strings.ToLower(text)
 	for _, field := range slices.Concat([]string{r.Recipient.GetId(), r.Recipient.GetDisplayName()}, r.Targets()) {

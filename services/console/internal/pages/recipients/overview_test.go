@@ -31,28 +31,28 @@ func failing(id, words string) *outboundv1.RecipientStatus {
 	}
 }
 
-func TestTheBoardSaysHowThingsAre(t *testing.T) {
+func TestOverviewShowsStatus(t *testing.T) {
 	h := newFixture(httpRecipient("crm", "CRM "+hostile, true), httpRecipient("lake", "Lake", false), fullEmail())
 	h.status = &outboundv1.Status{
 		Notices: []string{"Failing: crm. " + hostile}, Relay: &outboundv1.RelayStatus{Line: "relay refuses " + hostile, Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{failing("crm", "the receiver said "+hostile), {RecipientId: "lake"}, {RecipientId: "full-email"}, {RecipientId: "old", Channel: "http", Health: outboundv1.RecipientHealth_DELETING}},
 	}
 	page := h.open(t).As("operator").Get("/")
-	inert(t, "the board", page)
+	inert(t, "the overview", page)
 	for _, want := range []string{
-		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 attempts failed", "a@example.com", "and 1 more", "relay refuses", `aria-checked="false"`,
+		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 failed attempts", "a@example.com", "and 1 more", "relay refuses", `aria-checked="false"`,
 		"2 recipients", "1 failing", "1 disabled", "1 being deleted", "It begins",
 	} {
 		if !strings.Contains(page.Body, want) {
-			t.Errorf("the board does not say %q", want)
+			t.Errorf("the overview does not show %q", want)
 		}
 	}
-	if strings.Contains(page.Body, "To the first delivery") {
+	if strings.Contains(page.Body, "Get started") {
 		t.Error("the first steps are shown although something was delivered")
 	}
 }
 
-func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
+func TestOverviewIsSearchedAndFiltered(t *testing.T) {
 	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", false), httpRecipient("three", "Three", true), fullEmail())
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}, failing("three", "no")}}
 	b := h.open(t).As("viewer")
@@ -70,7 +70,7 @@ func TestTheBoardIsSearchedAndFiltered(t *testing.T) {
 	}
 }
 
-func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
+func TestThousandRecipientsArePaged(t *testing.T) {
 	h := newFixture()
 	s := &outboundv1.Status{}
 	for i := range 1000 {
@@ -88,7 +88,7 @@ func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
 	}
 	for _, want := range []string{"1\u202f000 recipients", "500 failing", "1 to 100 of 1\u202f000 shown", `href="/?http=2"`} {
 		if !strings.Contains(page.Body, want) {
-			t.Errorf("the board does not say %q", want)
+			t.Errorf("the overview does not show %q", want)
 		}
 	}
 	if last := b.Get("/?http=10&show="); !strings.Contains(last.Body, `id="row-r-999"`) || strings.Contains(last.Body, `rel="next"`) {
@@ -99,7 +99,7 @@ func TestAThousandRecipientsComeInPagesAndAreAllCounted(t *testing.T) {
 	}
 }
 
-func TestARecipientIsDisabledInPlace(t *testing.T) {
+func TestRecipientIsDisabledInPlace(t *testing.T) {
 	h := newFixture(fullHTTP(), httpRecipient("crm", "CRM", true))
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
@@ -116,7 +116,7 @@ func TestARecipientIsDisabledInPlace(t *testing.T) {
 	}
 }
 
-func TestTheBoardTellsWhatChangesAndNothingElse(t *testing.T) {
+func TestOverviewStreamsOnlyChanges(t *testing.T) {
 	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", true))
 	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}}}
 	stream := h.open(t).As("viewer").Stream("/part/recipients/stream")
@@ -128,16 +128,16 @@ func TestTheBoardTellsWhatChangesAndNothingElse(t *testing.T) {
 	h.tell(&outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, failing("two", "it broke "+hostile)}})
 	cells := next(t, events, "cells")
 	if strings.Contains(cells, "state-one") || !strings.Contains(cells, "it broke") || strings.Contains(cells, "<script>") {
-		t.Errorf("the change is told as %s", cells)
+		t.Errorf("the change is shown as %s", cells)
 	}
 	h.put(httpRecipient("three", "Three", true), "x")
 	h.tell(h.status)
 	if tables := next(t, events, "tables"); !strings.Contains(tables, `id="row-three"`) {
-		t.Errorf("the new row is told as %s", tables)
+		t.Errorf("the new row is shown as %s", tables)
 	}
 }
 
-// eventsOf reads a stream's events, as `name` and data.
+// eventsOf reads the name and data of the events of a stream.
 func eventsOf(body interface{ Read([]byte) (int, error) }) <-chan [2]string {
 	out := make(chan [2]string, 16)
 	go func() {
@@ -162,7 +162,7 @@ func eventsOf(body interface{ Read([]byte) (int, error) }) <-chan [2]string {
 	return out
 }
 
-// next is the next event of a name.
+// next returns the next event with a name.
 func next(t *testing.T, events <-chan [2]string, name string) string {
 	t.Helper()
 	for {
@@ -176,13 +176,13 @@ func next(t *testing.T, events <-chan [2]string, name string) string {
 	}
 }
 
-func TestAFreshInstallationIsLedToItsFirstDelivery(t *testing.T) {
+func TestFreshInstallationShowsGetStarted(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("admin")
 	page := b.Get("/")
-	for _, want := range []string{"To the first delivery", "No HTTP recipients yet", "No email recipients yet", `href="/recipients/new?channel=http"`, `href="/settings/appliances"`} {
+	for _, want := range []string{"Get started", "No HTTP recipients yet", "No email recipients yet", `href="/recipients/new?channel=http"`, `href="/settings/appliances"`} {
 		if !strings.Contains(page.Body, want) {
-			t.Errorf("a fresh installation is not told %q", want)
+			t.Errorf("a fresh installation does not show %q", want)
 		}
 	}
 	if n := strings.Count(page.Body, `<li class="done">`); n != 0 {
@@ -196,7 +196,7 @@ func TestAFreshInstallationIsLedToItsFirstDelivery(t *testing.T) {
 	}
 }
 
-func TestWhatHelpsToFillInAForm(t *testing.T) {
+func TestFormHelpers(t *testing.T) {
 	h := newFixture(fullHTTP(), fullEmail())
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
@@ -210,21 +210,21 @@ func TestWhatHelpsToFillInAForm(t *testing.T) {
 	inert(t, "the filter", b.Post("/part/recipients/filter", f))
 	inert(t, "the macros", b.Post("/part/recipients/macros", url.Values{"eventTypes": {"end"}}))
 	inert(t, "the test", b.Post("/recipients/full-http/test", url.Values{"eventType": {"begin"}}))
-	inert(t, "the doctor", b.Post("/recipients/full-http/doctor", url.Values{"post": {"true"}}))
+	inert(t, "diagnostics", b.Post("/recipients/full-http/diagnose", url.Values{"post": {"true"}}))
 	if !last[*outboundv1.DoctorRecipientRequest](t, h).GetPost() {
-		t.Error("the doctor did not post")
+		t.Error("diagnostics did not send a test request")
 	}
 	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "holds no PEM certificate") {
-		t.Errorf("nonsense is told as %s", bad.Body)
+		t.Errorf("nonsense is shown as %s", bad.Body)
 	}
 }
 
-func TestWhatWaitsIsToldBeforeItIsCancelled(t *testing.T) {
+func TestPendingDeliveriesAreShownBeforeTheyAreCancelled(t *testing.T) {
 	h := newFixture(fullHTTP())
 	h.waiting = 3
 	b := h.open(t).As("operator")
 	if page := b.Get("/recipients/full-http/purge"); !strings.Contains(page.Body, "3 deliveries") || !last[*outboundv1.PurgeRecipientRequest](t, h).GetValidateOnly() {
-		t.Error("what would be cancelled is not told, or was cancelled")
+		t.Error("what would be cancelled is not shown, or was cancelled")
 	}
 	h.waiting = 4
 	if answer := b.Post("/recipients/full-http/purge", url.Values{"expected": {"3"}}); answer.Header.Get("Location") != "/recipients/full-http/purge" {

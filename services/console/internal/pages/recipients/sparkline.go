@@ -7,26 +7,26 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// sparkline is a picture of 24 hours: a bar an hour, what failed on top of what was delivered.
+// sparkline is a bar chart of 24 hours: one bar per hour, failed attempts on top of deliveries.
 type sparkline struct {
 	Bars []bar
-	// Percent is the share of attempts that succeeded; Words say the same for those who don't see the picture.
+	// Percent is the success rate; Words is the text alternative of the chart.
 	Percent, Words string
 }
 
-// bar is an hour; its figures are those of an SVG rectangle.
+// bar is one hour, in coordinates of an SVG rectangle.
 type bar struct {
 	X, GoodY, GoodHeight, BadY, BadHeight string
 }
 
-// The picture's size, in its own units.
+// The size of the chart in SVG units.
 const (
 	sparkHours  = 24
 	sparkHeight = 20
 	sparkStep   = 4
 )
 
-// Spark draws the last 24 hours; nil if nothing happened in them.
+// Spark returns the chart of the last 24 hours; nil without attempts.
 func (r row) Spark() *sparkline { return sparkOf(r.Status.GetActivity()) }
 
 func sparkOf(hours []*outboundv1.Activity) *sparkline {
@@ -37,7 +37,7 @@ func sparkOf(hours []*outboundv1.Activity) *sparkline {
 	if most == 0 {
 		return nil
 	}
-	s := &sparkline{Percent: percent(delivered, delivered+failed), Words: fmt.Sprintf("Last 24 hours: %d delivered, %d attempts failed", delivered, failed)}
+	s := &sparkline{Percent: percent(delivered, delivered+failed), Words: fmt.Sprintf("Last 24 hours: %d delivered, %d failed attempts", delivered, failed)}
 	for i, h := range hours {
 		good, bad := height(h.GetDelivered(), most), height(h.GetFailed(), most)
 		s.Bars = append(s.Bars, bar{
@@ -48,7 +48,7 @@ func sparkOf(hours []*outboundv1.Activity) *sparkline {
 	return s
 }
 
-// height is that of n where the highest bar has most; what happened at all is seen.
+// height scales n to the highest bar. A value above zero is always visible.
 func height(n, most int64) float64 {
 	if n == 0 {
 		return 0
@@ -58,7 +58,7 @@ func height(n, most int64) float64 {
 
 func figure(x float64) string { return strconv.FormatFloat(max(0, x), 'f', 1, 64) }
 
-// percent never says 100 % of what is not all, nor 0 % of what is something.
+// percent rounds a share, but never to 100 % of less than all nor to 0 % of more than none.
 func percent(n, of int64) string {
 	switch p := 100 * float64(n) / float64(of); {
 	case n == 0, n == of:

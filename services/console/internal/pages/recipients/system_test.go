@@ -22,10 +22,10 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is what a person or a receiver could have put into any text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// fixture has recipients in memory and answers as the config and history services do. What it was asked is kept.
+// fixture fakes the config and history services with recipients in memory and records its requests.
 type fixture struct {
 	outboundv1.UnimplementedRecipientServiceServer
 	outboundv1.UnimplementedSettingsServiceServer
@@ -86,7 +86,7 @@ func (h *fixture) note(m proto.Message) {
 	h.asked = append(h.asked, m)
 }
 
-// last is the last request of a type.
+// last returns the last request of a type.
 func last[M proto.Message](t *testing.T, h *fixture) M {
 	t.Helper()
 	h.mu.Lock()
@@ -259,7 +259,7 @@ func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveries
 	}}}, nil
 }
 
-// tell changes the status that is told.
+// tell changes the status that the service reports.
 func (h *fixture) tell(s *outboundv1.Status) {
 	h.mu.Lock()
 	h.status = s

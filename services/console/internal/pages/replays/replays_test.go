@@ -21,7 +21,7 @@ import (
 
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}</pre></textarea>`
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedDeliveryServiceServer
 
@@ -77,7 +77,7 @@ func at(hour int) *timestamppb.Timestamp {
 	return timestamppb.New(time.Date(2026, 11, 21, hour, 0, 0, 0, time.UTC))
 }
 
-func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
+func TestReplaysArePreviewedAndStarted(t *testing.T) {
 	for name, x := range map[string]struct {
 		typed url.Values
 		want  *outboundv1.Replay
@@ -105,12 +105,12 @@ func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
 			if got, ok := h.last().(*outboundv1.PreviewReplayRequest); page.Status != http.StatusOK || !ok || !proto.Equal(got.GetReplay(), x.want) {
 				t.Fatalf("%d: previewed %v, want %v", page.Status, h.last(), x.want)
 			}
-			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 of them were"} {
+			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 events were already delivered"} {
 				if !strings.Contains(page.Body, text) {
 					t.Errorf("the preview does not say %q", text)
 				}
 			}
-			// What is started is what the page carries on, and that is what was previewed.
+			// The started replay is the previewed one.
 			a := b.Post("/replays", carried(t, page.Body))
 			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) || a.Header.Get("Location") != "/replays/R9" {
 				t.Errorf("%d to %s: started %v, want %v", a.Status, a.Header.Get("Location"), h.last(), x.want)
@@ -119,7 +119,7 @@ func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
 	}
 }
 
-// carried are the hidden fields of the form that starts a replay.
+// carried returns the hidden fields of the form that starts a replay.
 func carried(t *testing.T, page string) url.Values {
 	t.Helper()
 	_, form, found := strings.Cut(page, `<form method="post" action="/replays">`)
@@ -161,7 +161,7 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 	}
 }
 
-func TestAReplayThatIsWrongIsToldBesideItsFields(t *testing.T) {
+func TestInvalidReplaysShowFaults(t *testing.T) {
 	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL", Description: "what waits is sent anyhow"})}
 	b := start(t, h).As("operator")
 	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
@@ -175,7 +175,7 @@ func TestAReplayThatIsWrongIsToldBesideItsFields(t *testing.T) {
 	}
 }
 
-func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
+func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
 	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50, CreateTime: timestamppb.Now(), Actor: "olga"}}
 	system := start(t, h)
 	b := system.As("operator")

@@ -12,13 +12,13 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
+func TestEverySettingIsInAForm(t *testing.T) {
 	_, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
 		of    proto.Message
 		pages []string
-		// instead are fields that are typed together in another; given are those that only the server sets or the address names.
+		// instead are fields that another field includes; given are fields that the server sets or the address names.
 		instead map[string]string
 		given   []string
 	}{
@@ -53,7 +53,7 @@ func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
 	}
 }
 
-func TestTheRelayKeepsAllOfItsContacts(t *testing.T) {
+func TestRelayFormKeepsAllContacts(t *testing.T) {
 	_, site := start(t)
 	if page := site.As("admin").Get("/settings/relay"); !strings.Contains(page.Body, "a@example.com\nb@example.com</textarea>") {
 		t.Errorf("the contacts are not all shown: %s", page.Body)

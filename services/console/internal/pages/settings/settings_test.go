@@ -22,15 +22,15 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is what a person could have put into any text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// fixture answers as the config and history services do, with hostile texts, and keeps what it was asked.
+// fixture fakes the config and history services with hostile texts and records its requests.
 type fixture struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
 	asked []proto.Message
-	// fail is what the next change is answered with.
+	// fail is the error of the next change.
 	fail error
 }
 
@@ -126,7 +126,7 @@ func start(t *testing.T) (*fixture, *consoletest.System) {
 	}})
 }
 
-func TestPagesShowHostileTextsAsTextAndNoSecrets(t *testing.T) {
+func TestPagesEscapeTextAndHideSecrets(t *testing.T) {
 	_, site := start(t)
 	admin, viewer := site.As("admin"), site.As("viewer")
 	for path, open := range map[string]bool{
@@ -166,14 +166,14 @@ func TestViewersAndOperatorsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedReachesTheService(t *testing.T) {
+func TestFormValuesReachTheService(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
-		path string
-		form url.Values
-		want proto.Message
-		told string
+		path  string
+		form  url.Values
+		want  proto.Message
+		shows string
 	}{
 		{"/settings/relay", url.Values{"host": {"mail.example"}, "port": {"2525"}, "encryption": {"TLS"}, "auth": {"PLAIN"}, "username": {"u"}, "password": {"p"}, "fromAddress": {"o@example.com"}, "adminContacts": {"a@example.com\r\nb@example.com"}, "dailyNotice.enabled": {"true"}, "dailyNotice.time": {"07:30"}, "rateLimit.limit": {"9"}, "rateLimit.period": {"1 min"}, "etag": {"7"}},
 			&outboundv1.SmtpSettings{Host: "mail.example", Port: 2525, Encryption: outboundv1.SmtpSettings_Encryption_TLS, Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: "p", FromAddress: "o@example.com", AdminContacts: []string{"a@example.com", "b@example.com"}, DailyNotice: &outboundv1.DailyNotice{Enabled: true, Time: "07:30"}, RateLimit: &outboundv1.RateLimit{Limit: 9, Period: durationpb.New(time.Minute)}, Etag: "7"}, ""},
@@ -189,7 +189,7 @@ func TestWhatIsTypedReachesTheService(t *testing.T) {
 	} {
 		h.asked = nil
 		a := admin.Post(c.path, c.form)
-		if c.told == "" && a.Status != http.StatusSeeOther || c.told != "" && !strings.Contains(a.Body, c.told) {
+		if c.shows == "" && a.Status != http.StatusSeeOther || c.shows != "" && !strings.Contains(a.Body, c.shows) {
 			t.Errorf("%s: %d %s", c.path, a.Status, a.Body)
 		}
 		if len(h.asked) != 1 || !proto.Equal(h.asked[0], c.want) {
@@ -198,7 +198,7 @@ func TestWhatIsTypedReachesTheService(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongStandsBesideItsFieldAndNothingTypedIsLost(t *testing.T) {
+func TestFaultsAreShownAndInputIsKept(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	h.fail = rpc.InvalidArgument(rpc.Violation{Field: "fromAddress", Description: "is no address"})
@@ -207,7 +207,7 @@ func TestWhatIsWrongStandsBesideItsFieldAndNothingTypedIsLost(t *testing.T) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	h.fail = rpc.Aborted("settings", "smtp")
-	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "Somebody else saved meanwhile") || !strings.Contains(a.Body, "typed.example") {
+	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "Someone else saved changes in the meantime") || !strings.Contains(a.Body, "typed.example") {
 		t.Errorf("a conflict: %d %s", a.Status, a.Body)
 	}
 	h.asked = nil

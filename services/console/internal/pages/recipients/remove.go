@@ -9,17 +9,17 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// leavePage asks before a recipient, or what waits for it, goes.
-type leavePage struct {
+// removalPage confirms the deletion of a recipient or the purge of its queue.
+type removalPage struct {
 	Recipient *outboundv1.Recipient
-	// Waiting is how many deliveries will be cancelled.
+	// Waiting is the number of deliveries that are cancelled.
 	Waiting int64
-	// Purge empties the queue alone.
+	// Purge only purges the queue.
 	Purge bool
 }
 
-// askToLeave shows what a deletion or a purge would cancel.
-func askToLeave(purge bool) web.Handle {
+// confirmRemoval shows what a deletion or a purge cancels.
+func confirmRemoval(purge bool) web.Handle {
 	return func(r *web.Request) error {
 		id := r.PathValue("id")
 		stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: id})
@@ -30,7 +30,7 @@ func askToLeave(purge bool) web.Handle {
 		if err != nil {
 			return err
 		}
-		return r.Render("leave", leavePage{Recipient: stored, Waiting: counted.GetCancelled(), Purge: purge})
+		return r.Render("remove", removalPage{Recipient: stored, Waiting: counted.GetCancelled(), Purge: purge})
 	}
 }
 
@@ -42,17 +42,17 @@ func remove(r *web.Request) error {
 	}
 	id := r.PathValue("id")
 	_, err = r.API.Recipients.DeleteRecipient(r.Context(), &outboundv1.DeleteRecipientRequest{Id: id, Etag: form.Get("etag")})
-	if text, told := faultText(err); !told {
+	if text, ok := faultText(err); !ok {
 		return err
 	} else if text != "" {
 		r.Flash(web.Bad, text)
 		return r.Redirect("/recipients/" + id + "/delete")
 	}
-	r.Flash(web.Good, "Deleted. What waited for it is cancelled.")
+	r.Flash(web.Good, "Recipient deleted. Its pending deliveries are cancelled.")
 	return r.Redirect("/")
 }
 
-// purge empties a queue, unless more waits than whoever asks has seen.
+// purge purges the queue. It is refused if the queue holds more deliveries than the page showed.
 func purge(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -64,12 +64,12 @@ func purge(r *web.Request) error {
 		return r.Redirect("/recipients/" + id + "/purge")
 	}
 	answer, err := r.API.Recipients.PurgeRecipient(r.Context(), &outboundv1.PurgeRecipientRequest{Id: id, ExpectedCount: proto.Int64(expected)})
-	if text, told := faultText(err); !told {
+	if text, ok := faultText(err); !ok {
 		return err
 	} else if text != "" {
 		r.Flash(web.Bad, text)
 		return r.Redirect("/recipients/" + id + "/purge")
 	}
-	r.Flash(web.Good, "Emptied: "+strconv.FormatInt(answer.GetCancelled(), 10)+" cancelled.")
+	r.Flash(web.Good, "Queue purged: "+strconv.FormatInt(answer.GetCancelled(), 10)+" cancelled.")
 	return r.Redirect("/recipients/" + id)
 }
