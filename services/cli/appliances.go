@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,8 +15,6 @@ func (a *app) appliances() *cobra.Command {
 	return group("appliances", "Admit appliances, who publish events",
 		a.appliancesAdd(), a.appliancesList(), a.appliancesSet(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
 }
-
-func appliancePath(id string) string { return "/v1/appliances/" + url.PathEscape(id) }
 
 func (a *app) appliancesAdd() *cobra.Command {
 	var name string

@@ -4,11 +4,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/codes"
 )
 
 // Options is what the commands see of the world around them.
@@ -95,83 +93,4 @@ func exitCode(err error) int {
 		return chosen.ExitCode()
 	}
 	return ExitFailed
-}
-
-func printError(w io.Writer, err error) {
-	if err.Error() == "" {
-		return
-	}
-	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
-	var many *faultyError
-	if errors.As(err, &many) {
-		for _, line := range many.lines {
-			_, _ = fmt.Fprintln(w, " ", clean(line))
-		}
-	}
-	var refused *apiError
-	if errors.As(err, &refused) && refused.code == codes.InvalidArgument {
-		for _, v := range refused.violations {
-			_, _ = fmt.Fprintf(w, "  %s: %s\n", clean(v.Field), clean(v.Description))
-		}
-	}
-}
-
-// usageError is a fault in how a command was called.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-func (e *usageError) ExitCode() int { return ExitUsage }
-
-func usage(format string, args ...any) error {
-	return &usageError{err: fmt.Errorf(format, args...)}
-}
-
-// ExitCode tells not found and conflict from other failures.
-func (e *apiError) ExitCode() int {
-	switch e.code {
-	case codes.NotFound:
-		return ExitNotFound
-	case codes.AlreadyExists, codes.Aborted:
-		return ExitConflict
-	default:
-		return ExitFailed
-	}
-}
-
-// group makes a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(commands...)
-	return c
-}
-
-func noSuchCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := ""
-	// How many letters may differ: as many as cobra allows on its own.
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(", did you mean %q", near[0])
-	}
-	return usage("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
-}
-
-// arguments wants exactly these arguments, named for the message.
-func arguments(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return usage("%s needs %s: see %q", cmd.CommandPath(), names[len(args)], cmd.CommandPath()+" --help")
-		case len(args) > len(names):
-			return usage("%s takes no argument %q", cmd.CommandPath(), args[len(names)])
-		default:
-			return nil
-		}
-	}
 }

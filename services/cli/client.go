@@ -3,16 +3,12 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -45,32 +41,6 @@ func newClient(base, token, version string) *client {
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
-
-// violation is a fault in one field of a request.
-type violation struct {
-	Field       string `json:"field"`
-	Reason      string `json:"reason"`
-	Description string `json:"description"`
-}
-
-// apiError is a refusal of the server: a google.rpc.Status.
-type apiError struct {
-	code       codes.Code
-	message    string
-	violations []violation
-}
-
-// Error is the server's message, but for faults of fields, which are listed by themselves.
-func (e *apiError) Error() string {
-	switch n := len(e.violations); {
-	case e.code != codes.InvalidArgument || n == 0:
-		return e.message
-	case n == 1:
-		return "this is not valid:"
-	default:
-		return fmt.Sprintf("%d things are not valid:", n)
-	}
-}
 
 // call sends a message and reads the answer into out. Either may be nil.
 func (c *client) call(ctx context.Context, method, path string, in, out proto.Message) error {
@@ -114,37 +84,4 @@ func (c *client) send(ctx context.Context, method, path string, body []byte) ([]
 		return nil, refusal(resp.StatusCode, answer)
 	}
 	return answer, nil
-}
-
-func unreachable(base string, err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fmt.Errorf("reach %s: %w: check that it runs there, or name the address with --url, --data or OUTBOUND_URL", base, err)
-}
-
-// refusal reads a google.rpc.Status as far as the body is one.
-func refusal(httpStatus int, body []byte) error {
-	var status struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-		Details []struct {
-			FieldViolations []violation `json:"fieldViolations"`
-		} `json:"details"`
-	}
-	if err := json.Unmarshal(body, &status); err != nil || status.Message == "" {
-		return &apiError{code: codes.Unknown, message: fmt.Sprintf("the server answered %d %s", httpStatus, http.StatusText(httpStatus))}
-	}
-	e := &apiError{code: codes.Code(max(status.Code, 0)), message: status.Message} //nolint:gosec // a status code is small
-	for _, d := range status.Details {
-		e.violations = append(e.violations, d.FieldViolations...)
-	}
-	if e.code == codes.Unauthenticated {
-		e.message += ": check --token-file, --data or OUTBOUND_TOKEN"
-	}
-	return e
 }

@@ -86,18 +86,3 @@ func (d *deliveryFilter) query(now time.Time) (url.Values, error) {
 func (d *deliveryFilter) empty() bool {
 	return *d == deliveryFilter{limit: d.limit}
 }
-
-// moment reads a time in RFC 3339, or as how long ago it was.
-func moment(flag, text string, now time.Time) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago).UTC().Format(time.RFC3339Nano), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return "", usage("%s %q is neither a time as 2026-11-21T10:00:00Z nor how long ago it was as 2h", flag, text)
-	}
-	return at.UTC().Format(time.RFC3339Nano), nil
-}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -101,68 +100,6 @@ func (c comparison) sameMessage(want, have protoreflect.Message) bool {
 	return true
 }
 
-// sameSecrets takes two lists of secrets for equal if each of one has its partner in the other, ending at the same time. The
-// wanted ones get their partners' ids, so that writing the list keeps what is stored.
-func (c comparison) sameSecrets(want, have protoreflect.List) bool {
-	same := want.Len() == have.Len()
-	for i, h := range partners(want, have) {
-		w := want.Get(i).Message()
-		if h == nil {
-			same = false
-			continue
-		}
-		fields := w.Descriptor().Fields()
-		id, expire, kind, value := fields.ByName("id"), fields.ByName("expire_time"), fields.ByName("kind"), fields.ByName("secret")
-		w.Set(id, h.Get(id))
-		if w.Get(value).String() != "" && c.secrets {
-			same = false
-			continue
-		}
-		w.Clear(value)
-		same = same && w.Has(expire) == h.Has(expire) && w.Get(expire).Equal(h.Get(expire)) && (!w.Has(kind) || w.Get(kind).Equal(h.Get(kind)))
-	}
-	return same
-}
-
-// partners finds to each wanted secret the stored one: that of its id, else the first that is nobody's. An id that is not stored
-// is one of another installation, and counts as none.
-func partners(want, have protoreflect.List) []protoreflect.Message {
-	out, taken := make([]protoreflect.Message, want.Len()), make([]bool, have.Len())
-	for _, byID := range []bool{true, false} {
-		for i := range want.Len() {
-			for j := 0; j < have.Len() && out[i] == nil; j++ {
-				if !taken[j] && (!byID || idOf(want.Get(i).Message()) != "" && idOf(want.Get(i).Message()) == idOf(have.Get(j).Message())) {
-					out[i], taken[j] = have.Get(j).Message(), true
-				}
-			}
-		}
-	}
-	return out
-}
-
-// idOf is the id of a message that has one.
-func idOf(m protoreflect.Message) string {
-	if fd := m.Descriptor().Fields().ByName("id"); fd != nil {
-		return m.Get(fd).String()
-	}
-	return ""
-}
-
-func hasSecret(md protoreflect.MessageDescriptor) bool {
-	for i := range md.Fields().Len() {
-		if secret(md.Fields().Get(i)) {
-			return true
-		}
-	}
-	return false
-}
-
-// stored reports whether the server says that it has a secret.
-func stored(fd protoreflect.FieldDescriptor, have protoreflect.Message) bool {
-	set := have.Descriptor().Fields().ByName(fd.Name() + "_set")
-	return set != nil && have.Get(set).Bool()
-}
-
 // sorted is a list as text in an order of its own: what is listed in a resource is a set.
 func sorted(l protoreflect.List) []string {
 	out := make([]string, 0, l.Len())
@@ -172,9 +109,6 @@ func sorted(l protoreflect.List) []string {
 	slices.SortFunc(out, cmp.Compare)
 	return out
 }
-
-// shownLength is how many characters of a value are shown in a line.
-const shownLength = 80
 
 // text is a field's value as JSON, without secrets.
 func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
@@ -208,14 +142,6 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	return short(compact(fields[fd.JSONName()]))
 }
 
-// short cuts what is too long to be read in a line.
-func short(s string) string {
-	if r := []rune(s); len(r) > shownLength {
-		return string(r[:shownLength]) + fmt.Sprintf("… (%d characters)", len(r))
-	}
-	return s
-}
-
 // redact leaves what a person compares: no secrets, and nothing that only the server sets.
 func redact(m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
@@ -238,17 +164,4 @@ func redact(m protoreflect.Message) {
 			m.Clear(fd)
 		}
 	}
-}
-
-// compact is JSON without blanks, which the encoder sets at random.
-func compact(raw json.RawMessage) string {
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return string(raw)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return string(raw)
-	}
-	return string(b)
 }

@@ -1,135 +1,24 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
 // those that are named.
 type tree = map[string]any
-
-// readTrees reads the YAML or JSON documents of a file, `-` being standard input.
-func (a *app) readTrees(path string) ([]tree, error) {
-	raw, err := readInput(path, a.In)
-	if err != nil {
-		return nil, err
-	}
-	dir := "."
-	if path != "-" {
-		dir = filepath.Dir(path)
-	}
-	var out []tree
-	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	for {
-		var t tree
-		err := dec.Decode(&t)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, usage("read %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
-		}
-		if t == nil {
-			continue
-		}
-		if err := a.expandTree(t, dir); err != nil {
-			return nil, usage("read %s: %w", path, err)
-		}
-		out = append(out, t)
-	}
-	if len(out) == 0 {
-		return nil, usage("%s is empty", path)
-	}
-	return out, nil
-}
-
-// readTree reads the one document of a file.
-func (a *app) readTree(path string) (tree, error) {
-	docs, err := a.readTrees(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(docs) > 1 {
-		return nil, usage("%s holds %d documents where one was expected", path, len(docs))
-	}
-	return docs[0], nil
-}
-
-func (a *app) expandTree(t tree, dir string) error {
-	for key, value := range t {
-		v, err := a.expand(value, dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-		t[key] = v
-	}
-	return nil
-}
-
-// expand replaces values that are `${file:PATH}` or `${env:NAME}` as a whole, so that secrets and certificates need not
-// stand in the document. A path is relative to the document.
-func (a *app) expand(value any, dir string) (any, error) {
-	switch v := value.(type) {
-	case tree:
-		return v, a.expandTree(v, dir)
-	case []any:
-		for i := range v {
-			x, err := a.expand(v[i], dir)
-			if err != nil {
-				return nil, err
-			}
-			v[i] = x
-		}
-		return v, nil
-	case string:
-		return a.expandText(v, dir)
-	default:
-		return v, nil
-	}
-}
-
-func (a *app) expandText(v, dir string) (string, error) {
-	inner, opened := strings.CutPrefix(v, "${")
-	inner, closed := strings.CutSuffix(inner, "}")
-	if !opened || !closed {
-		return v, nil
-	}
-	if name, ok := strings.CutPrefix(inner, "env:"); ok {
-		if x := a.Getenv(name); x != "" {
-			return x, nil
-		}
-		return "", fmt.Errorf("the environment has no %s", name)
-	}
-	if path, ok := strings.CutPrefix(inner, "file:"); ok {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
-		b, err := readInput(path, nil)
-		if err != nil {
-			return "", err
-		}
-		return strings.TrimRight(string(b), "\r\n"), nil
-	}
-	return v, nil
-}
 
 var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(line \d+:\d+\):[\s\x{a0}]*)?`)
 
@@ -189,30 +78,37 @@ func maskOf(t tree, md protoreflect.MessageDescriptor, prefix string) []string {
 	return out
 }
 
-func fieldOf(md protoreflect.MessageDescriptor, key string) protoreflect.FieldDescriptor {
-	if fd := md.Fields().ByJSONName(key); fd != nil {
-		return fd
+// set puts a value at a path, making the trees between.
+func set(t tree, path string, value any) {
+	steps := strings.Split(path, ".")
+	for _, step := range steps[:len(steps)-1] {
+		inner, ok := t[step].(tree)
+		if !ok {
+			inner = tree{}
+			t[step] = inner
+		}
+		t = inner
 	}
-	return md.Fields().ByName(protoreflect.Name(key))
+	t[steps[len(steps)-1]] = value
 }
 
-// isNested tells messages with fields of their own from lists, maps, durations and times.
-func isNested(fd protoreflect.FieldDescriptor) bool {
-	return fd.Message() != nil && !fd.IsList() && !fd.IsMap() && !strings.HasPrefix(string(fd.Message().FullName()), "google.protobuf.")
+// seconds writes a duration as the REST surface does.
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
-// fixed reports whether no update changes a field.
-func fixed(fd protoreflect.FieldDescriptor) bool {
-	return fd.Name() == "etag" || behaves(fd, annotations.FieldBehavior_OUTPUT_ONLY) || behaves(fd, annotations.FieldBehavior_IMMUTABLE)
-}
-
-func behaves(fd protoreflect.FieldDescriptor, as annotations.FieldBehavior) bool {
-	behaviours, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
-	return slices.Contains(behaviours, as)
-}
-
-// secret reports whether a field is written and never read back.
-func secret(fd protoreflect.FieldDescriptor) bool {
-	o, ok := fd.Options().(*descriptorpb.FieldOptions)
-	return ok && o.GetDebugRedact()
+func notesOf(r *outboundv1.Recipient) []string {
+	var out []string
+	for _, w := range r.GetWarnings() {
+		out = append(out, "warning: "+w)
+	}
+	for _, s := range r.GetHttp().GetSigningSecrets() {
+		if s.GetSecret() != "" {
+			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
+		}
+		if s.GetPublicKey() != "" {
+			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())
+		}
+	}
+	return out
 }

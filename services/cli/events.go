@@ -2,18 +2,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"maps"
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
-
-	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 func (a *app) events() *cobra.Command {
@@ -94,48 +87,4 @@ func (n *newEvent) body(a *app) ([]byte, error) {
 		ID: n.id, Source: n.appliance, Type: n.eventType, Time: n.at, Subject: n.session,
 		externalKey: n.externalKey, custom: custom, variables: data,
 	}.encode()
-}
-
-// cloudEvent is an event on the wire.
-type cloudEvent struct {
-	SpecVersion     string `json:"specversion"`
-	ID              string `json:"id"`
-	Source          string `json:"source"`
-	Type            string `json:"type"`
-	Time            string `json:"time,omitempty"`
-	Subject         string `json:"subject,omitempty"`
-	DataContentType string `json:"datacontenttype"`
-	Data            tree   `json:"data"`
-
-	externalKey       string
-	custom, variables tree
-}
-
-func (e cloudEvent) encode() ([]byte, error) {
-	e.SpecVersion, e.DataContentType = "1.0", "application/json"
-	e.Data = tree{}
-	maps.Copy(e.Data, e.variables)
-	if e.externalKey != "" {
-		e.Data["external_key"] = e.externalKey
-	}
-	if len(e.custom) > 0 {
-		e.Data["custom_fields"] = e.custom
-	}
-	raw, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("write the event: %w", err)
-	}
-	return raw, nil
-}
-
-func (c *client) publish(ctx context.Context, raw []byte) (*outboundv1.PublishEventResponse, error) {
-	answer, err := c.send(ctx, http.MethodPost, "/v1/events", raw)
-	if err != nil {
-		return nil, err
-	}
-	resp := &outboundv1.PublishEventResponse{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer, resp); err != nil {
-		return nil, fmt.Errorf("read the answer to the event: %w", err)
-	}
-	return resp, nil
 }

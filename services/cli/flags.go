@@ -2,9 +2,7 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -86,21 +84,23 @@ func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, err
 	}
 }
 
-// set puts a value at a path, making the trees between.
-func set(t tree, path string, value any) {
-	steps := strings.Split(path, ".")
-	for _, step := range steps[:len(steps)-1] {
-		inner, ok := t[step].(tree)
-		if !ok {
-			inner = tree{}
-			t[step] = inner
+func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
+	t, where = tree{}, "flags"
+	if file != "" {
+		if t, err = a.readTree(file); err != nil {
+			return nil, "", err
 		}
-		t = inner
+		where = file
 	}
-	t[steps[len(steps)-1]] = value
-}
-
-// seconds writes a duration as the REST surface does.
-func seconds(d time.Duration) string {
-	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+	for _, x := range flags {
+		if !cmd.Flags().Changed(x.flag) {
+			continue
+		}
+		v, err := flagValue(a, cmd, x.flag, x.kind)
+		if err != nil {
+			return nil, "", err
+		}
+		set(t, x.path, v)
+	}
+	return t, where, nil
 }

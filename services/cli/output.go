@@ -8,23 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
-	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
-
-// table is rows of text under a head.
-type table struct {
-	head []string
-	rows [][]string
-}
-
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 // show prints a message as --output says; asTable makes its table.
 func (a *app) show(m proto.Message, asTable func() *table) error {
@@ -73,68 +61,11 @@ func (a *app) showLine(m proto.Message) error {
 	return err
 }
 
-func (a *app) print(t *table) error {
-	var aligned bytes.Buffer
-	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
-	if len(t.head) > 0 {
-		_, _ = fmt.Fprintln(w, strings.Join(t.head, "\t"))
-	}
-	for _, row := range t.rows {
-		for i, cell := range row {
-			row[i] = clean(cell)
-		}
-		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(aligned.String()) {
-		if _, err := fmt.Fprintln(a.Out, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
 func (a *app) say(format string, args ...any) {
 	if a.output == "table" {
 		_, _ = fmt.Fprintln(a.Out, clean(fmt.Sprintf(format, args...)))
 	}
-}
-
-// clean keeps foreign text from steering the terminal or breaking a table.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf)) {
-			return '?'
-		}
-		if r == '\n' {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-func clock(t *timestamppb.Timestamp) string {
-	if t == nil {
-		return "-"
-	}
-	return t.AsTime().UTC().Format(time.RFC3339)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // showFields prints a message; as a table, one line for each field that is set.

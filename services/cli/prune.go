@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -140,17 +137,4 @@ func (p *application) askToDelete(steps []*step) (bool, error) {
 		p.say("nothing was changed")
 	}
 	return sure, err
-}
-
-// agree asks a person a question. Where nobody answers, it fails with what to do.
-func (a *app) agree(question, nobody string) (bool, error) {
-	if _, err := fmt.Fprint(a.Out, clean(question), " yes or no: "); err != nil {
-		return false, err
-	}
-	line, err := bufio.NewReader(a.In).ReadString('\n')
-	if err != nil && line == "" {
-		return false, usage("%s", nobody)
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "yes" || answer == "y", nil
 }

@@ -52,25 +52,6 @@ func recipientState(r *outboundv1.Recipient) string {
 	return yes(r.GetEnabled())
 }
 
-// allRecipients joins all pages.
-func (c *client) allRecipients(ctx context.Context) (*outboundv1.ListRecipientsResponse, error) {
-	all := &outboundv1.ListRecipientsResponse{}
-	for token := ""; ; {
-		page := &outboundv1.ListRecipientsResponse{}
-		query := url.Values{"pageSize": {"1000"}, "pageToken": {token}}
-		if err := c.call(ctx, http.MethodGet, "/v1/recipients?"+query.Encode(), nil, page); err != nil {
-			return nil, err
-		}
-		all.Recipients = append(all.Recipients, page.GetRecipients()...)
-		all.TotalSize = page.GetTotalSize()
-		if token = page.GetNextPageToken(); token == "" {
-			return all, nil
-		}
-	}
-}
-
-func recipientPath(id string) string { return "/v1/recipients/" + url.PathEscape(id) }
-
 func (a *app) recipientsGet() *cobra.Command {
 	return &cobra.Command{
 		Use: "get RECIPIENT", Short: "Show a recipient", Args: arguments("RECIPIENT"),
@@ -82,103 +63,6 @@ func (a *app) recipientsGet() *cobra.Command {
 			return a.showFields(r)
 		}),
 	}
-}
-
-func (a *app) recipientsCreate() *cobra.Command {
-	var flags recipientFlags
-	cmd := &cobra.Command{
-		Use:   "create",
-		Short: "Create a recipient, from a file or from flags",
-		Example: "  outbound recipients create --name 'Ticket system' --url https://tickets.example.com/hook --event support_conference_end\n" +
-			"  outbound recipients create --name Desk --to desk@example.com --event support_conference_end\n" +
-			"  outbound recipients create -f recipient.yaml",
-		Args: arguments(),
-	}
-	flags.define(a, cmd, true)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, err := flags.tree(a, cmd)
-		if err != nil {
-			return err
-		}
-		want, made := &outboundv1.Recipient{}, &outboundv1.Recipient{}
-		if err := fill(t, want, flags.where()); err != nil {
-			return err
-		}
-		if err := c.call(ctx, http.MethodPost, "/v1/recipients", want, made); err != nil {
-			return err
-		}
-		return a.showSaved("created", made)
-	})
-	return cmd
-}
-
-func (a *app) recipientsUpdate() *cobra.Command {
-	var flags recipientFlags
-	var etag string
-	cmd := &cobra.Command{
-		Use:     "update RECIPIENT",
-		Short:   "Change the named fields of a recipient, from a file or from flags",
-		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
-		Args:    arguments("RECIPIENT"),
-	}
-	flags.define(a, cmd, false)
-	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
-		t, err := flags.tree(a, cmd)
-		if err != nil {
-			return err
-		}
-		want, saved := &outboundv1.Recipient{}, &outboundv1.Recipient{}
-		if err := fill(t, want, flags.where()); err != nil {
-			return err
-		}
-		if etag != "" {
-			want.Etag = etag
-		}
-		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
-		if len(mask) == 0 {
-			return usage("nothing to change: name a field, see %q", cmd.CommandPath()+" --help")
-		}
-		if err := c.patch(ctx, recipientPath(args[0]), want, mask, saved); err != nil {
-			return err
-		}
-		return a.showSaved("changed", saved)
-	})
-	return cmd
-}
-
-// patch changes the fields of a mask.
-func (c *client) patch(ctx context.Context, path string, want proto.Message, mask []string, saved proto.Message) error {
-	query := url.Values{"updateMask": {strings.Join(mask, ",")}}
-	return c.call(ctx, http.MethodPatch, path+"?"+query.Encode(), want, saved)
-}
-
-// showSaved tells of a saved recipient: its warnings, and signing secrets made by this very call.
-func (a *app) showSaved(what string, r *outboundv1.Recipient) error {
-	if a.output != "table" {
-		return a.show(r, nil)
-	}
-	a.say("%s recipient %s", what, r.GetId())
-	for _, n := range notesOf(r) {
-		a.say("%s", n)
-	}
-	return nil
-}
-
-func notesOf(r *outboundv1.Recipient) []string {
-	var out []string
-	for _, w := range r.GetWarnings() {
-		out = append(out, "warning: "+w)
-	}
-	for _, s := range r.GetHttp().GetSigningSecrets() {
-		if s.GetSecret() != "" {
-			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
-		}
-		if s.GetPublicKey() != "" {
-			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())
-		}
-	}
-	return out
 }
 
 func (a *app) recipientsDelete() *cobra.Command {
@@ -247,29 +131,4 @@ func (a *app) recipientsTest() *cobra.Command {
 	cmd.Flags().StringVar(&eventType, "event", "", "event type (default: the recipient's first)")
 	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as in name=value; may be repeated")
 	return cmd
-}
-
-// with connects before a command runs, and closes after it.
-func (a *app) with(run func(context.Context, *client, []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		c, err := a.connect()
-		if err != nil {
-			return err
-		}
-		defer c.close()
-		return run(cmd.Context(), c, args)
-	}
-}
-
-// pairs reads name=value arguments.
-func pairs(list []string) (tree, error) {
-	out := tree{}
-	for _, p := range list {
-		name, value, ok := strings.Cut(p, "=")
-		if !ok || name == "" {
-			return nil, usage("%q is not name=value", p)
-		}
-		out[name] = value
-	}
-	return out, nil
 }

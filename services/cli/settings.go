@@ -128,24 +128,3 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 	})
 	return group(name, short, get, set)
 }
-
-func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
-	t, where = tree{}, "flags"
-	if file != "" {
-		if t, err = a.readTree(file); err != nil {
-			return nil, "", err
-		}
-		where = file
-	}
-	for _, x := range flags {
-		if !cmd.Flags().Changed(x.flag) {
-			continue
-		}
-		v, err := flagValue(a, cmd, x.flag, x.kind)
-		if err != nil {
-			return nil, "", err
-		}
-		set(t, x.path, v)
-	}
-	return t, where, nil
-}

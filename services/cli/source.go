@@ -4,38 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/spf13/cobra"
 )
 
 // defaultURL is where `outbound run` listens unless told otherwise.
 const defaultURL = "http://127.0.0.1:8080"
-
-func (a *app) connectionFlags(c *cobra.Command) {
-	f := c.PersistentFlags()
-	f.StringVar(&a.url, "url", "", "address of Outbound (default OUTBOUND_URL, else "+defaultURL+")")
-	f.StringVar(&a.tokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
-	f.StringVar(&a.data, "data", "", "data folder of `outbound run`, whose endpoints.json and admin.token are used")
-	a.outputFlag(c)
-}
-
-func (a *app) outputFlag(c *cobra.Command) {
-	c.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func (a *app) checkOutput() error {
-	if a.output != "table" && a.output != "json" && a.output != "yaml" {
-		return usage("-o is table, json or yaml, not %q", a.output)
-	}
-	return nil
-}
 
 // connect makes a client from flags, the data folder and the environment, in this order.
 func (a *app) connect() (*client, error) {
@@ -113,35 +90,4 @@ func readEndpoints(dir string) (endpoints, error) {
 		return endpoints{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return e, nil
-}
-
-// readSecretFile reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
-func readSecretFile(path string, in io.Reader) (string, error) {
-	b, err := readInput(path, in)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(b), "\r\n")
-	if secret == "" {
-		return "", usage("%s is empty where a secret was expected", path)
-	}
-	return secret, nil
-}
-
-// maxInput bounds a file given to a command: the server takes no more.
-const maxInput = 16 << 20
-
-func readInput(path string, in io.Reader) ([]byte, error) {
-	if path == "-" {
-		b, err := io.ReadAll(io.LimitReader(in, maxInput))
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		return b, nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, usage("%w", err)
-	}
-	return b, nil
 }

@@ -179,17 +179,3 @@ func (a *app) showServices(s *outboundv1.Status) error {
 	}
 	return nil
 }
-
-// size writes bytes in the largest unit that leaves at least one.
-func size(n uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	v, i := float64(n), 0
-	for v >= 1024 && i < len(units)-1 {
-		v /= 1024
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[i])
-}

@@ -1,0 +1,20 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+)
+
+// agree asks a person a question. Where nobody answers, it fails with what to do.
+func (a *app) agree(question, nobody string) (bool, error) {
+	if _, err := fmt.Fprint(a.Out, clean(question), " yes or no: "); err != nil {
+		return false, err
+	}
+	line, err := bufio.NewReader(a.In).ReadString('\n')
+	if err != nil && line == "" {
+		return false, usage("%s", nobody)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "yes" || answer == "y", nil
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+func (a *app) eventTypes() *cobra.Command {
+	return group("event-types", "See the event catalogue and add types of your own",
+		a.eventTypesList(), a.eventTypesGet(), a.eventTypesCreate(), a.deleteCommand("EVENT_TYPE", "event type", "/v1/event-types/"))
+}
+
+func (a *app) eventTypesList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the event catalogue", Args: arguments(),
+		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+			all := &outboundv1.ListEventTypesResponse{}
+			if err := c.call(ctx, http.MethodGet, "/v1/event-types", nil, all); err != nil {
+				return err
+			}
+			return a.show(all, func() *table {
+				t := &table{head: []string{"ID", "NAME", "PRODUCT", "EMAIL", "BUILT IN"}}
+				for _, x := range all.GetEventTypes() {
+					t.add(x.GetId(), x.GetDisplayName(), dash(x.GetProduct()), yes(x.GetEmail()), yes(x.GetBuiltIn()))
+				}
+				return t
+			})
+		}),
+	}
+}
+
+func (a *app) eventTypesGet() *cobra.Command {
+	return &cobra.Command{
+		Use: "get EVENT_TYPE", Short: "Show an event type with its variables", Args: arguments("EVENT_TYPE"),
+		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+			t := &outboundv1.EventType{}
+			if err := c.call(ctx, http.MethodGet, "/v1/event-types/"+url.PathEscape(args[0]), nil, t); err != nil {
+				return err
+			}
+			return a.showFields(t)
+		}),
+	}
+}
+
+func (a *app) eventTypesCreate() *cobra.Command {
+	var name, product, file string
+	var email bool
+	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Add an event type of your own", Args: arguments("EVENT_TYPE")}
+	cmd.Flags().StringVar(&name, "name", "", "name people see")
+	cmd.Flags().StringVar(&product, "product", "", "which product publishes it")
+	cmd.Flags().BoolVar(&email, "email", false, "allow it for email recipients")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "file with the type and its variables in YAML or JSON; - is standard input")
+	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+		want, saved := &outboundv1.EventType{}, &outboundv1.EventType{}
+		if file != "" {
+			t, err := a.readTree(file)
+			if err != nil {
+				return err
+			}
+			if err := fill(t, want, file); err != nil {
+				return err
+			}
+		}
+		want.Id = args[0]
+		if name != "" {
+			want.DisplayName = name
+		}
+		if product != "" {
+			want.Product = product
+		}
+		want.Email = want.GetEmail() || email
+		if err := c.call(ctx, http.MethodPost, "/v1/event-types", want, saved); err != nil {
+			return err
+		}
+		return a.showFields(saved)
+	})
+	return cmd
+}

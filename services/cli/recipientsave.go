@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+func (a *app) recipientsCreate() *cobra.Command {
+	var flags recipientFlags
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Create a recipient, from a file or from flags",
+		Example: "  outbound recipients create --name 'Ticket system' --url https://tickets.example.com/hook --event support_conference_end\n" +
+			"  outbound recipients create --name Desk --to desk@example.com --event support_conference_end\n" +
+			"  outbound recipients create -f recipient.yaml",
+		Args: arguments(),
+	}
+	flags.define(a, cmd, true)
+	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+		t, err := flags.tree(a, cmd)
+		if err != nil {
+			return err
+		}
+		want, made := &outboundv1.Recipient{}, &outboundv1.Recipient{}
+		if err := fill(t, want, flags.where()); err != nil {
+			return err
+		}
+		if err := c.call(ctx, http.MethodPost, "/v1/recipients", want, made); err != nil {
+			return err
+		}
+		return a.showSaved("created", made)
+	})
+	return cmd
+}
+
+func (a *app) recipientsUpdate() *cobra.Command {
+	var flags recipientFlags
+	var etag string
+	cmd := &cobra.Command{
+		Use:     "update RECIPIENT",
+		Short:   "Change the named fields of a recipient, from a file or from flags",
+		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
+		Args:    arguments("RECIPIENT"),
+	}
+	flags.define(a, cmd, false)
+	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
+	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+		t, err := flags.tree(a, cmd)
+		if err != nil {
+			return err
+		}
+		want, saved := &outboundv1.Recipient{}, &outboundv1.Recipient{}
+		if err := fill(t, want, flags.where()); err != nil {
+			return err
+		}
+		if etag != "" {
+			want.Etag = etag
+		}
+		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
+		if len(mask) == 0 {
+			return usage("nothing to change: name a field, see %q", cmd.CommandPath()+" --help")
+		}
+		if err := c.patch(ctx, recipientPath(args[0]), want, mask, saved); err != nil {
+			return err
+		}
+		return a.showSaved("changed", saved)
+	})
+	return cmd
+}
+
+// showSaved tells of a saved recipient: its warnings, and signing secrets made by this very call.
+func (a *app) showSaved(what string, r *outboundv1.Recipient) error {
+	if a.output != "table" {
+		return a.show(r, nil)
+	}
+	a.say("%s recipient %s", what, r.GetId())
+	for _, n := range notesOf(r) {
+		a.say("%s", n)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+func (a *app) deliveriesRetry() *cobra.Command {
+	var filter deliveryFilter
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "retry [RECIPIENT/EVENT]...",
+		Short: "Send deliveries again, named one by one or by filters",
+		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
+			"  outbound deliveries retry --recipient ticket-system --state expired",
+	}
+	filter.define(a, cmd)
+	filter.defineList(cmd, 1000)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
+	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+		targets, err := retryTargets(ctx, c, &filter, args)
+		if err != nil {
+			return err
+		}
+		if len(targets) == 0 {
+			a.say("no delivery matches: nothing to send again")
+			return nil
+		}
+		if dryRun {
+			a.say("%d deliveries would be sent again", len(targets))
+			return nil
+		}
+		return a.retry(ctx, c, targets)
+	})
+	return cmd
+}
+
+func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
+	if len(args) > 0 && !filter.empty() {
+		return nil, usage("name deliveries or give filters, not both")
+	}
+	if len(args) == 0 && filter.empty() {
+		return nil, usage("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+	}
+	var out []*outboundv1.RetryDeliveriesRequest_Target
+	for _, arg := range args {
+		recipient, event, ok := strings.Cut(arg, "/")
+		if !ok || recipient == "" || event == "" {
+			return nil, usage("%q is not RECIPIENT/EVENT", arg)
+		}
+		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: event})
+	}
+	if len(args) > 0 {
+		return out, nil
+	}
+	found, err := filter.list(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, d := range found.GetDeliveries() {
+		if key := d.GetRecipientId() + "/" + d.GetEventId(); !d.GetTest() && !known[key] {
+			known[key] = true
+			out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: d.GetRecipientId(), EventId: d.GetEventId()})
+		}
+	}
+	return out, nil
+}
+
+// retryAtOnce is how many deliveries one request may name.
+const retryAtOnce = 1000
+
+func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
+	bar, all := a.progress(), len(targets)
+	defer bar.end()
+	for len(targets) > 0 {
+		bar.show("%d of %d sent again", all-len(targets), all)
+		n := min(len(targets), retryAtOnce)
+		resp := &outboundv1.RetryDeliveriesResponse{}
+		req := &outboundv1.RetryDeliveriesRequest{Deliveries: targets[:n]}
+		if err := c.call(ctx, http.MethodPost, "/v1/deliveries:retry", req, resp); err != nil {
+			return err
+		}
+		if a.output != "table" {
+			if err := a.show(resp, nil); err != nil {
+				return err
+			}
+		}
+		a.say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
+		targets = targets[n:]
+	}
+	return nil
+}

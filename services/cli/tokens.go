@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+func (a *app) tokens() *cobra.Command {
+	return group("tokens", "Manage the API tokens that programs call with", a.tokensList(), a.tokensCreate(), a.tokensDelete())
+}
+
+func (a *app) tokensList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List API tokens, without their secrets", Args: arguments(), Example: "  outbound tokens list",
+		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+			all := &outboundv1.ListTokensResponse{}
+			if err := c.call(ctx, http.MethodGet, "/v1/tokens", nil, all); err != nil {
+				return err
+			}
+			return a.show(all, func() *table {
+				t := &table{head: []string{"ID", "NAME", "ROLE", "MADE", "BY", "ENDS"}}
+				for _, x := range all.GetTokens() {
+					t.add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), clock(x.GetCreateTime()), dash(x.GetCreator()), clock(x.GetExpireTime()))
+				}
+				return t
+			})
+		}),
+	}
+}
+
+func (a *app) tokensCreate() *cobra.Command {
+	var role string
+	var ends time.Duration
+	cmd := &cobra.Command{
+		Use: "create NAME", Short: "Make an API token and show its secret, this once", Args: arguments("NAME"),
+		Example: "  outbound tokens create CI --role operator --expires-in 2160h",
+		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+			kind, err := roleOf(role)
+			if err != nil {
+				return err
+			}
+			t := &outboundv1.Token{DisplayName: args[0], Role: kind}
+			if ends != 0 {
+				t.ExpireTime = timestamppb.New(time.Now().Add(ends))
+			}
+			made := &outboundv1.CreateTokenResponse{}
+			if err := c.call(ctx, http.MethodPost, "/v1/tokens", t, made); err != nil {
+				return err
+			}
+			return a.show(made, func() *table {
+				return &table{rows: [][]string{
+					{"id", made.GetToken().GetId()},
+					{"role", roleWord(made.GetToken().GetRole())},
+					{"ends", clock(made.GetToken().GetExpireTime())},
+					{"secret", made.GetSecret()},
+					{"The secret is shown this once. It goes behind Authorization: Bearer, or into OUTBOUND_TOKEN."},
+				}}
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&role, "role", "viewer", "what its holder may do: viewer, operator or admin")
+	cmd.Flags().DurationVar(&ends, "expires-in", 0, "how long it is good, e.g. 2160h for 90 days (default: for ever)")
+	return cmd
+}
+
+func (a *app) tokensDelete() *cobra.Command {
+	return &cobra.Command{
+		Use: "delete ID", Short: "Revoke an API token at once", Args: arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
+		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+			if err := c.call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
+				return err
+			}
+			a.say("deleted token %s", args[0])
+			return nil
+		}),
+	}
+}
