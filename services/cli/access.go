@@ -108,7 +108,7 @@ func (a *app) usersCreate() *cobra.Command {
 }
 
 func (a *app) showUser(u *outboundv1.User, what string) error {
-	if a.output != "table" {
+	if a.structured() {
 		return a.showFields(u)
 	}
 	a.say("%s user %s (%s)", what, u.GetName(), roleWord(u.GetRole()))

@@ -15,11 +15,11 @@ import (
 func (e *apiError) ExitCode() int {
 	switch e.code {
 	case codes.NotFound:
-		return ExitNotFound
+		return codeNotFound
 	case codes.AlreadyExists, codes.Aborted:
-		return ExitConflict
+		return codeConflict
 	default:
-		return ExitFailed
+		return codeFailed
 	}
 }
 
@@ -80,4 +80,16 @@ func refusal(httpStatus int, body []byte) error {
 		e.message += ": check --token-file, --data or OUTBOUND_TOKEN"
 	}
 	return e
+}
+
+// Lines are the faults of the fields of a request, a line each.
+func (e *apiError) Lines() []string {
+	if e.code != codes.InvalidArgument {
+		return nil
+	}
+	var out []string
+	for _, v := range e.violations {
+		out = append(out, fmt.Sprintf("%s: %s", v.Field, v.Description))
+	}
+	return out
 }

@@ -53,7 +53,7 @@ func (a *app) appliancesSet() *cobra.Command {
 		defineFlag(cmd, x.flag, x.kind, x.help)
 	}
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
-		t, where, err := a.settingsTree(cmd, "", flags)
+		t, where, err := flagTree(a.Files, cmd, "", flags)
 		if err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func (w way) given() (bool, error) {
 }
 
 // add writes the one way that was chosen into the recipient.
-func (x *authFlags) add(a *app, t tree) error {
+func (x *authFlags) add(files *reader, t tree) error {
 	var chosen []way
 	for _, w := range x.ways() {
 		given, err := w.given()
@@ -93,13 +93,13 @@ func (x *authFlags) add(a *app, t tree) error {
 	case len(chosen) == 0:
 		return nil
 	}
-	secret, err := readSecretFile(chosen[0].values[len(chosen[0].values)-1], a.In)
+	secret, err := files.readSecret(chosen[0].values[len(chosen[0].values)-1])
 	if err != nil {
 		return err
 	}
 	auth := chosen[0].make(secret)
 	if certificate, ok := auth["clientCertificate"].(tree); ok {
-		chain, err := readInput(x.clientCertificateFile, a.In)
+		chain, err := files.read(x.clientCertificateFile)
 		if err != nil {
 			return err
 		}

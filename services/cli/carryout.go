@@ -24,7 +24,7 @@ func (p *application) carryOut(ctx context.Context, steps []*step) error {
 		bar.show("%d of %d", i+1, len(steps))
 	}
 	bar.end()
-	if p.output != "table" {
+	if p.structured() {
 		if err := p.showSteps(steps, p.dryRun); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ type differs struct{}
 func (differs) Error() string { return "" }
 
 // ExitCode tells it from success and from failure.
-func (differs) ExitCode() int { return ExitDiffers }
+func (differs) ExitCode() int { return codeDiffers }
 
 func (a *app) showSteps(steps []*step, dryRun bool) error {
 	raw, err := json.Marshal(map[string]any{"dryRun": dryRun, "steps": steps})

@@ -26,24 +26,24 @@ type Options struct {
 
 // The exit codes.
 const (
-	ExitOK       = 0
-	ExitFailed   = 1
-	ExitUsage    = 2
-	ExitNotFound = 3
-	ExitConflict = 4
+	ExitOK       = codeOK
+	ExitFailed   = codeFailed
+	ExitUsage    = codeUsage
+	ExitNotFound = codeNotFound
+	ExitConflict = codeConflict
 	// ExitDiffers is that of apply --dry-run --exit-code where there is a difference.
-	ExitDiffers = 5
+	ExitDiffers = codeDiffers
 )
-
-// app is what all commands share.
-type app struct {
-	Options
-	url, tokenFile, data, output string
-}
 
 // New makes the command `outbound` with its subcommands, and those in more, e.g. `run`.
 func New(o Options, more ...*cobra.Command) *cobra.Command {
-	a := &app{Options: o}
+	files := &reader{In: o.In, Getenv: o.Getenv}
+	a := &app{
+		printer: &printer{Out: o.Out, Err: o.Err, Terminal: o.Terminal},
+		Source:  &source{Files: files, Version: o.Version},
+		Files:   files,
+		Version: o.Version,
+	}
 	root := &cobra.Command{
 		Use:   "outbound",
 		Short: "Sends the events of appliances to HTTP and email recipients",

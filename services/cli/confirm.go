@@ -11,7 +11,12 @@ func (a *app) agree(question, nobody string) (bool, error) {
 	if _, err := fmt.Fprint(a.Out, clean(question), " yes or no: "); err != nil {
 		return false, err
 	}
-	line, err := bufio.NewReader(a.In).ReadString('\n')
+	return a.answer(nobody)
+}
+
+// answer reads yes or no. Where nobody answers, it fails with what to do.
+func (a *app) answer(nobody string) (bool, error) {
+	line, err := bufio.NewReader(a.Files.In).ReadString('\n')
 	if err != nil && line == "" {
 		return false, usage("%s", nobody)
 	}

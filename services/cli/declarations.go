@@ -14,7 +14,7 @@ func (p *application) readDeclarations(path string, w *wanted) {
 		w.refuse(err)
 	}
 	for _, file := range files {
-		docs, err := p.readTrees(file)
+		docs, err := p.Files.documents(file)
 		if err != nil {
 			w.refuse(err)
 			continue

@@ -30,7 +30,7 @@ func (a *app) deliveriesGet() *cobra.Command {
 			if err := c.call(ctx, http.MethodGet, path, nil, d); err != nil {
 				return err
 			}
-			if a.output != "table" {
+			if a.structured() {
 				return a.show(d, nil)
 			}
 			return a.showDelivery(d)

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +56,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
 			}
 		}
 	}
-	if e.output != "table" {
+	if e.structured() {
 		if err := e.show(found, nil); err != nil {
 			return err
 		}
@@ -79,7 +77,7 @@ func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv
 	if len(found.GetSteps()) == 0 {
 		return nil, fmt.Errorf("recipient %s: the answer holds no steps: is the server of another release?", id)
 	}
-	if e.output != "table" {
+	if e.structured() {
 		return found, nil
 	}
 	return found, e.print(doctorTable(found))
@@ -112,8 +110,8 @@ func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error)
 	if e.yes {
 		return true, nil
 	}
-	if e.output != "table" {
-		return false, usage("--pin with -o %s needs --yes", e.output)
+	if e.structured() {
+		return false, usage("--pin with -o %s needs --yes", e.Format)
 	}
 	chain := found.GetPresentedChain()
 	root := chain[max(len(chain)-1, 0)]
@@ -122,10 +120,5 @@ func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error)
 	if _, err := fmt.Fprint(e.Out, "yes or no: "); err != nil {
 		return false, err
 	}
-	line, err := bufio.NewReader(e.In).ReadString('\n')
-	if err != nil && line == "" {
-		return false, usage("--pin asks, and nobody answers: use --yes")
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "yes" || answer == "y", nil
+	return e.answer("--pin asks, and nobody answers: use --yes")
 }

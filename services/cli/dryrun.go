@@ -105,7 +105,7 @@ type faultyError struct {
 
 // faulty is the error of steps that would be refused and of what is no resource; nil if there is neither.
 func faulty(steps []*step, misshapen []error) error {
-	e, refused, conflicts := &faultyError{exit: ExitUsage}, 0, 0
+	e, refused, conflicts := &faultyError{exit: codeUsage}, 0, 0
 	for _, err := range misshapen {
 		e.lines = append(e.lines, err.Error())
 	}
@@ -128,9 +128,9 @@ func faulty(steps []*step, misshapen []error) error {
 	case len(misshapen) == 1 && refused == 0:
 		return misshapen[0]
 	case refused > 0 && conflicts == len(e.lines):
-		e.exit = ExitConflict
+		e.exit = codeConflict
 	case refused > 0:
-		e.exit = ExitFailed
+		e.exit = codeFailed
 	}
 	return e
 }
@@ -142,6 +142,9 @@ func (e *faultyError) Error() string {
 	}
 	return fmt.Sprintf("%d things are not valid, and nothing was changed:", len(e.lines))
 }
+
+// Lines are the faults, a line each.
+func (e *faultyError) Lines() []string { return e.lines }
 
 // ExitCode is that of wrong usage if the server was not needed to see it.
 func (e *faultyError) ExitCode() int { return e.exit }

@@ -153,7 +153,7 @@ func (a *app) eventsGet() *cobra.Command {
 			if err := c.call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(args[0]), nil, e); err != nil {
 				return err
 			}
-			if a.output != "table" {
+			if a.structured() {
 				return a.show(e, nil)
 			}
 			return a.showEvent(e)

@@ -41,7 +41,7 @@ func (a *app) eventsPublish() *cobra.Command {
 	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as in code_name=value; may be repeated")
 	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "event": completeEventTypes})
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		raw, err := n.body(a)
+		raw, err := n.body(a.Files)
 		if err != nil {
 			return err
 		}
@@ -59,12 +59,12 @@ func (a *app) eventsPublish() *cobra.Command {
 	return cmd
 }
 
-func (n *newEvent) body(a *app) ([]byte, error) {
+func (n *newEvent) body(files *reader) ([]byte, error) {
 	if n.file != "" {
 		if n.appliance != "" || n.eventType != "" || len(n.set) > 0 || len(n.custom) > 0 {
 			return nil, usage("give the event by -f or by flags, not by both")
 		}
-		return readInput(n.file, a.In)
+		return files.read(n.file)
 	}
 	if n.appliance == "" || n.eventType == "" {
 		return nil, usage("events publish needs -f FILE, or --appliance and --event")

@@ -58,7 +58,7 @@ func (a *app) eventTypesCreate() *cobra.Command {
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		want, saved := &outboundv1.EventType{}, &outboundv1.EventType{}
 		if file != "" {
-			t, err := a.readTree(file)
+			t, err := a.Files.document(file)
 			if err != nil {
 				return err
 			}

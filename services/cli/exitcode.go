@@ -4,6 +4,17 @@ import (
 	"fmt"
 )
 
+// The exit codes of a command.
+const (
+	codeOK       = 0
+	codeFailed   = 1
+	codeUsage    = 2
+	codeNotFound = 3
+	codeConflict = 4
+	// codeDiffers is that of apply --dry-run --exit-code where there is a difference.
+	codeDiffers = 5
+)
+
 // usageError is a fault in how a command was called.
 type usageError struct{ err error }
 

@@ -59,7 +59,7 @@ func (a *app) export() *cobra.Command {
 
 // writeDeclaration writes YAML, which is what people edit, unless JSON is asked for.
 func (a *app) writeDeclaration(d yaml.MapSlice) error {
-	if a.output == "json" {
+	if a.Format == "json" {
 		raw, err := json.Marshal(ordered(d))
 		if err != nil {
 			return fmt.Errorf("write the declaration: %w", err)

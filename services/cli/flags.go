@@ -50,7 +50,7 @@ func defineFlag(cmd *cobra.Command, name string, kind flagKind, help string) {
 	}
 }
 
-func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, error) {
+func flagValue(files *reader, cmd *cobra.Command, name string, kind flagKind) (any, error) {
 	f := cmd.Flags()
 	switch kind {
 	case flagText:
@@ -75,19 +75,20 @@ func flagValue(a *app, cmd *cobra.Command, name string, kind flagKind) (any, err
 			return nil, err
 		}
 		if kind == flagSecret {
-			return readSecretFile(path, a.In)
+			return files.readSecret(path)
 		}
-		b, err := readInput(path, a.In)
+		b, err := files.read(path)
 		return string(b), err
 	default:
 		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", name, kind)
 	}
 }
 
-func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
+// flagTree joins a file, if one is named, and the flags that were given. Where names their source for errors.
+func flagTree(files *reader, cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
 	t, where = tree{}, "flags"
 	if file != "" {
-		if t, err = a.readTree(file); err != nil {
+		if t, err = files.document(file); err != nil {
 			return nil, "", err
 		}
 		where = file
@@ -96,7 +97,7 @@ func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (
 		if !cmd.Flags().Changed(x.flag) {
 			continue
 		}
-		v, err := flagValue(a, cmd, x.flag, x.kind)
+		v, err := flagValue(files, cmd, x.flag, x.kind)
 		if err != nil {
 			return nil, "", err
 		}

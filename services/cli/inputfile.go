@@ -12,9 +12,17 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// readSecretFile reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
-func readSecretFile(path string, in io.Reader) (string, error) {
-	b, err := readInput(path, in)
+// reader reads what a command is given: files, standard input and variables of the environment.
+type reader struct {
+	// In is standard input.
+	In io.Reader
+	// Getenv looks up an environment variable.
+	Getenv func(string) string
+}
+
+// readSecret reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
+func (r *reader) readSecret(path string) (string, error) {
+	b, err := r.read(path)
 	if err != nil {
 		return "", err
 	}
@@ -28,14 +36,20 @@ func readSecretFile(path string, in io.Reader) (string, error) {
 // maxInput bounds a file given to a command: the server takes no more.
 const maxInput = 16 << 20
 
-func readInput(path string, in io.Reader) ([]byte, error) {
+// read reads a file, or standard input if the file is `-`.
+func (r *reader) read(path string) ([]byte, error) {
 	if path == "-" {
-		b, err := io.ReadAll(io.LimitReader(in, maxInput))
+		b, err := io.ReadAll(io.LimitReader(r.In, maxInput))
 		if err != nil {
 			return nil, fmt.Errorf("read standard input: %w", err)
 		}
 		return b, nil
 	}
+	return readFile(path)
+}
+
+// readFile reads a file, which standard input is not.
+func readFile(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -43,9 +57,9 @@ func readInput(path string, in io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// readTrees reads the YAML or JSON documents of a file, `-` being standard input.
-func (a *app) readTrees(path string) ([]tree, error) {
-	raw, err := readInput(path, a.In)
+// documents reads the YAML or JSON documents of a file, `-` being standard input.
+func (r *reader) documents(path string) ([]tree, error) {
+	raw, err := r.read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +81,7 @@ func (a *app) readTrees(path string) ([]tree, error) {
 		if t == nil {
 			continue
 		}
-		if err := a.expandTree(t, dir); err != nil {
+		if err := r.expandTree(t, dir); err != nil {
 			return nil, usage("read %s: %w", path, err)
 		}
 		out = append(out, t)
@@ -78,9 +92,9 @@ func (a *app) readTrees(path string) ([]tree, error) {
 	return out, nil
 }
 
-// readTree reads the one document of a file.
-func (a *app) readTree(path string) (tree, error) {
-	docs, err := a.readTrees(path)
+// document reads the one document of a file.
+func (r *reader) document(path string) (tree, error) {
+	docs, err := r.documents(path)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +104,9 @@ func (a *app) readTree(path string) (tree, error) {
 	return docs[0], nil
 }
 
-func (a *app) expandTree(t tree, dir string) error {
+func (r *reader) expandTree(t tree, dir string) error {
 	for key, value := range t {
-		v, err := a.expand(value, dir)
+		v, err := r.expand(value, dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
@@ -103,13 +117,13 @@ func (a *app) expandTree(t tree, dir string) error {
 
 // expand replaces values that are `${file:PATH}` or `${env:NAME}` as a whole, so that secrets and certificates need not
 // stand in the document. A path is relative to the document.
-func (a *app) expand(value any, dir string) (any, error) {
+func (r *reader) expand(value any, dir string) (any, error) {
 	switch v := value.(type) {
 	case tree:
-		return v, a.expandTree(v, dir)
+		return v, r.expandTree(v, dir)
 	case []any:
 		for i := range v {
-			x, err := a.expand(v[i], dir)
+			x, err := r.expand(v[i], dir)
 			if err != nil {
 				return nil, err
 			}
@@ -117,20 +131,20 @@ func (a *app) expand(value any, dir string) (any, error) {
 		}
 		return v, nil
 	case string:
-		return a.expandText(v, dir)
+		return r.expandText(v, dir)
 	default:
 		return v, nil
 	}
 }
 
-func (a *app) expandText(v, dir string) (string, error) {
+func (r *reader) expandText(v, dir string) (string, error) {
 	inner, opened := strings.CutPrefix(v, "${")
 	inner, closed := strings.CutSuffix(inner, "}")
 	if !opened || !closed {
 		return v, nil
 	}
 	if name, ok := strings.CutPrefix(inner, "env:"); ok {
-		if x := a.Getenv(name); x != "" {
+		if x := r.Getenv(name); x != "" {
 			return x, nil
 		}
 		return "", fmt.Errorf("the environment has no %s", name)
@@ -139,7 +153,7 @@ func (a *app) expandText(v, dir string) (string, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
 		}
-		b, err := readInput(path, nil)
+		b, err := readFile(path)
 		if err != nil {
 			return "", err
 		}

@@ -34,7 +34,7 @@ func (a *app) macrosList() *cobra.Command {
 		if err := c.call(ctx, http.MethodGet, "/v1/macros?"+url.Values{"eventTypes": types}.Encode(), nil, all); err != nil {
 			return err
 		}
-		if a.output == "table" && defaults {
+		if !a.structured() && defaults {
 			a.sayDefaults(all)
 			return nil
 		}

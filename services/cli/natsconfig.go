@@ -54,26 +54,26 @@ func (a *app) appliancesNATSConfig() *cobra.Command {
 const settingsWait = 15 * time.Second
 
 func (a *app) watchedSettings(ctx context.Context, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
-	if address == "" && a.data != "" {
-		e, err := readEndpoints(a.data)
+	if address == "" && a.Source.Data != "" {
+		e, err := readEndpoints(a.Source.Data)
 		if err != nil {
 			return nil, err
 		}
 		address = e.GRPC
 	}
-	if tokenFile == "" && a.data != "" {
-		tokenFile = filepath.Join(a.data, "service.token")
+	if tokenFile == "" && a.Source.Data != "" {
+		tokenFile = filepath.Join(a.Source.Data, "service.token")
 	}
 	if address == "" {
-		address = a.Getenv("OUTBOUND_GRPC")
+		address = a.Files.Getenv("OUTBOUND_GRPC")
 	}
 	if tokenFile == "" {
-		tokenFile = a.Getenv("OUTBOUND_SERVICE_TOKEN_FILE")
+		tokenFile = a.Files.Getenv("OUTBOUND_SERVICE_TOKEN_FILE")
 	}
 	if address == "" || tokenFile == "" {
 		return nil, usage("appliances nats-config needs --grpc and --service-token-file, or --data")
 	}
-	token, err := readSecretFile(tokenFile, a.In)
+	token, err := a.Files.readSecret(tokenFile)
 	if err != nil {
 		return nil, err
 	}

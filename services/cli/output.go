@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,26 +15,47 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// printer prints results as --output says.
+type printer struct {
+	// Out gets results, Err progress and notes.
+	Out, Err io.Writer
+	// Terminal says whether Err is a terminal, where progress can be drawn.
+	Terminal bool
+	// Format is table, json or yaml.
+	Format string
+}
+
+// checkFormat refuses an unknown format.
+func (p *printer) checkFormat() error {
+	if p.Format != "table" && p.Format != "json" && p.Format != "yaml" {
+		return usage("-o is table, json or yaml, not %q", p.Format)
+	}
+	return nil
+}
+
+// structured reports whether the output is JSON or YAML, and not text for people.
+func (p *printer) structured() bool { return p.Format != "table" }
+
 // show prints a message as --output says; asTable makes its table.
-func (a *app) show(m proto.Message, asTable func() *table) error {
-	if a.output == "table" {
-		return a.print(asTable())
+func (p *printer) show(m proto.Message, asTable func() *table) error {
+	if !p.structured() {
+		return p.print(asTable())
 	}
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
-	return a.showJSON(raw)
+	return p.showJSON(raw)
 }
 
 // showJSON prints JSON, indented, or as YAML.
-func (a *app) showJSON(raw []byte) error {
+func (p *printer) showJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	b.WriteByte('\n')
-	if a.output == "yaml" {
+	if p.Format == "yaml" {
 		y, err := yaml.JSONToYAML(b.Bytes())
 		if err != nil {
 			return fmt.Errorf("write the answer: %w", err)
@@ -41,36 +63,36 @@ func (a *app) showJSON(raw []byte) error {
 		b.Reset()
 		b.Write(y)
 	}
-	_, err := a.Out.Write(b.Bytes())
+	_, err := p.Out.Write(b.Bytes())
 	return err
 }
 
 // showLine prints a message of a stream: a JSON object a line, or a YAML document.
-func (a *app) showLine(m proto.Message) error {
+func (p *printer) showLine(m proto.Message) error {
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
-	if a.output == "yaml" {
-		if _, err := fmt.Fprintln(a.Out, "---"); err != nil {
+	if p.Format == "yaml" {
+		if _, err := fmt.Fprintln(p.Out, "---"); err != nil {
 			return err
 		}
-		return a.showJSON(raw)
+		return p.showJSON(raw)
 	}
-	_, err = fmt.Fprintln(a.Out, compact(raw))
+	_, err = fmt.Fprintln(p.Out, compact(raw))
 	return err
 }
 
 // say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
-func (a *app) say(format string, args ...any) {
-	if a.output == "table" {
-		_, _ = fmt.Fprintln(a.Out, clean(fmt.Sprintf(format, args...)))
+func (p *printer) say(format string, args ...any) {
+	if !p.structured() {
+		_, _ = fmt.Fprintln(p.Out, clean(fmt.Sprintf(format, args...)))
 	}
 }
 
 // showFields prints a message; as a table, one line for each field that is set.
-func (a *app) showFields(m proto.Message) error {
-	return a.show(m, func() *table {
+func (p *printer) showFields(m proto.Message) error {
+	return p.show(m, func() *table {
 		raw, err := protojson.Marshal(m)
 		if err != nil {
 			return &table{rows: [][]string{{err.Error()}}}

@@ -11,9 +11,9 @@ import (
 // which every program on the host could see.
 func (a *app) newPassword(file, what string) (string, error) {
 	if file != "" {
-		return readSecretFile(file, a.In)
+		return a.Files.readSecret(file)
 	}
-	in, ok := a.In.(*os.File)
+	in, ok := a.Files.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) { // #nosec G115 -- a descriptor is small
 		return "", usage("there is no terminal to ask for the password: give --password-file FILE, or - for standard input")
 	}

@@ -53,7 +53,7 @@ func (p *preview) show(ctx context.Context, c *client, args []string) error {
 		q.Id, path = args[0], recipientPath(args[0])+":preview"
 	}
 	if p.file != "" {
-		t, err := p.readTree(p.file)
+		t, err := p.Files.document(p.file)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (p *preview) show(ctx context.Context, c *client, args []string) error {
 	switch {
 	case p.html || p.source:
 		return p.part(got)
-	case p.output != "table":
+	case p.structured():
 		return p.app.show(got, nil)
 	}
 	p.sayPreview(got)
@@ -84,7 +84,7 @@ func (p *preview) part(got *outboundv1.PreviewRecipientResponse) error {
 	switch {
 	case got.GetEmail() == nil:
 		return usage("--html and --source are for email recipients: this one gets an HTTP request")
-	case p.output != "table":
+	case p.structured():
 		return usage("--html and --source print the text as it is: leave out -o")
 	case p.html && got.GetEmail().GetHtml() == "":
 		return usage("the mail is plain text: the recipient has no htmlBody")

@@ -4,25 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"google.golang.org/grpc/codes"
 )
 
+// printError prints an error in a line, and below it the lines of one that has a method Lines() []string. An empty error prints nothing.
 func printError(w io.Writer, err error) {
 	if err.Error() == "" {
 		return
 	}
 	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
-	var many *faultyError
+	var many interface{ Lines() []string }
 	if errors.As(err, &many) {
-		for _, line := range many.lines {
+		for _, line := range many.Lines() {
 			_, _ = fmt.Fprintln(w, " ", clean(line))
-		}
-	}
-	var refused *apiError
-	if errors.As(err, &refused) && refused.code == codes.InvalidArgument {
-		for _, v := range refused.violations {
-			_, _ = fmt.Fprintf(w, "  %s: %s\n", clean(v.Field), clean(v.Description))
 		}
 	}
 }

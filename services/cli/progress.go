@@ -7,7 +7,7 @@ import (
 
 // bar draws how far long work is, in one line of a terminal that is drawn over, and nothing anywhere else.
 type bar struct {
-	*app
+	*printer
 	drawn time.Time
 	shown bool
 }
@@ -15,7 +15,7 @@ type bar struct {
 // barPause keeps the drawing from costing more than the work.
 const barPause = 100 * time.Millisecond
 
-func (a *app) progress() *bar { return &bar{app: a, drawn: time.Now()} }
+func (p *printer) progress() *bar { return &bar{printer: p, drawn: time.Now()} }
 
 func (b *bar) show(format string, args ...any) {
 	if !b.Terminal || time.Since(b.drawn) < barPause {

@@ -122,8 +122,8 @@ func (p *application) askToDelete(steps []*step) (bool, error) {
 	if len(doomed) == 0 || p.dryRun || p.yes {
 		return true, nil
 	}
-	if p.output != "table" {
-		return false, usage("--prune with -o %s needs --yes", p.output)
+	if p.structured() {
+		return false, usage("--prune with -o %s needs --yes", p.Format)
 	}
 	p.say("not in the files, and to be deleted:")
 	for _, d := range doomed {

@@ -48,11 +48,11 @@ func (r *recipientFlags) where() string {
 }
 
 // tree joins the file, if there is one, and the flags that were given.
-func (r *recipientFlags) tree(a *app, cmd *cobra.Command) (tree, error) {
+func (r *recipientFlags) tree(files *reader, cmd *cobra.Command) (tree, error) {
 	t := tree{}
 	if r.file != "" {
 		var err error
-		if t, err = a.readTree(r.file); err != nil {
+		if t, err = files.document(r.file); err != nil {
 			return nil, err
 		}
 	}
@@ -67,21 +67,21 @@ func (r *recipientFlags) tree(a *app, cmd *cobra.Command) (tree, error) {
 		if !f.Changed(x.flag) {
 			continue
 		}
-		v, err := flagValue(a, cmd, x.flag, x.kind)
+		v, err := flagValue(files, cmd, x.flag, x.kind)
 		if err != nil {
 			return nil, err
 		}
 		set(t, x.path, v)
 	}
-	for _, add := range []func(*app, tree) error{r.addHeaders, r.auth.add, r.texts.add, r.addSigning} {
-		if err := add(a, t); err != nil {
+	for _, add := range []func(*reader, tree) error{r.addHeaders, r.auth.add, r.texts.add, r.addSigning} {
+		if err := add(files, t); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (r *recipientFlags) addHeaders(_ *app, t tree) error {
+func (r *recipientFlags) addHeaders(_ *reader, t tree) error {
 	if len(r.headers) == 0 {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (r *recipientFlags) addHeaders(_ *app, t tree) error {
 }
 
 // addSigning reads the secrets that sign.
-func (r *recipientFlags) addSigning(a *app, t tree) error {
+func (r *recipientFlags) addSigning(files *reader, t tree) error {
 	var secrets []any
 	if r.sign {
 		secrets = append(secrets, tree{})
@@ -107,7 +107,7 @@ func (r *recipientFlags) addSigning(a *app, t tree) error {
 		secrets = append(secrets, tree{"kind": "ED25519"})
 	}
 	for _, file := range r.signingFiles {
-		s, err := readSecretFile(file, a.In)
+		s, err := files.readSecret(file)
 		if err != nil {
 			return err
 		}

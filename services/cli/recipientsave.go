@@ -21,7 +21,7 @@ func (a *app) recipientsCreate() *cobra.Command {
 	}
 	flags.define(a, cmd, true)
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, err := flags.tree(a, cmd)
+		t, err := flags.tree(a.Files, cmd)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (a *app) recipientsUpdate() *cobra.Command {
 	flags.define(a, cmd, false)
 	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
-		t, err := flags.tree(a, cmd)
+		t, err := flags.tree(a.Files, cmd)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (a *app) recipientsUpdate() *cobra.Command {
 
 // showSaved tells of a saved recipient: its warnings, and signing secrets made by this very call.
 func (a *app) showSaved(what string, r *outboundv1.Recipient) error {
-	if a.output != "table" {
+	if a.structured() {
 		return a.show(r, nil)
 	}
 	a.say("%s recipient %s", what, r.GetId())

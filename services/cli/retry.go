@@ -86,7 +86,7 @@ func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryD
 		if err := c.call(ctx, http.MethodPost, "/v1/deliveries:retry", req, resp); err != nil {
 			return err
 		}
-		if a.output != "table" {
+		if a.structured() {
 			if err := a.show(resp, nil); err != nil {
 				return err
 			}

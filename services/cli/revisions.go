@@ -116,7 +116,7 @@ func (a *app) revisionsShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.output != "table" {
+			if a.structured() {
 				return a.show(all[i], nil)
 			}
 			return a.showRevision(all[i])
@@ -185,14 +185,14 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.output != "table" && !sure && !dryRun {
-			return usage("roll-back with -o %s needs --yes", a.output)
+		if a.structured() && !sure && !dryRun {
+			return usage("roll-back with -o %s needs --yes", a.Format)
 		}
 		back, err := backTo(all, i)
 		if err != nil {
 			return err
 		}
-		if dryRun && a.output != "table" {
+		if dryRun && a.structured() {
 			return a.show(back, nil)
 		}
 		if err := a.precheckRollback(back); err != nil || dryRun {
@@ -209,7 +209,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if err := c.call(ctx, http.MethodPost, "/v1/revisions:rollBack", in, done); err != nil {
 			return err
 		}
-		if a.output != "table" {
+		if a.structured() {
 			return a.show(done.GetRevision(), nil)
 		}
 		a.say("%s is what it was at revision %d; this is revision %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
@@ -223,7 +223,7 @@ func (a *app) precheckRollback(back *outboundv1.Revision) error {
 		a.say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
 		return nil
 	}
-	if a.output != "table" {
+	if a.structured() {
 		return nil
 	}
 	a.say("%s back to revision %d:", back.GetResource(), back.GetRolledBackTo())

@@ -109,7 +109,7 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 		defineFlag(set, x.flag, x.kind, x.help)
 	}
 	set.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, where, err := a.settingsTree(set, file, flags)
+		t, where, err := flagTree(a.Files, set, file, flags)
 		if err != nil {
 			return err
 		}

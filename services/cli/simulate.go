@@ -153,7 +153,7 @@ func (a *app) tallyLine(s simulation, t *tally, took time.Duration) string {
 
 func (a *app) showTally(t *tally, took time.Duration) error {
 	accepted, refused, failed := t.accepted.Load(), t.refused.Load(), t.failed.Load()
-	if a.output == "table" {
+	if !a.structured() {
 		a.say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
 			float64(accepted)/took.Seconds())
 	} else if err := a.showJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {

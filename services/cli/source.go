@@ -14,33 +14,40 @@ import (
 // defaultURL is where `outbound run` listens unless told otherwise.
 const defaultURL = "http://127.0.0.1:8080"
 
-// connect makes a client from flags, the data folder and the environment, in this order.
-func (a *app) connect() (*client, error) {
-	if err := a.checkOutput(); err != nil {
-		return nil, err
-	}
-	base, err := a.address()
-	if err != nil {
-		return nil, err
-	}
-	token, err := a.token()
-	if err != nil {
-		return nil, err
-	}
-	return newClient(base, token, a.Version), nil
+// source is where the address and the token of Outbound come from.
+type source struct {
+	// URL, TokenFile and Data are the flags --url, --token-file and --data.
+	URL, TokenFile, Data string
+	// Files reads token files and the environment.
+	Files *reader
+	// Version is sent as User-Agent.
+	Version string
 }
 
-func (a *app) address() (string, error) {
-	from := a.url
-	if from == "" && a.data != "" {
-		e, err := readEndpoints(a.data)
+// connect makes a client from flags, the data folder and the environment, in this order.
+func (s *source) connect() (*client, error) {
+	base, err := s.address()
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.token()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(base, token, s.Version), nil
+}
+
+func (s *source) address() (string, error) {
+	from := s.URL
+	if from == "" && s.Data != "" {
+		e, err := readEndpoints(s.Data)
 		if err != nil {
 			return "", err
 		}
 		from = e.HTTP
 	}
 	if from == "" {
-		from = a.Getenv("OUTBOUND_URL")
+		from = s.Files.Getenv("OUTBOUND_URL")
 	}
 	if from == "" {
 		from = defaultURL
@@ -55,15 +62,15 @@ func (a *app) address() (string, error) {
 	return strings.TrimRight(from, "/"), nil
 }
 
-func (a *app) token() (string, error) {
-	file := a.tokenFile
-	if file == "" && a.data != "" {
-		file = filepath.Join(a.data, "admin.token")
+func (s *source) token() (string, error) {
+	file := s.TokenFile
+	if file == "" && s.Data != "" {
+		file = filepath.Join(s.Data, "admin.token")
 	}
 	if file != "" {
-		return readSecretFile(file, a.In)
+		return s.Files.readSecret(file)
 	}
-	if t := strings.TrimSpace(a.Getenv("OUTBOUND_TOKEN")); t != "" {
+	if t := strings.TrimSpace(s.Files.Getenv("OUTBOUND_TOKEN")); t != "" {
 		return t, nil
 	}
 	return "", usage("no token: give --data DIR, --token-file FILE or OUTBOUND_TOKEN")

@@ -40,7 +40,7 @@ func (a *app) status() *cobra.Command {
 }
 
 func (a *app) showOne(s *outboundv1.Status) error {
-	if a.output != "table" {
+	if a.structured() {
 		return a.show(s, nil)
 	}
 	return a.showStatus(s)
@@ -49,7 +49,7 @@ func (a *app) showOne(s *outboundv1.Status) error {
 // watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
 func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 	shown := ""
-	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.Status{} }, func(m proto.Message) error {
+	each := func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)
 		if !ok {
 			return fmt.Errorf("a line of the stream is no status: %T", m)
@@ -63,11 +63,12 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 			a.say("")
 		}
 		shown = now
-		if a.output != "table" {
+		if a.structured() {
 			return a.showLine(s)
 		}
 		return a.showStatus(s)
-	})
+	}
+	return a.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.Status{} }, Each: each})
 }
 
 // statusText is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.

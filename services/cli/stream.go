@@ -21,10 +21,19 @@ const maxLine = 16 << 20
 // errEnded says that the server ended a stream that has no end of its own.
 var errEnded = errors.New("the server ended the stream")
 
-// stream reads the messages of a stream, one JSON object a line, into what next gives, until ctx ends or something fails. It
-// never returns nil.
-func (c *client) stream(ctx context.Context, path string, next func() proto.Message, each func(proto.Message) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+// subscription is a stream that is read.
+type subscription struct {
+	Path string
+	// Next returns an empty message to read into, Each gets it once it is read.
+	Next func() proto.Message
+	Each func(proto.Message) error
+	// Broken is called with the error of a stream that is asked for again.
+	Broken func(error)
+}
+
+// stream reads the messages of a stream, one JSON object a line, until ctx ends or something fails. It never returns nil.
+func (c *client) stream(ctx context.Context, s subscription) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+s.Path, nil)
 	if err != nil {
 		return usage("the address %q is not usable: %w", c.base, err)
 	}
@@ -40,14 +49,14 @@ func (c *client) stream(ctx context.Context, path string, next func() proto.Mess
 	if resp.StatusCode != http.StatusOK {
 		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		if err != nil {
-			return fmt.Errorf("read the answer to GET %s: %w", path, err)
+			return fmt.Errorf("read the answer to GET %s: %w", s.Path, err)
 		}
 		return refusal(resp.StatusCode, answer)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		if err := readLine(lines.Bytes(), next(), each); err != nil {
+		if err := readLine(lines.Bytes(), s.Next(), s.Each); err != nil {
 			return err
 		}
 	}
@@ -78,16 +87,17 @@ func readLine(line []byte, m proto.Message, each func(proto.Message) error) erro
 // followPause is how long a stream that broke rests before it is asked for again.
 const followPause = time.Second
 
-// follow reads a stream until ctx ends, which is no error. One that breaks is asked for again, which is noted; one that never
-// began, or that is refused, is an error.
-func (a *app) follow(ctx context.Context, c *client, path string, next func() proto.Message, each func(proto.Message) error) error {
-	began := false
+// follow reads a stream until ctx ends, which is no error. It asks again for a stream that breaks; one that never began, or that the
+// server refuses, is an error.
+func (c *client) follow(ctx context.Context, s subscription) error {
+	each, began := s.Each, false
 	for {
 		var failed error
-		err := c.stream(ctx, path, next, func(m proto.Message) error {
+		s.Each = func(m proto.Message) error {
 			began, failed = true, each(m)
 			return failed
-		})
+		}
+		err := c.stream(ctx, s)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // whoever reads a stream ends it by leaving
 		}
@@ -95,7 +105,7 @@ func (a *app) follow(ctx context.Context, c *client, path string, next func() pr
 		case failed != nil, !began && !errors.Is(err, errEnded), !breaks(err):
 			return err
 		}
-		_, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error()))
+		s.Broken(err)
 		select {
 		case <-ctx.Done():
 			return nil

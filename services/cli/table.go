@@ -15,7 +15,7 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-func (a *app) print(t *table) error {
+func (p *printer) print(t *table) error {
 	var aligned bytes.Buffer
 	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	if len(t.head) > 0 {
@@ -31,7 +31,7 @@ func (a *app) print(t *table) error {
 		return err
 	}
 	for line := range strings.Lines(aligned.String()) {
-		if _, err := fmt.Fprintln(a.Out, strings.TrimRight(line, " \n")); err != nil {
+		if _, err := fmt.Fprintln(p.Out, strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ func (a *app) deliveriesTail() *cobra.Command {
 }
 
 func (a *app) tail(ctx context.Context, c *client, path string) error {
-	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, func(m proto.Message) error {
+	each := func(m proto.Message) error {
 		batch, ok := m.(*outboundv1.TailDeliveriesResponse)
 		if !ok {
 			return fmt.Errorf("a line of the stream is no batch of deliveries: %T", m)
@@ -54,12 +54,13 @@ func (a *app) tail(ctx context.Context, c *client, path string) error {
 			_, _ = fmt.Fprintf(a.Err, "%d more came than could be shown: see outbound deliveries list\n", n)
 		}
 		return nil
-	})
+	}
+	return a.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
 }
 
 // showTailed prints a delivery in a line: columns would have to be known before they come.
 func (a *app) showTailed(d *outboundv1.Delivery) error {
-	if a.output != "table" {
+	if a.structured() {
 		return a.showLine(d)
 	}
 	at := d.GetLastAttemptTime()

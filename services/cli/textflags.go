@@ -16,7 +16,7 @@ func (x *textFlags) define(cmd *cobra.Command) {
 	f.StringArrayVar(&x.htmlFiles, "html-body-file-of", nil, "file with the HTML of one event type, as in TYPE=FILE; may be repeated")
 }
 
-func (x *textFlags) add(a *app, t tree) error {
+func (x *textFlags) add(files *reader, t tree) error {
 	overrides := tree{}
 	for _, of := range []struct {
 		flag, field string
@@ -31,7 +31,7 @@ func (x *textFlags) add(a *app, t tree) error {
 				return usage("%s %q is not TYPE=VALUE", of.flag, one)
 			}
 			if of.file {
-				text, err := readInput(value, a.In)
+				text, err := files.read(value)
 				if err != nil {
 					return err
 				}

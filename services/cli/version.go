@@ -12,10 +12,10 @@ func (a *app) version() *cobra.Command {
 		Use: "version", Short: "Show which release this is", Args: arguments(),
 		Example: "  outbound version\n  outbound version -o json",
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.checkOutput(); err != nil {
+			if err := a.checkFormat(); err != nil {
 				return err
 			}
-			if a.output == "table" {
+			if !a.structured() {
 				return a.print(&table{rows: [][]string{{"outbound version " + a.Version}}})
 			}
 			raw, err := json.Marshal(map[string]string{"version": a.Version})

@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+)
+
+// app is what commands share: where they print, what they read and whom they call.
+type app struct {
+	*printer
+	// Source says where Outbound is.
+	Source *source
+	// Files reads what commands are given.
+	Files *reader
+	// Version of this release.
+	Version string
+}
+
+// follow reads a stream until ctx ends, and notes each time that it breaks.
+func (a *app) follow(ctx context.Context, c *client, s subscription) error {
+	s.Broken = func(err error) { _, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error())) }
+	return c.follow(ctx, s)
+}
