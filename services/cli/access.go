@@ -13,24 +13,24 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) whoami() *cobra.Command {
+func whoami(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Show who you are to Outbound, and what you may do", Args: arguments(),
 		Example: "  outbound whoami",
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			self := &outboundv1.Self{}
 			if err := c.call(ctx, http.MethodGet, "/v1/self", nil, self); err != nil {
 				return err
 			}
-			return a.show(self, func() *table {
+			return env.show(self, func() *table {
 				return &table{head: []string{"NAME", "ROLE"}, rows: [][]string{{self.GetName(), roleWord(self.GetRole())}}}
 			})
 		}),
 	}
 }
 
-func (a *app) users() *cobra.Command {
-	return group("users", "Manage the users of the console", a.usersList(), a.usersCreate(), a.usersUpdate(), a.usersDelete())
+func users(env *app) *cobra.Command {
+	return group("users", "Manage the users of the console", usersList(env), usersCreate(env), usersUpdate(env), usersDelete(env))
 }
 
 func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
@@ -47,15 +47,15 @@ func roleOf(word string) (outboundv1.Role_Kind, error) {
 	return roles[i], nil
 }
 
-func (a *app) usersList() *cobra.Command {
+func usersList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List users", Args: arguments(), Example: "  outbound users list",
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListUsersResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/users", nil, all); err != nil {
 				return err
 			}
-			return a.show(all, func() *table {
+			return env.show(all, func() *table {
 				t := &table{head: []string{"NAME", "DISPLAY NAME", "ROLE", "MAY SIGN IN", "PASSWORD OF"}}
 				for _, u := range all.GetUsers() {
 					t.add(u.GetName(), dash(u.GetDisplayName()), roleWord(u.GetRole()), yes(!u.GetDisabled()), clock(u.GetPasswordTime()))
@@ -79,19 +79,19 @@ func (f *userFlags) define(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "the user may not sign in")
 }
 
-func (a *app) usersCreate() *cobra.Command {
+func usersCreate(env *app) *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Create a user; the password is asked for, or read from a file", Args: arguments("NAME"),
 		Example: "  outbound users create olga --role operator\n  outbound users create olga --role operator --password-file olga.password",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			role, err := roleOf(f.role)
 			if err != nil {
 				return err
 			}
 			u := &outboundv1.User{Name: args[0], DisplayName: f.name, Role: role, Disabled: f.disabled}
 			if !f.noPassword {
-				if u.Password, err = a.newPassword(f.passwordFile, "Password of "+args[0]); err != nil {
+				if u.Password, err = newPassword(env, f.passwordFile, "Password of "+args[0]); err != nil {
 					return err
 				}
 			}
@@ -99,7 +99,7 @@ func (a *app) usersCreate() *cobra.Command {
 			if err := c.call(ctx, http.MethodPost, "/v1/users", u, made); err != nil {
 				return err
 			}
-			return a.showUser(made, "created")
+			return showUser(env, made, "created")
 		}),
 	}
 	f.define(cmd)
@@ -107,21 +107,21 @@ func (a *app) usersCreate() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showUser(u *outboundv1.User, what string) error {
-	if a.structured() {
-		return a.showFields(u)
+func showUser(env *app, u *outboundv1.User, what string) error {
+	if env.structured() {
+		return env.showFields(u)
 	}
-	a.say("%s user %s (%s)", what, u.GetName(), roleWord(u.GetRole()))
+	env.say("%s user %s (%s)", what, u.GetName(), roleWord(u.GetRole()))
 	return nil
 }
 
-func (a *app) usersUpdate() *cobra.Command {
+func usersUpdate(env *app) *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change a user: role, name, password, whether they may sign in", Args: arguments("NAME"),
 		Example: "  outbound users update olga --role admin\n  outbound users update olga --password\n  outbound users update olga --disabled",
 	}
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		u, mask := &outboundv1.User{Name: args[0], DisplayName: f.name, Disabled: f.disabled}, &fieldmaskpb.FieldMask{}
 		set := cmd.Flags().Changed
 		for flag, path := range map[string]string{"name": "displayName", "role": "role", "disabled": "disabled"} {
@@ -135,7 +135,7 @@ func (a *app) usersUpdate() *cobra.Command {
 		}
 		if f.prompts || f.passwordFile != "" {
 			mask.Paths = append(mask.Paths, "password")
-			if u.Password, err = a.newPassword(f.passwordFile, "New password of "+args[0]); err != nil {
+			if u.Password, err = newPassword(env, f.passwordFile, "New password of "+args[0]); err != nil {
 				return err
 			}
 		}
@@ -147,21 +147,21 @@ func (a *app) usersUpdate() *cobra.Command {
 		if err := c.call(ctx, http.MethodPatch, path, u, changed); err != nil {
 			return err
 		}
-		return a.showUser(changed, "changed")
+		return showUser(env, changed, "changed")
 	})
 	f.define(cmd)
 	cmd.Flags().BoolVar(&f.prompts, "password", false, "ask for a new password")
 	return cmd
 }
 
-func (a *app) usersDelete() *cobra.Command {
+func usersDelete(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Delete a user; their sessions end", Args: arguments("NAME"), Example: "  outbound users delete olga",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
 				return err
 			}
-			a.say("deleted user %s", args[0])
+			env.say("deleted user %s", args[0])
 			return nil
 		}),
 	}

@@ -11,17 +11,17 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) appliances() *cobra.Command {
+func appliances(env *app) *cobra.Command {
 	return group("appliances", "Admit appliances, who publish events",
-		a.appliancesAdd(), a.appliancesList(), a.appliancesSet(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
+		appliancesAdd(env), appliancesList(env), appliancesSet(env), appliancesRotate(env), appliancesRevoke(env), appliancesNATSConfig(env))
 }
 
-func (a *app) appliancesAdd() *cobra.Command {
+func appliancesAdd(env *app) *cobra.Command {
 	var name string
 	var silentAfter time.Duration
 	cmd := &cobra.Command{
 		Use: "add APPLIANCE", Short: "Add an appliance and show its credentials, this once", Args: arguments("APPLIANCE"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
 			req := &outboundv1.Appliance{Id: args[0], DisplayName: name}
 			if silentAfter > 0 {
@@ -30,7 +30,7 @@ func (a *app) appliancesAdd() *cobra.Command {
 			if err := c.call(ctx, http.MethodPost, "/v1/appliances", req, made); err != nil {
 				return err
 			}
-			return a.showCredentials(made)
+			return showCredentials(env, made)
 		}),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name people see")
@@ -40,7 +40,7 @@ func (a *app) appliancesAdd() *cobra.Command {
 
 const silentAfterHelp = "tell the admin contacts if it publishes nothing for so long, 1m to 168h (default never)"
 
-func (a *app) appliancesSet() *cobra.Command {
+func appliancesSet(env *app) *cobra.Command {
 	flags := []fieldFlag{
 		{"display-name", "displayName", flagText, "name people see"},
 		{"silent-after", "silentAfter", flagDuration, silentAfterHelp + "; 0 is never"},
@@ -52,8 +52,8 @@ func (a *app) appliancesSet() *cobra.Command {
 	for _, x := range flags {
 		defineFlag(cmd, x.flag, x.kind, x.help)
 	}
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
-		t, where, err := flagTree(a.Files, cmd, "", flags)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
+		t, where, err := flagTree(env.Files, cmd, "", flags)
 		if err != nil {
 			return err
 		}
@@ -71,13 +71,13 @@ func (a *app) appliancesSet() *cobra.Command {
 		if err := c.patch(ctx, appliancePath(args[0]), want, mask, saved); err != nil {
 			return err
 		}
-		return a.showFields(saved)
+		return env.showFields(saved)
 	})
 	return cmd
 }
 
-func (a *app) showCredentials(c *outboundv1.ApplianceCredentials) error {
-	return a.show(c, func() *table {
+func showCredentials(env *app, c *outboundv1.ApplianceCredentials) error {
+	return env.show(c, func() *table {
 		return &table{rows: [][]string{
 			{"appliance", c.GetId()},
 			{"NATS user", c.GetUser()},
@@ -88,15 +88,15 @@ func (a *app) showCredentials(c *outboundv1.ApplianceCredentials) error {
 	})
 }
 
-func (a *app) appliancesList() *cobra.Command {
+func appliancesList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List appliances", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListAppliancesResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/appliances", nil, all); err != nil {
 				return err
 			}
-			return a.show(all, func() *table {
+			return env.show(all, func() *table {
 				t := &table{head: []string{"ID", "NAME", "ADDED", "CREDENTIALS OF", "SILENT AFTER"}}
 				for _, x := range all.GetAppliances() {
 					since := x.GetRotateTime()
@@ -119,29 +119,29 @@ func silence(x *outboundv1.Appliance) string {
 	return x.GetSilentAfter().AsDuration().String()
 }
 
-func (a *app) appliancesRotate() *cobra.Command {
+func appliancesRotate(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "rotate APPLIANCE", Short: "Replace an appliance's credentials at once and show the new ones, this once",
 		Args: arguments("APPLIANCE"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
 			req := &outboundv1.RotateApplianceRequest{}
 			if err := c.call(ctx, http.MethodPost, appliancePath(args[0])+":rotate", req, made); err != nil {
 				return err
 			}
-			return a.showCredentials(made)
+			return showCredentials(env, made)
 		}),
 	}
 }
 
-func (a *app) appliancesRevoke() *cobra.Command {
+func appliancesRevoke(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke APPLIANCE", Short: "End an appliance's credentials and close its connections", Args: arguments("APPLIANCE"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, appliancePath(args[0]), nil, nil); err != nil {
 				return err
 			}
-			a.say("revoked appliance %s", args[0])
+			env.say("revoked appliance %s", args[0])
 			return nil
 		}),
 	}

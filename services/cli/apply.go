@@ -15,8 +15,8 @@ type application struct {
 	dryRun, exitCode, prune, yes, secret bool
 }
 
-func (a *app) apply() *cobra.Command {
-	p := &application{app: a}
+func apply(env *app) *cobra.Command {
+	p := &application{app: env}
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR",
 		Short: "Make recipients and settings as files say",
@@ -41,7 +41,7 @@ func (a *app) apply() *cobra.Command {
 	f.BoolVar(&p.prune, "prune", false, "delete what the files do not name, of the kinds they declare")
 	f.BoolVar(&p.yes, "yes", false, "with --prune: do not ask")
 	f.BoolVar(&p.secret, "write-secrets", false, "write secrets even where one is stored")
-	cmd.RunE = a.with(p.run)
+	cmd.RunE = env.with(p.run)
 	return cmd
 }
 

@@ -25,7 +25,7 @@ func (p *application) carryOut(ctx context.Context, steps []*step) error {
 	}
 	bar.end()
 	if p.structured() {
-		if err := p.showSteps(steps, p.dryRun); err != nil {
+		if err := showSteps(p.app, steps, p.dryRun); err != nil {
 			return err
 		}
 	}
@@ -80,10 +80,10 @@ func (differs) Error() string { return "" }
 // ExitCode tells it from success and from failure.
 func (differs) ExitCode() int { return codeDiffers }
 
-func (a *app) showSteps(steps []*step, dryRun bool) error {
+func showSteps(env *app, steps []*step, dryRun bool) error {
 	raw, err := json.Marshal(map[string]any{"dryRun": dryRun, "steps": steps})
 	if err != nil {
 		return fmt.Errorf("write the result: %w", err)
 	}
-	return a.showJSON(raw)
+	return env.showJSON(raw)
 }

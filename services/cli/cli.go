@@ -38,7 +38,7 @@ const (
 // New makes the command `outbound` with its subcommands, and those in more, e.g. `run`.
 func New(o Options, more ...*cobra.Command) *cobra.Command {
 	files := &reader{In: o.In, Getenv: o.Getenv}
-	a := &app{
+	env := &app{
 		printer: &printer{Out: o.Out, Err: o.Err, Terminal: o.Terminal},
 		Source:  &source{Files: files, Version: o.Version},
 		Files:   files,
@@ -63,14 +63,14 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		a.recipients(), a.apply(), a.export(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
-		a.customFields(), a.eventTypes(), a.macros(), a.revisions(), a.replays(), a.users(), a.tokens(), a.whoami(),
+		recipients(env), apply(env), export(env), events(env), deliveries(env), status(env), appliances(env), simulate(env), settings(env),
+		customFields(env), eventTypes(env), macros(env), revisions(env), replays(env), users(env), tokens(env), whoami(env),
 	} {
-		a.connectionFlags(c)
-		a.completeTree(c)
+		env.connectionFlags(c)
+		env.completeTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(a.man(), a.version())
+	root.AddCommand(man(env), version(env))
 	addExamples(root)
 	return root
 }

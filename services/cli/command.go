@@ -45,9 +45,9 @@ func arguments(names ...string) cobra.PositionalArgs {
 }
 
 // with connects before a command runs, and closes after it.
-func (a *app) with(run func(context.Context, *client, []string) error) func(*cobra.Command, []string) error {
+func (env *app) with(run func(context.Context, *client, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := a.connect()
+		c, err := env.connect()
 		if err != nil {
 			return err
 		}

@@ -23,46 +23,46 @@ func words(list ...string) completion {
 }
 
 // completeFlags offers values of flags.
-func (a *app) completeFlags(cmd *cobra.Command, of map[string]completion) {
+func (env *app) completeFlags(cmd *cobra.Command, of map[string]completion) {
 	for name, find := range of {
 		// It fails for flags that are not there or are offered twice, which a test would find: nothing would be offered.
-		_ = cmd.RegisterFlagCompletionFunc(name, a.offer(find))
+		_ = cmd.RegisterFlagCompletionFunc(name, env.offer(find))
 	}
 }
 
 // completeTree offers what the arguments and flags of all commands are called after: RECIPIENT, --recipient and the like.
-func (a *app) completeTree(c *cobra.Command) {
+func (env *app) completeTree(c *cobra.Command) {
 	for _, inner := range c.Commands() {
-		a.completeTree(inner)
+		env.completeTree(inner)
 	}
-	if find := a.argumentCompletion(c.Use); find != nil && c.ValidArgsFunction == nil {
+	if find := env.argumentCompletion(c.Use); find != nil && c.ValidArgsFunction == nil {
 		c.ValidArgsFunction = find
 	}
 	for name, find := range map[string]completion{
 		"recipient": completeRecipients, "appliance": completeAppliances, "type": completeEventTypes,
 	} {
 		if _, taken := c.GetFlagCompletionFunc(name); c.Flags().Lookup(name) != nil && !taken {
-			a.completeFlags(c, map[string]completion{name: find})
+			env.completeFlags(c, map[string]completion{name: find})
 		}
 	}
 }
 
 // argumentCompletion finds by how a command is used what its first argument is.
-func (a *app) argumentCompletion(use string) cobra.CompletionFunc {
+func (env *app) argumentCompletion(use string) cobra.CompletionFunc {
 	_, argument, _ := strings.Cut(use, " ")
 	switch argument, _, _ := strings.Cut(argument, " "); argument {
 	case "RECIPIENT", "[RECIPIENT]":
-		return a.completeFirst(completeRecipients)
+		return env.completeFirst(completeRecipients)
 	case "APPLIANCE":
-		return a.completeFirst(completeAppliances)
+		return env.completeFirst(completeAppliances)
 	case "EVENT_TYPE":
-		return a.completeFirst(completeEventTypes)
+		return env.completeFirst(completeEventTypes)
 	case "CODE_NAME":
-		return a.completeFirst(completeCustomFields)
+		return env.completeFirst(completeCustomFields)
 	case "RECIPIENT/EVENT":
-		return a.completeFirst(completeRecipientPrefix)
+		return env.completeFirst(completeRecipientPrefix)
 	case "[RECIPIENT/EVENT]...", "RECIPIENT/EVENT...":
-		return a.offer(completeRecipientPrefix)
+		return env.offer(completeRecipientPrefix)
 	case "", "EXPRESSION", "EVENT", "REPLAY":
 		return cobra.NoFileCompletions
 	default:
@@ -71,8 +71,8 @@ func (a *app) argumentCompletion(use string) cobra.CompletionFunc {
 }
 
 // completeFirst offers values of the first argument.
-func (a *app) completeFirst(find completion) cobra.CompletionFunc {
-	offer := a.offer(find)
+func (env *app) completeFirst(find completion) cobra.CompletionFunc {
+	offer := env.offer(find)
 	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -82,7 +82,7 @@ func (a *app) completeFirst(find completion) cobra.CompletionFunc {
 }
 
 // offer asks the server. What fails offers nothing: a shell has no place for errors.
-func (a *app) offer(find completion) cobra.CompletionFunc {
+func (env *app) offer(find completion) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		parent := cmd.Context()
 		if parent == nil {
@@ -90,7 +90,7 @@ func (a *app) offer(find completion) cobra.CompletionFunc {
 		}
 		ctx, cancel := context.WithTimeout(parent, completionPatience)
 		defer cancel()
-		c, err := a.connect()
+		c, err := env.connect()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

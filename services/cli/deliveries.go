@@ -11,10 +11,10 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) deliveries() *cobra.Command {
+func deliveries(env *app) *cobra.Command {
 	return group("deliveries", "See what became of events at their recipients",
-		a.deliveriesList(), a.deliveriesGet(), a.deliveriesTail(), a.deliveriesRetry(),
-		a.deliveriesSendNow(), a.deliveriesExtend(), a.deliveriesCancel())
+		deliveriesList(env), deliveriesGet(env), deliveriesTail(env), deliveriesRetry(env),
+		deliveriesSendNow(env), deliveriesExtend(env), deliveriesCancel(env))
 }
 
 func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListDeliveriesResponse, error) {
@@ -33,7 +33,7 @@ func (d *deliveryFilter) list(ctx context.Context, c *client) (*outboundv1.ListD
 	return all, err
 }
 
-func (a *app) deliveriesList() *cobra.Command {
+func deliveriesList(env *app) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -43,14 +43,14 @@ func (a *app) deliveriesList() *cobra.Command {
 			"  outbound deliveries list --since 2026-11-21T08:00:00Z --until 2026-11-21T09:00:00Z",
 		Args: arguments(),
 	}
-	filter.define(a, cmd)
+	filter.define(env, cmd)
 	filter.defineList(cmd, 50)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		all, err := filter.list(ctx, c)
 		if err != nil {
 			return err
 		}
-		return a.show(all, func() *table { return deliveryTable(all.GetDeliveries()) })
+		return env.show(all, func() *table { return deliveryTable(all.GetDeliveries()) })
 	})
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) deliveriesGet() *cobra.Command {
+func deliveriesGet(env *app) *cobra.Command {
 	var replay string
 	cmd := &cobra.Command{
 		Use:   "get RECIPIENT/EVENT",
@@ -20,8 +20,8 @@ func (a *app) deliveriesGet() *cobra.Command {
 		Example: "  outbound deliveries get ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries get ticket-system/appliance-1~e-1 --replay 01JD0V -o json",
 		Args:              arguments("RECIPIENT/EVENT"),
-		ValidArgsFunction: a.completeFirst(completeRecipientPrefix),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		ValidArgsFunction: env.completeFirst(completeRecipientPrefix),
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			path, err := deliveryPath(args[0], replay)
 			if err != nil {
 				return err
@@ -30,10 +30,10 @@ func (a *app) deliveriesGet() *cobra.Command {
 			if err := c.call(ctx, http.MethodGet, path, nil, d); err != nil {
 				return err
 			}
-			if a.structured() {
-				return a.show(d, nil)
+			if env.structured() {
+				return env.show(d, nil)
 			}
-			return a.showDelivery(d)
+			return showDelivery(env, d)
 		}),
 	}
 	cmd.Flags().StringVar(&replay, "replay", "", "the delivery of this replay or test, not the first one")
@@ -52,11 +52,11 @@ func deliveryPath(name, replay string) (string, error) {
 	return path, nil
 }
 
-func (a *app) showDelivery(d *outboundv1.DeliveryDetail) error {
-	if err := a.print(deliveryFacts(d.GetDelivery())); err != nil {
+func showDelivery(env *app, d *outboundv1.DeliveryDetail) error {
+	if err := env.print(deliveryFacts(d.GetDelivery())); err != nil {
 		return err
 	}
-	a.say("")
+	env.say("")
 	attempts := &table{head: []string{"ATTEMPT", "AT", "STATE", "TOOK", "CODE", "WHY", "NEXT ATTEMPT", "ANSWER"}}
 	for _, x := range d.GetAttempts() {
 		number, took := dash(""), dash("")
@@ -74,27 +74,27 @@ func (a *app) showDelivery(d *outboundv1.DeliveryDetail) error {
 		attempts.add(number, clock(at), x.GetState().String(), took, code(x.GetStatusCode()), short(why), clock(x.GetNextAttemptTime()),
 			short(x.GetResponseExcerpt()))
 	}
-	if err := a.print(attempts); err != nil {
+	if err := env.print(attempts); err != nil {
 		return err
 	}
-	if err := a.showAddresses(d.GetAddresses()); err != nil {
+	if err := showAddresses(env, d.GetAddresses()); err != nil {
 		return err
 	}
-	a.sayRequest(d)
+	sayRequest(env, d)
 	return nil
 }
 
 // showAddresses shows what became of each address of an email recipient.
-func (a *app) showAddresses(addresses []*outboundv1.AddressOutcome) error {
+func showAddresses(env *app, addresses []*outboundv1.AddressOutcome) error {
 	if len(addresses) == 0 {
 		return nil
 	}
-	a.say("")
+	env.say("")
 	t := &table{head: []string{"ADDRESS", "STATE", "CODE"}}
 	for _, x := range addresses {
 		t.add(x.GetAddress(), x.GetState(), code(x.GetCode()))
 	}
-	return a.print(t)
+	return env.print(t)
 }
 
 func deliveryFacts(d *outboundv1.Delivery) *table {
@@ -114,7 +114,7 @@ func deliveryFacts(d *outboundv1.Delivery) *table {
 }
 
 // sayRequest prints what was sent. Lines are kept, as it is read and compared whole.
-func (a *app) sayRequest(d *outboundv1.DeliveryDetail) {
+func sayRequest(env *app, d *outboundv1.DeliveryDetail) {
 	var lines []string
 	switch {
 	case d.GetHttp() != nil:
@@ -132,13 +132,13 @@ func (a *app) sayRequest(d *outboundv1.DeliveryDetail) {
 		lines = append(lines, strings.Split(d.GetEmail().GetText(), "\n")...)
 	}
 	if d.GetRequestNote() != "" {
-		a.say("")
-		a.say("%s", d.GetRequestNote())
+		env.say("")
+		env.say("%s", d.GetRequestNote())
 	}
 	if len(lines) > 0 {
-		a.say("")
+		env.say("")
 	}
 	for _, l := range lines {
-		a.say("  %s", strings.TrimRight(l, "\r"))
+		env.say("  %s", strings.TrimRight(l, "\r"))
 	}
 }

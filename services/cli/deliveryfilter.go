@@ -19,7 +19,7 @@ type deliveryFilter struct {
 }
 
 // define adds the flags that a list and a tail share.
-func (d *deliveryFilter) define(a *app, cmd *cobra.Command) {
+func (d *deliveryFilter) define(env *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&d.recipient, "recipient", "", "only those to this recipient")
 	f.StringVar(&d.state, "state", "", "only those in this state: waiting, retrying, delivered, expired, rejected, skipped, cancelled")
@@ -32,7 +32,7 @@ func (d *deliveryFilter) define(a *app, cmd *cobra.Command) {
 	f.StringVar(&d.reason, "reason", "", "only those with this reason, as the column WHY begins, e.g. http_status")
 	f.StringVar(&d.class, "class", "", "only those of this class of reasons, e.g. network, tls, timeout, http_5xx, smtp_refused")
 	f.StringVar(&d.replay, "replay", "", "only those of this replay")
-	a.completeFlags(cmd, map[string]completion{
+	env.completeFlags(cmd, map[string]completion{
 		"recipient": completeRecipients, "type": completeEventTypes, "appliance": completeAppliances,
 		"state": words(deliveryStates()...), "channel": words("http", "email"), "class": words(reasonClasses()...),
 	})

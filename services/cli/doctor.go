@@ -16,8 +16,8 @@ type diagnosis struct {
 	post, pin, yes bool
 }
 
-func (a *app) recipientsDoctor() *cobra.Command {
-	e := &diagnosis{app: a}
+func recipientsDoctor(env *app) *cobra.Command {
+	e := &diagnosis{app: env}
 	cmd := &cobra.Command{
 		Use:   "doctor RECIPIENT",
 		Short: "Walk the way to an HTTP recipient and name the step that fails",
@@ -25,7 +25,7 @@ func (a *app) recipientsDoctor() *cobra.Command {
 			"Exit code 1 if a step fails.",
 		Example: "  outbound recipients doctor ticket-system --post\n  outbound recipients doctor ticket-system --pin",
 		Args:    arguments("RECIPIENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			return e.examine(ctx, c, args[0])
 		}),
 	}

@@ -17,7 +17,7 @@ type app struct {
 }
 
 // follow reads a stream until ctx ends, and notes each time that it breaks.
-func (a *app) follow(ctx context.Context, c *client, s subscription) error {
-	s.Broken = func(err error) { _, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error())) }
+func (env *app) follow(ctx context.Context, c *client, s subscription) error {
+	s.Broken = func(err error) { _, _ = fmt.Fprintf(env.Err, "%s; asking again\n", clean(err.Error())) }
 	return c.follow(ctx, s)
 }

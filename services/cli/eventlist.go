@@ -20,7 +20,7 @@ type eventFilter struct {
 	limit                                                              int
 }
 
-func (e *eventFilter) define(a *app, cmd *cobra.Command) {
+func (e *eventFilter) define(env *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&e.appliance, "appliance", "", "only those of this appliance")
 	f.StringVar(&e.eventType, "type", "", "only those of this event type")
@@ -29,7 +29,7 @@ func (e *eventFilter) define(a *app, cmd *cobra.Command) {
 	f.StringVar(&e.since, "since", "", "only those taken in or refused at this time (RFC 3339) or later, or this long ago, e.g. 2h")
 	f.StringVar(&e.until, "until", "", "only those taken in or refused before this time (RFC 3339), or longer ago, e.g. 30m")
 	f.IntVar(&e.limit, "limit", 50, "how many at most")
-	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "type": completeEventTypes})
+	env.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "type": completeEventTypes})
 }
 
 func (e *eventFilter) list(ctx context.Context, c *client, now time.Time) (*outboundv1.ListEventsResponse, error) {
@@ -62,21 +62,21 @@ func (e *eventFilter) list(ctx context.Context, c *client, now time.Time) (*outb
 	return all, err
 }
 
-func (a *app) eventsList() *cobra.Command {
+func eventsList(env *app) *cobra.Command {
 	var filter eventFilter
 	cmd := &cobra.Command{
 		Use: "list", Short: "List what intake decided, newest first", Args: arguments(),
 		Example: "  outbound events list --decision accepted --since 1h\n  outbound events list --appliance appliance-1 --session 0a1b",
 	}
-	filter.define(a, cmd)
+	filter.define(env, cmd)
 	cmd.Flags().StringVar(&filter.decision, "decision", "", "only accepted or only rejected ones")
-	a.completeFlags(cmd, map[string]completion{"decision": words("accepted", "rejected")})
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	env.completeFlags(cmd, map[string]completion{"decision": words("accepted", "rejected")})
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		all, err := filter.list(ctx, c, time.Now())
 		if err != nil {
 			return err
 		}
-		return a.show(all, func() *table {
+		return env.show(all, func() *table {
 			t := &table{head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "WHY"}}
 			for _, e := range all.GetEvents() {
 				t.add(clock(e.GetIntakeTime()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetSessionId()),
@@ -88,7 +88,7 @@ func (a *app) eventsList() *cobra.Command {
 	return cmd
 }
 
-func (a *app) eventsRejected() *cobra.Command {
+func eventsRejected(env *app) *cobra.Command {
 	filter := eventFilter{decision: "rejected"}
 	cmd := &cobra.Command{
 		Use:   "rejected",
@@ -98,13 +98,13 @@ func (a *app) eventsRejected() *cobra.Command {
 		Example: "  outbound events rejected --since 1h\n  outbound events rejected --appliance appliance-1 -o json",
 		Args:    arguments(),
 	}
-	filter.define(a, cmd)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	filter.define(env, cmd)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		all, err := filter.list(ctx, c, time.Now())
 		if err != nil {
 			return err
 		}
-		return a.show(all, func() *table { return rejectedTable(all.GetEvents()) })
+		return env.show(all, func() *table { return rejectedTable(all.GetEvents()) })
 	})
 	return cmd
 }
@@ -144,24 +144,24 @@ func why(e *outboundv1.Event) string {
 	return strings.Join(out, ", ")
 }
 
-func (a *app) eventsGet() *cobra.Command {
+func eventsGet(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "get EVENT", Short: "Show what happened to an event (APPLIANCE~ID), and who gets it and why", Args: arguments("EVENT"),
 		Example: "  outbound events get appliance-1~e-1\n  outbound events get e-1 -o json",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			e := &outboundv1.Event{}
 			if err := c.call(ctx, http.MethodGet, "/v1/events/"+url.PathEscape(args[0]), nil, e); err != nil {
 				return err
 			}
-			if a.structured() {
-				return a.show(e, nil)
+			if env.structured() {
+				return env.show(e, nil)
 			}
-			return a.showEvent(e)
+			return showEvent(env, e)
 		}),
 	}
 }
 
-func (a *app) showEvent(e *outboundv1.Event) error {
+func showEvent(env *app, e *outboundv1.Event) error {
 	facts := &table{}
 	for _, row := range [][2]string{
 		{"event", e.GetEventId()}, {"type", e.GetEventType()}, {"appliance", e.GetApplianceId()}, {"session", e.GetSessionId()},
@@ -188,10 +188,10 @@ func (a *app) showEvent(e *outboundv1.Event) error {
 		if x.rows == 0 {
 			continue
 		}
-		if err := a.print(x.make()); err != nil {
+		if err := env.print(x.make()); err != nil {
 			return err
 		}
-		a.say("")
+		env.say("")
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) events() *cobra.Command {
+func events(env *app) *cobra.Command {
 	return group("events", "Publish events and see what intake decided",
-		a.eventsPublish(), a.eventsList(), a.eventsRejected(), a.eventsGet())
+		eventsPublish(env), eventsList(env), eventsRejected(env), eventsGet(env))
 }
 
 // newEvent is an event made from flags.
@@ -20,7 +20,7 @@ type newEvent struct {
 	set, custom                                              []string
 }
 
-func (a *app) eventsPublish() *cobra.Command {
+func eventsPublish(env *app) *cobra.Command {
 	var n newEvent
 	cmd := &cobra.Command{
 		Use:   "publish",
@@ -39,9 +39,9 @@ func (a *app) eventsPublish() *cobra.Command {
 	f.StringVar(&n.at, "time", "", "when it happened, RFC 3339 (default: now)")
 	f.StringArrayVar(&n.set, "set", nil, "variable, as in name=value; may be repeated")
 	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as in code_name=value; may be repeated")
-	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "event": completeEventTypes})
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		raw, err := n.body(a.Files)
+	env.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "event": completeEventTypes})
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
+		raw, err := n.body(env.Files)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (a *app) eventsPublish() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(resp, func() *table {
+		return env.show(resp, func() *table {
 			return &table{
 				head: []string{"EVENT", "SEQUENCE", "DUPLICATE"},
 				rows: [][]string{{resp.GetEventId(), strconv.FormatUint(resp.GetSequence(), 10), yes(resp.GetDuplicate())}},

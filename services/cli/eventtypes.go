@@ -10,20 +10,20 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) eventTypes() *cobra.Command {
+func eventTypes(env *app) *cobra.Command {
 	return group("event-types", "See the event catalogue and add types of your own",
-		a.eventTypesList(), a.eventTypesGet(), a.eventTypesCreate(), a.deleteCommand("EVENT_TYPE", "event type", "/v1/event-types/"))
+		eventTypesList(env), eventTypesGet(env), eventTypesCreate(env), deleteCommand(env, "EVENT_TYPE", "event type", "/v1/event-types/"))
 }
 
-func (a *app) eventTypesList() *cobra.Command {
+func eventTypesList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the event catalogue", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListEventTypesResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/event-types", nil, all); err != nil {
 				return err
 			}
-			return a.show(all, func() *table {
+			return env.show(all, func() *table {
 				t := &table{head: []string{"ID", "NAME", "PRODUCT", "EMAIL", "BUILT IN"}}
 				for _, x := range all.GetEventTypes() {
 					t.add(x.GetId(), x.GetDisplayName(), dash(x.GetProduct()), yes(x.GetEmail()), yes(x.GetBuiltIn()))
@@ -34,20 +34,20 @@ func (a *app) eventTypesList() *cobra.Command {
 	}
 }
 
-func (a *app) eventTypesGet() *cobra.Command {
+func eventTypesGet(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "get EVENT_TYPE", Short: "Show an event type with its variables", Args: arguments("EVENT_TYPE"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			t := &outboundv1.EventType{}
 			if err := c.call(ctx, http.MethodGet, "/v1/event-types/"+url.PathEscape(args[0]), nil, t); err != nil {
 				return err
 			}
-			return a.showFields(t)
+			return env.showFields(t)
 		}),
 	}
 }
 
-func (a *app) eventTypesCreate() *cobra.Command {
+func eventTypesCreate(env *app) *cobra.Command {
 	var name, product, file string
 	var email bool
 	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Add an event type of your own", Args: arguments("EVENT_TYPE")}
@@ -55,10 +55,10 @@ func (a *app) eventTypesCreate() *cobra.Command {
 	cmd.Flags().StringVar(&product, "product", "", "which product publishes it")
 	cmd.Flags().BoolVar(&email, "email", false, "allow it for email recipients")
 	cmd.Flags().StringVarP(&file, "file", "f", "", "file with the type and its variables in YAML or JSON; - is standard input")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		want, saved := &outboundv1.EventType{}, &outboundv1.EventType{}
 		if file != "" {
-			t, err := a.Files.document(file)
+			t, err := env.Files.document(file)
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func (a *app) eventTypesCreate() *cobra.Command {
 		if err := c.call(ctx, http.MethodPost, "/v1/event-types", want, saved); err != nil {
 			return err
 		}
-		return a.showFields(saved)
+		return env.showFields(saved)
 	})
 	return cmd
 }

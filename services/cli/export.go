@@ -20,7 +20,7 @@ func kinds() []string {
 	return []string{"eventTypes", "customFields", "smtp", "email", "appliances", "recipients"}
 }
 
-func (a *app) export() *cobra.Command {
+func export(env *app) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "export",
@@ -34,8 +34,8 @@ func (a *app) export() *cobra.Command {
 		Args: arguments(),
 	}
 	cmd.Flags().StringSliceVar(&only, "kinds", nil, "what to write: "+strings.Join(kinds(), ", ")+" (default: all)")
-	a.completeFlags(cmd, map[string]completion{"kinds": words(kinds()...)})
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	env.completeFlags(cmd, map[string]completion{"kinds": words(kinds()...)})
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		for _, k := range only {
 			if !slices.Contains(kinds(), k) {
 				return usage("--kinds %q is not one of %s", k, strings.Join(kinds(), ", "))
@@ -52,25 +52,25 @@ func (a *app) export() *cobra.Command {
 			}
 			out = append(out, yaml.MapItem{Key: k, Value: part})
 		}
-		return a.writeDeclaration(out)
+		return writeDeclaration(env, out)
 	})
 	return cmd
 }
 
 // writeDeclaration writes YAML, which is what people edit, unless JSON is asked for.
-func (a *app) writeDeclaration(d yaml.MapSlice) error {
-	if a.Format == "json" {
+func writeDeclaration(env *app, d yaml.MapSlice) error {
+	if env.Format == "json" {
 		raw, err := json.Marshal(ordered(d))
 		if err != nil {
 			return fmt.Errorf("write the declaration: %w", err)
 		}
-		return a.showJSON(raw)
+		return env.showJSON(raw)
 	}
 	raw, err := yaml.MarshalWithOptions(d, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
 	if err != nil {
 		return fmt.Errorf("write the declaration: %w", err)
 	}
-	_, err = a.Out.Write(raw)
+	_, err = env.Out.Write(raw)
 	return err
 }
 

@@ -9,7 +9,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) recipientsTestFilter() *cobra.Command {
+func recipientsTestFilter(env *app) *cobra.Command {
 	var types []string
 	var events int32
 	cmd := &cobra.Command{
@@ -17,16 +17,16 @@ func (a *app) recipientsTestFilter() *cobra.Command {
 		Short:   "Try a filter on the last events, without saving it",
 		Example: `  outbound recipients test-filter 'event.type == "support_conference_end" && int(vars.duration) > 600'`,
 		Args:    arguments("EXPRESSION"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			resp := &outboundv1.TestFilterResponse{}
 			req := &outboundv1.TestFilterRequest{Filter: args[0], EventTypes: types, Events: events}
 			if err := c.call(ctx, http.MethodPost, "/v1/recipients:testFilter", req, resp); err != nil {
 				return err
 			}
-			if err := a.show(resp, func() *table { return filterTable(resp) }); err != nil {
+			if err := env.show(resp, func() *table { return filterTable(resp) }); err != nil {
 				return err
 			}
-			a.say("%d of %d events would be sent", resp.GetMatching(), len(resp.GetResults()))
+			env.say("%d of %d events would be sent", resp.GetMatching(), len(resp.GetResults()))
 			return nil
 		}),
 	}

@@ -12,11 +12,11 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) macros() *cobra.Command {
-	return group("macros", "See what the texts of mails may contain", a.macrosList())
+func macros(env *app) *cobra.Command {
+	return group("macros", "See what the texts of mails may contain", macrosList(env))
 }
 
-func (a *app) macrosList() *cobra.Command {
+func macrosList(env *app) *cobra.Command {
 	var types []string
 	var defaults bool
 	cmd := &cobra.Command{
@@ -28,17 +28,17 @@ func (a *app) macrosList() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be mailed)")
 	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default texts in place of the macros")
-	a.completeFlags(cmd, map[string]completion{"event": completeEventTypes})
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	env.completeFlags(cmd, map[string]completion{"event": completeEventTypes})
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		all := &outboundv1.ListMacrosResponse{}
 		if err := c.call(ctx, http.MethodGet, "/v1/macros?"+url.Values{"eventTypes": types}.Encode(), nil, all); err != nil {
 			return err
 		}
-		if !a.structured() && defaults {
-			a.sayDefaults(all)
+		if !env.structured() && defaults {
+			sayDefaults(env, all)
 			return nil
 		}
-		return a.show(all, func() *table { return macroTable(all) })
+		return env.show(all, func() *table { return macroTable(all) })
 	})
 	return cmd
 }
@@ -60,16 +60,16 @@ func macroTable(all *outboundv1.ListMacrosResponse) *table {
 	return t
 }
 
-func (a *app) sayDefaults(all *outboundv1.ListMacrosResponse) {
+func sayDefaults(env *app, all *outboundv1.ListMacrosResponse) {
 	for i, d := range all.GetDefaults() {
 		if i > 0 {
-			a.say("")
+			env.say("")
 		}
-		a.say("%s", d.GetEventType())
-		a.say("  Subject: %s", d.GetText().GetSubject())
-		a.say("")
+		env.say("%s", d.GetEventType())
+		env.say("  Subject: %s", d.GetText().GetSubject())
+		env.say("")
 		for line := range strings.SplitSeq(d.GetText().GetBody(), "\n") {
-			a.say("  %s", line)
+			env.say("  %s", line)
 		}
 	}
 }

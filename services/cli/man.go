@@ -9,7 +9,7 @@ import (
 )
 
 // man writes manual pages.
-func (a *app) man() *cobra.Command {
+func man(env *app) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",
@@ -27,11 +27,11 @@ func (a *app) man() *cobra.Command {
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
-			header := &doc.GenManHeader{Title: "OUTBOUND", Section: "1", Source: "Outbound " + a.Version, Manual: "Outbound Manual"}
+			header := &doc.GenManHeader{Title: "OUTBOUND", Section: "1", Source: "Outbound " + env.Version, Manual: "Outbound Manual"}
 			if err := doc.GenManTree(root, header, dir); err != nil {
 				return fmt.Errorf("write the manual pages: %w", err)
 			}
-			_, err := fmt.Fprintf(a.Out, "wrote the manual pages into %s\n", dir)
+			_, err := fmt.Fprintf(env.Out, "wrote the manual pages into %s\n", dir)
 			return err
 		},
 	}

@@ -16,7 +16,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) appliancesNATSConfig() *cobra.Command {
+func appliancesNATSConfig(env *app) *cobra.Command {
 	var address, tokenFile, file string
 	cmd := &cobra.Command{
 		Use:   "nats-config",
@@ -33,7 +33,7 @@ func (a *app) appliancesNATSConfig() *cobra.Command {
 	cmd.Flags().StringVar(&tokenFile, "service-token-file", "", "file with the token of services")
 	cmd.Flags().StringVarP(&file, "write", "w", "", "file to write, whole or not at all (default: standard output)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := a.watchedSettings(cmd.Context(), address, tokenFile)
+		s, err := watchedSettings(env, cmd.Context(), address, tokenFile)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (a *app) appliancesNATSConfig() *cobra.Command {
 			return err
 		}
 		if file == "" {
-			_, err = a.Out.Write(text)
+			_, err = env.Out.Write(text)
 			return err
 		}
 		return replaceFile(file, text)
@@ -53,27 +53,27 @@ func (a *app) appliancesNATSConfig() *cobra.Command {
 // settingsWait bounds how long the config service may take to tell the settings.
 const settingsWait = 15 * time.Second
 
-func (a *app) watchedSettings(ctx context.Context, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
-	if address == "" && a.Source.Data != "" {
-		e, err := readEndpoints(a.Source.Data)
+func watchedSettings(env *app, ctx context.Context, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
+	if address == "" && env.Source.Data != "" {
+		e, err := readEndpoints(env.Source.Data)
 		if err != nil {
 			return nil, err
 		}
 		address = e.GRPC
 	}
-	if tokenFile == "" && a.Source.Data != "" {
-		tokenFile = filepath.Join(a.Source.Data, "service.token")
+	if tokenFile == "" && env.Source.Data != "" {
+		tokenFile = filepath.Join(env.Source.Data, "service.token")
 	}
 	if address == "" {
-		address = a.Files.Getenv("OUTBOUND_GRPC")
+		address = env.Files.Getenv("OUTBOUND_GRPC")
 	}
 	if tokenFile == "" {
-		tokenFile = a.Files.Getenv("OUTBOUND_SERVICE_TOKEN_FILE")
+		tokenFile = env.Files.Getenv("OUTBOUND_SERVICE_TOKEN_FILE")
 	}
 	if address == "" || tokenFile == "" {
 		return nil, usage("appliances nats-config needs --grpc and --service-token-file, or --data")
 	}
-	token, err := a.Files.readSecret(tokenFile)
+	token, err := env.Files.readSecret(tokenFile)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 type targetList = []*outboundv1.RetryDeliveriesRequest_Target
 
 // operatorChange makes a command that changes deliveries that wait, named or by filters.
-func (a *app) operatorChange(use, short, method string, request func(targetList) proto.Message) *cobra.Command {
+func operatorChange(env *app, use, short, method string, request func(targetList) proto.Message) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use: use + " [RECIPIENT/EVENT]...", Short: short,
@@ -27,9 +27,9 @@ func (a *app) operatorChange(use, short, method string, request func(targetList)
 		Example: "  outbound deliveries " + use + " ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries " + use + " --recipient ticket-system --since 2h",
 	}
-	filter.define(a, cmd)
+	filter.define(env, cmd)
 	filter.defineList(cmd, retryAtOnce)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		targets, err := waitingTargets(ctx, c, filter, args)
 		if err != nil {
 			return err
@@ -45,7 +45,7 @@ func (a *app) operatorChange(use, short, method string, request func(targetList)
 			all.Unchanged = append(all.Unchanged, resp.GetUnchanged()...)
 			targets = targets[n:]
 		}
-		if err := a.showChange(all); err != nil {
+		if err := showChange(env, all); err != nil {
 			return err
 		}
 		if len(args) > 0 && all.GetChanged() == 0 {
@@ -56,8 +56,8 @@ func (a *app) operatorChange(use, short, method string, request func(targetList)
 	return cmd
 }
 
-func (a *app) showChange(all *outboundv1.ChangeDeliveriesResponse) error {
-	return a.show(all, func() *table {
+func showChange(env *app, all *outboundv1.ChangeDeliveriesResponse) error {
+	return env.show(all, func() *table {
 		t := &table{}
 		were := "deliveries were"
 		if all.GetChanged() == 1 {
@@ -107,21 +107,21 @@ func waitingTargets(ctx context.Context, c *client, filter deliveryFilter, args 
 	return out, nil
 }
 
-func (a *app) deliveriesSendNow() *cobra.Command {
-	return a.operatorChange("send-now", "Make the next attempt of waiting deliveries at once", "sendNow", func(t targetList) proto.Message {
+func deliveriesSendNow(env *app) *cobra.Command {
+	return operatorChange(env, "send-now", "Make the next attempt of waiting deliveries at once", "sendNow", func(t targetList) proto.Message {
 		return &outboundv1.SendNowRequest{Deliveries: t}
 	})
 }
 
-func (a *app) deliveriesCancel() *cobra.Command {
-	return a.operatorChange("cancel", "Cancel waiting deliveries", "cancel", func(t targetList) proto.Message {
+func deliveriesCancel(env *app) *cobra.Command {
+	return operatorChange(env, "cancel", "Cancel waiting deliveries", "cancel", func(t targetList) proto.Message {
 		return &outboundv1.CancelDeliveriesRequest{Deliveries: t}
 	})
 }
 
-func (a *app) deliveriesExtend() *cobra.Command {
+func deliveriesExtend(env *app) *cobra.Command {
 	var by time.Duration
-	cmd := a.operatorChange("extend", "Give waiting deliveries longer to be tried", "extend", func(t targetList) proto.Message {
+	cmd := operatorChange(env, "extend", "Give waiting deliveries longer to be tried", "extend", func(t targetList) proto.Message {
 		return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
 	})
 	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "how much longer than now they are tried, 1m to 168h")

@@ -9,19 +9,19 @@ import (
 
 // newPassword reads a new password from a file, or asks for it twice at a terminal, where it is not shown. It is never an argument,
 // which every program on the host could see.
-func (a *app) newPassword(file, what string) (string, error) {
+func newPassword(env *app, file, what string) (string, error) {
 	if file != "" {
-		return a.Files.readSecret(file)
+		return env.Files.readSecret(file)
 	}
-	in, ok := a.Files.In.(*os.File)
+	in, ok := env.Files.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) { // #nosec G115 -- a descriptor is small
 		return "", usage("there is no terminal to ask for the password: give --password-file FILE, or - for standard input")
 	}
-	first, err := a.ask(in, what+": ")
+	first, err := ask(env, in, what+": ")
 	if err != nil {
 		return "", err
 	}
-	second, err := a.ask(in, "Again: ")
+	second, err := ask(env, in, "Again: ")
 	if err != nil {
 		return "", err
 	}
@@ -31,10 +31,10 @@ func (a *app) newPassword(file, what string) (string, error) {
 	return first, nil
 }
 
-func (a *app) ask(in *os.File, prompt string) (string, error) {
-	fmt.Fprint(a.Err, prompt)
+func ask(env *app, in *os.File, prompt string) (string, error) {
+	fmt.Fprint(env.Err, prompt)
 	typed, err := term.ReadPassword(int(in.Fd())) // #nosec G115 -- a descriptor is small
-	fmt.Fprintln(a.Err)
+	fmt.Fprintln(env.Err)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}

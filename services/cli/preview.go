@@ -17,8 +17,8 @@ type preview struct {
 	html, source           bool
 }
 
-func (a *app) recipientsPreview() *cobra.Command {
-	p := &preview{app: a}
+func recipientsPreview(env *app) *cobra.Command {
+	p := &preview{app: env}
 	cmd := &cobra.Command{
 		Use:   "preview [RECIPIENT]",
 		Short: "Show the mail or the HTTP request that a recipient would get, without sending it",
@@ -33,7 +33,7 @@ func (a *app) recipientsPreview() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error { return p.show(ctx, c, args) }),
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error { return p.show(ctx, c, args) }),
 	}
 	cmd.Flags().StringVarP(&p.file, "file", "f", "", "file with a recipient that is not saved, in YAML or JSON; - is standard input")
 	cmd.Flags().StringVar(&p.event, "event", "", "key of a stored event (default: a sample)")
@@ -42,7 +42,7 @@ func (a *app) recipientsPreview() *cobra.Command {
 	cmd.Flags().BoolVar(&p.source, "source", false, "print the whole mail as it travels")
 	cmd.MarkFlagsMutuallyExclusive("html", "source")
 	cmd.MarkFlagsMutuallyExclusive("event", "type")
-	a.completeFlags(cmd, map[string]completion{"type": completeEventTypes})
+	env.completeFlags(cmd, map[string]completion{"type": completeEventTypes})
 	return cmd
 }
 

@@ -11,7 +11,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) recipientsPurge() *cobra.Command {
+func recipientsPurge(env *app) *cobra.Command {
 	var dryRun bool
 	var expect int64
 	cmd := &cobra.Command{
@@ -24,7 +24,7 @@ func (a *app) recipientsPurge() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count them")
 	cmd.Flags().Int64Var(&expect, "expect", -1, "how many deliveries wait; if there are more, nothing is cancelled")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		req := &outboundv1.PurgeRecipientRequest{ValidateOnly: dryRun || expect < 0}
 		if expect >= 0 {
 			req.ExpectedCount = &expect
@@ -36,7 +36,7 @@ func (a *app) recipientsPurge() *cobra.Command {
 		if !dryRun && expect < 0 && resp.GetCancelled() > 0 {
 			return usage("%d deliveries wait for %s: say --expect %d if they are to be cancelled", resp.GetCancelled(), args[0], resp.GetCancelled())
 		}
-		return a.show(resp, func() *table {
+		return env.show(resp, func() *table {
 			t := &table{}
 			if dryRun {
 				t.add(fmt.Sprintf("%d deliveries wait", resp.GetCancelled()))

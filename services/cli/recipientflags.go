@@ -17,7 +17,7 @@ type recipientFlags struct {
 	disabled          bool
 }
 
-func (r *recipientFlags) define(a *app, cmd *cobra.Command, create bool) {
+func (r *recipientFlags) define(env *app, cmd *cobra.Command, create bool) {
 	f := cmd.Flags()
 	f.StringVarP(&r.file, "file", "f", "", "file with the recipient in YAML or JSON; - is standard input")
 	if create {
@@ -33,7 +33,7 @@ func (r *recipientFlags) define(a *app, cmd *cobra.Command, create bool) {
 	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, which is shown once")
 	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new ed25519 key, whose public half is shown")
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
-	a.completeFlags(cmd, map[string]completion{
+	env.completeFlags(cmd, map[string]completion{
 		"event": completeEventTypes, "appliance": completeAppliances, "while-disabled": words("skip", "hold"),
 		"format": words("form", "json", "json_binary"), "success": words("http_200", "any_2xx"), "order": words("none", "strict"),
 	})

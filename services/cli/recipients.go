@@ -14,23 +14,23 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) recipients() *cobra.Command {
+func recipients(env *app) *cobra.Command {
 	return group("recipients", "Define who gets which events",
-		a.recipientsList(), a.recipientsGet(), a.recipientsCreate(), a.recipientsUpdate(), a.recipientsDelete(),
-		a.recipientsSwitch("enable", "Send events to a recipient again", true),
-		a.recipientsSwitch("disable", "Stop sending events to a recipient", false),
-		a.recipientsTest(), a.recipientsPreview(), a.recipientsDoctor(), a.recipientsTestFilter(), a.recipientsPurge())
+		recipientsList(env), recipientsGet(env), recipientsCreate(env), recipientsUpdate(env), recipientsDelete(env),
+		recipientsSwitch(env, "enable", "Send events to a recipient again", true),
+		recipientsSwitch(env, "disable", "Stop sending events to a recipient", false),
+		recipientsTest(env), recipientsPreview(env), recipientsDoctor(env), recipientsTestFilter(env), recipientsPurge(env))
 }
 
-func (a *app) recipientsList() *cobra.Command {
+func recipientsList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List recipients", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all, err := c.allRecipients(ctx)
 			if err != nil {
 				return err
 			}
-			return a.show(all, func() *table {
+			return env.show(all, func() *table {
 				t := &table{head: []string{"ID", "NAME", "CHANNEL", "ENABLED", "EVENTS", "TARGET"}}
 				for _, r := range all.GetRecipients() {
 					channel, target := "http", r.GetHttp().GetUrl()
@@ -52,24 +52,24 @@ func recipientState(r *outboundv1.Recipient) string {
 	return yes(r.GetEnabled())
 }
 
-func (a *app) recipientsGet() *cobra.Command {
+func recipientsGet(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "get RECIPIENT", Short: "Show a recipient", Args: arguments("RECIPIENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			r := &outboundv1.Recipient{}
 			if err := c.call(ctx, http.MethodGet, recipientPath(args[0]), nil, r); err != nil {
 				return err
 			}
-			return a.showFields(r)
+			return env.showFields(r)
 		}),
 	}
 }
 
-func (a *app) recipientsDelete() *cobra.Command {
+func recipientsDelete(env *app) *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
 		Use: "delete RECIPIENT", Short: "Delete a recipient; what waits for it is cancelled", Args: arguments("RECIPIENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			query := url.Values{}
 			if etag != "" {
 				query.Set("etag", etag)
@@ -77,7 +77,7 @@ func (a *app) recipientsDelete() *cobra.Command {
 			if err := c.call(ctx, http.MethodDelete, recipientPath(args[0])+"?"+query.Encode(), nil, nil); err != nil {
 				return err
 			}
-			a.say("deleted recipient %s", args[0])
+			env.say("deleted recipient %s", args[0])
 			return nil
 		}),
 	}
@@ -85,28 +85,28 @@ func (a *app) recipientsDelete() *cobra.Command {
 	return cmd
 }
 
-func (a *app) recipientsSwitch(use, short string, enabled bool) *cobra.Command {
+func recipientsSwitch(env *app, use, short string, enabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " RECIPIENT", Short: short, Args: arguments("RECIPIENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			saved := &outboundv1.Recipient{}
 			want := &outboundv1.Recipient{Enabled: proto.Bool(enabled)}
 			if err := c.patch(ctx, recipientPath(args[0]), want, []string{"enabled"}, saved); err != nil {
 				return err
 			}
-			return a.showSaved(use+"d", saved)
+			return showSaved(env, use+"d", saved)
 		}),
 	}
 }
 
-func (a *app) recipientsTest() *cobra.Command {
+func recipientsTest(env *app) *cobra.Command {
 	var eventType string
 	var set []string
 	cmd := &cobra.Command{
 		Use:   "test RECIPIENT",
 		Short: "Send a test event to a recipient, on the path of any other",
 		Args:  arguments("RECIPIENT"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			req := &outboundv1.TestRecipientRequest{EventType: eventType}
 			if len(set) > 0 {
 				data, err := pairs(set)
@@ -121,7 +121,7 @@ func (a *app) recipientsTest() *cobra.Command {
 			if err := c.call(ctx, http.MethodPost, recipientPath(args[0])+":test", req, resp); err != nil {
 				return err
 			}
-			return a.show(resp, func() *table {
+			return env.show(resp, func() *table {
 				return &table{rows: [][]string{
 					{fmt.Sprintf("queued test event %s: see outbound deliveries list --event %s", resp.GetEventId(), resp.GetEventId())},
 				}}

@@ -9,7 +9,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) recipientsCreate() *cobra.Command {
+func recipientsCreate(env *app) *cobra.Command {
 	var flags recipientFlags
 	cmd := &cobra.Command{
 		Use:   "create",
@@ -19,9 +19,9 @@ func (a *app) recipientsCreate() *cobra.Command {
 			"  outbound recipients create -f recipient.yaml",
 		Args: arguments(),
 	}
-	flags.define(a, cmd, true)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, err := flags.tree(a.Files, cmd)
+	flags.define(env, cmd, true)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
+		t, err := flags.tree(env.Files, cmd)
 		if err != nil {
 			return err
 		}
@@ -32,12 +32,12 @@ func (a *app) recipientsCreate() *cobra.Command {
 		if err := c.call(ctx, http.MethodPost, "/v1/recipients", want, made); err != nil {
 			return err
 		}
-		return a.showSaved("created", made)
+		return showSaved(env, "created", made)
 	})
 	return cmd
 }
 
-func (a *app) recipientsUpdate() *cobra.Command {
+func recipientsUpdate(env *app) *cobra.Command {
 	var flags recipientFlags
 	var etag string
 	cmd := &cobra.Command{
@@ -46,10 +46,10 @@ func (a *app) recipientsUpdate() *cobra.Command {
 		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
 		Args:    arguments("RECIPIENT"),
 	}
-	flags.define(a, cmd, false)
+	flags.define(env, cmd, false)
 	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
-		t, err := flags.tree(a.Files, cmd)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
+		t, err := flags.tree(env.Files, cmd)
 		if err != nil {
 			return err
 		}
@@ -67,19 +67,19 @@ func (a *app) recipientsUpdate() *cobra.Command {
 		if err := c.patch(ctx, recipientPath(args[0]), want, mask, saved); err != nil {
 			return err
 		}
-		return a.showSaved("changed", saved)
+		return showSaved(env, "changed", saved)
 	})
 	return cmd
 }
 
 // showSaved tells of a saved recipient: its warnings, and signing secrets made by this very call.
-func (a *app) showSaved(what string, r *outboundv1.Recipient) error {
-	if a.structured() {
-		return a.show(r, nil)
+func showSaved(env *app, what string, r *outboundv1.Recipient) error {
+	if env.structured() {
+		return env.show(r, nil)
 	}
-	a.say("%s recipient %s", what, r.GetId())
+	env.say("%s recipient %s", what, r.GetId())
 	for _, n := range notesOf(r) {
-		a.say("%s", n)
+		env.say("%s", n)
 	}
 	return nil
 }

@@ -12,12 +12,12 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) replays() *cobra.Command {
+func replays(env *app) *cobra.Command {
 	return group("replays", "Send many deliveries again, or give a recipient the events it missed",
-		a.replaysPreview(), a.replaysCreate(), a.replaysList(), a.replaysGet(), a.replaysCancel())
+		replaysPreview(env), replaysCreate(env), replaysList(env), replaysGet(env), replaysCancel(env))
 }
 
-func (a *app) replaysPreview() *cobra.Command {
+func replaysPreview(env *app) *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
 		Use:   "preview",
@@ -26,8 +26,8 @@ func (a *app) replaysPreview() *cobra.Command {
 			"  outbound replays preview --to ticket-system --backfill-since 48h",
 		Args: arguments(),
 	}
-	flags.define(a, cmd)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	flags.define(env, cmd)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		r, err := flags.replay(time.Now())
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func (a *app) replaysPreview() *cobra.Command {
 		if err := c.call(ctx, http.MethodPost, "/v1/replays:preview", r, p); err != nil {
 			return err
 		}
-		return a.show(p, func() *table {
+		return env.show(p, func() *table {
 			more := ""
 			if p.GetMore() {
 				more = " or more"
@@ -53,7 +53,7 @@ func (a *app) replaysPreview() *cobra.Command {
 	return cmd
 }
 
-func (a *app) replaysCreate() *cobra.Command {
+func replaysCreate(env *app) *cobra.Command {
 	var flags replayFlags
 	var detach bool
 	cmd := &cobra.Command{
@@ -66,9 +66,9 @@ func (a *app) replaysCreate() *cobra.Command {
 			"  outbound replays create --to new-system --backfill-since 48h --detach",
 		Args: arguments(),
 	}
-	flags.define(a, cmd)
+	flags.define(env, cmd)
 	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		r, err := flags.replay(time.Now())
 		if err != nil {
 			return err
@@ -78,9 +78,9 @@ func (a *app) replaysCreate() *cobra.Command {
 			return err
 		}
 		if detach {
-			return a.show(got, func() *table { return replayTable([]*outboundv1.Replay{got}) })
+			return env.show(got, func() *table { return replayTable([]*outboundv1.Replay{got}) })
 		}
-		return a.await(ctx, c, got)
+		return await(env, ctx, c, got)
 	})
 	return cmd
 }
@@ -89,8 +89,8 @@ func (a *app) replaysCreate() *cobra.Command {
 const lookEvery = 500 * time.Millisecond
 
 // await draws the progress of a replay until it has ended, then shows it. One that did not end well is an error.
-func (a *app) await(ctx context.Context, c *client, r *outboundv1.Replay) error {
-	drawn := a.progress()
+func await(env *app, ctx context.Context, c *client, r *outboundv1.Replay) error {
+	drawn := env.progress()
 	defer drawn.end()
 	for r.GetState() == outboundv1.Replay_RUNNING {
 		line := fmt.Sprintf("replay %s: %d of %d queued", r.GetId(), r.GetQueued(), r.GetTotal())
@@ -110,7 +110,7 @@ func (a *app) await(ctx context.Context, c *client, r *outboundv1.Replay) error 
 		r = next
 	}
 	drawn.end()
-	if err := a.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) }); err != nil {
+	if err := env.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) }); err != nil {
 		return err
 	}
 	if r.GetState() != outboundv1.Replay_DONE {
@@ -128,45 +128,45 @@ func replayTable(list []*outboundv1.Replay) *table {
 	return t
 }
 
-func (a *app) replaysList() *cobra.Command {
+func replaysList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List replays, newest first", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListReplaysResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/replays", nil, all); err != nil {
 				return err
 			}
-			return a.show(all, func() *table { return replayTable(all.GetReplays()) })
+			return env.show(all, func() *table { return replayTable(all.GetReplays()) })
 		}),
 	}
 }
 
-func (a *app) replaysGet() *cobra.Command {
+func replaysGet(env *app) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{Use: "get REPLAY", Short: "Show how far a replay is", Args: arguments("REPLAY")}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it has ended, and tell its progress")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		r := &outboundv1.Replay{}
 		if err := c.call(ctx, http.MethodGet, "/v1/replays/"+url.PathEscape(args[0]), nil, r); err != nil {
 			return err
 		}
 		if wait {
-			return a.await(ctx, c, r)
+			return await(env, ctx, c, r)
 		}
-		return a.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) })
+		return env.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) })
 	})
 	return cmd
 }
 
-func (a *app) replaysCancel() *cobra.Command {
+func replaysCancel(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel REPLAY", Short: "Stop a replay; what it has queued goes on", Args: arguments("REPLAY"),
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			r := &outboundv1.Replay{}
 			if err := c.call(ctx, http.MethodPost, "/v1/replays/"+url.PathEscape(args[0])+":cancel", nil, r); err != nil {
 				return err
 			}
-			return a.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) })
+			return env.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) })
 		}),
 	}
 }

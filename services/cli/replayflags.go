@@ -19,7 +19,7 @@ type replayFlags struct {
 	rated func() bool
 }
 
-func (r *replayFlags) define(a *app, cmd *cobra.Command) {
+func (r *replayFlags) define(env *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.filter.recipient, "recipient", "", "the deliveries to this recipient")
 	f.StringVar(&r.filter.state, "state", "", "those in this final state (default: expired, rejected and cancelled)")
@@ -38,7 +38,7 @@ func (r *replayFlags) define(a *app, cmd *cobra.Command) {
 	f.StringVar(&r.to, "to", "", "send to this recipient (default: each to the recipient it was for)")
 	f.Int32Var(&r.rate, "rate", 0, "deliveries queued per second, 1 to 1000 (default 50)")
 	r.rated = func() bool { return f.Changed("rate") }
-	a.completeFlags(cmd, map[string]completion{
+	env.completeFlags(cmd, map[string]completion{
 		"recipient": completeRecipients, "to": completeRecipients, "type": completeEventTypes, "appliance": completeAppliances,
 		"state": words("delivered", "expired", "rejected", "skipped", "cancelled"), "channel": words("http", "email"), "class": words(reasonClasses()...),
 	})

@@ -10,7 +10,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) deliveriesRetry() *cobra.Command {
+func deliveriesRetry(env *app) *cobra.Command {
 	var filter deliveryFilter
 	var dryRun bool
 	cmd := &cobra.Command{
@@ -19,23 +19,23 @@ func (a *app) deliveriesRetry() *cobra.Command {
 		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries retry --recipient ticket-system --state expired",
 	}
-	filter.define(a, cmd)
+	filter.define(env, cmd)
 	filter.defineList(cmd, 1000)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		targets, err := retryTargets(ctx, c, &filter, args)
 		if err != nil {
 			return err
 		}
 		if len(targets) == 0 {
-			a.say("no delivery matches: nothing to send again")
+			env.say("no delivery matches: nothing to send again")
 			return nil
 		}
 		if dryRun {
-			a.say("%d deliveries would be sent again", len(targets))
+			env.say("%d deliveries would be sent again", len(targets))
 			return nil
 		}
-		return a.retry(ctx, c, targets)
+		return retry(env, ctx, c, targets)
 	})
 	return cmd
 }
@@ -75,8 +75,8 @@ func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args [
 // retryAtOnce is how many deliveries one request may name.
 const retryAtOnce = 1000
 
-func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
-	bar, all := a.progress(), len(targets)
+func retry(env *app, ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
+	bar, all := env.progress(), len(targets)
 	defer bar.end()
 	for len(targets) > 0 {
 		bar.show("%d of %d sent again", all-len(targets), all)
@@ -86,12 +86,12 @@ func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryD
 		if err := c.call(ctx, http.MethodPost, "/v1/deliveries:retry", req, resp); err != nil {
 			return err
 		}
-		if a.structured() {
-			if err := a.show(resp, nil); err != nil {
+		if env.structured() {
+			if err := env.show(resp, nil); err != nil {
 				return err
 			}
 		}
-		a.say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
+		env.say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
 		targets = targets[n:]
 	}
 	return nil

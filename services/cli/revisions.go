@@ -20,8 +20,8 @@ const (
 	previousRevision = "previous"
 )
 
-func (a *app) revisions() *cobra.Command {
-	c := group("revisions", "See who changed what of the configuration, and roll back", a.revisionsList(), a.revisionsShow(), a.revisionsRollBack())
+func revisions(env *app) *cobra.Command {
+	c := group("revisions", "See who changed what of the configuration, and roll back", revisionsList(env), revisionsShow(env), revisionsRollBack(env))
 	c.Long = "See who changed what of the configuration, and roll back.\n\n" +
 		"Resources are named recipients/ID, settings/smtp, settings/email, custom-fields, event-types/ID, appliances/ID, users/NAME\n" +
 		"and tokens/ID. Up to 64 revisions of each are kept."
@@ -56,12 +56,12 @@ func (c *client) revisionsOf(ctx context.Context, resource string, limit int) ([
 	}
 }
 
-func (a *app) revisionsList() *cobra.Command {
+func revisionsList(env *app) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list [RESOURCE]", Short: "List what was changed, newest first", Args: cobra.MaximumNArgs(1),
 		Example: "  outbound revisions list\n  outbound revisions list recipients/ticket-system --limit 10",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			resource := ""
 			if len(args) == 1 {
 				resource = args[0]
@@ -70,7 +70,7 @@ func (a *app) revisionsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.show(&outboundv1.ListRevisionsResponse{Revisions: found}, func() *table {
+			return env.show(&outboundv1.ListRevisionsResponse{Revisions: found}, func() *table {
 				t := &table{head: []string{"TIME", "REVISION", "RESOURCE", "ACTION", "BY", "CHANGED"}}
 				for _, r := range found {
 					t.add(clock(r.GetTime()), strconv.FormatUint(r.GetRevision(), 10), r.GetResource(), actionOf(r), dash(r.GetActor()), dash(short(strings.Join(changedPaths(r), ", "))))
@@ -102,12 +102,12 @@ func changedPaths(r *outboundv1.Revision) []string {
 	return out
 }
 
-func (a *app) revisionsShow() *cobra.Command {
+func revisionsShow(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "show RESOURCE REVISION", Short: "Show a revision and what it changed", Args: arguments("RESOURCE", "REVISION"),
 		Example: "  outbound revisions show recipients/ticket-system 12\n  outbound revisions show settings/smtp latest",
 		Long:    "Show a revision and what it changed. REVISION is a number that `revisions list` shows, or latest or previous.",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			all, err := c.revisionsOf(ctx, args[0], 0)
 			if err != nil {
 				return err
@@ -116,22 +116,22 @@ func (a *app) revisionsShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if a.structured() {
-				return a.show(all[i], nil)
+			if env.structured() {
+				return env.show(all[i], nil)
 			}
-			return a.showRevision(all[i])
+			return showRevision(env, all[i])
 		}),
 	}
 }
 
-func (a *app) showRevision(r *outboundv1.Revision) error {
-	a.say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), dash(r.GetActor()), clock(r.GetTime()))
+func showRevision(env *app, r *outboundv1.Revision) error {
+	env.say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), dash(r.GetActor()), clock(r.GetTime()))
 	if len(r.GetChanges()) == 0 {
-		a.say("no field was changed")
+		env.say("no field was changed")
 		return nil
 	}
-	a.say("")
-	return a.print(changesTable(r.GetChanges()))
+	env.say("")
+	return env.print(changesTable(r.GetChanges()))
 }
 
 func changesTable(changes []*outboundv1.Change) *table {
@@ -166,7 +166,7 @@ func pickRevision(all []*outboundv1.Revision, resource, which string) (int, erro
 	return i, nil
 }
 
-func (a *app) revisionsRollBack() *cobra.Command {
+func revisionsRollBack(env *app) *cobra.Command {
 	var sure, dryRun bool
 	cmd := &cobra.Command{
 		Use: "roll-back RESOURCE REVISION", Short: "Make a resource again what it was", Args: arguments("RESOURCE", "REVISION"),
@@ -176,7 +176,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&sure, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the difference")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		all, err := c.revisionsOf(ctx, args[0], 0)
 		if err != nil {
 			return err
@@ -185,22 +185,22 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.structured() && !sure && !dryRun {
-			return usage("roll-back with -o %s needs --yes", a.Format)
+		if env.structured() && !sure && !dryRun {
+			return usage("roll-back with -o %s needs --yes", env.Format)
 		}
 		back, err := backTo(all, i)
 		if err != nil {
 			return err
 		}
-		if dryRun && a.structured() {
-			return a.show(back, nil)
+		if dryRun && env.structured() {
+			return env.show(back, nil)
 		}
-		if err := a.precheckRollback(back); err != nil || dryRun {
+		if err := precheckRollback(env, back); err != nil || dryRun {
 			return err
 		}
 		if !sure {
-			if agreed, err := a.agree("roll back?", "roll-back asks, and nobody answers: use --yes"); err != nil || !agreed {
-				a.say("nothing was changed")
+			if agreed, err := env.agree("roll back?", "roll-back asks, and nobody answers: use --yes"); err != nil || !agreed {
+				env.say("nothing was changed")
 				return err
 			}
 		}
@@ -209,23 +209,23 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if err := c.call(ctx, http.MethodPost, "/v1/revisions:rollBack", in, done); err != nil {
 			return err
 		}
-		if a.structured() {
-			return a.show(done.GetRevision(), nil)
+		if env.structured() {
+			return env.show(done.GetRevision(), nil)
 		}
-		a.say("%s is what it was at revision %d; this is revision %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
+		env.say("%s is what it was at revision %d; this is revision %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
 		return nil
 	})
 	return cmd
 }
 
-func (a *app) precheckRollback(back *outboundv1.Revision) error {
+func precheckRollback(env *app, back *outboundv1.Revision) error {
 	if len(back.GetChanges()) == 0 {
-		a.say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
+		env.say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
 		return nil
 	}
-	if a.structured() {
+	if env.structured() {
 		return nil
 	}
-	a.say("%s back to revision %d:", back.GetResource(), back.GetRolledBackTo())
-	return a.print(changesTable(back.GetChanges()))
+	env.say("%s back to revision %d:", back.GetResource(), back.GetRolledBackTo())
+	return env.print(changesTable(back.GetChanges()))
 }

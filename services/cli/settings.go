@@ -12,8 +12,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) settings() *cobra.Command {
-	smtp := a.settingsGroup("smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
+func settings(env *app) *cobra.Command {
+	smtp := settingsGroup(env, "smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
 		[]fieldFlag{
 			{"host", "host", flagText, "host name or address of the relay"},
 			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
@@ -37,8 +37,8 @@ func (a *app) settings() *cobra.Command {
 			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - is standard input"},
 			{"scope", "oauth2.scopes", flagList, "scopes to ask for; may be repeated"},
 		})
-	smtp.AddCommand(a.testEmail())
-	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
+	smtp.AddCommand(testEmail(env))
+	email := settingsGroup(env, "email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
 		[]fieldFlag{
 			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
 			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
@@ -48,7 +48,7 @@ func (a *app) settings() *cobra.Command {
 }
 
 // testEmail is `settings smtp test`.
-func (a *app) testEmail() *cobra.Command {
+func testEmail(env *app) *cobra.Command {
 	var to []string
 	cmd := &cobra.Command{
 		Use:   "test",
@@ -57,12 +57,12 @@ func (a *app) testEmail() *cobra.Command {
 			"Exit code 1 unless the relay accepts it for every address.",
 		Example: "  outbound settings smtp test --to me@example.com",
 		Args:    arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			out := &outboundv1.SendTestEmailResponse{}
 			if err := c.call(ctx, http.MethodPost, "/v1/settings/smtp:test", &outboundv1.SendTestEmailRequest{To: to}, out); err != nil {
 				return err
 			}
-			if err := a.show(out, func() *table { return testTable(out) }); err != nil {
+			if err := env.show(out, func() *table { return testTable(out) }); err != nil {
 				return err
 			}
 			if !out.GetOk() {
@@ -90,16 +90,16 @@ func testTable(out *outboundv1.SendTestEmailResponse) *table {
 	return t
 }
 
-func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {
+func settingsGroup(env *app, name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {
 	path := "/v1/settings/" + name
 	get := &cobra.Command{
 		Use: "get", Short: "Show the settings", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			m := empty()
 			if err := c.call(ctx, http.MethodGet, path, nil, m); err != nil {
 				return err
 			}
-			return a.showFields(m)
+			return env.showFields(m)
 		}),
 	}
 	var file string
@@ -108,8 +108,8 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 	for _, x := range flags {
 		defineFlag(set, x.flag, x.kind, x.help)
 	}
-	set.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, where, err := flagTree(a.Files, set, file, flags)
+	set.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
+		t, where, err := flagTree(env.Files, set, file, flags)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 		if err := c.patch(ctx, path, want, mask, saved); err != nil {
 			return err
 		}
-		return a.showFields(saved)
+		return env.showFields(saved)
 	})
 	return group(name, short, get, set)
 }

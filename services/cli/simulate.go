@@ -23,7 +23,7 @@ type simulation struct {
 	prefix             string
 }
 
-func (a *app) simulate() *cobra.Command {
+func simulate(env *app) *cobra.Command {
 	var s simulation
 	cmd := &cobra.Command{
 		Use:   "simulate",
@@ -39,11 +39,11 @@ func (a *app) simulate() *cobra.Command {
 	f.DurationVar(&s.duration, "duration", 0, "how long to play (default: until interrupted)")
 	f.IntVar(&s.events, "events", 0, "how many events to publish (default: no bound)")
 	f.StringVar(&s.prefix, "prefix", "sim-", "what the appliances' ids begin with; a number follows")
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		if s.appliances < 1 || s.appliances > 1000 || s.rate <= 0 || s.rate > 100_000 || s.events < 0 || s.duration < 0 {
 			return usage("--appliances is 1 to 1000, --rate above 0 and at most 100000, --events and --duration not negative")
 		}
-		return a.runSimulation(ctx, c, s)
+		return runSimulation(env, ctx, c, s)
 	})
 	return cmd
 }
@@ -80,7 +80,7 @@ func (t *tally) firstError() error {
 	return t.first
 }
 
-func (a *app) runSimulation(ctx context.Context, c *client, s simulation) error {
+func runSimulation(env *app, ctx context.Context, c *client, s simulation) error {
 	fields := &outboundv1.ListCustomFieldsResponse{}
 	if err := c.call(ctx, http.MethodGet, "/v1/custom-fields", nil, fields); err != nil {
 		return err
@@ -101,20 +101,20 @@ func (a *app) runSimulation(ctx context.Context, c *client, s simulation) error 
 		}
 		wg.Go(func() { p.play(ctx, c, turns, &t) })
 	}
-	a.pace(ctx, s, turns, &t)
+	pace(env, ctx, s, turns, &t)
 	close(turns)
 	wg.Wait()
-	return a.showTally(&t, time.Since(began))
+	return showTally(env, &t, time.Since(began))
 }
 
 // pace gives out turns at the rate, until ctx ends or all are given. An appliance that is busy takes its turn later: the rate
 // is then lower, and never made up for by a burst.
-func (a *app) pace(ctx context.Context, s simulation, turns chan<- struct{}, t *tally) {
+func pace(env *app, ctx context.Context, s simulation, turns chan<- struct{}, t *tally) {
 	const tick = 5 * time.Millisecond
 	ticker, progress := time.NewTicker(tick), time.NewTicker(time.Second)
 	defer ticker.Stop()
 	defer progress.Stop()
-	line, began := a.progress(), time.Now()
+	line, began := env.progress(), time.Now()
 	defer line.end()
 	given, due, last := 0, 1.0, began
 	for s.events == 0 || given < s.events {
@@ -123,7 +123,7 @@ func (a *app) pace(ctx context.Context, s simulation, turns chan<- struct{}, t *
 			case <-ctx.Done():
 				return
 			case <-progress.C:
-				line.show("%s", a.tallyLine(s, t, time.Since(began)))
+				line.show("%s", tallyLine(env, s, t, time.Since(began)))
 			case now := <-ticker.C:
 				due = min(due+s.rate*now.Sub(last).Seconds(), max(s.rate/10, 1))
 				last = now
@@ -141,7 +141,7 @@ func (a *app) pace(ctx context.Context, s simulation, turns chan<- struct{}, t *
 }
 
 // tallyLine says how far a simulation is.
-func (a *app) tallyLine(s simulation, t *tally, took time.Duration) string {
+func tallyLine(env *app, s simulation, t *tally, took time.Duration) string {
 	of := ""
 	if s.events > 0 {
 		of = fmt.Sprintf(" of %d", s.events)
@@ -151,12 +151,12 @@ func (a *app) tallyLine(s simulation, t *tally, took time.Duration) string {
 		float64(accepted)/took.Seconds(), took.Round(time.Second))
 }
 
-func (a *app) showTally(t *tally, took time.Duration) error {
+func showTally(env *app, t *tally, took time.Duration) error {
 	accepted, refused, failed := t.accepted.Load(), t.refused.Load(), t.failed.Load()
-	if !a.structured() {
-		a.say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
+	if !env.structured() {
+		env.say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
 			float64(accepted)/took.Seconds())
-	} else if err := a.showJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {
+	} else if err := env.showJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {
 		return err
 	}
 	first := t.firstError()
@@ -164,7 +164,7 @@ func (a *app) showTally(t *tally, took time.Duration) error {
 		return fmt.Errorf("no event was accepted: %w", first)
 	}
 	if first != nil {
-		printError(a.Err, fmt.Errorf("the first that was not accepted: %w", first))
+		printError(env.Err, fmt.Errorf("the first that was not accepted: %w", first))
 	}
 	return nil
 }

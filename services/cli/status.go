@@ -14,24 +14,24 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) status() *cobra.Command {
+func status(env *app) *cobra.Command {
 	var recipient string
 	var watch bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show whether anything is wrong", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			query := url.Values{}
 			if recipient != "" {
 				query.Set("recipientId", recipient)
 			}
 			if watch {
-				return a.watchStatus(ctx, c, "/v1/status:watch?"+query.Encode())
+				return watchStatus(env, ctx, c, "/v1/status:watch?"+query.Encode())
 			}
 			s := &outboundv1.Status{}
 			if err := c.call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
 				return err
 			}
-			return a.showOne(s)
+			return showOne(env, s)
 		}),
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show the recipients again after each change")
@@ -39,15 +39,15 @@ func (a *app) status() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showOne(s *outboundv1.Status) error {
-	if a.structured() {
-		return a.show(s, nil)
+func showOne(env *app, s *outboundv1.Status) error {
+	if env.structured() {
+		return env.show(s, nil)
 	}
-	return a.showStatus(s)
+	return showStatus(env, s)
 }
 
 // watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
-func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
+func watchStatus(env *app, ctx context.Context, c *client, path string) error {
 	shown := ""
 	each := func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)
@@ -60,15 +60,15 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 			return nil
 		}
 		if shown != "" {
-			a.say("")
+			env.say("")
 		}
 		shown = now
-		if a.structured() {
-			return a.showLine(s)
+		if env.structured() {
+			return env.showLine(s)
 		}
-		return a.showStatus(s)
+		return showStatus(env, s)
 	}
-	return a.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.Status{} }, Each: each})
+	return env.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.Status{} }, Each: each})
 }
 
 // statusText is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
@@ -80,34 +80,34 @@ func statusText(s *outboundv1.Status) string {
 	return out
 }
 
-func (a *app) showStatus(s *outboundv1.Status) error {
-	a.say("Outbound %s", s.GetVersion())
+func showStatus(env *app, s *outboundv1.Status) error {
+	env.say("Outbound %s", s.GetVersion())
 	for _, n := range s.GetNotices() {
-		a.say("notice: %s", n)
+		env.say("notice: %s", n)
 	}
 	if line := s.GetRelay().GetLine(); line != "" {
-		a.say("SMTP relay: %s", line)
+		env.say("SMTP relay: %s", line)
 	}
-	a.say("")
+	env.say("")
 	recipients := &table{head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
 	for _, r := range s.GetRecipients() {
 		recipients.add(r.GetRecipientId(), r.GetHealth().String(), clock(r.GetFailingSinceTime()), fmt.Sprint(r.GetQueuedEvents()), clock(r.GetOldestQueuedTime()),
 			clock(r.GetLastAttemptTime()), clock(r.GetNextAttemptTime()), dash(short(r.GetLastError())))
 	}
-	if err := a.print(recipients); err != nil {
+	if err := env.print(recipients); err != nil {
 		return err
 	}
-	a.say("")
+	env.say("")
 	streams := &table{head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
 	for _, x := range s.GetStreams() {
 		streams.add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), size(x.GetBytes()), size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
 			clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
 	}
-	if err := a.print(streams); err != nil {
+	if err := env.print(streams); err != nil {
 		return err
 	}
-	a.showStorage(s)
-	return a.showServices(s)
+	showStorage(env, s)
+	return showServices(env, s)
 }
 
 func most(n uint64) string {
@@ -129,7 +129,7 @@ func days(d time.Duration) string {
 }
 
 // showStorage tells what the streams use of the disk and whether what they may still use is there.
-func (a *app) showStorage(s *outboundv1.Status) {
+func showStorage(env *app, s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
 		return
@@ -143,7 +143,7 @@ func (a *app) showStorage(s *outboundv1.Status) {
 	default:
 		line += fmt.Sprintf("; %s are free", size(d.GetFreeBytes()))
 	}
-	a.say("%s", line)
+	env.say("%s", line)
 }
 
 // heardOf is the table of appliances.
@@ -160,7 +160,7 @@ func heardOf(s *outboundv1.Status) *table {
 }
 
 // showServices shows when appliances were last heard, the processes that answer, and what ends.
-func (a *app) showServices(s *outboundv1.Status) error {
+func showServices(env *app, s *outboundv1.Status) error {
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
 		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))
@@ -173,8 +173,8 @@ func (a *app) showServices(s *outboundv1.Status) error {
 		if len(t.rows) == 0 {
 			continue
 		}
-		a.say("")
-		if err := a.print(t); err != nil {
+		env.say("")
+		if err := env.print(t); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) deliveriesTail() *cobra.Command {
+func deliveriesTail(env *app) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use:   "tail",
@@ -22,8 +22,8 @@ func (a *app) deliveriesTail() *cobra.Command {
 		Example: "  outbound deliveries tail --recipient ticket-system\n  outbound deliveries tail --state rejected -o json",
 		Args:    arguments(),
 	}
-	filter.define(a, cmd)
-	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
+	filter.define(env, cmd)
+	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
 		query, err := filter.query(time.Now())
 		if err != nil {
 			return err
@@ -34,40 +34,40 @@ func (a *app) deliveriesTail() *cobra.Command {
 				asked.Set("filter."+name, v)
 			}
 		}
-		return a.tail(ctx, c, "/v1/deliveries:tail?"+asked.Encode())
+		return tail(env, ctx, c, "/v1/deliveries:tail?"+asked.Encode())
 	})
 	return cmd
 }
 
-func (a *app) tail(ctx context.Context, c *client, path string) error {
+func tail(env *app, ctx context.Context, c *client, path string) error {
 	each := func(m proto.Message) error {
 		batch, ok := m.(*outboundv1.TailDeliveriesResponse)
 		if !ok {
 			return fmt.Errorf("a line of the stream is no batch of deliveries: %T", m)
 		}
 		for _, d := range batch.GetDeliveries() {
-			if err := a.showTailed(d); err != nil {
+			if err := showTailed(env, d); err != nil {
 				return err
 			}
 		}
 		if n := batch.GetMissed(); n > 0 {
-			_, _ = fmt.Fprintf(a.Err, "%d more came than could be shown: see outbound deliveries list\n", n)
+			_, _ = fmt.Fprintf(env.Err, "%d more came than could be shown: see outbound deliveries list\n", n)
 		}
 		return nil
 	}
-	return a.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
+	return env.follow(ctx, c, subscription{Path: path, Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
 }
 
 // showTailed prints a delivery in a line: columns would have to be known before they come.
-func (a *app) showTailed(d *outboundv1.Delivery) error {
-	if a.structured() {
-		return a.showLine(d)
+func showTailed(env *app, d *outboundv1.Delivery) error {
+	if env.structured() {
+		return env.showLine(d)
 	}
 	at := d.GetLastAttemptTime()
 	if at == nil {
 		at = d.GetAcceptTime()
 	}
-	a.say("%s  %-9s  %s/%s  %s  attempt %d  %s", clock(at), d.GetState(), d.GetRecipientId(), eventName(d), d.GetEventType(),
+	env.say("%s  %-9s  %s/%s  %s  attempt %d  %s", clock(at), d.GetState(), d.GetRecipientId(), eventName(d), d.GetEventType(),
 		d.GetAttempts(), short(reason(d)))
 	return nil
 }

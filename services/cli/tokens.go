@@ -12,19 +12,19 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (a *app) tokens() *cobra.Command {
-	return group("tokens", "Manage the API tokens that programs call with", a.tokensList(), a.tokensCreate(), a.tokensDelete())
+func tokens(env *app) *cobra.Command {
+	return group("tokens", "Manage the API tokens that programs call with", tokensList(env), tokensCreate(env), tokensDelete(env))
 }
 
-func (a *app) tokensList() *cobra.Command {
+func tokensList(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List API tokens, without their secrets", Args: arguments(), Example: "  outbound tokens list",
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListTokensResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/tokens", nil, all); err != nil {
 				return err
 			}
-			return a.show(all, func() *table {
+			return env.show(all, func() *table {
 				t := &table{head: []string{"ID", "NAME", "ROLE", "MADE", "BY", "ENDS"}}
 				for _, x := range all.GetTokens() {
 					t.add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), clock(x.GetCreateTime()), dash(x.GetCreator()), clock(x.GetExpireTime()))
@@ -35,13 +35,13 @@ func (a *app) tokensList() *cobra.Command {
 	}
 }
 
-func (a *app) tokensCreate() *cobra.Command {
+func tokensCreate(env *app) *cobra.Command {
 	var role string
 	var ends time.Duration
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make an API token and show its secret, this once", Args: arguments("NAME"),
 		Example: "  outbound tokens create CI --role operator --expires-in 2160h",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			kind, err := roleOf(role)
 			if err != nil {
 				return err
@@ -54,7 +54,7 @@ func (a *app) tokensCreate() *cobra.Command {
 			if err := c.call(ctx, http.MethodPost, "/v1/tokens", t, made); err != nil {
 				return err
 			}
-			return a.show(made, func() *table {
+			return env.show(made, func() *table {
 				return &table{rows: [][]string{
 					{"id", made.GetToken().GetId()},
 					{"role", roleWord(made.GetToken().GetRole())},
@@ -70,14 +70,14 @@ func (a *app) tokensCreate() *cobra.Command {
 	return cmd
 }
 
-func (a *app) tokensDelete() *cobra.Command {
+func tokensDelete(env *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "delete ID", Short: "Revoke an API token at once", Args: arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
-		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
+		RunE: env.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
 				return err
 			}
-			a.say("deleted token %s", args[0])
+			env.say("deleted token %s", args[0])
 			return nil
 		}),
 	}

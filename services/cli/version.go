@@ -7,24 +7,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) version() *cobra.Command {
+func version(env *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "version", Short: "Show which release this is", Args: arguments(),
 		Example: "  outbound version\n  outbound version -o json",
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.checkFormat(); err != nil {
+			if err := env.checkFormat(); err != nil {
 				return err
 			}
-			if !a.structured() {
-				return a.print(&table{rows: [][]string{{"outbound version " + a.Version}}})
+			if !env.structured() {
+				return env.print(&table{rows: [][]string{{"outbound version " + env.Version}}})
 			}
-			raw, err := json.Marshal(map[string]string{"version": a.Version})
+			raw, err := json.Marshal(map[string]string{"version": env.Version})
 			if err != nil {
 				return fmt.Errorf("write the version: %w", err)
 			}
-			return a.showJSON(raw)
+			return env.showJSON(raw)
 		},
 	}
-	a.outputFlag(c)
+	env.outputFlag(c)
 	return c
 }
