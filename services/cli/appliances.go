@@ -42,16 +42,14 @@ const silentAfterHelp = "tell the admin contacts if it publishes nothing for so 
 
 func appliancesSet(env *app) *cobra.Command {
 	flags := []fieldFlag{
-		{"display-name", "displayName", flagText, "name people see"},
-		{"silent-after", "silentAfter", flagDuration, silentAfterHelp + "; 0 is never"},
+		textFlag("display-name", "displayName", "name people see"),
+		durationFlag("silent-after", "silentAfter", silentAfterHelp+"; 0 is never"),
 	}
 	cmd := &cobra.Command{
 		Use: "set APPLIANCE", Short: "Change the name of an appliance, or how long it may be silent", Args: arguments("APPLIANCE"),
 		Example: "  outbound appliances set appliance-1 --silent-after 12h",
 	}
-	for _, x := range flags {
-		defineFlag(cmd, x.flag, x.kind, x.help)
-	}
+	defineFields(cmd, flags)
 	cmd.RunE = env.with(func(ctx context.Context, c *client, args []string) error {
 		t, where, err := flagTree(env.Files, cmd, "", flags)
 		if err != nil {

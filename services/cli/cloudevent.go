@@ -17,19 +17,20 @@ type cloudEvent struct {
 	DataContentType string `json:"datacontenttype"`
 	Data            tree   `json:"data"`
 
-	externalKey       string
-	custom, variables tree
+	// ExternalKey, Custom and Variables become Data.
+	ExternalKey       string `json:"-"`
+	Custom, Variables tree   `json:"-"`
 }
 
 func (e cloudEvent) encode() ([]byte, error) {
 	e.SpecVersion, e.DataContentType = "1.0", "application/json"
 	e.Data = tree{}
-	maps.Copy(e.Data, e.variables)
-	if e.externalKey != "" {
-		e.Data["external_key"] = e.externalKey
+	maps.Copy(e.Data, e.Variables)
+	if e.ExternalKey != "" {
+		e.Data["external_key"] = e.ExternalKey
 	}
-	if len(e.custom) > 0 {
-		e.Data["custom_fields"] = e.custom
+	if len(e.Custom) > 0 {
+		e.Data["custom_fields"] = e.Custom
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {

@@ -85,6 +85,6 @@ func (n *newEvent) body(files *reader) ([]byte, error) {
 	}
 	return cloudEvent{
 		ID: n.id, Source: n.appliance, Type: n.eventType, Time: n.at, Subject: n.session,
-		externalKey: n.externalKey, custom: custom, variables: data,
+		ExternalKey: n.externalKey, Custom: custom, Variables: data,
 	}.encode()
 }

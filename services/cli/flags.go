@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // flagKind is how a flag's value is read.
@@ -27,60 +28,96 @@ const (
 
 // fieldFlag is a flag that sets one field of a resource.
 type fieldFlag struct {
-	flag, path string
+	// name of the flag, and path of the field in the spelling of the REST surface.
+	name, path string
 	kind       flagKind
 	help       string
 }
 
-func defineFlag(cmd *cobra.Command, name string, kind flagKind, help string) {
-	f := cmd.Flags()
-	switch kind {
-	case flagBool:
-		f.Bool(name, false, help)
-	case flagInt:
-		f.Int(name, 0, help)
-	case flagFloat:
-		f.Float64(name, 0, help)
-	case flagList:
-		f.StringSlice(name, nil, help)
-	case flagDuration:
-		f.Duration(name, 0, help)
-	default:
-		f.String(name, "", help)
+// textFlag is a flag with a text.
+func textFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagText, help} }
+
+// wordFlag is a flag with a name of an enumeration, in any case.
+func wordFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagWord, help} }
+
+// boolFlag is a flag that is on or off.
+func boolFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagBool, help} }
+
+// intFlag is a flag with a number.
+func intFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagInt, help} }
+
+// floatFlag is a flag with a fraction.
+func floatFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagFloat, help} }
+
+// listFlag is a flag that may be repeated.
+func listFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagList, help} }
+
+// durationFlag is a flag with a duration.
+func durationFlag(name, path, help string) fieldFlag {
+	return fieldFlag{name, path, flagDuration, help}
+}
+
+// fileFlag is a flag that names a file, whose text is the value.
+func fileFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagFile, help} }
+
+// secretFlag is a flag that names a file with a secret, whose line's end is cut.
+func secretFlag(name, path, help string) fieldFlag { return fieldFlag{name, path, flagSecret, help} }
+
+// defineFields adds flags to a command.
+func defineFields(cmd *cobra.Command, flags []fieldFlag) {
+	for _, x := range flags {
+		x.define(cmd.Flags())
 	}
 }
 
-func flagValue(files *reader, cmd *cobra.Command, name string, kind flagKind) (any, error) {
-	f := cmd.Flags()
-	switch kind {
+func (x fieldFlag) define(f *pflag.FlagSet) {
+	switch x.kind {
+	case flagBool:
+		f.Bool(x.name, false, x.help)
+	case flagInt:
+		f.Int(x.name, 0, x.help)
+	case flagFloat:
+		f.Float64(x.name, 0, x.help)
+	case flagList:
+		f.StringSlice(x.name, nil, x.help)
+	case flagDuration:
+		f.Duration(x.name, 0, x.help)
+	default:
+		f.String(x.name, "", x.help)
+	}
+}
+
+// value reads the value that was given.
+func (x fieldFlag) value(files *reader, f *pflag.FlagSet) (any, error) {
+	switch x.kind {
 	case flagText:
-		return f.GetString(name)
+		return f.GetString(x.name)
 	case flagWord:
-		v, err := f.GetString(name)
+		v, err := f.GetString(x.name)
 		return strings.ToUpper(strings.ReplaceAll(v, "-", "_")), err
 	case flagBool:
-		return f.GetBool(name)
+		return f.GetBool(x.name)
 	case flagInt:
-		return f.GetInt(name)
+		return f.GetInt(x.name)
 	case flagFloat:
-		return f.GetFloat64(name)
+		return f.GetFloat64(x.name)
 	case flagList:
-		return f.GetStringSlice(name)
+		return f.GetStringSlice(x.name)
 	case flagDuration:
-		d, err := f.GetDuration(name)
+		d, err := f.GetDuration(x.name)
 		return seconds(d), err
 	case flagFile, flagSecret:
-		path, err := f.GetString(name)
+		path, err := f.GetString(x.name)
 		if err != nil {
 			return nil, err
 		}
-		if kind == flagSecret {
+		if x.kind == flagSecret {
 			return files.readSecret(path)
 		}
 		b, err := files.read(path)
 		return string(b), err
 	default:
-		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", name, kind)
+		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", x.name, x.kind)
 	}
 }
 
@@ -93,15 +130,23 @@ func flagTree(files *reader, cmd *cobra.Command, file string, flags []fieldFlag)
 		}
 		where = file
 	}
+	if err := setFields(t, files, cmd, flags); err != nil {
+		return nil, "", err
+	}
+	return t, where, nil
+}
+
+// setFields writes the values of the flags that were given into a tree.
+func setFields(t tree, files *reader, cmd *cobra.Command, flags []fieldFlag) error {
 	for _, x := range flags {
-		if !cmd.Flags().Changed(x.flag) {
+		if !cmd.Flags().Changed(x.name) {
 			continue
 		}
-		v, err := flagValue(files, cmd, x.flag, x.kind)
+		v, err := x.value(files, cmd.Flags())
 		if err != nil {
-			return nil, "", err
+			return err
 		}
 		set(t, x.path, v)
 	}
-	return t, where, nil
+	return nil
 }

@@ -33,7 +33,7 @@ func appliancesNATSConfig(env *app) *cobra.Command {
 	cmd.Flags().StringVar(&tokenFile, "service-token-file", "", "file with the token of services")
 	cmd.Flags().StringVarP(&file, "write", "w", "", "file to write, whole or not at all (default: standard output)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := watchedSettings(env, cmd.Context(), address, tokenFile)
+		s, err := watchedSettings(cmd.Context(), env, address, tokenFile)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func appliancesNATSConfig(env *app) *cobra.Command {
 // settingsWait bounds how long the config service may take to tell the settings.
 const settingsWait = 15 * time.Second
 
-func watchedSettings(env *app, ctx context.Context, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
+func watchedSettings(ctx context.Context, env *app, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
 	if address == "" && env.Source.Data != "" {
 		e, err := readEndpoints(env.Source.Data)
 		if err != nil {

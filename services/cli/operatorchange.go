@@ -18,14 +18,22 @@ import (
 // targetList are deliveries to be changed.
 type targetList = []*outboundv1.RetryDeliveriesRequest_Target
 
+// waitingChange is a change of deliveries that wait.
+type waitingChange struct {
+	// use is the name of the command, method that of the call.
+	use, short, method string
+	// request makes the call for some deliveries.
+	request func(targetList) proto.Message
+}
+
 // operatorChange makes a command that changes deliveries that wait, named or by filters.
-func operatorChange(env *app, use, short, method string, request func(targetList) proto.Message) *cobra.Command {
+func operatorChange(env *app, change waitingChange) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
-		Use: use + " [RECIPIENT/EVENT]...", Short: short,
-		Long: short + ". A replay or test is named as RECIPIENT/EVENT~REPLAY. One that is not waiting stays as it is, and is told.",
-		Example: "  outbound deliveries " + use + " ticket-system/appliance-1~e-1\n" +
-			"  outbound deliveries " + use + " --recipient ticket-system --since 2h",
+		Use: change.use + " [RECIPIENT/EVENT]...", Short: change.short,
+		Long: change.short + ". A replay or test is named as RECIPIENT/EVENT~REPLAY. One that is not waiting stays as it is, and is told.",
+		Example: "  outbound deliveries " + change.use + " ticket-system/appliance-1~e-1\n" +
+			"  outbound deliveries " + change.use + " --recipient ticket-system --since 2h",
 	}
 	filter.define(env, cmd)
 	filter.defineList(cmd, retryAtOnce)
@@ -38,7 +46,7 @@ func operatorChange(env *app, use, short, method string, request func(targetList
 		for len(targets) > 0 {
 			n := min(len(targets), retryAtOnce)
 			resp := &outboundv1.ChangeDeliveriesResponse{}
-			if err := c.call(ctx, http.MethodPost, "/v1/deliveries:"+method, request(targets[:n]), resp); err != nil {
+			if err := c.call(ctx, http.MethodPost, "/v1/deliveries:"+change.method, change.request(targets[:n]), resp); err != nil {
 				return err
 			}
 			all.Changed += resp.GetChanged()
@@ -108,21 +116,24 @@ func waitingTargets(ctx context.Context, c *client, filter deliveryFilter, args 
 }
 
 func deliveriesSendNow(env *app) *cobra.Command {
-	return operatorChange(env, "send-now", "Make the next attempt of waiting deliveries at once", "sendNow", func(t targetList) proto.Message {
-		return &outboundv1.SendNowRequest{Deliveries: t}
+	return operatorChange(env, waitingChange{
+		use: "send-now", short: "Make the next attempt of waiting deliveries at once", method: "sendNow",
+		request: func(t targetList) proto.Message { return &outboundv1.SendNowRequest{Deliveries: t} },
 	})
 }
 
 func deliveriesCancel(env *app) *cobra.Command {
-	return operatorChange(env, "cancel", "Cancel waiting deliveries", "cancel", func(t targetList) proto.Message {
-		return &outboundv1.CancelDeliveriesRequest{Deliveries: t}
+	return operatorChange(env, waitingChange{
+		use: "cancel", short: "Cancel waiting deliveries", method: "cancel",
+		request: func(t targetList) proto.Message { return &outboundv1.CancelDeliveriesRequest{Deliveries: t} },
 	})
 }
 
 func deliveriesExtend(env *app) *cobra.Command {
 	var by time.Duration
-	cmd := operatorChange(env, "extend", "Give waiting deliveries longer to be tried", "extend", func(t targetList) proto.Message {
-		return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
+	cmd := operatorChange(env, waitingChange{
+		use: "extend", short: "Give waiting deliveries longer to be tried", method: "extend",
+		request: func(t targetList) proto.Message { return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)} },
 	})
 	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "how much longer than now they are tried, 1m to 168h")
 	return cmd

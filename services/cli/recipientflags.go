@@ -24,9 +24,7 @@ func (r *recipientFlags) define(env *app, cmd *cobra.Command, create bool) {
 		f.String("id", "", "id, fixed for life (default: made from the name)")
 		f.BoolVar(&r.disabled, "disabled", false, "create it disabled")
 	}
-	for _, x := range recipientFields() {
-		defineFlag(cmd, x.flag, x.kind, x.help)
-	}
+	defineFields(cmd, recipientFields())
 	f.StringArrayVar(&r.headers, "header", nil, "request header, as in 'Name: value'; may be repeated, replaces all")
 	r.auth.define(cmd)
 	r.texts.define(cmd)
@@ -63,15 +61,8 @@ func (r *recipientFlags) tree(files *reader, cmd *cobra.Command) (tree, error) {
 	if r.disabled {
 		set(t, "enabled", false)
 	}
-	for _, x := range recipientFields() {
-		if !f.Changed(x.flag) {
-			continue
-		}
-		v, err := flagValue(files, cmd, x.flag, x.kind)
-		if err != nil {
-			return nil, err
-		}
-		set(t, x.path, v)
+	if err := setFields(t, files, cmd, recipientFields()); err != nil {
+		return nil, err
 	}
 	for _, add := range []func(*reader, tree) error{r.addHeaders, r.auth.add, r.texts.add, r.addSigning} {
 		if err := add(files, t); err != nil {

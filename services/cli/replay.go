@@ -80,7 +80,7 @@ func replaysCreate(env *app) *cobra.Command {
 		if detach {
 			return env.show(got, func() *table { return replayTable([]*outboundv1.Replay{got}) })
 		}
-		return await(env, ctx, c, got)
+		return await(ctx, env, c, got)
 	})
 	return cmd
 }
@@ -89,7 +89,7 @@ func replaysCreate(env *app) *cobra.Command {
 const lookEvery = 500 * time.Millisecond
 
 // await draws the progress of a replay until it has ended, then shows it. One that did not end well is an error.
-func await(env *app, ctx context.Context, c *client, r *outboundv1.Replay) error {
+func await(ctx context.Context, env *app, c *client, r *outboundv1.Replay) error {
 	drawn := env.progress()
 	defer drawn.end()
 	for r.GetState() == outboundv1.Replay_RUNNING {
@@ -151,7 +151,7 @@ func replaysGet(env *app) *cobra.Command {
 			return err
 		}
 		if wait {
-			return await(env, ctx, c, r)
+			return await(ctx, env, c, r)
 		}
 		return env.show(r, func() *table { return replayTable([]*outboundv1.Replay{r}) })
 	})

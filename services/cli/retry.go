@@ -35,7 +35,7 @@ func deliveriesRetry(env *app) *cobra.Command {
 			env.say("%d deliveries would be sent again", len(targets))
 			return nil
 		}
-		return retry(env, ctx, c, targets)
+		return retry(ctx, env, c, targets)
 	})
 	return cmd
 }
@@ -75,7 +75,7 @@ func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args [
 // retryAtOnce is how many deliveries one request may name.
 const retryAtOnce = 1000
 
-func retry(env *app, ctx context.Context, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
+func retry(ctx context.Context, env *app, c *client, targets []*outboundv1.RetryDeliveriesRequest_Target) error {
 	bar, all := env.progress(), len(targets)
 	defer bar.end()
 	for len(targets) > 0 {

@@ -66,14 +66,14 @@ func (p *player) next(now time.Time) cloudEvent {
 	}
 	e := cloudEvent{
 		ID: ulid.Make().String(), Source: p.appliance, Type: eventType, Time: now.UTC().Format(time.RFC3339Nano), Subject: p.session,
-		externalKey: p.externalKey, custom: p.custom, variables: tree{},
+		ExternalKey: p.externalKey, Custom: p.custom, Variables: tree{},
 	}
 	for _, t := range event.Catalogue() {
 		if t.ID != eventType {
 			continue
 		}
 		for _, v := range t.Variables {
-			e.variables[v.Name] = p.value(v, now)
+			e.Variables[v.Name] = p.value(v, now)
 		}
 	}
 	return e

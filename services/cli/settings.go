@@ -13,37 +13,41 @@ import (
 )
 
 func settings(env *app) *cobra.Command {
-	smtp := settingsGroup(env, "smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
-		[]fieldFlag{
-			{"host", "host", flagText, "host name or address of the relay"},
-			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
-			{"encryption", "encryption", flagWord, "none, starttls or tls (default starttls)"},
-			{"auth", "auth", flagWord, "none, plain, login, cram_md5 or xoauth2 (default none)"},
-			{"username", "username", flagText, "user name at the relay"},
-			{"password-file", "password", flagSecret, "file with the password; - is standard input"},
-			{"from-address", "fromAddress", flagText, "the sender's address"},
-			{"from-name", "fromName", flagText, "the sender's name (default Outbound)"},
-			{"ca-file", "caCertificatePem", flagFile, "file with the root certificates (PEM) of the relay"},
-			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
-			{"hello-name", "helloName", flagText, "host name we introduce ourselves with (default the host's own)"},
-			{"max-connections", "maxConnections", flagInt, "connections to the relay at once, of each sender (default 4)"},
-			{"rate", "rateLimit.limit", flagInt, "mails per period at most (default no limit)"},
-			{"rate-period", "rateLimit.period", flagDuration, "the period of --rate (default 1s)"},
-			{"daily-notice", "dailyNotice.enabled", flagBool, "a mail a day to the admin contacts"},
-			{"daily-notice-time", "dailyNotice.time", flagText, "when it is sent, HH:MM in the zone of mails (default 08:00)"},
-			{"token-url", "oauth2.tokenUrl", flagText, "where access tokens for xoauth2 are got (https)"},
-			{"client-id", "oauth2.clientId", flagText, "client id at the token endpoint"},
-			{"client-secret-file", "oauth2.clientSecret", flagSecret, "file with the client secret; - is standard input"},
-			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - is standard input"},
-			{"scope", "oauth2.scopes", flagList, "scopes to ask for; may be repeated"},
-		})
+	smtp := settingsGroup(env, settingsKind{
+		name: "smtp", short: "The SMTP relay that mail leaves by", empty: func() proto.Message { return &outboundv1.SmtpSettings{} },
+		flags: []fieldFlag{
+			textFlag("host", "host", "host name or address of the relay"),
+			intFlag("port", "port", "port (default by encryption: 25, 587 or 465)"),
+			wordFlag("encryption", "encryption", "none, starttls or tls (default starttls)"),
+			wordFlag("auth", "auth", "none, plain, login, cram_md5 or xoauth2 (default none)"),
+			textFlag("username", "username", "user name at the relay"),
+			secretFlag("password-file", "password", "file with the password; - is standard input"),
+			textFlag("from-address", "fromAddress", "the sender's address"),
+			textFlag("from-name", "fromName", "the sender's name (default Outbound)"),
+			fileFlag("ca-file", "caCertificatePem", "file with the root certificates (PEM) of the relay"),
+			listFlag("admin-contact", "adminContacts", "addresses told of trouble that is nobody else's; may be repeated"),
+			textFlag("hello-name", "helloName", "host name we introduce ourselves with (default the host's own)"),
+			intFlag("max-connections", "maxConnections", "connections to the relay at once, of each sender (default 4)"),
+			intFlag("rate", "rateLimit.limit", "mails per period at most (default no limit)"),
+			durationFlag("rate-period", "rateLimit.period", "the period of --rate (default 1s)"),
+			boolFlag("daily-notice", "dailyNotice.enabled", "a mail a day to the admin contacts"),
+			textFlag("daily-notice-time", "dailyNotice.time", "when it is sent, HH:MM in the zone of mails (default 08:00)"),
+			textFlag("token-url", "oauth2.tokenUrl", "where access tokens for xoauth2 are got (https)"),
+			textFlag("client-id", "oauth2.clientId", "client id at the token endpoint"),
+			secretFlag("client-secret-file", "oauth2.clientSecret", "file with the client secret; - is standard input"),
+			secretFlag("refresh-token-file", "oauth2.refreshToken", "file with the refresh token; - is standard input"),
+			listFlag("scope", "oauth2.scopes", "scopes to ask for; may be repeated"),
+		},
+	})
 	smtp.AddCommand(testEmail(env))
-	email := settingsGroup(env, "email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
-		[]fieldFlag{
-			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
-			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
-			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
-		})
+	email := settingsGroup(env, settingsKind{
+		name: "email", short: "What holds for all email recipients", empty: func() proto.Message { return &outboundv1.EmailSettings{} },
+		flags: []fieldFlag{
+			durationFlag("retry-interval", "retryInterval", "pause between two attempts (default 1m)"),
+			durationFlag("retry-duration", "retryDuration", "how long a mail is tried (default 24h)"),
+			textFlag("time-zone", "timeZone", "zone of the times in mails (default UTC)"),
+		},
+	})
 	return group("settings", "See and change what recipients share", smtp, email)
 }
 
@@ -90,12 +94,20 @@ func testTable(out *outboundv1.SendTestEmailResponse) *table {
 	return t
 }
 
-func settingsGroup(env *app, name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {
-	path := "/v1/settings/" + name
+// settingsKind is one of the settings that recipients share.
+type settingsKind struct {
+	name, short string
+	// empty returns a message of the kind.
+	empty func() proto.Message
+	flags []fieldFlag
+}
+
+func settingsGroup(env *app, k settingsKind) *cobra.Command {
+	path := "/v1/settings/" + k.name
 	get := &cobra.Command{
 		Use: "get", Short: "Show the settings", Args: arguments(),
 		RunE: env.with(func(ctx context.Context, c *client, _ []string) error {
-			m := empty()
+			m := k.empty()
 			if err := c.call(ctx, http.MethodGet, path, nil, m); err != nil {
 				return err
 			}
@@ -105,15 +117,13 @@ func settingsGroup(env *app, name, short string, empty func() proto.Message, fla
 	var file string
 	set := &cobra.Command{Use: "set", Short: "Change the named settings, from a file or from flags", Args: arguments()}
 	set.Flags().StringVarP(&file, "file", "f", "", "file with the settings in YAML or JSON; - is standard input")
-	for _, x := range flags {
-		defineFlag(set, x.flag, x.kind, x.help)
-	}
+	defineFields(set, k.flags)
 	set.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
-		t, where, err := flagTree(env.Files, set, file, flags)
+		t, where, err := flagTree(env.Files, set, file, k.flags)
 		if err != nil {
 			return err
 		}
-		want, saved := empty(), empty()
+		want, saved := k.empty(), k.empty()
 		if err := fill(t, want, where); err != nil {
 			return err
 		}
@@ -126,5 +136,5 @@ func settingsGroup(env *app, name, short string, empty func() proto.Message, fla
 		}
 		return env.showFields(saved)
 	})
-	return group(name, short, get, set)
+	return group(k.name, k.short, get, set)
 }

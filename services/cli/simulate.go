@@ -17,6 +17,7 @@ import (
 
 // simulation is what a run of simulate is asked for.
 type simulation struct {
+	*app
 	appliances, events int
 	rate               float64
 	duration           time.Duration
@@ -24,7 +25,7 @@ type simulation struct {
 }
 
 func simulate(env *app) *cobra.Command {
-	var s simulation
+	s := simulation{app: env}
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Play support sessions of several appliances, by REST",
@@ -43,7 +44,7 @@ func simulate(env *app) *cobra.Command {
 		if s.appliances < 1 || s.appliances > 1000 || s.rate <= 0 || s.rate > 100_000 || s.events < 0 || s.duration < 0 {
 			return usage("--appliances is 1 to 1000, --rate above 0 and at most 100000, --events and --duration not negative")
 		}
-		return runSimulation(env, ctx, c, s)
+		return s.run(ctx, c)
 	})
 	return cmd
 }
@@ -80,7 +81,7 @@ func (t *tally) firstError() error {
 	return t.first
 }
 
-func runSimulation(env *app, ctx context.Context, c *client, s simulation) error {
+func (s *simulation) run(ctx context.Context, c *client) error {
 	fields := &outboundv1.ListCustomFieldsResponse{}
 	if err := c.call(ctx, http.MethodGet, "/v1/custom-fields", nil, fields); err != nil {
 		return err
@@ -101,20 +102,20 @@ func runSimulation(env *app, ctx context.Context, c *client, s simulation) error
 		}
 		wg.Go(func() { p.play(ctx, c, turns, &t) })
 	}
-	pace(env, ctx, s, turns, &t)
+	s.pace(ctx, turns, &t)
 	close(turns)
 	wg.Wait()
-	return showTally(env, &t, time.Since(began))
+	return s.showTally(&t, time.Since(began))
 }
 
 // pace gives out turns at the rate, until ctx ends or all are given. An appliance that is busy takes its turn later: the rate
 // is then lower, and never made up for by a burst.
-func pace(env *app, ctx context.Context, s simulation, turns chan<- struct{}, t *tally) {
+func (s *simulation) pace(ctx context.Context, turns chan<- struct{}, t *tally) {
 	const tick = 5 * time.Millisecond
 	ticker, progress := time.NewTicker(tick), time.NewTicker(time.Second)
 	defer ticker.Stop()
 	defer progress.Stop()
-	line, began := env.progress(), time.Now()
+	line, began := s.progress(), time.Now()
 	defer line.end()
 	given, due, last := 0, 1.0, began
 	for s.events == 0 || given < s.events {
@@ -123,7 +124,7 @@ func pace(env *app, ctx context.Context, s simulation, turns chan<- struct{}, t 
 			case <-ctx.Done():
 				return
 			case <-progress.C:
-				line.show("%s", tallyLine(env, s, t, time.Since(began)))
+				line.show("%s", s.tallyLine(t, time.Since(began)))
 			case now := <-ticker.C:
 				due = min(due+s.rate*now.Sub(last).Seconds(), max(s.rate/10, 1))
 				last = now
@@ -141,7 +142,7 @@ func pace(env *app, ctx context.Context, s simulation, turns chan<- struct{}, t 
 }
 
 // tallyLine says how far a simulation is.
-func tallyLine(env *app, s simulation, t *tally, took time.Duration) string {
+func (s *simulation) tallyLine(t *tally, took time.Duration) string {
 	of := ""
 	if s.events > 0 {
 		of = fmt.Sprintf(" of %d", s.events)
@@ -151,12 +152,12 @@ func tallyLine(env *app, s simulation, t *tally, took time.Duration) string {
 		float64(accepted)/took.Seconds(), took.Round(time.Second))
 }
 
-func showTally(env *app, t *tally, took time.Duration) error {
+func (s *simulation) showTally(t *tally, took time.Duration) error {
 	accepted, refused, failed := t.accepted.Load(), t.refused.Load(), t.failed.Load()
-	if !env.structured() {
-		env.say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
+	if !s.structured() {
+		s.say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
 			float64(accepted)/took.Seconds())
-	} else if err := env.showJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {
+	} else if err := s.showJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {
 		return err
 	}
 	first := t.firstError()
@@ -164,7 +165,7 @@ func showTally(env *app, t *tally, took time.Duration) error {
 		return fmt.Errorf("no event was accepted: %w", first)
 	}
 	if first != nil {
-		printError(env.Err, fmt.Errorf("the first that was not accepted: %w", first))
+		printError(s.Err, fmt.Errorf("the first that was not accepted: %w", first))
 	}
 	return nil
 }

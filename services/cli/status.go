@@ -25,7 +25,7 @@ func status(env *app) *cobra.Command {
 				query.Set("recipientId", recipient)
 			}
 			if watch {
-				return watchStatus(env, ctx, c, "/v1/status:watch?"+query.Encode())
+				return watchStatus(ctx, env, c, "/v1/status:watch?"+query.Encode())
 			}
 			s := &outboundv1.Status{}
 			if err := c.call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
@@ -47,7 +47,7 @@ func showOne(env *app, s *outboundv1.Status) error {
 }
 
 // watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
-func watchStatus(env *app, ctx context.Context, c *client, path string) error {
+func watchStatus(ctx context.Context, env *app, c *client, path string) error {
 	shown := ""
 	each := func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)

@@ -34,12 +34,12 @@ func deliveriesTail(env *app) *cobra.Command {
 				asked.Set("filter."+name, v)
 			}
 		}
-		return tail(env, ctx, c, "/v1/deliveries:tail?"+asked.Encode())
+		return tail(ctx, env, c, "/v1/deliveries:tail?"+asked.Encode())
 	})
 	return cmd
 }
 
-func tail(env *app, ctx context.Context, c *client, path string) error {
+func tail(ctx context.Context, env *app, c *client, path string) error {
 	each := func(m proto.Message) error {
 		batch, ok := m.(*outboundv1.TailDeliveriesResponse)
 		if !ok {
