@@ -133,7 +133,9 @@ func deliveriesExtend(env *app) *cobra.Command {
 	var by time.Duration
 	cmd := operatorChange(env, waitingChange{
 		use: "extend", short: "Give waiting deliveries longer to be tried", method: "extend",
-		request: func(t targetList) proto.Message { return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)} },
+		request: func(t targetList) proto.Message {
+			return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
+		},
 	})
 	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "how much longer than now they are tried, 1m to 168h")
 	return cmd
