@@ -82,7 +82,7 @@ func vendors() []archtest.Vendor {
 		{"golang.org/x/crypto", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
 		{"golang.org/x/sys", []string{"pkg/bus/embed", "pkg/process", "services/allinone/..."}, "locks on folders"},
 		{"golang.org/x/net", []string{"services/...", "pkg/..."}, "the standard library's annex"},
-		{"golang.org/x/term", []string{"services/cli"}, "the command line asks for passwords without showing them"},
+		{"golang.org/x/term", []string{"services/cli/..."}, "the command line asks for passwords without showing them"},
 		{"golang.org/x/text", []string{"services/...", "pkg/..."}, "the standard library's annex"},
 		{"golang.org/x/time", []string{"pkg/throttle/...", "services/..."}, "rates within one process"},
 	}

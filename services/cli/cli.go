@@ -7,6 +7,19 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outbound-events/outbound/services/cli/internal/access"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/declare"
+	"github.com/outbound-events/outbound/services/cli/internal/deliveries"
+	"github.com/outbound-events/outbound/services/cli/internal/events"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/input"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
+	"github.com/outbound-events/outbound/services/cli/internal/recipients"
+	"github.com/outbound-events/outbound/services/cli/internal/revisions"
+	"github.com/outbound-events/outbound/services/cli/internal/simulate"
 )
 
 // Options is what the commands see of the world around them.
@@ -26,21 +39,21 @@ type Options struct {
 
 // The exit codes.
 const (
-	ExitOK       = codeOK
-	ExitFailed   = codeFailed
-	ExitUsage    = codeUsage
-	ExitNotFound = codeNotFound
-	ExitConflict = codeConflict
+	ExitOK       = exit.CodeOK
+	ExitFailed   = exit.CodeFailed
+	ExitUsage    = exit.CodeUsage
+	ExitNotFound = exit.CodeNotFound
+	ExitConflict = exit.CodeConflict
 	// ExitDiffers is that of apply --dry-run --exit-code where there is a difference.
-	ExitDiffers = codeDiffers
+	ExitDiffers = exit.CodeDiffers
 )
 
 // New makes the command `outbound` with its subcommands, and those in more, e.g. `run`.
 func New(o Options, more ...*cobra.Command) *cobra.Command {
-	files := &reader{In: o.In, Getenv: o.Getenv}
-	env := &app{
-		printer: &printer{Out: o.Out, Err: o.Err, Terminal: o.Terminal},
-		Source:  &source{Files: files, Version: o.Version},
+	files := &input.Reader{In: o.In, Getenv: o.Getenv}
+	env := &command.Env{
+		Printer: &output.Printer{Out: o.Out, Err: o.Err, Terminal: o.Terminal},
+		Source:  &client.Source{Files: files, Version: o.Version},
 		Files:   files,
 		Version: o.Version,
 	}
@@ -54,20 +67,20 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          noSuchCommand,
+		Args:          command.NoSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(o.In)
 	root.SetOut(o.Out)
 	root.SetErr(o.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Usagef("%w", err) })
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		recipients(env), apply(env), export(env), events(env), deliveries(env), status(env), appliances(env), simulate(env), settings(env),
-		customFields(env), eventTypes(env), macros(env), revisions(env), replays(env), users(env), tokens(env), whoami(env),
+		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env), status(env), appliances(env), simulate.Command(env), settings(env),
+		customFields(env), eventTypes(env), macros(env), revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
 	} {
-		env.connectionFlags(c)
-		env.completeTree(c)
+		env.ConnectionFlags(c)
+		env.CompleteTree(c)
 		root.AddCommand(c)
 	}
 	root.AddCommand(man(env), version(env))
@@ -83,7 +96,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return ExitOK
 	}
-	printError(root.ErrOrStderr(), err)
+	output.PrintError(root.ErrOrStderr(), err)
 	return exitCode(err)
 }
 

@@ -10,13 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-func macros(env *app) *cobra.Command {
-	return group("macros", "See what the texts of mails may contain", macrosList(env))
+func macros(env *command.Env) *cobra.Command {
+	return command.Group("macros", "See what the texts of mails may contain", macrosList(env))
 }
 
-func macrosList(env *app) *cobra.Command {
+func macrosList(env *command.Env) *cobra.Command {
 	var types []string
 	var defaults bool
 	cmd := &cobra.Command{
@@ -24,52 +27,52 @@ func macrosList(env *app) *cobra.Command {
 		Short: "List the macros of event types, with examples",
 		Example: "  outbound macros list\n  outbound macros list --event support_conference_end\n" +
 			"  outbound macros list --event support_conference_end --defaults",
-		Args: arguments(),
+		Args: command.Arguments(),
 	}
 	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be mailed)")
 	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default texts in place of the macros")
-	env.completeFlags(cmd, map[string]completion{"event": completeEventTypes})
-	cmd.RunE = env.with(func(ctx context.Context, c *client, _ []string) error {
+	env.CompleteFlags(cmd, map[string]command.Completion{"event": command.CompleteEventTypes})
+	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		all := &outboundv1.ListMacrosResponse{}
-		if err := c.call(ctx, http.MethodGet, "/v1/macros?"+url.Values{"eventTypes": types}.Encode(), nil, all); err != nil {
+		if err := c.Call(ctx, http.MethodGet, "/v1/macros?"+url.Values{"eventTypes": types}.Encode(), nil, all); err != nil {
 			return err
 		}
-		if !env.structured() && defaults {
+		if !env.Structured() && defaults {
 			sayDefaults(env, all)
 			return nil
 		}
-		return env.show(all, func() *table { return macroTable(all) })
+		return env.Show(all, func() *output.Table { return macroTable(all) })
 	})
 	return cmd
 }
 
 // macroTable says in how many of the types asked for a macro is, where that is not all of them.
-func macroTable(all *outboundv1.ListMacrosResponse) *table {
+func macroTable(all *outboundv1.ListMacrosResponse) *output.Table {
 	types := 0
 	for _, m := range all.GetMacros() {
 		types = max(types, len(m.GetEventTypes()))
 	}
-	t := &table{head: []string{"MACRO", "IN", "EXAMPLE", "WHAT IT IS"}}
+	t := &output.Table{Head: []string{"MACRO", "IN", "EXAMPLE", "WHAT IT IS"}}
 	for _, m := range all.GetMacros() {
 		in := "all"
 		if n := len(m.GetEventTypes()); n < types {
 			in = fmt.Sprintf("%d of %d", n, types)
 		}
-		t.add("%"+m.GetName()+"%", in, dash(short(m.GetExample())), m.GetDescription())
+		t.Add("%"+m.GetName()+"%", in, output.Dash(output.Short(m.GetExample())), m.GetDescription())
 	}
 	return t
 }
 
-func sayDefaults(env *app, all *outboundv1.ListMacrosResponse) {
+func sayDefaults(env *command.Env, all *outboundv1.ListMacrosResponse) {
 	for i, d := range all.GetDefaults() {
 		if i > 0 {
-			env.say("")
+			env.Say("")
 		}
-		env.say("%s", d.GetEventType())
-		env.say("  Subject: %s", d.GetText().GetSubject())
-		env.say("")
+		env.Say("%s", d.GetEventType())
+		env.Say("  Subject: %s", d.GetText().GetSubject())
+		env.Say("")
 		for line := range strings.SplitSeq(d.GetText().GetBody(), "\n") {
-			env.say("  %s", line)
+			env.Say("  %s", line)
 		}
 	}
 }

@@ -6,10 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
 // man writes manual pages.
-func man(env *app) *cobra.Command {
+func man(env *command.Env) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",
@@ -17,13 +20,13 @@ func man(env *app) *cobra.Command {
 		Long: "Man writes the manual pages of section 1, one for each command, into a folder that it makes if need be.\n" +
 			"They are what --help says. SOURCE_DATE_EPOCH, if set, is their date.",
 		Example: "  outbound man --dir man/man1\n  MANPATH=$PWD/man man outbound-apply",
-		Args:    arguments(),
+		Args:    command.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {
-				return usage("man needs --dir DIR")
+				return exit.Usagef("man needs --dir DIR")
 			}
 			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return usage("%w", err)
+				return exit.Usagef("%w", err)
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true

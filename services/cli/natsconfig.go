@@ -14,9 +14,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-func appliancesNATSConfig(env *app) *cobra.Command {
+func appliancesNATSConfig(env *command.Env) *cobra.Command {
 	var address, tokenFile, file string
 	cmd := &cobra.Command{
 		Use:   "nats-config",
@@ -27,7 +30,7 @@ func appliancesNATSConfig(env *app) *cobra.Command {
 			"REST does not give the hashes. They come from the config service over gRPC, with the token that services know each other\n" +
 			"by: --grpc and --service-token-file, or OUTBOUND_GRPC and OUTBOUND_SERVICE_TOKEN_FILE, or both from --data.",
 		Example: "  outbound appliances nats-config --grpc 127.0.0.1:7071 --service-token-file service.token -w appliances.conf",
-		Args:    arguments(),
+		Args:    command.Arguments(),
 	}
 	cmd.Flags().StringVar(&address, "grpc", "", "gRPC address of the config service")
 	cmd.Flags().StringVar(&tokenFile, "service-token-file", "", "file with the token of services")
@@ -53,9 +56,9 @@ func appliancesNATSConfig(env *app) *cobra.Command {
 // settingsWait bounds how long the config service may take to tell the settings.
 const settingsWait = 15 * time.Second
 
-func watchedSettings(ctx context.Context, env *app, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
+func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
 	if address == "" && env.Source.Data != "" {
-		e, err := readEndpoints(env.Source.Data)
+		e, err := client.ReadEndpoints(env.Source.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -71,9 +74,9 @@ func watchedSettings(ctx context.Context, env *app, address, tokenFile string) (
 		tokenFile = env.Files.Getenv("OUTBOUND_SERVICE_TOKEN_FILE")
 	}
 	if address == "" || tokenFile == "" {
-		return nil, usage("appliances nats-config needs --grpc and --service-token-file, or --data")
+		return nil, exit.Usagef("appliances nats-config needs --grpc and --service-token-file, or --data")
 	}
-	token, err := env.Files.readSecret(tokenFile)
+	token, err := env.Files.ReadSecret(tokenFile)
 	if err != nil {
 		return nil, err
 	}

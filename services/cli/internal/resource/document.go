@@ -1,0 +1,115 @@
+package resource
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+)
+
+// tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
+// those that are named.
+type Tree = map[string]any
+
+var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(line \d+:\d+\):[\s\x{a0}]*)?`)
+
+// fill writes a tree into a message. A name or a value that does not fit is a usage error that begins with where.
+func Fill(t Tree, m proto.Message, where string) error {
+	spellDurations(t, m.ProtoReflect().Descriptor())
+	raw, err := json.Marshal(t)
+	if err != nil {
+		return exit.Usagef("%s: %w", where, err)
+	}
+	if err := protojson.Unmarshal(raw, m); err != nil {
+		if unknown := rpc.UnknownWords(m.ProtoReflect().Descriptor(), raw); len(unknown) > 0 {
+			return exit.Usagef("%s: %s: %s", where, unknown[0].Field, unknown[0].Description)
+		}
+		return exit.Usagef("%s: %s", where, protojsonPrefix.ReplaceAllString(err.Error(), ""))
+	}
+	return nil
+}
+
+// spellDurations turns durations as people write them (2m, 12h) into those of the REST surface (120s). What is no duration is
+// left for the message to refuse.
+func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
+	for key, value := range t {
+		fd := fieldOf(md, key)
+		if fd == nil || fd.Message() == nil || fd.IsList() || fd.IsMap() {
+			continue
+		}
+		switch v := value.(type) {
+		case Tree:
+			spellDurations(v, fd.Message())
+		case string:
+			if d, err := time.ParseDuration(v); err == nil && fd.Message().FullName() == "google.protobuf.Duration" {
+				t[key] = Seconds(d)
+			}
+		}
+	}
+}
+
+// maskOf lists the fields a tree names, as paths of a field mask. What only the server sets, what cannot change and the etag
+// are left out; how a recipient authenticates counts as one field.
+func Mask(t Tree, md protoreflect.MessageDescriptor, prefix string) []string {
+	var out []string
+	for key, value := range t {
+		fd := fieldOf(md, key)
+		if fd == nil || Fixed(fd) {
+			continue
+		}
+		path := prefix + string(fd.Name())
+		inner, isTree := value.(Tree)
+		if isTree && len(inner) > 0 && Nested(fd) && fd.Name() != "auth" {
+			out = append(out, Mask(inner, fd.Message(), path+".")...)
+			continue
+		}
+		out = append(out, path)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// set puts a value at a path, making the trees between.
+func Set(t Tree, path string, value any) {
+	steps := strings.Split(path, ".")
+	for _, step := range steps[:len(steps)-1] {
+		inner, ok := t[step].(Tree)
+		if !ok {
+			inner = Tree{}
+			t[step] = inner
+		}
+		t = inner
+	}
+	t[steps[len(steps)-1]] = value
+}
+
+// seconds writes a duration as the REST surface does.
+func Seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+}
+
+func Notes(r *outboundv1.Recipient) []string {
+	var out []string
+	for _, w := range r.GetWarnings() {
+		out = append(out, "warning: "+w)
+	}
+	for _, s := range r.GetHttp().GetSigningSecrets() {
+		if s.GetSecret() != "" {
+			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
+		}
+		if s.GetPublicKey() != "" {
+			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())
+		}
+	}
+	return out
+}
