@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// TokensCommand makes the command `tokens`.
 func TokensCommand(env *command.Env) *cobra.Command {
 	return command.Group("tokens", "Manage the API tokens that programs call with", tokensList(env), tokensCreate(env), tokensDelete(env))
 }

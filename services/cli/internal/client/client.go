@@ -1,3 +1,4 @@
+// Package client calls the REST API: single calls, pages and streams. It finds the address and the token to use.
 package client
 
 import (
@@ -18,7 +19,7 @@ import (
 // maxAnswer bounds an answer, so that a wrong address cannot fill the memory.
 const maxAnswer = 64 << 20
 
-// client talks to the REST surface.
+// Client talks to the REST surface.
 type Client struct {
 	base    string
 	token   string
@@ -26,6 +27,7 @@ type Client struct {
 	http    *http.Client
 }
 
+// New returns a client of the server at base that signs in with the token. The version is sent as User-Agent.
 func New(base, token, version string) *Client {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -42,9 +44,10 @@ func New(base, token, version string) *Client {
 	}}
 }
 
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// call sends a message and reads the answer into out. Either may be nil.
+// Call sends a message and reads the answer into out. Either may be nil.
 func (c *Client) Call(ctx context.Context, method, path string, in, out proto.Message) error {
 	var body []byte
 	if in != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// pages asks for pages until limit is reached or there are no more.
+// EachPage asks for pages until limit is reached or there are no more.
 func EachPage(limit int, ask func(size int, token string) (got int, next string, err error)) error {
 	if limit < 1 {
 		return exit.Usagef("--limit is at least 1")
@@ -28,7 +28,7 @@ func EachPage(limit int, ask func(size int, token string) (got int, next string,
 	return nil
 }
 
-// pageQuery is a query without its empty values, for one page.
+// PageQuery is a query without its empty values, for one page.
 func PageQuery(base url.Values, size int, token string) string {
 	q := url.Values{"pageSize": {strconv.Itoa(size)}}
 	for _, name := range slices.Sorted(maps.Keys(base)) {

@@ -14,10 +14,10 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/input"
 )
 
-// defaultURL is where `outbound run` listens unless told otherwise.
+// DefaultURL is where `outbound run` listens unless told otherwise.
 const DefaultURL = "http://127.0.0.1:8080"
 
-// source is where the address and the token of Outbound come from.
+// Source is where the address and the token of Outbound come from.
 type Source struct {
 	// URL, TokenFile and Data are the flags --url, --token-file and --data.
 	URL, TokenFile, Data string
@@ -27,7 +27,7 @@ type Source struct {
 	Version string
 }
 
-// connect makes a client from flags, the data folder and the environment, in this order.
+// Connect makes a client from flags, the data folder and the environment, in this order.
 func (s *Source) Connect() (*Client, error) {
 	base, err := s.address()
 	if err != nil {
@@ -79,25 +79,26 @@ func (s *Source) token() (string, error) {
 	return "", exit.Usagef("no token: give --data DIR, --token-file FILE or OUTBOUND_TOKEN")
 }
 
-// endpoints is what `outbound run` writes into its data folder once it is ready.
-type endpoints struct {
+// Endpoints is what `outbound run` writes into its data folder once it is ready.
+type Endpoints struct {
 	HTTP string `json:"http"`
 	GRPC string `json:"grpc"`
 	NATS string `json:"nats"`
 }
 
-func ReadEndpoints(dir string) (endpoints, error) {
+// ReadEndpoints reads the addresses of the `outbound run` that uses a data folder.
+func ReadEndpoints(dir string) (Endpoints, error) {
 	path := filepath.Join(dir, "endpoints.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return endpoints{}, fmt.Errorf("%s is not there: start `outbound run --data %s` first, or check --data", path, dir)
+		return Endpoints{}, fmt.Errorf("%s is not there: start `outbound run --data %s` first, or check --data", path, dir)
 	}
 	if err != nil {
-		return endpoints{}, fmt.Errorf("read the addresses of Outbound: %w", err)
+		return Endpoints{}, fmt.Errorf("read the addresses of Outbound: %w", err)
 	}
-	var e endpoints
+	var e Endpoints
 	if err := json.Unmarshal(b, &e); err != nil {
-		return endpoints{}, fmt.Errorf("read %s: %w", path, err)
+		return Endpoints{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	return e, nil
 }

@@ -23,7 +23,7 @@ const maxLine = 16 << 20
 // errEnded says that the server ended a stream that has no end of its own.
 var errEnded = errors.New("the server ended the stream")
 
-// subscription is a stream that is read.
+// Subscription is a stream that is read.
 type Subscription struct {
 	Path string
 	// Next returns an empty message to read into, Each gets it once it is read.
@@ -89,7 +89,7 @@ func readLine(line []byte, m proto.Message, each func(proto.Message) error) erro
 // followPause is how long a stream that broke rests before it is asked for again.
 const followPause = time.Second
 
-// follow reads a stream until ctx ends, which is no error. It asks again for a stream that breaks; one that never began, or that the
+// Follow reads a stream until ctx ends, which is no error. It asks again for a stream that breaks; one that never began, or that the
 // server refuses, is an error.
 func (c *Client) Follow(ctx context.Context, s Subscription) error {
 	each, began := s.Each, false

@@ -10,7 +10,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// group makes a command that only holds others.
+// Group makes a command that only holds subcommands.
 func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: NoSuchCommand,
@@ -20,6 +20,7 @@ func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+// NoSuchCommand refuses a subcommand that does not exist and suggests one that is spelled alike.
 func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -33,7 +34,7 @@ func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	return exit.Usagef("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
 }
 
-// arguments wants exactly these arguments, named for the message.
+// Arguments requires exactly the named arguments.
 func Arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -47,7 +48,7 @@ func Arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// with connects before a command runs, and closes after it.
+// With wraps a command that calls the server: it connects before the command runs and closes the connections after it.
 func (env *Env) With(run func(context.Context, *client.Client, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := env.connect()

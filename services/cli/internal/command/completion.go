@@ -13,18 +13,18 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-// completion finds what a shell may offer: words, perhaps with a tab and what they mean.
+// Completion returns the words that a shell offers, each perhaps with a tab and its meaning.
 type Completion func(ctx context.Context, c *client.Client) ([]string, error)
 
-// completionPatience bounds how long a person waits behind the tabulator key.
-const completionPatience = 3 * time.Second
+// completionTimeout bounds how long a person waits after pressing Tab.
+const completionTimeout = 3 * time.Second
 
-// words offers what is known without asking.
+// Words offers fixed words.
 func Words(list ...string) Completion {
 	return func(context.Context, *client.Client) ([]string, error) { return list, nil }
 }
 
-// completeFlags offers values of flags.
+// CompleteFlags sets the completions of flags, by name.
 func (env *Env) CompleteFlags(cmd *cobra.Command, of map[string]Completion) {
 	for name, find := range of {
 		// It fails for flags that are not there or are offered twice, which a test would find: nothing would be offered.
@@ -32,7 +32,7 @@ func (env *Env) CompleteFlags(cmd *cobra.Command, of map[string]Completion) {
 	}
 }
 
-// completeTree offers what the arguments and flags of all commands are called after: RECIPIENT, --recipient and the like.
+// CompleteTree completes the arguments and flags of a command and its subcommands by their names: RECIPIENT, --recipient and so on.
 func (env *Env) CompleteTree(c *cobra.Command) {
 	for _, inner := range c.Commands() {
 		env.CompleteTree(inner)
@@ -49,7 +49,7 @@ func (env *Env) CompleteTree(c *cobra.Command) {
 	}
 }
 
-// argumentCompletion finds by how a command is used what its first argument is.
+// argumentCompletion returns the completion of the first argument that a usage line names.
 func (env *Env) argumentCompletion(use string) cobra.CompletionFunc {
 	_, argument, _ := strings.Cut(use, " ")
 	switch argument, _, _ := strings.Cut(argument, " "); argument {
@@ -72,7 +72,7 @@ func (env *Env) argumentCompletion(use string) cobra.CompletionFunc {
 	}
 }
 
-// completeFirst offers values of the first argument.
+// CompleteFirst completes the first argument.
 func (env *Env) CompleteFirst(find Completion) cobra.CompletionFunc {
 	offer := env.offer(find)
 	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -83,14 +83,14 @@ func (env *Env) CompleteFirst(find Completion) cobra.CompletionFunc {
 	}
 }
 
-// offer asks the server. What fails offers nothing: a shell has no place for errors.
+// offer makes a completion that asks the server. If that fails, it offers nothing: a shell cannot show errors.
 func (env *Env) offer(find Completion) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		parent := cmd.Context()
 		if parent == nil {
 			parent = context.Background()
 		}
-		ctx, cancel := context.WithTimeout(parent, completionPatience)
+		ctx, cancel := context.WithTimeout(parent, completionTimeout)
 		defer cancel()
 		c, err := env.connect()
 		if err != nil {
@@ -116,7 +116,7 @@ func (env *Env) offer(find Completion) cobra.CompletionFunc {
 	}
 }
 
-// described is a word with what it means, as shells show it.
+// described returns a word with its meaning, as shells show it.
 func described(word, meaning string) string {
 	if meaning = output.Clean(meaning); meaning == "" || meaning == word {
 		return word
@@ -124,6 +124,7 @@ func described(word, meaning string) string {
 	return word + "\t" + meaning
 }
 
+// CompleteRecipients offers the ids of recipients.
 func CompleteRecipients(ctx context.Context, c *client.Client) ([]string, error) {
 	all, err := c.AllRecipients(ctx)
 	if err != nil {
@@ -136,7 +137,7 @@ func CompleteRecipients(ctx context.Context, c *client.Client) ([]string, error)
 	return out, nil
 }
 
-// completeRecipientPrefix offers recipients where an event follows behind a stroke.
+// CompleteRecipientPrefix offers the ids of recipients with a slash, behind which an event is typed.
 func CompleteRecipientPrefix(ctx context.Context, c *client.Client) ([]string, error) {
 	all, err := c.AllRecipients(ctx)
 	if err != nil {
@@ -149,6 +150,7 @@ func CompleteRecipientPrefix(ctx context.Context, c *client.Client) ([]string, e
 	return out, nil
 }
 
+// CompleteEventTypes offers the ids of event types.
 func CompleteEventTypes(ctx context.Context, c *client.Client) ([]string, error) {
 	all := &outboundv1.ListEventTypesResponse{}
 	if err := c.Call(ctx, http.MethodGet, "/v1/event-types", nil, all); err != nil {
@@ -161,6 +163,7 @@ func CompleteEventTypes(ctx context.Context, c *client.Client) ([]string, error)
 	return out, nil
 }
 
+// CompleteAppliances offers the ids of appliances.
 func CompleteAppliances(ctx context.Context, c *client.Client) ([]string, error) {
 	all := &outboundv1.ListAppliancesResponse{}
 	if err := c.Call(ctx, http.MethodGet, "/v1/appliances", nil, all); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-// agree asks a person a question. Where nobody answers, it fails with what to do.
+// Agree asks the user a yes-or-no question. Without an answer it fails with the message nobody.
 func (env *Env) Agree(question, nobody string) (bool, error) {
 	if _, err := fmt.Fprint(env.Out, output.Clean(question), " yes or no: "); err != nil {
 		return false, err
@@ -17,7 +17,7 @@ func (env *Env) Agree(question, nobody string) (bool, error) {
 	return env.Answer(nobody)
 }
 
-// answer reads yes or no. Where nobody answers, it fails with what to do.
+// Answer reads yes or no from standard input. Without an answer it fails with the message nobody.
 func (env *Env) Answer(nobody string) (bool, error) {
 	line, err := bufio.NewReader(env.Files.In).ReadString('\n')
 	if err != nil && line == "" {

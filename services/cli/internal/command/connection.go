@@ -6,7 +6,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 )
 
-// connectionFlags adds the flags that say where Outbound is and how results are printed.
+// ConnectionFlags adds the flags that say where Outbound is and how results are printed.
 func (env *Env) ConnectionFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
 	f.StringVar(&env.Source.URL, "url", "", "address of Outbound (default OUTBOUND_URL, else "+client.DefaultURL+")")
@@ -15,7 +15,7 @@ func (env *Env) ConnectionFlags(c *cobra.Command) {
 	env.OutputFlag(c)
 }
 
-// outputFlag adds --output.
+// OutputFlag adds --output.
 func (env *Env) OutputFlag(c *cobra.Command) {
 	c.PersistentFlags().StringVarP(&env.Format, "output", "o", "table", "table, json or yaml")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))

@@ -1,3 +1,4 @@
+// Package command holds what commands are built of: their environment, flags, arguments, completions and questions.
 package command
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-// app is what commands share: where they print, what they read and whom they call.
+// Env is what commands share: the printer of results, the address of the server and the files they read.
 type Env struct {
 	*output.Printer
 	// Source says where Outbound is.
@@ -20,7 +21,7 @@ type Env struct {
 	Version string
 }
 
-// follow reads a stream until ctx ends, and notes each time that it breaks.
+// Follow reads a stream until ctx ends, and notes each time that it breaks.
 func (env *Env) Follow(ctx context.Context, c *client.Client, s client.Subscription) error {
 	s.Broken = func(err error) { _, _ = fmt.Fprintf(env.Err, "%s; asking again\n", output.Clean(err.Error())) }
 	return c.Follow(ctx, s)

@@ -10,7 +10,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// pairs reads name=value arguments.
+// Pairs reads arguments of the form name=value.
 func Pairs(list []string) (resource.Tree, error) {
 	out := resource.Tree{}
 	for _, p := range list {
@@ -23,7 +23,7 @@ func Pairs(list []string) (resource.Tree, error) {
 	return out, nil
 }
 
-// moment reads a time in RFC 3339, or as how long ago it was.
+// Moment reads a time, as RFC 3339 or as how long ago it was, and returns it as RFC 3339.
 func Moment(flag, text string, now time.Time) (string, error) {
 	if text == "" {
 		return "", nil
@@ -38,6 +38,7 @@ func Moment(flag, text string, now time.Time) (string, error) {
 	return at.UTC().Format(time.RFC3339Nano), nil
 }
 
+// MomentOf reads a time as Moment does; nil if there is none.
 func MomentOf(flag, text string, now time.Time) (*timestamppb.Timestamp, error) {
 	written, err := Moment(flag, text, now)
 	if err != nil || written == "" {

@@ -1,3 +1,4 @@
+// Package declare reads declarations of recipients and settings, plans what has to change, and applies or exports them.
 package declare
 
 import (
@@ -19,6 +20,7 @@ type application struct {
 	dryRun, exitCode, prune, yes, secret bool
 }
 
+// ApplyCommand makes the command `apply`.
 func ApplyCommand(env *command.Env) *cobra.Command {
 	p := &application{Env: env}
 	cmd := &cobra.Command{

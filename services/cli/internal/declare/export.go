@@ -23,6 +23,7 @@ func kinds() []string {
 	return []string{"eventTypes", "customFields", "smtp", "email", "appliances", "recipients"}
 }
 
+// ExportCommand makes the command `export`.
 func ExportCommand(env *command.Env) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{

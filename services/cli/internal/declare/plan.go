@@ -49,7 +49,7 @@ func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 	return steps, nil
 }
 
-// resource is one thing a file asks for, beside what is there.
+// wantedResource is a resource of a declaration, and the stored one.
 type wantedResource struct {
 	// kind and id name it for people; collection and path are its addresses.
 	kind, id         string

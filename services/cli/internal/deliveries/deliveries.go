@@ -1,3 +1,4 @@
+// Package deliveries holds the commands of deliveries and replays.
 package deliveries
 
 import (
@@ -14,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// Command makes the command `deliveries`.
 func Command(env *command.Env) *cobra.Command {
 	return command.Group("deliveries", "See what became of events at their recipients",
 		listCommand(env), getCommand(env), tailCommand(env), retryCommand(env),
@@ -58,6 +60,7 @@ func listCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
+// Table lists deliveries, a row each.
 func Table(list []*outboundv1.Delivery) *output.Table {
 	t := &output.Table{Head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "WHY"}}
 	for _, d := range list {
@@ -82,6 +85,7 @@ func reason(d *outboundv1.Delivery) string {
 	return ReasonOf(d.GetReason(), d.GetDetail(), d.GetStatusCode())
 }
 
+// ReasonOf is a reason with its detail, or else its status code.
 func ReasonOf(word, detail string, code int32) string {
 	switch {
 	case detail != "":

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// ReplaysCommand makes the command `replays`.
 func ReplaysCommand(env *command.Env) *cobra.Command {
 	return command.Group("replays", "Send many deliveries again, or give a recipient the events it missed",
 		replaysPreview(env), replaysCreate(env), replaysList(env), replaysGet(env), replaysCancel(env))

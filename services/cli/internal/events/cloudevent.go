@@ -8,7 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// cloudEvent is an event on the wire.
+// CloudEvent is an event on the wire.
 type CloudEvent struct {
 	SpecVersion     string        `json:"specversion"`
 	ID              string        `json:"id"`
@@ -24,6 +24,7 @@ type CloudEvent struct {
 	Custom, Variables resource.Tree `json:"-"`
 }
 
+// Encode returns the event as structured JSON.
 func (e CloudEvent) Encode() ([]byte, error) {
 	e.SpecVersion, e.DataContentType = "1.0", "application/json"
 	e.Data = resource.Tree{}

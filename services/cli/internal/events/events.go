@@ -1,3 +1,4 @@
+// Package events holds the commands of events.
 package events
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// Command makes the command `events`.
 func Command(env *command.Env) *cobra.Command {
 	return command.Group("events", "Publish events and see what intake decided",
 		publishCommand(env), listCommand(env), rejectedCommand(env), getCommand(env))

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// clean keeps foreign text from steering the terminal or breaking a table.
+// Clean replaces control and format characters, so that text of others cannot control the terminal or break a table.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Cf)) {
@@ -23,6 +23,7 @@ func Clean(s string) string {
 	}, s)
 }
 
+// Clock is a time in UTC, or a dash if there is none.
 func Clock(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return "-"
@@ -30,6 +31,7 @@ func Clock(t *timestamppb.Timestamp) string {
 	return t.AsTime().UTC().Format(time.RFC3339)
 }
 
+// Dash is the text, or a dash if it is empty.
 func Dash(s string) string {
 	if s == "" {
 		return "-"
@@ -37,6 +39,7 @@ func Dash(s string) string {
 	return s
 }
 
+// Yes is yes or no.
 func Yes(b bool) string {
 	if b {
 		return "yes"
@@ -47,7 +50,7 @@ func Yes(b bool) string {
 // shownLength is how many characters of a value are shown in a line.
 const shownLength = 80
 
-// short cuts what is too long to be read in a line.
+// Short cuts a text that is too long for a line.
 func Short(s string) string {
 	if r := []rune(s); len(r) > shownLength {
 		return string(r[:shownLength]) + fmt.Sprintf("… (%d characters)", len(r))
@@ -55,7 +58,7 @@ func Short(s string) string {
 	return s
 }
 
-// compact is JSON without blanks, which the encoder sets at random.
+// Compact is JSON without the blanks that protojson adds at random.
 func Compact(raw json.RawMessage) string {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -68,7 +71,7 @@ func Compact(raw json.RawMessage) string {
 	return string(b)
 }
 
-// named is an id with what people call it.
+// Named is an id with its display name.
 func Named(id, name string) string {
 	if name == "" || name == id {
 		return id
@@ -76,6 +79,7 @@ func Named(id, name string) string {
 	return id + " (" + name + ")"
 }
 
+// Code is a status code, or a dash if there is none.
 func Code(n int32) string {
 	if n == 0 {
 		return "-"
@@ -83,7 +87,7 @@ func Code(n int32) string {
 	return fmt.Sprint(n)
 }
 
-// size writes bytes in the largest unit that leaves at least one.
+// Size is a number of bytes in the largest unit of which there is at least one.
 func Size(n uint64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	v, i := float64(n), 0

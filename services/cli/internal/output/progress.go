@@ -5,30 +5,32 @@ import (
 	"time"
 )
 
-// bar draws how far long work is, in one line of a terminal that is drawn over, and nothing anywhere else.
+// Bar shows the progress of work in one line of a terminal that is overwritten. Without a terminal it shows nothing.
 type Bar struct {
-	*Printer
-	drawn time.Time
-	shown bool
+	printer *Printer
+	drawn   time.Time
+	shown   bool
 }
 
-// barPause keeps the drawing from costing more than the work.
+// barPause is the least time between two drawings.
 const barPause = 100 * time.Millisecond
 
-func (p *Printer) Progress() *Bar { return &Bar{Printer: p, drawn: time.Now()} }
+// Progress returns a progress bar.
+func (p *Printer) Progress() *Bar { return &Bar{printer: p, drawn: time.Now()} }
 
+// Show draws the line, unless it was drawn a moment ago.
 func (b *Bar) Show(format string, args ...any) {
-	if !b.Terminal || time.Since(b.drawn) < barPause {
+	if !b.printer.Terminal || time.Since(b.drawn) < barPause {
 		return
 	}
 	b.drawn, b.shown = time.Now(), true
-	_, _ = fmt.Fprintf(b.Err, "\r\x1b[K%s", Clean(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintf(b.printer.Err, "\r\x1b[K%s", Clean(fmt.Sprintf(format, args...)))
 }
 
-// end wipes the line. It may be called again.
+// End clears the line. It may be called again.
 func (b *Bar) End() {
 	if b.shown {
 		b.shown = false
-		_, _ = fmt.Fprint(b.Err, "\r\x1b[K")
+		_, _ = fmt.Fprint(b.printer.Err, "\r\x1b[K")
 	}
 }

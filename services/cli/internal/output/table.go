@@ -7,14 +7,16 @@ import (
 	"text/tabwriter"
 )
 
-// table is rows of text under a head.
+// Table is rows of text under a head.
 type Table struct {
 	Head []string
 	Rows [][]string
 }
 
+// Add adds a row.
 func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
+// Print prints a table in aligned columns.
 func (p *Printer) Print(t *Table) error {
 	var aligned bytes.Buffer
 	w := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)

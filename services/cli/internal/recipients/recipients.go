@@ -1,3 +1,4 @@
+// Package recipients holds the commands of recipients.
 package recipients
 
 import (
@@ -18,6 +19,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// Command makes the command `recipients`.
 func Command(env *command.Env) *cobra.Command {
 	return command.Group("recipients", "Define who gets which events",
 		listCommand(env), getCommand(env), createCommand(env), updateCommand(env), deleteCommand(env),

@@ -1,3 +1,4 @@
+// Package revisions holds the commands that list, compare and roll back revisions of the configuration.
 package revisions
 
 import (
@@ -24,6 +25,7 @@ const (
 	previousRevision = "previous"
 )
 
+// Command makes the command `revisions`.
 func Command(env *command.Env) *cobra.Command {
 	c := command.Group("revisions", "See who changed what of the configuration, and roll back", listCommand(env), showCommand(env), rollBackCommand(env))
 	c.Long = "See who changed what of the configuration, and roll back.\n\n" +

@@ -1,3 +1,4 @@
+// Package simulate plays support sessions of appliances.
 package simulate
 
 import (
@@ -28,6 +29,7 @@ type simulation struct {
 	prefix             string
 }
 
+// Command makes the command `simulate`.
 func Command(env *command.Env) *cobra.Command {
 	s := simulation{Env: env}
 	cmd := &cobra.Command{

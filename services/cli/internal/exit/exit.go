@@ -1,3 +1,4 @@
+// Package exit holds the exit codes of commands and the errors that choose one.
 package exit
 
 import (
@@ -11,28 +12,34 @@ const (
 	CodeUsage    = 2
 	CodeNotFound = 3
 	CodeConflict = 4
-	// codeDiffers is that of apply --dry-run --exit-code where there is a difference.
+	// CodeDiffers is that of apply --dry-run --exit-code where there is a difference.
 	CodeDiffers = 5
 )
 
-// usageError is a fault in how a command was called.
+// UsageError is a fault in how a command was called.
 type UsageError struct{ err error }
 
+// Error says what is wrong.
 func (e *UsageError) Error() string { return e.err.Error() }
 
+// Unwrap returns the cause.
 func (e *UsageError) Unwrap() error { return e.err }
 
+// ExitCode is that of wrong usage.
 func (e *UsageError) ExitCode() int { return CodeUsage }
 
+// Usagef makes a UsageError.
 func Usagef(format string, args ...any) error {
 	return &UsageError{err: fmt.Errorf(format, args...)}
 }
 
-// notFoundError has the exit code of what is not found.
+// notFoundError says that a resource does not exist.
 type notFoundError struct{ text string }
 
 func (e *notFoundError) Error() string { return e.text }
 
+// ExitCode is that of a resource that is not found.
 func (e *notFoundError) ExitCode() int { return CodeNotFound }
 
+// NotFound makes an error with the exit code of a resource that is not found.
 func NotFound(text string) error { return &notFoundError{text: text} }

@@ -25,14 +25,14 @@ func (e *APIError) ExitCode() int {
 	}
 }
 
-// violation is a fault in one field of a request.
+// Violation is a fault in one field of a request.
 type Violation struct {
 	Field       string `json:"field"`
 	Reason      string `json:"reason"`
 	Description string `json:"description"`
 }
 
-// apiError is a refusal of the server: a google.rpc.Status.
+// APIError is a refusal of the server: a google.rpc.Status.
 type APIError struct {
 	code       codes.Code
 	message    string

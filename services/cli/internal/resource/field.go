@@ -17,27 +17,29 @@ func fieldOf(md protoreflect.MessageDescriptor, key string) protoreflect.FieldDe
 	return md.Fields().ByName(protoreflect.Name(key))
 }
 
-// isNested tells messages with fields of their own from lists, maps, durations and times.
+// Nested tells messages with fields of their own from lists, maps, durations and times.
 func Nested(fd protoreflect.FieldDescriptor) bool {
 	return fd.Message() != nil && !fd.IsList() && !fd.IsMap() && !strings.HasPrefix(string(fd.Message().FullName()), "google.protobuf.")
 }
 
-// fixed reports whether no update changes a field.
+// Fixed reports whether no update changes a field.
 func Fixed(fd protoreflect.FieldDescriptor) bool {
 	return fd.Name() == "etag" || Behaves(fd, annotations.FieldBehavior_OUTPUT_ONLY) || Behaves(fd, annotations.FieldBehavior_IMMUTABLE)
 }
 
+// Behaves reports whether a field has a behaviour.
 func Behaves(fd protoreflect.FieldDescriptor, as annotations.FieldBehavior) bool {
 	behaviours, _ := proto.GetExtension(fd.Options(), annotations.E_FieldBehavior).([]annotations.FieldBehavior)
 	return slices.Contains(behaviours, as)
 }
 
-// secret reports whether a field is written and never read back.
+// Secret reports whether a field is written and never read back.
 func Secret(fd protoreflect.FieldDescriptor) bool {
 	o, ok := fd.Options().(*descriptorpb.FieldOptions)
 	return ok && o.GetDebugRedact()
 }
 
+// HasSecret reports whether a message has a field that is a secret.
 func HasSecret(md protoreflect.MessageDescriptor) bool {
 	for i := range md.Fields().Len() {
 		if Secret(md.Fields().Get(i)) {
@@ -47,7 +49,7 @@ func HasSecret(md protoreflect.MessageDescriptor) bool {
 	return false
 }
 
-// stored reports whether the server says that it has a secret.
+// Stored reports whether the server says that it has a secret.
 func Stored(fd protoreflect.FieldDescriptor, have protoreflect.Message) bool {
 	set := have.Descriptor().Fields().ByName(fd.Name() + "_set")
 	return set != nil && have.Get(set).Bool()

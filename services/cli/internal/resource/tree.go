@@ -1,3 +1,4 @@
+// Package resource turns named fields into messages of the API and field masks.
 package resource
 
 import (
@@ -17,13 +18,13 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
+// Tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
 // those that are named.
 type Tree = map[string]any
 
 var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(line \d+:\d+\):[\s\x{a0}]*)?`)
 
-// fill writes a tree into a message. A name or a value that does not fit is a usage error that begins with where.
+// Fill writes a tree into a message. A name or a value that does not fit is a usage error that begins with where.
 func Fill(t Tree, m proto.Message, where string) error {
 	spellDurations(t, m.ProtoReflect().Descriptor())
 	raw, err := json.Marshal(t)
@@ -58,7 +59,7 @@ func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
 	}
 }
 
-// maskOf lists the fields a tree names, as paths of a field mask. What only the server sets, what cannot change and the etag
+// Mask lists the fields a tree names, as paths of a field mask. What only the server sets, what cannot change and the etag
 // are left out; how a recipient authenticates counts as one field.
 func Mask(t Tree, md protoreflect.MessageDescriptor, prefix string) []string {
 	var out []string
@@ -79,7 +80,7 @@ func Mask(t Tree, md protoreflect.MessageDescriptor, prefix string) []string {
 	return out
 }
 
-// set puts a value at a path, making the trees between.
+// Set puts a value at a path, making the trees between.
 func Set(t Tree, path string, value any) {
 	steps := strings.Split(path, ".")
 	for _, step := range steps[:len(steps)-1] {
@@ -93,11 +94,12 @@ func Set(t Tree, path string, value any) {
 	t[steps[len(steps)-1]] = value
 }
 
-// seconds writes a duration as the REST surface does.
+// Seconds writes a duration as the REST surface does.
 func Seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
+// Notes are what the user has to know about a saved recipient: warnings, and secrets that are shown once.
 func Notes(r *outboundv1.Recipient) []string {
 	var out []string
 	for _, w := range r.GetWarnings() {

@@ -1,3 +1,4 @@
+// Package input reads what a command is given: files, standard input, secrets and documents in YAML or JSON.
 package input
 
 import (
@@ -15,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// reader reads what a command is given: files, standard input and variables of the environment.
+// Reader reads what a command is given: files, standard input and variables of the environment.
 type Reader struct {
 	// In is standard input.
 	In io.Reader
@@ -23,7 +24,7 @@ type Reader struct {
 	Getenv func(string) string
 }
 
-// readSecret reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
+// ReadSecret reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
 func (r *Reader) ReadSecret(path string) (string, error) {
 	b, err := r.Read(path)
 	if err != nil {
@@ -39,7 +40,7 @@ func (r *Reader) ReadSecret(path string) (string, error) {
 // maxInput bounds a file given to a command: the server takes no more.
 const maxInput = 16 << 20
 
-// read reads a file, or standard input if the file is `-`.
+// Read reads a file, or standard input if the file is `-`.
 func (r *Reader) Read(path string) ([]byte, error) {
 	if path == "-" {
 		b, err := io.ReadAll(io.LimitReader(r.In, maxInput))
@@ -60,7 +61,7 @@ func readFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// documents reads the YAML or JSON documents of a file, `-` being standard input.
+// Documents reads the YAML or JSON documents of a file, `-` being standard input.
 func (r *Reader) Documents(path string) ([]resource.Tree, error) {
 	raw, err := r.Read(path)
 	if err != nil {
@@ -95,7 +96,7 @@ func (r *Reader) Documents(path string) ([]resource.Tree, error) {
 	return out, nil
 }
 
-// document reads the one document of a file.
+// Document reads the one document of a file.
 func (r *Reader) Document(path string) (resource.Tree, error) {
 	docs, err := r.Documents(path)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// printError prints an error in a line, and below it the lines of one that has a method Lines() []string. An empty error prints nothing.
+// PrintError prints an error in a line, and below it the lines of one that has a method Lines() []string. An empty error prints nothing.
 func PrintError(w io.Writer, err error) {
 	if err.Error() == "" {
 		return

@@ -29,7 +29,7 @@ const (
 	flagSecret
 )
 
-// fieldFlag is a flag that sets one field of a resource.
+// FieldFlag is a flag that sets one field of a resource.
 type FieldFlag struct {
 	// name of the flag, and path of the field in the spelling of the REST surface.
 	name, path string
@@ -37,36 +37,36 @@ type FieldFlag struct {
 	help       string
 }
 
-// textFlag is a flag with a text.
+// TextFlag is a flag with a text.
 func TextFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagText, help} }
 
-// wordFlag is a flag with a name of an enumeration, in any case.
+// WordFlag is a flag with a name of an enumeration, in any case.
 func WordFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagWord, help} }
 
-// boolFlag is a flag that is on or off.
+// BoolFlag is a flag that is on or off.
 func BoolFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagBool, help} }
 
-// intFlag is a flag with a number.
+// IntFlag is a flag with a number.
 func IntFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagInt, help} }
 
-// floatFlag is a flag with a fraction.
+// FloatFlag is a flag with a fraction.
 func FloatFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagFloat, help} }
 
-// listFlag is a flag that may be repeated.
+// ListFlag is a flag that may be repeated.
 func ListFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagList, help} }
 
-// durationFlag is a flag with a duration.
+// DurationFlag is a flag with a duration.
 func DurationFlag(name, path, help string) FieldFlag {
 	return FieldFlag{name, path, flagDuration, help}
 }
 
-// fileFlag is a flag that names a file, whose text is the value.
+// FileFlag is a flag that names a file, whose text is the value.
 func FileFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagFile, help} }
 
-// secretFlag is a flag that names a file with a secret, whose line's end is cut.
+// SecretFlag is a flag that names a file with a secret, whose line's end is cut.
 func SecretFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagSecret, help} }
 
-// defineFields adds flags to a command.
+// DefineFields adds flags to a command.
 func DefineFields(cmd *cobra.Command, flags []FieldFlag) {
 	for _, x := range flags {
 		x.define(cmd.Flags())
@@ -124,7 +124,7 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 	}
 }
 
-// flagTree joins a file, if one is named, and the flags that were given. Where names their source for errors.
+// FlagTree joins a file, if one is named, and the flags that were given. Where names their source for errors.
 func FlagTree(files *input.Reader, cmd *cobra.Command, file string, flags []FieldFlag) (t resource.Tree, where string, err error) {
 	t, where = resource.Tree{}, "flags"
 	if file != "" {
@@ -139,7 +139,7 @@ func FlagTree(files *input.Reader, cmd *cobra.Command, file string, flags []Fiel
 	return t, where, nil
 }
 
-// setFields writes the values of the flags that were given into a tree.
+// SetFields writes the values of the flags that were given into a tree.
 func SetFields(t resource.Tree, files *input.Reader, cmd *cobra.Command, flags []FieldFlag) error {
 	for _, x := range flags {
 		if !cmd.Flags().Changed(x.name) {

@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// allRecipients joins all pages.
+// AllRecipients joins all pages.
 func (c *Client) AllRecipients(ctx context.Context) (*outboundv1.ListRecipientsResponse, error) {
 	all := &outboundv1.ListRecipientsResponse{}
 	for token := ""; ; {
@@ -30,16 +30,19 @@ func (c *Client) AllRecipients(ctx context.Context) (*outboundv1.ListRecipientsR
 	}
 }
 
+// RecipientPath is the path of a recipient.
 func RecipientPath(id string) string { return "/v1/recipients/" + url.PathEscape(id) }
 
-// patch changes the fields of a mask.
+// Patch changes the fields of a mask.
 func (c *Client) Patch(ctx context.Context, path string, want proto.Message, mask []string, saved proto.Message) error {
 	query := url.Values{"updateMask": {strings.Join(mask, ",")}}
 	return c.Call(ctx, http.MethodPatch, path+"?"+query.Encode(), want, saved)
 }
 
+// AppliancePath is the path of an appliance.
 func AppliancePath(id string) string { return "/v1/appliances/" + url.PathEscape(id) }
 
+// Publish sends an event as it is.
 func (c *Client) Publish(ctx context.Context, raw []byte) (*outboundv1.PublishEventResponse, error) {
 	answer, err := c.send(ctx, http.MethodPost, "/v1/events", raw)
 	if err != nil {

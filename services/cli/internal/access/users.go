@@ -1,3 +1,4 @@
+// Package access holds the commands of users, API tokens and the caller.
 package access
 
 import (
@@ -17,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
+// WhoamiCommand makes the command `whoami`.
 func WhoamiCommand(env *command.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "whoami", Short: "Show who you are to Outbound, and what you may do", Args: command.Arguments(),
@@ -33,6 +35,7 @@ func WhoamiCommand(env *command.Env) *cobra.Command {
 	}
 }
 
+// UsersCommand makes the command `users`.
 func UsersCommand(env *command.Env) *cobra.Command {
 	return command.Group("users", "Manage the users of the console", usersList(env), usersCreate(env), usersUpdate(env), usersDelete(env))
 }

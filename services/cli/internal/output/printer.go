@@ -1,3 +1,4 @@
+// Package output prints results as tables, JSON or YAML, and progress.
 package output
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// printer prints results as --output says.
+// Printer prints results as --output says.
 type Printer struct {
 	// Out gets results, Err progress and notes.
 	Out, Err io.Writer
@@ -27,7 +28,7 @@ type Printer struct {
 	Format string
 }
 
-// checkFormat refuses an unknown format.
+// CheckFormat refuses an unknown format.
 func (p *Printer) CheckFormat() error {
 	if p.Format != "table" && p.Format != "json" && p.Format != "yaml" {
 		return exit.Usagef("-o is table, json or yaml, not %q", p.Format)
@@ -35,10 +36,10 @@ func (p *Printer) CheckFormat() error {
 	return nil
 }
 
-// structured reports whether the output is JSON or YAML, and not text for people.
+// Structured reports whether the output is JSON or YAML, and not text for people.
 func (p *Printer) Structured() bool { return p.Format != "table" }
 
-// show prints a message as --output says; asTable makes its table.
+// Show prints a message as --output says; asTable makes its table.
 func (p *Printer) Show(m proto.Message, asTable func() *Table) error {
 	if !p.Structured() {
 		return p.Print(asTable())
@@ -50,7 +51,7 @@ func (p *Printer) Show(m proto.Message, asTable func() *Table) error {
 	return p.ShowJSON(raw)
 }
 
-// showJSON prints JSON, indented, or as YAML.
+// ShowJSON prints JSON, indented, or as YAML.
 func (p *Printer) ShowJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
@@ -69,7 +70,7 @@ func (p *Printer) ShowJSON(raw []byte) error {
 	return err
 }
 
-// showLine prints a message of a stream: a JSON object a line, or a YAML document.
+// ShowLine prints a message of a stream: a JSON object a line, or a YAML document.
 func (p *Printer) ShowLine(m proto.Message) error {
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
@@ -85,14 +86,14 @@ func (p *Printer) ShowLine(m proto.Message) error {
 	return err
 }
 
-// say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
+// Say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
 func (p *Printer) Say(format string, args ...any) {
 	if !p.Structured() {
 		_, _ = fmt.Fprintln(p.Out, Clean(fmt.Sprintf(format, args...)))
 	}
 }
 
-// showFields prints a message; as a table, one line for each field that is set.
+// ShowFields prints a message; as a table, one line for each field that is set.
 func (p *Printer) ShowFields(m proto.Message) error {
 	return p.Show(m, func() *Table {
 		raw, err := protojson.Marshal(m)
