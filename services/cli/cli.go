@@ -3,7 +3,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -76,8 +75,9 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Usagef("%w", err) })
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env), status(env), appliances(env), simulate.Command(env), settings(env),
-		customFields(env), eventTypes(env), macros(env), revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
+		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
+		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
+		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
 	} {
 		env.ConnectionFlags(c)
 		env.CompleteTree(c)
@@ -97,13 +97,5 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 		return ExitOK
 	}
 	output.PrintError(root.ErrOrStderr(), err)
-	return exitCode(err)
-}
-
-func exitCode(err error) int {
-	var chosen interface{ ExitCode() int }
-	if errors.As(err, &chosen) {
-		return chosen.ExitCode()
-	}
-	return ExitFailed
+	return exit.Code(err)
 }

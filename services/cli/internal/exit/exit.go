@@ -2,6 +2,7 @@
 package exit
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -15,6 +16,18 @@ const (
 	// CodeDiffers is that of apply --dry-run --exit-code where there is a difference.
 	CodeDiffers = 5
 )
+
+// Code is the exit code of an error: that of its method ExitCode() int, if it has one.
+func Code(err error) int {
+	if err == nil {
+		return CodeOK
+	}
+	var chosen interface{ ExitCode() int }
+	if errors.As(err, &chosen) {
+		return chosen.ExitCode()
+	}
+	return CodeFailed
+}
 
 // UsageError is a fault in how a command was called.
 type UsageError struct{ err error }
