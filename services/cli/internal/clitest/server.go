@@ -98,7 +98,7 @@ func Serve(t *testing.T, answers map[string]Answer) *Server {
 		_, _ = io.WriteString(w, text)
 	}))
 	t.Cleanup(web.Close)
-	s.URL = web.URL
+	s.URL, s.Env["OUTBOUND_URL"] = web.URL, web.URL
 	return s
 }
 
