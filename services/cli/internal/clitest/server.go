@@ -2,6 +2,7 @@
 package clitest
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -93,6 +94,7 @@ func Serve(t *testing.T, answers map[string]Answer) *Server {
 			t.Errorf("an unexpected call: %s %s %s", r.Method, r.URL, body)
 			answer = Refusal(codes.Unimplemented, "no such call")
 		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		status, text := answer(r)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, text)
