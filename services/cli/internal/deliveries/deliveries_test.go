@@ -269,7 +269,7 @@ func TestAReplayIsWaitedFor(t *testing.T) {
 		"cancelled": {"cancel 01R", nil, exit.CodeOK},
 	} {
 		answers := map[string]clitest.Answer{
-			"POST /v1/replays": clitest.JSON(running), "GET /v1/replays": clitest.JSON(`{"replays":[` + done + `]}`), "POST /v1/replays/01R:cancel": clitest.JSON(`{"id":"01R","state":"CANCELLED"}`),
+			"POST /v1/replays": clitest.JSON(running), "GET /v1/replays": clitest.JSON(`{"replays":[` + done + `]}`), "POST /v1/replays/01R:cancel": clitest.JSON(`{"id":"01R","state":"STOPPED"}`),
 		}
 		var polls []clitest.Answer
 		for _, p := range c.polls {
