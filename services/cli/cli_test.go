@@ -52,7 +52,8 @@ func (told) ListRecipients(_ context.Context, r *outboundv1.ListRecipientsReques
 
 func (told) ListDeliveries(context.Context, *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
 	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{
-		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, Reason: "http_status",
+		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING,
+			Reason: "http_status",
 			Detail: "answered 500\nInternal Server Error", StatusCode: 500, Attempts: 3, LastAttemptTime: at(5), NextAttemptTime: at(35)},
 		{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok",
 			StatusCode: 200, Attempts: 1, LastAttemptTime: at(1), ReplayId: "01R"},
@@ -64,27 +65,33 @@ func (told) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboun
 	return &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{
 		{EventId: "a1~e-2", EventType: "nope", ApplianceId: "a1", IntakeTime: at(2), Decision: outboundv1.Intake_REJECTED, Via: "nats",
 			Violations: []*outboundv1.IntakeViolation{{Field: "type", Reason: "UNKNOWN_TYPE"}, {Field: "time", Reason: "TIME_OUT_OF_RANGE"}}},
-		{EventId: "a1~e-1", EventType: "a", ApplianceId: "a1", SessionId: "s-1", IntakeTime: at(1), Decision: outboundv1.Intake_ACCEPTED, Via: "http"},
+		{EventId: "a1~e-1", EventType: "a", ApplianceId: "a1", SessionId: "s-1", IntakeTime: at(1),
+			Decision: outboundv1.Intake_ACCEPTED, Via: "http"},
 	}}, nil
 }
 
 func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	return &outboundv1.Status{
-		Version: "1.2.3", Notices: []string{"Failing: crm."}, Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
+		Version: "1.2.3", Notices: []string{"Failing: crm."},
+		Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{
 			{RecipientId: "crm", DisplayName: "CRM", Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12, OldestQueuedTime: at(0),
 				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
 			{RecipientId: "desk", Health: outboundv1.RecipientHealth_OK},
 		},
 		Streams: []*outboundv1.StreamStatus{
-			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99, MaxAge: durationpb.New(8 * 24 * time.Hour), FirstTime: at(0)},
-			{Name: "HISTORY", Messages: 425_000, Bytes: 3 << 30, MaxBytes: 4 << 30, LastSequence: 425_000, MaxMessages: 500_000, MaxAge: durationpb.New(7 * 24 * time.Hour), UsedPercent: 85},
+			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99,
+				MaxAge: durationpb.New(8 * 24 * time.Hour), FirstTime: at(0)},
+			{Name: "HISTORY", Messages: 425_000, Bytes: 3 << 30, MaxBytes: 4 << 30, LastSequence: 425_000, MaxMessages: 500_000,
+				MaxAge: durationpb.New(7 * 24 * time.Hour), UsedPercent: 85},
 		},
 		Disk: &outboundv1.DiskStatus{UsedBytes: 3 << 30, LimitBytes: 12 << 30, FreeBytes: 5 << 30, FreeKnown: true},
 		Services: []*outboundv1.ServiceStatus{
-			{Name: "history", Instance: "i1", Version: "1.2.3", StartTime: at(0)}, {Name: "http-sender", Instance: "i2", Version: "1.2.2", StartTime: at(5)},
+			{Name: "history", Instance: "i1", Version: "1.2.3", StartTime: at(0)},
+			{Name: "http-sender", Instance: "i2", Version: "1.2.2", StartTime: at(5)},
 		},
-		Expiries: []*outboundv1.Expiry{{Kind: "ca_certificate", Resource: "recipients/crm", Subject: "CN=Root", ExpireTime: at(30)}, {Kind: "api_token", Resource: "tokens/t-1", Subject: "CI", ExpireTime: at(40)}},
+		Expiries: []*outboundv1.Expiry{{Kind: "ca_certificate", Resource: "recipients/crm", Subject: "CN=Root", ExpireTime: at(30)},
+			{Kind: "api_token", Resource: "tokens/t-1", Subject: "CI", ExpireTime: at(40)}},
 	}, nil
 }
 

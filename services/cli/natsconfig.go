@@ -108,8 +108,10 @@ func accounts(list []*outboundv1.StoredAppliance) ([]byte, error) {
 		if !event.ValidAppliance(id) || hash == "" || strings.ContainsAny(hash, "\"\\\n") {
 			return nil, fmt.Errorf("write the account of appliance %q: its id or its hash is not usable", id)
 		}
-		_, _ = fmt.Fprintf(&b, "APPLIANCE_%s {\n  users: [ { user: %q, password: %q, permissions: { publish: [%q], subscribe: [\"_INBOX.>\"] } } ]\n"+
-			"  imports: [ { service: { account: CORE, subject: %q } } ]\n}\n", id, id, hash, bus.ApplianceSubjects(id), bus.IngestSubjectOf(id, "*"))
+		_, _ = fmt.Fprintf(&b,
+			"APPLIANCE_%s {\n  users: [ { user: %q, password: %q, permissions: { publish: [%q], subscribe: [\"_INBOX.>\"] } } ]\n"+
+				"  imports: [ { service: { account: CORE, subject: %q } } ]\n}\n",
+			id, id, hash, bus.ApplianceSubjects(id), bus.IngestSubjectOf(id, "*"))
 	}
 	return []byte(b.String()), nil
 }

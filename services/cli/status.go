@@ -78,7 +78,8 @@ func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path s
 func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
-		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), output.Clock(r.GetFailingSinceTime()), r.GetLastReason(), r.GetBreakerOpen(), output.Clock(r.GetLastAlertTime()))
+		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), output.Clock(r.GetFailingSinceTime()),
+			r.GetLastReason(), r.GetBreakerOpen(), output.Clock(r.GetLastAlertTime()))
 	}
 	return out
 }
@@ -92,9 +93,11 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 		env.Say("SMTP relay: %s", line)
 	}
 	env.Say("")
-	recipients := &output.Table{Head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
+	recipients := &output.Table{Head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT",
+		"LAST ERROR"}}
 	for _, r := range s.GetRecipients() {
-		recipients.Add(r.GetRecipientId(), r.GetHealth().String(), output.Clock(r.GetFailingSinceTime()), fmt.Sprint(r.GetQueuedEvents()), output.Clock(r.GetOldestQueuedTime()),
+		recipients.Add(r.GetRecipientId(), r.GetHealth().String(), output.Clock(r.GetFailingSinceTime()),
+			fmt.Sprint(r.GetQueuedEvents()), output.Clock(r.GetOldestQueuedTime()),
 			output.Clock(r.GetLastAttemptTime()), output.Clock(r.GetNextAttemptTime()), output.Dash(output.Short(r.GetLastError())))
 	}
 	if err := env.Print(recipients); err != nil {
@@ -103,7 +106,8 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 	env.Say("")
 	streams := &output.Table{Head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
 	for _, x := range s.GetStreams() {
-		streams.Add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), output.Size(x.GetBytes()), output.Size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
+		streams.Add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), output.Size(x.GetBytes()),
+			output.Size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
 			output.Clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
 	}
 	if err := env.Print(streams); err != nil {

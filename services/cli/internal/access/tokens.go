@@ -31,7 +31,8 @@ func tokensList(env *command.Env) *cobra.Command {
 			return env.Show(all, func() *output.Table {
 				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "MADE", "BY", "ENDS"}}
 				for _, x := range all.GetTokens() {
-					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Clock(x.GetCreateTime()), output.Dash(x.GetCreator()), output.Clock(x.GetExpireTime()))
+					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Clock(x.GetCreateTime()), output.Dash(x.GetCreator()),
+						output.Clock(x.GetExpireTime()))
 				}
 				return t
 			})

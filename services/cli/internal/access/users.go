@@ -65,7 +65,8 @@ func usersList(env *command.Env) *cobra.Command {
 			return env.Show(all, func() *output.Table {
 				t := &output.Table{Head: []string{"NAME", "DISPLAY NAME", "ROLE", "MAY SIGN IN", "PASSWORD OF"}}
 				for _, u := range all.GetUsers() {
-					t.Add(u.GetName(), output.Dash(u.GetDisplayName()), roleWord(u.GetRole()), output.Yes(!u.GetDisabled()), output.Clock(u.GetPasswordTime()))
+					t.Add(u.GetName(), output.Dash(u.GetDisplayName()), roleWord(u.GetRole()), output.Yes(!u.GetDisabled()),
+						output.Clock(u.GetPasswordTime()))
 				}
 				return t
 			})

@@ -40,7 +40,8 @@ func TestACallCarriesTheTokenAndTheMessage(t *testing.T) {
 	if made.GetId() != "crm" {
 		t.Errorf("read %v", made)
 	}
-	for name, want := range map[string]string{"Authorization": "Bearer s3cret", "User-Agent": "outbound-cli/1.2.3", "Content-Type": "application/json"} {
+	for name, want := range map[string]string{"Authorization": "Bearer s3cret", "User-Agent": "outbound-cli/1.2.3",
+		"Content-Type": "application/json"} {
 		if header.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, header.Get(name), want)
 		}
@@ -72,7 +73,8 @@ func TestARefusalHasACodeAndFaults(t *testing.T) {
 		client, _ := connect(t, map[string]clitest.Answer{"GET /v1/x": c.answer})
 		err := client.Call(t.Context(), http.MethodGet, "/v1/x", nil, nil)
 		var lines interface{ Lines() []string }
-		if !errors.As(err, &lines) || !slices.Equal(lines.Lines(), c.lines) || exit.Code(err) != c.exit || !strings.Contains(err.Error(), c.says) {
+		if !errors.As(err, &lines) || !slices.Equal(lines.Lines(), c.lines) || exit.Code(err) != c.exit ||
+			!strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: exit %d, %v", c.name, exit.Code(err), err)
 		}
 	}
@@ -96,7 +98,8 @@ func TestAnAddressWhereNothingAnswers(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler())
 	web.Close()
 	c := client.New(web.URL, "s3cret", "1")
-	if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); exit.Code(err) != exit.CodeFailed || !strings.Contains(err.Error(), web.URL) {
+	if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, nil); exit.Code(err) != exit.CodeFailed ||
+		!strings.Contains(err.Error(), web.URL) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -112,7 +115,8 @@ func TestAnAddressWhereNothingAnswers(t *testing.T) {
 func TestAnAnswerThatIsNoMessage(t *testing.T) {
 	for name, body := range map[string]string{"HTML": "<html>", "a list": "[]", "another type": `{"id":7}`} {
 		c, _ := connect(t, map[string]clitest.Answer{"GET /v1/x": clitest.JSON(body)})
-		if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, &outboundv1.Recipient{}); err == nil || !strings.Contains(err.Error(), "/v1/x") {
+		if err := c.Call(t.Context(), http.MethodGet, "/v1/x", nil, &outboundv1.Recipient{}); err == nil ||
+			!strings.Contains(err.Error(), "/v1/x") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -124,9 +128,11 @@ func TestAnAnswerThatIsNoMessage(t *testing.T) {
 
 func TestResources(t *testing.T) {
 	c, s := connect(t, map[string]clitest.Answer{
-		"GET /v1/recipients":        clitest.InTurn(clitest.JSON(`{"recipients":[{"id":"a"}],"nextPageToken":"2","totalSize":2}`), clitest.JSON(`{"recipients":[{"id":"b"}]}`)),
+		"GET /v1/recipients": clitest.InTurn(clitest.JSON(`{"recipients":[{"id":"a"}],"nextPageToken":"2","totalSize":2}`),
+			clitest.JSON(`{"recipients":[{"id":"b"}]}`)),
 		"PATCH /v1/recipients/a%2F": clitest.JSON(`{"id":"a/"}`),
-		"POST /v1/events":           clitest.InTurn(clitest.JSON(`{"eventId":"a1~e-1","sequence":"7"}`), clitest.JSON("[]"), clitest.Refusal(codes.InvalidArgument, "m", "type: x")),
+		"POST /v1/events": clitest.InTurn(clitest.JSON(`{"eventId":"a1~e-1","sequence":"7"}`), clitest.JSON("[]"),
+			clitest.Refusal(codes.InvalidArgument, "m", "type: x")),
 	})
 	all, err := c.AllRecipients(t.Context())
 	if err != nil || len(all.GetRecipients()) != 2 {
@@ -143,7 +149,8 @@ func TestResources(t *testing.T) {
 		}
 	}
 	want := []string{
-		"/v1/recipients?pageSize=1000&pageToken=", "/v1/recipients?pageSize=1000&pageToken=2", "/v1/recipients/a%2F?updateMask=display_name%2Cenabled", "/v1/events",
+		"/v1/recipients?pageSize=1000&pageToken=", "/v1/recipients?pageSize=1000&pageToken=2",
+		"/v1/recipients/a%2F?updateMask=display_name%2Cenabled", "/v1/events",
 	}
 	for i, path := range want {
 		if got := s.Calls("")[i].Path; got != path {

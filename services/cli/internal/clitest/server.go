@@ -44,7 +44,8 @@ func Refusal(code codes.Code, message string, fields ...string) Answer {
 			field, description, _ := strings.Cut(f, ":")
 			violations = append(violations, map[string]string{"field": field, "description": description})
 		}
-		raw, err := json.Marshal(map[string]any{"code": code, "message": message, "details": []any{map[string]any{"fieldViolations": violations}}})
+		raw, err := json.Marshal(map[string]any{"code": code, "message": message,
+			"details": []any{map[string]any{"fieldViolations": violations}}})
 		if err != nil {
 			return http.StatusInternalServerError, err.Error()
 		}

@@ -126,9 +126,12 @@ func TestFlagsSetFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	flags := []command.FieldFlag{
-		command.TextFlag("name", "displayName", ""), command.WordFlag("format", "http.format", ""), command.BoolFlag("stop", "http.stopOnGone", ""),
-		command.IntFlag("max", "http.maxInFlight", ""), command.FloatFlag("backoff", "http.backoff.multiplier", ""), command.ListFlag("event", "eventTypes", ""),
-		command.DurationFlag("interval", "http.retryInterval", ""), command.FileFlag("body", "http.body", ""), command.SecretFlag("password", "password", ""),
+		command.TextFlag("name", "displayName", ""), command.WordFlag("format", "http.format", ""),
+		command.BoolFlag("stop", "http.stopOnGone", ""),
+		command.IntFlag("max", "http.maxInFlight", ""), command.FloatFlag("backoff", "http.backoff.multiplier", ""),
+		command.ListFlag("event", "eventTypes", ""),
+		command.DurationFlag("interval", "http.retryInterval", ""), command.FileFlag("body", "http.body", ""),
+		command.SecretFlag("password", "password", ""),
 	}
 	args := []string{"--name", "CRM", "--format", "json-binary", "--stop", "--max", "3", "--backoff", "1.5", "--event", "a,b", "--event", "c",
 		"--interval", "90s", "--body", path, "--password", path}
@@ -142,7 +145,8 @@ func TestFlagsSetFields(t *testing.T) {
 	want := resource.Tree{
 		"displayName": "CRM", "enabled": false, "eventTypes": []string{"a", "b", "c"}, "password": "text",
 		"http": resource.Tree{
-			"format": "JSON_BINARY", "stopOnGone": true, "maxInFlight": 3, "backoff": resource.Tree{"multiplier": 1.5}, "retryInterval": "90s", "body": "text\n",
+			"format": "JSON_BINARY", "stopOnGone": true, "maxInFlight": 3, "backoff": resource.Tree{"multiplier": 1.5},
+			"retryInterval": "90s", "body": "text\n",
 		},
 	}
 	if err != nil || where != "-" || !reflect.DeepEqual(got, want) {
@@ -223,7 +227,8 @@ func TestAQuestionIsAnswered(t *testing.T) {
 }
 
 func TestAStreamThatBreaksIsNoted(t *testing.T) {
-	s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/x": clitest.InTurn(clitest.JSON(`{"result":{}}`), clitest.Refusal(codes.NotFound, "gone"))})
+	s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/x": clitest.InTurn(clitest.JSON(`{"result":{}}`),
+		clitest.Refusal(codes.NotFound, "gone"))})
 	seen := 0
 	got := s.Run(t, func(env *command.Env) *cobra.Command {
 		return &cobra.Command{Use: "follow", RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -233,7 +238,8 @@ func TestAStreamThatBreaksIsNoted(t *testing.T) {
 			})
 		})}
 	}, "follow")
-	if lines := strings.Count(got.Err, "\n"); seen != 1 || lines != 2 || !strings.HasSuffix(got.Err, "gone\n") || got.Code != exit.CodeNotFound {
+	if lines := strings.Count(got.Err, "\n"); seen != 1 || lines != 2 || !strings.HasSuffix(got.Err, "gone\n") ||
+		got.Code != exit.CodeNotFound {
 		t.Errorf("%d messages, %+v", seen, got)
 	}
 }

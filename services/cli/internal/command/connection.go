@@ -18,7 +18,8 @@ func (env *Env) ConnectionFlags(c *cobra.Command) {
 // OutputFlag adds --output.
 func (env *Env) OutputFlag(c *cobra.Command) {
 	c.PersistentFlags().StringVarP(&env.Format, "output", "o", "table", "table, json or yaml")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"},
+		cobra.ShellCompDirectiveNoFileComp))
 }
 
 // connect returns a client for the server that the flags and the environment name.

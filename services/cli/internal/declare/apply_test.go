@@ -67,7 +67,8 @@ func TestApplyCarriesOutThePlanInItsOrder(t *testing.T) {
 		}
 		golden.Check(t, "apply."+format, []byte(got.Out))
 		want := []string{
-			"POST /v1/event-types", "POST /v1/custom-fields", "PATCH /v1/settings/smtp?updateMask=host%2Cpassword", "PATCH /v1/settings/email?updateMask=time_zone",
+			"POST /v1/event-types", "POST /v1/custom-fields", "PATCH /v1/settings/smtp?updateMask=host%2Cpassword",
+			"PATCH /v1/settings/email?updateMask=time_zone",
 			"POST /v1/appliances", "PATCH /v1/recipients/crm?updateMask=enabled", "POST /v1/recipients",
 		}
 		if paths := writes(s); !slices.Equal(paths, want) {
@@ -95,24 +96,28 @@ func TestApplyStopsAtWhatFails(t *testing.T) {
 	s := server(t, map[string]clitest.Answer{"PATCH /v1/settings/email": clitest.Refusal(codes.Aborted, "somebody changed it meanwhile")})
 	s.In = everything
 	got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-")
-	if got.Code != exit.CodeConflict || len(writes(s)) != 4 || !strings.Contains(got.Err, "email settings") || !strings.Contains(got.Err, "meanwhile") {
+	if got.Code != exit.CodeConflict || len(writes(s)) != 4 || !strings.Contains(got.Err, "email settings") ||
+		!strings.Contains(got.Err, "meanwhile") {
 		t.Errorf("exit %d, called %q\n%s", got.Code, writes(s), got.Err)
 	}
 }
 
 func TestWhatTheServerWouldRefuseIsNotBegun(t *testing.T) {
-	invalid := `{"code":3,"message":"m","faults":[{"field":"host","reason":"R","description":"is no host"},{"field":"port","reason":"R","description":"is no port"}]}`
+	invalid := `{"code":3,"message":"m","faults":[{"field":"host","reason":"R","description":"is no host"},{"field":"port",
+			"reason":"R","description":"is no port"}]}`
 	conflict := `{"code":6,"message":"the name is taken"}`
 	for name, c := range map[string]struct {
 		results map[int]string
 		code    int
 		says    []string
 	}{
-		"fields":             {map[int]string{2: invalid}, exit.CodeFailed, []string{"smtp settings", "host", "is no host", "port", "is no port"}},
-		"a conflict":         {map[int]string{1: conflict}, exit.CodeConflict, []string{"custom field region", "the name is taken"}},
-		"two conflicts":      {map[int]string{1: conflict, 6: conflict}, exit.CodeConflict, []string{"custom field region", `recipient "Desk"`}},
-		"both":               {map[int]string{1: conflict, 2: invalid}, exit.CodeFailed, []string{"custom field region", "is no host"}},
-		"a code and no more": {map[int]string{0: `{"code":3,"message":"is not valid"}`}, exit.CodeFailed, []string{"event type disk_full", "is not valid"}},
+		"fields": {map[int]string{2: invalid}, exit.CodeFailed,
+			[]string{"smtp settings", "host", "is no host", "port", "is no port"}},
+		"a conflict":    {map[int]string{1: conflict}, exit.CodeConflict, []string{"custom field region", "the name is taken"}},
+		"two conflicts": {map[int]string{1: conflict, 6: conflict}, exit.CodeConflict, []string{"custom field region", `recipient "Desk"`}},
+		"both":          {map[int]string{1: conflict, 2: invalid}, exit.CodeFailed, []string{"custom field region", "is no host"}},
+		"a code and no more": {map[int]string{0: `{"code":3,"message":"is not valid"}`}, exit.CodeFailed,
+			[]string{"event type disk_full", "is not valid"}},
 	} {
 		for _, args := range [][]string{nil, {"--dry-run"}} {
 			s := server(t, map[string]clitest.Answer{"POST /v1/changes:check": checked(c.results)})
@@ -149,10 +154,12 @@ func TestMoreThanTheServerChecksAtOnce(t *testing.T) {
 	}
 	s := server(t, nil)
 	s.In = `{"customFields":[` + all.String() + `]}`
-	if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-", "--dry-run"); got.Code != exit.CodeFailed || !strings.Contains(got.Err, "5001") {
+	if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-", "--dry-run"); got.Code != exit.CodeFailed ||
+		!strings.Contains(got.Err, "5001") {
 		t.Errorf("a dry run: exit %d, %s", got.Code, got.Err)
 	}
-	if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-"); got.Code != exit.CodeOK || len(writes(s)) != 5001 || !strings.Contains(got.Err, "5001") {
+	if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-"); got.Code != exit.CodeOK || len(writes(s)) != 5001 ||
+		!strings.Contains(got.Err, "5001") {
 		t.Errorf("apply: exit %d, %d calls, %s", got.Code, len(writes(s)), got.Err)
 	}
 }
@@ -162,24 +169,28 @@ func surplus(t *testing.T) *clitest.Server {
 	t.Helper()
 	gone := clitest.JSON("{}")
 	return clitest.Serve(t, withStored(stored{
-		"recipients":    `{"recipients":[{"id":"crm","etag":"7"},{"id":"old","etag":"8"},{"id":"leaving","etag":"9","deleteTime":"2026-11-21T10:00:00Z"}]}`,
+		"recipients": `{"recipients":[{"id":"crm","etag":"7"},{"id":"old","etag":"8"},{"id":"leaving","etag":"9",
+			"deleteTime":"2026-11-21T10:00:00Z"}]}`,
 		"appliances":    `{"appliances":[{"id":"a1","etag":"1"},{"id":"a2","etag":"2"}]}`,
 		"custom-fields": `{"customFields":[{"codeName":"region","etag":"5"}]}`,
 		"event-types":   `{"eventTypes":[{"id":"support_conference_end","builtIn":true},{"id":"disk_full","etag":"4"}]}`,
 	}, map[string]clitest.Answer{
-		"DELETE /v1/recipients/old": gone, "DELETE /v1/appliances/a2": gone, "DELETE /v1/custom-fields/region": gone, "DELETE /v1/event-types/disk_full": gone,
+		"DELETE /v1/recipients/old": gone, "DELETE /v1/appliances/a2": gone, "DELETE /v1/custom-fields/region": gone,
+		"DELETE /v1/event-types/disk_full": gone,
 	}))
 }
 
 func TestPruneDeletesWhatIsNotNamed(t *testing.T) {
-	const some, all = "recipients: [{id: crm}]\nappliances: [{id: a1}]", "recipients: [{id: crm}]\nappliances: [{id: a1}]\ncustomFields: []\neventTypes: []"
+	const some, all = "recipients: [{id: crm}]\nappliances: [{id: a1}]",
+		"recipients: [{id: crm}]\nappliances: [{id: a1}]\ncustomFields: []\neventTypes: []"
 	for name, c := range map[string]struct {
 		declaration string
 		want        []string
 	}{
-		"kinds that are named":    {some, []string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2"}},
-		"kinds with nothing left": {all, []string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2", "DELETE /v1/custom-fields/region?etag=5", "DELETE /v1/event-types/disk_full?etag=4"}},
-		"settings alone":          {"smtp: {}", nil},
+		"kinds that are named": {some, []string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2"}},
+		"kinds with nothing left": {all, []string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2",
+			"DELETE /v1/custom-fields/region?etag=5", "DELETE /v1/event-types/disk_full?etag=4"}},
+		"settings alone": {"smtp: {}", nil},
 	} {
 		s := surplus(t)
 		s.In = c.declaration
@@ -242,7 +253,8 @@ func TestAServerThatFailsEndsThePlan(t *testing.T) {
 	for _, path := range []string{"event-types", "custom-fields", "settings/smtp", "settings/email", "appliances", "recipients"} {
 		s := server(t, map[string]clitest.Answer{"GET /v1/" + path: clitest.Refusal(codes.Unavailable, "the config service is away")})
 		s.In = everything
-		if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-"); got.Code != exit.CodeFailed || len(writes(s)) > 0 || !strings.Contains(got.Err, "is away") {
+		if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-"); got.Code != exit.CodeFailed || len(writes(s)) > 0 ||
+			!strings.Contains(got.Err, "is away") {
 			t.Errorf("%s: %+v, called %q", path, got, writes(s))
 		}
 	}

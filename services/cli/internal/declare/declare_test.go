@@ -101,37 +101,41 @@ func TestTheDifferenceOfARecipient(t *testing.T) {
 		args   []string
 		want   []string
 	}{
-		"nothing named":                 {fields: `x: y`, want: nil},
-		"the same in other words":       {fields: `eventTypes: [b, a], http: {retryInterval: 2m, url: "https://crm.example"}`},
-		"a text":                        {fields: `displayName: The CRM`, want: []string{`displayName: "CRM" -> "The CRM"`}},
-		"a list":                        {fields: `eventTypes: [a]`, want: []string{`eventTypes: ["a","b"] -> ["a"]`}},
-		"a list that is emptied":        {fields: `eventTypes: []`, want: []string{`eventTypes: ["a","b"] -> []`}},
-		"a switch":                      {fields: `enabled: false`, want: []string{`enabled: true -> false`}},
-		"a nested field":                {fields: `http: {timeout: 5s}`, want: []string{`http.timeout: (none) -> "5s"`}},
-		"a map":                         {fields: `http: {headers: {X-B: "2"}}`, want: []string{`http.headers: {"X-A":"1"} -> {"X-B":"2"}`}},
-		"the same map":                  {fields: `http: {headers: {X-A: "1"}}`},
-		"a message that is there":       {fields: `http: {backoff: {}}`},
-		"a message that is taken away":  {fields: `http: {rateLimit: null}`, want: []string{`http.rateLimit: {"limit":5,"period":"1s"} -> (none)`}},
-		"a message's field":             {fields: `http: {backoff: {multiplier: 3}}`, want: []string{`http.backoff.multiplier: 2 -> 3`}},
-		"what only the server sets":     {fields: `updateTime: "2020-01-01T00:00:00Z", warnings: [x]`},
-		"a secret that is stored":       {fields: `http: {auth: {basic: {username: u, password: x}}}`},
-		"a secret that is written":      {fields: `http: {auth: {basic: {username: u, password: x}}}`, args: []string{"--write-secrets"}, want: []string{`http.auth: {"basic":{"password":"(secret)","username":"u"}} -> {"basic":{"password":"(secret)","username":"u"}}`}},
-		"another user":                  {fields: `http: {auth: {basic: {username: v, password: x}}}`, want: []string{`http.auth: {"basic":{"password":"(secret)","username":"u"}} -> {"basic":{"password":"(secret)","username":"v"}}`}},
-		"signing secrets by id":         {fields: `http: {signingSecrets: [{id: ss-2, expireTime: "2026-12-01T00:00:00Z"}, {id: ss-1}]}`},
-		"signing secrets by value":      {fields: `http: {signingSecrets: [{secret: whsec_a}, {secret: whsec_b, expireTime: "2026-12-01T00:00:00Z"}]}`},
-		"one signing secret less":       {fields: `http: {signingSecrets: [{id: ss-1}]}`, want: []string{"http.signingSecrets"}},
-		"one signing secret more":       {fields: `http: {signingSecrets: [{id: ss-1}, {id: ss-2, expireTime: "2026-12-01T00:00:00Z"}, {}]}`, want: []string{"http.signingSecrets"}},
-		"a signing secret ends":         {fields: `http: {signingSecrets: [{id: ss-1, expireTime: "2026-12-01T00:00:00Z"}, {id: ss-2, expireTime: "2026-12-01T00:00:00Z"}]}`, want: []string{"http.signingSecrets"}},
-		"a signing secret that changes": {fields: `http: {signingSecrets: [{id: ss-1, kind: ED25519}, {id: ss-2, expireTime: "2026-12-01T00:00:00Z"}]}`, want: []string{"http.signingSecrets"}},
-		"signing secrets are written":   {fields: `http: {signingSecrets: [{id: ss-1, secret: x}, {id: ss-2, expireTime: "2026-12-01T00:00:00Z"}]}`, args: []string{"--write-secrets"}, want: []string{"http.signingSecrets"}},
+		"nothing named":           {fields: ``},
+		"the same in other words": {fields: `eventTypes: [b, a], http: {retryInterval: 2m, url: "https://crm.example"}`},
+		"a text":                  {fields: `displayName: The CRM`, want: []string{`displayName: "CRM" -> "The CRM"`}},
+		"a list":                  {fields: `eventTypes: [a]`, want: []string{`eventTypes: ["a","b"] -> ["a"]`}},
+		"a list that is emptied":  {fields: `eventTypes: []`, want: []string{`eventTypes: ["a","b"] -> []`}},
+		"a switch":                {fields: `enabled: false`, want: []string{`enabled: true -> false`}},
+		"a nested field":          {fields: `http: {timeout: 5s}`, want: []string{`http.timeout: (none) -> "5s"`}},
+		"a map":                   {fields: `http: {headers: {X-B: "2"}}`, want: []string{`http.headers: {"X-A":"1"} -> {"X-B":"2"}`}},
+		"the same map":            {fields: `http: {headers: {X-A: "1"}}`},
+		"a message that is there": {fields: `http: {backoff: {}}`},
+		"a message that is taken away": {fields: `http: {rateLimit: null}`,
+			want: []string{`http.rateLimit: {"limit":5,"period":"1s"} -> (none)`}},
+		"a message's field":         {fields: `http: {backoff: {multiplier: 3}}`, want: []string{`http.backoff.multiplier: 2 -> 3`}},
+		"what only the server sets": {fields: `updateTime: "2020-01-01T00:00:00Z", warnings: [x]`},
+		"a secret that is stored":   {fields: `http: {auth: {basic: {username: u, password: x}}}`},
+		"a secret that is written": {fields: `http: {auth: {basic: {username: u, password: x}}}`,
+			args: []string{"--write-secrets"}, want: []string{
+				`http.auth: {"basic":{"password":"(secret)","username":"u"}} -> {"basic":{"password":"(secret)","username":"u"}}`,
+			}},
+		"another user": {fields: `http: {auth: {basic: {username: v, password: x}}}`,
+			want: []string{`http.auth: {"basic":{"password":"(secret)","username":"u"}} -> {"basic":{"password":"(secret)","username":"v"}}`}},
+		"signing secrets by id":    {fields: `http: {signingSecrets: [{SECOND}, {id: ss-1}]}`},
+		"signing secrets by value": {fields: `http: {signingSecrets: [{secret: whsec_a}, {secret: whsec_b, ENDS}]}`},
+		"one signing secret less":  {fields: `http: {signingSecrets: [{id: ss-1}]}`, want: []string{"http.signingSecrets"}},
+		"one signing secret more":  {fields: `http: {signingSecrets: [{id: ss-1}, {SECOND}, {}]}`, want: []string{"http.signingSecrets"}},
+		"a signing secret ends":    {fields: `http: {signingSecrets: [{id: ss-1, ENDS}, {SECOND}]}`, want: []string{"http.signingSecrets"}},
+		"a signing secret that changes": {fields: `http: {signingSecrets: [{id: ss-1, kind: ED25519}, {SECOND}]}`,
+			want: []string{"http.signingSecrets"}},
+		"signing secrets are written": {fields: `http: {signingSecrets: [{id: ss-1, secret: x}, {SECOND}]}`,
+			args: []string{"--write-secrets"}, want: []string{"http.signingSecrets"}},
 	} {
-		if name == "nothing named" {
-			c.fields = `id: crm`
-		} else {
-			c.fields = "id: crm, " + c.fields
-		}
+		const ends = `expireTime: "2026-12-01T00:00:00Z"`
+		c.fields = strings.NewReplacer("SECOND", "id: ss-2, "+ends, "ENDS", ends).Replace(c.fields)
 		s := clitest.Serve(t, withStored(stored{"recipients": storedCRM}, nil))
-		got, result := dryRun(t, s, "recipients: [{"+c.fields+"}]", append(c.args, "--exit-code")...)
+		got, result := dryRun(t, s, "recipients: [{id: crm, "+c.fields+"}]", append(c.args, "--exit-code")...)
 		if len(got.Steps) != 1 || got.Steps[0].Resource != "recipient crm" || !got.DryRun {
 			t.Errorf("%s: %+v", name, result)
 			continue
@@ -167,7 +171,8 @@ appliances: [{id: a1}, {id: a2, silentAfter: 12h}]
 recipients: [{displayName: crm}, {displayName: Desk, email: {addresses: [a@example.com]}}]
 `)
 	want := []string{
-		"none event type disk_full", "create event type disk_empty", "change custom field region", `create custom field "Country"`, "none custom field region",
+		"none event type disk_full", "create event type disk_empty", "change custom field region", `create custom field "Country"`,
+		"none custom field region",
 		"change smtp settings", "none appliance a1", "create appliance a2", "change recipient crm", `create recipient "Desk"`,
 	}
 	var steps []string
@@ -183,7 +188,8 @@ func TestASecretThatIsMissingIsNamed(t *testing.T) {
 	s := clitest.Serve(t, withStored(stored{"settings/smtp": `{"oauth2":{"refreshTokenSet":true}}`}, nil))
 	got, result := dryRun(t, s, `
 smtp: {passwordSet: true, oauth2: {clientSecretSet: true, refreshTokenSet: true}}
-recipients: [{displayName: CRM, http: {url: "https://crm.example", auth: {bearer: {tokenSet: true}}, signingSecrets: [{id: ss-1}, {secret: whsec_x}, {}]}}]
+recipients: [{displayName: CRM, http: {url: "https://crm.example", auth: {bearer: {tokenSet: true}}, 
+  signingSecrets: [{id: ss-1}, {secret: whsec_x}, {}]}}]
 `)
 	if result.Code != exit.CodeFailed || len(got.Steps) != 2 {
 		t.Fatalf("got %+v", result)
@@ -241,7 +247,8 @@ func TestAFolderIsReadInTheOrderOfItsNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	smtp := asked.GetChanges()[0].GetUpdateSmtpSettings()
-	if smtp.GetSmtpSettings().GetUsername() != "olga" || smtp.GetSmtpSettings().GetPassword() != "s3cret" || len(smtp.GetUpdateMask().GetPaths()) != 3 {
+	if smtp.GetSmtpSettings().GetUsername() != "olga" || smtp.GetSmtpSettings().GetPassword() != "s3cret" ||
+		len(smtp.GetUpdateMask().GetPaths()) != 3 {
 		t.Errorf("asked about %v", smtp)
 	}
 }
@@ -252,15 +259,17 @@ func TestEverythingThatIsWrongIsNamed(t *testing.T) {
 		lines       int
 		says        []string
 	}{
-		"one unknown key":       {"recipient: []", 1, []string{"recipient"}},
-		"no list":               {"recipients: {a: b}", 1, []string{"recipients"}},
-		"no names":              {"recipients: [a]\nsmtp: 7", 2, []string{"recipients[0]", "smtp"}},
-		"an unknown field":      {"recipients: [{id: crm, urll: x}, {id: desk, displayNam: x}]", 2, []string{"recipient crm", "recipient desk"}},
-		"no id":                 {"eventTypes: [{displayName: x}]\nappliances: [{displayName: x}]", 2, []string{"eventTypes[0]", "appliances[0]"}},
-		"settings twice":        {"smtp: {host: a}\n---\nsmtp: {host: b}", 1, []string{"document 2, smtp"}},
-		"no document":           {"", 1, nil},
-		"no YAML":               {"a: [", 1, nil},
-		"of several kinds each": {"recipient: []\ncustomFields: x\nrecipients: [{id: crm, urll: x}]", 3, []string{"recipient", "customFields", "recipient crm"}},
+		"one unknown key":  {"recipient: []", 1, []string{"recipient"}},
+		"no list":          {"recipients: {a: b}", 1, []string{"recipients"}},
+		"no names":         {"recipients: [a]\nsmtp: 7", 2, []string{"recipients[0]", "smtp"}},
+		"an unknown field": {"recipients: [{id: crm, urll: x}, {id: desk, displayNam: x}]", 2, []string{"recipient crm", "recipient desk"}},
+		"no id": {"eventTypes: [{displayName: x}]\nappliances: [{displayName: x}]", 2,
+			[]string{"eventTypes[0]", "appliances[0]"}},
+		"settings twice": {"smtp: {host: a}\n---\nsmtp: {host: b}", 1, []string{"document 2, smtp"}},
+		"no document":    {"", 1, nil},
+		"no YAML":        {"a: [", 1, nil},
+		"of several kinds each": {"recipient: []\ncustomFields: x\nrecipients: [{id: crm, urll: x}]", 3,
+			[]string{"recipient", "customFields", "recipient crm"}},
 	} {
 		s := clitest.Serve(t, withStored(nil, nil))
 		got, result := dryRun(t, s, c.declaration)
@@ -288,7 +297,8 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		{"-f", filepath.Join(empty, "none.yaml")}, {"-f", empty}, {}, {"-f", "-", "--exit-code"}, {"-f", "-", "--yes"}, {"-f", "-", "surplus"},
 	} {
 		s := clitest.Serve(t, withStored(nil, nil))
-		if got := s.Run(t, declare.ApplyCommand, append([]string{"apply"}, args...)...); got.Code != exit.CodeUsage || len(s.Calls(http.MethodPost)) > 0 {
+		if got := s.Run(t, declare.ApplyCommand, append([]string{"apply"}, args...)...); got.Code != exit.CodeUsage ||
+			len(s.Calls(http.MethodPost)) > 0 {
 			t.Errorf("%q: %+v", args, got)
 		}
 	}

@@ -58,7 +58,8 @@ func check(ctx context.Context, c *client.Client, steps []*step) error {
 	q, asked := &outboundv1.CheckChangesRequest{}, []*step{}
 	for _, s := range steps {
 		for _, field := range s.Missing {
-			s.Faults = append(s.Faults, fault{Field: field, Description: "is neither in the file nor stored: write it as ${file:PATH} or ${env:NAME}", code: codes.InvalidArgument})
+			s.Faults = append(s.Faults, fault{Field: field,
+				Description: "is neither in the file nor stored: write it as ${file:PATH} or ${env:NAME}", code: codes.InvalidArgument})
 		}
 		if s.planned != nil {
 			q.Changes, asked = append(q.Changes, s.planned), append(asked, s)

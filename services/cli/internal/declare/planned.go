@@ -11,13 +11,17 @@ import (
 func plannedCreation(want proto.Message) *outboundv1.PlannedChange {
 	switch r := want.(type) {
 	case *outboundv1.EventType:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateEventType{CreateEventType: &outboundv1.CreateEventTypeRequest{EventType: r}}}
+		q := &outboundv1.CreateEventTypeRequest{EventType: r}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateEventType{CreateEventType: q}}
 	case *outboundv1.CustomField:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateCustomField{CreateCustomField: &outboundv1.CreateCustomFieldRequest{CustomField: r}}}
+		q := &outboundv1.CreateCustomFieldRequest{CustomField: r}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateCustomField{CreateCustomField: q}}
 	case *outboundv1.Appliance:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateAppliance{CreateAppliance: &outboundv1.CreateApplianceRequest{Appliance: r}}}
+		q := &outboundv1.CreateApplianceRequest{Appliance: r}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateAppliance{CreateAppliance: q}}
 	case *outboundv1.Recipient:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateRecipient{CreateRecipient: &outboundv1.CreateRecipientRequest{Recipient: r}}}
+		q := &outboundv1.CreateRecipientRequest{Recipient: r}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateRecipient{CreateRecipient: q}}
 	default:
 		return &outboundv1.PlannedChange{}
 	}
@@ -29,20 +33,26 @@ func plannedUpdate(want proto.Message, id string, paths []string) *outboundv1.Pl
 	switch r := proto.Clone(want).(type) {
 	case *outboundv1.EventType:
 		r.Id = id
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateEventType{UpdateEventType: &outboundv1.UpdateEventTypeRequest{EventType: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateEventTypeRequest{EventType: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateEventType{UpdateEventType: q}}
 	case *outboundv1.CustomField:
 		r.CodeName = id
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateCustomField{UpdateCustomField: &outboundv1.UpdateCustomFieldRequest{CustomField: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateCustomFieldRequest{CustomField: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateCustomField{UpdateCustomField: q}}
 	case *outboundv1.SmtpSettings:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateSmtpSettings{UpdateSmtpSettings: &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateSmtpSettings{UpdateSmtpSettings: q}}
 	case *outboundv1.EmailSettings:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateEmailSettings{UpdateEmailSettings: &outboundv1.UpdateEmailSettingsRequest{EmailSettings: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateEmailSettingsRequest{EmailSettings: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateEmailSettings{UpdateEmailSettings: q}}
 	case *outboundv1.Appliance:
 		r.Id = id
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateAppliance{UpdateAppliance: &outboundv1.UpdateApplianceRequest{Appliance: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateApplianceRequest{Appliance: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateAppliance{UpdateAppliance: q}}
 	case *outboundv1.Recipient:
 		r.Id = id
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateRecipient{UpdateRecipient: &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask}}}
+		q := &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_UpdateRecipient{UpdateRecipient: q}}
 	default:
 		return &outboundv1.PlannedChange{}
 	}
@@ -52,12 +62,16 @@ func plannedUpdate(want proto.Message, id string, paths []string) *outboundv1.Pl
 func plannedDeletion(kind string, l leftover) *outboundv1.PlannedChange {
 	switch kind {
 	case kindEventType:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteEventType{DeleteEventType: &outboundv1.DeleteEventTypeRequest{Id: l.id, Etag: l.etag}}}
+		q := &outboundv1.DeleteEventTypeRequest{Id: l.id, Etag: l.etag}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteEventType{DeleteEventType: q}}
 	case kindCustomField:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteCustomField{DeleteCustomField: &outboundv1.DeleteCustomFieldRequest{CodeName: l.id, Etag: l.etag}}}
+		q := &outboundv1.DeleteCustomFieldRequest{CodeName: l.id, Etag: l.etag}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteCustomField{DeleteCustomField: q}}
 	case kindAppliance:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteAppliance{DeleteAppliance: &outboundv1.DeleteApplianceRequest{Id: l.id, Etag: l.etag}}}
+		q := &outboundv1.DeleteApplianceRequest{Id: l.id, Etag: l.etag}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteAppliance{DeleteAppliance: q}}
 	default:
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteRecipient{DeleteRecipient: &outboundv1.DeleteRecipientRequest{Id: l.id, Etag: l.etag}}}
+		q := &outboundv1.DeleteRecipientRequest{Id: l.id, Etag: l.etag}
+		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_DeleteRecipient{DeleteRecipient: q}}
 	}
 }

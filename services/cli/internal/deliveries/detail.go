@@ -75,7 +75,8 @@ func showDelivery(env *command.Env, d *outboundv1.DeliveryDetail) error {
 		if x.GetActor() != "" {
 			why += " (by " + x.GetActor() + ")"
 		}
-		attempts.Add(number, output.Clock(at), x.GetState().String(), took, output.Code(x.GetStatusCode()), output.Short(why), output.Clock(x.GetNextAttemptTime()),
+		attempts.Add(number, output.Clock(at), x.GetState().String(), took, output.Code(x.GetStatusCode()), output.Short(why),
+			output.Clock(x.GetNextAttemptTime()),
 			output.Short(x.GetResponseExcerpt()))
 	}
 	if err := env.Print(attempts); err != nil {
@@ -107,7 +108,8 @@ func deliveryFacts(d *outboundv1.Delivery) *output.Table {
 		{"recipient", output.Named(d.GetRecipientId(), d.GetRecipientDisplayName())}, {"channel", d.GetChannel()}, {"event", eventName(d)},
 		{"type", d.GetEventType()}, {"session", d.GetSessionId()}, {"external key", d.GetExternalKey()},
 		{"state", d.GetState().String()}, {"why", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
-		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())}, {"ends", output.Clock(d.GetExpireTime())},
+		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())},
+		{"ends", output.Clock(d.GetExpireTime())},
 		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"asked for by", d.GetActor()},
 	} {
 		if row[1] != "" && row[1] != "-" && row[1] != "0" {

@@ -114,7 +114,8 @@ func waitingTargets(ctx context.Context, c *client.Client, filter deliveryFilter
 		return nil, err
 	}
 	for _, d := range found.GetDeliveries() {
-		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: d.GetRecipientId(), EventId: d.GetEventId(), ReplayId: d.GetReplayId()})
+		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: d.GetRecipientId(), EventId: d.GetEventId(),
+			ReplayId: d.GetReplayId()})
 	}
 	return out, nil
 }

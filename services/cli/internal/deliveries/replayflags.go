@@ -41,8 +41,10 @@ func (r *replayFlags) define(env *command.Env, cmd *cobra.Command) {
 	f.Int32Var(&r.rate, "rate", 0, "deliveries queued per second, 1 to 1000 (default 50)")
 	r.rated = func() bool { return f.Changed("rate") }
 	env.CompleteFlags(cmd, map[string]command.Completion{
-		"recipient": command.CompleteRecipients, "to": command.CompleteRecipients, "type": command.CompleteEventTypes, "appliance": command.CompleteAppliances,
-		"state": command.Words("delivered", "expired", "rejected", "skipped", "cancelled"), "channel": command.Words("http", "email"), "class": command.Words(reasonClasses()...),
+		"recipient": command.CompleteRecipients, "to": command.CompleteRecipients, "type": command.CompleteEventTypes,
+		"appliance": command.CompleteAppliances,
+		"state":     command.Words("delivered", "expired", "rejected", "skipped", "cancelled"),
+		"channel":   command.Words("http", "email"), "class": command.Words(reasonClasses()...),
 	})
 }
 
@@ -65,7 +67,8 @@ func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 		if err != nil {
 			return nil, err
 		}
-		out.Source = &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: start, EndTime: end, IncludeDelivered: r.includeDelivered}}
+		out.Source = &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: start, EndTime: end,
+			IncludeDelivered: r.includeDelivered}}
 		return out, nil
 	}
 	if r.filter.empty() {
@@ -84,8 +87,9 @@ func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 		return nil, err
 	}
 	out.Source = &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{
-		RecipientId: r.filter.recipient, State: outboundv1.DeliveryState_State(state), EventType: r.filter.eventType, ApplianceId: r.filter.appliance,
-		SessionId: r.filter.session, ExternalKey: r.filter.externalKey, Reason: r.filter.reason, ReasonClass: strings.ToLower(r.filter.class),
+		RecipientId: r.filter.recipient, State: outboundv1.DeliveryState_State(state), EventType: r.filter.eventType,
+		ApplianceId: r.filter.appliance,
+		SessionId:   r.filter.session, ExternalKey: r.filter.externalKey, Reason: r.filter.reason, ReasonClass: strings.ToLower(r.filter.class),
 		Channel: strings.ToLower(r.filter.channel), StartTime: start, EndTime: end,
 	}}
 	return out, nil

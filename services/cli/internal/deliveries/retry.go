@@ -43,7 +43,8 @@ func retryCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-func retryTargets(ctx context.Context, c *client.Client, filter *deliveryFilter, args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
+func retryTargets(ctx context.Context, c *client.Client, filter *deliveryFilter,
+	args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
 	if len(args) > 0 && !filter.empty() {
 		return nil, exit.Usagef("name deliveries or give filters, not both")
 	}

@@ -58,7 +58,8 @@ func tail(ctx context.Context, env *command.Env, c *client.Client, path string) 
 		}
 		return nil
 	}
-	return env.Follow(ctx, c, client.Subscription{Path: path, Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
+	return env.Follow(ctx, c, client.Subscription{Path: path,
+		Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
 }
 
 // showTailed prints a delivery in a line: columns would have to be known before they come.

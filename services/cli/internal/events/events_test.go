@@ -27,7 +27,8 @@ func TestPublishMakesACloudEvent(t *testing.T) {
 	got := run(t, s, "publish", "--appliance", "a1", "--event", "session_end", "--id", "e-1", "--session", "s-1", "--external-key", "INC-1",
 		"--time", "2026-11-21T10:00:00Z", "--set", "duration=60", "--set", "note=a=b", "--custom", "region=emea")
 	golden.Check(t, "publish.txt", []byte(got.Out))
-	want := `{"specversion":"1.0","id":"e-1","source":"a1","type":"session_end","time":"2026-11-21T10:00:00Z","subject":"s-1","datacontenttype":"application/json",` +
+	want := `{"specversion":"1.0","id":"e-1","source":"a1","type":"session_end","time":"2026-11-21T10:00:00Z","subject":"s-1",` +
+		`"datacontenttype":"application/json",` +
 		`"data":{"custom_fields":{"region":"emea"},"duration":"60","external_key":"INC-1","note":"a=b"}}`
 	if body := s.Calls("")[0].Body; body != want || got.Code != exit.CodeOK {
 		t.Errorf("sent %s\nwant %s\n%+v", body, want, got)
@@ -67,8 +68,10 @@ func TestPublishSendsAFileToTheByte(t *testing.T) {
 
 func TestWhatIsWrongIsSaidBeforeTheServerIsCalled(t *testing.T) {
 	for _, args := range []string{
-		"publish", "publish --appliance a1", "publish --event x", "publish -f - --appliance a1", "publish -f /none/at/all", "publish --appliance a1 --event x --set y",
-		"publish --appliance a1 --event x --custom y", "list --decision perhaps", "list --since never", "rejected --until never", "list --limit 0", "get",
+		"publish", "publish --appliance a1", "publish --event x", "publish -f - --appliance a1", "publish -f /none/at/all",
+		"publish --appliance a1 --event x --set y",
+		"publish --appliance a1 --event x --custom y", "list --decision perhaps", "list --since never", "rejected --until never",
+		"list --limit 0", "get",
 	} {
 		s := clitest.Serve(t, nil)
 		if got := run(t, s, strings.Fields(args)...); got.Code != exit.CodeUsage || len(s.Calls("")) > 0 {
@@ -78,10 +81,12 @@ func TestWhatIsWrongIsSaidBeforeTheServerIsCalled(t *testing.T) {
 }
 
 const list = `{"events":[
-	{"eventId":"a1~e-2","eventType":"nope","applianceId":"a1","intakeTime":"2026-11-21T10:00:02Z","decision":"REJECTED","via":"nats","raw":"eyJpZCI6ImUtMiJ9",
+	{"eventId":"a1~e-2","eventType":"nope","applianceId":"a1","intakeTime":"2026-11-21T10:00:02Z","decision":"REJECTED","via":"nats",
+			"raw":"eyJpZCI6ImUtMiJ9",
 	 "violations":[{"field":"type","reason":"UNKNOWN_TYPE","description":"is not known"},{"field":"time","reason":"TIME_OUT_OF_RANGE"}]},
 	{"applianceId":"a1","decision":"REJECTED"},
-	{"eventId":"a1~e-1","eventType":"a","applianceId":"a1","sessionId":"s-1","intakeTime":"2026-11-21T10:00:01Z","decision":"ACCEPTED","via":"http"}]}`
+	{"eventId":"a1~e-1","eventType":"a","applianceId":"a1","sessionId":"s-1","intakeTime":"2026-11-21T10:00:01Z","decision":"ACCEPTED",
+			"via":"http"}]}`
 
 func TestLists(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -89,9 +94,11 @@ func TestLists(t *testing.T) {
 		want url.Values
 	}{
 		"list": {
-			[]string{"--decision", "accepted", "--appliance", "a1", "--type", "a", "--session", "s", "--external-key", "k", "--since", "2026-11-21T10:00:00Z", "--until", "2026-11-21T11:00:00Z", "--limit", "3"},
-			url.Values{"decision": {"ACCEPTED"}, "applianceId": {"a1"}, "eventType": {"a"}, "sessionId": {"s"}, "externalKey": {"k"}, "startTime": {"2026-11-21T10:00:00Z"},
-				"endTime": {"2026-11-21T11:00:00Z"}, "pageSize": {"3"}},
+			[]string{"--decision", "accepted", "--appliance", "a1", "--type", "a", "--session", "s", "--external-key", "k", "--since",
+				"2026-11-21T10:00:00Z", "--until", "2026-11-21T11:00:00Z", "--limit", "3"},
+			url.Values{"decision": {"ACCEPTED"}, "applianceId": {"a1"}, "eventType": {"a"}, "sessionId": {"s"}, "externalKey": {"k"},
+				"startTime": {"2026-11-21T10:00:00Z"},
+				"endTime":   {"2026-11-21T11:00:00Z"}, "pageSize": {"3"}},
 		},
 		"rejected": {nil, url.Values{"decision": {"REJECTED"}, "pageSize": {"50"}}},
 	} {
@@ -106,10 +113,13 @@ func TestLists(t *testing.T) {
 }
 
 func TestGetShowsWhatHappened(t *testing.T) {
-	accepted := `{"eventId":"a1~e-1","eventType":"a","applianceId":"a1","sessionId":"s-1","eventTime":"2026-11-21T09:59:59Z","intakeTime":"2026-11-21T10:00:00Z","decision":"ACCEPTED","via":"nats",
-		"timeline":[{"time":"2026-11-21T10:00:01Z","kind":"attempt","attempt":1,"recipientId":"crm","state":"RETRYING","reason":"http_status","detail":"answered 500"},
+	accepted := `{"eventId":"a1~e-1","eventType":"a","applianceId":"a1","sessionId":"s-1","eventTime":"2026-11-21T09:59:59Z",
+			"intakeTime":"2026-11-21T10:00:00Z","decision":"ACCEPTED","via":"nats",
+		"timeline":[{"time":"2026-11-21T10:00:01Z","kind":"attempt","attempt":1,"recipientId":"crm","state":"RETRYING",
+			"reason":"http_status","detail":"answered 500"},
 			{"time":"2026-11-21T10:00:02Z","kind":"note","recipientId":"crm","detail":"sent now","actor":"eva","replayId":"01R"}],
-		"routes":[{"recipientId":"crm","displayName":"CRM","channel":"http","matched":true,"state":"RETRYING"},{"recipientId":"desk","reason":"event_type_not_selected"}],
+		"routes":[{"recipientId":"crm","displayName":"CRM","channel":"http","matched":true,"state":"RETRYING"},{"recipientId":"desk",
+			"reason":"event_type_not_selected"}],
 		"deliveries":[{"eventId":"a1~e-1","recipientId":"crm","state":"RETRYING","reason":"http_status"}]}`
 	refused := `{"eventId":"a1~e-2","applianceId":"a1","decision":"REJECTED","violations":[{"field":"type","description":"is not known"}]}`
 	for name, answer := range map[string]string{"accepted.txt": accepted, "refused.txt": refused, "refused.json": refused} {

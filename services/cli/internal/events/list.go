@@ -117,7 +117,8 @@ func rejectedCommand(env *command.Env) *cobra.Command {
 func rejectedTable(events []*outboundv1.Event) *output.Table {
 	t := &output.Table{Head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "WHY"}}
 	for _, e := range events {
-		first := []string{output.Clock(e.GetIntakeTime()), output.Dash(e.GetApplianceId()), output.Dash(e.GetEventId()), output.Dash(e.GetEventType()), output.Dash(e.GetVia())}
+		first := []string{output.Clock(e.GetIntakeTime()), output.Dash(e.GetApplianceId()), output.Dash(e.GetEventId()),
+			output.Dash(e.GetEventType()), output.Dash(e.GetVia())}
 		reasons := make([][2]string, 0, len(e.GetViolations())+1)
 		for _, v := range e.GetViolations() {
 			what := v.GetReason()
@@ -171,7 +172,8 @@ func showEvent(env *command.Env, e *outboundv1.Event) error {
 	for _, row := range [][2]string{
 		{"event", e.GetEventId()}, {"type", e.GetEventType()}, {"appliance", e.GetApplianceId()}, {"session", e.GetSessionId()},
 		{"external key", e.GetExternalKey()}, {"happened", output.Clock(e.GetEventTime())},
-		{strings.ToLower(e.GetDecision().String()), output.Clock(e.GetIntakeTime()) + " via " + output.Dash(e.GetVia())}, {"sent", output.Short(string(e.GetRaw()))},
+		{strings.ToLower(e.GetDecision().String()), output.Clock(e.GetIntakeTime()) + " via " + output.Dash(e.GetVia())},
+		{"sent", output.Short(string(e.GetRaw()))},
 		{"stored", output.Short(e.GetCloudEventJson())},
 	} {
 		if row[1] != "" && row[1] != "-" {
@@ -230,7 +232,8 @@ func routeTable(list []*outboundv1.Route) *output.Table {
 		if why == "" {
 			why = x.GetReason()
 		}
-		t.Add(output.Named(x.GetRecipientId(), x.GetDisplayName()), output.Dash(x.GetChannel()), output.Yes(x.GetMatched()), stateWord(x.GetState()), output.Short(why))
+		t.Add(output.Named(x.GetRecipientId(), x.GetDisplayName()), output.Dash(x.GetChannel()), output.Yes(x.GetMatched()),
+			stateWord(x.GetState()), output.Short(why))
 	}
 	return t
 }

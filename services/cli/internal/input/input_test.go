@@ -69,7 +69,8 @@ func TestOneDocumentWhereOneIsExpected(t *testing.T) {
 }
 
 func TestValuesAreReadFromFilesAndTheEnvironment(t *testing.T) {
-	path := write(t, "document.yaml", "a: ${env:NAME}\nb:\n  - ${file:secret}\n  - c: ${file:secret}\nd: x${env:NAME}\ne: ${other:NAME}\nf: 7\n")
+	path := write(t, "document.yaml",
+		"a: ${env:NAME}\nb:\n  - ${file:secret}\n  - c: ${file:secret}\nd: x${env:NAME}\ne: ${other:NAME}\nf: 7\n")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "secret"), []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func (x *authFlags) ways() []way {
 		{[]string{"--basic-user", "--password-file"}, []string{x.basicUser, x.passwordFile}, func(secret string) resource.Tree {
 			return resource.Tree{"basic": resource.Tree{"username": x.basicUser, "password": secret}}
 		}},
-		{[]string{"--bearer-token-file"}, []string{x.bearerFile}, func(secret string) resource.Tree { return resource.Tree{"bearer": resource.Tree{"token": secret}} }},
+		{[]string{"--bearer-token-file"}, []string{x.bearerFile},
+			func(secret string) resource.Tree { return resource.Tree{"bearer": resource.Tree{"token": secret}} }},
 		{[]string{"--api-key-header", "--api-key-file"}, []string{x.keyHeader, x.keyFile}, func(secret string) resource.Tree {
 			return resource.Tree{"apiKey": resource.Tree{"header": x.keyHeader, "value": secret}}
 		}},
@@ -54,12 +55,14 @@ func (x *authFlags) ways() []way {
 			[]string{"--oauth2-token-url", "--oauth2-client-id", "--oauth2-client-secret-file"},
 			[]string{x.tokenURL, x.clientID, x.clientSecretFile},
 			func(secret string) resource.Tree {
-				return resource.Tree{"oauth2": resource.Tree{"tokenUrl": x.tokenURL, "clientId": x.clientID, "clientSecret": secret, "scopes": x.scopes}}
+				return resource.Tree{"oauth2": resource.Tree{"tokenUrl": x.tokenURL, "clientId": x.clientID, "clientSecret": secret,
+					"scopes": x.scopes}}
 			},
 		},
-		{[]string{"--client-cert-file", "--client-key-file"}, []string{x.clientCertificateFile, x.clientKeyFile}, func(secret string) resource.Tree {
-			return resource.Tree{"clientCertificate": resource.Tree{"privateKeyPem": secret}}
-		}},
+		{[]string{"--client-cert-file", "--client-key-file"}, []string{x.clientCertificateFile, x.clientKeyFile},
+			func(secret string) resource.Tree {
+				return resource.Tree{"clientCertificate": resource.Tree{"privateKeyPem": secret}}
+			}},
 	}
 }
 

@@ -50,7 +50,8 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 			return err
 		}
 		if sure {
-			want := &outboundv1.Recipient{Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{CaCertificatePem: found.GetRootToPinPem()}}}
+			pinned := &outboundv1.HttpRecipient{CaCertificatePem: found.GetRootToPinPem()}
+			want := &outboundv1.Recipient{Channel: &outboundv1.Recipient_Http{Http: pinned}}
 			if err := c.Patch(ctx, client.RecipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{}); err != nil {
 				return err
 			}
@@ -75,7 +76,8 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 // probe asks for a walk and prints it for people.
 func (e *diagnosis) probe(ctx context.Context, c *client.Client, id string) (*outboundv1.DoctorRecipientResponse, error) {
 	found := &outboundv1.DoctorRecipientResponse{}
-	if err := c.Call(ctx, http.MethodPost, client.RecipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post}, found); err != nil {
+	if err := c.Call(ctx, http.MethodPost, client.RecipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post},
+		found); err != nil {
 		return nil, err
 	}
 	if len(found.GetSteps()) == 0 {
@@ -100,7 +102,8 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
 		}
 	}
 	for i, p := range found.GetPresentedChain() {
-		t.Add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, until %s", p.GetSubject(), p.GetIssuer(), output.Clock(p.GetNotAfterTime())))
+		t.Add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, until %s", p.GetSubject(), p.GetIssuer(),
+			output.Clock(p.GetNotAfterTime())))
 		t.Add("", "", "", "SHA-256 "+p.GetFingerprintSha256())
 	}
 	if found.GetRootToPinPem() != "" {

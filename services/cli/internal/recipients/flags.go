@@ -38,7 +38,8 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
 	env.CompleteFlags(cmd, map[string]command.Completion{
 		"event": command.CompleteEventTypes, "appliance": command.CompleteAppliances, "while-disabled": command.Words("skip", "hold"),
-		"format": command.Words("form", "json", "json_binary"), "success": command.Words("http_200", "any_2xx"), "order": command.Words("none", "strict"),
+		"format": command.Words("form", "json", "json_binary"), "success": command.Words("http_200", "any_2xx"),
+		"order": command.Words("none", "strict"),
 	})
 }
 

@@ -38,7 +38,8 @@ func purgeCommand(env *command.Env) *cobra.Command {
 			return err
 		}
 		if !dryRun && expect < 0 && resp.GetCancelled() > 0 {
-			return exit.Usagef("%d deliveries wait for %s: say --expect %d if they are to be cancelled", resp.GetCancelled(), args[0], resp.GetCancelled())
+			return exit.Usagef("%d deliveries wait for %s: say --expect %d if they are to be cancelled", resp.GetCancelled(), args[0],
+				resp.GetCancelled())
 		}
 		return env.Show(resp, func() *output.Table {
 			t := &output.Table{}

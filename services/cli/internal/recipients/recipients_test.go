@@ -56,12 +56,15 @@ func TestCreateSendsWhatFlagsName(t *testing.T) {
 		want map[string]any
 	}{
 		"http": {
-			[]string{"--id", "crm", "--disabled", "--name", "CRM", "--url", "https://crm.example", "--event", "a,b", "--event", "c", "--while-disabled", "hold",
-				"--retry-interval", "90s", "--backoff", "1.5", "--success", "any-2xx", "--rate", "5", "--header", "X-A: 1", "--header", "X-B:2", "--body-template-file", text},
-			map[string]any{"id": "crm", "enabled": false, "displayName": "CRM", "eventTypes": []any{"a", "b", "c"}, "whileDisabled": "HOLD", "http": map[string]any{
-				"url": "https://crm.example", "retryInterval": "90s", "backoff": map[string]any{"multiplier": 1.5}, "success": "ANY_2XX",
-				"rateLimit": map[string]any{"limit": 5.0}, "headers": map[string]any{"X-A": "1", "X-B": "2"}, "bodyTemplate": "{\"a\": 1}\n",
-			}},
+			[]string{"--id", "crm", "--disabled", "--name", "CRM", "--url", "https://crm.example", "--event", "a,b", "--event", "c",
+				"--while-disabled", "hold",
+				"--retry-interval", "90s", "--backoff", "1.5", "--success", "any-2xx", "--rate", "5", "--header", "X-A: 1", "--header",
+				"X-B:2", "--body-template-file", text},
+			map[string]any{"id": "crm", "enabled": false, "displayName": "CRM", "eventTypes": []any{"a", "b", "c"},
+				"whileDisabled": "HOLD", "http": map[string]any{
+					"url": "https://crm.example", "retryInterval": "90s", "backoff": map[string]any{"multiplier": 1.5}, "success": "ANY_2XX",
+					"rateLimit": map[string]any{"limit": 5.0}, "headers": map[string]any{"X-A": "1", "X-B": "2"}, "bodyTemplate": "{\"a\": 1}\n",
+				}},
 		},
 		"email": {
 			[]string{"--name", "Desk", "--to", "a@example.com", "--to", "b@example.com", "--subject", "%EVENT%", "--require-external-key",
@@ -74,10 +77,12 @@ func TestCreateSendsWhatFlagsName(t *testing.T) {
 		},
 		"signed": {
 			[]string{"--name", "CRM", "--sign", "--sign-ed25519", "--signing-secret-file", secret},
-			map[string]any{"displayName": "CRM", "http": map[string]any{"signingSecrets": []any{map[string]any{}, map[string]any{"kind": "ED25519"}, map[string]any{"secret": "s3cret"}}}},
+			map[string]any{"displayName": "CRM", "http": map[string]any{"signingSecrets": []any{map[string]any{},
+				map[string]any{"kind": "ED25519"}, map[string]any{"secret": "s3cret"}}}},
 		},
 	} {
-		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients": clitest.JSON(`{"id":"made","warnings":["slow"],"http":{"signingSecrets":[{"id":"ss-1","secret":"whsec_x"}]}}`)})
+		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients": clitest.JSON(`{"id":"made","warnings":["slow"],
+			"http":{"signingSecrets":[{"id":"ss-1","secret":"whsec_x"}]}}`)})
 		got := run(t, s, append([]string{"create"}, c.args...)...)
 		if body := sent(t, s, http.MethodPost); !reflect.DeepEqual(body, c.want) {
 			t.Errorf("%s: sent %v\nwant %v", name, body, c.want)
@@ -96,20 +101,26 @@ func TestTheWaysToSignIn(t *testing.T) {
 		args []string
 		want map[string]any
 	}{
-		"basic":  {[]string{"--basic-user", "u", "--password-file", secret}, map[string]any{"basic": map[string]any{"username": "u", "password": "s3cret"}}},
+		"basic": {[]string{"--basic-user", "u", "--password-file", secret},
+			map[string]any{"basic": map[string]any{"username": "u", "password": "s3cret"}}},
 		"bearer": {[]string{"--bearer-token-file", secret}, map[string]any{"bearer": map[string]any{"token": "s3cret"}}},
-		"key":    {[]string{"--api-key-header", "X-Key", "--api-key-file", secret}, map[string]any{"apiKey": map[string]any{"header": "X-Key", "value": "s3cret"}}},
+		"key": {[]string{"--api-key-header", "X-Key", "--api-key-file", secret},
+			map[string]any{"apiKey": map[string]any{"header": "X-Key", "value": "s3cret"}}},
 		"oauth2": {
-			[]string{"--oauth2-token-url", "https://t.example", "--oauth2-client-id", "c", "--oauth2-client-secret-file", secret, "--oauth2-scope", "a,b"},
-			map[string]any{"oauth2": map[string]any{"tokenUrl": "https://t.example", "clientId": "c", "clientSecret": "s3cret", "scopes": []any{"a", "b"}}},
+			[]string{"--oauth2-token-url", "https://t.example", "--oauth2-client-id", "c", "--oauth2-client-secret-file", secret,
+				"--oauth2-scope", "a,b"},
+			map[string]any{"oauth2": map[string]any{"tokenUrl": "https://t.example", "clientId": "c", "clientSecret": "s3cret",
+				"scopes": []any{"a", "b"}}},
 		},
-		"certificate": {[]string{"--client-cert-file", chain, "--client-key-file", secret}, map[string]any{"clientCertificate": map[string]any{"certificatePem": "CHAIN\n", "privateKeyPem": "s3cret"}}},
+		"certificate": {[]string{"--client-cert-file", chain, "--client-key-file", secret},
+			map[string]any{"clientCertificate": map[string]any{"certificatePem": "CHAIN\n", "privateKeyPem": "s3cret"}}},
 	}
 	for name, c := range ways {
 		s := clitest.Serve(t, map[string]clitest.Answer{"PATCH /v1/recipients/crm": clitest.JSON(`{"id":"crm"}`)})
 		got := run(t, s, append([]string{"update", "crm"}, c.args...)...)
 		body := sent(t, s, http.MethodPatch)
-		if !reflect.DeepEqual(body, map[string]any{"http": map[string]any{"auth": c.want}}) || got.Code != exit.CodeOK || strings.Contains(got.Out, "s3cret") {
+		if !reflect.DeepEqual(body, map[string]any{"http": map[string]any{"auth": c.want}}) || got.Code != exit.CodeOK ||
+			strings.Contains(got.Out, "s3cret") {
 			t.Errorf("%s: sent %v, %+v", name, body, got)
 		}
 		if path := s.Calls("")[0].Path; path != "/v1/recipients/crm?updateMask=http.auth" {
@@ -117,8 +128,10 @@ func TestTheWaysToSignIn(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{
-		"half of one": {"--basic-user", "u"}, "two": slices.Concat(ways["bearer"].args, ways["key"].args), "scopes alone": {"--oauth2-scope", "a"},
-		"no secret": {"--bearer-token-file", file(t, "\n")}, "no certificate": {"--client-cert-file", "/none/at/all", "--client-key-file", secret},
+		"half of one": {"--basic-user", "u"}, "two": slices.Concat(ways["bearer"].args, ways["key"].args),
+		"scopes alone": {"--oauth2-scope", "a"},
+		"no secret":    {"--bearer-token-file", file(t, "\n")}, "no certificate": {"--client-cert-file", "/none/at/all",
+			"--client-key-file", secret},
 	} {
 		s := clitest.Serve(t, nil)
 		if got := run(t, s, append([]string{"update", "crm"}, args...)...); got.Code != exit.CodeUsage {
@@ -135,15 +148,18 @@ func TestUpdateJoinsAFileAndFlags(t *testing.T) {
 	if body := sent(t, s, http.MethodPatch); !reflect.DeepEqual(body, want) {
 		t.Errorf("sent %v", body)
 	}
-	if path := s.Calls("")[0].Path; path != "/v1/recipients/crm?updateMask=display_name%2Cenabled%2Chttp.timeout" || !strings.Contains(got.Out, `"id": "crm"`) {
+	if path := s.Calls("")[0].Path; path != "/v1/recipients/crm?updateMask=display_name%2Cenabled%2Chttp.timeout" ||
+		!strings.Contains(got.Out, `"id": "crm"`) {
 		t.Errorf("called %s: %+v", path, got)
 	}
 }
 
 func TestWhatIsWrongIsSaidBeforeTheServerIsCalled(t *testing.T) {
 	for _, args := range [][]string{
-		{"update", "crm"}, {"update", "crm", "--header", "no colon"}, {"update", "crm", "--subject-of", "a"}, {"update", "crm", "--body-file-of", "a=/none/at/all"},
-		{"update", "crm", "-f", "/none/at/all"}, {"create", "-f", "-"}, {"create", "--order", "sideways"}, {"create", "--signing-secret-file", "/none/at/all"},
+		{"update", "crm"}, {"update", "crm", "--header", "no colon"}, {"update", "crm", "--subject-of", "a"},
+		{"update", "crm", "--body-file-of", "a=/none/at/all"},
+		{"update", "crm", "-f", "/none/at/all"}, {"create", "-f", "-"}, {"create", "--order", "sideways"},
+		{"create", "--signing-secret-file", "/none/at/all"},
 		{"test", "crm", "--set", "no-pair"}, {"preview"}, {"preview", "a", "b"}, {"get"}, {"delete"},
 	} {
 		s := clitest.Serve(t, nil)
@@ -158,12 +174,14 @@ const crm = `{"id":"crm","displayName":"CRM","enabled":true,"eventTypes":["a"],"
 
 func TestPlainCommands(t *testing.T) {
 	answers := map[string]clitest.Answer{
-		"GET /v1/recipients":             clitest.JSON(`{"recipients":[` + crm + `,{"id":"desk","email":{"addresses":["a@example.com","b@example.com"]},"deleteTime":"2026-11-21T10:00:00Z"}]}`),
-		"GET /v1/recipients/crm":         clitest.JSON(crm),
-		"PATCH /v1/recipients/crm":       clitest.JSON(crm),
-		"DELETE /v1/recipients/crm":      clitest.JSON("{}"),
-		"POST /v1/recipients/crm:test":   clitest.JSON(`{"eventId":"outbound-test~1"}`),
-		"POST /v1/recipients:testFilter": clitest.JSON(`{"matching":1,"results":[{"eventId":"a1~e-1","eventType":"a","matches":true},{"eventId":"a1~e-2","eventType":"a","error":"no such key"}]}`),
+		"GET /v1/recipients": clitest.JSON(`{"recipients":[` + crm + `,{"id":"desk","email":{"addresses":["a@example.com",
+			"b@example.com"]},"deleteTime":"2026-11-21T10:00:00Z"}]}`),
+		"GET /v1/recipients/crm":       clitest.JSON(crm),
+		"PATCH /v1/recipients/crm":     clitest.JSON(crm),
+		"DELETE /v1/recipients/crm":    clitest.JSON("{}"),
+		"POST /v1/recipients/crm:test": clitest.JSON(`{"eventId":"outbound-test~1"}`),
+		"POST /v1/recipients:testFilter": clitest.JSON(`{"matching":1,"results":[{"eventId":"a1~e-1","eventType":"a","matches":true},
+			{"eventId":"a1~e-2","eventType":"a","error":"no such key"}]}`),
 	}
 	for name, c := range map[string]struct {
 		args        []string
@@ -175,7 +193,8 @@ func TestPlainCommands(t *testing.T) {
 		"disable.txt": {[]string{"disable", "crm"}, "/v1/recipients/crm?updateMask=enabled", `{"enabled":false}`},
 		"delete.txt":  {[]string{"delete", "crm", "--etag", "7"}, "/v1/recipients/crm?etag=7", ""},
 		"test.txt":    {[]string{"test", "crm", "--event", "a", "--set", "x=1"}, "/v1/recipients/crm:test", `{"eventType":"a","data":{"x":"1"}}`},
-		"filter.txt":  {[]string{"test-filter", "true", "--event", "a", "--events", "5"}, "/v1/recipients:testFilter", `{"filter":"true","eventTypes":["a"],"events":5}`},
+		"filter.txt": {[]string{"test-filter", "true", "--event", "a", "--events", "5"}, "/v1/recipients:testFilter",
+			`{"filter":"true","eventTypes":["a"],"events":5}`},
 	} {
 		s := clitest.Serve(t, answers)
 		got := run(t, s, c.args...)
@@ -193,13 +212,15 @@ func TestPlainCommands(t *testing.T) {
 func TestARefusalEndsACommand(t *testing.T) {
 	answers := map[string]clitest.Answer{}
 	for _, path := range []string{
-		"GET /v1/recipients", "GET /v1/recipients/crm", "PATCH /v1/recipients/crm", "DELETE /v1/recipients/crm", "POST /v1/recipients", "POST /v1/recipients:testFilter",
+		"GET /v1/recipients", "GET /v1/recipients/crm", "PATCH /v1/recipients/crm", "DELETE /v1/recipients/crm",
+		"POST /v1/recipients", "POST /v1/recipients:testFilter",
 		"POST /v1/recipients/crm:test", "POST /v1/recipients/crm:doctor", "POST /v1/recipients/crm:preview", "POST /v1/recipients/crm:purge",
 	} {
 		answers[path] = clitest.Refusal(codes.NotFound, "no such recipient")
 	}
 	for _, args := range []string{
-		"list", "get crm", "enable crm", "delete crm", "create --name x", "update crm --name x", "test crm", "test-filter true", "doctor crm", "preview crm", "purge crm --dry-run",
+		"list", "get crm", "enable crm", "delete crm", "create --name x", "update crm --name x", "test crm", "test-filter true",
+		"doctor crm", "preview crm", "purge crm --dry-run",
 	} {
 		if got := run(t, clitest.Serve(t, answers), strings.Fields(args)...); got.Code != exit.CodeNotFound || got.Out != "" {
 			t.Errorf("%s: %+v", args, got)
@@ -218,13 +239,15 @@ func TestPurgeWantsTheCount(t *testing.T) {
 	} {
 		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients/crm:purge": clitest.JSON(`{"cancelled":"3"}`)})
 		got := run(t, s, strings.Fields(args)...)
-		if body := strings.ReplaceAll(s.Calls("")[0].Body, " ", ""); got.Code != c.code || body != c.body || !strings.Contains(got.Out+got.Err, "3") {
+		if body := strings.ReplaceAll(s.Calls("")[0].Body, " ", ""); got.Code != c.code || body != c.body ||
+			!strings.Contains(got.Out+got.Err, "3") {
 			t.Errorf("%s: sent %s, %+v", args, body, got)
 		}
 	}
 }
 
-const healthy, sick = `{"healthy":true,"steps":[{"name":"url","ok":true,"tookMs":0.1},{"name":"tls","ok":true,"tookMs":12.34,"detail":"TLS 1.3"}]}`,
+const healthy, sick = `{"healthy":true,"steps":[{"name":"url","ok":true,"tookMs":0.1},{"name":"tls","ok":true,"tookMs":12.34,
+			"detail":"TLS 1.3"}]}`,
 	`{"steps":[{"name":"url","ok":true},{"name":"tls","detail":"unknown authority","remedy":"pin it"}],"rootToPinPem":"PEM","presentedChain":[
 		{"subject":"CN=crm","issuer":"CN=Root","notAfterTime":"2026-12-01T00:00:00Z","fingerprintSha256":"aa"},
 		{"subject":"CN=Root","issuer":"CN=Root","notAfterTime":"2036-12-01T00:00:00Z","fingerprintSha256":"bb"}]}`
@@ -251,7 +274,8 @@ func TestDoctor(t *testing.T) {
 		for i, a := range c.answers {
 			answers[i] = clitest.JSON(a)
 		}
-		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients/crm:doctor": clitest.InTurn(answers...), "PATCH /v1/recipients/crm": clitest.JSON(crm)})
+		s := clitest.Serve(t, map[string]clitest.Answer{"POST /v1/recipients/crm:doctor": clitest.InTurn(answers...),
+			"PATCH /v1/recipients/crm": clitest.JSON(crm)})
 		s.In = c.in
 		got := run(t, s, append([]string{"doctor", "crm", "--post"}, c.args...)...)
 		pins := s.Calls(http.MethodPatch)
@@ -266,8 +290,10 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestPreview(t *testing.T) {
-	request := `{"eventId":"a1~e-1","eventType":"a","matches":true,"http":{"method":"POST","url":"https://crm.example","headers":[{"name":"X-A","value":"1"}],"body":"a\r\nb\u001b\n"}}`
-	mail := `{"sample":true,"eventType":"a","reason":"the filter is false","email":{"to":["a@example.com","b@example.com"],"subject":"S","text":"one\ntwo\n","html":"<p>one</p>\n","source":"From: x\r\n\r\none\r\n"}}`
+	request := `{"eventId":"a1~e-1","eventType":"a","matches":true,"http":{"method":"POST","url":"https://crm.example",
+			"headers":[{"name":"X-A","value":"1"}],"body":"a\r\nb\u001b\n"}}`
+	mail := `{"sample":true,"eventType":"a","reason":"the filter is false","email":{"to":["a@example.com","b@example.com"],
+			"subject":"S","text":"one\ntwo\n","html":"<p>one</p>\n","source":"From: x\r\n\r\none\r\n"}}`
 	plain := `{"sample":true,"email":{"from":"x@example.com","text":"one"}}`
 	for name, c := range map[string]struct {
 		answer string
@@ -303,7 +329,8 @@ func TestPreviewOfARecipientThatIsNotSaved(t *testing.T) {
 		s.In = "displayName: CRM\n"
 		run(t, s, append([]string{"preview", "-f", "-", "--event", "a1~e-1"}, args...)...)
 		body := sent(t, s, http.MethodPost)
-		if s.Calls("")[0].Path != path || body["eventId"] != "a1~e-1" || !reflect.DeepEqual(body["recipient"], map[string]any{"displayName": "CRM"}) {
+		if s.Calls("")[0].Path != path || body["eventId"] != "a1~e-1" || !reflect.DeepEqual(body["recipient"],
+			map[string]any{"displayName": "CRM"}) {
 			t.Errorf("called %v", s.Calls(""))
 		}
 	}

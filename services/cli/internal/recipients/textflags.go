@@ -15,7 +15,8 @@ type textFlags struct{ subjects, bodyFiles, htmlFiles []string }
 
 func (x *textFlags) define(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&x.subjects, "subject-of", nil, "subject of one event type, as in TYPE=TEXT; may be repeated; the texts of single types replace all there are")
+	f.StringArrayVar(&x.subjects, "subject-of", nil,
+		"subject of one event type, as in TYPE=TEXT; may be repeated; the texts of single types replace all there are")
 	f.StringArrayVar(&x.bodyFiles, "body-file-of", nil, "file with the text of one event type, as in TYPE=FILE; may be repeated")
 	f.StringArrayVar(&x.htmlFiles, "html-body-file-of", nil, "file with the HTML of one event type, as in TYPE=FILE; may be repeated")
 }
@@ -27,7 +28,8 @@ func (x *textFlags) add(files *input.Reader, t resource.Tree) error {
 		list        []string
 		file        bool
 	}{
-		{"--subject-of", "subject", x.subjects, false}, {"--body-file-of", "body", x.bodyFiles, true}, {"--html-body-file-of", "htmlBody", x.htmlFiles, true},
+		{"--subject-of", "subject", x.subjects, false}, {"--body-file-of", "body", x.bodyFiles, true},
+		{"--html-body-file-of", "htmlBody", x.htmlFiles, true},
 	} {
 		for _, one := range of.list {
 			eventType, value, ok := strings.Cut(one, "=")

@@ -48,13 +48,15 @@ func TestMaskNamesWhatAnUpdateChanges(t *testing.T) {
 	tree := resource.Tree{
 		"id": "crm", "etag": "7", "updateTime": "x", "displayName": "CRM", "unknown": 1, "event_types": []any{"a"},
 		"http": resource.Tree{
-			"url": "https://crm.example", "headers": resource.Tree{"a": "b"}, "backoff": resource.Tree{"multiplier": 2}, "rateLimit": resource.Tree{},
-			"auth": resource.Tree{"bearer": resource.Tree{"token": "x"}}, "retryInterval": "2m",
+			"url": "https://crm.example", "headers": resource.Tree{"a": "b"}, "backoff": resource.Tree{"multiplier": 2},
+			"rateLimit": resource.Tree{},
+			"auth":      resource.Tree{"bearer": resource.Tree{"token": "x"}}, "retryInterval": "2m",
 		},
 	}
 	got := resource.Mask(tree, (&outboundv1.Recipient{}).ProtoReflect().Descriptor(), "")
 	want := []string{
-		"display_name", "event_types", "http.auth", "http.backoff.multiplier", "http.headers", "http.rate_limit", "http.retry_interval", "http.url",
+		"display_name", "event_types", "http.auth", "http.backoff.multiplier", "http.headers", "http.rate_limit",
+		"http.retry_interval", "http.url",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -109,7 +111,8 @@ func TestNotesShowWarningsAndNewSecrets(t *testing.T) {
 			{Id: "stored"}, {Id: "new", Secret: "whsec_x"}, {Id: "key", PublicKey: "whpk_y"},
 		}}},
 	})
-	if len(notes) != 3 || !strings.Contains(notes[0], "ends soon") || !strings.Contains(notes[1], "whsec_x") || !strings.Contains(notes[2], "whpk_y") {
+	if len(notes) != 3 || !strings.Contains(notes[0], "ends soon") || !strings.Contains(notes[1], "whsec_x") ||
+		!strings.Contains(notes[2], "whpk_y") {
 		t.Errorf("got %q", notes)
 	}
 }

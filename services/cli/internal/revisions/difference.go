@@ -22,7 +22,8 @@ func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &outboundv1.Revision{Resource: all[i].GetResource(), Action: "rolled back", RolledBackTo: all[i].GetRevision(), ResourceJson: all[i].GetResourceJson()}
+	out := &outboundv1.Revision{Resource: all[i].GetResource(), Action: "rolled back", RolledBackTo: all[i].GetRevision(),
+		ResourceJson: all[i].GetResourceJson()}
 	paths := maps.Clone(is)
 	maps.Copy(paths, was)
 	for _, path := range slices.Sorted(maps.Keys(paths)) {

@@ -27,7 +27,8 @@ const (
 
 // Command makes the command `revisions`.
 func Command(env *command.Env) *cobra.Command {
-	c := command.Group("revisions", "See who changed what of the configuration, and roll back", listCommand(env), showCommand(env), rollBackCommand(env))
+	c := command.Group("revisions", "See who changed what of the configuration, and roll back", listCommand(env),
+		showCommand(env), rollBackCommand(env))
 	c.Long = "See who changed what of the configuration, and roll back.\n\n" +
 		"Resources are named recipients/ID, settings/smtp, settings/email, custom-fields, event-types/ID, appliances/ID, users/NAME\n" +
 		"and tokens/ID. Up to 64 revisions of each are kept."
@@ -79,7 +80,8 @@ func listCommand(env *command.Env) *cobra.Command {
 			return env.Show(&outboundv1.ListRevisionsResponse{Revisions: found}, func() *output.Table {
 				t := &output.Table{Head: []string{"TIME", "REVISION", "RESOURCE", "ACTION", "BY", "CHANGED"}}
 				for _, r := range found {
-					t.Add(output.Clock(r.GetTime()), strconv.FormatUint(r.GetRevision(), 10), r.GetResource(), actionOf(r), output.Dash(r.GetActor()), output.Dash(output.Short(strings.Join(changedPaths(r), ", "))))
+					t.Add(output.Clock(r.GetTime()), strconv.FormatUint(r.GetRevision(), 10), r.GetResource(), actionOf(r),
+						output.Dash(r.GetActor()), output.Dash(output.Short(strings.Join(changedPaths(r), ", "))))
 				}
 				return t
 			})
@@ -131,7 +133,8 @@ func showCommand(env *command.Env) *cobra.Command {
 }
 
 func showRevision(env *command.Env, r *outboundv1.Revision) error {
-	env.Say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), output.Dash(r.GetActor()), output.Clock(r.GetTime()))
+	env.Say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), output.Dash(r.GetActor()),
+		output.Clock(r.GetTime()))
 	if len(r.GetChanges()) == 0 {
 		env.Say("no field was changed")
 		return nil

@@ -17,11 +17,15 @@ import (
 // history is what became of the recipient crm, newest first.
 const history = `{"revisions":[
 	{"revision":"9","resource":"recipients/crm","action":"rolled back","rolledBackTo":"3","actor":"eva","time":"2026-11-21T10:00:09Z",
-	 "resourceJson":"{\"displayName\":\"The CRM\",\"http\":{\"url\":\"https://new.example\",\"maxInFlight\":16},\"updateTime\":\"9\"}","changes":[{"path":"displayName","before":"\"CRM\"","after":"\"The CRM\""}]},
-	{"revision":"7","resource":"recipients/crm","action":"changed","time":"2026-11-21T10:00:07Z","resourceJson":"{\"displayName\":\"CRM\",\"http\":{\"url\":\"https://new.example\"}}",
-	 "changes":[{"path":"http.url","before":"\"https://old.example\"","after":"\"https://new.example\""},{"path":"http.auth.basic.password","before":"\"set\"","after":"\"changed\""}]},
+	 "resourceJson":"{\"displayName\":\"The CRM\",\"http\":{\"url\":\"https://new.example\",\"maxInFlight\":16},\"updateTime\":\"9\"}",
+			"changes":[{"path":"displayName","before":"\"CRM\"","after":"\"The CRM\""}]},
+	{"revision":"7","resource":"recipients/crm","action":"changed","time":"2026-11-21T10:00:07Z",
+			"resourceJson":"{\"displayName\":\"CRM\",\"http\":{\"url\":\"https://new.example\"}}",
+	 "changes":[{"path":"http.url","before":"\"https://old.example\"","after":"\"https://new.example\""},
+			{"path":"http.auth.basic.password","before":"\"set\"","after":"\"changed\""}]},
 	{"revision":"5","resource":"recipients/crm","action":"deleted","time":"2026-11-21T10:00:05Z"},
-	{"revision":"3","resource":"recipients/crm","action":"created","actor":"ben","time":"2026-11-21T10:00:03Z","resourceJson":"{\"displayName\":\"CRM\",\"eventTypes\":[\"a\",\"b\"],\"http\":{\"url\":\"https://old.example\"}}",
+	{"revision":"3","resource":"recipients/crm","action":"created","actor":"ben","time":"2026-11-21T10:00:03Z",
+			"resourceJson":"{\"displayName\":\"CRM\",\"eventTypes\":[\"a\",\"b\"],\"http\":{\"url\":\"https://old.example\"}}",
 	 "changes":[{"path":"displayName","after":"\"CRM\""}]}]}`
 
 // run runs `outbound revisions`.
@@ -89,7 +93,8 @@ func TestARevisionThatIsNotThere(t *testing.T) {
 		"json asks":      {only, "roll-back recipients/crm 3 -o json", exit.CodeUsage},
 		"refused":        {clitest.Refusal(codes.NotFound, "no such resource"), "list x", exit.CodeNotFound},
 		"refused to one": {clitest.Refusal(codes.NotFound, "no such resource"), "roll-back x 3", exit.CodeNotFound},
-		"broken":         {clitest.JSON(`{"revisions":[{"revision":"3","resourceJson":"{"}]}`), "roll-back recipients/crm 3 --yes", exit.CodeFailed},
+		"broken": {clitest.JSON(`{"revisions":[{"revision":"3","resourceJson":"{"}]}`), "roll-back recipients/crm 3 --yes",
+			exit.CodeFailed},
 	} {
 		s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/revisions": c.answer})
 		if got := run(t, s, strings.Fields(c.args)...); got.Code != c.code || got.Out != "" {
@@ -107,9 +112,10 @@ func TestPagesAreJoinedUpToTheLimit(t *testing.T) {
 		return clitest.JSON(`{"revisions":[` + strings.Join(one, ",") + `],"nextPageToken":"` + next + `"}`)
 	}
 	for args, want := range map[string][]string{
-		"list --limit 0":                  {"/v1/revisions?pageSize=500", "/v1/revisions?pageSize=500&pageToken=2"},
-		"list recipients/crm --limit 600": {"/v1/revisions?pageSize=500&resource=recipients%2Fcrm", "/v1/revisions?pageSize=100&pageToken=2&resource=recipients%2Fcrm"},
-		"list --limit 500":                {"/v1/revisions?pageSize=500"},
+		"list --limit 0": {"/v1/revisions?pageSize=500", "/v1/revisions?pageSize=500&pageToken=2"},
+		"list recipients/crm --limit 600": {"/v1/revisions?pageSize=500&resource=recipients%2Fcrm",
+			"/v1/revisions?pageSize=100&pageToken=2&resource=recipients%2Fcrm"},
+		"list --limit 500": {"/v1/revisions?pageSize=500"},
 	} {
 		s := clitest.Serve(t, map[string]clitest.Answer{"GET /v1/revisions": clitest.InTurn(page(500, "2"), page(100, ""))})
 		run(t, s, strings.Fields(args)...)

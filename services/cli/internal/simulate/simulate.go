@@ -102,7 +102,8 @@ func (s *simulation) run(ctx context.Context, c *client.Client) error {
 	turns := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range s.appliances {
-		p := &player{appliance: fmt.Sprintf("%s%d", s.prefix, i+1), random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))} //nolint:gosec // made-up sessions
+		p := &player{appliance: fmt.Sprintf("%s%d", s.prefix, i+1),
+			random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))} //nolint:gosec // made-up sessions
 		for _, x := range fields.GetCustomFields() {
 			p.customFields = append(p.customFields, x.GetCodeName())
 		}
@@ -163,7 +164,8 @@ func (s *simulation) showTally(t *tally, took time.Duration) error {
 	if !s.Structured() {
 		s.Say("%d accepted, %d refused, %d failed in %s (%.1f/s)", accepted, refused, failed, took.Round(time.Millisecond),
 			float64(accepted)/took.Seconds())
-	} else if err := s.ShowJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused, failed, took.Seconds())); err != nil {
+	} else if err := s.ShowJSON(fmt.Appendf(nil, `{"accepted":%d,"refused":%d,"failed":%d,"seconds":%.3f}`, accepted, refused,
+		failed, took.Seconds())); err != nil {
 		return err
 	}
 	first := t.firstError()

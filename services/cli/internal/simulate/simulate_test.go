@@ -74,7 +74,8 @@ func TestAnAppliancePlaysOneSessionAfterAnother(t *testing.T) {
 			t.Errorf("event %d has the custom fields %v", i, e.Data["custom_fields"])
 		}
 	}
-	if len(ids) != 14 || all[0].Type != "support_conference_begin" || all[0].Data["external_key"] != nil || all[6].Data["external_key"] == nil {
+	if len(ids) != 14 || all[0].Type != "support_conference_begin" || all[0].Data["external_key"] != nil ||
+		all[6].Data["external_key"] == nil {
 		t.Errorf("%d ids, first %+v, last %+v", len(ids), all[0], all[6])
 	}
 }
@@ -108,7 +109,8 @@ func TestWhatIsNotAcceptedIsCounted(t *testing.T) {
 		got := server(t, c.answer).Run(t, simulate.Command, "simulate", "--appliances", "1", "--events", "5", "--rate", "1000", "-o", "json")
 		var sum struct{ Accepted, Refused, Failed int }
 		err := json.Unmarshal([]byte(got.Out), &sum)
-		if said := fmt.Sprintf("%d accepted, %d refused, %d failed", sum.Accepted, sum.Refused, sum.Failed); err != nil || said != c.want || got.Code != c.code || !strings.Contains(got.Err, c.says) || got.Err == "" {
+		if said := fmt.Sprintf("%d accepted, %d refused, %d failed", sum.Accepted, sum.Refused, sum.Failed); err != nil ||
+			said != c.want || got.Code != c.code || !strings.Contains(got.Err, c.says) || got.Err == "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -120,18 +122,22 @@ func TestItEndsWhenInterruptedOrAfterItsDuration(t *testing.T) {
 		cancel()
 		return http.StatusOK, "{}"
 	})
-	if got := s.RunContext(ctx, simulate.Command, "simulate", "--rate", "1000"); got.Code != exit.CodeOK || len(s.Calls(http.MethodPost)) == 0 {
+	if got := s.RunContext(ctx, simulate.Command, "simulate", "--rate", "1000"); got.Code != exit.CodeOK ||
+		len(s.Calls(http.MethodPost)) == 0 {
 		t.Errorf("interrupted: %+v", got)
 	}
-	if got := server(t, clitest.JSON("{}")).Run(t, simulate.Command, "simulate", "--duration", "50ms"); got.Code != exit.CodeOK || got.Out == "" {
+	if got := server(t, clitest.JSON("{}")).Run(t, simulate.Command, "simulate", "--duration", "50ms"); got.Code != exit.CodeOK ||
+		got.Out == "" {
 		t.Errorf("with a duration: %+v", got)
 	}
 }
 
 func TestWhatIsWrongIsSaidBeforeAnythingIsPlayed(t *testing.T) {
-	for _, args := range []string{"--appliances 0", "--appliances 1001", "--rate 0", "--rate 100001", "--events -1", "--duration -1s", "surplus"} {
+	for _, args := range []string{"--appliances 0", "--appliances 1001", "--rate 0", "--rate 100001", "--events -1",
+		"--duration -1s", "surplus"} {
 		s := clitest.Serve(t, nil)
-		if got := s.Run(t, simulate.Command, append([]string{"simulate"}, strings.Fields(args)...)...); got.Code != exit.CodeUsage || len(s.Calls("")) > 0 {
+		if got := s.Run(t, simulate.Command, append([]string{"simulate"}, strings.Fields(args)...)...); got.Code != exit.CodeUsage ||
+			len(s.Calls("")) > 0 {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
