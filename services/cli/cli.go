@@ -1,4 +1,5 @@
-// Package cli is the command line of Outbound. It talks to the REST surface alone, with the messages of the contract.
+// Package cli is the command line of Outbound. It calls the REST API. The commands are in internal/, a package for each noun; this
+// package joins them and holds the commands of the settings and of the status.
 package cli
 
 import (
@@ -21,7 +22,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/simulate"
 )
 
-// Options is what the commands see of the world around them.
+// Options is the environment of the commands.
 type Options struct {
 	// In is standard input, Out standard output.
 	In  io.Reader

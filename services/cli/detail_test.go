@@ -17,7 +17,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli"
 )
 
-func (told) GetEvent(context.Context, *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
+func (fixedServer) GetEvent(context.Context, *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
 	return &outboundv1.Event{
 		EventId: "a1~e-1", EventType: "support_conference_end", ApplianceId: "a1", SessionId: "s-1", ExternalKey: "INC-1",
 		EventTime: at(0), IntakeTime: at(1),
@@ -41,7 +41,7 @@ func (told) GetEvent(context.Context, *outboundv1.GetEventRequest) (*outboundv1.
 	}, nil
 }
 
-func (told) GetDelivery(context.Context, *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
+func (fixedServer) GetDelivery(context.Context, *outboundv1.GetDeliveryRequest) (*outboundv1.DeliveryDetail, error) {
 	return &outboundv1.DeliveryDetail{
 		Delivery: &outboundv1.Delivery{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm",
 			RecipientDisplayName: "CRM", Channel: "http",
@@ -62,7 +62,7 @@ func (told) GetDelivery(context.Context, *outboundv1.GetDeliveryRequest) (*outbo
 	}, nil
 }
 
-func (told) ListMacros(context.Context, *outboundv1.ListMacrosRequest) (*outboundv1.ListMacrosResponse, error) {
+func (fixedServer) ListMacros(context.Context, *outboundv1.ListMacrosRequest) (*outboundv1.ListMacrosResponse, error) {
 	return &outboundv1.ListMacrosResponse{
 		Macros: []*outboundv1.Macro{
 			{Name: "LSID", Description: "The session.", Example: "0a1b", EventTypes: []string{"a", "b"}},
@@ -72,25 +72,27 @@ func (told) ListMacros(context.Context, *outboundv1.ListMacrosRequest) (*outboun
 	}, nil
 }
 
-func (told) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (fixedServer) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
 	return &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Minute), TimeZone: "Europe/Amsterdam", Etag: "3",
 		UpdateTime: at(1)}, nil
 }
 
-func (told) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
+func (fixedServer) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
 	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region",
 		DisplayName: "Region", Etag: "x"}}}, nil
 }
 
-func (told) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+func (fixedServer) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
 	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{
 		{Id: "a", DisplayName: "A", BuiltIn: true},
 		{Id: "own", DisplayName: "Our own", Variables: []*outboundv1.Variable{{Name: "size", Example: "0123"}}},
 	}}, nil
 }
 
-// TailDeliveries tells of two batches and then waits for the caller to leave.
-func (told) TailDeliveries(r *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
+// TailDeliveries sends two batches and then waits for the caller to leave.
+func (fixedServer) TailDeliveries(
+	r *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse],
+) error {
 	for i, d := range []*outboundv1.Delivery{
 		{EventId: "a1~e-1", EventType: "a", RecipientId: r.GetFilter().GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED,
 			Reason: "ok", StatusCode: 200, Attempts: 1, LastAttemptTime: at(1)},
@@ -105,7 +107,7 @@ func (told) TailDeliveries(r *outboundv1.TailDeliveriesRequest, s grpc.ServerStr
 	return s.Context().Err()
 }
 
-// stopper ends a command once its output says enough, as a person does who has seen it.
+// stopper ends a command once its output contains a text.
 type stopper struct {
 	bytes.Buffer
 	at   string

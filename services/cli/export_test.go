@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli"
 )
 
-// hostile are texts that YAML writers are known to change.
+// hostile are texts that YAML writers often change.
 func hostile() []string {
 	return []string{
 		"CRM\x1b[31m", "a\r\nb\r\n", "a\nb", "a\nb\n", "a\nb\n\n", "\n\na\n", " lead\nx", "x  \ny", "\tx\ny", "yes", "08:00", "0x1",
@@ -22,8 +22,8 @@ func hostile() []string {
 	}
 }
 
-// texts is a server whose custom fields are called what is hostile.
-type texts struct{ told }
+// texts is a server whose custom fields have hostile names.
+type texts struct{ fixedServer }
 
 func (texts) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
 	all := &outboundv1.ListCustomFieldsResponse{}

@@ -46,7 +46,7 @@ func macrosList(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// macroTable says in how many of the types asked for a macro is, where that is not all of them.
+// macroTable lists macros, and in how many of the event types each one is.
 func macroTable(all *outboundv1.ListMacrosResponse) *output.Table {
 	types := 0
 	for _, m := range all.GetMacros() {

@@ -53,7 +53,7 @@ func appliancesNATSConfig(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// settingsWait bounds how long the config service may take to tell the settings.
+// settingsWait bounds the call of the config service.
 const settingsWait = 15 * time.Second
 
 func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {
@@ -98,8 +98,8 @@ func watchedSettings(ctx context.Context, env *command.Env, address, tokenFile s
 	return s, nil
 }
 
-// accounts writes an account for each appliance, as the embedded broker makes them: it may publish to the intake in its own
-// name and get replies, and see nothing of the others.
+// accounts returns an account for each appliance, as the embedded broker makes them: it may publish to the intake under its own id and
+// get replies, and cannot see the other accounts.
 func accounts(list []*outboundv1.StoredAppliance) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("# Written by outbound appliances nats-config: changes by hand are lost.\n")

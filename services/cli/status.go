@@ -49,7 +49,7 @@ func showOne(env *command.Env, s *outboundv1.Status) error {
 	return showStatus(env, s)
 }
 
-// watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
+// watchStatus shows the status, and again each time that a recipient's health changes, until it is interrupted.
 func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path string) error {
 	shown := ""
 	each := func(m proto.Message) error {
@@ -59,7 +59,7 @@ func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path s
 		}
 		now := statusText(s)
 		if now == shown {
-			// A stream that was asked for again begins with what is known.
+			// A stream that is asked for again begins with the current status.
 			return nil
 		}
 		if shown != "" {
@@ -74,7 +74,7 @@ func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path s
 	return env.Follow(ctx, c, client.Subscription{Path: path, Next: func() proto.Message { return &outboundv1.Status{} }, Each: each})
 }
 
-// statusText is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
+// statusText is a text that changes with the health of recipients. Queues and attempts are not part of it.
 func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
@@ -124,7 +124,7 @@ func most(n uint64) string {
 	return fmt.Sprint(n)
 }
 
-// days writes how long a stream keeps what is in it.
+// days is how long a stream keeps its messages.
 func days(d time.Duration) string {
 	if d <= 0 {
 		return "ever"
@@ -135,7 +135,7 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// showStorage tells what the streams use of the disk and whether what they may still use is there.
+// showStorage shows the disk usage of the streams, and whether the disk has room for their limit.
 func showStorage(env *command.Env, s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
@@ -153,8 +153,8 @@ func showStorage(env *command.Env, s *outboundv1.Status) {
 	env.Say("%s", line)
 }
 
-// heardOf is the table of appliances.
-func heardOf(s *outboundv1.Status) *output.Table {
+// applianceTable lists when appliances were last heard from.
+func applianceTable(s *outboundv1.Status) *output.Table {
 	t := &output.Table{Head: []string{"APPLIANCE", "NAME", "LAST EVENT", "SILENT AFTER", "SILENT"}}
 	for _, x := range s.GetAppliances() {
 		after := "-"
@@ -166,7 +166,7 @@ func heardOf(s *outboundv1.Status) *output.Table {
 	return t
 }
 
-// showServices shows when appliances were last heard, the processes that answer, and what ends.
+// showServices shows appliances, the running processes, and certificates and tokens that expire.
 func showServices(env *command.Env, s *outboundv1.Status) error {
 	services := &output.Table{Head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
@@ -176,7 +176,7 @@ func showServices(env *command.Env, s *outboundv1.Status) error {
 	for _, x := range s.GetExpiries() {
 		ends.Add(output.Clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), output.Dash(x.GetSubject()))
 	}
-	for _, t := range []*output.Table{heardOf(s), services, ends} {
+	for _, t := range []*output.Table{applianceTable(s), services, ends} {
 		if len(t.Rows) == 0 {
 			continue
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// newPassword reads a new password from a file, or asks for it twice at a terminal, where it is not shown. It is never an argument,
-// which every program on the host could see.
+// newPassword reads a new password from a file, or asks for it twice at a terminal without echo. It is never an argument: every process
+// of the host sees arguments.
 func newPassword(env *command.Env, file, what string) (string, error) {
 	if file != "" {
 		return env.Files.ReadSecret(file)

@@ -13,7 +13,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// ExitCode tells not found and conflict from other failures.
+// ExitCode has its own codes for not found and conflict.
 func (e *APIError) ExitCode() int {
 	switch e.code {
 	case codes.NotFound:
@@ -39,7 +39,7 @@ type APIError struct {
 	violations []Violation
 }
 
-// Error is the server's message, but for faults of fields, which are listed by themselves.
+// Error is the server's message, or the line above the faults of fields.
 func (e *APIError) Error() string {
 	switch n := len(e.violations); {
 	case e.code != codes.InvalidArgument || n == 0:

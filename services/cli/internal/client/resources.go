@@ -13,7 +13,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// AllRecipients joins all pages.
+// AllRecipients returns the recipients of all pages.
 func (c *Client) AllRecipients(ctx context.Context) (*outboundv1.ListRecipientsResponse, error) {
 	all := &outboundv1.ListRecipientsResponse{}
 	for token := ""; ; {

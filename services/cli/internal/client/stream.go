@@ -23,7 +23,7 @@ const maxLine = 16 << 20
 // errEnded says that the server ended a stream that has no end of its own.
 var errEnded = errors.New("the server ended the stream")
 
-// Subscription is a stream that is read.
+// Subscription says which stream to read, and what to do with its messages.
 type Subscription struct {
 	Path string
 	// Next returns an empty message to read into, Each gets it once it is read.
@@ -86,7 +86,7 @@ func readLine(line []byte, m proto.Message, each func(proto.Message) error) erro
 	return each(m)
 }
 
-// followPause is how long a stream that broke rests before it is asked for again.
+// followPause is the pause before a broken stream is asked for again.
 const followPause = time.Second
 
 // Follow reads a stream until ctx ends, which is no error. It asks again for a stream that breaks; one that never began, or that the
@@ -116,7 +116,7 @@ func (c *Client) Follow(ctx context.Context, s Subscription) error {
 	}
 }
 
-// breaks tells what a stream may come back from: an end, or a server that is away for a while.
+// breaks reports whether a stream may be asked for again: it ended, or the server is unavailable for a while.
 func breaks(err error) bool {
 	var refused *APIError
 	if errors.As(err, &refused) {

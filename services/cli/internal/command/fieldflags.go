@@ -31,7 +31,7 @@ const (
 
 // FieldFlag is a flag that sets one field of a resource.
 type FieldFlag struct {
-	// name of the flag, and path of the field in the spelling of the REST surface.
+	// name of the flag, and path of the field in the spelling of the REST API.
 	name, path string
 	kind       flagKind
 	help       string
@@ -124,7 +124,7 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 	}
 }
 
-// FlagTree joins a file, if one is named, and the flags that were given. Where names their source for errors.
+// FlagTree joins a file, if one is named, and the flags that were given. Where names the source, for errors.
 func FlagTree(files *input.Reader, cmd *cobra.Command, file string, flags []FieldFlag) (t resource.Tree, where string, err error) {
 	t, where = resource.Tree{}, "flags"
 	if file != "" {

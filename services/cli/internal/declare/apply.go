@@ -64,26 +64,26 @@ func (p *application) run(ctx context.Context, c *client.Client, _ []string) err
 	for _, file := range p.files {
 		p.readDeclarations(file, &w)
 	}
-	plan := &planner{client: c, secrets: p.secret, prune: p.prune, misshapen: w.misshapen}
+	plan := &planner{client: c, secrets: p.secret, prune: p.prune, malformed: w.malformed}
 	steps, err := plan.plan(ctx, w)
-	if err != nil && len(plan.misshapen) > 0 {
-		// What is wrong with the files can be said without the server.
-		return faulty(nil, plan.misshapen)
+	if err != nil && len(plan.malformed) > 0 {
+		// Faults of the files are reported even if the server does not answer.
+		return faulty(nil, plan.malformed)
 	}
 	if err != nil {
 		return err
 	}
 	if p.dryRun {
-		return p.showDryRun(ctx, c, steps, plan.misshapen)
+		return p.showDryRun(ctx, c, steps, plan.malformed)
 	}
-	// All is looked at before anything is done, so that a fault does not leave half of the files done.
+	// Everything is checked before anything changes, so that a fault does not leave half of the files applied.
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
 		_, _ = fmt.Fprintf(p.Err, "%v: what is wrong is told when it is met\n", err)
 	} else if err != nil {
 		return err
 	}
-	if err := faulty(steps, plan.misshapen); err != nil {
+	if err := faulty(steps, plan.malformed); err != nil {
 		return err
 	}
 	if sure, err := p.askToDelete(steps); err != nil || !sure {

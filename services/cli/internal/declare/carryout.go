@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// carryOut does the steps in their order and stops at the first that fails.
+// carryOut performs the steps in order and stops at the first that fails.
 func (p *application) carryOut(ctx context.Context, steps []*step) error {
 	counts := map[action]int{}
 	bar := p.Progress()
@@ -75,12 +75,12 @@ func (p *application) sayStep(s *step) {
 	}
 }
 
-// differs is how --exit-code tells of a difference. It has been shown, so it says nothing.
+// differs is the error of --exit-code for a difference. The difference is printed already, so the error has no text.
 type differs struct{}
 
 func (differs) Error() string { return "" }
 
-// ExitCode tells it from success and from failure.
+// ExitCode is that of a difference.
 func (differs) ExitCode() int { return exit.CodeDiffers }
 
 func showSteps(env *command.Env, steps []*step, dryRun bool) error {

@@ -32,8 +32,8 @@ func declareAll[M proto.Message](list []M) (any, error) {
 	return out, nil
 }
 
-// declare writes every field of a message that can be set, in the order of the contract: an absent message as null, so that apply
-// takes it away where it is there.
+// declare returns every field of a message that can be set, in the order of the API. An absent message is null, so that apply removes
+// it where it exists.
 func declare(m protoreflect.Message) (yaml.MapSlice, error) {
 	var out yaml.MapSlice
 	fields := m.Descriptor().Fields()
@@ -51,8 +51,8 @@ func declare(m protoreflect.Message) (yaml.MapSlice, error) {
 	return out, nil
 }
 
-// declarable leaves out secrets, what is only read, etags, and those of a choice that were not chosen. That a secret is stored
-// is kept: it is how apply knows that one is missing.
+// declarable reports whether a field is exported. It leaves out secrets, output-only fields, etags and the unset fields of a oneof.
+// It keeps that a secret is stored, from which apply knows that one is missing.
 func declarable(fd protoreflect.FieldDescriptor, m protoreflect.Message) bool {
 	if of := fd.ContainingOneof(); of != nil && !m.Has(fd) {
 		return false

@@ -15,7 +15,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// change is a field that is not as it is wanted.
+// change is a field that differs from the declaration.
 type change struct {
 	// Field in the spelling of the REST surface.
 	Field string `json:"field"`
@@ -25,11 +25,11 @@ type change struct {
 	path string
 }
 
-// comparison finds what has to change so that the fields of a mask are as wanted.
+// comparison finds the fields of a mask that differ between a declared resource and the stored one.
 type comparison struct {
 	want, have proto.Message
 	mask       []string
-	// secrets writes secrets even where one is stored: nobody can tell whether it is the same.
+	// secrets writes secrets even where one is stored, as nobody can read it to compare.
 	secrets bool
 }
 
@@ -68,7 +68,7 @@ func (c comparison) same(fd protoreflect.FieldDescriptor, want, have protoreflec
 	case want.Has(fd) != have.Has(fd):
 		return false
 	case fd.Message().Oneofs().Len() == 0 && namesNothing(want.Get(fd).Message()):
-		// `backoff: {}` asks for it to be there, as the server fills it in.
+		// `backoff: {}` asks for a backoff with the defaults of the server.
 		return true
 	default:
 		return c.sameMessage(want.Get(fd).Message(), have.Get(fd).Message())
@@ -85,7 +85,7 @@ func namesNothing(m protoreflect.Message) bool {
 	return empty
 }
 
-// sameMessage compares two messages field by field, but for what only the server sets.
+// sameMessage compares two messages field by field, without the fields that only the server sets.
 func (c comparison) sameMessage(want, have protoreflect.Message) bool {
 	fields := want.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -103,7 +103,7 @@ func (c comparison) sameMessage(want, have protoreflect.Message) bool {
 	return true
 }
 
-// sorted is a list as text in an order of its own: what is listed in a resource is a set.
+// sorted returns a list as sorted text: the lists of a resource are sets.
 func sorted(l protoreflect.List) []string {
 	out := make([]string, 0, l.Len())
 	for i := range l.Len() {
@@ -145,7 +145,7 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	return output.Short(output.Compact(fields[fd.JSONName()]))
 }
 
-// redact leaves what a person compares: no secrets, and nothing that only the server sets.
+// redact hides secrets and removes the fields that only the server sets.
 func redact(m protoreflect.Message) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {

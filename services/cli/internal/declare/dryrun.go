@@ -24,8 +24,8 @@ type fault struct {
 	code codes.Code
 }
 
-// showDryRun is a dry run: it shows what would be done and everything that is wrong with it.
-func (p *application) showDryRun(ctx context.Context, c *client.Client, steps []*step, misshapen []error) error {
+// showDryRun shows the steps and all their faults, and changes nothing.
+func (p *application) showDryRun(ctx context.Context, c *client.Client, steps []*step, malformed []error) error {
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
 		return fmt.Errorf("%w: take fewer files for a dry run", err)
@@ -33,7 +33,7 @@ func (p *application) showDryRun(ctx context.Context, c *client.Client, steps []
 		return err
 	}
 	err := p.carryOut(ctx, steps)
-	if wrong := faulty(steps, misshapen); wrong != nil {
+	if wrong := faulty(steps, malformed); wrong != nil {
 		return wrong
 	}
 	return err
@@ -45,7 +45,7 @@ const (
 	largestCheck = 4<<20 - 1<<10
 )
 
-// tooMuch says that there are more changes than the server checks at once. They depend on each other, so they are not checked in parts.
+// tooMuch says that there are more changes than the server checks at once. Changes depend on each other, so they are not checked in parts.
 type tooMuch struct{ changes, bytes int }
 
 func (e *tooMuch) Error() string {
@@ -53,7 +53,7 @@ func (e *tooMuch) Error() string {
 		e.changes, float64(e.bytes)/(1<<20), mostChecked, 4)
 }
 
-// check asks the server about all that would be done, and notes its refusals in the steps.
+// check asks the server to validate all changes, and adds the faults to the steps.
 func check(ctx context.Context, c *client.Client, steps []*step) error {
 	q, asked := &outboundv1.CheckChangesRequest{}, []*step{}
 	for _, s := range steps {
@@ -84,7 +84,7 @@ func check(ctx context.Context, c *client.Client, steps []*step) error {
 	return nil
 }
 
-// note keeps why a step would be refused. A field that is missing is told once.
+// note adds the faults of a checked change. A missing secret is reported once.
 func (s *step) note(x *outboundv1.CheckedChange) {
 	code := codes.Code(max(x.GetCode(), 0)) //nolint:gosec // a status code is small
 	switch {
@@ -100,16 +100,16 @@ func (s *step) note(x *outboundv1.CheckedChange) {
 	}
 }
 
-// faultyError tells all that is wrong with declarations, a line each.
+// faultyError lists all faults of declarations, a line each.
 type faultyError struct {
 	lines []string
 	exit  int
 }
 
-// faulty is the error of steps that would be refused and of what is no resource; nil if there is neither.
-func faulty(steps []*step, misshapen []error) error {
+// faulty returns the error of steps with faults and of declarations that cannot be read; nil if there is neither.
+func faulty(steps []*step, malformed []error) error {
 	e, refused, conflicts := &faultyError{exit: exit.CodeUsage}, 0, 0
-	for _, err := range misshapen {
+	for _, err := range malformed {
 		e.lines = append(e.lines, err.Error())
 	}
 	for _, s := range steps {
@@ -128,8 +128,8 @@ func faulty(steps []*step, misshapen []error) error {
 	switch {
 	case len(e.lines) == 0:
 		return nil
-	case len(misshapen) == 1 && refused == 0:
-		return misshapen[0]
+	case len(malformed) == 1 && refused == 0:
+		return malformed[0]
 	case refused > 0 && conflicts == len(e.lines):
 		e.exit = exit.CodeConflict
 	case refused > 0:
@@ -138,7 +138,7 @@ func faulty(steps []*step, misshapen []error) error {
 	return e
 }
 
-// Error is the first line; those of the faults follow it.
+// Error is the line above the faults.
 func (e *faultyError) Error() string {
 	if len(e.lines) == 1 {
 		return "this is not valid, and nothing was changed:"
@@ -149,5 +149,5 @@ func (e *faultyError) Error() string {
 // Lines are the faults, a line each.
 func (e *faultyError) Lines() []string { return e.lines }
 
-// ExitCode is that of wrong usage if the server was not needed to see it.
+// ExitCode is that of wrong usage if the files alone are at fault.
 func (e *faultyError) ExitCode() int { return e.exit }

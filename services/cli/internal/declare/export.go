@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// kinds are the keys of a declaration, in the order in which they are written.
+// kinds are the keys of a declaration, in the order of an export.
 func kinds() []string {
 	return []string{"eventTypes", "customFields", "smtp", "email", "appliances", "recipients"}
 }
@@ -61,7 +61,7 @@ func ExportCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// writeDeclaration writes YAML, which is what people edit, unless JSON is asked for.
+// writeDeclaration prints YAML, or JSON with -o json.
 func writeDeclaration(env *command.Env, d yaml.MapSlice) error {
 	if env.Format == "json" {
 		raw, err := json.Marshal(ordered(d))

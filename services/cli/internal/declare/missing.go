@@ -7,8 +7,8 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// missingSecrets names the secrets that were stored where a declaration was exported, that it does not hold, and that are not
-// stored here: `passwordSet: true` without a password, or a signing secret with an id alone.
+// missingSecrets names the secrets that a declaration says are stored (`passwordSet: true` without a password, or a signing secret
+// with an id alone) and that this server does not have.
 func missingSecrets(want, have proto.Message) []string {
 	w := want.ProtoReflect()
 	if have == nil {

@@ -16,17 +16,17 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// planner compares what is wanted with what is there.
+// planner compares declarations with the stored resources.
 type planner struct {
 	client  *client.Client
 	secrets bool
-	// prune adds steps that delete what is there and not wanted.
+	// prune adds steps that delete stored resources that no file names.
 	prune bool
-	// misshapen is what the files ask for and can't be asked of the server: it is no resource.
-	misshapen []error
+	// malformed are declarations that are not valid resources.
+	malformed []error
 }
 
-func (p *planner) refuse(err error) { p.misshapen = append(p.misshapen, err) }
+func (p *planner) refuse(err error) { p.malformed = append(p.malformed, err) }
 
 func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 	var steps []*step
@@ -39,7 +39,7 @@ func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 		}
 		steps = append(steps, more...)
 	}
-	if p.prune && len(p.misshapen) == 0 {
+	if p.prune && len(p.malformed) == 0 {
 		more, err := p.leftovers(ctx, w, steps)
 		if err != nil {
 			return nil, err
@@ -55,13 +55,13 @@ type wantedResource struct {
 	kind, id         string
 	collection, path string
 	declaration
-	// want is to be filled from tree; have is nil if it is not there; saved takes the answer.
+	// want is filled from the declaration; have is nil if nothing is stored; saved receives the answer.
 	want, have, saved proto.Message
-	// notes reads from saved what has to be told.
+	// notes returns what the user has to know about saved.
 	notes func() []string
 }
 
-// step is what has to be done for a resource; nil if what the file says is none.
+// step plans a resource; nil if its declaration is not valid.
 func (p *planner) step(r wantedResource) *step {
 	name := strings.TrimSpace(r.kind + " " + r.id)
 	if err := resource.Fill(r.tree, r.want, fmt.Sprintf("%s (%s)", r.where, name)); err != nil {
@@ -99,7 +99,7 @@ func (p *planner) step(r wantedResource) *step {
 	return s
 }
 
-// add adds what there is to add.
+// add appends a step, unless it is nil.
 func add(steps []*step, s *step) []*step {
 	if s == nil {
 		return steps
@@ -120,8 +120,7 @@ func (p *planner) save(ctx context.Context, s *step, r wantedResource, act func(
 	return nil
 }
 
-// carryEtag makes an update fail if somebody changes the resource between the comparison and the update. An etag that stands
-// in the file is kept.
+// carryEtag makes an update fail if somebody changes the resource after the comparison. An etag in the file is kept.
 func carryEtag(want, have proto.Message) {
 	w, h := want.ProtoReflect(), have.ProtoReflect()
 	fd := w.Descriptor().Fields().ByName("etag")

@@ -7,7 +7,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// plannedCreation is the call that creates a resource, for the server to be asked about.
+// plannedCreation is the call that creates a resource, for the check.
 func plannedCreation(want proto.Message) *outboundv1.PlannedChange {
 	switch r := want.(type) {
 	case *outboundv1.EventType:
@@ -27,7 +27,7 @@ func plannedCreation(want proto.Message) *outboundv1.PlannedChange {
 	}
 }
 
-// plannedUpdate is the call that changes the fields of a mask. The id is that of what is there: a file may name it in another way.
+// plannedUpdate is the call that changes the fields of a mask. The id is that of the stored resource: a file may name it otherwise.
 func plannedUpdate(want proto.Message, id string, paths []string) *outboundv1.PlannedChange {
 	mask := &fieldmaskpb.FieldMask{Paths: paths}
 	switch r := proto.Clone(want).(type) {
@@ -58,7 +58,7 @@ func plannedUpdate(want proto.Message, id string, paths []string) *outboundv1.Pl
 	}
 }
 
-// plannedDeletion is the call that deletes what was looked at.
+// plannedDeletion is the call that deletes a stored resource.
 func plannedDeletion(kind string, l leftover) *outboundv1.PlannedChange {
 	switch kind {
 	case kindEventType:

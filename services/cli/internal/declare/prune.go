@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// The kinds of resources that a file may list, as people call them.
+// The kinds of resources that a file may list.
 const (
 	kindEventType   = "event type"
 	kindCustomField = "custom field"
@@ -19,11 +19,11 @@ const (
 	kindRecipient   = "recipient"
 )
 
-// leftover is something that is there.
+// leftover is a stored resource.
 type leftover struct{ id, etag, path string }
 
-// leftovers are steps that delete what is there and not named, of the kinds that the files declare. Recipients go first: a type
-// that one selects can't be deleted.
+// leftovers returns steps that delete the stored resources that no file names, of the kinds that the files declare. Recipients go
+// first: an event type that a recipient selects cannot be deleted.
 func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*step, error) {
 	var steps []*step
 	for _, x := range []struct {
@@ -51,7 +51,7 @@ func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*
 	return steps, nil
 }
 
-// deletion deletes what was looked at: what somebody changed meanwhile is a conflict.
+// deletion returns the step that deletes a resource. If somebody changes the resource meanwhile, the step is a conflict.
 func (p *planner) deletion(kind string, l leftover) *step {
 	return &step{
 		Action: actionDelete, Resource: kind + " " + l.id, kind: kind, id: l.id, where: "--prune", planned: plannedDeletion(kind, l),
@@ -113,22 +113,22 @@ func (p *planner) thereEventTypes(ctx context.Context) ([]leftover, error) {
 	return out, nil
 }
 
-// askToDelete lists what would be deleted and has a person agree. Nothing is asked where nothing is deleted.
+// askToDelete lists what would be deleted and asks the user, unless nothing is deleted.
 func (p *application) askToDelete(steps []*step) (bool, error) {
-	var doomed []string
+	var deletions []string
 	for _, s := range steps {
 		if s.Action == actionDelete {
-			doomed = append(doomed, s.Resource)
+			deletions = append(deletions, s.Resource)
 		}
 	}
-	if len(doomed) == 0 || p.dryRun || p.yes {
+	if len(deletions) == 0 || p.dryRun || p.yes {
 		return true, nil
 	}
 	if p.Structured() {
 		return false, exit.Usagef("--prune with -o %s needs --yes", p.Format)
 	}
 	p.Say("not in the files, and to be deleted:")
-	for _, d := range doomed {
+	for _, d := range deletions {
 		p.Say("  %s", d)
 	}
 	if slices.Contains(p.files, "-") {

@@ -8,8 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// readDeclarations reads a file, or the files of a folder, into what is wanted. What can't be read of one does not keep the others
-// from being read.
+// readDeclarations reads a file, or the files of a folder. A file that cannot be read does not stop the others.
 func (p *application) readDeclarations(path string, w *wanted) {
 	files, err := declarationFiles(path)
 	if err != nil {
@@ -25,12 +24,12 @@ func (p *application) readDeclarations(path string, w *wanted) {
 	}
 }
 
-// declarationFiles is the file itself, or what a folder holds of YAML and JSON, by name and not below it.
+// declarationFiles returns the file itself, or the YAML and JSON files directly in a folder, by name.
 func declarationFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	folder := err == nil && info.IsDir()
 	if path == "-" || !folder {
-		// A file that is not there is told of by who reads it.
+		// Whoever reads a file that does not exist reports it.
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)

@@ -4,8 +4,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// sameSecrets takes two lists of secrets for equal if each of one has its partner in the other, ending at the same time. The
-// wanted ones get their partners' ids, so that writing the list keeps what is stored.
+// sameSecrets reports whether each secret of one list has a partner in the other that ends at the same time. It gives the declared
+// secrets the ids of their partners, so that writing the list keeps the stored secrets.
 func (c comparison) sameSecrets(want, have protoreflect.List) bool {
 	same := want.Len() == have.Len()
 	for i, h := range partners(want, have) {
@@ -27,8 +27,8 @@ func (c comparison) sameSecrets(want, have protoreflect.List) bool {
 	return same
 }
 
-// partners finds to each wanted secret the stored one: that of its id, else the first that is nobody's. An id that is not stored
-// is one of another installation, and counts as none.
+// partners finds the stored secret of each declared one: the one with its id, or else the first without a partner. An id that is not
+// stored is from another installation and counts as none.
 func partners(want, have protoreflect.List) []protoreflect.Message {
 	out, taken := make([]protoreflect.Message, want.Len()), make([]bool, have.Len())
 	for _, byID := range []bool{true, false} {

@@ -11,17 +11,17 @@ type step struct {
 	Action   action   `json:"action"`
 	Resource string   `json:"resource"`
 	Changes  []change `json:"changes,omitempty"`
-	// Notes are told after the step, e.g. a secret shown once.
+	// Notes are printed after the step, e.g. a secret that is shown once.
 	Notes []string `json:"notes,omitempty"`
 	// Missing are the fields of secrets that are neither in the file nor stored.
 	Missing []string `json:"missing,omitempty"`
-	// Faults are why the server would refuse the step, if it would. A dry run alone asks.
+	// Faults are why the server would refuse the step.
 	Faults []fault `json:"faults,omitempty"`
 
 	// where the resource is declared.
 	where    string
 	kind, id string
-	// planned is the step as the server is asked about it; nil if there is nothing to do.
+	// planned is the call of the step, for the check; nil if there is nothing to do.
 	planned *outboundv1.PlannedChange
 	do      func(ctx context.Context, s *step) error
 }

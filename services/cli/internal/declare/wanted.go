@@ -9,21 +9,21 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// declaration is what a file says of one resource.
+// declaration is one resource of a file.
 type declaration struct {
 	tree resource.Tree
-	// where it stands: the file, the document in it, and the key.
+	// where the resource is declared: the file, the document and the key.
 	where string
 }
 
-// wanted is what the documents of a file ask for, in the order in which it is done: recipients need the types.
+// wanted are the declarations of all files, in the order in which they are applied: recipients need the event types.
 type wanted struct {
 	eventTypes, customFields, appliances, recipients []declaration
 	smtp, email                                      []declaration
-	// declared are the keys that stand in the files, those of empty lists too.
+	// declared are the keys in the files, including those of empty lists.
 	declared []string
-	// misshapen is all that could not be read.
-	misshapen []error
+	// malformed are the faults of what could not be read.
+	malformed []error
 }
 
 func (w *wanted) read(file string, docs []resource.Tree) {
@@ -51,7 +51,7 @@ func (w *wanted) read(file string, docs []resource.Tree) {
 	}
 }
 
-func (w *wanted) refuse(err error) { w.misshapen = append(w.misshapen, err) }
+func (w *wanted) refuse(err error) { w.malformed = append(w.malformed, err) }
 
 func (w *wanted) addList(to *[]declaration, v any, where string) {
 	l, ok := v.([]any)

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// plainValue is a field's value as the REST surface writes it; null if it is absent.
+// plainValue is a field's value as the REST API writes it; null if it is absent.
 func plainValue(fd protoreflect.FieldDescriptor, m protoreflect.Message) (any, error) {
 	only := m.New()
 	if m.Has(fd) {
@@ -31,7 +31,7 @@ func plainValue(fd protoreflect.FieldDescriptor, m protoreflect.Message) (any, e
 	return writable(all[fd.JSONName()]), nil
 }
 
-// writable turns what was read of JSON into what YAML writes without loss.
+// writable converts values read from JSON to values that YAML writes without loss.
 func writable(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -60,8 +60,8 @@ func writable(v any) any {
 	}
 }
 
-// writableText keeps a text that people can edit as it is, and quotes all others: those that a YAML block changes (blanks at the
-// beginning or at the end, carriage returns), and those that would steer a terminal.
+// writableText quotes texts that a YAML block changes (leading or trailing blanks, carriage returns) or that would control a terminal.
+// It keeps all others as they are, so that people can edit them.
 func writableText(s string) any {
 	for _, r := range s {
 		if r != '\n' && !unicode.IsPrint(r) {
@@ -74,7 +74,7 @@ func writableText(s string) any {
 	return s
 }
 
-// ordered is a declaration that is written as JSON, its fields in their order.
+// ordered is a declaration whose JSON keeps the order of the fields.
 type ordered yaml.MapSlice
 
 // MarshalJSON implements json.Marshaler.
@@ -122,7 +122,7 @@ func inOrder(v any) any {
 	}
 }
 
-// quoted is a text that is written in double quotes, with escapes for all that can't be seen.
+// quoted is a text in double quotes, with escapes for characters that are not printable.
 type quoted string
 
 // MarshalYAML writes JSON's form, which is YAML's too.

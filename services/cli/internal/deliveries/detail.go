@@ -89,7 +89,7 @@ func showDelivery(env *command.Env, d *outboundv1.DeliveryDetail) error {
 	return nil
 }
 
-// showAddresses shows what became of each address of an email recipient.
+// showAddresses shows the outcome of each address of an email recipient.
 func showAddresses(env *command.Env, addresses []*outboundv1.AddressOutcome) error {
 	if len(addresses) == 0 {
 		return nil
@@ -119,7 +119,7 @@ func deliveryFacts(d *outboundv1.Delivery) *output.Table {
 	return t
 }
 
-// sayRequest prints what was sent. Lines are kept, as it is read and compared whole.
+// sayRequest prints the request line by line.
 func sayRequest(env *command.Env, d *outboundv1.DeliveryDetail) {
 	var lines []string
 	switch {

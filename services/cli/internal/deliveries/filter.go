@@ -20,7 +20,7 @@ type deliveryFilter struct {
 	limit                                                               int
 }
 
-// define adds the flags that a list and a tail share.
+// define adds the flags that lists and tails share.
 func (d *deliveryFilter) define(env *command.Env, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&d.recipient, "recipient", "", "only those to this recipient")
@@ -40,7 +40,7 @@ func (d *deliveryFilter) define(env *command.Env, cmd *cobra.Command) {
 	})
 }
 
-// defineList adds the flags that a list alone has.
+// defineList adds the flags of lists.
 func (d *deliveryFilter) defineList(cmd *cobra.Command, limit int) {
 	f := cmd.Flags()
 	f.StringVar(&d.since, "since", "", "only those last told of at this time (RFC 3339) or later, or this long ago, e.g. 2h")
@@ -53,7 +53,7 @@ func deliveryStates() []string {
 	return []string{"waiting", "retrying", "delivered", "expired", "rejected", "skipped", "cancelled"}
 }
 
-// reasonClasses lists the words of --class, those of the contract.
+// reasonClasses lists the words of --class, as the API has them.
 func reasonClasses() []string {
 	return []string{
 		"ok", "network", "tls", "timeout", "http_4xx", "http_5xx", "http_other", "smtp_deferred", "smtp_refused", "auth", "egress",
@@ -84,7 +84,7 @@ func (d *deliveryFilter) query(now time.Time) (url.Values, error) {
 	}, nil
 }
 
-// empty reports whether nothing was asked for.
+// empty reports whether no filter is set.
 func (d *deliveryFilter) empty() bool {
 	return *d == deliveryFilter{limit: d.limit}
 }

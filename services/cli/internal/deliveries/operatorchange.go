@@ -83,7 +83,7 @@ func showChange(env *command.Env, all *outboundv1.ChangeDeliveriesResponse) erro
 	})
 }
 
-// waitingTargets are the deliveries that are named, or those that wait for their next attempt and match the filters.
+// waitingTargets returns the named deliveries, or the retrying ones that match the filters.
 func waitingTargets(ctx context.Context, c *client.Client, filter deliveryFilter, args []string) (targetList, error) {
 	var out targetList
 	switch {
@@ -146,5 +146,5 @@ func extendCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// errNothingChanged says that each delivery that was named stays what it is.
+// errNothingChanged says that no named delivery was changed.
 var errNothingChanged = errors.New("nothing was changed")

@@ -89,10 +89,10 @@ func replaysCreate(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// lookEvery is how often the progress of a replay is asked for.
+// lookEvery is how often a replay is polled.
 const lookEvery = 500 * time.Millisecond
 
-// await draws the progress of a replay until it has ended, then shows it. One that did not end well is an error.
+// await shows the progress of a replay until it ends, then its result. A replay that is not done is an error.
 func await(ctx context.Context, env *command.Env, c *client.Client, r *outboundv1.Replay) error {
 	drawn := env.Progress()
 	defer drawn.End()

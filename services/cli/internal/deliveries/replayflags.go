@@ -11,13 +11,13 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// replayFlags say what is to be sent again.
+// replayFlags select what is sent again.
 type replayFlags struct {
 	filter                          deliveryFilter
 	to, backfillSince, backfillTill string
 	includeDelivered                bool
 	rate                            int32
-	// rated says that --rate was given.
+	// rated reports whether --rate was given.
 	rated func() bool
 }
 
@@ -48,7 +48,7 @@ func (r *replayFlags) define(env *command.Env, cmd *cobra.Command) {
 	})
 }
 
-// replay is what the flags say.
+// replay returns the replay that the flags describe.
 func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 	if r.rated() && r.rate < 1 {
 		// The API takes 0 for the default.

@@ -62,7 +62,7 @@ func tail(ctx context.Context, env *command.Env, c *client.Client, path string) 
 		Next: func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, Each: each})
 }
 
-// showTailed prints a delivery in a line: columns would have to be known before they come.
+// showTailed prints a delivery in a line, without columns, whose widths are not known in advance.
 func showTailed(env *command.Env, d *outboundv1.Delivery) error {
 	if env.Structured() {
 		return env.ShowLine(d)

@@ -135,7 +135,7 @@ func rejectedTable(events []*outboundv1.Event) *output.Table {
 		}
 		for _, r := range reasons {
 			t.Add(slices.Concat(first, r[:])...)
-			// What is the same is said once.
+			// The columns of the event are filled once.
 			first = []string{"", "", "", "", ""}
 		}
 	}

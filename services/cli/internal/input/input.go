@@ -24,7 +24,7 @@ type Reader struct {
 	Getenv func(string) string
 }
 
-// ReadSecret reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
+// ReadSecret reads a secret from a file, or from standard input if the file is `-`, without its line end.
 func (r *Reader) ReadSecret(path string) (string, error) {
 	b, err := r.Read(path)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *Reader) Read(path string) ([]byte, error) {
 	return readFile(path)
 }
 
-// readFile reads a file, which standard input is not.
+// readFile reads a file, even one named `-`.
 func readFile(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

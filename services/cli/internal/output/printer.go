@@ -86,7 +86,7 @@ func (p *Printer) ShowLine(m proto.Message) error {
 	return err
 }
 
-// Say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
+// Say prints a line. With -o json or yaml it prints nothing, so that the output stays one document.
 func (p *Printer) Say(format string, args ...any) {
 	if !p.Structured() {
 		_, _ = fmt.Fprintln(p.Out, Clean(fmt.Sprintf(format, args...)))

@@ -10,7 +10,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// authFlags say how Outbound signs in to a receiver. A secret is read from a file: every process of the host sees the arguments.
+// authFlags say how Outbound signs in to a receiver. Secrets are read from files: every process of the host sees arguments.
 type authFlags struct {
 	basicUser, passwordFile              string
 	bearerFile                           string
@@ -35,7 +35,7 @@ func (x *authFlags) define(cmd *cobra.Command) {
 	f.StringVar(&x.clientKeyFile, "client-key-file", "", "file with the private key of --client-cert-file (PEM); - is standard input")
 }
 
-// way is one way to sign in: flags that go together, the last of which names the file of the secret.
+// way is one way to sign in: flags that go together. The last one names the file with the secret.
 type way struct {
 	flags, values []string
 	make          func(secret string) resource.Tree
@@ -66,7 +66,7 @@ func (x *authFlags) ways() []way {
 	}
 }
 
-// given reports whether a way was chosen; half of one is an error.
+// given reports whether the flags of a way were given; some of them alone are an error.
 func (w way) given() (bool, error) {
 	n := 0
 	for _, v := range w.values {
@@ -80,7 +80,7 @@ func (w way) given() (bool, error) {
 	return n > 0, nil
 }
 
-// add writes the one way that was chosen into the recipient.
+// add sets the chosen way in the recipient.
 func (x *authFlags) add(files *input.Reader, t resource.Tree) error {
 	var chosen []way
 	for _, w := range x.ways() {

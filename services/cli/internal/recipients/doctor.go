@@ -73,7 +73,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 	return nil
 }
 
-// probe asks for a walk and prints it for people.
+// probe asks for a probe of the connection and prints its steps.
 func (e *diagnosis) probe(ctx context.Context, c *client.Client, id string) (*outboundv1.DoctorRecipientResponse, error) {
 	found := &outboundv1.DoctorRecipientResponse{}
 	if err := c.Call(ctx, http.MethodPost, client.RecipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post},
@@ -112,7 +112,7 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
 	return t
 }
 
-// ask has a person agree to trust the offered root, which is the last of the chain.
+// ask asks the user to trust the offered root certificate, which is the last one of the chain.
 func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
 	if e.yes {
 		return true, nil

@@ -2,7 +2,7 @@ package recipients
 
 import "github.com/outbound-events/outbound/services/cli/internal/command"
 
-// recipientFields says which flag sets which field.
+// recipientFields are the flags that set one field of a recipient each.
 func recipientFields() []command.FieldFlag {
 	return []command.FieldFlag{
 		command.TextFlag("name", "displayName", "name people see, unique"),

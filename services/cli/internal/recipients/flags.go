@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-// recipientFlags are the fields of a recipient as flags. What is rarer than these is set by a file.
+// recipientFlags are the fields of a recipient as flags. Rare fields are set by a file.
 type recipientFlags struct {
 	file              string
 	headers           []string
@@ -43,7 +43,7 @@ func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create boo
 	})
 }
 
-// where names the source of the values in errors.
+// where names the source of the values, for errors.
 func (r *recipientFlags) where() string {
 	if r.file != "" {
 		return r.file
@@ -51,7 +51,7 @@ func (r *recipientFlags) where() string {
 	return "flags"
 }
 
-// tree joins the file, if there is one, and the flags that were given.
+// tree joins the file, if one is named, and the flags that were given.
 func (r *recipientFlags) tree(files *input.Reader, cmd *cobra.Command) (resource.Tree, error) {
 	t := resource.Tree{}
 	if r.file != "" {
@@ -94,7 +94,7 @@ func (r *recipientFlags) addHeaders(_ *input.Reader, t resource.Tree) error {
 	return nil
 }
 
-// addSigning reads the secrets that sign.
+// addSigning adds the signing secrets.
 func (r *recipientFlags) addSigning(files *input.Reader, t resource.Tree) error {
 	var secrets []any
 	if r.sign {

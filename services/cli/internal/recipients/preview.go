@@ -82,7 +82,7 @@ func (p *preview) show(ctx context.Context, c *client.Client, args []string) err
 	return nil
 }
 
-// part prints one part of a mail.
+// part prints the HTML or the source of a mail.
 func (p *preview) part(got *outboundv1.PreviewRecipientResponse) error {
 	text := got.GetEmail().GetSource()
 	switch {

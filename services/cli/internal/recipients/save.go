@@ -76,7 +76,7 @@ func updateCommand(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// showSaved tells of a saved recipient: its warnings, and signing secrets made by this very call.
+// showSaved shows a saved recipient with its warnings and new signing secrets.
 func showSaved(env *command.Env, what string, r *outboundv1.Recipient) error {
 	if env.Structured() {
 		return env.Show(r, nil)

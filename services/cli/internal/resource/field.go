@@ -17,7 +17,7 @@ func fieldOf(md protoreflect.MessageDescriptor, key string) protoreflect.FieldDe
 	return md.Fields().ByName(protoreflect.Name(key))
 }
 
-// Nested tells messages with fields of their own from lists, maps, durations and times.
+// Nested reports whether a field is a message with fields of its own: no list, map, duration or time.
 func Nested(fd protoreflect.FieldDescriptor) bool {
 	return fd.Message() != nil && !fd.IsList() && !fd.IsMap() && !strings.HasPrefix(string(fd.Message().FullName()), "google.protobuf.")
 }

@@ -18,8 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
 
-// Tree is what a file says of a resource, or a set of flags: field names in the spelling of the REST surface, and only
-// those that are named.
+// Tree holds the named fields of a resource, from a file or from flags, in the spelling of the REST API.
 type Tree = map[string]any
 
 var protojsonPrefix = regexp.MustCompile(`^proto:[\s\x{a0}]*(syntax error )?(\(line \d+:\d+\):[\s\x{a0}]*)?`)
@@ -40,8 +39,7 @@ func Fill(t Tree, m proto.Message, where string) error {
 	return nil
 }
 
-// spellDurations turns durations as people write them (2m, 12h) into those of the REST surface (120s). What is no duration is
-// left for the message to refuse.
+// spellDurations converts durations such as 2m or 12h to those of the REST API (120s). It leaves other texts for the message to refuse.
 func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
 	for key, value := range t {
 		fd := fieldOf(md, key)
@@ -59,8 +57,8 @@ func spellDurations(t Tree, md protoreflect.MessageDescriptor) {
 	}
 }
 
-// Mask lists the fields a tree names, as paths of a field mask. What only the server sets, what cannot change and the etag
-// are left out; how a recipient authenticates counts as one field.
+// Mask returns the fields of a tree as sorted paths of a field mask, without the etag and the output-only and immutable fields. The
+// authentication of a recipient counts as one field.
 func Mask(t Tree, md protoreflect.MessageDescriptor, prefix string) []string {
 	var out []string
 	for key, value := range t {
@@ -80,7 +78,7 @@ func Mask(t Tree, md protoreflect.MessageDescriptor, prefix string) []string {
 	return out
 }
 
-// Set puts a value at a path, making the trees between.
+// Set sets the value at a path and makes the trees on the way.
 func Set(t Tree, path string, value any) {
 	steps := strings.Split(path, ".")
 	for _, step := range steps[:len(steps)-1] {
@@ -94,7 +92,7 @@ func Set(t Tree, path string, value any) {
 	t[steps[len(steps)-1]] = value
 }
 
-// Seconds writes a duration as the REST surface does.
+// Seconds is a duration as the REST API writes it.
 func Seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }

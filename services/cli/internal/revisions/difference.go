@@ -11,8 +11,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// backTo is what rolling back to the i-th revision would change, as far as can be seen from outside: of secrets it is known which
-// were changed since, not to what.
+// backTo is what rolling back to the i-th revision would change. Of secrets it knows which were changed since, not their values.
 func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 	is, err := fieldsOf(all[0])
 	if err != nil {
@@ -43,7 +42,7 @@ func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 	return out, nil
 }
 
-// isSecret tells a secret's change by what is shown instead of it; no field has these paths but secrets.
+// isSecret reports whether a change is one of a secret: the name of the field and what is shown in place of the value say so.
 func isSecret(c *outboundv1.Change) bool {
 	shown := []string{"", `"set"`, `"changed"`}
 	if !slices.Contains(shown, c.GetBefore()) || !slices.Contains(shown, c.GetAfter()) {
@@ -53,7 +52,7 @@ func isSecret(c *outboundv1.Change) bool {
 	return slices.Contains([]string{"password", "token", "value", "clientSecret", "refreshToken", "privateKeyPem", "secret"}, name)
 }
 
-// fieldsOf are the values of a revision's resource by path; none if it was deleted then.
+// fieldsOf returns the values of a revision's resource by path; none if the revision is a deletion.
 func fieldsOf(r *outboundv1.Revision) (map[string]string, error) {
 	out := map[string]string{}
 	if r.GetResourceJson() == "" {
@@ -69,7 +68,7 @@ func fieldsOf(r *outboundv1.Revision) (map[string]string, error) {
 	return out, nil
 }
 
-// leaves writes each value in full, in JSON, by its path; a list is one value.
+// leaves collects values as JSON by their path. A list is one value.
 func leaves(out map[string]string, path string, v any) {
 	fields, nested := v.(map[string]any)
 	if !nested {

@@ -35,10 +35,10 @@ func Command(env *command.Env) *cobra.Command {
 	return c
 }
 
-// revisionsPage is how many revisions are asked for at once.
+// revisionsPage is the size of a page.
 const revisionsPage = 500
 
-// revisionsOf reads the newest revisions of a resource, or of all, at most limit; 0: all that are kept.
+// revisionsOf returns the newest revisions of a resource, or of all; at most limit, or all that are kept if it is 0.
 func revisionsOf(ctx context.Context, c *client.Client, resource string, limit int) ([]*outboundv1.Revision, error) {
 	query := url.Values{}
 	if resource != "" {
@@ -98,7 +98,7 @@ func actionOf(r *outboundv1.Revision) string {
 	return r.GetAction()
 }
 
-// changedPaths are the fields that a revision changed; those of a new or deleted resource are all of them, which says nothing.
+// changedPaths returns the fields that a revision changed; none for a new or deleted resource, where all of them changed.
 func changedPaths(r *outboundv1.Revision) []string {
 	if r.GetAction() == "created" || r.GetResourceJson() == "" {
 		return nil

@@ -21,7 +21,7 @@ type player struct {
 	customFields []string
 	random       *rand.Rand
 
-	// session is what is being played.
+	// session is the current session.
 	session, externalKey, customer, company, issue string
 	rep, owner                                     person
 	custom                                         resource.Tree
@@ -37,14 +37,14 @@ func (p *player) play(ctx context.Context, c *client.Client, turns <-chan struct
 	for range turns {
 		raw, err := p.next(time.Now()).Encode()
 		if err == nil {
-			// An event that is under way is finished, so that it can be counted.
+			// A call that is under way finishes, so that its event is counted.
 			_, err = c.Publish(context.WithoutCancel(ctx), raw)
 		}
 		t.count(err)
 	}
 }
 
-// script is the course of a support session, in the types of the catalogue.
+// script lists the event types of a support session.
 func script() []string {
 	return []string{
 		"support_conference_begin",
@@ -100,7 +100,7 @@ func (p *player) start(now time.Time) {
 	}
 }
 
-// value is a variable's value in the session that is played; what has no value of its own keeps the catalogue's example.
+// value is a variable's value in the current session, or the example of the catalogue.
 func (p *player) value(v event.TypeVariable, now time.Time) any {
 	switch v.Name {
 	case "customer.name":

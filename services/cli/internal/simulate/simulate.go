@@ -20,7 +20,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-// simulation is what a run of simulate is asked for.
+// simulation is one run of `simulate`.
 type simulation struct {
 	*command.Env
 	appliances, events int
@@ -55,7 +55,7 @@ func Command(env *command.Env) *cobra.Command {
 	return cmd
 }
 
-// tally counts what became of the events.
+// tally counts the outcomes of events.
 type tally struct {
 	accepted, refused, failed atomic.Int64
 
@@ -115,8 +115,8 @@ func (s *simulation) run(ctx context.Context, c *client.Client) error {
 	return s.showTally(&t, time.Since(began))
 }
 
-// pace gives out turns at the rate, until ctx ends or all are given. An appliance that is busy takes its turn later: the rate
-// is then lower, and never made up for by a burst.
+// pace hands out turns at the rate, until ctx ends or all are taken. If all appliances are busy, the rate falls; no burst makes up
+// for it.
 func (s *simulation) pace(ctx context.Context, turns chan<- struct{}, t *tally) {
 	const tick = 5 * time.Millisecond
 	ticker, progress := time.NewTicker(tick), time.NewTicker(time.Second)
@@ -148,7 +148,7 @@ func (s *simulation) pace(ctx context.Context, turns chan<- struct{}, t *tally) 
 	}
 }
 
-// tallyLine says how far a simulation is.
+// tallyLine is the progress in a line.
 func (s *simulation) tallyLine(t *tally, took time.Duration) string {
 	of := ""
 	if s.events > 0 {
