@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
 // MaxAge is how long ago an event may have happened, and MaxAhead how far in the future by our clock.
@@ -152,40 +154,9 @@ func (e *Event) CheckTime(now time.Time) Violations {
 // UnknownType is the violation of a type that is not among the known ones; it names the nearest of them.
 func UnknownType(id string, known []string) Violation {
 	remedy := "see the event types for those known, or add a type of your own"
-	if near, ok := nearest(id, known); ok {
+	// A suggestion differs in no more than a third of the letters.
+	if near, ok := spelling.Nearest(id, known, utf8.RuneCountInString(id)/3+1); ok {
 		remedy = "did you mean " + near + "? Or add it as a type of your own"
 	}
 	return Violation{Field: "type", Reason: ReasonUnknownType, Description: fmt.Sprintf("%q is not a known event type: %s", id, remedy)}
-}
-
-// nearest finds the known identifier with the fewest edits, if they are no more than a third of the letters.
-func nearest(id string, known []string) (string, bool) {
-	best, edits := "", utf8.RuneCountInString(id)/3+1
-	for _, k := range known {
-		if n := distance(id, k); n < edits {
-			best, edits = k, n
-		}
-	}
-	return best, best != ""
-}
-
-// distance is the Levenshtein distance of two identifiers.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
 // prefix begins the variables of options; optionsVariable names the options file.
@@ -91,7 +93,7 @@ func variable(path string) string {
 func remedy(name string, known []string) string {
 	best, distance := "", len(name)/3+2
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
+		if d := spelling.Distance(strings.ToLower(name), strings.ToLower(k)); d < distance {
 			best, distance = k, d
 		}
 	}
@@ -103,25 +105,4 @@ func remedy(name string, known []string) string {
 	default:
 		return "known here are " + strings.Join(known, ", ")
 	}
-}
-
-// editDistance counts the letters to insert, delete or change to make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
 // Macro is a placeholder of mail texts: `%NAME%` stands for a value of the event.
@@ -113,7 +114,7 @@ func CheckMacros(text string, known []string) error {
 }
 
 func fault(name string, known []string) string {
-	if near := nearest(strings.ToUpper(name), known); near != "" {
+	if near, ok := spelling.Nearest(strings.ToUpper(name), known, len(name)/3+2); ok {
 		return fmt.Sprintf("unknown macro %%%s%%, did you mean %%%s%%?", name, near)
 	}
 	return fmt.Sprintf("unknown macro %%%s%%", name)
@@ -202,36 +203,4 @@ func word(text string) string {
 		}
 	}
 	return ""
-}
-
-// nearest is the known name that takes the fewest edits to become, if that is a third of the name or less.
-func nearest(name string, known []string) string {
-	best, at := "", len(name)/3+2
-	for _, k := range known {
-		if d := distance(name, k); d < at {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two ASCII words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
