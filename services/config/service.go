@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,6 +21,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/recipients"
+	"github.com/outbound-events/outbound/services/config/internal/reconcile"
+	"github.com/outbound-events/outbound/services/config/internal/revisions"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+	"github.com/outbound-events/outbound/services/config/internal/watch"
 )
 
 // Options are what the config service is started with.
@@ -72,7 +77,7 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors the service works through. The caller closes them after Run has returned.
+// Deps are what the service works with. The caller closes them after Run has returned.
 type Deps struct {
 	// Bus is the broker. The streams and buckets may be made later: the service waits for them.
 	Bus *bus.Conn
@@ -88,47 +93,25 @@ type Deps struct {
 
 // Service is the config service. Register makes its methods reachable, Run keeps watches and consumers going.
 type Service struct {
-	o         Options
-	policy    recipient.URLPolicy
-	bus       *bus.Conn
-	publisher *bus.Publisher
-	sealer    *secret.Sealer
-	log       *slog.Logger
-	validator *rpc.Validator
-	// guard and resolver tell where a URL leads, for warnings.
-	guard    *egress.Guard
-	resolver *net.Resolver
-	filters  *filter.Compiler
+	o       Options
+	d       Deps
+	rules   *rpc.Validator
+	guard   *egress.Guard
+	filters *filter.Compiler
 
-	recipients *bucket
-	settings   *bucket
+	recipientsKV, settingsKV *store.KV
+	// live are the recipients and settings in the buckets.
+	live      *resources
+	access    *access.Access
+	revisions *revisions.Revisions
+	tester    *recipients.Tester
+	previewer *recipients.Previewer
 	// What the watch streams show.
-	recipientSnapshot *snapshot[shownRecipients]
-	settingsSnapshot  *snapshot[*outboundv1.WatchSettingsResponse]
-	// bookmarkAsked says that somebody waits for a bookmark; bookmarkStreams counts the streams that get bookmarks.
-	bookmarkAsked   chan struct{}
-	bookmarkStreams atomic.Int64
-	// locks are held while a recipient's consumer is changed.
-	locks *locks
-	// emptied are the queues whose beginning is being cancelled, or was.
-	emptied *emptyings
-	// delayed are what waits in the queues that are emptied or drained. It is the reconcile loop's own.
-	delayed map[string]*bus.Delayed
-	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
-	quiet map[string]time.Time
-	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
-	passwords *passwords
-	users     sync.Mutex
-	// turn is held by the change of a recipient that is under way.
-	turn chan struct{}
-	// reconcileSoon asks for a reconcile pass now.
-	reconcileSoon chan struct{}
-	// inDryRun says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
-	inDryRun bool
-	// withoutPrecheck spares the look at where URLs lead.
-	withoutPrecheck bool
-	// stopping is closed when Run begins to end, so that watch streams end.
-	stopping chan struct{}
+	recipientFeed *watch.RecipientFeed
+	settingsFeed  *watch.SettingsFeed
+
+	reconciler *reconcile.Reconciler
+	relief     *reconcile.Relief
 }
 
 // New makes the service. It does not touch the broker yet.
@@ -139,7 +122,7 @@ func New(o Options, d Deps) (*Service, error) {
 	if d.Bus == nil || d.Publisher == nil || d.Sealer == nil {
 		return nil, errors.New("the config service needs a broker, a publisher and a sealer")
 	}
-	v, err := rpc.NewValidator()
+	rules, err := rpc.NewValidator()
 	if err != nil {
 		return nil, err
 	}
@@ -154,51 +137,59 @@ func New(o Options, d Deps) (*Service, error) {
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	return &Service{
-		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, guard: guard, resolver: d.Resolver, filters: filters,
-		passwords:         newPasswords(),
-		recipients:        newBucket(d.Bus, bus.BucketRecipients),
-		settings:          newBucket(d.Bus, bus.BucketSettings),
-		recipientSnapshot: newSnapshot[shownRecipients](), settingsSnapshot: newSnapshot[*outboundv1.WatchSettingsResponse](),
-		bookmarkAsked: make(chan struct{}, 1),
-		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
-		turn: make(chan struct{}, 1), reconcileSoon: make(chan struct{}, 1), stopping: make(chan struct{}),
-	}, nil
+	s := &Service{
+		o: o, d: d, rules: rules, guard: guard, filters: filters,
+		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients), settingsKV: store.NewKV(d.Bus, bus.BucketSettings),
+	}
+	s.wire()
+	return s, nil
 }
 
-// Register makes RecipientService and SettingsService reachable on a server.
-func (s *Service) Register(r grpc.ServiceRegistrar) {
-	outboundv1.RegisterRecipientServiceServer(r, recipientServer{Service: s})
-	outboundv1.RegisterSettingsServiceServer(r, settingsServer{Service: s})
-	outboundv1.RegisterAccessServiceServer(r, accessServer{Service: s})
+// wire makes the parts of the service on the buckets.
+func (s *Service) wire() {
+	stored := store.NewRecipients(s.recipientsKV)
+	consumers := reconcile.NewConsumers(s.d.Bus, stored, s.d.Logger)
+	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
+	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
+	s.revisions = revisions.New(s.recipientsKV, s.settingsKV, revisions.Restorers{Recipients: s.live.Recipients, Settings: s.live.Settings})
+	s.tester = recipients.NewTester(recipients.TesterDeps{
+		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: s.d.Bus, Publisher: s.d.Publisher, Logger: s.d.Logger,
+	})
+	s.previewer = recipients.NewPreviewer(s.live.Recipients, s.live.Settings, s.filters, s.d.Bus)
+	s.recipientFeed = watch.NewRecipientFeed(s.d.Bus, watch.Deps{KV: s.recipientsKV, Reconnected: consumers.ReconcileSoon, Logger: s.d.Logger})
+	s.settingsFeed = watch.NewSettingsFeed(watch.Deps{KV: s.settingsKV, Reconnected: consumers.ReconcileSoon, Logger: s.d.Logger}, s.live.All)
+	s.reconciler = reconcile.New(reconcile.Deps{
+		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.o.OrphanAge), Consumers: consumers, Every: s.o.ReconcileEvery,
+	})
+	s.relief = reconcile.NewRelief(consumers, s.live.Recipients)
 }
+
+// prechecker warns of URLs that the senders would not reach.
+func (s *Service) prechecker() recipients.Prechecker {
+	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.d.Resolver, Proxied: s.o.Proxied}
+}
+
+// Register makes RecipientService, SettingsService and AccessService reachable on a server.
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
+		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
+	})
+	outboundv1.RegisterSettingsServiceServer(r, settingsServer{
+		Settings: s.live.Settings, Revisions: s.revisions, SettingsFeed: s.settingsFeed, service: s,
+	})
+	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
+}
+
+// Tokens authenticates API tokens by the settings that this service streams to the others.
+func (s *Service) Tokens() rpc.Authenticator { return access.NewAuthenticator(s.settingsFeed.Latest) }
 
 // Run watches the buckets for the streams, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
-	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
-	wg.Go(func() { s.bookmarkLoop(ctx) })
-	wg.Go(func() { s.reconcileLoop(ctx) })
-	wg.Go(func() { s.relieveLoop(ctx) })
-	<-ctx.Done()
-	close(s.stopping)
+	wg.Go(func() { s.recipientFeed.Run(ctx) })
+	wg.Go(func() { s.settingsFeed.Run(ctx) })
+	wg.Go(func() { s.reconciler.Run(ctx) })
+	wg.Go(func() { s.relief.Run(ctx) })
 	wg.Wait()
 	return nil
-}
-
-// recipientServer and settingsServer are the two faces of the service on gRPC.
-type recipientServer struct {
-	outboundv1.UnimplementedRecipientServiceServer
-	*Service
-}
-
-type settingsServer struct {
-	outboundv1.UnimplementedSettingsServiceServer
-	*Service
-}
-
-type accessServer struct {
-	outboundv1.UnimplementedAccessServiceServer
-	*Service
 }

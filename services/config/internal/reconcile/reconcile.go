@@ -1,0 +1,170 @@
+// Package reconcile keeps the consumers and names of recipients in step with the recipients, drains the queues of those that are deleted,
+// and frees storage in EVENTS.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+)
+
+// drainPause is how often the queues of recipients being deleted, and those being emptied, are looked at: as a pause between two passes,
+// which is drainShare times as long as the last pass took where that is more.
+const (
+	drainPause = time.Second
+	drainShare = 4
+)
+
+// Reconciler compares recipients with their consumers and names, and repairs what differs.
+type Reconciler struct {
+	bus       *bus.Conn
+	entries   store.Store
+	stored    *store.Recipients
+	names     *store.Names
+	consumers *Consumers
+	every     time.Duration
+	log       *slog.Logger
+	// delayed are the waiting deliveries of queues that are emptied or drained. The loop alone uses it.
+	delayed map[string]*bus.Delayed
+	// quiet is since when the queue of a recipient being deleted has been empty. The loop alone uses it.
+	quiet map[string]time.Time
+}
+
+// Deps are what a reconciler works with.
+type Deps struct {
+	// Entries is the bucket of recipients; Names are those in it.
+	Entries   store.Store
+	Names     *store.Names
+	Consumers *Consumers
+	// Every is the pause between two passes.
+	Every time.Duration
+}
+
+// New returns a reconciler.
+func New(d Deps) *Reconciler {
+	return &Reconciler{
+		bus: d.Consumers.bus, entries: d.Entries, stored: d.Consumers.stored, names: d.Names, consumers: d.Consumers, every: d.Every,
+		log: d.Consumers.log, delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
+	}
+}
+
+// Run makes a pass at the start, on each reconnect, when one is asked for, and at least once in the pause that Deps sets, until ctx ends.
+func (s *Reconciler) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		draining, err := s.reconcile(ctx)
+		next := s.every
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "reconciling broke off, trying again", "error", err.Error())
+			next = min(next, drainPause)
+		} else if draining {
+			next = min(next, max(drainPause, drainShare*time.Since(began)))
+		}
+		t := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+		case <-s.consumers.soon:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// listTimeout bounds the listing of all consumers: thousands of them come in pages, and in a cluster each page waits for servers that
+// do not answer.
+const listTimeout = 30 * time.Second
+
+// pass is what one comparison of recipients with their consumers and names goes by. All of it may be older than what is stored by
+// now: before anything is changed for it, what it says is read again.
+type pass struct {
+	consumers bus.Consumers
+	// strays are the consumers, by name, of which no recipient has been found yet; names the keys of names likewise.
+	strays map[string]bool
+	names  map[string]bus.Entry
+	all    []store.Recipient
+	faults []error
+}
+
+// readState reads what a pass goes by.
+func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
+	listing, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	listed, err := s.bus.Consumers(listing)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.entries.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{consumers: listed, strays: map[string]bool{}, names: map[string]bus.Entry{}}
+	for _, n := range listed.Names() {
+		p.strays[n] = true
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Key, store.PrefixName) {
+			p.names[e.Key] = e
+			continue
+		}
+		r, err := store.DecodeRecipient(e)
+		if err != nil {
+			// Its consumer must not be taken for a left-over.
+			id := strings.TrimPrefix(e.Key, store.PrefixRecipient)
+			delete(p.strays, bus.ConsumerName(recipient.HTTP, id))
+			delete(p.strays, bus.ConsumerName(recipient.Email, id))
+			p.faults = append(p.faults, err)
+			continue
+		}
+		delete(p.strays, bus.ConsumerName(r.Channel(), r.ID()))
+		p.all = append(p.all, r)
+	}
+	return p, nil
+}
+
+// reconcile compares recipients with their consumers and names and repairs what differs: what a killed process left half
+// done, what failed, and what somebody changed at the broker. It goes on after a fault with the next one, and reports whether a
+// queue is being drained.
+func (s *Reconciler) reconcile(ctx context.Context) (draining bool, err error) {
+	p, err := s.readState(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range p.all {
+		if r.Deleting() {
+			gone, err := s.finishDelete(ctx, r, p.consumers)
+			draining = draining || !gone
+			p.faults = append(p.faults, err)
+			continue
+		}
+		left, err := s.keepQueue(ctx, r, p.consumers)
+		draining = draining || left
+		p.faults = append(p.faults, err, s.keepName(ctx, r, p.names))
+	}
+	return draining, errors.Join(append(p.faults, s.dropConsumers(ctx, p.strays), s.dropNames(ctx, p.names))...)
+}
+
+// keepQueue has a recipient's consumer be what the recipient says, and goes on emptying its queue; left says that this is not done.
+func (s *Reconciler) keepQueue(ctx context.Context, r store.Recipient, listed bus.Consumers) (left bool, err error) {
+	left, err = s.empties(ctx, r)
+	if err := errors.Join(err, s.consumers.repair(ctx, r, listed)); err != nil || !left {
+		return left, err
+	}
+	return true, s.expediteThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
+}
+
+// expediteThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
+func (s *Reconciler) expediteThrough(ctx context.Context, r store.Recipient, through uint64) error {
+	d := s.delayed[r.ID()]
+	if d == nil {
+		d = bus.NewDelayed(s.bus, r.Channel(), r.ID())
+		s.delayed[r.ID()] = d
+	}
+	_, err := d.Expedite(ctx, through)
+	return err
+}

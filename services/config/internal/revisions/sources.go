@@ -1,0 +1,105 @@
+package revisions
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+	"github.com/outbound-events/outbound/services/config/internal/validation"
+)
+
+// source gives the changes of one bucket, newest first.
+type source struct {
+	bucket *store.KV
+	// keys is the pattern of the keys that are asked for.
+	keys string
+	// before is the revision before which to go on; 0: at the end.
+	before uint64
+	read   []bus.Change
+	ended  bool
+}
+
+// sources are where the revisions of a resource are, or of all.
+func (s *Revisions) sources(resource string) ([]*source, error) {
+	if resource == "" {
+		return []*source{{bucket: s.recipients, keys: store.PrefixRecipient + ">"}, {bucket: s.settings, keys: ">"}}, nil
+	}
+	p, err := s.placeOf(resource)
+	return []*source{{bucket: p.bucket, keys: p.key}}, err
+}
+
+// peek looks at the next change of a resource that the caller may see; false: there is no more.
+func (x *source) peek(ctx context.Context, ahead int) (bool, error) {
+	for {
+		for len(x.read) > 0 {
+			if resource, ok := resourceOf(x.bucket, x.read[0].Key); ok && mayRead(ctx, resource) {
+				return true, nil
+			}
+			x.take()
+		}
+		if x.ended {
+			return false, nil
+		}
+		read, err := x.bucket.Changes(ctx, x.keys, x.before, ahead)
+		if err != nil {
+			return false, err
+		}
+		x.read, x.ended = read, len(read) < ahead
+	}
+}
+
+func (x *source) take() bus.Change {
+	c := x.read[0]
+	x.read, x.before = x.read[1:], c.Revision
+	// Nothing comes before the first.
+	x.ended = x.ended || c.Revision == 1
+	return c
+}
+
+// newest is the source whose next change is the newest; nil: there is none.
+func newest(ctx context.Context, sources []*source, ahead int) (*source, error) {
+	var found *source
+	for _, x := range sources {
+		more, err := x.peek(ctx, ahead)
+		if err != nil {
+			return nil, err
+		}
+		if more && (found == nil || x.read[0].Time.After(found.read[0].Time)) {
+			found = x
+		}
+	}
+	return found, nil
+}
+
+// tokenOf writes down where each source stands.
+func tokenOf(sources []*source) string {
+	at := make([]uint64, len(sources))
+	for i, x := range sources {
+		at[i] = x.before
+	}
+	// Numbers can be written as JSON.
+	raw, _ := json.Marshal(at)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+func resume(sources []*source, token string) error {
+	if token == "" {
+		return nil
+	}
+	var at []uint64
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = json.Unmarshal(raw, &at)
+	}
+	if err != nil || len(at) != len(sources) {
+		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid, Description: "is none of ours, or of another list: leave it empty for the first page"})
+	}
+	for i, x := range sources {
+		x.before = at[i]
+		x.ended = at[i] == 1
+	}
+	return nil
+}
