@@ -90,7 +90,8 @@ func conceal(m protoreflect.Message) {
 	})
 }
 
-// CheckChanges implements outboundv1.SettingsServiceServer. It makes the changes in a dry run, one after another, and goes on after a fault.
+// CheckChanges implements outboundv1.SettingsServiceServer. It makes the changes in a dry run, one after another, and goes on after a
+// fault.
 func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckChangesRequest) (*outboundv1.CheckChangesResponse, error) {
 	// The answer has no warnings, and looking up many names would take long.
 	r, err := s.service.dryRun(ctx, recipients.NoPrecheck{})

@@ -28,7 +28,9 @@ type settingsServer struct {
 }
 
 // UpdateSmtpSettings implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (s settingsServer) UpdateSmtpSettings(
+	ctx context.Context, q *outboundv1.UpdateSmtpSettingsRequest,
+) (*outboundv1.SmtpSettings, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.UpdateSmtpSettings(ctx, q)
 	}
@@ -36,7 +38,9 @@ func (s settingsServer) UpdateSmtpSettings(ctx context.Context, q *outboundv1.Up
 }
 
 // UpdateEmailSettings implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (s settingsServer) UpdateEmailSettings(
+	ctx context.Context, q *outboundv1.UpdateEmailSettingsRequest,
+) (*outboundv1.EmailSettings, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.UpdateEmailSettings(ctx, q)
 	}
@@ -44,7 +48,9 @@ func (s settingsServer) UpdateEmailSettings(ctx context.Context, q *outboundv1.U
 }
 
 // CreateAppliance implements outboundv1.SettingsServiceServer.
-func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+func (s settingsServer) CreateAppliance(
+	ctx context.Context, q *outboundv1.CreateApplianceRequest,
+) (*outboundv1.ApplianceCredentials, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.CreateAppliance(ctx, q)
 	}
@@ -52,7 +58,9 @@ func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.Creat
 }
 
 // UpdateAppliance implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateApplianceRequest) (*outboundv1.Appliance, error) {
+func (s settingsServer) UpdateAppliance(
+	ctx context.Context, q *outboundv1.UpdateApplianceRequest,
+) (*outboundv1.Appliance, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.UpdateAppliance(ctx, q)
 	}
@@ -60,7 +68,9 @@ func (s settingsServer) UpdateAppliance(ctx context.Context, q *outboundv1.Updat
 }
 
 // CreateEventType implements outboundv1.SettingsServiceServer.
-func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
+func (s settingsServer) CreateEventType(
+	ctx context.Context, q *outboundv1.CreateEventTypeRequest,
+) (*outboundv1.EventType, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.CreateEventType(ctx, q)
 	}
@@ -68,7 +78,9 @@ func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.Creat
 }
 
 // UpdateEventType implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEventTypeRequest) (*outboundv1.EventType, error) {
+func (s settingsServer) UpdateEventType(
+	ctx context.Context, q *outboundv1.UpdateEventTypeRequest,
+) (*outboundv1.EventType, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.UpdateEventType(ctx, q)
 	}
@@ -76,7 +88,9 @@ func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.Updat
 }
 
 // CreateCustomField implements outboundv1.SettingsServiceServer.
-func (s settingsServer) CreateCustomField(ctx context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
+func (s settingsServer) CreateCustomField(
+	ctx context.Context, q *outboundv1.CreateCustomFieldRequest,
+) (*outboundv1.CustomField, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.CreateCustomField(ctx, q)
 	}
@@ -84,7 +98,9 @@ func (s settingsServer) CreateCustomField(ctx context.Context, q *outboundv1.Cre
 }
 
 // UpdateCustomField implements outboundv1.SettingsServiceServer.
-func (s settingsServer) UpdateCustomField(ctx context.Context, q *outboundv1.UpdateCustomFieldRequest) (*outboundv1.CustomField, error) {
+func (s settingsServer) UpdateCustomField(
+	ctx context.Context, q *outboundv1.UpdateCustomFieldRequest,
+) (*outboundv1.CustomField, error) {
 	if !q.GetValidateOnly() {
 		return s.service.live.UpdateCustomField(ctx, q)
 	}

@@ -83,7 +83,8 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, fmt.Errorf("read a password's hash: it is not argon2id in PHC form")
 	}
-	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &parallelism); err != nil || version != argon2.Version {
+	_, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &parallelism)
+	if err != nil || version != argon2.Version {
 		return false, fmt.Errorf("read a password's hash: its parameters are not understood")
 	}
 	salt, err := base64.RawStdEncoding.DecodeString(parts[4])

@@ -50,7 +50,8 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 		t, _ = proto.Clone(in).(*outboundv1.Token)
 	}
 	now := time.Now()
-	t.Id, t.DisplayName, t.CreateTime, t.Creator = strings.ToLower(rand.Text()[:tokenIDLength]), strings.TrimSpace(t.GetDisplayName()), timestamppb.New(now), rpc.Actor(ctx)
+	t.Id, t.DisplayName = strings.ToLower(rand.Text()[:tokenIDLength]), strings.TrimSpace(t.GetDisplayName())
+	t.CreateTime, t.Creator = timestamppb.New(now), rpc.Actor(ctx)
 	if t.GetRole() == outboundv1.Role_ROLE_UNSPECIFIED {
 		t.Role = outboundv1.Role_VIEWER
 	}

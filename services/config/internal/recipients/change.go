@@ -62,7 +62,9 @@ func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error
 }
 
 // replace stores the next state of a recipient, its name with it.
-func (s *Recipients) replace(ctx context.Context, old store.Recipient, next *outboundv1.StoredRecipient, note store.ChangeNote) (store.Recipient, error) {
+func (s *Recipients) replace(
+	ctx context.Context, old store.Recipient, next *outboundv1.StoredRecipient, note store.ChangeNote,
+) (store.Recipient, error) {
 	was, is := old.GetRecipient().GetDisplayName(), next.GetRecipient().GetDisplayName()
 	if store.NameKey(was) == store.NameKey(is) {
 		return s.stored.Put(ctx, store.Recipient{StoredRecipient: next, KVRevision: old.KVRevision}, note)

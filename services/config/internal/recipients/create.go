@@ -36,7 +36,7 @@ func (s *Recipients) CreateRecipient(ctx context.Context, q *outboundv1.CreateRe
 			}
 			attempt.Id = id
 		}
-		out, err := s.createNamed(ctx, attempt, beginning{}, now)
+		out, err := s.createNamed(ctx, attempt, origin{}, now)
 		switch {
 		case err == nil:
 			s.precheck(ctx, out)
@@ -53,7 +53,9 @@ func (s *Recipients) CreateRecipient(ctx context.Context, q *outboundv1.CreateRe
 }
 
 // createNamed reserves the name of a recipient and creates it. Its error is bus.ErrConflict if the id is taken.
-func (s *Recipients) createNamed(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
+func (s *Recipients) createNamed(
+	ctx context.Context, r *outboundv1.Recipient, from origin, now time.Time,
+) (*outboundv1.Recipient, error) {
 	name, err := s.names.Reserve(ctx, r.GetDisplayName(), r.GetId())
 	if errors.Is(err, store.ErrNameTaken) {
 		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the recipient that has it")
@@ -68,15 +70,15 @@ func (s *Recipients) createNamed(ctx context.Context, r *outboundv1.Recipient, f
 	return out, err
 }
 
-// beginning is what a recipient is created from: nothing, or what it was before it was deleted.
-type beginning struct {
+// origin is what a recipient is created from: nothing, or its state before it was deleted.
+type origin struct {
 	before *outboundv1.StoredRecipient
 	note   store.ChangeNote
 }
 
 // create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
 // missed. If the consumer can't be made, the recipient goes again.
-func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
+func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from origin, now time.Time) (*outboundv1.Recipient, error) {
 	last, err := store.WithTimeout(ctx, s.bus.LastSequence)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,8 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 		return nil, err
 	}
 	if stored.GetRecipient().GetHttp() == nil {
-		return nil, rpc.FailedPrecondition("NOT_HTTP", fmt.Sprintf("recipient %s is an email recipient, and the doctor walks to HTTP recipients: send a test mail instead", q.GetId()))
+		return nil, rpc.FailedPrecondition("NOT_HTTP",
+			fmt.Sprintf("recipient %s is an email recipient, and the doctor walks to HTTP recipients: send a test mail instead", q.GetId()))
 	}
 	bound := doctorTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -45,7 +46,8 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 	case errors.Is(err, bus.ErrNobody):
 		return nil, rpc.Unavailable("no http-sender is there to walk the way: start one, of this release, and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("the http-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+		return nil, rpc.Unavailable(
+			fmt.Sprintf("the http-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, store.AsStatus(ctx, err)
 	}

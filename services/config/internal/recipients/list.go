@@ -35,7 +35,8 @@ func position(r store.Recipient) string {
 func (s *Recipients) ListRecipients(ctx context.Context, q *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	after, err := base64.RawURLEncoding.DecodeString(q.GetPageToken())
 	if err != nil {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid, Description: "is none of ours: leave it empty for the first page"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid,
+			Description: "is none of ours: leave it empty for the first page"})
 	}
 	all, err := s.stored.List(ctx)
 	if err != nil {

@@ -43,7 +43,9 @@ func NewPreviewer(r *Recipients, s *settings.Settings, filters *filter.Compiler,
 
 // PreviewRecipient implements outboundv1.RecipientServiceServer. What is shown is written by what the senders write with. No secret is
 // opened for it.
-func (s *Previewer) PreviewRecipient(ctx context.Context, q *outboundv1.PreviewRecipientRequest) (*outboundv1.PreviewRecipientResponse, error) {
+func (s *Previewer) PreviewRecipient(
+	ctx context.Context, q *outboundv1.PreviewRecipientRequest,
+) (*outboundv1.PreviewRecipientResponse, error) {
 	now := time.Now()
 	stored, err := s.previewed(ctx, q, now)
 	if err != nil {
@@ -61,7 +63,7 @@ func (s *Previewer) PreviewRecipient(ctx context.Context, q *outboundv1.PreviewR
 	if q.GetEventId() != "" {
 		d.Event, d.Accepted, err = s.storedEvent(ctx, q.GetEventId())
 	} else {
-		d.Event, err = s.sample(ctx, stored.GetRecipient(), q.GetEventType(), shared, now)
+		d.Event, err = s.sample(ctx, stored.GetRecipient(), q.GetEventType(), sampleOptions{settings: shared, now: now})
 	}
 	if err != nil {
 		return nil, err
@@ -81,17 +83,21 @@ func (s *Previewer) PreviewRecipient(ctx context.Context, q *outboundv1.PreviewR
 }
 
 // previewed is the recipient that is asked for: the stored one, or the one that is given, if it could be saved.
-func (s *Previewer) previewed(ctx context.Context, q *outboundv1.PreviewRecipientRequest, now time.Time) (*outboundv1.StoredRecipient, error) {
+func (s *Previewer) previewed(
+	ctx context.Context, q *outboundv1.PreviewRecipientRequest, now time.Time,
+) (*outboundv1.StoredRecipient, error) {
 	in := q.GetRecipient()
 	if in == nil && q.GetId() == "" {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Missing, Description: "is empty: give the id of a recipient, or a recipient that is not saved"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Missing,
+			Description: "is empty: give the id of a recipient, or a recipient that is not saved"})
 	}
 	if in == nil {
 		r, err := s.recipients.active(ctx, q.GetId())
 		return r.StoredRecipient, err
 	}
 	if q.GetId() != "" && in.GetId() != "" && q.GetId() != in.GetId() {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Invalid, Description: "is not the id in the path: give one of them"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Invalid,
+			Description: "is not the id in the path: give one of them"})
 	}
 	next, _ := proto.Clone(in).(*outboundv1.Recipient)
 	next.Id = cmp.Or(in.GetId(), q.GetId())
@@ -131,13 +137,19 @@ func (s *Previewer) storedEvent(ctx context.Context, key string) (*event.Event, 
 	return e, at, store.AsStatus(ctx, err)
 }
 
+// sampleOptions are what a sample is made of beside its type.
+type sampleOptions struct {
+	settings *pkgsettings.Settings
+	now      time.Time
+}
+
 // sample is an event that nobody published, of a type that the recipient can be sent.
-func (s *Previewer) sample(ctx context.Context, r *outboundv1.Recipient, wanted string, shared *pkgsettings.Settings, now time.Time) (*event.Event, error) {
+func (s *Previewer) sample(ctx context.Context, r *outboundv1.Recipient, wanted string, o sampleOptions) (*event.Event, error) {
 	t, err := testType(ctx, s.settings, r, cmp.Or(wanted, r.GetEventTypes()[0]))
 	if err != nil {
 		return nil, err
 	}
-	if e := settings.SampleEvent(t, shared, now, r.GetAppliances()...); e != nil {
+	if e := settings.SampleEvent(t, o.settings, o.now, r.GetAppliances()...); e != nil {
 		return e, nil
 	}
 	return nil, settings.ErrNoSample(t)
@@ -158,11 +170,15 @@ func (s *Previewer) unmatched(r *recipient.Recipient, e *event.Event, now time.T
 
 // previewRequest shows the request to an HTTP recipient.
 func previewRequest(d *delivery.Delivery, shared *pkgsettings.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
-	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{UserAgent: "Outbound/" + process.Version(), Custom: shared.CustomFields, At: now})
+	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{
+		UserAgent: "Outbound/" + process.Version(), Custom: shared.CustomFields, At: now,
+	})
 	if err != nil {
 		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be written: "+err.Error())
 	}
-	return &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Headers: encodeHeaders(p.Headers), Body: strings.ToValidUTF8(string(p.Body), "\ufffd")}, nil
+	return &outboundv1.HttpPreview{
+		Method: p.Method, Url: p.URL, Headers: encodeHeaders(p.Headers), Body: strings.ToValidUTF8(string(p.Body), "\ufffd"),
+	}, nil
 }
 
 func encodeHeaders(in []render.Header) []*outboundv1.Header {

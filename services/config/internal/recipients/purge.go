@@ -36,7 +36,8 @@ func (s *Recipients) PurgeRecipient(ctx context.Context, q *outboundv1.PurgeReci
 		return resp, nil
 	}
 	if q.ExpectedCount != nil && waits > q.GetExpectedCount() {
-		return nil, rpc.FailedPrecondition("MORE_WAIT", fmt.Sprintf("%d deliveries wait, not %d: look again, and say %d if they are to be cancelled", waits, q.GetExpectedCount(), waits))
+		return nil, rpc.FailedPrecondition("MORE_WAIT",
+			fmt.Sprintf("%d deliveries wait, not %d: look again, and say %d if they are to be cancelled", waits, q.GetExpectedCount(), waits))
 	}
 	if waits == 0 {
 		return resp, nil

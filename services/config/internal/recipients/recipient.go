@@ -146,7 +146,8 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	shown.show(out)
 	if err := s.consumers.Ensure(ctx, r.ID()); err != nil {
 		s.consumers.ReconcileSoon()
-		return nil, store.AsStatus(ctx, fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.ID(), err))
+		return nil, store.AsStatus(ctx,
+			fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.ID(), err))
 	}
 	if elsewhere {
 		s.precheck(ctx, out)

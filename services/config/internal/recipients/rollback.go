@@ -41,7 +41,8 @@ func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 	case err != nil:
 		return 0, err
 	case now.Deleting():
-		return 0, rpc.FailedPrecondition(beingDeleted, fmt.Sprintf("recipient %s is being deleted: wait until its queue is drained, then roll back", id))
+		return 0, rpc.FailedPrecondition(beingDeleted,
+			fmt.Sprintf("recipient %s is being deleted: wait until its queue is drained, then roll back", id))
 	}
 	r, err := s.Change(ctx, Edit{ID: id, Note: to.Note, Next: func(old store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		return s.restored(ctx, old, to.State, now)
@@ -59,7 +60,8 @@ func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 // restored returns a recipient as it was, with the queue of the one that is stored.
 func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 	if old.Channel() != past.Channel() {
-		return nil, rpc.FailedPrecondition(otherChannel, fmt.Sprintf("recipient %s had another channel then: delete it first, or create another one", past.ID()))
+		return nil, rpc.FailedPrecondition(otherChannel,
+			fmt.Sprintf("recipient %s had another channel then: delete it first, or create another one", past.ID()))
 	}
 	next, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
 	next.CreateTime, next.UpdateTime = old.GetRecipient().GetCreateTime(), timestamppb.New(now)
@@ -89,7 +91,7 @@ func (s *Recipients) recreate(ctx context.Context, to Past) (uint64, error) {
 	}
 	before, _ := proto.Clone(to.State.StoredRecipient).(*outboundv1.StoredRecipient)
 	before.Revision = max(before.GetRevision(), number)
-	created, err := s.createNamed(ctx, r, beginning{before: before, note: to.Note}, now)
+	created, err := s.createNamed(ctx, r, origin{before: before, note: to.Note}, now)
 	if errors.Is(err, bus.ErrConflict) {
 		return 0, s.idTaken(ctx, to.State.ID())
 	}

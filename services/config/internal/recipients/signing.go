@@ -59,7 +59,8 @@ func checkSigning(v *validation.Violations, h *outboundv1.HttpRecipient, f check
 			_, err := publicKey(p)
 			v.Check(field+".secret", err)
 		} else if known && kindOf(before) != p.GetKind() {
-			v.Add(field+".kind", validation.Invalid, "can't change with the secret kept: add another secret, and remove this one when the receiver has changed over")
+			v.Add(field+".kind", validation.Invalid,
+				"can't change with the secret kept: add another secret, and remove this one when the receiver has changed over")
 		}
 		if id := p.GetId(); id != "" && seen[id] {
 			v.Add(field+".id", validation.Duplicate, "is given twice")
@@ -90,9 +91,12 @@ func publicKey(p *outboundv1.SigningSecret) (string, error) {
 	return recipient.FormatEd25519Public(key), nil
 }
 
+// keepFunc takes a secret out of a recipient and keeps it sealed. It reports whether there is one, given or stored.
+type keepFunc func(plain *string, path string) (set bool, err error)
+
 // cutSigning gives each signing secret its id, its time and its public key, makes those that are to be made, and takes them out
 // with keep.
-func (c secretsCut) cutSigning(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time, keep func(*string, string) (bool, error)) error {
+func (c secretsCut) cutSigning(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time, keep keepFunc) error {
 	stored := storedSigning(old)
 	for _, p := range r.GetHttp().GetSigningSecrets() {
 		before, known := stored[p.GetId()]

@@ -56,7 +56,8 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	}
 	r := stored.GetRecipient()
 	if !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
-		return nil, rpc.FailedPrecondition("HELD", fmt.Sprintf("recipient %s is disabled with HOLD, so a test would wait with the rest: enable it first", q.GetId()))
+		return nil, rpc.FailedPrecondition("HELD",
+			fmt.Sprintf("recipient %s is disabled with HOLD, so a test would wait with the rest: enable it first", q.GetId()))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {

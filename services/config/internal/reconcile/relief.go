@@ -133,7 +133,8 @@ func (s *Relief) mark(ctx context.Context, r store.Recipient, through uint64, an
 	if err != nil {
 		return fmt.Errorf("make room before recipient %s: %w", r.ID(), err)
 	}
-	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged", "recipient", r.ID(), "through", through)
+	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged",
+		"recipient", r.ID(), "through", through)
 	s.consumers.ReconcileSoon()
 	return nil
 }

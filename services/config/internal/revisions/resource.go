@@ -26,7 +26,9 @@ const (
 
 // kept says under which keys of the bucket of settings resources are, by the beginning of their names.
 func kept() []struct{ resource, key string } {
-	return []struct{ resource, key string }{{ofTypes, store.PrefixType}, {ofAppliances, store.PrefixAppliance}, {ofUsers, store.PrefixUser}, {ofTokens, store.PrefixToken}}
+	return []struct{ resource, key string }{
+		{ofTypes, store.PrefixType}, {ofAppliances, store.PrefixAppliance}, {ofUsers, store.PrefixUser}, {ofTokens, store.PrefixToken},
+	}
 }
 
 // place is where a resource is kept.

@@ -57,7 +57,8 @@ func changeAt(ctx context.Context, where place, revision uint64) (bus.Change, er
 		return bus.Change{}, err
 	}
 	if c == nil {
-		return bus.Change{}, rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision), fmt.Sprintf("%s has no revision %d, or it is no longer kept: list its revisions", where.resource, revision))
+		return bus.Change{}, rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision),
+			fmt.Sprintf("%s has no revision %d, or it is no longer kept: list its revisions", where.resource, revision))
 	}
 	return *c, nil
 }
@@ -70,7 +71,8 @@ func restorable(ctx context.Context, where place, revision uint64) (bus.Change, 
 	}
 	is, err := revisionViewOf(where.bucket, c)
 	if err == nil && is.gone {
-		err = rpc.FailedPrecondition(reasonNotThere, fmt.Sprintf("revision %d of %s is its deletion: name one at which it was there, or delete it", revision, where.resource))
+		err = rpc.FailedPrecondition(reasonNotThere,
+			fmt.Sprintf("revision %d of %s is its deletion: name one at which it was there, or delete it", revision, where.resource))
 	}
 	return c, err
 }
@@ -112,7 +114,8 @@ func (s *Revisions) rollBackPart(ctx context.Context, where place, c bus.Change,
 	}
 	switch {
 	case strings.HasPrefix(where.resource, ofUsers):
-		return 0, rpc.FailedPrecondition(settings.NotRestored, "users are not rolled back, for their passwords would be: change the user, or create it again with a new password")
+		return 0, rpc.FailedPrecondition(settings.NotRestored,
+			"users are not rolled back, for their passwords would be: change the user, or create it again with a new password")
 	case strings.HasPrefix(where.resource, ofTokens):
 		return 0, rpc.FailedPrecondition(settings.NotRestored, "a token that was revoked stays so: make a new one")
 	}

@@ -95,7 +95,8 @@ func resume(sources []*source, token string) error {
 		err = json.Unmarshal(raw, &at)
 	}
 	if err != nil || len(at) != len(sources) {
-		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid, Description: "is none of ours, or of another list: leave it empty for the first page"})
+		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid,
+			Description: "is none of ours, or of another list: leave it empty for the first page"})
 	}
 	for i, x := range sources {
 		x.before = at[i]

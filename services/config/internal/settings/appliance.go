@@ -110,7 +110,7 @@ func (s *Appliances) CreateAppliance(ctx context.Context, q *outboundv1.CreateAp
 func (s *Appliances) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateApplianceRequest) (*outboundv1.Appliance, error) {
 	in := q.GetAppliance()
 	var changed *outboundv1.Appliance
-	err := s.changeAppliance(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
+	err := s.change(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		changed = p.GetAppliances()[0].GetAppliance()
 		v := validation.Merge(changed, in, q.GetUpdateMask())
 		// The id can't be changed.
@@ -126,8 +126,8 @@ func (s *Appliances) UpdateAppliance(ctx context.Context, q *outboundv1.UpdateAp
 	return changed, nil
 }
 
-// changeAppliance changes an appliance that exists.
-func (s *Appliances) changeAppliance(ctx context.Context, id, etag string, f func(p *outboundv1.WatchSettingsResponse) error) error {
+// change changes an appliance that exists.
+func (s *Appliances) change(ctx context.Context, id, etag string, f partFunc) error {
 	if !event.ValidAppliance(id) {
 		return rpc.NotFound(kindAppliance, id)
 	}
@@ -146,7 +146,7 @@ func (s *Appliances) changeAppliance(ctx context.Context, id, etag string, f fun
 // RotateAppliance implements outboundv1.SettingsServiceServer.
 func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	var credentials *outboundv1.ApplianceCredentials
-	err := s.changeAppliance(ctx, q.GetId(), "", func(p *outboundv1.WatchSettingsResponse) error {
+	err := s.change(ctx, q.GetId(), "", func(p *outboundv1.WatchSettingsResponse) error {
 		a := p.GetAppliances()[0].GetAppliance()
 		a.RotateTime = timestamppb.New(time.Now())
 		made, stored, err := issue(a)
@@ -164,7 +164,7 @@ func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateAp
 
 // DeleteAppliance implements outboundv1.SettingsServiceServer.
 func (s *Appliances) DeleteAppliance(ctx context.Context, q *outboundv1.DeleteApplianceRequest) (*emptypb.Empty, error) {
-	err := s.changeAppliance(ctx, q.GetId(), q.GetEtag(), func(*outboundv1.WatchSettingsResponse) error { return store.ErrRemove })
+	err := s.change(ctx, q.GetId(), q.GetEtag(), func(*outboundv1.WatchSettingsResponse) error { return store.ErrRemove })
 	if err != nil && !errors.Is(err, store.ErrRemove) {
 		return nil, err
 	}

@@ -65,7 +65,9 @@ func findField(fields []*outboundv1.CustomField, code string) (int, error) {
 func newEtag() string { return strings.ToLower(rand.Text()[:13]) }
 
 // ListCustomFields implements outboundv1.SettingsServiceServer.
-func (s *CustomFields) ListCustomFields(ctx context.Context, _ *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
+func (s *CustomFields) ListCustomFields(
+	ctx context.Context, _ *outboundv1.ListCustomFieldsRequest,
+) (*outboundv1.ListCustomFieldsResponse, error) {
 	fields, err := s.customFields(ctx)
 	if err != nil {
 		return nil, err
@@ -103,7 +105,8 @@ func (s *CustomFields) CreateCustomField(ctx context.Context, q *outboundv1.Crea
 			return err
 		}
 		if len(p.GetCustomFields()) >= maxCustomFields {
-			return rpc.FailedPrecondition("TOO_MANY", fmt.Sprintf("there are %d custom fields already, which is the most: delete one first", maxCustomFields))
+			return rpc.FailedPrecondition("TOO_MANY",
+				fmt.Sprintf("there are %d custom fields already, which is the most: delete one first", maxCustomFields))
 		}
 		if made.GetCodeName() == "" {
 			made.CodeName = freeCodeName(p.GetCustomFields(), made.GetDisplayName())

@@ -146,10 +146,11 @@ func (s *EventTypes) CreateEventType(ctx context.Context, q *outboundv1.CreateEv
 	return p.GetEventTypes()[0], nil
 }
 
-// changeType changes a type of one's own.
-func (s *EventTypes) changeType(ctx context.Context, id, etag string, f func(p *outboundv1.WatchSettingsResponse) error) (*outboundv1.WatchSettingsResponse, error) {
+// change changes a custom type.
+func (s *EventTypes) change(ctx context.Context, id, etag string, f partFunc) (*outboundv1.WatchSettingsResponse, error) {
 	if _, ok := builtIn(id); ok {
-		return nil, rpc.FailedPrecondition("BUILT_IN", fmt.Sprintf("event type %s is part of Outbound and can't be changed or deleted: add one of your own", id))
+		return nil, rpc.FailedPrecondition("BUILT_IN",
+			fmt.Sprintf("event type %s is part of Outbound and can't be changed or deleted: add one of your own", id))
 	}
 	if !event.ValidType(id) {
 		return nil, rpc.NotFound(kindEventType, id)
@@ -169,14 +170,14 @@ func (s *EventTypes) changeType(ctx context.Context, id, etag string, f func(p *
 // UpdateEventType implements outboundv1.SettingsServiceServer.
 func (s *EventTypes) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEventTypeRequest) (*outboundv1.EventType, error) {
 	in := q.GetEventType()
-	p, err := s.changeType(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
+	p, err := s.change(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		t := p.GetEventTypes()[0]
 		mayEmail := t.GetEmail()
 		if err := s.check(validation.Merge(t, in, q.GetUpdateMask()), t); err != nil {
 			return err
 		}
 		if mayEmail && !t.GetEmail() {
-			return s.refuseIfSelected(ctx, t.GetId(), "be kept from email", func(r store.Recipient) bool { return r.GetRecipient().GetEmail() != nil })
+			return s.refuseIfSelected(ctx, t.GetId(), "be kept from email", byEmail)
 		}
 		return nil
 	})
@@ -188,7 +189,7 @@ func (s *EventTypes) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEv
 
 // DeleteEventType implements outboundv1.SettingsServiceServer.
 func (s *EventTypes) DeleteEventType(ctx context.Context, q *outboundv1.DeleteEventTypeRequest) (*emptypb.Empty, error) {
-	_, err := s.changeType(ctx, q.GetId(), q.GetEtag(), func(*outboundv1.WatchSettingsResponse) error {
+	_, err := s.change(ctx, q.GetId(), q.GetEtag(), func(*outboundv1.WatchSettingsResponse) error {
 		if err := s.refuseIfSelected(ctx, q.GetId(), "be deleted", func(store.Recipient) bool { return true }); err != nil {
 			return err
 		}
@@ -199,6 +200,9 @@ func (s *EventTypes) DeleteEventType(ctx context.Context, q *outboundv1.DeleteEv
 	}
 	return &emptypb.Empty{}, nil
 }
+
+// byEmail reports whether a recipient gets its events by email.
+func byEmail(r store.Recipient) bool { return r.GetRecipient().GetEmail() != nil }
 
 // refuseIfSelected answers FAILED_PRECONDITION if a recipient that counts has selected a type.
 func (s *EventTypes) refuseIfSelected(ctx context.Context, id, what string, counts func(store.Recipient) bool) error {
@@ -218,5 +222,6 @@ func (s *EventTypes) refuseIfSelected(ctx context.Context, id, what string, coun
 	if more := len(by) - 5; more > 0 {
 		by = append(by[:5], fmt.Sprintf("%d more", more))
 	}
-	return rpc.FailedPrecondition("SELECTED", fmt.Sprintf("event type %s can't %s while recipients select it: take it out of %s first", id, what, strings.Join(by, ", ")))
+	return rpc.FailedPrecondition("SELECTED",
+		fmt.Sprintf("event type %s can't %s while recipients select it: take it out of %s first", id, what, strings.Join(by, ", ")))
 }

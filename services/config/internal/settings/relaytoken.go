@@ -91,5 +91,6 @@ func digest(b []byte) []byte {
 }
 
 func errAnotherToken() error {
-	return rpc.FailedPrecondition("ANOTHER_TOKEN", "the settings name another token endpoint, client or refresh token by now: nothing was changed")
+	return rpc.FailedPrecondition("ANOTHER_TOKEN",
+		"the settings name another token endpoint, client or refresh token by now: nothing was changed")
 }

@@ -68,7 +68,7 @@ func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSetti
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {
-		if err := s.refuseIfSelected(ctx, next.GetId(), "be kept from email", func(r store.Recipient) bool { return r.GetRecipient().GetEmail() != nil }); err != nil {
+		if err := s.refuseIfSelected(ctx, next.GetId(), "be kept from email", byEmail); err != nil {
 			return err
 		}
 	}
@@ -80,7 +80,8 @@ func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSetti
 func (s *Appliances) restore(p, past *outboundv1.WatchSettingsResponse, revision uint64) error {
 	was := past.GetAppliances()[0].GetAppliance()
 	if revision == 0 || len(p.GetAppliances()) == 0 {
-		return rpc.FailedPrecondition(NotRestored, fmt.Sprintf("appliance %s was revoked, and its credentials are not brought back: add it again, which makes new ones", was.GetId()))
+		return rpc.FailedPrecondition(NotRestored,
+			fmt.Sprintf("appliance %s was revoked, and its credentials are not brought back: add it again, which makes new ones", was.GetId()))
 	}
 	is := p.GetAppliances()[0].GetAppliance()
 	is.DisplayName, is.SilentAfter = was.GetDisplayName(), was.GetSilentAfter()

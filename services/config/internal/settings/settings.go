@@ -17,6 +17,9 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
+// partFunc changes a part that exists.
+type partFunc func(p *outboundv1.WatchSettingsResponse) error
+
 const kindSettings = "settings"
 
 // Deps are what the settings work with.

@@ -31,7 +31,8 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 		return nil, err
 	}
 	if p.GetSmtp().GetHost() == "" || p.GetSmtp().GetFromAddress() == "" {
-		return nil, rpc.FailedPrecondition("RELAY_UNSET", "no SMTP relay is set, or no from address: set host and fromAddress under /v1/settings/smtp first")
+		return nil, rpc.FailedPrecondition("RELAY_UNSET",
+			"no SMTP relay is set, or no from address: set host and fromAddress under /v1/settings/smtp first")
 	}
 	bound := testMailTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -45,7 +46,8 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 	case errors.Is(err, bus.ErrNobody):
 		return nil, rpc.Unavailable("no email-sender is there to send mail: start one, of this release, and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("the email-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+		return nil, rpc.Unavailable(
+			fmt.Sprintf("the email-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, store.AsStatus(ctx, err)
 	}

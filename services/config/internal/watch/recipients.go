@@ -77,7 +77,9 @@ func (s *RecipientFeed) load(ctx context.Context) error {
 
 // WatchRecipients implements outboundv1.RecipientServiceServer. It sends the difference between what this stream has sent and the latest
 // state: a slow watcher misses steps, never the last one.
-func (s *RecipientFeed) WatchRecipients(q *outboundv1.WatchRecipientsRequest, stream outboundv1.RecipientService_WatchRecipientsServer) error {
+func (s *RecipientFeed) WatchRecipients(
+	q *outboundv1.WatchRecipientsRequest, stream outboundv1.RecipientService_WatchRecipientsServer,
+) error {
 	if q.GetBookmarks() {
 		s.bookmarkStreams.Add(1)
 		defer s.bookmarkStreams.Add(-1)
