@@ -88,14 +88,10 @@ func (b *KV) Apply(ctx context.Context, m Mutation) (uint64, error) {
 		}
 		return kv.Write(ctx, m.Key, m.Value, m.Revision, n)
 	})
-	switch {
-	case m.Remove && errors.Is(err, bus.ErrNotFound):
-		return 0, nil
-	case !m.Remove && errors.Is(err, bus.ErrExists):
-		return written, fmt.Errorf("%w (%w)", bus.ErrConflict, err)
-	default:
-		return written, err
+	if errors.Is(err, bus.ErrExists) {
+		err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
 	}
+	return written, err
 }
 
 // Revision returns the last revision of the bucket, of whatever key.

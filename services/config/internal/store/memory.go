@@ -53,16 +53,12 @@ func (d *Memory) List(_ context.Context, prefix string) ([]bus.Entry, error) {
 
 // Apply implements Store.
 func (d *Memory) Apply(_ context.Context, m Mutation) (uint64, error) {
-	e, ok := d.entries[m.Key]
+	if d.entries[m.Key].Revision != m.Revision {
+		return 0, bus.ErrConflict
+	}
 	if m.Remove {
-		if ok && m.Revision != 0 && e.Revision != m.Revision {
-			return 0, bus.ErrConflict
-		}
 		delete(d.entries, m.Key)
 		return 0, nil
-	}
-	if e.Revision != m.Revision {
-		return 0, bus.ErrConflict
 	}
 	d.last++
 	d.entries[m.Key] = bus.Entry{Key: m.Key, Value: m.Value, Revision: d.last, Time: time.Now()}

@@ -29,9 +29,9 @@ type Mutation struct {
 	Key string
 	// Value is the key's next value.
 	Value []byte
-	// Remove removes the key. Removing a key that does not exist is no error.
+	// Remove removes the key.
 	Remove bool
-	// Revision is the key's last revision. For a write, 0 says that the key must not exist; for a removal, that any revision will do.
+	// Revision is the key's last revision; 0 says that the key does not exist.
 	Revision uint64
 	Note     ChangeNote
 }
