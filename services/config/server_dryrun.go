@@ -27,7 +27,7 @@ type resources struct {
 	*settings.Settings
 }
 
-// newResources makes recipients and settings on stores.
+// newResources returns the recipients and settings in a pair of stores.
 func (s *Service) newResources(in stores, c recipients.Consumers, p recipients.Prechecker) *resources {
 	stored := store.NewRecipients(in.recipients)
 	all := settings.New(settings.Deps{
@@ -68,7 +68,7 @@ func validateOnly[A proto.Message](ctx context.Context, s *Service, call func(*r
 	return out, nil
 }
 
-// conceal takes out of an answer what holds only if the change is made: its etag, and secrets that were made for it.
+// conceal clears what holds only if the change is made: etags and generated secrets.
 func conceal(m protoreflect.Message) {
 	if key, ok := m.Interface().(*outboundv1.SigningSecret); ok && key.GetSecret() != "" {
 		key.PublicKey = ""
@@ -100,7 +100,7 @@ func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckCha
 	}
 	out := &outboundv1.CheckChangesResponse{}
 	for _, c := range q.GetChanges() {
-		checked, err := verdictOn(r.tryChange(ctx, c))
+		checked, err := checkResult(r.tryChange(ctx, c))
 		if err != nil {
 			return nil, err
 		}
@@ -109,8 +109,8 @@ func (s settingsServer) CheckChanges(ctx context.Context, q *outboundv1.CheckCha
 	return out, nil
 }
 
-// verdictOn tells what became of a change of a dry run. An error that says nothing of the change is returned.
-func verdictOn(err error) (*outboundv1.CheckedChange, error) {
+// checkResult returns the result of a change in a dry run. It returns errors that say nothing about the change.
+func checkResult(err error) (*outboundv1.CheckedChange, error) {
 	s, ok := status.FromError(err)
 	if !ok || s.Code() == codes.Unavailable || s.Code() == codes.Internal {
 		return nil, err
@@ -143,13 +143,13 @@ func (r *resources) tryChange(ctx context.Context, c *outboundv1.PlannedChange) 
 	case *outboundv1.PlannedChange_DeleteAppliance:
 		_, err = r.DeleteAppliance(ctx, x.DeleteAppliance)
 	default:
-		return r.tryText(ctx, c)
+		return r.tryTypeOrField(ctx, c)
 	}
 	return err
 }
 
-// tryText is the same for types and custom fields.
-func (r *resources) tryText(ctx context.Context, c *outboundv1.PlannedChange) error {
+// tryTypeOrField makes a planned change of event types and custom fields.
+func (r *resources) tryTypeOrField(ctx context.Context, c *outboundv1.PlannedChange) error {
 	var err error
 	switch x := c.GetCall().(type) {
 	case *outboundv1.PlannedChange_CreateEventType:

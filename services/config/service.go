@@ -1,6 +1,6 @@
-// Package config is the service that owns the configuration: recipients, the SMTP relay, email retries, custom fields, event
-// types and appliances. It alone writes them, tells the other services of changes, and keeps one durable consumer per
-// recipient.
+// Package config is the service that owns the configuration: recipients, the SMTP relay, email retries, custom fields, event types and
+// appliances. It alone writes them, streams changes to the other services, and keeps one durable consumer per recipient. The gRPC servers
+// and the wiring are here; what they do is in internal/.
 package config
 
 import (
@@ -31,23 +31,22 @@ import (
 
 // Options are what the config service is started with.
 type Options struct {
-	// URLPolicy says which URLs recipients may have: `https`, `https-443` or `any`. Default https.
+	// URLPolicy is which URLs recipients may have: `https`, `https-443` or `any`. Default https.
 	URLPolicy string `yaml:"urlPolicy"`
-	// AllowEgress and OwnServices are what the http-senders are started with, so that a recipient they would not reach is warned
-	// about when it is saved. They forbid nothing here.
+	// AllowEgress and OwnServices are those of the http-senders. A recipient that they can't reach is saved with a warning.
 	AllowEgress []string `yaml:"allowEgress"`
 	// OwnServices are addresses (host:port) of Outbound's own services and its broker. See AllowEgress.
 	OwnServices []string `yaml:"ownServices"`
-	// Proxied says that the http-senders go through a proxy: names are then the proxy's to look up, and not looked up here.
+	// Proxied says that the http-senders use a proxy, which looks up names. They are not looked up here.
 	Proxied bool `yaml:"proxied"`
 	// ReconcileEvery is the pause between two full comparisons of recipients with their consumers and names. Default 1m.
 	ReconcileEvery time.Duration `yaml:"reconcileEvery"`
-	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer
-	// than a call may take and than the clocks of broker and service differ. Default 1m.
+	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer than a call
+	// and the clock skew between broker and service. Default 1m.
 	OrphanAge time.Duration `yaml:"orphanAge"`
 }
 
-// DefaultOptions allows https alone and reconciles every minute.
+// DefaultOptions allows only https and reconciles every minute.
 func DefaultOptions() Options {
 	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute}
 }
@@ -79,19 +78,19 @@ func (o Options) Validate() error {
 
 // Deps are what the service works with. The caller closes them after Run has returned.
 type Deps struct {
-	// Bus is the broker. The streams and buckets may be made later: the service waits for them.
+	// Bus is the broker. The service waits for streams and buckets that do not exist yet.
 	Bus *bus.Conn
 	// Publisher sends test events.
 	Publisher *bus.Publisher
 	// Sealer seals secrets.
 	Sealer *secret.Sealer
-	// Resolver looks up where a new URL leads. Default: the system's.
+	// Resolver looks up the hosts of new URLs. Default: the system's.
 	Resolver *net.Resolver
-	// Logger is where the service says what it did on its own. Default: slog's.
+	// Logger logs what the service does in the background. Default: slog's.
 	Logger *slog.Logger
 }
 
-// Service is the config service. Register makes its methods reachable, Run keeps watches and consumers going.
+// Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
 type Service struct {
 	o       Options
 	d       Deps
@@ -106,15 +105,15 @@ type Service struct {
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
 	previewer *recipients.Previewer
-	// What the watch streams show.
+	// The state that the watch streams send.
 	recipientFeed *watch.RecipientFeed
 	settingsFeed  *watch.SettingsFeed
 
-	reconciler *reconcile.Reconciler
-	relief     *reconcile.Relief
+	reconciler     *reconcile.Reconciler
+	backlogLimiter *reconcile.BacklogLimiter
 }
 
-// New makes the service. It does not touch the broker yet.
+// New returns the service. It does not connect to the broker yet.
 func New(o Options, d Deps) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of the config service: %w", err)
@@ -161,15 +160,15 @@ func (s *Service) wire() {
 	s.reconciler = reconcile.New(reconcile.Deps{
 		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.o.OrphanAge), Consumers: consumers, Every: s.o.ReconcileEvery,
 	})
-	s.relief = reconcile.NewRelief(consumers, s.live.Recipients)
+	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
 }
 
-// prechecker warns of URLs that the senders would not reach.
+// prechecker returns what checks whether the senders can reach a URL.
 func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.d.Resolver, Proxied: s.o.Proxied}
 }
 
-// Register makes RecipientService, SettingsService and AccessService reachable on a server.
+// Register adds RecipientService, SettingsService and AccessService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -183,13 +182,13 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 // Tokens authenticates API tokens by the settings that this service streams to the others.
 func (s *Service) Tokens() rpc.Authenticator { return access.NewAuthenticator(s.settingsFeed.Latest) }
 
-// Run watches the buckets for the streams, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
+// Run watches the buckets, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.recipientFeed.Run(ctx) })
 	wg.Go(func() { s.settingsFeed.Run(ctx) })
 	wg.Go(func() { s.reconciler.Run(ctx) })
-	wg.Go(func() { s.relief.Run(ctx) })
+	wg.Go(func() { s.backlogLimiter.Run(ctx) })
 	wg.Wait()
 	return nil
 }

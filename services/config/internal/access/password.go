@@ -19,7 +19,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// The cost of a password's hash: argon2id with 19 MiB, 2 passes and a parallelism of 1, as OWASP has it.
+// The cost of a password hash: argon2id with 19 MiB, 2 passes and a parallelism of 1, as OWASP recommends.
 const (
 	hashMemory  = 19 * 1024
 	hashPasses  = 2
@@ -28,33 +28,33 @@ const (
 	saltLength  = 16
 )
 
-// hashesAtOnce bounds the memory that signing in takes: 4 × 19 MiB.
-const hashesAtOnce = 4
+// maxHashes bounds the memory of concurrent sign-ins: 4 × 19 MiB.
+const maxHashes = 4
 
 // The bounds of a password, in characters.
 const (
-	leastPassword = 12
-	mostPassword  = 256
+	minPassword = 12
+	maxPassword = 256
 )
 
-// passwords hashes passwords and compares with hashes, a few at a time.
+// passwords hashes passwords and compares them with hashes, a few at a time.
 type passwords struct {
 	slots chan struct{}
-	// nobody is the hash that the password of a user who is not there is compared with, so that it takes as long.
-	nobody string
+	// dummy is the hash that is compared with if a user does not exist, so that the answer takes as long.
+	dummy string
 }
 
 func newPasswords() *passwords {
-	return &passwords{slots: make(chan struct{}, hashesAtOnce), nobody: phc(make([]byte, saltLength), make([]byte, hashLength))}
+	return &passwords{slots: make(chan struct{}, maxHashes), dummy: phc(make([]byte, saltLength), make([]byte, hashLength))}
 }
 
-// phc writes a hash with its salt and parameters.
+// phc returns a hash with its salt and parameters in PHC format.
 func phc(salt, sum []byte) string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, hashMemory, hashPasses, hashThreads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
 }
 
-// hash is a password's hash in PHC form.
+// hash returns the hash of a password in PHC format.
 func (p *passwords) hash(password string) string {
 	p.slots <- struct{}{}
 	defer func() { <-p.slots }()
@@ -64,8 +64,8 @@ func (p *passwords) hash(password string) string {
 	return phc(salt, argon2.IDKey([]byte(password), salt, hashPasses, hashMemory, hashThreads, hashLength))
 }
 
-// fits reports whether a password is the one of a hash. Without a hash it takes as long, and is not.
-func (p *passwords) fits(ctx context.Context, password, hash string) (bool, error) {
+// matches reports whether a password is the one of a hash. Without a hash it takes as long, and returns false.
+func (p *passwords) matches(ctx context.Context, password, hash string) (bool, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -74,7 +74,7 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	defer func() { <-p.slots }()
 	known := hash != ""
 	if !known {
-		hash = p.nobody
+		hash = p.dummy
 	}
 	var version int
 	var memory, passes uint32
@@ -99,13 +99,13 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, nil
 }
 
-// checkPassword notes what is wrong with a new password. Length is what counts.
+// checkPassword adds what is wrong with a new password. Mainly its length counts.
 func checkPassword(v *validation.Violations, field, password, name string) {
 	switch n := utf8.RuneCountInString(password); {
-	case n < leastPassword:
-		v.Add(field, validation.Invalid, fmt.Sprintf("has %d characters: use at least %d", n, leastPassword))
-	case n > mostPassword:
-		v.Add(field, validation.Invalid, fmt.Sprintf("has %d characters: use at most %d", n, mostPassword))
+	case n < minPassword:
+		v.Add(field, validation.Invalid, fmt.Sprintf("has %d characters: use at least %d", n, minPassword))
+	case n > maxPassword:
+		v.Add(field, validation.Invalid, fmt.Sprintf("has %d characters: use at most %d", n, maxPassword))
 	case !utf8.ValidString(password):
 		v.Add(field, validation.Invalid, "is not UTF-8")
 	case strings.Trim(password, string([]rune(password)[0])) == "":
@@ -115,19 +115,19 @@ func checkPassword(v *validation.Violations, field, password, name string) {
 	}
 }
 
-// errWrongPassword tells nothing about which of the two is wrong.
+// errWrongPassword does not say which of the two is wrong.
 func errWrongPassword() error {
 	return status.Error(codes.Unauthenticated, "the name or the password is wrong")
 }
 
-// SignIn implements outboundv1.AccessServiceServer. It takes as long for somebody who is not there, is disabled or has no
-// password, and answers the same.
+// SignIn implements outboundv1.AccessServiceServer. Users that do not exist, are disabled or have no password get the same answer after
+// the same time.
 func (s *Access) SignIn(ctx context.Context, q *outboundv1.SignInRequest) (*outboundv1.User, error) {
 	u, err := s.user(ctx, q.GetName())
 	if err != nil {
 		return nil, err
 	}
-	fits, err := s.passwords.fits(ctx, q.GetPassword(), u.GetPasswordHash())
+	fits, err := s.passwords.matches(ctx, q.GetPassword(), u.GetPasswordHash())
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 	if u.GetPasswordHash() == "" {
 		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password here")
 	}
-	fits, err := s.passwords.fits(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
+	fits, err := s.passwords.matches(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 		if now.GetPasswordHash() != u.GetPasswordHash() {
 			return rpc.Aborted(kindUser, p.Name)
 		}
-		stampPassword(now, hash)
+		setPassword(now, hash)
 		return nil
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func (s *Access) ListTokens(ctx context.Context, _ *outboundv1.ListTokensRequest
 	return out, nil
 }
 
-// tokenIDLength makes ids that do not meet by chance: 50 bits. One that is taken is not given twice in any case.
+// tokenIDLength is 50 bits, so that ids do not collide by chance. An id that is taken is refused.
 const tokenIDLength = 10
 
 // CreateToken implements outboundv1.AccessServiceServer.

@@ -25,10 +25,10 @@ const (
 	kindToken = "token"
 )
 
-// lastAdmin is the reason of what would leave nobody who may manage users.
+// lastAdmin is the reason of a change that would leave no admin.
 const lastAdmin = "LAST_ADMIN"
 
-// reservedUsers are what revisions name others than users by.
+// reservedUsers returns the names by which revisions name other actors.
 func reservedUsers() []string { return []string{"admin", "outbound"} }
 
 // Access is the users and API tokens. Its methods implement outboundv1.AccessServiceServer.
@@ -36,11 +36,11 @@ type Access struct {
 	parts     *store.Parts
 	rules     *rpc.Validator
 	passwords *passwords
-	// changing is held by a change of a user, because the last admin must stay.
+	// changing is held while a user changes, because the last admin must stay.
 	changing sync.Mutex
 }
 
-// New returns the users and API tokens among the settings.
+// New returns the users and API tokens in the settings.
 func New(parts *store.Parts, rules *rpc.Validator) *Access {
 	return &Access{parts: parts, rules: rules, passwords: newPasswords()}
 }
@@ -63,7 +63,7 @@ func (s *Access) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*ou
 	return out, nil
 }
 
-// user reads one user with its hash; nil if there is none.
+// user returns a user with its hash, or nil.
 func (s *Access) user(ctx context.Context, name string) (*outboundv1.StoredUser, error) {
 	if !naming.SafeID(name) {
 		return nil, nil
@@ -116,7 +116,7 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	}
 	u.CreateTime, u.PasswordTime, u.PasswordSet = timestamppb.Now(), nil, false
 	stored := &outboundv1.StoredUser{User: u, PasswordHash: hash}
-	stampPassword(stored, hash)
+	setPassword(stored, hash)
 	p, revision, err := s.parts.Change(ctx, store.PrefixUser+u.GetName(), func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if revision > 0 {
 			return rpc.AlreadyExists("name", u.GetName(), "choose another name")
@@ -130,7 +130,7 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	return visibleUser(p, revision), nil
 }
 
-// checkUser holds a user against the rules and takes the password out of it: what is stored is the hash that is returned.
+// checkUser checks a user, removes its password, and returns the hash to store.
 func (s *Access) checkUser(v *validation.Violations, u *outboundv1.User) (hash string, err error) {
 	u.DisplayName, u.Etag = strings.TrimSpace(u.GetDisplayName()), ""
 	if u.GetRole() == outboundv1.Role_ROLE_UNSPECIFIED {
@@ -150,8 +150,8 @@ func (s *Access) checkUser(v *validation.Violations, u *outboundv1.User) (hash s
 	return s.passwords.hash(password), nil
 }
 
-// stampPassword notes that a password was set, if one was.
-func stampPassword(u *outboundv1.StoredUser, hash string) {
+// setPassword sets the hash and time of a password, unless the hash is empty.
+func setPassword(u *outboundv1.StoredUser, hash string) {
 	if hash == "" {
 		return
 	}
@@ -174,16 +174,16 @@ func (s *Access) UpdateUser(ctx context.Context, q *outboundv1.UpdateUserRequest
 		if err != nil {
 			return err
 		}
-		if err := s.keepAnAdmin(ctx, u.GetUser(), next); err != nil {
+		if err := s.requireAdmin(ctx, u.GetUser(), next); err != nil {
 			return err
 		}
 		u.User = next
-		stampPassword(u, hash)
+		setPassword(u, hash)
 		return nil
 	})
 }
 
-// changeUser changes a user that exists. Users are changed one after another, so that two changes do not end the last two admins.
+// changeUser changes a user that exists. Changes are serialized, so that two of them do not remove the last two admins.
 func (s *Access) changeUser(ctx context.Context, name, etag string, f func(u *outboundv1.StoredUser) error) (*outboundv1.User, error) {
 	if !naming.SafeID(name) {
 		return nil, rpc.NotFound(kindUser, name)
@@ -209,8 +209,8 @@ func adminUser(u *outboundv1.User) bool {
 	return u.GetRole() == outboundv1.Role_ADMIN && !u.GetDisabled()
 }
 
-// keepAnAdmin refuses what would leave no admin. next is nil for a user that is to go.
-func (s *Access) keepAnAdmin(ctx context.Context, before, next *outboundv1.User) error {
+// requireAdmin refuses a change that would leave no admin. next is nil for a deletion.
+func (s *Access) requireAdmin(ctx context.Context, before, next *outboundv1.User) error {
 	if !adminUser(before) || next != nil && adminUser(next) {
 		return nil
 	}
@@ -227,7 +227,7 @@ func (s *Access) keepAnAdmin(ctx context.Context, before, next *outboundv1.User)
 // DeleteUser implements outboundv1.AccessServiceServer.
 func (s *Access) DeleteUser(ctx context.Context, q *outboundv1.DeleteUserRequest) (*emptypb.Empty, error) {
 	_, err := s.changeUser(ctx, q.GetName(), q.GetEtag(), func(u *outboundv1.StoredUser) error {
-		if err := s.keepAnAdmin(ctx, u.GetUser(), nil); err != nil {
+		if err := s.requireAdmin(ctx, u.GetUser(), nil); err != nil {
 			return err
 		}
 		return store.ErrRemove

@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// checkBody notes what is wrong with a body of one's own: it is rendered for an example of every type that is selected.
+// checkBody adds what is wrong with a body template. It renders the template for an example of each selected type.
 func checkBody(v *validation.Violations, r *outboundv1.Recipient, f checkInput) {
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	if t := h.GetBodyContentType(); t != "" {
@@ -44,7 +44,7 @@ func checkBody(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 	}
 }
 
-// bodyWarning says what an operator should know about the form of bodies.
+// bodyWarning returns a warning about settings of the body that have no effect, or nothing.
 func bodyWarning(h *outboundv1.HttpRecipient) string {
 	switch {
 	case h.GetBodyTemplate() != "" && h.GetFormat() > outboundv1.HttpRecipient_Format_FORM:

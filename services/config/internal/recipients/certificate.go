@@ -14,7 +14,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// describeCertificates says for people what the certificates of a PEM text contain; nothing if it can't be read.
+// describeCertificates returns what the certificates of a PEM text contain, or nothing if it can't be read.
 func describeCertificates(text string) []*outboundv1.CertificateInfo {
 	certificates, err := recipient.ParseCertificates(text)
 	if err != nil {
@@ -34,14 +34,14 @@ func describeCertificates(text string) []*outboundv1.CertificateInfo {
 	return out
 }
 
-// fingerprint is written as openssl does: pairs of capital hexadecimal digits, joined by colons.
+// fingerprint returns a certificate's SHA-256 in the form of openssl: pairs of capital hexadecimal digits, joined by colons.
 func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
 }
 
-// checkClientCertificate notes what keeps a client certificate from being presented. One that was valid when it was stored must
-// not keep an operator from changing the rest.
+// checkClientCertificate adds what is wrong with a client certificate. One that was valid when it was stored is not checked again, so
+// that operators can change the rest.
 func checkClientCertificate(v *validation.Violations, h *outboundv1.HttpRecipient, f checkInput) {
 	const field = "http.auth.clientCertificate"
 	k, before := h.GetAuth().GetClientCertificate(), f.old.GetRecipient().GetHttp().GetAuth().GetClientCertificate()
@@ -67,10 +67,10 @@ func checkClientCertificate(v *validation.Violations, h *outboundv1.HttpRecipien
 	}
 }
 
-// warnedBefore is how long before its end a client certificate is warned of.
-const warnedBefore = 30 * 24 * time.Hour
+// warnBefore is how long before a client certificate expires a warning is returned.
+const warnBefore = 30 * 24 * time.Hour
 
-// clientCertificateWarning says that a client certificate has ended or soon will; empty if neither.
+// clientCertificateWarning returns a warning if a client certificate has expired or expires soon.
 func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string {
 	chain, err := recipient.ParseCertificates(h.GetAuth().GetClientCertificate().GetCertificatePem())
 	if err != nil {
@@ -80,14 +80,14 @@ func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string
 	switch day := end.UTC().Format(time.DateOnly); {
 	case now.After(end):
 		return "http.auth.clientCertificate expired on " + day + ": nothing is sent."
-	case end.Sub(now) < warnedBefore:
+	case end.Sub(now) < warnBefore:
 		return "http.auth.clientCertificate expires on " + day + "."
 	default:
 		return ""
 	}
 }
 
-// checkOAuth2 notes what keeps a token from being asked for.
+// checkOAuth2 adds what is wrong with OAuth 2.0 client credentials.
 func checkOAuth2(v *validation.Violations, k *outboundv1.OAuth2ClientCredentials, enabled bool, f checkInput) {
 	const field = "http.auth.oauth2"
 	before := f.old.GetRecipient().GetHttp().GetAuth().GetOauth2()

@@ -18,7 +18,7 @@ import (
 // Edit is a change of a recipient.
 type Edit struct {
 	ID string
-	// Etag is what the caller has read; empty for a change of whatever is stored.
+	// Etag is the one that the caller has read. Without it, the edit applies to whatever is stored.
 	Etag string
 	Note store.ChangeNote
 	// Next returns the next state of the recipient. Its error ends the change.
@@ -28,7 +28,7 @@ type Edit struct {
 // Change applies an edit by compare-and-set. If somebody else was faster, the answer is ABORTED with an etag; without one, the edit is
 // applied again to what is stored now. A new name is reserved before.
 func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error) {
-	// Compare-and-set is what keeps changes apart; within one process taking turns spares the conflicts.
+	// Compare-and-set keeps changes apart. Within one process, one change at a time avoids conflicts.
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -61,7 +61,7 @@ func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error
 	}
 }
 
-// replace stores the next state of a recipient, its name with it.
+// replace stores the next state of a recipient and moves its name.
 func (s *Recipients) replace(
 	ctx context.Context, old store.Recipient, next *outboundv1.StoredRecipient, note store.ChangeNote,
 ) (store.Recipient, error) {
@@ -85,7 +85,7 @@ func (s *Recipients) replace(
 	return stored, nil
 }
 
-// windowsAfter are the disabled windows of a recipient after a change.
+// windowsAfter returns the disabled windows of a recipient after a change.
 func windowsAfter(old []*outboundv1.DisabledWindow, r *outboundv1.Recipient, now time.Time) []*outboundv1.DisabledWindow {
 	policy := recipient.Skip
 	if r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
@@ -109,8 +109,8 @@ func windowsAfter(old []*outboundv1.DisabledWindow, r *outboundv1.Recipient, now
 	return out
 }
 
-// sameRecipient reports whether a change leaves a recipient as it was. A secret that is given counts as a change: whether it is the
-// stored one is not told, or secrets could be guessed.
+// sameRecipient reports whether a change leaves a recipient as it was. A secret that is given always counts as a change, because the
+// answer would otherwise tell whether a guessed secret is the stored one.
 func sameRecipient(a, b *outboundv1.StoredRecipient) bool {
 	return proto.Equal(comparableRecipient(a), comparableRecipient(b))
 }

@@ -30,7 +30,7 @@ func NewChecker(policy recipient.URLPolicy, rules *rpc.Validator, filters *filte
 	return &Checker{rules: rules, policy: policy, filters: filters, settings: s}
 }
 
-// check fills in the defaults and answers with everything that is wrong with a recipient.
+// check sets the defaults of a recipient and returns everything that is wrong with it.
 func (s *Checker) check(ctx context.Context, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) error {
 	fillRecipient(r)
 	fillSigning(r.GetHttp(), old)
@@ -51,19 +51,19 @@ func (s *Checker) check(ctx context.Context, r *outboundv1.Recipient, old *outbo
 	return v.Err()
 }
 
-// checkInput are what a recipient is judged by beside itself.
+// checkInput is what a recipient is checked against.
 type checkInput struct {
 	now    time.Time
 	policy recipient.URLPolicy
-	// types is the catalogue, in its order.
+	// types is the catalogue of event types, in its order.
 	types []event.Type
 	// custom are the code names of the custom fields.
 	custom []string
-	// old is what was stored before; nil at create.
+	// old is the stored state. It is nil at create.
 	old *outboundv1.StoredRecipient
 }
 
-// checkRecipient notes everything that is wrong with a recipient, defaults filled in, beyond the rules of the contract.
+// checkRecipient adds what is wrong with a recipient, beyond the rules of the contract. Defaults are set.
 func checkRecipient(v *validation.Violations, r *outboundv1.Recipient, f checkInput) {
 	if strings.TrimSpace(r.GetDisplayName()) == "" {
 		v.Add("displayName", validation.Missing, "is empty: give the recipient a name")
@@ -104,7 +104,7 @@ func checkTypes(v *validation.Violations, r *outboundv1.Recipient, f checkInput)
 func checkHTTP(v *validation.Violations, r *outboundv1.Recipient, f checkInput) {
 	checkBody(v, r, f)
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
-	// What was valid when it was stored must not keep an operator from disabling the recipient.
+	// A value that was valid when it was stored must not keep an operator from disabling the recipient.
 	if r.GetEnabled() || h.GetUrl() != before.GetUrl() {
 		v.Check("http.url", recipient.CheckURL(h.GetUrl(), f.policy))
 	}

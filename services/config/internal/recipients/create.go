@@ -48,7 +48,7 @@ func (s *Recipients) CreateRecipient(ctx context.Context, q *outboundv1.CreateRe
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
-		// Another recipient got the id that was free: look for the next.
+		// Another recipient took the id. Try the next one.
 	}
 }
 
@@ -76,18 +76,18 @@ type origin struct {
 	note   store.ChangeNote
 }
 
-// create stores a recipient and makes its consumer. The start is read first, so that nothing accepted after the answer is
-// missed. If the consumer can't be made, the recipient goes again.
+// create stores a recipient and makes its consumer. It reads the last sequence of EVENTS first, so that no event accepted after the
+// answer is missed. If the consumer can't be made, the recipient is removed.
 func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from origin, now time.Time) (*outboundv1.Recipient, error) {
 	last, err := store.WithTimeout(ctx, s.bus.LastSequence)
 	if err != nil {
 		return nil, err
 	}
-	// What an earlier recipient of this id has left behind begins too early and holds what was meant for that one.
+	// The consumer of an earlier recipient with this id starts too early and holds events that were meant for that one.
 	if _, err := s.consumers.Drop(ctx, store.ChannelOf(r), r.GetId()); err != nil {
 		return nil, err
 	}
-	secrets, err := cutSecrets(s.sealer, r, from.before, now)
+	secrets, err := sealSecrets(s.sealer, r, from.before, now)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from o
 	return out, nil
 }
 
-// idTaken says why an id can't be had.
+// idTaken returns why an id is not available.
 func (s *Recipients) idTaken(ctx context.Context, id string) error {
 	if r, err := s.stored.Get(ctx, id); err == nil && r.Deleting() {
 		return rpc.AlreadyExists("id", id, "it is being deleted; wait until its queue is drained, or choose another id")

@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// fillRecipient writes the defaults into what is left open, so that what is read is what is in effect.
+// fillRecipient sets the defaults, so that what is read is what is in effect.
 func fillRecipient(r *outboundv1.Recipient) {
 	r.DisplayName = strings.TrimSpace(r.GetDisplayName())
 	if r.Enabled == nil {
@@ -45,7 +45,7 @@ func fillHTTP(h *outboundv1.HttpRecipient) {
 		if b.Multiplier == 0 {
 			b.Multiplier = recipient.DefaultBackoffMultiplier
 		}
-		// A ceiling below the interval would be none.
+		// A ceiling below the interval has no effect.
 		validation.FillDuration(&b.Ceiling, max(recipient.DefaultBackoffCeiling, h.GetRetryInterval().AsDuration()))
 	}
 	if c := h.Contact; c != nil {
@@ -55,7 +55,7 @@ func fillHTTP(h *outboundv1.HttpRecipient) {
 	if l := h.RateLimit; l != nil {
 		validation.FillDuration(&l.Period, time.Second)
 	}
-	// An authentication without a kind is none.
+	// Authentication without a kind is no authentication.
 	if h.Auth != nil && h.Auth.Kind == nil {
 		h.Auth = nil
 	}

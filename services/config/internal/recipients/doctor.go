@@ -15,14 +15,14 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// doctorTimeout bounds a walk. A caller who has less time gets the answer before.
+// doctorTimeout bounds a diagnosis. A caller with less time gets the answer earlier.
 const doctorTimeout = 40 * time.Second
 
-// replyReserve is left of the caller's time for the answer's own way back.
+// replyReserve is the part of the caller's time that is left for the answer.
 const replyReserve = time.Second
 
-// DoctorRecipient implements outboundv1.RecipientServiceServer. The walk is made by an HTTP sender, because it has the egress
-// rules and the place in the network that count.
+// DoctorRecipient implements outboundv1.RecipientServiceServer. An http-sender makes the diagnosis, because its egress rules and its
+// network count.
 func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipientRequest) (*outboundv1.DoctorRecipientResponse, error) {
 	stored, err := s.recipients.active(ctx, q.GetId())
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// checkFilter notes what is wrong with a recipient's filter.
+// checkFilter adds what is wrong with a recipient's filter.
 func checkFilter(v *validation.Violations, c *filter.Compiler, r, before *outboundv1.Recipient) {
-	// What was valid when it was stored must not keep an operator from disabling the recipient.
+	// A filter that was valid when it was stored must not keep an operator from disabling the recipient.
 	if r.GetFilter() == "" || !r.GetEnabled() && r.GetFilter() == before.GetFilter() {
 		return
 	}
@@ -22,8 +22,8 @@ func checkFilter(v *validation.Violations, c *filter.Compiler, r, before *outbou
 	v.Check("filter", err)
 }
 
-// defaultTried is how many events a filter is tried on if nobody says.
-const defaultTried = 100
+// defaultTestEvents is how many events a filter is tested on by default.
+const defaultTestEvents = 100
 
 // TestFilter implements outboundv1.RecipientServiceServer.
 func (s *Tester) TestFilter(ctx context.Context, q *outboundv1.TestFilterRequest) (*outboundv1.TestFilterResponse, error) {
@@ -42,7 +42,7 @@ func (s *Tester) TestFilter(ctx context.Context, q *outboundv1.TestFilterRequest
 	}
 	limit := int(q.GetEvents())
 	if limit == 0 {
-		limit = defaultTried
+		limit = defaultTestEvents
 	}
 	out := &outboundv1.TestFilterResponse{}
 	err = s.bus.RecentEvents(ctx, q.GetEventTypes(), limit, func(e *event.Event) {

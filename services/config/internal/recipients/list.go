@@ -25,13 +25,13 @@ const (
 	maxIDLength = 40
 )
 
-// position is a recipient's place in the list: by name, then by id.
+// position returns a recipient's position in the list: by name, then by id.
 func position(r store.Recipient) string {
 	return naming.Fold(r.GetRecipient().GetDisplayName()) + "\x00" + r.ID()
 }
 
-// ListRecipients implements outboundv1.RecipientServiceServer. A page token is the place of the last recipient, so pages
-// neither repeat nor miss those that stay while others come and go.
+// ListRecipients implements outboundv1.RecipientServiceServer. A page token is the position of the last recipient, so that pages neither
+// repeat nor miss recipients while others are created and deleted.
 func (s *Recipients) ListRecipients(ctx context.Context, q *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	after, err := base64.RawURLEncoding.DecodeString(q.GetPageToken())
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *Recipients) ListRecipients(ctx context.Context, q *outboundv1.ListRecip
 	return out, nil
 }
 
-// freeID makes an id of a display name that no recipient has now.
+// freeID returns an id, made of a display name, that no recipient has.
 func (s *Recipients) freeID(ctx context.Context, name string) (string, error) {
 	has, err := s.stored.IDs(ctx)
 	if err != nil {

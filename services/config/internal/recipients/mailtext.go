@@ -13,14 +13,14 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// checkEmail notes what is wrong with an email recipient's addresses and texts.
+// checkEmail adds what is wrong with the addresses and texts of an email recipient.
 func checkEmail(v *validation.Violations, r *outboundv1.Recipient, f checkInput) {
 	e, before := r.GetEmail(), f.old.GetRecipient().GetEmail()
 	v.Addresses("email.addresses", e.GetAddresses())
 	c := textCheck{v: v, f: f}
 	chosen := c.typesOf(r.GetEventTypes())
 	c.field, c.types = "email.", chosen
-	// The types whose HTML is an override's own do not use the common one.
+	// Types whose override has HTML of its own do not use the common HTML.
 	c.html = slices.DeleteFunc(slices.Clone(chosen), func(t event.Type) bool { return e.GetOverrides()[t.ID].GetHtmlBody() != "" })
 	c.check(
 		recipient.MailText{Subject: e.GetSubject(), Body: e.GetBody(), HTMLBody: e.GetHtmlBody()},
@@ -45,13 +45,13 @@ func mailText(t *outboundv1.MailText) recipient.MailText {
 	return recipient.MailText{Subject: t.GetSubject(), Body: t.GetBody(), HTMLBody: t.GetHtmlBody()}
 }
 
-// textCheck holds mail texts against the macros of the types they are for.
+// textCheck checks texts against the macros of the types that they are for.
 type textCheck struct {
 	v *validation.Violations
 	f checkInput
-	// field begins the paths of the texts.
+	// field is the prefix of the paths of the texts.
 	field string
-	// types are those the texts are for, html those the HTML is rendered for.
+	// types are those that the texts are for, html those that the HTML is rendered for.
 	types, html []event.Type
 }
 
@@ -65,8 +65,7 @@ func (c *textCheck) typesOf(ids []string) []event.Type {
 	return out
 }
 
-// check notes what is wrong with texts that are not as they were: a text that was valid stays so when a custom field goes, its macro
-// is then empty.
+// check adds what is wrong with texts that have changed. A text stays valid when a custom field is deleted; its macro is then empty.
 func (c *textCheck) check(now, before recipient.MailText) {
 	known := render.KnownMacros(c.types, c.f.custom)
 	if now.Subject != before.Subject {
@@ -83,7 +82,7 @@ func (c *textCheck) check(now, before recipient.MailText) {
 	}
 }
 
-// checkHTML renders an HTML body for a sample of every type it is for, and at least once.
+// checkHTML renders an HTML body for a sample of each type that it is for, and at least once.
 func (c *textCheck) checkHTML(text string) {
 	field := c.field + "htmlBody"
 	if _, err := render.NewHTMLBody(text); err != nil {
@@ -102,7 +101,7 @@ func (c *textCheck) checkHTML(text string) {
 	}
 }
 
-// mailWarnings says which texts have no effect.
+// mailWarnings returns which texts have no effect.
 func mailWarnings(r *outboundv1.Recipient) []string {
 	var out []string
 	for _, id := range slices.Sorted(maps.Keys(r.GetEmail().GetOverrides())) {

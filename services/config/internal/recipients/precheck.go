@@ -10,17 +10,17 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// precheckTimeout bounds the look at where a new URL leads.
+// precheckTimeout bounds the lookup of a URL's host.
 const precheckTimeout = 2 * time.Second
 
-// Prechecker tells whether the senders would reach a URL.
+// Prechecker checks whether the senders can reach a URL.
 type Prechecker interface {
 	// Precheck returns a warning, or nothing.
 	Precheck(ctx context.Context, url string) string
 }
 
-// EgressPrechecker checks URLs by the egress rules of the senders. Its warning is no fault: names may be registered later, and what
-// counts is the address that is dialled.
+// EgressPrechecker checks URLs by the egress rules of the senders. It only warns: a name may be registered later, and what counts is the
+// address that is dialled.
 type EgressPrechecker struct {
 	Guard    *egress.Guard
 	Resolver *net.Resolver
@@ -48,13 +48,13 @@ func (p EgressPrechecker) Precheck(ctx context.Context, url string) string {
 	return "http.url: " + err.Error() + "."
 }
 
-// NoPrecheck warns of nothing.
+// NoPrecheck returns no warnings.
 type NoPrecheck struct{}
 
 // Precheck implements Prechecker.
 func (NoPrecheck) Precheck(context.Context, string) string { return "" }
 
-// precheck adds a warning to an enabled recipient that the senders would not reach.
+// precheck adds a warning to an enabled recipient that the senders can't reach.
 func (s *Recipients) precheck(ctx context.Context, r *outboundv1.Recipient) {
 	url := r.GetHttp().GetUrl()
 	if url == "" || !r.GetEnabled() {
@@ -65,7 +65,7 @@ func (s *Recipients) precheck(ctx context.Context, r *outboundv1.Recipient) {
 	}
 }
 
-// leadsElsewhere reports whether a change is one after which precheck has something new to say.
-func leadsElsewhere(old, next *outboundv1.Recipient) bool {
+// newDestination reports whether a change makes another precheck necessary.
+func newDestination(old, next *outboundv1.Recipient) bool {
 	return old.GetHttp().GetUrl() != next.GetHttp().GetUrl() || !old.GetEnabled() && next.GetEnabled()
 }

@@ -41,13 +41,12 @@ func NewPreviewer(r *Recipients, s *settings.Settings, filters *filter.Compiler,
 	return &Previewer{recipients: r, checker: r.checker, settings: s, filters: filters, bus: conn}
 }
 
-// PreviewRecipient implements outboundv1.RecipientServiceServer. What is shown is written by what the senders write with. No secret is
-// opened for it.
+// PreviewRecipient implements outboundv1.RecipientServiceServer. It renders with the code of the senders. It opens no secret.
 func (s *Previewer) PreviewRecipient(
 	ctx context.Context, q *outboundv1.PreviewRecipientRequest,
 ) (*outboundv1.PreviewRecipientResponse, error) {
 	now := time.Now()
-	stored, err := s.previewed(ctx, q, now)
+	stored, err := s.recipientToPreview(ctx, q, now)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +81,8 @@ func (s *Previewer) PreviewRecipient(
 	return out, err
 }
 
-// previewed is the recipient that is asked for: the stored one, or the one that is given, if it could be saved.
-func (s *Previewer) previewed(
+// recipientToPreview returns the stored recipient, or the one in the request if it could be saved.
+func (s *Previewer) recipientToPreview(
 	ctx context.Context, q *outboundv1.PreviewRecipientRequest, now time.Time,
 ) (*outboundv1.StoredRecipient, error) {
 	in := q.GetRecipient()
@@ -122,7 +121,7 @@ func (s *Previewer) previewed(
 	return &outboundv1.StoredRecipient{Recipient: next, DisabledWindows: windowsAfter(old.GetDisabledWindows(), next, now)}, nil
 }
 
-// storedEvent reads an event back, and when it was accepted.
+// storedEvent returns a stored event and when it was accepted.
 func (s *Previewer) storedEvent(ctx context.Context, key string) (*event.Event, time.Time, error) {
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !event.ValidAppliance(appliance) || !event.ValidID(id) {
@@ -137,13 +136,13 @@ func (s *Previewer) storedEvent(ctx context.Context, key string) (*event.Event, 
 	return e, at, store.AsStatus(ctx, err)
 }
 
-// sampleOptions are what a sample is made of beside its type.
+// sampleOptions are what a sample is made of, apart from its type.
 type sampleOptions struct {
 	settings *pkgsettings.Settings
 	now      time.Time
 }
 
-// sample is an event that nobody published, of a type that the recipient can be sent.
+// sample returns an example event of a type that the recipient can be sent.
 func (s *Previewer) sample(ctx context.Context, r *outboundv1.Recipient, wanted string, o sampleOptions) (*event.Event, error) {
 	t, err := testType(ctx, s.settings, r, cmp.Or(wanted, r.GetEventTypes()[0]))
 	if err != nil {
@@ -155,9 +154,9 @@ func (s *Previewer) sample(ctx context.Context, r *outboundv1.Recipient, wanted 
 	return nil, settings.ErrNoSample(t)
 }
 
-// unmatched says why the recipient would not get the event if it were accepted now; nil if it would.
+// unmatched returns why the recipient would not get the event if it were accepted now. It is nil if the recipient would.
 func (s *Previewer) unmatched(r *recipient.Recipient, e *event.Event, now time.Time) *delivery.Verdict {
-	// It would come after all that was ever emptied out of the queue.
+	// The event would follow everything that was ever purged from the queue.
 	m := delivery.Message{Event: e, Stored: now, Sequence: math.MaxUint64}
 	return delivery.Unmatched(r, m, func(r *recipient.Recipient, e *event.Event) (bool, error) {
 		compiled, err := s.filters.Compile(r.Filter)
@@ -168,7 +167,7 @@ func (s *Previewer) unmatched(r *recipient.Recipient, e *event.Event, now time.T
 	})
 }
 
-// previewRequest shows the request to an HTTP recipient.
+// previewRequest renders the request to an HTTP recipient.
 func previewRequest(d *delivery.Delivery, shared *pkgsettings.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
 	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{
 		UserAgent: "Outbound/" + process.Version(), Custom: shared.CustomFields, At: now,

@@ -11,10 +11,10 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// noSender stands for a from address that is not set yet. No mail is sent before it is.
+// noSender is used while no from address is set. No mail is sent before it is set.
 const noSender = "from-address-is-not-set@example.invalid"
 
-// previewMail shows the mail to the first address of an email recipient.
+// previewMail renders the mail to the first address of an email recipient.
 func previewMail(d *delivery.Delivery, settings *settings.Settings) (*outboundv1.MailPreview, error) {
 	addresses := d.Recipient.Email.Addresses
 	m := mime.OfDelivery(d, settings, addresses[0])
@@ -31,7 +31,7 @@ func previewMail(d *delivery.Delivery, settings *settings.Settings) (*outboundv1
 	return out, nil
 }
 
-// headersOf are the headers of a mail, unfolded, in their order.
+// headersOf returns the headers of a mail, unfolded, in their order.
 func headersOf(source string) []render.Header {
 	head, _, _ := strings.Cut(source, "\r\n\r\n")
 	var out []render.Header

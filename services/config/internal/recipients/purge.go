@@ -14,14 +14,14 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// PurgeRecipient implements outboundv1.RecipientServiceServer. It marks how far the queue is emptied; the senders record what waits
-// there as CANCELLED, which reconciling sees to.
+// PurgeRecipient implements outboundv1.RecipientServiceServer. It stores up to which sequence the queue is purged. The senders record
+// what waits there as CANCELLED; the reconciler has it redelivered for that.
 func (s *Recipients) PurgeRecipient(ctx context.Context, q *outboundv1.PurgeRecipientRequest) (*outboundv1.PurgeRecipientResponse, error) {
 	r, err := s.active(ctx, q.GetId())
 	if err != nil {
 		return nil, err
 	}
-	// What is counted includes what the mark covers, since the mark is read first.
+	// The count includes everything up to the sequence, because the sequence is read first.
 	through, err := store.WithTimeout(ctx, s.bus.LastSequence)
 	if err != nil {
 		return nil, store.AsStatus(ctx, err)

@@ -78,7 +78,7 @@ func New(d Deps) *Recipients {
 	}
 }
 
-// visible is a recipient as callers see it.
+// visible returns a recipient as callers see it.
 func visible(r store.Recipient, now time.Time) *outboundv1.Recipient {
 	out, _ := proto.Clone(r.GetRecipient()).(*outboundv1.Recipient)
 	out.Etag, out.Warnings = r.Etag(), warnings(out, now)
@@ -88,7 +88,7 @@ func visible(r store.Recipient, now time.Time) *outboundv1.Recipient {
 	return out
 }
 
-// active reads a recipient that is not being deleted.
+// active returns a recipient that is not being deleted.
 func (s *Recipients) active(ctx context.Context, id string) (store.Recipient, error) {
 	r, err := s.stored.Get(ctx, id)
 	if errors.Is(err, bus.ErrNotFound) || err == nil && r.Deleting() {
@@ -109,7 +109,7 @@ func (s *Recipients) GetRecipient(ctx context.Context, q *outboundv1.GetRecipien
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
 func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRecipientRequest) (*outboundv1.Recipient, error) {
 	in := q.GetRecipient()
-	var shown secretsCut
+	var shown sealedSecrets
 	elsewhere := false
 	next := func(old store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		next, _ := proto.Clone(old.GetRecipient()).(*outboundv1.Recipient)
@@ -118,16 +118,16 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 			return nil, err
 		}
 		if next.Enabled == nil {
-			// Left out of a whole replacement: a recipient is not enabled by the way.
+			// A full replacement without it does not enable the recipient.
 			next.Enabled = old.GetRecipient().Enabled
 		}
-		elsewhere = leadsElsewhere(old.GetRecipient(), next)
+		elsewhere = newDestination(old.GetRecipient(), next)
 		next.UpdateTime = timestamppb.New(now)
 		if err := s.checker.check(ctx, next, old.StoredRecipient, now); err != nil {
 			return nil, err
 		}
 		var err error
-		if shown, err = cutSecrets(s.sealer, next, old.StoredRecipient, now); err != nil {
+		if shown, err = sealSecrets(s.sealer, next, old.StoredRecipient, now); err != nil {
 			return nil, err
 		}
 		stored := shown.stored(next, old.StoredRecipient)
@@ -138,7 +138,7 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 		return stored, nil
 	}
 	r, err := s.Change(ctx, Edit{ID: in.GetId(), Etag: in.GetEtag(), Next: next})
-	// What is as it was is answered all the same, and its queue may not be yet what an earlier change made of it.
+	// A change that changes nothing is answered all the same. The consumer may still lag behind an earlier change.
 	if err != nil && !errors.Is(err, store.ErrUnchanged) {
 		return nil, store.AsStatus(ctx, err)
 	}
@@ -155,8 +155,8 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	return out, nil
 }
 
-// DeleteRecipient implements outboundv1.RecipientServiceServer. It marks the recipient: its name is free at once, the senders
-// record what waits as CANCELLED, and then reconciling removes it.
+// DeleteRecipient implements outboundv1.RecipientServiceServer. It marks the recipient as being deleted: its name is free at once, the
+// senders record what waits as CANCELLED, and then the reconciler removes it.
 func (s *Recipients) DeleteRecipient(ctx context.Context, q *outboundv1.DeleteRecipientRequest) (*emptypb.Empty, error) {
 	next := func(old store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		next, _ := proto.Clone(old.StoredRecipient).(*outboundv1.StoredRecipient)

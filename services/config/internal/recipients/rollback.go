@@ -26,12 +26,12 @@ type Past struct {
 	State store.Recipient
 
 	Note store.ChangeNote
-	// LastNumber returns the number of a deleted recipient's last revision, so that numbers go on.
+	// LastNumber returns the number of a deleted recipient's last revision. Numbers continue from there.
 	LastNumber func(ctx context.Context) (uint64, error)
 }
 
-// Restore makes a recipient again what it was, and returns its new revision. The state of its queue stays: since when it gets events,
-// when it was disabled, what was purged.
+// Restore returns a recipient to an earlier state, and returns its new revision. What belongs to its queue stays: the start sequence, the
+// disabled windows and what was purged.
 func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 	id := to.State.ID()
 	now, err := s.stored.Get(ctx, id)
@@ -57,7 +57,7 @@ func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 	return r.KVRevision, nil
 }
 
-// restored returns a recipient as it was, with the queue of the one that is stored.
+// restored returns an earlier state of a recipient with the queue of the stored one.
 func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 	if old.Channel() != past.Channel() {
 		return nil, rpc.FailedPrecondition(otherChannel,
@@ -68,7 +68,7 @@ func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, no
 	if err := s.checker.check(ctx, next, past.StoredRecipient, now); err != nil {
 		return nil, err
 	}
-	secrets, err := cutSecrets(s.sealer, next, past.StoredRecipient, now)
+	secrets, err := sealSecrets(s.sealer, next, past.StoredRecipient, now)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, no
 	return stored, nil
 }
 
-// recreate creates a recipient that was deleted as it was. It gets events from now on.
+// recreate creates a deleted recipient in an earlier state. It gets events from now on.
 func (s *Recipients) recreate(ctx context.Context, to Past) (uint64, error) {
 	now := time.Now()
 	r, _ := proto.Clone(to.State.GetRecipient()).(*outboundv1.Recipient)

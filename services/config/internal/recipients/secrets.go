@@ -11,18 +11,18 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// secretsCut is what became of the secrets of a recipient.
-type secretsCut struct {
-	// sealed are all that are to be stored, by field path.
+// sealedSecrets are the secrets of a recipient after a change.
+type sealedSecrets struct {
+	// sealed are the secrets to store, by field path.
 	sealed map[string][]byte
-	// made are the signing secrets that were made now, by id; they are shown once.
-	made map[string]string
+	// generated are the signing secrets that were generated now, by id. They are shown once.
+	generated map[string]string
 }
 
-// cutSecrets takes the secrets out of a recipient and seals them. A secret that is absent stays as it was stored, so long as it is
-// of the same kind; one of another kind is dropped.
-func cutSecrets(sealer *secret.Sealer, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) (secretsCut, error) {
-	c := secretsCut{sealed: map[string][]byte{}, made: map[string]string{}}
+// sealSecrets removes the secrets from a recipient and seals them. An absent secret stays as it was stored if it is of the same kind;
+// secrets of other kinds are dropped.
+func sealSecrets(sealer *secret.Sealer, r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time) (sealedSecrets, error) {
+	c := sealedSecrets{sealed: map[string][]byte{}, generated: map[string]string{}}
 	keep := func(plain *string, path string) (set bool, err error) {
 		text := *plain
 		*plain = ""
@@ -52,18 +52,18 @@ func cutSecrets(sealer *secret.Sealer, r *outboundv1.Recipient, old *outboundv1.
 	if err != nil {
 		return c, err
 	}
-	return c, c.cutSigning(r, old, now, keep)
+	return c, c.sealSigning(r, old, now, keep)
 }
 
-// show puts the signing secrets that were made now into an answer.
-func (c secretsCut) show(r *outboundv1.Recipient) {
+// show sets the generated signing secrets in an answer.
+func (c sealedSecrets) show(r *outboundv1.Recipient) {
 	for _, p := range r.GetHttp().GetSigningSecrets() {
-		p.Secret = c.made[p.GetId()]
+		p.Secret = c.generated[p.GetId()]
 	}
 }
 
-// stored joins a recipient without secrets with what only the services need.
-func (c secretsCut) stored(r *outboundv1.Recipient, old *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
+// stored returns a recipient without plain secrets, with what only the services need.
+func (c sealedSecrets) stored(r *outboundv1.Recipient, old *outboundv1.StoredRecipient) *outboundv1.StoredRecipient {
 	out := &outboundv1.StoredRecipient{}
 	if old != nil {
 		out, _ = proto.Clone(old).(*outboundv1.StoredRecipient)

@@ -14,10 +14,10 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// signingSecretBytes is how many random bytes a shared secret made by us has.
+// signingSecretBytes is the length of a generated secret.
 const signingSecretBytes = 32
 
-// fillSigning writes down how each secret signs: as was stored, as its prefix says, or by HMAC.
+// fillSigning sets how each secret signs: as stored, as its prefix says, or by HMAC.
 func fillSigning(h *outboundv1.HttpRecipient, old *outboundv1.StoredRecipient) {
 	stored := storedSigning(old)
 	for _, p := range h.GetSigningSecrets() {
@@ -34,7 +34,7 @@ func fillSigning(h *outboundv1.HttpRecipient, old *outboundv1.StoredRecipient) {
 	}
 }
 
-// kindOf is how a stored secret signs. Those of the first release have no kind.
+// kindOf returns how a stored secret signs. Secrets of the first release have no kind.
 func kindOf(p *outboundv1.SigningSecret) outboundv1.SigningSecret_Kind {
 	if p.GetKind() == outboundv1.SigningSecret_ED25519 {
 		return outboundv1.SigningSecret_ED25519
@@ -78,7 +78,7 @@ func checkSigning(v *validation.Violations, h *outboundv1.HttpRecipient, f check
 	}
 }
 
-// publicKey checks a secret that is given and returns what receivers verify with: empty for one they know.
+// publicKey checks a secret that is given and returns what receivers verify with. It is empty for shared secrets.
 func publicKey(p *outboundv1.SigningSecret) (string, error) {
 	if p.GetKind() != outboundv1.SigningSecret_ED25519 {
 		_, err := recipient.ParseSigningSecret(p.GetSecret())
@@ -91,12 +91,11 @@ func publicKey(p *outboundv1.SigningSecret) (string, error) {
 	return recipient.FormatEd25519Public(key), nil
 }
 
-// keepFunc takes a secret out of a recipient and keeps it sealed. It reports whether there is one, given or stored.
+// keepFunc removes a secret from a recipient and seals it. It reports whether there is one, given or stored.
 type keepFunc func(plain *string, path string) (set bool, err error)
 
-// cutSigning gives each signing secret its id, its time and its public key, makes those that are to be made, and takes them out
-// with keep.
-func (c secretsCut) cutSigning(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time, keep keepFunc) error {
+// sealSigning sets the id, time and public key of each signing secret, generates those that are missing, and removes them with keep.
+func (c sealedSecrets) sealSigning(r *outboundv1.Recipient, old *outboundv1.StoredRecipient, now time.Time, keep keepFunc) error {
 	stored := storedSigning(old)
 	for _, p := range r.GetHttp().GetSigningSecrets() {
 		before, known := stored[p.GetId()]
@@ -104,7 +103,7 @@ func (c secretsCut) cutSigning(r *outboundv1.Recipient, old *outboundv1.StoredRe
 			p.Id = newSecretID()
 			if p.Secret == "" {
 				p.Secret = newSigningSecret(p.GetKind())
-				c.made[p.Id] = p.Secret
+				c.generated[p.Id] = p.Secret
 			}
 		}
 		if p.Secret == "" {

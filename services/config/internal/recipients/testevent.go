@@ -80,14 +80,14 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	if err != nil {
 		return nil, publishFailed(ctx, err)
 	}
-	// A recipient that fails all the time is sent it all the same. If that is not heard, it comes with the rest.
+	// An open breaker lets this delivery through. If the sender misses the request, the test waits with the rest.
 	if err := s.bus.Expedite(stored.Channel(), q.GetId(), []uint64{kept.Sequence}); err != nil {
 		s.log.WarnContext(ctx, "a test may wait", "error", err.Error())
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil
 }
 
-// testType is the type of a test event. It need not be one that the recipient selects, but one that it can be sent.
+// testType returns the type of a test event. The recipient need not select it, but it must be one that the recipient can be sent.
 func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient, id string) (event.Type, error) {
 	types, err := s.Catalogue(ctx)
 	if err != nil {
@@ -107,8 +107,8 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 	return event.Type{}, rpc.InvalidArgument(fault)
 }
 
-// testEvent makes a sample event and puts the caller's variables in place of its own. What the recipient selects does
-// not matter: a test is addressed to it.
+// testEvent returns a sample event with the caller's variables. A test event is addressed to the recipient, so its selection does not
+// matter.
 func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
 	e := event.Sample(t, event.TestAppliance, id, time.Now(), custom)
 	if e == nil {

@@ -8,7 +8,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// warnings says what an operator should know about settings although they are valid.
+// warnings returns what an operator should know about settings that are valid.
 func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	h := r.GetHttp()
 	if h == nil {

@@ -19,15 +19,15 @@ type Consumers struct {
 	stored *store.Recipients
 	log    *slog.Logger
 	locks  *locks
-	// emptied are the queues whose beginning is being cancelled, or was.
-	emptied *emptyings
+	// purges are the purges of queues, in progress or done.
+	purges *purges
 	// soon is set when a reconcile pass is wanted now.
 	soon loop.Signal
 }
 
 // NewConsumers returns the consumers of recipients.
 func NewConsumers(conn *bus.Conn, stored *store.Recipients, log *slog.Logger) *Consumers {
-	return &Consumers{bus: conn, stored: stored, log: log, locks: newLocks(), emptied: newEmptyings(), soon: loop.NewSignal()}
+	return &Consumers{bus: conn, stored: stored, log: log, locks: newLocks(), purges: newPurges(), soon: loop.NewSignal()}
 }
 
 // ReconcileSoon asks for a reconcile pass now.
@@ -40,8 +40,8 @@ func (s *Consumers) Ensure(ctx context.Context, id string) error {
 	return err
 }
 
-// apply is the same and names what it changed. It reads the recipient again afterwards and starts over if that changed, so that of two
-// processes which do this at once the one that is last leaves the newest state.
+// apply is Ensure and returns what it changed. It reads the recipient again afterwards and starts over if that has changed, so that of
+// two processes which do this at once the last one leaves the newest state.
 func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err error) {
 	release, err := s.locks.acquire(ctx, id)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err
 		again, err := s.stored.Get(ctx, id)
 		switch {
 		case errors.Is(err, bus.ErrNotFound):
-			// Another process has removed it meanwhile.
+			// Another process has removed the recipient meanwhile.
 			return changed, s.deleteConsumer(ctx, r.Channel(), id)
 		case err != nil:
 			return changed, fmt.Errorf("check recipient %s again: %w", id, err)
@@ -80,10 +80,10 @@ func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err
 	}
 }
 
-// pauses reports whether a recipient's consumer is to be paused: one that holds, unless its queue is being emptied.
-func (s *Consumers) pauses(r *recipient.Recipient) bool { return r.Holds() && !s.emptied.running(r) }
+// pauses reports whether a recipient's consumer must be paused: the recipient holds, and its queue is not being purged.
+func (s *Consumers) pauses(r *recipient.Recipient) bool { return r.Holds() && !s.purges.running(r) }
 
-// repair has a recipient's consumer be what the recipient says, if it was not when the consumers were listed.
+// repair makes a recipient's consumer what the recipient says, if the listing shows that it is not.
 func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed bus.Consumers) error {
 	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
 	if err != nil || listed.Fits(decoded, s.pauses(decoded)) {

@@ -19,24 +19,24 @@ func (s *Reconciler) finishDelete(ctx context.Context, r store.Recipient, listed
 		return false, err
 	}
 	if err == nil {
-		// A held queue is let go, so that the senders can drain it.
+		// A paused consumer is resumed, so that the senders can drain it.
 		if err := s.consumers.repair(ctx, r, listed); err != nil {
 			return false, err
 		}
 	}
 	if err == nil && b.Unsettled > 0 {
-		// What waits for its next attempt is cancelled now.
+		// Deliveries that wait for their next attempt are cancelled now.
 		if err := s.expediteThrough(ctx, r, math.MaxUint64); err != nil {
 			return false, err
 		}
 	}
-	if err == nil && !s.quietEnough(r, b.Waiting+b.Unsettled, time.Now()) {
+	if err == nil && !s.drained(r, b.Waiting+b.Unsettled, time.Now()) {
 		return false, nil
 	}
 	return s.remove(ctx, r)
 }
 
-// remove removes a recipient whose queue is drained, and its consumer, unless it is another one by now.
+// remove removes a recipient whose queue is drained, and its consumer, unless the recipient has changed.
 func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, err error) {
 	release, err := s.consumers.locks.acquire(ctx, r.ID())
 	if err != nil {
@@ -57,30 +57,30 @@ func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, 
 	if err := s.stored.Remove(ctx, r, store.ChangeNote{Action: store.ActionRemoved}); err != nil {
 		return false, err
 	}
-	s.consumers.emptied.forget(r.ID())
+	s.consumers.purges.forget(r.ID())
 	delete(s.delayed, r.ID())
 	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.ID())
 	return true, nil
 }
 
-// quietFor is how long a queue must have been empty before it counts as drained: the broker counts a stored event a moment
-// after it has confirmed it, and such an event is to be recorded CANCELLED, not forgotten.
-const quietFor = 500 * time.Millisecond
+// drainedAfter is how long a queue must be empty before it counts as drained. The broker counts a stored event a moment after it has
+// confirmed it, and such an event must be recorded as CANCELLED.
+const drainedAfter = 500 * time.Millisecond
 
-// quietEnough notes since when the queue of a recipient has been empty. The reconcile loop alone calls it.
-func (s *Reconciler) quietEnough(r store.Recipient, backlog uint64, now time.Time) bool {
-	since, noted := s.quiet[r.ID()]
+// drained reports whether the queue of a recipient has been empty for long enough. Only the reconciler's loop calls it.
+func (s *Reconciler) drained(r store.Recipient, backlog uint64, now time.Time) bool {
+	since, noted := s.emptySince[r.ID()]
 	switch {
 	case backlog > 0:
-		delete(s.quiet, r.ID())
+		delete(s.emptySince, r.ID())
 		return false
 	case !noted:
-		s.quiet[r.ID()] = now
+		s.emptySince[r.ID()] = now
 		return false
-	case now.Sub(since) < quietFor:
+	case now.Sub(since) < drainedAfter:
 		return false
 	default:
-		delete(s.quiet, r.ID())
+		delete(s.emptySince, r.ID())
 		return true
 	}
 }

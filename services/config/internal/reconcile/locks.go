@@ -6,9 +6,9 @@ import (
 	"hash/fnv"
 )
 
-// locks has the consumer of a recipient changed by one goroutine at a time, from the moment the recipient is read until the consumer is
-// what was read. Without it a slow one would put back an older state after a newer one was acknowledged, and what is accepted in
-// that moment passes the consumer by for good. Recipients may share a lock, so nobody waits for one while holding another.
+// locks serialize changes of a recipient's consumer, from reading the recipient until the consumer is what was read. Without them, a slow
+// goroutine could restore an older state after a newer one was answered, and the consumer would miss what is accepted then. Recipients
+// may share a lock; a goroutine holds at most one.
 type locks [64]chan struct{}
 
 func newLocks() *locks {

@@ -14,8 +14,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// drainPause is how often the queues of recipients being deleted, and those being emptied, are looked at: as a pause between two passes,
-// which is drainShare times as long as the last pass took where that is more.
+// drainPause is the least pause between two passes while a queue is drained or purged. The pause is drainShare times as long as the last
+// pass took, if that is more.
 const (
 	drainPause = time.Second
 	drainShare = 4
@@ -30,10 +30,10 @@ type Reconciler struct {
 	consumers *Consumers
 	every     time.Duration
 	log       *slog.Logger
-	// delayed are the waiting deliveries of queues that are emptied or drained. The loop alone uses it.
+	// delayed are the waiting deliveries of queues that are purged or drained. Only the loop uses it.
 	delayed map[string]*bus.Delayed
-	// quiet is since when the queue of a recipient being deleted has been empty. The loop alone uses it.
-	quiet map[string]time.Time
+	// emptySince is when the queue of a recipient that is being deleted was first seen empty. Only the loop uses it.
+	emptySince map[string]time.Time
 }
 
 // Deps are what a reconciler works with.
@@ -50,11 +50,11 @@ type Deps struct {
 func New(d Deps) *Reconciler {
 	return &Reconciler{
 		bus: d.Consumers.bus, entries: d.Entries, stored: d.Consumers.stored, names: d.Names, consumers: d.Consumers, every: d.Every,
-		log: d.Consumers.log, delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
+		log: d.Consumers.log, delayed: map[string]*bus.Delayed{}, emptySince: map[string]time.Time{},
 	}
 }
 
-// Run makes a pass at the start, on each reconnect, when one is asked for, and at least once in the pause that Deps sets, until ctx ends.
+// Run makes a pass at the start, on each reconnect, on request, and at least once per Deps.Every, until ctx ends.
 func (s *Reconciler) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -76,22 +76,21 @@ func (s *Reconciler) Run(ctx context.Context) {
 	}
 }
 
-// listTimeout bounds the listing of all consumers: thousands of them come in pages, and in a cluster each page waits for servers that
-// do not answer.
+// listTimeout bounds the listing of all consumers. Thousands of them come in pages, and in a cluster each page waits for servers that do
+// not answer.
 const listTimeout = 30 * time.Second
 
-// pass is what one comparison of recipients with their consumers and names goes by. All of it may be older than what is stored by
-// now: before anything is changed for it, what it says is read again.
+// pass is the state that one pass compares. It may be outdated: before a change, the pass reads again what the change depends on.
 type pass struct {
 	consumers bus.Consumers
-	// strays are the consumers, by name, of which no recipient has been found yet; names the keys of names likewise.
-	strays map[string]bool
-	names  map[string]bus.Entry
-	all    []store.Recipient
-	faults []error
+	// unclaimed are the consumers, by name, of which no recipient has been found yet. names are the keys of names likewise.
+	unclaimed map[string]bool
+	names     map[string]bus.Entry
+	all       []store.Recipient
+	faults    []error
 }
 
-// readState reads what a pass goes by.
+// readState reads the state that a pass compares.
 func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 	listing, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -103,9 +102,9 @@ func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pass{consumers: listed, strays: map[string]bool{}, names: map[string]bus.Entry{}}
+	p := &pass{consumers: listed, unclaimed: map[string]bool{}, names: map[string]bus.Entry{}}
 	for _, n := range listed.Names() {
-		p.strays[n] = true
+		p.unclaimed[n] = true
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Key, store.PrefixName) {
@@ -114,22 +113,21 @@ func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 		}
 		r, err := store.DecodeRecipient(e)
 		if err != nil {
-			// Its consumer must not be taken for a left-over.
+			// Its consumer must not count as orphaned.
 			id := strings.TrimPrefix(e.Key, store.PrefixRecipient)
-			delete(p.strays, bus.ConsumerName(recipient.HTTP, id))
-			delete(p.strays, bus.ConsumerName(recipient.Email, id))
+			delete(p.unclaimed, bus.ConsumerName(recipient.HTTP, id))
+			delete(p.unclaimed, bus.ConsumerName(recipient.Email, id))
 			p.faults = append(p.faults, err)
 			continue
 		}
-		delete(p.strays, bus.ConsumerName(r.Channel(), r.ID()))
+		delete(p.unclaimed, bus.ConsumerName(r.Channel(), r.ID()))
 		p.all = append(p.all, r)
 	}
 	return p, nil
 }
 
-// reconcile compares recipients with their consumers and names and repairs what differs: what a killed process left half
-// done, what failed, and what somebody changed at the broker. It goes on after a fault with the next one, and reports whether a
-// queue is being drained.
+// reconcile compares recipients with their consumers and names and repairs differences: half-made changes of a killed process, failures,
+// and changes by others at the broker. It continues after a fault, and reports whether a queue is being drained or purged.
 func (s *Reconciler) reconcile(ctx context.Context) (draining bool, err error) {
 	p, err := s.readState(ctx)
 	if err != nil {
@@ -142,23 +140,25 @@ func (s *Reconciler) reconcile(ctx context.Context) (draining bool, err error) {
 			p.faults = append(p.faults, err)
 			continue
 		}
-		left, err := s.keepQueue(ctx, r, p.consumers)
+		left, err := s.reconcileConsumer(ctx, r, p.consumers)
 		draining = draining || left
-		p.faults = append(p.faults, err, s.keepName(ctx, r, p.names))
+		p.faults = append(p.faults, err, s.reconcileName(ctx, r, p.names))
 	}
-	return draining, errors.Join(append(p.faults, s.dropConsumers(ctx, p.strays), s.dropNames(ctx, p.names))...)
+	return draining, errors.Join(append(p.faults, s.dropConsumers(ctx, p.unclaimed), s.dropNames(ctx, p.names))...)
 }
 
-// keepQueue has a recipient's consumer be what the recipient says, and goes on emptying its queue; left says that this is not done.
-func (s *Reconciler) keepQueue(ctx context.Context, r store.Recipient, listed bus.Consumers) (left bool, err error) {
-	left, err = s.empties(ctx, r)
+// reconcileConsumer makes a recipient's consumer what the recipient says and continues the purge of its queue. left reports that the
+// purge is not done.
+func (s *Reconciler) reconcileConsumer(ctx context.Context, r store.Recipient, listed bus.Consumers) (left bool, err error) {
+	left, err = s.purgeUnfinished(ctx, r)
 	if err := errors.Join(err, s.consumers.repair(ctx, r, listed)); err != nil || !left {
 		return left, err
 	}
 	return true, s.expediteThrough(ctx, r, max(r.GetPurgedThrough(), r.GetBacklogThrough()))
 }
 
-// expediteThrough has what waits for its next attempt handed out, up to a sequence of EVENTS, because it ends without one.
+// expediteThrough has deliveries that wait for their next attempt redelivered now, up to a sequence of EVENTS, because they end without
+// an attempt.
 func (s *Reconciler) expediteThrough(ctx context.Context, r store.Recipient, through uint64) error {
 	d := s.delayed[r.ID()]
 	if d == nil {

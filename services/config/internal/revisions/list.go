@@ -20,18 +20,18 @@ type Revisions struct {
 	restorers  Restorers
 }
 
-// Restorers roll back.
+// Restorers restore earlier states of resources.
 type Restorers struct {
 	Recipients RecipientRestorer
 	Settings   SettingsRestorer
 }
 
-// RecipientRestorer makes a recipient again what it was, and returns its new revision.
+// RecipientRestorer returns a recipient to an earlier state, and returns its new revision.
 type RecipientRestorer interface {
 	Restore(ctx context.Context, to recipients.Past) (uint64, error)
 }
 
-// SettingsRestorer makes the part of a key again what it was, and returns its new revision.
+// SettingsRestorer returns the part of a key to an earlier state, and returns its new revision.
 type SettingsRestorer interface {
 	Restore(ctx context.Context, key string, past *outboundv1.WatchSettingsResponse, note store.ChangeNote) (uint64, error)
 }
@@ -44,16 +44,16 @@ func New(recipients, settings *store.KV, r Restorers) *Revisions {
 // maxPageBytes keeps a page within gRPC's usual limit of 4 MiB.
 const maxPageBytes = 3 << 20
 
-// defaultRevisions is how many revisions a page has if nobody says.
+// defaultRevisions is the default size of a page.
 const defaultRevisions = 50
 
-// ListRevisions implements outboundv1.SettingsServiceServer. The revisions are the values that the buckets keep.
+// ListRevisions implements outboundv1.SettingsServiceServer. It lists the values that the buckets keep.
 func (s *Revisions) ListRevisions(ctx context.Context, q *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
 	sources, err := s.sources(q.GetResource())
 	if err != nil {
 		return nil, err
 	}
-	if err := resume(sources, q.GetPageToken()); err != nil {
+	if err := resumeSources(sources, q.GetPageToken()); err != nil {
 		return nil, err
 	}
 	size, bytes := int(q.GetPageSize()), 0
@@ -82,7 +82,7 @@ func (s *Revisions) ListRevisions(ctx context.Context, q *outboundv1.ListRevisio
 	}
 }
 
-// describe returns a change and how it differs from the one before.
+// describe returns a change with what differs from the one before.
 func describe(ctx context.Context, b *store.KV, c bus.Change) (*outboundv1.Revision, error) {
 	before, err := b.ChangeBefore(ctx, c.Key, c.Revision)
 	if err != nil {
@@ -101,13 +101,13 @@ func describe(ctx context.Context, b *store.KV, c bus.Change) (*outboundv1.Revis
 		Resource: resource, Revision: c.Revision, Actor: c.Actor, Action: c.Action, RolledBackTo: c.RolledBackTo, Time: timestamppb.New(c.Time),
 	}
 	if out.GetAction() == "" {
-		// Releases before this one did not note it.
+		// Earlier releases did not store the action.
 		out.Action = actionFrom(was, is)
 	}
 	if !is.gone {
 		out.ResourceJson = is.text
 	}
-	// What a recipient that is being deleted is removed with was told when that was asked for.
+	// The removal of a deleted recipient changes nothing: its deletion is a revision of its own.
 	if !is.none || !was.gone {
 		out.Changes = difference(was, is)
 	}

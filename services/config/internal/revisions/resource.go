@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// The kinds of resources that have revisions, as the beginnings of their names.
+// The prefixes and names of resources that have revisions.
 const (
 	ofRecipients = "recipients/"
 	ofTypes      = "event-types/"
@@ -24,23 +24,23 @@ const (
 	ofFields     = "custom-fields"
 )
 
-// kept says under which keys of the bucket of settings resources are, by the beginning of their names.
-func kept() []struct{ resource, key string } {
+// settingsKeys returns the prefixes of resources in the bucket of settings, with the prefixes of their keys.
+func settingsKeys() []struct{ resource, key string } {
 	return []struct{ resource, key string }{
 		{ofTypes, store.PrefixType}, {ofAppliances, store.PrefixAppliance}, {ofUsers, store.PrefixUser}, {ofTokens, store.PrefixToken},
 	}
 }
 
-// place is where a resource is kept.
-type place struct {
+// location is the key that holds a resource.
+type location struct {
 	bucket   *store.KV
 	key      string
 	resource string
 }
 
-// placeOf finds where a resource is kept.
-func (s *Revisions) placeOf(resource string) (place, error) {
-	p := place{bucket: s.settings, resource: resource}
+// locate returns the location of a resource.
+func (s *Revisions) locate(resource string) (location, error) {
+	p := location{bucket: s.settings, resource: resource}
 	switch resource {
 	case ofSMTP:
 		p.key = store.KeySMTP
@@ -56,7 +56,7 @@ func (s *Revisions) placeOf(resource string) (place, error) {
 		p.bucket, p.key = s.recipients, store.PrefixRecipient+id
 		return p, nil
 	}
-	for _, k := range kept() {
+	for _, k := range settingsKeys() {
 		if id, ok := strings.CutPrefix(resource, k.resource); ok && naming.SafeID(id) {
 			p.key = k.key + id
 			return p, nil
@@ -66,7 +66,7 @@ func (s *Revisions) placeOf(resource string) (place, error) {
 		Description: fmt.Sprintf("%q names no resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, settings/smtp, settings/email or custom-fields", resource)})
 }
 
-// resourceOf names what a key of a bucket holds; false if that is no resource.
+// resourceOf returns the resource of a key; false if the key holds none.
 func resourceOf(b *store.KV, key string) (string, bool) {
 	if b.Name() == bus.BucketRecipients {
 		id, ok := strings.CutPrefix(key, store.PrefixRecipient)
@@ -80,7 +80,7 @@ func resourceOf(b *store.KV, key string) (string, bool) {
 	case store.KeyCustomFields:
 		return ofFields, true
 	}
-	for _, k := range kept() {
+	for _, k := range settingsKeys() {
 		if id, ok := strings.CutPrefix(key, k.key); ok {
 			return k.resource + id, true
 		}
@@ -88,7 +88,7 @@ func resourceOf(b *store.KV, key string) (string, bool) {
 	return "", false
 }
 
-// mayRead reports whether a caller may see a resource's revisions: who may see what it is.
+// mayRead reports whether a caller may see a resource's revisions: whoever may see the resource.
 func mayRead(ctx context.Context, resource string) bool {
 	if !strings.HasPrefix(resource, ofUsers) && !strings.HasPrefix(resource, ofTokens) {
 		return true

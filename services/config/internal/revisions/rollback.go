@@ -18,10 +18,10 @@ const (
 	reasonNotThere = "NOT_THERE"
 )
 
-// RollBack implements outboundv1.SettingsServiceServer. It is an update to what the resource was, secrets included, or a creation
-// if it is gone by now.
+// RollBack implements outboundv1.SettingsServiceServer. It updates the resource to an earlier state, secrets included, or creates it
+// again if it was deleted.
 func (s *Revisions) RollBack(ctx context.Context, q *outboundv1.RollBackRequest) (*outboundv1.RollBackResponse, error) {
-	where, err := s.placeOf(q.GetResource())
+	where, err := s.locate(q.GetResource())
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *Revisions) RollBack(ctx context.Context, q *outboundv1.RollBackRequest)
 }
 
 // changeAt reads one revision of a resource.
-func changeAt(ctx context.Context, where place, revision uint64) (bus.Change, error) {
+func changeAt(ctx context.Context, where location, revision uint64) (bus.Change, error) {
 	c, err := where.bucket.ChangeAt(ctx, where.key, revision)
 	if err != nil {
 		return bus.Change{}, err
@@ -63,8 +63,8 @@ func changeAt(ctx context.Context, where place, revision uint64) (bus.Change, er
 	return *c, nil
 }
 
-// restorable reads a revision that can be gone back to.
-func restorable(ctx context.Context, where place, revision uint64) (bus.Change, error) {
+// restorable reads a revision that can be restored.
+func restorable(ctx context.Context, where location, revision uint64) (bus.Change, error) {
 	c, err := changeAt(ctx, where, revision)
 	if err != nil {
 		return c, err
@@ -77,7 +77,7 @@ func restorable(ctx context.Context, where place, revision uint64) (bus.Change, 
 	return c, err
 }
 
-// rollBackRecipient makes a recipient again what it was.
+// rollBackRecipient restores an earlier state of a recipient.
 func (s *Revisions) rollBackRecipient(ctx context.Context, c bus.Change, note store.ChangeNote) (uint64, error) {
 	past, err := store.DecodeRecipient(c.Entry)
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *Revisions) lastNumber(ctx context.Context, key string) (uint64, error) 
 	return last, nil
 }
 
-// rollBackPart makes a resource of the settings again what it was.
-func (s *Revisions) rollBackPart(ctx context.Context, where place, c bus.Change, note store.ChangeNote) (uint64, error) {
+// rollBackPart restores an earlier state of a resource of the settings.
+func (s *Revisions) rollBackPart(ctx context.Context, where location, c bus.Change, note store.ChangeNote) (uint64, error) {
 	past, err := store.DecodePart(c.Entry)
 	if err != nil {
 		return 0, err

@@ -11,27 +11,27 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// source gives the changes of one bucket, newest first.
+// source reads the changes of one bucket, newest first.
 type source struct {
 	bucket *store.KV
-	// keys is the pattern of the keys that are asked for.
+	// keys is the pattern of the keys to read.
 	keys string
-	// before is the revision before which to go on; 0: at the end.
+	// before is the revision before which to continue; 0: at the end.
 	before uint64
 	read   []bus.Change
 	ended  bool
 }
 
-// sources are where the revisions of a resource are, or of all.
+// sources returns the sources of a resource's revisions, or of all.
 func (s *Revisions) sources(resource string) ([]*source, error) {
 	if resource == "" {
 		return []*source{{bucket: s.recipients, keys: store.PrefixRecipient + ">"}, {bucket: s.settings, keys: ">"}}, nil
 	}
-	p, err := s.placeOf(resource)
+	p, err := s.locate(resource)
 	return []*source{{bucket: p.bucket, keys: p.key}}, err
 }
 
-// peek looks at the next change of a resource that the caller may see; false: there is no more.
+// peek reads the next change of a resource that the caller may see; false: there is none.
 func (x *source) peek(ctx context.Context, ahead int) (bool, error) {
 	for {
 		for len(x.read) > 0 {
@@ -54,12 +54,12 @@ func (x *source) peek(ctx context.Context, ahead int) (bool, error) {
 func (x *source) take() bus.Change {
 	c := x.read[0]
 	x.read, x.before = x.read[1:], c.Revision
-	// Nothing comes before the first.
+	// Revision 1 is the first.
 	x.ended = x.ended || c.Revision == 1
 	return c
 }
 
-// newest is the source whose next change is the newest; nil: there is none.
+// newest returns the source whose next change is the newest; nil: there is none.
 func newest(ctx context.Context, sources []*source, ahead int) (*source, error) {
 	var found *source
 	for _, x := range sources {
@@ -74,18 +74,18 @@ func newest(ctx context.Context, sources []*source, ahead int) (*source, error) 
 	return found, nil
 }
 
-// tokenOf writes down where each source stands.
+// tokenOf encodes the position of each source.
 func tokenOf(sources []*source) string {
 	at := make([]uint64, len(sources))
 	for i, x := range sources {
 		at[i] = x.before
 	}
-	// Numbers can be written as JSON.
+	// Encoding numbers as JSON does not fail.
 	raw, _ := json.Marshal(at)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-func resume(sources []*source, token string) error {
+func resumeSources(sources []*source, token string) error {
 	if token == "" {
 		return nil
 	}

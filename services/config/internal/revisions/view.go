@@ -17,18 +17,18 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// revisionView is a resource as a revision shows it: without secrets, which are there to be compared.
+// revisionView is a resource as a revision shows it. Secrets are only compared.
 type revisionView struct {
-	// none says that there is no resource, gone that there is none or one that is being deleted.
+	// none says that there is no resource, gone that there is none or that it is being deleted.
 	none, gone bool
 	// text is the resource in JSON.
 	text string
-	// fields are its values in JSON, by path; secrets what is sealed or hashed.
+	// fields are its values in JSON, by path. secrets are what is sealed or hashed.
 	fields  map[string]string
 	secrets map[string][]byte
 }
 
-// revisionViewOf makes an image of what a bucket kept.
+// revisionViewOf decodes a change.
 func revisionViewOf(b *store.KV, c bus.Change) (revisionView, error) {
 	if c.Removed || c.Key == "" {
 		return revisionView{none: true, gone: true}, nil
@@ -46,10 +46,10 @@ func revisionViewOf(b *store.KV, c bus.Change) (revisionView, error) {
 	if err != nil {
 		return revisionView{}, err
 	}
-	return newRevisionView(partsOf(p))
+	return newRevisionView(resourceOfPart(p))
 }
 
-// secretsOfRecipient are the sealed secrets by the paths that people know.
+// secretsOfRecipient returns the sealed secrets by the paths that the API has.
 func secretsOfRecipient(r *outboundv1.StoredRecipient) map[string][]byte {
 	out := map[string][]byte{}
 	for path, sealed := range r.GetSealedSecrets() {
@@ -61,8 +61,8 @@ func secretsOfRecipient(r *outboundv1.StoredRecipient) map[string][]byte {
 	return out
 }
 
-// partsOf is the one resource that a key of the settings holds, and its secrets by path.
-func partsOf(p *outboundv1.WatchSettingsResponse) (proto.Message, map[string][]byte) {
+// resourceOfPart returns the resource that a part of the settings holds, and its secrets by path.
+func resourceOfPart(p *outboundv1.WatchSettingsResponse) (proto.Message, map[string][]byte) {
 	switch {
 	case p.GetSmtp() != nil:
 		secrets := maps.Clone(p.GetSealedSmtpSecrets())
@@ -113,11 +113,11 @@ func newRevisionView(m proto.Message, secrets map[string][]byte) (revisionView, 
 	return out, nil
 }
 
-// derived are fields that follow from others or from the revision itself.
+// derived returns the fields that follow from others or from the revision itself.
 func derived() []string { return []string{"etag", "warnings", "caCertificates"} }
 
-// unsaid reports whether a field is left out of differences: it changes with every change, or a secret's own line tells it.
-func unsaid(key string, v any) bool {
+// omitted reports whether differences leave out a field: it changes with every change, or a secret has a line of its own.
+func omitted(key string, v any) bool {
 	_, flag := v.(bool)
 	return key == "createTime" || key == "updateTime" || flag && strings.HasSuffix(key, "Set")
 }
@@ -138,12 +138,12 @@ func prune(v any) {
 	}
 }
 
-// flatten writes each value by its path. What has an id in a list is named by it; other lists are one value.
+// flatten writes each value by its path. Elements with an id are named by it; other lists are one value.
 func flatten(out map[string]string, path string, v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, x := range v {
-			if unsaid(key, x) {
+			if omitted(key, x) {
 				continue
 			}
 			next := strings.TrimPrefix(path+"."+key, ".")
@@ -153,7 +153,7 @@ func flatten(out map[string]string, path string, v any) {
 			flatten(out, next, x)
 		}
 	case []any:
-		if ids, ok := named(v); ok {
+		if ids, ok := elementIDs(v); ok {
 			for i, x := range v {
 				flatten(out, path+"["+ids[i]+"]", x)
 			}
@@ -165,8 +165,8 @@ func flatten(out map[string]string, path string, v any) {
 	}
 }
 
-// named are the ids of the elements of a list, if each has one of its own.
-func named(list []any) ([]string, bool) {
+// elementIDs returns the ids of the elements of a list, if each has one of its own.
+func elementIDs(list []any) ([]string, bool) {
 	var ids []string
 	for _, x := range list {
 		fields, _ := x.(map[string]any)
@@ -185,23 +185,23 @@ func named(list []any) ([]string, bool) {
 	return ids, len(ids) > 0
 }
 
-// compactJSON is a value in JSON, without blanks and with keys in their order.
+// compactJSON returns a value in JSON, without blanks and with sorted keys.
 func compactJSON(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	// What was read from JSON can be written as JSON.
+	// A value that was decoded from JSON can be encoded as JSON.
 	_ = e.Encode(v)
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// How a change of a secret reads.
+// The values of a changed secret in a difference.
 const (
 	secretSet     = `"set"`
 	secretChanged = `"changed"`
 )
 
-// difference lists what differs between two images, by path.
+// difference returns what differs between two views, by path.
 func difference(was, is revisionView) []*outboundv1.Change {
 	var out []*outboundv1.Change
 	for _, path := range pathsOf(was.fields, is.fields) {

@@ -29,8 +29,8 @@ type Appliances struct {
 	rules *rpc.Validator
 }
 
-// issue makes new credentials for an appliance and what they are checked against. bcrypt at its least cost is enough: the
-// password is not chosen by a person but 256 random bits, and each connection pays the cost.
+// issue generates credentials for an appliance, and what they are checked against. The least cost of bcrypt is enough: a password is 256
+// random bits, and each connection pays the cost.
 func issue(a *outboundv1.Appliance) (*outboundv1.ApplianceCredentials, *outboundv1.StoredAppliance, error) {
 	out := &outboundv1.ApplianceCredentials{Id: a.GetId(), User: a.GetId(), Password: secret.NewPassword(), Token: secret.NewToken()}
 	hash, err := bcrypt.GenerateFromPassword([]byte(out.GetPassword()), bcrypt.MinCost)

@@ -61,7 +61,7 @@ func findField(fields []*outboundv1.CustomField, code string) (int, error) {
 	return i, nil
 }
 
-// newEtag makes an etag for what shares a key with others.
+// newEtag returns an etag for a resource that shares its key with others.
 func newEtag() string { return strings.ToLower(rand.Text()[:13]) }
 
 // ListCustomFields implements outboundv1.SettingsServiceServer.
@@ -124,7 +124,7 @@ func (s *CustomFields) CreateCustomField(ctx context.Context, q *outboundv1.Crea
 	return made, nil
 }
 
-// checkFieldTaken answers if another field has the code name or display name.
+// checkFieldTaken returns an error if another field has the code name or display name.
 func checkFieldTaken(fields []*outboundv1.CustomField, f *outboundv1.CustomField) error {
 	for _, other := range fields {
 		if other == f {
@@ -140,7 +140,7 @@ func checkFieldTaken(fields []*outboundv1.CustomField, f *outboundv1.CustomField
 	return nil
 }
 
-// freeCodeName makes a code name of a display name that no field has.
+// freeCodeName returns a code name, made of a display name, that no field has.
 func freeCodeName(fields []*outboundv1.CustomField, name string) string {
 	stem := naming.Slug(name, '_')
 	if stem == "" || stem[0] < 'a' {

@@ -9,8 +9,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// fillSMTP writes the defaults into the settings of the relay. It is done at reading, so that a port nobody set follows the
-// encryption.
+// fillSMTP sets the defaults of the relay. It is called when settings are read, so that the default port follows the encryption.
 func fillSMTP(p *outboundv1.SmtpSettings) {
 	if p.Encryption == outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
 		p.Encryption = outboundv1.SmtpSettings_Encryption_STARTTLS

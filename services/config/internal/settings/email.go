@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// Email is how long deliveries by email are tried, and the time zone of their texts.
+// Email is the retry settings of emails, and the time zone of their texts.
 type Email struct {
 	parts *store.Parts
 	rules *rpc.Validator
@@ -86,7 +86,7 @@ func checkEmailSettings(v *validation.Violations, p *outboundv1.EmailSettings) {
 	if validation.Longer(p.GetRetryInterval(), p.GetRetryDuration()) {
 		v.Add("retryInterval", validation.Invalid, "must not be longer than retryDuration")
 	}
-	// "Local" is whatever the host has, which differs between the processes.
+	// "Local" is the host's time zone, which differs between processes.
 	if _, err := time.LoadLocation(p.GetTimeZone()); err != nil || p.GetTimeZone() == "Local" {
 		v.Add("timeZone", validation.Invalid, fmt.Sprintf("%q is no IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
 	}

@@ -19,7 +19,7 @@ import (
 
 const kindEventType = "event type"
 
-// EventTypes is the catalogue of event types: those that are built in, and those that operators add.
+// EventTypes is the catalogue of event types: built-in types and those that operators add.
 type EventTypes struct {
 	parts      *store.Parts
 	recipients *store.Recipients
@@ -34,7 +34,7 @@ func encodeType(t event.Type) *outboundv1.EventType {
 	return out
 }
 
-// eventTypes reads the catalogue: built-in types first, then those of one's own by id.
+// eventTypes returns the catalogue: built-in types first, then custom types by id.
 func (s *EventTypes) eventTypes(ctx context.Context) ([]*outboundv1.EventType, error) {
 	parts, err := s.parts.List(ctx, store.PrefixType)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *EventTypes) GetEventType(ctx context.Context, q *outboundv1.GetEventTyp
 	return p.GetEventTypes()[0], nil
 }
 
-// check answers with everything that is wrong with a type.
+// check returns everything that is wrong with a type.
 func (s *EventTypes) check(v validation.Violations, t *outboundv1.EventType) error {
 	t.DisplayName = strings.TrimSpace(t.GetDisplayName())
 	if err := v.Rules(s.rules, t, "id"); err != nil {
@@ -204,7 +204,7 @@ func (s *EventTypes) DeleteEventType(ctx context.Context, q *outboundv1.DeleteEv
 // byEmail reports whether a recipient gets its events by email.
 func byEmail(r store.Recipient) bool { return r.GetRecipient().GetEmail() != nil }
 
-// refuseIfSelected answers FAILED_PRECONDITION if a recipient that counts has selected a type.
+// refuseIfSelected returns FAILED_PRECONDITION if one of the recipients that count selects a type.
 func (s *EventTypes) refuseIfSelected(ctx context.Context, id, what string, counts func(store.Recipient) bool) error {
 	all, err := s.recipients.List(ctx)
 	if err != nil {

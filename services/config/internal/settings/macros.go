@@ -52,7 +52,7 @@ func (s *Settings) ListMacros(ctx context.Context, q *outboundv1.ListMacrosReque
 	return out, nil
 }
 
-// mailTypes are the types of the catalogue that are named, or all that email recipients may have.
+// mailTypes returns the named types, or all that can be sent by email.
 func (s *Settings) mailTypes(ctx context.Context, ids []string) ([]event.Type, error) {
 	types, err := s.Catalogue(ctx)
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Settings) mailTypes(ctx context.Context, ids []string) ([]event.Type, e
 	return out, nil
 }
 
-// ErrNoSample says that a type has no sample.
+// ErrNoSample returns the error that a type has no valid sample.
 func ErrNoSample(t event.Type) error {
 	return rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s make no event: correct them", t.ID))
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// KeepRelayToken implements outboundv1.SettingsServiceServer. The token replaces the one in use only where that is the one it was
-// got with, so that what an operator has set meanwhile stays.
+// KeepRelayToken implements outboundv1.SettingsServiceServer. The token replaces the one in use only if it was obtained with that one, so
+// that it does not overwrite what an operator has set meanwhile.
 func (s *Relay) KeepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTokenRequest) (*emptypb.Empty, error) {
 	for {
 		err := s.keepRelayToken(ctx, q)
@@ -33,8 +33,7 @@ func (s *Relay) KeepRelayToken(ctx context.Context, q *outboundv1.KeepRelayToken
 	}
 }
 
-// keepRelayToken is one try; bus.ErrConflict if another was faster. A change of the settings that comes in between makes what is
-// stored void.
+// keepRelayToken is one try; bus.ErrConflict if another writer was faster. If the settings change in between, the stored token is void.
 func (s *Relay) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTokenRequest) error {
 	p, _, err := s.parts.Get(ctx, store.KeySMTP)
 	if err != nil {
@@ -71,8 +70,8 @@ func (s *Relay) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayToken
 	return err
 }
 
-// useRelayToken puts the stored token, if there is one, in the place of the one in the settings that it stands in for. Each sealing
-// is unlike any other, so a token that somebody gives again counts as another; one that a roll back brings back as the same.
+// useRelayToken replaces the token of the settings by the stored one that was obtained with it. Each sealing differs from all others, so
+// a token that is set again counts as another one, and one that a roll back restores as the same.
 func useRelayToken(p *outboundv1.WatchSettingsResponse, stored []byte) error {
 	t := &outboundv1.StoredRelayToken{}
 	if err := proto.Unmarshal(stored, t); err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// NotRestored is the reason of what a roll back does not bring back.
+// NotRestored is the reason of resources that can't be rolled back.
 const NotRestored = "NOT_BROUGHT_BACK"
 
-// Restore makes the part of a key again what it was, and returns its new revision.
+// Restore returns the part of a key to an earlier state, and returns its new revision.
 func (s *Settings) Restore(ctx context.Context, key string, past *outboundv1.WatchSettingsResponse, note store.ChangeNote) (uint64, error) {
 	return s.parts.ChangeAs(ctx, key, note, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		switch {
@@ -35,7 +35,7 @@ func (s *Settings) Restore(ctx context.Context, key string, past *outboundv1.Wat
 	})
 }
 
-// restore brings the relay's settings back with their secrets, which were given for that relay.
+// restore restores the relay's settings with their secrets, which were set for that relay.
 func (s *Relay) restore(p, past *outboundv1.WatchSettingsResponse) error {
 	next, _ := proto.Clone(past.GetSmtp()).(*outboundv1.SmtpSettings)
 	var v validation.Violations
@@ -76,7 +76,7 @@ func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSetti
 	return nil
 }
 
-// restore brings back what people see of an appliance; its credentials stay as they are.
+// restore restores the visible fields of an appliance. Its credentials stay.
 func (s *Appliances) restore(p, past *outboundv1.WatchSettingsResponse, revision uint64) error {
 	was := past.GetAppliances()[0].GetAppliance()
 	if revision == 0 || len(p.GetAppliances()) == 0 {

@@ -25,11 +25,11 @@ const kindSettings = "settings"
 // Deps are what the settings work with.
 type Deps struct {
 	Parts *store.Parts
-	// Recipients are asked which event types they select.
+	// Recipients are searched for those that select an event type.
 	Recipients *store.Recipients
 	Rules      *rpc.Validator
 	Sealer     *secret.Sealer
-	// Bus asks an email-sender to send test mails.
+	// Bus reaches an email-sender, which sends test mails.
 	Bus *bus.Conn
 }
 
@@ -72,7 +72,7 @@ func (s *Settings) All(ctx context.Context) (*outboundv1.WatchSettingsResponse, 
 			continue
 		}
 		if strings.HasPrefix(e.Key, store.PrefixUser) {
-			// Users are nobody's but this service's.
+			// Only this service reads users.
 			continue
 		}
 		p, err := store.DecodePart(e)

@@ -83,14 +83,14 @@ func byToken(p *outboundv1.SmtpSettings) bool {
 	return p.GetAuth() == outboundv1.SmtpSettings_Auth_XOAUTH2
 }
 
-// dropUnused forgets how tokens are got if a change of auth alone leaves that without use.
+// dropUnused removes the OAuth 2.0 settings if a change of auth alone leaves them without effect.
 func dropUnused(next, before *outboundv1.SmtpSettings) {
 	if !byToken(next) && byToken(before) && proto.Equal(next.GetOauth2(), before.GetOauth2()) {
 		next.Oauth2 = nil
 	}
 }
 
-// storedSecrets are the field paths of the relay's secrets that are stored.
+// storedSecrets returns the field paths of the relay's secrets that are stored.
 func storedSecrets(p *outboundv1.WatchSettingsResponse) map[string]bool {
 	out := map[string]bool{recipient.SecretSMTPPassword: len(p.GetSealedSmtpPassword()) > 0}
 	for path, sealed := range p.GetSealedSmtpSecrets() {
@@ -99,8 +99,8 @@ func storedSecrets(p *outboundv1.WatchSettingsResponse) map[string]bool {
 	return out
 }
 
-// sealRelay takes the secrets out of the relay's settings and seals them. One that is absent stays as it was stored; those that
-// the settings have no use for are forgotten.
+// sealRelay removes the secrets from the relay's settings and seals them. Absent secrets stay as they were stored; those that the
+// settings do not use are removed.
 func (s *Relay) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv1.SmtpSettings) error {
 	old := map[string][]byte{recipient.SecretSMTPPassword: p.GetSealedSmtpPassword()}
 	for path, sealed := range p.GetSealedSmtpSecrets() {

@@ -13,19 +13,19 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// relayChange is a change of the relay's settings: as they are to be, as they were, and which secrets are stored.
+// relayChange is a change of the relay's settings: next and previous state, and which secrets are stored.
 type relayChange struct {
 	next, before *outboundv1.SmtpSettings
 	stored       map[string]bool
 	now          time.Time
 }
 
-// moved reports whether the relay is at another place, to which no stored secret may go.
-func (c relayChange) moved() bool {
+// hostChanged reports whether the relay has another host, to which no stored secret may be sent.
+func (c relayChange) hostChanged() bool {
 	return c.next.GetHost() != "" && !strings.EqualFold(c.next.GetHost(), c.before.GetHost())
 }
 
-// checkSMTP notes what is wrong with the relay's settings beyond the rules of the contract.
+// checkSMTP adds what is wrong with the relay's settings, beyond the rules of the contract.
 func checkSMTP(v *validation.Violations, c relayChange) {
 	p := c.next
 	if host := p.GetHost(); strings.Contains(host, ":") {
@@ -53,7 +53,7 @@ func checkSMTP(v *validation.Violations, c relayChange) {
 	checkRelayOAuth2(v, c)
 }
 
-// checkSignIn notes what keeps us from signing in to the relay.
+// checkSignIn adds what prevents signing in to the relay.
 func checkSignIn(v *validation.Violations, c relayChange) {
 	p := c.next
 	if !signsIn(p) {
@@ -77,12 +77,12 @@ func checkSignIn(v *validation.Violations, c relayChange) {
 		v.Add("password", validation.Missing, "is empty and none is stored: give an access token, or oauth2 to have tokens got and renewed")
 	case !stored:
 		v.Add("password", validation.Missing, "is empty and none is stored: give it, or set auth to NONE")
-	case c.moved():
+	case c.hostChanged():
 		v.Add("password", validation.Missing, "is stored for another host: give it again, so that it goes nowhere by mistake")
 	}
 }
 
-// checkRelayOAuth2 notes what keeps tokens for the relay from being got.
+// checkRelayOAuth2 adds what prevents obtaining tokens for the relay.
 func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 	o, before := c.next.GetOauth2(), c.before.GetOauth2()
 	if o == nil {
@@ -98,8 +98,9 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 			v.Add(fmt.Sprintf("oauth2.scopes[%d]", i), validation.Invalid, "is no scope: give each by itself, without blanks and quotes")
 		}
 	}
-	// A token goes to the relay, and what it is got with to the endpoint: neither may be another one without being asked for.
-	moved := c.moved() || placeOf(o.GetTokenUrl()) != placeOf(before.GetTokenUrl())
+	// Tokens are sent to the relay, and the secrets to the token endpoint. Stored secrets must not be sent to another host unless the
+	// caller sets them again.
+	moved := c.hostChanged() || urlOrigin(o.GetTokenUrl()) != urlOrigin(before.GetTokenUrl())
 	for _, x := range []struct{ field, path, given string }{
 		{"oauth2.clientSecret", recipient.SecretRelayClient, o.GetClientSecret()},
 		{"oauth2.refreshToken", recipient.SecretRelayRefresh, o.GetRefreshToken()},
@@ -115,7 +116,7 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 	}
 }
 
-// checkTokenURL says what keeps an address from being asked for tokens. In the clear, only this host is.
+// checkTokenURL returns why a URL can't be used as token endpoint. Only this host may have one without TLS.
 func checkTokenURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -138,8 +139,8 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
-// placeOf is where a URL leads: its scheme, host and port.
-func placeOf(raw string) string {
+// urlOrigin returns the scheme, host and port of a URL.
+func urlOrigin(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return raw

@@ -13,14 +13,13 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/validation"
 )
 
-// testMailTimeout bounds the sending of test mails. A caller who has less time gets the answer before.
+// testMailTimeout bounds the sending of test mails. A caller with less time gets the answer earlier.
 const testMailTimeout = 45 * time.Second
 
-// replyReserve is what is left of the caller's time for the answer's way back.
+// replyReserve is the part of the caller's time that is left for the answer.
 const replyReserve = time.Second
 
-// SendTestEmail implements outboundv1.SettingsServiceServer. The mails are sent by an email sender, because its place in the network
-// is the one that counts.
+// SendTestEmail implements outboundv1.SettingsServiceServer. An email-sender sends the mails, because its network counts.
 func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
 	p, revision, err := s.parts.Get(ctx, store.KeySMTP)
 	if err != nil {
@@ -61,7 +60,7 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 	return out, nil
 }
 
-// testAddresses are those asked for, or the admin contacts.
+// testAddresses returns the requested addresses, or the admin contacts.
 func testAddresses(q *outboundv1.SendTestEmailRequest, p *outboundv1.SmtpSettings) ([]string, error) {
 	var v validation.Violations
 	to := q.GetTo()

@@ -10,12 +10,11 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 )
 
-// Merge writes the fields of src that a mask names into dst, which is of the same type. Without a mask, or with `*`, all
-// fields that can be changed are replaced. What the server sets, what is fixed for life, and etags are left as they are,
-// so that a resource that was read can be sent back as it is.
+// Merge copies the fields of src that a mask names into dst, which is of the same type. Without a mask, or with `*`, it replaces all
+// fields that can be changed. Output-only and immutable fields and etags stay, so that a resource can be sent back as it was read.
 func Merge(dst, src proto.Message, mask *fieldmaskpb.FieldMask) Violations {
 	var faults Violations
-	// What is set must not be shared with the request.
+	// dst must not share memory with the request.
 	from, to := proto.Clone(src).ProtoReflect(), dst.ProtoReflect()
 	paths := mask.GetPaths()
 	if len(paths) == 0 || len(paths) == 1 && paths[0] == "*" {
@@ -46,7 +45,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 		return nil
 	}
 	if len(path) == 1 {
-		// The order matters within a oneof: clearing a member that is not set does nothing, setting one clears the others.
+		// The order matters within a oneof: clearing a member that is not set has no effect, setting one clears the others.
 		if src.Has(fd) {
 			dst.Set(fd, src.Get(fd))
 		} else {
@@ -58,7 +57,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 		return fmt.Errorf("goes on behind %q, which is replaced as a whole: end the path there", path[0])
 	}
 	if !src.Has(fd) && !dst.Has(fd) {
-		// Clearing a field of what is not there; the path is checked all the same.
+		// There is nothing to clear, but the path is still checked.
 		return copyPath(dst.NewField(fd).Message(), src.Get(fd).Message(), path[1:])
 	}
 	return copyPath(dst.Mutable(fd).Message(), src.Get(fd).Message(), path[1:])

@@ -17,26 +17,27 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// How full EVENTS may be before the oldest of it is cancelled for those that hold it, and how full it is to be then.
+// The fill of EVENTS at which its oldest messages are cancelled for the recipients that keep them, and the fill to reach.
 const (
-	crowded  = 0.90
-	relieved = 0.80
+	limitFrom = 0.90
+	limitTo   = 0.80
 )
 
-// relieveEvery is how often it is looked whether EVENTS is too full, or too old.
-const relieveEvery = 5 * time.Second
+// limitEvery is how often the fill and the age of EVENTS are checked.
+const limitEvery = 5 * time.Second
 
-// leaving is how old a message may be before its delivery is cancelled, since EVENTS would drop it without a trace. A retry
-// duration is a day shorter, and one that was extended ends before, so only a queue that is held or that nobody sends gets as old.
-const leaving = bus.EventsKept - 45*time.Minute
+// maxAge is how old a message may get before its delivery is cancelled, because EVENTS would drop it without a record. Retry durations
+// are a day shorter, so only a queue that is paused or that no sender serves gets this old.
+const maxAge = bus.EventsKept - 45*time.Minute
 
 // Changer changes recipients.
 type Changer interface {
 	Change(ctx context.Context, e recipients.Edit) (store.Recipient, error)
 }
 
-// Relief keeps one recipient from filling EVENTS for all.
-type Relief struct {
+// BacklogLimiter keeps one recipient from filling EVENTS for all. It cancels the oldest deliveries of recipients that keep EVENTS from
+// being purged.
+type BacklogLimiter struct {
 	bus        *bus.Conn
 	stored     *store.Recipients
 	consumers  *Consumers
@@ -44,38 +45,38 @@ type Relief struct {
 	log        *slog.Logger
 }
 
-// NewRelief returns a relief that changes recipients through c.
-func NewRelief(consumers *Consumers, c Changer) *Relief {
-	return &Relief{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: c, log: consumers.log}
+// NewBacklogLimiter returns a limiter that changes recipients through c.
+func NewBacklogLimiter(consumers *Consumers, c Changer) *BacklogLimiter {
+	return &BacklogLimiter{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: c, log: consumers.log}
 }
 
 // Run checks every few seconds whether EVENTS is too full or too old, until ctx ends.
-func (s *Relief) Run(ctx context.Context) {
+func (s *BacklogLimiter) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		loop.Sleep(ctx, relieveEvery)
-		if err := s.relieve(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
+		loop.Sleep(ctx, limitEvery)
+		if err := s.limit(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
 			s.log.WarnContext(ctx, "whether the queue is too full can't be seen, trying again", "error", err.Error())
 		}
 	}
 }
 
-// relieve marks the queues that keep the beginning of EVENTS from being purged, if EVENTS is nearly full or that is about to leave.
-func (s *Relief) relieve(ctx context.Context) error {
+// limit cancels the oldest deliveries if EVENTS is nearly full, or if it is about to drop them.
+func (s *BacklogLimiter) limit(ctx context.Context) error {
 	room, err := store.WithTimeout(ctx, s.bus.StreamUsage)
 	if err != nil || room.Last < room.First {
 		return err
 	}
 	now := time.Now()
-	if room.Fill() >= crowded {
-		through := room.First + uint64((1-relieved/room.Fill())*float64(room.Last-room.First))
+	if room.Fill() >= limitFrom {
+		through := room.First + uint64((1-limitTo/room.Fill())*float64(room.Last-room.First))
 		if err := s.freeStorage(ctx, through, false); err != nil {
 			return err
 		}
 	}
-	if now.Sub(room.Oldest) < leaving {
+	if now.Sub(room.Oldest) < maxAge {
 		return nil
 	}
-	first, found, err := s.bus.EventSequenceAt(ctx, now.Add(-leaving))
+	first, found, err := s.bus.EventSequenceAt(ctx, now.Add(-maxAge))
 	if err != nil {
 		return err
 	}
@@ -85,9 +86,9 @@ func (s *Relief) relieve(ctx context.Context) error {
 	return s.freeStorage(ctx, first-1, true)
 }
 
-// freeStorage marks what waits up to a sequence as without room, at recipients that others have left behind. If nobody is further, EVENTS
-// is short for all of them and refuses; old ones end whoever is further.
-func (s *Relief) freeStorage(ctx context.Context, through uint64, old bool) error {
+// freeStorage cancels deliveries up to a sequence, for recipients that lag behind others. If no recipient is further, EVENTS is too small
+// for all of them and refuses events. Old messages are cancelled for every recipient.
+func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bool) error {
 	floors, err := store.WithTimeout(ctx, s.bus.AckFloors)
 	if err != nil {
 		return err
@@ -105,15 +106,15 @@ func (s *Relief) freeStorage(ctx context.Context, through uint64, old bool) erro
 		floor, ok := floors[bus.ConsumerName(r.Channel(), r.ID())]
 		pins := ok && floor < through && !r.Deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough())
 		if pins && (ahead || old || r.Holds()) {
-			faults = append(faults, s.mark(ctx, r, through, ahead || old))
+			faults = append(faults, s.cutBacklog(ctx, r, through, ahead || old))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// mark sets a recipient's mark if something of its own waits up to there. One that was marked only because it holds, and by now does
-// not, is left alone.
-func (s *Relief) mark(ctx context.Context, r store.Recipient, through uint64, anyway bool) error {
+// cutBacklog cancels a recipient's deliveries up to a sequence, if there are any. A recipient that was chosen only because it holds is
+// left alone if it no longer does.
+func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, through uint64, anyway bool) error {
 	h, err := s.bus.Head(ctx, r.Channel(), r.ID())
 	if err != nil || h.First == 0 || h.First > through {
 		return err

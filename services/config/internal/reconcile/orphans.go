@@ -11,8 +11,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
-// keepName sees to it that a recipient has the key of its name, and takes the key off the list of those that may be orphans.
-func (s *Reconciler) keepName(ctx context.Context, r store.Recipient, names map[string]bus.Entry) error {
+// reconcileName makes sure that a recipient has the key of its name, and removes the key from those that may be orphans.
+func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names map[string]bus.Entry) error {
 	name := r.GetRecipient().GetDisplayName()
 	held, ok := names[store.NameKey(name)]
 	if ok && string(held.Value) == r.ID() {
@@ -28,12 +28,12 @@ func (s *Reconciler) keepName(ctx context.Context, r store.Recipient, names map[
 		return fmt.Errorf("take the name of recipient %s again: %w", r.ID(), err)
 	}
 	delete(names, store.NameKey(name))
-	// It may have been renamed or deleted since it was read.
+	// The recipient may have been renamed or deleted since it was read.
 	s.names.Unreserve(ctx, name, r.ID(), revision)
 	return nil
 }
 
-// dropNames frees names that nobody has.
+// dropNames removes names that no recipient has.
 func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) error {
 	var faults []error
 	for _, held := range names {
@@ -42,7 +42,7 @@ func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) 
 	return errors.Join(faults...)
 }
 
-// dropConsumers deletes consumers whose recipient is gone. Consumers that are not of our naming are left alone.
+// dropConsumers deletes consumers whose recipient does not exist. It ignores consumers that are not named like ours.
 func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) error {
 	var faults []error
 	for name := range strays {
