@@ -150,7 +150,9 @@ func (s *Service) wire() {
 	consumers := reconcile.NewConsumers(s.d.Bus, stored, s.d.Logger)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
-	s.revisions = revisions.New(s.recipientsKV, s.settingsKV, revisions.Restorers{Recipients: s.live.Recipients, Settings: s.live.Settings})
+	s.revisions = revisions.New(revisions.Deps{
+		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
+	})
 	s.tester = recipients.NewTester(recipients.TesterDeps{
 		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: s.d.Bus, Publisher: s.d.Publisher, Logger: s.d.Logger,
 	})

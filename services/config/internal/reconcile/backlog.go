@@ -30,24 +30,19 @@ const limitEvery = 5 * time.Second
 // are a day shorter, so only a queue that is paused or that no sender serves gets this old.
 const maxAge = bus.EventsKept - 45*time.Minute
 
-// Changer changes recipients.
-type Changer interface {
-	Change(ctx context.Context, e recipients.Edit) (store.Recipient, error)
-}
-
 // BacklogLimiter keeps one recipient from filling EVENTS for all. It cancels the oldest deliveries of recipients that keep EVENTS from
 // being purged.
 type BacklogLimiter struct {
 	bus        *bus.Conn
 	stored     *store.Recipients
 	consumers  *Consumers
-	recipients Changer
+	recipients *recipients.Recipients
 	log        *slog.Logger
 }
 
-// NewBacklogLimiter returns a limiter that changes recipients through c.
-func NewBacklogLimiter(consumers *Consumers, c Changer) *BacklogLimiter {
-	return &BacklogLimiter{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: c, log: consumers.log}
+// NewBacklogLimiter returns a limiter that changes recipients through r.
+func NewBacklogLimiter(consumers *Consumers, r *recipients.Recipients) *BacklogLimiter {
+	return &BacklogLimiter{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: r, log: consumers.log}
 }
 
 // Run checks every few seconds whether EVENTS is too full or too old, until ctx ends.
@@ -62,18 +57,18 @@ func (s *BacklogLimiter) Run(ctx context.Context) {
 
 // limit cancels the oldest deliveries if EVENTS is nearly full, or if it is about to drop them.
 func (s *BacklogLimiter) limit(ctx context.Context) error {
-	room, err := store.WithTimeout(ctx, s.bus.StreamUsage)
-	if err != nil || room.Last < room.First {
+	usage, err := store.WithTimeout(ctx, s.bus.StreamUsage)
+	if err != nil || usage.Last < usage.First {
 		return err
 	}
 	now := time.Now()
-	if room.Fill() >= limitFrom {
-		through := room.First + uint64((1-limitTo/room.Fill())*float64(room.Last-room.First))
+	if usage.Fill() >= limitFrom {
+		through := usage.First + uint64((1-limitTo/usage.Fill())*float64(usage.Last-usage.First))
 		if err := s.freeStorage(ctx, through, false); err != nil {
 			return err
 		}
 	}
-	if now.Sub(room.Oldest) < maxAge {
+	if now.Sub(usage.Oldest) < maxAge {
 		return nil
 	}
 	first, found, err := s.bus.EventSequenceAt(ctx, now.Add(-maxAge))
@@ -81,7 +76,7 @@ func (s *BacklogLimiter) limit(ctx context.Context) error {
 		return err
 	}
 	if !found {
-		first = room.Last + 1
+		first = usage.Last + 1
 	}
 	return s.freeStorage(ctx, first-1, true)
 }

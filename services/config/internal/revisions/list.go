@@ -10,35 +10,29 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
+	"github.com/outbound-events/outbound/services/config/internal/settings"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
 // Revisions are the changes of recipients and settings that the buckets keep.
 type Revisions struct {
-	recipients *store.KV
-	settings   *store.KV
-	restorers  Restorers
+	recipientsKV, settingsKV *store.KV
+
+	recipients *recipients.Recipients
+	settings   *settings.Settings
 }
 
-// Restorers restore earlier states of resources.
-type Restorers struct {
-	Recipients RecipientRestorer
-	Settings   SettingsRestorer
+// Deps are the buckets, and what restores the resources in them.
+type Deps struct {
+	RecipientsKV, SettingsKV *store.KV
+
+	Recipients *recipients.Recipients
+	Settings   *settings.Settings
 }
 
-// RecipientRestorer returns a recipient to an earlier state, and returns its new revision.
-type RecipientRestorer interface {
-	Restore(ctx context.Context, to recipients.Past) (uint64, error)
-}
-
-// SettingsRestorer returns the part of a key to an earlier state, and returns its new revision.
-type SettingsRestorer interface {
-	Restore(ctx context.Context, key string, past *outboundv1.WatchSettingsResponse, note store.ChangeNote) (uint64, error)
-}
-
-// New returns the revisions of the buckets of recipients and settings.
-func New(recipients, settings *store.KV, r Restorers) *Revisions {
-	return &Revisions{recipients: recipients, settings: settings, restorers: r}
+// New returns the revisions in the buckets.
+func New(d Deps) *Revisions {
+	return &Revisions{recipientsKV: d.RecipientsKV, settingsKV: d.SettingsKV, recipients: d.Recipients, settings: d.Settings}
 }
 
 // maxPageBytes keeps a page within gRPC's usual limit of 4 MiB.

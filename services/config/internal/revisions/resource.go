@@ -40,7 +40,7 @@ type location struct {
 
 // locate returns the location of a resource.
 func (s *Revisions) locate(resource string) (location, error) {
-	p := location{bucket: s.settings, resource: resource}
+	p := location{bucket: s.settingsKV, resource: resource}
 	switch resource {
 	case ofSMTP:
 		p.key = store.KeySMTP
@@ -53,7 +53,7 @@ func (s *Revisions) locate(resource string) (location, error) {
 		return p, nil
 	}
 	if id, ok := strings.CutPrefix(resource, ofRecipients); ok && naming.SafeID(id) {
-		p.bucket, p.key = s.recipients, store.PrefixRecipient+id
+		p.bucket, p.key = s.recipientsKV, store.PrefixRecipient+id
 		return p, nil
 	}
 	for _, k := range settingsKeys() {

@@ -31,7 +31,7 @@ func (s *Revisions) RollBack(ctx context.Context, q *outboundv1.RollBackRequest)
 	}
 	d := store.ChangeNote{Action: store.ActionRolledBack, RolledBackTo: q.GetRevision()}
 	var revision uint64
-	if where.bucket == s.recipients {
+	if where.bucket == s.recipientsKV {
 		revision, err = s.rollBackRecipient(ctx, past, d)
 	} else {
 		revision, err = s.rollBackPart(ctx, where, past, d)
@@ -83,14 +83,14 @@ func (s *Revisions) rollBackRecipient(ctx context.Context, c bus.Change, note st
 	if err != nil {
 		return 0, err
 	}
-	return s.restorers.Recipients.Restore(ctx, recipients.Past{
+	return s.recipients.Restore(ctx, recipients.Past{
 		State: past, Note: note, LastNumber: func(ctx context.Context) (uint64, error) { return s.lastNumber(ctx, c.Key) },
 	})
 }
 
 // lastNumber returns the number of the last revision of a recipient that was deleted.
 func (s *Revisions) lastNumber(ctx context.Context, key string) (uint64, error) {
-	changes, err := s.recipients.Changes(ctx, key, 0, 2)
+	changes, err := s.recipientsKV.Changes(ctx, key, 0, 2)
 	if err != nil {
 		return 0, err
 	}
@@ -119,5 +119,5 @@ func (s *Revisions) rollBackPart(ctx context.Context, where location, c bus.Chan
 	case strings.HasPrefix(where.resource, ofTokens):
 		return 0, rpc.FailedPrecondition(settings.NotRestored, "a token that was revoked stays so: make a new one")
 	}
-	return s.restorers.Settings.Restore(ctx, where.key, past, note)
+	return s.settings.Restore(ctx, where.key, past, note)
 }

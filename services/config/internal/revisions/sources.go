@@ -25,7 +25,7 @@ type source struct {
 // sources returns the sources of a resource's revisions, or of all.
 func (s *Revisions) sources(resource string) ([]*source, error) {
 	if resource == "" {
-		return []*source{{bucket: s.recipients, keys: store.PrefixRecipient + ">"}, {bucket: s.settings, keys: ">"}}, nil
+		return []*source{{bucket: s.recipientsKV, keys: store.PrefixRecipient + ">"}, {bucket: s.settingsKV, keys: ">"}}, nil
 	}
 	p, err := s.locate(resource)
 	return []*source{{bucket: p.bucket, keys: p.key}}, err
