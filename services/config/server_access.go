@@ -5,7 +5,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/access"
 )
 
-// unimplementedAccess is embedded one level deeper than what implements the methods, so that it gives way to it.
+// unimplementedAccess are the methods that nothing implements. They are embedded deeper than the implementations, so
+// that those are the ones that are promoted.
 type unimplementedAccess struct {
 	outboundv1.UnimplementedAccessServiceServer
 }

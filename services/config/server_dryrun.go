@@ -31,11 +31,11 @@ type resources struct {
 func (s *Service) newResources(in stores, c recipients.Consumers, p recipients.Prechecker) *resources {
 	stored := store.NewRecipients(in.recipients)
 	all := settings.New(settings.Deps{
-		Parts: store.NewParts(in.settings), Recipients: stored, Rules: s.rules, Sealer: s.d.Sealer, Bus: s.d.Bus,
+		Parts: store.NewParts(in.settings), Recipients: stored, Rules: s.rules, Sealer: s.deps.Sealer, Bus: s.deps.Bus,
 	})
 	return &resources{Settings: all, Recipients: recipients.New(recipients.Deps{
-		Stored: stored, Names: store.NewNames(in.recipients, s.o.OrphanAge), Consumers: c, Prechecker: p,
-		Checker: recipients.NewChecker(recipient.URLPolicy(s.o.URLPolicy), s.rules, s.filters, all), Sealer: s.d.Sealer, Bus: s.d.Bus,
+		Stored: stored, Names: store.NewNames(in.recipients, s.options.OrphanAge), Consumers: c, Prechecker: p,
+		Checker: recipients.NewChecker(recipient.URLPolicy(s.options.URLPolicy), s.rules, s.filters, all), Sealer: s.deps.Sealer, Bus: s.deps.Bus,
 	})}
 }
 

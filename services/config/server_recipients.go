@@ -8,7 +8,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/watch"
 )
 
-// unimplementedRecipients is embedded one level deeper than what implements the methods, so that it gives way to it.
+// unimplementedRecipients are the methods that nothing implements. They are embedded deeper than the implementations, so
+// that those are the ones that are promoted.
 type unimplementedRecipients struct {
 	outboundv1.UnimplementedRecipientServiceServer
 }

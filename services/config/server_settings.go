@@ -9,7 +9,8 @@ import (
 	"github.com/outbound-events/outbound/services/config/internal/watch"
 )
 
-// unimplementedSettings is embedded one level deeper than what implements the methods, so that it gives way to it.
+// unimplementedSettings are the methods that nothing implements. They are embedded deeper than those of the parts of settings.Settings, so
+// that those are the ones that are promoted.
 type unimplementedSettings struct {
 	wrappedSettings
 }

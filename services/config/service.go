@@ -92,8 +92,8 @@ type Deps struct {
 
 // Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
 type Service struct {
-	o       Options
-	d       Deps
+	options Options
+	deps    Deps
 	rules   *rpc.Validator
 	guard   *egress.Guard
 	filters *filter.Compiler
@@ -137,7 +137,7 @@ func New(o Options, d Deps) (*Service, error) {
 		d.Logger = slog.Default()
 	}
 	s := &Service{
-		o: o, d: d, rules: rules, guard: guard, filters: filters,
+		options: o, deps: d, rules: rules, guard: guard, filters: filters,
 		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients), settingsKV: store.NewKV(d.Bus, bus.BucketSettings),
 	}
 	s.wire()
@@ -146,28 +146,31 @@ func New(o Options, d Deps) (*Service, error) {
 
 // wire makes the parts of the service on the buckets.
 func (s *Service) wire() {
-	stored := store.NewRecipients(s.recipientsKV)
-	consumers := reconcile.NewConsumers(s.d.Bus, stored, s.d.Logger)
+	d := s.deps
+	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
 	s.revisions = revisions.New(revisions.Deps{
 		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
 	})
 	s.tester = recipients.NewTester(recipients.TesterDeps{
-		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: s.d.Bus, Publisher: s.d.Publisher, Logger: s.d.Logger,
+		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: d.Bus, Publisher: d.Publisher, Logger: d.Logger,
 	})
-	s.previewer = recipients.NewPreviewer(s.live.Recipients, s.live.Settings, s.filters, s.d.Bus)
-	s.recipientFeed = watch.NewRecipientFeed(s.d.Bus, watch.Deps{KV: s.recipientsKV, Reconnected: consumers.ReconcileSoon, Logger: s.d.Logger})
-	s.settingsFeed = watch.NewSettingsFeed(watch.Deps{KV: s.settingsKV, Reconnected: consumers.ReconcileSoon, Logger: s.d.Logger}, s.live.All)
+	s.previewer = recipients.NewPreviewer(s.live.Recipients, s.live.Settings, s.filters, d.Bus)
+	feed := watch.Deps{KV: s.recipientsKV, Reconnected: consumers.ReconcileSoon, Logger: d.Logger}
+	s.recipientFeed = watch.NewRecipientFeed(d.Bus, feed)
+	feed.KV = s.settingsKV
+	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
 	s.reconciler = reconcile.New(reconcile.Deps{
-		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.o.OrphanAge), Consumers: consumers, Every: s.o.ReconcileEvery,
+		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge), Consumers: consumers,
+		Every: s.options.ReconcileEvery,
 	})
 	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
 }
 
 // prechecker returns what checks whether the senders can reach a URL.
 func (s *Service) prechecker() recipients.Prechecker {
-	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.d.Resolver, Proxied: s.o.Proxied}
+	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
 // Register adds RecipientService, SettingsService and AccessService to a server.
