@@ -1,6 +1,3 @@
-// Package config is the service that owns the configuration: recipients, the SMTP relay, email retries, custom fields, event types and
-// appliances. It alone writes them, streams changes to the other services, and keeps one durable consumer per recipient. The gRPC servers
-// and the wiring are here; what they do is in internal/.
 package config
 
 import (
