@@ -17,7 +17,7 @@ import (
 
 func (a *app) whoami() *cobra.Command {
 	return &cobra.Command{
-		Use: "whoami", Short: "Show who you are to Outbound, and what you may do", Args: arguments(),
+		Use: "whoami", Short: "Show the signed-in identity and its role", Args: arguments(),
 		Example: "  outbound whoami",
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
 			self := &outboundv1.Self{}
@@ -32,7 +32,7 @@ func (a *app) whoami() *cobra.Command {
 }
 
 func (a *app) users() *cobra.Command {
-	return group("users", "Manage the users of the console", a.usersList(), a.usersCreate(), a.usersUpdate(), a.usersDelete())
+	return group("users", "Manage console users", a.usersList(), a.usersCreate(), a.usersUpdate(), a.usersDelete())
 }
 
 func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
@@ -44,7 +44,7 @@ func roleOf(word string) (outboundv1.Role_Kind, error) {
 	roles := []outboundv1.Role_Kind{outboundv1.Role_VIEWER, outboundv1.Role_OPERATOR, outboundv1.Role_ADMIN}
 	i := slices.IndexFunc(roles, func(r outboundv1.Role_Kind) bool { return strings.EqualFold(r.String(), word) })
 	if i < 0 {
-		return 0, usage("%q is no role: use viewer, operator or admin", word)
+		return 0, usage("%q is not a role: use viewer, operator or admin", word)
 	}
 	return roles[i], nil
 }
@@ -58,7 +58,7 @@ func (a *app) usersList() *cobra.Command {
 				return err
 			}
 			return a.show(all, func() *table {
-				t := &table{head: []string{"NAME", "DISPLAY NAME", "ROLE", "MAY SIGN IN", "PASSWORD OF"}}
+				t := &table{head: []string{"NAME", "DISPLAY NAME", "ROLE", "ENABLED", "PASSWORD SET"}}
 				for _, u := range all.GetUsers() {
 					t.add(u.GetName(), dash(u.GetDisplayName()), roleWord(u.GetRole()), yes(!u.GetDisabled()), clock(u.GetPasswordTime()))
 				}
@@ -75,16 +75,16 @@ type userFlags struct {
 }
 
 func (f *userFlags) define(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.name, "name", "", "name people see")
-	cmd.Flags().StringVar(&f.role, "role", "viewer", "what the user may do: viewer, operator or admin")
+	cmd.Flags().StringVar(&f.name, "name", "", "display name")
+	cmd.Flags().StringVar(&f.role, "role", "viewer", "role: viewer, operator or admin")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "file with the password; - reads standard input")
-	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "the user may not sign in")
+	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "disable sign-in for this user")
 }
 
 func (a *app) usersCreate() *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create a user; the password is asked for, or read from a file", Args: arguments("NAME"),
+		Use: "create NAME", Short: "Create a user; prompts for the password unless --password-file is given", Args: arguments("NAME"),
 		Example: "  outbound users create olga --role operator\n  outbound users create olga --role operator --password-file olga.password",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			role, err := roleOf(f.role)
@@ -105,7 +105,7 @@ func (a *app) usersCreate() *cobra.Command {
 		}),
 	}
 	f.define(cmd)
-	cmd.Flags().BoolVar(&f.noPassword, "no-password", false, "the user signs in by OpenID Connect alone")
+	cmd.Flags().BoolVar(&f.noPassword, "no-password", false, "the user signs in only with OpenID Connect")
 	return cmd
 }
 
@@ -120,7 +120,7 @@ func (a *app) showUser(u *outboundv1.User, what string) error {
 func (a *app) usersUpdate() *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
-		Use: "update NAME", Short: "Change a user: role, name, password, whether they may sign in", Args: arguments("NAME"),
+		Use: "update NAME", Short: "Update a user's role, name, password or sign-in state", Args: arguments("NAME"),
 		Example: "  outbound users update olga --role admin\n  outbound users update olga --password\n  outbound users update olga --disabled",
 	}
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
@@ -142,7 +142,7 @@ func (a *app) usersUpdate() *cobra.Command {
 			}
 		}
 		if len(mask.GetPaths()) == 0 {
-			return usage("nothing to change: give --role, --name, --disabled, --password or --password-file")
+			return usage("nothing to change: set --role, --name, --disabled, --password or --password-file")
 		}
 		changed := &outboundv1.User{}
 		path := userPath(args[0]) + "?updateMask=" + url.QueryEscape(strings.Join(mask.GetPaths(), ","))
@@ -152,13 +152,13 @@ func (a *app) usersUpdate() *cobra.Command {
 		return a.showUser(changed, "changed")
 	})
 	f.define(cmd)
-	cmd.Flags().BoolVar(&f.prompts, "password", false, "ask for a new password")
+	cmd.Flags().BoolVar(&f.prompts, "password", false, "prompt for a new password")
 	return cmd
 }
 
 func (a *app) usersDelete() *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME", Short: "Delete a user; their sessions end", Args: arguments("NAME"), Example: "  outbound users delete olga",
+		Use: "delete NAME", Short: "Delete a user and end their sessions", Args: arguments("NAME"), Example: "  outbound users delete olga",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
 				return err
@@ -170,19 +170,19 @@ func (a *app) usersDelete() *cobra.Command {
 }
 
 func (a *app) tokens() *cobra.Command {
-	return group("tokens", "Manage the API tokens that programs call with", a.tokensList(), a.tokensCreate(), a.tokensDelete())
+	return group("tokens", "Manage API tokens", a.tokensList(), a.tokensCreate(), a.tokensDelete())
 }
 
 func (a *app) tokensList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List API tokens, without their secrets", Args: arguments(), Example: "  outbound tokens list",
+		Use: "list", Short: "List API tokens (without secrets)", Args: arguments(), Example: "  outbound tokens list",
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListTokensResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/tokens", nil, all); err != nil {
 				return err
 			}
 			return a.show(all, func() *table {
-				t := &table{head: []string{"ID", "NAME", "ROLE", "MADE", "BY", "ENDS"}}
+				t := &table{head: []string{"ID", "NAME", "ROLE", "CREATED", "CREATED BY", "EXPIRES"}}
 				for _, x := range all.GetTokens() {
 					t.add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), clock(x.GetCreateTime()), dash(x.GetCreator()), clock(x.GetExpireTime()))
 				}
@@ -196,7 +196,7 @@ func (a *app) tokensCreate() *cobra.Command {
 	var role string
 	var ends time.Duration
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make an API token and show its secret, this once", Args: arguments("NAME"),
+		Use: "create NAME", Short: "Create an API token; its secret is shown only once", Args: arguments("NAME"),
 		Example: "  outbound tokens create CI --role operator --expires-in 2160h",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			kind, err := roleOf(role)
@@ -215,21 +215,21 @@ func (a *app) tokensCreate() *cobra.Command {
 				return &table{rows: [][]string{
 					{"id", made.GetToken().GetId()},
 					{"role", roleWord(made.GetToken().GetRole())},
-					{"ends", clock(made.GetToken().GetExpireTime())},
+					{"expires", clock(made.GetToken().GetExpireTime())},
 					{"secret", made.GetSecret()},
-					{"The secret is shown this once. It goes behind Authorization: Bearer, or into OUTBOUND_TOKEN."},
+					{"The secret is shown only once. Send it as Authorization: Bearer, or set OUTBOUND_TOKEN."},
 				}}
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", "viewer", "what its holder may do: viewer, operator or admin")
-	cmd.Flags().DurationVar(&ends, "expires-in", 0, "how long it is good, e.g. 2160h for 90 days (default: for ever)")
+	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator or admin")
+	cmd.Flags().DurationVar(&ends, "expires-in", 0, "time until the token expires, e.g. 2160h for 90 days (default: never)")
 	return cmd
 }
 
 func (a *app) tokensDelete() *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID", Short: "Revoke an API token at once", Args: arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
+		Use: "delete ID", Short: "Revoke an API token immediately", Args: arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
 				return err

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) appliances() *cobra.Command {
-	return group("appliances", "Admit appliances, who publish events",
+	return group("appliances", "Manage the appliances that publish events",
 		a.appliancesAdd(), a.appliancesList(), a.appliancesSet(), a.appliancesRotate(), a.appliancesRevoke(), a.appliancesNATSConfig())
 }
 
@@ -23,7 +23,7 @@ func (a *app) appliancesAdd() *cobra.Command {
 	var name string
 	var silentAfter time.Duration
 	cmd := &cobra.Command{
-		Use: "add APPLIANCE", Short: "Add an appliance and show its credentials, this once", Args: arguments("APPLIANCE"),
+		Use: "add APPLIANCE", Short: "Add an appliance; its credentials are shown only once", Args: arguments("APPLIANCE"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
 			req := &outboundv1.Appliance{Id: args[0], DisplayName: name}
@@ -36,20 +36,20 @@ func (a *app) appliancesAdd() *cobra.Command {
 			return a.showCredentials(made)
 		}),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name people see")
+	cmd.Flags().StringVar(&name, "name", "", "display name")
 	cmd.Flags().DurationVar(&silentAfter, "silent-after", 0, silentAfterHelp)
 	return cmd
 }
 
-const silentAfterHelp = "tell the admin contacts if it publishes nothing for so long, 1m to 168h (default never)"
+const silentAfterHelp = "alert the admin contacts if it publishes nothing for this long, 1m to 168h (default never)"
 
 func (a *app) appliancesSet() *cobra.Command {
 	flags := []fieldFlag{
-		{"display-name", "displayName", flagText, "name people see"},
-		{"silent-after", "silentAfter", flagDuration, silentAfterHelp + "; 0 is never"},
+		{"display-name", "displayName", flagText, "display name"},
+		{"silent-after", "silentAfter", flagDuration, silentAfterHelp + "; 0 turns the alert off"},
 	}
 	cmd := &cobra.Command{
-		Use: "set APPLIANCE", Short: "Change the name of an appliance, or how long it may be silent", Args: arguments("APPLIANCE"),
+		Use: "set APPLIANCE", Short: "Update an appliance's name or its silence alert", Args: arguments("APPLIANCE"),
 		Example: "  outbound appliances set appliance-1 --silent-after 12h",
 	}
 	for _, x := range flags {
@@ -66,7 +66,7 @@ func (a *app) appliancesSet() *cobra.Command {
 		}
 		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return usage("nothing to change: name --display-name or --silent-after")
+			return usage("nothing to change: set --display-name or --silent-after")
 		}
 		if want.GetSilentAfter() != nil && want.GetSilentAfter().AsDuration() == 0 {
 			want.SilentAfter = nil // never
@@ -86,7 +86,7 @@ func (a *app) showCredentials(c *outboundv1.ApplianceCredentials) error {
 			{"NATS user", c.GetUser()},
 			{"NATS password", c.GetPassword()},
 			{"HTTP token", c.GetToken()},
-			{"These are shown this once. A lost one is replaced by outbound appliances rotate " + c.GetId()},
+			{"These credentials are shown only once. To replace lost ones, run outbound appliances rotate " + c.GetId()},
 		}}
 	})
 }
@@ -100,7 +100,7 @@ func (a *app) appliancesList() *cobra.Command {
 				return err
 			}
 			return a.show(all, func() *table {
-				t := &table{head: []string{"ID", "NAME", "ADDED", "CREDENTIALS OF", "SILENT AFTER"}}
+				t := &table{head: []string{"ID", "NAME", "ADDED", "CREDENTIALS SET", "SILENT AFTER"}}
 				for _, x := range all.GetAppliances() {
 					since := x.GetRotateTime()
 					if since == nil {
@@ -124,7 +124,7 @@ func silence(x *outboundv1.Appliance) string {
 
 func (a *app) appliancesRotate() *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate APPLIANCE", Short: "Replace an appliance's credentials at once and show the new ones, this once",
+		Use: "rotate APPLIANCE", Short: "Replace an appliance's credentials immediately; the new ones are shown only once",
 		Args: arguments("APPLIANCE"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
@@ -139,7 +139,7 @@ func (a *app) appliancesRotate() *cobra.Command {
 
 func (a *app) appliancesRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke APPLIANCE", Short: "End an appliance's credentials and close its connections", Args: arguments("APPLIANCE"),
+		Use: "revoke APPLIANCE", Short: "Revoke an appliance's credentials and close its connections", Args: arguments("APPLIANCE"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			if err := c.call(ctx, http.MethodDelete, appliancePath(args[0]), nil, nil); err != nil {
 				return err

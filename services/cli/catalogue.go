@@ -11,9 +11,9 @@ import (
 )
 
 func (a *app) customFields() *cobra.Command {
-	return group("custom-fields", "Define the custom fields of sessions",
+	return group("custom-fields", "Manage custom fields of sessions",
 		a.customFieldsList(), a.customFieldsSave("create CODE_NAME", "Create a custom field", true),
-		a.customFieldsSave("update CODE_NAME", "Change a custom field's display name", false),
+		a.customFieldsSave("update CODE_NAME", "Update a custom field's display name", false),
 		a.deleteCommand("CODE_NAME", "custom field", "/v1/custom-fields/"))
 }
 
@@ -39,7 +39,7 @@ func (a *app) customFieldsList() *cobra.Command {
 func (a *app) customFieldsSave(use, short string, create bool) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{Use: use, Short: short, Args: arguments("CODE_NAME")}
-	cmd.Flags().StringVar(&name, "name", "", "name people see, unique")
+	cmd.Flags().StringVar(&name, "name", "", "display name, unique")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		if name == "" {
 			return usage("%s needs --name", cmd.CommandPath())
@@ -74,13 +74,13 @@ func (a *app) deleteCommand(argument, kind, path string) *cobra.Command {
 }
 
 func (a *app) eventTypes() *cobra.Command {
-	return group("event-types", "See the event catalogue and add types of your own",
+	return group("event-types", "List event types and manage custom ones",
 		a.eventTypesList(), a.eventTypesGet(), a.eventTypesCreate(), a.deleteCommand("EVENT_TYPE", "event type", "/v1/event-types/"))
 }
 
 func (a *app) eventTypesList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the event catalogue", Args: arguments(),
+		Use: "list", Short: "List event types", Args: arguments(),
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
 			all := &outboundv1.ListEventTypesResponse{}
 			if err := c.call(ctx, http.MethodGet, "/v1/event-types", nil, all); err != nil {
@@ -99,7 +99,7 @@ func (a *app) eventTypesList() *cobra.Command {
 
 func (a *app) eventTypesGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get EVENT_TYPE", Short: "Show an event type with its variables", Args: arguments("EVENT_TYPE"),
+		Use: "get EVENT_TYPE", Short: "Show an event type and its variables", Args: arguments("EVENT_TYPE"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			t := &outboundv1.EventType{}
 			if err := c.call(ctx, http.MethodGet, "/v1/event-types/"+url.PathEscape(args[0]), nil, t); err != nil {
@@ -113,11 +113,11 @@ func (a *app) eventTypesGet() *cobra.Command {
 func (a *app) eventTypesCreate() *cobra.Command {
 	var name, product, file string
 	var email bool
-	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Add an event type of your own", Args: arguments("EVENT_TYPE")}
-	cmd.Flags().StringVar(&name, "name", "", "name people see")
-	cmd.Flags().StringVar(&product, "product", "", "which product publishes it")
+	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Create a custom event type", Args: arguments("EVENT_TYPE")}
+	cmd.Flags().StringVar(&name, "name", "", "display name")
+	cmd.Flags().StringVar(&product, "product", "", "product that publishes it")
 	cmd.Flags().BoolVar(&email, "email", false, "allow it for email recipients")
-	cmd.Flags().StringVarP(&file, "file", "f", "", "file with the type and its variables in YAML or JSON; - is standard input")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file with the type and its variables; - reads standard input")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		want, saved := &outboundv1.EventType{}, &outboundv1.EventType{}
 		if file != "" {

@@ -48,11 +48,11 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	a := &app{Options: o}
 	root := &cobra.Command{
 		Use:   "outbound",
-		Short: "Sends the events of appliances to HTTP and email recipients",
-		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
-			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
-			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply --exit-code found a difference.",
+		Short: "Send appliance events to HTTP and email recipients",
+		Long: "Outbound sends appliance events to HTTP and email recipients.\n\n" +
+			"All commands except `run` talk to a running Outbound server. Its address and the token come from --url and\n" +
+			"--token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 conflict, 5 difference found by apply --exit-code.",
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -159,7 +159,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf(", did you mean %q", near[0])
 	}
-	return usage("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
+	return usage("unknown command %q for %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
 }
 
 // arguments wants exactly these arguments, named for the message.

@@ -66,9 +66,9 @@ func (e *apiError) Error() string {
 	case e.code != codes.InvalidArgument || n == 0:
 		return e.message
 	case n == 1:
-		return "this is not valid:"
+		return "1 field is not valid:"
 	default:
-		return fmt.Sprintf("%d things are not valid:", n)
+		return fmt.Sprintf("%d fields are not valid:", n)
 	}
 }
 
@@ -86,7 +86,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out proto.Me
 		return err
 	}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out proto.Me
 func (c *client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, usage("the address %q is not usable: %w", c.base, err)
+		return nil, usage("parse the address %q: %w", c.base, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("User-Agent", "outbound-cli/"+c.version)
@@ -108,7 +108,7 @@ func (c *client) send(ctx context.Context, method, path string, body []byte) ([]
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp.StatusCode, answer)
@@ -124,7 +124,7 @@ func unreachable(base string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("reach %s: %w: check that it runs there, or name the address with --url, --data or OUTBOUND_URL", base, err)
+	return fmt.Errorf("reach %s: %w: check that Outbound runs there, or set the address with --url, --data or OUTBOUND_URL", base, err)
 }
 
 // refusal reads a google.rpc.Status as far as the body is one.
@@ -137,7 +137,7 @@ func refusal(httpStatus int, body []byte) error {
 		} `json:"details"`
 	}
 	if err := json.Unmarshal(body, &status); err != nil || status.Message == "" {
-		return &apiError{code: codes.Unknown, message: fmt.Sprintf("the server answered %d %s", httpStatus, http.StatusText(httpStatus))}
+		return &apiError{code: codes.Unknown, message: fmt.Sprintf("the server responded with %d %s", httpStatus, http.StatusText(httpStatus))}
 	}
 	e := &apiError{code: codes.Code(max(status.Code, 0)), message: status.Message} //nolint:gosec // a status code is small
 	for _, d := range status.Details {

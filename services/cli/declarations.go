@@ -45,7 +45,7 @@ func declarationFiles(path string) ([]string, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, usage("%s holds no .yaml, .yml or .json file", path)
+		return nil, usage("no .yaml, .yml or .json file in %s", path)
 	}
 	return out, nil
 }

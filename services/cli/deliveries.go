@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) deliveries() *cobra.Command {
-	return group("deliveries", "See what became of events at their recipients",
+	return group("deliveries", "List, inspect and retry deliveries",
 		a.deliveriesList(), a.deliveriesGet(), a.deliveriesTail(), a.deliveriesRetry(),
 		a.deliveriesSendNow(), a.deliveriesExtend(), a.deliveriesCancel())
 }
@@ -57,7 +57,7 @@ func (a *app) deliveriesList() *cobra.Command {
 }
 
 func deliveryTable(list []*outboundv1.Delivery) *table {
-	t := &table{head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "WHY"}}
+	t := &table{head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "REASON"}}
 	for _, d := range list {
 		t.add(d.GetRecipientId(), eventName(d), d.GetEventType(), d.GetState().String(), fmt.Sprint(d.GetAttempts()),
 			clock(d.GetLastAttemptTime()), clock(d.GetNextAttemptTime()), short(reason(d)))
@@ -96,24 +96,24 @@ func (a *app) deliveriesRetry() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "retry [RECIPIENT/EVENT]...",
-		Short: "Send deliveries again, named one by one or by filters",
+		Short: "Retry deliveries, selected by name or by filters",
 		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries retry --recipient ticket-system --state expired",
 	}
 	filter.define(a, cmd)
 	filter.defineList(cmd, 1000)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show how many deliveries would be retried")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		targets, err := retryTargets(ctx, c, &filter, args)
 		if err != nil {
 			return err
 		}
 		if len(targets) == 0 {
-			a.say("no delivery matches: nothing to send again")
+			a.say("no delivery matches: nothing to retry")
 			return nil
 		}
 		if dryRun {
-			a.say("%d deliveries would be sent again", len(targets))
+			a.say("%d deliveries would be retried", len(targets))
 			return nil
 		}
 		return a.retry(ctx, c, targets)
@@ -123,16 +123,16 @@ func (a *app) deliveriesRetry() *cobra.Command {
 
 func retryTargets(ctx context.Context, c *client, filter *deliveryFilter, args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
 	if len(args) > 0 && !filter.empty() {
-		return nil, usage("name deliveries or give filters, not both")
+		return nil, usage("give either delivery names or filters, not both")
 	}
 	if len(args) == 0 && filter.empty() {
-		return nil, usage("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+		return nil, usage("no deliveries selected: name them (RECIPIENT/EVENT) or give a filter")
 	}
 	var out []*outboundv1.RetryDeliveriesRequest_Target
 	for _, arg := range args {
 		recipient, event, ok := strings.Cut(arg, "/")
 		if !ok || recipient == "" || event == "" {
-			return nil, usage("%q is not RECIPIENT/EVENT", arg)
+			return nil, usage("%q is not in the form RECIPIENT/EVENT", arg)
 		}
 		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: event})
 	}
@@ -160,7 +160,7 @@ func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryD
 	bar, all := a.progress(), len(targets)
 	defer bar.end()
 	for len(targets) > 0 {
-		bar.show("%d of %d sent again", all-len(targets), all)
+		bar.show("%d of %d retried", all-len(targets), all)
 		n := min(len(targets), retryAtOnce)
 		resp := &outboundv1.RetryDeliveriesResponse{}
 		req := &outboundv1.RetryDeliveriesRequest{Deliveries: targets[:n]}
@@ -172,7 +172,7 @@ func (a *app) retry(ctx context.Context, c *client, targets []*outboundv1.RetryD
 				return err
 			}
 		}
-		a.say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
+		a.say("queued %d deliveries for retry as replay %s", resp.GetQueued(), resp.GetReplayId())
 		targets = targets[n:]
 	}
 	return nil

@@ -18,7 +18,7 @@ func (a *app) deliveriesGet() *cobra.Command {
 	var replay string
 	cmd := &cobra.Command{
 		Use:   "get RECIPIENT/EVENT",
-		Short: "Show a delivery with every attempt, and the request as it was sent",
+		Short: "Show a delivery, its attempts and the request that was sent",
 		Example: "  outbound deliveries get ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries get ticket-system/appliance-1~e-1 --replay 01JD0V -o json",
 		Args:              arguments("RECIPIENT/EVENT"),
@@ -38,14 +38,14 @@ func (a *app) deliveriesGet() *cobra.Command {
 			return a.showDelivery(d)
 		}),
 	}
-	cmd.Flags().StringVar(&replay, "replay", "", "the delivery of this replay or test, not the first one")
+	cmd.Flags().StringVar(&replay, "replay", "", "show the delivery of this replay or test instead of the original")
 	return cmd
 }
 
 func deliveryPath(name, replay string) (string, error) {
 	recipient, event, ok := strings.Cut(name, "/")
 	if !ok || recipient == "" || event == "" {
-		return "", usage("%q is not RECIPIENT/EVENT", name)
+		return "", usage("%q is not in the form RECIPIENT/EVENT", name)
 	}
 	path := "/v1/deliveries/" + url.PathEscape(recipient) + "/" + url.PathEscape(event)
 	if replay != "" {
@@ -59,7 +59,7 @@ func (a *app) showDelivery(d *outboundv1.DeliveryDetail) error {
 		return err
 	}
 	a.say("")
-	attempts := &table{head: []string{"ATTEMPT", "AT", "STATE", "TOOK", "CODE", "WHY", "NEXT ATTEMPT", "ANSWER"}}
+	attempts := &table{head: []string{"ATTEMPT", "AT", "STATE", "DURATION", "CODE", "REASON", "NEXT ATTEMPT", "RESPONSE"}}
 	for _, x := range d.GetAttempts() {
 		number, took := dash(""), dash("")
 		if x.GetNumber() > 0 {
@@ -104,9 +104,9 @@ func deliveryFacts(d *outboundv1.Delivery) *table {
 	for _, row := range [][2]string{
 		{"recipient", named(d.GetRecipientId(), d.GetRecipientDisplayName())}, {"channel", d.GetChannel()}, {"event", eventName(d)},
 		{"type", d.GetEventType()}, {"session", d.GetSessionId()}, {"external key", d.GetExternalKey()},
-		{"state", d.GetState().String()}, {"why", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
-		{"accepted", clock(d.GetAcceptTime())}, {"next attempt", clock(d.GetNextAttemptTime())}, {"ends", clock(d.GetExpireTime())},
-		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"asked for by", d.GetActor()},
+		{"state", d.GetState().String()}, {"reason", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
+		{"accepted", clock(d.GetAcceptTime())}, {"next attempt", clock(d.GetNextAttemptTime())}, {"expires", clock(d.GetExpireTime())},
+		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"requested by", d.GetActor()},
 	} {
 		if row[1] != "" && row[1] != "-" && row[1] != "0" {
 			t.add(row[0], row[1])
@@ -149,9 +149,9 @@ func (a *app) deliveriesTail() *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use:   "tail",
-		Short: "Show deliveries as they are recorded, until interrupted",
-		Long: "Tail shows deliveries as they are recorded from now on, until it is interrupted, which is no error. With -o json each\n" +
-			"is one JSON object a line, with -o yaml one document.",
+		Short: "Stream deliveries as they are recorded, until interrupted",
+		Long: "Tail streams deliveries as they are recorded from now on. An interrupt ends it with exit code 0. With -o json each\n" +
+			"delivery is one line of JSON, with -o yaml one document.",
 		Example: "  outbound deliveries tail --recipient ticket-system\n  outbound deliveries tail --state rejected -o json",
 		Args:    arguments(),
 	}
@@ -176,7 +176,7 @@ func (a *app) tail(ctx context.Context, c *client, path string) error {
 	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.TailDeliveriesResponse{} }, func(m proto.Message) error {
 		batch, ok := m.(*outboundv1.TailDeliveriesResponse)
 		if !ok {
-			return fmt.Errorf("a line of the stream is no batch of deliveries: %T", m)
+			return fmt.Errorf("decode a line of the stream: not a batch of deliveries: %T", m)
 		}
 		for _, d := range batch.GetDeliveries() {
 			if err := a.showTailed(d); err != nil {
@@ -184,7 +184,7 @@ func (a *app) tail(ctx context.Context, c *client, path string) error {
 			}
 		}
 		if n := batch.GetMissed(); n > 0 {
-			_, _ = fmt.Fprintf(a.Err, "%d more came than could be shown: see outbound deliveries list\n", n)
+			_, _ = fmt.Fprintf(a.Err, "%d more deliveries were recorded than could be shown: see outbound deliveries list\n", n)
 		}
 		return nil
 	})

@@ -22,18 +22,18 @@ func (a *app) recipientsDoctor() *cobra.Command {
 	e := &diagnosis{app: a}
 	cmd := &cobra.Command{
 		Use:   "doctor RECIPIENT",
-		Short: "Walk the way to an HTTP recipient and name the step that fails",
-		Long: "The walk is made by an http-sender: URL, DNS, egress rule, TCP, TLS, and with --post HTTP and its status.\n" +
-			"Exit code 1 if a step fails.",
+		Short: "Diagnose connectivity to an HTTP recipient (DNS, TCP, TLS, HTTP)",
+		Long: "An http-sender checks URL, DNS, egress rules, TCP and TLS in turn, and with --post sends an HTTP request.\n" +
+			"The exit code is 1 if a check fails.",
 		Example: "  outbound recipients doctor ticket-system --post\n  outbound recipients doctor ticket-system --pin",
 		Args:    arguments("RECIPIENT"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			return e.examine(ctx, c, args[0])
 		}),
 	}
-	cmd.Flags().BoolVar(&e.post, "post", false, "post a test event too, and judge its status")
-	cmd.Flags().BoolVar(&e.pin, "pin", false, "upload the root certificate that the receiver offers, after asking")
-	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask")
+	cmd.Flags().BoolVar(&e.post, "post", false, "also send a test request and check the response status")
+	cmd.Flags().BoolVar(&e.pin, "pin", false, "add the root certificate that the server presents to the recipient, after confirmation")
+	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask for confirmation")
 	return cmd
 }
 
@@ -52,7 +52,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
 			if err := c.patch(ctx, recipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{}); err != nil {
 				return err
 			}
-			e.say("pinned; walking again")
+			e.say("certificate added; running diagnostics again")
 			if found, err = e.probe(ctx, c, id); err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
 	}
 	if !found.GetHealthy() {
 		steps := found.GetSteps()
-		return fmt.Errorf("recipient %s is not healthy: %s failed", id, steps[max(len(steps)-1, 0)].GetName())
+		return fmt.Errorf("diagnostics of recipient %s failed at %s", id, steps[max(len(steps)-1, 0)].GetName())
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv
 		return nil, err
 	}
 	if len(found.GetSteps()) == 0 {
-		return nil, fmt.Errorf("recipient %s: the answer holds no steps: is the server of another release?", id)
+		return nil, fmt.Errorf("diagnose recipient %s: the response holds no steps: check that the CLI and the server have the same version", id)
 	}
 	if e.output != "table" {
 		return found, nil
@@ -86,7 +86,7 @@ func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv
 }
 
 func doctorTable(found *outboundv1.DoctorRecipientResponse) *table {
-	t := &table{head: []string{"", "STEP", "MS", "FOUND"}}
+	t := &table{head: []string{"", "STEP", "MS", "RESULT"}}
 	for _, s := range found.GetSteps() {
 		mark := "✓"
 		if !s.GetOk() {
@@ -98,11 +98,11 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *table {
 		}
 	}
 	for i, p := range found.GetPresentedChain() {
-		t.add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, until %s", p.GetSubject(), p.GetIssuer(), clock(p.GetNotAfterTime())))
+		t.add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, expires %s", p.GetSubject(), p.GetIssuer(), clock(p.GetNotAfterTime())))
 		t.add("", "", "", "SHA-256 "+p.GetFingerprintSha256())
 	}
 	if found.GetRootToPinPem() != "" {
-		t.add("", "", "", "the last of these is not trusted and could be: --pin uploads it for this recipient")
+		t.add("", "", "", "the last certificate is not trusted: use --pin to trust it for this recipient")
 	}
 	return t
 }
@@ -118,13 +118,13 @@ func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error)
 	chain := found.GetPresentedChain()
 	root := chain[max(len(chain)-1, 0)]
 	e.say("Trust %s for this recipient?", root.GetSubject())
-	e.say("Compare with its owner: SHA-256 %s", root.GetFingerprintSha256())
+	e.say("Verify the fingerprint with the endpoint's owner: SHA-256 %s", root.GetFingerprintSha256())
 	if _, err := fmt.Fprint(e.Out, "yes or no: "); err != nil {
 		return false, err
 	}
 	line, err := bufio.NewReader(e.In).ReadString('\n')
 	if err != nil && line == "" {
-		return false, usage("--pin asks, and nobody answers: use --yes")
+		return false, usage("--pin needs confirmation and there is no terminal: use --yes")
 	}
 	answer := strings.ToLower(strings.TrimSpace(line))
 	return answer == "yes" || answer == "y", nil

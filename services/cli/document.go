@@ -68,7 +68,7 @@ func (a *app) readTree(path string) (tree, error) {
 		return nil, err
 	}
 	if len(docs) > 1 {
-		return nil, usage("%s holds %d documents where one was expected", path, len(docs))
+		return nil, usage("%s holds %d documents: expected one", path, len(docs))
 	}
 	return docs[0], nil
 }
@@ -116,7 +116,7 @@ func (a *app) expandText(v, dir string) (string, error) {
 		if x := a.Getenv(name); x != "" {
 			return x, nil
 		}
-		return "", fmt.Errorf("the environment has no %s", name)
+		return "", fmt.Errorf("the environment variable %s is not set", name)
 	}
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
 		if !filepath.IsAbs(path) {

@@ -22,13 +22,13 @@ type eventFilter struct {
 
 func (e *eventFilter) define(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&e.appliance, "appliance", "", "only those of this appliance")
-	f.StringVar(&e.eventType, "type", "", "only those of this event type")
-	f.StringVar(&e.session, "session", "", "only those of this session")
-	f.StringVar(&e.externalKey, "external-key", "", "only those with this external key")
-	f.StringVar(&e.since, "since", "", "only those taken in or refused at this time (RFC 3339) or later, or this long ago, e.g. 2h")
-	f.StringVar(&e.until, "until", "", "only those taken in or refused before this time (RFC 3339), or longer ago, e.g. 30m")
-	f.IntVar(&e.limit, "limit", 50, "how many at most")
+	f.StringVar(&e.appliance, "appliance", "", "filter by appliance")
+	f.StringVar(&e.eventType, "type", "", "filter by event type")
+	f.StringVar(&e.session, "session", "", "filter by session")
+	f.StringVar(&e.externalKey, "external-key", "", "filter by external key")
+	f.StringVar(&e.since, "since", "", "only events received at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&e.until, "until", "", "only events received before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.IntVar(&e.limit, "limit", 50, "maximum number to list")
 	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "type": completeEventTypes})
 }
 
@@ -39,7 +39,7 @@ func (e *eventFilter) list(ctx context.Context, c *client, now time.Time) (*outb
 	if e.decision != "" {
 		word := strings.ToUpper(e.decision)
 		if n, ok := outboundv1.Intake_Decision_value[word]; !ok || n == 0 {
-			return nil, usage("--decision is accepted or rejected, not %q", e.decision)
+			return nil, usage("--decision %q is not known: use accepted or rejected", e.decision)
 		}
 		query.Set("decision", word)
 	}
@@ -65,11 +65,11 @@ func (e *eventFilter) list(ctx context.Context, c *client, now time.Time) (*outb
 func (a *app) eventsList() *cobra.Command {
 	var filter eventFilter
 	cmd := &cobra.Command{
-		Use: "list", Short: "List what intake decided, newest first", Args: arguments(),
+		Use: "list", Short: "List received events with the intake decision, newest first", Args: arguments(),
 		Example: "  outbound events list --decision accepted --since 1h\n  outbound events list --appliance appliance-1 --session 0a1b",
 	}
 	filter.define(a, cmd)
-	cmd.Flags().StringVar(&filter.decision, "decision", "", "only accepted or only rejected ones")
+	cmd.Flags().StringVar(&filter.decision, "decision", "", "filter by decision: accepted or rejected")
 	a.completeFlags(cmd, map[string]completion{"decision": words("accepted", "rejected")})
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		all, err := filter.list(ctx, c, time.Now())
@@ -77,7 +77,7 @@ func (a *app) eventsList() *cobra.Command {
 			return err
 		}
 		return a.show(all, func() *table {
-			t := &table{head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "WHY"}}
+			t := &table{head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "REASON"}}
 			for _, e := range all.GetEvents() {
 				t.add(clock(e.GetIntakeTime()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetSessionId()),
 					e.GetDecision().String(), e.GetVia(), short(why(e)))
@@ -92,9 +92,9 @@ func (a *app) eventsRejected() *cobra.Command {
 	filter := eventFilter{decision: "rejected"}
 	cmd := &cobra.Command{
 		Use:   "rejected",
-		Short: "List what intake refused, with every reason and what was sent",
-		Long: "Rejected lists the events that were refused, newest first: each field that is wrong, what to do, and the beginning of\n" +
-			"what was sent. With -o json and yaml what was sent is in base64, at most 16 KiB of it.",
+		Short: "List invalid events with all errors and the payload",
+		Long: "Rejected lists the events that failed validation, newest first, with an error for each field and the first 16 KiB of\n" +
+			"the payload. With -o json and -o yaml the payload is in base64.",
 		Example: "  outbound events rejected --since 1h\n  outbound events rejected --appliance appliance-1 -o json",
 		Args:    arguments(),
 	}
@@ -110,7 +110,7 @@ func (a *app) eventsRejected() *cobra.Command {
 }
 
 func rejectedTable(events []*outboundv1.Event) *table {
-	t := &table{head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "WHY"}}
+	t := &table{head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "REASON"}}
 	for _, e := range events {
 		first := []string{clock(e.GetIntakeTime()), dash(e.GetApplianceId()), dash(e.GetEventId()), dash(e.GetEventType()), dash(e.GetVia())}
 		reasons := make([][2]string, 0, len(e.GetViolations())+1)
@@ -125,7 +125,7 @@ func rejectedTable(events []*outboundv1.Event) *table {
 			reasons = append(reasons, [2]string{"-", "-"})
 		}
 		if raw := e.GetRaw(); len(raw) > 0 {
-			reasons = append(reasons, [2]string{"sent", short(string(raw))})
+			reasons = append(reasons, [2]string{"payload", short(string(raw))})
 		}
 		for _, r := range reasons {
 			t.add(slices.Concat(first, r[:])...)
@@ -146,7 +146,7 @@ func why(e *outboundv1.Event) string {
 
 func (a *app) eventsGet() *cobra.Command {
 	return &cobra.Command{
-		Use: "get EVENT", Short: "Show what happened to an event (APPLIANCE~ID), and who gets it and why", Args: arguments("EVENT"),
+		Use: "get EVENT", Short: "Show an event (APPLIANCE~ID), its timeline and its routing", Args: arguments("EVENT"),
 		Example: "  outbound events get appliance-1~e-1\n  outbound events get e-1 -o json",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			e := &outboundv1.Event{}
@@ -165,8 +165,8 @@ func (a *app) showEvent(e *outboundv1.Event) error {
 	facts := &table{}
 	for _, row := range [][2]string{
 		{"event", e.GetEventId()}, {"type", e.GetEventType()}, {"appliance", e.GetApplianceId()}, {"session", e.GetSessionId()},
-		{"external key", e.GetExternalKey()}, {"happened", clock(e.GetEventTime())},
-		{strings.ToLower(e.GetDecision().String()), clock(e.GetIntakeTime()) + " via " + dash(e.GetVia())}, {"sent", short(string(e.GetRaw()))},
+		{"external key", e.GetExternalKey()}, {"time", clock(e.GetEventTime())},
+		{strings.ToLower(e.GetDecision().String()), clock(e.GetIntakeTime()) + " via " + dash(e.GetVia())}, {"payload", short(string(e.GetRaw()))},
 		{"stored", short(e.GetCloudEventJson())},
 	} {
 		if row[1] != "" && row[1] != "-" {
@@ -174,7 +174,7 @@ func (a *app) showEvent(e *outboundv1.Event) error {
 		}
 	}
 	for _, v := range e.GetViolations() {
-		facts.add("refused for", v.GetField()+": "+v.GetDescription())
+		facts.add("error", v.GetField()+": "+v.GetDescription())
 	}
 	for _, x := range []struct {
 		rows int
@@ -197,7 +197,7 @@ func (a *app) showEvent(e *outboundv1.Event) error {
 }
 
 func timelineTable(list []*outboundv1.TimelineEntry) *table {
-	t := &table{head: []string{"TIME", "WHAT", "RECIPIENT", "STATE", "WHY"}}
+	t := &table{head: []string{"TIME", "ENTRY", "RECIPIENT", "STATE", "REASON"}}
 	for _, x := range list {
 		what := x.GetKind()
 		if x.GetAttempt() > 0 {
@@ -219,7 +219,7 @@ func timelineTable(list []*outboundv1.TimelineEntry) *table {
 }
 
 func routeTable(list []*outboundv1.Route) *table {
-	t := &table{head: []string{"ROUTE TO", "CHANNEL", "GETS IT", "STATE", "WHY"}}
+	t := &table{head: []string{"RECIPIENT", "CHANNEL", "ROUTED", "STATE", "REASON"}}
 	for _, x := range list {
 		why := x.GetDetail()
 		if why == "" {

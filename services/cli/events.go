@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) events() *cobra.Command {
-	return group("events", "Publish events and see what intake decided",
+	return group("events", "Publish and inspect events",
 		a.eventsPublish(), a.eventsList(), a.eventsRejected(), a.eventsGet())
 }
 
@@ -37,15 +37,15 @@ func (a *app) eventsPublish() *cobra.Command {
 		Args: arguments(),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&n.file, "file", "f", "", "file with a CloudEvent in JSON, sent to the byte; - is standard input")
-	f.StringVar(&n.appliance, "appliance", "", "appliance, the event's source")
+	f.StringVarP(&n.file, "file", "f", "", "JSON file with a CloudEvent, sent unchanged; - reads standard input")
+	f.StringVar(&n.appliance, "appliance", "", "appliance (the source of the event)")
 	f.StringVar(&n.eventType, "event", "", "event type")
-	f.StringVar(&n.id, "id", "", "id among the events of its appliance (default: a new one)")
+	f.StringVar(&n.id, "id", "", "event ID, unique for the appliance (default: generated)")
 	f.StringVar(&n.session, "session", "", "session (lsid)")
-	f.StringVar(&n.externalKey, "external-key", "", "the session's external key")
-	f.StringVar(&n.at, "time", "", "when it happened, RFC 3339 (default: now)")
-	f.StringArrayVar(&n.set, "set", nil, "variable, as in name=value; may be repeated")
-	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as in code_name=value; may be repeated")
+	f.StringVar(&n.externalKey, "external-key", "", "external key of the session")
+	f.StringVar(&n.at, "time", "", "time of the event, RFC 3339 (default: now)")
+	f.StringArrayVar(&n.set, "set", nil, "variable, as name=value; may be repeated")
+	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as code_name=value; may be repeated")
 	a.completeFlags(cmd, map[string]completion{"appliance": completeAppliances, "event": completeEventTypes})
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		raw, err := n.body(a)
@@ -69,7 +69,7 @@ func (a *app) eventsPublish() *cobra.Command {
 func (n *newEvent) body(a *app) ([]byte, error) {
 	if n.file != "" {
 		if n.appliance != "" || n.eventType != "" || len(n.set) > 0 || len(n.custom) > 0 {
-			return nil, usage("give the event by -f or by flags, not by both")
+			return nil, usage("use either -f or flags for the event, not both")
 		}
 		return readInput(n.file, a.In)
 	}
@@ -123,7 +123,7 @@ func (e cloudEvent) encode() ([]byte, error) {
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("write the event: %w", err)
+		return nil, fmt.Errorf("encode the event: %w", err)
 	}
 	return raw, nil
 }
@@ -135,7 +135,7 @@ func (c *client) publish(ctx context.Context, raw []byte) (*outboundv1.PublishEv
 	}
 	resp := &outboundv1.PublishEventResponse{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer, resp); err != nil {
-		return nil, fmt.Errorf("read the answer to the event: %w", err)
+		return nil, fmt.Errorf("read the response to the event: %w", err)
 	}
 	return resp, nil
 }

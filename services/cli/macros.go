@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) macros() *cobra.Command {
-	return group("macros", "See what the texts of mails may contain", a.macrosList())
+	return group("macros", "List email template macros", a.macrosList())
 }
 
 func (a *app) macrosList() *cobra.Command {
@@ -21,13 +21,13 @@ func (a *app) macrosList() *cobra.Command {
 	var defaults bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the macros of event types, with examples",
+		Short: "List the macros of event types with examples",
 		Example: "  outbound macros list\n  outbound macros list --event support_conference_end\n" +
 			"  outbound macros list --event support_conference_end --defaults",
 		Args: arguments(),
 	}
-	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be mailed)")
-	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default texts in place of the macros")
+	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be emailed)")
+	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default templates instead of the macros")
 	a.completeFlags(cmd, map[string]completion{"event": completeEventTypes})
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		all := &outboundv1.ListMacrosResponse{}
@@ -49,7 +49,7 @@ func macroTable(all *outboundv1.ListMacrosResponse) *table {
 	for _, m := range all.GetMacros() {
 		types = max(types, len(m.GetEventTypes()))
 	}
-	t := &table{head: []string{"MACRO", "IN", "EXAMPLE", "WHAT IT IS"}}
+	t := &table{head: []string{"MACRO", "IN", "EXAMPLE", "DESCRIPTION"}}
 	for _, m := range all.GetMacros() {
 		in := "all"
 		if n := len(m.GetEventTypes()); n < types {

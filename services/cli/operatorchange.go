@@ -23,7 +23,7 @@ func (a *app) operatorChange(use, short, method string, request func(targetList)
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use: use + " [RECIPIENT/EVENT]...", Short: short,
-		Long: short + ". A replay or test is named as RECIPIENT/EVENT~REPLAY. One that is not waiting stays as it is, and is told.",
+		Long: short + ". Name a replay or test as RECIPIENT/EVENT~REPLAY. Deliveries in a final state are not changed and are listed.",
 		Example: "  outbound deliveries " + use + " ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries " + use + " --recipient ticket-system --since 2h",
 	}
@@ -76,15 +76,15 @@ func waitingTargets(ctx context.Context, c *client, filter deliveryFilter, args 
 	var out targetList
 	switch {
 	case len(args) > 0 && !filter.empty():
-		return nil, usage("name deliveries or give filters, not both")
+		return nil, usage("give either delivery names or filters, not both")
 	case len(args) == 0 && filter.empty():
-		return nil, usage("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+		return nil, usage("no deliveries selected: name them (RECIPIENT/EVENT) or give a filter")
 	case len(args) > 0:
 		for _, arg := range args {
 			recipient, event, ok := strings.Cut(arg, "/")
 			parts := strings.SplitN(event, "~", 3)
 			if !ok || recipient == "" || len(parts) < 2 {
-				return nil, usage("%q is not RECIPIENT/APPLIANCE~ID, nor that with ~REPLAY behind it", arg)
+				return nil, usage("%q is not in the form RECIPIENT/APPLIANCE~ID or RECIPIENT/APPLIANCE~ID~REPLAY", arg)
 			}
 			t := &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: parts[0] + "~" + parts[1]}
 			if len(parts) == 3 {
@@ -108,23 +108,23 @@ func waitingTargets(ctx context.Context, c *client, filter deliveryFilter, args 
 }
 
 func (a *app) deliveriesSendNow() *cobra.Command {
-	return a.operatorChange("send-now", "Make the next attempt of waiting deliveries at once", "sendNow", func(t targetList) proto.Message {
+	return a.operatorChange("send-now", "Make the next attempt of pending deliveries now", "sendNow", func(t targetList) proto.Message {
 		return &outboundv1.SendNowRequest{Deliveries: t}
 	})
 }
 
 func (a *app) deliveriesCancel() *cobra.Command {
-	return a.operatorChange("cancel", "Cancel waiting deliveries", "cancel", func(t targetList) proto.Message {
+	return a.operatorChange("cancel", "Cancel pending deliveries", "cancel", func(t targetList) proto.Message {
 		return &outboundv1.CancelDeliveriesRequest{Deliveries: t}
 	})
 }
 
 func (a *app) deliveriesExtend() *cobra.Command {
 	var by time.Duration
-	cmd := a.operatorChange("extend", "Give waiting deliveries longer to be tried", "extend", func(t targetList) proto.Message {
+	cmd := a.operatorChange("extend", "Extend the retry window of pending deliveries", "extend", func(t targetList) proto.Message {
 		return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
 	})
-	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "how much longer than now they are tried, 1m to 168h")
+	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "retry until this long from now, 1m to 168h")
 	return cmd
 }
 
@@ -133,14 +133,14 @@ func (a *app) recipientsPurge() *cobra.Command {
 	var expect int64
 	cmd := &cobra.Command{
 		Use:   "purge RECIPIENT",
-		Short: "Cancel what waits for a recipient",
-		Long: "Cancel what waits for a recipient. How many deliveries that are must be said with --expect, so that nothing is cancelled\n" +
-			"unseen; --dry-run counts them.",
+		Short: "Cancel all pending deliveries of a recipient",
+		Long: "Cancel all pending deliveries of a recipient. --expect states how many there are, as a safeguard; --dry-run counts\n" +
+			"them.",
 		Example: "  outbound recipients purge ticket-system --dry-run\n  outbound recipients purge ticket-system --expect 42",
 		Args:    arguments("RECIPIENT"),
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count them")
-	cmd.Flags().Int64Var(&expect, "expect", -1, "how many deliveries wait; if there are more, nothing is cancelled")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count the deliveries")
+	cmd.Flags().Int64Var(&expect, "expect", -1, "expected number of pending deliveries; if there are more, nothing is cancelled")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		req := &outboundv1.PurgeRecipientRequest{ValidateOnly: dryRun || expect < 0}
 		if expect >= 0 {
@@ -151,14 +151,14 @@ func (a *app) recipientsPurge() *cobra.Command {
 			return err
 		}
 		if !dryRun && expect < 0 && resp.GetCancelled() > 0 {
-			return usage("%d deliveries wait for %s: say --expect %d if they are to be cancelled", resp.GetCancelled(), args[0], resp.GetCancelled())
+			return usage("%d deliveries are pending for %s: to cancel them, run again with --expect %d", resp.GetCancelled(), args[0], resp.GetCancelled())
 		}
 		return a.show(resp, func() *table {
 			t := &table{}
 			if dryRun {
-				t.add(fmt.Sprintf("%d deliveries wait", resp.GetCancelled()))
+				t.add(fmt.Sprintf("%d deliveries pending", resp.GetCancelled()))
 			} else {
-				t.add(fmt.Sprintf("%d deliveries are cancelled", resp.GetCancelled()))
+				t.add(fmt.Sprintf("%d deliveries cancelled", resp.GetCancelled()))
 			}
 			return t
 		})

@@ -33,7 +33,7 @@ func (a *app) show(m proto.Message, asTable func() *table) error {
 	}
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	return a.showJSON(raw)
 }
@@ -42,13 +42,13 @@ func (a *app) show(m proto.Message, asTable func() *table) error {
 func (a *app) showJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	b.WriteByte('\n')
 	if a.output == "yaml" {
 		y, err := yaml.JSONToYAML(b.Bytes())
 		if err != nil {
-			return fmt.Errorf("write the answer: %w", err)
+			return fmt.Errorf("write the output: %w", err)
 		}
 		b.Reset()
 		b.Write(y)
@@ -61,7 +61,7 @@ func (a *app) showJSON(raw []byte) error {
 func (a *app) showLine(m proto.Message) error {
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	if a.output == "yaml" {
 		if _, err := fmt.Fprintln(a.Out, "---"); err != nil {

@@ -10,7 +10,7 @@ import (
 // pages asks for pages until limit is reached or there are no more.
 func pages(limit int, ask func(size int, token string) (got int, next string, err error)) error {
 	if limit < 1 {
-		return usage("--limit is at least 1")
+		return usage("--limit must be at least 1")
 	}
 	token := ""
 	for limit > 0 {

@@ -15,7 +15,7 @@ func (a *app) newPassword(file, what string) (string, error) {
 	}
 	in, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) { // #nosec G115 -- a descriptor is small
-		return "", usage("there is no terminal to ask for the password: give --password-file FILE, or - for standard input")
+		return "", usage("no terminal to prompt for the password: use --password-file FILE, or - for standard input")
 	}
 	first, err := a.ask(in, what+": ")
 	if err != nil {
@@ -26,7 +26,7 @@ func (a *app) newPassword(file, what string) (string, error) {
 		return "", err
 	}
 	if first != second {
-		return "", usage("the two passwords differ")
+		return "", usage("the passwords do not match")
 	}
 	return first, nil
 }

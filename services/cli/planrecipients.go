@@ -54,7 +54,7 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 	for _, t := range w.appliances {
 		id, _ := t.tree["id"].(string)
 		if id == "" {
-			p.refuse(usage("%s: an appliance has no id: name it, it is the source of its events", t.where))
+			p.refuse(usage("%s: an appliance has no id: set it to the source of its events", t.where))
 			continue
 		}
 		r := resource{
@@ -77,8 +77,8 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 
 func credentialNotes(c *outboundv1.ApplianceCredentials) []string {
 	return []string{
-		"shown this once: NATS user " + c.GetUser(),
-		"shown this once: NATS password " + c.GetPassword(),
-		"shown this once: HTTP token " + c.GetToken(),
+		"shown only once: NATS user " + c.GetUser(),
+		"shown only once: NATS password " + c.GetPassword(),
+		"shown only once: HTTP token " + c.GetToken(),
 	}
 }

@@ -128,14 +128,14 @@ func (p *application) askToDelete(steps []*step) (bool, error) {
 	if p.output != "table" {
 		return false, usage("--prune with -o %s needs --yes", p.output)
 	}
-	p.say("not in the files, and to be deleted:")
+	p.say("not in the files, will be deleted:")
 	for _, d := range doomed {
 		p.say("  %s", d)
 	}
 	if slices.Contains(p.files, "-") {
-		return false, usage("--prune asks, and standard input holds the file: use --yes")
+		return false, usage("--prune needs confirmation and standard input is in use: use --yes")
 	}
-	sure, err := p.agree("delete them?", "--prune asks, and nobody answers: use --yes")
+	sure, err := p.agree("Delete them?", "--prune needs confirmation and there is no terminal: use --yes")
 	if err == nil && !sure {
 		p.say("nothing was changed")
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 func (a *app) recipients() *cobra.Command {
-	return group("recipients", "Define who gets which events",
+	return group("recipients", "Manage recipients",
 		a.recipientsList(), a.recipientsGet(), a.recipientsCreate(), a.recipientsUpdate(), a.recipientsDelete(),
-		a.recipientsSwitch("enable", "Send events to a recipient again", true),
+		a.recipientsSwitch("enable", "Resume sending events to a recipient", true),
 		a.recipientsSwitch("disable", "Stop sending events to a recipient", false),
 		a.recipientsTest(), a.recipientsPreview(), a.recipientsDoctor(), a.recipientsTestFilter(), a.recipientsPurge())
 }
@@ -117,12 +117,12 @@ func (a *app) recipientsUpdate() *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
 		Use:     "update RECIPIENT",
-		Short:   "Change the named fields of a recipient, from a file or from flags",
+		Short:   "Update fields of a recipient, from a file or from flags",
 		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
 		Args:    arguments("RECIPIENT"),
 	}
 	flags.define(a, cmd, false)
-	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
+	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		t, err := flags.tree(a, cmd)
 		if err != nil {
@@ -137,7 +137,7 @@ func (a *app) recipientsUpdate() *cobra.Command {
 		}
 		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return usage("nothing to change: name a field, see %q", cmd.CommandPath()+" --help")
+			return usage("nothing to change: set a field, see %q", cmd.CommandPath()+" --help")
 		}
 		if err := c.patch(ctx, recipientPath(args[0]), want, mask, saved); err != nil {
 			return err
@@ -172,7 +172,7 @@ func notesOf(r *outboundv1.Recipient) []string {
 	}
 	for _, s := range r.GetHttp().GetSigningSecrets() {
 		if s.GetSecret() != "" {
-			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
+			out = append(out, "signing secret "+s.GetId()+", shown only once: "+s.GetSecret())
 		}
 		if s.GetPublicKey() != "" {
 			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())
@@ -184,7 +184,7 @@ func notesOf(r *outboundv1.Recipient) []string {
 func (a *app) recipientsDelete() *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
-		Use: "delete RECIPIENT", Short: "Delete a recipient; what waits for it is cancelled", Args: arguments("RECIPIENT"),
+		Use: "delete RECIPIENT", Short: "Delete a recipient and cancel its pending deliveries", Args: arguments("RECIPIENT"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			query := url.Values{}
 			if etag != "" {
@@ -197,7 +197,7 @@ func (a *app) recipientsDelete() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
+	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	return cmd
 }
 
@@ -220,7 +220,7 @@ func (a *app) recipientsTest() *cobra.Command {
 	var set []string
 	cmd := &cobra.Command{
 		Use:   "test RECIPIENT",
-		Short: "Send a test event to a recipient, on the path of any other",
+		Short: "Send a test event to a recipient on the normal delivery path",
 		Args:  arguments("RECIPIENT"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			req := &outboundv1.TestRecipientRequest{EventType: eventType}
@@ -245,7 +245,7 @@ func (a *app) recipientsTest() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&eventType, "event", "", "event type (default: the recipient's first)")
-	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as in name=value; may be repeated")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as name=value; may be repeated")
 	return cmd
 }
 
@@ -267,7 +267,7 @@ func pairs(list []string) (tree, error) {
 	for _, p := range list {
 		name, value, ok := strings.Cut(p, "=")
 		if !ok || name == "" {
-			return nil, usage("%q is not name=value", p)
+			return nil, usage("%q is not in the form name=value", p)
 		}
 		out[name] = value
 	}

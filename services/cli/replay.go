@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) replays() *cobra.Command {
-	return group("replays", "Send many deliveries again, or give a recipient the events it missed",
+	return group("replays", "Replay deliveries, or backfill past events to a recipient",
 		a.replaysPreview(), a.replaysCreate(), a.replaysList(), a.replaysGet(), a.replaysCancel())
 }
 
@@ -32,21 +32,21 @@ type replayFlags struct {
 
 func (r *replayFlags) define(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&r.filter.recipient, "recipient", "", "the deliveries to this recipient")
-	f.StringVar(&r.filter.state, "state", "", "those in this final state (default: expired, rejected and cancelled)")
-	f.StringVar(&r.filter.eventType, "type", "", "those of this event type")
-	f.StringVar(&r.filter.appliance, "appliance", "", "those of this appliance")
-	f.StringVar(&r.filter.session, "session", "", "those of this session")
-	f.StringVar(&r.filter.externalKey, "external-key", "", "those with this external key")
-	f.StringVar(&r.filter.channel, "channel", "", "those of this channel: http or email")
-	f.StringVar(&r.filter.reason, "reason", "", "those with this reason")
-	f.StringVar(&r.filter.class, "class", "", "those of this class of reasons")
-	f.StringVar(&r.filter.since, "since", "", "those that ended at this time (RFC 3339) or later, or this long ago, e.g. 2h")
-	f.StringVar(&r.filter.until, "until", "", "those that ended before this time (RFC 3339), or longer ago, e.g. 30m")
-	f.StringVar(&r.backfillSince, "backfill-since", "", "instead of deliveries: the events accepted since this time that --to selects")
+	f.StringVar(&r.filter.recipient, "recipient", "", "filter by recipient")
+	f.StringVar(&r.filter.state, "state", "", "filter by final state (default: expired, rejected and cancelled)")
+	f.StringVar(&r.filter.eventType, "type", "", "filter by event type")
+	f.StringVar(&r.filter.appliance, "appliance", "", "filter by appliance")
+	f.StringVar(&r.filter.session, "session", "", "filter by session")
+	f.StringVar(&r.filter.externalKey, "external-key", "", "filter by external key")
+	f.StringVar(&r.filter.channel, "channel", "", "filter by channel: http or email")
+	f.StringVar(&r.filter.reason, "reason", "", "filter by reason")
+	f.StringVar(&r.filter.class, "class", "", "filter by reason class")
+	f.StringVar(&r.filter.since, "since", "", "only deliveries that became final at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&r.filter.until, "until", "", "only deliveries that became final before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.StringVar(&r.backfillSince, "backfill-since", "", "backfill: send the events accepted since this time that the recipient of --to selects")
 	f.StringVar(&r.backfillTill, "backfill-until", "", "end of the backfill (default: now)")
-	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill also what the recipient has had")
-	f.StringVar(&r.to, "to", "", "send to this recipient (default: each to the recipient it was for)")
+	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill: include events that the recipient already has")
+	f.StringVar(&r.to, "to", "", "send to this recipient (default: the original recipient)")
 	f.Int32Var(&r.rate, "rate", 0, "deliveries queued per second, 1 to 1000 (default 50)")
 	r.rated = func() bool { return f.Changed("rate") }
 	a.completeFlags(cmd, map[string]completion{
@@ -59,12 +59,12 @@ func (r *replayFlags) define(a *app, cmd *cobra.Command) {
 func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 	if r.rated() && r.rate < 1 {
 		// The API takes 0 for the default.
-		return nil, usage("--rate is 1 to 1000 deliveries a second, not %d: leave it out for the default", r.rate)
+		return nil, usage("--rate must be 1 to 1000 deliveries per second, not %d", r.rate)
 	}
 	out := &outboundv1.Replay{ToRecipientId: r.to, Rate: r.rate}
 	if r.backfillSince != "" {
 		if !r.filter.empty() {
-			return nil, usage("give a backfill or filters for deliveries, not both")
+			return nil, usage("give either a backfill or filters for deliveries, not both")
 		}
 		start, err := momentOf("--backfill-since", r.backfillSince, now)
 		if err != nil {
@@ -78,11 +78,11 @@ func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 		return out, nil
 	}
 	if r.filter.empty() {
-		return nil, usage("what is to be sent again? Give a filter, e.g. --recipient, or --backfill-since")
+		return nil, usage("nothing selected: give a filter, e.g. --recipient, or --backfill-since")
 	}
 	state := outboundv1.DeliveryState_State_value[strings.ToUpper(r.filter.state)]
 	if r.filter.state != "" && state == 0 {
-		return nil, usage("--state %q is not a state: delivered, expired, rejected, skipped, cancelled", r.filter.state)
+		return nil, usage("--state %q is not a final state: use delivered, expired, rejected, skipped or cancelled", r.filter.state)
 	}
 	start, err := momentOf("--since", r.filter.since, now)
 	if err != nil {
@@ -113,7 +113,7 @@ func (a *app) replaysPreview() *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
 		Use:   "preview",
-		Short: "Tell what a replay would send, without sending it",
+		Short: "Show what a replay would send, without sending it",
 		Example: "  outbound replays preview --recipient ticket-system --since 24h\n" +
 			"  outbound replays preview --to ticket-system --backfill-since 48h",
 		Args: arguments(),
@@ -135,10 +135,10 @@ func (a *app) replaysPreview() *cobra.Command {
 			}
 			t := &table{}
 			t.add("deliveries", fmt.Sprint(p.GetCount(), more))
-			t.add("had before", fmt.Sprint(p.GetAlreadyDelivered()))
+			t.add("already sent", fmt.Sprint(p.GetAlreadyDelivered()))
 			t.add("unavailable", fmt.Sprint(p.GetUnavailable()))
 			t.add("oldest", clock(p.GetOldestTime()))
-			t.add("takes about", p.GetEstimatedDuration().AsDuration().String())
+			t.add("estimated time", p.GetEstimatedDuration().AsDuration().String())
 			return t
 		})
 	})
@@ -150,16 +150,16 @@ func (a *app) replaysCreate() *cobra.Command {
 	var detach bool
 	cmd := &cobra.Command{
 		Use:   "create",
-		Short: "Start a replay, and wait until all is queued",
-		Long: "Start a replay, and wait until all is queued. The server runs it: an end of this command, by Ctrl-C too, does not end it.\n" +
-			"See `outbound replays preview` for what it would be.",
+		Short: "Start a replay and wait until it is queued",
+		Long: "Start a replay and wait until all its deliveries are queued. The server runs the replay: it continues if this command stops.\n" +
+			"Use `outbound replays preview` to see what a replay would send.",
 		Example: "  outbound replays create --recipient ticket-system --since 24h --rate 100\n" +
 			"  outbound replays create --recipient old-system --state delivered --to new-system\n" +
 			"  outbound replays create --to new-system --backfill-since 48h --detach",
 		Args: arguments(),
 	}
 	flags.define(a, cmd)
-	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait until all is queued")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
 		r, err := flags.replay(time.Now())
 		if err != nil {
@@ -192,7 +192,7 @@ func (a *app) await(ctx context.Context, c *client, r *outboundv1.Replay) error 
 		drawn.show("%s", line)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("replay %s goes on without this command: see outbound replays get, or cancel it: %w", r.GetId(), ctx.Err())
+			return fmt.Errorf("replay %s continues on the server: see outbound replays get, or cancel it: %w", r.GetId(), ctx.Err())
 		case <-time.After(lookEvery):
 		}
 		next := &outboundv1.Replay{}
@@ -235,8 +235,8 @@ func (a *app) replaysList() *cobra.Command {
 
 func (a *app) replaysGet() *cobra.Command {
 	var wait bool
-	cmd := &cobra.Command{Use: "get REPLAY", Short: "Show how far a replay is", Args: arguments("REPLAY")}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it has ended, and tell its progress")
+	cmd := &cobra.Command{Use: "get REPLAY", Short: "Show the progress of a replay", Args: arguments("REPLAY")}
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is finished and show its progress")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		r := &outboundv1.Replay{}
 		if err := c.call(ctx, http.MethodGet, "/v1/replays/"+url.PathEscape(args[0]), nil, r); err != nil {
@@ -252,7 +252,7 @@ func (a *app) replaysGet() *cobra.Command {
 
 func (a *app) replaysCancel() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel REPLAY", Short: "Stop a replay; what it has queued goes on", Args: arguments("REPLAY"),
+		Use: "cancel REPLAY", Short: "Cancel a replay (already queued deliveries still go out)", Args: arguments("REPLAY"),
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			r := &outboundv1.Replay{}
 			if err := c.call(ctx, http.MethodPost, "/v1/replays/"+url.PathEscape(args[0])+":cancel", nil, r); err != nil {

@@ -24,8 +24,8 @@ const (
 )
 
 func (a *app) revisions() *cobra.Command {
-	c := group("revisions", "See who changed what of the configuration, and roll back", a.revisionsList(), a.revisionsShow(), a.revisionsRollBack())
-	c.Long = "See who changed what of the configuration, and roll back.\n\n" +
+	c := group("revisions", "Show the change history of the configuration and roll back", a.revisionsList(), a.revisionsShow(), a.revisionsRollBack())
+	c.Long = "Show who changed the configuration and roll back changes.\n\n" +
 		"Resources are named recipients/ID, settings/smtp, settings/email, custom-fields, event-types/ID, appliances/ID, users/NAME\n" +
 		"and tokens/ID. Up to 64 revisions of each are kept."
 	return c
@@ -62,7 +62,7 @@ func (c *client) revisionsOf(ctx context.Context, resource string, limit int) ([
 func (a *app) revisionsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list [RESOURCE]", Short: "List what was changed, newest first", Args: cobra.MaximumNArgs(1),
+		Use: "list [RESOURCE]", Short: "List changes, newest first", Args: cobra.MaximumNArgs(1),
 		Example: "  outbound revisions list\n  outbound revisions list recipients/ticket-system --limit 10",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			resource := ""
@@ -82,7 +82,7 @@ func (a *app) revisionsList() *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many, at most; 0: all that are kept")
+	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number to list; 0 lists all stored revisions")
 	return cmd
 }
 
@@ -109,7 +109,7 @@ func (a *app) revisionsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show RESOURCE REVISION", Short: "Show a revision and what it changed", Args: arguments("RESOURCE", "REVISION"),
 		Example: "  outbound revisions show recipients/ticket-system 12\n  outbound revisions show settings/smtp latest",
-		Long:    "Show a revision and what it changed. REVISION is a number that `revisions list` shows, or latest or previous.",
+		Long:    "Show a revision and what it changed. REVISION is a number from `revisions list`, or latest or previous.",
 		RunE: a.with(func(ctx context.Context, c *client, args []string) error {
 			all, err := c.revisionsOf(ctx, args[0], 0)
 			if err != nil {
@@ -130,7 +130,7 @@ func (a *app) revisionsShow() *cobra.Command {
 func (a *app) showRevision(r *outboundv1.Revision) error {
 	a.say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), dash(r.GetActor()), clock(r.GetTime()))
 	if len(r.GetChanges()) == 0 {
-		a.say("no field was changed")
+		a.say("no field changed")
 		return nil
 	}
 	a.say("")
@@ -156,15 +156,15 @@ func pickRevision(all []*outboundv1.Revision, resource, which string) (int, erro
 	case which == previousRevision:
 		i := slices.IndexFunc(all[1:], func(r *outboundv1.Revision) bool { return r.GetResourceJson() != "" })
 		if i < 0 {
-			return 0, notKept(fmt.Sprintf("%s has no revision before the present one", resource))
+			return 0, notKept(fmt.Sprintf("%s has no revision before the current one", resource))
 		}
 		return i + 1, nil
 	case err != nil:
-		return 0, usage("%q is no revision: give a number, latest or previous", which)
+		return 0, usage("%q is not a revision: use a number, latest or previous", which)
 	}
 	i := slices.IndexFunc(all, func(r *outboundv1.Revision) bool { return r.GetRevision() == number })
 	if i < 0 {
-		return 0, notKept(fmt.Sprintf("revision %d of %s is not kept: see outbound revisions list %s", number, resource, resource))
+		return 0, notKept(fmt.Sprintf("revision %d of %s is no longer stored: see outbound revisions list %s", number, resource, resource))
 	}
 	return i, nil
 }
@@ -180,13 +180,13 @@ func notKept(text string) error { return &notFoundError{text: text} }
 func (a *app) revisionsRollBack() *cobra.Command {
 	var sure, dryRun bool
 	cmd := &cobra.Command{
-		Use: "roll-back RESOURCE REVISION", Short: "Make a resource again what it was", Args: arguments("RESOURCE", "REVISION"),
+		Use: "roll-back RESOURCE REVISION", Short: "Roll a resource back to an earlier revision", Args: arguments("RESOURCE", "REVISION"),
 		Example: "  outbound revisions roll-back recipients/ticket-system previous --dry-run\n  outbound revisions roll-back recipients/ticket-system 12 --yes",
-		Long: "Make a resource again what it was at a revision, its secrets included; a deleted one is created again. The difference is\n" +
-			"shown first. REVISION is a number that `revisions list` shows, or previous.",
+		Long: "Roll a resource back to a revision, including its secrets; a deleted resource is created again. The difference is\n" +
+			"shown first. REVISION is a number from `revisions list`, or previous.",
 	}
-	cmd.Flags().BoolVar(&sure, "yes", false, "do not ask")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the difference")
+	cmd.Flags().BoolVar(&sure, "yes", false, "do not ask for confirmation")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show the difference and change nothing")
 	cmd.RunE = a.with(func(ctx context.Context, c *client, args []string) error {
 		all, err := c.revisionsOf(ctx, args[0], 0)
 		if err != nil {
@@ -210,7 +210,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 			return err
 		}
 		if !sure {
-			if agreed, err := a.agree("roll back?", "roll-back asks, and nobody answers: use --yes"); err != nil || !agreed {
+			if agreed, err := a.agree("Roll back?", "roll-back needs confirmation and there is no terminal: use --yes"); err != nil || !agreed {
 				a.say("nothing was changed")
 				return err
 			}
@@ -223,7 +223,7 @@ func (a *app) revisionsRollBack() *cobra.Command {
 		if a.output != "table" {
 			return a.show(done.GetRevision(), nil)
 		}
-		a.say("%s is what it was at revision %d; this is revision %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
+		a.say("%s is rolled back to revision %d; the new revision is %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
 		return nil
 	})
 	return cmd
@@ -231,13 +231,13 @@ func (a *app) revisionsRollBack() *cobra.Command {
 
 func (a *app) precheckRollback(back *outboundv1.Revision) error {
 	if len(back.GetChanges()) == 0 {
-		a.say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
+		a.say("%s already matches revision %d: nothing to change", back.GetResource(), back.GetRolledBackTo())
 		return nil
 	}
 	if a.output != "table" {
 		return nil
 	}
-	a.say("%s back to revision %d:", back.GetResource(), back.GetRolledBackTo())
+	a.say("%s would be rolled back to revision %d:", back.GetResource(), back.GetRolledBackTo())
 	return a.print(changesTable(back.GetChanges()))
 }
 
@@ -265,7 +265,7 @@ func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 		for _, c := range r.GetChanges() {
 			if isSecret(c) && !secrets[c.GetPath()] {
 				secrets[c.GetPath()] = true
-				out.Changes = append(out.Changes, &outboundv1.Change{Path: c.GetPath(), Before: "(secret)", After: "(secret of then)"})
+				out.Changes = append(out.Changes, &outboundv1.Change{Path: c.GetPath(), Before: "(secret)", After: "(secret from that revision)"})
 			}
 		}
 	}

@@ -13,38 +13,38 @@ import (
 )
 
 func (a *app) settings() *cobra.Command {
-	smtp := a.settingsGroup("smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
+	smtp := a.settingsGroup("smtp", "Manage the SMTP relay settings", func() proto.Message { return &outboundv1.SmtpSettings{} },
 		[]fieldFlag{
-			{"host", "host", flagText, "host name or address of the relay"},
+			{"host", "host", flagText, "host name or IP address of the relay"},
 			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
 			{"encryption", "encryption", flagWord, "none, starttls or tls (default starttls)"},
 			{"auth", "auth", flagWord, "none, plain, login, cram_md5 or xoauth2 (default none)"},
-			{"username", "username", flagText, "user name at the relay"},
-			{"password-file", "password", flagSecret, "file with the password; - is standard input"},
-			{"from-address", "fromAddress", flagText, "the sender's address"},
-			{"from-name", "fromName", flagText, "the sender's name (default Outbound)"},
+			{"username", "username", flagText, "user name for the relay"},
+			{"password-file", "password", flagSecret, "file with the password; - reads standard input"},
+			{"from-address", "fromAddress", flagText, "sender address"},
+			{"from-name", "fromName", flagText, "sender name (default Outbound)"},
 			{"ca-file", "caCertificatePem", flagFile, "file with the root certificates (PEM) of the relay"},
-			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
-			{"hello-name", "helloName", flagText, "host name we introduce ourselves with (default the host's own)"},
-			{"max-connections", "maxConnections", flagInt, "connections to the relay at once, of each sender (default 4)"},
-			{"rate", "rateLimit.limit", flagInt, "mails per period at most (default no limit)"},
-			{"rate-period", "rateLimit.period", flagDuration, "the period of --rate (default 1s)"},
-			{"daily-notice", "dailyNotice.enabled", flagBool, "a mail a day to the admin contacts"},
-			{"daily-notice-time", "dailyNotice.time", flagText, "when it is sent, HH:MM in the zone of mails (default 08:00)"},
-			{"token-url", "oauth2.tokenUrl", flagText, "where access tokens for xoauth2 are got (https)"},
-			{"client-id", "oauth2.clientId", flagText, "client id at the token endpoint"},
-			{"client-secret-file", "oauth2.clientSecret", flagSecret, "file with the client secret; - is standard input"},
-			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - is standard input"},
-			{"scope", "oauth2.scopes", flagList, "scopes to ask for; may be repeated"},
+			{"admin-contact", "adminContacts", flagList, "email address of an admin contact, who receives alerts about recipients without a contact, silent appliances and storage; may be repeated"},
+			{"hello-name", "helloName", flagText, "host name for EHLO (default: the name of the host)"},
+			{"max-connections", "maxConnections", flagInt, "maximum connections to the relay, for each email-sender (default 4)"},
+			{"rate", "rateLimit.limit", flagInt, "maximum emails per period (default no limit)"},
+			{"rate-period", "rateLimit.period", flagDuration, "period of --rate (default 1s)"},
+			{"daily-notice", "dailyNotice.enabled", flagBool, "send a daily report to the admin contacts"},
+			{"daily-notice-time", "dailyNotice.time", flagText, "time of the daily report, HH:MM in the time zone of the email settings (default 08:00)"},
+			{"token-url", "oauth2.tokenUrl", flagText, "token endpoint for xoauth2 (https)"},
+			{"client-id", "oauth2.clientId", flagText, "client ID at the token endpoint"},
+			{"client-secret-file", "oauth2.clientSecret", flagSecret, "file with the client secret; - reads standard input"},
+			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - reads standard input"},
+			{"scope", "oauth2.scopes", flagList, "scope to request; may be repeated"},
 		})
 	smtp.AddCommand(a.testEmail())
-	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
+	email := a.settingsGroup("email", "Manage settings for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
 		[]fieldFlag{
-			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
-			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
-			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
+			{"retry-interval", "retryInterval", flagDuration, "interval between attempts (default 1m)"},
+			{"retry-duration", "retryDuration", flagDuration, "how long an email is retried (default 24h)"},
+			{"time-zone", "timeZone", flagText, "time zone for times in emails (default UTC)"},
 		})
-	return group("settings", "See and change what recipients share", smtp, email)
+	return group("settings", "Manage SMTP and email settings", smtp, email)
 }
 
 // testEmail is `settings smtp test`.
@@ -52,9 +52,9 @@ func (a *app) testEmail() *cobra.Command {
 	var to []string
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Send a test mail at once and tell what the relay answers",
-		Long: "The mail is sent by an email-sender, through the relay as it is set. Without --to it goes to the admin contacts.\n" +
-			"Exit code 1 unless the relay accepts it for every address.",
+		Short: "Send a test email and show the relay's response",
+		Long: "An email-sender sends the email through the configured relay. Without --to it goes to the admin contacts.\n" +
+			"The exit code is 1 unless the relay accepts it for every address.",
 		Example: "  outbound settings smtp test --to me@example.com",
 		Args:    arguments(),
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
@@ -66,17 +66,17 @@ func (a *app) testEmail() *cobra.Command {
 				return err
 			}
 			if !out.GetOk() {
-				return errors.New("the relay did not accept every test mail")
+				return errors.New("the relay did not accept every test email")
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().StringSliceVar(&to, "to", nil, "addresses to send to; may be repeated (default the admin contacts)")
+	cmd.Flags().StringSliceVar(&to, "to", nil, "address to send to; may be repeated (default the admin contacts)")
 	return cmd
 }
 
 func testTable(out *outboundv1.SendTestEmailResponse) *table {
-	t := &table{head: []string{"", "ADDRESS", "CODE", "ANSWER"}}
+	t := &table{head: []string{"", "ADDRESS", "CODE", "RESPONSE"}}
 	for _, r := range out.GetResults() {
 		mark, code := "✗", "-"
 		if r.GetAccepted() {
@@ -103,8 +103,8 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 		}),
 	}
 	var file string
-	set := &cobra.Command{Use: "set", Short: "Change the named settings, from a file or from flags", Args: arguments()}
-	set.Flags().StringVarP(&file, "file", "f", "", "file with the settings in YAML or JSON; - is standard input")
+	set := &cobra.Command{Use: "set", Short: "Update settings, from a file or from flags", Args: arguments()}
+	set.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file with the settings; - reads standard input")
 	for _, x := range flags {
 		defineFlag(set, x.flag, x.kind, x.help)
 	}
@@ -119,7 +119,7 @@ func (a *app) settingsGroup(name, short string, empty func() proto.Message, flag
 		}
 		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return usage("nothing to change: name a setting, see %q", set.CommandPath()+" --help")
+			return usage("nothing to change: set a field, see %q", set.CommandPath()+" --help")
 		}
 		if err := c.patch(ctx, path, want, mask, saved); err != nil {
 			return err

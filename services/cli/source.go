@@ -19,20 +19,20 @@ const defaultURL = "http://127.0.0.1:8080"
 
 func (a *app) connectionFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.StringVar(&a.url, "url", "", "address of Outbound (default OUTBOUND_URL, else "+defaultURL+")")
+	f.StringVar(&a.url, "url", "", "address of the Outbound server (default OUTBOUND_URL, else "+defaultURL+")")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
-	f.StringVar(&a.data, "data", "", "data folder of `outbound run`, whose endpoints.json and admin.token are used")
+	f.StringVar(&a.data, "data", "", "data directory of a local server (reads endpoints.json and admin.token)")
 	a.outputFlag(c)
 }
 
 func (a *app) outputFlag(c *cobra.Command) {
-	c.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "table, json or yaml")
+	c.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output format: table, json or yaml")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (a *app) checkOutput() error {
 	if a.output != "table" && a.output != "json" && a.output != "yaml" {
-		return usage("-o is table, json or yaml, not %q", a.output)
+		return usage("-o %q is not a format: use table, json or yaml", a.output)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (a *app) address() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", usage("%q is not an address: write it as in %s", from, defaultURL)
+		return "", usage("%q is not a valid address: use e.g. %s", from, defaultURL)
 	}
 	return strings.TrimRight(from, "/"), nil
 }
@@ -89,7 +89,7 @@ func (a *app) token() (string, error) {
 	if t := strings.TrimSpace(a.Getenv("OUTBOUND_TOKEN")); t != "" {
 		return t, nil
 	}
-	return "", usage("no token: give --data DIR, --token-file FILE or OUTBOUND_TOKEN")
+	return "", usage("no token: use --data DIR, --token-file FILE or OUTBOUND_TOKEN")
 }
 
 // endpoints is what `outbound run` writes into its data folder once it is ready.
@@ -103,10 +103,10 @@ func readEndpoints(dir string) (endpoints, error) {
 	path := filepath.Join(dir, "endpoints.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return endpoints{}, fmt.Errorf("%s is not there: start `outbound run --data %s` first, or check --data", path, dir)
+		return endpoints{}, fmt.Errorf("%s does not exist: start `outbound run --data %s` first, or check --data", path, dir)
 	}
 	if err != nil {
-		return endpoints{}, fmt.Errorf("read the addresses of Outbound: %w", err)
+		return endpoints{}, fmt.Errorf("read the server's addresses: %w", err)
 	}
 	var e endpoints
 	if err := json.Unmarshal(b, &e); err != nil {
@@ -123,7 +123,7 @@ func readSecretFile(path string, in io.Reader) (string, error) {
 	}
 	secret := strings.TrimRight(string(b), "\r\n")
 	if secret == "" {
-		return "", usage("%s is empty where a secret was expected", path)
+		return "", usage("%s is empty: it must hold a secret", path)
 	}
 	return secret, nil
 }

@@ -18,7 +18,7 @@ func (a *app) status() *cobra.Command {
 	var recipient string
 	var watch bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show whether anything is wrong", Args: arguments(),
+		Use: "status", Short: "Show the status of the system", Args: arguments(),
 		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
 			query := url.Values{}
 			if recipient != "" {
@@ -34,8 +34,8 @@ func (a *app) status() *cobra.Command {
 			return a.showOne(s)
 		}),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show the recipients again after each change")
-	cmd.Flags().StringVar(&recipient, "recipient", "", "only this recipient")
+	cmd.Flags().BoolVar(&watch, "watch", false, "watch for changes of recipients")
+	cmd.Flags().StringVar(&recipient, "recipient", "", "show only this recipient")
 	return cmd
 }
 
@@ -52,7 +52,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.Status{} }, func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)
 		if !ok {
-			return fmt.Errorf("a line of the stream is no status: %T", m)
+			return fmt.Errorf("decode a line of the stream: not a status: %T", m)
 		}
 		now := statusText(s)
 		if now == shown {
@@ -97,7 +97,7 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 		return err
 	}
 	a.say("")
-	streams := &table{head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
+	streams := &table{head: []string{"STREAM", "MESSAGES", "LIMIT", "BYTES", "LIMIT", "USED", "SINCE", "RETENTION", "LAST"}}
 	for _, x := range s.GetStreams() {
 		streams.add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), size(x.GetBytes()), size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
 			clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
@@ -111,7 +111,7 @@ func (a *app) showStatus(s *outboundv1.Status) error {
 
 func most(n uint64) string {
 	if n == 0 {
-		return "any"
+		return "unlimited"
 	}
 	return fmt.Sprint(n)
 }
@@ -119,7 +119,7 @@ func most(n uint64) string {
 // days writes how long a stream keeps what is in it.
 func days(d time.Duration) string {
 	if d <= 0 {
-		return "ever"
+		return "unlimited"
 	}
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d d", d/(24*time.Hour))
@@ -136,11 +136,11 @@ func (a *app) showStorage(s *outboundv1.Status) {
 	line := fmt.Sprintf("disk: the streams use %s of %s", size(d.GetUsedBytes()), size(d.GetLimitBytes()))
 	switch {
 	case !d.GetFreeKnown():
-		line += "; what is free is the external broker's to tell"
+		line += "; free space is not known for an external broker"
 	case d.GetLimitBytes() > d.GetUsedBytes() && d.GetFreeBytes() < d.GetLimitBytes()-d.GetUsedBytes():
-		line += fmt.Sprintf("; %s are free, less than they may still use", size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free, which is less than the streams may still use", size(d.GetFreeBytes()))
 	default:
-		line += fmt.Sprintf("; %s are free", size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free", size(d.GetFreeBytes()))
 	}
 	a.say("%s", line)
 }
@@ -164,7 +164,7 @@ func (a *app) showServices(s *outboundv1.Status) error {
 	for _, x := range s.GetServices() {
 		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))
 	}
-	ends := &table{head: []string{"ENDS", "WHAT", "OF", "SUBJECT"}}
+	ends := &table{head: []string{"EXPIRES", "KIND", "RESOURCE", "SUBJECT"}}
 	for _, x := range s.GetExpiries() {
 		ends.add(clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), dash(x.GetSubject()))
 	}

@@ -26,7 +26,7 @@ var errEnded = errors.New("the server ended the stream")
 func (c *client) stream(ctx context.Context, path string, next func() proto.Message, each func(proto.Message) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
-		return usage("the address %q is not usable: %w", c.base, err)
+		return usage("parse the address %q: %w", c.base, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("User-Agent", "outbound-cli/"+c.version)
@@ -40,7 +40,7 @@ func (c *client) stream(ctx context.Context, path string, next func() proto.Mess
 	if resp.StatusCode != http.StatusOK {
 		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		if err != nil {
-			return fmt.Errorf("read the answer to GET %s: %w", path, err)
+			return fmt.Errorf("read the response to GET %s: %w", path, err)
 		}
 		return refusal(resp.StatusCode, answer)
 	}
@@ -95,7 +95,7 @@ func (a *app) follow(ctx context.Context, c *client, path string, next func() pr
 		case failed != nil, !began && !errors.Is(err, errEnded), !breaks(err):
 			return err
 		}
-		_, _ = fmt.Fprintf(a.Err, "%s; asking again\n", clean(err.Error()))
+		_, _ = fmt.Fprintf(a.Err, "%s; reconnecting\n", clean(err.Error()))
 		select {
 		case <-ctx.Done():
 			return nil

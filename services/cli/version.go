@@ -9,7 +9,7 @@ import (
 
 func (a *app) version() *cobra.Command {
 	c := &cobra.Command{
-		Use: "version", Short: "Show which release this is", Args: arguments(),
+		Use: "version", Short: "Show the version", Args: arguments(),
 		Example: "  outbound version\n  outbound version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			if err := a.checkOutput(); err != nil {

@@ -171,7 +171,7 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 		{2, `there is no command "lsit" in "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
 		{2, "needs RECIPIENT", []string{"recipients", "get"}},
 		{2, "unknown flag: --nope", []string{"status", "--nope"}},
-		{2, "table, json or yaml", []string{"status", "-o", "xml"}},
+		{2, "output format: table, json or yaml", []string{"status", "-o", "xml"}},
 		{2, "nothing to change", []string{"recipients", "update", "crm"}},
 		{2, "-f FILE", []string{"apply"}},
 		{2, `unknown field "colour"`, []string{"recipients", "create", "-f", h.write("bad.yaml", "colour: red")}},

@@ -18,7 +18,7 @@ email:
   htmlBody: "<p>%EXTERNAL_KEY%</p>"
   overrides: {support_conference_customer_exit_survey_completed: {subject: "Survey %RATING%"}}
 `)
-	for _, want := range []string{"Gets it: yes", "To: desk@example.com, ops@example.com", "Subject: Ended: INC-1", "--html prints it"} {
+	for _, want := range []string{"Routed: yes", "To: desk@example.com, ops@example.com", "Subject: Ended: INC-1", "--html prints it"} {
 		if out := h.must("recipients", "preview", "-f", file); !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

@@ -22,7 +22,7 @@ func TestVersionIsToldInEachFormWithoutAServer(t *testing.T) {
 			t.Errorf("outbound %s: %q, want %q", strings.Join(args, " "), out, want)
 		}
 	}
-	if code, _, errors := h.run("", "version", "-o", "xml"); code != 2 || !strings.Contains(errors, "table, json or yaml") {
+	if code, _, errors := h.run("", "version", "-o", "xml"); code != 2 || !strings.Contains(errors, "output format: table, json or yaml") {
 		t.Errorf("-o xml: exit %d, %s", code, errors)
 	}
 }
@@ -31,7 +31,7 @@ func TestARateThatIsNoneIsRefused(t *testing.T) {
 	h := open(t)
 	for _, verb := range []string{"create", "preview"} {
 		code, _, errors := h.run("", "replays", verb, "--recipient", "crm", "--rate", "0")
-		if code != 2 || !strings.Contains(errors, "--rate is 1 to 1000 deliveries a second, not 0") {
+		if code != 2 || !strings.Contains(errors, "--rate must be 1 to 1000 deliveries per second, not 0") {
 			t.Errorf("replays %s --rate 0: exit %d, %s", verb, code, errors)
 		}
 	}
