@@ -130,7 +130,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 	code, out, errors := to.run("", "apply", "-f", file)
 	for _, field := range []string{
 		"(smtp settings), oauth2.clientSecret: is neither in the file nor stored", "(smtp settings), oauth2.refreshToken: ",
-		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[", "5 things are not valid, and nothing was changed",
+		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[", "5 fields are not valid, and nothing was changed",
 	} {
 		if !strings.Contains(errors, field) {
 			t.Errorf("%q is not named: exit %d\n%s%s", field, code, out, errors)
@@ -251,7 +251,7 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") || !strings.Contains(out, "  recipient crm\n") {
 		t.Errorf("nobody answers: exit %d\n%s%s", code, out, errors)
 	}
-	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input holds the file") {
+	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input is in use") {
 		t.Errorf("the file is standard input: exit %d, %s", code, errors)
 	}
 	if code, _, errors := h.run("", "apply", "-f", keep, "--prune", "-o", "json"); code != 2 || !strings.Contains(errors, "--yes") {
@@ -300,7 +300,7 @@ func TestApplyReadsAFolder(t *testing.T) {
 	if code, _, errors := h.run("", "apply", "-f", filepath.Join(dir, "below", "none")); code != 2 || !strings.Contains(errors, "no such file") {
 		t.Errorf("no such folder: exit %d, %s", code, errors)
 	}
-	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "holds no .yaml") {
+	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "no .yaml, .yml or .json file in") {
 		t.Errorf("an empty folder: exit %d, %s", code, errors)
 	}
 }

@@ -22,7 +22,7 @@ func TestVersionIsToldInEachFormWithoutAServer(t *testing.T) {
 			t.Errorf("outbound %s: %q, want %q", strings.Join(args, " "), out, want)
 		}
 	}
-	if code, _, errors := h.run("", "version", "-o", "xml"); code != 2 || !strings.Contains(errors, "output format: table, json or yaml") {
+	if code, _, errors := h.run("", "version", "-o", "xml"); code != 2 || !strings.Contains(errors, "table, json or yaml") {
 		t.Errorf("-o xml: exit %d, %s", code, errors)
 	}
 }
