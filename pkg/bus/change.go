@@ -73,7 +73,7 @@ func (c *Conn) Expedite(ch recipient.Channel, id string, sequences []uint64) err
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
 		}
 		if err := c.nc.PublishMsg(m); err != nil {
-			return fmt.Errorf("wake the senders of %s: %w", id, err)
+			return fmt.Errorf("notify the senders of %s: %w", id, err)
 		}
 	}
 	return nil
@@ -91,7 +91,7 @@ func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []ui
 		f(string(m.Data), sequences)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", subjectExpedite, err)
+		return nil, fmt.Errorf("subscribe to %s: %w", subjectExpedite, err)
 	}
 	return func() { _ = sub.Unsubscribe() }, nil
 }

@@ -59,7 +59,7 @@ func (c *Conn) ApplyConsumer(ctx context.Context, r *recipient.Recipient, paused
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make consumer %s: %w", want.Durable, err)
+		return nil, fmt.Errorf("create consumer %s: %w", want.Durable, err)
 	}
 	if pausedAs(have.CachedInfo(), paused) {
 		return changed, nil

@@ -60,7 +60,7 @@ func (c *Conn) direct(ctx context.Context, stream string, r directRequest) ([]*n
 		case "413":
 			return nil, errTooMany
 		default:
-			return nil, fmt.Errorf("read stream %s: the broker answered %s %s", stream, status, m.Header.Get("Description"))
+			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
 		}
 	}
 }

@@ -21,12 +21,12 @@ func (h *History) Newest(ctx context.Context, records []StoredRecord, until uint
 		slices.Sort(filters)
 		ms, err := h.conn.direct(ctx, StreamHistory, directRequest{MultiLast: slices.Compact(filters)})
 		if err != nil {
-			return nil, fmt.Errorf("look for newer records: %w", err)
+			return nil, fmt.Errorf("read newer records: %w", err)
 		}
 		for _, m := range ms {
 			if storedSequence(m) > until {
 				if m, err = h.asOf(ctx, storedSubject(m), until); err != nil {
-					return nil, fmt.Errorf("look for newer records: %w", err)
+					return nil, fmt.Errorf("read newer records: %w", err)
 				}
 			}
 			if m != nil {
@@ -124,7 +124,7 @@ func (h *History) Behind(ctx context.Context, f AttemptFilter, after uint64, tel
 func (h *History) LastSequence(ctx context.Context) (uint64, error) {
 	s, err := h.conn.js.Stream(ctx, StreamHistory)
 	if err != nil {
-		return 0, fmt.Errorf("look at the end of the log: %w", err)
+		return 0, fmt.Errorf("read the end of the log: %w", err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }

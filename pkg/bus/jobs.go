@@ -50,7 +50,7 @@ func (c *Conn) Replayed(ctx context.Context, replayID string, from uint64, visit
 	for {
 		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: max(from, 1), NextFor: subjectReplay + ".*", Batch: replayedAtOnce})
 		if err != nil {
-			return fmt.Errorf("read back replay %s: %w", replayID, err)
+			return fmt.Errorf("read replay %s: %w", replayID, err)
 		}
 		if len(ms) == 0 {
 			return nil
@@ -69,7 +69,7 @@ func (c *Conn) ReplaysTo(ctx context.Context, recipientID string, visit func(eve
 	for from := uint64(1); ; {
 		ms, err := c.direct(ctx, StreamEvents, directRequest{Sequence: from, NextFor: subjectReplay + "." + recipientID, Batch: replayedAtOnce})
 		if err != nil {
-			return fmt.Errorf("read back the replays to %s: %w", recipientID, err)
+			return fmt.Errorf("read the replays to %s: %w", recipientID, err)
 		}
 		if len(ms) == 0 {
 			return nil

@@ -49,17 +49,17 @@ func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertS
 	}
 	w, err := b.kv.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, err)
+		return nil, nil, fmt.Errorf("list alert states in bucket %s: %w", BucketStatus, err)
 	}
 	defer func() { _ = w.Stop() }()
 	marks, revisions := map[string]health.AlertState{}, map[string]uint64{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("list marks in bucket %s: %w", BucketStatus, ctx.Err())
+			return nil, nil, fmt.Errorf("list alert states in bucket %s: %w", BucketStatus, ctx.Err())
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, nil, fmt.Errorf("list marks in bucket %s: the watch ended early", BucketStatus)
+				return nil, nil, fmt.Errorf("list alert states in bucket %s: the watch ended early", BucketStatus)
 			}
 			if e == nil { // all there are have been told
 				return marks, revisions, nil
@@ -80,7 +80,7 @@ func (s *HealthStore) PutMark(ctx context.Context, name string, m health.AlertSt
 	}
 	value, err := json.Marshal(m)
 	if err != nil {
-		return 0, fmt.Errorf("write the mark %s: %w", name, err)
+		return 0, fmt.Errorf("encode the alert state %s: %w", name, err)
 	}
 	return put(ctx, b, prefixMark+name, value, revision)
 }

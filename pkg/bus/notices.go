@@ -16,7 +16,7 @@ import (
 // consumerNotices is the durable consumer that the email senders share.
 const consumerNotices = "notices"
 
-// Notices hands out the mails to contacts.
+// Notices hands out the alert emails.
 type Notices struct {
 	r *requests
 }
@@ -31,13 +31,13 @@ type Notice struct {
 	Settler    delivery.Settler
 }
 
-// OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
+// OpenNotices opens the queue of alert emails, and makes its consumer if it is missing. It fails while the stream is.
 func (c *Conn) OpenNotices(ctx context.Context) (*Notices, error) {
 	_, err := c.js.CreateOrUpdateConsumer(ctx, StreamNotices, jetstream.ConsumerConfig{
-		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
+		Durable: consumerNotices, Description: "alert emails", AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait, MaxDeliver: -1, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)
+		return nil, fmt.Errorf("create consumer %s: %w", consumerNotices, err)
 	}
 	r, err := c.open(ctx, StreamNotices, consumerNotices)
 	if err != nil {
@@ -54,7 +54,7 @@ func (n *Notices) Pull(ctx context.Context, wait time.Duration, take func(Notice
 			out.Stored = meta.Timestamp
 		}
 		if err := json.Unmarshal(m.Data, &out.Notice); err != nil {
-			out.Unreadable = fmt.Errorf("read a notice: %w", err)
+			out.Unreadable = fmt.Errorf("decode a notice: %w", err)
 		}
 		take(out)
 	})

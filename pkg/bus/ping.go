@@ -31,7 +31,7 @@ func (c *Conn) Announce(ctx context.Context, here ...Presence) error {
 	for _, p := range here {
 		raw, err := json.Marshal(p)
 		if err != nil {
-			return fmt.Errorf("write the presence of %s: %w", p.Name, err)
+			return fmt.Errorf("encode the presence of %s: %w", p.Name, err)
 		}
 		answers = append(answers, raw)
 	}
@@ -43,11 +43,11 @@ func (c *Conn) Announce(ctx context.Context, here ...Presence) error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", subjectPing, err)
+		return fmt.Errorf("subscribe to %s: %w", subjectPing, err)
 	}
 	<-ctx.Done()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("leave %s: %w", subjectPing, err)
+		return fmt.Errorf("unsubscribe from %s: %w", subjectPing, err)
 	}
 	return nil
 }
@@ -57,11 +57,11 @@ func (c *Conn) Ping(ctx context.Context, wait time.Duration) ([]Presence, error)
 	inbox := c.nc.NewInbox()
 	sub, err := c.nc.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
+		return nil, fmt.Errorf("request on %s: %w", subjectPing, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := c.nc.PublishRequest(subjectPing, inbox, nil); err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", subjectPing, err)
+		return nil, fmt.Errorf("request on %s: %w", subjectPing, err)
 	}
 	until, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -72,7 +72,7 @@ func (c *Conn) Ping(ctx context.Context, wait time.Duration) ([]Presence, error)
 		case errors.Is(err, nats.ErrNoResponders), err != nil && until.Err() != nil && ctx.Err() == nil:
 			return out, nil
 		case err != nil:
-			return out, fmt.Errorf("ask on %s: %w", subjectPing, err)
+			return out, fmt.Errorf("request on %s: %w", subjectPing, err)
 		}
 		var p Presence
 		if json.Unmarshal(m.Data, &p) == nil && p.Name != "" {

@@ -29,7 +29,7 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 	for id, want := range map[string]delivery.Record{
 		"e-true":  {State: delivery.StateDelivered, Reason: delivery.ReasonOK, Attempt: 1},
 		"e-false": {State: delivery.StateSkipped, Reason: delivery.ReasonFilterFalse},
-		"e-error": {State: delivery.StateSkipped, Reason: delivery.ReasonFilterError, Detail: "the filter can't judge the event: no such key: priority"},
+		"e-error": {State: delivery.StateSkipped, Reason: delivery.ReasonFilterError, Detail: "the filter can't be evaluated: no such key: priority"},
 	} {
 		got := w.final("filtered", id, "")
 		if got.State != want.State || got.Reason != want.Reason || got.Detail != want.Detail || got.Attempt != want.Attempt {

@@ -14,7 +14,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) (v *Verdict, settled bool) 
 	}
 	rec, at, err := e.latest(w, t)
 	if err != nil {
-		return &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}, false
+		return &Verdict{Kind: Postpone, Reason: ReasonNoRecord, Detail: fmt.Sprintf("the delivery log can't be read: %v", err), After: startWait}, false
 	}
 	t.looked, t.newest = true, at
 	if at == 0 {

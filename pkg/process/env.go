@@ -99,9 +99,9 @@ func remedy(name string, known []string) string {
 	case best != "":
 		return fmt.Sprintf("did you mean %s?", best)
 	case len(known) == 0:
-		return "none is known here"
+		return "there are no options"
 	default:
-		return "known here are " + strings.Join(known, ", ")
+		return "known options: " + strings.Join(known, ", ")
 	}
 }
 

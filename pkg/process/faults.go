@@ -72,7 +72,7 @@ func (f Faults) Error() string {
 		return f[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d faults in the options", len(f))
+	fmt.Fprintf(&b, "%d errors in the options", len(f))
 	for _, x := range f {
 		b.WriteString("\n  " + x.String())
 	}

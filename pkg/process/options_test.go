@@ -51,7 +51,7 @@ func (o options) Validate() error {
 	}
 	if o.NATS.URL == "" {
 		var inner process.Faults
-		inner.Add("url", "is missing: give the broker's address")
+		inner.Add("url", "is missing: set it to the broker's address")
 		f.Within("nats", inner.Err())
 	}
 	return f.Err()
@@ -128,7 +128,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		want []string
 	}{
 		"unknown key":        {"workers: 1\nnats:\n  urll: x\n", nil, []string{":3: nats.urll: unknown option: did you mean url?"}},
-		"far from any key":   {"nats:\n  zzzzzzzzzz: x\n", nil, []string{":2: nats.zzzzzzzzzz: unknown option: known here are caFile, passwordFile, url"}},
+		"far from any key":   {"nats:\n  zzzzzzzzzz: x\n", nil, []string{":2: nats.zzzzzzzzzz: unknown option: known options: caFile, passwordFile, url"}},
 		"hidden key":         {"nats:\n  hidden: x\n", nil, []string{":2: nats.hidden: unknown option"}},
 		"in a list":          {"rules:\n  - name: a\n  - nam: b\n", nil, []string{":3: rules[1].nam: unknown option: did you mean name?"}},
 		"wrong number":       {"workers: many\n", nil, []string{`:1: workers: "many" is not a whole number`}},
@@ -148,7 +148,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		"unknown variable":   {"", []string{"OUTBOUND_NATS_PASWORD_FILE=x"}, []string{"OUTBOUND_NATS_PASWORD_FILE: unknown option in the environment: did you mean OUTBOUND_NATS_PASSWORD_FILE?"}},
 		"list of sections":   {"", []string{"OUTBOUND_RULES=x"}, []string{"OUTBOUND_RULES: unknown option in the environment"}},
 		"wrong variable":     {"", []string{"OUTBOUND_PORTS=1,b"}, []string{`OUTBOUND_PORTS: ports: "b" is not a whole number`}},
-		"refused by options": {"workers: 0\n", []string{"OUTBOUND_NATS_URL="}, []string{"2 faults", "workers: is 0: give at least 1", "nats.url: is missing: give the broker's address"}},
+		"refused by options": {"workers: 0\n", []string{"OUTBOUND_NATS_URL="}, []string{"2 faults", "workers: is 0: give at least 1", "nats.url: is missing: set it to the broker's address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, file, err := load(t, c.file, c.env...)

@@ -45,7 +45,7 @@ func Binary(e *event.Event, custom []string) ([]Attribute, []byte, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("take %s apart: %w", e.Key(), err)
+		return nil, nil, fmt.Errorf("parse %s: %w", e.Key(), err)
 	}
 	return attributes, body, nil
 }

@@ -61,7 +61,7 @@ type boundedWriter struct {
 	left int
 }
 
-var errHTMLTooLong = fmt.Errorf("becomes longer than %d KiB when its macros are replaced", MaxHTML>>10)
+var errHTMLTooLong = fmt.Errorf("is longer than %d KiB after macro replacement", MaxHTML>>10)
 
 // Write implements io.Writer.
 func (w *boundedWriter) Write(p []byte) (int, error) {

@@ -60,10 +60,10 @@ func NewBodyTemplate(text string) (*BodyTemplate, error) {
 		return nil, errors.New(plainFault(err))
 	}
 	if len(t.Templates()) > 1 {
-		return nil, errors.New("define and block can't be used: write one template")
+		return nil, errors.New("define and block are not supported: write one template")
 	}
 	if t.Tree == nil || t.Root == nil || len(bytes.TrimSpace([]byte(text))) == 0 {
-		return nil, errors.New("renders nothing: write a body, or leave the template empty")
+		return nil, errors.New("renders an empty body: write a body, or leave the template empty")
 	}
 	if err := restrict(t.Tree, t.Root); err != nil {
 		return nil, err

@@ -63,17 +63,17 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 		return p, nil
 	}
 	if p.Role != RoleService {
-		return Principal{}, status.Errorf(codes.PermissionDenied, "a token of role %s may not act for others", p.Role)
+		return Principal{}, status.Errorf(codes.PermissionDenied, "a token with the role %s can't act for other users", p.Role)
 	}
 	if len(names) != 1 || len(roles) != 1 || !personName(names[0]) {
-		return Principal{}, status.Error(codes.InvalidArgument, "a call for a person needs one name and one role of them")
+		return Principal{}, status.Error(codes.InvalidArgument, "a call on behalf of a user needs exactly one name and one role")
 	}
 	for _, role := range []Role{RoleViewer, RoleOperator, RoleAdmin} {
 		if roles[0] == role.String() {
 			return Principal{Role: role, Name: names[0]}, nil
 		}
 	}
-	return Principal{}, status.Errorf(codes.InvalidArgument, "%q is no role of a person", roles[0])
+	return Principal{}, status.Errorf(codes.InvalidArgument, "%q is not a user role", roles[0])
 }
 
 // personName reports whether a name can stand in revisions and logs.

@@ -77,7 +77,7 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 }
 
 // ErrUnknownToken says that a token is nobody's.
-var ErrUnknownToken = errors.New("token is not known")
+var ErrUnknownToken = errors.New("the token is not valid")
 
 // Authenticator tells whose a token is. Its error is ErrUnknownToken, or says why that cannot be told now.
 type Authenticator interface {

@@ -155,7 +155,7 @@ func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
 				over()
 				<-q.Context().Done()
 			})
-			if err := refused(ctx, t, open(t, e.URL), e.Listener.Addr().String()+": no answer in time"); !errors.Is(err, context.DeadlineExceeded) {
+			if err := refused(ctx, t, open(t, e.URL), e.Listener.Addr().String()+": no response in time"); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v does not wrap the deadline", err)
 			}
 		})

@@ -37,7 +37,7 @@ type secrets struct {
 // openSecrets reads the tokens and the key of a data folder; the first start makes them.
 func openSecrets(dir string) (s secrets, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return s, fmt.Errorf("data: make folder: %w", err)
+		return s, fmt.Errorf("data: create directory: %w", err)
 	}
 	if s.tokens.Admin, err = secret.LoadOrCreateToken(filepath.Join(dir, fileAdminToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)

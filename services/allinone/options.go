@@ -74,7 +74,7 @@ func (o *Options) Validate() error {
 	o.spread()
 	var f process.Faults
 	if o.Data == "" {
-		f.Add("data (--data)", "is missing: name a folder")
+		f.Add("data (--data)", "is missing: set it to a directory")
 	}
 	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
 		if err := checkAddress(address); err != nil {

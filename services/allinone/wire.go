@@ -94,7 +94,7 @@ func (r *runtime) watchConfig() error {
 			known = append(known, embed.Appliance{ID: id, PasswordBcrypt: a.PasswordBcrypt})
 		}
 		if err := r.broker.SetAppliances(known); err != nil {
-			r.telemetry.Logger.Error("the broker did not take the appliances", "error", err.Error())
+			r.telemetry.Logger.Error("broker accounts of appliances not updated", "error", err.Error())
 		}
 	})
 	return nil
@@ -177,7 +177,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	ops := process.Ops{Metrics: r.telemetry.MetricsHandler(), Checks: []process.Check{
 		{Name: "broker", Ask: func(context.Context) error {
 			if !core.Connected() {
-				return errors.New("the broker is away")
+				return errors.New("not connected to the broker")
 			}
 			return nil
 		}},

@@ -30,7 +30,7 @@ func reservedUsers() []string { return []string{"admin", "outbound"} }
 func (s accessServer) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*outboundv1.Self, error) {
 	p, ok := rpc.PrincipalFrom(ctx)
 	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "nobody is signed in")
+		return nil, status.Error(codes.Unauthenticated, "not signed in")
 	}
 	out := &outboundv1.Self{Name: p.Name}
 	switch p.Role {
@@ -90,10 +90,10 @@ func (s accessServer) CreateUser(ctx context.Context, q *outboundv1.CreateUserRe
 	}
 	var v violations
 	if slices.Contains(reservedUsers(), u.GetName()) {
-		v.add("name", reasonReserved, "is what revisions name others by: choose another name")
+		v.add("name", reasonReserved, "is reserved: choose another name")
 	}
 	if u.GetName() == "" {
-		v.add("name", reasonMissing, "is empty: give the name to sign in with")
+		v.add("name", reasonMissing, "is empty: set the sign-in name")
 	}
 	hash, err := s.checkUser(&v, u)
 	if err != nil {
@@ -206,7 +206,7 @@ func (s *Service) keepAnAdmin(ctx context.Context, before, next *outboundv1.User
 	if slices.ContainsFunc(all, func(u *outboundv1.User) bool { return u.GetName() != before.GetName() && adminUser(u) }) {
 		return nil
 	}
-	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+" is the last admin: make another user an admin first")
+	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+"is the last admin: make another user an admin first")
 }
 
 // DeleteUser implements outboundv1.AccessServiceServer.

@@ -80,18 +80,18 @@ func (p *passwords) fits(ctx context.Context, password, hash string) (bool, erro
 	var parallelism uint8
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
-		return false, fmt.Errorf("read a password's hash: it is not argon2id in PHC form")
+		return false, fmt.Errorf("read a password hash: not argon2id in PHC format")
 	}
 	if _, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &parallelism); err != nil || version != argon2.Version {
-		return false, fmt.Errorf("read a password's hash: its parameters are not understood")
+		return false, fmt.Errorf("read a password hash: unsupported parameters")
 	}
 	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
 	if err != nil {
-		return false, fmt.Errorf("read a password's hash: %w", err)
+		return false, fmt.Errorf("read a password hash: %w", err)
 	}
 	want, err := base64.RawStdEncoding.DecodeString(parts[5])
 	if err != nil || len(want) != hashLength {
-		return false, fmt.Errorf("read a password's hash: it is cut")
+		return false, fmt.Errorf("read a password hash: it is truncated")
 	}
 	got := argon2.IDKey([]byte(password), salt, passes, memory, parallelism, hashLength)
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, nil
@@ -107,9 +107,9 @@ func checkPassword(v *violations, field, password, name string) {
 	case !utf8.ValidString(password):
 		v.add(field, reasonInvalid, "is not UTF-8")
 	case strings.Trim(password, string([]rune(password)[0])) == "":
-		v.add(field, reasonInvalid, "is one character over and over: use several words")
+		v.add(field, reasonInvalid, "repeats one character: use several words")
 	case name != "" && strings.ReplaceAll(strings.ToLower(password), name, "") == "":
-		v.add(field, reasonInvalid, "is the name over and over: use several words")
+		v.add(field, reasonInvalid, "repeats the name: use several words")
 	}
 }
 
@@ -143,7 +143,7 @@ func (s accessServer) ChangePassword(ctx context.Context, q *outboundv1.ChangePa
 		return nil, err
 	}
 	if u.GetPasswordHash() == "" {
-		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password here")
+		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+"has no password in Outbound")
 	}
 	fits, err := s.passwords.fits(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {
@@ -151,11 +151,11 @@ func (s accessServer) ChangePassword(ctx context.Context, q *outboundv1.ChangePa
 	}
 	var v violations
 	if !fits {
-		v.add("currentPassword", reasonInvalid, "is not the password that holds now")
+		v.add("currentPassword", reasonInvalid, "is not the current password")
 	}
 	checkPassword(&v, "newPassword", q.GetNewPassword(), p.Name)
 	if fits && q.GetNewPassword() == q.GetCurrentPassword() {
-		v.add("newPassword", reasonInvalid, "is the one that holds now")
+		v.add("newPassword", reasonInvalid, "is the current password: choose a new one")
 	}
 	if err := v.err(); err != nil {
 		return nil, err

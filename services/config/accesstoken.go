@@ -64,7 +64,7 @@ func (s accessServer) CreateToken(ctx context.Context, q *outboundv1.CreateToken
 		return nil, err
 	}
 	if end := t.GetExpireTime(); end != nil && (end.CheckValid() != nil || !end.AsTime().After(now)) {
-		v.add("expireTime", reasonInvalid, "is over already: give a time to come, or none")
+		v.add("expireTime", reasonInvalid, "has passed: set a time in the future, or leave it empty")
 	}
 	if err := v.err(); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (s accessServer) CreateToken(ctx context.Context, q *outboundv1.CreateToken
 	plain := secret.NewToken()
 	_, err := s.changePart(ctx, prefixToken+t.GetId(), func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if revision > 0 {
-			return rpc.Unavailable("the id that was drawn is taken: try again")
+			return rpc.Unavailable("the generated id is taken: try again")
 		}
 		p.Tokens = []*outboundv1.StoredToken{{Token: t, SecretSha256: secret.HashToken(plain)}}
 		return nil

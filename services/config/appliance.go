@@ -87,7 +87,7 @@ func (s settingsServer) CreateAppliance(ctx context.Context, q *outboundv1.Creat
 		return nil, err
 	}
 	if strings.EqualFold(a.GetId(), testAppliance) {
-		v.add("id", reasonReserved, "is the source of test events: choose another id")
+		v.add("id", reasonReserved, "is reserved for test events: choose another id")
 	}
 	if err := v.err(); err != nil {
 		return nil, err

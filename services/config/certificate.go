@@ -45,7 +45,7 @@ func checkClientCertificate(v *violations, h *outboundv1.HttpRecipient, f checkI
 	const field = "http.auth.clientCertificate"
 	k, before := h.GetAuth().GetClientCertificate(), f.old.GetRecipient().GetHttp().GetAuth().GetClientCertificate()
 	if strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:") {
-		v.add(field, reasonInvalid, "needs a URL with https: a certificate is presented within TLS")
+		v.add(field, reasonInvalid, "needs an https URL: client certificates are part of TLS")
 	}
 	if k.GetCertificatePem() == before.GetCertificatePem() && before != nil && k.GetPrivateKeyPem() == "" {
 		return
@@ -60,9 +60,9 @@ func checkClientCertificate(v *violations, h *outboundv1.HttpRecipient, f checkI
 		_, err := recipient.ClientCertificate(k.GetCertificatePem(), k.GetPrivateKeyPem())
 		v.check(field+".privateKeyPem", err)
 	case !stored:
-		v.add(field+".privateKeyPem", reasonMissing, "is empty and none of this kind is stored: give it")
+		v.add(field+".privateKeyPem", reasonMissing, "is empty and none is stored: set it")
 	case !recipient.SameKey(k.GetCertificatePem(), before.GetCertificatePem()):
-		v.add(field+".privateKeyPem", reasonMissing, "is empty, and the key that is stored is not that of the certificate: give the key")
+		v.add(field+".privateKeyPem", reasonMissing, "is empty, and the stored key does not match the certificate: set the key")
 	}
 }
 
@@ -78,7 +78,7 @@ func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string
 	end := chain[0].NotAfter
 	switch day := end.UTC().Format(time.DateOnly); {
 	case now.After(end):
-		return "http.auth.clientCertificate expired on " + day + ": nothing is sent."
+		return "http.auth.clientCertificate expired on " + day + ": requests can't be sent."
 	case end.Sub(now) < warnedBefore:
 		return "http.auth.clientCertificate expires on " + day + "."
 	default:
@@ -94,14 +94,14 @@ func checkOAuth2(v *violations, k *outboundv1.OAuth2ClientCredentials, enabled b
 		v.check(field+".tokenUrl", recipient.CheckURL(k.GetTokenUrl(), f.policy))
 	}
 	if k.GetClientId() == "" {
-		v.add(field+".clientId", reasonMissing, "is empty: give the id that the token server knows")
+		v.add(field+".clientId", reasonMissing, "is empty: set the client ID that the token server issued")
 	}
 	if k.GetClientSecret() == "" && f.old.GetSealedSecrets()[recipient.SecretOAuth2Client] == nil {
-		v.add(field+".clientSecret", reasonMissing, "is empty and none of this kind is stored: give it")
+		v.add(field+".clientSecret", reasonMissing, "is empty and none is stored: set it")
 	}
 	for i, scope := range k.GetScopes() {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.add(fmt.Sprintf("%s.scopes[%d]", field, i), reasonInvalid, "is no scope: give each by itself, without blanks and quotes")
+			v.add(fmt.Sprintf("%s.scopes[%d]", field, i), reasonInvalid, "is not a scope: list each scope separately, without spaces and quotes")
 		}
 	}
 }

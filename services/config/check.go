@@ -28,7 +28,7 @@ type checkInput struct {
 // checkRecipient notes everything that is wrong with a recipient, defaults filled in, beyond the rules of the contract.
 func checkRecipient(v *violations, r *outboundv1.Recipient, f checkInput) {
 	if strings.TrimSpace(r.GetDisplayName()) == "" {
-		v.add("displayName", reasonMissing, "is empty: give the recipient a name")
+		v.add("displayName", reasonMissing, "is empty: set a name for the recipient")
 	}
 	checkTypes(v, r, f)
 	before := f.old.GetRecipient()
@@ -79,7 +79,7 @@ func checkHTTP(v *violations, r *outboundv1.Recipient, f checkInput) {
 		field := fmt.Sprintf("http.headers[%q]", name)
 		v.check(field, recipient.CheckHeader(name))
 		if lower := strings.ToLower(name); seen[lower] {
-			v.add(field, reasonDuplicate, "is given twice: the case of a header does not count")
+			v.add(field, reasonDuplicate, "is given twice: header names are case-insensitive")
 		} else {
 			seen[lower] = true
 		}
@@ -98,7 +98,7 @@ func checkTimes(v *violations, h *outboundv1.HttpRecipient) {
 	}
 	if b := h.GetBackoff(); b != nil {
 		if b.GetMultiplier() < 1 {
-			v.add("http.backoff.multiplier", reasonInvalid, "must be 1 to 10: below 1 the pauses would shrink")
+			v.add("http.backoff.multiplier", reasonInvalid, "must be 1 to 10")
 		}
 		if longer(h.GetRetryInterval(), b.GetCeiling()) {
 			v.add("http.backoff.ceiling", reasonInvalid, "must not be shorter than retryInterval")
@@ -109,7 +109,7 @@ func checkTimes(v *violations, h *outboundv1.HttpRecipient) {
 func longer(a, b *durationpb.Duration) bool { return a.AsDuration() > b.AsDuration() }
 
 func checkAuth(v *violations, r *outboundv1.Recipient, f checkInput, headers map[string]bool) {
-	const missing = "is empty and none of this kind is stored: give it"
+	const missing = "is empty and none is stored: set it"
 	header, h, sealed := "", r.GetHttp(), f.old.GetSealedSecrets()
 	switch k := h.GetAuth().GetKind().(type) {
 	case *outboundv1.HttpAuth_Basic:
@@ -132,7 +132,7 @@ func checkAuth(v *violations, r *outboundv1.Recipient, f checkInput, headers map
 		checkClientCertificate(v, h, f)
 	}
 	if header != "" && headers[strings.ToLower(header)] {
-		v.add("http.auth", reasonDuplicate, fmt.Sprintf("sets the header %s, which is in http.headers too: remove it there", header))
+		v.add("http.auth", reasonDuplicate, fmt.Sprintf("sets the header %s, which http.headers also has: remove it there", header))
 	}
 }
 
@@ -159,13 +159,13 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	var out []string
 	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
 	if plain {
-		out = append(out, "http.url has the scheme http: events travel unencrypted.")
+		out = append(out, "http.url uses http: events are sent unencrypted.")
 	}
 	if plain && h.GetAuth().GetKind() != nil {
-		out = append(out, "http.auth is sent unencrypted, since http.url has the scheme http.")
+		out = append(out, "http.auth is sent unencrypted because http.url uses http.")
 	}
 	if pem := h.GetCaCertificatePem(); pem != "" && plain {
-		out = append(out, "http.caCertificatePem has no effect, since http.url has the scheme http.")
+		out = append(out, "http.caCertificatePem is not used because http.url uses http.")
 	} else if pem != "" {
 		if err := recipient.CheckCAPEM(pem, now); err != nil {
 			out = append(out, "http.caCertificatePem: "+err.Error()+".")

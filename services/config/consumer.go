@@ -33,7 +33,7 @@ func (l *locks) acquire(ctx context.Context, id string) (release func(), err err
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for the queue of recipient %s: %w", id, ctx.Err())
+		return nil, fmt.Errorf("wait for the consumer of recipient %s: %w", id, ctx.Err())
 	}
 }
 
@@ -98,7 +98,7 @@ func (s *Service) repair(ctx context.Context, r storedRecipient, listed bus.Cons
 	}
 	changed, err := s.apply(ctx, r.id())
 	if len(changed) > 0 {
-		s.log.InfoContext(ctx, "the consumer was not what its recipient says, and was changed", "recipient", r.id(), "changed", changed)
+		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", "recipient", r.id(), "changed", changed)
 	}
 	return err
 }
@@ -122,7 +122,7 @@ func (s *Service) dropConsumer(ctx context.Context, ch recipient.Channel, id str
 	case err == nil:
 		return false, nil
 	case !errors.Is(err, bus.ErrNotFound):
-		return false, fmt.Errorf("look whether a consumer still has recipient %s: %w", id, err)
+		return false, fmt.Errorf("look up the recipient %s of a consumer: %w", id, err)
 	default:
 		return true, s.deleteConsumer(ctx, ch, id)
 	}

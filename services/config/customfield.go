@@ -93,7 +93,7 @@ func (s settingsServer) CreateCustomField(ctx context.Context, q *outboundv1.Cre
 			return err
 		}
 		if len(p.GetCustomFields()) >= maxCustomFields {
-			return rpc.FailedPrecondition("TOO_MANY", fmt.Sprintf("there are %d custom fields already, which is the most: delete one first", maxCustomFields))
+			return rpc.FailedPrecondition("TOO_MANY", fmt.Sprintf("there are already %d custom fields, which is the limit: delete one first", maxCustomFields))
 		}
 		if made.GetCodeName() == "" {
 			made.CodeName = freeCodeName(p.GetCustomFields(), made.GetDisplayName())
@@ -118,7 +118,7 @@ func checkFieldTaken(fields []*outboundv1.CustomField, f *outboundv1.CustomField
 			continue
 		}
 		if other.GetCodeName() == f.GetCodeName() {
-			return rpc.AlreadyExists("codeName", f.GetCodeName(), "choose another code name, or update the field that has it")
+			return rpc.AlreadyExists("codeName", f.GetCodeName(), "choose another code name, or update the existing field")
 		}
 		if foldName(other.GetDisplayName()) == foldName(f.GetDisplayName()) {
 			return rpc.AlreadyExists("displayName", f.GetDisplayName(), "choose another name")

@@ -28,7 +28,7 @@ func (s recipientServer) DoctorRecipient(ctx context.Context, q *outboundv1.Doct
 		return nil, err
 	}
 	if stored.GetRecipient().GetHttp() == nil {
-		return nil, rpc.FailedPrecondition("NOT_HTTP", fmt.Sprintf("recipient %s is an email recipient, and the doctor walks to HTTP recipients: send a test mail instead", q.GetId()))
+		return nil, rpc.FailedPrecondition("NOT_HTTP", fmt.Sprintf("recipient %s is an email recipient, but diagnostics work only for HTTP recipients: send a test email instead", q.GetId()))
 	}
 	bound := doctorTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -42,9 +42,9 @@ func (s recipientServer) DoctorRecipient(ctx context.Context, q *outboundv1.Doct
 	}, &report)
 	switch {
 	case errors.Is(err, bus.ErrNobody):
-		return nil, rpc.Unavailable("no http-sender is there to walk the way: start one, of this release, and try again")
+		return nil, rpc.Unavailable("no http-sender is available to run diagnostics: start one of this version and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("the http-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+		return nil, rpc.Unavailable(fmt.Sprintf("the http-sender did not respond within %s: check its log and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, failed(ctx, err)
 	}

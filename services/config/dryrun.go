@@ -145,7 +145,7 @@ func (s settingsServer) tryText(ctx context.Context, c *outboundv1.PlannedChange
 	case *outboundv1.PlannedChange_DeleteCustomField:
 		_, err = s.DeleteCustomField(ctx, x.DeleteCustomField)
 	default:
-		return rpc.InvalidArgument(rpc.Violation{Field: "call", Reason: reasonMissing, Description: "is empty: name the change"})
+		return rpc.InvalidArgument(rpc.Violation{Field: "call", Reason: reasonMissing, Description: "is empty: set the change"})
 	}
 	return err
 }

@@ -92,6 +92,6 @@ func (s *Service) empties(ctx context.Context, r storedRecipient) (bool, error) 
 	}
 	s.emptied.finish(e)
 	delete(s.delayed, r.id())
-	s.log.InfoContext(ctx, "queue emptied", "recipient", r.id(), "through", through, "left", h.First > 0 && h.First <= through)
+	s.log.InfoContext(ctx, "queue purged", "recipient", r.id(), "through", through, "left", h.First > 0 && h.First <= through)
 	return false, nil
 }

@@ -129,7 +129,7 @@ func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.Creat
 	if err := s.checkType(violations{}, t); err != nil {
 		return nil, err
 	}
-	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the type that has it")
+	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the existing type")
 	if _, ok := builtIn(t.GetId()); ok {
 		return nil, taken
 	}
@@ -149,7 +149,7 @@ func (s settingsServer) CreateEventType(ctx context.Context, q *outboundv1.Creat
 // changeType changes a type of one's own.
 func (s *Service) changeType(ctx context.Context, id, etag string, f func(p *outboundv1.WatchSettingsResponse) error) (*outboundv1.WatchSettingsResponse, error) {
 	if _, ok := builtIn(id); ok {
-		return nil, rpc.FailedPrecondition("BUILT_IN", fmt.Sprintf("event type %s is part of Outbound and can't be changed or deleted: add one of your own", id))
+		return nil, rpc.FailedPrecondition("BUILT_IN", fmt.Sprintf("event type %s is built in and can't be changed or deleted: create a custom one", id))
 	}
 	if !event.ValidType(id) {
 		return nil, rpc.NotFound(kindEventType, id)
@@ -180,7 +180,7 @@ func (s settingsServer) UpdateEventType(ctx context.Context, q *outboundv1.Updat
 			return err
 		}
 		if mayEmail && !t.GetEmail() {
-			return s.refuseIfSelected(ctx, t.GetId(), "be kept from email", func(r storedRecipient) bool { return r.GetRecipient().GetEmail() != nil })
+			return s.refuseIfSelected(ctx, t.GetId(), "be disabled for email", func(r storedRecipient) bool { return r.GetRecipient().GetEmail() != nil })
 		}
 		return nil
 	})
@@ -222,5 +222,5 @@ func (s *Service) refuseIfSelected(ctx context.Context, id, what string, counts 
 	if more := len(by) - 5; more > 0 {
 		by = append(by[:5], fmt.Sprintf("%d more", more))
 	}
-	return rpc.FailedPrecondition("SELECTED", fmt.Sprintf("event type %s can't %s while recipients select it: take it out of %s first", id, what, strings.Join(by, ", ")))
+	return rpc.FailedPrecondition("SELECTED", fmt.Sprintf("event type %s can't %s while recipients select it: remove it from %s first", id, what, strings.Join(by, ", ")))
 }

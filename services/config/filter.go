@@ -32,7 +32,7 @@ func (s recipientServer) TestFilter(ctx context.Context, q *outboundv1.TestFilte
 	var v violations
 	for i, id := range q.GetEventTypes() {
 		if !event.ValidType(id) {
-			v.add(fmt.Sprintf("eventTypes[%d]", i), reasonUnknownType, fmt.Sprintf("%q is no event type: GET /v1/event-types lists them", id))
+			v.add(fmt.Sprintf("eventTypes[%d]", i), reasonUnknownType, fmt.Sprintf("%q is not an event type: see GET /v1/event-types", id))
 		}
 	}
 	if err := v.err(); err != nil {

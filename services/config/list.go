@@ -32,7 +32,7 @@ func position(r storedRecipient) string {
 func (s recipientServer) ListRecipients(ctx context.Context, q *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	after, err := base64.RawURLEncoding.DecodeString(q.GetPageToken())
 	if err != nil {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: reasonInvalid, Description: "is none of ours: leave it empty for the first page"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: reasonInvalid, Description: "is not valid: leave it empty for the first page"})
 	}
 	all, err := s.allRecipients(ctx)
 	if err != nil {

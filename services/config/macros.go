@@ -66,7 +66,7 @@ func (s *Service) mailTypes(ctx context.Context, ids []string) ([]event.Type, er
 		case at < 0:
 			v.add(field, reasonUnknownType, event.UnknownType(id, typeIDs(types)).Description)
 		case !types[at].Email:
-			v.add(field, reasonNotByEmail, id+" can't be sent by email: GET /v1/event-types says which types can")
+			v.add(field, reasonNotByEmail, id+" can't be sent by email: see GET /v1/event-types for the types that can")
 		case !slices.ContainsFunc(out, func(t event.Type) bool { return t.ID == id }):
 			out = append(out, types[at])
 		}
@@ -79,5 +79,5 @@ func (s *Service) mailTypes(ctx context.Context, ids []string) ([]event.Type, er
 
 // errNoSample says that a type has no sample.
 func errNoSample(t event.Type) error {
-	return rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s make no event: correct them", t.ID))
+	return rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
 }

@@ -33,7 +33,7 @@ func (s *Service) precheck(ctx context.Context, r *outboundv1.Recipient) {
 	var dial *egress.DialError
 	warning := "http.url: " + err.Error() + "."
 	if errors.As(err, &dial) && dial.Stage == egress.StageLookup {
-		warning = "http.url: its host could not be found (" + err.Error() + "): deliveries are tried all the same."
+		warning = "http.url: the host could not be resolved (" + err.Error() + "): deliveries are attempted anyway."
 	}
 	r.Warnings = append(r.Warnings, warning)
 }

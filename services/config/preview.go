@@ -68,14 +68,14 @@ func (s recipientServer) PreviewRecipient(ctx context.Context, q *outboundv1.Pre
 func (s *Service) previewed(ctx context.Context, q *outboundv1.PreviewRecipientRequest, now time.Time) (*outboundv1.StoredRecipient, error) {
 	in := q.GetRecipient()
 	if in == nil && q.GetId() == "" {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: reasonMissing, Description: "is empty: give the id of a recipient, or a recipient that is not saved"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: reasonMissing, Description: "is empty: set the id of a recipient, or send an unsaved recipient"})
 	}
 	if in == nil {
 		r, err := s.active(ctx, q.GetId())
 		return r.StoredRecipient, err
 	}
 	if q.GetId() != "" && in.GetId() != "" && q.GetId() != in.GetId() {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: reasonInvalid, Description: "is not the id in the path: give one of them"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: reasonInvalid, Description: "differs from the id in the path: use only one of them"})
 	}
 	next, _ := proto.Clone(in).(*outboundv1.Recipient)
 	next.Id = cmp.Or(in.GetId(), q.GetId())
@@ -114,7 +114,7 @@ func (s *Service) storedEvent(ctx context.Context, key string) (*event.Event, ti
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !event.ValidAppliance(appliance) || !event.ValidID(id) {
 		return nil, time.Time{}, rpc.InvalidArgument(rpc.Violation{
-			Field: "eventId", Reason: reasonInvalid, Description: "is not an event's key: write <appliance>~<event id>",
+			Field: "eventId", Reason: reasonInvalid, Description: "is not an event key: use <appliance>~<event id>",
 		})
 	}
 	e, at, err := s.bus.EventByKey(ctx, appliance, id)
@@ -166,7 +166,7 @@ func (s *Service) unmatched(r *recipient.Recipient, e *event.Event, now time.Tim
 func previewRequest(d *delivery.Delivery, settings *settings.Settings, now time.Time) (*outboundv1.HttpPreview, error) {
 	p, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{UserAgent: "Outbound/" + process.Version(), Custom: settings.CustomFields, At: now})
 	if err != nil {
-		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be written: "+err.Error())
+		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be rendered: "+err.Error())
 	}
 	return &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Headers: encodeHeaders(p.Headers), Body: strings.ToValidUTF8(string(p.Body), "\ufffd")}, nil
 }

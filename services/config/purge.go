@@ -36,7 +36,7 @@ func (s recipientServer) PurgeRecipient(ctx context.Context, q *outboundv1.Purge
 		return resp, nil
 	}
 	if q.ExpectedCount != nil && waits > q.GetExpectedCount() {
-		return nil, rpc.FailedPrecondition("MORE_WAIT", fmt.Sprintf("%d deliveries wait, not %d: look again, and say %d if they are to be cancelled", waits, q.GetExpectedCount(), waits))
+		return nil, rpc.FailedPrecondition("MORE_WAIT", fmt.Sprintf("%d deliveries are pending, not %d: check again, and expect %d to cancel them", waits, q.GetExpectedCount(), waits))
 	}
 	if waits == 0 {
 		return resp, nil
@@ -71,7 +71,7 @@ func (s *Service) relieveLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, relieveEvery)
 		if err := s.relieve(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
-			s.log.WarnContext(ctx, "whether the queue is too full can't be seen, trying again", "error", err.Error())
+			s.log.WarnContext(ctx, "check of the queue size failed, retrying", "error", err.Error())
 		}
 	}
 }
@@ -152,9 +152,9 @@ func (s *Service) mark(ctx context.Context, r storedRecipient, through uint64, a
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("make room before recipient %s: %w", r.id(), err)
+		return fmt.Errorf("cancel the oldest deliveries of recipient %s: %w", r.id(), err)
 	}
-	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged", "recipient", r.id(), "through", through)
+	s.log.WarnContext(ctx, "cancelling the oldest deliveries of a recipient: they prevent the queue from being purged", "recipient", r.id(), "through", through)
 	signal(s.reconcileSoon)
 	return nil
 }

@@ -93,7 +93,7 @@ func (s recipientServer) CreateRecipient(ctx context.Context, q *outboundv1.Crea
 func (s *Service) createNamed(ctx context.Context, r *outboundv1.Recipient, from beginning, now time.Time) (*outboundv1.Recipient, error) {
 	name, err := s.reserve(ctx, r.GetDisplayName(), r.GetId())
 	if errors.Is(err, errNameTaken) {
-		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the recipient that has it")
+		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the existing recipient")
 	}
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 	if err := s.ensure(ctx, r.GetId()); err != nil {
 		_ = s.recipients.remove(context.WithoutCancel(ctx), prefixRecipient+r.GetId(), put.kv)
 		signal(s.reconcileSoon)
-		return nil, fmt.Errorf("make the queue of recipient %s: %w", r.GetId(), err)
+		return nil, fmt.Errorf("create the consumer of recipient %s: %w", r.GetId(), err)
 	}
 	out := visible(put, now)
 	secrets.show(out)
@@ -167,9 +167,9 @@ func (s *Service) create(ctx context.Context, r *outboundv1.Recipient, from begi
 // idTaken says why an id can't be had.
 func (s *Service) idTaken(ctx context.Context, id string) error {
 	if r, err := s.recipient(ctx, id); err == nil && r.deleting() {
-		return rpc.AlreadyExists("id", id, "it is being deleted; wait until its queue is drained, or choose another id")
+		return rpc.AlreadyExists("id", id, "it is being deleted: wait until its queue is drained, or choose another id")
 	}
-	return rpc.AlreadyExists("id", id, "choose another id, or update the recipient that has it")
+	return rpc.AlreadyExists("id", id, "choose another id, or update the existing recipient")
 }
 
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
@@ -216,7 +216,7 @@ func (s recipientServer) UpdateRecipient(ctx context.Context, q *outboundv1.Upda
 	shown.show(out)
 	if err := s.ensure(ctx, r.id()); err != nil {
 		signal(s.reconcileSoon)
-		return nil, failed(ctx, fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.id(), err))
+		return nil, failed(ctx, fmt.Errorf("recipient %s is saved, but its consumer could not be updated (this is retried within a minute): %w", r.id(), err))
 	}
 	if elsewhere {
 		s.precheck(ctx, out)

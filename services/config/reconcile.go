@@ -27,7 +27,7 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 		draining, err := s.reconcile(ctx)
 		next := s.o.ReconcileEvery
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "reconciling broke off, trying again", "error", err.Error())
+			s.log.WarnContext(ctx, "reconciliation failed, retrying", "error", err.Error())
 			next = min(next, drainPause)
 		} else if draining {
 			next = min(next, max(drainPause, drainShare*time.Since(began)))
@@ -171,7 +171,7 @@ func (s *Service) remove(ctx context.Context, r storedRecipient) (gone bool, err
 	case errors.Is(err, bus.ErrNotFound):
 		return true, nil
 	case err != nil:
-		return false, fmt.Errorf("check recipient %s before it is removed: %w", r.id(), err)
+		return false, fmt.Errorf("check recipient %s before removal: %w", r.id(), err)
 	case now.kv != r.kv:
 		return false, nil
 	}
@@ -183,7 +183,7 @@ func (s *Service) remove(ctx context.Context, r storedRecipient) (gone bool, err
 	}
 	s.emptied.forget(r.id())
 	delete(s.delayed, r.id())
-	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.id())
+	s.log.InfoContext(ctx, "recipient deleted after its queue drained", "recipient", r.id())
 	return true, nil
 }
 
@@ -219,11 +219,11 @@ func (s *Service) keepName(ctx context.Context, r storedRecipient, names map[str
 	}
 	revision, err := s.reserve(ctx, name, r.id())
 	if errors.Is(err, errNameTaken) {
-		s.log.WarnContext(ctx, "two recipients have one name, rename one of them", "recipient", r.id(), "other", string(held.Value))
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", "recipient", r.id(), "other", string(held.Value))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("take the name of recipient %s again: %w", r.id(), err)
+		return fmt.Errorf("reserve the name of recipient %s again: %w", r.id(), err)
 	}
 	delete(names, nameKey(name))
 	// It may have been renamed or deleted since it was read.
@@ -256,7 +256,7 @@ func (s *Service) dropConsumers(ctx context.Context, strays map[string]bool) err
 		}
 		dropped, err := s.dropConsumer(ctx, recipient.Channel(ch), id)
 		if dropped && err == nil {
-			s.log.InfoContext(ctx, "consumer deleted, it had no recipient", "recipient", id)
+			s.log.InfoContext(ctx, "consumer without a recipient deleted", "recipient", id)
 		}
 		faults = append(faults, err)
 	}

@@ -70,7 +70,7 @@ func (s *Service) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayTok
 	}
 	b, err := proto.Marshal(next)
 	if err != nil {
-		return fmt.Errorf("write the relay's refresh token: %w", err)
+		return fmt.Errorf("encode the relay's refresh token: %w", err)
 	}
 	_, err = s.settings.write(ctx, keyRelayToken, b, e.Revision)
 	return err
@@ -96,5 +96,5 @@ func digest(b []byte) []byte {
 }
 
 func errAnotherToken() error {
-	return rpc.FailedPrecondition("ANOTHER_TOKEN", "the settings name another token endpoint, client or refresh token by now: nothing was changed")
+	return rpc.FailedPrecondition("ANOTHER_TOKEN", "the token endpoint, client or refresh token of the settings has changed: nothing was updated")
 }

@@ -108,7 +108,7 @@ func (s *Service) placeOf(resource string) (place, error) {
 		}
 	}
 	return p, rpc.InvalidArgument(rpc.Violation{Field: "resource", Reason: reasonInvalid,
-		Description: fmt.Sprintf("%q names no resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, settings/smtp, settings/email or custom-fields", resource)})
+		Description: fmt.Sprintf("%q is not a resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, settings/smtp, settings/email or custom-fields", resource)})
 }
 
 // resourceOf names what a key of a bucket holds; false if that is no resource.
@@ -270,7 +270,7 @@ func resume(sources []*source, token string) error {
 		err = json.Unmarshal(raw, &at)
 	}
 	if err != nil || len(at) != len(sources) {
-		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: reasonInvalid, Description: "is none of ours, or of another list: leave it empty for the first page"})
+		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: reasonInvalid, Description: "is not valid for this list: leave it empty for the first page"})
 	}
 	for i, x := range sources {
 		x.before = at[i]

@@ -64,7 +64,7 @@ func (s *Service) changeAt(ctx context.Context, where place, revision uint64) (b
 		}
 		c, ok, err := kv.ChangeAt(ctx, where.key, revision)
 		if err == nil && !ok {
-			err = rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision), fmt.Sprintf("%s has no revision %d, or it is no longer kept: list its revisions", where.resource, revision))
+			err = rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision), fmt.Sprintf("%s has no revision %d, or it is no longer stored: list its revisions", where.resource, revision))
 		}
 		return c, err
 	})
@@ -78,7 +78,7 @@ func (s *Service) revisionOf(ctx context.Context, where place, revision uint64) 
 	}
 	is, err := where.bucket.revisionViewOf(c)
 	if err == nil && is.gone {
-		err = rpc.FailedPrecondition(reasonNotThere, fmt.Sprintf("revision %d of %s is its deletion: name one at which it was there, or delete it", revision, where.resource))
+		err = rpc.FailedPrecondition(reasonNotThere, fmt.Sprintf("revision %d of %s is its deletion: choose an earlier revision, or delete the resource", revision, where.resource))
 	}
 	return c, err
 }
@@ -102,7 +102,7 @@ func (s *Service) rollBackRecipient(ctx context.Context, c bus.Change, d done) (
 	}
 	r, err := s.changeAs(ctx, id, "", d, func(old storedRecipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		if channel(old) != channel(past) {
-			return nil, rpc.FailedPrecondition(reasonOtherKind, fmt.Sprintf("recipient %s had another channel then: delete it first, or create another one", id))
+			return nil, rpc.FailedPrecondition(reasonOtherKind, fmt.Sprintf("recipient %s had another channel at that revision: delete it first, or create another recipient", id))
 		}
 		next, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
 		next.CreateTime, next.UpdateTime = old.GetRecipient().GetCreateTime(), timestamppb.New(now)
@@ -122,7 +122,7 @@ func (s *Service) rollBackRecipient(ctx context.Context, c bus.Change, d done) (
 	}
 	if err := s.ensure(ctx, id); err != nil {
 		signal(s.reconcileSoon)
-		return 0, fmt.Errorf("recipient %s is rolled back, but its queue could not be changed yet (it will be within a minute): %w", id, err)
+		return 0, fmt.Errorf("recipient %s is rolled back, but its consumer could not be updated (this is retried within a minute): %w", id, err)
 	}
 	return r.kv, nil
 }
@@ -181,9 +181,9 @@ func (s *Service) rollBackPart(ctx context.Context, where place, c bus.Change, d
 	}
 	switch {
 	case strings.HasPrefix(where.resource, ofUsers):
-		return 0, rpc.FailedPrecondition(notBroughtBack, "users are not rolled back, for their passwords would be: change the user, or create it again with a new password")
+		return 0, rpc.FailedPrecondition(notBroughtBack, "users can't be rolled back because that would restore old passwords: update the user, or create it again with a new password")
 	case strings.HasPrefix(where.resource, ofTokens):
-		return 0, rpc.FailedPrecondition(notBroughtBack, "a token that was revoked stays so: make a new one")
+		return 0, rpc.FailedPrecondition(notBroughtBack, "revoked tokens can't be restored: create a new one")
 	}
 	_, revision, err := s.changePartAs(ctx, where.key, d, func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		switch {
@@ -235,7 +235,7 @@ func (s *Service) backToType(ctx context.Context, p, past *outboundv1.WatchSetti
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {
-		if err := s.refuseIfSelected(ctx, next.GetId(), "be kept from email", func(r storedRecipient) bool { return r.GetRecipient().GetEmail() != nil }); err != nil {
+		if err := s.refuseIfSelected(ctx, next.GetId(), "be disabled for email", func(r storedRecipient) bool { return r.GetRecipient().GetEmail() != nil }); err != nil {
 			return err
 		}
 	}
@@ -247,7 +247,7 @@ func (s *Service) backToType(ctx context.Context, p, past *outboundv1.WatchSetti
 func (s *Service) backToAppliance(p, past *outboundv1.WatchSettingsResponse, revision uint64) error {
 	was := past.GetAppliances()[0].GetAppliance()
 	if revision == 0 || len(p.GetAppliances()) == 0 {
-		return rpc.FailedPrecondition(notBroughtBack, fmt.Sprintf("appliance %s was revoked, and its credentials are not brought back: add it again, which makes new ones", was.GetId()))
+		return rpc.FailedPrecondition(notBroughtBack, fmt.Sprintf("appliance %s was revoked and its credentials can't be restored: add it again to get new ones", was.GetId()))
 	}
 	is := p.GetAppliances()[0].GetAppliance()
 	is.DisplayName, is.SilentAfter = was.GetDisplayName(), was.GetSilentAfter()

@@ -100,7 +100,7 @@ func (s *Service) changePartAs(ctx context.Context, key string, d done, f func(p
 		default:
 			var b []byte
 			if b, err = proto.Marshal(p); err != nil {
-				return nil, 0, fmt.Errorf("write the settings %s: %w", key, err)
+				return nil, 0, fmt.Errorf("encode the settings %s: %w", key, err)
 			}
 			revision, err = s.settings.writeAs(ctx, key, b, revision, d)
 			stampEtags(p, etagOf(revision))
@@ -202,7 +202,7 @@ func checkEmailSettings(v *violations, p *outboundv1.EmailSettings) {
 	}
 	// "Local" is whatever the host has, which differs between the processes.
 	if _, err := time.LoadLocation(p.GetTimeZone()); err != nil || p.GetTimeZone() == "Local" {
-		v.add("timeZone", reasonInvalid, fmt.Sprintf("%q is no IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
+		v.add("timeZone", reasonInvalid, fmt.Sprintf("%q is not an IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
 	}
 }
 

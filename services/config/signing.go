@@ -58,7 +58,7 @@ func checkSigning(v *violations, h *outboundv1.HttpRecipient, f checkInput) {
 			_, err := publicKey(p)
 			v.check(field+".secret", err)
 		} else if known && kindOf(before) != p.GetKind() {
-			v.add(field+".kind", reasonInvalid, "can't change with the secret kept: add another secret, and remove this one when the receiver has changed over")
+			v.add(field+".kind", reasonInvalid, "can't change for an existing secret: add another secret, and remove this one after the receiver has switched")
 		}
 		if id := p.GetId(); id != "" && seen[id] {
 			v.add(field+".id", reasonDuplicate, "is given twice")
@@ -69,7 +69,7 @@ func checkSigning(v *violations, h *outboundv1.HttpRecipient, f checkInput) {
 			continue
 		}
 		if !until.IsValid() {
-			v.add(field+".expireTime", reasonInvalid, "is no time")
+			v.add(field+".expireTime", reasonInvalid, "is not a time")
 		} else if until.AsTime().Before(f.now) && !before.GetExpireTime().AsTime().Equal(until.AsTime()) {
 			v.add(field+".expireTime", reasonInvalid, "has passed: remove the secret instead")
 		}

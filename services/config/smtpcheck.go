@@ -29,11 +29,11 @@ func checkSMTP(v *violations, c relayChange) {
 	p := c.next
 	if host := p.GetHost(); strings.Contains(host, ":") {
 		if _, err := netip.ParseAddr(host); err != nil {
-			v.add("host", reasonInvalid, "is neither a name nor an address: give the port in port")
+			v.add("host", reasonInvalid, "is neither a host name nor an IP address: set the port in the field port")
 		}
 	}
 	if p.GetHost() != "" && p.GetFromAddress() == "" {
-		v.add("fromAddress", reasonMissing, "is empty: give the address that mails come from")
+		v.add("fromAddress", reasonMissing, "is empty: set the sender address")
 	}
 	if p.GetFromAddress() != "" {
 		v.check("fromAddress", recipient.CheckAddress(p.GetFromAddress()))
@@ -43,10 +43,10 @@ func checkSMTP(v *violations, c relayChange) {
 	}
 	checkAddresses(v, "adminContacts", p.GetAdminContacts())
 	if p.GetDailyNotice().GetEnabled() && len(p.GetAdminContacts()) == 0 {
-		v.add("dailyNotice", reasonMissing, "has nobody to go to: give adminContacts")
+		v.add("dailyNotice", reasonMissing, "has no recipients: set adminContacts")
 	}
 	if name := p.GetHelloName(); name != "" && (!strings.Contains(name, ".") || recipient.CheckAddress("postmaster@"+name) != nil) {
-		v.add("helloName", reasonInvalid, fmt.Sprintf("%q is no full host name: write e.g. outbound.example.com, or leave it empty", name))
+		v.add("helloName", reasonInvalid, fmt.Sprintf("%q is not a fully qualified host name: use e.g. outbound.example.com, or leave it empty", name))
 	}
 	checkSignIn(v, c)
 	checkRelayOAuth2(v, c)
@@ -57,12 +57,12 @@ func checkSignIn(v *violations, c relayChange) {
 	p := c.next
 	if !signsIn(p) {
 		if p.GetPassword() != "" {
-			v.add("password", reasonInvalid, "has no use while auth is NONE: set auth, e.g. PLAIN")
+			v.add("password", reasonInvalid, "is not used while auth is NONE: set auth, e.g. to PLAIN")
 		}
 		return
 	}
 	if p.GetUsername() == "" {
-		v.add("username", reasonMissing, "is empty: give the user name, or set auth to NONE")
+		v.add("username", reasonMissing, "is empty: set the user name, or set auth to NONE")
 	}
 	if p.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE && p.GetAuth() != outboundv1.SmtpSettings_Auth_CRAM_MD5 {
 		v.add("auth", reasonInvalid, p.GetAuth().String()+" would send the password unencrypted: set encryption to STARTTLS or TLS")
@@ -70,14 +70,14 @@ func checkSignIn(v *violations, c relayChange) {
 	stored := c.stored[recipient.SecretSMTPPassword]
 	switch {
 	case p.GetOauth2() != nil && p.GetPassword() != "":
-		v.add("password", reasonInvalid, "has no use with oauth2, which gets the tokens: leave it empty")
+		v.add("password", reasonInvalid, "is not used with oauth2: leave it empty")
 	case p.GetOauth2() != nil || p.GetPassword() != "":
 	case !stored && byToken(p):
-		v.add("password", reasonMissing, "is empty and none is stored: give an access token, or oauth2 to have tokens got and renewed")
+		v.add("password", reasonMissing, "is empty and none is stored: set an access token, or set oauth2 to obtain tokens automatically")
 	case !stored:
-		v.add("password", reasonMissing, "is empty and none is stored: give it, or set auth to NONE")
+		v.add("password", reasonMissing, "is empty and none is stored: set it, or set auth to NONE")
 	case c.moved():
-		v.add("password", reasonMissing, "is stored for another host: give it again, so that it goes nowhere by mistake")
+		v.add("password", reasonMissing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
 	}
 }
 
@@ -88,13 +88,13 @@ func checkRelayOAuth2(v *violations, c relayChange) {
 		return
 	}
 	if !byToken(c.next) {
-		v.add("oauth2", reasonInvalid, "has no use unless auth is XOAUTH2: set auth to XOAUTH2, or leave oauth2 out")
+		v.add("oauth2", reasonInvalid, "is not used unless auth is XOAUTH2: set auth to XOAUTH2, or remove oauth2")
 		return
 	}
 	v.check("oauth2.tokenUrl", checkTokenURL(o.GetTokenUrl()))
 	for i, scope := range o.GetScopes() {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.add(fmt.Sprintf("oauth2.scopes[%d]", i), reasonInvalid, "is no scope: give each by itself, without blanks and quotes")
+			v.add(fmt.Sprintf("oauth2.scopes[%d]", i), reasonInvalid, "is not a scope: list each scope separately, without spaces and quotes")
 		}
 	}
 	// A token goes to the relay, and what it is got with to the endpoint: neither may be another one without being asked for.
@@ -104,13 +104,13 @@ func checkRelayOAuth2(v *violations, c relayChange) {
 		{"oauth2.refreshToken", recipient.SecretRelayRefresh, o.GetRefreshToken()},
 	} {
 		if moved && x.given == "" && c.stored[x.path] {
-			v.add(x.field, reasonMissing, "is stored for another host: give it again, so that it goes nowhere by mistake")
+			v.add(x.field, reasonMissing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
 		}
 	}
 	secret := o.GetClientSecret() != "" || c.stored[recipient.SecretRelayClient]
 	refresh := o.GetRefreshToken() != "" || c.stored[recipient.SecretRelayRefresh]
 	if !secret && !refresh {
-		v.add("oauth2.clientSecret", reasonMissing, "is empty and none is stored: give it (client credentials), or refreshToken, or both")
+		v.add("oauth2.clientSecret", reasonMissing, "is empty and none is stored: set it (client credentials), or refreshToken, or both")
 	}
 }
 
@@ -118,16 +118,16 @@ func checkRelayOAuth2(v *violations, c relayChange) {
 func checkTokenURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("is not a URL: write it as https://host/path")
+		return errors.New("is not a URL: use the form https://host/path")
 	}
 	if u.User != nil {
-		return errors.New("holds a user name or password: put them into clientId and clientSecret")
+		return errors.New("contains a user name or password: use clientId and clientSecret instead")
 	}
 	if err := recipient.CheckURL(raw, recipient.AnyURL); err != nil {
 		return err
 	}
 	if u.Scheme != "https" && !loopback(u.Hostname()) {
-		return errors.New("has the scheme http, which would send the client's secret unencrypted: use https")
+		return errors.New("uses http, which would send the client secret unencrypted: use https")
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (s *Service) follow(ctx context.Context, b *bucket, load func(context.Conte
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			s.log.WarnContext(ctx, "configuration can't be read, trying again", "bucket", b.name, "error", err.Error())
+			s.log.WarnContext(ctx, "read of the configuration failed, retrying", "bucket", b.name, "error", err.Error())
 			pause(ctx, reloadPause)
 		}
 	}

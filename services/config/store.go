@@ -209,7 +209,7 @@ func (s *Service) put(ctx context.Context, r *outboundv1.StoredRecipient, revisi
 	}
 	b, err := proto.Marshal(r)
 	if err != nil {
-		return storedRecipient{}, fmt.Errorf("write recipient %s: %w", r.GetRecipient().GetId(), err)
+		return storedRecipient{}, fmt.Errorf("encode recipient %s: %w", r.GetRecipient().GetId(), err)
 	}
 	kv, err := s.recipients.writeAs(ctx, prefixRecipient+r.GetRecipient().GetId(), b, revision, d)
 	return storedRecipient{StoredRecipient: r, kv: kv}, err

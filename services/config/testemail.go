@@ -26,7 +26,7 @@ func (s settingsServer) SendTestEmail(ctx context.Context, q *outboundv1.SendTes
 		return nil, err
 	}
 	if p.GetSmtp().GetHost() == "" || p.GetSmtp().GetFromAddress() == "" {
-		return nil, rpc.FailedPrecondition("RELAY_UNSET", "no SMTP relay is set, or no from address: set host and fromAddress under /v1/settings/smtp first")
+		return nil, rpc.FailedPrecondition("RELAY_UNSET", "no SMTP relay or from address is configured: set host and fromAddress under /v1/settings/smtp first")
 	}
 	bound := testMailTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -38,9 +38,9 @@ func (s settingsServer) SendTestEmail(ctx context.Context, q *outboundv1.SendTes
 	err = s.bus.AskTestMail(ask, bus.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: etagOf(revision)}, &results)
 	switch {
 	case errors.Is(err, bus.ErrNobody):
-		return nil, rpc.Unavailable("no email-sender is there to send mail: start one, of this release, and try again")
+		return nil, rpc.Unavailable("no email-sender is available: start one of this version and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("the email-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+		return nil, rpc.Unavailable(fmt.Sprintf("the email-sender did not respond within %s: check its log and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, failed(ctx, err)
 	}
@@ -60,7 +60,7 @@ func testAddresses(q *outboundv1.SendTestEmailRequest, p *outboundv1.SmtpSetting
 	to := q.GetTo()
 	if len(to) == 0 {
 		if to = p.GetAdminContacts(); len(to) == 0 {
-			v.add("to", reasonMissing, "is empty, and there are no admin contacts: give addresses")
+			v.add("to", reasonMissing, "is empty, and there are no admin contacts: set addresses")
 		}
 	} else {
 		checkAddresses(&v, "to", to)

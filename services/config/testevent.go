@@ -25,7 +25,7 @@ func (s recipientServer) TestRecipient(ctx context.Context, q *outboundv1.TestRe
 	}
 	r := stored.GetRecipient()
 	if !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
-		return nil, rpc.FailedPrecondition("HELD", fmt.Sprintf("recipient %s is disabled with HOLD, so a test would wait with the rest: enable it first", q.GetId()))
+		return nil, rpc.FailedPrecondition("HELD", fmt.Sprintf("recipient %s is paused (disabled with HOLD), so a test event would be held: enable it first", q.GetId()))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {
@@ -70,7 +70,7 @@ func (s *Service) testType(ctx context.Context, r *outboundv1.Recipient, id stri
 	}
 	fault := rpc.Violation{Field: "eventType", Reason: reasonUnknownType, Description: event.UnknownType(id, known).Description}
 	if slices.Contains(known, id) {
-		fault.Reason, fault.Description = reasonNotByEmail, id+" can't be sent by email: GET /v1/event-types says which types can"
+		fault.Reason, fault.Description = reasonNotByEmail, id+" can't be sent by email: see GET /v1/event-types for the types that can"
 	}
 	return event.Type{}, rpc.InvalidArgument(fault)
 }
@@ -80,7 +80,7 @@ func (s *Service) testType(ctx context.Context, r *outboundv1.Recipient, id stri
 func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
 	e := event.Sample(t, testAppliance, id, time.Now(), custom)
 	if e == nil {
-		return nil, rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s make no event: correct them", t.ID))
+		return nil, rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
 	}
 	if len(data.GetFields()) == 0 {
 		return e, nil
@@ -99,7 +99,7 @@ func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) 
 	envelope["data"] = variables
 	raw, err := json.Marshal(envelope)
 	if err != nil {
-		return nil, fmt.Errorf("write the test event of %s: %w", t.ID, err)
+		return nil, fmt.Errorf("encode the test event of %s: %w", t.ID, err)
 	}
 	changed, faults := event.Decode(raw)
 	if len(faults) > 0 {
@@ -110,7 +110,7 @@ func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) 
 
 func publishFailed(ctx context.Context, err error) error {
 	if errors.Is(err, bus.ErrFull) {
-		return rpc.Full("EVENTS_FULL", "the queue of events is full: try again once it has drained")
+		return rpc.Full("EVENTS_FULL", "the event queue is full: try again when it has drained")
 	}
 	return failed(ctx, err)
 }

@@ -32,7 +32,7 @@ func (s *Service) loadRecipients(ctx context.Context) error {
 		r, err := decodeStored(e)
 		if err != nil {
 			// One that can't be read must not hide the others.
-			s.log.ErrorContext(ctx, "recipient can't be read", "error", err.Error())
+			s.log.ErrorContext(ctx, "read of a recipient failed", "error", err.Error())
 			continue
 		}
 		r.Recipient.Etag = r.etag()
@@ -166,7 +166,7 @@ func (s *Service) await(ctx context.Context, changed <-chan struct{}) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.stopping:
-		return rpc.Unavailable("the config service is stopping: watch again in a moment")
+		return rpc.Unavailable("the config service is stopping: reconnect in a moment")
 	case <-changed:
 		return nil
 	}

@@ -133,11 +133,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	if a.Refused = r.out(a.Recipient, a.EventKey); a.Refused {
 		r.got(a)
-		http.Error(w, "out of order, come again", http.StatusInternalServerError)
+		http.Error(w, "temporarily out of order", http.StatusInternalServerError)
 		return
 	}
 	r.got(a)
-	_, _ = io.WriteString(w, "thank you\n")
+	_, _ = io.WriteString(w, "ok\n")
 }
 
 // signed checks the signature where a secret is known. A wrong one is an error, so that it shows.

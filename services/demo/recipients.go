@@ -109,11 +109,11 @@ func (c *company) defineMail(ctx context.Context, api *rest) error {
 		FromAddress: "outbound" + mailDomain, FromName: "Outbound", CaCertificatePem: c.authority.PEM,
 	}
 	if err := api.Call(ctx, http.MethodPatch, "/v1/settings/smtp", relay, nil); err != nil {
-		return fmt.Errorf("set the mail relay: %w", err)
+		return fmt.Errorf("set the SMTP relay: %w", err)
 	}
 	retries := &outboundv1.EmailSettings{RetryInterval: durationpb.New(retryInterval)}
 	if err := api.Call(ctx, http.MethodPatch, "/v1/settings/email", retries, nil); err != nil {
-		return fmt.Errorf("set the mail retries: %w", err)
+		return fmt.Errorf("set the email retries: %w", err)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func wants(recipient string, s step) (owed, skip bool) {
 func signingSecret() (string, error) {
 	b := make([]byte, 32)
 	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("draw a signing secret: %w", err)
+		return "", fmt.Errorf("generate a signing secret: %w", err)
 	}
 	return "whsec_" + base64.StdEncoding.EncodeToString(b), nil
 }

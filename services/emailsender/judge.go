@@ -44,10 +44,10 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 func (s tally) String() string {
 	text := fmt.Sprintf("%d of %s accepted", s.done, addresses(s.all))
 	if n := len(s.refused); n > 0 {
-		text += fmt.Sprintf(", %d refused for good (%s)", n, strings.Join(s.refused, ", "))
+		text += fmt.Sprintf(", %d permanently refused (%s)", n, strings.Join(s.refused, ", "))
 	}
 	if n := len(s.left); n > 0 {
-		text += fmt.Sprintf(", %d to be tried again", n)
+		text += fmt.Sprintf(", %d will be retried", n)
 	}
 	if len(s.deferred) > 0 {
 		text += " (" + strings.Join(s.deferred, ", ") + ")"

@@ -136,7 +136,7 @@ func (k *relayMonitor) write(ctx context.Context) {
 	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) { return r.Seen(seen), true })
 	if err != nil {
 		k.s.relayHealth.giveBack(seen)
-		slog.Debug("how the relay stands can't be told, trying again", "error", err.Error())
+		slog.Debug("SMTP relay status not stored, retrying", "error", err.Error())
 	}
 }
 
@@ -157,7 +157,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("the relay stands differently", "was", r.Line, "is", next.Line)
+				slog.Info("SMTP relay status changed", "was", r.Line, "is", next.Line)
 			}
 			k.written = next
 			return nil

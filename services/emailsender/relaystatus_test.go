@@ -102,7 +102,7 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
 	m := srv.Mails()[0]
-	if m.Header.Get("Subject") != "[test] Outbound can send mail" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "asked for by admin") {
+	if m.Header.Get("Subject") != "[test] Outbound can send email" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "asked for by admin") {
 		t.Errorf("the mail is %s", m.Raw)
 	}
 	if again, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {

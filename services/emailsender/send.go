@@ -55,7 +55,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	first := max(0, a.d.Attempt-1) % len(left)
 	left = slices.Concat(left[first:], left[:first])
 	if a.settings.SMTP.Host == "" || a.settings.SMTP.FromAddress == "" {
-		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay is set, or no from address: mail waits until both are")
+		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay or from address is configured: emails are queued until both are set")
 		return
 	}
 	letters := a.compose(left)
@@ -108,7 +108,7 @@ func (a *attempt) compose(left []string) []addressed {
 		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):
-			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())
+			a.stop(delivery.FaultRender, 0, "the sender address in the SMTP settings: "+ours.Error())
 			return nil
 		case err != nil:
 			a.progress.Refused[hash] = codeNoAddress

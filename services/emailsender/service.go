@@ -66,11 +66,11 @@ func (o Options) Validate() error {
 		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
 	}
 	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
-		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while it is mailed",
+		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an email is sent",
 			o.Timeout, longest, bus.AckWait)
 	}
 	if o.IdleTimeout <= 0 {
-		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
+		f.Add("idleTimeout", "%s must be more than 0", o.IdleTimeout)
 	}
 	if o.HelloName != "" {
 		if _, err := mime.Mailbox("postmaster@" + o.HelloName); err != nil {
@@ -120,11 +120,11 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the email sender: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
-		return nil, errors.New("the email sender needs the bus, the configuration and an observer")
+		return nil, errors.New("the email sender needs a broker, the configuration and an observer")
 	}
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the email sender: %w", err)
+		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
 	seen := newRelayHealth()
 	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
@@ -166,7 +166,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
-		return fmt.Errorf("keep the statuses of email recipients: %w", err)
+		return fmt.Errorf("monitor email recipients: %w", err)
 	}
 	defer stop()
 	defer newNotifier(s).start(ctx)()
@@ -180,7 +180,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("make the email sender's engine: %w", err)
+		return fmt.Errorf("create the email sender's engine: %w", err)
 	}
 	if err := engine.Run(ctx); err != nil {
 		return fmt.Errorf("run the email sender's engine: %w", err)

@@ -270,7 +270,7 @@ func TestTheStatusSaysWhyThereIsNoToken(t *testing.T) {
 	w := eager()
 	w.options.Timeout = 200 * time.Millisecond
 	conn := open(t, srv, byToken(t, w, e, conf, nil))
-	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no answer in time")
+	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no response in time")
 	if srv.Connections() != 0 {
 		t.Error("the relay was connected to without a token")
 	}

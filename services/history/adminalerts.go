@@ -16,7 +16,7 @@ import (
 // same ids, so that what was told already is not told twice.
 const claimFor = 30 * time.Second
 
-// adminAlerts has the admin contacts told of what no sender sees: the day, silent appliances, a stream that fills. It runs in each
+// adminAlerts has the admin alert queued of what no sender sees: the day, silent appliances, a stream that fills. It runs in each
 // replica; a mark in the bucket of statuses, changed by compare-and-set, lets one of them tell each thing once.
 type adminAlerts struct {
 	s      *Service
@@ -55,7 +55,7 @@ func (c *adminAlerts) look(ctx context.Context, now time.Time) {
 		text = err.Error()
 	}
 	if text != "" && text != c.last && ctx.Err() == nil {
-		slog.Warn("admin contacts can't be told, trying again", "error", text)
+		slog.Warn("admin alert not queued, retrying", "error", text)
 	}
 	c.last = text
 }
@@ -80,7 +80,7 @@ func (m marked) unnotified(of string, over bool, now time.Time) bool {
 	return !m.Notified && now.Sub(m.At) > claimFor
 }
 
-// once has the admin contacts told of an occurrence, unless another process does.
+// once has the admin alert queued of an occurrence, unless another process does.
 func (c *adminAlerts) once(ctx context.Context, m marked, to health.AlertState, n health.Notice, contacts []string) error {
 	to.At, to.Notified = n.At, false
 	revision, err := c.health.PutMark(ctx, m.name, to, m.revision)
@@ -98,7 +98,7 @@ func (c *adminAlerts) once(ctx context.Context, m marked, to health.AlertState, 
 			return err
 		}
 	}
-	slog.Info("admin contacts told", "kind", string(n.Kind), "of", m.name, "addresses", len(contacts))
+	slog.Info("admin alert queued", "kind", string(n.Kind), "of", m.name, "addresses", len(contacts))
 	to.Notified = true
 	if _, err := c.health.PutMark(ctx, m.name, to, revision); !errors.Is(err, health.ErrConflict) {
 		return err
@@ -172,5 +172,5 @@ func (c *adminAlerts) eventsFilling(ctx context.Context) (health.StorageUse, err
 			return health.StorageUse{Stream: x.Name, Bytes: x.Bytes, MaxBytes: x.MaxBytes}, nil
 		}
 	}
-	return health.StorageUse{}, fmt.Errorf("look at the stream %s: it is not among those there are", bus.StreamEvents)
+	return health.StorageUse{}, fmt.Errorf("check the stream %s: it does not exist", bus.StreamEvents)
 }

@@ -35,7 +35,7 @@ func lastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 			return time.Date(year, month, today-back, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), at, nil
 		}
 	}
-	return "", time.Time{}, errors.New("no day was found for the daily notice")
+	return "", time.Time{}, errors.New("no date found for the daily report")
 }
 
 // daily tells how the day went, once a day. Where it is switched on it begins with the next time of day, not with one that has

@@ -165,6 +165,6 @@ func (c *adminAlerts) silence(ctx context.Context, now time.Time, h heard, m mar
 	case leaveSilence:
 		return nil
 	default:
-		return fmt.Errorf("appliance %s: there is no verdict %d", h.id, v)
+		return fmt.Errorf("appliance %s: unknown verdict %d", h.id, v)
 	}
 }

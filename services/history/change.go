@@ -59,9 +59,9 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
 		return rec, 0, "the recipient is disabled: enable it first"
 	case !far(rec, now):
-		return rec, expedites, "its next attempt is due already: it is made as soon as the recipient's turn comes"
+		return rec, expedites, "the next attempt is already due and will be made shortly"
 	}
-	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "the next attempt was asked for at once", &now
+	rec.Reason, rec.Detail, rec.NextAttempt = delivery.ReasonSendNow, "next attempt requested now", &now
 	return rec, comesNow, ""
 }
 
@@ -74,9 +74,9 @@ func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.
 		end = last
 	}
 	if !end.After(rec.Expire) {
-		return rec, 0, fmt.Sprintf("it is tried until %s already, which is not before the end asked for or the end of what is stored", rec.Expire.UTC().Format(time.RFC3339))
+		return rec, 0, fmt.Sprintf("it already expires at %s, which is not before the requested time or the end of retention", rec.Expire.UTC().Format(time.RFC3339))
 	}
-	rec.Reason, rec.Detail = delivery.ReasonExtended, "it is tried until "+end.UTC().Format(time.RFC3339)
+	rec.Reason, rec.Detail = delivery.ReasonExtended, "expires at "+end.UTC().Format(time.RFC3339)
 	rec.Expire, rec.Extended = end, &end
 	return rec, stays, ""
 }
@@ -85,9 +85,9 @@ func extend(_ *recipient.Recipient, rec delivery.Record, now time.Time, by time.
 // it could be delivered and recorded as cancelled.
 func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	if rec.CancelAsked {
-		return rec, 0, "it is cancelled already: it ends when its turn comes"
+		return rec, 0, "cancellation is already requested"
 	}
-	rec.Reason, rec.Detail = delivery.ReasonCancelled, "cancelled by hand"
+	rec.Reason, rec.Detail = delivery.ReasonCancelled, "cancelled by an operator"
 	if !far(rec, now) {
 		rec.CancelAsked = true
 		return rec, stays, ""
@@ -148,7 +148,7 @@ func (d *deliveries) change(ctx context.Context, targets []*outboundv1.RetryDeli
 		err = untold
 	}
 	if err != nil {
-		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed, then: %v", resp.GetChanged(), err))
+		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed before an error: %v", resp.GetChanged(), err))
 	}
 	return resp, nil
 }
@@ -169,7 +169,7 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 		case !safe(to.recipient, ""):
 			faults = append(faults, unsafe(at+"recipientId"))
 		case !ok || !safe(appliance+id, ""):
-			faults = append(faults, rpc.Violation{Field: at + "eventId", Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"})
+			faults = append(faults, rpc.Violation{Field: at + "eventId", Reason: event.ReasonUnsafe, Description: "is not an event key: use <appliance>~<event id>"})
 		case !safe(to.replay, ""):
 			faults = append(faults, unsafe(at+"replayId"))
 		case !known[to]:
@@ -187,7 +187,7 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judge changeFunc) (rec delivery.Record, f settlement, why string, err error) {
 	r, ok := d.s.Config.Recipient(t.recipient)
 	if !ok || r.Deleting {
-		return rec, 0, "there is no such recipient", nil
+		return rec, 0, "the recipient does not exist", nil
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
@@ -200,7 +200,7 @@ func (d *deliveries) changeOne(ctx context.Context, t target, actor string, judg
 			return rec, 0, why, err
 		}
 		if s := found[0].State; s.Final() {
-			return rec, 0, fmt.Sprintf("it has ended already, as %s: send it again if it is to be sent", s), nil
+			return rec, 0, fmt.Sprintf("it is already final (%s): retry it to send it again", s), nil
 		}
 		rec, f, why = judge(r, found[0].Record, time.Now())
 		if why != "" {
@@ -228,11 +228,11 @@ func (d *deliveries) untried(ctx context.Context, t target, appliance, id string
 	case err != nil:
 		return "", err
 	case sequence == 0:
-		return "there is no such event", nil
+		return "the event does not exist", nil
 	case t.replay != "":
-		return "this replay has not been tried yet, or is not known", nil
+		return "this replay has no attempt yet, or does not exist", nil
 	default:
-		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes; a purge cancels all that waits for a recipient", nil
+		return "it has no attempt yet, or is not routed to this recipient: wait for the first attempt, or purge the recipient's queue", nil
 	}
 }
 

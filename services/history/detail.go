@@ -20,7 +20,7 @@ func (d *deliveries) GetDelivery(ctx context.Context, req *outboundv1.GetDeliver
 		faults = append(faults, unsafe("recipientId"))
 	}
 	if !isKey || !safe(appliance+id, "") {
-		faults = append(faults, rpc.Violation{Field: "eventId", Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"})
+		faults = append(faults, rpc.Violation{Field: "eventId", Reason: event.ReasonUnsafe, Description: "is not an event key: use <appliance>~<event id>"})
 	}
 	if !safe(req.GetReplayId(), "") {
 		faults = append(faults, unsafe("replayId"))

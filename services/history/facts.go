@@ -45,7 +45,7 @@ func (s *Service) facts(ctx context.Context, recipients []*recipient.Recipient) 
 		g.Go(func() error {
 			p, err := s.search(looking, r.ID)
 			if err != nil {
-				return fmt.Errorf("look at recipient %s: %w", r.ID, err)
+				return fmt.Errorf("read the state of recipient %s: %w", r.ID, err)
 			}
 			out[i].pulse = p
 			return nil

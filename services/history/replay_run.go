@@ -37,7 +37,7 @@ type run struct {
 }
 
 // errTaken says that the job is no longer this process's: it was cancelled, or its lease ran out.
-var errTaken = errors.New("the replay is no longer ours")
+var errTaken = errors.New("the replay is run by another instance")
 
 // all runs the job to its end, or as long as ctx and the lease last.
 func (r *run) all(ctx context.Context) {
@@ -49,11 +49,11 @@ func (r *run) all(ctx context.Context) {
 		case errors.Is(err, errNoRecipient):
 			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
 				// Whoever takes it up when the lease is over finds the same.
-				slog.WarnContext(ctx, "the end of a replay was not kept", "replay", r.replay.GetId(), "error", err.Error())
+				slog.WarnContext(ctx, "final state of a replay not stored", "replay", r.replay.GetId(), "error", err.Error())
 			}
 			return
 		case ctx.Err() == nil:
-			slog.WarnContext(ctx, "replay held up, trying again", "replay", r.replay.GetId(), "error", err.Error())
+			slog.WarnContext(ctx, "replay interrupted, retrying", "replay", r.replay.GetId(), "error", err.Error())
 			r.rest(ctx, saveEvery)
 		}
 	}
@@ -162,7 +162,7 @@ func (r *run) awaitStorage(ctx context.Context) error {
 			r.replay.Detail = ""
 			return nil
 		}
-		if err := r.pause(ctx, fmt.Sprintf("EVENTS is %.0f %% full: it goes on once there is room", 100*room.Fill())); err != nil {
+		if err := r.pause(ctx, fmt.Sprintf("EVENTS is %.0f %% full: the replay continues when there is space", 100*room.Fill())); err != nil {
 			return err
 		}
 	}
@@ -198,7 +198,7 @@ func (r *run) queue(ctx context.Context, items []item) error {
 		if err := g.Wait(); err != nil || !full.Load() {
 			return err
 		}
-		if err := r.pause(ctx, "EVENTS is full: it goes on once there is room"); err != nil {
+		if err := r.pause(ctx, "EVENTS is full: the replay continues when there is space"); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -259,7 +259,7 @@ func (s *Service) eventAt(ctx context.Context, i item) (*event.Event, error) {
 			return e, err
 		}
 	}
-	return nil, fmt.Errorf("read event %s back: %w", i.event.Key(), bus.ErrNotFound)
+	return nil, fmt.Errorf("read event %s: %w", i.event.Key(), bus.ErrNotFound)
 }
 
 func (r *run) known(id string) bool {
@@ -338,7 +338,7 @@ func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string) {
 	r.State, r.Detail, r.FinishTime = state, detail, timestamppb.Now()
 }
 
-func stoppedBy(actor string) string { return "stopped by " + actor }
+func stoppedBy(actor string) string { return "cancelled by " + actor }
 
 func (r *run) rest(ctx context.Context, d time.Duration) {
 	if d <= 0 {

@@ -16,7 +16,7 @@ import (
 
 // item is one delivery that a replay is about.
 type item struct {
-	// to is the recipient's id; gone says that there is no such recipient any more.
+	// to is the recipient's id; gone says that the recipient no longer exists.
 	to   string
 	gone bool
 	// event is its whole text only if read is set; else its ids alone, and the text stands at sequence in EVENTS.
@@ -38,7 +38,7 @@ type source interface {
 }
 
 // errNoRecipient says that a replay can't go on, for want of its recipient.
-var errNoRecipient = errors.New("there is no such recipient any more")
+var errNoRecipient = errors.New("the recipient no longer exists")
 
 // source makes the source of a replay, which ends at a sequence.
 func (s *Service) source(r *outboundv1.Replay, until uint64) source {

@@ -57,10 +57,10 @@ func (d *deliveries) RetryDeliveries(ctx context.Context, req *outboundv1.RetryD
 	err = g.Wait()
 	switch {
 	case errors.Is(err, bus.ErrFull):
-		return nil, rpc.Full("EVENTS_FULL", fmt.Sprintf("the queue is full: %d of %d deliveries were queued again as replay %s; repeat the others later",
+		return nil, rpc.Full("EVENTS_FULL", fmt.Sprintf("the queue is full: %d of %d deliveries were queued for retry as replay %s; retry the others later",
 			queued.Load(), len(replays), id))
 	case err != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("%d of %d deliveries were surely queued again as replay %s: %v", queued.Load(), len(replays), id, err))
+		return nil, rpc.Unavailable(fmt.Sprintf("at least %d of %d deliveries were queued for retry as replay %s: %v", queued.Load(), len(replays), id, err))
 	default:
 		return &outboundv1.RetryDeliveriesResponse{ReplayId: id, Queued: queued.Load()}, nil
 	}
@@ -113,7 +113,7 @@ func (s *Service) storedEvent(ctx context.Context, key, field string) (*event.Ev
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !safe(appliance+id, "") {
 		return nil, rpc.InvalidArgument(rpc.Violation{
-			Field: field, Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>",
+			Field: field, Reason: event.ReasonUnsafe, Description: "is not an event key: use <appliance>~<event id>",
 		})
 	}
 	sequence, err := s.sequenceOf(ctx, appliance, id)

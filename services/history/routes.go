@@ -77,7 +77,7 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 	case delivery.StateDelivered:
 		return fmt.Sprintf("Delivered after %d %s.", attempts, tries)
 	case delivery.StateWaiting:
-		return "It waits for its first attempt."
+		return "Waiting for the first attempt."
 	default:
 		return fmt.Sprintf("%s after %d %s: %s.", state, attempts, tries, strings.ReplaceAll(string(reason), "_", " "))
 	}
@@ -85,7 +85,7 @@ func spoken(state delivery.State, reason delivery.Reason, attempts int) string {
 
 // predict is a route whose delivery waits: what its first attempt will come to, if the recipient stays as it is.
 func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
-	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
+	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "Waiting for the first attempt."
 	if e == nil {
 		return
 	}
@@ -93,7 +93,7 @@ func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec e
 	switch {
 	case v == nil:
 	case v.Kind == delivery.Postpone:
-		route.Reason, route.Detail = string(v.Reason), "It waits because the recipient is disabled."
+		route.Reason, route.Detail = string(v.Reason), "Held because the recipient is paused."
 	default:
 		route.Matched, route.Reason, route.Detail = false, string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
 	}
@@ -102,7 +102,7 @@ func (s *Service) predict(route *outboundv1.Route, r *recipient.Recipient, rec e
 // explain is a route without a delivery.
 func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	if rec.Sequence < r.StartSequence {
-		route.Reason, route.Detail = reasonCreatedLater, "The recipient was created after the event was accepted. A replay of the recipient's past sends it."
+		route.Reason, route.Detail = reasonCreatedLater, "The recipient was created after the event was accepted. Start a backfill to send it."
 		return
 	}
 	whole := e != nil
@@ -112,9 +112,9 @@ func (s *Service) explain(route *outboundv1.Route, r *recipient.Recipient, rec e
 	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.filters.Matches)
 	switch {
 	case v == nil:
-		route.Reason, route.Detail = reasonNotStored, "The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
+		route.Reason, route.Detail = reasonNotStored, "The recipient selects this event now, but did not when the event was accepted, or the delivery record is no longer stored."
 	case !whole && (v.Reason == delivery.ReasonFilterFalse || v.Reason == delivery.ReasonFilterError):
-		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so that the recipient's filter can't judge it."
+		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so the recipient's filter can't be evaluated."
 	default:
 		route.Reason, route.Detail = string(v.Reason), cmp.Or(v.Detail, whyNot(v.Reason))
 	}
@@ -128,7 +128,7 @@ func whyNot(r delivery.Reason) string {
 	case delivery.ReasonApplianceOut:
 		return "The recipient does not select this appliance."
 	case delivery.ReasonNoExternalKey:
-		return "The recipient requires an external key, and the session had none."
+		return "The recipient requires an external key, but the session had none."
 	case delivery.ReasonFilterFalse:
 		return "The recipient's filter is false for this event."
 	case delivery.ReasonDisabled:
@@ -136,7 +136,7 @@ func whyNot(r delivery.Reason) string {
 	case delivery.ReasonDeleted:
 		return "The recipient is being deleted."
 	case delivery.ReasonPurged:
-		return "Somebody emptied the recipient's queue."
+		return "The recipient's queue was purged."
 	default:
 		return string(r)
 	}

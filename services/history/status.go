@@ -144,14 +144,14 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	var out []string
 	switch {
 	case s.Broker == EmbeddedInterval:
-		out = append(out, "The broker syncs its files now and then: an accepted event may be lost if the host fails. Start with --sync always to keep it.")
+		out = append(out, "The broker syncs its files at intervals: accepted events may be lost if the host fails. Start with --sync always to prevent this.")
 	case s.Broker == ExternalBroker && !s.o.SyncConfirmed:
-		out = append(out, "The broker is external: what is accepted is kept as its sync_interval says. Confirm that nats-server runs with sync_interval: always, then set syncConfirmed in the options of the history service.")
+		out = append(out, "The broker is external: the durability of accepted events depends on its sync_interval. Confirm that nats-server runs with sync_interval: always, then set syncConfirmed in the options of the history service.")
 	}
 	for _, x := range status.GetStreams() {
 		// HISTORY is a log that drops its oldest records: it is meant to be full.
 		if x.GetName() == bus.StreamEvents && x.GetMaxBytes() > 0 && x.GetBytes()/fullFrom >= x.GetMaxBytes()/100 {
-			out = append(out, fmt.Sprintf("The stream %s is %d %% full; when full, events are refused. See which recipient's queue holds it, or raise its limit.",
+			out = append(out, fmt.Sprintf("The stream %s is %d %% full. When it is full, events are refused. Check which recipient's queue is long, or raise the limit.",
 				x.GetName(), x.GetBytes()*100/x.GetMaxBytes()))
 		}
 	}
@@ -169,7 +169,7 @@ func (s *Service) notices(status *outboundv1.Status, recipients []*recipient.Rec
 	out = append(out, silentNotice(status.GetAppliances())...)
 	out = append(out, cutNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
-		out = append(out, "No SMTP relay is set, so mail waits. Give its host in the settings of the email relay.")
+		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
 	}
 	return out
 }

@@ -51,7 +51,7 @@ func (d *deliveries) TailDeliveries(req *outboundv1.TailDeliveriesRequest, strea
 		batch, next, err := d.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
-				slog.WarnContext(ctx, "the log can't be read for a tail, trying again", "error", err.Error())
+				slog.WarnContext(ctx, "read of the log for a tail failed, retrying", "error", err.Error())
 			}
 			away = true
 			continue
@@ -73,7 +73,7 @@ func (d *deliveries) tailFilter(ctx context.Context, asked *outboundv1.ListDeliv
 	}
 	if asked.GetState() == outboundv1.DeliveryState_WAITING {
 		return bus.AttemptFilter{}, rpc.InvalidArgument(rpc.Violation{
-			Field: "filter.state", Reason: "NO_RECORD", Description: "WAITING deliveries have no record that could be told: leave the state out, or name another",
+			Field: "filter.state", Reason: "NO_RECORD", Description: "WAITING deliveries have no records to stream: remove the state filter, or use another state",
 		})
 	}
 	f := filterOf(asked)

@@ -261,4 +261,4 @@ func (d *deliveries) waitingAt(ctx context.Context, req *outboundv1.ListDeliveri
 	return out, nil
 }
 
-var errUnconfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")
+var errUnconfigured = rpc.Unavailable("the configuration has not been received yet because the config service does not respond: try again")

@@ -97,7 +97,7 @@ func TestGoneEndsADeliveryWhereThatIsChosen(t *testing.T) {
 	r := newReceiver(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	for chosen, want := range map[bool]delivery.Verdict{
 		false: {Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 410 Gone"},
-		true:  {Kind: delivery.Drop, Reason: delivery.ReasonGone, Detail: "HTTP 410 Gone: the receiver wants no more of this"},
+		true:  {Kind: delivery.Drop, Reason: delivery.ReasonGone, Detail: "HTTP 410 Gone: the receiver no longer accepts this event"},
 	} {
 		if _, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.StopOnGone = chosen })); v != want {
 			t.Errorf("chosen %t: %+v, want %+v", chosen, v, want)

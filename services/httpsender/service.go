@@ -90,7 +90,7 @@ func (o Options) Validate() error {
 		fault("statusTick", fmt.Errorf("%s is out of range: use 1ms to 1m", o.StatusTick))
 	}
 	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
-		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while its request runs",
+		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver during a request",
 			o.MaxTimeout, longest, bus.AckWait))
 	}
 	return errors.Join(faults...)
@@ -126,7 +126,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the HTTP sender: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
-		return nil, errors.New("the HTTP sender needs the bus, the configuration and an observer")
+		return nil, errors.New("the HTTP sender needs a broker, the configuration and an observer")
 	}
 	if deps.Limiter == nil {
 		deps.Limiter = throttle.NewMemory()
@@ -141,7 +141,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	custom := func() []string { return deps.Config.Settings().CustomFields }
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the HTTP sender: %w", err)
+		return nil, fmt.Errorf("create the HTTP sender: %w", err)
 	}
 	send := newSender(o, guard, deps.Version, custom)
 	send.resolver = deps.Resolver
@@ -169,7 +169,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
-		return fmt.Errorf("keep the statuses of HTTP recipients: %w", err)
+		return fmt.Errorf("monitor HTTP recipients: %w", err)
 	}
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
@@ -178,7 +178,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("make the HTTP sender's engine: %w", err)
+		return fmt.Errorf("create the HTTP sender's engine: %w", err)
 	}
 	if err := engine.Run(ctx); err != nil {
 		return fmt.Errorf("run the HTTP sender's engine: %w", err)

@@ -140,7 +140,7 @@ func TestTokenThatIsRefusedIsReplacedOnce(t *testing.T) {
 	}
 	none := resource(t, nil, func(string) bool { return false })
 	o, v := attempt(t, s, deliveryTo(none.URL, oauth(server.URL), func(r *recipient.Recipient) { r.ID = "other" }))
-	want := delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token too"}
+	want := delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token as well"}
 	if v != want || o.Status != http.StatusUnauthorized || none.requests.Load() != 2 || server.issued.Load() != 4 {
 		t.Errorf("refused for good: %+v after %d requests with %d tokens in all", v, none.requests.Load(), server.issued.Load())
 	}
@@ -205,7 +205,7 @@ func TestNothingIsSentWithoutAToken(t *testing.T) {
 		"token of another type":      {say(200, `{"access_token":"canary","token_type":"mac"}`), "its token is of a type other than Bearer"},
 		"token with a line break":    {say(200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`), "its token has control characters"},
 		"endless":                    {endless, "its answer is longer than 64 KiB"},
-		"hangs":                      {hang, "no answer in time"},
+		"hangs":                      {hang, "no response in time"},
 		"cuts":                       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "it closed the connection without an answer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -85,7 +85,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of ingest: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil {
-		return nil, errors.New("ingest needs the bus and the configuration")
+		return nil, errors.New("ingest needs a broker and the configuration")
 	}
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
@@ -154,9 +154,9 @@ func (s *Service) tidy(ctx context.Context) {
 		gone, err := s.deps.Bus.PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			s.deps.Logger.WarnContext(ctx, "finished events were not purged", "error", err.Error())
+			s.deps.Logger.WarnContext(ctx, "purge of finished events failed", "error", err.Error())
 		case gone > 0:
-			s.deps.Logger.InfoContext(ctx, "finished events purged to make room", "events", gone)
+			s.deps.Logger.InfoContext(ctx, "finished events purged", "events", gone)
 		}
 	}
 }
@@ -167,12 +167,12 @@ func (s *Service) Ready(context.Context) error {
 		return errors.New("ingest is not running")
 	}
 	if !s.deps.Bus.Connected() {
-		return errors.New("the broker is away")
+		return errors.New("not connected to the broker")
 	}
 	select {
 	case <-s.deps.Config.Ready():
 		return nil
 	default:
-		return errors.New("the configuration is not here yet: is the config service running?")
+		return errors.New("the configuration has not been received yet: check that the config service runs")
 	}
 }

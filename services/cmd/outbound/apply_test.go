@@ -249,7 +249,7 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 		t.Errorf("a kind is pruned that the file does not declare:\n%s", out)
 	}
 	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") || !strings.Contains(out, "  recipient crm\n") {
-		t.Errorf("nobody answers: exit %d\n%s%s", code, out, errors)
+		t.Errorf("no responders: exit %d\n%s%s", code, out, errors)
 	}
 	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input is in use") {
 		t.Errorf("the file is standard input: exit %d, %s", code, errors)

@@ -130,7 +130,7 @@ func (t *tokens) rotated(ctx context.Context, sent, refresh string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWait)
 	defer cancel()
 	if err := t.kept(ctx, o, refresh); err != nil {
-		slog.Warn("the relay's token endpoint gave a new refresh token, which was not stored: it is lost if this sender ends", "error", err.Error())
+		slog.Warn("new refresh token of the relay not stored: it is lost if this sender stops", "error", err.Error())
 		return
 	}
 	t.mu.Lock()

@@ -234,7 +234,7 @@ func TestWhatWaitsIsToldBeforeItIsCancelled(t *testing.T) {
 		t.Error("a deletion does not say what it cancels")
 	}
 	if b.Post("/recipients/full-http/delete", url.Values{"etag": {"stale"}}); h.find("full-http") == nil {
-		t.Error("a recipient that changed meanwhile is deleted")
+		t.Error("a recipient that changed concurrently is deleted")
 	}
 	if b.Post("/recipients/full-http/delete", url.Values{"etag": {h.find("full-http").GetEtag()}}); h.find("full-http") != nil {
 		t.Error("it is not deleted")
