@@ -43,7 +43,7 @@ func (w noticeWriter) subject() string {
 	case health.KindRecovered:
 		return who + ": deliveries succeed again"
 	case health.KindDropped:
-		return who + ": deliveries expired"
+		return who + ": deliveries failed permanently"
 	case health.KindFailing:
 	default:
 	}
@@ -64,7 +64,7 @@ func (w noticeWriter) body() string {
 		case health.KindRecovered:
 			w.recovered(&b, a)
 		case health.KindDropped:
-			fmt.Fprintf(&b, "Some deliveries to the recipient %s expired, while others succeed.\n\n", named(a))
+			fmt.Fprintf(&b, "Some deliveries to the recipient %s failed permanently, while others succeed.\n\n", named(a))
 		case health.KindFailing:
 			w.failing(&b, a)
 		default:
@@ -108,7 +108,7 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 	}
 	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == health.KindFailing {
 		if a.DropAt.After(w.n.At) {
-			fmt.Fprintf(b, "Next to expire: %s\n", w.time(a.DropAt))
+			fmt.Fprintf(b, "Next expiry:   %s\n", w.time(a.DropAt))
 		} else {
 			fmt.Fprintf(b, "Overdue since: %s\n", w.time(a.DropAt))
 		}
@@ -117,7 +117,7 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 		b.WriteString("Meanwhile:     one attempt is made per retry interval\n")
 	}
 	if d := a.Dropped; d != nil {
-		fmt.Fprintf(b, "Expired:       %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
+		fmt.Fprintf(b, "Failed:        %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
 		if d.Detail != "" {
 			fmt.Fprintf(b, "               %s\n", OneLine(d.Detail, MaxSubject))
 		}

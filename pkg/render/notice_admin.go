@@ -165,7 +165,7 @@ func (w noticeWriter) days(b *strings.Builder, days []health.Day) {
 			fmt.Fprintf(b, "           since %s (%s)%s\n", w.time(r.Since), lasting(w.n.At.Sub(r.Since)), because(r.Error))
 		}
 	}
-	b.WriteString("\nFailed counts failed attempts and expired deliveries.\n\n")
+	b.WriteString("\nFailed counts failed attempts and permanently failed deliveries.\n\n")
 }
 
 func because(text string) string {

@@ -106,12 +106,12 @@ func TestErrorsBecomeStatusesByOneTable(t *testing.T) {
 		"violations":   {event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}}, codes.InvalidArgument, "id: is missing"},
 		"not found":    {rpc.NotFound("recipient", "crm"), codes.NotFound, `recipient "crm" does not exist`},
 		"taken":        {rpc.AlreadyExists("displayName", "CRM", "choose another"), codes.AlreadyExists, `displayName "CRM" is taken: choose another`},
-		"stale":        {rpc.Aborted("recipient", "crm"), codes.Aborted, `recipient "crm" was changed by another meanwhile: get it again and repeat the change`},
+		"stale":        {rpc.Aborted("recipient", "crm"), codes.Aborted, `recipient "crm" was changed by someone else: read it again and repeat the change`},
 		"precondition": {rpc.FailedPrecondition("RELAY_UNSET", "no relay"), codes.FailedPrecondition, "no relay"},
 		"large":        {rpc.TooLarge("event", "too large"), codes.OutOfRange, "too large"},
 		"full":         {rpc.Full("EVENTS_FULL", "full"), codes.ResourceExhausted, "full"},
 		"away":         {rpc.Unavailable("away"), codes.Unavailable, "away"},
-		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not in this release"},
+		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not available in this version"},
 		"unknown":      {errors.New("/secret/path exploded"), codes.Internal, "internal error: see the service's log"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -225,7 +225,7 @@ recipients: [{id: crm, displayName: CRM, eventTypes: [support_conference_end], h
 			mine, theirs := h.write("mine.yaml", x.mine), h.write("theirs.yaml", x.theirs)
 			h.meddle(func() { h.must("apply", "-f", theirs) })
 			code, out, errors := h.run("", "apply", "-f", mine, "--prune", "--yes")
-			if code != 4 || !strings.Contains(errors, "changed by another") {
+			if code != 4 || !strings.Contains(errors, "changed by someone else") {
 				t.Errorf("exit %d\n%s%s", code, out, errors)
 			}
 			if out := h.must("apply", "-f", theirs); !strings.HasSuffix(out, "0 created, 0 changed, 1 unchanged\n") {
@@ -249,7 +249,7 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 		t.Errorf("a kind is pruned that the file does not declare:\n%s", out)
 	}
 	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") || !strings.Contains(out, "  recipient crm\n") {
-		t.Errorf("no responders: exit %d\n%s%s", code, out, errors)
+		t.Errorf("no terminal: exit %d\n%s%s", code, out, errors)
 	}
 	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input is in use") {
 		t.Errorf("the file is standard input: exit %d, %s", code, errors)

@@ -181,7 +181,7 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 		{3, `recipient "none" does not exist`, []string{"recipients", "get", "none"}},
 		{3, "does not exist", []string{"deliveries", "retry", "crm/a1~none"}},
 		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event", "support_conference_end"}},
-		{4, "changed by another", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
+		{4, "changed by someone else", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
 	} {
 		code, out, errors := h.run("", x.args...)
 		if code != x.code || !strings.Contains(errors, x.says) || out != "" {
