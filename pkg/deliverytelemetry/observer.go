@@ -85,9 +85,9 @@ func (o *Observer) End(ctx context.Context, r delivery.Report) {
 func (o *Observer) Ended(r delivery.Report) {
 	o.count(r).Inc()
 	ctx := context.Background()
-	level, line := slog.LevelInfo, "delivery ended without an attempt"
+	level, line := slog.LevelInfo, "delivery finished without an attempt"
 	if r.State == "" {
-		level, line = slog.LevelDebug, "delivery put off"
+		level, line = slog.LevelDebug, "delivery postponed"
 	}
 	if o.t.Logger.Enabled(ctx, level) {
 		o.t.Logger.LogAttrs(ctx, level, line, attributes(r)...)

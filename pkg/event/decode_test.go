@@ -86,7 +86,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}{
 		{"nothing", nil, " MALFORMED_JSON", "at byte 0"},
 		{"no JSON", []byte("hello"), " MALFORMED_JSON", "'h' where a value should begin"},
-		{"cut short", []byte(`{"id":"e`), "id MALFORMED_JSON", "at byte 8: a string does not end"},
+		{"cut short", []byte(`{"id":"e`), "id MALFORMED_JSON", "at byte 8: a string is not terminated"},
 		{"a comma too many", []byte(`{"id":"e",}`), " MALFORMED_JSON", "at byte 10"},
 		{"more after the end", append(with(), '1'), " MALFORMED_JSON", "after the event's end"},
 		{"a leading zero", with("data", `{"a":01}`), "data MALFORMED_JSON", ""},
@@ -101,7 +101,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"wrong JSON types", with("id", "1", "source", "{}", "type", "[]", "subject", "true"),
 			"id WRONG_JSON_TYPE|source WRONG_JSON_TYPE|subject WRONG_JSON_TYPE|type WRONG_JSON_TYPE", "send a string"},
 		{"unsafe characters", with("id", `"a.b"`, "source", `"a~b"`, "type", `"X"`, "subject", `"a>"`),
-			"id UNSAFE_CHARACTERS|source UNSAFE_CHARACTERS|subject UNSAFE_CHARACTERS|type UNSAFE_CHARACTERS", "use these alone"},
+			"id UNSAFE_CHARACTERS|source UNSAFE_CHARACTERS|subject UNSAFE_CHARACTERS|type UNSAFE_CHARACTERS", "use only these"},
 		{"too long", with("id", `"`+long+`"`, "source", `"`+long+`"`, "type", `"`+long+`"`, "subject", `"`+long+`"`),
 			"id TOO_LONG|source TOO_LONG|subject TOO_LONG|type TOO_LONG", "at most 128"},
 		{"no time", with("time", `"yesterday"`), "time UNSUPPORTED", "2026-11-21T10:00:00Z"},

@@ -56,7 +56,7 @@ func TestWhyAnAnswerHoldsNoToken(t *testing.T) {
 	}{
 		"client":                {401, `{"error":"invalid_client","error_description":"No such client."}`, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret; it says: No such client."},
 		"scope":                 {400, `{"error":"invalid_scope"}`, "it answered HTTP 400 Bad Request (invalid_scope): check scopes"},
-		"grant":                 {400, `{"error":"unauthorized_client"}`, "it answered HTTP 400 Bad Request (unauthorized_client): have this client allowed to get tokens this way"},
+		"grant":                 {400, `{"error":"unauthorized_client"}`, "it answered HTTP 400 Bad Request (unauthorized_client): allow this grant type for the client"},
 		"with status 200":       {200, `{"error":"access_denied","access_token":"canary"}`, "it answered HTTP 200 OK (access_denied)"},
 		"code with secrets":     {400, `{"error":"Canary canary"}`, "it answered HTTP 400 Bad Request"},
 		"code without end":      {400, `{"error":"` + strings.Repeat("x", 65) + `"}`, "it answered HTTP 400 Bad Request"},
@@ -72,14 +72,14 @@ func TestWhyAnAnswerHoldsNoToken(t *testing.T) {
 		"secret of Basic":       {400, said("got Basic " + basic), invalid},
 		"refresh token in it":   {400, said("got " + refreshToken), invalid},
 		"key of the URL in it":  {400, said("/token?key=canary"), invalid},
-		"refresh token refused": {400, `{"error":"invalid_grant"}`, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended or was revoked, give a new one"},
-		"garbage":               {200, `{"access_token":"canary`, "its answer holds no token"},
-		"nothing":               {200, ``, "its answer holds no token"},
-		"no token":              {200, `{"token_type":"bearer","expires_in":3600}`, "its answer holds no token"},
-		"life that is a word":   {200, `{"access_token":"canary","expires_in":"soon"}`, "its answer holds no token"},
+		"refresh token refused": {400, `{"error":"invalid_grant"}`, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has expired or was revoked, set a new one"},
+		"garbage":               {200, `{"access_token":"canary`, "its response contains no token"},
+		"nothing":               {200, ``, "its response contains no token"},
+		"no token":              {200, `{"token_type":"bearer","expires_in":3600}`, "its response contains no token"},
+		"life that is a word":   {200, `{"access_token":"canary","expires_in":"soon"}`, "its response contains no token"},
 		"another type":          {200, `{"access_token":"canary","token_type":"mac"}`, "its token is of a type other than Bearer"},
-		"line break in it":      {200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`, "its token has control characters or other characters that no token has"},
-		"blank in it":           {200, `{"access_token":"canary b"}`, "its token has control characters or other characters that no token has"},
+		"line break in it":      {200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`, "its token has characters that are not allowed in a token"},
+		"blank in it":           {200, `{"access_token":"canary b"}`, "its token has characters that are not allowed in a token"},
 		"too long":              {200, `{"access_token":"canary` + strings.Repeat("x", 64<<10) + `"}`, "its answer is longer than 64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		e := serve(t, func(_ int64, w http.ResponseWriter, q *http.Request) {
 			http.Redirect(w, q, other.URL+"/canary", status)
 		})
-		refused(t.Context(), t, open(t, e.URL), fmt.Sprintf("%s: it answered HTTP %d %s: redirects are not followed", e.Listener.Addr(), status, http.StatusText(status)))
+		refused(t.Context(), t, open(t, e.URL), fmt.Sprintf("%s: it responded with HTTP %d %s: redirects are not followed", e.Listener.Addr(), status, http.StatusText(status)))
 		if e.requests.Load() != 1 {
 			t.Errorf("%d: %d requests, want 1", status, e.requests.Load())
 		}
@@ -164,7 +164,7 @@ func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
 
 func TestWhyThereIsNoAnswer(t *testing.T) {
 	cut := serve(t, func(int64, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	refused(t.Context(), t, open(t, cut.URL), cut.Listener.Addr().String()+": it closed the connection without an answer, or its answer is not HTTP: EOF")
+	refused(t.Context(), t, open(t, cut.URL), cut.Listener.Addr().String()+": it closed the connection without a response, or its response is not HTTP: EOF")
 
 	odd := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -173,12 +173,12 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	refused(t.Context(), t, open(t, odd.URL), odd.Listener.Addr().String()+": it closed the connection without an answer, or its answer is not HTTP")
+	refused(t.Context(), t, open(t, odd.URL), odd.Listener.Addr().String()+": it closed the connection without a response, or its response is not HTTP")
 
 	down := httptest.NewServer(nil)
 	down.Close()
 	plain := func(o *token.Options) { o.Transport = &http.Transport{} }
-	refused(t.Context(), t, open(t, down.URL, plain), down.Listener.Addr().String()+": it can't be reached: connection refused")
+	refused(t.Context(), t, open(t, down.URL, plain), down.Listener.Addr().String()+": connecting failed: connection refused")
 
 	stranger := httptest.NewUnstartedServer(nil)
 	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -187,7 +187,7 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 	refused(t.Context(), t, open(t, stranger.URL, plain), stranger.Listener.Addr().String()+": its certificate is not trusted: x509: certificate signed by unknown authority")
 
 	for _, unreadable := range []string{"https://user:canary@host:port/", "/canary", "https:canary"} {
-		refused(t.Context(), t, open(t, unreadable), "the token endpoint: its URL can't be read: give one with a scheme and a host")
+		refused(t.Context(), t, open(t, unreadable), "the token endpoint: its URL is not valid: use one with a scheme and a host")
 	}
 }
 

@@ -196,7 +196,7 @@ func TestWhyThereIsNoToken(t *testing.T) {
 		}, "it answered HTTP 302 Found: redirects are not followed"},
 		"no token": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
-		}, "its answer holds no token"},
+		}, "its response contains no token"},
 		"no bearer": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")

@@ -52,7 +52,7 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		"the right one":               {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, delivery.ReasonOK, ""},
 		"none":                        {recipient.Auth{}, delivery.ReasonTLS, "certificate required"},
 		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, delivery.ReasonTLS, "refused by the receiver"},
-		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, delivery.ReasonAuth, "is not the key of the certificate"},
+		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, delivery.ReasonAuth, "does not match the certificate"},
 		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, delivery.ReasonAuth, "holds no PEM"},
 		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, delivery.ReasonAuth, "its client certificate expired on 2"},
 	} {

@@ -90,7 +90,7 @@ func TestARevisionThatIsNotThereIsToldInASentence(t *testing.T) {
 	h := open(t)
 	h.must("custom-fields", "create", "region", "--name", "Region")
 	a := apiCall(t, h, "/v1/revisions:rollBack", `{"resource": "recipients/zzz", "revision": "1"}`)
-	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer kept") || strings.Contains(a, `\"`) {
+	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer stored") || strings.Contains(a, `\"`) {
 		t.Errorf("answered %s", a)
 	}
 }
