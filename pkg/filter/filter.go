@@ -68,7 +68,7 @@ func (c *Compiler) Compile(expression string) (*Filter, error) {
 		return nil, inWords(issues.Errors())
 	}
 	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("returns %s: it must be true or false (bool), e.g. vars.priority == \"high\"", ast.OutputType())
+		return nil, fmt.Errorf("gives %s: it must be true or false (bool), e.g. vars.priority == \"high\"", ast.OutputType())
 	}
 	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
 	if err != nil {
