@@ -27,7 +27,7 @@ func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 	}
 	for _, c := range []struct{ template, contentType, field, says string }{
 		{`{{.Event.Type`, "", "http.bodyTemplate", "body:1: unclosed action"},
-		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf can't be used"},
+		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf is not supported"},
 		{`{{.Event.Kind}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin: body:1"},
 		{`{{if eq .Event.Type "support_conference_end"}}{{date "2006" .Vars.duration}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_end: "},
 		{`{{if .Custom.region}}{{.Custom.region.x}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin"},

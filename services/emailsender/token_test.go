@@ -186,14 +186,14 @@ func TestWhyThereIsNoToken(t *testing.T) {
 		change func(*endpoint, *settings.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
-		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "can't be reached"},
+		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired"},
+		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "connecting failed"},
 		"redirect": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
 			}
-		}, "it answered HTTP 302 Found: redirects are not followed"},
+		}, "it responded with HTTP 302 Found: redirects are not followed"},
 		"no token": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
 		}, "its response contains no token"},

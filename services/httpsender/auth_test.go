@@ -53,8 +53,8 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		"none":                        {recipient.Auth{}, delivery.ReasonTLS, "certificate required"},
 		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, delivery.ReasonTLS, "refused by the receiver"},
 		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, delivery.ReasonAuth, "does not match the certificate"},
-		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, delivery.ReasonAuth, "holds no PEM"},
-		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, delivery.ReasonAuth, "its client certificate expired on 2"},
+		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, delivery.ReasonAuth, "contains no PEM"},
+		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, delivery.ReasonAuth, "the client certificate expired on 2"},
 	} {
 		for version, most := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			t.Run(name+", "+version, func(t *testing.T) {

@@ -64,7 +64,7 @@ func silentContracts() []contract {
 		{name: "a forbidden address", requests: 0, play: func(*testing.T) *played {
 			return &played{url: "http://169.254.169.254/?token=canary", read: &atomic.Int64{}}
 		}, want: retrying(delivery.ReasonEgress, 0,
-			"connecting to {host}:80 is forbidden: it is a cloud metadata service; if the receiver is meant, start with --allow-egress {host}/32")},
+			"connecting to {host}:80 is forbidden: it is a cloud metadata service; to allow it, start with --allow-egress {host}/32")},
 	}
 }
 

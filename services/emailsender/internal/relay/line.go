@@ -29,7 +29,7 @@ func (f *Failure) words(where string) string {
 	}
 	switch f.Fault {
 	case delivery.FaultNone:
-		return fmt.Sprintf("%s refused the connection: it responded with %d to %s: %s", where, f.Code, f.Step, f.Reply)
+		return fmt.Sprintf("%s responded with %d to %s: %s", where, f.Code, f.Step, f.Reply)
 	case delivery.FaultDNS:
 		return fmt.Sprintf("the host name of %s is not found: check host", where)
 	case delivery.FaultConnect:
