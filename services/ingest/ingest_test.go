@@ -110,7 +110,7 @@ func faults(appliance string) []fault {
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"ahead", at(time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"reserved", wire(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
-		{"nothing", nil, c, s, "", event.ReasonMalformed, "too early"},
+		{"nothing", nil, c, s, "", event.ReasonMalformed, "incomplete"},
 	}
 }
 
