@@ -983,17 +983,17 @@ type EmailSettings struct {
 
 // Error An error: `google.rpc.Status`.
 type Error struct {
-	// Code The code of gRPC, e.g. 3 for INVALID_ARGUMENT. The HTTP status is made of it.
+	// Code The gRPC code, e.g. 3 for INVALID_ARGUMENT. It determines the HTTP status.
 	Code int32 `json:"code"`
 
-	// Details What programs can act on.
+	// Details Machine-readable details.
 	Details *[]ErrorDetail `json:"details,omitempty"`
 
-	// Message What is wrong and what to do, in a sentence for people.
+	// Message What is wrong and what to do, as a sentence.
 	Message string `json:"message"`
 }
 
-// ErrorDetail A detail of an error. `@type` says which fields it has.
+// ErrorDetail A detail of an error. `@type` determines its fields.
 type ErrorDetail struct {
 	// Type `type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), ResourceInfo (resourceType, resourceName).
 	Type string `json:"@type"`
@@ -1001,7 +1001,7 @@ type ErrorDetail struct {
 	// Domain Always `outbound`.
 	Domain *string `json:"domain,omitempty"`
 
-	// FieldViolations Every field that is wrong.
+	// FieldViolations All field violations.
 	FieldViolations *[]struct {
 		// Description What is wrong and what to do.
 		Description *string `json:"description,omitempty"`
@@ -1009,20 +1009,20 @@ type ErrorDetail struct {
 		// Field The field's path, e.g. `http.url`.
 		Field *string `json:"field,omitempty"`
 
-		// Reason What is wrong, as a word, e.g. `TAKEN`.
+		// Reason Reason, as one word, e.g. `TAKEN`.
 		Reason *string `json:"reason,omitempty"`
 	} `json:"fieldViolations,omitempty"`
 
-	// Metadata What it is about.
+	// Metadata Details of the error.
 	Metadata *map[string]string `json:"metadata,omitempty"`
 
-	// Reason Why, as a word, e.g. `STALE_ETAG`.
+	// Reason Reason, as one word, e.g. `STALE_ETAG`.
 	Reason *string `json:"reason,omitempty"`
 
-	// ResourceName Its id.
+	// ResourceName ID of the resource.
 	ResourceName *string `json:"resourceName,omitempty"`
 
-	// ResourceType The kind of what does not exist.
+	// ResourceType Kind of the resource that does not exist.
 	ResourceType         *string                `json:"resourceType,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
@@ -2184,9 +2184,9 @@ type Status struct {
 	Version *string `json:"version,omitempty"`
 }
 
-// StatusLine A line of a stream: one of `result` and `error`.
+// StatusLine A line of a stream: either `result` or `error`.
 type StatusLine struct {
-	// Error Why the stream ends.
+	// Error Why the stream ended.
 	Error *Error `json:"error,omitempty"`
 
 	// Result Status of the system.
@@ -2232,9 +2232,9 @@ type TailDeliveriesResponse struct {
 	Missed *string `json:"missed,omitempty"`
 }
 
-// TailDeliveriesResponseLine A line of a stream: one of `result` and `error`.
+// TailDeliveriesResponseLine A line of a stream: either `result` or `error`.
 type TailDeliveriesResponseLine struct {
-	// Error Why the stream ends.
+	// Error Why the stream ended.
 	Error *Error `json:"error,omitempty"`
 
 	// Result Deliveries that were recorded.
@@ -2452,7 +2452,7 @@ type DeleteApplianceParams struct {
 	// Etag If set, the call fails unless the appliance has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2464,7 +2464,7 @@ type UpdateApplianceParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2488,7 +2488,7 @@ type DeleteCustomFieldParams struct {
 	// Etag If set, the call fails unless the field has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2500,7 +2500,7 @@ type UpdateCustomFieldParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2639,7 +2639,7 @@ type DeleteEventTypeParams struct {
 	// Etag If set, the call fails unless the type has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2651,7 +2651,7 @@ type UpdateEventTypeParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2711,7 +2711,7 @@ type DeleteRecipientParams struct {
 	// Etag If set, the call fails unless the recipient has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2723,7 +2723,7 @@ type UpdateRecipientParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2831,7 +2831,7 @@ type UpdateEmailSettingsParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2843,7 +2843,7 @@ type UpdateSmtpSettingsParams struct {
 	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2870,7 +2870,7 @@ type DeleteUserParams struct {
 	// Etag If set, the call fails unless the user has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2879,7 +2879,7 @@ type UpdateUserParams struct {
 	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 

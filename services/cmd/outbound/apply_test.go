@@ -76,7 +76,7 @@ func TestApplyTwiceChangesNothingOfAnyKind(t *testing.T) {
 	h.env["PASSWORD"] = "kept-in-the-environment"
 	file := h.write("x.yaml", everyKind)
 	first := h.must("apply", "-f", file)
-	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown this once: ") != 8 {
+	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown only once: ") != 8 {
 		t.Errorf("the first run, with two signing secrets and two appliances' credentials:\n%s", first)
 	}
 	if out := h.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.HasSuffix(out, "0 to create, 0 to change, 9 unchanged; nothing was changed\n") {
@@ -166,7 +166,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 		whole.WriteString(line)
 	}
 	file = to.write("whole.yaml", whole.String())
-	if out := to.must("apply", "-f", file); strings.Count(out, "shown this once: whsk_") != 1 {
+	if out := to.must("apply", "-f", file); strings.Count(out, "shown only once: whsk_") != 1 {
 		t.Errorf("one key is made anew:\n%s", out)
 	}
 	if out := to.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.Contains(out, "0 to create, 0 to change") {

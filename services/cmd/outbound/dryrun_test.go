@@ -81,7 +81,7 @@ func TestApplyLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errors)
 	}
 	for _, text := range []string{
-		`document 1, recipients[0] (recipient "One"): unknown field "colour"`, "document 1, recipient: there is no such key", "already defined",
+		`document 1, recipients[0] (recipient "One"): unknown field "colour"`, "document 1, recipient: unknown key", "already defined",
 		`document 1, smtp (smtp settings): encryption: "FOO" is not known: use NONE, STARTTLS, TLS`,
 		`recipients[1] (recipient "Two"), eventTypes[0]: `, `recipients[1] (recipient "Two"), http.url: `,
 	} {
