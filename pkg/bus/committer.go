@@ -208,7 +208,7 @@ func (k *committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages aborted: the process is stopping and the broker does not respond", "stream", k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", "stream", k.stream, "messages", n)
 	}
 }
 

@@ -38,8 +38,8 @@ func New(t *telemetry.Telemetry) *Observer {
 	labels := []string{telemetry.KeyRecipient, telemetry.KeyChannel, telemetry.KeyVerdict, telemetry.KeyReason}
 	return &Observer{
 		t:        t,
-		attempts: t.Timer("attempt_duration_seconds", "How long attempts took, and how many there were.", labels...),
-		ended:    t.Counter("unattempted_total", "Deliveries that ended without an attempt, and times one was put off.", labels...),
+		attempts: t.Timer("attempt_duration_seconds", "Duration and number of attempts.", labels...),
+		ended:    t.Counter("unattempted_total", "Deliveries that finished without an attempt, and postponements.", labels...),
 		timers:   map[series]telemetry.Times{}, counts: map[series]telemetry.Count{},
 	}
 }
