@@ -39,7 +39,7 @@ func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
 
 func roleWord(r outboundv1.Role_Kind) string { return strings.ToLower(r.String()) }
 
-// roleOf reads a role as people write it.
+// roleOf parses a role.
 func roleOf(word string) (outboundv1.Role_Kind, error) {
 	roles := []outboundv1.Role_Kind{outboundv1.Role_VIEWER, outboundv1.Role_OPERATOR, outboundv1.Role_ADMIN}
 	i := slices.IndexFunc(roles, func(r outboundv1.Role_Kind) bool { return strings.EqualFold(r.String(), word) })
@@ -68,7 +68,7 @@ func (a *app) usersList() *cobra.Command {
 	}
 }
 
-// userFlags are what a user is made or changed with.
+// userFlags are the fields of a user to create or update.
 type userFlags struct {
 	name, role, passwordFile      string
 	disabled, noPassword, prompts bool

@@ -72,7 +72,7 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 	if p.dryRun {
 		return p.showDryRun(ctx, c, steps, plan.misshapen)
 	}
-	// All is looked at before anything is done, so that a fault does not leave half of the files done.
+	// Everything is validated before the first change, so that an error does not leave half of the files applied.
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
 		_, _ = fmt.Fprintf(p.Err, "%v: changes are validated one by one as they are made\n", err)
@@ -91,7 +91,7 @@ func (p *application) run(ctx context.Context, c *client, _ []string) error {
 // declaration is what a file says of one resource.
 type declaration struct {
 	tree tree
-	// where it stands: the file, the document in it, and the key.
+	// where is the file, the document in it, and the key.
 	where string
 }
 

@@ -127,7 +127,7 @@ func usage(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
-// ExitCode tells not found and conflict from other failures.
+// ExitCode distinguishes not found and conflict from other failures.
 func (e *apiError) ExitCode() int {
 	switch e.code {
 	case codes.NotFound:
@@ -154,7 +154,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := ""
-	// How many letters may differ: as many as cobra allows on its own.
+	// The maximum edit distance of suggestions, cobra's default.
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf(", did you mean %q", near[0])
@@ -162,7 +162,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return usage("unknown command %q for %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
 }
 
-// arguments wants exactly these arguments, named for the message.
+// arguments requires exactly these arguments; the names appear in the message.
 func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// maxAnswer bounds an answer, so that a wrong address cannot fill the memory.
+// maxAnswer limits the size of a response, so that a wrong address cannot exhaust the memory.
 const maxAnswer = 64 << 20
 
 // client talks to the REST surface.
@@ -72,7 +72,7 @@ func (e *apiError) Error() string {
 	}
 }
 
-// call sends a message and reads the answer into out. Either may be nil.
+// call sends a message and reads the response into out. Either may be nil.
 func (c *client) call(ctx context.Context, method, path string, in, out proto.Message) error {
 	var body []byte
 	if in != nil {

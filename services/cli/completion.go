@@ -17,7 +17,7 @@ type completion func(ctx context.Context, c *client) ([]string, error)
 // completionPatience bounds how long a person waits behind the tabulator key.
 const completionPatience = 3 * time.Second
 
-// words offers what is known without asking.
+// words completes values that are known without a request.
 func words(list ...string) completion {
 	return func(context.Context, *client) ([]string, error) { return list, nil }
 }

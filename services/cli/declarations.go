@@ -31,7 +31,7 @@ func declarationFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	folder := err == nil && info.IsDir()
 	if path == "-" || !folder {
-		// A file that is not there is told of by who reads it.
+		// A missing file is reported by its reader.
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)

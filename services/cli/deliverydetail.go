@@ -115,7 +115,7 @@ func deliveryFacts(d *outboundv1.Delivery) *table {
 	return t
 }
 
-// sayRequest prints what was sent. Lines are kept, as it is read and compared whole.
+// sayRequest prints the request unchanged, line by line.
 func (a *app) sayRequest(d *outboundv1.DeliveryDetail) {
 	var lines []string
 	switch {
@@ -204,7 +204,7 @@ func (a *app) showTailed(d *outboundv1.Delivery) error {
 	return nil
 }
 
-// named is an id with what people call it.
+// named returns an ID with its display name.
 func named(id, name string) string {
 	if name == "" || name == id {
 		return id

@@ -27,7 +27,7 @@ type change struct {
 type comparison struct {
 	want, have proto.Message
 	mask       []string
-	// secrets writes secrets even where one is stored: nobody can tell whether it is the same.
+	// secrets overwrites stored secrets, which can't be compared.
 	secrets bool
 }
 
@@ -208,7 +208,7 @@ func text(fd protoreflect.FieldDescriptor, m protoreflect.Message) string {
 	return short(compact(fields[fd.JSONName()]))
 }
 
-// short cuts what is too long to be read in a line.
+// short truncates a text that is too long for a line.
 func short(s string) string {
 	if r := []rune(s); len(r) > shownLength {
 		return string(r[:shownLength]) + fmt.Sprintf("… (%d characters)", len(r))

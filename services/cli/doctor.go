@@ -70,7 +70,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client, id string) error {
 	return nil
 }
 
-// probe asks for a walk and prints it for people.
+// probe runs the diagnostics and prints the result.
 func (e *diagnosis) probe(ctx context.Context, c *client, id string) (*outboundv1.DoctorRecipientResponse, error) {
 	found := &outboundv1.DoctorRecipientResponse{}
 	if err := c.call(ctx, http.MethodPost, recipientPath(id)+":doctor", &outboundv1.DoctorRecipientRequest{Post: e.post}, found); err != nil {
@@ -107,7 +107,7 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *table {
 	return t
 }
 
-// ask has a person agree to trust the offered root, which is the last of the chain.
+// ask asks for confirmation to trust the presented root certificate, the last of the chain.
 func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
 	if e.yes {
 		return true, nil

@@ -83,7 +83,7 @@ func check(ctx context.Context, c *client, steps []*step) error {
 	return nil
 }
 
-// note keeps why a step would be refused. A field that is missing is told once.
+// note stores why a step would be refused. A missing field is reported once.
 func (s *step) note(x *outboundv1.CheckedChange) {
 	code := codes.Code(max(x.GetCode(), 0)) //nolint:gosec // a status code is small
 	switch {
@@ -99,7 +99,7 @@ func (s *step) note(x *outboundv1.CheckedChange) {
 	}
 }
 
-// faultyError tells all that is wrong with declarations, a line each.
+// faultyError lists all errors in declarations, one per line.
 type faultyError struct {
 	lines []string
 	exit  int

@@ -60,7 +60,7 @@ func (a *app) export() *cobra.Command {
 	return cmd
 }
 
-// writeDeclaration writes YAML, which is what people edit, unless JSON is asked for.
+// writeDeclaration writes YAML, or JSON if requested.
 func (a *app) writeDeclaration(d yaml.MapSlice) error {
 	if a.output == "json" {
 		raw, err := json.Marshal(ordered(d))

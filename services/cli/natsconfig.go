@@ -50,7 +50,7 @@ func (a *app) appliancesNATSConfig() *cobra.Command {
 	return cmd
 }
 
-// settingsWait bounds how long the config service may take to tell the settings.
+// settingsWait is the timeout for reading the settings from the config service.
 const settingsWait = 15 * time.Second
 
 func (a *app) watchedSettings(ctx context.Context, address, tokenFile string) (*outboundv1.WatchSettingsResponse, error) {

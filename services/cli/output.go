@@ -96,7 +96,7 @@ func (a *app) print(t *table) error {
 	return nil
 }
 
-// say prints a line for people; with -o json or yaml nothing, so that the output stays one document.
+// say prints a line with -o table. With json or yaml it prints nothing, so that the output is one document.
 func (a *app) say(format string, args ...any) {
 	if a.output == "table" {
 		_, _ = fmt.Fprintln(a.Out, clean(fmt.Sprintf(format, args...)))

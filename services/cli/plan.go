@@ -13,11 +13,11 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// planner compares what is wanted with what is there.
+// planner compares the desired with the stored configuration.
 type planner struct {
 	client  *client
 	secrets bool
-	// prune adds steps that delete what is there and not wanted.
+	// prune adds steps that delete stored resources that the files do not mention.
 	prune bool
 	// misshapen is what the files ask for and can't be asked of the server: it is no resource.
 	misshapen []error
@@ -46,15 +46,15 @@ func (p *planner) plan(ctx context.Context, w wanted) ([]*step, error) {
 	return steps, nil
 }
 
-// resource is one thing a file asks for, beside what is there.
+// resource is a declared resource with its stored counterpart.
 type resource struct {
-	// kind and id name it for people; collection and path are its addresses.
+	// kind and id are for messages; collection and path are its addresses.
 	kind, id         string
 	collection, path string
 	declaration
-	// want is to be filled from tree; have is nil if it is not there; saved takes the answer.
+	// want is filled from tree; have is nil if it does not exist; saved receives the response.
 	want, have, saved proto.Message
-	// notes reads from saved what has to be told.
+	// notes returns what to print about the saved resource.
 	notes func() []string
 }
 

@@ -41,7 +41,7 @@ func (p *planner) recipients(ctx context.Context, w wanted) ([]*step, error) {
 	return steps, nil
 }
 
-// appliances adds and changes appliances. The credentials of one that is added are told, as nobody can read them later.
+// appliances adds and updates appliances. It shows the credentials of new ones, which can't be read later.
 func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 	if len(w.appliances) == 0 {
 		return nil, nil

@@ -78,7 +78,7 @@ func (p *preview) show(ctx context.Context, c *client, args []string) error {
 	return nil
 }
 
-// part prints one part of a mail.
+// part prints one part of an email.
 func (p *preview) part(got *outboundv1.PreviewRecipientResponse) error {
 	text := got.GetEmail().GetSource()
 	switch {

@@ -12,7 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// The kinds of resources that a file may list, as people call them.
+// Display names of the kinds of resources that a file can list.
 const (
 	kindEventType   = "event type"
 	kindCustomField = "custom field"
@@ -23,7 +23,7 @@ const (
 // leftover is something that is there.
 type leftover struct{ id, etag, path string }
 
-// leftovers are steps that delete what is there and not named, of the kinds that the files declare. Recipients go first: a type
+// leftovers returns steps that delete stored resources that the files do not mention, of the declared kinds. Recipients go first: a type
 // that one selects can't be deleted.
 func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*step, error) {
 	var steps []*step
@@ -52,7 +52,7 @@ func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*
 	return steps, nil
 }
 
-// deletion deletes what was looked at: what somebody changed meanwhile is a conflict.
+// deletion deletes a resource at the etag that was read: a concurrent change is a conflict.
 func (p *planner) deletion(kind string, l leftover) *step {
 	return &step{
 		Action: actionDelete, Resource: kind + " " + l.id, kind: kind, id: l.id, where: "--prune", planned: plannedDeletion(kind, l),
@@ -142,7 +142,7 @@ func (p *application) askToDelete(steps []*step) (bool, error) {
 	return sure, err
 }
 
-// agree asks a person a question. Where nobody answers, it fails with what to do.
+// agree asks for confirmation. Without a terminal it fails and says what to do.
 func (a *app) agree(question, nobody string) (bool, error) {
 	if _, err := fmt.Fprint(a.Out, clean(question), " yes or no: "); err != nil {
 		return false, err

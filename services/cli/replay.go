@@ -20,7 +20,7 @@ func (a *app) replays() *cobra.Command {
 		a.replaysPreview(), a.replaysCreate(), a.replaysList(), a.replaysGet(), a.replaysCancel())
 }
 
-// replayFlags say what is to be sent again.
+// replayFlags select the deliveries to replay.
 type replayFlags struct {
 	filter                          deliveryFilter
 	to, backfillSince, backfillTill string
@@ -263,5 +263,5 @@ func (a *app) replaysCancel() *cobra.Command {
 	}
 }
 
-// errNothingChanged says that each delivery that was named stays what it is.
+// errNothingChanged reports that none of the named deliveries was changed.
 var errNothingChanged = errors.New("nothing was changed")

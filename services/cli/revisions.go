@@ -93,7 +93,7 @@ func actionOf(r *outboundv1.Revision) string {
 	return r.GetAction()
 }
 
-// changedPaths are the fields that a revision changed; those of a new or deleted resource are all of them, which says nothing.
+// changedPaths returns the fields that a revision changed. It is empty for a new or deleted resource, where all of them changed.
 func changedPaths(r *outboundv1.Revision) []string {
 	if r.GetAction() == "created" || r.GetResourceJson() == "" {
 		return nil
@@ -169,7 +169,7 @@ func pickRevision(all []*outboundv1.Revision, resource, which string) (int, erro
 	return i, nil
 }
 
-// notFoundError has the exit code of what is not found.
+// notFoundError has the exit code for a missing resource.
 type notFoundError struct{ text string }
 
 func (e *notFoundError) Error() string { return e.text }
@@ -272,7 +272,7 @@ func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 	return out, nil
 }
 
-// isSecret tells a secret's change by what is shown instead of it; no field has these paths but secrets.
+// isSecret reports whether a changed field is a secret, by the placeholder shown instead of it.
 func isSecret(c *outboundv1.Change) bool {
 	shown := []string{"", `"set"`, `"changed"`}
 	if !slices.Contains(shown, c.GetBefore()) || !slices.Contains(shown, c.GetAfter()) {

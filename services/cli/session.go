@@ -18,7 +18,7 @@ type player struct {
 	customFields []string
 	random       *rand.Rand
 
-	// session is what is being played.
+	// session is the simulated session.
 	session, externalKey, customer, company, issue string
 	rep, owner                                     person
 	custom                                         tree
@@ -97,7 +97,7 @@ func (p *player) start(now time.Time) {
 	}
 }
 
-// value is a variable's value in the session that is played; what has no value of its own keeps the catalogue's example.
+// value returns a variable's value in the simulated session, or the catalogue's example.
 func (p *player) value(v event.TypeVariable, now time.Time) any {
 	switch v.Name {
 	case "customer.name":

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// defaultURL is where `outbound run` listens unless told otherwise.
+// defaultURL is the default address of `outbound run`.
 const defaultURL = "http://127.0.0.1:8080"
 
 func (a *app) connectionFlags(c *cobra.Command) {
@@ -37,7 +37,7 @@ func (a *app) checkOutput() error {
 	return nil
 }
 
-// connect makes a client from flags, the data folder and the environment, in this order.
+// connect creates a client from flags, the data directory and the environment, in this order.
 func (a *app) connect() (*client, error) {
 	if err := a.checkOutput(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (a *app) token() (string, error) {
 	return "", usage("no token: use --data DIR, --token-file FILE or OUTBOUND_TOKEN")
 }
 
-// endpoints is what `outbound run` writes into its data folder once it is ready.
+// endpoints is the file that `outbound run` writes to its data directory when it is ready.
 type endpoints struct {
 	HTTP string `json:"http"`
 	GRPC string `json:"grpc"`
@@ -115,7 +115,7 @@ func readEndpoints(dir string) (endpoints, error) {
 	return e, nil
 }
 
-// readSecretFile reads a secret from a file, or from standard input if the file is `-`. The line's end is cut.
+// readSecretFile reads a secret from a file, or from standard input if the file is `-`. It trims the line break.
 func readSecretFile(path string, in io.Reader) (string, error) {
 	b, err := readInput(path, in)
 	if err != nil {
@@ -128,7 +128,7 @@ func readSecretFile(path string, in io.Reader) (string, error) {
 	return secret, nil
 }
 
-// maxInput bounds a file given to a command: the server takes no more.
+// maxInput is the maximum size of an input file, which is the server's limit.
 const maxInput = 16 << 20
 
 func readInput(path string, in io.Reader) ([]byte, error) {

@@ -46,7 +46,7 @@ func (a *app) showOne(s *outboundv1.Status) error {
 	return a.showStatus(s)
 }
 
-// watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
+// watchStatus shows the status, and shows it again after each change of a recipient's health, until it is interrupted.
 func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 	shown := ""
 	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.Status{} }, func(m proto.Message) error {
@@ -56,7 +56,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 		}
 		now := statusText(s)
 		if now == shown {
-			// A stream that was asked for again begins with what is known.
+			// A reconnected stream starts with the current status.
 			return nil
 		}
 		if shown != "" {
@@ -70,7 +70,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
 	})
 }
 
-// statusText is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
+// statusText returns a text that changes with a recipient's health. Queue and last attempts are not part of it.
 func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
@@ -116,7 +116,7 @@ func most(n uint64) string {
 	return fmt.Sprint(n)
 }
 
-// days writes how long a stream keeps what is in it.
+// days formats the retention of a stream.
 func days(d time.Duration) string {
 	if d <= 0 {
 		return "unlimited"
@@ -127,7 +127,7 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// showStorage tells what the streams use of the disk and whether what they may still use is there.
+// showStorage shows the disk usage of the streams, and whether the disk has space for the rest of their limits.
 func (a *app) showStorage(s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
@@ -145,7 +145,7 @@ func (a *app) showStorage(s *outboundv1.Status) {
 	a.say("%s", line)
 }
 
-// heardOf is the table of appliances.
+// heardOf returns the table of appliances.
 func heardOf(s *outboundv1.Status) *table {
 	t := &table{head: []string{"APPLIANCE", "NAME", "LAST EVENT", "SILENT AFTER", "SILENT"}}
 	for _, x := range s.GetAppliances() {
@@ -158,7 +158,7 @@ func heardOf(s *outboundv1.Status) *table {
 	return t
 }
 
-// showServices shows when appliances were last heard, the processes that answer, and what ends.
+// showServices shows appliances, running processes, and certificates, secrets and tokens that expire.
 func (a *app) showServices(s *outboundv1.Status) error {
 	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {

@@ -13,7 +13,7 @@ type step struct {
 	Action   action   `json:"action"`
 	Resource string   `json:"resource"`
 	Changes  []change `json:"changes,omitempty"`
-	// Notes are told after the step, e.g. a secret shown once.
+	// Notes are printed after the step, e.g. a secret that is shown only once.
 	Notes []string `json:"notes,omitempty"`
 	// Missing are the fields of secrets that are neither in the file nor stored.
 	Missing []string `json:"missing,omitempty"`
@@ -104,12 +104,12 @@ func (p *application) sayStep(s *step) {
 	}
 }
 
-// differs is how --exit-code tells of a difference. It has been shown, so it says nothing.
+// differs is the result of --exit-code if there is a difference. The difference was shown, so the message is empty.
 type differs struct{}
 
 func (differs) Error() string { return "" }
 
-// ExitCode tells it from success and from failure.
+// ExitCode distinguishes it from success and from failure.
 func (differs) ExitCode() int { return ExitDiffers }
 
 func (a *app) showSteps(steps []*step, dryRun bool) error {

@@ -18,7 +18,7 @@ import (
 // maxLine bounds one message of a stream.
 const maxLine = 16 << 20
 
-// errEnded says that the server ended a stream that has no end of its own.
+// errEnded reports that the server closed an endless stream.
 var errEnded = errors.New("the server ended the stream")
 
 // stream reads the messages of a stream, one JSON object a line, into what next gives, until ctx ends or something fails. It
@@ -89,7 +89,7 @@ func (a *app) follow(ctx context.Context, c *client, path string, next func() pr
 			return failed
 		})
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whoever reads a stream ends it by leaving
+			return nil //nolint:nilerr // the reader ends a stream by cancelling it
 		}
 		switch {
 		case failed != nil, !began && !errors.Is(err, errEnded), !breaks(err):
@@ -104,7 +104,7 @@ func (a *app) follow(ctx context.Context, c *client, path string, next func() pr
 	}
 }
 
-// breaks tells what a stream may come back from: an end, or a server that is away for a while.
+// breaks reports whether a stream can be resumed after an error: it ended, or the server is temporarily not available.
 func breaks(err error) bool {
 	var refused *apiError
 	if errors.As(err, &refused) {
