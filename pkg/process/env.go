@@ -87,7 +87,7 @@ func variable(path string) string {
 	return b.String()
 }
 
-// remedy tells the nearest of the known names, or all of them.
+// remedy suggests the nearest known name, or lists all of them.
 func remedy(name string, known []string) string {
 	best, distance := "", len(name)/3+2
 	for _, k := range known {

@@ -8,7 +8,7 @@ import (
 
 // Fault is one mistake in options.
 type Fault struct {
-	// Where it stands: file and line, or the name of an environment variable. Empty if found by Validate.
+	// Where is the file and line, or the name of an environment variable. Empty if found by Validate.
 	Where string
 	// Path of the option, e.g. nats.url. Empty for the whole.
 	Path string

@@ -78,7 +78,7 @@ func (l *loader) loadFile(dst reflect.Value) {
 	}
 }
 
-// syntax tells where a file stops being YAML.
+// syntax returns where a file is not valid YAML.
 func (l *loader) syntax(err error) {
 	var e yaml.Error
 	if errors.As(err, &e) && e.GetToken() != nil {

@@ -10,7 +10,7 @@ import (
 
 // Attribute is a context attribute of a CloudEvent, its value ready for an HTTP header.
 type Attribute struct {
-	// Name as it stands in CloudEvents, e.g. `subject`.
+	// Name in CloudEvents, e.g. `subject`.
 	Name  string
 	Value string
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// Macro is a placeholder of mail texts: `%NAME%` stands for a value of the event.
+// Macro is a placeholder of email templates: `%NAME%` is replaced by a value of the event.
 type Macro struct {
 	// Name without the percent signs, e.g. EXTERNAL_KEY.
 	Name string
-	// Description says in a sentence what it stands for.
+	// Description of the value, as a sentence.
 	Description string
 }
 

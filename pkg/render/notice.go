@@ -101,7 +101,7 @@ func (w noticeWriter) recovered(b *strings.Builder, a health.About) {
 	fmt.Fprintf(b, "Problem:       %s\n", Failure(a.Reason, a.Code))
 }
 
-// rest tells of the queue and of what was given up.
+// rest renders the queue and the permanently failed deliveries.
 func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 	if a.Waiting >= 0 {
 		fmt.Fprintf(b, "Waiting:       %s\n", counted(a.Waiting, "event"))

@@ -29,7 +29,7 @@ func (w noticeWriter) careSubject() string {
 	}
 }
 
-// care writes what is told of other things than recipients' failures.
+// care renders admin alerts, which are not about recipients' failures.
 func (w noticeWriter) care(b *strings.Builder) {
 	switch {
 	case w.n.Daily != nil:

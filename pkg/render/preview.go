@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// What stands in a preview in place of what is not shown.
+// Placeholders in a preview.
 const (
 	// Redacted is a secret.
 	Redacted = "[redacted]"

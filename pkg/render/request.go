@@ -144,7 +144,7 @@ func (w *HTTPWriter) Request(d *delivery.Delivery, s Sending) (textproto.MIMEHea
 		return nil, nil, err
 	}
 	header := w.header(d, s, body)
-	// They stand above headers of the recipient's own.
+	// They override the recipient's custom headers.
 	for _, a := range attributes {
 		header.Set(headerAttribute+a.Name, a.Value)
 	}

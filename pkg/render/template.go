@@ -53,7 +53,7 @@ type BodyEvent struct {
 }
 
 // NewBodyTemplate reads a template: the language of Go's text/template with the functions of docs/receivers.md and no others,
-// without templates within templates. Its error says where the fault is, in words for whoever wrote it.
+// without nested templates. Its error says where the mistake is.
 func NewBodyTemplate(text string) (*BodyTemplate, error) {
 	t, err := template.New("body").Option("missingkey=zero").Funcs((&rendering{}).functions()).Parse(text)
 	if err != nil {
@@ -106,10 +106,10 @@ func bodyData(e *event.Event, custom []string) BodyData {
 	return d
 }
 
-// iterateOver is where text/template tells the value that a loop was given.
+// iterateOver precedes the loop value in an error of text/template.
 const iterateOver = "range can't iterate over "
 
-// plainFault is a template's fault without the words that say nothing to whoever wrote it.
+// plainFault returns a template error without internal details.
 func plainFault(err error) string {
 	const longest = 300
 	text := strings.TrimPrefix(err.Error(), "template: ")

@@ -77,7 +77,7 @@ func (r *rendering) fallback(instead, s string) (string, error) {
 func (r *rendering) date(layout, at string) (string, error) {
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		// The value itself may be about people and is not told.
+		// The value itself may be personal data and is not shown.
 		return "", errors.New("the value is not an RFC 3339 time such as .Event.Time")
 	}
 	return t.UTC().Format(layout), r.spend(len(layout))

@@ -61,8 +61,8 @@ func Plain(err error) error {
 	return err
 }
 
-// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. A service that is away
-// is told at once.
+// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. Calls fail at once if a service
+// is not available.
 func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
 	conn = failFast{conn}
 	return errors.Join(
@@ -100,7 +100,7 @@ func setETag(_ context.Context, w http.ResponseWriter, m proto.Message) error {
 	return nil
 }
 
-// body remembers that it was too large, which the generated handlers tell in words alone.
+// body remembers that it was too large, which the generated handlers report only as text.
 type body struct {
 	io.ReadCloser
 	tooLarge bool

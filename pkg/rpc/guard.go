@@ -72,7 +72,7 @@ func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 
 var errStopping = errors.New("the service is stopping: try again in a moment")
 
-// endWith cancels when the server is told to stop. The function it returns waits for its goroutine.
+// endWith cancels when the server stops. The function it returns waits for its goroutine.
 func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) {
 	if g.stop == nil {
 		return func() {}
@@ -89,7 +89,7 @@ func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) 
 	return func() { close(over); <-gone }
 }
 
-// admit tells who calls and whether they may. What no rule names, nobody may.
+// admit authenticates and authorizes a call. A method without a rule is refused.
 func (g *interceptors) admit(ctx context.Context, method string) (context.Context, error) {
 	rule := g.rules[method]
 	if rule.Open {

@@ -76,7 +76,7 @@ func present() []bus.Presence {
 	return out
 }
 
-// watchConfig makes the one client of the config service that all services here share, and lets it tell the broker of
+// watchConfig creates the client of the config service that all services share, and updates the broker with
 // appliances.
 func (r *runtime) watchConfig() error {
 	r.local = rpc.NewLocal()
@@ -158,7 +158,7 @@ func (r *runtime) serve(settings *config.Service, past *history.Service, intake 
 		context.AfterFunc(ctx, func() { close(r.stop) })
 		return rpc.Serve(ctx, r.server, r.grpc)
 	})
-	// The watch stops before its server does; the senders go on with what it has told.
+	// The watch stops before its server; the senders continue with the last configuration.
 	r.group.Add("configuration", r.watch.Run)
 }
 

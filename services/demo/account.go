@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// arrived tells of an arrival and notes it. It is called by the servers' goroutines.
+// arrived prints and records an arrival. It is called by the servers' goroutines.
 func (s *Service) arrived(a arrival) {
 	switch {
 	case a.Refused:

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// authority is a certificate authority made on the spot. It lives as long as the demo and is trusted by nobody but those
+// authority is a certificate authority that exists as long as the demo and is trusted only by those
 // who are given its PEM.
 type authority struct {
 	key  *ecdsa.PrivateKey

@@ -1,6 +1,6 @@
 // Package demo plays support sessions through a running Outbound and gives a readable account of what arrived where. It
-// stands outside: it speaks REST as an operator, NATS as an appliance, and receives as a company with an HTTPS server and a
-// mail relay of its own.
+// runs outside of Outbound: it uses REST as an operator, NATS as an appliance, and has its own HTTPS server and
+// SMTP relay as receivers.
 package demo
 
 import (
@@ -73,7 +73,7 @@ const (
 	quietTime = 10 * time.Second
 	// pollEvery is the pause between two looks.
 	pollEvery = 100 * time.Millisecond
-	// arrivalTime is how long the account waits for an event's arrivals before it tells of the next event.
+	// arrivalTime is how long to wait for an event's arrivals before the next event.
 	arrivalTime = 2 * time.Second
 )
 
@@ -204,7 +204,7 @@ func (s *Service) round(ctx context.Context, a *appliance) error {
 	return s.awaitQuiet(ctx)
 }
 
-// play publishes a story's events, each once what came of the one before has been told.
+// play publishes a story's events, each after the arrivals of the previous one were shown.
 func (s *Service) play(ctx context.Context, a *appliance, story story) error {
 	s.screen.Title(story.Title + "  " + s.screen.in(faint, "lsid "+story.Session))
 	s.sessions = append(s.sessions, story.Session)

@@ -96,7 +96,7 @@ func (r *receiver) Close() error {
 	return err
 }
 
-// Sign tells the receiver the secret that requests of a recipient are signed with.
+// Sign sets the secret that verifies the requests of a recipient.
 func (r *receiver) Sign(recipient, secret string) error {
 	hook, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {

@@ -26,10 +26,10 @@ func recipientIDs() []string { return []string{ticketDesk, crm, serviceDesk, tea
 // refusals is how often the CRM answers its first event with 500.
 const refusals = 2
 
-// retryInterval of the demo's recipients: short, so that nobody waits for the account. The default is 30 s.
+// retryInterval of the demo's recipients, short to keep the demo fast. The default is 30 s.
 const retryInterval = time.Second
 
-// eventLine ends a mail and tells which event it is about; the default texts have it too.
+// eventLine is the last line of an email and names the event, as in the default templates.
 const eventLine = "Sent by Outbound. Event "
 
 // company is what receives: the HTTPS receiver, the mailbox and the certificate authority both are known by.
@@ -70,12 +70,12 @@ func (c *company) Close() {
 	_ = c.mailbox.Close()
 }
 
-// mailDomain is the company's: the recipient's id stands before it.
+// mailDomain is the domain of the addresses; the local part is the recipient's ID.
 const mailDomain = "@example.com"
 
 func recipientOf(address string) string { return address[:max(0, len(address)-len(mailDomain))] }
 
-// define tells Outbound of everything: by REST, as an operator would.
+// define creates the configuration over REST, as an operator would.
 func (c *company) define(ctx context.Context, api *rest) error {
 	for code, name := range map[string]string{fieldRegion: "Region", fieldContract: "Contract"} {
 		field := &outboundv1.CustomField{CodeName: code, DisplayName: name}

@@ -16,7 +16,7 @@ import (
 // recorded is how many deliveries of each recipient came to each state; of the skipped ones the reason is part of the state.
 type recorded map[string]map[string]int
 
-// skipped is what becomes of mail about a session without a ticket, where an external key is required.
+// skipped is the state of emails about a session without a ticket, where an external key is required.
 const skipped = "SKIPPED: no_external_key"
 
 // awaitQuiet waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
@@ -44,7 +44,7 @@ func (s *Service) awaitQuiet(ctx context.Context) error {
 	return nil
 }
 
-// records asks the delivery log what became of this round's deliveries.
+// records reads the states of this round's deliveries from the delivery log.
 func (s *Service) records(ctx context.Context) (recorded, error) {
 	out := recorded{}
 	for _, session := range s.sessions {

@@ -7,7 +7,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
-// tally is how the addresses that a recipient has now stand; they may have changed since the progress was made.
+// tally counts the states of a recipient's current addresses, which may have changed since the last attempt.
 type tally struct {
 	all, done int
 	// refused and deferred name them by their places in the recipient's list, with the relay's codes.
@@ -40,7 +40,7 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 	return s
 }
 
-// String says how the addresses stand, for operators: figures and places, no addresses.
+// String describes the state of the addresses for operators, by number and without the addresses themselves.
 func (s tally) String() string {
 	text := fmt.Sprintf("%d of %s accepted", s.done, addresses(s.all))
 	if n := len(s.refused); n > 0 {

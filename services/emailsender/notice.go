@@ -15,9 +15,9 @@ import (
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
-// How mails to contacts are tried: noticePull is how long one request for them stays open, noticeFor how long one is tried
-// before it is given up, noticeLook how long it may take to see whether it still holds. noticeSettling is for how many retry
-// intervals a relay that came back works before anybody is told that it fails: by then each recipient was tried again.
+// How alert emails are sent: noticePull is how long one fetch request stays open, noticeFor how long an alert is retried
+// before it is discarded, noticeLook the timeout for checking whether it is still current. noticeSettling is for how many retry
+// intervals a recovered relay must work before alerts about it are sent: by then each recipient had another attempt.
 const (
 	noticePull     = 5 * time.Second
 	noticeAgain    = time.Second
@@ -26,7 +26,7 @@ const (
 	noticeSettling = 2
 )
 
-// notifier mails what is to be told to contacts, one mail at a time.
+// notifier sends alert emails, one at a time.
 type notifier struct {
 	send   *sender
 	conn   *bus.Conn
@@ -82,8 +82,8 @@ func (t *notifier) take(ctx context.Context) error {
 	return nil
 }
 
-// notice makes one attempt to mail a notice and settles it. What the relay refuses is tried again like all else, for the
-// operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
+// notice makes one attempt to send an alert and settles it. An alert that the relay refuses is retried as well, because the
+// operator may fix the relay; after noticeFor it is discarded. An outdated alert is not sent: a later one replaces it.
 func (t *notifier) notice(ctx context.Context, n bus.Notice) {
 	if n.Unreadable != nil {
 		slog.Error("alert discarded", "error", n.Unreadable.Error())
@@ -114,7 +114,7 @@ func (t *notifier) notice(ctx context.Context, n bus.Notice) {
 	}
 }
 
-// about names the first of what a notice tells of.
+// about returns the first subject of a notice.
 func about(n health.Notice) string {
 	switch {
 	case len(n.About) > 0:
@@ -128,7 +128,7 @@ func about(n health.Notice) string {
 	}
 }
 
-// current looks at what a notice tells of as it is now. What can't be looked at is told as it is.
+// current checks a notice against the current state. A subject that can't be read is kept.
 func (t *notifier) current(ctx context.Context, n health.Notice) (health.Notice, bool) {
 	ctx, cancel := context.WithTimeout(ctx, noticeLook)
 	defer cancel()

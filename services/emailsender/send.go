@@ -34,8 +34,8 @@ func (s *sender) settingsChanged() { s.pool.Use(relay.Of(s.settings.Settings().S
 // Judge says what an outcome means.
 func (*sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict { return judge(d, o) }
 
-// Send makes one attempt. The outcome's progress holds all that became of the addresses so far, so that the next attempt mails
-// only those that are left.
+// Send makes one attempt. The outcome's progress has the state of each address, so that the next attempt sends
+// only to the remaining ones.
 func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -120,7 +120,7 @@ func (a *attempt) compose(left []string) []addressed {
 	return letters
 }
 
-// codeNoAddress stands for the relay's refusal of what is no address, which it was therefore not asked for.
+// codeNoAddress is recorded for an invalid address, which is not sent to the relay.
 const codeNoAddress = 553
 
 // accepted notes that the relay has the mail for an address.
@@ -159,8 +159,7 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 	a.answered(f.Code, "")
 }
 
-// answered keeps the status of the answer that tells most: one that leaves an address waiting before a refusal, and that
-// before an acceptance.
+// answered keeps the most relevant response: a deferral before a refusal, and a refusal before an acceptance.
 func (a *attempt) answered(code int, reply string) {
 	if reply != "" {
 		a.replies = append(a.replies, fmt.Sprintf("%d %s", code, reply))

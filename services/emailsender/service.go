@@ -1,5 +1,5 @@
 // Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
-// deliveries from the recipients' durable consumers, mails each address by itself, and records what came of it.
+// deliveries from the recipients' durable consumers, sends an email to each address, and records the result.
 package emailsender
 
 import (
@@ -42,7 +42,7 @@ type Options struct {
 	Window int `yaml:"window"`
 	// Grace is how long attempts under way may go on at shutdown.
 	Grace time.Duration `yaml:"grace"`
-	// StatusTick is the pause between two looks at what has changed in how recipients and the relay stand.
+	// StatusTick is the interval at which changes in the status of recipients and the relay are checked.
 	StatusTick time.Duration `yaml:"statusTick"`
 	// ProbeEvery is how long the relay may go without a mail before it is probed: connected to, signed in, and left.
 	ProbeEvery time.Duration `yaml:"probeEvery"`
@@ -95,7 +95,7 @@ func (o Options) Validate() error {
 // Deps are the open doors of the service, all required but Limiter. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
-	// Config knows the recipients and settings; somebody else runs it.
+	// Config has the recipients and settings; the caller runs it.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
@@ -141,7 +141,7 @@ func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string)
 func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender {
 	hello := o.HelloName
 	if hello == "" {
-		// Without a host name the relay is told our address.
+		// Without a host name, EHLO has the address of the host.
 		hello, _ = os.Hostname()
 	}
 	p.Most, p.Idle = o.Connections, o.IdleTimeout

@@ -39,7 +39,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	}
 }
 
-// test sends a test mail to each address at once and answers what became of each. Nothing of it is recorded.
+// test sends a test email to each address and returns a result for each. Nothing is recorded.
 func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error) {
 	settings, err := s.settingsAsOf(ctx, q.Etag)
 	if err != nil {
@@ -81,7 +81,7 @@ type testMail struct {
 	at            time.Time
 }
 
-// test sends one test mail and says what became of it.
+// test sends one test email and returns its result.
 func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) bus.TestMailResult {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

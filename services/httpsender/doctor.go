@@ -39,8 +39,8 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	}
 }
 
-// doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
-// recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
+// doctor runs the diagnostics of a recipient with its transport's settings, and sends a test event if requested. Nothing is
+// recorded, and neither rate limit nor circuit breaker apply.
 func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error) {
 	r, err := s.await(ctx, q)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error)
 	return report, nil
 }
 
-// await waits until the recipient is known as the asker knows it.
+// await waits until the sender has the recipient at the revision of the request.
 func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.Recipient, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
@@ -77,7 +77,7 @@ func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.R
 	}
 }
 
-// probe goes the way to a recipient up to TLS.
+// probe checks the connection to a recipient up to TLS.
 func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	began := time.Now()
 	c := s.client(r)
@@ -100,7 +100,7 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 	}
 }
 
-// post sends a test event, made like any other, and judges the answer by the recipient's own rule.
+// post sends a test event and judges the response by the recipient's success rule.
 func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	settings := s.deps.Config.Settings()
 	now := time.Now()

@@ -1,5 +1,5 @@
 // Package httpsender is the service that sends events to HTTP recipients (webhooks). It takes deliveries from the recipients'
-// durable consumers, posts each, and records what came of it.
+// durable consumers, sends each as an HTTP request, and records the result.
 package httpsender
 
 import (
@@ -41,7 +41,7 @@ type Options struct {
 	Grace time.Duration `yaml:"grace"`
 	// MaxTimeout is the longest that one request may take, whatever its recipient says.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
-	// StatusTick is the pause between two looks at whose contacts are to be told that deliveries fail.
+	// StatusTick is the interval at which due alerts are checked.
 	StatusTick time.Duration `yaml:"statusTick"`
 }
 
@@ -99,13 +99,13 @@ func (o Options) Validate() error {
 // Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
-	// Config knows the recipients; somebody else runs it. It must watch settings too.
+	// Config has the recipients; the caller runs it. It must watch settings too.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
 	// Limiter keeps the recipients' rate limits. Nil: this process keeps them alone.
 	Limiter throttle.Limiter
-	// Version stands in User-Agent.
+	// Version is part of User-Agent.
 	Version string
 	// Resolver looks names of receivers up. Nil: the system's.
 	Resolver *net.Resolver

@@ -232,7 +232,7 @@ func (k *intake) accept(ctx context.Context, s submitted) (bus.Receipt, error) {
 	}
 }
 
-// decided records what became of an event that was given to the broker.
+// decided records the decision about an event that was published to the broker.
 func (k *intake) decided(ctx context.Context, s submitted, u *underway, receipt bus.Receipt, err error) {
 	p := &k.recovery.progress
 	switch {

@@ -42,7 +42,7 @@ type recovery struct {
 	history  *bus.History
 	process  string
 	progress progress
-	// from is where the recovery of a store that has no mark stands, so that it is gone on with there; noRecovery: there is none.
+	// from is the progress of the recovery of a stream without a checkpoint, where it continues; noRecovery: there is none.
 	from atomic.Uint64
 	// written is when the mark was last written, in nanoseconds since began.
 	began   time.Time
@@ -209,7 +209,7 @@ func (r *recovery) record(ctx context.Context, missing []event.IntakeRecord) err
 	return nil
 }
 
-// recovered is the record of an acceptance as far as the stored event tells.
+// recovered returns the record of an acceptance, as far as it can be derived from the stored event.
 func recovered(e bus.StoredEvent) event.IntakeRecord {
 	return event.IntakeRecord{
 		Accepted: true, Appliance: e.Appliance, EventID: e.ID, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
@@ -232,7 +232,7 @@ func (r *recovery) cover(since time.Time) {
 	r.changed = make(chan struct{})
 }
 
-// wait waits until all events before the present connection are recorded, so that the log tells a repeat.
+// wait waits until all events before the current connection are recorded, so that the log identifies duplicates.
 func (r *recovery) wait(ctx context.Context) error {
 	for {
 		r.mu.Lock()

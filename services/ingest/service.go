@@ -20,11 +20,11 @@ import (
 
 // Options are what the service is started with.
 type Options struct {
-	// MaxInFlight is how many events may be on their way into the store at once. What comes on top is told to try again.
+	// MaxInFlight is the maximum number of events being stored. Further events are refused with a request to retry.
 	MaxInFlight int `yaml:"maxInFlight"`
 	// MaxInFlightBytes bounds the same events by their size.
 	MaxInFlightBytes int64 `yaml:"maxInFlightBytes"`
-	// Timeout is how long storing an event may take before its publisher is told to send it again.
+	// Timeout is how long storing an event may take before the publisher is asked to retry.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
@@ -50,9 +50,9 @@ func (o Options) Validate() error {
 
 // Observer counts decisions. Its methods must not block.
 type Observer interface {
-	// Decided tells of a decision: accepted, duplicate, rejected or refused. reason is empty for the first two.
+	// Decided counts a decision: accepted, duplicate, rejected or refused. reason is empty for the first two.
 	Decided(decision, reason, via string)
-	// Unrecorded tells that a decision has no record.
+	// Unrecorded counts a decision without a record.
 	Unrecorded()
 }
 
@@ -60,9 +60,9 @@ type Observer interface {
 type Deps struct {
 	// Bus reaches the broker; the streams must be there.
 	Bus *bus.Conn
-	// Config knows the event types; somebody else runs it. It must watch settings.
+	// Config has the event types; the caller runs it. It must watch settings.
 	Config *configclient.Client
-	// Observer counts. Nil: nobody does.
+	// Observer counts decisions. Optional.
 	Observer Observer
 	// Logger takes a line for each rejected event. Nil: the process's.
 	Logger *slog.Logger

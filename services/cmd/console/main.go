@@ -1,5 +1,5 @@
-// Console answers HTTP: REST for all of Outbound, its OpenAPI document, and the console in the browser. Callers of REST are told
-// apart by their own tokens; for those who signed in to the console it acts with the services' token.
+// Console serves HTTP: the REST API of all services, its OpenAPI document, and the web console. REST callers are
+// authenticated by their own tokens; for users of the console it calls the services with the service token.
 package main
 
 import (

@@ -10,7 +10,7 @@ import (
 
 // Front are the options that every process has.
 type Front struct {
-	// Telemetry is what the process tells about itself.
+	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
@@ -96,7 +96,7 @@ func (s Sealed) validate(f *process.Faults) {
 // part is a group of options that setup knows.
 type part interface{ validate(*process.Faults) }
 
-// Validate reports every fault of the parts, then those of the service's own options, which stand beside them.
+// Validate reports all errors of the parts, then those of the service's own options.
 func Validate(own interface{ Validate() error }, parts ...part) error {
 	var f process.Faults
 	for _, p := range parts {

@@ -55,7 +55,7 @@ type Failure struct {
 	Wait time.Duration
 }
 
-// Error says what was tried and what came of it. It holds no addresses of people.
+// Error says what was attempted and how it failed. It contains no email addresses.
 func (f *Failure) Error() string {
 	switch {
 	case f.Code != 0:

@@ -1,9 +1,9 @@
-// Package relay talks to the operator's SMTP relay: it connects, encrypts, signs in and hands over mails one address at a
-// time, and keeps idle connections for the next mail.
+// Package relay is a client of the operator's SMTP relay: it connects, encrypts, authenticates and sends emails one address at a
+// time, and keeps idle connections for the next email.
 //
-// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't tell
-// what became of each address. The conversation is therefore led here, with go-mail's smtp package below it, which has the
-// commands and all the ways to sign in; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
+// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't
+// return a result for each address. This package uses go-mail's smtp package instead, which has the
+// commands and all authentication methods; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
 package relay
 
 import (
