@@ -73,7 +73,7 @@ func rows(t *testing.T) map[string]row {
 	all := map[string]row{
 		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, delivery.ReasonSMTPDeferred, "responded with 421 to the banner", "responded with 421 to the banner: busy"),
 		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, delivery.ReasonSMTPRefused, "responded with 554 to the banner", "responded with 554 to the banner: no service"),
-		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, delivery.ReasonProtocol, "at the banner", "check that an SMTP server answers"),
+		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, delivery.ReasonProtocol, "at the banner", "check that an SMTP server listens"),
 		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, delivery.ReasonTimeout, "at the banner", "did not respond in time at the banner")),
 		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, delivery.ReasonTimeout, "i/o timeout", "did not respond in time at")),
 		"endless reply": of(smtptest.Script{Endless: true}, delivery.ReasonProtocol, "response is too long", "response is too long"),
@@ -86,7 +86,7 @@ func rows(t *testing.T) map[string]row {
 		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
 		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, delivery.ReasonSMTPDeferred, "2 will be retried (address 1: 452, address 2: 452)", ok),
 		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, delivery.ReasonSMTPDeferred, "responded with 421 to end of DATA", "responded with 421 to end of DATA"),
-		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, delivery.ReasonTLS, "STARTTLS", "no encrypted connection to"), encrypted, starttls),
+		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, delivery.ReasonTLS, "STARTTLS", "TLS with "), encrypted, starttls),
 		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, delivery.ReasonTLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
 		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, delivery.ReasonAuth, "responded with 454 to AUTH", "refused authentication: it responded with 454"), encrypted, signIn),
 		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, delivery.ReasonAuth, "responded with 535 to AUTH", "refused authentication: it responded with 535"), encrypted, signIn),

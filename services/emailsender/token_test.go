@@ -208,10 +208,10 @@ func TestWhyThereIsNoToken(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary\r\nRSET","token_type":"bearer"}`)
 			}
-		}, "characters that no token has"},
+		}, "characters that are not allowed in a token"},
 		"endless": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 1<<20)) }
-		}, "its answer is longer than 64 KiB"},
+		}, "its response is longer than 64 KiB"},
 		"another's certificate": {func(e *endpoint, o *settings.RelayOAuth2) {
 			o.TokenURL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
 		}, "its certificate is not trusted"},

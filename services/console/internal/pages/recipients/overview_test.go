@@ -214,7 +214,7 @@ func TestWhatHelpsToFillInAForm(t *testing.T) {
 	if !last[*outboundv1.DoctorRecipientRequest](t, h).GetPost() {
 		t.Error("the doctor did not post")
 	}
-	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "holds no PEM certificate") {
+	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "contains no PEM certificate") {
 		t.Errorf("nonsense is told as %s", bad.Body)
 	}
 }
