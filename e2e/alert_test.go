@@ -32,7 +32,7 @@ func (x alerted) publish(t *testing.T, id string) {
 	publish(t, x.a, harness.NewEvent(x.a.ID, id, ended, harness.Object{}))
 }
 
-// TestContactsAreTold counts the mails to contacts at a real SMTP server: none for a recipient that recovers in time, one a
+// TestContactsAreTold counts the alert emails at a real SMTP server: none for a recipient that recovers in time, one a
 // period for one that does not, though a sender is killed (the whole, if it is one process), and one for its recovery. A mail
 // that the relay had taken when its sender was killed may come again, with the same Message-ID: that is one mail.
 func TestContactsAreTold(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 )
 
 // logRead is what the system says once it has read what the log can be searched by.
-const logRead = "log of deliveries read"
+const logRead = "delivery log read"
 
 // search is one question, made anew for each round.
 type search struct {

@@ -80,7 +80,7 @@ func (c *Client) CallAs(contentType, method, path string, body any) (Answer, err
 	defer func() { _ = r.Body.Close() }()
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
-		return Answer{}, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return Answer{}, fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	return Answer{Status: r.StatusCode, Header: r.Header, Body: text}, nil
 }

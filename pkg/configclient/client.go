@@ -188,7 +188,7 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 			pause, lost = firstPause, ""
 		}
 		if text := fmt.Sprint(err); text != lost {
-			c.log.WarnContext(ctx, "config service lost, going on with what is known", "watch", what, "error", text)
+			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what, "error", text)
 			lost = text
 		}
 		select {

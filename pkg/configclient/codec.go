@@ -51,7 +51,7 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	case p.GetHttp() != nil:
 		return r, decodeHTTP(r, s, sealer)
 	default:
-		return nil, fmt.Errorf("decode recipient %s: it has a channel that this release does not know", p.GetId())
+		return nil, fmt.Errorf("decode recipient %s: its channel is not supported by this version", p.GetId())
 	}
 }
 
@@ -160,7 +160,7 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 		key, err := open(credential.SecretClientKey)
 		return recipient.Auth{ClientCertificatePEM: k.ClientCertificate.GetCertificatePem(), ClientKeyPEM: key}, err
 	default:
-		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)
+		return recipient.Auth{}, fmt.Errorf("the authentication %T is not supported by this version", k)
 	}
 }
 

@@ -17,7 +17,7 @@ func (c *Client) KeepRelayToken(ctx context.Context, o settings.RelayOAuth2, rot
 		TokenUrl: o.TokenURL, ClientId: o.ClientID, ReplacedSha256: replaced[:], RefreshToken: rotated,
 	})
 	if err != nil {
-		return fmt.Errorf("have the relay's new refresh token kept: %w", err)
+		return fmt.Errorf("store the relay's new refresh token: %w", err)
 	}
 	return nil
 }

@@ -35,14 +35,14 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 			auth.Created = a.GetAppliance().GetCreateTime().AsTime()
 		}
 		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
-			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
+			return nil, fmt.Errorf("decode appliance %s: the hash of its token is truncated", a.GetAppliance().GetId())
 		}
 		s.Appliances[a.GetAppliance().GetId()] = auth
 	}
 	for _, t := range p.GetTokens() {
 		var sum [32]byte
 		if copy(sum[:], t.GetSecretSha256()) != len(sum) {
-			return nil, fmt.Errorf("decode token %s: its hash is cut", t.GetToken().GetId())
+			return nil, fmt.Errorf("decode token %s: its hash is truncated", t.GetToken().GetId())
 		}
 		s.Tokens[sum] = DecodeToken(t.GetToken())
 	}
@@ -70,7 +70,7 @@ func DecodeToken(t *outboundv1.Token) settings.Token {
 func decodeEmail(p *outboundv1.EmailSettings) (settings.Email, error) {
 	zone, err := time.LoadLocation(p.GetTimeZone())
 	if err != nil {
-		return settings.Email{}, fmt.Errorf("read the time zone of mails: %w", err)
+		return settings.Email{}, fmt.Errorf("read the time zone of emails: %w", err)
 	}
 	return settings.Email{
 		RetryInterval: duration(p.GetRetryInterval(), recipient.DefaultEmailRetryInterval),

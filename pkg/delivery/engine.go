@@ -108,7 +108,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer cancelSend()
 	asleep, err := e.o.Queue.Expedited(e.o.Channel, e.expedite)
 	if err != nil {
-		return fmt.Errorf("listen for recipients that are to be tried at once: %w", err)
+		return fmt.Errorf("subscribe to requests for immediate attempts: %w", err)
 	}
 	defer asleep()
 	e.o.Recipients.OnChange(e.compareSoon)

@@ -30,7 +30,7 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 	for id, want := range map[string]delivery.Record{
 		"e-true":  {State: delivery.StateDelivered, Reason: reasons.OK, Attempt: 1},
 		"e-false": {State: delivery.StateSkipped, Reason: reasons.FilterFalse},
-		"e-error": {State: delivery.StateSkipped, Reason: reasons.FilterError, Detail: "the filter can't judge the event: no such key: priority"},
+		"e-error": {State: delivery.StateSkipped, Reason: reasons.FilterError, Detail: "the filter can't be evaluated: no such key: priority"},
 	} {
 		got := w.final("filtered", id, "")
 		if got.State != want.State || got.Reason != want.Reason || got.Detail != want.Detail || got.Attempt != want.Attempt {

@@ -16,7 +16,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 	}
 	rec, at, err := e.latest(w, t)
 	if err != nil {
-		v := Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: fmt.Sprintf("the delivery log can't be asked: %v", err), After: startWait}
+		v := Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: fmt.Sprintf("the delivery log can't be read: %v", err), After: startWait}
 		return leave(&v)
 	}
 	t.looked, t.newest = true, at

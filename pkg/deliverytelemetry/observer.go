@@ -39,8 +39,8 @@ func New(t *telemetry.Telemetry) *Observer {
 	labels := []string{telemetry.KeyRecipient, telemetry.KeyChannel, telemetry.KeyVerdict, telemetry.KeyReason}
 	return &Observer{
 		t:        t,
-		attempts: t.Timer("attempt_duration_seconds", "How long attempts took, and how many there were.", labels...),
-		ended:    t.Counter("unattempted_total", "Deliveries that ended without an attempt, and times one was put off.", labels...),
+		attempts: t.Timer("attempt_duration_seconds", "Duration and number of attempts.", labels...),
+		ended:    t.Counter("unattempted_total", "Deliveries that finished without an attempt, and postponements.", labels...),
 		timers:   map[series]telemetry.Times{}, counts: map[series]telemetry.Count{},
 	}
 }
@@ -86,9 +86,9 @@ func (o *Observer) End(ctx context.Context, r delivery.Report) {
 func (o *Observer) Ended(r delivery.Report) {
 	o.count(r).Inc()
 	ctx := context.Background()
-	level, line := slog.LevelInfo, "delivery ended without an attempt"
+	level, line := slog.LevelInfo, "delivery finished without an attempt"
 	if r.State == "" {
-		level, line = slog.LevelDebug, "delivery put off"
+		level, line = slog.LevelDebug, "delivery postponed"
 	}
 	if o.t.Logger.Enabled(ctx, level) {
 		o.t.Logger.LogAttrs(ctx, level, line, attributes(r)...)

@@ -101,7 +101,7 @@ func Probe(ctx context.Context, o TransportOptions, u *url.URL, report *Report) 
 func (w *probe) lookup(ctx context.Context) (string, error) {
 	if addr, err := netip.ParseAddr(w.host); err == nil {
 		w.found = []netip.Addr{addr}
-		return "the host is an address", nil
+		return "the host is an IP address", nil
 	}
 	if w.o.Proxy != nil {
 		return "left to the outbound proxy " + w.o.Proxy.address, nil
@@ -145,16 +145,16 @@ func (w *probe) check(ctx context.Context) (string, error) {
 		if err := w.d.permit(ctx, w.address); err != nil {
 			return "", err
 		}
-		return "the proxy may be asked for " + w.address, nil
+		return "the proxy can be used for " + w.address, nil
 	}
 	allowed, err := w.o.Guard.permitted(ctx, w.found, w.address)
 	if err != nil {
 		return "", explainDial(w.address, err)
 	}
 	if n := len(w.found) - len(allowed); n > 0 {
-		return fmt.Sprintf("%s may be dialled, %d others may not", addressList(allowed), n), nil
+		return fmt.Sprintf("%s is allowed, %d other addresses are not", addressList(allowed), n), nil
 	}
-	return addressList(allowed) + " may be dialled", nil
+	return addressList(allowed) + " is allowed", nil
 }
 
 // permitted are the addresses that may be dialled. If none may, the error is the first one's *ForbiddenError.
@@ -193,14 +193,14 @@ func (w *probe) connect(ctx context.Context) (string, error) {
 	}
 	w.conn = conn
 	if w.o.Proxy != nil {
-		return "the outbound proxy " + w.o.Proxy.address + " connected us to " + w.address, nil
+		return "the outbound proxy " + w.o.Proxy.address + " connected to " + w.address, nil
 	}
 	return "connected to " + conn.RemoteAddr().String(), nil
 }
 
 func (w *probe) secure(ctx context.Context) (string, error) {
 	if w.url.Scheme == "http" {
-		return "none: the URL has the scheme http, so events travel unencrypted", nil
+		return "not used: the URL uses http, so events are sent unencrypted", nil
 	}
 	conn, err := w.d.handshake(ctx, w.conn, w.address)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestWalkNamesTheStepThatFails(t *testing.T) {
 		{"plain http", plain.URL, egress.TransportOptions{}, egress.StepTLS, true, "unencrypted"},
 		{"unknown name", "https://example.com/", egress.TransportOptions{Resolver: dnstest.Start(t, dnstest.Fixed())}, egress.StepDNS, false, "no such host"},
 		{"forbidden", secure.URL, egress.TransportOptions{Guard: guard(t, nil, nil)}, egress.StepEgress, false, "loopback"},
-		{"own service", secure.URL, egress.TransportOptions{Guard: guard(t, []string{"127.0.0.0/8"}, []string{"127.0.0.1:" + port})}, egress.StepEgress, false, "our own"},
+		{"own service", secure.URL, egress.TransportOptions{Guard: guard(t, []string{"127.0.0.0/8"}, []string{"127.0.0.1:" + port})}, egress.StepEgress, false, "an Outbound service"},
 		{"nobody listens", "https://" + closed.Addr().String(), egress.TransportOptions{}, egress.StepTCP, false, "connection refused"},
 		{"unknown root", secure.URL, egress.TransportOptions{}, egress.StepTLS, false, "unknown authority"},
 		{"another name", "https://other.example:" + port, egress.TransportOptions{Roots: roots, Resolver: here}, egress.StepTLS, false, "not for other.example"},

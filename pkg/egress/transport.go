@@ -72,7 +72,7 @@ func ParseRoots(pem string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(pem)) {
-		return nil, errors.New("no certificate found: give root certificates in PEM (-----BEGIN CERTIFICATE-----)")
+		return nil, errors.New("no certificate found: use root certificates in PEM (-----BEGIN CERTIFICATE-----)")
 	}
 	return pool, nil
 }

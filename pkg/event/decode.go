@@ -87,7 +87,7 @@ func Decode(raw []byte) (*Event, Violations) {
 	d := &decoder{event: &Event{Raw: raw}}
 	d.text = string(raw)
 	d.twice = func(name string) {
-		d.add(join(d.where, name), ReasonDuplicate, "comes twice in one object: send it once")
+		d.add(join(d.where, name), ReasonDuplicate, "is a duplicate name in an object: send it once")
 	}
 	if !utf8.ValidString(d.text) {
 		d.add("", ReasonInvalidUTF8, fmt.Sprintf("is not UTF-8 at byte %d: encode the event in UTF-8", invalidAt(d.text)))
@@ -124,7 +124,7 @@ func (d *decoder) add(field, reason, description string) {
 	case len(d.found) < maxViolations:
 		d.found = append(d.found, Violation{Field: clip(field, MaxNameLength), Reason: reason, Description: description})
 	case len(d.found) == maxViolations:
-		d.found = append(d.found, Violation{Reason: ReasonTooMany, Description: "has more faults than are listed: mend these first"})
+		d.found = append(d.found, Violation{Reason: ReasonTooMany, Description: "has more errors than are listed: fix these first"})
 	}
 }
 
@@ -195,7 +195,7 @@ func (d *decoder) attributeValue(name string) bool {
 	}
 	d.attrs[a], ok = d.str()
 	if d.attrs[a] == "" && ok && (a == attrTime || a == attrContentType) {
-		d.add(name, ReasonMissing, "is empty: leave it out or give it a value")
+		d.add(name, ReasonMissing, "is empty: remove it or set a value")
 	}
 	return ok
 }
@@ -204,7 +204,7 @@ func (d *decoder) attributeValue(name string) bool {
 func (d *decoder) checkHalf(field string) {
 	if d.half {
 		d.half = false
-		d.add(field, ReasonInvalidUTF8, `has half of a surrogate pair (\ud800 to \udfff) which is no character: send both halves`)
+		d.add(field, ReasonInvalidUTF8, `has half of a surrogate pair (\ud800 to \udfff) which is not a character: send both halves`)
 	}
 }
 

@@ -91,7 +91,7 @@ func from(get func(*event.Event) any) ref.FieldGetter {
 	return func(target any) (any, error) {
 		e, ok := target.(*event.Event)
 		if !ok {
-			return nil, fmt.Errorf("%T is no event", target)
+			return nil, fmt.Errorf("%T is not an event", target)
 		}
 		return get(e), nil
 	}
@@ -124,7 +124,7 @@ func (p *provider) FindStructFieldType(name, member string) (*types.FieldType, b
 // NewValue implements types.Provider. Expressions can't make events.
 func (p *provider) NewValue(name string, fields map[string]ref.Val) ref.Val {
 	if name == typeEvent {
-		return types.NewErr("an expression can't make an event")
+		return types.NewErr("an expression can't create an event")
 	}
 	return p.Provider.NewValue(name, fields)
 }

@@ -101,7 +101,7 @@ func TestRefusedExpressions(t *testing.T) {
 		`int(vars.a) > "3"`:                "found no matching overload",
 		`event.type.matches("(")`:          "error parsing regexp",
 		`outbound.Event{id: "1"} == event`: "can't",
-		`"` + strings.Repeat("x", 4096) + `" == ""`:                  "has 4104 bytes: at most 4096",
+		`"` + strings.Repeat("x", 4096) + `" == ""`:                  "has 4104 bytes: the limit is 4096",
 		strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300): "line",
 	} {
 		f, err := c.Compile(expression)

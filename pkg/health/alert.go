@@ -29,7 +29,7 @@ type member struct {
 	kind    Kind
 }
 
-// alert has the contacts told of what is due. A mail is claimed in the status of each recipient it tells of before it is
+// alert has the alert queued of what is due. A mail is claimed in the status of each recipient it tells of before it is
 // handed over, by compare-and-set, so that one sender alone tells of it; a claim whose holder has died is taken over with its
 // message id, so that what was handed over already is not handed over twice.
 func (m *Monitor) alert(ctx context.Context, now time.Time) {
@@ -177,11 +177,11 @@ func (m *Monitor) notify(ctx context.Context, group []member) {
 		err := m.o.Store.Notify(call, n)
 		cancel()
 		if err != nil {
-			slog.Warn("notice not handed over, trying again", "recipient", first.r.ID, "kind", string(n.Kind), "error", err.Error())
+			slog.Warn("alert not queued, retrying", "recipient", first.r.ID, "kind", string(n.Kind), "error", err.Error())
 			return
 		}
 	}
-	slog.Info("contacts told", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses", len(first.contact.Addresses))
+	slog.Info("alert queued", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses", len(first.contact.Addresses))
 	for _, mb := range group {
 		m.noteNotified(ctx, mb, claim)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrConflict says that another sender changed a status meanwhile.
-var ErrConflict = errors.New("the status was changed meanwhile")
+var ErrConflict = errors.New("the status was changed concurrently")
 
 // Entry is a status with the revision that a change of it must name.
 type Entry struct {
@@ -90,7 +90,7 @@ type Monitor struct {
 // NewMonitor makes a keeper; Run starts it.
 func NewMonitor(o Options) (*Monitor, error) {
 	if o.Recipients == nil || o.Store == nil || o.Observer == nil || o.Holder == "" || o.Channel == "" {
-		return nil, errors.New("a keeper needs a channel, recipients, a store, an observer and a name")
+		return nil, errors.New("a monitor needs a channel, recipients, a store, an observer and a name")
 	}
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
@@ -167,7 +167,7 @@ func (m *Monitor) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := m.o.Store.Watch(ctx, m.o.Channel, m.forget, m.learn)
 		if err != nil && ctx.Err() == nil {
-			slog.Debug("watch of statuses broke off, trying again", "error", err.Error())
+			slog.Debug("watch of statuses failed, retrying", "error", err.Error())
 		}
 		t := time.NewTimer(m.o.Tick)
 		select {
@@ -248,7 +248,7 @@ func (m *Monitor) flush(ctx context.Context) {
 
 func (m *Monitor) complain(id string, err error) {
 	if err != nil {
-		slog.Warn("status not kept, trying again", "recipient", id, "error", err.Error())
+		slog.Warn("status not stored, retrying", "recipient", id, "error", err.Error())
 	}
 }
 

@@ -85,7 +85,7 @@ func Write(m Message) (*Email, error) {
 	}
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
-		return nil, &SenderError{fmt.Errorf("write the mail: %w", err)}
+		return nil, &SenderError{fmt.Errorf("write the email: %w", err)}
 	}
 	return &Email{From: from, To: to, UTF8: !ascii(from) || !ascii(to), Data: b.Bytes()}, nil
 }

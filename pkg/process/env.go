@@ -89,7 +89,7 @@ func variable(path string) string {
 	return b.String()
 }
 
-// remedy tells the nearest of the known names, or all of them.
+// remedy suggests the nearest known name, or lists all of them.
 func remedy(name string, known []string) string {
 	best, distance := "", len(name)/3+2
 	for _, k := range known {
@@ -101,8 +101,8 @@ func remedy(name string, known []string) string {
 	case best != "":
 		return fmt.Sprintf("did you mean %s?", best)
 	case len(known) == 0:
-		return "none is known here"
+		return "there are no options"
 	default:
-		return "known here are " + strings.Join(known, ", ")
+		return "known options: " + strings.Join(known, ", ")
 	}
 }

@@ -74,7 +74,7 @@ func setText(dst reflect.Value, text string) error {
 	}
 	if hasText(dst.Type()) {
 		if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-			return fmt.Errorf("%q is not understood: %w", text, err)
+			return fmt.Errorf("%q is not valid: %w", text, err)
 		}
 		return nil
 	}

@@ -54,7 +54,7 @@ func run(name string, stderr io.Writer, f func(ctx context.Context) error) int {
 		}
 		select {
 		case s := <-signals:
-			fmt.Fprintf(stderr, "%s: second signal (%s): ending at once\n", name, s)
+			fmt.Fprintf(stderr, "%s: second signal (%s): exiting immediately\n", name, s)
 			os.Exit(exitFailed)
 		case <-done:
 		}
@@ -93,9 +93,9 @@ func Main(name string, options any, run func(ctx context.Context) error) int {
 		var file string
 		var check, version bool
 		flags := flag.NewFlagSet(name, flag.ContinueOnError)
-		flags.StringVar(&file, "options", os.Getenv(optionsVariable), "`FILE` with options in YAML")
-		flags.BoolVar(&check, "check", false, "load and check the options, then end")
-		flags.BoolVar(&version, "version", false, "print the version, then end")
+		flags.StringVar(&file, "options", os.Getenv(optionsVariable), "options `FILE` (YAML)")
+		flags.BoolVar(&check, "check", false, "load and check the options, then exit")
+		flags.BoolVar(&version, "version", false, "print the version, then exit")
 		if err := flags.Parse(os.Args[1:]); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
 				return err

@@ -48,11 +48,11 @@ func TestValuesAreEscapedForWhereTheyStand(t *testing.T) {
 
 func TestHTMLThatCannotBeMailedIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"<p>\n<script>x</script>":                        "line 2 has <script>",
-		"<iframe src=x>":                                 "has <iframe>",
+		"<p>\n<script>x</script>":                        "line 2 contains <script>",
+		"<iframe src=x>":                                 "contains <iframe>",
 		"<p onclick=\"x\">":                              "has the attribute onclick",
 		`<meta http-equiv="refresh" content="0">`:        "has the attribute http-equiv",
-		`<p %EXTERNAL_KEY%="x">`:                         "name of an attribute",
+		`<p %EXTERNAL_KEY%="x">`:                         "attribute name of",
 		`<p title="%EXTERNAL_KEY%`:                       "can't be escaped safely",
 		`<table><tr><td title="</tr>%EXTERNAL_KEY%</td>`: "can't be escaped safely",
 	} {

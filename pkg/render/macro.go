@@ -8,11 +8,11 @@ import (
 	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
-// Macro is a placeholder of mail texts: `%NAME%` stands for a value of the event.
+// Macro is a placeholder of email templates: `%NAME%` is replaced by a value of the event.
 type Macro struct {
 	// Name without the percent signs, e.g. EXTERNAL_KEY.
 	Name string
-	// Description says in a sentence what it stands for.
+	// Description of the value, as a sentence.
 	Description string
 }
 
@@ -23,24 +23,24 @@ const macroCustom = "CUSTOM_"
 func derivedMacros() []Macro {
 	return []Macro{
 		{"EVENT", "Identifier of the event type."},
-		{"EVENT_LABEL", "Name of the event type, as people see it."},
-		{"EVENT_ID", "Id of the event, with its appliance: the eventId of the API."},
-		{"EVENT_TIME", "When the event happened, in the zone of the email settings."},
-		{"EVENT_DATE", "Day of the event in that zone, as people write it."},
-		{"EVENT_TIME_OF_DAY", "Time of day of the event in that zone, to the minute."},
-		{"EVENT_TIME_UTC", "When the event happened, in UTC, as RFC 3339 writes it."},
-		{"EVENT_VARIABLES", "All variables of the event, one to a line."},
+		{"EVENT_LABEL", "Display name of the event type."},
+		{"EVENT_ID", "Event ID with the appliance (eventId in the API)."},
+		{"EVENT_TIME", "Time of the event in the time zone of the email settings."},
+		{"EVENT_DATE", "Date of the event in the time zone of the email settings."},
+		{"EVENT_TIME_OF_DAY", "Time of day of the event in the time zone of the email settings, to the minute."},
+		{"EVENT_TIME_UTC", "Time of the event in UTC, in RFC 3339 format."},
+		{"EVENT_VARIABLES", "All variables of the event, one per line."},
 		{"PRODUCT", "Product that publishes the event type."},
-		{"TIMESTAMP", "When the event happened, in Unix seconds."},
+		{"TIMESTAMP", "Time of the event in Unix seconds."},
 		{"VERSION", "Version of the set of variables."},
 		{"APPLIANCE_ID", "Appliance that published the event."},
-		{"APPLIANCE_NAME", "Display name of the appliance; its id if it has none."},
+		{"APPLIANCE_NAME", "Display name of the appliance, or its ID if it has none."},
 		{"LSID", "Session of the event."},
-		{"SESSION_ID", "Session of the event; the same as LSID."},
+		{"SESSION_ID", "Session of the event (same as LSID)."},
 		{"EXTERNAL_KEY", "External key of the session when the event happened."},
-		{"DURATION_TEXT", "How long the session lasted, as people say it: the variable duration in words."},
-		{"SURVEY_ANSWERS", "Questions and answers of the survey, one to a line."},
-		{"CUSTOM_FIELDS", "All custom fields that have a value, one to a line."},
+		{"DURATION_TEXT", "Duration of the session in words (variable duration)."},
+		{"SURVEY_ANSWERS", "Questions and answers of the survey, one per line."},
+		{"CUSTOM_FIELDS", "All custom fields with a value, one per line."},
 	}
 }
 

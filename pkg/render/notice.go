@@ -41,9 +41,9 @@ func (w noticeWriter) subject() string {
 	}
 	switch w.n.Kind {
 	case health.KindRecovered:
-		return who + ": deliveries arrive again"
+		return who + ": deliveries succeed again"
 	case health.KindDropped:
-		return who + ": deliveries were given up"
+		return who + ": deliveries failed permanently"
 	case health.KindFailing:
 	default:
 	}
@@ -57,14 +57,14 @@ func (w noticeWriter) body() string {
 	var b strings.Builder
 	w.care(&b)
 	if len(w.n.About) > 1 {
-		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for one cause"}[w.n.Kind == health.KindRecovered])
+		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for the same reason"}[w.n.Kind == health.KindRecovered])
 	}
 	for _, a := range w.n.About {
 		switch w.n.Kind {
 		case health.KindRecovered:
 			w.recovered(&b, a)
 		case health.KindDropped:
-			fmt.Fprintf(&b, "Deliveries to the recipient %s were given up, although others arrive.\n\n", named(a))
+			fmt.Fprintf(&b, "Some deliveries to the recipient %s failed permanently, while others succeed.\n\n", named(a))
 		case health.KindFailing:
 			w.failing(&b, a)
 		default:
@@ -77,28 +77,28 @@ func (w noticeWriter) body() string {
 	if w.n.Admin {
 		who = "the admin contacts of the SMTP settings"
 	}
-	fmt.Fprintf(&b, "-- \nSent by Outbound to %s. `outbound status` and `outbound deliveries list` tell more.\n", who)
+	fmt.Fprintf(&b, "-- \nSent by Outbound to %s. For details, run `outbound status` and `outbound deliveries list`.\n", who)
 	return b.String()
 }
 
 func (w noticeWriter) failing(b *strings.Builder, a health.About) {
 	fmt.Fprintf(b, "Deliveries to the recipient %s fail.\n\n", named(a))
 	fmt.Fprintf(b, "Failing since: %s (%s)\n", w.time(a.Since), lasting(w.n.At.Sub(a.Since)))
-	fmt.Fprintf(b, "Goes to:       %s\n", w.n.Target)
-	fmt.Fprintf(b, "What fails:    %s\n", Failure(a.Reason, a.Code))
+	fmt.Fprintf(b, "Destination:   %s\n", w.n.Target)
+	fmt.Fprintf(b, "Problem:       %s\n", Failure(a.Reason, a.Code))
 	if a.Detail != "" {
-		fmt.Fprintf(b, "In detail:     %s\n", OneLine(a.Detail, MaxSubject))
+		fmt.Fprintf(b, "Details:       %s\n", OneLine(a.Detail, MaxSubject))
 	}
 	if a.Alert > 1 {
-		fmt.Fprintf(b, "This is mail:  number %d about this failure\n", a.Alert)
+		fmt.Fprintf(b, "Alert number:  %d for this failure\n", a.Alert)
 	}
 }
 
 func (w noticeWriter) recovered(b *strings.Builder, a health.About) {
-	fmt.Fprintf(b, "Deliveries to the recipient %s arrive again.\n\n", named(a))
-	fmt.Fprintf(b, "Failed from:   %s\n", w.time(a.Since))
+	fmt.Fprintf(b, "Deliveries to the recipient %s succeed again.\n\n", named(a))
+	fmt.Fprintf(b, "Failing from:  %s\n", w.time(a.Since))
 	fmt.Fprintf(b, "Until:         %s (%s)\n", w.time(a.Until), lasting(a.Until.Sub(a.Since)))
-	fmt.Fprintf(b, "What failed:   %s\n", Failure(a.Reason, a.Code))
+	fmt.Fprintf(b, "Problem:       %s\n", Failure(a.Reason, a.Code))
 }
 
 // rest tells of the queue and of what was given up.
@@ -108,16 +108,16 @@ func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 	}
 	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == health.KindFailing {
 		if a.DropAt.After(w.n.At) {
-			fmt.Fprintf(b, "The first:     is given up at %s unless it is delivered before\n", w.time(a.DropAt))
+			fmt.Fprintf(b, "Next expiry:   %s\n", w.time(a.DropAt))
 		} else {
-			fmt.Fprintf(b, "The first:     has been due to be given up since %s\n", w.time(a.DropAt))
+			fmt.Fprintf(b, "Overdue since: %s\n", w.time(a.DropAt))
 		}
 	}
 	if a.BreakerOpen {
-		b.WriteString("Meanwhile:     the recipient is probed once per retry interval\n")
+		b.WriteString("Meanwhile:     one attempt is made per retry interval\n")
 	}
 	if d := a.Dropped; d != nil {
-		fmt.Fprintf(b, "Given up:      %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
+		fmt.Fprintf(b, "Failed:        %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
 		if d.Detail != "" {
 			fmt.Fprintf(b, "               %s\n", OneLine(d.Detail, MaxSubject))
 		}
@@ -163,39 +163,39 @@ func Failure(r reasons.Reason, code int) string {
 	switch r {
 	case reasons.HTTPStatus:
 		if code == 0 {
-			return "the receiver answers with an error"
+			return "the receiver responds with an error"
 		}
-		return fmt.Sprintf("the receiver answers HTTP %d", code)
+		return fmt.Sprintf("the receiver responds with HTTP %d", code)
 	case reasons.Redirect:
-		return "the receiver redirects, and redirects are refused"
+		return "the receiver redirects, and redirects are not followed"
 	case reasons.Gone:
-		return "the receiver says that it is gone (HTTP 410)"
+		return "the receiver no longer accepts events (HTTP 410 Gone)"
 	case reasons.DNS:
 		return "the host name is not found (DNS)"
 	case reasons.Egress:
-		return "the address may not be dialled (egress rules)"
+		return "the address is not allowed (egress rules)"
 	case reasons.Connect:
-		return "the connection is refused or there is no way to the host"
+		return "the connection is refused or the host is unreachable"
 	case reasons.TLS:
-		return "no trusted encrypted connection (TLS)"
+		return "the TLS connection fails"
 	case reasons.Timeout:
-		return "no answer in time"
+		return "no response in time"
 	case reasons.ConnectionCut:
-		return "the connection breaks off before the answer"
+		return "the connection breaks before the response"
 	case reasons.Protocol:
-		return "the answer can't be understood"
+		return "the response is invalid"
 	case reasons.Auth:
-		return "signing in fails"
+		return "authentication fails"
 	case reasons.Render:
-		return "the request can't be written"
+		return "the request can't be rendered"
 	case reasons.SMTPDeferred:
-		return "the mail relay puts mails off"
+		return "the SMTP relay defers emails"
 	case reasons.SMTPRefused:
-		return "the mail relay refuses mails"
+		return "the SMTP relay refuses emails"
 	case reasons.RelayUnset:
-		return "no mail relay is set"
+		return "no SMTP relay is configured"
 	case reasons.PartlyDelivered:
-		return "not all addresses are reached"
+		return "not all addresses accept the email"
 	case reasons.Expired:
 		return "the retry duration has ended"
 	default:

@@ -19,9 +19,9 @@ func (w noticeWriter) careSubject() string {
 	case n.Silence != nil && n.Kind == health.KindHeardAgain:
 		return "appliance " + spoken(*n.Silence) + " publishes events again"
 	case n.Silence != nil:
-		return fmt.Sprintf("appliance %s is silent for more than %s", spoken(*n.Silence), lasting(n.Silence.After))
+		return fmt.Sprintf("appliance %s has been silent for more than %s", spoken(*n.Silence), lasting(n.Silence.After))
 	case n.Filling != nil && n.Kind == health.KindStorageFreed:
-		return fmt.Sprintf("the stream %s has room again, %d %% full", n.Filling.Stream, n.Filling.Percent())
+		return fmt.Sprintf("the stream %s has space again, %d %% full", n.Filling.Stream, n.Filling.Percent())
 	case n.Filling != nil:
 		return fmt.Sprintf("the stream %s is %d %% full", n.Filling.Stream, n.Filling.Percent())
 	default:
@@ -29,7 +29,7 @@ func (w noticeWriter) careSubject() string {
 	}
 }
 
-// care writes what is told of other things than recipients' failures.
+// care renders admin alerts, which are not about recipients' failures.
 func (w noticeWriter) care(b *strings.Builder) {
 	switch {
 	case w.n.Daily != nil:
@@ -50,15 +50,15 @@ func (w noticeWriter) silence(b *strings.Builder, s health.Silence) {
 	}
 	fmt.Fprintf(b, "The appliance %s publishes nothing.\n\n", spoken(s))
 	fmt.Fprintf(b, "Last event:    %s\n", w.heard(s))
-	fmt.Fprintf(b, "Silent for:    %s, it may be for %s\n\n", lasting(w.n.At.Sub(s.Since)), lasting(s.After))
-	b.WriteString("See whether it runs, whether it reaches the intake, and whether its events are refused.\n\n")
+	fmt.Fprintf(b, "Silent for:    %s, limit %s\n\n", lasting(w.n.At.Sub(s.Since)), lasting(s.After))
+	b.WriteString("Check that it runs, that it can reach the ingest service, and that its events are not refused.\n\n")
 }
 
 // heard says when an appliance was last heard.
 func (w noticeWriter) heard(s health.Silence) string {
 	switch {
 	case s.Never && s.Since.IsZero():
-		return "none is known"
+		return "none recorded"
 	case s.Never:
 		return "none since " + w.time(s.Since)
 	}
@@ -71,14 +71,14 @@ func spoken(s health.Silence) string {
 
 func (w noticeWriter) filling(b *strings.Builder, f health.StorageUse) {
 	if w.n.Kind == health.KindStorageFreed {
-		fmt.Fprintf(b, "The stream %s has room again: %s.\n\n", f.Stream, used(f))
+		fmt.Fprintf(b, "The stream %s has space again: %s.\n\n", f.Stream, used(f))
 		return
 	}
 	fmt.Fprintf(b, "The stream %s is filling: %s. When it is full, events of all appliances are refused.\n\n", f.Stream, used(f))
 	for _, q := range f.Longest {
-		fmt.Fprintf(b, "Waiting:       %s for %s%s\n", counted64(q.Waiting, "event"), named(health.About{Recipient: q.Recipient, Name: q.Name}), w.oldest(q))
+		fmt.Fprintf(b, "Pending:       %s for %s%s\n", counted64(q.Waiting, "event"), named(health.About{Recipient: q.Recipient, Name: q.Name}), w.oldest(q))
 	}
-	b.WriteString("\nMend the receiver that holds it, purge its queue, or raise streams.eventsMaxBytes.\n\n")
+	b.WriteString("\nFix the receiver that blocks the stream, purge its queue, or raise streams.eventsMaxBytes.\n\n")
 }
 
 func (w noticeWriter) oldest(q health.QueueLength) string {
@@ -112,15 +112,15 @@ func (w noticeWriter) dailySubject(d *health.Daily) string {
 	if n := len(d.Silent); n > 0 {
 		bad = append(bad, counted(n, "appliance")+" silent")
 	}
-	state := "all is well"
+	state := "all healthy"
 	if len(bad) > 0 {
 		state = strings.Join(bad, ", ")
 	}
-	return fmt.Sprintf("daily notice: %s, %s delivered", state, counted64(delivered, "event"))
+	return fmt.Sprintf("daily report: %s, %s delivered", state, counted64(delivered, "event"))
 }
 
 func (w noticeWriter) daily(b *strings.Builder, d *health.Daily) {
-	fmt.Fprintf(b, "This mail shows that mail leaves and arrives. It tells how deliveries went from %s to %s.\n\n", w.time(d.From), w.time(d.Until))
+	fmt.Fprintf(b, "This daily report confirms that email works. It covers deliveries from %s to %s.\n\n", w.time(d.From), w.time(d.Until))
 	for _, s := range d.Attention {
 		fmt.Fprintf(b, "! %s\n", OneLine(s, MaxSubject))
 	}
@@ -165,7 +165,7 @@ func (w noticeWriter) days(b *strings.Builder, days []health.Day) {
 			fmt.Fprintf(b, "           since %s (%s)%s\n", w.time(r.Since), lasting(w.n.At.Sub(r.Since)), because(r.Error))
 		}
 	}
-	b.WriteString("\nFailed counts attempts, and deliveries given up.\n\n")
+	b.WriteString("\nFailed counts failed attempts and permanently failed deliveries.\n\n")
 }
 
 func because(text string) string {

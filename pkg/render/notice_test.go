@@ -30,7 +30,7 @@ func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 		"tls":       {Kind: health.KindFailing, About: []health.About{desk(reasons.TLS, 0, "TLS: the certificate expired on 2026-11-20")}},
 		"timeout":   {Kind: health.KindFailing, About: []health.About{desk(reasons.Timeout, 0, "connected, but no answer within 15s")}},
 		"status":    {Kind: health.KindFailing, About: []health.About{desk(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error")}},
-		"redirect":  {Kind: health.KindFailing, About: []health.About{desk(reasons.Redirect, 301, "HTTP 301 Moved Permanently: redirects are not followed; it points to https://other.example.com")}},
+		"redirect":  {Kind: health.KindFailing, About: []health.About{desk(reasons.Redirect, 301, "HTTP 301 Moved Permanently: redirects are not followed; Location: https://other.example.com")}},
 		"again":     {Kind: health.KindFailing, About: []health.About{again}},
 		"grouped":   {Kind: health.KindFailing, About: []health.About{desk(reasons.Connect, 0, "connection refused"), other}},
 		"recovered": {Kind: health.KindRecovered, About: []health.About{recovered}},

@@ -57,7 +57,7 @@ func TestAServiceActsForAPersonWithThePersonsRole(t *testing.T) {
 		if status.Code(err) != x.make || err == nil && made.GetDisplayName() != x.p.Name {
 			t.Errorf("as %v: %v, %v", x.p, made, err)
 		}
-		if x.make == codes.PermissionDenied && status.Convert(err).Message() != "the role viewer may not call RecipientService/CreateRecipient: it takes the role operator" {
+		if x.make == codes.PermissionDenied && status.Convert(err).Message() != "the role viewer can't call RecipientService/CreateRecipient: it requires the role operator" {
 			t.Errorf("as %v: %v", x.p, err)
 		}
 	}

@@ -70,9 +70,9 @@ func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamSe
 	return err
 }
 
-var errStopping = errors.New("the service is stopping: call again in a moment")
+var errStopping = errors.New("the service is stopping: try again in a moment")
 
-// endWith cancels when the server is told to stop. The function it returns waits for its goroutine.
+// endWith cancels when the server stops. The function it returns waits for its goroutine.
 func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) {
 	if g.stop == nil {
 		return func() {}
@@ -89,7 +89,7 @@ func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) 
 	return func() { close(over); <-gone }
 }
 
-// admit tells who calls and whether they may. What no rule names, nobody may.
+// admit authenticates and authorizes a call. A method without a rule is refused.
 func (g *interceptors) admit(ctx context.Context, method string) (context.Context, error) {
 	rule := g.rules[method]
 	if rule.Open {
@@ -107,10 +107,10 @@ func (g *interceptors) admit(ctx context.Context, method string) (context.Contex
 	}
 	switch {
 	case errors.Is(err, ErrUnknownToken):
-		return nil, status.Error(codes.Unauthenticated, "token is not known: it may have been rotated or revoked")
+		return nil, status.Error(codes.Unauthenticated, "the token is not valid: it may have been rotated or revoked")
 	case err != nil:
-		g.log.Warn("token could not be checked", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
-		return nil, Unavailable("tokens cannot be checked now: call again in a moment")
+		g.log.Warn("token not verified", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
+		return nil, Unavailable("tokens can't be verified at the moment: try again")
 	case !rule.Allows(p.Role):
 		return nil, status.Error(codes.PermissionDenied, refusal(p.Role, rule, method))
 	}
@@ -126,7 +126,7 @@ func refusal(who Role, rule Rule, method string) string {
 			break
 		}
 	}
-	return fmt.Sprintf("the role %s may not call %s: it takes %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
+	return fmt.Sprintf("the role %s can't call %s: it requires %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
 }
 
 // bearer is the token in the call's header.
@@ -160,7 +160,7 @@ func (g *interceptors) check(method string, req any) error {
 func (g *interceptors) toStatus(method string, panicked any, err error) error {
 	if panicked != nil {
 		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))
-		return status.Error(codes.Internal, "internal error: the service's log says more")
+		return status.Error(codes.Internal, "internal error: see the service's log")
 	}
 	if err == nil {
 		return nil

@@ -38,7 +38,7 @@ func (r Routes) route(method string) (grpc.ClientConnInterface, error) {
 	if conn, ok := r[method[:max(0, strings.LastIndexByte(method, '/'))]]; ok {
 		return conn, nil
 	}
-	return nil, status.Errorf(codes.Unimplemented, "no service of this installation answers %s", method)
+	return nil, status.Errorf(codes.Unimplemented, "no service of this installation serves %s", method)
 }
 
 // failFast makes calls that do not wait for a server that is away.

@@ -21,7 +21,7 @@ import (
 
 // ServerOptions say how a server behaves.
 type ServerOptions struct {
-	// Authenticator tells whose a token is. Nil: no token is known, so only the open methods can be called.
+	// Authenticator identifies the holder of a token. Nil: only methods without authentication can be called.
 	Authenticator Authenticator
 	// Logger takes panics and errors that no table knows. Nil: the process's default.
 	Logger *slog.Logger

@@ -101,18 +101,18 @@ func TestErrorsBecomeStatusesByOneTable(t *testing.T) {
 		"status":       {status.Error(codes.DataLoss, "x"), codes.DataLoss, "x"},
 		"wrapped":      {fmt.Errorf("get it: %w", rpc.NotFound("recipient", "crm")), codes.NotFound, `recipient "crm" does not exist`},
 		"row":          {fmt.Errorf("accept: %w", full), codes.ResourceExhausted, "no room"},
-		"cancelled":    {context.Canceled, codes.Canceled, "call was cancelled"},
-		"deadline":     {context.DeadlineExceeded, codes.DeadlineExceeded, "call took longer than its deadline"},
+		"cancelled":    {context.Canceled, codes.Canceled, "the call was cancelled"},
+		"deadline":     {context.DeadlineExceeded, codes.DeadlineExceeded, "the call exceeded its deadline"},
 		"violations":   {event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}}, codes.InvalidArgument, "id: is missing"},
 		"not found":    {rpc.NotFound("recipient", "crm"), codes.NotFound, `recipient "crm" does not exist`},
 		"taken":        {rpc.AlreadyExists("displayName", "CRM", "choose another"), codes.AlreadyExists, `displayName "CRM" is taken: choose another`},
-		"stale":        {rpc.Aborted("recipient", "crm"), codes.Aborted, `recipient "crm" was changed by another meanwhile: get it again and repeat the change`},
+		"stale":        {rpc.Aborted("recipient", "crm"), codes.Aborted, `recipient "crm" was changed by someone else: read it again and repeat the change`},
 		"precondition": {rpc.FailedPrecondition("RELAY_UNSET", "no relay"), codes.FailedPrecondition, "no relay"},
 		"large":        {rpc.TooLarge("event", "too large"), codes.OutOfRange, "too large"},
 		"full":         {rpc.Full("EVENTS_FULL", "full"), codes.ResourceExhausted, "full"},
 		"away":         {rpc.Unavailable("away"), codes.Unavailable, "away"},
-		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not in this release"},
-		"unknown":      {errors.New("/secret/path exploded"), codes.Internal, "internal error: the service's log says more"},
+		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not available in this version"},
+		"unknown":      {errors.New("/secret/path exploded"), codes.Internal, "internal error: see the service's log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := get(t, rpc.ServerOptions{Errors: rows}, func(context.Context) error { return c.err })

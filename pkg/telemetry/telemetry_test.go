@@ -120,7 +120,7 @@ func TestAMetricThatContradictsAnotherStopsNothing(t *testing.T) {
 	tel := setup(t, func(o *telemetry.Options) { o.LogTo = &log })
 	tel.Counter("events_total", "Events.").With().Inc()
 	tel.Gauge("events_total", "Something else.").With().Set(9)
-	if text := scrape(tel); !strings.Contains(text, "outbound_events_total 1") || !strings.Contains(log.String(), "metric cannot be registered") {
+	if text := scrape(tel); !strings.Contains(text, "outbound_events_total 1") || !strings.Contains(log.String(), "metric not registered") {
 		t.Errorf("metrics or log do not show it:\n%s", log.String())
 	}
 }

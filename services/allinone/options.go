@@ -38,10 +38,10 @@ type Options struct {
 	Sync Sync `yaml:"sync"`
 	// Streams are the bounds of the streams.
 	Streams bus.StreamOptions `yaml:"streams"`
-	// Telemetry is what the process tells about itself.
+	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 
-	// Ingest and the rest are the options of the services. What stands above holds for them too.
+	// Ingest and the following are the options of the services. The options above apply to them as well.
 	Ingest      ingest.Options      `yaml:"ingest"`
 	Config      config.Options      `yaml:"config"`
 	HTTPSender  httpsender.Options  `yaml:"httpSender"`
@@ -74,14 +74,14 @@ func (o *Options) Validate() error {
 	o.spread()
 	var f process.Faults
 	if o.Data == "" {
-		f.Add("data (--data)", "is missing: name a folder")
+		f.Add("data (--data)", "is missing: set it to a directory")
 	}
 	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
 		if err := checkAddress(address); err != nil {
 			f.Add(path+" (--"+path+")", "%v", err)
 		}
 	}
-	// These stand for several services; they are named once, as people set them.
+	// These options apply to several services; errors name them once.
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
 		f.Add("urlPolicy (--url-policy)", "%v", err)
 	}

@@ -59,7 +59,7 @@ type runtime struct {
 	// core is the connection of what has none of its own.
 	core  *bus.Conn
 	close []func()
-	// firstStart is told the one-time link, start starts the broker.
+	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
 	start      func(embed.Options) (*embed.Server, error)
 }

@@ -78,7 +78,7 @@ func present() []control.Presence {
 	return out
 }
 
-// watchConfig makes the one client of the config service that all services here share, and lets it tell the broker of
+// watchConfig creates the client of the config service that all services share, and updates the broker with
 // appliances.
 func (r *runtime) watchConfig() error {
 	r.local = rpc.NewLocal()
@@ -96,7 +96,7 @@ func (r *runtime) watchConfig() error {
 			known = append(known, embed.Appliance{ID: id, PasswordBcrypt: a.PasswordBcrypt})
 		}
 		if err := r.broker.SetAppliances(known); err != nil {
-			r.telemetry.Logger.Error("the broker did not take the appliances", "error", err.Error())
+			r.telemetry.Logger.Error("broker accounts of appliances not updated", "error", err.Error())
 		}
 	})
 	return nil
@@ -160,7 +160,7 @@ func (r *runtime) serve(settings *config.Service, past *history.Service, intake 
 		context.AfterFunc(ctx, func() { close(r.stop) })
 		return rpc.Serve(ctx, r.server, r.grpc)
 	})
-	// The watch stops before its server does; the senders go on with what it has told.
+	// The watch stops before its server; the senders continue with the last configuration.
 	r.group.Add("configuration", r.watch.Run)
 }
 
@@ -179,7 +179,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	ops := process.Ops{Metrics: r.telemetry.MetricsHandler(), Checks: []process.Check{
 		{Name: "broker", Ask: func(context.Context) error {
 			if !core.Connected() {
-				return errors.New("the broker is away")
+				return errors.New("not connected to the broker")
 			}
 			return nil
 		}},

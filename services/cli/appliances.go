@@ -17,7 +17,7 @@ import (
 )
 
 func appliances(env *command.Env) *cobra.Command {
-	return command.Group("appliances", "Admit appliances, who publish events",
+	return command.Group("appliances", "Manage the appliances that publish events",
 		appliancesAdd(env), appliancesList(env), appliancesSet(env), appliancesRotate(env), appliancesRevoke(env), appliancesNATSConfig(env))
 }
 
@@ -25,7 +25,7 @@ func appliancesAdd(env *command.Env) *cobra.Command {
 	var name string
 	var silentAfter time.Duration
 	cmd := &cobra.Command{
-		Use: "add APPLIANCE", Short: "Add an appliance and show its credentials, this once", Args: command.Arguments("APPLIANCE"),
+		Use: "add APPLIANCE", Short: "Add an appliance; its credentials are shown only once", Args: command.Arguments("APPLIANCE"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
 			req := &outboundv1.Appliance{Id: args[0], DisplayName: name}
@@ -38,20 +38,20 @@ func appliancesAdd(env *command.Env) *cobra.Command {
 			return showCredentials(env, made)
 		}),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name people see")
+	cmd.Flags().StringVar(&name, "name", "", "display name")
 	cmd.Flags().DurationVar(&silentAfter, "silent-after", 0, silentAfterHelp)
 	return cmd
 }
 
-const silentAfterHelp = "tell the admin contacts if it publishes nothing for so long, 1m to 168h (default never)"
+const silentAfterHelp = "alert the admin contacts if it publishes nothing for this long, 1m to 168h (default never)"
 
 func appliancesSet(env *command.Env) *cobra.Command {
 	flags := []command.FieldFlag{
-		command.TextFlag("display-name", "displayName", "name people see"),
-		command.DurationFlag("silent-after", "silentAfter", silentAfterHelp+"; 0 is never"),
+		command.TextFlag("display-name", "displayName", "display name"),
+		command.DurationFlag("silent-after", "silentAfter", silentAfterHelp+"; 0 turns the alert off"),
 	}
 	cmd := &cobra.Command{
-		Use: "set APPLIANCE", Short: "Change the name of an appliance, or how long it may be silent", Args: command.Arguments("APPLIANCE"),
+		Use: "set APPLIANCE", Short: "Update an appliance's name or its silence alert", Args: command.Arguments("APPLIANCE"),
 		Example: "  outbound appliances set appliance-1 --silent-after 12h",
 	}
 	command.DefineFields(cmd, flags)
@@ -66,7 +66,7 @@ func appliancesSet(env *command.Env) *cobra.Command {
 		}
 		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return exit.Usagef("nothing to change: name --display-name or --silent-after")
+			return exit.Usagef("nothing to change: set --display-name or --silent-after")
 		}
 		if want.GetSilentAfter() != nil && want.GetSilentAfter().AsDuration() == 0 {
 			want.SilentAfter = nil // never
@@ -86,7 +86,7 @@ func showCredentials(env *command.Env, c *outboundv1.ApplianceCredentials) error
 			{"NATS user", c.GetUser()},
 			{"NATS password", c.GetPassword()},
 			{"HTTP token", c.GetToken()},
-			{"These are shown this once. A lost one is replaced by outbound appliances rotate " + c.GetId()},
+			{"These credentials are shown only once. To replace lost ones, run outbound appliances rotate " + c.GetId()},
 		}}
 	})
 }
@@ -100,7 +100,7 @@ func appliancesList(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"ID", "NAME", "ADDED", "CREDENTIALS OF", "SILENT AFTER"}}
+				t := &output.Table{Head: []string{"ID", "NAME", "ADDED", "CREDENTIALS SET", "SILENT AFTER"}}
 				for _, x := range all.GetAppliances() {
 					since := x.GetRotateTime()
 					if since == nil {
@@ -124,7 +124,7 @@ func silence(x *outboundv1.Appliance) string {
 
 func appliancesRotate(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate APPLIANCE", Short: "Replace an appliance's credentials at once and show the new ones, this once",
+		Use: "rotate APPLIANCE", Short: "Replace an appliance's credentials immediately; the new ones are shown only once",
 		Args: command.Arguments("APPLIANCE"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			made := &outboundv1.ApplianceCredentials{}
@@ -139,7 +139,7 @@ func appliancesRotate(env *command.Env) *cobra.Command {
 
 func appliancesRevoke(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke APPLIANCE", Short: "End an appliance's credentials and close its connections", Args: command.Arguments("APPLIANCE"),
+		Use: "revoke APPLIANCE", Short: "Revoke an appliance's credentials and close its connections", Args: command.Arguments("APPLIANCE"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := c.Call(ctx, http.MethodDelete, client.AppliancePath(args[0]), nil, nil); err != nil {
 				return err

@@ -15,9 +15,9 @@ import (
 )
 
 func customFields(env *command.Env) *cobra.Command {
-	return command.Group("custom-fields", "Define the custom fields of sessions",
+	return command.Group("custom-fields", "Manage custom fields of sessions",
 		customFieldsList(env), customFieldsSave(env, "create CODE_NAME", "Create a custom field", true),
-		customFieldsSave(env, "update CODE_NAME", "Change a custom field's display name", false),
+		customFieldsSave(env, "update CODE_NAME", "Update a custom field's display name", false),
 		deleteCommand(env, "CODE_NAME", "custom field", "/v1/custom-fields/"))
 }
 
@@ -43,7 +43,7 @@ func customFieldsList(env *command.Env) *cobra.Command {
 func customFieldsSave(env *command.Env, use, short string, create bool) *cobra.Command {
 	var name string
 	cmd := &cobra.Command{Use: use, Short: short, Args: command.Arguments("CODE_NAME")}
-	cmd.Flags().StringVar(&name, "name", "", "name people see, unique")
+	cmd.Flags().StringVar(&name, "name", "", "display name, unique")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		if name == "" {
 			return exit.Usagef("%s needs --name", cmd.CommandPath())

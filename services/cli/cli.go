@@ -59,11 +59,11 @@ func New(o Options, more ...*cobra.Command) *cobra.Command {
 	}
 	root := &cobra.Command{
 		Use:   "outbound",
-		Short: "Sends the events of appliances to HTTP and email recipients",
-		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
-			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
-			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply --exit-code found a difference.",
+		Short: "Send appliance events to HTTP and email recipients",
+		Long: "Outbound sends appliance events to HTTP and email recipients.\n\n" +
+			"All commands except `run` talk to a running Outbound server. Its address and the token come from --url and\n" +
+			"--token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 conflict, 5 difference found by apply --exit-code.",
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -156,7 +156,7 @@ func TestAStreamThatBreaksIsAskedForAgainAndOneThatIsRefusedIsNot(t *testing.T) 
 	if code != cli.ExitFailed || asked != 3 || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("exit %d after %d calls:\n%s", code, asked, out.String())
 	}
-	for _, want := range []string{"the server ended the stream; asking again", "is away; asking again", "3 more came",
+	for _, want := range []string{"the server ended the stream; reconnecting", "is away; reconnecting", "3 more deliveries were recorded",
 		"outbound: your token was revoked"} {
 		if !strings.Contains(errors.String(), want) {
 			t.Errorf("%q is not said:\n%s", want, errors.String())

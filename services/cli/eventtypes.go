@@ -15,13 +15,13 @@ import (
 )
 
 func eventTypes(env *command.Env) *cobra.Command {
-	return command.Group("event-types", "See the event catalogue and add types of your own",
+	return command.Group("event-types", "List event types and manage custom ones",
 		eventTypesList(env), eventTypesGet(env), eventTypesCreate(env), deleteCommand(env, "EVENT_TYPE", "event type", "/v1/event-types/"))
 }
 
 func eventTypesList(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the event catalogue", Args: command.Arguments(),
+		Use: "list", Short: "List event types", Args: command.Arguments(),
 		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			all := &outboundv1.ListEventTypesResponse{}
 			if err := c.Call(ctx, http.MethodGet, "/v1/event-types", nil, all); err != nil {
@@ -40,7 +40,7 @@ func eventTypesList(env *command.Env) *cobra.Command {
 
 func eventTypesGet(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "get EVENT_TYPE", Short: "Show an event type with its variables", Args: command.Arguments("EVENT_TYPE"),
+		Use: "get EVENT_TYPE", Short: "Show an event type and its variables", Args: command.Arguments("EVENT_TYPE"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			t := &outboundv1.EventType{}
 			if err := c.Call(ctx, http.MethodGet, "/v1/event-types/"+url.PathEscape(args[0]), nil, t); err != nil {
@@ -54,11 +54,11 @@ func eventTypesGet(env *command.Env) *cobra.Command {
 func eventTypesCreate(env *command.Env) *cobra.Command {
 	var name, product, file string
 	var email bool
-	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Add an event type of your own", Args: command.Arguments("EVENT_TYPE")}
-	cmd.Flags().StringVar(&name, "name", "", "name people see")
-	cmd.Flags().StringVar(&product, "product", "", "which product publishes it")
+	cmd := &cobra.Command{Use: "create EVENT_TYPE", Short: "Create a custom event type", Args: command.Arguments("EVENT_TYPE")}
+	cmd.Flags().StringVar(&name, "name", "", "display name")
+	cmd.Flags().StringVar(&product, "product", "", "product that publishes it")
 	cmd.Flags().BoolVar(&email, "email", false, "allow it for email recipients")
-	cmd.Flags().StringVarP(&file, "file", "f", "", "file with the type and its variables in YAML or JSON; - is standard input")
+	cmd.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file with the type and its variables; - reads standard input")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		want, saved := &outboundv1.EventType{}, &outboundv1.EventType{}
 		if file != "" {

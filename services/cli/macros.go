@@ -16,7 +16,7 @@ import (
 )
 
 func macros(env *command.Env) *cobra.Command {
-	return command.Group("macros", "See what the texts of mails may contain", macrosList(env))
+	return command.Group("macros", "List email template macros", macrosList(env))
 }
 
 func macrosList(env *command.Env) *cobra.Command {
@@ -24,13 +24,13 @@ func macrosList(env *command.Env) *cobra.Command {
 	var defaults bool
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the macros of event types, with examples",
+		Short: "List the macros of event types with examples",
 		Example: "  outbound macros list\n  outbound macros list --event support_conference_end\n" +
 			"  outbound macros list --event support_conference_end --defaults",
 		Args: command.Arguments(),
 	}
-	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be mailed)")
-	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default texts in place of the macros")
+	cmd.Flags().StringArrayVar(&types, "event", nil, "event type; may be repeated (default: all that can be emailed)")
+	cmd.Flags().BoolVar(&defaults, "defaults", false, "show the default templates instead of the macros")
 	env.CompleteFlags(cmd, map[string]command.Completion{"event": command.CompleteEventTypes})
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		all := &outboundv1.ListMacrosResponse{}
@@ -52,7 +52,7 @@ func macroTable(all *outboundv1.ListMacrosResponse) *output.Table {
 	for _, m := range all.GetMacros() {
 		types = max(types, len(m.GetEventTypes()))
 	}
-	t := &output.Table{Head: []string{"MACRO", "IN", "EXAMPLE", "WHAT IT IS"}}
+	t := &output.Table{Head: []string{"MACRO", "IN", "EXAMPLE", "DESCRIPTION"}}
 	for _, m := range all.GetMacros() {
 		in := "all"
 		if n := len(m.GetEventTypes()); n < types {

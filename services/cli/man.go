@@ -16,9 +16,9 @@ func man(env *command.Env) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "man --dir DIR",
-		Short: "Write a manual page for each command",
-		Long: "Man writes the manual pages of section 1, one for each command, into a folder that it makes if need be.\n" +
-			"They are what --help says. SOURCE_DATE_EPOCH, if set, is their date.",
+		Short: "Generate manual pages",
+		Long: "Man writes one manual page (section 1) for each command into a directory, which is created if it does not exist.\n" +
+			"The pages have the text of --help. SOURCE_DATE_EPOCH, if set, is their date.",
 		Example: "  outbound man --dir man/man1\n  MANPATH=$PWD/man man outbound-apply",
 		Args:    command.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,10 +34,10 @@ func man(env *command.Env) *cobra.Command {
 			if err := doc.GenManTree(root, header, dir); err != nil {
 				return fmt.Errorf("write the manual pages: %w", err)
 			}
-			_, err := fmt.Fprintf(env.Out, "wrote the manual pages into %s\n", dir)
+			_, err := fmt.Fprintf(env.Out, "wrote manual pages to %s\n", dir)
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "folder to write to")
+	cmd.Flags().StringVar(&dir, "dir", "", "directory to write to")
 	return cmd
 }

@@ -19,41 +19,41 @@ import (
 
 func settings(env *command.Env) *cobra.Command {
 	smtp := settingsGroup(env, settingsKind{
-		name: "smtp", short: "The SMTP relay that mail leaves by", empty: func() proto.Message { return &outboundv1.SmtpSettings{} },
+		name: "smtp", short: "Manage the SMTP relay settings", empty: func() proto.Message { return &outboundv1.SmtpSettings{} },
 		flags: []command.FieldFlag{
-			command.TextFlag("host", "host", "host name or address of the relay"),
+			command.TextFlag("host", "host", "host name or IP address of the relay"),
 			command.IntFlag("port", "port", "port (default by encryption: 25, 587 or 465)"),
 			command.WordFlag("encryption", "encryption", "none, starttls or tls (default starttls)"),
 			command.WordFlag("auth", "auth", "none, plain, login, cram_md5 or xoauth2 (default none)"),
-			command.TextFlag("username", "username", "user name at the relay"),
-			command.SecretFlag("password-file", "password", "file with the password; - is standard input"),
-			command.TextFlag("from-address", "fromAddress", "the sender's address"),
-			command.TextFlag("from-name", "fromName", "the sender's name (default Outbound)"),
+			command.TextFlag("username", "username", "user name for the relay"),
+			command.SecretFlag("password-file", "password", "file with the password; - reads standard input"),
+			command.TextFlag("from-address", "fromAddress", "sender address"),
+			command.TextFlag("from-name", "fromName", "sender name (default Outbound)"),
 			command.FileFlag("ca-file", "caCertificatePem", "file with the root certificates (PEM) of the relay"),
-			command.ListFlag("admin-contact", "adminContacts", "addresses told of trouble that is nobody else's; may be repeated"),
-			command.TextFlag("hello-name", "helloName", "host name we introduce ourselves with (default the host's own)"),
-			command.IntFlag("max-connections", "maxConnections", "connections to the relay at once, of each sender (default 4)"),
-			command.IntFlag("rate", "rateLimit.limit", "mails per period at most (default no limit)"),
-			command.DurationFlag("rate-period", "rateLimit.period", "the period of --rate (default 1s)"),
-			command.BoolFlag("daily-notice", "dailyNotice.enabled", "a mail a day to the admin contacts"),
-			command.TextFlag("daily-notice-time", "dailyNotice.time", "when it is sent, HH:MM in the zone of mails (default 08:00)"),
-			command.TextFlag("token-url", "oauth2.tokenUrl", "where access tokens for xoauth2 are got (https)"),
-			command.TextFlag("client-id", "oauth2.clientId", "client id at the token endpoint"),
-			command.SecretFlag("client-secret-file", "oauth2.clientSecret", "file with the client secret; - is standard input"),
-			command.SecretFlag("refresh-token-file", "oauth2.refreshToken", "file with the refresh token; - is standard input"),
-			command.ListFlag("scope", "oauth2.scopes", "scopes to ask for; may be repeated"),
+			command.ListFlag("admin-contact", "adminContacts", "email address of an admin contact, who receives alerts about recipients without a contact, silent appliances and storage; may be repeated"),
+			command.TextFlag("hello-name", "helloName", "host name for EHLO (default: the name of the host)"),
+			command.IntFlag("max-connections", "maxConnections", "maximum connections to the relay, for each email-sender (default 4)"),
+			command.IntFlag("rate", "rateLimit.limit", "maximum emails per period (default no limit)"),
+			command.DurationFlag("rate-period", "rateLimit.period", "period of --rate (default 1s)"),
+			command.BoolFlag("daily-notice", "dailyNotice.enabled", "send a daily report to the admin contacts"),
+			command.TextFlag("daily-notice-time", "dailyNotice.time", "time of the daily report, HH:MM in the time zone of the email settings (default 08:00)"),
+			command.TextFlag("token-url", "oauth2.tokenUrl", "token endpoint for xoauth2 (https)"),
+			command.TextFlag("client-id", "oauth2.clientId", "client ID at the token endpoint"),
+			command.SecretFlag("client-secret-file", "oauth2.clientSecret", "file with the client secret; - reads standard input"),
+			command.SecretFlag("refresh-token-file", "oauth2.refreshToken", "file with the refresh token; - reads standard input"),
+			command.ListFlag("scope", "oauth2.scopes", "scope to request; may be repeated"),
 		},
 	})
 	smtp.AddCommand(testEmail(env))
 	email := settingsGroup(env, settingsKind{
-		name: "email", short: "What holds for all email recipients", empty: func() proto.Message { return &outboundv1.EmailSettings{} },
+		name: "email", short: "Manage settings for all email recipients", empty: func() proto.Message { return &outboundv1.EmailSettings{} },
 		flags: []command.FieldFlag{
-			command.DurationFlag("retry-interval", "retryInterval", "pause between two attempts (default 1m)"),
-			command.DurationFlag("retry-duration", "retryDuration", "how long a mail is tried (default 24h)"),
-			command.TextFlag("time-zone", "timeZone", "zone of the times in mails (default UTC)"),
+			command.DurationFlag("retry-interval", "retryInterval", "interval between attempts (default 1m)"),
+			command.DurationFlag("retry-duration", "retryDuration", "how long an email is retried (default 24h)"),
+			command.TextFlag("time-zone", "timeZone", "time zone for times in emails (default UTC)"),
 		},
 	})
-	return command.Group("settings", "See and change what recipients share", smtp, email)
+	return command.Group("settings", "Manage SMTP and email settings", smtp, email)
 }
 
 // testEmail is `settings smtp test`.
@@ -61,9 +61,9 @@ func testEmail(env *command.Env) *cobra.Command {
 	var to []string
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Send a test mail at once and tell what the relay answers",
-		Long: "The mail is sent by an email-sender, through the relay as it is set. Without --to it goes to the admin contacts.\n" +
-			"Exit code 1 unless the relay accepts it for every address.",
+		Short: "Send a test email and show the relay's response",
+		Long: "An email-sender sends the email through the configured relay. Without --to it goes to the admin contacts.\n" +
+			"The exit code is 1 unless the relay accepts it for every address.",
 		Example: "  outbound settings smtp test --to me@example.com",
 		Args:    command.Arguments(),
 		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -75,17 +75,17 @@ func testEmail(env *command.Env) *cobra.Command {
 				return err
 			}
 			if !out.GetOk() {
-				return errors.New("the relay did not accept every test mail")
+				return errors.New("the relay did not accept every test email")
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().StringSliceVar(&to, "to", nil, "addresses to send to; may be repeated (default the admin contacts)")
+	cmd.Flags().StringSliceVar(&to, "to", nil, "address to send to; may be repeated (default the admin contacts)")
 	return cmd
 }
 
 func testTable(out *outboundv1.SendTestEmailResponse) *output.Table {
-	t := &output.Table{Head: []string{"", "ADDRESS", "CODE", "ANSWER"}}
+	t := &output.Table{Head: []string{"", "ADDRESS", "CODE", "RESPONSE"}}
 	for _, r := range out.GetResults() {
 		mark, code := "✗", "-"
 		if r.GetAccepted() {
@@ -120,8 +120,8 @@ func settingsGroup(env *command.Env, k settingsKind) *cobra.Command {
 		}),
 	}
 	var file string
-	set := &cobra.Command{Use: "set", Short: "Change the named settings, from a file or from flags", Args: command.Arguments()}
-	set.Flags().StringVarP(&file, "file", "f", "", "file with the settings in YAML or JSON; - is standard input")
+	set := &cobra.Command{Use: "set", Short: "Update settings, from a file or from flags", Args: command.Arguments()}
+	set.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file with the settings; - reads standard input")
 	command.DefineFields(set, k.flags)
 	set.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		t, where, err := command.FlagTree(env.Files, set, file, k.flags)
@@ -134,7 +134,7 @@ func settingsGroup(env *command.Env, k settingsKind) *cobra.Command {
 		}
 		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return exit.Usagef("nothing to change: name a setting, see %q", set.CommandPath()+" --help")
+			return exit.Usagef("nothing to change: set a field, see %q", set.CommandPath()+" --help")
 		}
 		if err := c.Patch(ctx, path, want, mask, saved); err != nil {
 			return err

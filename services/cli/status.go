@@ -21,7 +21,7 @@ func status(env *command.Env) *cobra.Command {
 	var recipient string
 	var watch bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show whether anything is wrong", Args: command.Arguments(),
+		Use: "status", Short: "Show the status of the system", Args: command.Arguments(),
 		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			query := url.Values{}
 			if recipient != "" {
@@ -37,8 +37,8 @@ func status(env *command.Env) *cobra.Command {
 			return showOne(env, s)
 		}),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show the recipients again after each change")
-	cmd.Flags().StringVar(&recipient, "recipient", "", "only this recipient")
+	cmd.Flags().BoolVar(&watch, "watch", false, "watch for changes of recipients")
+	cmd.Flags().StringVar(&recipient, "recipient", "", "show only this recipient")
 	return cmd
 }
 
@@ -55,7 +55,7 @@ func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path s
 	each := func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)
 		if !ok {
-			return fmt.Errorf("a line of the stream is no status: %T", m)
+			return fmt.Errorf("decode a line of the stream: not a status: %T", m)
 		}
 		now := statusText(s)
 		if now == shown {
@@ -104,7 +104,7 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 		return err
 	}
 	env.Say("")
-	streams := &output.Table{Head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
+	streams := &output.Table{Head: []string{"STREAM", "MESSAGES", "LIMIT", "BYTES", "LIMIT", "USED", "SINCE", "RETENTION", "LAST"}}
 	for _, x := range s.GetStreams() {
 		streams.Add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), output.Size(x.GetBytes()),
 			output.Size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
@@ -119,7 +119,7 @@ func showStatus(env *command.Env, s *outboundv1.Status) error {
 
 func most(n uint64) string {
 	if n == 0 {
-		return "any"
+		return "unlimited"
 	}
 	return fmt.Sprint(n)
 }
@@ -127,7 +127,7 @@ func most(n uint64) string {
 // days is how long a stream keeps its messages.
 func days(d time.Duration) string {
 	if d <= 0 {
-		return "ever"
+		return "unlimited"
 	}
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d d", d/(24*time.Hour))
@@ -144,11 +144,11 @@ func showStorage(env *command.Env, s *outboundv1.Status) {
 	line := fmt.Sprintf("disk: the streams use %s of %s", output.Size(d.GetUsedBytes()), output.Size(d.GetLimitBytes()))
 	switch {
 	case !d.GetFreeKnown():
-		line += "; what is free is the external broker's to tell"
+		line += "; free space is not known for an external broker"
 	case d.GetLimitBytes() > d.GetUsedBytes() && d.GetFreeBytes() < d.GetLimitBytes()-d.GetUsedBytes():
-		line += fmt.Sprintf("; %s are free, less than they may still use", output.Size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free, which is less than the streams may still use", output.Size(d.GetFreeBytes()))
 	default:
-		line += fmt.Sprintf("; %s are free", output.Size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free", output.Size(d.GetFreeBytes()))
 	}
 	env.Say("%s", line)
 }
@@ -172,7 +172,7 @@ func showServices(env *command.Env, s *outboundv1.Status) error {
 	for _, x := range s.GetServices() {
 		services.Add(x.GetName(), x.GetInstance(), x.GetVersion(), output.Clock(x.GetStartTime()))
 	}
-	ends := &output.Table{Head: []string{"ENDS", "WHAT", "OF", "SUBJECT"}}
+	ends := &output.Table{Head: []string{"EXPIRES", "KIND", "RESOURCE", "SUBJECT"}}
 	for _, x := range s.GetExpiries() {
 		ends.Add(output.Clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), output.Dash(x.GetSubject()))
 	}

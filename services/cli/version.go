@@ -12,7 +12,7 @@ import (
 
 func version(env *command.Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "version", Short: "Show which release this is", Args: command.Arguments(),
+		Use: "version", Short: "Show the version", Args: command.Arguments(),
 		Example: "  outbound version\n  outbound version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			if err := env.CheckFormat(); err != nil {

@@ -84,15 +84,15 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	server, _ := certified(t, key, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
 	const field = "http.auth.clientCertificate."
 	for name, c := range map[string]struct{ certificate, private, fault, says string }{
-		"no certificate":         {"", private, "certificatePem", "holds no PEM"},
-		"garbage":                {"garbage", private, "certificatePem", "holds no PEM"},
+		"no certificate":         {"", private, "certificatePem", "contains no PEM"},
+		"garbage":                {"garbage", private, "certificatePem", "contains no PEM"},
 		"a key in its place":     {private, private, "certificatePem", "never a key"},
 		"expired":                {ended, private, "certificatePem", "expired on"},
 		"for servers alone":      {server, private, "certificatePem", "clientAuth"},
-		"not in order":           {good + server, private, "certificatePem", "did not sign the one before"},
+		"not in order":           {good + server, private, "certificatePem", "did not sign the previous one"},
 		"no key":                 {good, "", "privateKeyPem", "is empty"},
-		"key of another":         {good, otherPrivate, "privateKeyPem", "not the key of the certificate"},
-		"garbage for a key":      {good, "garbage", "privateKeyPem", "holds no PEM"},
+		"key of another":         {good, otherPrivate, "privateKeyPem", "does not match the certificate"},
+		"garbage for a key":      {good, "garbage", "privateKeyPem", "contains no PEM"},
 		"key under a passphrase": {good, strings.ReplaceAll(private, "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "privateKeyPem", "passphrase"},
 	} {
 		_, err := h.setAuth(withCertificate(c.certificate, c.private))

@@ -27,13 +27,13 @@ func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 	}
 	for _, c := range []struct{ template, contentType, field, says string }{
 		{`{{.Event.Type`, "", "http.bodyTemplate", "body:1: unclosed action"},
-		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf can't be used"},
+		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf is not supported"},
 		{`{{.Event.Kind}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin: body:1"},
 		{`{{if eq .Event.Type "support_conference_end"}}{{date "2006" .Vars.duration}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_end: "},
 		{`{{if .Custom.region}}{{.Custom.region.x}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin"},
 		{`{}`, "text/plain; charset=utf-8", "", ""},
-		{`{}`, "json", "http.bodyContentType", "is no content type"},
-		{`{}`, "a b/c;;", "http.bodyContentType", "is no content type"},
+		{`{}`, "json", "http.bodyContentType", "is not a content type"},
+		{`{}`, "a b/c;;", "http.bodyContentType", "is not a content type"},
 	} {
 		r := httpRecipient("T" + c.template + c.contentType)
 		r.GetHttp().BodyTemplate, r.GetHttp().BodyContentType, r.GetHttp().SendCustomFields = c.template, c.contentType, true
@@ -60,7 +60,7 @@ func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 		Recipient:  &outboundv1.Recipient{Id: "chat", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Format: outboundv1.HttpRecipient_Format_JSON_BINARY}}},
 		UpdateMask: mask("http.format"),
 	})
-	if err != nil || !strings.HasPrefix(bodyWarnings(saved), "http.format has no effect") {
+	if err != nil || !strings.HasPrefix(bodyWarnings(saved), "http.format is not used") {
 		t.Errorf("warned %q (%v)", saved.GetWarnings(), err)
 	}
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{

@@ -21,7 +21,7 @@ func TestMailTextsAreCheckedForTheTypesTheyAreFor(t *testing.T) {
 	}{
 		"html with an unknown macro":    {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>%EXTERNAL_KYE%</p>" }, "email.htmlBody", "did you mean %EXTERNAL_KEY%?"},
 		"html that ends in a tag":       {func(e *outboundv1.EmailRecipient) { e.HtmlBody = `<p title="%EVENT%` }, "email.htmlBody", "can't be escaped"},
-		"html with a script":            {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>\n<script>" }, "email.htmlBody", "line 2 has <script>"},
+		"html with a script":            {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>\n<script>" }, "email.htmlBody", "line 2 contains <script>"},
 		"html that becomes too long":    {func(e *outboundv1.EmailRecipient) { e.HtmlBody = strings.Repeat("%EVENT_VARIABLES%", 7700) }, "email.htmlBody", "1024 KiB"},
 		"macro of another type":         {func(e *outboundv1.EmailRecipient) { e.Body = "%RATING%" }, "email.body", "unknown macro %RATING%"},
 		"override with another's":       {override("support_conference_end", &outboundv1.MailText{Body: "%RATING%"}), `email.overrides["support_conference_end"].body`, "unknown macro %RATING%"},

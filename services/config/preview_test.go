@@ -138,8 +138,8 @@ func TestARequestIsPreviewedWithoutItsSecrets(t *testing.T) {
 			t.Errorf("previewed %v", p)
 		}
 		for name, want := range map[string]string{
-			"Host": "receiver.example.com", "Authorization": "[redacted]", "Webhook-Signature": "[made at sending]", "Webhook-Timestamp": "[made at sending]",
-			"Traceparent": "[made at sending]", "Webhook-Id": p.GetEventId(), "Content-Length": fmt.Sprint(len(got.GetBody())),
+			"Host": "receiver.example.com", "Authorization": "[redacted]", "Webhook-Signature": "[generated when sent]", "Webhook-Timestamp": "[generated when sent]",
+			"Traceparent": "[generated when sent]", "Webhook-Id": p.GetEventId(), "Content-Length": fmt.Sprint(len(got.GetBody())),
 		} {
 			if have := header(got.GetHeaders(), name); have != want {
 				t.Errorf("%s is %q, want %q", name, have, want)

@@ -75,7 +75,7 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 	}
 	_, err := purge(&outboundv1.PurgeRecipientRequest{ExpectedCount: proto.Int64(4)})
 	wantCode(t, err, codes.FailedPrecondition)
-	if !strings.Contains(err.Error(), "5 deliveries wait") || h.stored(id).GetPurgedThrough() != 0 {
+	if !strings.Contains(err.Error(), "5 deliveries are pending") || h.stored(id).GetPurgedThrough() != 0 {
 		t.Errorf("a count that is too low: %v", err)
 	}
 	before := h.stored(id)

@@ -165,7 +165,7 @@ func (r *resources) tryTypeOrField(ctx context.Context, c *outboundv1.PlannedCha
 	case *outboundv1.PlannedChange_DeleteCustomField:
 		_, err = r.DeleteCustomField(ctx, x.DeleteCustomField)
 	default:
-		return rpc.InvalidArgument(rpc.Violation{Field: "call", Reason: validation.Missing, Description: "is empty: name the change"})
+		return rpc.InvalidArgument(rpc.Violation{Field: "call", Reason: validation.Missing, Description: "is empty: set the change"})
 	}
 	return err
 }

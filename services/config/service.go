@@ -65,10 +65,10 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.ReconcileEvery <= 0 {
-		faults = append(faults, errors.New("reconcileEvery: must be longer than 0, e.g. 1m"))
+		faults = append(faults, errors.New("reconcileEvery: must be more than 0, e.g. 1m"))
 	}
 	if o.OrphanAge <= 0 {
-		faults = append(faults, errors.New("orphanAge: must be longer than 0, e.g. 1m"))
+		faults = append(faults, errors.New("orphanAge: must be more than 0, e.g. 1m"))
 	}
 	return errors.Join(faults...)
 }
@@ -128,7 +128,7 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	filters, err := filter.NewCompiler()
 	if err != nil {
-		return nil, fmt.Errorf("make the config service: %w", err)
+		return nil, fmt.Errorf("create the config service: %w", err)
 	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()

@@ -332,7 +332,7 @@ func TestDocumentedPathsAreServed(t *testing.T) {
 		for method := range item.(map[string]any) {
 			resp, got := h.call(strings.ToUpper(method), parameter.ReplaceAllString(path, "x"), "{}")
 			text, _ := got["message"].(string)
-			if resp.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(text, "no such path") {
+			if resp.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(text, "unknown path") {
 				t.Errorf("%s %s: %d %v", method, path, resp.StatusCode, got)
 			}
 		}

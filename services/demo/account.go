@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// arrived tells of an arrival and notes it. It is called by the servers' goroutines.
+// arrived prints and records an arrival. It is called by the servers' goroutines.
 func (s *Service) arrived(a arrival) {
 	switch {
 	case a.Refused:
-		s.screen.To(a.Recipient, yellow, "✗", fmt.Sprintf("answered 500; to be tried again in %s", retryInterval), "")
+		s.screen.To(a.Recipient, yellow, "✗", fmt.Sprintf("responded with 500; next attempt in %s", retryInterval), "")
 	case a.Subject != "":
 		s.screen.To(a.Recipient, green, "✉", s.which(a)+a.Subject, opening(a.Lines))
 	default:

@@ -62,7 +62,7 @@ func (a *appliance) Publish(ctx context.Context, id, session string, s step) (re
 		Subject: session, DataContentType: "application/json", Data: s.Data,
 	})
 	if err != nil {
-		return reply{}, fmt.Errorf("write event %s: %w", id, err)
+		return reply{}, fmt.Errorf("encode event %s: %w", id, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, quietTime)
 	defer cancel()
@@ -72,7 +72,7 @@ func (a *appliance) Publish(ctx context.Context, id, session string, s step) (re
 	}
 	var r reply
 	if err := json.Unmarshal(msg.Data, &r); err != nil {
-		return reply{}, fmt.Errorf("read the reply to event %s: %w", id, err)
+		return reply{}, fmt.Errorf("read the response to event %s: %w", id, err)
 	}
 	if fault := msg.Header.Get("Nats-Service-Error"); fault != "" {
 		return reply{}, fmt.Errorf("publish event %s: refused: %s", id, fault)

@@ -128,7 +128,7 @@ func plainSession() (story, error) {
 func newSession() (string, error) {
 	b := make([]byte, 16)
 	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("draw a session id: %w", err)
+		return "", fmt.Errorf("generate a session id: %w", err)
 	}
 	return hex.EncodeToString(b), nil
 }

@@ -135,7 +135,7 @@ func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	}
 	m := srv.Await(t, 1)
 	noNotices(t, conn)
-	if m = srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
+	if m = srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 has been silent") || len(m) != 1 {
 		t.Errorf("told %v", m[0].Header)
 	}
 }

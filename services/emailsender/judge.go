@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
-// tally is how the addresses that a recipient has now stand; they may have changed since the progress was made.
+// tally counts the states of a recipient's current addresses, which may have changed since the last attempt.
 type tally struct {
 	all, done int
 	// refused and deferred name them by their places in the recipient's list, with the relay's codes.
@@ -42,14 +42,14 @@ func tallyOf(d *delivery.Delivery, progress addresses.List) tally {
 	return s
 }
 
-// String says how the addresses stand, for operators: figures and places, no addresses.
+// String describes the state of the addresses for operators, by number and without the addresses themselves.
 func (s tally) String() string {
 	text := fmt.Sprintf("%d of %s accepted", s.done, countAddresses(s.all))
 	if n := len(s.refused); n > 0 {
-		text += fmt.Sprintf(", %d refused for good (%s)", n, strings.Join(s.refused, ", "))
+		text += fmt.Sprintf(", %d permanently refused (%s)", n, strings.Join(s.refused, ", "))
 	}
 	if n := len(s.left); n > 0 {
-		text += fmt.Sprintf(", %d to be tried again", n)
+		text += fmt.Sprintf(", %d will be retried", n)
 	}
 	if len(s.deferred) > 0 {
 		text += " (" + strings.Join(s.deferred, ", ") + ")"

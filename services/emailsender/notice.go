@@ -48,7 +48,7 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if err := t.take(ctx); err != nil && ctx.Err() == nil {
-				slog.Debug("mails to contacts can't be taken, trying again", "error", err.Error())
+				slog.Debug("read of queued alerts failed, retrying", "error", err.Error())
 			}
 			again := time.NewTimer(noticeAgain)
 			select {
@@ -88,14 +88,14 @@ func (t *notifier) take(ctx context.Context) error {
 // operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
 func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	if n.Unreadable != nil {
-		slog.Error("notice given up", "error", n.Unreadable.Error())
+		slog.Error("alert discarded", "error", n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
 		return
 	}
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {
-		slog.Info("contact not told, it is over or told by a later mail", "notice", string(n.Kind), "about", about(n.Notice))
+		slog.Info("alert not sent, it is outdated", "notice", string(n.Kind), "about", about(n.Notice))
 		_ = n.Settler.Ack()
 		return
 	}
@@ -103,15 +103,15 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	var never *addressError
 	switch {
 	case err == nil:
-		slog.Info("contact told", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
+		slog.Info("alert sent", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
 	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
-		slog.Error("contact not told, given up", "notice", string(n.Kind), "about", about(now), "error", err.Error())
+		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), "error", err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		slog.Warn("contact not told yet", "notice", string(n.Kind), "about", about(now), "error", err.Error(), "again", interval.String())
+		slog.Warn("alert not sent yet", "notice", string(n.Kind), "about", about(now), "error", err.Error(), "again", interval.String())
 		_ = n.Settler.NakWithDelay(interval)
 	}
 }
@@ -153,7 +153,7 @@ func (t *notifier) current(ctx context.Context, n health.Notice) (health.Notice,
 }
 
 // errSettling says that the relay has come back a moment ago.
-var errSettling = errors.New("the relay works again: whether the failure is over shows soon")
+var errSettling = errors.New("the relay works again: waiting for the next result")
 
 // mail mails a notice to its address. A notice that the relay itself fails is mailed only if that is still so after the relay has
 // worked for a while.
@@ -186,7 +186,7 @@ type addressError struct{ error }
 func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.Email, error) {
 	now := s.settings.Settings()
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
-		return nil, nil, errors.New("no SMTP relay is set, or no from address")
+		return nil, nil, errors.New("no SMTP relay or from address is configured")
 	}
 	l, err := composeNotice(n, now)
 	if err != nil {

@@ -17,16 +17,16 @@ const (
 	freshEnough = 10 * time.Second
 	// statusWait bounds one look at the status, or one change of it.
 	statusWait = 5 * time.Second
-	// probeReserve is how long a claimed probe has for being told, beside its attempt.
+	// probeReserve is the time for storing the result of a claimed probe, in addition to its attempt.
 	probeReserve = 5 * time.Second
 )
 
 // relayHealth is how the relay did last, as mails and probes of this process saw it.
 type relayHealth struct {
 	mu sync.Mutex
-	// last is not told yet if it is not nil.
+	// last is not stored yet if it is not nil.
 	last *health.RelayAttempts
-	// accepted says that a mail was taken since the last telling.
+	// accepted reports that an email was accepted since the last store.
 	accepted bool
 	relay    relay.Relay
 	changed  chan struct{}
@@ -51,7 +51,7 @@ func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	}
 }
 
-// take is what is to be told, if there is something, and forgets it.
+// take returns and clears the result to store, if there is one.
 func (s *relayHealth) take() (seen health.RelayAttempts, of relay.Relay, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *relayHealth) take() (seen health.RelayAttempts, of relay.Relay, ok bool
 	return seen, of, true
 }
 
-// giveBack notes what could not be told, unless there is something newer.
+// giveBack keeps a result that could not be stored, unless there is a newer one.
 func (s *relayHealth) giveBack(seen health.RelayAttempts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,18 +75,18 @@ func (s *relayHealth) giveBack(seen health.RelayAttempts) {
 	}
 }
 
-// relayMonitor keeps how the relay stands, with the other senders: by what mails show, and where no mail went by a probe of one of
-// them.
+// relayMonitor keeps the relay's status, together with the other senders: from the results of emails or, without emails, from
+// a probe by one of the senders.
 type relayMonitor struct {
 	s     *Service
 	store *control.HealthStore
 	// written is what was last written or found here.
 	written health.Relay
-	// changed is told when the settings change.
+	// changed receives a value when the settings change.
 	changed chan struct{}
 }
 
-// watchRelay keeps how the relay stands until ctx ends or stop is called, which tells what is left to tell.
+// watchRelay keeps the relay's status until ctx ends or stop is called, which stores the last result.
 func (s *Service) watchRelay(ctx context.Context) (stop func()) {
 	k := &relayMonitor{s: s, store: control.NewHealthStore(s.deps.Bus), changed: make(chan struct{}, 1)}
 	s.deps.Config.OnChange(func() {
@@ -136,7 +136,7 @@ func (k *relayMonitor) write(ctx context.Context) {
 	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) { return r.Seen(seen), true })
 	if err != nil {
 		k.s.relayHealth.giveBack(seen)
-		slog.Debug("how the relay stands can't be told, trying again", "error", err.Error())
+		slog.Debug("SMTP relay status not stored, retrying", "error", err.Error())
 	}
 }
 
@@ -157,7 +157,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("the relay stands differently", "was", r.Line, "is", next.Line)
+				slog.Info("SMTP relay status changed", "was", r.Line, "is", next.Line)
 			}
 			k.written = next
 			return nil
@@ -186,7 +186,7 @@ func (k *relayMonitor) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, k.s.o.Timeout)
 	defer cancel()
 	if f := k.s.send.pool.Probe(ctx, relay.Of(smtp, k.s.send.hello)); f != nil && f.Limited() {
-		// Mails are under way on all connections, and will show how it stands.
+		// Emails are in flight on all connections and will show the status.
 		return
 	}
 	k.write(ctx)

@@ -37,14 +37,14 @@ func TestTheRelayIsProbedWhenNoMailGoes(t *testing.T) {
 		t.Errorf("probed: %+v", first)
 	}
 	srv.Play(smtptest.Script{Auth: reply(535, "no")})
-	failing := stands(t, conn, "answered 535 to AUTH")
+	failing := stands(t, conn, "responded with 535 to AUTH")
 	srv.Play(smtptest.Script{})
 	again := stands(t, conn, health.RelayOK)
 	if !failing.Checked.After(first.Checked) || !again.Checked.After(failing.Checked) {
 		t.Errorf("checked %s, %s, %s", first.Checked, failing.Checked, again.Checked)
 	}
 	srv.Close()
-	stands(t, conn, "can't be reached")
+	stands(t, conn, "can't connect to")
 	if len(srv.Mails()) != 0 {
 		t.Error("a probe sent a mail")
 	}
@@ -94,7 +94,7 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	if got[0] != (control.TestMailResult{Address: alice, Accepted: true, Code: 250, Detail: "accepted by the relay"}) {
 		t.Errorf("to the first: %+v", got[0])
 	}
-	if got[1].Accepted || got[1].Code != 550 || got[1].Detail != "the relay answered 550 to RCPT TO: 5.0.0 no such user" {
+	if got[1].Accepted || got[1].Code != 550 || got[1].Detail != "the relay responded with 550 to RCPT TO: 5.0.0 no such user" {
 		t.Errorf("to the second: %+v", got[1])
 	}
 	if got[2].Accepted || got[2].Code != 0 || got[2].Detail == "" {
@@ -102,17 +102,17 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
 	m := srv.Mails()[0]
-	if m.Header.Get("Subject") != "[test] Outbound can send mail" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "asked for by admin") {
+	if m.Header.Get("Subject") != "[test] Outbound can send email" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "requested by admin") {
 		t.Errorf("the mail is %s", m.Raw)
 	}
 	if again, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
 		t.Errorf("asked again: %v, %v", again, err)
 	}
-	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not know the SMTP settings") {
+	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not have the current SMTP settings") {
 		t.Errorf("with settings that are not known: %v", err)
 	}
 	srv.Close()
-	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't be reached") {
+	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't connect to") {
 		t.Errorf("without a relay: %v, %v", got, err)
 	}
 }

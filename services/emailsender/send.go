@@ -35,8 +35,8 @@ func (s *sender) settingsChanged() { s.pool.Use(relay.Of(s.settings.Settings().S
 // Judge says what an outcome means.
 func (*sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict { return judge(d, o) }
 
-// Send makes one attempt. The outcome's progress holds all that became of the addresses so far, so that the next attempt mails
-// only those that are left.
+// Send makes one attempt. The outcome's progress has the state of each address, so that the next attempt sends
+// only to the remaining ones.
 func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -56,7 +56,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	first := max(0, a.d.Attempt-1) % len(left)
 	left = slices.Concat(left[first:], left[:first])
 	if a.settings.SMTP.Host == "" || a.settings.SMTP.FromAddress == "" {
-		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay is set, or no from address: mail waits until both are")
+		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay or from address is configured: emails are queued until both are set")
 		return
 	}
 	letters := a.compose(left)
@@ -109,7 +109,7 @@ func (a *attempt) compose(left []string) []addressed {
 		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):
-			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())
+			a.stop(delivery.FaultRender, 0, "the sender address in the SMTP settings: "+ours.Error())
 			return nil
 		case err != nil:
 			a.progress.Refused[hash] = codeNoAddress
@@ -121,7 +121,7 @@ func (a *attempt) compose(left []string) []addressed {
 	return letters
 }
 
-// codeNoAddress stands for the relay's refusal of what is no address, which it was therefore not asked for.
+// codeNoAddress is recorded for an invalid address, which is not sent to the relay.
 const codeNoAddress = 553
 
 // accepted notes that the relay has the mail for an address.
@@ -160,8 +160,7 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 	a.answered(f.Code, "")
 }
 
-// answered keeps the status of the answer that tells most: one that leaves an address waiting before a refusal, and that
-// before an acceptance.
+// answered keeps the most relevant response: a deferral before a refusal, and a refusal before an acceptance.
 func (a *attempt) answered(code int, reply string) {
 	if reply != "" {
 		a.replies = append(a.replies, fmt.Sprintf("%d %s", code, reply))

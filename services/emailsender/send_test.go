@@ -97,7 +97,7 @@ func TestARetryMailsOnlyThoseThatAreLeft(t *testing.T) {
 	d := deliveryTo(alice, bob, carol)
 	v, o := try(t, s, d)
 	want(t, v, delivery.Retry, reasons.PartlyDelivered)
-	if o.Status != 451 || v.Detail != "1 of 3 addresses accepted, 1 refused for good (address 3: 550), 1 to be tried again (address 2: 451)" {
+	if o.Status != 451 || v.Detail != "1 of 3 addresses accepted, 1 permanently refused (address 3: 550), 1 will be retried (address 2: 451)" {
 		t.Errorf("status %d, detail %q", o.Status, v.Detail)
 	}
 	for _, text := range []string{o.Detail, v.Detail, string(o.Excerpt), string(o.Progress)} {
@@ -111,7 +111,7 @@ func TestARetryMailsOnlyThoseThatAreLeft(t *testing.T) {
 	srv.Play(smtptest.Script{})
 	v, _ = try(t, s, d)
 	want(t, v, delivery.Delivered, reasons.PartlyDelivered)
-	if v.Detail != "2 of 3 addresses accepted, 1 refused for good (address 3: 550)" {
+	if v.Detail != "2 of 3 addresses accepted, 1 permanently refused (address 3: 550)" {
 		t.Errorf("detail %q", v.Detail)
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 1, carol: 0})

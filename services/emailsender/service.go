@@ -1,5 +1,5 @@
 // Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
-// deliveries from the recipients' durable consumers, mails each address by itself, and records what came of it.
+// deliveries from the recipients' durable consumers, sends an email to each address, and records the result.
 package emailsender
 
 import (
@@ -45,7 +45,7 @@ type Options struct {
 	Window int `yaml:"window"`
 	// Grace is how long attempts under way may go on at shutdown.
 	Grace time.Duration `yaml:"grace"`
-	// StatusTick is the pause between two looks at what has changed in how recipients and the relay stand.
+	// StatusTick is the interval at which changes in the status of recipients and the relay are checked.
 	StatusTick time.Duration `yaml:"statusTick"`
 	// ProbeEvery is how long the relay may go without a mail before it is probed: connected to, signed in, and left.
 	ProbeEvery time.Duration `yaml:"probeEvery"`
@@ -69,11 +69,11 @@ func (o Options) Validate() error {
 		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
 	}
 	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
-		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while it is mailed",
+		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an email is sent",
 			o.Timeout, longest, bus.AckWait)
 	}
 	if o.IdleTimeout <= 0 {
-		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
+		f.Add("idleTimeout", "%s must be more than 0", o.IdleTimeout)
 	}
 	if o.HelloName != "" {
 		if _, err := mime.Mailbox("postmaster@" + o.HelloName); err != nil {
@@ -98,7 +98,7 @@ func (o Options) Validate() error {
 // Deps are the open doors of the service, all required but Limiter. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
-	// Config knows the recipients and settings; somebody else runs it.
+	// Config has the recipients and settings; the caller runs it.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
@@ -123,11 +123,11 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the email sender: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
-		return nil, errors.New("the email sender needs the bus, the configuration and an observer")
+		return nil, errors.New("the email sender needs a broker, the configuration and an observer")
 	}
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the email sender: %w", err)
+		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
 	seen := newRelayHealth()
 	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
@@ -144,7 +144,7 @@ func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string)
 func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender {
 	hello := o.HelloName
 	if hello == "" {
-		// Without a host name the relay is told our address.
+		// Without a host name, EHLO has the address of the host.
 		hello, _ = os.Hostname()
 	}
 	p.Most, p.Idle = o.Connections, o.IdleTimeout
@@ -169,7 +169,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
-		return fmt.Errorf("keep the statuses of email recipients: %w", err)
+		return fmt.Errorf("monitor email recipients: %w", err)
 	}
 	defer stop()
 	defer newNotifier(s).start(ctx)()
@@ -183,7 +183,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("make the email sender's engine: %w", err)
+		return fmt.Errorf("create the email sender's engine: %w", err)
 	}
 	if err := engine.Run(ctx); err != nil {
 		return fmt.Errorf("run the email sender's engine: %w", err)

@@ -30,7 +30,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := control.New(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
-			slog.Error("test mails can't be asked of this sender", "error", err.Error())
+			slog.Error("this sender can't send test emails", "error", err.Error())
 		}
 	})
 	return func() {
@@ -69,7 +69,7 @@ func (s *Service) settingsAsOf(ctx context.Context, etag string) (*settings.Sett
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.New("the email sender does not know the SMTP settings as they are now: look at its log, and try again")
+			return nil, errors.New("the email sender does not have the current SMTP settings: check its log and try again")
 		case <-tick.C:
 		}
 	}
@@ -101,9 +101,9 @@ func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMa
 	case f == nil:
 		out.Accepted, out.Code, out.Detail = true, codeAccepted, "accepted by the relay"
 	case f.Limited():
-		out.Detail = fmt.Sprintf("not sent: %s: try again in %s", f.Error(), f.Wait.Round(time.Second))
+		out.Detail = fmt.Sprintf("not sent: %s: next attempt in %s", f.Error(), f.Wait.Round(time.Second))
 	case f.OfAddress():
-		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay answered %d to %s: %s", f.Code, f.Step, f.Reply)), " ")
+		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step, f.Reply)), " ")
 	default:
 		out.Code, out.Detail = f.Code, f.Line(r)
 	}
@@ -116,7 +116,7 @@ func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 	return mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
 		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
-		Text: render.Mail{Subject: "[test] Outbound can send mail", Body: fmt.Sprintf(
-			"This mail shows that Outbound can send mail through %s.\n\nIt was asked for by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},
+		Text: render.Mail{Subject: "[test] Outbound can send email", Body: fmt.Sprintf(
+			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},
 	})
 }

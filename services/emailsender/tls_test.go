@@ -94,7 +94,7 @@ func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 	})
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
 	want(t, v, delivery.Retry, reasons.Auth)
-	if !strings.Contains(v.Detail, "does not offer signing in by PLAIN") {
+	if !strings.Contains(v.Detail, "does not offer authentication with PLAIN") {
 		t.Errorf("detail %q", v.Detail)
 	}
 }

@@ -187,17 +187,17 @@ func TestWhyThereIsNoToken(t *testing.T) {
 		change func(*endpoint, *settings.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
-		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "can't be reached"},
+		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired"},
+		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "connecting failed"},
 		"redirect": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
 			}
-		}, "it answered HTTP 302 Found: redirects are not followed"},
+		}, "it responded with HTTP 302 Found: redirects are not followed"},
 		"no token": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
-		}, "its answer holds no token"},
+		}, "its response contains no token"},
 		"no bearer": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
@@ -209,10 +209,10 @@ func TestWhyThereIsNoToken(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary\r\nRSET","token_type":"bearer"}`)
 			}
-		}, "characters that no token has"},
+		}, "characters that are not allowed in a token"},
 		"endless": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 1<<20)) }
-		}, "its answer is longer than 64 KiB"},
+		}, "its response is longer than 64 KiB"},
 		"another's certificate": {func(e *endpoint, o *settings.RelayOAuth2) {
 			o.TokenURL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
 		}, "its certificate is not trusted"},
@@ -271,7 +271,7 @@ func TestTheStatusSaysWhyThereIsNoToken(t *testing.T) {
 	w := eager()
 	w.options.Timeout = 200 * time.Millisecond
 	conn := open(t, srv, byToken(t, w, e, conf, nil))
-	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no answer in time")
+	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no response in time")
 	if srv.Connections() != 0 {
 		t.Error("the relay was connected to without a token")
 	}

@@ -178,7 +178,7 @@ func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := strings.Contains(strings.Join(s.GetNotices(), "\n"), "% full; when full, events are refused")
+		told := strings.Contains(strings.Join(s.GetNotices(), "\n"), "% full. When it is full, events are refused")
 		if used := s.GetStreams()[0].GetUsedPercent(); told != (used >= 80) {
 			t.Fatalf("at %d %% it is told: %t", used, told)
 		}
@@ -213,7 +213,7 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 			t.Errorf("told\n %s, want\n %s", strings.Join(got, ", "), want)
 		}
 		notices := strings.Join(s.GetNotices(), "\n")
-		for _, part := range []string{"The signing secret of recipients/gone (ss-1) ended on", "The CA certificate of recipients/soon (CN=Root A) ends on", "The client certificate of recipients/client (CN=us) ends on"} {
+		for _, part := range []string{"The signing secret of recipients/gone (ss-1) expired on", "The CA certificate of recipients/soon (CN=Root A) expires on", "The client certificate of recipients/client (CN=us) expires on"} {
 			if !strings.Contains(notices, part) {
 				t.Errorf("no notice %q in\n%s", part, notices)
 			}

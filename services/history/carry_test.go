@@ -184,7 +184,7 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 		r.Expire, r.Extended = end, &end
 	})
 	cancelled := h.retrying(h.accept("a1", "cancelled"), "r1", func(r *delivery.Record) {
-		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled, "cancelled by hand"
+		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled, "cancelled by an operator"
 	})
 	h.turnOver(goesOn, cancelled)
 	h.turnOver(goesOn, cancelled)

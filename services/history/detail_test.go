@@ -123,7 +123,7 @@ func TestARequestThatCannotBeWrittenAgainIsExplained(t *testing.T) {
 		return h.deliveries.GetDelivery(t.Context(), &outboundv1.GetDeliveryRequest{RecipientId: recipient, EventId: event})
 	}
 	got, err := get("r1", "a1~e-1")
-	if err != nil || got.GetRequest() != nil || !strings.Contains(got.GetRequestNote(), "no longer kept") {
+	if err != nil || got.GetRequest() != nil || !strings.Contains(got.GetRequestNote(), "no longer stored") {
 		t.Errorf("a revision that is not kept: %v, %v", got, err)
 	}
 	waits, err := get("r2", "a1~e-1")

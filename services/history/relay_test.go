@@ -14,7 +14,7 @@ import (
 func TestTheRelaysLineIsWhatTheEmailSendersSawLast(t *testing.T) {
 	unset := newFixture(t, history.EmbeddedAlways)
 	got, err := unset.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
-	if r := got.GetRelay(); err != nil || r.GetConfigured() || r.GetOk() || !strings.HasPrefix(r.GetLine(), "no SMTP relay is set") {
+	if r := got.GetRelay(); err != nil || r.GetConfigured() || r.GetOk() || !strings.HasPrefix(r.GetLine(), "No SMTP relay configured") {
 		t.Errorf("unset: %v, %v", r, err)
 	}
 	h := newFixtureWith(t, history.EmbeddedAlways, &outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", Etag: "7"})
@@ -24,11 +24,11 @@ func TestTheRelaysLineIsWhatTheEmailSendersSawLast(t *testing.T) {
 		line string
 		ok   bool
 	}{
-		"never":     {health.Relay{}, "not looked at yet", false},
+		"never":     {health.Relay{}, "not checked since the last change", false},
 		"fine":      {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now, Accepted: now}, "OK", true},
 		"failing":   {health.Relay{Line: "relay.example.com:587 refuses us", Etag: "7", Checked: now, Since: now}, "relay.example.com:587 refuses us", false},
-		"of before": {health.Relay{Line: health.RelayOK, Etag: "6", Checked: now}, "not looked at yet", false},
-		"long ago":  {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now.Add(-time.Hour)}, "not looked at since", false},
+		"of before": {health.Relay{Line: health.RelayOK, Etag: "6", Checked: now}, "not checked since the last change", false},
+		"long ago":  {health.Relay{Line: health.RelayOK, Etag: "7", Checked: now.Add(-time.Hour)}, "not checked since 20", false},
 	} {
 		store := control.NewHealthStore(h.bus)
 		_, revision, err := store.Relay(t.Context())

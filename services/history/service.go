@@ -102,16 +102,16 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the history service: %w", err)
 	}
 	if deps.Bus == nil || deps.Log == nil || deps.Publisher == nil || deps.Config == nil {
-		return nil, errors.New("the history service needs the bus, the log, a publisher and the configuration")
+		return nil, errors.New("the history service needs a broker, the log, a publisher and the configuration")
 	}
 	switch deps.Broker {
 	case ExternalBroker, EmbeddedAlways, EmbeddedInterval:
 	default:
-		return nil, fmt.Errorf("the history service does not know the broker %d", deps.Broker)
+		return nil, fmt.Errorf("unknown kind of broker: %d", deps.Broker)
 	}
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the history service: %w", err)
+		return nil, fmt.Errorf("create the history service: %w", err)
 	}
 	s := &Service{o: o, Deps: deps, activity: status.NewActivity(), index: index.New(o.IndexRecords)}
 	s.wire(filters)
@@ -182,7 +182,7 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 		},
 		CaughtUp: func() {
 			if s.activity.CaughtUp() {
-				slog.Info("log of deliveries read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
+				slog.Info("delivery log read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
 			}
 		},
 		Again: func() {

@@ -53,9 +53,9 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		"the right one":               {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, reasons.OK, ""},
 		"none":                        {recipient.Auth{}, reasons.TLS, "certificate required"},
 		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, reasons.TLS, "refused by the receiver"},
-		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth, "is not the key of the certificate"},
-		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "holds no PEM"},
-		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, reasons.Auth, "its client certificate expired on 2"},
+		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth, "does not match the certificate"},
+		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "contains no PEM"},
+		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, reasons.Auth, "the client certificate expired on 2"},
 	} {
 		for version, most := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			t.Run(name+", "+version, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestGoneEndsADeliveryWhereThatIsChosen(t *testing.T) {
 	r := newReceiver(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	for chosen, want := range map[bool]delivery.Verdict{
 		false: {Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: "HTTP 410 Gone"},
-		true:  {Kind: delivery.Drop, Reason: reasons.Gone, Detail: "HTTP 410 Gone: the receiver wants no more of this"},
+		true:  {Kind: delivery.Drop, Reason: reasons.Gone, Detail: "HTTP 410 Gone: the receiver no longer accepts this event"},
 	} {
 		if _, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.StopOnGone = chosen })); v != want {
 			t.Errorf("chosen %t: %+v, want %+v", chosen, v, want)

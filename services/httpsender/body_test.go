@@ -84,7 +84,7 @@ func TestATemplateThatFailsEndsTheDelivery(t *testing.T) {
 	r := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 	for template, says := range map[string]string{
 		`{{date "2006" .Event.ID}}`: `the body template fails: body:1:2: `,
-		`{{range 1000000}} {{end}}`: "too much work",
+		`{{range 1000000}} {{end}}`: "execution limit",
 	} {
 		o, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.BodyTemplate = template }))
 		if o.Fault != delivery.FaultRender || v.Kind != delivery.Drop || v.Reason != reasons.Render || !strings.Contains(v.Detail, says) {

@@ -41,7 +41,7 @@ func dripping(begin, drop string) func(*testing.T) *played {
 
 // silentContracts let us wait.
 func silentContracts() []contract {
-	noAnswer := retrying(reasons.Timeout, 0, "connected, but no answer within 2s")
+	noAnswer := retrying(reasons.Timeout, 0, "connected, but no response within 2s")
 	return []contract{
 		{name: "hangs", change: impatient, play: saysAndHangs(""), want: noAnswer, requests: 1},
 		{name: "hangs within the status line", change: impatient, play: saysAndHangs("HTTP/1.1 2"), want: noAnswer, requests: 1},
@@ -64,13 +64,13 @@ func silentContracts() []contract {
 		{name: "a forbidden address", requests: 0, play: func(*testing.T) *played {
 			return &played{url: "http://169.254.169.254/?token=canary", read: &atomic.Int64{}}
 		}, want: retrying(reasons.Egress, 0,
-			"connecting to {host}:80 is forbidden: it is a cloud's metadata service; if the receiver is meant, start with --allow-egress {host}/32")},
+			"connecting to {host}:80 is forbidden: it is a cloud metadata service; to allow it, start with --allow-egress {host}/32")},
 	}
 }
 
 // garbledLine is what is recorded of an answer that can't be read. A line that is cut looks like one that is none.
 func garbledLine() line {
-	return retrying(reasons.Protocol, 0, "the answer is not HTTP/1.1, is cut off within its header, or its header exceeds 64 KiB")
+	return retrying(reasons.Protocol, 0, "the response is not HTTP/1.1, its header is incomplete, or its header exceeds 64 KiB")
 }
 
 // garbledContracts are answers that are none.
@@ -95,9 +95,9 @@ func garbledContracts() []contract {
 // cutContracts cut the connection at each point. Only a connection that was kept, cut before any byte of the answer, is tried again
 // at once: the receiver may have closed it while it was idle.
 func cutContracts() []contract {
-	unanswered := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection without an answer")
+	unanswered := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection without a response")
 	garbled := garbledLine()
-	cutWithin := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection within the header of its answer")
+	cutWithin := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection while sending the response header")
 	const okay = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	// warmed answers the first request and keeps the connection; then says what is said to each further request, and cuts.
 	warmed := func(text func(n int64) string) func(*testing.T) *played {
@@ -127,7 +127,7 @@ func cutContracts() []contract {
 		{name: "cut after 100", play: says("HTTP/1.1 100 Continue\r\n\r\n"), requests: 1, want: cutWithin},
 		{name: "cut within the body of a 200", play: says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), requests: 1, want: delivered(200)},
 		{name: "cut within the body of a 500", play: says("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno"), requests: 1,
-			want: retrying(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error; the body of the answer broke off")},
+			want: retrying(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error; the connection broke while reading the response body")},
 		{name: "kept, cut before an answer, well on a new one", warm: true, requests: 2, want: delivered(200), play: warmed(func(n int64) string {
 			if n == 2 {
 				return ""
@@ -190,7 +190,7 @@ func tlsContracts(t *testing.T) []contract {
 		{name: "hangs in the handshake", change: impatient, want: retrying(reasons.Timeout, 0, "no connection within 2s"), play: func(t *testing.T) *played {
 			p := handshaking(untilClosed)(t)
 			// Both clocks run out at the same time.
-			p.known = map[string]string{"TLS with " + p.host() + ": no answer in time": "no connection within 2s"}
+			p.known = map[string]string{"TLS with " + p.host() + ": no response in time": "no connection within 2s"}
 			return p
 		}},
 	}

@@ -38,17 +38,17 @@ func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 	case o.Status >= 300 && o.Status < 400:
 		return retry(reasons.Redirect, o, "redirects are not followed")
 	case o.Status == http.StatusGone && h != nil && h.StopOnGone:
-		v := retry(reasons.Gone, o, "the receiver wants no more of this")
+		v := retry(reasons.Gone, o, "the receiver no longer accepts this event")
 		v.Kind = delivery.Drop
 		return v
 	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
 		v := retry(reasons.HTTPStatus, o, "")
 		v.After = min(o.RetryAfter, maxRetryAfter)
 		if v.After > 0 {
-			v.Detail += fmt.Sprintf("; the receiver asked us to wait %s", o.RetryAfter.Round(time.Second))
+			v.Detail += fmt.Sprintf("; Retry-After is %s", o.RetryAfter.Round(time.Second))
 		}
 		if o.RetryAfter > maxRetryAfter {
-			v.Detail += ", we wait " + maxRetryAfterText + " at most"
+			v.Detail += ", waiting " + maxRetryAfterText + " at most"
 		}
 		return v
 	default:

@@ -96,7 +96,7 @@ func TestAPreviewNeedsNoSecrets(t *testing.T) {
 	if text[0].String() != text[1].String() {
 		t.Errorf("shown\n%s\nand\n%s", &text[0], &text[1])
 	}
-	for _, want := range []string{"Host: receiver.example\n", "Authorization: [redacted]\n", "Webhook-Signature: [made at sending]\n", "Webhook-Timestamp: 1795255200\n"} {
+	for _, want := range []string{"Host: receiver.example\n", "Authorization: [redacted]\n", "Webhook-Signature: [generated when sent]\n", "Webhook-Timestamp: 1795255200\n"} {
 		if !strings.Contains(text[0].String(), want) {
 			t.Errorf("%q is not in\n%s", want, &text[0])
 		}

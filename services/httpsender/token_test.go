@@ -141,7 +141,7 @@ func TestTokenThatIsRefusedIsReplacedOnce(t *testing.T) {
 	}
 	none := resource(t, nil, func(string) bool { return false })
 	o, v := attempt(t, s, deliveryTo(none.URL, oauth(server.URL), func(r *recipient.Recipient) { r.ID = "other" }))
-	want := delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token too"}
+	want := delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token as well"}
 	if v != want || o.Status != http.StatusUnauthorized || none.requests.Load() != 2 || server.issued.Load() != 4 {
 		t.Errorf("refused for good: %+v after %d requests with %d tokens in all", v, none.requests.Load(), server.issued.Load())
 	}
@@ -195,19 +195,19 @@ func TestNothingIsSentWithoutAToken(t *testing.T) {
 		serve  http.HandlerFunc
 		detail string
 	}{
-		"credentials refused":        {say(401, `{"error":"invalid_client","error_description":"canary"}`), "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"scope refused":              {say(400, `{"error":"invalid_scope"}`), "it answered HTTP 400 Bad Request (invalid_scope)"},
-		"error with status 200":      {say(200, `{"error":"access_denied"}`), "it answered HTTP 200 OK (access_denied)"},
-		"out of order":               {say(500, `canary`), "it answered HTTP 500 Internal Server Error"},
-		"an error code with secrets": {say(400, `{"error":"Canary canary"}`), "it answered HTTP 400 Bad Request"},
-		"a redirect":                 {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/canary", http.StatusFound) }, "it answered HTTP 302 Found: redirects are not followed"},
-		"no JSON":                    {say(200, `<html>canary`), "its answer holds no token"},
-		"no token":                   {say(200, `{"token_type":"bearer"}`), "its answer holds no token"},
+		"credentials refused":        {say(401, `{"error":"invalid_client","error_description":"canary"}`), "it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"scope refused":              {say(400, `{"error":"invalid_scope"}`), "it responded with HTTP 400 Bad Request (invalid_scope)"},
+		"error with status 200":      {say(200, `{"error":"access_denied"}`), "it responded with HTTP 200 OK (access_denied)"},
+		"out of order":               {say(500, `canary`), "it responded with HTTP 500 Internal Server Error"},
+		"an error code with secrets": {say(400, `{"error":"Canary canary"}`), "it responded with HTTP 400 Bad Request"},
+		"a redirect":                 {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/canary", http.StatusFound) }, "it responded with HTTP 302 Found: redirects are not followed"},
+		"no JSON":                    {say(200, `<html>canary`), "its response contains no token"},
+		"no token":                   {say(200, `{"token_type":"bearer"}`), "its response contains no token"},
 		"token of another type":      {say(200, `{"access_token":"canary","token_type":"mac"}`), "its token is of a type other than Bearer"},
-		"token with a line break":    {say(200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`), "its token has control characters"},
-		"endless":                    {endless, "its answer is longer than 64 KiB"},
-		"hangs":                      {hang, "no answer in time"},
-		"cuts":                       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "it closed the connection without an answer"},
+		"token with a line break":    {say(200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`), "its token has characters"},
+		"endless":                    {endless, "its response is longer than 64 KiB"},
+		"hangs":                      {hang, "no response in time"},
+		"cuts":                       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "it closed the connection without a response"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newReceiver(t, nil, c.serve)

@@ -36,7 +36,7 @@ func (g *inFlightLimit) leave(size int) {
 	}
 }
 
-// shut lets nobody in any more and waits until nobody is inside.
+// shut admits no more events and waits until none is in flight.
 func (g *inFlightLimit) shut() {
 	g.mu.Lock()
 	g.closed = true

@@ -106,12 +106,12 @@ func faults(appliance string) []fault {
 		{"malformed", []byte(good[:len(good)-3]), c, s, "type", event.ReasonMalformed, "at byte"},
 		{"no id", eventJSON(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
 		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "", event.ReasonTooLarge, "send less"},
-		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use these alone"},
+		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use only these"},
 		{"not UTF-8", []byte(strings.Replace(good, "INC", "I\xffC", 1)), c, s, "", event.ReasonInvalidUTF8, "encode"},
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"ahead", at(time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"reserved", eventJSON(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
-		{"nothing", nil, c, s, "", event.ReasonMalformed, "too early"},
+		{"nothing", nil, c, s, "", event.ReasonMalformed, "incomplete"},
 	}
 }
 

@@ -32,7 +32,7 @@ func (r *recovery) prepare(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		r.say(ctx, "intake waits for the broker", err)
+		r.say(ctx, "intake is waiting for the broker", err)
 		if !rest(ctx, recoveryTick) {
 			return false
 		}
@@ -94,7 +94,7 @@ func (r *recovery) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), markLast)
 	defer cancel()
 	if err := r.mark(ctx, true); err != nil {
-		r.deps.Logger.Warn("the end of intake was not noted: the next start looks through more events", telemetry.KeyError, err.Error())
+		r.deps.Logger.Warn("intake checkpoint not written: the next start scans more events", telemetry.KeyError, err.Error())
 	}
 }
 

@@ -31,10 +31,10 @@ func (k *intake) listen() (micro.Service, error) {
 	}
 	nc := k.deps.Bus.NATS()
 	svc, err := micro.AddService(nc, micro.Config{
-		Name: "outbound-ingest", Version: version, Description: "Takes events in as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
+		Name: "outbound-ingest", Version: version, Description: "Accepts events as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("announce the intake to the broker: %w", err)
+		return nil, fmt.Errorf("register the ingest service with the broker: %w", err)
 	}
 	// Nothing waits here: a request is handed on or refused at once. The limit of bytes alone would drop requests silently.
 	err = svc.AddEndpoint("publish", micro.HandlerFunc(k.request), micro.WithEndpointSubject(bus.IngestSubject),
@@ -62,7 +62,7 @@ func (k *intake) request(r micro.Request) {
 		if len(headers) > 0 {
 			ctx = propagation.TraceContext{}.Extract(ctx, headers)
 		}
-		ctx, span := k.tracer.Start(ctx, "take event", server)
+		ctx, span := k.tracer.Start(ctx, "accept event", server)
 		defer span.End()
 		receipt, e, err := k.decide(ctx, s)
 		k.respond(r.Reply(), receipt, e, err)
@@ -93,7 +93,7 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 		m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(eventhttp.Status(st.Code())))
 	}
 	if err := k.deps.Bus.NATS().PublishMsg(m); err != nil {
-		k.deps.Logger.Warn("answer not sent: the appliance will ask again", "error", err.Error())
+		k.deps.Logger.Warn("response not sent: the appliance will retry", "error", err.Error())
 	}
 }
 

@@ -46,8 +46,8 @@ const (
 	decidedDuplicate = "duplicate"
 )
 
-// accepted records an acceptance and tells done whether it has a record. A repeat is recorded only if the first one's record is
-// missing, because the process that wrote the event ended before it had written the record.
+// accepted records an acceptance and calls done with whether it has a record. A duplicate is recorded only if the first record is
+// missing, because the process stopped between storing the event and writing its record.
 func (r *recorder) accepted(ctx context.Context, s submitted, receipt bus.Receipt, done func(recorded bool)) {
 	if receipt.Duplicate {
 		r.deps.Observer.Decided(decidedDuplicate, "", s.via)
@@ -91,13 +91,13 @@ func (r *recorder) reserve() bool {
 	return true
 }
 
-// written reports whether a decision has a record, and tells of one that has none.
+// written reports whether a decision has a record, and logs and counts a missing one.
 func (r *recorder) written(rec event.IntakeRecord, err error) bool {
 	if err == nil || errors.Is(err, delivery.ErrAlreadyRecorded) {
 		return true
 	}
 	r.deps.Observer.Unrecorded()
-	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
+	r.deps.Logger.Warn("intake decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
 	return false
 }
 

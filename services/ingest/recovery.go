@@ -78,7 +78,7 @@ func (r *recovery) run(ctx context.Context) {
 			continue
 		}
 		looked = time.Now()
-		r.say(ctx, "records of accepted events can't be made up for yet, trying again", r.recover(ctx, due))
+		r.say(ctx, "recovery of missing intake records failed, retrying", r.recover(ctx, due))
 	}
 }
 
@@ -165,11 +165,11 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 		}
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			r.deps.Logger.InfoContext(ctx, "looking for accepted events without a record", "sequence", next, "until", last, "recorded", written)
+			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", "sequence", next, "until", last, "recorded", written)
 		}
 	}
 	if written > 0 {
-		r.deps.Logger.WarnContext(ctx, "accepted events had no record and have one now", "events", written, "from", from+1, "until", last)
+		r.deps.Logger.WarnContext(ctx, "missing intake records written", "events", written, "from", from+1, "until", last)
 	}
 	return nil
 }
@@ -202,7 +202,7 @@ func (r *recovery) record(ctx context.Context, missing []event.IntakeRecord) err
 		select {
 		case err := <-answers:
 			if err != nil && !errors.Is(err, delivery.ErrAlreadyRecorded) {
-				return fmt.Errorf("make up for the record of an accepted event: %w", err)
+				return fmt.Errorf("write the missing record of an accepted event: %w", err)
 			}
 		case <-ctx.Done():
 			return ctx.Err()

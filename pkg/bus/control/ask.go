@@ -16,7 +16,7 @@ import (
 )
 
 // ErrNobody says that no process answers a question now.
-var ErrNobody = errors.New("nobody answers")
+var ErrNobody = errors.New("no responders")
 
 // DoctorQuestion asks an HTTP sender to walk the way to a recipient.
 type DoctorQuestion struct {
@@ -51,7 +51,7 @@ type TestMailResult struct {
 	Detail string `json:"detail"`
 }
 
-var errBusy = errors.New("too many such questions are being answered: try again in a moment")
+var errBusy = errors.New("too many such requests are in progress: try again in a moment")
 
 const (
 	// headerFault holds what kept a question from being answered.
@@ -109,19 +109,19 @@ func within(ctx context.Context) time.Duration {
 func (c Client) ask(ctx context.Context, subject string, question, answer any) error {
 	raw, err := json.Marshal(question)
 	if err != nil {
-		return fmt.Errorf("write a question: %w", err)
+		return fmt.Errorf("encode a request: %w", err)
 	}
 	m, err := c.conn.NC.RequestWithContext(ctx, subject, raw)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("ask on %s: %w", subject, ErrNobody)
+		return fmt.Errorf("request on %s: %w", subject, ErrNobody)
 	case err != nil:
-		return fmt.Errorf("ask on %s: %w", subject, err)
+		return fmt.Errorf("request on %s: %w", subject, err)
 	case m.Header.Get(headerFault) != "":
 		return errors.New(m.Header.Get(headerFault))
 	}
 	if err := json.Unmarshal(m.Data, answer); err != nil {
-		return fmt.Errorf("read the answer on %s: %w", subject, err)
+		return fmt.Errorf("decode the response on %s: %w", subject, err)
 	}
 	return nil
 }
@@ -145,13 +145,13 @@ func serve[Q any](ctx context.Context, c *wire.Conn, subject string, answer func
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", subject, err)
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
 	closed := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(closed) })
 	<-ctx.Done()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("leave %s: %w", subject, err)
+		return fmt.Errorf("unsubscribe from %s: %w", subject, err)
 	}
 	<-closed // no question comes any more
 	return nil
@@ -160,7 +160,7 @@ func serve[Q any](ctx context.Context, c *wire.Conn, subject string, answer func
 func examine[Q any](ctx context.Context, question []byte, answer func(context.Context, Q) (any, error)) ([]byte, error) {
 	var q Q
 	if err := json.Unmarshal(question, &q); err != nil {
-		return nil, fmt.Errorf("read the question: %w", err)
+		return nil, fmt.Errorf("decode the request: %w", err)
 	}
 	a, err := answer(ctx, q)
 	if err != nil {
@@ -177,6 +177,6 @@ func reply(m *nats.Msg, raw []byte, err error) {
 		out.Header.Set(headerFault, err.Error())
 	}
 	if err := m.RespondMsg(out); err != nil {
-		slog.Warn("an answer was not sent", "subject", m.Subject, "error", err.Error())
+		slog.Warn("response not sent", "subject", m.Subject, "error", err.Error())
 	}
 }

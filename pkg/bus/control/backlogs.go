@@ -83,7 +83,7 @@ func (b *Backlogs) All(ctx context.Context) (BacklogsByConsumer, error) {
 	}
 	found, err := b.look(ctx, s, unknown)
 	if err != nil {
-		return nil, fmt.Errorf("look for the first messages of queues: %w", err)
+		return nil, fmt.Errorf("read the first messages of queues: %w", err)
 	}
 	for h, at := range found {
 		x := out[h.name]

@@ -60,7 +60,7 @@ func (c Client) ApplyConsumer(ctx context.Context, r *recipient.Recipient, pause
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make consumer %s: %w", want.Durable, err)
+		return nil, fmt.Errorf("create consumer %s: %w", want.Durable, err)
 	}
 	if pausedAs(have.CachedInfo(), paused) {
 		return changed, nil

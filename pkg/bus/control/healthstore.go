@@ -49,7 +49,7 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 			return nil
 		case <-tick.C:
 			if s.conn.Connected() && !s.conn.Since().Equal(since) {
-				return errors.New("the connection is another one")
+				return errors.New("the connection was replaced")
 			}
 		case e, ok := <-w.Updates():
 			if !ok {
@@ -141,7 +141,7 @@ func (s *HealthStore) Put(ctx context.Context, ch recipient.Channel, id string, 
 	}
 	value, err := json.Marshal(st)
 	if err != nil {
-		return 0, fmt.Errorf("write the status of %s: %w", id, err)
+		return 0, fmt.Errorf("encode the status of %s: %w", id, err)
 	}
 	return put(ctx, b, statusKey(ch, id), value, revision)
 }
@@ -165,7 +165,7 @@ func (s *HealthStore) Backlog(ctx context.Context, ch recipient.Channel, id stri
 func (s *HealthStore) Notify(ctx context.Context, n health.Notice) error {
 	value, err := json.Marshal(n)
 	if err != nil {
-		return fmt.Errorf("write notice %s: %w", n.ID, err)
+		return fmt.Errorf("encode notice %s: %w", n.ID, err)
 	}
 	if _, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
 		return fmt.Errorf("store notice %s: %w", n.ID, err)

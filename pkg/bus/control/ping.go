@@ -45,7 +45,7 @@ func (c Client) Announce(ctx context.Context, here ...Presence) error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", names.SubjectPing, err)
+		return fmt.Errorf("subscribe to %s: %w", names.SubjectPing, err)
 	}
 	<-ctx.Done()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

@@ -43,7 +43,7 @@ func (s *HealthStore) PutRelay(ctx context.Context, r health.Relay, revision uin
 	}
 	value, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("write the status of the relay: %w", err)
+		return fmt.Errorf("encode the status of the relay: %w", err)
 	}
 	if revision == 0 {
 		_, err = b.Create(ctx, keyRelay, value)

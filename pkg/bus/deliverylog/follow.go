@@ -49,7 +49,7 @@ func (h *Reader) Follow(ctx context.Context, to Follower) {
 			break
 		}
 		if text := fmt.Sprint(err); text != said {
-			slog.Warn("following the records broke off, trying again", "error", text)
+			slog.Warn("following the records failed, retrying", "error", text)
 			said = text
 		}
 		select {
@@ -67,7 +67,7 @@ type following struct {
 	at   time.Time
 }
 
-var errGap = errors.New("records were lost on the way")
+var errGap = errors.New("records were lost in transit")
 
 // once follows by one consumer until that is of no use any more. The consumer does not wait for acknowledgements, so what got lost
 // with a connection is found by the gap in its count, and is told by the next one.
@@ -99,7 +99,7 @@ func (f *following) once(ctx context.Context) error {
 	quiet := false
 	for count := uint64(0); ctx.Err() == nil; {
 		if !f.conn.Since().Equal(began) {
-			return errors.New("the connection is another one")
+			return errors.New("the connection was replaced")
 		}
 		n, err := f.batch(ctx, c, count, quiet)
 		if err != nil {
@@ -133,7 +133,7 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 		if gone || len(ms) == 1 && wire.StoredSequence(ms[0]) == f.last && wire.StoredTime(ms[0]).Equal(f.at) {
 			return f.last + 1, nil
 		}
-		slog.Warn("the log of deliveries has lost its end: reading it anew", "told", f.last, "last", have.LastSeq)
+		slog.Warn("the end of the delivery log is missing: reading it again", "told", f.last, "last", have.LastSeq)
 		f.last = 0
 		f.to.Again()
 	}

@@ -117,7 +117,7 @@ func (h *Reader) pick(ctx context.Context, sequences []uint64) ([]*nats.Msg, err
 			at[wire.StoredSequence(m)] = m
 		case "404":
 		default:
-			return nil, fmt.Errorf("the broker answered %s %s", m.Header.Get("Status"), m.Header.Get("Description"))
+			return nil, fmt.Errorf("the broker responded with %s %s", m.Header.Get("Status"), m.Header.Get("Description"))
 		}
 	}
 	out := make([]*nats.Msg, 0, len(at))

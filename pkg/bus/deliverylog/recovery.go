@@ -31,7 +31,7 @@ func (h *Reader) Unrecorded(ctx context.Context, from uint64) (missing []eventlo
 	slices.Sort(subjects)
 	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(subjects)})
 	if err != nil {
-		return nil, from, fmt.Errorf("look for the records of acceptances: %w", err)
+		return nil, from, fmt.Errorf("read the intake records: %w", err)
 	}
 	recorded := make(map[string]uint64, len(ms))
 	for _, m := range ms {

@@ -291,7 +291,7 @@ func TestABrokenStoreIsAnErrorNotAnExit(t *testing.T) {
 	}
 	var log bytes.Buffer
 	_, err := embed.Start(embed.Options{StoreDir: dir, Host: "127.0.0.1", Port: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err == nil || !strings.Contains(err.Error(), "JetStream") || !strings.Contains(log.String(), "cannot go on") {
+	if err == nil || !strings.Contains(err.Error(), "JetStream") || !strings.Contains(log.String(), "broker fatal error") {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 	if err := os.Remove(filepath.Join(dir, "jetstream")); err != nil {

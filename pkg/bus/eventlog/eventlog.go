@@ -117,7 +117,7 @@ func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit 
 	for {
 		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: names.SubjectReplay + ".*", Batch: replayedAtOnce})
 		if err != nil {
-			return fmt.Errorf("read back replay %s: %w", replayID, err)
+			return fmt.Errorf("read replay %s: %w", replayID, err)
 		}
 		if len(ms) == 0 {
 			return nil
@@ -136,7 +136,7 @@ func (l *Log) ReplaysTo(ctx context.Context, recipientID string, visit func(even
 	for from := uint64(1); ; {
 		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: names.SubjectReplay + "." + recipientID, Batch: replayedAtOnce})
 		if err != nil {
-			return fmt.Errorf("read back the replays to %s: %w", recipientID, err)
+			return fmt.Errorf("read the replays to %s: %w", recipientID, err)
 		}
 		if len(ms) == 0 {
 			return nil

@@ -47,7 +47,7 @@ const clockSkew = time.Minute
 func (d *Delayed) Expedite(ctx context.Context, through uint64) (int, error) {
 	sequences, err := d.waiting(ctx, through)
 	if err != nil {
-		return 0, fmt.Errorf("look for what waits for recipient %s: %w", d.id, err)
+		return 0, fmt.Errorf("read pending deliveries of recipient %s: %w", d.id, err)
 	}
 	if err := New(d.conn).Expedite(d.ch, d.id, nil); err != nil {
 		return 0, err

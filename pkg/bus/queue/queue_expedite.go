@@ -34,7 +34,7 @@ func (q *Queue) Expedite(ch recipient.Channel, id string, sequences []uint64) er
 			m.Header.Set(headerSequences, strings.Trim(fmt.Sprint(part), "[]"))
 		}
 		if err := q.conn.NC.PublishMsg(m); err != nil {
-			return fmt.Errorf("wake the senders of %s: %w", id, err)
+			return fmt.Errorf("notify the senders of %s: %w", id, err)
 		}
 	}
 	return nil
@@ -52,7 +52,7 @@ func (q *Queue) Expedited(ch recipient.Channel, f func(id string, sequences []ui
 		f(string(m.Data), sequences)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", names.SubjectExpedite, err)
+		return nil, fmt.Errorf("subscribe to %s: %w", names.SubjectExpedite, err)
 	}
 	return func() { _ = sub.Unsubscribe() }, nil
 }

@@ -22,19 +22,19 @@ func ParseCertificates(text string) ([]*x509.Certificate, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("holds a PEM block %q: give certificates alone, never a key", block.Type)
+			return nil, fmt.Errorf("contains a PEM block %q: include only certificates, never a key", block.Type)
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d can't be read: %w", len(out)+1, err)
+			return nil, fmt.Errorf("certificate %d is not valid: %w", len(out)+1, err)
 		}
 		out = append(out, c)
 	}
 	switch {
 	case len(out) == 0:
-		return nil, errors.New("holds no PEM certificate: it must begin with -----BEGIN CERTIFICATE-----")
+		return nil, errors.New("contains no PEM certificate: it must start with -----BEGIN CERTIFICATE-----")
 	case strings.TrimSpace(string(rest)) != "":
-		return nil, errors.New("holds something behind its last certificate that is not PEM")
+		return nil, errors.New("contains data after the last certificate that is not PEM")
 	}
 	return out, nil
 }
@@ -51,7 +51,7 @@ func CheckClientCertificate(chainPEM string, now time.Time) error {
 			return fmt.Errorf("%sexpired on %s", who, c.NotAfter.UTC().Format(time.DateOnly))
 		}
 		if i > 0 && chain[i-1].CheckSignatureFrom(c) != nil {
-			return errors.New(who + "did not sign the one before it: give the chain in order, the client's own certificate first")
+			return errors.New(who + "did not sign the previous one: put the chain in order, client certificate first")
 		}
 	}
 	leaf := chain[0]
@@ -66,18 +66,18 @@ func CheckClientCertificate(chainPEM string, now time.Time) error {
 // ClientCertificate joins a chain with its private key. Its error tells nothing of the key.
 func ClientCertificate(chainPEM, keyPEM string) (tls.Certificate, error) {
 	if block, _ := pem.Decode([]byte(keyPEM)); block == nil {
-		return tls.Certificate{}, errors.New("holds no PEM: it must begin with -----BEGIN PRIVATE KEY-----")
+		return tls.Certificate{}, errors.New("contains no PEM: it must start with -----BEGIN PRIVATE KEY-----")
 	} else if strings.Contains(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
-		return tls.Certificate{}, errors.New("is protected by a passphrase: give the key without one (openssl pkey -in key.pem); it is sealed here")
+		return tls.Certificate{}, errors.New("is protected by a passphrase: remove it (openssl pkey -in key.pem); Outbound stores the key encrypted")
 	}
 	pair, err := tls.X509KeyPair([]byte(chainPEM), []byte(keyPEM))
 	if err == nil {
 		return pair, nil
 	}
 	if text := err.Error(); strings.Contains(text, "does not match") {
-		return tls.Certificate{}, errors.New("is not the key of the certificate")
+		return tls.Certificate{}, errors.New("does not match the certificate")
 	}
-	return tls.Certificate{}, errors.New("can't be read: give an RSA, ECDSA or ed25519 private key in PEM")
+	return tls.Certificate{}, errors.New("is not valid: use an RSA, ECDSA or ed25519 private key in PEM")
 }
 
 // SameKey reports whether the first certificates of two chains have one public key, so that a private key serves both.

@@ -26,7 +26,7 @@ func ParseSigningSecret(s string) ([]byte, error) {
 		return nil, err
 	}
 	if len(key) < 24 || len(key) > 64 {
-		return nil, fmt.Errorf("has %d bytes: give 24 to 64", len(key))
+		return nil, fmt.Errorf("has %d bytes: use 24 to 64", len(key))
 	}
 	return key, nil
 }
@@ -49,11 +49,11 @@ func ParseEd25519Secret(s string) (ed25519.PrivateKey, error) {
 	case ed25519.PrivateKeySize:
 		pair := ed25519.NewKeyFromSeed(key[:ed25519.SeedSize])
 		if !bytes.Equal(pair, key) {
-			return nil, errors.New("is no ed25519 key pair: its last 32 bytes are not the public key of its first 32")
+			return nil, errors.New("is not an ed25519 key pair: its last 32 bytes are not the public key of its first 32")
 		}
 		return pair, nil
 	default:
-		return nil, fmt.Errorf("has %d bytes: give the 64 of an ed25519 private key, or its seed of 32", len(key))
+		return nil, fmt.Errorf("has %d bytes: use the 64 bytes of an ed25519 private key, or its 32-byte seed", len(key))
 	}
 }
 
@@ -70,12 +70,12 @@ func FormatEd25519Public(key ed25519.PrivateKey) string {
 func decodeSecret(s, prefix string) ([]byte, error) {
 	text, ok := strings.CutPrefix(s, prefix)
 	if !ok {
-		return nil, errors.New("must begin with " + prefix)
+		return nil, errors.New("must start with " + prefix)
 	}
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		// The decoder's error is not passed on: it tells characters of the secret.
-		return nil, errors.New("must be base64 behind " + prefix)
+		return nil, errors.New("must be base64 after " + prefix)
 	}
 	return key, nil
 }

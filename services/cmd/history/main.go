@@ -1,4 +1,4 @@
-// History tells what became of events: intake decisions, deliveries, status. It sends deliveries again on request.
+// History serves intake decisions, deliveries and status, and runs retries and replays.
 package main
 
 import (

@@ -76,7 +76,7 @@ func TestApplyTwiceChangesNothingOfAnyKind(t *testing.T) {
 	h.env["PASSWORD"] = "kept-in-the-environment"
 	file := h.write("x.yaml", everyKind)
 	first := h.must("apply", "-f", file)
-	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown this once: ") != 8 {
+	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown only once: ") != 8 {
 		t.Errorf("the first run, with two signing secrets and two appliances' credentials:\n%s", first)
 	}
 	if out := h.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.HasSuffix(out, "0 to create, 0 to change, 9 unchanged; nothing was changed\n") {
@@ -130,7 +130,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 	code, out, errors := to.run("", "apply", "-f", file)
 	for _, field := range []string{
 		"(smtp settings), oauth2.clientSecret: is neither in the file nor stored", "(smtp settings), oauth2.refreshToken: ",
-		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[", "5 things are not valid, and nothing was changed",
+		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[", "5 fields are not valid, and nothing was changed",
 	} {
 		if !strings.Contains(errors, field) {
 			t.Errorf("%q is not named: exit %d\n%s%s", field, code, out, errors)
@@ -166,7 +166,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 		whole.WriteString(line)
 	}
 	file = to.write("whole.yaml", whole.String())
-	if out := to.must("apply", "-f", file); strings.Count(out, "shown this once: whsk_") != 1 {
+	if out := to.must("apply", "-f", file); strings.Count(out, "shown only once: whsk_") != 1 {
 		t.Errorf("one key is made anew:\n%s", out)
 	}
 	if out := to.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.Contains(out, "0 to create, 0 to change") {
@@ -225,7 +225,7 @@ recipients: [{id: crm, displayName: CRM, eventTypes: [support_conference_end], h
 			mine, theirs := h.write("mine.yaml", x.mine), h.write("theirs.yaml", x.theirs)
 			h.meddle(func() { h.must("apply", "-f", theirs) })
 			code, out, errors := h.run("", "apply", "-f", mine, "--prune", "--yes")
-			if code != 4 || !strings.Contains(errors, "changed by another") {
+			if code != 4 || !strings.Contains(errors, "changed by someone else") {
 				t.Errorf("exit %d\n%s%s", code, out, errors)
 			}
 			if out := h.must("apply", "-f", theirs); !strings.HasSuffix(out, "0 created, 0 changed, 1 unchanged\n") {
@@ -249,9 +249,9 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 		t.Errorf("a kind is pruned that the file does not declare:\n%s", out)
 	}
 	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") || !strings.Contains(out, "  recipient crm\n") {
-		t.Errorf("nobody answers: exit %d\n%s%s", code, out, errors)
+		t.Errorf("no terminal: exit %d\n%s%s", code, out, errors)
 	}
-	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input holds the file") {
+	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input is in use") {
 		t.Errorf("the file is standard input: exit %d, %s", code, errors)
 	}
 	if code, _, errors := h.run("", "apply", "-f", keep, "--prune", "-o", "json"); code != 2 || !strings.Contains(errors, "--yes") {
@@ -300,7 +300,7 @@ func TestApplyReadsAFolder(t *testing.T) {
 	if code, _, errors := h.run("", "apply", "-f", filepath.Join(dir, "below", "none")); code != 2 || !strings.Contains(errors, "no such file") {
 		t.Errorf("no such folder: exit %d, %s", code, errors)
 	}
-	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "holds no .yaml") {
+	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "no .yaml, .yml or .json file in") {
 		t.Errorf("an empty folder: exit %d, %s", code, errors)
 	}
 }

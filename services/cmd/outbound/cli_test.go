@@ -133,7 +133,7 @@ recipients:
 		t.Error(out)
 	}
 	first := h.must("apply", "-f", file)
-	if strings.Count(first, "shown this once: whsec_") != 2 || strings.Contains(first, "first") {
+	if strings.Count(first, "shown only once: whsec_") != 2 || strings.Contains(first, "first") {
 		t.Errorf("two new secrets are shown, and the password is not:\n%s", first)
 	}
 	before := h.must("recipients", "get", "crm", "-o", "json")
@@ -168,20 +168,20 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 	}{
 		{1, "http.url: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
 		{1, "eventTypes[0]: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
-		{2, `there is no command "lsit" in "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
+		{2, `unknown command "lsit" for "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
 		{2, "needs RECIPIENT", []string{"recipients", "get"}},
 		{2, "unknown flag: --nope", []string{"status", "--nope"}},
 		{2, "table, json or yaml", []string{"status", "-o", "xml"}},
 		{2, "nothing to change", []string{"recipients", "update", "crm"}},
 		{2, "-f FILE", []string{"apply"}},
 		{2, `unknown field "colour"`, []string{"recipients", "create", "-f", h.write("bad.yaml", "colour: red")}},
-		{2, "there is no such key", []string{"apply", "-f", h.write("key.yaml", "recipient: {}")}},
+		{2, "unknown key", []string{"apply", "-f", h.write("key.yaml", "recipient: {}")}},
 		{2, "already defined", []string{"apply", "-f", h.write("twice.yaml", "email: {}\nemail: {}")}},
-		{2, "no SECRET", []string{"apply", "-f", h.write("env.yaml", `smtp: {password: "${env:SECRET}"}`)}},
+		{2, "SECRET is not set", []string{"apply", "-f", h.write("env.yaml", `smtp: {password: "${env:SECRET}"}`)}},
 		{3, `recipient "none" does not exist`, []string{"recipients", "get", "none"}},
 		{3, "does not exist", []string{"deliveries", "retry", "crm/a1~none"}},
 		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event", "support_conference_end"}},
-		{4, "changed by another", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
+		{4, "changed by someone else", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
 	} {
 		code, out, errors := h.run("", x.args...)
 		if code != x.code || !strings.Contains(errors, x.says) || out != "" {

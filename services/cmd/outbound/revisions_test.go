@@ -18,7 +18,7 @@ func TestRollBackShowsTheDifferenceAndAsks(t *testing.T) {
 		t.Fatalf("%d revisions, want 2:\n%s", n, h.must("revisions", "list", resource))
 	}
 	dryRun := h.must("revisions", "roll-back", resource, "previous", "--dry-run")
-	for _, want := range []string{`http.timeout`, `"5s"`, `"15s"`, "http.auth.basic.password  (secret)  (secret of then)"} {
+	for _, want := range []string{`http.timeout`, `"5s"`, `"15s"`, "http.auth.basic.password  (secret)  (secret from that revision)"} {
 		if !strings.Contains(dryRun, want) {
 			t.Errorf("what would change does not name %s:\n%s", want, dryRun)
 		}

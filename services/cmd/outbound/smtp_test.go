@@ -10,10 +10,10 @@ import (
 
 func TestTheRelayIsToldOfAndTried(t *testing.T) {
 	h := open(t)
-	if out := h.must("status"); !strings.Contains(out, "SMTP relay: no SMTP relay is set") {
+	if out := h.must("status"); !strings.Contains(out, "SMTP relay: No SMTP relay configured") {
 		t.Errorf("unset:\n%s", out)
 	}
-	if code, _, errors := h.run("", "settings", "smtp", "test", "--to", "me@example.com"); code == 0 || !strings.Contains(errors, "no SMTP relay is set") {
+	if code, _, errors := h.run("", "settings", "smtp", "test", "--to", "me@example.com"); code == 0 || !strings.Contains(errors, "no SMTP relay or from address") {
 		t.Errorf("unset, a test mail: exit %d, %s", code, errors)
 	}
 	srv := smtptest.Start(t, smtptest.Options{})

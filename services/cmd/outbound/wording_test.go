@@ -31,7 +31,7 @@ func TestARateThatIsNoneIsRefused(t *testing.T) {
 	h := open(t)
 	for _, verb := range []string{"create", "preview"} {
 		code, _, errors := h.run("", "replays", verb, "--recipient", "crm", "--rate", "0")
-		if code != 2 || !strings.Contains(errors, "--rate is 1 to 1000 deliveries a second, not 0") {
+		if code != 2 || !strings.Contains(errors, "--rate must be 1 to 1000 deliveries per second, not 0") {
 			t.Errorf("replays %s --rate 0: exit %d, %s", verb, code, errors)
 		}
 	}
@@ -90,7 +90,7 @@ func TestARevisionThatIsNotThereIsToldInASentence(t *testing.T) {
 	h := open(t)
 	h.must("custom-fields", "create", "region", "--name", "Region")
 	a := apiCall(t, h, "/v1/revisions:rollBack", `{"resource": "recipients/zzz", "revision": "1"}`)
-	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer kept") || strings.Contains(a, `\"`) {
+	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer stored") || strings.Contains(a, `\"`) {
 		t.Errorf("answered %s", a)
 	}
 }

@@ -73,7 +73,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	p.group.Hopeless = p.Bus.Silent()
 	p.Check("broker", func(context.Context) error {
 		if !p.Bus.Connected() {
-			return errors.New("the broker is away")
+			return errors.New("not connected to the broker")
 		}
 		return nil
 	})
@@ -130,7 +130,7 @@ func (p *Process) TakeHTTP() net.Listener {
 func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
 	conn, err := rpc.Dial(target, p.token)
 	if err != nil {
-		return nil, fmt.Errorf("reach %s: %w", target, err)
+		return nil, fmt.Errorf("connect to %s: %w", target, err)
 	}
 	p.Defer(func() { _ = conn.Close() })
 	return conn, nil
@@ -149,7 +149,7 @@ func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client
 		case <-client.Ready():
 			return nil
 		default:
-			return errors.New("the config service has not told the configuration yet")
+			return errors.New("the configuration has not been received from the config service yet")
 		}
 	})
 	p.Add("configuration", client.Run)

@@ -158,7 +158,7 @@ func receipt(m *nats.Msg) (Receipt, error) {
 	a, ok := readAnswer(m)
 	switch {
 	case !ok:
-		return Receipt{}, fmt.Errorf("%w: nobody keeps %s, or the answer can't be read", errUnknown, m.Subject)
+		return Receipt{}, fmt.Errorf("%w: no stream stores %s, or the response can't be decoded", errUnknown, m.Subject)
 	case a.Error == nil:
 		return Receipt{Sequence: a.Sequence, Duplicate: a.Duplicate}, nil
 	}
@@ -173,6 +173,6 @@ func receipt(m *nats.Msg) (Receipt, error) {
 	case a.Error.Code == 503:
 		return Receipt{}, fmt.Errorf("%w: %s", errUnknown, said)
 	default:
-		return Receipt{}, fmt.Errorf("the broker refuses: %s", said)
+		return Receipt{}, fmt.Errorf("the broker refused: %s", said)
 	}
 }

@@ -71,7 +71,7 @@ var ErrClosed = errors.New("closed")
 
 // ErrGivenUp says that a message is not waited for any more: the process ends, and the broker does not answer. Whether it was stored
 // is not known.
-var ErrGivenUp = errors.New("given up: the process ends and the broker does not answer")
+var ErrGivenUp = errors.New("aborted: the process is stopping and the broker does not respond")
 
 // Receipt is where a message was stored.
 type Receipt struct {
@@ -208,7 +208,7 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages given up: the process ends and the broker does not answer", "stream", k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", "stream", k.stream, "messages", n)
 	}
 }
 

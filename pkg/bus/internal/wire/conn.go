@@ -118,7 +118,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 		if time.Since(said) > sayEvery {
 			said = time.Now()
-			slog.Info("broker is not there yet", "url", o.URL, "error", err.Error())
+			slog.Info("broker is not available yet", "url", o.URL, "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():

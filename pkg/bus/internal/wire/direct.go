@@ -60,7 +60,7 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 		case "413":
 			return nil, ErrTooMany
 		default:
-			return nil, fmt.Errorf("read stream %s: the broker answered %s %s", stream, status, m.Header.Get("Description"))
+			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
 		}
 	}
 }

@@ -51,7 +51,7 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Duplicates: 2 * time.Minute, MaxConsumers: 1_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
 	}, {
 		Name:        names.StreamNotices,
-		Description: "Mails to contacts, until they are sent.",
+		Description: "Alert emails to be sent.",
 		Subjects:    []string{names.SubjectNotices + ".*"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true, Replicas: o.Replicas,
@@ -74,7 +74,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 		}
 		have := s.CachedInfo().Config
 		if fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects) || have.Retention != want.Retention || have.Storage != want.Storage {
-			return fmt.Errorf("stream %s is not as Outbound made it (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects, have.Retention)
+			return fmt.Errorf("stream %s was not created by Outbound (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects, have.Retention)
 		}
 		if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge || have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
 			if _, err = c.JS.UpdateStream(ctx, want); err != nil {

@@ -18,7 +18,7 @@ func newPassword(env *command.Env, file, what string) (string, error) {
 	}
 	in, ok := env.Files.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) { // #nosec G115 -- a descriptor is small
-		return "", exit.Usagef("there is no terminal to ask for the password: give --password-file FILE, or - for standard input")
+		return "", exit.Usagef("no terminal to prompt for the password: use --password-file FILE, or - for standard input")
 	}
 	first, err := ask(env, in, what+": ")
 	if err != nil {
@@ -29,7 +29,7 @@ func newPassword(env *command.Env, file, what string) (string, error) {
 		return "", err
 	}
 	if first != second {
-		return "", exit.Usagef("the two passwords differ")
+		return "", exit.Usagef("the passwords do not match")
 	}
 	return first, nil
 }

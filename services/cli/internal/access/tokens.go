@@ -17,19 +17,19 @@ import (
 
 // TokensCommand makes the command `tokens`.
 func TokensCommand(env *command.Env) *cobra.Command {
-	return command.Group("tokens", "Manage the API tokens that programs call with", tokensList(env), tokensCreate(env), tokensDelete(env))
+	return command.Group("tokens", "Manage API tokens", tokensList(env), tokensCreate(env), tokensDelete(env))
 }
 
 func tokensList(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List API tokens, without their secrets", Args: command.Arguments(), Example: "  outbound tokens list",
+		Use: "list", Short: "List API tokens (without secrets)", Args: command.Arguments(), Example: "  outbound tokens list",
 		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			all := &outboundv1.ListTokensResponse{}
 			if err := c.Call(ctx, http.MethodGet, "/v1/tokens", nil, all); err != nil {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "MADE", "BY", "ENDS"}}
+				t := &output.Table{Head: []string{"ID", "NAME", "ROLE", "CREATED", "CREATED BY", "EXPIRES"}}
 				for _, x := range all.GetTokens() {
 					t.Add(x.GetId(), x.GetDisplayName(), roleWord(x.GetRole()), output.Clock(x.GetCreateTime()), output.Dash(x.GetCreator()),
 						output.Clock(x.GetExpireTime()))
@@ -44,7 +44,7 @@ func tokensCreate(env *command.Env) *cobra.Command {
 	var role string
 	var ends time.Duration
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make an API token and show its secret, this once", Args: command.Arguments("NAME"),
+		Use: "create NAME", Short: "Create an API token; its secret is shown only once", Args: command.Arguments("NAME"),
 		Example: "  outbound tokens create CI --role operator --expires-in 2160h",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			kind, err := roleOf(role)
@@ -63,21 +63,21 @@ func tokensCreate(env *command.Env) *cobra.Command {
 				return &output.Table{Rows: [][]string{
 					{"id", made.GetToken().GetId()},
 					{"role", roleWord(made.GetToken().GetRole())},
-					{"ends", output.Clock(made.GetToken().GetExpireTime())},
+					{"expires", output.Clock(made.GetToken().GetExpireTime())},
 					{"secret", made.GetSecret()},
-					{"The secret is shown this once. It goes behind Authorization: Bearer, or into OUTBOUND_TOKEN."},
+					{"The secret is shown only once. Send it as Authorization: Bearer, or set OUTBOUND_TOKEN."},
 				}}
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&role, "role", "viewer", "what its holder may do: viewer, operator or admin")
-	cmd.Flags().DurationVar(&ends, "expires-in", 0, "how long it is good, e.g. 2160h for 90 days (default: for ever)")
+	cmd.Flags().StringVar(&role, "role", "viewer", "role: viewer, operator or admin")
+	cmd.Flags().DurationVar(&ends, "expires-in", 0, "time until the token expires, e.g. 2160h for 90 days (default: never)")
 	return cmd
 }
 
 func tokensDelete(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID", Short: "Revoke an API token at once", Args: command.Arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
+		Use: "delete ID", Short: "Revoke an API token immediately", Args: command.Arguments("ID"), Example: "  outbound tokens delete k3m9x2p7qa",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := c.Call(ctx, http.MethodDelete, "/v1/tokens/"+url.PathEscape(args[0]), nil, nil); err != nil {
 				return err

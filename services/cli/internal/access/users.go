@@ -21,7 +21,7 @@ import (
 // WhoamiCommand makes the command `whoami`.
 func WhoamiCommand(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "whoami", Short: "Show who you are to Outbound, and what you may do", Args: command.Arguments(),
+		Use: "whoami", Short: "Show the signed-in identity and its role", Args: command.Arguments(),
 		Example: "  outbound whoami",
 		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			self := &outboundv1.Self{}
@@ -37,7 +37,7 @@ func WhoamiCommand(env *command.Env) *cobra.Command {
 
 // UsersCommand makes the command `users`.
 func UsersCommand(env *command.Env) *cobra.Command {
-	return command.Group("users", "Manage the users of the console", usersList(env), usersCreate(env), usersUpdate(env), usersDelete(env))
+	return command.Group("users", "Manage console users", usersList(env), usersCreate(env), usersUpdate(env), usersDelete(env))
 }
 
 func userPath(name string) string { return "/v1/users/" + url.PathEscape(name) }
@@ -49,7 +49,7 @@ func roleOf(word string) (outboundv1.Role_Kind, error) {
 	roles := []outboundv1.Role_Kind{outboundv1.Role_VIEWER, outboundv1.Role_OPERATOR, outboundv1.Role_ADMIN}
 	i := slices.IndexFunc(roles, func(r outboundv1.Role_Kind) bool { return strings.EqualFold(r.String(), word) })
 	if i < 0 {
-		return 0, exit.Usagef("%q is no role: use viewer, operator or admin", word)
+		return 0, exit.Usagef("%q is not a role: use viewer, operator or admin", word)
 	}
 	return roles[i], nil
 }
@@ -63,7 +63,7 @@ func usersList(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"NAME", "DISPLAY NAME", "ROLE", "MAY SIGN IN", "PASSWORD OF"}}
+				t := &output.Table{Head: []string{"NAME", "DISPLAY NAME", "ROLE", "ENABLED", "PASSWORD SET"}}
 				for _, u := range all.GetUsers() {
 					t.Add(u.GetName(), output.Dash(u.GetDisplayName()), roleWord(u.GetRole()), output.Yes(!u.GetDisabled()),
 						output.Clock(u.GetPasswordTime()))
@@ -81,16 +81,16 @@ type userFlags struct {
 }
 
 func (f *userFlags) define(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.name, "name", "", "name people see")
-	cmd.Flags().StringVar(&f.role, "role", "viewer", "what the user may do: viewer, operator or admin")
+	cmd.Flags().StringVar(&f.name, "name", "", "display name")
+	cmd.Flags().StringVar(&f.role, "role", "viewer", "role: viewer, operator or admin")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "file with the password; - reads standard input")
-	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "the user may not sign in")
+	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "disable sign-in for this user")
 }
 
 func usersCreate(env *command.Env) *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create a user; the password is asked for, or read from a file", Args: command.Arguments("NAME"),
+		Use: "create NAME", Short: "Create a user; prompts for the password unless --password-file is given", Args: command.Arguments("NAME"),
 		Example: "  outbound users create olga --role operator\n  outbound users create olga --role operator --password-file olga.password",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			role, err := roleOf(f.role)
@@ -111,7 +111,7 @@ func usersCreate(env *command.Env) *cobra.Command {
 		}),
 	}
 	f.define(cmd)
-	cmd.Flags().BoolVar(&f.noPassword, "no-password", false, "the user signs in by OpenID Connect alone")
+	cmd.Flags().BoolVar(&f.noPassword, "no-password", false, "the user signs in only with OpenID Connect")
 	return cmd
 }
 
@@ -126,7 +126,7 @@ func showUser(env *command.Env, u *outboundv1.User, what string) error {
 func usersUpdate(env *command.Env) *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
-		Use: "update NAME", Short: "Change a user: role, name, password, whether they may sign in", Args: command.Arguments("NAME"),
+		Use: "update NAME", Short: "Update a user's role, name, password or sign-in state", Args: command.Arguments("NAME"),
 		Example: "  outbound users update olga --role admin\n  outbound users update olga --password\n  outbound users update olga --disabled",
 	}
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
@@ -148,7 +148,7 @@ func usersUpdate(env *command.Env) *cobra.Command {
 			}
 		}
 		if len(mask.GetPaths()) == 0 {
-			return exit.Usagef("nothing to change: give --role, --name, --disabled, --password or --password-file")
+			return exit.Usagef("nothing to change: set --role, --name, --disabled, --password or --password-file")
 		}
 		changed := &outboundv1.User{}
 		path := userPath(args[0]) + "?updateMask=" + url.QueryEscape(strings.Join(mask.GetPaths(), ","))
@@ -158,13 +158,13 @@ func usersUpdate(env *command.Env) *cobra.Command {
 		return showUser(env, changed, "changed")
 	})
 	f.define(cmd)
-	cmd.Flags().BoolVar(&f.prompts, "password", false, "ask for a new password")
+	cmd.Flags().BoolVar(&f.prompts, "password", false, "prompt for a new password")
 	return cmd
 }
 
 func usersDelete(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME", Short: "Delete a user; their sessions end", Args: command.Arguments("NAME"), Example: "  outbound users delete olga",
+		Use: "delete NAME", Short: "Delete a user and end their sessions", Args: command.Arguments("NAME"), Example: "  outbound users delete olga",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := c.Call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
 				return err

@@ -61,7 +61,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out proto.Me
 		return err
 	}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out proto.Me
 func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, exit.Usagef("the address %q is not usable: %w", c.base, err)
+		return nil, exit.Usagef("parse the address %q: %w", c.base, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("User-Agent", "outbound-cli/"+c.version)
@@ -83,7 +83,7 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp.StatusCode, answer)

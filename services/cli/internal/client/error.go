@@ -45,9 +45,9 @@ func (e *APIError) Error() string {
 	case e.code != codes.InvalidArgument || n == 0:
 		return e.message
 	case n == 1:
-		return "this is not valid:"
+		return "1 field is not valid:"
 	default:
-		return fmt.Sprintf("%d things are not valid:", n)
+		return fmt.Sprintf("%d fields are not valid:", n)
 	}
 }
 
@@ -59,7 +59,7 @@ func unreachable(base string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("reach %s: %w: check that it runs there, or name the address with --url, --data or OUTBOUND_URL", base, err)
+	return fmt.Errorf("reach %s: %w: check that Outbound runs there, or set the address with --url, --data or OUTBOUND_URL", base, err)
 }
 
 // refusal reads a google.rpc.Status as far as the body is one.
@@ -72,7 +72,7 @@ func refusal(httpStatus int, body []byte) error {
 		} `json:"details"`
 	}
 	if err := json.Unmarshal(body, &status); err != nil || status.Message == "" {
-		return &APIError{code: codes.Unknown, message: fmt.Sprintf("the server answered %d %s", httpStatus, http.StatusText(httpStatus))}
+		return &APIError{code: codes.Unknown, message: fmt.Sprintf("the server responded with %d %s", httpStatus, http.StatusText(httpStatus))}
 	}
 	e := &APIError{code: codes.Code(max(status.Code, 0)), message: status.Message} //nolint:gosec // a status code is small
 	for _, d := range status.Details {

@@ -50,7 +50,7 @@ func (c *Client) Publish(ctx context.Context, raw []byte) (*outboundv1.PublishEv
 	}
 	resp := &outboundv1.PublishEventResponse{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(answer, resp); err != nil {
-		return nil, fmt.Errorf("read the answer to the event: %w", err)
+		return nil, fmt.Errorf("read the response to the event: %w", err)
 	}
 	return resp, nil
 }

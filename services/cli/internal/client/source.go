@@ -60,7 +60,7 @@ func (s *Source) address() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return "", exit.Usagef("%q is not an address: write it as in %s", from, DefaultURL)
+		return "", exit.Usagef("%q is not a valid address: use e.g. %s", from, DefaultURL)
 	}
 	return strings.TrimRight(from, "/"), nil
 }
@@ -76,7 +76,7 @@ func (s *Source) token() (string, error) {
 	if t := strings.TrimSpace(s.Files.Getenv("OUTBOUND_TOKEN")); t != "" {
 		return t, nil
 	}
-	return "", exit.Usagef("no token: give --data DIR, --token-file FILE or OUTBOUND_TOKEN")
+	return "", exit.Usagef("no token: use --data DIR, --token-file FILE or OUTBOUND_TOKEN")
 }
 
 // Endpoints is what `outbound run` writes into its data folder once it is ready.
@@ -91,10 +91,10 @@ func ReadEndpoints(dir string) (Endpoints, error) {
 	path := filepath.Join(dir, "endpoints.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Endpoints{}, fmt.Errorf("%s is not there: start `outbound run --data %s` first, or check --data", path, dir)
+		return Endpoints{}, fmt.Errorf("%s does not exist: start `outbound run --data %s` first, or check --data", path, dir)
 	}
 	if err != nil {
-		return Endpoints{}, fmt.Errorf("read the addresses of Outbound: %w", err)
+		return Endpoints{}, fmt.Errorf("read the server's addresses: %w", err)
 	}
 	var e Endpoints
 	if err := json.Unmarshal(b, &e); err != nil {

@@ -37,7 +37,7 @@ type Subscription struct {
 func (c *Client) stream(ctx context.Context, s Subscription) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+s.Path, nil)
 	if err != nil {
-		return exit.Usagef("the address %q is not usable: %w", c.base, err)
+		return exit.Usagef("parse the address %q: %w", c.base, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("User-Agent", "outbound-cli/"+c.version)

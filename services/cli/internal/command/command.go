@@ -31,7 +31,7 @@ func NoSuchCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf(", did you mean %q", near[0])
 	}
-	return exit.Usagef("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
+	return exit.Usagef("unknown command %q for %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
 }
 
 // Arguments requires exactly the named arguments.

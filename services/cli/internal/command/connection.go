@@ -9,15 +9,15 @@ import (
 // ConnectionFlags adds the flags that say where Outbound is and how results are printed.
 func (env *Env) ConnectionFlags(c *cobra.Command) {
 	f := c.PersistentFlags()
-	f.StringVar(&env.Source.URL, "url", "", "address of Outbound (default OUTBOUND_URL, else "+client.DefaultURL+")")
+	f.StringVar(&env.Source.URL, "url", "", "address of the Outbound server (default OUTBOUND_URL, else "+client.DefaultURL+")")
 	f.StringVar(&env.Source.TokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
-	f.StringVar(&env.Source.Data, "data", "", "data folder of `outbound run`, whose endpoints.json and admin.token are used")
+	f.StringVar(&env.Source.Data, "data", "", "data directory of a local server (reads endpoints.json and admin.token)")
 	env.OutputFlag(c)
 }
 
 // OutputFlag adds --output.
 func (env *Env) OutputFlag(c *cobra.Command) {
-	c.PersistentFlags().StringVarP(&env.Format, "output", "o", "table", "table, json or yaml")
+	c.PersistentFlags().StringVarP(&env.Format, "output", "o", "table", "output format: table, json or yaml")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"},
 		cobra.ShellCompDirectiveNoFileComp))
 }

@@ -16,7 +16,7 @@ func Pairs(list []string) (resource.Tree, error) {
 	for _, p := range list {
 		name, value, ok := strings.Cut(p, "=")
 		if !ok || name == "" {
-			return nil, exit.Usagef("%q is not name=value", p)
+			return nil, exit.Usagef("%q is not in the form name=value", p)
 		}
 		out[name] = value
 	}

@@ -28,7 +28,7 @@ type fault struct {
 func (p *application) showDryRun(ctx context.Context, c *client.Client, steps []*step, malformed []error) error {
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
-		return fmt.Errorf("%w: take fewer files for a dry run", err)
+		return fmt.Errorf("%w: use fewer files for a dry run", err)
 	} else if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ const (
 type tooMuch struct{ changes, bytes int }
 
 func (e *tooMuch) Error() string {
-	return fmt.Sprintf("%d changes of %.1f MiB are too much to be checked at once: up to %d changes of %d MiB can be",
+	return fmt.Sprintf("%d changes of %.1f MiB are too many to validate at once: the limit is %d changes of %d MiB",
 		e.changes, float64(e.bytes)/(1<<20), mostChecked, 4)
 }
 
@@ -59,7 +59,7 @@ func check(ctx context.Context, c *client.Client, steps []*step) error {
 	for _, s := range steps {
 		for _, field := range s.Missing {
 			s.Faults = append(s.Faults, fault{Field: field,
-				Description: "is neither in the file nor stored: write it as ${file:PATH} or ${env:NAME}", code: codes.InvalidArgument})
+				Description: "is neither in the file nor stored: add it as ${file:PATH} or ${env:NAME}", code: codes.InvalidArgument})
 		}
 		if s.planned != nil {
 			q.Changes, asked = append(q.Changes, s.planned), append(asked, s)
@@ -73,10 +73,10 @@ func check(ctx context.Context, c *client.Client, steps []*step) error {
 	}
 	out := &outboundv1.CheckChangesResponse{}
 	if err := c.Call(ctx, http.MethodPost, "/v1/changes:check", q, out); err != nil {
-		return fmt.Errorf("check the changes: %w", err)
+		return fmt.Errorf("validate the changes: %w", err)
 	}
 	if len(out.GetResults()) != len(asked) {
-		return fmt.Errorf("check the changes: the server answered %d results for %d changes", len(out.GetResults()), len(asked))
+		return fmt.Errorf("validate the changes: the server returned %d results for %d changes", len(out.GetResults()), len(asked))
 	}
 	for i, s := range asked {
 		s.note(out.GetResults()[i])
@@ -141,9 +141,9 @@ func faulty(steps []*step, malformed []error) error {
 // Error is the line above the faults.
 func (e *faultyError) Error() string {
 	if len(e.lines) == 1 {
-		return "this is not valid, and nothing was changed:"
+		return "1 field is not valid, and nothing was changed:"
 	}
-	return fmt.Sprintf("%d things are not valid, and nothing was changed:", len(e.lines))
+	return fmt.Sprintf("%d fields are not valid, and nothing was changed:", len(e.lines))
 }
 
 // Lines are the faults, a line each.

@@ -28,16 +28,16 @@ func ExportCommand(env *command.Env) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write recipients and settings as a file that apply takes",
-		Long: "Export writes a declaration of what is there now: every field that can be set, so that apply finds whatever differs\n" +
-			"from it later. Applied at once it changes nothing. Built-in event types, users and tokens are left out.\n\n" +
-			"Secrets can't be read back and are left out; `passwordSet: true` and the like say where there is one, and apply keeps it.\n" +
-			"Applied where it is not stored, apply names what is missing before it changes anything.",
+		Short: "Export the configuration as a file for apply",
+		Long: "Export writes the current configuration with every field that can be set, so that apply finds any later change.\n" +
+			"Applying it at once changes nothing. Built-in event types, users and tokens are left out.\n\n" +
+			"Secrets can't be read back and are left out. `passwordSet: true` and similar fields mark a stored secret, which apply keeps.\n" +
+			"On a server that lacks a secret, apply reports the missing secret before it changes anything.",
 		Example: "  outbound export > outbound.yaml\n  outbound export --kinds recipients,customFields -o json\n" +
 			"  outbound export | outbound apply -f - --dry-run",
 		Args: command.Arguments(),
 	}
-	cmd.Flags().StringSliceVar(&only, "kinds", nil, "what to write: "+strings.Join(kinds(), ", ")+" (default: all)")
+	cmd.Flags().StringSliceVar(&only, "kinds", nil, "kinds to export: "+strings.Join(kinds(), ", ")+" (default: all)")
 	env.CompleteFlags(cmd, map[string]command.Completion{"kinds": command.Words(kinds()...)})
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		for _, k := range only {
@@ -66,13 +66,13 @@ func writeDeclaration(env *command.Env, d yaml.MapSlice) error {
 	if env.Format == "json" {
 		raw, err := json.Marshal(ordered(d))
 		if err != nil {
-			return fmt.Errorf("write the declaration: %w", err)
+			return fmt.Errorf("encode the configuration: %w", err)
 		}
 		return env.ShowJSON(raw)
 	}
 	raw, err := yaml.MarshalWithOptions(d, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
 	if err != nil {
-		return fmt.Errorf("write the declaration: %w", err)
+		return fmt.Errorf("encode the configuration: %w", err)
 	}
 	_, err = env.Out.Write(raw)
 	return err

@@ -43,7 +43,7 @@ func declarationFiles(path string) ([]string, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, exit.Usagef("%s holds no .yaml, .yml or .json file", path)
+		return nil, exit.Usagef("no .yaml, .yml or .json file in %s", path)
 	}
 	return out, nil
 }

@@ -17,7 +17,7 @@ import (
 
 // Command makes the command `deliveries`.
 func Command(env *command.Env) *cobra.Command {
-	return command.Group("deliveries", "See what became of events at their recipients",
+	return command.Group("deliveries", "List, inspect and retry deliveries",
 		listCommand(env), getCommand(env), tailCommand(env), retryCommand(env),
 		sendNowCommand(env), extendCommand(env), cancelCommand(env))
 }
@@ -62,7 +62,7 @@ func listCommand(env *command.Env) *cobra.Command {
 
 // Table lists deliveries, a row each.
 func Table(list []*outboundv1.Delivery) *output.Table {
-	t := &output.Table{Head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "WHY"}}
+	t := &output.Table{Head: []string{"RECIPIENT", "EVENT", "TYPE", "STATE", "ATTEMPTS", "LAST ATTEMPT", "NEXT ATTEMPT", "REASON"}}
 	for _, d := range list {
 		t.Add(d.GetRecipientId(), eventName(d), d.GetEventType(), d.GetState().String(), fmt.Sprint(d.GetAttempts()),
 			output.Clock(d.GetLastAttemptTime()), output.Clock(d.GetNextAttemptTime()), output.Short(reason(d)))

@@ -20,7 +20,7 @@ func getCommand(env *command.Env) *cobra.Command {
 	var replay string
 	cmd := &cobra.Command{
 		Use:   "get RECIPIENT/EVENT",
-		Short: "Show a delivery with every attempt, and the request as it was sent",
+		Short: "Show a delivery, its attempts and the request that was sent",
 		Example: "  outbound deliveries get ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries get ticket-system/appliance-1~e-1 --replay 01JD0V -o json",
 		Args:              command.Arguments("RECIPIENT/EVENT"),
@@ -40,14 +40,14 @@ func getCommand(env *command.Env) *cobra.Command {
 			return showDelivery(env, d)
 		}),
 	}
-	cmd.Flags().StringVar(&replay, "replay", "", "the delivery of this replay or test, not the first one")
+	cmd.Flags().StringVar(&replay, "replay", "", "show the delivery of this replay or test instead of the original")
 	return cmd
 }
 
 func deliveryPath(name, replay string) (string, error) {
 	recipient, event, ok := strings.Cut(name, "/")
 	if !ok || recipient == "" || event == "" {
-		return "", exit.Usagef("%q is not RECIPIENT/EVENT", name)
+		return "", exit.Usagef("%q is not in the form RECIPIENT/EVENT", name)
 	}
 	path := "/v1/deliveries/" + url.PathEscape(recipient) + "/" + url.PathEscape(event)
 	if replay != "" {
@@ -61,7 +61,7 @@ func showDelivery(env *command.Env, d *outboundv1.DeliveryDetail) error {
 		return err
 	}
 	env.Say("")
-	attempts := &output.Table{Head: []string{"ATTEMPT", "AT", "STATE", "TOOK", "CODE", "WHY", "NEXT ATTEMPT", "ANSWER"}}
+	attempts := &output.Table{Head: []string{"ATTEMPT", "AT", "STATE", "DURATION", "CODE", "REASON", "NEXT ATTEMPT", "RESPONSE"}}
 	for _, x := range d.GetAttempts() {
 		number, took := output.Dash(""), output.Dash("")
 		if x.GetNumber() > 0 {
@@ -107,10 +107,10 @@ func deliveryFacts(d *outboundv1.Delivery) *output.Table {
 	for _, row := range [][2]string{
 		{"recipient", output.Named(d.GetRecipientId(), d.GetRecipientDisplayName())}, {"channel", d.GetChannel()}, {"event", eventName(d)},
 		{"type", d.GetEventType()}, {"session", d.GetSessionId()}, {"external key", d.GetExternalKey()},
-		{"state", d.GetState().String()}, {"why", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
+		{"state", d.GetState().String()}, {"reason", reason(d)}, {"class", d.GetReasonClass()}, {"attempts", fmt.Sprint(d.GetAttempts())},
 		{"accepted", output.Clock(d.GetAcceptTime())}, {"next attempt", output.Clock(d.GetNextAttemptTime())},
-		{"ends", output.Clock(d.GetExpireTime())},
-		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"asked for by", d.GetActor()},
+		{"expires", output.Clock(d.GetExpireTime())},
+		{"revision", fmt.Sprint(d.GetRecipientRevision())}, {"requested by", d.GetActor()},
 	} {
 		if row[1] != "" && row[1] != "-" && row[1] != "0" {
 			t.Add(row[0], row[1])

@@ -35,7 +35,7 @@ func operatorChange(env *command.Env, change waitingChange) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use: change.use + " [RECIPIENT/EVENT]...", Short: change.short,
-		Long: change.short + ". A replay or test is named as RECIPIENT/EVENT~REPLAY. One that is not waiting stays as it is, and is told.",
+		Long: change.short + ". Name a replay or test as RECIPIENT/EVENT~REPLAY. Deliveries in a final state are not changed and are listed.",
 		Example: "  outbound deliveries " + change.use + " ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries " + change.use + " --recipient ticket-system --since 2h",
 	}
@@ -88,15 +88,15 @@ func waitingTargets(ctx context.Context, c *client.Client, filter deliveryFilter
 	var out targetList
 	switch {
 	case len(args) > 0 && !filter.empty():
-		return nil, exit.Usagef("name deliveries or give filters, not both")
+		return nil, exit.Usagef("give either delivery names or filters, not both")
 	case len(args) == 0 && filter.empty():
-		return nil, exit.Usagef("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+		return nil, exit.Usagef("no deliveries selected: name them (RECIPIENT/EVENT) or give a filter")
 	case len(args) > 0:
 		for _, arg := range args {
 			recipient, event, ok := strings.Cut(arg, "/")
 			parts := strings.SplitN(event, "~", 3)
 			if !ok || recipient == "" || len(parts) < 2 {
-				return nil, exit.Usagef("%q is not RECIPIENT/APPLIANCE~ID, nor that with ~REPLAY behind it", arg)
+				return nil, exit.Usagef("%q is not in the form RECIPIENT/APPLIANCE~ID or RECIPIENT/APPLIANCE~ID~REPLAY", arg)
 			}
 			t := &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: parts[0] + "~" + parts[1]}
 			if len(parts) == 3 {
@@ -122,14 +122,14 @@ func waitingTargets(ctx context.Context, c *client.Client, filter deliveryFilter
 
 func sendNowCommand(env *command.Env) *cobra.Command {
 	return operatorChange(env, waitingChange{
-		use: "send-now", short: "Make the next attempt of waiting deliveries at once", method: "sendNow",
+		use: "send-now", short: "Make the next attempt of pending deliveries now", method: "sendNow",
 		request: func(t targetList) proto.Message { return &outboundv1.SendNowRequest{Deliveries: t} },
 	})
 }
 
 func cancelCommand(env *command.Env) *cobra.Command {
 	return operatorChange(env, waitingChange{
-		use: "cancel", short: "Cancel waiting deliveries", method: "cancel",
+		use: "cancel", short: "Cancel pending deliveries", method: "cancel",
 		request: func(t targetList) proto.Message { return &outboundv1.CancelDeliveriesRequest{Deliveries: t} },
 	})
 }
@@ -137,12 +137,12 @@ func cancelCommand(env *command.Env) *cobra.Command {
 func extendCommand(env *command.Env) *cobra.Command {
 	var by time.Duration
 	cmd := operatorChange(env, waitingChange{
-		use: "extend", short: "Give waiting deliveries longer to be tried", method: "extend",
+		use: "extend", short: "Extend the retry window of pending deliveries", method: "extend",
 		request: func(t targetList) proto.Message {
 			return &outboundv1.ExtendDeliveriesRequest{Deliveries: t, By: durationpb.New(by)}
 		},
 	})
-	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "how much longer than now they are tried, 1m to 168h")
+	cmd.Flags().DurationVar(&by, "by", 24*time.Hour, "retry until this long from now, 1m to 168h")
 	return cmd
 }
 

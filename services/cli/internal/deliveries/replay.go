@@ -17,7 +17,7 @@ import (
 
 // ReplaysCommand makes the command `replays`.
 func ReplaysCommand(env *command.Env) *cobra.Command {
-	return command.Group("replays", "Send many deliveries again, or give a recipient the events it missed",
+	return command.Group("replays", "Replay deliveries, or backfill past events to a recipient",
 		replaysPreview(env), replaysCreate(env), replaysList(env), replaysGet(env), replaysCancel(env))
 }
 
@@ -25,7 +25,7 @@ func replaysPreview(env *command.Env) *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
 		Use:   "preview",
-		Short: "Tell what a replay would send, without sending it",
+		Short: "Show what a replay would send, without sending it",
 		Example: "  outbound replays preview --recipient ticket-system --since 24h\n" +
 			"  outbound replays preview --to ticket-system --backfill-since 48h",
 		Args: command.Arguments(),
@@ -47,10 +47,10 @@ func replaysPreview(env *command.Env) *cobra.Command {
 			}
 			t := &output.Table{}
 			t.Add("deliveries", fmt.Sprint(p.GetCount(), more))
-			t.Add("had before", fmt.Sprint(p.GetAlreadyDelivered()))
+			t.Add("already sent", fmt.Sprint(p.GetAlreadyDelivered()))
 			t.Add("unavailable", fmt.Sprint(p.GetUnavailable()))
 			t.Add("oldest", output.Clock(p.GetOldestTime()))
-			t.Add("takes about", p.GetEstimatedDuration().AsDuration().String())
+			t.Add("estimated time", p.GetEstimatedDuration().AsDuration().String())
 			return t
 		})
 	})
@@ -62,16 +62,16 @@ func replaysCreate(env *command.Env) *cobra.Command {
 	var detach bool
 	cmd := &cobra.Command{
 		Use:   "create",
-		Short: "Start a replay, and wait until all is queued",
-		Long: "Start a replay, and wait until all is queued. The server runs it: an end of this command, by Ctrl-C too, does not end it.\n" +
-			"See `outbound replays preview` for what it would be.",
+		Short: "Start a replay and wait until it is queued",
+		Long: "Start a replay and wait until all its deliveries are queued. The server runs the replay: it continues if this command stops.\n" +
+			"Use `outbound replays preview` to see what a replay would send.",
 		Example: "  outbound replays create --recipient ticket-system --since 24h --rate 100\n" +
 			"  outbound replays create --recipient old-system --state delivered --to new-system\n" +
 			"  outbound replays create --to new-system --backfill-since 48h --detach",
 		Args: command.Arguments(),
 	}
 	flags.define(env, cmd)
-	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait until all is queued")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		r, err := flags.replay(time.Now())
 		if err != nil {
@@ -104,7 +104,7 @@ func await(ctx context.Context, env *command.Env, c *client.Client, r *outboundv
 		drawn.Show("%s", line)
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("replay %s goes on without this command: see outbound replays get, or cancel it: %w", r.GetId(), ctx.Err())
+			return fmt.Errorf("replay %s continues on the server: see outbound replays get, or cancel it: %w", r.GetId(), ctx.Err())
 		case <-time.After(lookEvery):
 		}
 		next := &outboundv1.Replay{}
@@ -124,7 +124,7 @@ func await(ctx context.Context, env *command.Env, c *client.Client, r *outboundv
 }
 
 func replayTable(list []*outboundv1.Replay) *output.Table {
-	t := &output.Table{Head: []string{"ID", "STATE", "TOTAL", "QUEUED", "UNAVAILABLE", "STARTED", "BY", "TO", "DETAIL"}}
+	t := &output.Table{Head: []string{"ID", "STATE", "TOTAL", "QUEUED", "UNAVAILABLE", "STARTED", "CREATED BY", "TO", "DETAIL"}}
 	for _, r := range list {
 		t.Add(r.GetId(), r.GetState().String(), fmt.Sprint(r.GetTotal()), fmt.Sprint(r.GetQueued()), fmt.Sprint(r.GetUnavailable()),
 			output.Clock(r.GetCreateTime()), r.GetActor(), output.Dash(r.GetToRecipientId()), output.Dash(r.GetDetail()))
@@ -147,8 +147,8 @@ func replaysList(env *command.Env) *cobra.Command {
 
 func replaysGet(env *command.Env) *cobra.Command {
 	var wait bool
-	cmd := &cobra.Command{Use: "get REPLAY", Short: "Show how far a replay is", Args: command.Arguments("REPLAY")}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it has ended, and tell its progress")
+	cmd := &cobra.Command{Use: "get REPLAY", Short: "Show the progress of a replay", Args: command.Arguments("REPLAY")}
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is finished and show its progress")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		r := &outboundv1.Replay{}
 		if err := c.Call(ctx, http.MethodGet, "/v1/replays/"+url.PathEscape(args[0]), nil, r); err != nil {
@@ -164,7 +164,7 @@ func replaysGet(env *command.Env) *cobra.Command {
 
 func replaysCancel(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel REPLAY", Short: "Stop a replay; what it has queued goes on", Args: command.Arguments("REPLAY"),
+		Use: "cancel REPLAY", Short: "Cancel a replay (already queued deliveries still go out)", Args: command.Arguments("REPLAY"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			r := &outboundv1.Replay{}
 			if err := c.Call(ctx, http.MethodPost, "/v1/replays/"+url.PathEscape(args[0])+":cancel", nil, r); err != nil {

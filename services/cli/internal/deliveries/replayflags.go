@@ -23,21 +23,21 @@ type replayFlags struct {
 
 func (r *replayFlags) define(env *command.Env, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&r.filter.recipient, "recipient", "", "the deliveries to this recipient")
-	f.StringVar(&r.filter.state, "state", "", "those in this final state (default: expired, rejected and cancelled)")
-	f.StringVar(&r.filter.eventType, "type", "", "those of this event type")
-	f.StringVar(&r.filter.appliance, "appliance", "", "those of this appliance")
-	f.StringVar(&r.filter.session, "session", "", "those of this session")
-	f.StringVar(&r.filter.externalKey, "external-key", "", "those with this external key")
-	f.StringVar(&r.filter.channel, "channel", "", "those of this channel: http or email")
-	f.StringVar(&r.filter.reason, "reason", "", "those with this reason")
-	f.StringVar(&r.filter.class, "class", "", "those of this class of reasons")
-	f.StringVar(&r.filter.since, "since", "", "those that ended at this time (RFC 3339) or later, or this long ago, e.g. 2h")
-	f.StringVar(&r.filter.until, "until", "", "those that ended before this time (RFC 3339), or longer ago, e.g. 30m")
-	f.StringVar(&r.backfillSince, "backfill-since", "", "instead of deliveries: the events accepted since this time that --to selects")
+	f.StringVar(&r.filter.recipient, "recipient", "", "filter by recipient")
+	f.StringVar(&r.filter.state, "state", "", "filter by final state (default: expired, rejected and cancelled)")
+	f.StringVar(&r.filter.eventType, "type", "", "filter by event type")
+	f.StringVar(&r.filter.appliance, "appliance", "", "filter by appliance")
+	f.StringVar(&r.filter.session, "session", "", "filter by session")
+	f.StringVar(&r.filter.externalKey, "external-key", "", "filter by external key")
+	f.StringVar(&r.filter.channel, "channel", "", "filter by channel: http or email")
+	f.StringVar(&r.filter.reason, "reason", "", "filter by reason")
+	f.StringVar(&r.filter.class, "class", "", "filter by reason class")
+	f.StringVar(&r.filter.since, "since", "", "only deliveries that became final at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&r.filter.until, "until", "", "only deliveries that became final before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.StringVar(&r.backfillSince, "backfill-since", "", "backfill: send the events accepted since this time that the recipient of --to selects")
 	f.StringVar(&r.backfillTill, "backfill-until", "", "end of the backfill (default: now)")
-	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill also what the recipient has had")
-	f.StringVar(&r.to, "to", "", "send to this recipient (default: each to the recipient it was for)")
+	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill: include events that the recipient already has")
+	f.StringVar(&r.to, "to", "", "send to this recipient (default: the original recipient)")
 	f.Int32Var(&r.rate, "rate", 0, "deliveries queued per second, 1 to 1000 (default 50)")
 	r.rated = func() bool { return f.Changed("rate") }
 	env.CompleteFlags(cmd, map[string]command.Completion{
@@ -52,12 +52,12 @@ func (r *replayFlags) define(env *command.Env, cmd *cobra.Command) {
 func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 	if r.rated() && r.rate < 1 {
 		// The API takes 0 for the default.
-		return nil, exit.Usagef("--rate is 1 to 1000 deliveries a second, not %d: leave it out for the default", r.rate)
+		return nil, exit.Usagef("--rate must be 1 to 1000 deliveries per second, not %d", r.rate)
 	}
 	out := &outboundv1.Replay{ToRecipientId: r.to, Rate: r.rate}
 	if r.backfillSince != "" {
 		if !r.filter.empty() {
-			return nil, exit.Usagef("give a backfill or filters for deliveries, not both")
+			return nil, exit.Usagef("give either a backfill or filters for deliveries, not both")
 		}
 		start, err := command.MomentOf("--backfill-since", r.backfillSince, now)
 		if err != nil {
@@ -72,11 +72,11 @@ func (r *replayFlags) replay(now time.Time) (*outboundv1.Replay, error) {
 		return out, nil
 	}
 	if r.filter.empty() {
-		return nil, exit.Usagef("what is to be sent again? Give a filter, e.g. --recipient, or --backfill-since")
+		return nil, exit.Usagef("nothing selected: give a filter, e.g. --recipient, or --backfill-since")
 	}
 	state := outboundv1.DeliveryState_State_value[strings.ToUpper(r.filter.state)]
 	if r.filter.state != "" && state == 0 {
-		return nil, exit.Usagef("--state %q is not a state: delivered, expired, rejected, skipped, cancelled", r.filter.state)
+		return nil, exit.Usagef("--state %q is not a final state: use delivered, expired, rejected, skipped or cancelled", r.filter.state)
 	}
 	start, err := command.MomentOf("--since", r.filter.since, now)
 	if err != nil {

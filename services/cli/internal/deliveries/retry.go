@@ -18,24 +18,24 @@ func retryCommand(env *command.Env) *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "retry [RECIPIENT/EVENT]...",
-		Short: "Send deliveries again, named one by one or by filters",
+		Short: "Retry deliveries, selected by name or by filters",
 		Example: "  outbound deliveries retry ticket-system/appliance-1~e-1\n" +
 			"  outbound deliveries retry --recipient ticket-system --state expired",
 	}
 	filter.define(env, cmd)
 	filter.defineList(cmd, 1000)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "tell how many deliveries it would be")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show how many deliveries would be retried")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		targets, err := retryTargets(ctx, c, &filter, args)
 		if err != nil {
 			return err
 		}
 		if len(targets) == 0 {
-			env.Say("no delivery matches: nothing to send again")
+			env.Say("no delivery matches: nothing to retry")
 			return nil
 		}
 		if dryRun {
-			env.Say("%d deliveries would be sent again", len(targets))
+			env.Say("%d deliveries would be retried", len(targets))
 			return nil
 		}
 		return retry(ctx, env, c, targets)
@@ -46,16 +46,16 @@ func retryCommand(env *command.Env) *cobra.Command {
 func retryTargets(ctx context.Context, c *client.Client, filter *deliveryFilter,
 	args []string) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
 	if len(args) > 0 && !filter.empty() {
-		return nil, exit.Usagef("name deliveries or give filters, not both")
+		return nil, exit.Usagef("give either delivery names or filters, not both")
 	}
 	if len(args) == 0 && filter.empty() {
-		return nil, exit.Usagef("which deliveries? Name them (RECIPIENT/EVENT) or give a filter")
+		return nil, exit.Usagef("no deliveries selected: name them (RECIPIENT/EVENT) or give a filter")
 	}
 	var out []*outboundv1.RetryDeliveriesRequest_Target
 	for _, arg := range args {
 		recipient, event, ok := strings.Cut(arg, "/")
 		if !ok || recipient == "" || event == "" {
-			return nil, exit.Usagef("%q is not RECIPIENT/EVENT", arg)
+			return nil, exit.Usagef("%q is not in the form RECIPIENT/EVENT", arg)
 		}
 		out = append(out, &outboundv1.RetryDeliveriesRequest_Target{RecipientId: recipient, EventId: event})
 	}
@@ -83,7 +83,7 @@ func retry(ctx context.Context, env *command.Env, c *client.Client, targets []*o
 	bar, all := env.Progress(), len(targets)
 	defer bar.End()
 	for len(targets) > 0 {
-		bar.Show("%d of %d sent again", all-len(targets), all)
+		bar.Show("%d of %d retried", all-len(targets), all)
 		n := min(len(targets), retryAtOnce)
 		resp := &outboundv1.RetryDeliveriesResponse{}
 		req := &outboundv1.RetryDeliveriesRequest{Deliveries: targets[:n]}
@@ -95,7 +95,7 @@ func retry(ctx context.Context, env *command.Env, c *client.Client, targets []*o
 				return err
 			}
 		}
-		env.Say("queued %d deliveries again as replay %s", resp.GetQueued(), resp.GetReplayId())
+		env.Say("queued %d deliveries for retry as replay %s", resp.GetQueued(), resp.GetReplayId())
 		targets = targets[n:]
 	}
 	return nil

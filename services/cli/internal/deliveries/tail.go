@@ -19,9 +19,9 @@ func tailCommand(env *command.Env) *cobra.Command {
 	var filter deliveryFilter
 	cmd := &cobra.Command{
 		Use:   "tail",
-		Short: "Show deliveries as they are recorded, until interrupted",
-		Long: "Tail shows deliveries as they are recorded from now on, until it is interrupted, which is no error. With -o json each\n" +
-			"is one JSON object a line, with -o yaml one document.",
+		Short: "Stream deliveries as they are recorded, until interrupted",
+		Long: "Tail streams deliveries as they are recorded from now on. An interrupt ends it with exit code 0. With -o json each\n" +
+			"delivery is one line of JSON, with -o yaml one document.",
 		Example: "  outbound deliveries tail --recipient ticket-system\n  outbound deliveries tail --state rejected -o json",
 		Args:    command.Arguments(),
 	}
@@ -46,7 +46,7 @@ func tail(ctx context.Context, env *command.Env, c *client.Client, path string) 
 	each := func(m proto.Message) error {
 		batch, ok := m.(*outboundv1.TailDeliveriesResponse)
 		if !ok {
-			return fmt.Errorf("a line of the stream is no batch of deliveries: %T", m)
+			return fmt.Errorf("decode a line of the stream: not a batch of deliveries: %T", m)
 		}
 		for _, d := range batch.GetDeliveries() {
 			if err := showTailed(env, d); err != nil {
@@ -54,7 +54,7 @@ func tail(ctx context.Context, env *command.Env, c *client.Client, path string) 
 			}
 		}
 		if n := batch.GetMissed(); n > 0 {
-			_, _ = fmt.Fprintf(env.Err, "%d more came than could be shown: see outbound deliveries list\n", n)
+			_, _ = fmt.Fprintf(env.Err, "%d more deliveries were recorded than could be shown: see outbound deliveries list\n", n)
 		}
 		return nil
 	}

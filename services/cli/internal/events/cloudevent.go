@@ -37,7 +37,7 @@ func (e CloudEvent) Encode() ([]byte, error) {
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {
-		return nil, fmt.Errorf("write the event: %w", err)
+		return nil, fmt.Errorf("encode the event: %w", err)
 	}
 	return raw, nil
 }

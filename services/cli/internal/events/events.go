@@ -18,7 +18,7 @@ import (
 
 // Command makes the command `events`.
 func Command(env *command.Env) *cobra.Command {
-	return command.Group("events", "Publish events and see what intake decided",
+	return command.Group("events", "Publish and inspect events",
 		publishCommand(env), listCommand(env), rejectedCommand(env), getCommand(env))
 }
 
@@ -38,15 +38,15 @@ func publishCommand(env *command.Env) *cobra.Command {
 		Args: command.Arguments(),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&n.file, "file", "f", "", "file with a CloudEvent in JSON, sent to the byte; - is standard input")
-	f.StringVar(&n.appliance, "appliance", "", "appliance, the event's source")
+	f.StringVarP(&n.file, "file", "f", "", "JSON file with a CloudEvent, sent unchanged; - reads standard input")
+	f.StringVar(&n.appliance, "appliance", "", "appliance (the source of the event)")
 	f.StringVar(&n.eventType, "event", "", "event type")
-	f.StringVar(&n.id, "id", "", "id among the events of its appliance (default: a new one)")
+	f.StringVar(&n.id, "id", "", "event ID, unique for the appliance (default: generated)")
 	f.StringVar(&n.session, "session", "", "session (lsid)")
-	f.StringVar(&n.externalKey, "external-key", "", "the session's external key")
-	f.StringVar(&n.at, "time", "", "when it happened, RFC 3339 (default: now)")
-	f.StringArrayVar(&n.set, "set", nil, "variable, as in name=value; may be repeated")
-	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as in code_name=value; may be repeated")
+	f.StringVar(&n.externalKey, "external-key", "", "external key of the session")
+	f.StringVar(&n.at, "time", "", "time of the event, RFC 3339 (default: now)")
+	f.StringArrayVar(&n.set, "set", nil, "variable, as name=value; may be repeated")
+	f.StringArrayVar(&n.custom, "custom", nil, "custom field, as code_name=value; may be repeated")
 	env.CompleteFlags(cmd, map[string]command.Completion{"appliance": command.CompleteAppliances, "event": command.CompleteEventTypes})
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		raw, err := n.body(env.Files)
@@ -70,7 +70,7 @@ func publishCommand(env *command.Env) *cobra.Command {
 func (n *newEvent) body(files *input.Reader) ([]byte, error) {
 	if n.file != "" {
 		if n.appliance != "" || n.eventType != "" || len(n.set) > 0 || len(n.custom) > 0 {
-			return nil, exit.Usagef("give the event by -f or by flags, not by both")
+			return nil, exit.Usagef("use either -f or flags for the event, not both")
 		}
 		return files.Read(n.file)
 	}

@@ -82,7 +82,7 @@ func listCommand(env *command.Env) *cobra.Command {
 			return err
 		}
 		return env.Show(all, func() *output.Table {
-			t := &output.Table{Head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "WHY"}}
+			t := &output.Table{Head: []string{"TIME", "EVENT", "TYPE", "SESSION", "DECISION", "VIA", "REASON"}}
 			for _, e := range all.GetEvents() {
 				t.Add(output.Clock(e.GetIntakeTime()), output.Dash(e.GetEventId()), output.Dash(e.GetEventType()), output.Dash(e.GetSessionId()),
 					e.GetDecision().String(), e.GetVia(), output.Short(why(e)))
@@ -115,7 +115,7 @@ func rejectedCommand(env *command.Env) *cobra.Command {
 }
 
 func rejectedTable(events []*outboundv1.Event) *output.Table {
-	t := &output.Table{Head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "WHY"}}
+	t := &output.Table{Head: []string{"TIME", "APPLIANCE", "EVENT", "TYPE", "VIA", "FIELD", "REASON"}}
 	for _, e := range events {
 		first := []string{output.Clock(e.GetIntakeTime()), output.Dash(e.GetApplianceId()), output.Dash(e.GetEventId()),
 			output.Dash(e.GetEventType()), output.Dash(e.GetVia())}
@@ -204,7 +204,7 @@ func showEvent(env *command.Env, e *outboundv1.Event) error {
 }
 
 func timelineTable(list []*outboundv1.TimelineEntry) *output.Table {
-	t := &output.Table{Head: []string{"TIME", "WHAT", "RECIPIENT", "STATE", "WHY"}}
+	t := &output.Table{Head: []string{"TIME", "KIND", "RECIPIENT", "STATE", "REASON"}}
 	for _, x := range list {
 		what := x.GetKind()
 		if x.GetAttempt() > 0 {
@@ -226,7 +226,7 @@ func timelineTable(list []*outboundv1.TimelineEntry) *output.Table {
 }
 
 func routeTable(list []*outboundv1.Route) *output.Table {
-	t := &output.Table{Head: []string{"ROUTE TO", "CHANNEL", "GETS IT", "STATE", "WHY"}}
+	t := &output.Table{Head: []string{"ROUTE TO", "CHANNEL", "GETS IT", "STATE", "REASON"}}
 	for _, x := range list {
 		why := x.GetDetail()
 		if why == "" {

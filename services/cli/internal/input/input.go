@@ -32,7 +32,7 @@ func (r *Reader) ReadSecret(path string) (string, error) {
 	}
 	secret := strings.TrimRight(string(b), "\r\n")
 	if secret == "" {
-		return "", exit.Usagef("%s is empty where a secret was expected", path)
+		return "", exit.Usagef("%s is empty: it must hold a secret", path)
 	}
 	return secret, nil
 }
@@ -103,7 +103,7 @@ func (r *Reader) Document(path string) (resource.Tree, error) {
 		return nil, err
 	}
 	if len(docs) > 1 {
-		return nil, exit.Usagef("%s holds %d documents where one was expected", path, len(docs))
+		return nil, exit.Usagef("%s holds %d documents: expected one", path, len(docs))
 	}
 	return docs[0], nil
 }
@@ -151,7 +151,7 @@ func (r *Reader) expandText(v, dir string) (string, error) {
 		if x := r.Getenv(name); x != "" {
 			return x, nil
 		}
-		return "", fmt.Errorf("the environment has no %s", name)
+		return "", fmt.Errorf("the environment variable %s is not set", name)
 	}
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
 		if !filepath.IsAbs(path) {

@@ -31,7 +31,7 @@ type Printer struct {
 // CheckFormat refuses an unknown format.
 func (p *Printer) CheckFormat() error {
 	if p.Format != "table" && p.Format != "json" && p.Format != "yaml" {
-		return exit.Usagef("-o is table, json or yaml, not %q", p.Format)
+		return exit.Usagef("-o %q is not a format: use table, json or yaml", p.Format)
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (p *Printer) Show(m proto.Message, asTable func() *Table) error {
 	}
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	return p.ShowJSON(raw)
 }
@@ -55,13 +55,13 @@ func (p *Printer) Show(m proto.Message, asTable func() *Table) error {
 func (p *Printer) ShowJSON(raw []byte) error {
 	var b bytes.Buffer
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	b.WriteByte('\n')
 	if p.Format == "yaml" {
 		y, err := yaml.JSONToYAML(b.Bytes())
 		if err != nil {
-			return fmt.Errorf("write the answer: %w", err)
+			return fmt.Errorf("write the output: %w", err)
 		}
 		b.Reset()
 		b.Write(y)
@@ -74,7 +74,7 @@ func (p *Printer) ShowJSON(raw []byte) error {
 func (p *Printer) ShowLine(m proto.Message) error {
 	raw, err := (protojson.MarshalOptions{EmitDefaultValues: true}).Marshal(m)
 	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	if p.Format == "yaml" {
 		if _, err := fmt.Fprintln(p.Out, "---"); err != nil {

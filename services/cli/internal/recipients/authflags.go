@@ -22,17 +22,17 @@ type authFlags struct {
 
 func (x *authFlags) define(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&x.basicUser, "basic-user", "", "user name of basic authentication")
-	f.StringVar(&x.passwordFile, "password-file", "", "file with the password of basic authentication; - is standard input")
-	f.StringVar(&x.bearerFile, "bearer-token-file", "", "file with a bearer token; - is standard input")
-	f.StringVar(&x.keyHeader, "api-key-header", "", "header that carries a secret of its own")
-	f.StringVar(&x.keyFile, "api-key-file", "", "file with the value of --api-key-header; - is standard input")
-	f.StringVar(&x.tokenURL, "oauth2-token-url", "", "where tokens are asked for (OAuth 2.0 client credentials)")
-	f.StringVar(&x.clientID, "oauth2-client-id", "", "client's id at --oauth2-token-url")
-	f.StringVar(&x.clientSecretFile, "oauth2-client-secret-file", "", "file with the client's secret; - is standard input")
-	f.StringSliceVar(&x.scopes, "oauth2-scope", nil, "scope to ask for; may be repeated")
+	f.StringVar(&x.basicUser, "basic-user", "", "user name for basic authentication")
+	f.StringVar(&x.passwordFile, "password-file", "", "file with the password for basic authentication; - reads standard input")
+	f.StringVar(&x.bearerFile, "bearer-token-file", "", "file with a bearer token; - reads standard input")
+	f.StringVar(&x.keyHeader, "api-key-header", "", "name of the header that carries an API key")
+	f.StringVar(&x.keyFile, "api-key-file", "", "file with the value of --api-key-header; - reads standard input")
+	f.StringVar(&x.tokenURL, "oauth2-token-url", "", "token endpoint (OAuth 2.0 client credentials)")
+	f.StringVar(&x.clientID, "oauth2-client-id", "", "client ID for --oauth2-token-url")
+	f.StringVar(&x.clientSecretFile, "oauth2-client-secret-file", "", "file with the client secret; - reads standard input")
+	f.StringSliceVar(&x.scopes, "oauth2-scope", nil, "scope to request; may be repeated")
 	f.StringVar(&x.clientCertificateFile, "client-cert-file", "", "file with a TLS client certificate and its chain (PEM)")
-	f.StringVar(&x.clientKeyFile, "client-key-file", "", "file with the private key of --client-cert-file (PEM); - is standard input")
+	f.StringVar(&x.clientKeyFile, "client-key-file", "", "file with the private key of --client-cert-file (PEM); - reads standard input")
 }
 
 // way is one way to sign in: flags that go together. The last one names the file with the secret.
@@ -75,7 +75,7 @@ func (w way) given() (bool, error) {
 		}
 	}
 	if n > 0 && n < len(w.values) {
-		return false, exit.Usagef("%s go together", strings.Join(w.flags, " and "))
+		return false, exit.Usagef("set %s together", strings.Join(w.flags, " and "))
 	}
 	return n > 0, nil
 }
@@ -94,9 +94,9 @@ func (x *authFlags) add(files *input.Reader, t resource.Tree) error {
 	}
 	switch {
 	case len(chosen) > 1:
-		return exit.Usagef("a recipient is signed in to in one way: choose between %s and %s", chosen[0].flags[0], chosen[1].flags[0])
+		return exit.Usagef("a recipient has one authentication method: use either %s or %s", chosen[0].flags[0], chosen[1].flags[0])
 	case len(chosen) == 0 && len(x.scopes) > 0:
-		return exit.Usagef("--oauth2-scope goes with --oauth2-token-url")
+		return exit.Usagef("--oauth2-scope needs --oauth2-token-url")
 	case len(chosen) == 0:
 		return nil
 	}

@@ -39,7 +39,7 @@ func testFilterCommand(env *command.Env) *cobra.Command {
 }
 
 func filterTable(resp *outboundv1.TestFilterResponse) *output.Table {
-	t := &output.Table{Head: []string{"EVENT", "TYPE", "SENT", "WHY"}}
+	t := &output.Table{Head: []string{"EVENT", "TYPE", "SENT", "REASON"}}
 	for _, r := range resp.GetResults() {
 		t.Add(r.GetEventId(), r.GetEventType(), output.Yes(r.GetMatches()), output.Short(r.GetError()))
 	}

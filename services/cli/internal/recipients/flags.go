@@ -24,17 +24,17 @@ type recipientFlags struct {
 
 func (r *recipientFlags) define(env *command.Env, cmd *cobra.Command, create bool) {
 	f := cmd.Flags()
-	f.StringVarP(&r.file, "file", "f", "", "file with the recipient in YAML or JSON; - is standard input")
+	f.StringVarP(&r.file, "file", "f", "", "YAML or JSON file with the recipient; - reads standard input")
 	if create {
-		f.String("id", "", "id, fixed for life (default: made from the name)")
+		f.String("id", "", "recipient ID, cannot be changed later (default: derived from the name)")
 		f.BoolVar(&r.disabled, "disabled", false, "create it disabled")
 	}
 	command.DefineFields(cmd, recipientFields())
-	f.StringArrayVar(&r.headers, "header", nil, "request header, as in 'Name: value'; may be repeated, replaces all")
+	f.StringArrayVar(&r.headers, "header", nil, "custom request header, as 'Name: value'; may be repeated; replaces all custom headers")
 	r.auth.define(cmd)
 	r.texts.define(cmd)
-	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, which is shown once")
-	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new ed25519 key, whose public half is shown")
+	f.BoolVar(&r.sign, "sign", false, "sign requests with a new shared secret, shown only once")
+	f.BoolVar(&r.signEd25519, "sign-ed25519", false, "sign requests with a new Ed25519 key and show its public key")
 	f.StringArrayVar(&r.signingFiles, "signing-secret-file", nil, "file with a signing secret (whsec_… or whsk_…); may be repeated")
 	env.CompleteFlags(cmd, map[string]command.Completion{
 		"event": command.CompleteEventTypes, "appliance": command.CompleteAppliances, "while-disabled": command.Words("skip", "hold"),
@@ -86,7 +86,7 @@ func (r *recipientFlags) addHeaders(_ *input.Reader, t resource.Tree) error {
 	for _, h := range r.headers {
 		name, value, ok := strings.Cut(h, ":")
 		if !ok {
-			return exit.Usagef("--header %q is not 'Name: value'", h)
+			return exit.Usagef("--header %q is not in the form 'Name: value'", h)
 		}
 		headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}

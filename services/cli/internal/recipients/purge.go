@@ -20,14 +20,14 @@ func purgeCommand(env *command.Env) *cobra.Command {
 	var expect int64
 	cmd := &cobra.Command{
 		Use:   "purge RECIPIENT",
-		Short: "Cancel what waits for a recipient",
-		Long: "Cancel what waits for a recipient. How many deliveries that are must be said with --expect, so that nothing is cancelled\n" +
-			"unseen; --dry-run counts them.",
+		Short: "Cancel all pending deliveries of a recipient",
+		Long: "Cancel all pending deliveries of a recipient. --expect states how many there are, as a safeguard; --dry-run counts\n" +
+			"them.",
 		Example: "  outbound recipients purge ticket-system --dry-run\n  outbound recipients purge ticket-system --expect 42",
 		Args:    command.Arguments("RECIPIENT"),
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count them")
-	cmd.Flags().Int64Var(&expect, "expect", -1, "how many deliveries wait; if there are more, nothing is cancelled")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count the deliveries")
+	cmd.Flags().Int64Var(&expect, "expect", -1, "expected number of pending deliveries; if there are more, nothing is cancelled")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		req := &outboundv1.PurgeRecipientRequest{ValidateOnly: dryRun || expect < 0}
 		if expect >= 0 {
@@ -38,15 +38,15 @@ func purgeCommand(env *command.Env) *cobra.Command {
 			return err
 		}
 		if !dryRun && expect < 0 && resp.GetCancelled() > 0 {
-			return exit.Usagef("%d deliveries wait for %s: say --expect %d if they are to be cancelled", resp.GetCancelled(), args[0],
+			return exit.Usagef("%d deliveries are pending for %s: to cancel them, run again with --expect %d", resp.GetCancelled(), args[0],
 				resp.GetCancelled())
 		}
 		return env.Show(resp, func() *output.Table {
 			t := &output.Table{}
 			if dryRun {
-				t.Add(fmt.Sprintf("%d deliveries wait", resp.GetCancelled()))
+				t.Add(fmt.Sprintf("%d deliveries pending", resp.GetCancelled()))
 			} else {
-				t.Add(fmt.Sprintf("%d deliveries are cancelled", resp.GetCancelled()))
+				t.Add(fmt.Sprintf("%d deliveries cancelled", resp.GetCancelled()))
 			}
 			return t
 		})

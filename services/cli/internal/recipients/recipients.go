@@ -21,9 +21,9 @@ import (
 
 // Command makes the command `recipients`.
 func Command(env *command.Env) *cobra.Command {
-	return command.Group("recipients", "Define who gets which events",
+	return command.Group("recipients", "Manage recipients",
 		listCommand(env), getCommand(env), createCommand(env), updateCommand(env), deleteCommand(env),
-		switchCommand(env, "enable", "Send events to a recipient again", true),
+		switchCommand(env, "enable", "Resume sending events to a recipient", true),
 		switchCommand(env, "disable", "Stop sending events to a recipient", false),
 		testCommand(env), previewCommand(env), doctorCommand(env), testFilterCommand(env), purgeCommand(env))
 }
@@ -74,7 +74,7 @@ func getCommand(env *command.Env) *cobra.Command {
 func deleteCommand(env *command.Env) *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
-		Use: "delete RECIPIENT", Short: "Delete a recipient; what waits for it is cancelled", Args: command.Arguments("RECIPIENT"),
+		Use: "delete RECIPIENT", Short: "Delete a recipient and cancel its pending deliveries", Args: command.Arguments("RECIPIENT"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			query := url.Values{}
 			if etag != "" {
@@ -87,7 +87,7 @@ func deleteCommand(env *command.Env) *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
+	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	return cmd
 }
 
@@ -110,7 +110,7 @@ func testCommand(env *command.Env) *cobra.Command {
 	var set []string
 	cmd := &cobra.Command{
 		Use:   "test RECIPIENT",
-		Short: "Send a test event to a recipient, on the path of any other",
+		Short: "Send a test event to a recipient on the normal delivery path",
 		Args:  command.Arguments("RECIPIENT"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			req := &outboundv1.TestRecipientRequest{EventType: eventType}
@@ -135,6 +135,6 @@ func testCommand(env *command.Env) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&eventType, "event", "", "event type (default: the recipient's first)")
-	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as in name=value; may be repeated")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "variable of the test event, as name=value; may be repeated")
 	return cmd
 }

@@ -46,12 +46,12 @@ func updateCommand(env *command.Env) *cobra.Command {
 	var etag string
 	cmd := &cobra.Command{
 		Use:     "update RECIPIENT",
-		Short:   "Change the named fields of a recipient, from a file or from flags",
+		Short:   "Update fields of a recipient, from a file or from flags",
 		Example: "  outbound recipients update ticket-system --retry-interval 1m --contact ops@example.com",
 		Args:    command.Arguments("RECIPIENT"),
 	}
 	flags.define(env, cmd, false)
-	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient was changed since it had this etag")
+	cmd.Flags().StringVar(&etag, "etag", "", "fail if the recipient's etag is no longer this one")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		t, err := flags.tree(env.Files, cmd)
 		if err != nil {
@@ -66,7 +66,7 @@ func updateCommand(env *command.Env) *cobra.Command {
 		}
 		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return exit.Usagef("nothing to change: name a field, see %q", cmd.CommandPath()+" --help")
+			return exit.Usagef("nothing to change: set a field, see %q", cmd.CommandPath()+" --help")
 		}
 		if err := c.Patch(ctx, client.RecipientPath(args[0]), want, mask, saved); err != nil {
 			return err

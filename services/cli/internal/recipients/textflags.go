@@ -16,9 +16,9 @@ type textFlags struct{ subjects, bodyFiles, htmlFiles []string }
 func (x *textFlags) define(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&x.subjects, "subject-of", nil,
-		"subject of one event type, as in TYPE=TEXT; may be repeated; the texts of single types replace all there are")
-	f.StringArrayVar(&x.bodyFiles, "body-file-of", nil, "file with the text of one event type, as in TYPE=FILE; may be repeated")
-	f.StringArrayVar(&x.htmlFiles, "html-body-file-of", nil, "file with the HTML of one event type, as in TYPE=FILE; may be repeated")
+		"subject for one event type, as TYPE=TEXT; may be repeated; replaces all templates for single event types")
+	f.StringArrayVar(&x.bodyFiles, "body-file-of", nil, "file with the text body for one event type, as TYPE=FILE; may be repeated")
+	f.StringArrayVar(&x.htmlFiles, "html-body-file-of", nil, "file with the HTML body for one event type, as TYPE=FILE; may be repeated")
 }
 
 func (x *textFlags) add(files *input.Reader, t resource.Tree) error {
@@ -34,7 +34,7 @@ func (x *textFlags) add(files *input.Reader, t resource.Tree) error {
 		for _, one := range of.list {
 			eventType, value, ok := strings.Cut(one, "=")
 			if !ok || eventType == "" || value == "" {
-				return exit.Usagef("%s %q is not TYPE=VALUE", of.flag, one)
+				return exit.Usagef("%s: %q is not in the form TYPE=VALUE", of.flag, one)
 			}
 			if of.file {
 				text, err := files.Read(value)

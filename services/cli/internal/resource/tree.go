@@ -105,7 +105,7 @@ func Notes(r *outboundv1.Recipient) []string {
 	}
 	for _, s := range r.GetHttp().GetSigningSecrets() {
 		if s.GetSecret() != "" {
-			out = append(out, "signing secret "+s.GetId()+", shown this once: "+s.GetSecret())
+			out = append(out, "signing secret "+s.GetId()+", shown only once: "+s.GetSecret())
 		}
 		if s.GetPublicKey() != "" {
 			out = append(out, "signing secret "+s.GetId()+", public key for the receiver: "+s.GetPublicKey())

@@ -35,7 +35,7 @@ func backTo(all []*outboundv1.Revision, i int) (*outboundv1.Revision, error) {
 		for _, c := range r.GetChanges() {
 			if isSecret(c) && !secrets[c.GetPath()] {
 				secrets[c.GetPath()] = true
-				out.Changes = append(out.Changes, &outboundv1.Change{Path: c.GetPath(), Before: "(secret)", After: "(secret of then)"})
+				out.Changes = append(out.Changes, &outboundv1.Change{Path: c.GetPath(), Before: "(secret)", After: "(secret from that revision)"})
 			}
 		}
 	}

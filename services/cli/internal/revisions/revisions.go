@@ -27,9 +27,9 @@ const (
 
 // Command makes the command `revisions`.
 func Command(env *command.Env) *cobra.Command {
-	c := command.Group("revisions", "See who changed what of the configuration, and roll back", listCommand(env),
+	c := command.Group("revisions", "Show the change history of the configuration and roll back", listCommand(env),
 		showCommand(env), rollBackCommand(env))
-	c.Long = "See who changed what of the configuration, and roll back.\n\n" +
+	c.Long = "Show who changed the configuration and roll back changes.\n\n" +
 		"Resources are named recipients/ID, settings/smtp, settings/email, custom-fields, event-types/ID, appliances/ID, users/NAME\n" +
 		"and tokens/ID. Up to 64 revisions of each are kept."
 	return c
@@ -66,7 +66,7 @@ func revisionsOf(ctx context.Context, c *client.Client, resource string, limit i
 func listCommand(env *command.Env) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list [RESOURCE]", Short: "List what was changed, newest first", Args: cobra.MaximumNArgs(1),
+		Use: "list [RESOURCE]", Short: "List changes, newest first", Args: cobra.MaximumNArgs(1),
 		Example: "  outbound revisions list\n  outbound revisions list recipients/ticket-system --limit 10",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			resource := ""
@@ -78,7 +78,7 @@ func listCommand(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(&outboundv1.ListRevisionsResponse{Revisions: found}, func() *output.Table {
-				t := &output.Table{Head: []string{"TIME", "REVISION", "RESOURCE", "ACTION", "BY", "CHANGED"}}
+				t := &output.Table{Head: []string{"TIME", "REVISION", "RESOURCE", "ACTION", "CREATED BY", "CHANGED"}}
 				for _, r := range found {
 					t.Add(output.Clock(r.GetTime()), strconv.FormatUint(r.GetRevision(), 10), r.GetResource(), actionOf(r),
 						output.Dash(r.GetActor()), output.Dash(output.Short(strings.Join(changedPaths(r), ", "))))
@@ -87,7 +87,7 @@ func listCommand(env *command.Env) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many, at most; 0: all that are kept")
+	cmd.Flags().IntVar(&limit, "limit", 50, "maximum number to list; 0 lists all stored revisions")
 	return cmd
 }
 
@@ -114,7 +114,7 @@ func showCommand(env *command.Env) *cobra.Command {
 	return &cobra.Command{
 		Use: "show RESOURCE REVISION", Short: "Show a revision and what it changed", Args: command.Arguments("RESOURCE", "REVISION"),
 		Example: "  outbound revisions show recipients/ticket-system 12\n  outbound revisions show settings/smtp latest",
-		Long:    "Show a revision and what it changed. REVISION is a number that `revisions list` shows, or latest or previous.",
+		Long:    "Show a revision and what it changed. REVISION is a number from `revisions list`, or latest or previous.",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			all, err := revisionsOf(ctx, c, args[0], 0)
 			if err != nil {
@@ -136,7 +136,7 @@ func showRevision(env *command.Env, r *outboundv1.Revision) error {
 	env.Say("%s revision %d: %s by %s at %s", r.GetResource(), r.GetRevision(), actionOf(r), output.Dash(r.GetActor()),
 		output.Clock(r.GetTime()))
 	if len(r.GetChanges()) == 0 {
-		env.Say("no field was changed")
+		env.Say("no field changed")
 		return nil
 	}
 	env.Say("")
@@ -162,15 +162,15 @@ func pickRevision(all []*outboundv1.Revision, resource, which string) (int, erro
 	case which == previousRevision:
 		i := slices.IndexFunc(all[1:], func(r *outboundv1.Revision) bool { return r.GetResourceJson() != "" })
 		if i < 0 {
-			return 0, exit.NotFound(fmt.Sprintf("%s has no revision before the present one", resource))
+			return 0, exit.NotFound(fmt.Sprintf("%s has no revision before the current one", resource))
 		}
 		return i + 1, nil
 	case err != nil:
-		return 0, exit.Usagef("%q is no revision: give a number, latest or previous", which)
+		return 0, exit.Usagef("%q is not a revision: use a number, latest or previous", which)
 	}
 	i := slices.IndexFunc(all, func(r *outboundv1.Revision) bool { return r.GetRevision() == number })
 	if i < 0 {
-		return 0, exit.NotFound(fmt.Sprintf("revision %d of %s is not kept: see outbound revisions list %s", number, resource, resource))
+		return 0, exit.NotFound(fmt.Sprintf("revision %d of %s is no longer stored: see outbound revisions list %s", number, resource, resource))
 	}
 	return i, nil
 }
@@ -178,13 +178,13 @@ func pickRevision(all []*outboundv1.Revision, resource, which string) (int, erro
 func rollBackCommand(env *command.Env) *cobra.Command {
 	var sure, dryRun bool
 	cmd := &cobra.Command{
-		Use: "roll-back RESOURCE REVISION", Short: "Make a resource again what it was", Args: command.Arguments("RESOURCE", "REVISION"),
+		Use: "roll-back RESOURCE REVISION", Short: "Roll a resource back to an earlier revision", Args: command.Arguments("RESOURCE", "REVISION"),
 		Example: "  outbound revisions roll-back recipients/ticket-system previous --dry-run\n  outbound revisions roll-back recipients/ticket-system 12 --yes",
-		Long: "Make a resource again what it was at a revision, its secrets included; a deleted one is created again. The difference is\n" +
-			"shown first. REVISION is a number that `revisions list` shows, or previous.",
+		Long: "Roll a resource back to a revision, including its secrets; a deleted resource is created again. The difference is\n" +
+			"shown first. REVISION is a number from `revisions list`, or previous.",
 	}
-	cmd.Flags().BoolVar(&sure, "yes", false, "do not ask")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show the difference")
+	cmd.Flags().BoolVar(&sure, "yes", false, "do not ask for confirmation")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show the difference and change nothing")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
 		all, err := revisionsOf(ctx, c, args[0], 0)
 		if err != nil {
@@ -208,7 +208,7 @@ func rollBackCommand(env *command.Env) *cobra.Command {
 			return err
 		}
 		if !sure {
-			if agreed, err := env.Agree("roll back?", "roll-back asks, and nobody answers: use --yes"); err != nil || !agreed {
+			if agreed, err := env.Agree("Roll back?", "roll-back needs confirmation and there is no terminal: use --yes"); err != nil || !agreed {
 				env.Say("nothing was changed")
 				return err
 			}
@@ -221,7 +221,7 @@ func rollBackCommand(env *command.Env) *cobra.Command {
 		if env.Structured() {
 			return env.Show(done.GetRevision(), nil)
 		}
-		env.Say("%s is what it was at revision %d; this is revision %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
+		env.Say("%s is rolled back to revision %d; the new revision is %d", args[0], all[i].GetRevision(), done.GetRevision().GetRevision())
 		return nil
 	})
 	return cmd
@@ -229,12 +229,12 @@ func rollBackCommand(env *command.Env) *cobra.Command {
 
 func precheckRollback(env *command.Env, back *outboundv1.Revision) error {
 	if len(back.GetChanges()) == 0 {
-		env.Say("%s is as it was at revision %d: nothing would change", back.GetResource(), back.GetRolledBackTo())
+		env.Say("%s already matches revision %d: nothing to change", back.GetResource(), back.GetRolledBackTo())
 		return nil
 	}
 	if env.Structured() {
 		return nil
 	}
-	env.Say("%s back to revision %d:", back.GetResource(), back.GetRolledBackTo())
+	env.Say("%s would be rolled back to revision %d:", back.GetResource(), back.GetRolledBackTo())
 	return env.Print(changesTable(back.GetChanges()))
 }

@@ -60,7 +60,7 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 		return nil, err
 	}
 	if end := t.GetExpireTime(); end != nil && (end.CheckValid() != nil || !end.AsTime().After(now)) {
-		v.Add("expireTime", validation.Invalid, "is over already: give a time to come, or none")
+		v.Add("expireTime", validation.Invalid, "has passed: set a time in the future, or leave it empty")
 	}
 	if err := v.Err(); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 	plain := secret.NewToken()
 	_, _, err := s.parts.Change(ctx, store.PrefixToken+t.GetId(), func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if revision > 0 {
-			return rpc.Unavailable("the id that was drawn is taken: try again")
+			return rpc.Unavailable("the generated id is taken: try again")
 		}
 		p.Tokens = []*outboundv1.StoredToken{{Token: t, SecretSha256: secret.HashToken(plain)}}
 		return nil

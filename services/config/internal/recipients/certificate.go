@@ -47,7 +47,7 @@ func checkClientCertificate(v *validation.Violations, h *outboundv1.HttpRecipien
 	const field = "http.auth.clientCertificate"
 	k, before := h.GetAuth().GetClientCertificate(), f.old.GetRecipient().GetHttp().GetAuth().GetClientCertificate()
 	if strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:") {
-		v.Add(field, validation.Invalid, "needs a URL with https: a certificate is presented within TLS")
+		v.Add(field, validation.Invalid, "needs an https URL: client certificates are part of TLS")
 	}
 	if k.GetCertificatePem() == before.GetCertificatePem() && before != nil && k.GetPrivateKeyPem() == "" {
 		return
@@ -62,9 +62,9 @@ func checkClientCertificate(v *validation.Violations, h *outboundv1.HttpRecipien
 		_, err := credential.ClientCertificate(k.GetCertificatePem(), k.GetPrivateKeyPem())
 		v.Check(field+".privateKeyPem", err)
 	case !stored:
-		v.Add(field+".privateKeyPem", validation.Missing, "is empty and none of this kind is stored: give it")
+		v.Add(field+".privateKeyPem", validation.Missing, "is empty and none is stored: set it")
 	case !credential.SameKey(k.GetCertificatePem(), before.GetCertificatePem()):
-		v.Add(field+".privateKeyPem", validation.Missing, "is empty, and the key that is stored is not that of the certificate: give the key")
+		v.Add(field+".privateKeyPem", validation.Missing, "is empty, and the stored key does not match the certificate: set the key")
 	}
 }
 
@@ -80,7 +80,7 @@ func clientCertificateWarning(h *outboundv1.HttpRecipient, now time.Time) string
 	end := chain[0].NotAfter
 	switch day := end.UTC().Format(time.DateOnly); {
 	case now.After(end):
-		return "http.auth.clientCertificate expired on " + day + ": nothing is sent."
+		return "http.auth.clientCertificate expired on " + day + ": requests can't be sent."
 	case end.Sub(now) < warnBefore:
 		return "http.auth.clientCertificate expires on " + day + "."
 	default:
@@ -96,14 +96,14 @@ func checkOAuth2(v *validation.Violations, k *outboundv1.OAuth2ClientCredentials
 		v.Check(field+".tokenUrl", recipient.CheckURL(k.GetTokenUrl(), f.policy))
 	}
 	if k.GetClientId() == "" {
-		v.Add(field+".clientId", validation.Missing, "is empty: give the id that the token server knows")
+		v.Add(field+".clientId", validation.Missing, "is empty: set the client ID that the token server issued")
 	}
 	if k.GetClientSecret() == "" && f.old.GetSealedSecrets()[credential.SecretOAuth2Client] == nil {
-		v.Add(field+".clientSecret", validation.Missing, "is empty and none of this kind is stored: give it")
+		v.Add(field+".clientSecret", validation.Missing, "is empty and none is stored: set it")
 	}
 	for i, scope := range k.GetScopes() {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.Add(fmt.Sprintf("%s.scopes[%d]", field, i), validation.Invalid, "is no scope: give each by itself, without blanks and quotes")
+			v.Add(fmt.Sprintf("%s.scopes[%d]", field, i), validation.Invalid, "is not a scope: list each scope separately, without spaces and quotes")
 		}
 	}
 }

@@ -67,7 +67,7 @@ type checkInput struct {
 // checkRecipient adds what is wrong with a recipient, beyond the rules of the contract. Defaults are set.
 func checkRecipient(v *validation.Violations, r *outboundv1.Recipient, f checkInput) {
 	if strings.TrimSpace(r.GetDisplayName()) == "" {
-		v.Add("displayName", validation.Missing, "is empty: give the recipient a name")
+		v.Add("displayName", validation.Missing, "is empty: set a name for the recipient")
 	}
 	checkTypes(v, r, f)
 	before := f.old.GetRecipient()
@@ -118,7 +118,7 @@ func checkHTTP(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 		field := fmt.Sprintf("http.headers[%q]", name)
 		v.Check(field, recipient.CheckHeader(name))
 		if lower := strings.ToLower(name); seen[lower] {
-			v.Add(field, validation.Duplicate, "is given twice: the case of a header does not count")
+			v.Add(field, validation.Duplicate, "is given twice: header names are case-insensitive")
 		} else {
 			seen[lower] = true
 		}
@@ -137,7 +137,7 @@ func checkTimes(v *validation.Violations, h *outboundv1.HttpRecipient) {
 	}
 	if b := h.GetBackoff(); b != nil {
 		if b.GetMultiplier() < 1 {
-			v.Add("http.backoff.multiplier", validation.Invalid, "must be 1 to 10: below 1 the pauses would shrink")
+			v.Add("http.backoff.multiplier", validation.Invalid, "must be 1 to 10")
 		}
 		if validation.Longer(h.GetRetryInterval(), b.GetCeiling()) {
 			v.Add("http.backoff.ceiling", validation.Invalid, "must not be shorter than retryInterval")
@@ -146,7 +146,7 @@ func checkTimes(v *validation.Violations, h *outboundv1.HttpRecipient) {
 }
 
 func checkAuth(v *validation.Violations, r *outboundv1.Recipient, f checkInput, headers map[string]bool) {
-	const missing = "is empty and none of this kind is stored: give it"
+	const missing = "is empty and none is stored: set it"
 	header, h, sealed := "", r.GetHttp(), f.old.GetSealedSecrets()
 	switch k := h.GetAuth().GetKind().(type) {
 	case *outboundv1.HttpAuth_Basic:
@@ -169,6 +169,6 @@ func checkAuth(v *validation.Violations, r *outboundv1.Recipient, f checkInput, 
 		checkClientCertificate(v, h, f)
 	}
 	if header != "" && headers[strings.ToLower(header)] {
-		v.Add("http.auth", validation.Duplicate, fmt.Sprintf("sets the header %s, which is in http.headers too: remove it there", header))
+		v.Add("http.auth", validation.Duplicate, fmt.Sprintf("sets the header %s, which http.headers also has: remove it there", header))
 	}
 }

@@ -59,7 +59,7 @@ func (s *Recipients) createNamed(
 ) (*outboundv1.Recipient, error) {
 	name, err := s.names.Reserve(ctx, r.GetDisplayName(), r.GetId())
 	if errors.Is(err, store.ErrNameTaken) {
-		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the recipient that has it")
+		return nil, rpc.AlreadyExists("displayName", r.GetDisplayName(), "choose another name, or update the existing recipient")
 	}
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from o
 	if err := s.consumers.Ensure(ctx, r.GetId()); err != nil {
 		_ = s.stored.Remove(context.WithoutCancel(ctx), put, store.ChangeNote{})
 		s.consumers.ReconcileSoon()
-		return nil, fmt.Errorf("make the queue of recipient %s: %w", r.GetId(), err)
+		return nil, fmt.Errorf("create the consumer of recipient %s: %w", r.GetId(), err)
 	}
 	out := visible(put, now)
 	secrets.show(out)
@@ -112,7 +112,7 @@ func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from o
 // idTaken returns why an id is not available.
 func (s *Recipients) idTaken(ctx context.Context, id string) error {
 	if r, err := s.stored.Get(ctx, id); err == nil && r.Deleting() {
-		return rpc.AlreadyExists("id", id, "it is being deleted; wait until its queue is drained, or choose another id")
+		return rpc.AlreadyExists("id", id, "it is being deleted: wait until its queue is drained, or choose another id")
 	}
-	return rpc.AlreadyExists("id", id, "choose another id, or update the recipient that has it")
+	return rpc.AlreadyExists("id", id, "choose another id, or update the existing recipient")
 }

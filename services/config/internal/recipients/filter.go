@@ -35,7 +35,7 @@ func (s *Tester) TestFilter(ctx context.Context, q *outboundv1.TestFilterRequest
 	var v validation.Violations
 	for i, id := range q.GetEventTypes() {
 		if !event.ValidType(id) {
-			v.Add(fmt.Sprintf("eventTypes[%d]", i), validation.UnknownType, fmt.Sprintf("%q is no event type: GET /v1/event-types lists them", id))
+			v.Add(fmt.Sprintf("eventTypes[%d]", i), validation.UnknownType, fmt.Sprintf("%q is not an event type: see GET /v1/event-types", id))
 		}
 	}
 	if err := v.Err(); err != nil {

@@ -36,7 +36,7 @@ func (s *Recipients) ListRecipients(ctx context.Context, q *outboundv1.ListRecip
 	after, err := base64.RawURLEncoding.DecodeString(q.GetPageToken())
 	if err != nil {
 		return nil, rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid,
-			Description: "is none of ours: leave it empty for the first page"})
+			Description: "is not valid: leave it empty for the first page"})
 	}
 	all, err := s.stored.List(ctx)
 	if err != nil {

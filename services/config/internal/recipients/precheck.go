@@ -43,7 +43,7 @@ func (p EgressPrechecker) Precheck(ctx context.Context, url string) string {
 	}
 	var dial *egress.DialError
 	if errors.As(err, &dial) && dial.Stage == egress.StageLookup {
-		return "http.url: its host could not be found (" + err.Error() + "): deliveries are tried all the same."
+		return "http.url: the host could not be resolved (" + err.Error() + "): deliveries are attempted anyway."
 	}
 	return "http.url: " + err.Error() + "."
 }

@@ -89,7 +89,7 @@ func (s *Previewer) recipientToPreview(
 	in := q.GetRecipient()
 	if in == nil && q.GetId() == "" {
 		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Missing,
-			Description: "is empty: give the id of a recipient, or a recipient that is not saved"})
+			Description: "is empty: set the id of a recipient, or send an unsaved recipient"})
 	}
 	if in == nil {
 		r, err := s.recipients.active(ctx, q.GetId())
@@ -97,7 +97,7 @@ func (s *Previewer) recipientToPreview(
 	}
 	if q.GetId() != "" && in.GetId() != "" && q.GetId() != in.GetId() {
 		return nil, rpc.InvalidArgument(rpc.Violation{Field: "id", Reason: validation.Invalid,
-			Description: "is not the id in the path: give one of them"})
+			Description: "differs from the id in the path: use only one of them"})
 	}
 	next, _ := proto.Clone(in).(*outboundv1.Recipient)
 	next.Id = cmp.Or(in.GetId(), q.GetId())
@@ -127,7 +127,7 @@ func (s *Previewer) storedEvent(ctx context.Context, key string) (*event.Event, 
 	appliance, id, ok := event.SplitKey(key)
 	if !ok || !event.ValidAppliance(appliance) || !event.ValidID(id) {
 		return nil, time.Time{}, rpc.InvalidArgument(rpc.Violation{
-			Field: "eventId", Reason: validation.Invalid, Description: "is not an event's key: write <appliance>~<event id>",
+			Field: "eventId", Reason: validation.Invalid, Description: "is not an event key: use <appliance>~<event id>",
 		})
 	}
 	e, at, err := deliverylog.EventByKey(ctx, s.bus, appliance, id)
@@ -174,7 +174,7 @@ func previewRequest(d *delivery.Delivery, shared *pkgsettings.Settings, now time
 		UserAgent: "Outbound/" + process.Version(), Custom: shared.CustomFields, At: now,
 	})
 	if err != nil {
-		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be written: "+err.Error())
+		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the request can't be rendered: "+err.Error())
 	}
 	return &outboundv1.HttpPreview{
 		Method: p.Method, Url: p.URL, Headers: encodeHeaders(p.Headers), Body: strings.ToValidUTF8(string(p.Body), "\ufffd"),

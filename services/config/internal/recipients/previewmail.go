@@ -24,7 +24,7 @@ func previewMail(d *delivery.Delivery, settings *settings.Settings) (*outboundv1
 	}
 	l, err := mime.Write(m)
 	if err != nil {
-		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the mail can't be written: "+err.Error())
+		return nil, rpc.FailedPrecondition("NOT_RENDERED", "the email can't be rendered: "+err.Error())
 	}
 	out.Source = string(l.Data)
 	out.Headers = encodeHeaders(headersOf(out.GetSource()))

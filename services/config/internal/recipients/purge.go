@@ -39,7 +39,7 @@ func (s *Recipients) PurgeRecipient(ctx context.Context, q *outboundv1.PurgeReci
 	}
 	if q.ExpectedCount != nil && waits > q.GetExpectedCount() {
 		return nil, rpc.FailedPrecondition("MORE_WAIT",
-			fmt.Sprintf("%d deliveries wait, not %d: look again, and say %d if they are to be cancelled", waits, q.GetExpectedCount(), waits))
+			fmt.Sprintf("%d deliveries are pending, not %d: check again, and expect %d to cancel them", waits, q.GetExpectedCount(), waits))
 	}
 	if waits == 0 {
 		return resp, nil

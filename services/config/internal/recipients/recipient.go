@@ -147,7 +147,7 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	if err := s.consumers.Ensure(ctx, r.ID()); err != nil {
 		s.consumers.ReconcileSoon()
 		return nil, store.AsStatus(ctx,
-			fmt.Errorf("recipient %s is changed, but its queue could not be yet (it will be within a minute): %w", r.ID(), err))
+			fmt.Errorf("recipient %s is saved, but its consumer could not be updated (this is retried within a minute): %w", r.ID(), err))
 	}
 	if elsewhere {
 		s.precheck(ctx, out)

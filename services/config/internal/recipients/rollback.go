@@ -52,7 +52,7 @@ func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 	}
 	if err := s.consumers.Ensure(ctx, id); err != nil {
 		s.consumers.ReconcileSoon()
-		return 0, fmt.Errorf("recipient %s is rolled back, but its queue could not be changed yet (it will be within a minute): %w", id, err)
+		return 0, fmt.Errorf("recipient %s is rolled back, but its consumer could not be updated (this is retried within a minute): %w", id, err)
 	}
 	return r.KVRevision, nil
 }
@@ -61,7 +61,7 @@ func (s *Recipients) Restore(ctx context.Context, to Past) (uint64, error) {
 func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 	if old.Channel() != past.Channel() {
 		return nil, rpc.FailedPrecondition(otherChannel,
-			fmt.Sprintf("recipient %s had another channel then: delete it first, or create another one", past.ID()))
+			fmt.Sprintf("recipient %s had another channel at that revision: delete it first, or create another recipient", past.ID()))
 	}
 	next, _ := proto.Clone(past.GetRecipient()).(*outboundv1.Recipient)
 	next.CreateTime, next.UpdateTime = old.GetRecipient().GetCreateTime(), timestamppb.New(now)

@@ -58,7 +58,7 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	r := stored.GetRecipient()
 	if !r.GetEnabled() && r.GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD {
 		return nil, rpc.FailedPrecondition("HELD",
-			fmt.Sprintf("recipient %s is disabled with HOLD, so a test would wait with the rest: enable it first", q.GetId()))
+			fmt.Sprintf("recipient %s is paused (disabled with HOLD), so a test event would be held: enable it first", q.GetId()))
 	}
 	wanted := q.GetEventType()
 	if wanted == "" {
@@ -103,7 +103,7 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 	}
 	fault := rpc.Violation{Field: "eventType", Reason: validation.UnknownType, Description: event.UnknownType(id, known).Description}
 	if slices.Contains(known, id) {
-		fault.Reason, fault.Description = validation.NotByEmail, id+" can't be sent by email: GET /v1/event-types says which types can"
+		fault.Reason, fault.Description = validation.NotByEmail, id+" can't be sent by email: see GET /v1/event-types for the types that can"
 	}
 	return event.Type{}, rpc.InvalidArgument(fault)
 }
@@ -113,7 +113,7 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
 	e := event.Sample(t, event.TestAppliance, id, time.Now(), custom)
 	if e == nil {
-		return nil, rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s make no event: correct them", t.ID))
+		return nil, rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
 	}
 	if len(data.GetFields()) == 0 {
 		return e, nil
@@ -132,7 +132,7 @@ func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) 
 	envelope["data"] = variables
 	raw, err := json.Marshal(envelope)
 	if err != nil {
-		return nil, fmt.Errorf("write the test event of %s: %w", t.ID, err)
+		return nil, fmt.Errorf("encode the test event of %s: %w", t.ID, err)
 	}
 	changed, faults := event.Decode(raw)
 	if len(faults) > 0 {
@@ -143,7 +143,7 @@ func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) 
 
 func publishFailed(ctx context.Context, err error) error {
 	if errors.Is(err, bus.ErrFull) {
-		return rpc.Full("EVENTS_FULL", "the queue of events is full: try again once it has drained")
+		return rpc.Full("EVENTS_FULL", "the event queue is full: try again when it has drained")
 	}
 	return store.AsStatus(ctx, err)
 }

@@ -17,13 +17,13 @@ func warnings(r *outboundv1.Recipient, now time.Time) []string {
 	var out []string
 	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
 	if plain {
-		out = append(out, "http.url has the scheme http: events travel unencrypted.")
+		out = append(out, "http.url uses http: events are sent unencrypted.")
 	}
 	if plain && h.GetAuth().GetKind() != nil {
-		out = append(out, "http.auth is sent unencrypted, since http.url has the scheme http.")
+		out = append(out, "http.auth is sent unencrypted because http.url uses http.")
 	}
 	if pem := h.GetCaCertificatePem(); pem != "" && plain {
-		out = append(out, "http.caCertificatePem has no effect, since http.url has the scheme http.")
+		out = append(out, "http.caCertificatePem is not used because http.url uses http.")
 	} else if pem != "" {
 		if err := recipient.CheckCAPEM(pem, now); err != nil {
 			out = append(out, "http.caCertificatePem: "+err.Error()+".")

@@ -52,7 +52,7 @@ func (s *BacklogLimiter) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		loop.Sleep(ctx, limitEvery)
 		if err := s.limit(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
-			s.log.WarnContext(ctx, "whether the queue is too full can't be seen, trying again", "error", err.Error())
+			s.log.WarnContext(ctx, "check of the queue size failed, retrying", "error", err.Error())
 		}
 	}
 }
@@ -131,9 +131,9 @@ func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, thro
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("make room before recipient %s: %w", r.ID(), err)
+		return fmt.Errorf("cancel the oldest deliveries of recipient %s: %w", r.ID(), err)
 	}
-	s.log.WarnContext(ctx, "the oldest deliveries of a recipient are cancelled: they keep the queue from being purged",
+	s.log.WarnContext(ctx, "cancelling the oldest deliveries of a recipient: they prevent the queue from being purged",
 		"recipient", r.ID(), "through", through)
 	s.consumers.ReconcileSoon()
 	return nil

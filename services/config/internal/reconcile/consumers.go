@@ -92,7 +92,7 @@ func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed contro
 	}
 	changed, err := s.apply(ctx, r.ID())
 	if len(changed) > 0 {
-		s.log.InfoContext(ctx, "the consumer was not what its recipient says, and was changed", "recipient", r.ID(), "changed", changed)
+		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", "recipient", r.ID(), "changed", changed)
 	}
 	return err
 }
@@ -115,7 +115,7 @@ func (s *Consumers) Drop(ctx context.Context, ch recipient.Channel, id string) (
 	case err == nil:
 		return false, nil
 	case !errors.Is(err, bus.ErrNotFound):
-		return false, fmt.Errorf("look whether a consumer still has recipient %s: %w", id, err)
+		return false, fmt.Errorf("look up the recipient %s of a consumer: %w", id, err)
 	default:
 		return true, s.deleteConsumer(ctx, ch, id)
 	}

@@ -48,7 +48,7 @@ func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, 
 	case errors.Is(err, bus.ErrNotFound):
 		return true, nil
 	case err != nil:
-		return false, fmt.Errorf("check recipient %s before it is removed: %w", r.ID(), err)
+		return false, fmt.Errorf("check recipient %s before removal: %w", r.ID(), err)
 	case now.KVRevision != r.KVRevision:
 		return false, nil
 	}
@@ -60,7 +60,7 @@ func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, 
 	}
 	s.consumers.purges.forget(r.ID())
 	delete(s.delayed, r.ID())
-	s.log.InfoContext(ctx, "recipient deleted, its queue was drained", "recipient", r.ID())
+	s.log.InfoContext(ctx, "recipient deleted after its queue drained", "recipient", r.ID())
 	return true, nil
 }
 

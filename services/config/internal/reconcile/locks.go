@@ -28,6 +28,6 @@ func (l *locks) acquire(ctx context.Context, id string) (release func(), err err
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for the queue of recipient %s: %w", id, ctx.Err())
+		return nil, fmt.Errorf("wait for the consumer of recipient %s: %w", id, ctx.Err())
 	}
 }

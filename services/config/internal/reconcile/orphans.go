@@ -21,11 +21,11 @@ func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names
 	}
 	revision, err := s.names.Reserve(ctx, name, r.ID())
 	if errors.Is(err, store.ErrNameTaken) {
-		s.log.WarnContext(ctx, "two recipients have one name, rename one of them", "recipient", r.ID(), "other", string(held.Value))
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", "recipient", r.ID(), "other", string(held.Value))
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("take the name of recipient %s again: %w", r.ID(), err)
+		return fmt.Errorf("reserve the name of recipient %s again: %w", r.ID(), err)
 	}
 	delete(names, store.NameKey(name))
 	// The recipient may have been renamed or deleted since it was read.
@@ -52,7 +52,7 @@ func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) 
 		}
 		dropped, err := s.consumers.Drop(ctx, recipient.Channel(ch), id)
 		if dropped && err == nil {
-			s.log.InfoContext(ctx, "consumer deleted, it had no recipient", "recipient", id)
+			s.log.InfoContext(ctx, "consumer without a recipient deleted", "recipient", id)
 		}
 		faults = append(faults, err)
 	}

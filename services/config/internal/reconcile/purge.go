@@ -94,6 +94,6 @@ func (s *Reconciler) purgeUnfinished(ctx context.Context, r store.Recipient) (bo
 	}
 	s.consumers.purges.finish(e)
 	delete(s.delayed, r.ID())
-	s.log.InfoContext(ctx, "queue emptied", "recipient", r.ID(), "through", through, "left", h.First > 0 && h.First <= through)
+	s.log.InfoContext(ctx, "queue purged", "recipient", r.ID(), "through", through, "left", h.First > 0 && h.First <= through)
 	return false, nil
 }

@@ -63,7 +63,7 @@ func (s *Reconciler) Run(ctx context.Context) {
 		draining, err := s.reconcile(ctx)
 		next := s.every
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "reconciling broke off, trying again", "error", err.Error())
+			s.log.WarnContext(ctx, "reconciliation failed, retrying", "error", err.Error())
 			next = min(next, drainPause)
 		} else if draining {
 			next = min(next, max(drainPause, drainShare*time.Since(began)))

@@ -58,7 +58,7 @@ func changeAt(ctx context.Context, where location, revision uint64) (bus.Change,
 	}
 	if c == nil {
 		return bus.Change{}, rpc.NotFoundSaying(kindRevision, fmt.Sprintf("%s@%d", where.resource, revision),
-			fmt.Sprintf("%s has no revision %d, or it is no longer kept: list its revisions", where.resource, revision))
+			fmt.Sprintf("%s has no revision %d, or it is no longer stored: list its revisions", where.resource, revision))
 	}
 	return *c, nil
 }
@@ -72,7 +72,7 @@ func restorable(ctx context.Context, where location, revision uint64) (bus.Chang
 	is, err := revisionViewOf(where.bucket, c)
 	if err == nil && is.gone {
 		err = rpc.FailedPrecondition(reasonNotThere,
-			fmt.Sprintf("revision %d of %s is its deletion: name one at which it was there, or delete it", revision, where.resource))
+			fmt.Sprintf("revision %d of %s is its deletion: choose an earlier revision, or delete the resource", revision, where.resource))
 	}
 	return c, err
 }
@@ -115,9 +115,9 @@ func (s *Revisions) rollBackPart(ctx context.Context, where location, c bus.Chan
 	switch {
 	case strings.HasPrefix(where.resource, ofUsers):
 		return 0, rpc.FailedPrecondition(settings.NotRestored,
-			"users are not rolled back, for their passwords would be: change the user, or create it again with a new password")
+			"users can't be rolled back because that would restore old passwords: update the user, or create it again with a new password")
 	case strings.HasPrefix(where.resource, ofTokens):
-		return 0, rpc.FailedPrecondition(settings.NotRestored, "a token that was revoked stays so: make a new one")
+		return 0, rpc.FailedPrecondition(settings.NotRestored, "revoked tokens can't be restored: create a new one")
 	}
 	return s.settings.Restore(ctx, where.key, past, note)
 }

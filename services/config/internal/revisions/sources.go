@@ -96,7 +96,7 @@ func resumeSources(sources []*source, token string) error {
 	}
 	if err != nil || len(at) != len(sources) {
 		return rpc.InvalidArgument(rpc.Violation{Field: "pageToken", Reason: validation.Invalid,
-			Description: "is none of ours, or of another list: leave it empty for the first page"})
+			Description: "is not valid for this list: leave it empty for the first page"})
 	}
 	for i, x := range sources {
 		x.before = at[i]

@@ -94,13 +94,13 @@ func resourceOfPart(p *outboundv1.WatchSettingsResponse) (proto.Message, map[str
 func newRevisionView(m proto.Message, secrets map[string][]byte) (revisionView, error) {
 	raw, err := protojson.Marshal(m)
 	if err != nil {
-		return revisionView{}, fmt.Errorf("write a revision: %w", err)
+		return revisionView{}, fmt.Errorf("encode a revision: %w", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var tree any
 	if err := dec.Decode(&tree); err != nil {
-		return revisionView{}, fmt.Errorf("write a revision: %w", err)
+		return revisionView{}, fmt.Errorf("encode a revision: %w", err)
 	}
 	prune(tree)
 	out := revisionView{text: compactJSON(tree), fields: map[string]string{}, secrets: map[string][]byte{}}

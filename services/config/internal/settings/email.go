@@ -89,6 +89,6 @@ func checkEmailSettings(v *validation.Violations, p *outboundv1.EmailSettings) {
 	}
 	// "Local" is the host's time zone, which differs between processes.
 	if _, err := time.LoadLocation(p.GetTimeZone()); err != nil || p.GetTimeZone() == "Local" {
-		v.Add("timeZone", validation.Invalid, fmt.Sprintf("%q is no IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
+		v.Add("timeZone", validation.Invalid, fmt.Sprintf("%q is not an IANA time zone: use e.g. Europe/Vienna or UTC", p.GetTimeZone()))
 	}
 }

@@ -177,7 +177,7 @@ func (s *EventTypes) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEv
 			return err
 		}
 		if mayEmail && !t.GetEmail() {
-			return s.refuseIfSelected(ctx, t.GetId(), "be kept from email", byEmail)
+			return s.refuseIfSelected(ctx, t.GetId(), "be disabled for email", byEmail)
 		}
 		return nil
 	})

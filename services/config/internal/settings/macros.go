@@ -70,7 +70,7 @@ func (s *Settings) mailTypes(ctx context.Context, ids []string) ([]event.Type, e
 		case at < 0:
 			v.Add(field, validation.UnknownType, event.UnknownType(id, TypeIDs(types)).Description)
 		case !types[at].Email:
-			v.Add(field, validation.NotByEmail, id+" can't be sent by email: GET /v1/event-types says which types can")
+			v.Add(field, validation.NotByEmail, id+" can't be sent by email: see GET /v1/event-types for the types that can")
 		case !slices.ContainsFunc(out, func(t event.Type) bool { return t.ID == id }):
 			out = append(out, types[at])
 		}
@@ -83,7 +83,7 @@ func (s *Settings) mailTypes(ctx context.Context, ids []string) ([]event.Type, e
 
 // ErrNoSample returns the error that a type has no valid sample.
 func ErrNoSample(t event.Type) error {
-	return rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s make no event: correct them", t.ID))
+	return rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
 }
 
 // TypeIDs returns the ids of types.

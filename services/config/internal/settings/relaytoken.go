@@ -64,7 +64,7 @@ func (s *Relay) keepRelayToken(ctx context.Context, q *outboundv1.KeepRelayToken
 	}
 	b, err := proto.Marshal(next)
 	if err != nil {
-		return fmt.Errorf("write the relay's refresh token: %w", err)
+		return fmt.Errorf("encode the relay's refresh token: %w", err)
 	}
 	_, err = s.parts.Entries().Apply(ctx, store.Mutation{Key: store.KeyRelayToken, Value: b, Revision: e.Revision})
 	return err
@@ -91,5 +91,5 @@ func digest(b []byte) []byte {
 
 func errAnotherToken() error {
 	return rpc.FailedPrecondition("ANOTHER_TOKEN",
-		"the settings name another token endpoint, client or refresh token by now: nothing was changed")
+		"the token endpoint, client or refresh token of the settings has changed: nothing was updated")
 }

@@ -68,7 +68,7 @@ func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSetti
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {
-		if err := s.refuseIfSelected(ctx, next.GetId(), "be kept from email", byEmail); err != nil {
+		if err := s.refuseIfSelected(ctx, next.GetId(), "be disabled for email", byEmail); err != nil {
 			return err
 		}
 	}
@@ -81,7 +81,7 @@ func (s *Appliances) restore(p, past *outboundv1.WatchSettingsResponse, revision
 	was := past.GetAppliances()[0].GetAppliance()
 	if revision == 0 || len(p.GetAppliances()) == 0 {
 		return rpc.FailedPrecondition(NotRestored,
-			fmt.Sprintf("appliance %s was revoked, and its credentials are not brought back: add it again, which makes new ones", was.GetId()))
+			fmt.Sprintf("appliance %s was revoked and its credentials can't be restored: add it again to get new ones", was.GetId()))
 	}
 	is := p.GetAppliances()[0].GetAppliance()
 	is.DisplayName, is.SilentAfter = was.GetDisplayName(), was.GetSilentAfter()

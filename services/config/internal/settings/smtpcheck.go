@@ -31,11 +31,11 @@ func checkSMTP(v *validation.Violations, c relayChange) {
 	p := c.next
 	if host := p.GetHost(); strings.Contains(host, ":") {
 		if _, err := netip.ParseAddr(host); err != nil {
-			v.Add("host", validation.Invalid, "is neither a name nor an address: give the port in port")
+			v.Add("host", validation.Invalid, "is neither a host name nor an IP address: set the port in the field port")
 		}
 	}
 	if p.GetHost() != "" && p.GetFromAddress() == "" {
-		v.Add("fromAddress", validation.Missing, "is empty: give the address that mails come from")
+		v.Add("fromAddress", validation.Missing, "is empty: set the sender address")
 	}
 	if p.GetFromAddress() != "" {
 		v.Check("fromAddress", recipient.CheckAddress(p.GetFromAddress()))
@@ -45,10 +45,10 @@ func checkSMTP(v *validation.Violations, c relayChange) {
 	}
 	v.Addresses("adminContacts", p.GetAdminContacts())
 	if p.GetDailyNotice().GetEnabled() && len(p.GetAdminContacts()) == 0 {
-		v.Add("dailyNotice", validation.Missing, "has nobody to go to: give adminContacts")
+		v.Add("dailyNotice", validation.Missing, "has no recipients: set adminContacts")
 	}
 	if name := p.GetHelloName(); name != "" && (!strings.Contains(name, ".") || recipient.CheckAddress("postmaster@"+name) != nil) {
-		v.Add("helloName", validation.Invalid, fmt.Sprintf("%q is no full host name: write e.g. outbound.example.com, or leave it empty", name))
+		v.Add("helloName", validation.Invalid, fmt.Sprintf("%q is not a fully qualified host name: use e.g. outbound.example.com, or leave it empty", name))
 	}
 	checkSignIn(v, c)
 	checkRelayOAuth2(v, c)
@@ -59,12 +59,12 @@ func checkSignIn(v *validation.Violations, c relayChange) {
 	p := c.next
 	if !signsIn(p) {
 		if p.GetPassword() != "" {
-			v.Add("password", validation.Invalid, "has no use while auth is NONE: set auth, e.g. PLAIN")
+			v.Add("password", validation.Invalid, "is not used while auth is NONE: set auth, e.g. to PLAIN")
 		}
 		return
 	}
 	if p.GetUsername() == "" {
-		v.Add("username", validation.Missing, "is empty: give the user name, or set auth to NONE")
+		v.Add("username", validation.Missing, "is empty: set the user name, or set auth to NONE")
 	}
 	if p.GetEncryption() == outboundv1.SmtpSettings_Encryption_NONE && p.GetAuth() != outboundv1.SmtpSettings_Auth_CRAM_MD5 {
 		v.Add("auth", validation.Invalid, p.GetAuth().String()+" would send the password unencrypted: set encryption to STARTTLS or TLS")
@@ -72,14 +72,14 @@ func checkSignIn(v *validation.Violations, c relayChange) {
 	stored := c.stored[credential.SecretSMTPPassword]
 	switch {
 	case p.GetOauth2() != nil && p.GetPassword() != "":
-		v.Add("password", validation.Invalid, "has no use with oauth2, which gets the tokens: leave it empty")
+		v.Add("password", validation.Invalid, "is not used with oauth2: leave it empty")
 	case p.GetOauth2() != nil || p.GetPassword() != "":
 	case !stored && byToken(p):
-		v.Add("password", validation.Missing, "is empty and none is stored: give an access token, or oauth2 to have tokens got and renewed")
+		v.Add("password", validation.Missing, "is empty and none is stored: set an access token, or set oauth2 to obtain tokens automatically")
 	case !stored:
-		v.Add("password", validation.Missing, "is empty and none is stored: give it, or set auth to NONE")
+		v.Add("password", validation.Missing, "is empty and none is stored: set it, or set auth to NONE")
 	case c.hostChanged():
-		v.Add("password", validation.Missing, "is stored for another host: give it again, so that it goes nowhere by mistake")
+		v.Add("password", validation.Missing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
 	}
 }
 
@@ -90,13 +90,13 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 		return
 	}
 	if !byToken(c.next) {
-		v.Add("oauth2", validation.Invalid, "has no use unless auth is XOAUTH2: set auth to XOAUTH2, or leave oauth2 out")
+		v.Add("oauth2", validation.Invalid, "is not used unless auth is XOAUTH2: set auth to XOAUTH2, or remove oauth2")
 		return
 	}
 	v.Check("oauth2.tokenUrl", checkTokenURL(o.GetTokenUrl()))
 	for i, scope := range o.GetScopes() {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.Add(fmt.Sprintf("oauth2.scopes[%d]", i), validation.Invalid, "is no scope: give each by itself, without blanks and quotes")
+			v.Add(fmt.Sprintf("oauth2.scopes[%d]", i), validation.Invalid, "is not a scope: list each scope separately, without spaces and quotes")
 		}
 	}
 	// Tokens are sent to the relay, and the secrets to the token endpoint. Stored secrets must not be sent to another host unless the
@@ -107,13 +107,13 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 		{"oauth2.refreshToken", credential.SecretRelayRefresh, o.GetRefreshToken()},
 	} {
 		if moved && x.given == "" && c.stored[x.path] {
-			v.Add(x.field, validation.Missing, "is stored for another host: give it again, so that it goes nowhere by mistake")
+			v.Add(x.field, validation.Missing, "is stored for another host: enter it again to confirm that it may be sent to the new host")
 		}
 	}
 	secret := o.GetClientSecret() != "" || c.stored[credential.SecretRelayClient]
 	refresh := o.GetRefreshToken() != "" || c.stored[credential.SecretRelayRefresh]
 	if !secret && !refresh {
-		v.Add("oauth2.clientSecret", validation.Missing, "is empty and none is stored: give it (client credentials), or refreshToken, or both")
+		v.Add("oauth2.clientSecret", validation.Missing, "is empty and none is stored: set it (client credentials), or refreshToken, or both")
 	}
 }
 
@@ -121,16 +121,16 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 func checkTokenURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("is not a URL: write it as https://host/path")
+		return errors.New("is not a URL: use the form https://host/path")
 	}
 	if u.User != nil {
-		return errors.New("holds a user name or password: put them into clientId and clientSecret")
+		return errors.New("contains a user name or password: use clientId and clientSecret instead")
 	}
 	if err := recipient.CheckURL(raw, recipient.AnyURL); err != nil {
 		return err
 	}
 	if u.Scheme != "https" && !loopback(u.Hostname()) {
-		return errors.New("has the scheme http, which would send the client's secret unencrypted: use https")
+		return errors.New("uses http, which would send the client secret unencrypted: use https")
 	}
 	return nil
 }

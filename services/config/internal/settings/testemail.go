@@ -31,7 +31,7 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 	}
 	if p.GetSmtp().GetHost() == "" || p.GetSmtp().GetFromAddress() == "" {
 		return nil, rpc.FailedPrecondition("RELAY_UNSET",
-			"no SMTP relay is set, or no from address: set host and fromAddress under /v1/settings/smtp first")
+			"no SMTP relay or from address is configured: set host and fromAddress under /v1/settings/smtp first")
 	}
 	bound := testMailTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -43,10 +43,10 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 	err = control.New(s.bus).AskTestMail(ask, control.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: store.Etag(revision)}, &results)
 	switch {
 	case errors.Is(err, control.ErrNobody):
-		return nil, rpc.Unavailable("no email-sender is there to send mail: start one, of this release, and try again")
+		return nil, rpc.Unavailable("no email-sender is available: start one of this version and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
 		return nil, rpc.Unavailable(
-			fmt.Sprintf("the email-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+			fmt.Sprintf("the email-sender did not respond within %s: check its log and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, store.AsStatus(ctx, err)
 	}
@@ -66,7 +66,7 @@ func testAddresses(q *outboundv1.SendTestEmailRequest, p *outboundv1.SmtpSetting
 	to := q.GetTo()
 	if len(to) == 0 {
 		if to = p.GetAdminContacts(); len(to) == 0 {
-			v.Add("to", validation.Missing, "is empty, and there are no admin contacts: give addresses")
+			v.Add("to", validation.Missing, "is empty, and there are no admin contacts: set addresses")
 		}
 	} else {
 		v.Addresses("to", to)

@@ -137,7 +137,7 @@ func (s *Parts) change(ctx context.Context, m Mutation, f ChangeFunc) (*outbound
 func (s *Parts) write(ctx context.Context, m Mutation, p *outboundv1.WatchSettingsResponse, revision uint64) (uint64, error) {
 	var err error
 	if m.Value, err = proto.Marshal(p); err != nil {
-		return 0, fmt.Errorf("write the settings %s: %w", m.Key, err)
+		return 0, fmt.Errorf("encode the settings %s: %w", m.Key, err)
 	}
 	m.Remove, m.Revision = false, revision
 	revision, err = s.entries.Apply(ctx, m)

@@ -110,7 +110,7 @@ func (s *Recipients) Put(ctx context.Context, r Recipient, note ChangeNote) (Rec
 	}
 	b, err := proto.Marshal(r.StoredRecipient)
 	if err != nil {
-		return Recipient{}, fmt.Errorf("write recipient %s: %w", r.ID(), err)
+		return Recipient{}, fmt.Errorf("encode recipient %s: %w", r.ID(), err)
 	}
 	r.KVRevision, err = s.entries.Apply(ctx, Mutation{Key: PrefixRecipient + r.ID(), Value: b, Revision: r.KVRevision, Note: note})
 	return r, err

@@ -39,7 +39,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 		fd = fields.ByJSONName(path[0])
 	}
 	if fd == nil {
-		return fmt.Errorf("names no field: %s has no %q", dst.Descriptor().Name(), path[0])
+		return fmt.Errorf("is not a field: %s has no %q", dst.Descriptor().Name(), path[0])
 	}
 	if outputOnly(fd) {
 		return nil
@@ -54,7 +54,7 @@ func copyPath(dst, src protoreflect.Message, path []string) error {
 		return nil
 	}
 	if fd.Message() == nil || fd.IsList() || fd.IsMap() {
-		return fmt.Errorf("goes on behind %q, which is replaced as a whole: end the path there", path[0])
+		return fmt.Errorf("continues after %q, which is replaced as a whole: end the path there", path[0])
 	}
 	if !src.Has(fd) && !dst.Has(fd) {
 		// There is nothing to clear, but the path is still checked.

@@ -53,7 +53,7 @@ func (f *feed[T]) run(ctx context.Context, load func(context.Context) error) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			f.Logger.WarnContext(ctx, "configuration can't be read, trying again", "bucket", f.KV.Name(), "error", err.Error())
+			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", "bucket", f.KV.Name(), "error", err.Error())
 			loop.Sleep(ctx, reloadPause)
 		}
 	}
@@ -65,7 +65,7 @@ func (f *feed[T]) await(ctx context.Context, changed <-chan struct{}) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-f.stopping:
-		return rpc.Unavailable("the config service is stopping: watch again in a moment")
+		return rpc.Unavailable("the config service is stopping: reconnect in a moment")
 	case <-changed:
 		return nil
 	}

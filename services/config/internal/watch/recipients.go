@@ -66,7 +66,7 @@ func (s *RecipientFeed) load(ctx context.Context) error {
 		r, err := store.DecodeRecipient(e)
 		if err != nil {
 			// One that can't be read must not hide the others.
-			s.feed.Logger.ErrorContext(ctx, "recipient can't be read", "error", err.Error())
+			s.feed.Logger.ErrorContext(ctx, "read of a recipient failed", "error", err.Error())
 			continue
 		}
 		r.Recipient.Etag = r.Etag()

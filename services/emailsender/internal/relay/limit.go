@@ -40,7 +40,7 @@ func busy() *Failure {
 // ended says that a wait was called off.
 func ended(ctx context.Context) *Failure {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return &Failure{Step: StepTurn, Fault: delivery.FaultShutdown, Cause: errors.New("called off before it was a mail's turn")}
+		return &Failure{Step: StepTurn, Fault: delivery.FaultShutdown, Cause: errors.New("cancelled while waiting for the rate limit")}
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 			return nil
 		}
 		if time.Now().Add(wait).After(until) {
-			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait, Cause: fmt.Errorf("the relay's rate limit is used up: %d mails in %s", r.Limit.Turns, r.Limit.Period)}
+			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait, Cause: fmt.Errorf("the relay's rate limit is reached: %d emails in %s", r.Limit.Turns, r.Limit.Period)}
 		}
 		t := time.NewTimer(wait)
 		select {

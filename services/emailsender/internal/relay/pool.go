@@ -21,10 +21,10 @@ type PoolOptions struct {
 	Idle time.Duration
 	// Limiter keeps the relay's rate limit.
 	Limiter throttle.Limiter
-	// Seen, if set, is told of each mail and of each connection that could not be made: how the relay did, nil for well, and
-	// whether it took a mail.
+	// Seen, if set, is called for each email and each failed connection, with the relay's failure, or nil for success, and
+	// whether the relay accepted an email.
 	Seen func(r Relay, f *Failure, accepted bool)
-	// Rotated, if set, is told of a refresh token that an endpoint gave in place of the stored one, and is to have it kept.
+	// Rotated, if set, is called to store a refresh token that an endpoint issued in place of the stored one.
 	Rotated func(ctx context.Context, stored OAuth2, rotated string) error
 }
 
@@ -117,7 +117,7 @@ func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
 	return f
 }
 
-// saw tells how the relay did. What speaks of an address is no fault of the relay's, and what is ours is not told.
+// saw reports the relay's result. A failure of one address does not count as the relay's; Outbound's own failures are not reported.
 func (p *Pool) saw(r Relay, f *Failure, accepted bool) {
 	switch {
 	case p.o.Seen == nil, f != nil && (f.Limited() || f.Fault == delivery.FaultShutdown):

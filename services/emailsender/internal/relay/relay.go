@@ -1,9 +1,9 @@
-// Package relay talks to the operator's SMTP relay: it connects, encrypts, signs in and hands over mails one address at a
-// time, and keeps idle connections for the next mail.
+// Package relay is a client of the operator's SMTP relay: it connects, encrypts, authenticates and sends emails one address at a
+// time, and keeps idle connections for the next email.
 //
-// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't tell
-// what became of each address. The conversation is therefore led here, with go-mail's smtp package below it, which has the
-// commands and all the ways to sign in; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
+// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't
+// return a result for each address. This package uses go-mail's smtp package instead, which has the
+// commands and all authentication methods; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
 package relay
 
 import (
@@ -156,7 +156,7 @@ func (c *Conn) open(ctx context.Context, conf *tls.Config) *Failure {
 	}
 	if c.relay.Encryption == settings.STARTTLS {
 		if ok, _ := c.client.Extension("STARTTLS"); !ok {
-			return &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: errors.New("the relay does not offer STARTTLS, so nothing was sent to it")}
+			return &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: errors.New("the relay does not offer STARTTLS, so nothing was sent")}
 		}
 		if err = c.client.StartTLS(conf); err != nil {
 			return failedTLS(ctx, err)
@@ -191,13 +191,13 @@ func (c *Conn) signIn(ctx context.Context) *Failure {
 	case settings.XOAUTH2:
 		name, how = "XOAUTH2", smtp.XOAuth2Auth(r.Username, c.secret)
 	default:
-		return refuse("signing in by %q is not known", r.Auth)
+		return refuse("unknown authentication method %q", r.Auth)
 	}
 	if r.Auth != settings.CRAMMD5 && !c.encrypted() {
-		return refuse("signing in by %s needs an encrypted connection: choose STARTTLS or TLS", name)
+		return refuse("authentication with %s needs an encrypted connection: use STARTTLS or TLS", name)
 	}
 	if _, offered := c.client.Extension("AUTH"); !slices.Contains(strings.Fields(offered), name) {
-		return refuse("the relay does not offer signing in by %s", name)
+		return refuse("the relay does not offer authentication with %s", name)
 	}
 	if err := c.client.Auth(how); err != nil {
 		f := failed(ctx, StepAuth, err)
@@ -257,7 +257,7 @@ func (c *Conn) mail(ctx context.Context, m Mail) *Failure {
 	c.fresh = false
 	c.mails++
 	if ok, _ := c.client.Extension("SMTPUTF8"); m.UTF8 && !ok {
-		return &Failure{Step: StepRcpt, Fault: delivery.FaultNone, Code: 553, Reply: "5.6.7 the relay does not take addresses beyond ASCII"}
+		return &Failure{Step: StepRcpt, Fault: delivery.FaultNone, Code: 553, Reply: "5.6.7 the relay does not support non-ASCII addresses"}
 	}
 	c.client.SkipSMTPUTF8(!m.UTF8)
 	if err := c.client.Mail("<" + m.From + ">"); err != nil {
@@ -351,7 +351,7 @@ type limited struct {
 // Read reads at most what is left.
 func (l *limited) Read(b []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, textproto.ProtocolError("the relay says more than a reply can hold")
+		return 0, textproto.ProtocolError("the relay's response is too long")
 	}
 	n, err := l.Conn.Read(b[:min(len(b), l.left)])
 	l.left -= n

@@ -64,7 +64,7 @@ func (n *Notifier) check(ctx context.Context, now time.Time) {
 		text = err.Error()
 	}
 	if text != "" && text != n.last && ctx.Err() == nil {
-		slog.Warn("admin contacts can't be told, trying again", "error", text)
+		slog.Warn("admin alert not queued, retrying", "error", text)
 	}
 	n.last = text
 }

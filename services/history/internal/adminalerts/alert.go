@@ -61,7 +61,7 @@ func (n *Notifier) notifyOnce(ctx context.Context, m alert, o occurrence) error 
 			return err
 		}
 	}
-	slog.Info("admin contacts told", "kind", string(notice.Kind), "of", m.name, "addresses", len(o.contacts))
+	slog.Info("admin alert queued", "kind", string(notice.Kind), "of", m.name, "addresses", len(o.contacts))
 	to.Notified = true
 	if _, err := n.health.PutMark(ctx, m.name, to, revision); !errors.Is(err, health.ErrConflict) {
 		return err

@@ -35,7 +35,7 @@ func LastDue(now time.Time, zone *time.Location, clock string) (day string, at t
 			return time.Date(year, month, today-back, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), at, nil
 		}
 	}
-	return "", time.Time{}, errors.New("no day was found for the daily notice")
+	return "", time.Time{}, errors.New("no date found for the daily report")
 }
 
 // daily sends the daily report once a day. After it is switched on, the first one is sent at the next time of day, not for one that has

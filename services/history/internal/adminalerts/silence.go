@@ -97,6 +97,6 @@ func (n *Notifier) silence(ctx context.Context, m alert, v silenceVerdict, o occ
 	case leaveSilence:
 		return nil
 	default:
-		return fmt.Errorf("appliance %s: there is no verdict %d", o.notice.Silence.Appliance, v)
+		return fmt.Errorf("appliance %s: unknown verdict %d", o.notice.Silence.Appliance, v)
 	}
 }

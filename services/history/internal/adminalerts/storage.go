@@ -70,7 +70,7 @@ func (n *Notifier) eventsFilling(ctx context.Context) (health.StorageUse, error)
 			return health.StorageUse{Stream: x.Name, Bytes: x.Bytes, MaxBytes: x.MaxBytes}, nil
 		}
 	}
-	return health.StorageUse{}, fmt.Errorf("look at the stream %s: it is not among those there are", bus.StreamEvents)
+	return health.StorageUse{}, fmt.Errorf("check the stream %s: it does not exist", bus.StreamEvents)
 }
 
 // longest are the longest queues.

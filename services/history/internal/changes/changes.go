@@ -103,7 +103,7 @@ func (c *Changer) change(
 		err = unsettled
 	}
 	if err != nil {
-		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed, then: %v", resp.GetChanged(), err))
+		return nil, rpc.Unavailable(fmt.Sprintf("%d deliveries were changed before an error: %v", resp.GetChanged(), err))
 	}
 	return resp, nil
 }
@@ -114,7 +114,7 @@ func (c *Changer) changeOne(
 ) (rec delivery.Record, f settlement, why string, err error) {
 	r, ok := c.Config.Recipient(t.recipient)
 	if !ok || r.Deleting {
-		return rec, 0, "there is no such recipient", nil
+		return rec, 0, "the recipient does not exist", nil
 	}
 	appliance, id, _ := event.SplitKey(t.key)
 	for {
@@ -129,7 +129,7 @@ func (c *Changer) changeOne(
 			return rec, 0, why, err
 		}
 		if s := found[0].State; s.Final() {
-			return rec, 0, fmt.Sprintf("it has ended already, as %s: send it again if it is to be sent", s), nil
+			return rec, 0, fmt.Sprintf("it is already final (%s): retry it to send it again", s), nil
 		}
 		rec, f, why = judge(r, found[0].Record, time.Now())
 		if why != "" {
@@ -149,10 +149,10 @@ func (c *Changer) untried(ctx context.Context, t target, appliance, id string) (
 	case err != nil:
 		return "", err
 	case sequence == 0:
-		return "there is no such event", nil
+		return "the event does not exist", nil
 	case t.replay != "":
-		return "this replay has not been tried yet, or is not known", nil
+		return "this replay has no attempt yet, or does not exist", nil
 	default:
-		return "it has not been tried yet, or was never meant for this recipient: its first attempt is made when its turn comes; a purge cancels all that waits for a recipient", nil
+		return "it has no attempt yet, or is not routed to this recipient: wait for the first attempt, or purge the recipient's queue", nil
 	}
 }

@@ -35,9 +35,9 @@ func sendNow(r *recipient.Recipient, rec delivery.Record, now time.Time) (delive
 	case !r.Enabled && (rec.ReplayID == "" || r.WhileDisabled == recipient.Hold):
 		return rec, 0, "the recipient is disabled: enable it first"
 	case !far(rec, now):
-		return rec, expedites, "its next attempt is due already: it is made as soon as the recipient's turn comes"
+		return rec, expedites, "the next attempt is already due and will be made shortly"
 	}
-	rec.Reason, rec.Detail, rec.NextAttempt = reasons.SendNow, "the next attempt was asked for at once", &now
+	rec.Reason, rec.Detail, rec.NextAttempt = reasons.SendNow, "next attempt requested now", &now
 	return rec, comesNow, ""
 }
 
@@ -51,9 +51,9 @@ func extend(rec delivery.Record, now time.Time, by time.Duration) (delivery.Reco
 		end = last
 	}
 	if !end.After(rec.Expire) {
-		return rec, 0, fmt.Sprintf("it is tried until %s already, which is not before the end asked for or the end of what is stored", rec.Expire.UTC().Format(time.RFC3339))
+		return rec, 0, fmt.Sprintf("it already expires at %s, which is not before the requested time or the end of retention", rec.Expire.UTC().Format(time.RFC3339))
 	}
-	rec.Reason, rec.Detail = reasons.Extended, "it is tried until "+end.UTC().Format(time.RFC3339)
+	rec.Reason, rec.Detail = reasons.Extended, "expires at "+end.UTC().Format(time.RFC3339)
 	rec.Expire, rec.Extended = end, &end
 	return rec, stays, ""
 }
@@ -62,9 +62,9 @@ func extend(rec delivery.Record, now time.Time, by time.Duration) (delivery.Reco
 // it could be delivered and recorded as cancelled.
 func cancelled(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
 	if rec.CancelAsked {
-		return rec, 0, "it is cancelled already: it ends when its turn comes"
+		return rec, 0, "cancellation is already requested"
 	}
-	rec.Reason, rec.Detail = reasons.Cancelled, "cancelled by hand"
+	rec.Reason, rec.Detail = reasons.Cancelled, "cancelled by an operator"
 	if !far(rec, now) {
 		rec.CancelAsked = true
 		return rec, stays, ""

@@ -21,11 +21,11 @@ import (
 )
 
 const (
-	noteGone    = "The event is no longer stored, so what was sent can't be written again."
-	noteUnsent  = "Nothing has been sent."
-	noteAsNow   = "Not sent yet: this is what would be sent now."
-	noteMail    = "Written again from the recipient as it was; the settings that recipients share, such as the sender's address, are those of now."
-	noteRequest = "Written again from the recipient as it was; custom fields are those of now."
+	noteGone    = "The event is no longer stored, so the request can't be reconstructed."
+	noteUnsent  = "Nothing was sent."
+	noteAsNow   = "Not sent yet. This is what would be sent now."
+	noteMail    = "Reconstructed from revision %d of the recipient; shared settings, such as the sender address, are current values."
+	noteRequest = "Reconstructed from revision %d of the recipient; custom fields are current values."
 )
 
 // showRequest adds what the last attempt sent, rendered again, or a note why it can't be.
@@ -43,7 +43,7 @@ func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail,
 		return err
 	}
 	if r == nil {
-		to.RequestNote = fmt.Sprintf("Revision %d of the recipient is no longer kept, so what was sent can't be written again.", sent.Revision)
+		to.RequestNote = fmt.Sprintf("Revision %d of the recipient is no longer stored, so the request can't be reconstructed.", sent.Revision)
 		return nil
 	}
 	at := sent.Accepted
@@ -60,7 +60,7 @@ func (s *Reader) showRequest(ctx context.Context, to *outboundv1.DeliveryDetail,
 func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 	r, ok := s.Config.Recipient(to.GetDelivery().GetRecipientId())
 	if !ok {
-		to.RequestNote = "The recipient is gone."
+		to.RequestNote = "The recipient no longer exists."
 		return
 	}
 	accepted := to.GetDelivery().GetAcceptTime().AsTime()
@@ -76,23 +76,23 @@ func (s *Reader) show(to *outboundv1.DeliveryDetail, d *delivery.Delivery, o ren
 	if d.Recipient.Email != nil {
 		m, err := mailOf(d, settings)
 		if err != nil {
-			to.RequestNote = "The mail can't be written again: " + err.Error() + "."
+			to.RequestNote = "The email can't be reconstructed: " + err.Error() + "."
 			return
 		}
-		to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Email{Email: m}, noteMail
+		to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Email{Email: m}, fmt.Sprintf(noteMail, d.Recipient.Revision)
 		return
 	}
 	o.UserAgent, o.Custom, o.Test = "Outbound/"+s.Version, settings.CustomFields, d.Test
 	p, err := render.PreviewHTTP(d.Recipient, d.Event, o)
 	if err != nil {
-		to.RequestNote = "The request can't be written again: " + err.Error() + "."
+		to.RequestNote = "The request can't be reconstructed: " + err.Error() + "."
 		return
 	}
 	h := &outboundv1.HttpPreview{Method: p.Method, Url: p.URL, Body: protofield.Text(string(p.Body))}
 	for _, x := range p.Headers {
 		h.Headers = append(h.Headers, &outboundv1.Header{Name: x.Name, Value: x.Value})
 	}
-	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, noteRequest
+	to.Request, to.RequestNote = &outboundv1.DeliveryDetail_Http{Http: h}, fmt.Sprintf(noteRequest, d.Recipient.Revision)
 }
 
 // mailOf renders the mail to an email recipient.

@@ -11,7 +11,7 @@ import (
 // configWait bounds how long a call waits for the first snapshot of the configuration.
 const configWait = 5 * time.Second
 
-var errNotConfigured = rpc.Unavailable("the configuration is not known yet: the config service does not answer; try again")
+var errNotConfigured = rpc.Unavailable("the configuration has not been received yet because the config service does not respond: try again")
 
 // AwaitConfig waits until recipients and settings are known, 5 s at most.
 func AwaitConfig(ctx context.Context, config *configclient.Client) error {

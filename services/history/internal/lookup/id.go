@@ -22,13 +22,13 @@ func ValidID(value, extra string) bool {
 // InvalidID is the violation of a field whose value is not a valid id.
 func InvalidID(field string) rpc.Violation {
 	return rpc.Violation{
-		Field: field, Reason: event.ReasonUnsafe, Description: "no id is written so: use letters, digits, _ and -",
+		Field: field, Reason: event.ReasonUnsafe, Description: "is not a valid id: use letters, digits, _ and -",
 	}
 }
 
 // InvalidKey is the violation of a field whose value is not an event's key.
 func InvalidKey(field string) rpc.Violation {
-	return rpc.Violation{Field: field, Reason: event.ReasonUnsafe, Description: "is not an event's key: write <appliance>~<event id>"}
+	return rpc.Violation{Field: field, Reason: event.ReasonUnsafe, Description: "is not an event key: use <appliance>~<event id>"}
 }
 
 // AttemptID is the event id in the log of a delivery: that of a replay ends in a tilde and the id of the replay.

@@ -38,7 +38,7 @@ func (s *Replayer) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, 
 	}
 	j := &job{replay: r}
 	if err := s.bounds(ctx, j); err != nil {
-		return nil, rpc.Unavailable(fmt.Sprintf("where the replay begins and ends can't be told: %v", err))
+		return nil, rpc.Unavailable(fmt.Sprintf("the range of the replay can't be determined: %v", err))
 	}
 	return j, nil
 }
@@ -61,14 +61,14 @@ func (s *Replayer) faults(r *outboundv1.Replay) (out []rpc.Violation) {
 	}
 	switch d.GetState() {
 	case outboundv1.DeliveryState_WAITING, outboundv1.DeliveryState_RETRYING:
-		fault("deliveries.state", "NOT_FINAL", "what waits is sent anyhow: choose a final state, or use deliveries:sendNow")
+		fault("deliveries.state", "NOT_FINAL", "pending deliveries can't be replayed: choose a final state, or use deliveries:sendNow")
 	default:
 	}
 	switch {
 	case r.GetSource() == nil:
-		fault("deliveries", "MISSING", "say what to send: deliveries by filter, or a backfill")
+		fault("deliveries", "MISSING", "set deliveries (a filter) or backfill")
 	case r.GetBackfill() != nil && r.GetToRecipientId() == "":
-		fault("toRecipientId", "MISSING", "say which recipient's events are sent")
+		fault("toRecipientId", "MISSING", "set the recipient to send events to")
 	default:
 	}
 	for _, x := range []struct {

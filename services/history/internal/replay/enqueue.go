@@ -32,7 +32,7 @@ func (r *run) enqueue(ctx context.Context, items []item) error {
 		if err := g.Wait(); err != nil || !full.Load() {
 			return err
 		}
-		if err := r.pause(ctx, "EVENTS is full: it goes on once there is room"); err != nil {
+		if err := r.pause(ctx, "EVENTS is full: the replay continues when there is space"); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -92,7 +92,7 @@ func (s *Replayer) eventAt(ctx context.Context, i item) (*event.Event, error) {
 			return e, err
 		}
 	}
-	return nil, fmt.Errorf("read event %s back: %w", i.event.Key(), bus.ErrNotFound)
+	return nil, fmt.Errorf("read event %s: %w", i.event.Key(), bus.ErrNotFound)
 }
 
 func (r *run) known(id string) bool {

@@ -51,7 +51,7 @@ const prefixJob = "job."
 func (j *job) encode() ([]byte, error) {
 	raw, err := protojson.Marshal(j.replay)
 	if err != nil {
-		return nil, fmt.Errorf("write replay %s: %w", j.replay.GetId(), err)
+		return nil, fmt.Errorf("encode replay %s: %w", j.replay.GetId(), err)
 	}
 	return json.Marshal(storedJob{Replay: raw, position: j.position})
 }

@@ -65,7 +65,7 @@ func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string) {
 	r.State, r.Detail, r.FinishTime = state, detail, timestamppb.Now()
 }
 
-func stoppedBy(actor string) string { return "stopped by " + actor }
+func stoppedBy(actor string) string { return "cancelled by " + actor }
 
 func (r *run) sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {

@@ -34,7 +34,7 @@ type run struct {
 }
 
 // errTaken means that this process no longer has the job: it was cancelled, or its lease ran out.
-var errTaken = errors.New("the replay is no longer ours")
+var errTaken = errors.New("the replay is run by another instance")
 
 // toEnd runs the job to its end, until ctx ends or the lease is lost.
 func (r *run) toEnd(ctx context.Context) {
@@ -46,11 +46,11 @@ func (r *run) toEnd(ctx context.Context) {
 		case errors.Is(err, errNoRecipient):
 			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
 				// The process that takes it when the lease is over finds the same.
-				slog.WarnContext(ctx, "the end of a replay was not kept", "replay", r.replay.GetId(), "error", err.Error())
+				slog.WarnContext(ctx, "final state of a replay not stored", "replay", r.replay.GetId(), "error", err.Error())
 			}
 			return
 		case ctx.Err() == nil:
-			slog.WarnContext(ctx, "replay held up, trying again", "replay", r.replay.GetId(), "error", err.Error())
+			slog.WarnContext(ctx, "replay interrupted, retrying", "replay", r.replay.GetId(), "error", err.Error())
 			r.sleep(ctx, saveEvery)
 		}
 	}
@@ -159,7 +159,7 @@ func (r *run) awaitStorage(ctx context.Context) error {
 			r.replay.Detail = ""
 			return nil
 		}
-		if err := r.pause(ctx, fmt.Sprintf("EVENTS is %.0f %% full: it goes on once there is room", 100*usage.Fill())); err != nil {
+		if err := r.pause(ctx, fmt.Sprintf("EVENTS is %.0f %% full: the replay continues when there is space", 100*usage.Fill())); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Replayer) Run(ctx context.Context) {
 	for {
 		if s.Bus.Connected() {
 			if err := p.takeJobs(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
-				slog.WarnContext(ctx, "replays can't be looked at, trying again", "error", err.Error())
+				slog.WarnContext(ctx, "read of replays failed, retrying", "error", err.Error())
 			}
 		}
 		select {

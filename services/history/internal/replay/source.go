@@ -37,7 +37,7 @@ type source interface {
 }
 
 // errNoRecipient means that a replay can't go on without its recipient.
-var errNoRecipient = errors.New("there is no such recipient any more")
+var errNoRecipient = errors.New("the recipient no longer exists")
 
 // source makes the source of a replay, which ends at a sequence.
 func (s *Replayer) source(r *outboundv1.Replay, until uint64) source {

@@ -40,9 +40,9 @@ func readCursor(token string, filters proto.Message) (cursor, error) {
 	}
 	switch {
 	case err != nil || c.Before == 0 || c.Of == "":
-		return c, badToken("is not a token of this list: use the nextPageToken of the page before")
+		return c, badToken("is not valid for this list: use the nextPageToken of the previous page")
 	case c.Of != of:
-		return c, badToken("belongs to a list with other filters: repeat the filters of the page before, or begin without a token")
+		return c, badToken("belongs to a list with other filters: use the filters of the previous page, or start without a token")
 	default:
 		return c, nil
 	}
@@ -56,7 +56,7 @@ func badToken(description string) error {
 func fingerprint(filters proto.Message) (string, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(filters)
 	if err != nil {
-		return "", fmt.Errorf("tell the filters: %w", err)
+		return "", fmt.Errorf("encode the filters: %w", err)
 	}
 	sum := sha256.Sum256(append([]byte(filters.ProtoReflect().Descriptor().Name()+"\n"), b...))
 	return hex.EncodeToString(sum[:8]), nil

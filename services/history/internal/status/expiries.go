@@ -132,15 +132,15 @@ func expiryNotices(all []expiry, now time.Time) []string {
 			more++
 			continue
 		}
-		verb := "ends"
+		verb := "expires"
 		if e.at.Before(now) {
-			verb = "ended"
+			verb = "expired"
 		}
 		name, remedy := expiryWords(e.kind)
 		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, protofield.Text(e.subject), verb, e.at.UTC().Format(time.DateOnly), remedy))
 	}
 	if more > 0 {
-		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have ended or end within 30 days: see the expiries.", more))
+		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have expired or expire within 30 days: see the list of expiries.", more))
 	}
 	return out
 }
@@ -149,12 +149,12 @@ func expiryNotices(all []expiry, now time.Time) []string {
 func expiryWords(kind string) (name, remedy string) {
 	switch kind {
 	case expiryCA:
-		return "The CA certificate", "upload the one that follows it"
+		return "The CA certificate", "upload its successor"
 	case expiryClient:
-		return "The client certificate", "upload the next one with its key"
+		return "The client certificate", "upload a new one with its key"
 	case expirySecret:
-		return "The signing secret", "see that another one signs, then remove it"
+		return "The signing secret", "add a new one, then remove it"
 	default:
-		return "The API token", "make another one for whoever uses it, then delete it"
+		return "The API token", "create a new one for its users, then delete it"
 	}
 }

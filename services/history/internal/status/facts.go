@@ -52,7 +52,7 @@ func (s *Reporter) facts(ctx context.Context, recipients []*recipient.Recipient)
 		g.Go(func() error {
 			p, err := s.searchLog(looking, r.ID)
 			if err != nil {
-				return fmt.Errorf("look at recipient %s: %w", r.ID, err)
+				return fmt.Errorf("read the state of recipient %s: %w", r.ID, err)
 			}
 			out[i].counts = p
 			return nil

@@ -47,7 +47,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	for _, x := range status.GetStreams() {
 		// HISTORY is a log that drops its oldest records: it is meant to be full.
 		if x.GetName() == bus.StreamEvents && x.GetMaxBytes() > 0 && x.GetBytes()/FullFrom >= x.GetMaxBytes()/100 {
-			out = append(out, fmt.Sprintf("The stream %s is %d %% full; when full, events are refused. See which recipient's queue holds it, or raise its limit.",
+			out = append(out, fmt.Sprintf("The stream %s is %d %% full. When it is full, events are refused. Check which recipient's queue is long, or raise the limit.",
 				x.GetName(), x.GetBytes()*100/x.GetMaxBytes()))
 		}
 	}
@@ -65,7 +65,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	out = append(out, silentNotice(status.GetAppliances())...)
 	out = append(out, backlogNotices(recipients, time.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
-		out = append(out, "No SMTP relay is set, so mail waits. Give its host in the settings of the email relay.")
+		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
 	}
 	return out
 }

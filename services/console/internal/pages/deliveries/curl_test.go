@@ -58,7 +58,7 @@ func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 		"quotes":             {"POST", "/hook", `''\''"\"` + "\\", nil},
 		"controls":           {"POST", "/hook", "a\x1b[201~; touch " + trap + "\r\x07'\\\u009b0m\x7f", nil},
 		"an empty header":    {"POST", "/hook", "x", [][2]string{{"X-Empty", ""}, {"X-Semicolon", "a;"}}},
-		"headers of its own": {"POST", "/hook", "x", [][2]string{{"Accept", "text/plain"}, {"Content-Type", "application/json"}, {"Content-Length", "999"}, {"Traceparent", "[made at sending]"}}},
+		"headers of its own": {"POST", "/hook", "x", [][2]string{{"Accept", "text/plain"}, {"Content-Type", "application/json"}, {"Content-Length", "999"}, {"Traceparent", "[generated when sent]"}}},
 		"not a name":         {"POST", "/hook", "x", [][2]string{{"@" + trap, "x"}, {"X Y", "z"}}},
 		"much":               {"POST", "/hook", "@" + strings.Repeat("all work and no 'play'\n", 12_000), nil},
 		"other scripts":      {"POST", "/hook", "Größe 日本語 🛠 \u202e", [][2]string{{"X-Text", "Größe"}}},

@@ -214,7 +214,7 @@ func TestFormHelpers(t *testing.T) {
 	if !last[*outboundv1.DoctorRecipientRequest](t, h).GetPost() {
 		t.Error("diagnostics did not send a test request")
 	}
-	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "holds no PEM certificate") {
+	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "contains no PEM certificate") {
 		t.Errorf("nonsense is shown as %s", bad.Body)
 	}
 }
@@ -234,7 +234,7 @@ func TestPendingDeliveriesAreShownBeforeTheyAreCancelled(t *testing.T) {
 		t.Error("a deletion does not say what it cancels")
 	}
 	if b.Post("/recipients/full-http/delete", url.Values{"etag": {"stale"}}); h.find("full-http") == nil {
-		t.Error("a recipient that changed meanwhile is deleted")
+		t.Error("a recipient that changed concurrently is deleted")
 	}
 	if b.Post("/recipients/full-http/delete", url.Values{"etag": {h.find("full-http").GetEtag()}}); h.find("full-http") != nil {
 		t.Error("it is not deleted")
