@@ -12,11 +12,14 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/clitest"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 )
+
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // connect returns a client of a server with fixed answers.
 func connect(t *testing.T, answers map[string]clitest.Answer) (*client.Client, *clitest.Server) {

@@ -12,10 +12,13 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/cli/internal/clitest"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/simulate"
 )
+
+func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 // played is an event that was published.
 type played struct {
