@@ -68,7 +68,8 @@ func arrivesOnce(t *testing.T, h *harness.System) {
 	h.REST.Do(t, http.MethodPost, "/v1/custom-fields", harness.Object{"codeName": "region", "displayName": "Region"})
 	types := []string{"support_conference_member_added"}
 	scope := []string{a.ID}
-	byREST := webhook("Arrives by REST", site.SecureURL("rest"), types, harness.Object{"caCertificatePem": site.CAPEM(), "sendCustomFields": true})
+	byREST := webhook("Arrives by REST", site.SecureURL("rest"), types,
+		harness.Object{"caCertificatePem": site.CAPEM(), "sendCustomFields": true})
 	byREST["appliances"] = scope
 	h.AddRecipient(t, byREST)
 	api := outboundv1.NewRecipientServiceClient(h.GRPC(t, "RecipientService"))
@@ -219,7 +220,8 @@ func everyType(t *testing.T, h *harness.System) {
 func arrivesAsJSON(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "json-1")
-	r := webhook("JSON", site.URL("json"), []string{"support_conference_end"}, harness.Object{"format": "JSON", "signingSecrets": []harness.Object{{}}})
+	r := webhook("JSON", site.URL("json"), []string{"support_conference_end"},
+		harness.Object{"format": "JSON", "signingSecrets": []harness.Object{{}}})
 	r["appliances"] = []string{a.ID}
 	h.AddRecipient(t, r)
 	e := harness.NewEvent(a.ID, "e-1", "support_conference_end", harness.Object{"big": json.Number("12345678901234567890")})
@@ -235,7 +237,8 @@ func arrivesAsJSON(t *testing.T, h *harness.System) {
 	if back["id"] != e.ID || back["source"] != a.ID || data["big"] != json.Number("12345678901234567890") {
 		t.Errorf("came as %s", got.Body)
 	}
-	if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/cloudevents+json") || !strings.HasPrefix(got.Header.Get("Webhook-Signature"), "v1,") {
+	if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/cloudevents+json") ||
+		!strings.HasPrefix(got.Header.Get("Webhook-Signature"), "v1,") {
 		t.Errorf("headers %v", got.Header)
 	}
 }

@@ -15,7 +15,8 @@ import (
 const ended = "support_conference_end"
 
 // pair adds a recipient of an appliance's events that is disabled, and a neighbour that is not.
-func pair(t *testing.T, h *harness.System, a *harness.Appliance, site *harness.Receiver, name, whileDisabled string) (id, neighbour string) {
+func pair(t *testing.T, h *harness.System, a *harness.Appliance, site *harness.Receiver, name, whileDisabled string) (id,
+	neighbour string) {
 	t.Helper()
 	r := webhook(name, site.URL(name), []string{ended}, harness.Object{"retryInterval": "1s"})
 	r["appliances"], r["enabled"], r["whileDisabled"] = []string{a.ID}, false, whileDisabled
@@ -191,12 +192,14 @@ func retriesWhatExpired(t *testing.T, h *harness.System) {
 	id := h.AddRecipient(t, r)
 	key := publishMany(t, a, "retried", 1)[0]
 	settled(t, h, []string{id}, map[string]int{"EXPIRED": 1})
-	if d := delivery(t, h, id, key); d["reason"] != "retry_duration_ended" || d["detail"] != "not delivered within 1s; last: HTTP 500 Internal Server Error" {
+	if d := delivery(t, h, id, key); d["reason"] != "retry_duration_ended" ||
+		d["detail"] != "not delivered within 1s; last: HTTP 500 Internal Server Error" {
 		t.Errorf("the delivery reads %v", d)
 	}
 	before := site.Of("retried")
 	site.Answer("retried", 200)
-	made := h.REST.Do(t, http.MethodPost, "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": key}}})
+	made := h.REST.Do(t, http.MethodPost, "/v1/deliveries:retry",
+		harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": key}}})
 	settled(t, h, []string{id}, map[string]int{"EXPIRED": 1, "DELIVERED": 1})
 	after := site.Of("retried")[len(before):]
 	if len(after) != 1 || after[0].ID != key || after[0].Hash != before[0].Hash || made["queued"] != float64(1) {
@@ -209,7 +212,8 @@ func retriesWhatExpired(t *testing.T, h *harness.System) {
 	if diff := cmp.Diff(map[any]any{made["replayId"]: "DELIVERED", "": "EXPIRED"}, states); diff != "" {
 		t.Errorf("states by replay (-want +got):\n%s", diff)
 	}
-	if code, _ := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": a.ID + "~nothing"}}}); code != http.StatusNotFound {
+	if code, _ := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:retry",
+		harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": a.ID + "~nothing"}}}); code != http.StatusNotFound {
 		t.Errorf("an unknown event is answered %d", code)
 	}
 }

@@ -27,7 +27,8 @@ func deadAmongTen(t *testing.T, h *harness.System) {
 	dead := add("dead", "http://127.0.0.1:9/", harness.Object{"retryInterval": "1s", "retryDuration": "3s"})
 	keys := a.Flood(t.Context(), n, 16, ended).Wait(t)
 	settled(t, h, ids, map[string]int{"DELIVERED": n})
-	if account := site.Account(keys, names); account.Arrived != n*healthy || account.Duplicates+len(account.Lost)+len(account.Phantom)+len(account.Changed) > 0 {
+	if account := site.Account(keys, names); account.Arrived != n*healthy ||
+		account.Duplicates+len(account.Lost)+len(account.Phantom)+len(account.Changed) > 0 {
 		t.Errorf("%v", account)
 	}
 	settled(t, h, []string{dead}, map[string]int{"EXPIRED": n})
@@ -35,7 +36,8 @@ func deadAmongTen(t *testing.T, h *harness.System) {
 	for _, d := range deliveries(t, h, dead) {
 		detail, _ := d["detail"].(string)
 		attempts, _ := d["attempts"].(float64)
-		if d["reason"] != "retry_duration_ended" || !strings.Contains(detail, "connection refused") || d["nextAttemptTime"] != nil || d["expireTime"] == nil {
+		if d["reason"] != "retry_duration_ended" || !strings.Contains(detail, "connection refused") || d["nextAttemptTime"] != nil ||
+			d["expireTime"] == nil {
 			t.Errorf("an expired delivery reads %v", d)
 		}
 		switch {

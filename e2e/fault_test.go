@@ -34,7 +34,8 @@ func (f fault) run(t *testing.T) {
 	names := []string{"first", "second"}
 	var ids []string
 	for _, name := range names {
-		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})))
+		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"},
+			harness.Object{"retryInterval": "1s"})))
 	}
 	flood := a.Flood(t.Context(), events, 32, "support_conference_end")
 	waittest.NoError(t, "the middle of the events", func() error {

@@ -34,7 +34,8 @@ func tellsWhoAnswers(t *testing.T, h *harness.System) {
 		t.Fatalf("%d revisions are listed, want 2", len(list))
 	}
 	first, _ := list[1].(harness.Object)
-	back, _ := h.REST.Do(t, http.MethodPost, "/v1/revisions:rollBack", harness.Object{"resource": "recipients/" + id, "revision": first["revision"]})["revision"].(harness.Object)
+	back, _ := h.REST.Do(t, http.MethodPost, "/v1/revisions:rollBack",
+		harness.Object{"resource": "recipients/" + id, "revision": first["revision"]})["revision"].(harness.Object)
 	if back["action"] != "rolled back" || back["actor"] != "admin" || back["rolledBackTo"] != first["revision"] {
 		t.Errorf("it is told as %v", back)
 	}

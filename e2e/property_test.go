@@ -178,7 +178,8 @@ func (p *scenario) retry() {
 	// The acceptance of an event is told a moment after it was answered.
 	var answer harness.Answer
 	waittest.NoError(p.t, "the events to be known", func() (err error) {
-		if answer, err = p.h.REST.Call(http.MethodPost, "/v1/deliveries:retry", targets(x.id, keys...)); err == nil && answer.Status != http.StatusOK {
+		if answer, err = p.h.REST.Call(http.MethodPost, "/v1/deliveries:retry", targets(x.id, keys...)); err == nil &&
+			answer.Status != http.StatusOK {
 			err = fmt.Errorf("it answers %d %s", answer.Status, answer.Body)
 		}
 		return err

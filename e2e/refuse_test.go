@@ -189,7 +189,8 @@ func answersRepeats(t *testing.T, h *harness.System) {
 
 func refusesBadRecipients(t *testing.T, h *harness.System) {
 	code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", harness.Object{
-		"displayName": "", "eventTypes": []string{"no_such_type"}, "http": harness.Object{"url": "ftp://example.com/x", "maxInFlight": 1000, "timeout": "3600s"},
+		"displayName": "", "eventTypes": []string{"no_such_type"},
+		"http": harness.Object{"url": "ftp://example.com/x", "maxInFlight": 1000, "timeout": "3600s"},
 	})
 	if code != http.StatusBadRequest || codes.Code(p.Code) != codes.InvalidArgument { //nolint:gosec // a status code is small
 		t.Errorf("refused with %d %+v", code, p)
@@ -201,9 +202,11 @@ func refusesBadRecipients(t *testing.T, h *harness.System) {
 		}
 	}
 	code, p = h.REST.Refused(t, http.MethodPost, "/v1/recipients", harness.Object{
-		"displayName": "Mail of a start", "eventTypes": []string{"support_conference_begin"}, "email": harness.Object{"addresses": []string{"not an address"}},
+		"displayName": "Mail of a start", "eventTypes": []string{"support_conference_begin"},
+		"email": harness.Object{"addresses": []string{"not an address"}},
 	})
-	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "eventTypes") || !strings.Contains(fields, "email.addresses") {
+	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "eventTypes") ||
+		!strings.Contains(fields, "email.addresses") {
 		t.Errorf("refused with %d in %q", code, fields)
 	}
 	code, _ = h.REST.Refused(t, http.MethodPost, "/v1/recipients", []byte(`{"displayName":`))
@@ -222,8 +225,10 @@ func conflictsConflict(t *testing.T, h *harness.System) {
 	made := h.REST.Do(t, http.MethodPost, "/v1/recipients", r)
 	again := webhook(" conflict ", "http://127.0.0.1:9/x", []string{"support_conference_end"}, nil)
 	again["id"] = "another-id"
-	for _, taken := range []harness.Object{again, {"id": made["id"], "displayName": "Other", "eventTypes": r["eventTypes"], "http": r["http"]}} {
-		if code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", taken); code != http.StatusConflict || p.Code != int(codes.AlreadyExists) {
+	for _, taken := range []harness.Object{again,
+		{"id": made["id"], "displayName": "Other", "eventTypes": r["eventTypes"], "http": r["http"]}} {
+		if code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", taken); code != http.StatusConflict ||
+			p.Code != int(codes.AlreadyExists) {
 			t.Errorf("a taken name or id is answered %d %+v", code, p)
 		}
 	}

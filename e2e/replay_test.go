@@ -32,7 +32,8 @@ func replays(t *testing.T, h *harness.System) {
 
 	filter := harness.Object{"deliveries": harness.Object{"recipientId": sick}, "rate": 200}
 	p := h.REST.Do(t, http.MethodPost, "/v1/replays:preview", filter)
-	if p["count"] != fmt.Sprint(n) || p["alreadyDelivered"] != "0" || p["unavailable"] != "0" || p["estimatedDuration"] != "0.300s" || p["oldestTime"] == nil {
+	if p["count"] != fmt.Sprint(n) || p["alreadyDelivered"] != "0" || p["unavailable"] != "0" || p["estimatedDuration"] != "0.300s" ||
+		p["oldestTime"] == nil {
 		t.Errorf("the preview says %v", p)
 	}
 	got := replayDone(t, h, filter)
@@ -57,7 +58,8 @@ func replays(t *testing.T, h *harness.System) {
 	if again := replayDone(t, h, backfill); again["queued"] != "0" {
 		t.Errorf("a second backfill sends what was delivered: %v", again)
 	}
-	if acc := site.Account(keys, []string{"sick", "late", "latest"}); acc.Arrived != 3*n || acc.Duplicates+len(acc.Lost)+len(acc.Phantom)+len(acc.Changed) > 0 {
+	if acc := site.Account(keys, []string{"sick", "late", "latest"}); acc.Arrived != 3*n ||
+		acc.Duplicates+len(acc.Lost)+len(acc.Phantom)+len(acc.Changed) > 0 {
 		t.Errorf("%v", acc)
 	}
 }
@@ -76,7 +78,8 @@ func replayDone(t *testing.T, h *harness.System, replay harness.Object) (got har
 }
 
 // hourly adds a recipient that fails, and would be tried again in an hour, with n deliveries that wait for it.
-func hourly(t *testing.T, h *harness.System, site *harness.Receiver, a *harness.Appliance, name string, n int, over harness.Object) (id string, keys []string) {
+func hourly(t *testing.T, h *harness.System, site *harness.Receiver, a *harness.Appliance, name string, n int,
+	over harness.Object) (id string, keys []string) {
 	t.Helper()
 	site.Answer(name, 500)
 	fields := harness.Object{"retryInterval": "3600s", "retryDuration": "86400s"}
@@ -125,7 +128,8 @@ func operatorChanges(t *testing.T, h *harness.System) {
 		t.Errorf("extend says %v", r)
 	}
 	after := delivery(t, h, id, keys[2])
-	if after["reason"] != "extended" || fmt.Sprint(after["expireTime"]) <= fmt.Sprint(before["expireTime"]) || after["attempts"] != before["attempts"] || after["actor"] == "" {
+	if after["reason"] != "extended" || fmt.Sprint(after["expireTime"]) <= fmt.Sprint(before["expireTime"]) ||
+		after["attempts"] != before["attempts"] || after["actor"] == "" {
 		t.Errorf("before it was %v, extended it is %v", before, after)
 	}
 	site.Answer("operator", 200)
@@ -145,7 +149,8 @@ func operatorChanges(t *testing.T, h *harness.System) {
 	if list, _ := r["unchanged"].([]any); r["changed"] != 0.0 || len(list) != 6 {
 		t.Errorf("cancelling what has ended says %v", r)
 	}
-	if code, p := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:cancel", targets("*", keys[0])); code != http.StatusBadRequest || len(p.Violations) != 1 {
+	if code, p := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:cancel", targets("*", keys[0])); code != http.StatusBadRequest ||
+		len(p.Violations) != 1 {
 		t.Errorf("a target that no id can be is answered %d %v", code, p)
 	}
 }
@@ -156,7 +161,8 @@ func sendsNowThroughABreaker(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "breaker-1")
 	site.Answer("broken", 503)
-	r := webhook("broken", site.URL("broken"), []string{ended}, harness.Object{"retryInterval": "3600s", "retryDuration": "86400s", "maxInFlight": 1})
+	r := webhook("broken", site.URL("broken"), []string{ended},
+		harness.Object{"retryInterval": "3600s", "retryDuration": "86400s", "maxInFlight": 1})
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
 	keys := publishMany(t, a, "broken", n)
@@ -207,7 +213,8 @@ func purges(t *testing.T, h *harness.System) {
 			if r := h.REST.Do(t, http.MethodPost, purge, harness.Object{"validateOnly": true}); r["cancelled"] != fmt.Sprint(n) {
 				t.Errorf("counted are %v", r)
 			}
-			if code, p := h.REST.Refused(t, http.MethodPost, purge, harness.Object{"expectedCount": n - 1}); code != http.StatusBadRequest || p.Code != 9 {
+			if code, p := h.REST.Refused(t, http.MethodPost, purge, harness.Object{"expectedCount": n - 1}); code != http.StatusBadRequest ||
+				p.Code != 9 {
 				t.Errorf("a count that is too low is answered %d %+v", code, p)
 			}
 			if r := h.REST.Do(t, http.MethodPost, purge, harness.Object{"expectedCount": n}); r["cancelled"] != fmt.Sprint(n) {

@@ -46,7 +46,8 @@ func letsPeopleIn(t *testing.T, h *harness.System) {
 	}
 
 	cookie := signIn(t, h, "e2e-viewer", password)
-	if code, body := page(t, h, cookie, "/account"); code != http.StatusOK || !strings.Contains(body, `<dd class="mono">e2e-viewer</dd>`) || !strings.Contains(body, "<dd>viewer</dd>") {
+	if code, body := page(t, h, cookie, "/account"); code != http.StatusOK ||
+		!strings.Contains(body, `<dd class="mono">e2e-viewer</dd>`) || !strings.Contains(body, "<dd>viewer</dd>") {
 		t.Fatalf("%d %s", code, body)
 	}
 	h.REST.Do(t, http.MethodDelete, "/v1/users/e2e-viewer", nil)

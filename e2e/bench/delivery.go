@@ -149,7 +149,8 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	s.reset(false)
 	after := l.rate(b.bare)
 	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
-	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the system %.0f µs a delivery, of publishing %.0f µs an event",
+	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the system %.0f µs a delivery, of "+
+		"publishing %.0f µs an event",
 		sync, recipients, f.rate, before, after, float64(events)/published.Seconds(), micros(cpu, events*recipients), micros(mine, events))
 	return f
 }
@@ -180,5 +181,6 @@ func (b *bench) isolation() []row {
 		return out
 	}
 	without, with := rate(false), rate(true)
-	return []row{{"isolation, 1 of 10 hanging and 1 dead", fmt.Sprintf("%.0f/s each", with), fmt.Sprintf("%.0f/s each without", without), fmt.Sprintf("%.2f", with/without), "≥ 0.95"}}
+	return []row{{"isolation, 1 of 10 hanging and 1 dead", fmt.Sprintf("%.0f/s each", with), fmt.Sprintf("%.0f/s each without", without),
+		fmt.Sprintf("%.2f", with/without), "≥ 0.95"}}
 }

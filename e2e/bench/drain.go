@@ -42,7 +42,8 @@ func (b *bench) drains() []row {
 func (b *bench) held(s *site) dam {
 	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), "always")
 	id := h.AddRecipient(b, harness.Object{
-		"displayName": "held", "enabled": false, "whileDisabled": "HOLD", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0)},
+		"displayName": "held", "enabled": false, "whileDisabled": "HOLD", "eventTypes": []string{eventType},
+		"http": harness.Object{"url": s.url(0)},
 	})
 	return dam{"a recipient held, then enabled", h, id, func() {
 		h.REST.Do(b, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
@@ -62,7 +63,8 @@ func (b *bench) refusing(s *site) dam {
 // away is a healthy recipient while the only http-sender, a process of its own, is not there.
 func (b *bench) away(s *site) dam {
 	h := harness.StartWith(b, &harness.System{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: 1})
-	id := h.AddRecipient(b, harness.Object{"displayName": "healthy", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0)}})
+	id := h.AddRecipient(b, harness.Object{"displayName": "healthy", "eventTypes": []string{eventType},
+		"http": harness.Object{"url": s.url(0)}})
 	h.Kill(b, sender(0))
 	return dam{"the sender away, then started (services)", h, id, func() { h.StartPart(b, sender(0)) }}
 }
@@ -97,6 +99,7 @@ func (b *bench) drain(s *site, d dam) (float64, row) {
 	b.Logf("%s: %.0f/s, %d attempts failed before; %s", d.what, rate, st.Refused, spent.each(b.backlog))
 	return rate, row{
 		what:     fmt.Sprintf("drain of %d events, %s", b.backlog, d.what),
-		measured: fmt.Sprintf("%.0f/s, %s, %s at most (%s before)", rate, took.Round(100*time.Millisecond), mib(peak), mib(waiting)), reach: "drained, each once",
+		measured: fmt.Sprintf("%.0f/s, %s, %s at most (%s before)", rate, took.Round(100*time.Millisecond), mib(peak), mib(waiting)),
+		reach:    "drained, each once",
 	}
 }

@@ -48,7 +48,8 @@ func (b *bench) expiry() []row {
 	slices.Sort(without)
 	slices.Sort(with)
 	least, most := without[expiryRuns/2], with[expiryRuns/2]
-	return []row{{"isolation, 1 of 10 down past its retry duration", fmt.Sprintf("%.0f/s each", most), fmt.Sprintf("%.0f/s each without it", least), fmt.Sprintf("%.2f", most/least), "≥ 0.95"}}
+	return []row{{"isolation, 1 of 10 down past its retry duration", fmt.Sprintf("%.0f/s each", most),
+		fmt.Sprintf("%.0f/s each without it", least), fmt.Sprintf("%.2f", most/least), "≥ 0.95"}}
 }
 
 // expired waits until all that a recipient is owed has expired, and checks that each event has one final record.

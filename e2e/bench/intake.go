@@ -60,5 +60,6 @@ func machine() string {
 	if raw, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load = ", load at the beginning " + strings.Fields(string(raw))[0]
 	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s, %s.", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load, time.Now().UTC().Format(time.DateOnly))
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s, %s.", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load,
+		time.Now().UTC().Format(time.DateOnly))
 }

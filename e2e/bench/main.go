@@ -93,7 +93,8 @@ func measure(s settings) (string, error) {
 		name string
 		run  func(*bench) []row
 	}{
-		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
+		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake},
+		{"isolation", (*bench).isolation},
 		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
 		{"scale", (*bench).scale}, {"drain", (*bench).drains}, {"senders", (*bench).senders},
 	} {

@@ -49,7 +49,8 @@ func (b *bench) scale() []row {
 	for _, x := range sizes {
 		idle = append(idle, row{
 			fmt.Sprintf("scale, %d recipient(s), idle", x.recipients),
-			fmt.Sprintf("%s (heap collected at %s), %.3f cores, %d consumer(s), %d goroutines", mib(x.idle.memory), mib(x.collects), x.idle.cores, x.consumers, x.goroutines), "",
+			fmt.Sprintf("%s (heap collected at %s), %.3f cores, %d consumer(s), %d goroutines", mib(x.idle.memory), mib(x.collects),
+				x.idle.cores, x.consumers, x.goroutines), "",
 			growth(first.idle, x.idle, func(u usage) float64 { return u.cores }), grows,
 		})
 		steady = append(steady, row{
@@ -101,7 +102,8 @@ func newCrowd(b *bench, recipients int) *crowd {
 	b.recipients(c.h, recipients, func(i int) harness.Object {
 		from, eventType := c.wanted(i)
 		return harness.Object{
-			"displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{eventType}, "appliances": []string{from.ID}, "http": harness.Object{"url": c.s.url(i)},
+			"displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{eventType}, "appliances": []string{from.ID},
+			"http": harness.Object{"url": c.s.url(i)},
 		}
 	})
 	return c
@@ -151,7 +153,8 @@ func (b *bench) size(recipients int) size {
 	rest(b.window)
 	x.idle = usage{memory: memory(c.h), cores: processorOf(c.h).since(before).sum().Seconds() / b.window.Seconds()}
 	x.goroutines, x.collects = int(b.metric(c.h, "go_goroutines")), int(b.metric(c.h, "go_memstats_next_gc_bytes"))
-	b.Logf("%d recipient(s), idle: %s (heap collected at %s), %.3f cores, %d goroutines", recipients, mib(x.idle.memory), mib(x.collects), x.idle.cores, x.goroutines)
+	b.Logf("%d recipient(s), idle: %s (heap collected at %s), %.3f cores, %d goroutines", recipients, mib(x.idle.memory), mib(x.collects),
+		x.idle.cores, x.goroutines)
 	x.steady, _ = c.serve(max(1, int(b.window.Seconds()*scaleRate)/recipients), func(parcels []parcel) time.Time {
 		began := time.Now()
 		evenly(len(parcels), scaleRate, func(k int) {
@@ -161,7 +164,8 @@ func (b *bench) size(recipients int) size {
 		})
 		return began
 	})
-	b.Logf("%d recipient(s), %d events/s: %s, %.3f cores, %.0f µs a delivery", recipients, scaleRate, mib(x.steady.memory), x.steady.cores, x.steady.perDelivery)
+	b.Logf("%d recipient(s), %d events/s: %s, %.3f cores, %.0f µs a delivery", recipients, scaleRate, mib(x.steady.memory), x.steady.cores,
+		x.steady.perDelivery)
 	x.full, x.rate = c.serve(max(1, b.events/recipients), fast)
 	b.Logf("%d recipient(s), full speed: %s, %.0f/s, %.0f µs a delivery", recipients, mib(x.full.memory), x.rate, x.full.perDelivery)
 	return x

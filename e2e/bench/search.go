@@ -47,7 +47,8 @@ func (b *bench) search() []row {
 	var ids []string
 	for i := range 50 {
 		ids = append(ids, h.AddRecipient(b, harness.Object{
-			"displayName": fmt.Sprint("loaded ", i), "eventTypes": loadedTypes()[i%len(loadedTypes()) : i%len(loadedTypes())+1], "http": harness.Object{"url": s.url(i)},
+			"displayName": fmt.Sprint("loaded ", i), "eventTypes": loadedTypes()[i%len(loadedTypes()) : i%len(loadedTypes())+1],
+			"http": harness.Object{"url": s.url(i)},
 		}))
 	}
 	var senders []*harness.Appliance
@@ -87,12 +88,14 @@ func (b *bench) search() []row {
 	rate := float64(sent*perEvent) / took.Seconds()
 	b.Logf("%d deliveries went on at %.0f/s meanwhile; %d MiB in memory", sent*perEvent, rate, h.Memory(harness.One)>>20)
 	rows := []row{{
-		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the system", b.records, rate), fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
+		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the system", b.records, rate),
+		fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
 	}}
 	for _, x := range searches {
 		slices.Sort(x.took)
 		rows = append(rows, row{
-			"search: " + x.what, fmt.Sprintf("p50 %s, p99 %s", ms(x.took, 50), ms(x.took, 99)), fmt.Sprintf("cold %s", ms([]time.Duration{x.cold}, 50)), "", fmt.Sprintf("≤ %d ms", x.reach.Milliseconds()),
+			"search: " + x.what, fmt.Sprintf("p50 %s, p99 %s", ms(x.took, 50), ms(x.took, 99)),
+			fmt.Sprintf("cold %s", ms([]time.Duration{x.cold}, 50)), "", fmt.Sprintf("≤ %d ms", x.reach.Milliseconds()),
 		})
 	}
 	return rows
@@ -121,7 +124,8 @@ func (b *bench) ask(h *harness.System, x *search, round int) time.Duration {
 	return took
 }
 
-// live publishes events, each for perEvent recipients, so that searchRate deliveries a second are made, until the function it returns is called, which tells how many events and for how long.
+// live publishes events, each for perEvent recipients, so that searchRate deliveries a second are made, until the function it
+// returns is called, which tells how many events and for how long.
 func (b *bench) live(from []*harness.Appliance) func() (int, time.Duration) {
 	stop := make(chan struct{})
 	var sent atomic.Int64
@@ -143,7 +147,8 @@ func (b *bench) live(from []*harness.Appliance) func() (int, time.Duration) {
 				requests.Go(func() {
 					ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 					defer cancel()
-					e := harness.NewEvent(loadedAppliance(n), fmt.Sprint("live-", n), loadedTypes()[n%len(loadedTypes())], harness.Object{"external_key": fmt.Sprint("LIVE-", n/perKey)})
+					e := harness.NewEvent(loadedAppliance(n), fmt.Sprint("live-", n), loadedTypes()[n%len(loadedTypes())],
+						harness.Object{"external_key": fmt.Sprint("LIVE-", n/perKey)})
 					if _, err := from[n%len(from)].Publish(ctx, e); err != nil {
 						b.Errorf("publish beside the searches: %v", err)
 						return
@@ -204,7 +209,8 @@ func (l *loader) searches() []*search {
 		list("recipient, time range in the middle", page, func(n int) url.Values {
 			return url.Values{"end_time": {middle}, "recipient_id": {l.recipients[n%len(l.recipients)]}}
 		}),
-		list("appliance, time range in the middle", page, func(n int) url.Values { return url.Values{"end_time": {middle}, "appliance_id": {loadedAppliance(n)}} }),
+		list("appliance, time range in the middle", page,
+			func(n int) url.Values { return url.Values{"end_time": {middle}, "appliance_id": {loadedAppliance(n)}} }),
 	}
 	for _, state := range []string{"DELIVERED", "RETRYING", "EXPIRED", "REJECTED", "SKIPPED", "CANCELLED"} {
 		out = append(out, list("state "+state, page, fixed("state", state)))
@@ -213,7 +219,8 @@ func (l *loader) searches() []*search {
 	for _, class := range []string{"ok", "network", "tls", "timeout", "http_4xx", "http_5xx", "not_wanted", "expired", "cancelled"} {
 		out = append(out, list("reason class "+class, 1, fixed("reason_class", class)))
 	}
-	byEvent := list("event", perEvent, one("event_id", func(n int) string { return loadedAppliance(accepted(n)) + "~" + loadedID(accepted(n)) }))
+	byEvent := list("event", perEvent, one("event_id",
+		func(n int) string { return loadedAppliance(accepted(n)) + "~" + loadedID(accepted(n)) }))
 	byEvent.reach = 50 * time.Millisecond
 	get := &search{what: "event with its deliveries", least: perEvent, reach: 50 * time.Millisecond, path: func(round int) string {
 		n := accepted(spread(round))

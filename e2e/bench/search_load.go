@@ -52,12 +52,14 @@ func (b *bench) load(h *harness.System, recipients []string, records int) *loade
 	defer broker.Shutdown()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := bus.Connect(ctx, bus.Options{Name: "loader", User: embed.CoreUser, Password: broker.CorePassword(), InProcess: broker, Relaxed: true})
+	c, err := bus.Connect(ctx, bus.Options{Name: "loader", User: embed.CoreUser, Password: broker.CorePassword(), InProcess: broker,
+		Relaxed: true})
 	if err != nil {
 		b.Fatalf("connect to the broker to load the log: %v", err)
 	}
 	defer c.Close()
-	l := &loader{log: deliverylog.New(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same log in each run
+	//nolint:gosec // the same log in each run
+	l := &loader{log: deliverylog.New(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))}
 	began := time.Now()
 	for l.records < records {
 		l.event()
@@ -126,7 +128,8 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 	rec := delivery.Record{
 		Recipient: l.recipients[to], Channel: "http", EventID: in.EventID, Appliance: in.Appliance, Type: in.Type, Session: in.Session,
 		ExternalKey: in.ExternalKey, Sequence: in.Sequence, State: delivery.StateDelivered, Reason: reasons.OK, Attempt: 1, Status: 200,
-		TookMicros: 1500, Excerpt: []byte("ok"), Revision: 1, Accepted: in.Time, FirstAttempt: &in.Time, LastAttempt: &in.Time, Expire: in.Time.Add(24 * time.Hour),
+		TookMicros: 1500, Excerpt: []byte("ok"), Revision: 1, Accepted: in.Time, FirstAttempt: &in.Time, LastAttempt: &in.Time,
+		Expire: in.Time.Add(24 * time.Hour),
 	}
 	if to%emailEvery == 0 {
 		rec.Channel, rec.Status = "email", 250
@@ -149,7 +152,8 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 			rec.State, rec.Reason, rec.Status = delivery.StateRejected, reasons.Gone, 410
 		}
 	} else if x < 110 {
-		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, reasons.FilterFalse, 0, 0, nil, nil
+		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, reasons.FilterFalse,
+			0, 0, nil, nil
 	} else if x < 112 {
 		rec.ReplayID, rec.Actor = loadedReplay(l.events), "bench"
 	}

@@ -29,7 +29,8 @@ func (b *bench) senders() []row {
 	loads := []load{
 		{what: "1 recipient", eventType: loadedTypes()[0], recipients: 1, events: b.events},
 		{what: "10 recipients", eventType: loadedTypes()[1], first: 1, recipients: 10, events: b.events / 5},
-		{what: fmt.Sprintf("1 recipient that takes %s to answer", thinking), eventType: loadedTypes()[2], first: 11, recipients: 1, events: b.events / 5, query: "?think=" + thinking.String()},
+		{what: fmt.Sprintf("1 recipient that takes %s to answer", thinking), eventType: loadedTypes()[2], first: 11, recipients: 1,
+			events: b.events / 5, query: "?think=" + thinking.String()},
 	}
 	rows := make([][]row, len(loads))
 	alone := map[int]float64{}
@@ -42,7 +43,8 @@ func (b *bench) senders() []row {
 					alone[i] = rate
 				}
 				rows[i] = append(rows[i], row{
-					what: fmt.Sprintf("senders, %d sharing %s", n, l.what), measured: fmt.Sprintf("%.0f/s", rate), ratio: fmt.Sprintf("%.2f × one", rate/alone[i]), reach: "growth shown",
+					what: fmt.Sprintf("senders, %d sharing %s", n, l.what), measured: fmt.Sprintf("%.0f/s", rate),
+					ratio: fmt.Sprintf("%.2f × one", rate/alone[i]), reach: "growth shown",
 				})
 			}
 		})
@@ -66,7 +68,8 @@ func newCompany(b *bench, senders int, loads []load) *company {
 	for _, l := range loads {
 		for i := range l.recipients {
 			c.h.AddRecipient(b, harness.Object{
-				"displayName": fmt.Sprint("number ", l.first+i), "eventTypes": []string{l.eventType}, "http": harness.Object{"url": c.s.url(l.first+i) + l.query},
+				"displayName": fmt.Sprint("number ", l.first+i), "eventTypes": []string{l.eventType},
+				"http": harness.Object{"url": c.s.url(l.first+i) + l.query},
 			})
 		}
 	}
@@ -84,7 +87,8 @@ func (c *company) carry(l load) float64 {
 	n := l.events * l.recipients
 	c.shared()
 	rate := float64(n) / took.Seconds()
-	c.b.Logf("%d sharing %s: %.0f/s; %s, of publishing %.0f µs an event; %s in memory", c.senders, l.what, rate, used.each(n), micros(own, l.events), mib(memory(c.h)))
+	c.b.Logf("%d sharing %s: %.0f/s; %s, of publishing %.0f µs an event; %s in memory", c.senders, l.what, rate, used.each(n),
+		micros(own, l.events), mib(memory(c.h)))
 	return rate
 }
 

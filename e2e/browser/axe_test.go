@@ -111,7 +111,8 @@ func (p *place) checksFind(t *testing.T) {
 	page.Do("globalThis.executed = 'by hand'")
 	spoil(`<a href="javascript:executed=1">x</a><img src="https://elsewhere.invalid/x" onerror="executed=2">`)
 	page.Await("the Content-Security-Policy to refuse it", "eyes.violations.length >= 2")
-	for _, want := range []string{"executed: by hand", "leads elsewhere: javascript:", "a handler:", "an element that is none of ours: <img", "Content-Security-Policy: img-src", "Content-Security-Policy: script-src-attr"} {
+	for _, want := range []string{"executed: by hand", "leads elsewhere: javascript:", "a handler:",
+		"an element that is none of ours: <img", "Content-Security-Policy: img-src", "Content-Security-Policy: script-src-attr"} {
 		if !strings.Contains(strings.Join(page.Breaches(), "\n"), want) {
 			t.Errorf("%q is not among %q", want, page.Breaches())
 		}

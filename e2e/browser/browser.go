@@ -33,7 +33,8 @@ func Start(t harness.T) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(waittest.Limit))
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"),
+		chromedp.WSURLReadTimeout(waittest.Limit))
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, quit := chromedp.NewContext(allocator)
@@ -119,7 +120,8 @@ const (
 func (p *Page) Look(width int64, scheme Scheme) *Page {
 	p.t.Helper()
 	p.do("set the window", func(ctx context.Context, to *chromedp.Target) error {
-		_, err := cdp.Call(ctx, to, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
+		_, err := cdp.Call(ctx, to, emulation.SetDeviceMetricsOverride,
+			emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
 		if err != nil {
 			return err
 		}

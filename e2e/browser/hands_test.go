@@ -24,7 +24,8 @@ func tabTo(t *testing.T, page *browser.Page, want string, most int) {
 		page.Press(kb.Tab)
 		got := page.Text(focused)
 		if got == want {
-			page.Is("the focus on "+want+" is seen", `(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`)
+			page.Is("the focus on "+want+" is seen",
+				`(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`)
 			return
 		}
 		seen = append(seen, got)

@@ -37,7 +37,8 @@ func kept(page *browser.Page) {
 func (p *place) httpStory(t *testing.T) {
 	page := p.come(t, admin).Allow("status of 422")
 	// The appliance, with credentials that are shown once.
-	page.Open("/settings/appliances").Fill("ID", "desk-1").Fill("Name", "The help desk's").Click("button", "Add appliance").See("h2", "Credentials of desk-1")
+	page.Open("/settings/appliances").Fill("ID", "desk-1").Fill("Name", "The help desk's").Click("button", "Add appliance").See("h2",
+		"Credentials of desk-1")
 	token := page.Text(`[...document.querySelectorAll("dt")].find((e) => e.innerText.startsWith("Token")).nextElementSibling.firstChild.data.trim()`)
 
 	// The recipient, with the receiver's own authority from a file.
@@ -48,7 +49,8 @@ func (p *place) httpStory(t *testing.T) {
 	page.Open("/").Click("a", "Add HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add HTTP recipient")
 	page.Fill("Name", "Ticket desk").Fill("URL", p.receiver.SecureURL("story")).Upload("… or upload a file", ca).See("#ca-contents", "Acme Co")
 	page.ClickLabel("Support session start").Fill("Retry interval", "soon").Click("button", "Add recipient").See(".fault", "")
-	page.Is("what was typed is still there", `eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)
+	page.Is("what was typed is still there",
+		`eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)
 	page.Fill("Retry interval", "1 h").Click("button", "Add recipient").See("h1", "Ticket desk").See("#recipient-status", "OK")
 	id := page.Text("location.pathname.split('/').pop()")
 

@@ -15,7 +15,8 @@ func (p *place) mailStory(t *testing.T) {
 	page.Open("/settings/relay").Fill("Host", p.relay.Host()).Fill("Port", strconv.Itoa(p.relay.Port())).Choose("Encryption", "None").
 		Fill("From address", "outbound@example.com").Fill("From name", "Outbound").Fill("Admin contacts", "admins@example.com").
 		Click("button", "Save relay").See(".flash", "")
-	page.Fill("Send a test email to", "tester@example.com").Click("button", "Send test email").See("main", "accepted").See("main", "tester@example.com")
+	page.Fill("Send a test email to", "tester@example.com").Click("button", "Send test email").See("main", "accepted").See("main",
+		"tester@example.com")
 	before := p.relay.CountFor("tester@example.com")
 	if before != 1 {
 		t.Errorf("the test mail arrived %d times", before)
@@ -27,7 +28,8 @@ func (p *place) mailStory(t *testing.T) {
 	page.Is("the macro is where the cursor was", `eyes.holds("Subject", "Ticket %EXTERNAL_KEY%")`)
 	page.Fill("Body", "Session ").Click("button[data-insert]", "%LSID%").Type(" is over.\n")
 	// The preview shows the macro's value, of the sample.
-	page.Choose("Example event", "Sample of the first event type").See("#preview-result .preview-subject", "Ticket INC").SeeNot("#preview-result .preview-subject", "%")
+	page.Choose("Example event", "Sample of the first event type").See("#preview-result .preview-subject",
+		"Ticket INC").SeeNot("#preview-result .preview-subject", "%")
 	page.Click("button", "Add recipient").See("h1", "Service desk").See("#recipient-status", "OK")
 	id := page.Text("location.pathname.split('/').pop()")
 
@@ -44,7 +46,8 @@ func (p *place) mailStory(t *testing.T) {
 			mail = m
 		}
 	}
-	if text := string(mail.Raw); p.relay.CountFor("desk@example.com") != 1 || !strings.Contains(text, "Subject: Ticket INC-77\r\n") || !strings.Contains(text, "Session 4d3f6a1b") {
+	if text := string(mail.Raw); p.relay.CountFor("desk@example.com") != 1 || !strings.Contains(text, "Subject: Ticket INC-77\r\n") ||
+		!strings.Contains(text, "Session 4d3f6a1b") {
 		t.Errorf("what lies in the mailbox is %d mails, the last one\n%s", p.relay.CountFor("desk@example.com"), text)
 	}
 	page.Open("/").See("#row-"+id, "OK").See(".relay-now", "OK")

@@ -67,8 +67,10 @@ func (p *place) replayStory(t *testing.T) {
 	id, lost := p.refusal(t)
 	before := len(p.receiver.Of("again"))
 	page := p.come(t, operator).Open("/deliveries")
-	page.Choose("Recipient", "Sent again").Click("button", "Filter").See(".chosen", "recipient: Sent again").See("#rows", "expired").See("#rows", "rejected")
-	page.Click("a", "Replay all matching").See("h1", "Replay all matching").See(".chosen", "expired, rejected and cancelled").See(".chosen", "Sent again")
+	page.Choose("Recipient", "Sent again").Click("button", "Filter").See(".chosen", "recipient: Sent again").See("#rows",
+		"expired").See("#rows", "rejected")
+	page.Click("a", "Replay all matching").See("h1", "Replay all matching").See(".chosen",
+		"expired, rejected and cancelled").See(".chosen", "Sent again")
 	figure(page, "Deliveries", lostOnes)
 	figure(page, "Already delivered", 0)
 	figure(page, "Unavailable", 0)
@@ -101,7 +103,8 @@ func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, los
 	t.Helper()
 	before := len(p.receiver.Of("again"))
 	page.Open("/deliveries?recipientId="+id).Click("a", "Replay all matching").Fill("Deliveries per second", "1").Click("button", "Preview")
-	page.See("dl.figures", fmt.Sprintf("Estimated duration %d s", lostOnes)).See(".flash", fmt.Sprintf("%d events were already delivered", lostOnes))
+	page.See("dl.figures", fmt.Sprintf("Estimated duration %d s", lostOnes)).See(".flash",
+		fmt.Sprintf("%d events were already delivered", lostOnes))
 	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("#progress [role=status]", "running").See("#progress", "left")
 	page.Await("some to be queued", `Number(`+figureText("Queued")+`) >= 2`)
 	page.Click("button", "Cancel replay").See("dialog", "No more deliveries are queued").Click("dialog button", "Cancel replay")
@@ -110,7 +113,8 @@ func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, los
 	if err != nil || queued < 2 || queued >= lostOnes {
 		t.Fatalf("a replay of %d that was cancelled queued %d: %v", lostOnes, queued, err)
 	}
-	page.Click("a", "View deliveries").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
+	page.Click("a", "View deliveries").Await(fmt.Sprint(queued, " that were queued to be delivered"),
+		fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
 	arrived := p.receiver.Of("again")[before:]
 	keys := map[string]bool{}
 	for _, r := range arrived {
@@ -154,7 +158,8 @@ func (p *place) sent(t *testing.T, before int, keys []string) {
 
 // figureText is the value of one of the page's figures, by its name.
 func figureText(name string) string {
-	return `[...document.querySelectorAll("dl.figures dt")].find((e) => e.innerText === ` + strconv.Quote(name) + `)?.nextElementSibling.innerText`
+	return `[...document.querySelectorAll("dl.figures dt")].find((e) => e.innerText === ` + strconv.Quote(name) +
+		`)?.nextElementSibling.innerText`
 }
 
 // figure waits until one of the page's figures has a value.

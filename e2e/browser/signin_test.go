@@ -73,9 +73,11 @@ func openPublic(t *testing.T) *public {
 	}
 	option := func(name, value string) string { return "OUTBOUND_CONSOLE_" + name + "=" + value }
 	p.system = harness.StartWith(t, &harness.System{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
-		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()), option("OIDC_CLIENT_ID", m.ClientID),
+		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()),
+		option("OIDC_CLIENT_ID", m.ClientID),
 		option("OIDC_CLIENT_SECRET_FILE", file), option("OIDC_SCOPES", "openid,profile,email,groups"), option("OIDC_ROLE_CLAIM", "groups"),
-		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"), option("OIDC_LABEL", "Sign in with Acme"),
+		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"),
+		option("OIDC_LABEL", "Sign in with Acme"),
 	}})
 	return p
 }
@@ -136,7 +138,8 @@ func TestProvider(t *testing.T) {
 			} else {
 				page.See("h1", "Permission denied")
 			}
-			page.Click("summary", x.email).Click("button", "Sign out").See(".flash", "You have signed out").See("h1", "Sign in").SeeNot("summary", x.email)
+			page.Click("summary", x.email).Click("button", "Sign out").See(".flash", "You have signed out").See("h1",
+				"Sign in").SeeNot("summary", x.email)
 			page.Open("/account").AwaitAt("/sign-in?next=%2Faccount")
 			noBreach(t, page)
 		})
@@ -148,7 +151,8 @@ func TestProvider(t *testing.T) {
 		page.Open("/account").AwaitAt("/sign-in?next=%2Faccount")
 		noBreach(t, page)
 	})
-	if log := p.system.Logs(); strings.Count(log, "signed in") != 2 || strings.Count(log, "sign-in refused") != 1 || strings.Contains(log, "@example.com") {
+	if log := p.system.Logs(); strings.Count(log, "signed in") != 2 || strings.Count(log, "sign-in refused") != 1 ||
+		strings.Contains(log, "@example.com") {
 		t.Errorf("the log does not tell of two sign-ins and a refusal, without names: %s", log)
 	}
 }

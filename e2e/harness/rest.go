@@ -21,7 +21,8 @@ type Client struct {
 
 // NewClient makes a client.
 func NewClient(base, token string) *Client {
-	return &Client{Base: base, Token: token, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	return &Client{Base: base, Token: token,
+		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 }
 
 // Close ends idle connections.

@@ -69,7 +69,8 @@ func (h *System) services(t T) {
 func (e *servicesShape) makeSecrets(t T) {
 	e.secrets = filepath.Join(e.dir, "secrets")
 	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
-	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
+	//nolint:gosec // our own script
+	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil {
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 }
@@ -131,7 +132,8 @@ func (e *servicesShape) nats(t T, sync string) *part {
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *servicesShape) reloadBroker(t T, h *System) {
-	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
+	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w",
+		filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
 		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
@@ -171,7 +173,8 @@ func (e *servicesShape) service(name string) *part {
 		"history":      {common, admin, server, client},
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
 		"email-sender": {common, client, sealed},
-		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"], "SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
+		"console": {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"],
+			"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
 	}[binary]
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
 	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {

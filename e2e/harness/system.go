@@ -289,7 +289,8 @@ func (h *System) AddAppliance(t T, id string) *Appliance {
 		}
 	}
 	waittest.NoError(t, "the broker to know "+id, func() (err error) {
-		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+		a.nc, err = nats.Connect("nats://"+h.nats, h.login(a.User, a.Password), nats.Name(id), nats.MaxReconnects(-1),
+			nats.ReconnectWait(50*time.Millisecond))
 		return err
 	})
 	t.Cleanup(a.nc.Close)
@@ -334,7 +335,8 @@ func (h *System) GRPC(t T, service string) *grpc.ClientConn {
 	if !ok {
 		address = h.grpc[""]
 	}
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(bearer(h.REST.Token)))
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithPerRPCCredentials(bearer(h.REST.Token)))
 	if err != nil {
 		t.Fatalf("open a gRPC connection to %s: %v", address, err)
 	}

@@ -24,7 +24,8 @@ func (h *Graph) Sizes(file, function int) []Breach {
 				continue
 			}
 			if n := h.length(fn); n > function {
-				out = append(out, Breach{h.where(f, fn.Pos()), fmt.Sprintf("%s has %d lines", fn.Name.Name, n), fmt.Sprintf("a function has at most %d", function)})
+				out = append(out, Breach{h.where(f, fn.Pos()), fmt.Sprintf("%s has %d lines", fn.Name.Name, n),
+					fmt.Sprintf("a function has at most %d", function)})
 			}
 		}
 	}
@@ -142,7 +143,8 @@ func (h *Graph) Panics(allowed []string) []Breach {
 				return true
 			}
 			if id, ok := call.Fun.(*ast.Ident); ok && id.Name == "panic" {
-				out = append(out, Breach{h.where(f, n.Pos()), "panics", "an error is returned; a provably impossible state is listed in the table with its proof"})
+				out = append(out, Breach{h.where(f, n.Pos()), "panics",
+					"an error is returned; a provably impossible state is listed in the table with its proof"})
 			}
 			return true
 		})

@@ -40,8 +40,10 @@ func TestTheOldPartOfTheLogGrowsWithEachBound(t *testing.T) {
 		bound func(*jetstream.StreamConfig, jetstream.StreamState)
 		old   func(b deliverylog.LogBounds) bool
 	}{
-		"no bound near": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 1_000 }, func(b deliverylog.LogBounds) bool { return b.Old <= b.First }},
-		"records":       {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 100 }, func(b deliverylog.LogBounds) bool { return b.First == 1 && b.Old == 21 }},
+		"no bound near": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 1_000 },
+			func(b deliverylog.LogBounds) bool { return b.Old <= b.First }},
+		"records": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 100 },
+			func(b deliverylog.LogBounds) bool { return b.First == 1 && b.Old == 21 }},
 		"bytes": {func(c *jetstream.StreamConfig, s jetstream.StreamState) { c.MaxMsgs, c.MaxBytes = -1, int64(s.Bytes) },
 			func(b deliverylog.LogBounds) bool { return b.First == 1 && b.Old >= 20 && b.Old <= 22 }},
 		"age": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) {

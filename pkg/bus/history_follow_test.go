@@ -17,7 +17,8 @@ import (
 // attemptNumber is a record of an attempt of an event of its own.
 func attemptNumber(n int, state delivery.State, tried bool) delivery.Record {
 	now := time.Now()
-	rec := delivery.Record{Recipient: fmt.Sprintf("r%d", n%3), Channel: "http", EventID: fmt.Sprintf("e-%d", n), Appliance: "a1", Type: "support_conference_end", State: state, Attempt: 1, Accepted: now, Expire: now}
+	rec := delivery.Record{Recipient: fmt.Sprintf("r%d", n%3), Channel: "http", EventID: fmt.Sprintf("e-%d", n), Appliance: "a1",
+		Type: "support_conference_end", State: state, Attempt: 1, Accepted: now, Expire: now}
 	if tried {
 		rec.LastAttempt = &now
 	} else {
@@ -122,7 +123,8 @@ func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 		if sequence%2 == 0 {
 			want = delivery.StateSkipped
 		}
-		if g.State != want || g.Tried != (want == delivery.StateDelivered) || g.Recipient != fmt.Sprintf("r%d", (sequence-1)%3) || g.Stored.Before(began) || time.Since(g.Stored) < 0 {
+		if g.State != want || g.Tried != (want == delivery.StateDelivered) || g.Recipient != fmt.Sprintf("r%d", (sequence-1)%3) ||
+			g.Stored.Before(began) || time.Since(g.Stored) < 0 {
 			t.Fatalf("record %d shows %+v", sequence, g)
 		}
 	}

@@ -45,9 +45,11 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	now := time.Now()
-	appendIntake(t, h, event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", ExternalKey: "INC 1/2", Time: now})
+	appendIntake(t, h, event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1",
+		ExternalKey: "INC 1/2", Time: now})
 	// What is refused may hold anything; nobody can ask for such a type or session.
-	appendIntake(t, h, event.IntakeRecord{Appliance: "a2", EventID: "e-2", Type: "no\r\nNats-Msg-Id: type/at all", Session: strings.Repeat("s", 1000), Time: now})
+	appendIntake(t, h, event.IntakeRecord{Appliance: "a2", EventID: "e-2", Type: "no\r\nNats-Msg-Id: type/at all",
+		Session: strings.Repeat("s", 1000), Time: now})
 	attempt := delivery.Record{
 		Recipient: "r1", Channel: "http", EventID: "e-1", Appliance: "a1", Type: "t_one", ReplayID: "01R", State: delivery.StateRetrying,
 		Reason: reasons.HTTPStatus, Status: 503, Attempt: 1, LastAttempt: &now, Accepted: now, Expire: now,
@@ -65,10 +67,12 @@ func TestARecordHeaderHoldsWhatARecordIsSearchedBy(t *testing.T) {
 	want := map[uint64]deliverylog.RecordHeader{
 		1: {Intake: true, Accepted: true, Appliance: "a1", EventID: "e-1", Type: "t_one", Session: "s-1", Key: deliverylog.KeyToken("INC 1/2")},
 		2: {Intake: true, Appliance: "a2", EventID: "e-2", Type: "?", Session: "?", Key: "-"},
-		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
-			Channel: "http", Reason: reasons.HTTPStatus, Class: reasons.ClassHTTP5xx, Tried: true},
-		4: {Recipient: "r1", State: delivery.StateCancelled, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1", ReplayID: "01R",
-			Channel: "http", Reason: reasons.Cancelled, Class: reasons.ClassCancelled, Tried: true},
+		3: {Recipient: "r1", State: delivery.StateRetrying, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1",
+			ReplayID: "01R",
+			Channel:  "http", Reason: reasons.HTTPStatus, Class: reasons.ClassHTTP5xx, Tried: true},
+		4: {Recipient: "r1", State: delivery.StateCancelled, Type: "t_one", Session: "-", Key: "-", Appliance: "a1", EventID: "e-1",
+			ReplayID: "01R",
+			Channel:  "http", Reason: reasons.Cancelled, Class: reasons.ClassCancelled, Tried: true},
 	}
 	if diff := cmp.Diff(want, f.seen, cmpopts.IgnoreFields(deliverylog.RecordHeader{}, "Sequence", "Stored")); diff != "" {
 		t.Error(diff)

@@ -77,7 +77,8 @@ func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
 	for i := range n {
 		wg.Add(2)
 		e := newEvent(t, fmt.Sprintf("e-%d", i))
-		h.AppendIntake(event.IntakeRecord{Accepted: i%5 != 0, Appliance: "a1", EventID: e.ID, Time: time.Now(), Sequence: uint64(i)}, func(error) { wg.Done() })
+		h.AppendIntake(event.IntakeRecord{Accepted: i%5 != 0, Appliance: "a1", EventID: e.ID, Time: time.Now(), Sequence: uint64(i)},
+			func(error) { wg.Done() })
 		h.AppendAttempt(record(e, fmt.Sprintf("r%d", i%2), 1, delivery.StateDelivered), func(error) { wg.Done() })
 	}
 	wg.Wait()
@@ -134,7 +135,8 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	p := bus.NewPublisher(c)
 	defer p.Close()
-	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"},
+		HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
 	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +193,8 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 // notHandedOut has the held recipient r1 and then another one ask for the same event: only the other gets it.
 func notHandedOut(t *testing.T, c *bus.Conn, q *queue.Queue) {
 	t.Helper()
-	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"},
+		HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
 	if err := control.New(c).EnsureConsumer(t.Context(), beside); err != nil {
 		t.Fatal(err)
 	}

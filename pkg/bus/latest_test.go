@@ -52,8 +52,10 @@ func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
 			<-begin
 			rec, at, err := h.Latest(t.Context(), r, e, replay)
 			ok := at != 0
-			if expected := want[key(r, n, replay)]; err != nil || ok != (expected > 0) || rec.Attempt != expected || ok && (rec.EventID != e.ID || rec.Recipient != r) {
-				t.Errorf("%s: attempt %d of %s to %s, found %v, want attempt %d: %v", key(r, n, replay), rec.Attempt, rec.EventID, rec.Recipient, ok, expected, err)
+			if expected := want[key(r, n, replay)]; err != nil || ok != (expected > 0) || rec.Attempt != expected || ok &&
+				(rec.EventID != e.ID || rec.Recipient != r) {
+				t.Errorf("%s: attempt %d of %s to %s, found %v, want attempt %d: %v", key(r, n, replay), rec.Attempt, rec.EventID, rec.Recipient,
+					ok, expected, err)
 			}
 		})
 	}

@@ -24,7 +24,8 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	// Two of one service by connections of their own, and two services that share one.
-	for _, here := range [][]control.Presence{{control.NewPresence("http-sender", "1")}, {control.NewPresence("http-sender", "2")}, {control.NewPresence("history", "1"), control.NewPresence("config", "1")}} {
+	for _, here := range [][]control.Presence{{control.NewPresence("http-sender", "1")}, {control.NewPresence("http-sender", "2")},
+		{control.NewPresence("history", "1"), control.NewPresence("config", "1")}} {
 		conn := b.Conn()
 		wg.Go(func() {
 			if err := control.New(conn).Announce(ctx, here...); err != nil {

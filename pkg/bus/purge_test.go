@@ -22,7 +22,8 @@ func TestWhatEveryRecipientHasFinishedIsPurgedOnceRoomIsShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"r1", "slow"} {
-		r := &recipient.Recipient{ID: id, Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+		r := &recipient.Recipient{ID: id, Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{},
+			StartSequence: 1}
 		if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,8 @@ import (
 
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{},
+		StartSequence: 1}
 	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

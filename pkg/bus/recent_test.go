@@ -34,7 +34,8 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 	}
 	var last *event.Event
 	for i := range 1501 {
-		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a%d","type":%q,"time":"2026-11-21T10:00:00Z"}`, i, i%3, typeOf(i)))
+		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a%d","type":%q,"time":"2026-11-21T10:00:00Z"}`,
+			i, i%3, typeOf(i)))
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
@@ -58,7 +59,8 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 		limit int
 		types []string
 	}{
-		{1, nil}, {7, nil}, {1000, nil}, {5000, nil}, {3, []string{"rare"}}, {10, []string{"odd"}}, {1000, []string{"odd"}}, {600, []string{"odd", "rare"}}, {2000, []string{"odd", "rare"}}, {5, []string{"none"}},
+		{1, nil}, {7, nil}, {1000, nil}, {5000, nil}, {3, []string{"rare"}}, {10, []string{"odd"}}, {1000, []string{"odd"}},
+		{600, []string{"odd", "rare"}}, {2000, []string{"odd", "rare"}}, {5, []string{"none"}},
 	} {
 		if got := recent(c.limit, c.types...); !slices.Equal(got, want(c.limit, c.types...)) {
 			t.Errorf("%d of %q: got %d: %.200q", c.limit, c.types, len(got), got)

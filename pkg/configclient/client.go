@@ -99,8 +99,9 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 
 func defaultSettings() *settings.Settings {
 	s := &settings.Settings{
-		SMTP:             settings.SMTP{Encryption: settings.STARTTLS, Auth: settings.NoAuth},
-		Email:            settings.Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration, Location: time.UTC},
+		SMTP: settings.SMTP{Encryption: settings.STARTTLS, Auth: settings.NoAuth},
+		Email: settings.Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration,
+			Location: time.UTC},
 		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]settings.ApplianceAuth{},
 	}
 	for _, t := range event.Catalogue() {

@@ -190,7 +190,8 @@ func TestClientFollowsChanges(t *testing.T) {
 		t.Fatalf("knows %v", all)
 	}
 	r, _ := c.Recipient("a")
-	if r.Retry.Interval != recipient.DefaultRetryInterval || r.Retry.Duration != recipient.DefaultRetryDuration || r.HTTP.Timeout != recipient.DefaultTimeout ||
+	if r.Retry.Interval != recipient.DefaultRetryInterval || r.Retry.Duration != recipient.DefaultRetryDuration ||
+		r.HTTP.Timeout != recipient.DefaultTimeout ||
 		r.MaxInFlight != recipient.DefaultMaxInFlight || r.HTTP.Format != recipient.Form || r.HTTP.Success != recipient.Status200 ||
 		r.Order != recipient.Unordered || r.WhileDisabled != recipient.Skip || !r.Enabled || r.StartSequence != 5 {
 		t.Errorf("without defaults it is %+v %+v", r, r.HTTP)
@@ -297,10 +298,13 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	}}
 	email := func(interval time.Duration) *outboundv1.WatchSettingsResponse {
 		return &outboundv1.WatchSettingsResponse{
-			Email:        &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour), TimeZone: "Europe/Vienna"},
-			Smtp:         &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS, MaxConnections: 12},
+			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour),
+				TimeZone: "Europe/Vienna"},
+			Smtp: &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS,
+				MaxConnections: 12},
 			CustomFields: []*outboundv1.CustomField{{CodeName: "b", DisplayName: "Bee"}, {CodeName: "a", DisplayName: "Ay"}},
-			Appliances:   []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"), PasswordBcrypt: "$2a$"}},
+			Appliances: []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"),
+				PasswordBcrypt: "$2a$"}},
 		}
 	}
 	s := &script{snapshot: []*outboundv1.WatchRecipientsResponse{is(mail)}, settings: email(time.Second)}
@@ -310,7 +314,8 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 		t.Fatalf("it is %+v", r)
 	}
 	now := c.Settings()
-	if now.SMTP.Encryption != settings.TLS || now.SMTP.Auth != settings.NoAuth || now.SMTP.Port != 465 || now.Email.Location.String() != "Europe/Vienna" ||
+	if now.SMTP.Encryption != settings.TLS || now.SMTP.Auth != settings.NoAuth || now.SMTP.Port != 465 ||
+		now.Email.Location.String() != "Europe/Vienna" ||
 		len(now.CustomFields) != 2 || now.CustomFields[0] != "a" || now.CustomFieldNames["b"] != "Bee" ||
 		now.Appliances["a1"].TokenSHA256 != [32]byte(secret.HashToken("t")) {
 		t.Errorf("the settings are %+v", now)

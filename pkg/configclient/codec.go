@@ -22,7 +22,8 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	r := &recipient.Recipient{
 		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
 		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
-		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(), BacklogThrough: s.GetBacklogThrough(), Filter: p.GetFilter(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(),
+		BacklogThrough: s.GetBacklogThrough(), Filter: p.GetFilter(),
 		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
 		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
 	}

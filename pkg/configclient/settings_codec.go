@@ -30,7 +30,8 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 		s.Types[t.GetId()] = DecodeType(t)
 	}
 	for _, a := range p.GetAppliances() {
-		auth := settings.ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(), SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
+		auth := settings.ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(),
+			SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
 		if a.GetAppliance().GetCreateTime() != nil {
 			auth.Created = a.GetAppliance().GetCreateTime().AsTime()
 		}

@@ -10,7 +10,8 @@ import (
 
 // decodeSigning opens the signing secrets of a recipient, those that have expired too: when a secret stops signing is decided at
 // each attempt.
-func decodeSigning(id string, secrets []*outboundv1.SigningSecret, open func(path string) (string, error)) ([]recipient.SigningSecret, error) {
+func decodeSigning(id string, secrets []*outboundv1.SigningSecret,
+	open func(path string) (string, error)) ([]recipient.SigningSecret, error) {
 	out := make([]recipient.SigningSecret, 0, len(secrets))
 	for _, p := range secrets {
 		text, err := open(credential.SigningSecretPath(p.GetId()))

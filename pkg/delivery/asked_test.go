@@ -92,7 +92,8 @@ func TestWhatIsAskedForIsSentThoughTheBreakerIsOpen(t *testing.T) {
 	}
 }
 
-// TestOneOfThoseThatWaitIsSentIfAsked asks for a delivery that was tried, for one that was put back untried, and for one that is behind all.
+// TestOneOfThoseThatWaitIsSentIfAsked asks for a delivery that was tried, for one that was put back untried, and for one that is
+// behind all.
 func TestOneOfThoseThatWaitIsSentIfAsked(t *testing.T) {
 	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {

@@ -227,7 +227,8 @@ func exhausted(d *Delivery, last Verdict) *Verdict {
 	if last.Detail != "" {
 		detail = last.Detail
 	}
-	return &Verdict{Kind: Drop, Reason: reasons.Expired, Detail: fmt.Sprintf("not delivered within %s because the recipient kept failing; last error: %s", d.Recipient.Retry.Duration, detail)}
+	return &Verdict{Kind: Drop, Reason: reasons.Expired,
+		Detail: fmt.Sprintf("not delivered within %s because the recipient kept failing; last error: %s", d.Recipient.Retry.Duration, detail)}
 }
 
 func latestOf(a, b time.Time) time.Time {

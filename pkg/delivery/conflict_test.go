@@ -238,7 +238,8 @@ func TestARecordThatIsRepeatedLateCountsOnce(t *testing.T) {
 	}
 }
 
-// TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice has records late while their recipient's bounds change, or it goes and comes back.
+// TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice has records late while their recipient's bounds change, or it goes and
+// comes back.
 func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 	for name, change := range map[string]func(w *fixture, r recipient.Recipient){
 		"wider":    func(w *fixture, r recipient.Recipient) { r.MaxInFlight = 12; w.dir.set(&r) },

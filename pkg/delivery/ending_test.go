@@ -37,7 +37,8 @@ func (s *stuck) Pull(ctx context.Context, _ int, wait time.Duration, take func(d
 	s.handed = true
 	s.mu.Unlock()
 	if first {
-		take(delivery.Message{Event: &event.Event{ID: "e-1", Appliance: "a1", Type: "t"}, Sequence: 1, HandedOut: 1, Stored: time.Now().Add(time.Hour), Settler: unsettled{}})
+		take(delivery.Message{Event: &event.Event{ID: "e-1", Appliance: "a1", Type: "t"}, Sequence: 1, HandedOut: 1,
+			Stored: time.Now().Add(time.Hour), Settler: unsettled{}})
 		return nil
 	}
 	select {
@@ -113,7 +114,8 @@ func TestTheEndIsNotHeldUpByABrokerThatAnswersNothing(t *testing.T) {
 				dir.set(&recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"t"}, StartSequence: 1, HTTP: &recipient.HTTPTarget{},
 					Retry: recipient.Retry{Interval: time.Second, Duration: time.Hour}})
 				e, err := delivery.NewEngine(delivery.EngineOptions{
-					Channel: recipient.HTTP, Sender: sendFor(c.attempt), Recipients: dir, Queue: s, Log: s, Observer: unobserved{}, Since: time.Now, Silent: silence,
+					Channel: recipient.HTTP, Sender: sendFor(c.attempt), Recipients: dir, Queue: s, Log: s, Observer: unobserved{}, Since: time.Now,
+					Silent: silence,
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -91,7 +91,8 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o.Grace = DefaultGrace
 	}
 	e := &Engine{
-		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{}, changed: make(chan struct{}, 1),
+		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
+		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
 	e.steps = e.pipeline()
@@ -163,7 +164,8 @@ func (e *Engine) compareSoon() {
 	}
 }
 
-// reconcile opens a recipient worker for each recipient that has none, changes those whose recipient has changed, and closes those whose recipient
+// reconcile opens a recipient worker for each recipient that has none, changes those whose recipient has changed, and closes those
+// whose recipient
 // is gone.
 func (e *Engine) reconcile(ctx, send context.Context) {
 	e.mu.Lock()

@@ -110,7 +110,8 @@ func TestWhatIsRecordedIsNotSentAgain(t *testing.T) {
 	w.publish("done", "open")
 	now := time.Now()
 	ch := make(chan error)
-	go w.log.AppendAttempt(delivery.Record{Recipient: "r1", EventID: "done", Appliance: "a1", Type: "support_conference_begin", State: delivery.StateDelivered, Attempt: 1, LastAttempt: &now}, func(err error) { ch <- err })
+	go w.log.AppendAttempt(delivery.Record{Recipient: "r1", EventID: "done", Appliance: "a1", Type: "support_conference_begin",
+		State: delivery.StateDelivered, Attempt: 1, LastAttempt: &now}, func(err error) { ch <- err })
 	if err := <-ch; err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,8 @@ func (w *fixture) Judge(_ *delivery.Delivery, o delivery.Outcome) delivery.Verdi
 }
 
 func newFixture(t *testing.T) *fixture {
-	w := &fixture{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}}, sent: map[string][]string{}, stop: func() {}}
+	w := &fixture{t: t, conn: bustest.Start(t).Conn(), dir: &directory{all: map[string]*recipient.Recipient{}},
+		sent: map[string][]string{}, stop: func() {}}
 	w.pub, w.log = bus.NewPublisher(w.conn), deliverylog.New(w.conn)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 200} }
 	t.Cleanup(func() { w.stop(); w.pub.Close(); w.log.Close() })
@@ -188,7 +189,8 @@ func (w *fixture) run() {
 
 func (w *fixture) recipient(id string, change ...func(*recipient.Recipient)) *recipient.Recipient {
 	w.t.Helper()
-	r := &recipient.Recipient{ID: id, Enabled: true, WhileDisabled: recipient.Skip, EventTypes: []string{"support_conference_begin", "support_conference_end"}, StartSequence: 1,
+	r := &recipient.Recipient{ID: id, Enabled: true, WhileDisabled: recipient.Skip,
+		EventTypes: []string{"support_conference_begin", "support_conference_end"}, StartSequence: 1,
 		Retry: recipient.Retry{Interval: 200 * time.Millisecond, Duration: time.Hour}, HTTP: &recipient.HTTPTarget{}, MaxInFlight: 16}
 	for _, f := range change {
 		f(r)
@@ -211,7 +213,8 @@ func (w *fixture) publish(ids ...string) {
 
 func (w *fixture) event(id string) *event.Event {
 	w.t.Helper()
-	e, v := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":"support_conference_begin","time":%q}`, id, time.Now().UTC().Format(time.RFC3339)))
+	e, v := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"a1","type":"support_conference_begin","time":%q}`, id,
+		time.Now().UTC().Format(time.RFC3339)))
 	if len(v) > 0 {
 		w.t.Fatal(v)
 	}

@@ -102,7 +102,8 @@ func bound(v Verdict, d *Delivery, now time.Time, jitter float64) Verdict {
 		if v.Detail != "" {
 			detail = v.Detail
 		}
-		return Verdict{Kind: Drop, Reason: reasons.Expired, Detail: fmt.Sprintf("not delivered within %s; last error: %s", d.Recipient.Retry.Duration, detail)}
+		return Verdict{Kind: Drop, Reason: reasons.Expired,
+			Detail: fmt.Sprintf("not delivered within %s; last error: %s", d.Recipient.Retry.Duration, detail)}
 	}
 	wait := interval(d.Recipient.Retry, d.Attempt)
 	wait += time.Duration(float64(wait) * maxJitter * jitter)

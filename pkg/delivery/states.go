@@ -33,7 +33,8 @@ func StatesIn(c reasons.Class) []State {
 		return []State{StateCancelled}
 	case reasons.ClassOK, reasons.ClassOther:
 		return nil
-	case reasons.ClassNetwork, reasons.ClassTLS, reasons.ClassTimeout, reasons.ClassHTTP4xx, reasons.ClassHTTP5xx, reasons.ClassHTTPOther, reasons.ClassSMTPDeferred, reasons.ClassSMTPRefused, reasons.ClassAuth,
+	case reasons.ClassNetwork, reasons.ClassTLS, reasons.ClassTimeout, reasons.ClassHTTP4xx, reasons.ClassHTTP5xx, reasons.ClassHTTPOther,
+		reasons.ClassSMTPDeferred, reasons.ClassSMTPRefused, reasons.ClassAuth,
 		reasons.ClassEgress, reasons.ClassRender:
 		return []State{StateRetrying, StateRejected}
 	default:

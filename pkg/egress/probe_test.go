@@ -73,14 +73,18 @@ func TestWalkNamesTheStepThatFails(t *testing.T) {
 		ok        bool
 		words     string
 	}{
-		{"all is well", "https://example.com:" + port + "/x?token=canary", egress.TransportOptions{Roots: roots, Resolver: here}, egress.StepTLS, true, "TLS 1.3"},
+		{"all is well", "https://example.com:" + port + "/x?token=canary", egress.TransportOptions{Roots: roots, Resolver: here},
+			egress.StepTLS, true, "TLS 1.3"},
 		{"plain http", plain.URL, egress.TransportOptions{}, egress.StepTLS, true, "unencrypted"},
-		{"unknown name", "https://example.com/", egress.TransportOptions{Resolver: dnstest.Start(t, dnstest.Fixed())}, egress.StepDNS, false, "no such host"},
+		{"unknown name", "https://example.com/", egress.TransportOptions{Resolver: dnstest.Start(t, dnstest.Fixed())}, egress.StepDNS, false,
+			"no such host"},
 		{"forbidden", secure.URL, egress.TransportOptions{Guard: guard(t, nil, nil)}, egress.StepEgress, false, "loopback"},
-		{"own service", secure.URL, egress.TransportOptions{Guard: guard(t, []string{"127.0.0.0/8"}, []string{"127.0.0.1:" + port})}, egress.StepEgress, false, "an Outbound service"},
+		{"own service", secure.URL, egress.TransportOptions{Guard: guard(t, []string{"127.0.0.0/8"}, []string{"127.0.0.1:" + port})},
+			egress.StepEgress, false, "an Outbound service"},
 		{"nobody listens", "https://" + closed.Addr().String(), egress.TransportOptions{}, egress.StepTCP, false, "connection refused"},
 		{"unknown root", secure.URL, egress.TransportOptions{}, egress.StepTLS, false, "unknown authority"},
-		{"another name", "https://other.example:" + port, egress.TransportOptions{Roots: roots, Resolver: here}, egress.StepTLS, false, "not for other.example"},
+		{"another name", "https://other.example:" + port, egress.TransportOptions{Roots: roots, Resolver: here}, egress.StepTLS, false,
+			"not for other.example"},
 		{"no TLS", strings.Replace(plain.URL, "http", "https", 1), egress.TransportOptions{}, egress.StepTLS, false, "does not speak TLS"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,7 +92,8 @@ func TestWalkNamesTheStepThatFails(t *testing.T) {
 			if s := last(t, r, c.step, c.ok); !strings.Contains(s.Detail, c.words) || strings.Contains(s.Detail, "canary") {
 				t.Errorf("said %q, want words like %q", s.Detail, c.words)
 			}
-			if presented := strings.Contains(c.words, "TLS 1.3") || c.name == "unknown root" || c.name == "another name"; presented != (len(r.Chain) > 0) {
+			if presented := strings.Contains(c.words, "TLS 1.3") || c.name == "unknown root" ||
+				c.name == "another name"; presented != (len(r.Chain) > 0) {
 				t.Errorf("showed a chain of %d certificates", len(r.Chain))
 			}
 		})
@@ -130,7 +135,8 @@ func TestWalkGoesThroughTheProxy(t *testing.T) {
 	last(t, walked(t, "https://10.0.0.1/", o), egress.StepEgress, false)
 	refusing := proxytest.Start(t, proxytest.Options{Refuse: http.StatusForbidden})
 	o.Proxy = openProxy(t, egress.ProxyOptions{URL: refusing.URL})
-	if s := last(t, walked(t, "https://example.com/", o), egress.StepTCP, false); !strings.Contains(s.Detail, "outbound proxy") || !strings.Contains(s.Remedy, "proxy.url") {
+	if s := last(t, walked(t, "https://example.com/", o), egress.StepTCP, false); !strings.Contains(s.Detail, "outbound proxy") ||
+		!strings.Contains(s.Remedy, "proxy.url") {
 		t.Errorf("a refusal of the proxy reads %+v", s)
 	}
 }

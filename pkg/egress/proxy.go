@@ -157,7 +157,8 @@ func (d *dialer) dialProxy(ctx context.Context, network, _ string) (net.Conn, er
 	if !d.proxy.secure {
 		return conn, nil
 	}
-	secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.proxy.roots, ServerName: d.proxy.host, NextProtos: []string{"http/1.1"}})
+	secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.proxy.roots, ServerName: d.proxy.host,
+		NextProtos: []string{"http/1.1"}})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // the handshake is the fault to tell
 		e := explainTLS(d.proxy.address, d.proxy.host, err, time.Now())
@@ -205,7 +206,8 @@ func (p *Proxy) open(conn net.Conn, address string) error {
 		return fmt.Errorf("it closed the connection: %w", err)
 	}
 	r := bufio.NewReader(io.LimitReader(conn, maxConnectAnswer))
-	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // closing would wait for the body of a refusal; the connection is closed
+	//nolint:bodyclose // closing would wait for the body of a refusal; the connection is closed
+	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
 		if timedOut(err) {
 			return err

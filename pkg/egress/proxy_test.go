@@ -62,7 +62,8 @@ func fileOf(t *testing.T, text string) string {
 // postBy posts through a proxy with the guard of a deployment that opens nothing.
 func postBy(t *testing.T, p *egress.Proxy, roots *x509.CertPool, url string, own ...string) error {
 	t.Helper()
-	tr := egress.NewTransport(egress.TransportOptions{Guard: guard(t, nil, own), Timeout: 5 * time.Second, MaxConns: 2, Proxy: p, Roots: roots})
+	tr := egress.NewTransport(egress.TransportOptions{Guard: guard(t, nil, own), Timeout: 5 * time.Second, MaxConns: 2, Proxy: p,
+		Roots: roots})
 	defer tr.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("x"))
 	if err != nil {
@@ -84,7 +85,8 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 		secureProxy, secureReceiver bool
 		user                        string
 	}{
-		{"http by http", false, false, ""}, {"https by http", false, true, ""}, {"http by https", true, false, ""}, {"https by https", true, true, ""},
+		{"http by http", false, false, ""}, {"https by http", false, true, ""}, {"http by https", true, false, ""},
+		{"https by https", true, true, ""},
 		{"http with a user", false, false, "me"}, {"https with a user", true, true, "me"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -132,7 +134,8 @@ func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 	lost := proxytest.Start(t, proxytest.Options{Resolve: func(string) string { return closed }})
 	for _, c := range []struct{ name, proxy, words string }{
 		{"away", "http://" + closed, "connection refused"}, {"wants a password", wanting.URL, "HTTP 407"}, {"refuses", refusing.URL, "HTTP 403"},
-		{"does not reach the receiver", lost.URL, "HTTP 502"}, {"is no proxy", strings.Replace(w.receiver.URL, "https", "http", 1), "outbound proxy"},
+		{"does not reach the receiver", lost.URL, "HTTP 502"},
+		{"is no proxy", strings.Replace(w.receiver.URL, "https", "http", 1), "outbound proxy"},
 		{"has a name that is unknown", "http://proxy.invalid:3128", "look up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,7 +148,8 @@ func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 	}
 	p := proxytest.Start(t, proxytest.Options{Resolve: w.resolve})
 	var dial *egress.DialError
-	if err := postBy(t, openProxy(t, egress.ProxyOptions{URL: p.URL}), nil, "https://example.com/"); !errors.As(err, &dial) || dial.Stage != egress.StageTLS {
+	if err := postBy(t, openProxy(t, egress.ProxyOptions{URL: p.URL}), nil, "https://example.com/"); !errors.As(err, &dial) ||
+		dial.Stage != egress.StageTLS {
 		t.Errorf("a receiver that is not trusted: %v, want a fault of TLS with the receiver", err)
 	}
 }
@@ -156,7 +160,8 @@ func TestNoForbiddenTargetIsAskedOfTheProxy(t *testing.T) {
 	p := proxytest.Start(t, proxytest.Options{Resolve: w.resolve})
 	proxy := openProxy(t, egress.ProxyOptions{URL: p.URL})
 	for _, host := range []string{
-		"127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "[::1]", "[::ffff:10.0.0.1]", "[fd00::1]", "[64:ff9b::a00:1]", "localhost", "LOCALHOST.",
+		"127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "[::1]", "[::ffff:10.0.0.1]", "[fd00::1]", "[64:ff9b::a00:1]", "localhost",
+		"LOCALHOST.",
 		"api.localhost", "nats:4222", "NATS.:4222", "8.8.8.8:4222", p.Address,
 	} {
 		for _, scheme := range []string{"http://", "https://"} {
@@ -170,7 +175,8 @@ func TestNoForbiddenTargetIsAskedOfTheProxy(t *testing.T) {
 
 func TestProxyOptionsAreChecked(t *testing.T) {
 	for _, o := range []egress.ProxyOptions{
-		{URL: "proxy:3128"}, {URL: "socks5://proxy:1080"}, {URL: "http://proxy"}, {URL: "http://me:canary@proxy:3128"}, {URL: "http://proxy:3128/path"},
+		{URL: "proxy:3128"}, {URL: "socks5://proxy:1080"}, {URL: "http://proxy"}, {URL: "http://me:canary@proxy:3128"},
+		{URL: "http://proxy:3128/path"},
 		{User: "me"}, {URL: "http://proxy:3128", PasswordFile: "x"},
 	} {
 		if err := o.Validate(); err == nil || strings.Contains(err.Error(), "canary") {

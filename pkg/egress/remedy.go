@@ -49,7 +49,8 @@ func (w *probe) tlsRemedy(err error) string {
 	case errors.As(err, &authority) && w.report.RootToPin != "":
 		return "verify the fingerprint of the root certificate with its owner, then upload it as http.caCertificatePem"
 	case errors.As(err, &authority) && len(w.report.Chain) == 1:
-		return "configure the receiver to send its intermediate certificates, or get its root certificate from its owner and upload it as http.caCertificatePem"
+		return "configure the receiver to send its intermediate certificates, or get its root certificate from its owner and upload it as " +
+			"http.caCertificatePem"
 	case errors.As(err, &authority):
 		return "get the root certificate from the receiver's owner and upload it as http.caCertificatePem"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

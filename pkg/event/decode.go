@@ -161,7 +161,8 @@ func (d *decoder) document() bool {
 
 func (d *decoder) attribute(name string) bool {
 	if d.total++; d.total > MaxAttributes {
-		d.fatal = &Violation{Reason: ReasonTooMany, Description: fmt.Sprintf("has more than %d attributes: put variables into data", MaxAttributes)}
+		d.fatal = &Violation{Reason: ReasonTooMany,
+			Description: fmt.Sprintf("has more than %d attributes: put variables into data", MaxAttributes)}
 		return false
 	}
 	d.where = name

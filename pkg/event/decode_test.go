@@ -54,7 +54,8 @@ func TestDecodeReadsEscapes(t *testing.T) {
 // with is a minimal event with some attributes set to JSON values, or removed where the value is empty.
 func with(pairs ...string) []byte {
 	attributes := map[string]json.RawMessage{
-		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"e-1"`), "source": json.RawMessage(`"a-1"`), "type": json.RawMessage(`"x_y"`),
+		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"e-1"`), "source": json.RawMessage(`"a-1"`),
+		"type": json.RawMessage(`"x_y"`),
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if attributes[pairs[i]] = json.RawMessage(pairs[i+1]); pairs[i+1] == "" {
@@ -114,7 +115,8 @@ func TestDecodeRefuses(t *testing.T) {
 				"data.lsid RESERVED_NAME|data.timestamp RESERVED_NAME|data.version RESERVED_NAME", "custom_fields"},
 		{"a name twice", []byte(`{"specversion":"1.0","id":"a","source":"a","type":"x","id":"b","data":{"a":1,"\u0061":2}}`),
 			"data.a DUPLICATE_NAME|id DUPLICATE_NAME", ""},
-		{"a name twice, deep", with("data", `{"l":[{"a":1,"a":2}],"o":{"p":{"q":1,"q":1}}}`), "data.l.a DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME", ""},
+		{"a name twice, deep", with("data", `{"l":[{"a":1,"a":2}],"o":{"p":{"q":1,"q":1}}}`),
+			"data.l.a DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME", ""},
 		{"two that flatten alike", with("data", `{"a":{"b":1},"a.b":2}`), "data.a.b DUPLICATE_NAME", "joined by dots"},
 		{"too deep", with("data", strings.Repeat(`{"a":`, 8)+"1"+strings.Repeat("}", 8)), "data.a.a.a.a.a.a.a TOO_DEEP", "8 levels"},
 		{"a bomb", with("data", strings.Repeat("[", 100_000)), "data TOO_DEEP|data WRONG_JSON_TYPE", ""},
@@ -127,7 +129,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a long external key", with("data", `{"external_key":"`+long+`"}`), "data.external_key TOO_LONG", "1024"},
 		{"custom fields that are no object", with("data", `{"custom_fields":[]}`), "data.custom_fields WRONG_JSON_TYPE", ""},
 		{"bad custom fields", with("data", `{"custom_fields":{"Bad":"x","nested":{"a":1},"ctl":"\u0085","long":"`+long+`"}}`),
-			"data.custom_fields.Bad UNSAFE_CHARACTERS|data.custom_fields.ctl UNSAFE_CHARACTERS|data.custom_fields.long TOO_LONG|data.custom_fields.nested WRONG_JSON_TYPE", ""},
+			"data.custom_fields.Bad UNSAFE_CHARACTERS|data.custom_fields.ctl UNSAFE_CHARACTERS|data.custom_fields.long " +
+				"TOO_LONG|data.custom_fields.nested WRONG_JSON_TYPE", ""},
 		{"many custom fields", with("data", `{"custom_fields":{`+numbered(31, `"c%d":1`)+`}}`), "data.custom_fields TOO_MANY", "the limit is 30"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -45,7 +45,8 @@ func (k kind) String() string {
 
 func (s *scanner) fail(format string, args ...any) bool {
 	if s.fatal == nil {
-		s.fatal = &Violation{Reason: ReasonMalformed, Description: fmt.Sprintf("is not valid JSON at byte %d: ", s.at) + fmt.Sprintf(format, args...)}
+		s.fatal = &Violation{Reason: ReasonMalformed, Description: fmt.Sprintf("is not valid JSON at byte %d: ", s.at) +
+			fmt.Sprintf(format, args...)}
 	}
 	return false
 }

@@ -143,7 +143,8 @@ func (e *Event) CheckTime(now time.Time) Violations {
 	}
 	switch age := now.Sub(e.Time); {
 	case age > MaxAge:
-		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 8 days ago: check the appliance's clock; older events are refused"}}
+		return Violations{{Field: "time", Reason: ReasonTime,
+			Description: "is more than 8 days ago: check the appliance's clock; older events are refused"}}
 	case age < -MaxAhead:
 		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 10 minutes in the future: check the appliance's clock"}}
 	default:

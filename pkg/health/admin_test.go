@@ -15,7 +15,8 @@ import (
 )
 
 func mailbox(id string) *recipient.Recipient {
-	return &recipient.Recipient{ID: id, DisplayName: id, Enabled: true, Email: &recipient.EmailTarget{Addresses: []string{id + "@example.org"}},
+	return &recipient.Recipient{ID: id, DisplayName: id, Enabled: true,
+		Email:      &recipient.EmailTarget{Addresses: []string{id + "@example.org"}},
 		EventTypes: []string{"support_conference_end"}, StartSequence: 1, Retry: recipient.Retry{Interval: 2 * time.Second, Duration: time.Hour}}
 }
 
@@ -117,7 +118,8 @@ func TestTenRecipientsBehindOneRelayMakeOneMailWhenItIsBack(t *testing.T) {
 	}
 	w.until("all were told of", func() bool { return told() == len(all) })
 	first := w.got()
-	if len(first) != 1 || len(first[0].About) != len(all) || !first[0].Admin || first[0].To != "root@example.org" || first[0].Channel != recipient.Email || !first[0].OfRelay() {
+	if len(first) != 1 || len(first[0].About) != len(all) || !first[0].Admin || first[0].To != "root@example.org" ||
+		first[0].Channel != recipient.Email || !first[0].OfRelay() {
 		t.Fatalf("told %+v", first)
 	}
 	alertAfter.Store(int64(time.Minute))
@@ -219,7 +221,8 @@ func TestWhatIsOverIsNotToldAnyMore(t *testing.T) {
 			t.Errorf("%s: told %v, want %v", c.name, told, c.told)
 		}
 	}
-	mixed := health.Notice{Kind: health.KindFailing, Channel: recipient.Email, About: []health.About{about, {Recipient: "well", Since: began, Alert: 1}}}
+	mixed := health.Notice{Kind: health.KindFailing, Channel: recipient.Email,
+		About: []health.About{about, {Recipient: "well", Since: began, Alert: 1}}}
 	now, told := mixed.Current(func(id string) health.Status { return map[string]health.Status{"r": failing}[id] })
 	if !told || len(now.About) != 1 || now.About[0].Recipient != "r" {
 		t.Errorf("of two, one of which is well, %v is told", now.About)

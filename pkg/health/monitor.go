@@ -271,7 +271,8 @@ func (m *Monitor) tidy(ctx context.Context, now time.Time) {
 			continue
 		case ok && !r.Deleting:
 			if e.Status.Health == Failing || e.Status.Dropped != nil || e.Status.Recovery != nil {
-				st := Status{Health: OK, Since: now, LastDelivered: now, LastFailure: e.Status.LastFailure, LastAlert: e.Status.LastAlert, LastDropped: e.Status.LastDropped}
+				st := Status{Health: OK, Since: now, LastDelivered: now, LastFailure: e.Status.LastFailure, LastAlert: e.Status.LastAlert,
+					LastDropped: e.Status.LastDropped}
 				if _, err := m.put(ctx, e.Recipient, st, e.Revision); !errors.Is(err, ErrConflict) {
 					m.complain(e.Recipient, err)
 				}

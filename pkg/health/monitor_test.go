@@ -158,7 +158,8 @@ func (w *fixture) sender(holder string, wrap *deadStore) *sender {
 		wrap.Store = store
 		store = wrap
 	}
-	observer, stop, err := health.Start(context.Background(), health.Options{Channel: recipient.HTTP, Recipients: w.dir, Store: store, Observer: silent{}, Holder: holder, Tick: tick})
+	observer, stop, err := health.Start(context.Background(),
+		health.Options{Channel: recipient.HTTP, Recipients: w.dir, Store: store, Observer: silent{}, Holder: holder, Tick: tick})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -169,7 +170,8 @@ func (w *fixture) sender(holder string, wrap *deadStore) *sender {
 
 func (s *sender) attempt(r *recipient.Recipient, v delivery.Verdict, state delivery.State) {
 	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}, Attempt: 1}
-	s.End(context.Background(), delivery.Report{Delivery: d, Channel: s.channel, Outcome: delivery.Outcome{Began: time.Now()}, Verdict: v, State: state, Next: time.Now().Add(time.Second)})
+	s.End(context.Background(), delivery.Report{Delivery: d, Channel: s.channel, Outcome: delivery.Outcome{Began: time.Now()}, Verdict: v,
+		State: state, Next: time.Now().Add(time.Second)})
 }
 
 func (s *sender) fails(r *recipient.Recipient) {
@@ -377,7 +379,9 @@ func TestBreakerAndExpiryAreKept(t *testing.T) {
 	a := w.sender("a", nil)
 	a.fails(r)
 	d := &delivery.Delivery{Recipient: r, Event: &event.Event{ID: "e"}}
-	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP, Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Expired, Detail: "too old"}, State: delivery.StateExpired, BreakerOpen: true})
+	a.Ended(delivery.Report{Delivery: d, Channel: recipient.HTTP,
+		Verdict: delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Expired, Detail: "too old"}, State: delivery.StateExpired,
+		BreakerOpen: true})
 	w.until("it is told", func() bool { return len(w.got()) > 0 })
 	n := w.got()[0].About[0]
 	if n.Reason != reasons.Connect || n.Dropped == nil || n.Dropped.Count != 1 || !n.BreakerOpen {

@@ -14,7 +14,8 @@ func TestARelayStandsAsItWasSeenLast(t *testing.T) {
 	if r.Line != "still no" || !r.Since.Equal(at(1)) || !r.Checked.Equal(at(2)) || !r.Accepted.IsZero() {
 		t.Errorf("failing: %+v", r)
 	}
-	if late := r.Seen(health.RelayAttempts{At: at(1), Line: health.RelayOK, Etag: "1", Accepted: true}); late.Line != "still no" || !late.Accepted.Equal(at(1)) {
+	if late := r.Seen(health.RelayAttempts{At: at(1), Line: health.RelayOK, Etag: "1", Accepted: true}); late.Line != "still no" ||
+		!late.Accepted.Equal(at(1)) {
 		t.Errorf("a late sight: %+v", late)
 	}
 	if other := r.Seen(health.RelayAttempts{At: at(3), Line: "no", Etag: "2"}); !other.Since.Equal(at(3)) {
@@ -35,7 +36,8 @@ func TestARelayIsProbedByOneWhenNobodyLooked(t *testing.T) {
 	for name, c := range map[string]struct {
 		r   health.Relay
 		due bool
-	}{"fresh": {fresh, false}, "old": {old, true}, "changed": {changed, true}, "claimed": {claimed, false}, "never": {health.Relay{Etag: "1"}, true}} {
+	}{"fresh": {fresh, false}, "old": {old, true}, "changed": {changed, true}, "claimed": {claimed, false},
+		"never": {health.Relay{Etag: "1"}, true}} {
 		if got := c.r.ProbeDue(now, time.Minute, "1"); got != c.due {
 			t.Errorf("%s: due is %t", name, got)
 		}

@@ -161,7 +161,8 @@ func merge(old Status, s seen, refresh time.Duration) (Status, bool) {
 }
 
 func failed(st Status, s seen) Status {
-	st.LastFailure, st.Reason, st.Code, st.Detail, st.NextAttempt, st.BreakerOpen = s.lastFailure, s.reason, s.code, s.detail, s.next, s.breakerOpen
+	st.LastFailure, st.Reason, st.Code, st.Detail, st.NextAttempt, st.BreakerOpen = s.lastFailure, s.reason, s.code, s.detail, s.next,
+		s.breakerOpen
 	return st
 }
 

@@ -30,7 +30,8 @@ func TestTheSameMessageGivesTheSameBytes(t *testing.T) {
 }
 
 func TestFaultsOfTheSenderAreToldFromThoseOfTheAddress(t *testing.T) {
-	for _, address := range []string{"", "no address", `"a b"@example.com`, "a@[192.0.2.1]", "a\r\nb@example.com", "a@", "a@b@c", "Ops <ops@example.com>"} {
+	for _, address := range []string{"", "no address", `"a b"@example.com`, "a@[192.0.2.1]", "a\r\nb@example.com", "a@", "a@b@c",
+		"Ops <ops@example.com>"} {
 		m := message()
 		m.To = address
 		var ours *mime.SenderError
@@ -52,7 +53,8 @@ func TestAWordBeyondASCIINeedsNoUTF8AnAddressDoes(t *testing.T) {
 	if err != nil || l.UTF8 {
 		t.Fatalf("%v, %v", l, err)
 	}
-	if read, err := mail.ReadMessage(bytes.NewReader(l.Data)); err != nil || bytes.ContainsFunc(l.Data, func(r rune) bool { return r > 0x7e }) {
+	if read, err := mail.ReadMessage(bytes.NewReader(l.Data)); err != nil ||
+		bytes.ContainsFunc(l.Data, func(r rune) bool { return r > 0x7e }) {
 		t.Errorf("%v: %v", read, err)
 	}
 	m.To = "größe@example.com"

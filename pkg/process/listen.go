@@ -17,11 +17,13 @@ func Listen(option, address string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, &UsageError{Err: fmt.Errorf("%s %s: the port is in use by another program: choose another, or port 0 for a free one", option, address)}
+		return nil, &UsageError{Err: fmt.Errorf("%s %s: the port is in use by another program: choose another, or port 0 for a free one",
+			option, address)}
 	case errors.Is(err, syscall.EACCES):
 		return nil, &UsageError{Err: fmt.Errorf("%s %s: no permission to open the port: choose one above 1023", option, address)}
 	default:
-		return nil, &UsageError{Err: fmt.Errorf("%s %s: not an address to listen on: give host:port, e.g. 127.0.0.1:8080: %w", option, address, err)}
+		return nil, &UsageError{Err: fmt.Errorf("%s %s: not an address to listen on: give host:port, e.g. 127.0.0.1:8080: %w", option,
+			address, err)}
 	}
 }
 

@@ -30,7 +30,8 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run calls f with a context that ends at SIGINT or SIGTERM, keeps the garbage collector's pace meanwhile, and gives the exit code: 0, 1 for an error, 2 for a *UsageError.
+// Run calls f with a context that ends at SIGINT or SIGTERM, keeps the garbage collector's pace meanwhile, and gives the exit code:
+// 0, 1 for an error, 2 for a *UsageError.
 // An error goes to stderr behind the program's name. A second signal ends the program at once.
 func Run(name string, f func(ctx context.Context) error) int {
 	return run(name, os.Stderr, f)

@@ -14,7 +14,8 @@ func TestKeyPairIsReadFromItsSeedAndInFull(t *testing.T) {
 	seed := bytes.Repeat([]byte{1}, ed25519.SeedSize)
 	pair := ed25519.NewKeyFromSeed(seed)
 	write := func(key []byte) string { return "whsk_" + base64.StdEncoding.EncodeToString(key) }
-	for name, text := range map[string]string{"seed": write(seed), "both halves": write(pair), "as written": credential.FormatEd25519Secret(pair)} {
+	for name, text := range map[string]string{"seed": write(seed), "both halves": write(pair),
+		"as written": credential.FormatEd25519Secret(pair)} {
 		got, err := credential.ParseEd25519Secret(text)
 		if err != nil || !got.Equal(pair) || !credential.IsEd25519Secret(text) {
 			t.Errorf("%s: %v", name, err)

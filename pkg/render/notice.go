@@ -57,7 +57,8 @@ func (w noticeWriter) body() string {
 	var b strings.Builder
 	w.care(&b)
 	if len(w.n.About) > 1 {
-		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for the same reason"}[w.n.Kind == health.KindRecovered])
+		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target,
+			map[bool]string{true: "have recovered from failing", false: "fail for the same reason"}[w.n.Kind == health.KindRecovered])
 	}
 	for _, a := range w.n.About {
 		switch w.n.Kind {

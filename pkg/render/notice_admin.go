@@ -76,7 +76,8 @@ func (w noticeWriter) filling(b *strings.Builder, f health.StorageUse) {
 	}
 	fmt.Fprintf(b, "The stream %s is filling: %s. When it is full, events of all appliances are refused.\n\n", f.Stream, used(f))
 	for _, q := range f.Longest {
-		fmt.Fprintf(b, "Pending:       %s for %s%s\n", counted64(q.Waiting, "event"), named(health.About{Recipient: q.Recipient, Name: q.Name}), w.oldest(q))
+		fmt.Fprintf(b, "Pending:       %s for %s%s\n", counted64(q.Waiting, "event"),
+			named(health.About{Recipient: q.Recipient, Name: q.Name}), w.oldest(q))
 	}
 	b.WriteString("\nFix the receiver that blocks the stream, purge its queue, or raise streams.eventsMaxBytes.\n\n")
 }
@@ -160,7 +161,8 @@ func (w noticeWriter) days(b *strings.Builder, days []health.Day) {
 			fmt.Fprintf(b, "… and %s more: `outbound status` lists all\n", counted(len(days)-i, "recipient"))
 			break
 		}
-		fmt.Fprintf(b, "%-10s %10d %10d %10d  %s\n", r.Health, r.Delivered, r.Failed, r.Waiting, named(health.About{Recipient: r.Recipient, Name: r.Name}))
+		fmt.Fprintf(b, "%-10s %10d %10d %10d  %s\n", r.Health, r.Delivered, r.Failed, r.Waiting,
+			named(health.About{Recipient: r.Recipient, Name: r.Name}))
 		if !r.Since.IsZero() {
 			fmt.Fprintf(b, "           since %s (%s)%s\n", w.time(r.Since), lasting(w.n.At.Sub(r.Since)), because(r.Error))
 		}

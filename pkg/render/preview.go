@@ -52,7 +52,8 @@ func PreviewHTTP(r *recipient.Recipient, e *event.Event, o PreviewOptions) (HTTP
 		return HTTPPreview{}, fmt.Errorf("preview the request to recipient %s: it is not an HTTP recipient", r.ID)
 	}
 	target := *r.HTTP
-	signed := slices.ContainsFunc(target.SigningSecrets, func(s recipient.SigningSecret) bool { return s.Expire.IsZero() || o.At.Before(s.Expire) })
+	signed := slices.ContainsFunc(target.SigningSecrets,
+		func(s recipient.SigningSecret) bool { return s.Expire.IsZero() || o.At.Before(s.Expire) })
 	target.SigningSecrets = nil
 	if target.Auth.Header != "" {
 		target.Auth.Value = Redacted

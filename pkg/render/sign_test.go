@@ -33,7 +33,8 @@ func verify(t *testing.T, key []byte, id string, at time.Time, body []byte, sign
 func TestEachKeySignsForTheReferenceImplementation(t *testing.T) {
 	id, at, body := "appliance-1~e-1", time.Unix(1_700_000_000, 5), []byte("event=x&lsid=")
 	keys := [][]byte{[]byte("the old key of 24 bytes."), []byte("the new key of 24 bytes.")}
-	signature := render.Sign(id, at, body, recipient.SigningSecret{Key: keys[0], Expire: at.Add(time.Second)}, recipient.SigningSecret{Key: keys[1]})
+	signature := render.Sign(id, at, body, recipient.SigningSecret{Key: keys[0], Expire: at.Add(time.Second)},
+		recipient.SigningSecret{Key: keys[1]})
 	for _, key := range keys {
 		if err := verify(t, key, id, at, body, signature); err != nil {
 			t.Errorf("key %q: %v", key, err)
@@ -60,7 +61,8 @@ func TestSignKnowsTheSpecificationsVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := render.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`), recipient.SigningSecret{Key: key})
+	got := render.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`),
+		recipient.SigningSecret{Key: key})
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
 		t.Errorf("signature is %s, want %s", got, want)
 	}

@@ -93,7 +93,8 @@ func TestRefusedTemplates(t *testing.T) {
 }
 
 func TestTemplatesThatFailOrGoTooFar(t *testing.T) {
-	big := `{"specversion":"1.0","id":"e-1","source":"a-1","type":"own","time":"2026-11-21T10:00:00Z","data":{"big":"` + strings.Repeat(`\"`, 60_000) + `"}}`
+	big := `{"specversion":"1.0","id":"e-1","source":"a-1","type":"own","time":"2026-11-21T10:00:00Z","data":{"big":"` +
+		strings.Repeat(`\"`, 60_000) + `"}}`
 	for text, want := range map[string]string{
 		`{{.Event.Name}}`:                                                              "can't evaluate field Name",
 		`{{.Vars.customer.name}}`:                                                      "can't evaluate field name",
@@ -141,7 +142,9 @@ func TestTheSameEventGivesTheSameBody(t *testing.T) {
 }
 
 func FuzzBodyTemplate(f *testing.F) {
-	for _, s := range []string{`{{.Event.Type}}`, `{{range $k, $v := .Vars}}{{json $v}}{{end}}`, `{{$x := "a"}}{{range 9}}{{$x = json $x}}{{end}}{{$x}}`, `{{with .Custom}}{{else}}{{end}}`, `{{if eq 1 1.0}}{{break}}{{end}}`, `{{index .Vars "a" "b"}}`} {
+	for _, s := range []string{`{{.Event.Type}}`, `{{range $k, $v := .Vars}}{{json $v}}{{end}}`,
+		`{{$x := "a"}}{{range 9}}{{$x = json $x}}{{end}}{{$x}}`, `{{with .Custom}}{{else}}{{end}}`, `{{if eq 1 1.0}}{{break}}{{end}}`,
+		`{{index .Vars "a" "b"}}`} {
 		f.Add(s)
 	}
 	e := decoded(f, templated)

@@ -78,5 +78,6 @@ func personOf(ctx context.Context, p Principal) (Principal, error) {
 
 // personName reports whether a name is allowed in revisions and logs.
 func personName(name string) bool {
-	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, unicode.IsControl)
+	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) &&
+		!strings.ContainsFunc(name, unicode.IsControl)
 }

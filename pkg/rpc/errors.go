@@ -81,7 +81,8 @@ func FailedPrecondition(reason, text string) error {
 // TooLarge is the error of a request above a size limit. HTTP says 413.
 func TooLarge(field, text string) error {
 	return withDetails(codes.OutOfRange, text,
-		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: event.ReasonTooLarge, Description: text}}})
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: event.ReasonTooLarge,
+			Description: text}}})
 }
 
 // Full is the error of a call that is refused because there is no room, or not now. reason is one word.

@@ -42,7 +42,8 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 		runtime.SetQueryParameterParser(strictQuery{}),
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request,
+			err error) {
 			WriteError(w, Plain(oversize(r, readText(err))))
 		}),
 		runtime.WithRoutingErrorHandler(routingError),

@@ -47,7 +47,8 @@ func routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w
 	case http.StatusNotFound:
 		writeStatus(w, code, status.New(codes.NotFound, fmt.Sprintf("unknown path %s: see /openapi.json", r.URL.Path)))
 	case http.StatusMethodNotAllowed:
-		writeStatus(w, code, status.New(codes.Unimplemented, fmt.Sprintf("method %s is not allowed for %s: see /openapi.json", r.Method, r.URL.Path)))
+		writeStatus(w, code, status.New(codes.Unimplemented,
+			fmt.Sprintf("method %s is not allowed for %s: see /openapi.json", r.Method, r.URL.Path)))
 	default:
 		writeStatus(w, code, status.New(codes.InvalidArgument, http.StatusText(code)))
 	}

@@ -180,7 +180,8 @@ func TestTextNeverPrints(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "a", s, "b", &s)
 	printed := []string{string(asJSON), string(asKey), log.String(), s.String(), fmt.Sprint(s, &s)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T %v"} {
-		printed = append(printed, fmt.Sprintf(verb, s), fmt.Sprintf(verb, &s), fmt.Sprintf(verb, holder.Password), fmt.Sprintf("%v", []secret.Text{s}))
+		printed = append(printed, fmt.Sprintf(verb, s), fmt.Sprintf(verb, &s), fmt.Sprintf(verb, holder.Password),
+			fmt.Sprintf("%v", []secret.Text{s}))
 	}
 	for _, p := range printed {
 		if strings.Contains(p, "hunter2") || strings.Contains(p, "68756e74657232") {

@@ -60,7 +60,8 @@ func (o Options) Validate() error {
 	if _, err := level(o.LogLevel); err != nil {
 		f.Add("logLevel", "%s", err)
 	}
-	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" &&
+		(err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 		f.Add("otlpEndpoint", "%q is not an address: use http://host:4317 or https://host:4317", o.OTLPEndpoint)
 	}
 	if o.TraceOneIn < 0 {

@@ -73,7 +73,8 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 		return nil, fmt.Errorf("options of redis: %w", err)
 	}
 	bound := o.timeout()
-	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: bound, ReadTimeout: bound, WriteTimeout: bound, MaxRetries: -1, ContextTimeoutEnabled: true}
+	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: bound, ReadTimeout: bound,
+		WriteTimeout: bound, MaxRetries: -1, ContextTimeoutEnabled: true}
 	if o.PasswordFile != "" {
 		b, err := os.ReadFile(o.PasswordFile)
 		if err != nil {
@@ -104,7 +105,8 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log, timeout: o.timeout()}, nil
+	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log,
+		timeout: o.timeout()}, nil
 }
 
 // Close ends the connections.

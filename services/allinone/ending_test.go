@@ -90,7 +90,8 @@ func (r *running) must(path, body string) {
 }
 
 func event(id string) string {
-	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"a-1","type":"support_conference_end","time":%q}`, id, time.Now().UTC().Format(time.RFC3339))
+	return fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"a-1","type":"support_conference_end","time":%q}`, id,
+		time.Now().UTC().Format(time.RFC3339))
 }
 
 // deleteStreams has the broker keep nothing, though it answers.

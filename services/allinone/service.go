@@ -109,7 +109,8 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("--nats: %w", err)
 	}
-	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port, SyncAlways: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
+		SyncAlways: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}
@@ -144,7 +145,8 @@ func brokerFault(o Options, err error) error {
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
-	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(), InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
+	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
+		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
 	if err != nil {
 		return nil, err
 	}

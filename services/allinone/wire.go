@@ -48,7 +48,8 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	past, err := history.New(r.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: r.watch, Broker: r.durability(), Version: process.Version(), FreeBytes: r.broker.FreeBytes})
+	past, err := history.New(r.o.History, history.Deps{Bus: core, Log: log, Publisher: publisher, Config: r.watch, Broker: r.durability(),
+		Version: process.Version(), FreeBytes: r.broker.FreeBytes})
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,8 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry), Logger: r.telemetry.Logger, Version: process.Version()})
+	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
+		Logger: r.telemetry.Logger, Version: process.Version()})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -150,7 +152,8 @@ func (r *runtime) senders(ctx context.Context) error {
 // serve answers gRPC, on the network and inside this process.
 func (r *runtime) serve(settings *config.Service, past *history.Service, intake *ingest.Service) {
 	tokens := rpc.Authenticators{r.secrets.tokens, ingest.NewApplianceTokens(r.watch), settings.Tokens()}
-	r.server = rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop, HandlerValidates: config.HandlerValidates()})
+	r.server = rpc.NewServer(rpc.ServerOptions{Authenticator: tokens, Logger: r.telemetry.Logger, Stop: r.stop,
+		HandlerValidates: config.HandlerValidates()})
 	settings.Register(r.server)
 	outboundv1.RegisterDeliveryServiceServer(r.server, past.Deliveries())
 	outboundv1.RegisterStatusServiceServer(r.server, past.Status())

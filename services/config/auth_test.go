@@ -33,7 +33,8 @@ func certified(t *testing.T, key *ecdsa.PrivateKey, change func(*x509.Certificat
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(0xabc), Subject: pkix.Name{CommonName: "outbound", Organization: []string{"Example"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	if change != nil {
 		change(template)
@@ -46,7 +47,8 @@ func certified(t *testing.T, key *ecdsa.PrivateKey, change func(*x509.Certificat
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -105,7 +107,8 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := r.GetHttp().GetAuth().GetClientCertificate(); k.GetPrivateKeyPem() != "" || !k.GetPrivateKeySet() || k.GetCertificatePem() != good {
+	if k := r.GetHttp().GetAuth().GetClientCertificate(); k.GetPrivateKeyPem() != "" || !k.GetPrivateKeySet() ||
+		k.GetCertificatePem() != good {
 		t.Errorf("answered %v", k)
 	}
 	if got := h.opened(h.stored("r"), credential.SecretClientKey); got != private {
@@ -114,7 +117,8 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	// Renewed with its key, a certificate needs no other; with another key it does.
 	renewed, _ := certified(t, key, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(10 * 24 * time.Hour) })
 	r, err = h.setAuth(withCertificate(renewed, ""))
-	if err != nil || !slices.ContainsFunc(r.GetWarnings(), func(w string) bool { return strings.Contains(w, "clientCertificate expires on") }) {
+	if err != nil || !slices.ContainsFunc(r.GetWarnings(),
+		func(w string) bool { return strings.Contains(w, "clientCertificate expires on") }) {
 		t.Errorf("renewed: %v, warned of %q", err, r.GetWarnings())
 	}
 	foreign, _ := certified(t, other, nil)
@@ -128,7 +132,8 @@ func TestOAuth2IsCheckedAtSaveAndItsSecretStays(t *testing.T) {
 	_, err := h.setAuth(withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "http://token.example.com/", Scopes: []string{"a b"}}))
 	const field = "http.auth.oauth2."
 	wantFields(t, err, field+"tokenUrl", field+"clientId", field+"clientSecret", field+"scopes[0]")
-	good := &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "outbound", ClientSecret: canaryClient, Scopes: []string{"a", "b"}}
+	good := &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "outbound", ClientSecret: canaryClient,
+		Scopes: []string{"a", "b"}}
 	r, err := h.setAuth(withOAuth2(good))
 	if k := r.GetHttp().GetAuth().GetOauth2(); err != nil || k.GetClientSecret() != "" || !k.GetClientSecretSet() {
 		t.Errorf("answered %v (%v)", k, err)
@@ -156,7 +161,8 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 	}
 	list := h.create(in).GetHttp().GetSigningSecrets()
 	made, err := credential.ParseEd25519Secret(list[1].GetSecret())
-	if err != nil || list[1].GetPublicKey() != credential.FormatEd25519Public(made) || list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
+	if err != nil || list[1].GetPublicKey() != credential.FormatEd25519Public(made) ||
+		list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
 		t.Errorf("made %v (%v)", list, err)
 	}
 	if list[2].GetKind() != outboundv1.SigningSecret_ED25519 || list[2].GetPublicKey() != public || list[2].GetSecret() != "" {
@@ -168,14 +174,16 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	turned := read.GetHttp().GetSigningSecrets()
-	turned[1].ExpireTime, turned[1].PublicKey, turned[2].Kind = timestamppb.New(time.Now().Add(time.Hour)), "whpk_forged", outboundv1.SigningSecret_KIND_UNSPECIFIED
+	turned[1].ExpireTime, turned[1].PublicKey, turned[2].Kind = timestamppb.New(time.Now().Add(time.Hour)), "whpk_forged",
+		outboundv1.SigningSecret_KIND_UNSPECIFIED
 	read.GetHttp().SigningSecrets = append(turned, &outboundv1.SigningSecret{Kind: outboundv1.SigningSecret_ED25519})
 	saved, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: read})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := saved.GetHttp().GetSigningSecrets()
-	if now[1].GetPublicKey() != credential.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" || now[1].GetSecret() != "" {
+	if now[1].GetPublicKey() != credential.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" ||
+		now[1].GetSecret() != "" {
 		t.Errorf("turned over to %v", now)
 	}
 	if got := h.opened(h.stored("r"), credential.SigningSecretPath(now[1].GetId())); got != credential.FormatEd25519Secret(made) {
@@ -234,7 +242,8 @@ func TestSecretsOfEveryAuthAreSealed(t *testing.T) {
 	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Secret: credential.FormatEd25519Secret(pair)}}
 	signed.GetHttp().Auth = withCertificate(certificate, private)
 	asked := httpRecipient("Asked")
-	asked.GetHttp().Auth = withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "o", ClientSecret: canaryClient})
+	asked.GetHttp().Auth = withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "o",
+		ClientSecret: canaryClient})
 	h.create(signed)
 	h.create(asked)
 	key := strings.Split(private, "\n")[1]

@@ -47,9 +47,11 @@ func (h *fixture) seed() *outboundv1.Recipient {
 	h.t.Helper()
 	ctx := h.ctx()
 	r := h.create(httpRecipient("CRM"))
-	_, err := h.settings.CreateEventType(ctx, &outboundv1.CreateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_full", DisplayName: "Disk full"}})
+	_, err := h.settings.CreateEventType(ctx,
+		&outboundv1.CreateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_full", DisplayName: "Disk full"}})
 	if err == nil {
-		_, err = h.settings.CreateCustomField(ctx, &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "region", DisplayName: "Region"}})
+		_, err = h.settings.CreateCustomField(ctx,
+			&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "region", DisplayName: "Region"}})
 	}
 	if err == nil {
 		_, err = h.settings.CreateAppliance(ctx, &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a-1"}})
@@ -73,31 +75,42 @@ func TestValidateOnlyAnswersAndChangesNothing(t *testing.T) {
 			return h.admin.CreateRecipient(ctx, &outboundv1.CreateRecipientRequest{Recipient: signed, ValidateOnly: true})
 		},
 		"update recipient": func(ctx context.Context) (proto.Message, error) {
-			return h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: renamed, UpdateMask: mask("display_name"), ValidateOnly: true})
+			return h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: renamed, UpdateMask: mask("display_name"),
+				ValidateOnly: true})
 		},
 		"update smtp": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.UpdateSmtpSettings(ctx, &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{FromName: "X"}, UpdateMask: mask("from_name"), ValidateOnly: true})
+			return h.settings.UpdateSmtpSettings(ctx,
+				&outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{FromName: "X"}, UpdateMask: mask("from_name"),
+					ValidateOnly: true})
 		},
 		"update email": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.UpdateEmailSettings(ctx, &outboundv1.UpdateEmailSettingsRequest{EmailSettings: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna"}, UpdateMask: mask("time_zone"), ValidateOnly: true})
+			return h.settings.UpdateEmailSettings(ctx,
+				&outboundv1.UpdateEmailSettingsRequest{EmailSettings: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna"},
+					UpdateMask: mask("time_zone"), ValidateOnly: true})
 		},
 		"create custom field": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.CreateCustomField(ctx, &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Cost"}, ValidateOnly: true})
+			return h.settings.CreateCustomField(ctx,
+				&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Cost"}, ValidateOnly: true})
 		},
 		"update custom field": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.UpdateCustomField(ctx, &outboundv1.UpdateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "region", DisplayName: "Area"}, ValidateOnly: true})
+			return h.settings.UpdateCustomField(ctx,
+				&outboundv1.UpdateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "region", DisplayName: "Area"}, ValidateOnly: true})
 		},
 		"create type": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.CreateEventType(ctx, &outboundv1.CreateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_well", DisplayName: "Well"}, ValidateOnly: true})
+			return h.settings.CreateEventType(ctx,
+				&outboundv1.CreateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_well", DisplayName: "Well"}, ValidateOnly: true})
 		},
 		"update type": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.UpdateEventType(ctx, &outboundv1.UpdateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_full", DisplayName: "Full"}, ValidateOnly: true})
+			return h.settings.UpdateEventType(ctx,
+				&outboundv1.UpdateEventTypeRequest{EventType: &outboundv1.EventType{Id: "disk_full", DisplayName: "Full"}, ValidateOnly: true})
 		},
 		"create appliance": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.CreateAppliance(ctx, &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a-2"}, ValidateOnly: true})
+			return h.settings.CreateAppliance(ctx,
+				&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a-2"}, ValidateOnly: true})
 		},
 		"update appliance": func(ctx context.Context) (proto.Message, error) {
-			return h.settings.UpdateAppliance(ctx, &outboundv1.UpdateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a-1", DisplayName: "One"}, ValidateOnly: true})
+			return h.settings.UpdateAppliance(ctx,
+				&outboundv1.UpdateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a-1", DisplayName: "One"}, ValidateOnly: true})
 		},
 	} {
 		out, err := call(h.ctx())
@@ -168,7 +181,8 @@ func TestChangesAreCheckedTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []codes.Code{codes.OK, codes.OK, codes.OK, codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.OK, codes.OK, codes.Aborted, codes.NotFound, codes.InvalidArgument}
+	want := []codes.Code{codes.OK, codes.OK, codes.OK, codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition, codes.OK,
+		codes.OK, codes.Aborted, codes.NotFound, codes.InvalidArgument}
 	if len(out.GetResults()) != len(want) {
 		t.Fatalf("%d results for %d changes", len(out.GetResults()), len(want))
 	}

@@ -89,7 +89,8 @@ func TestPurgesAndChangesAtOnce(t *testing.T) {
 	stopDraining := h.drainAll(ids)
 	for round := range rounds {
 		each(t, ids, func(ctx context.Context, id string) error {
-			return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd}, Enabled: proto.Bool(false)}, "event_types", "enabled")
+			return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd}, Enabled: proto.Bool(false)},
+				"event_types", "enabled")
 		})
 		last := h.event(p, typeEnd, fmt.Sprintf("before-%d", round))
 		h.eventually("the event waits for all", func() bool { return h.lacks(ids, last) == "" })

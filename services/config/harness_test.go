@@ -89,7 +89,8 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"}, HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
+		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)

@@ -21,7 +21,8 @@ func TestWhatWouldNotBeReachedIsWarnedOfAndSaved(t *testing.T) {
 	h := start(t, func(o *config.Options) { o.AllowEgress = []string{"10.9.0.0/16"} })
 	for i, c := range []struct{ url, want string }{
 		{"https://receiver.example.com/hook", ""}, {"https://10.9.1.1/", ""}, {"https://inside.example.com/", "10.1.2.3"},
-		{"https://nowhere.example.com/", "no such host"}, {"https://127.0.0.1:8443/", "loopback"}, {"https://[::ffff:169.254.169.254]/", "metadata"},
+		{"https://nowhere.example.com/", "no such host"}, {"https://127.0.0.1:8443/", "loopback"},
+		{"https://[::ffff:169.254.169.254]/", "metadata"},
 	} {
 		r := httpRecipient("r" + string(rune('a'+i)))
 		r.GetHttp().Url = c.url
@@ -43,7 +44,8 @@ func TestOnlyAChangeOfTheURLIsLookedUp(t *testing.T) {
 	update := func(change *outboundv1.Recipient, mask ...string) []string {
 		t.Helper()
 		change.Id = r.GetId()
-		out, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: &fieldmaskpb.FieldMask{Paths: mask}})
+		out, err := h.admin.UpdateRecipient(h.ctx(),
+			&outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: &fieldmaskpb.FieldMask{Paths: mask}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +91,8 @@ func TestDoctorIsAskedOfASender(t *testing.T) {
 		got, err = ask(r.GetId())
 		return err == nil
 	})
-	if s := got.GetSteps(); len(s) != 2 || got.GetHealthy() || got.GetRootToPinPem() != "root" || s[0].GetTookMs() != 1.5 || !strings.Contains(s[1].GetDetail(), `"recipient":"crm"`) {
+	if s := got.GetSteps(); len(s) != 2 || got.GetHealthy() || got.GetRootToPinPem() != "root" || s[0].GetTookMs() != 1.5 ||
+		!strings.Contains(s[1].GetDetail(), `"recipient":"crm"`) {
 		t.Errorf("answered %v", got)
 	}
 	cancel()

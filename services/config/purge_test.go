@@ -70,7 +70,8 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 		h.accept(p, i)
 	}
 	h.waits(id, 5)
-	if r, err := purge(&outboundv1.PurgeRecipientRequest{ValidateOnly: true}); err != nil || r.GetCancelled() != 5 || h.stored(id).GetPurgedThrough() != 0 {
+	if r, err := purge(&outboundv1.PurgeRecipientRequest{ValidateOnly: true}); err != nil || r.GetCancelled() != 5 ||
+		h.stored(id).GetPurgedThrough() != 0 {
 		t.Errorf("counting: %v, %v", r, err)
 	}
 	_, err := purge(&outboundv1.PurgeRecipientRequest{ExpectedCount: proto.Int64(4)})

@@ -63,10 +63,12 @@ func TestConsumerFollowsItsRecipient(t *testing.T) {
 		t.Errorf("it gets %q, want %q", got, want)
 	}
 	change := &outboundv1.Recipient{Id: "r", EventTypes: []string{"support_conference_member_added"}}
-	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: mask("event_types", "appliances")}); err != nil {
+	if _, err := h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: mask("event_types", "appliances")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := h.filters("http-r"), []string{"outbound.events.*.support_conference_member_added", "outbound.replay.r"}; !slices.Equal(got, want) {
+	if got, want := h.filters("http-r"), []string{"outbound.events.*.support_conference_member_added",
+		"outbound.replay.r"}; !slices.Equal(got, want) {
 		t.Errorf("it gets %q, want %q", got, want)
 	}
 }
@@ -77,7 +79,8 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 	set := func(enabled bool, policy outboundv1.Recipient_WhileDisabled_Policy) *outboundv1.StoredRecipient {
 		t.Helper()
 		_, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{
-			Recipient: &outboundv1.Recipient{Id: "r", Enabled: proto.Bool(enabled), WhileDisabled: policy}, UpdateMask: mask("enabled", "while_disabled"),
+			Recipient:  &outboundv1.Recipient{Id: "r", Enabled: proto.Bool(enabled), WhileDisabled: policy},
+			UpdateMask: mask("enabled", "while_disabled"),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,8 @@ func (r rotation) uses(token, fromName string) {
 // keep hands in what was got for a token; f changes what is said of it.
 func (r rotation) keep(replaced, token string, f func(*outboundv1.KeepRelayTokenRequest)) error {
 	sum := sha256.Sum256([]byte(replaced))
-	q := &outboundv1.KeepRelayTokenRequest{TokenUrl: "https://login.example.com/token", ClientId: "outbound", ReplacedSha256: sum[:], RefreshToken: token}
+	q := &outboundv1.KeepRelayTokenRequest{TokenUrl: "https://login.example.com/token", ClientId: "outbound", ReplacedSha256: sum[:],
+		RefreshToken: token}
 	f(q)
 	_, err := r.watcher.KeepRelayToken(r.ctx(), q)
 	return err
@@ -66,7 +67,8 @@ func TestARotatedRefreshTokenReplacesTheOneItWasGotWith(t *testing.T) {
 	h.mustRelay(byToken())
 	r.uses(canaryRefresh, "Outbound")
 	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.ClientId = "other" }), codes.FailedPrecondition)
-	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.TokenUrl = "https://login.example.com/" }), codes.FailedPrecondition)
+	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.TokenUrl = "https://login.example.com/" }),
+		codes.FailedPrecondition)
 	wantCode(t, r.keep("another", "rotated", asItIs), codes.FailedPrecondition)
 	r.mustKeep(canaryRefresh, "rotated")
 	r.uses("rotated", "Outbound")

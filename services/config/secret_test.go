@@ -77,7 +77,8 @@ func TestSecretsAreKeptSealedAndNeverAnswered(t *testing.T) {
 	_, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth")})
 	wantFields(t, err, "http.auth.bearer.token")
 	next.GetHttp().Auth = bearer(canaryToken)
-	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth.bearer.token")}); err != nil {
+	if _, err := h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth.bearer.token")}); err != nil {
 		t.Fatal(err)
 	}
 	s := h.stored("r")
@@ -170,7 +171,8 @@ func TestSigningSecretIsShownOnceWhenMadeByUs(t *testing.T) {
 		t.Errorf("updated to %v", list)
 	}
 	s := h.stored("r")
-	if h.opened(s, credential.SigningSecretPath(made.GetId())) != made.GetSecret() || h.opened(s, credential.SigningSecretPath(given.GetId())) != own {
+	if h.opened(s, credential.SigningSecretPath(made.GetId())) != made.GetSecret() ||
+		h.opened(s, credential.SigningSecretPath(given.GetId())) != own {
 		t.Error("a known secret was changed")
 	}
 	// Removed from the list, it is forgotten.

@@ -40,7 +40,8 @@ func TestATestMailIsAskedOfAnEmailSender(t *testing.T) {
 	wantFields(t, err, "to[1]", "to[2]")
 	_, err = send("a@example.org")
 	wantCode(t, err, codes.FailedPrecondition)
-	set := h.mustRelay(&outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", AdminContacts: []string{"root@example.org"}})
+	set := h.mustRelay(&outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com",
+		AdminContacts: []string{"root@example.org"}})
 	_, err = send("a@example.org")
 	wantCode(t, err, codes.Unavailable)
 	if !strings.Contains(err.Error(), "start one") {

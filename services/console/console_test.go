@@ -77,7 +77,8 @@ func (historyService) GetEvent(_ context.Context, r *outboundv1.GetEventRequest)
 	return &outboundv1.Event{EventId: r.GetEventId()}, nil
 }
 
-func (historyService) RetryDeliveries(_ context.Context, r *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+func (historyService) RetryDeliveries(_ context.Context,
+	r *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
 	return &outboundv1.RetryDeliveriesResponse{ReplayId: "r", Queued: int32(len(r.GetDeliveries()))}, nil
 }
 
@@ -290,7 +291,8 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 	h.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	resp, got := h.call("GET", "/readyz", "")
-	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: reports NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
+	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(text, "history: reports NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
 		t.Errorf("%d %v", resp.StatusCode, got)
 	}
 	if resp, _ := h.call("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {

@@ -73,11 +73,13 @@
 //
 // Partials: {{template "pager" (dict "next" "/deliveries?page=x" "first" "")}},
 // {{template "empty" (dict "title" "No deliveries yet" "text" "…" "href" "/recipients/new" "action" "Add a recipient")}},
-// {{template "confirm" (dict "id" "del" "label" "Delete" "title" "Delete CRM?" "text" "…" "action" "/recipients/crm/delete" "fields" (dict "etag" .Etag) "danger" true)}}
+// {{template "confirm" (dict "id" "del" "label" "Delete" "title" "Delete CRM?" "text" "…" "action" "/recipients/crm/delete"
+// "fields" (dict "etag" .Etag) "danger" true)}}
 // (a button with a confirmation dialog), {{template "copy" (dict "text" .ID "label" "Copy ID")}}.
 //
 // Styles: .bar (a title with actions), .card, .grid (of fields), .table around a <table> (class stack shows rows as
-// cards on narrow screens; give cells data-label), .num, dl.facts, .actions, button.primary, button.danger, .button, .quiet, .help, .mono, .sr (for screen
+// cards on narrow screens; give cells data-label), .num, dl.facts, .actions, button.primary, button.danger, .button, .quiet, .help,
+// .mono, .sr (for screen
 // readers only). Use the colour properties of app.css, which support light and dark.
 //
 // Put the styles and scripts of an area into internal/web/assets/<area>.css and .js and load them:
@@ -105,7 +107,8 @@
 //	{{template "field" (field .Data.Form "http.url" "URL" "type" "url" "required" true "help" "Events are POSTed to this URL.")}}
 //
 // The summary at the top shows faults with the labels of their fields and links to them. Faults of other fields are shown in plain words,
-// not as API paths. A field that is not rendered with "field" registers its label: {{$fault := .Data.Form.Label "appliances" "Appliances"}}.
+// not as API paths. A field that is not rendered with "field" registers its label: {{$fault := .Data.Form.Label "appliances"
+// "Appliances"}}.
 //
 // Types: text, email, url, number, password, textarea, select, checkbox, checkboxes, file. Passwords are never shown: "stored"
 // true marks a stored one. Create a form for stored values with web.NewForm(map[string]string{…}) and form.Set for lists.

@@ -46,7 +46,8 @@ func behindProxy(t *testing.T, host bool, adapt func(o *console.Options, public 
 	p.proxy.StartTLS()
 	t.Cleanup(p.proxy.Close)
 	p.System = consoletest.Start(t, consoletest.Options{
-		Options: func(o *console.Options) { adapt(o, p.proxy.URL) }, Deps: func(d *console.Deps) { d.Limiter = &timeless{taken: map[string]int{}} },
+		Options: func(o *console.Options) { adapt(o, p.proxy.URL) },
+		Deps:    func(d *console.Deps) { d.Limiter = &timeless{taken: map[string]int{}} },
 	})
 	return p
 }
@@ -78,7 +79,8 @@ func (p *proxied) from(address string) *http.Client {
 	transport := p.proxy.Client().Transport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext
 	p.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // ask sends a request through the proxy, with headers in pairs.
@@ -108,7 +110,8 @@ func (p *proxied) ask(c *http.Client, method, path string, form url.Values, head
 // signIn signs in with a password and returns the status.
 func (p *proxied) signIn(c *http.Client, name, password string, header ...string) int {
 	p.t.Helper()
-	resp, _ := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {name}, "password": {password}}, append([]string{"Sec-Fetch-Site", "same-origin"}, header...)...)
+	resp, _ := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {name}, "password": {password}},
+		append([]string{"Sec-Fetch-Site", "same-origin"}, header...)...)
 	return resp.StatusCode
 }
 
@@ -160,7 +163,8 @@ func TestSignInWorksBehindATLSProxy(t *testing.T) {
 			c := p.from("127.0.0.1")
 			// An old browser sends Origin but no Sec-Fetch-Site.
 			own := []string{"Origin", p.proxy.URL}
-			resp, body := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {"operator"}, "password": {consoletest.Password}, "next": {"/account"}}, own...)
+			resp, body := p.ask(c, http.MethodPost, "/sign-in",
+				url.Values{"name": {"operator"}, "password": {consoletest.Password}, "next": {"/account"}}, own...)
 			if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/account" {
 				t.Fatalf("%d to %q: %s", resp.StatusCode, resp.Header.Get("Location"), body)
 			}
@@ -195,7 +199,8 @@ func TestTrustedProxiesAreChecked(t *testing.T) {
 	o := console.DefaultOptions()
 	o.TrustedProxies = []string{"10.0.0.0/8", "10.1.2.3", "fd00:1::/64", "0.0.0.0/0"}
 	err := o.Validate()
-	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32", "trustedProxies[3]: \"0.0.0.0/0\" contains all addresses"} {
+	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32",
+		"trustedProxies[3]: \"0.0.0.0/0\" contains all addresses"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -56,7 +56,8 @@ func (o Options) Validate() error {
 		f.Add("maxBody", "%d is out of range: use %d to %d", o.MaxBody, leastMaxBody, mostMaxBody)
 	}
 	if o.PublicURL != "" {
-		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 			f.Add("publicUrl", "%q is not a URL without a path: use e.g. https://outbound.example.com", o.PublicURL)
 		}
 	}

@@ -176,7 +176,8 @@ func (s *Service) introduce(c *company) {
 // appliance adds the appliance and signs in as it.
 func (s *Service) appliance(ctx context.Context) (*appliance, error) {
 	var credentials outboundv1.ApplianceCredentials
-	err := s.api.Call(ctx, http.MethodPost, "/v1/appliances", &outboundv1.Appliance{Id: applianceID, DisplayName: "Demo appliance"}, &credentials)
+	err := s.api.Call(ctx, http.MethodPost, "/v1/appliances", &outboundv1.Appliance{Id: applianceID, DisplayName: "Demo appliance"},
+		&credentials)
 	if err != nil {
 		return nil, fmt.Errorf("add the appliance: %w", err)
 	}

@@ -111,7 +111,8 @@ func TestARoundCutShortIsNoSuccess(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	_, err := demo.New(demo.Options{Pause: -1}, demo.Deps{})
-	if err == nil || !strings.Contains(err.Error(), "pause") || !strings.Contains(err.Error(), "every") || !strings.Contains(err.Error(), "deadline") {
+	if err == nil || !strings.Contains(err.Error(), "pause") || !strings.Contains(err.Error(), "every") ||
+		!strings.Contains(err.Error(), "deadline") {
 		t.Errorf("the error is %v, want pause, every and deadline in it", err)
 	}
 }

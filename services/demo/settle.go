@@ -100,7 +100,8 @@ func (s *Service) table(records recorded) {
 		if t.Arrived != t.Expected || t.Repeated > 0 {
 			mark = s.screen.in(red, "✗")
 		}
-		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, column(recipient), t.Expected, t.Arrived+t.Repeated, t.Refused, states(records[recipient]))
+		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, column(recipient), t.Expected, t.Arrived+t.Repeated, t.Refused,
+			states(records[recipient]))
 	}
 }
 
@@ -116,7 +117,8 @@ func (s *Service) addresses() {
 	s.screen.Line("  health      %s/readyz", s.deps.HTTP)
 	s.screen.Line("  API         %s/openapi.json", s.deps.HTTP)
 	s.screen.Line("  metrics     %s/metrics", s.deps.HTTP)
-	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'", filepath.Join(s.deps.Data, "admin.token"), s.deps.HTTP)
+	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'",
+		filepath.Join(s.deps.Data, "admin.token"), s.deps.HTTP)
 	s.screen.Line("  status      bin/outbound --data %s status   (after make build)", s.deps.Data)
 	s.screen.Line("  appliances  nats://%s", s.deps.NATS)
 }

@@ -102,7 +102,8 @@ func ticketedSession(number int) (story, error) {
 		{typeMemberDeparted, "The printer prints; Maria leaves", data(ticket, member("customer", "Maria Jansen", "", ""))},
 		{typeEnd, "Joe closes the session", data(ticket, who, map[string]any{"duration": 1260, "end_reason": "closed"})},
 		{typeCustomerSurvey, "Maria fills in the exit survey", data(ticket, who,
-			survey("5", "Quick and friendly, thank you!", [2]string{"Was the issue solved?", "yes"}, [2]string{"Would you call again?", "any time"}))},
+			survey("5", "Quick and friendly, thank you!", [2]string{"Was the issue solved?", "yes"},
+				[2]string{"Would you call again?", "any time"}))},
 		{typeRepSurvey, "Joe fills in his", data(ticket, member("representative", "Joe Miller", "joe", "12"),
 			survey("4", "Driver was out of date", [2]string{"Was the issue solved?", "yes"}, [2]string{"Follow-up needed?", "no"}))},
 	}}, nil

@@ -30,17 +30,21 @@ func kinds(srv *smtptest.Server, to string) []string {
 }
 
 func failingFor(d time.Duration, r reasons.Reason) health.Status {
-	return health.Status{Health: health.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
+	return health.Status{Health: health.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550,
+		Detail: "refused"}
 }
 
 func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
-	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, reasons.SMTPRefused), 0); err != nil {
+	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(),
+		adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
+	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, reasons.SMTPRefused),
+		0); err != nil {
 		t.Fatal(err)
 	}
 	m := srv.Await(t, 1)[0]
-	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" || !strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
+	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" ||
+		!strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
 		t.Errorf("told %v: %v", m.To, m.Header)
 	}
 	if !strings.Contains(string(m.Body), "the admin contacts of the SMTP settings") {
@@ -84,7 +88,8 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	}
 	waittest.Until(t, "both to be tried, and one of them again", func() bool { return srv.Connections() >= 3 })
 	// The relay is back, and deliveries arrive.
-	if _, err := store.Put(t.Context(), recipient.Email, "ops", health.Status{Health: health.OK, Since: time.Now().UTC()}, revision); err != nil {
+	if _, err := store.Put(t.Context(), recipient.Email, "ops", health.Status{Health: health.OK, Since: time.Now().UTC()},
+		revision); err != nil {
 		t.Fatal(err)
 	}
 	srv.Play(smtptest.Script{})
@@ -108,7 +113,8 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	}
 	n := health.Notice{
 		Kind: health.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
-		About: []health.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1}, {Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
+		About: []health.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1},
+			{Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
 	}
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -125,11 +131,13 @@ func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	store := control.NewHealthStore(conn)
 	over := health.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
 	lasts := health.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
-	if _, err := store.PutMark(t.Context(), control.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true}, 0); err != nil {
+	if _, err := store.PutMark(t.Context(), control.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true},
+		0); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []health.Silence{over, lasts} {
-		if err := store.Notify(t.Context(), health.Notice{Kind: health.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root, At: time.Now(), Silence: &s}); err != nil {
+		if err := store.Notify(t.Context(), health.Notice{Kind: health.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root,
+			At: time.Now(), Silence: &s}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -31,7 +31,8 @@ func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	// The first address has its mail, so that the attempt counts and is not made again for it.
 	v, o := try(t, s, d)
 	want(t, v, delivery.Retry, reasons.PartlyDelivered)
-	if o.RetryAfter <= 0 || v.After != o.RetryAfter || !strings.Contains(v.Detail, "the relay's rate limit is reached: 1 emails in 1h0m0s; 1 of 2 addresses accepted") {
+	if o.RetryAfter <= 0 || v.After != o.RetryAfter ||
+		!strings.Contains(v.Detail, "the relay's rate limit is reached: 1 emails in 1h0m0s; 1 of 2 addresses accepted") {
 		t.Errorf("after %s: %s", v.After, v.Detail)
 	}
 	// The second attempt finds no turn at all: nothing left the process.

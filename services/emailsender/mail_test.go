@@ -133,7 +133,8 @@ func injections() []string {
 	return []string{
 		"a\r\nBcc: victim@example.com", "a\nBcc: victim@example.com", "a\rBcc: x", "a\r\n\r\nbody", "\r\n.\r\nMAIL FROM:<x@y>",
 		"a\x00b", "=?utf-8?q?=0D=0ABcc:_x@y?=", "=?UTF-8?B?QmNjOiB4QHk=?=", "=?", "a\u2028Bcc: x", "a\x85b", "\xff\xfe=?\xc3",
-		strings.Repeat(" ", 300) + "x", "x" + strings.Repeat(" ", 300) + "x", strings.Repeat("long", 400), "\t\t\t", "ünïcödé " + strings.Repeat("é", 300),
+		strings.Repeat(" ", 300) + "x", "x" + strings.Repeat(" ", 300) + "x", strings.Repeat("long", 400), "\t\t\t", "ünïcödé " +
+			strings.Repeat("é", 300),
 		"a\u202egpj.exe", "<x@y>, other@z", `"quoted" <x@y>`, "%EXTERNAL_KEY%%EVENT%", strings.Repeat("ab ", 200), ".", "..\n.\n",
 	}
 }
@@ -199,7 +200,8 @@ func checkHTMLValue(t *testing.T, value string) {
 		got = append(got, n.Data)
 		for _, a := range n.Attr {
 			got = append(got, n.Data+"."+a.Key)
-			if scheme, _, cut := strings.Cut(a.Val, ":"); a.Key == "href" && cut && !slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme)) && !strings.ContainsAny(scheme, "/?#") {
+			if scheme, _, cut := strings.Cut(a.Val, ":"); a.Key == "href" && cut &&
+				!slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme)) && !strings.ContainsAny(scheme, "/?#") {
 				t.Errorf("%q became the link %q", value, a.Val)
 			}
 		}

@@ -129,7 +129,8 @@ func (k *relayMonitor) write(ctx context.Context) {
 		return // of a relay that is not the one of the settings any more
 	}
 	seen.Etag = smtp.Etag
-	if seen.Line == k.written.Line && seen.Etag == k.written.Etag && seen.At.Sub(k.written.Checked) < freshEnough && (!seen.Accepted || seen.At.Sub(k.written.Accepted) < freshEnough) {
+	if seen.Line == k.written.Line && seen.Etag == k.written.Etag && seen.At.Sub(k.written.Checked) < freshEnough &&
+		(!seen.Accepted || seen.At.Sub(k.written.Accepted) < freshEnough) {
 		k.s.relayHealth.giveBack(seen)
 		return
 	}

@@ -102,17 +102,21 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
 	m := srv.Mails()[0]
-	if m.Header.Get("Subject") != "[test] Outbound can send email" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "requested by admin") {
+	if m.Header.Get("Subject") != "[test] Outbound can send email" || m.Header.Get("Auto-Submitted") != "auto-generated" ||
+		!strings.Contains(string(m.Body), "requested by admin") {
 		t.Errorf("the mail is %s", m.Raw)
 	}
-	if again, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
+	if again, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted ||
+		srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
 		t.Errorf("asked again: %v, %v", again, err)
 	}
-	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not have the current SMTP settings") {
+	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil ||
+		!strings.Contains(err.Error(), "does not have the current SMTP settings") {
 		t.Errorf("with settings that are not known: %v", err)
 	}
 	srv.Close()
-	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't connect to") {
+	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted ||
+		!strings.Contains(got[0].Detail, "can't connect to") {
 		t.Errorf("without a relay: %v, %v", got, err)
 	}
 }

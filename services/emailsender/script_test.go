@@ -74,45 +74,69 @@ func rows(t *testing.T) map[string]row {
 	one := map[string]int{alice: 1, bob: 0}
 	ok := health.RelayOK
 	all := map[string]row{
-		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, reasons.SMTPDeferred, "responded with 421 to the banner", "responded with 421 to the banner: busy"),
-		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, reasons.SMTPRefused, "responded with 554 to the banner", "responded with 554 to the banner: no service"),
-		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, reasons.Protocol, "at the banner", "check that an SMTP server listens"),
-		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, reasons.Timeout, "at the banner", "did not respond in time at the banner")),
+		"banner 421": of(smtptest.Script{Banner: "421 busy"}, reasons.SMTPDeferred, "responded with 421 to the banner",
+			"responded with 421 to the banner: busy"),
+		"banner 554": of(smtptest.Script{Banner: "554 no service"}, reasons.SMTPRefused, "responded with 554 to the banner",
+			"responded with 554 to the banner: no service"),
+		"no SMTP": of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, reasons.Protocol, "at the banner",
+			"check that an SMTP server listens"),
+		"slow banner": slow(of(smtptest.Script{BannerDelay: time.Hour}, reasons.Timeout, "at the banner",
+			"did not respond in time at the banner")),
 		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, reasons.Timeout, "i/o timeout", "did not respond in time at")),
 		"endless reply": of(smtptest.Script{Endless: true}, reasons.Protocol, "response is too long", "response is too long"),
-		"EHLO 451":      of(smtptest.Script{Hello: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to EHLO", "responded with 451 to EHLO"),
-		"EHLO 550":      of(smtptest.Script{Hello: reply(550, "who?")}, reasons.SMTPRefused, "responded with 550 to EHLO", "responded with 550 to EHLO"),
-		"MAIL 451":      of(smtptest.Script{Mail: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to MAIL FROM", "responded with 451 to MAIL FROM"),
-		"MAIL 550":      of(smtptest.Script{Mail: reply(550, "not you")}, reasons.SMTPRefused, "responded with 550 to MAIL FROM", "responded with 550 to MAIL FROM: 5.0.0 not you"),
-		"MAIL 530":      of(smtptest.Script{Mail: reply(530, "sign in")}, reasons.Auth, "responded with 530 to MAIL FROM", "refused authentication: it responded with 530"),
-		"MAIL cut":      of(smtptest.Script{CutAtMail: true}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, reasons.SMTPDeferred, "2 will be retried (address 1: 452, address 2: 452)", ok),
-		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, reasons.SMTPDeferred, "responded with 421 to end of DATA", "responded with 421 to end of DATA"),
-		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, reasons.TLS, "STARTTLS", "TLS with "), encrypted, starttls),
-		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, reasons.TLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
-		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, reasons.Auth, "responded with 454 to AUTH", "refused authentication: it responded with 454"), encrypted, signIn),
-		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, reasons.Auth, "responded with 535 to AUTH", "refused authentication: it responded with 535"), encrypted, signIn),
-		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: reasons.OK, detail: "2 of 2 addresses accepted", line: ok,
+		"EHLO 451": of(smtptest.Script{Hello: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to EHLO",
+			"responded with 451 to EHLO"),
+		"EHLO 550": of(smtptest.Script{Hello: reply(550, "who?")}, reasons.SMTPRefused, "responded with 550 to EHLO",
+			"responded with 550 to EHLO"),
+		"MAIL 451": of(smtptest.Script{Mail: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to MAIL FROM",
+			"responded with 451 to MAIL FROM"),
+		"MAIL 550": of(smtptest.Script{Mail: reply(550, "not you")}, reasons.SMTPRefused, "responded with 550 to MAIL FROM",
+			"responded with 550 to MAIL FROM: 5.0.0 not you"),
+		"MAIL 530": of(smtptest.Script{Mail: reply(530, "sign in")}, reasons.Auth, "responded with 530 to MAIL FROM",
+			"refused authentication: it responded with 530"),
+		"MAIL cut": of(smtptest.Script{CutAtMail: true}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"DATA 452": of(smtptest.Script{DataCommand: reply(452, "full")}, reasons.ConnectionCut, "at MAIL FROM",
+			"closed the connection at MAIL FROM"),
+		"end 452": of(smtptest.Script{Data: reply(452, "full")}, reasons.SMTPDeferred,
+			"2 will be retried (address 1: 452, address 2: 452)", ok),
+		"end 421": of(smtptest.Script{Data: reply(421, "bye")}, reasons.SMTPDeferred, "responded with 421 to end of DATA",
+			"responded with 421 to end of DATA"),
+		"STARTTLS 454": within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, reasons.TLS, "STARTTLS", "TLS with "),
+			encrypted, starttls),
+		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, reasons.TLS, "does not offer STARTTLS", "does not offer STARTTLS"),
+			encrypted, signIn),
+		"AUTH 454": within(of(smtptest.Script{Auth: reply(454, "later")}, reasons.Auth, "responded with 454 to AUTH",
+			"refused authentication: it responded with 454"), encrypted, signIn),
+		"AUTH 535": within(of(smtptest.Script{Auth: reply(535, "wrong")}, reasons.Auth, "responded with 535 to AUTH",
+			"refused authentication: it responded with 535"), encrypted, signIn),
+		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: reasons.OK,
+			detail: "2 of 2 addresses accepted", line: ok,
 			got: map[string]int{alice: 1, bob: 1}},
 		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted, 1 will be retried (address 2: 451)", line: ok, got: one},
 		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted", line: "responded with 421 to RCPT TO", got: one},
-		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}}, state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
+		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}},
+			state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
 			detail: "1 of 2 addresses accepted, 1 permanently refused (address 2: 550)", line: ok, got: one},
-		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}}, reason: reasons.SMTPDeferred,
+		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}},
+			reason: reasons.SMTPDeferred,
 			detail: "0 of 2 addresses accepted, 1 permanently refused (address 1: 550), 1 will be retried (address 2: 451)", line: ok,
 			after: map[string]int{alice: 0, bob: 1}},
-		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}}, state: delivery.StateRejected,
+		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}},
+			state:  delivery.StateRejected,
 			reason: reasons.SMTPRefused, detail: "2 permanently refused (address 1: 550, address 2: 553)", line: ok},
-		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}}, state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
+		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}},
+			state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
 			detail: "1 permanently refused (address 1: 554)", line: ok, got: map[string]int{alice: 0, bob: 1}},
-		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: reasons.OK, detail: "2 of 2", line: ok,
+		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: reasons.OK,
+			detail: "2 of 2", line: ok,
 			got: map[string]int{alice: 1, bob: 1}, same: 2},
-		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: reasons.TLS, detail: "certificate", line: "certificate", lost: true},
-		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: reasons.TLS, detail: "certificate",
-			line: "check encryption and caCertificatePem", lost: true},
+		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: reasons.TLS,
+			detail: "certificate", line: "certificate", lost: true},
+		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: reasons.TLS,
+			detail: "certificate",
+			line:   "check encryption and caCertificatePem", lost: true},
 	}
 	return all
 }
@@ -163,7 +187,8 @@ func (r row) play(t *testing.T) {
 	stands(t, conn, r.line)
 	counts(t, srv, orNone(r.got))
 	r.mend(t, srv, conn, e)
-	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") || strings.Contains(rec.Detail+string(rec.Excerpt), password) {
+	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") ||
+		strings.Contains(rec.Detail+string(rec.Excerpt), password) {
 		t.Errorf("an address or a secret stands in the record: %+v", rec)
 	}
 	if n := most(srv); r.same != 0 && n != r.same {
@@ -233,7 +258,8 @@ func stands(t *testing.T, conn *bus.Conn, line string) health.Relay {
 		}
 		return err
 	})
-	if (r.Line == health.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
+	if (r.Line == health.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") ||
+		strings.Contains(r.Line, "example.org") {
 		t.Errorf("the relay stands as %+v", r)
 	}
 	return r

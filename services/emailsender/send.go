@@ -41,7 +41,8 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress),
+		out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
 }

@@ -239,7 +239,8 @@ func TestRelayUnsetIsRetried(t *testing.T) {
 
 func TestAnAddressThatIsNoneIsRefusedAlone(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	bad := []string{`"x y> ORCPT=q <z"@h.com`, "a@[127.0.0.1]", "Bob <bob@example.org>", "a@b@c", "x", "a\r\nDATA@example.org", "a@exa mple.org"}
+	bad := []string{`"x y> ORCPT=q <z"@h.com`, "a@[127.0.0.1]", "Bob <bob@example.org>", "a@b@c", "x", "a\r\nDATA@example.org",
+		"a@exa mple.org"}
 	v, _ := try(t, emailsender.NewSender(t, options(), relayOf(srv)), deliveryTo(append(bad, alice)...))
 	want(t, v, delivery.Delivered, reasons.PartlyDelivered)
 	if got := srv.Mails(); len(got) != 1 || !slices.Equal(got[0].To, []string{alice}) {

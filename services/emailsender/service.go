@@ -69,7 +69,8 @@ func (o Options) Validate() error {
 		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
 	}
 	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
-		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an email is sent",
+		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an "+
+			"email is sent",
 			o.Timeout, longest, bus.AckWait)
 	}
 	if o.IdleTimeout <= 0 {
@@ -166,7 +167,8 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.Email, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("monitor email recipients: %w", err)

@@ -42,7 +42,8 @@ func (c *configService) KeepRelayToken(_ context.Context, q *outboundv1.KeepRela
 	return &emptypb.Empty{}, nil
 }
 
-func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
+func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
 	err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{
 		Recipient: &outboundv1.StoredRecipient{Recipient: c.recipient, StartSequence: 1, Revision: 1},
 	}})
@@ -56,7 +57,8 @@ func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s 
 	return nil
 }
 
-func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
 	if err := s.Send(c.settings); err != nil {
 		return err
 	}
@@ -131,8 +133,9 @@ func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 		t.Fatal(err)
 	}
 	addresses := fake.recipient.GetEmail().GetAddresses()
-	err = control.New(conn).EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
-		Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
+	err = control.New(conn).EnsureConsumer(t.Context(),
+		&recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
+			Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +195,8 @@ func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	if err := emailsender.DefaultOptions().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1, ProbeEvery: -1}.Validate()
+	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1,
+		ProbeEvery: -1}.Validate()
 	for _, path := range []string{"connections", "timeout", "idleTimeout", "helloName", "window", "grace", "probeEvery"} {
 		if err == nil || !strings.Contains(err.Error(), path+":") {
 			t.Errorf("%s is not named in %v", path, err)

@@ -103,7 +103,8 @@ func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMa
 	case f.Limited():
 		out.Detail = fmt.Sprintf("not sent: %s: next attempt in %s", f.Error(), f.Wait.Round(time.Second))
 	case f.OfAddress():
-		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step, f.Reply)), " ")
+		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step,
+			f.Reply)), " ")
 	default:
 		out.Code, out.Detail = f.Code, f.Line(r)
 	}
@@ -117,6 +118,7 @@ func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
 		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
 		Text: render.Mail{Subject: "[test] Outbound can send email", Body: fmt.Sprintf(
-			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},
+			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor,
+			at.Format("2 January 2006 at 15:04:05 MST"))},
 	})
 }

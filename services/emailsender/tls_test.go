@@ -19,7 +19,8 @@ func TestEncryptionAndSignIn(t *testing.T) {
 	for _, encryption := range []settings.Encryption{settings.STARTTLS, settings.TLS} {
 		for _, auth := range []settings.AuthMethod{settings.NoAuth, settings.Plain, settings.Login, settings.CRAMMD5, settings.XOAUTH2} {
 			t.Run(string(encryption)+" "+string(auth), func(t *testing.T) {
-				srv := smtptest.Start(t, smtptest.Options{Certificate: cert, Implicit: encryption == settings.TLS, Username: "user", Password: password})
+				srv := smtptest.Start(t, smtptest.Options{Certificate: cert, Implicit: encryption == settings.TLS, Username: "user",
+					Password: password})
 				conf := relayOf(srv)
 				conf.change(func(c *settings.SMTP) {
 					c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = encryption, auth, "user", password, ca.PEM
@@ -87,7 +88,8 @@ func TestPasswordsNeverCrossInTheClear(t *testing.T) {
 
 func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 	ca := smtptest.NewCA(t)
-	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password, Mechanisms: []string{"LOGIN"}})
+	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password,
+		Mechanisms: []string{"LOGIN"}})
 	conf := relayOf(srv)
 	conf.change(func(c *settings.SMTP) {
 		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = settings.STARTTLS, settings.Plain, "user", password, ca.PEM
@@ -102,7 +104,8 @@ func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 func TestARelayThatCanNotProveItselfGetsNothing(t *testing.T) {
 	ca, other := smtptest.NewCA(t), smtptest.NewCA(t)
 	for name, c := range map[string]struct{ host, roots string }{
-		"wrong CA": {"127.0.0.1", other.PEM}, "wrong name": {"relay.example.com", ca.PEM}, "no roots": {"127.0.0.1", "nonsense"}, "system roots": {"127.0.0.1", ""},
+		"wrong CA": {"127.0.0.1", other.PEM}, "wrong name": {"relay.example.com", ca.PEM}, "no roots": {"127.0.0.1", "nonsense"},
+		"system roots": {"127.0.0.1", ""},
 	} {
 		for _, encryption := range []settings.Encryption{settings.STARTTLS, settings.TLS} {
 			srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, c.host), Implicit: encryption == settings.TLS})

@@ -115,7 +115,8 @@ func relayByToken(t *testing.T) (*smtptest.Server, *endpoint, *fixedSettings) {
 	t.Helper()
 	ca := smtptest.NewCA(t)
 	e := newEndpoint(t, ca.Issue(t, "127.0.0.1"))
-	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Takes: e.takes, Mechanisms: []string{"XOAUTH2"}})
+	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Takes: e.takes,
+		Mechanisms: []string{"XOAUTH2"}})
 	conf := relayOf(srv)
 	conf.change(func(c *settings.SMTP) {
 		c.Encryption, c.Auth, c.Username, c.CAPEM = settings.STARTTLS, settings.XOAUTH2, "user", ca.PEM
@@ -187,9 +188,11 @@ func TestWhyThereIsNoToken(t *testing.T) {
 		change func(*endpoint, *settings.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" }, "it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired"},
-		"nobody there":  {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "connecting failed"},
+		"wrong secret": {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" },
+			"it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" },
+			"it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired"},
+		"nobody there": {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "connecting failed"},
 		"redirect": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
@@ -300,7 +303,8 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 	for i := range e.tokens() {
 		q := <-kept
 		old := sha256.Sum256(fmt.Appendf(nil, "refresh-%d", i))
-		if string(q.GetReplacedSha256()) != string(old[:]) || q.GetRefreshToken() != fmt.Sprintf("refresh-%d", i+1) || q.GetTokenUrl() != e.URL || q.GetClientId() != clientID {
+		if string(q.GetReplacedSha256()) != string(old[:]) || q.GetRefreshToken() != fmt.Sprintf("refresh-%d", i+1) ||
+			q.GetTokenUrl() != e.URL || q.GetClientId() != clientID {
 			t.Errorf("handed back %d: %v", i, q)
 		}
 	}

@@ -24,7 +24,8 @@ func TestAnEventWithoutTheRecordOfItsAcceptanceIsFoundByItsDeliveries(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.GetDecision() != outboundv1.Intake_ACCEPTED || got.GetEventType() != e.Type || got.GetSessionId() != e.Session || got.GetVia() != "" || len(got.GetDeliveries()) != 1 {
+	if got.GetDecision() != outboundv1.Intake_ACCEPTED || got.GetEventType() != e.Type || got.GetSessionId() != e.Session ||
+		got.GetVia() != "" || len(got.GetDeliveries()) != 1 {
 		t.Errorf("of an event accepted at %d it is told: %v", r.Sequence, got)
 	}
 	if line := got.GetTimeline()[0].GetDetail(); line != "Accepted as event 1." {
@@ -40,11 +41,13 @@ func TestARecordThatWasMadeUpForMakesNoApplianceHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-0", Type: stored.Type, Time: at.Add(-time.Hour), Sequence: 1, Recovered: true})
+	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: "e-0", Type: stored.Type, Time: at.Add(-time.Hour),
+		Sequence: 1, Recovered: true})
 	if heard, ok, err := h.log.LastAccepted(t.Context(), "a1"); err != nil || !ok || !heard.Equal(at) {
 		t.Errorf("heard at %v, %v, %v: want %v", heard, ok, err, at)
 	}
-	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a2", EventID: "e-0", Type: stored.Type, Time: at.Add(-time.Hour), Sequence: 1, Recovered: true})
+	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a2", EventID: "e-0", Type: stored.Type, Time: at.Add(-time.Hour),
+		Sequence: 1, Recovered: true})
 	if heard, ok, err := h.log.LastAccepted(t.Context(), "a2"); err != nil || !ok || !heard.Equal(at.Add(-time.Hour)) {
 		t.Errorf("heard at %v, %v, %v: want %v", heard, ok, err, at.Add(-time.Hour))
 	}

@@ -53,7 +53,8 @@ func (h *fixture) eventually(what string, fact func() bool) {
 func tokens() rpc.Tokens { return rpc.Tokens{Admin: "admin", Service: "service"} }
 
 func TestTheDayOfEachRecipientIsCounted(t *testing.T) {
-	h := newFixture(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"),
+		httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -111,7 +112,8 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_ = control.New(h.bus).Announce(ctx, control.NewPresence("http-sender", "1.2"), control.NewPresence("config", "1.3"), control.NewPresence("http-sender", "1.1"))
+		_ = control.New(h.bus).Announce(ctx, control.NewPresence("http-sender", "1.2"), control.NewPresence("config", "1.3"),
+			control.NewPresence("http-sender", "1.1"))
 	}()
 	defer func() { cancel(); <-gone }()
 	status := h.running(func(d *history.Deps) { d.FreeBytes = func() (uint64, error) { return 42, nil } })
@@ -154,7 +156,8 @@ func TestStreamsTellTheirBounds(t *testing.T) {
 	}{{"EVENTS", 1, 256 << 20, 8, 0}, {"HISTORY", 2, 256 << 20, 7, 500_000}, {"NOTICES", 0, 256 << 20, 7, 0}} {
 		x := s.GetStreams()[i]
 		used += x.GetBytes()
-		if x.GetName() != want.name || x.GetMessages() != want.messages || x.GetMaxBytes() != want.bytes || x.GetMaxMessages() != want.maxMessages ||
+		if x.GetName() != want.name || x.GetMessages() != want.messages || x.GetMaxBytes() != want.bytes ||
+			x.GetMaxMessages() != want.maxMessages ||
 			x.GetMaxAge().AsDuration() != time.Duration(want.days)*24*time.Hour || (x.GetFirstTime() != nil) != (want.messages > 0) {
 			t.Errorf("stream %d is %v, want %+v", i, x, want)
 		}
@@ -191,13 +194,15 @@ func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
 
 func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 	now := time.Now()
-	soon, client, gone := httpRecipient("soon", "support_conference_end"), httpRecipient("client", "support_conference_end"), httpRecipient("gone", "support_conference_end")
+	soon, client, gone := httpRecipient("soon", "support_conference_end"), httpRecipient("client", "support_conference_end"),
+		httpRecipient("gone", "support_conference_end")
 	soon.GetHttp().CaCertificatePem = certificate(t, "Root A", now.Add(10*24*time.Hour)) + certificate(t, "Root B", now.Add(400*24*time.Hour))
 	client.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{
 		CertificatePem: certificate(t, "us", now.Add(20*24*time.Hour)) + certificate(t, "Our Root", now.Add(5*24*time.Hour)),
 	}}}
 	gone.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1", ExpireTime: timestamppb.New(now.Add(-time.Hour))}, {Id: "ss-2"}}
-	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com", CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
+	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com",
+		CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
 	h := newFixtureWith(t, history.EmbeddedAlways, relay, soon, client, gone)
 	for range 2 {
 		s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
@@ -208,12 +213,14 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 		for _, x := range s.GetExpiries() {
 			got = append(got, x.GetKind()+" "+x.GetResource()+" "+x.GetSubject())
 		}
-		want := "signing_secret recipients/gone ss-1, ca_certificate recipients/soon CN=Root A, client_certificate recipients/client CN=us, ca_certificate settings/smtp CN=Relay Root, ca_certificate recipients/soon CN=Root B"
+		want := "signing_secret recipients/gone ss-1, ca_certificate recipients/soon CN=Root A, client_certificate recipients/client CN=us, " +
+			"ca_certificate settings/smtp CN=Relay Root, ca_certificate recipients/soon CN=Root B"
 		if strings.Join(got, ", ") != want {
 			t.Errorf("told\n %s, want\n %s", strings.Join(got, ", "), want)
 		}
 		notices := strings.Join(s.GetNotices(), "\n")
-		for _, part := range []string{"The signing secret of recipients/gone (ss-1) expired on", "The CA certificate of recipients/soon (CN=Root A) expires on", "The client certificate of recipients/client (CN=us) expires on"} {
+		for _, part := range []string{"The signing secret of recipients/gone (ss-1) expired on",
+			"The CA certificate of recipients/soon (CN=Root A) expires on", "The client certificate of recipients/client (CN=us) expires on"} {
 			if !strings.Contains(notices, part) {
 				t.Errorf("no notice %q in\n%s", part, notices)
 			}
@@ -231,7 +238,8 @@ func certificate(t *testing.T, name string, end time.Time) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: end.Add(-1000 * 24 * time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: end.Add(-1000 * 24 * time.Hour),
+		NotAfter: end, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

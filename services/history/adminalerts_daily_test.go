@@ -73,7 +73,8 @@ func TestTheDailyNoticeComesOnceADay(t *testing.T) {
 	w.await()
 
 	// All were down at the time of day, and come back late.
-	if _, err := store.PutMark(t.Context(), control.MarkDaily, health.AlertState{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Notified: true}, revision); err != nil {
+	if _, err := store.PutMark(t.Context(), control.MarkDaily,
+		health.AlertState{Of: due.AddDate(0, 0, -1).Format(time.DateOnly), Notified: true}, revision); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -104,7 +105,8 @@ func TestADailyNoticeThatIsMuchTooLateGivesWayToTheNext(t *testing.T) {
 	w.settings.Smtp.DailyNotice = &outboundv1.DailyNotice{Enabled: true, Time: soon.Format("15:04")}
 	yesterday := soon.AddDate(0, 0, -1).Format(time.DateOnly)
 	store := control.NewHealthStore(w.bus)
-	if _, err := store.PutMark(t.Context(), control.MarkDaily, health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
+	if _, err := store.PutMark(t.Context(), control.MarkDaily,
+		health.AlertState{Of: soon.AddDate(0, 0, -5).Format(time.DateOnly), Notified: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	w.adminAlerts()

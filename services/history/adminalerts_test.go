@@ -119,7 +119,8 @@ func (w *alertFixture) adminAlerts() (stop func()) {
 	w.config = configclient.New(conn, configclient.Options{Settings: true})
 	o := history.DefaultOptions()
 	o.AlertTick = careTick
-	s, err := history.New(o, history.Deps{Bus: w.bus, Log: w.log, Publisher: w.publisher, Config: w.config, Broker: history.EmbeddedAlways, Version: "test"})
+	s, err := history.New(o, history.Deps{Bus: w.bus, Log: w.log, Publisher: w.publisher, Config: w.config, Broker: history.EmbeddedAlways,
+		Version: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -211,10 +212,12 @@ func TestASilentApplianceIsToldOfOnceASilence(t *testing.T) {
 	w.adminAlerts()
 	w.await("silent")
 	n := w.last()
-	if s := n.Silence; s == nil || s.Appliance != "a1" || s.Name != "First" || s.Never || s.After != silentAfter || s.Since.After(heard) || heard.Sub(s.Since) > time.Minute || n.At.Sub(s.Since) <= silentAfter {
+	if s := n.Silence; s == nil || s.Appliance != "a1" || s.Name != "First" || s.Never || s.After != silentAfter || s.Since.After(heard) ||
+		heard.Sub(s.Since) > time.Minute || n.At.Sub(s.Since) <= silentAfter {
 		t.Errorf("told %+v at %s", s, n.At)
 	}
-	if a := w.appliance("a1"); !a.GetSilent() || a.GetLastEventTime() == nil || a.GetSilentAfter().AsDuration() != silentAfter || a.GetDisplayName() != "First" {
+	if a := w.appliance("a1"); !a.GetSilent() || a.GetLastEventTime() == nil || a.GetSilentAfter().AsDuration() != silentAfter ||
+		a.GetDisplayName() != "First" {
 		t.Errorf("the status says %v", a)
 	}
 	if told := w.silentNotices(); len(told) != 1 || told[0] != "Silent: First (a1)." {
@@ -330,7 +333,8 @@ func TestAStreamThatFillsIsToldOfOnceUntilItHasRoom(t *testing.T) {
 	w.await()
 	fill(82)
 	w.await("filling")
-	if f := w.last().Filling; f.Percent() < 80 || f.Stream != bus.StreamEvents || len(f.Longest) != 1 || f.Longest[0].Recipient != "slow" || f.Longest[0].Waiting < 1 {
+	if f := w.last().Filling; f.Percent() < 80 || f.Stream != bus.StreamEvents || len(f.Longest) != 1 ||
+		f.Longest[0].Recipient != "slow" || f.Longest[0].Waiting < 1 {
 		t.Errorf("told %+v", f)
 	}
 	fill(90)

@@ -19,7 +19,8 @@ func durabilityNotice(b Broker, syncConfirmed bool) string {
 	case b == EmbeddedInterval:
 		return "The broker syncs its files at intervals: accepted events may be lost if the host fails. Start with --sync always to prevent this."
 	case b == ExternalBroker && !syncConfirmed:
-		return "The broker is external: the durability of accepted events depends on its sync_interval. Confirm that nats-server runs with sync_interval: always, then set syncConfirmed in the options of the history service."
+		return "The broker is external: the durability of accepted events depends on its sync_interval. Confirm that nats-server runs with " +
+			"sync_interval: always, then set syncConfirmed in the options of the history service."
 	default:
 		return ""
 	}

@@ -48,8 +48,9 @@ func (h *fixture) retrying(e *event.Event, recipient string, change func(*delive
 	now := time.Now().UTC()
 	next := now.Add(time.Hour)
 	rec := delivery.Record{
-		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		Sequence: in.Sequence, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
+		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey,
+		Sequence:    in.Sequence, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Expire: now.Add(time.Hour),
 	}
 	if change != nil {
@@ -100,7 +101,8 @@ func (h *fixture) others(n int, name string) {
 	for i := range n {
 		wg.Add(1)
 		h.log.AppendAttempt(delivery.Record{
-			Recipient: "other", Channel: "http", EventID: fmt.Sprintf("%s-%d", name, i), Appliance: "a2", Type: kindEnd, State: delivery.StateDelivered,
+			Recipient: "other", Channel: "http", EventID: fmt.Sprintf("%s-%d", name, i), Appliance: "a2", Type: kindEnd,
+			State:  delivery.StateDelivered,
 			Reason: reasons.OK, Status: 200, Attempt: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now,
 		}, func(error) { wg.Done() })
 	}
@@ -110,7 +112,8 @@ func (h *fixture) others(n int, name string) {
 // latest is the newest record of a delivery, where it stands; its sequence is 0 if there is none.
 func (h *fixture) latest(of delivery.Record) deliverylog.StoredRecord {
 	h.t.Helper()
-	found, err := h.log.Attempts(h.t.Context(), deliverylog.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
+	found, err := h.log.Attempts(h.t.Context(),
+		deliverylog.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -136,7 +139,8 @@ func (h *fixture) engine(sent chan<- delivery.Delivery) {
 	}
 	log := deliverylog.New(c)
 	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: queue.New(c), Log: log, Observer: unobserved{}, Since: c.Since,
+		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: queue.New(c), Log: log, Observer: unobserved{},
+		Since: c.Since,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -184,7 +188,8 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 		r.Expire, r.Extended = end, &end
 	})
 	cancelled := h.retrying(h.accept("a1", "cancelled"), "r1", func(r *delivery.Record) {
-		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled, "cancelled by an operator"
+		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled,
+			"cancelled by an operator"
 	})
 	h.turnOver(goesOn, cancelled)
 	h.turnOver(goesOn, cancelled)
@@ -200,7 +205,8 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 	sent := make(chan delivery.Delivery, 10)
 	h.engine(sent)
 	d := <-sent
-	if d.Event.ID != "goes-on" || d.Attempt != 8 || string(d.Progress) != `{"have":["a@example.com"]}` || !d.Extended.Equal(end) || !d.FirstAttempt.Equal(*goesOn.FirstAttempt) {
+	if d.Event.ID != "goes-on" || d.Attempt != 8 || string(d.Progress) != `{"have":["a@example.com"]}` || !d.Extended.Equal(end) ||
+		!d.FirstAttempt.Equal(*goesOn.FirstAttempt) {
 		t.Errorf("the next attempt is %+v", d)
 	}
 	h.eventually("both deliveries to end", func() bool { return h.latest(goesOn).State.Final() && h.latest(cancelled).State.Final() })
@@ -282,7 +288,8 @@ func TestACopyIsTakenForNoAttempt(t *testing.T) {
 		t.Error(diff)
 	}
 	// A replay of all that failed has nothing of it.
-	p, err := h.deliveries.PreviewReplay(t.Context(), &outboundv1.PreviewReplayRequest{Replay: byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"})})
+	p, err := h.deliveries.PreviewReplay(t.Context(),
+		&outboundv1.PreviewReplayRequest{Replay: byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"})})
 	if err != nil || p.GetCount() != 0 {
 		t.Errorf("a replay is about %v, %v", p, err)
 	}
@@ -306,7 +313,8 @@ func (h *fixture) copied(rec delivery.Record) {
 func (h *fixture) shownOnce(rec delivery.Record, first deliverylog.StoredRecord) {
 	h.t.Helper()
 	for _, req := range []*outboundv1.ListDeliveriesRequest{
-		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"}, {SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
+		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"},
+		{SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
 	} {
 		list, err := h.deliveries.ListDeliveries(h.t.Context(), req)
 		if err != nil || len(list.GetDeliveries()) != 1 || list.GetDeliveries()[0].GetAttempts() != 2 {

@@ -38,7 +38,8 @@ func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
 			"r1/a1~e-1 EXPIRED 1 replay", "r1/a1~e-1 DELIVERED 3", "r2/a1~e-1 RETRYING 1", "r1/a1~e-2 DELIVERED 1",
 		}},
 		{"recipient", &outboundv1.ListDeliveriesRequest{RecipientId: "r2"}, []string{"r2/a1~e-1 RETRYING 1"}},
-		{"only what is retrying still", &outboundv1.ListDeliveriesRequest{State: outboundv1.DeliveryState_RETRYING}, []string{"r2/a1~e-1 RETRYING 1"}},
+		{"only what is retrying still", &outboundv1.ListDeliveriesRequest{State: outboundv1.DeliveryState_RETRYING},
+			[]string{"r2/a1~e-1 RETRYING 1"}},
 		{"event by key, with its replays and who waits for it", &outboundv1.ListDeliveriesRequest{EventId: "a1~e-2"},
 			[]string{"r2/a1~e-2 WAITING 0", "r1/a1~e-2 DELIVERED 1"}},
 		{"event by id", &outboundv1.ListDeliveriesRequest{EventId: "e-1"},
@@ -105,7 +106,8 @@ func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
 }
 
 func TestWaitingDeliveriesArePaged(t *testing.T) {
-	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("other", "support_conference_begin"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"),
+		httpRecipient("other", "support_conference_begin"))
 	const n = 12
 	for i := range n {
 		h.accept("a1", fmt.Sprintf("e-%d", i))
@@ -215,9 +217,10 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 		{"r1", "e-1", codes.InvalidArgument},
 		{"r1", "a1~>", codes.InvalidArgument},
 	} {
-		_, err := h.deliveries.RetryDeliveries(t.Context(), &outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{
-			{RecipientId: "r1", EventId: "a1~e-1"}, {RecipientId: x.recipient, EventId: x.event},
-		}})
+		_, err := h.deliveries.RetryDeliveries(t.Context(),
+			&outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{
+				{RecipientId: "r1", EventId: "a1~e-1"}, {RecipientId: x.recipient, EventId: x.event},
+			}})
 		wantCode(t, err, x.code)
 	}
 	if last, err := eventlog.New(h.bus).LastSequence(t.Context()); err != nil || last != 1 {

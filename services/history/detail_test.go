@@ -62,7 +62,8 @@ func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 	rec := delivery.Record{
 		Recipient: "r1", Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
 		Sequence: 1, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Detail: "answered 503", Status: 503, Attempt: 1, TookMicros: 2500,
-		Excerpt: []byte("busy \xff"), Revision: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &now, Expire: now.Add(time.Hour),
+		Excerpt: []byte("busy \xff"), Revision: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &now,
+		Expire: now.Add(time.Hour),
 	}
 	for rec.Attempt = 1; rec.Attempt <= 3; rec.Attempt++ {
 		h.appended(rec)
@@ -77,22 +78,26 @@ func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 	}
 	var attempts []string
 	for _, a := range got.GetAttempts() {
-		attempts = append(attempts, fmt.Sprint(a.GetNumber(), " ", a.GetState(), " ", a.GetReasonClass(), " ", a.GetStatusCode(), " ", a.GetTookMs(), " ", a.GetRecipientRevision(), " ", a.GetResponseExcerpt()))
+		attempts = append(attempts, fmt.Sprint(a.GetNumber(), " ", a.GetState(), " ", a.GetReasonClass(), " ", a.GetStatusCode(), " ",
+			a.GetTookMs(), " ", a.GetRecipientRevision(), " ", a.GetResponseExcerpt()))
 		if a.GetBeginTime() == nil || a.GetRecordTime() == nil || a.GetNextAttemptTime() == nil || a.GetExpireTime() == nil {
 			t.Errorf("an attempt lacks a time: %v", a)
 		}
 	}
-	want := []string{"1 RETRYING http_5xx 503 2.5 1 busy \uFFFD", "2 RETRYING http_5xx 503 2.5 1 busy \uFFFD", "3 RETRYING http_5xx 503 2.5 1 busy \uFFFD"}
+	want := []string{"1 RETRYING http_5xx 503 2.5 1 busy \uFFFD", "2 RETRYING http_5xx 503 2.5 1 busy \uFFFD",
+		"3 RETRYING http_5xx 503 2.5 1 busy \uFFFD"}
 	if diff := cmp.Diff(want, attempts); diff != "" {
 		t.Error(diff)
 	}
 	d := got.GetDelivery()
-	if d.GetState() != outboundv1.DeliveryState_RETRYING || d.GetAttempts() != 3 || d.GetChannel() != "http" || d.GetReasonClass() != "http_5xx" ||
+	if d.GetState() != outboundv1.DeliveryState_RETRYING || d.GetAttempts() != 3 || d.GetChannel() != "http" ||
+		d.GetReasonClass() != "http_5xx" ||
 		d.GetRecipientDisplayName() != "The r1" || d.GetRecipientRevision() != 1 {
 		t.Errorf("the delivery is not told in full: %v", d)
 	}
 	q := got.GetHttp()
-	if q.GetMethod() != "POST" || q.GetUrl() != "https://receiver.example/old" || !strings.Contains(q.GetBody(), "external_key=INC+1") || header(q.GetHeaders(), "X-Tenant") != "seven" ||
+	if q.GetMethod() != "POST" || q.GetUrl() != "https://receiver.example/old" || !strings.Contains(q.GetBody(), "external_key=INC+1") ||
+		header(q.GetHeaders(), "X-Tenant") != "seven" ||
 		header(q.GetHeaders(), "Webhook-Id") != "a1~e-1" {
 		t.Errorf("the request is not the old revision's: %v", q)
 	}
@@ -100,7 +105,8 @@ func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 		t.Errorf("the event or the note is missing: %v", got)
 	}
 
-	replay, err := h.deliveries.GetDelivery(t.Context(), &outboundv1.GetDeliveryRequest{RecipientId: "r1", EventId: "a1~e-1", ReplayId: "01REPLAY"})
+	replay, err := h.deliveries.GetDelivery(t.Context(),
+		&outboundv1.GetDeliveryRequest{RecipientId: "r1", EventId: "a1~e-1", ReplayId: "01REPLAY"})
 	if err != nil || len(replay.GetAttempts()) != 1 || replay.GetDelivery().GetState() != outboundv1.DeliveryState_DELIVERED {
 		t.Errorf("the replay is not told apart: %v, %v", replay, err)
 	}
@@ -127,7 +133,8 @@ func TestARequestThatCannotBeWrittenAgainIsExplained(t *testing.T) {
 		t.Errorf("a revision that is not kept: %v, %v", got, err)
 	}
 	waits, err := get("r2", "a1~e-1")
-	if err != nil || waits.GetDelivery().GetState() != outboundv1.DeliveryState_WAITING || len(waits.GetAttempts()) != 0 || waits.GetHttp().GetUrl() == "" || waits.GetRequestNote() == "" {
+	if err != nil || waits.GetDelivery().GetState() != outboundv1.DeliveryState_WAITING || len(waits.GetAttempts()) != 0 ||
+		waits.GetHttp().GetUrl() == "" || waits.GetRequestNote() == "" {
 		t.Errorf("a delivery that waits: %v, %v", waits, err)
 	}
 	for recipient, event := range map[string]string{"r1": "a1~e-2", "nobody": "a1~e-1"} {
@@ -141,14 +148,17 @@ func TestARequestThatCannotBeWrittenAgainIsExplained(t *testing.T) {
 }
 
 func TestAnEventTellsWhyEachRecipientGetsItOrDoesNot(t *testing.T) {
-	off, chosen, filtered, broken, later, mail := httpRecipient("off", end), httpRecipient("chosen", end), httpRecipient("filtered", end), httpRecipient("broken", end), httpRecipient("later", end), &outboundv1.Recipient{
-		Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(true), EventTypes: []string{end},
-		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}, RequireExternalKey: true}},
-	}
+	off, chosen, filtered, broken, later, mail := httpRecipient("off", end), httpRecipient("chosen", end), httpRecipient("filtered", end),
+		httpRecipient("broken", end), httpRecipient("later", end), &outboundv1.Recipient{
+			Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(true), EventTypes: []string{end},
+			Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"},
+				RequireExternalKey: true}},
+		}
 	off.Enabled = proto.Bool(false)
 	chosen.Appliances = []string{"a2"}
 	filtered.Filter, broken.Filter = `event.session == "other"`, `vars.nothing == "x"`
-	h := newFixture(t, history.EmbeddedAlways, httpRecipient("got", end), httpRecipient("waits", end), httpRecipient("other", "support_conference_begin"), off, chosen, filtered, broken, later, mail)
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("got", end), httpRecipient("waits", end),
+		httpRecipient("other", "support_conference_begin"), off, chosen, filtered, broken, later, mail)
 	e := h.accept("a1", "e-1")
 	h.attempted(e, "got", "", 1, delivery.StateRetrying)
 	h.attempted(e, "got", "", 2, delivery.StateDelivered)
@@ -176,7 +186,8 @@ func TestAnEventTellsWhyEachRecipientGetsItOrDoesNot(t *testing.T) {
 	}
 	unset := "DELIVERY_STATE_UNSPECIFIED"
 	want := map[string]string{
-		"got": "true DELIVERED ok", "gone": "true DELIVERED ok", "waits": "true WAITING ", "later": "true WAITING ", "off": "true WAITING disabled", "broken": "false WAITING filter_error",
+		"got": "true DELIVERED ok", "gone": "true DELIVERED ok", "waits": "true WAITING ", "later": "true WAITING ",
+		"off": "true WAITING disabled", "broken": "false WAITING filter_error",
 		"mail": "true WAITING ", "other": "false " + unset + " event_type_not_selected", "chosen": "false " + unset + " appliance_not_selected",
 		"filtered": "false SKIPPED filter_false",
 	}
@@ -185,13 +196,15 @@ func TestAnEventTellsWhyEachRecipientGetsItOrDoesNot(t *testing.T) {
 	}
 	var timeline []string
 	for i, x := range got.GetTimeline() {
-		timeline = append(timeline, strings.TrimRight(fmt.Sprint(x.GetKind(), " ", x.GetRecipientId(), " ", x.GetState(), " ", x.GetReplayId()), " "))
+		timeline = append(timeline, strings.TrimRight(fmt.Sprint(x.GetKind(), " ", x.GetRecipientId(), " ", x.GetState(), " ",
+			x.GetReplayId()), " "))
 		if i > 0 && x.GetTime().AsTime().Before(got.GetTimeline()[i-1].GetTime().AsTime()) && i > 1 {
 			t.Errorf("entry %d is out of order", i)
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"accepted  " + unset, "attempt got RETRYING", "final got DELIVERED", "final got DELIVERED 01REPLAY", "final gone DELIVERED", "final filtered SKIPPED",
+		"accepted  " + unset, "attempt got RETRYING", "final got DELIVERED", "final got DELIVERED 01REPLAY", "final gone DELIVERED",
+		"final filtered SKIPPED",
 	}, timeline); diff != "" {
 		t.Error(diff)
 	}

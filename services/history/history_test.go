@@ -130,7 +130,8 @@ func (h *fixture) start(o history.Options) *history.Service {
 		h.t.Fatal(err)
 	}
 	conn := serve(h.t, h.tokens, "admin", func(g *grpc.Server) { s.Register(g) })
-	h.deliveries, h.events, h.status = outboundv1.NewDeliveryServiceClient(conn), outboundv1.NewEventServiceClient(conn), outboundv1.NewStatusServiceClient(conn)
+	h.deliveries, h.events, h.status = outboundv1.NewDeliveryServiceClient(conn), outboundv1.NewEventServiceClient(conn),
+		outboundv1.NewStatusServiceClient(conn)
 	return s
 }
 

@@ -57,7 +57,8 @@ func TestTheFiguresOfACancelledReplayAreFinal(t *testing.T) {
 	some := 0
 	for _, was := range told {
 		now, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: was.GetId()})
-		if err != nil || now.GetQueued() != was.GetQueued() || now.GetState() != was.GetState() || now.GetQueued() != int64(len(h.replayed(was.GetId()))) {
+		if err != nil || now.GetQueued() != was.GetQueued() || now.GetState() != was.GetState() ||
+			now.GetQueued() != int64(len(h.replayed(was.GetId()))) {
 			t.Errorf("a replay was told as %v and is %v, %v", was, now, err)
 		}
 		if was.GetQueued() > 0 && was.GetQueued() < n {

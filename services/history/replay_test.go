@@ -58,8 +58,9 @@ func (h *fixture) ended(e *event.Event, recipient, replay string, state delivery
 	}
 	now := time.Now()
 	rec := delivery.Record{
-		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		ReplayID: replay, Sequence: in.Sequence, State: state, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1,
+		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey,
+		ReplayID:    replay, Sequence: in.Sequence, State: state, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	if state == delivery.StateRetrying {
@@ -119,7 +120,8 @@ const kindEnd = "support_conference_end"
 func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd), httpRecipient("r2", kindEnd))
 	h.runner()
-	states := []delivery.State{delivery.StateDelivered, delivery.StateExpired, delivery.StateRejected, delivery.StateCancelled, delivery.StateSkipped}
+	states := []delivery.State{delivery.StateDelivered, delivery.StateExpired, delivery.StateRejected, delivery.StateCancelled,
+		delivery.StateSkipped}
 	for i, s := range states {
 		e := h.accept("a1", fmt.Sprint("e-", i))
 		h.ended(e, "r1", "", s)
@@ -141,12 +143,15 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 		count, had, gone int64
 		want             []string
 	}{
-		{"what ended badly at one", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"}), 4, 1, 0, []string{"r1/a1~again", "r1/a1~e-1", "r1/a1~e-2", "r1/a1~e-3"}},
+		{"what ended badly at one", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"}), 4, 1, 0,
+			[]string{"r1/a1~again", "r1/a1~e-1", "r1/a1~e-2", "r1/a1~e-3"}},
 		{"one state of all", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_REJECTED}), 1, 0, 0, []string{"r1/a1~e-2"}},
-		{"what was delivered", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_DELIVERED}), 2, 2, 0, []string{"r1/a1~again", "r1/a1~e-0"}},
+		{"what was delivered", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_DELIVERED}), 2, 2, 0,
+			[]string{"r1/a1~again", "r1/a1~e-0"}},
 		{"a recipient that is gone", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "gone"}), 5, 0, 5, nil},
 		{"a reason", byFilter(&outboundv1.Replay_Deliveries{Reason: "no_such_reason"}), 0, 0, 0, nil},
-		{"a class", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r2", ReasonClass: "http_5xx"}), 5, 0, 0, []string{"r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
+		{"a class", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r2", ReasonClass: "http_5xx"}), 5, 0, 0,
+			[]string{"r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
 		{"later than all", byFilter(&outboundv1.Replay_Deliveries{StartTime: timestamppb.New(time.Now().Add(time.Hour))}), 0, 0, 0, nil},
 		{"before all", byFilter(&outboundv1.Replay_Deliveries{EndTime: timestamppb.New(time.Now().Add(-time.Hour))}), 0, 0, 0, nil},
 		{"to another", &outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_EXPIRED}}, ToRecipientId: "r2", Rate: 1000},
@@ -157,11 +162,13 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if x.name != "to another" && (p.GetCount() != x.count || p.GetAlreadyDelivered() != x.had || p.GetUnavailable() != x.gone || p.GetMore()) {
+			if x.name != "to another" && (p.GetCount() != x.count || p.GetAlreadyDelivered() != x.had || p.GetUnavailable() != x.gone ||
+				p.GetMore()) {
 				t.Errorf("the preview says %v, want %d of which %d delivered and %d unavailable", p, x.count, x.had, x.gone)
 			}
 			r := h.replayIs(h.replay(x.replay).GetId(), done)
-			if r.GetTotal() != x.count || r.GetQueued() != int64(len(x.want)) || r.GetUnavailable() != x.gone || r.GetActor() == "" || r.GetFinishTime() == nil {
+			if r.GetTotal() != x.count || r.GetQueued() != int64(len(x.want)) || r.GetUnavailable() != x.gone || r.GetActor() == "" ||
+				r.GetFinishTime() == nil {
 				t.Errorf("the replay says %v", r)
 			}
 			got := h.replayed(r.GetId())
@@ -244,7 +251,8 @@ func TestAReplayGoesOnWhereItStopped(t *testing.T) {
 		stop()
 		other()
 	}
-	if half, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: id}); err != nil || half.GetState() != outboundv1.Replay_RUNNING || half.GetTotal() != n {
+	if half, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: id}); err != nil ||
+		half.GetState() != outboundv1.Replay_RUNNING || half.GetTotal() != n {
 		t.Fatalf("%v, %v", half, err)
 	}
 	h.runner()
@@ -279,7 +287,8 @@ func TestACancelledReplayStops(t *testing.T) {
 	if end.GetQueued() >= n {
 		t.Errorf("all was queued: %v", end)
 	}
-	if again, err := h.deliveries.CancelReplay(t.Context(), &outboundv1.CancelReplayRequest{Id: id}); err != nil || again.GetState() != outboundv1.Replay_STOPPED {
+	if again, err := h.deliveries.CancelReplay(t.Context(), &outboundv1.CancelReplayRequest{Id: id}); err != nil ||
+		again.GetState() != outboundv1.Replay_STOPPED {
 		t.Errorf("%v, %v", again, err)
 	}
 	list, err := h.deliveries.ListReplays(t.Context(), &outboundv1.ListReplaysRequest{})
@@ -301,7 +310,8 @@ func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
 		{byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_WAITING}), "replay.deliveries.state", codes.InvalidArgument},
 		{byFilter(&outboundv1.Replay_Deliveries{RecipientId: "*"}), "replay.deliveries.recipientId", codes.InvalidArgument},
 		{byFilter(&outboundv1.Replay_Deliveries{StartTime: now, EndTime: now}), "replay.deliveries.endTime", codes.InvalidArgument},
-		{&outboundv1.Replay{Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: now}}}, "replay.toRecipientId", codes.InvalidArgument},
+		{&outboundv1.Replay{Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: now}}},
+			"replay.toRecipientId", codes.InvalidArgument},
 		{&outboundv1.Replay{ToRecipientId: "nobody", Source: byFilter(&outboundv1.Replay_Deliveries{}).GetSource()}, "", codes.NotFound},
 	} {
 		_, err := h.deliveries.CreateReplay(t.Context(), &outboundv1.CreateReplayRequest{Replay: x.replay})

@@ -99,7 +99,8 @@ func (c *chance) record() delivery.Record {
 // all is the whole log as it is now, in its order. What was read before is kept.
 func (h *fixture) all() []deliverylog.StoredRecord {
 	h.t.Helper()
-	last, err := h.log.Behind(h.t.Context(), deliverylog.AttemptFilter{}, h.readTo, func(r deliverylog.StoredRecord) { h.read = append(h.read, r) })
+	last, err := h.log.Behind(h.t.Context(), deliverylog.AttemptFilter{}, h.readTo,
+		func(r deliverylog.StoredRecord) { h.read = append(h.read, r) })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -163,8 +164,10 @@ const kinds = 32
 // filters are one of each kind and many by chance.
 func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliveriesRequest {
 	out := []*outboundv1.ListDeliveriesRequest{
-		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"}, {SessionId: "s-4"},
-		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"}, {EventId: "a0~e-21"},
+		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"},
+		{SessionId: "s-4"},
+		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"},
+		{EventId: "a0~e-21"},
 		{StartTime: timestamppb.New(log[len(log)/3].Time)}, {EndTime: timestamppb.New(log[len(log)/2].Time), RecipientId: "r2"},
 	}
 	for _, class := range reasons.Classes() {
@@ -260,7 +263,8 @@ func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
 	for _, more := range []int{40, 1_100} {
 		c.write(more)
 		for _, f := range []*outboundv1.ListDeliveriesRequest{
-			{PageSize: 150}, {RecipientId: "r1"}, {ReasonClass: "tls"}, {State: outboundv1.DeliveryState_RETRYING, PageSize: 7}, {ReplayId: "01REPLAY1"},
+			{PageSize: 150}, {RecipientId: "r1"}, {ReasonClass: "tls"}, {State: outboundv1.DeliveryState_RETRYING, PageSize: 7},
+			{ReplayId: "01REPLAY1"},
 		} {
 			if c.compare(f) == 0 {
 				t.Errorf("%v finds nothing", f)

@@ -69,7 +69,8 @@ func (h *fixture) findsEvents(most int) {
 	var all []event.IntakeRecord
 	for i := range 600 {
 		rec := event.IntakeRecord{
-			Accepted: i%10 != 9, Appliance: fmt.Sprint("a", i%3), EventID: fmt.Sprint("e-", i), Type: []string{"t_one", "t_two"}[i%2], Session: fmt.Sprint("s-", i%50),
+			Accepted: i%10 != 9, Appliance: fmt.Sprint("a", i%3), EventID: fmt.Sprint("e-", i), Type: []string{"t_one", "t_two"}[i%2],
+			Session:     fmt.Sprint("s-", i%50),
 			ExternalKey: fmt.Sprint("INC ", i%70), Time: begin, Via: "http", Sequence: uint64(i + 1),
 		}
 		if !rec.Accepted {

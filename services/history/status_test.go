@@ -39,7 +39,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	off.Enabled, held.Enabled, held.WhileDisabled = proto.Bool(false), proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
 	mail := &outboundv1.Recipient{Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(true), EventTypes: []string{end},
 		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}}}
-	h := newFixture(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end), off, held, mail)
+	h := newFixture(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end),
+		off, held, mail)
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -47,7 +48,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
-	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: reasons.HTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: reasons.HTTPStatus, Code: 500, Detail: "answered 500",
+		NextAttempt: time.Now().Add(time.Minute)}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -66,7 +68,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 		}
 	}
 	bad := by["bad"]
-	if bad.GetLastError() != "http_status 500: answered 500" || bad.GetNextAttemptTime() == nil || bad.GetFailingSinceTime() == nil || bad.GetLastDeliveredTime() == nil {
+	if bad.GetLastError() != "http_status 500: answered 500" || bad.GetNextAttemptTime() == nil || bad.GetFailingSinceTime() == nil ||
+		bad.GetLastDeliveredTime() == nil {
 		t.Errorf("the failing recipient is not told in full: %v", bad)
 	}
 	if q := by["fresh"]; q.GetQueuedEvents() != 2 || q.GetOldestQueuedTime() == nil {
@@ -171,11 +174,13 @@ func TestEventsAreListedWithTheirDecision(t *testing.T) {
 	}
 
 	e, err := h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "e-1"})
-	if err != nil || !strings.Contains(e.GetCloudEventJson(), `"id":"e-1"`) || len(e.GetDeliveries()) != 1 || e.GetVia() != "http" || e.GetSequence() != 1 {
+	if err != nil || !strings.Contains(e.GetCloudEventJson(), `"id":"e-1"`) || len(e.GetDeliveries()) != 1 || e.GetVia() != "http" ||
+		e.GetSequence() != 1 {
 		t.Errorf("the event is not told in full: %v, %v", e, err)
 	}
 	e, err = h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "a1~bad-1"})
-	if err != nil || e.GetDecision() != outboundv1.Intake_REJECTED || string(e.GetRaw()) != "{" || e.GetViolations()[0].GetReason() != "UNKNOWN_TYPE" {
+	if err != nil || e.GetDecision() != outboundv1.Intake_REJECTED || string(e.GetRaw()) != "{" ||
+		e.GetViolations()[0].GetReason() != "UNKNOWN_TYPE" {
 		t.Errorf("the refusal is not told in full: %v, %v", e, err)
 	}
 	_, err = h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "a1~none"})

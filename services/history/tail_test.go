@@ -100,7 +100,8 @@ func TestATailGoesOnAfterTheBrokerWasAway(t *testing.T) {
 
 func TestATailOfWhatWillNeverComeIsRefused(t *testing.T) {
 	h := newFixture(t, history.EmbeddedAlways)
-	for _, f := range []*outboundv1.ListDeliveriesRequest{{State: outboundv1.DeliveryState_WAITING}, {RecipientId: ">"}, {ReasonClass: "bad"}} {
+	for _, f := range []*outboundv1.ListDeliveriesRequest{{State: outboundv1.DeliveryState_WAITING}, {RecipientId: ">"},
+		{ReasonClass: "bad"}} {
 		s, err := h.deliveries.TailDeliveries(t.Context(), &outboundv1.TailDeliveriesRequest{Filter: f})
 		if err == nil {
 			_, err = s.Recv()

@@ -50,16 +50,20 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		reason reasons.Reason
 		detail string
 	}{
-		"the right one":               {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, reasons.OK, ""},
-		"none":                        {recipient.Auth{}, reasons.TLS, "certificate required"},
-		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, reasons.TLS, "refused by the receiver"},
-		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth, "does not match the certificate"},
-		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "contains no PEM"},
-		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, reasons.Auth, "the client certificate expired on 2"},
+		"the right one": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, reasons.OK, ""},
+		"none":          {recipient.Auth{}, reasons.TLS, "certificate required"},
+		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, reasons.TLS,
+			"refused by the receiver"},
+		"with the key of another": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth,
+			"does not match the certificate"},
+		"without a key": {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "contains no PEM"},
+		"expired": {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, reasons.Auth,
+			"the client certificate expired on 2"},
 	} {
 		for version, most := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			t.Run(name+", "+version, func(t *testing.T) {
-				config := &tls.Config{Certificates: []tls.Certificate{servers.issue(t, nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: most}
+				config := &tls.Config{Certificates: []tls.Certificate{servers.issue(t, nil)}, ClientAuth: tls.RequireAndVerifyClientCert,
+					ClientCAs: pool, MaxVersion: most}
 				peer := make(chan string, 1)
 				r := newReceiver(t, config, func(_ http.ResponseWriter, q *http.Request) { peer <- q.TLS.PeerCertificates[0].Subject.CommonName })
 				_, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.CAPEM, r.HTTP.Auth = servers.pem, c.auth }))

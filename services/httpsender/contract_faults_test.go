@@ -50,17 +50,19 @@ func silentContracts() []contract {
 		{name: "hangs after 102", change: impatient, play: saysAndHangs("HTTP/1.1 102 Processing\r\n\r\n"), want: noAnswer, requests: 1},
 		{name: "a header drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\nX-A: ", "a"), want: noAnswer, requests: 1},
 		{name: "headers drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\n", "A: a\r\n"), want: noAnswer, requests: 1},
-		{name: "nobody there", requests: 0, want: retrying(reasons.Connect, 0, "connect to {host}: connection refused"), play: func(t *testing.T) *played {
-			l, err := net.Listen("tcp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			return &played{url: "http://" + l.Addr().String() + "/?token=canary", read: &atomic.Int64{}}
-		}},
-		{name: "a name that is none", requests: 0, want: retrying(reasons.DNS, 0, "look up {host}: no such host"), play: func(*testing.T) *played {
-			return &played{url: "http://nobody.invalid/?token=canary", read: &atomic.Int64{}}
-		}},
+		{name: "nobody there", requests: 0, want: retrying(reasons.Connect, 0, "connect to {host}: connection refused"),
+			play: func(t *testing.T) *played {
+				l, err := net.Listen("tcp4", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				return &played{url: "http://" + l.Addr().String() + "/?token=canary", read: &atomic.Int64{}}
+			}},
+		{name: "a name that is none", requests: 0, want: retrying(reasons.DNS, 0, "look up {host}: no such host"),
+			play: func(*testing.T) *played {
+				return &played{url: "http://nobody.invalid/?token=canary", read: &atomic.Int64{}}
+			}},
 		{name: "a forbidden address", requests: 0, play: func(*testing.T) *played {
 			return &played{url: "http://169.254.169.254/?token=canary", read: &atomic.Int64{}}
 		}, want: retrying(reasons.Egress, 0,
@@ -85,7 +87,8 @@ func garbledContracts() []contract {
 		{name: "a status that is none", play: says("HTTP/1.1 abc OK\r\n\r\n"), want: garbled, requests: 1},
 		{name: "a header that is none", play: says("HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), want: garbled, requests: 1},
 		{name: "two lengths", play: says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), want: garbled, requests: 1},
-		{name: "chunks that are none", play: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), want: delivered(200), requests: 1},
+		{name: "chunks that are none", play: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), want: delivered(200),
+			requests: 1},
 		{name: "a huge header", play: says("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 128<<10) + "\r\n\r\n"), want: garbled, requests: 1},
 		{name: "endless headers", play: endlessly("HTTP/1.1 200 OK\r\n", "X-A: a\r\n"), want: garbled, requests: 1},
 		{name: "an endless header", play: endlessly("HTTP/1.1 200 OK\r\nX-A: ", "aaaaaaaa"), want: garbled, requests: 1},
@@ -137,7 +140,8 @@ func cutContracts() []contract {
 		{name: "kept, cut before an answer, and again on a new one", warm: true, requests: 2, want: unanswered, play: warmed(always(""))},
 		{name: "kept, cut within the status line", warm: true, requests: 1, want: garbled, play: warmed(always("HTTP/1.1 2"))},
 		{name: "kept, cut after a header", warm: true, requests: 1, want: cutWithin, play: warmed(always("HTTP/1.1 200 OK\r\nX-A: a\r\n"))},
-		{name: "kept, cut within the body", warm: true, requests: 1, want: delivered(200), play: warmed(always("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"))},
+		{name: "kept, cut within the body", warm: true, requests: 1, want: delivered(200),
+			play: warmed(always("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"))},
 	}
 }
 
@@ -164,7 +168,8 @@ func tlsContracts(t *testing.T) []contract {
 	self := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
 	fault := func(detail string) line { return retrying(reasons.TLS, 0, "TLS: "+detail) }
 	unknown := func(root string) line {
-		return fault(fmt.Sprintf("the certificate is signed by an unknown authority (%q): set caCertificatePem of the recipient to its root certificate", root))
+		return fault(fmt.Sprintf("the certificate is signed by an unknown authority (%q): set caCertificatePem of the recipient to its root "+
+			"certificate", root))
 	}
 	bad := "handshake with {host}: remote error: protocol version not supported"
 	return []contract{
@@ -174,7 +179,8 @@ func tlsContracts(t *testing.T) []contract {
 		{name: "TLS 1.1", play: with(ours.pem, limited(tls.VersionTLS11, tls.VersionTLS11)), want: fault(bad)},
 		{name: "TLS 1.0", play: with(ours.pem, limited(tls.VersionTLS10, tls.VersionTLS10)), want: fault(bad)},
 		{name: "expired", play: with(ours.pem, issued(between(2019, 2020))), want: fault("the certificate expired on 2020-01-01 00:00 UTC")},
-		{name: "not yet valid", play: with(ours.pem, issued(between(2098, 2099))), want: fault("the certificate is not valid before 2098-01-01 00:00 UTC")},
+		{name: "not yet valid", play: with(ours.pem, issued(between(2098, 2099))),
+			want: fault("the certificate is not valid before 2098-01-01 00:00 UTC")},
 		{name: "wrong host", want: fault("the certificate is not for 127.0.0.1 but for other.example.com"),
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example.com"} }))},
 		{name: "wrong CA", play: with(theirs.pem, issued(nil)), want: unknown("our root")},
@@ -182,17 +188,19 @@ func tlsContracts(t *testing.T) []contract {
 		{name: "self-signed", play: with("", self), want: unknown("receiver")},
 		{name: "a client's certificate", want: fault("the certificate is invalid: certificate specifies an incompatible key usage"),
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }))},
-		{name: "closes in the handshake", want: fault("the receiver closed the connection during the handshake"), play: handshaking(func(net.Conn) {})},
+		{name: "closes in the handshake", want: fault("the receiver closed the connection during the handshake"),
+			play: handshaking(func(net.Conn) {})},
 		{name: "no TLS at all", want: fault("{host} does not speak TLS"), play: handshaking(func(c net.Conn) {
 			fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
 			untilHalf(c)
 		})},
-		{name: "hangs in the handshake", change: impatient, want: retrying(reasons.Timeout, 0, "no connection within 2s"), play: func(t *testing.T) *played {
-			p := handshaking(untilClosed)(t)
-			// Both clocks run out at the same time.
-			p.known = map[string]string{"TLS with " + p.host() + ": no response in time": "no connection within 2s"}
-			return p
-		}},
+		{name: "hangs in the handshake", change: impatient, want: retrying(reasons.Timeout, 0, "no connection within 2s"),
+			play: func(t *testing.T) *played {
+				p := handshaking(untilClosed)(t)
+				// Both clocks run out at the same time.
+				p.known = map[string]string{"TLS with " + p.host() + ": no response in time": "no connection within 2s"}
+				return p
+			}},
 	}
 }
 

@@ -243,7 +243,8 @@ func (c contract) compare(t *testing.T, p *played, r delivery.Record) {
 	if strings.Contains(r.Detail, "canary") {
 		t.Errorf("a secret of the URL is in %q", r.Detail)
 	}
-	if r.Channel != "http" || r.Appliance != "appliance-1" || r.FirstAttempt == nil || r.LastAttempt == nil || !r.FirstAttempt.Equal(*r.LastAttempt) {
+	if r.Channel != "http" || r.Appliance != "appliance-1" || r.FirstAttempt == nil || r.LastAttempt == nil ||
+		!r.FirstAttempt.Equal(*r.LastAttempt) {
 		t.Errorf("the record reads %+v", r)
 	}
 	if len(r.Excerpt) > delivery.MaxExcerpt {

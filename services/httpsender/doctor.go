@@ -71,7 +71,8 @@ func (s *Service) await(ctx context.Context, q control.DoctorQuestion) (*recipie
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the HTTP sender does not have the current configuration of recipient %s: check its log and try again", q.Recipient)
+			return nil, fmt.Errorf("the HTTP sender does not have the current configuration of recipient %s: check its log and try again",
+				q.Recipient)
 		case <-tick.C:
 		}
 	}
@@ -82,7 +83,8 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 	began := time.Now()
 	c := s.client(r)
 	if c.fault == delivery.FaultEgress {
-		report.Add(egress.Step{Name: egress.StepURL, Detail: c.detail, Remedy: "change the recipient's URL, or start with another --url-policy", Took: time.Since(began)})
+		report.Add(egress.Step{Name: egress.StepURL, Detail: c.detail,
+			Remedy: "change the recipient's URL, or start with another --url-policy", Took: time.Since(began)})
 		return
 	}
 	where := "the URL is allowed"
@@ -96,7 +98,8 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 	case delivery.FaultTLS:
 		report.Add(egress.Step{Name: egress.StepTLS, Detail: c.detail, Remedy: "upload the root certificate again as http.caCertificatePem"})
 	default:
-		report.Add(egress.Step{Name: egress.StepHTTP, Detail: c.detail, Remedy: "no request can be created: correct the recipient as described and save it"})
+		report.Add(egress.Step{Name: egress.StepHTTP, Detail: c.detail,
+			Remedy: "no request can be created: correct the recipient as described and save it"})
 	}
 }
 
@@ -111,7 +114,8 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 		}
 	}
 	if e == nil {
-		report.Add(egress.Step{Name: egress.StepHTTP, Detail: "none of the recipient's event types has valid sample values", Remedy: "correct the examples of the event types"})
+		report.Add(egress.Step{Name: egress.StepHTTP, Detail: "none of the recipient's event types has valid sample values",
+			Remedy: "correct the examples of the event types"})
 		return
 	}
 	d := &delivery.Delivery{Recipient: r, Event: e, Test: true, ReplayID: e.ID, Accepted: now, Attempt: 1}
@@ -120,7 +124,8 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 		report.Add(egress.Step{Name: egress.StepHTTP, Detail: o.Detail, Remedy: faultRemedy(o.Fault), Took: o.Took})
 		return
 	}
-	report.Add(egress.Step{Name: egress.StepHTTP, OK: true, Detail: "sent test event " + e.Key() + ", response " + statusText(o.Status), Took: o.Took})
+	report.Add(egress.Step{Name: egress.StepHTTP, OK: true, Detail: "sent test event " + e.Key() + ", response " + statusText(o.Status),
+		Took: o.Took})
 	v := s.send.Judge(d, o)
 	step := egress.Step{Name: egress.StepStatus, OK: v.Kind == delivery.Delivered, Detail: statusText(o.Status) + " counts as delivered"}
 	if !step.OK {
@@ -161,7 +166,8 @@ func statusRemedy(status int) string {
 		return "check http.auth, http.headers and http.signingSecrets against what the receiver expects"
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
 		return "check the path of the URL: the receiver does not accept POST there"
-	case status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity:
+	case status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest ||
+		status == http.StatusUnprocessableEntity:
 		return "check http.format (FORM or JSON) against what the receiver expects; the delivery shows the response"
 	case status == http.StatusTooManyRequests:
 		return "set http.rateLimit or a smaller http.maxInFlight"

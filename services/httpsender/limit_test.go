@@ -33,7 +33,8 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 	var replicas []replica
 	seen := make(chan delivery.Report, 3*events)
 	for range 3 {
-		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3, Timeout: waittest.Limit}, slog.New(slog.DiscardHandler))
+		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3, Timeout: waittest.Limit},
+			slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

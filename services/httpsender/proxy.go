@@ -13,6 +13,7 @@ func (c *client) refusedByProxy(resp *http.Response, o *delivery.Outcome) bool {
 		return false
 	}
 	_ = resp.Body.Close() // what else the proxy says is of no interest
-	o.Fault, o.Detail = delivery.FaultProxy, "the outbound proxy refused the user or password (HTTP 407): check proxy.user and proxy.passwordFile"
+	o.Fault, o.Detail = delivery.FaultProxy,
+		"the outbound proxy refused the user or password (HTTP 407): check proxy.user and proxy.passwordFile"
 	return true
 }

@@ -27,7 +27,8 @@ type recipients struct {
 	stored []*outboundv1.StoredRecipient
 }
 
-func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
+func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
 	for _, one := range r.stored {
 		if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: one}}); err != nil {
 			return err
@@ -40,8 +41,10 @@ func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grp
 	return nil
 }
 
-func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
-	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}}, EventTypes: []*outboundv1.EventType{{Id: "support_conference_member_added"}}}); err != nil {
+func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}},
+		EventTypes: []*outboundv1.EventType{{Id: "support_conference_member_added"}}}); err != nil {
 		return err
 	}
 	<-s.Context().Done()

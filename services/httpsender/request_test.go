@@ -77,7 +77,8 @@ func everything(r *recipient.Recipient) {
 }
 
 func TestRequests(t *testing.T) {
-	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4}, TraceFlags: trace.FlagsSampled})
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4},
+		TraceFlags: trace.FlagsSampled})
 	traced := trace.ContextWithSpanContext(t.Context(), span)
 	for name, c := range map[string]struct {
 		ctx    context.Context
@@ -130,8 +131,10 @@ func TestSettingsThatCannotBeSent(t *testing.T) {
 		change func(*recipient.Recipient)
 		fault  delivery.Fault
 	}{
-		"header with a line break":  {func(r *recipient.Recipient) { r.HTTP.Headers = map[string]string{"X-A": "a\r\nX-B: b"} }, delivery.FaultProtocol},
-		"auth with a line break":    {func(r *recipient.Recipient) { r.HTTP.Auth = recipient.Auth{Header: "X-Key", Value: "canary\n"} }, delivery.FaultAuth},
+		"header with a line break": {func(r *recipient.Recipient) { r.HTTP.Headers = map[string]string{"X-A": "a\r\nX-B: b"} },
+			delivery.FaultProtocol},
+		"auth with a line break": {func(r *recipient.Recipient) { r.HTTP.Auth = recipient.Auth{Header: "X-Key", Value: "canary\n"} },
+			delivery.FaultAuth},
 		"format of a later version": {func(r *recipient.Recipient) { r.HTTP.Format = 99 }, delivery.FaultProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +168,8 @@ func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"urlPolicy", "allowEgress[1]", "ownServices[0]", "slots", "window", "grace", "maxTimeout: 40s", "ack wait 45s"} {
+	for _, want := range []string{"urlPolicy", "allowEgress[1]", "ownServices[0]", "slots", "window", "grace", "maxTimeout: 40s",
+		"ack wait 45s"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not mention %q", err, want)
 		}

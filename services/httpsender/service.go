@@ -93,13 +93,15 @@ func (o Options) Validate() error {
 		fault("statusTick", fmt.Errorf("%s is out of range: use 1ms to 1m", o.StatusTick))
 	}
 	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
-		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver during a request",
+		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not "+
+			"redeliver during a request",
 			o.MaxTimeout, longest, bus.AckWait))
 	}
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them, after Run.
+// Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them,
+// after Run.
 type Deps struct {
 	Bus *bus.Conn
 	// Config has the recipients; the caller runs it. It must watch settings too.
@@ -169,7 +171,8 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
 		return fmt.Errorf("monitor HTTP recipients: %w", err)
@@ -177,7 +180,8 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn,
+		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
+		Turn:    s.turn,
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {

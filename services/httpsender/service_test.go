@@ -66,7 +66,8 @@ func TestEventArrivesOnTheFourthTryWithItsVariables(t *testing.T) {
 			t.Errorf("attempt %d: got attempt %d with %+v, want %+v", attempt, report.Delivery.Attempt, report.Verdict, want)
 		}
 		form, id := <-forms, <-ids
-		if form.Get("event") != e.Type || form.Get("display_name") != "Ada Lovelace" || form.Get("custom.region") != "emea" || form.Has("custom.salary") {
+		if form.Get("event") != e.Type || form.Get("display_name") != "Ada Lovelace" || form.Get("custom.region") != "emea" ||
+			form.Has("custom.salary") {
 			t.Errorf("attempt %d: form is %v", attempt, form)
 		}
 		if id != "appliance-1~e-1" {

@@ -57,7 +57,8 @@ func forbiddenHosts() []string {
 		"127.1", "127.0.1", "0", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0177.0.0.1", "127.0.0.1.", "127.0.0.01", "[::1%25lo]",
 		"[fe80::1%25eth0]", "me@127.0.0.1", "example.com:80@127.0.0.1", "１２７.0.0.1", "127。0。0。1",
 		// Names.
-		"localhost", "LOCALHOST", "localhost.", "loopback.example", "private.example", "metadata.example", "mapped.example", "six.example", "many.example",
+		"localhost", "LOCALHOST", "localhost.", "loopback.example", "private.example", "metadata.example", "mapped.example", "six.example",
+		"many.example",
 	}
 }
 
@@ -109,7 +110,8 @@ func TestNoWayOfWritingAnAddressLeadsInside(t *testing.T) {
 				t.Errorf("%s is saved without a warning", url)
 			}
 			out, v := attempt(t, sender, deliveryTo(url, func(r *recipient.Recipient) { r.ID = fmt.Sprintf("%s-%d", scheme, i) }))
-			if out.Fault != delivery.FaultEgress && out.Fault != delivery.FaultDNS || v.Kind != delivery.Retry || strings.Contains(v.Detail, "canary") {
+			if out.Fault != delivery.FaultEgress && out.Fault != delivery.FaultDNS || v.Kind != delivery.Retry ||
+				strings.Contains(v.Detail, "canary") {
 				t.Errorf("%s: %+v, %+v", url, out, v)
 			}
 		}

@@ -135,8 +135,9 @@ func TestBadEventsHoldNeitherGoodOnesNorATestBack(t *testing.T) {
 		fail    func(http.ResponseWriter, *http.Request)
 		timeout time.Duration
 	}{
-		"answered with 500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) }, 10 * time.Second},
-		"hanging":           {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 400 * time.Millisecond},
+		"answered with 500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) },
+			10 * time.Second},
+		"hanging": {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 400 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFixture(t)

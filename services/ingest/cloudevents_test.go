@@ -28,7 +28,8 @@ func TestTheOfficialSDKsEventsAreTaken(t *testing.T) {
 			e.SetExtension("comexampleextension", "kept é")
 			must(t, e.SetData(cloudevents.ApplicationJSON, map[string]any{"external_key": "INC-1", "customer": map[string]any{"name": "Zoë"}}))
 			transport := &http.Transport{DisableKeepAlives: true}
-			p, err := cehttp.New(cehttp.WithTarget(h.url), cehttp.WithHeader("Authorization", "Bearer "+tokenOf("a-1")), cehttp.WithRoundTripper(transport))
+			p, err := cehttp.New(cehttp.WithTarget(h.url), cehttp.WithHeader("Authorization", "Bearer "+tokenOf("a-1")),
+				cehttp.WithRoundTripper(transport))
 			must(t, err)
 			client, err := cloudevents.NewClient(p)
 			must(t, err)

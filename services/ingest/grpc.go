@@ -39,7 +39,8 @@ func rawEvent(r *outboundv1.PublishEventRequest) ([]byte, error) {
 	case *outboundv1.PublishEventRequest_Event:
 		raw, err := protojson.Marshal(x.Event)
 		if err != nil {
-			return nil, rpc.InvalidArgument(rpc.Violation{Field: "event", Reason: event.ReasonMalformed, Description: "can't be encoded as JSON: " + err.Error()})
+			return nil, rpc.InvalidArgument(rpc.Violation{Field: "event", Reason: event.ReasonMalformed,
+				Description: "can't be encoded as JSON: " + err.Error()})
 		}
 		return raw, nil
 	default:

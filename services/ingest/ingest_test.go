@@ -102,10 +102,12 @@ func faults(appliance string) []fault {
 	good := string(eventJSON(appliance, "bad"))
 	const c, s = codes.InvalidArgument, 400
 	return []fault{
-		{"unknown type", eventJSON(appliance, "bad", "type", `"support_conference_ends"`), c, s, "type", event.ReasonUnknownType, "did you mean " + kind},
+		{"unknown type", eventJSON(appliance, "bad", "type", `"support_conference_ends"`), c, s, "type", event.ReasonUnknownType,
+			"did you mean " + kind},
 		{"malformed", []byte(good[:len(good)-3]), c, s, "type", event.ReasonMalformed, "at byte"},
 		{"no id", eventJSON(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
-		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "", event.ReasonTooLarge, "send less"},
+		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "",
+			event.ReasonTooLarge, "send less"},
 		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use only these"},
 		{"not UTF-8", []byte(strings.Replace(good, "INC", "I\xffC", 1)), c, s, "", event.ReasonInvalidUTF8, "encode"},
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
@@ -118,7 +120,8 @@ func faults(appliance string) []fault {
 func (h *fixture) checkRejected(f fault, r reply, via string) {
 	h.t.Helper()
 	vs := r.violations()
-	if codes.Code(r.Code) != f.code || len(vs) == 0 || vs[0].Field != f.field || vs[0].Reason != f.reason || !strings.Contains(vs[0].Description, f.remedy) {
+	if codes.Code(r.Code) != f.code || len(vs) == 0 || vs[0].Field != f.field || vs[0].Reason != f.reason ||
+		!strings.Contains(vs[0].Description, f.remedy) {
 		h.t.Errorf("answered %+v", r)
 	}
 	h.until(func() error {
@@ -142,7 +145,8 @@ func TestBadEventsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 	nc := h.appliance("a-1")
 	cases := append(faults("a-1"),
 		fault{"another's source", eventJSON("a-2", "e"), codes.InvalidArgument, 0, "source", event.ReasonSubjectMismatch, "a-1"},
-		fault{"another type", eventJSON("a-1", "e", "type", `"support_conference_begin"`), codes.InvalidArgument, 0, "type", event.ReasonSubjectMismatch, kind})
+		fault{"another type", eventJSON("a-1", "e", "type", `"support_conference_begin"`), codes.InvalidArgument, 0, "type",
+			event.ReasonSubjectMismatch, kind})
 	for _, f := range cases {
 		t.Run(f.name, func(t *testing.T) {
 			subject := bus.IngestSubjectOf("a-1", kind)
@@ -230,7 +234,8 @@ func TestARepeatIsAnsweredWithTheFirstSequence(t *testing.T) {
 func TestAnOldRepeatIsKnownFromHistory(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	done := make(chan error, 1)
-	h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: "a-1", EventID: "e-1", Type: kind, Sequence: 4711, Time: time.Now(), Via: "nats"},
+	h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: "a-1", EventID: "e-1", Type: kind, Sequence: 4711,
+		Time: time.Now(), Via: "nats"},
 		func(err error) { done <- err })
 	must(t, <-done)
 	old := `"` + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) + `"`
@@ -288,7 +293,8 @@ func TestAFullStoreRefusesAndTheServiceGoesOn(t *testing.T) {
 	if r.Status != 429 || codes.Code(r.Code) != codes.ResourceExhausted {
 		t.Errorf("%+v", r)
 	}
-	if r := h.request(h.appliance("a-1"), bus.IngestSubjectOf("a-1", kind), eventJSON("a-1", "e-4", "data", data)); r.Header.Get(micro.ErrorCodeHeader) != "429" {
+	if r := h.request(h.appliance("a-1"), bus.IngestSubjectOf("a-1", kind),
+		eventJSON("a-1", "e-4", "data", data)); r.Header.Get(micro.ErrorCodeHeader) != "429" {
 		t.Errorf("%+v", r)
 	}
 	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "small")); r.Status != 200 {

@@ -58,7 +58,8 @@ func newIntake(o Options, deps Deps) *intake {
 	history := deliverylog.New(deps.Bus)
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
-		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), limit: inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history),
+		limit:  inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
 		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
@@ -131,7 +132,8 @@ func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Viol
 	}
 	if s.typeID != "" && e.Type != "" && e.Type != s.typeID {
 		violations = append(violations, event.Violation{Field: "type", Reason: event.ReasonSubjectMismatch,
-			Description: fmt.Sprintf("differs from the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the type of the event", s.typeID)})
+			Description: fmt.Sprintf("differs from the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the type of "+
+				"the event", s.typeID)})
 	}
 	violations = append(violations, e.CheckTime(now)...)
 	types := k.deps.Config.Settings().Types
@@ -151,7 +153,8 @@ func wrongAppliance(s submission) event.Violation {
 			Description: fmt.Sprintf("is not %q, which the token belongs to: an appliance can publish only its own events", s.appliance)}
 	}
 	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
-		Description: fmt.Sprintf("differs from the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the source of the event", s.appliance)}
+		Description: fmt.Sprintf("differs from the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the "+
+			"source of the event", s.appliance)}
 }
 
 // rejection is the status of a rejected event.

@@ -97,7 +97,8 @@ func (r *recorder) written(rec event.IntakeRecord, err error) bool {
 		return true
 	}
 	r.deps.Observer.Unrecorded()
-	r.deps.Logger.Warn("intake decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
+	r.deps.Logger.Warn("intake decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance,
+		telemetry.KeyEventID, keyOf(rec))
 	return false
 }
 

@@ -51,7 +51,8 @@ func (h *fixture) recordSome(appliance string, accepted map[string]uint64, throu
 	for id, sequence := range accepted {
 		if sequence <= through {
 			wg.Add(1)
-			h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: appliance, EventID: id, Type: kind, Time: time.Now(), Sequence: sequence, Via: "http"},
+			h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: appliance, EventID: id, Type: kind, Time: time.Now(),
+				Sequence: sequence, Via: "http"},
 				func(error) { wg.Done() })
 		}
 	}
@@ -106,7 +107,8 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 			h := open(t, o, "a-1")
 			for id, sequence := range accepted {
 				// Without a time it may be a repeat of any age.
-				if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", id, "time", "")); !r.Duplicate || r.Sequence.String() != fmt.Sprint(sequence) {
+				if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", id, "time", "")); !r.Duplicate ||
+					r.Sequence.String() != fmt.Sprint(sequence) {
 					t.Fatalf("%s, accepted at %d: %+v", id, sequence, r)
 				}
 				if sequence%50 == 0 {
@@ -118,7 +120,8 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 			must(t, err)
 			stored, _, err := deliverylog.EventByKey(t.Context(), h.bus, "a-1", "e-349")
 			must(t, err)
-			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil || !rec.EventTime.Equal(stored.Time) {
+			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil ||
+				!rec.EventTime.Equal(stored.Time) {
 				t.Errorf("%+v", rec)
 			}
 		})

@@ -46,7 +46,8 @@ type settings struct {
 	appliances []string
 }
 
-func (s *settings) WatchSettings(_ *outboundv1.WatchSettingsRequest, stream grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+func (s *settings) WatchSettings(_ *outboundv1.WatchSettingsRequest,
+	stream grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
 	select {
 	case <-s.known:
 	case <-stream.Context().Done():
@@ -167,7 +168,8 @@ func (h *fixture) startBroker(o fixtureOptions, appliances []string) {
 	t := h.t
 	t.Helper()
 	var err error
-	h.broker, err = embed.Start(embed.Options{StoreDir: t.TempDir(), Host: "127.0.0.1", Port: -1, SyncAlways: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	h.broker, err = embed.Start(embed.Options{StoreDir: t.TempDir(), Host: "127.0.0.1", Port: -1, SyncAlways: true,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	must(t, err)
 	t.Cleanup(h.broker.Shutdown)
 	var list []embed.Appliance
@@ -175,7 +177,8 @@ func (h *fixture) startBroker(o fixtureOptions, appliances []string) {
 		list = append(list, embed.Appliance{ID: id, PasswordBcrypt: bcryptOf(passwordOf(id))})
 	}
 	must(t, h.broker.SetAppliances(list))
-	h.bus, err = bus.Connect(t.Context(), bus.Options{User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker, Name: "ingest"})
+	h.bus, err = bus.Connect(t.Context(), bus.Options{User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker,
+		Name: "ingest"})
 	must(t, err)
 	t.Cleanup(h.bus.Close)
 	must(t, h.bus.EnsureStreams(t.Context(), o.streams))
@@ -199,7 +202,8 @@ func (h *fixture) startConfig(quiet *slog.Logger, appliances []string) *rpc.Loca
 }
 
 func (h *fixture) startAPI(quiet *slog.Logger, config *configclient.Client) {
-	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Authenticators{rpc.Tokens{Admin: adminToken}, ingest.NewApplianceTokens(config)}, Logger: quiet})
+	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Authenticators{rpc.Tokens{Admin: adminToken},
+		ingest.NewApplianceTokens(config)}, Logger: quiet})
 	h.service.Register(s)
 	local := rpc.InProcess(s)
 	h.t.Cleanup(func() { s.Stop(); _ = local.Close() })

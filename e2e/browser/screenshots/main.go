@@ -39,12 +39,16 @@ func pictures() []picture {
 	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
 	return []picture{
 		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
-		{"http-recipient", "/recipients/ticket-desk", wide, light, preview}, {"email-recipient", "/recipients/service-desk", wide, light, preview},
+		{"http-recipient", "/recipients/ticket-desk", wide, light, preview},
+		{"email-recipient", "/recipients/service-desk", wide, light, preview},
 		{"deliveries", "/deliveries", wide, light, nil}, {"deliveries-narrow", "/deliveries", narrow, dark, nil},
 		{"delivery", "/deliveries", wide, light, drawer}, {"events", "/events", wide, light, nil},
-		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil}, {"replays", "/replays", wide, light, nil},
-		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil}, {"types", "/settings/types", wide, light, nil},
-		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil}, {"tokens", "/settings/tokens", wide, light, nil},
+		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil},
+		{"replays", "/replays", wide, light, nil},
+		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil},
+		{"types", "/settings/types", wide, light, nil},
+		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil},
+		{"tokens", "/settings/tokens", wide, light, nil},
 		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health", wide, light, nil}, {"health-dark", "/health", wide, dark, nil},
 	}
 }
@@ -150,7 +154,8 @@ func (s *shots) trouble(c *harness.Client) {
 	defer c.Close()
 	c.Do(s, "POST", "/v1/recipients", harness.Object{
 		"id": "billing", "displayName": "Billing", "eventTypes": []string{"support_conference_end"},
-		"http": harness.Object{"url": "https://127.0.0.1:9/support", "retryInterval": "600s", "contact": harness.Object{"addresses": []string{"team-lead@example.com"}}},
+		"http": harness.Object{"url": "https://127.0.0.1:9/support", "retryInterval": "600s",
+			"contact": harness.Object{"addresses": []string{"team-lead@example.com"}}},
 	})
 	c.Do(s, "POST", "/v1/recipients", harness.Object{
 		"id": "archive", "displayName": "Archive", "enabled": false, "eventTypes": []string{"support_conference_end"},

@@ -85,7 +85,8 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 func (c Client) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
 	s, err := c.conn.JS.Stream(ctx, wire.BucketStream(names.BucketStatus))
 	if err == nil {
-		err = s.Purge(ctx, jetstream.WithPurgeSubject(wire.BucketSubject(names.BucketStatus, prefixIntake+m.Process)), jetstream.WithPurgeSequence(m.revision+1))
+		err = s.Purge(ctx, jetstream.WithPurgeSubject(wire.BucketSubject(names.BucketStatus, prefixIntake+m.Process)),
+			jetstream.WithPurgeSequence(m.revision+1))
 	}
 	if err != nil {
 		return fmt.Errorf("remove the mark of intake %s: %w", m.Process, err)

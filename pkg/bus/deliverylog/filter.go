@@ -68,7 +68,8 @@ func (r StoredRecord) filter() AttemptFilter {
 
 // subject is the filter with its one State; empty: any.
 func (f AttemptFilter) Subject() string {
-	return strings.Join([]string{names.SubjectAttempt, names.OrWildcard(f.Recipient), names.OrWildcard(string(f.State)), names.OrWildcard(f.Type), names.OrWildcard(f.Session), f.keyToken(),
+	return strings.Join([]string{names.SubjectAttempt, names.OrWildcard(f.Recipient), names.OrWildcard(string(f.State)),
+		names.OrWildcard(f.Type), names.OrWildcard(f.Session), f.keyToken(),
 		names.OrWildcard(f.Appliance), names.OrWildcard(f.EventID)}, ".")
 }
 
@@ -120,7 +121,8 @@ func (f AttemptFilter) files(subject string) (filed, ours bool) {
 		return false, false
 	}
 	for at, want := range map[int]string{
-		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type), tokenSession: names.OrWildcard(f.Session), tokenKey: f.keyToken(),
+		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type), tokenSession: names.OrWildcard(f.Session),
+		tokenKey:       f.keyToken(),
 		tokenAppliance: names.OrWildcard(f.Appliance), tokenEvent: names.OrWildcard(f.EventID),
 	} {
 		if want != "*" && want != t[at] {

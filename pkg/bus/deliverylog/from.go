@@ -15,7 +15,8 @@ import (
 
 // AttemptsFrom lists records oldest first, from a sequence of HISTORY to another, at most limit of them. It goes on behind the
 // last one's sequence. Records of the states given, or of any if there is none.
-func (h *Reader) AttemptsFrom(ctx context.Context, f AttemptFilter, states []delivery.State, from, until uint64, limit int) ([]StoredRecord, error) {
+func (h *Reader) AttemptsFrom(ctx context.Context, f AttemptFilter, states []delivery.State, from, until uint64,
+	limit int) ([]StoredRecord, error) {
 	if len(states) == 0 {
 		states = []delivery.State{""}
 	}

@@ -70,7 +70,8 @@ func askable(s string) string {
 // KeyToken is an external key as subjects have it: keys may be any text, so a hash stands for it.
 func KeyToken(externalKey string) string { return names.HashToken(externalKey) }
 
-// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the state as well
+// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the
+// state as well
 // if nothing was sent. See AppendAttempt.
 func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool) {
 	a, b, c := three(header.Get(headerRecord))

@@ -41,7 +41,8 @@ func (f IntakeFilter) files(subject string) bool {
 }
 
 func (f IntakeFilter) has(r event.IntakeRecord) bool {
-	return (f.Type == "" || f.Type == r.Type) && (f.Session == "" || f.Session == r.Session) && (f.ExternalKey == "" || f.ExternalKey == r.ExternalKey)
+	return (f.Type == "" || f.Type == r.Type) && (f.Session == "" || f.Session == r.Session) &&
+		(f.ExternalKey == "" || f.ExternalKey == r.ExternalKey)
 }
 
 // IntakeSearch goes through the intake records that a filter matches, newest first.
@@ -124,7 +125,8 @@ func (h *Reader) Intakes(ctx context.Context, appliance string, accepted, reject
 		before = last + 1
 	}
 	var out []StoredIntake
-	for s := h.SearchIntakes(IntakeFilter{Appliance: appliance, Accepted: accepted, Rejected: rejected}, Range{Before: before}); s.Before() > 0 && len(out) < limit; {
+	for s := h.SearchIntakes(IntakeFilter{Appliance: appliance, Accepted: accepted, Rejected: rejected},
+		Range{Before: before}); s.Before() > 0 && len(out) < limit; {
 		more, err := s.Next(ctx, limit-len(out))
 		if err != nil {
 			return nil, err

@@ -118,7 +118,8 @@ func (l *lookups) together(ctx context.Context, part []*lookup) {
 }
 
 // Latest is the newest record of a delivery, and where it stands in HISTORY; 0: there is none.
-func (h *Reader) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, sequence uint64, err error) {
+func (h *Reader) Latest(ctx context.Context, recipientID string, e *event.Event, replayID string) (rec delivery.Record, sequence uint64,
+	err error) {
 	one := AttemptFilter{
 		Recipient: recipientID, Type: e.Type, Session: names.Token(e.Session), ExternalKey: e.ExternalKey, Appliance: e.Appliance,
 		EventID: deliveryToken(e.ID, replayID), noKey: e.ExternalKey == "",

@@ -65,7 +65,8 @@ func (h *Log) AppendAttempt(rec delivery.Record, done func(error)) {
 	h.append(&wire.Post{Msg: m, Newest: newest}, &rec, done)
 }
 
-// AppendAfter stores an attempt's record if the delivery's newest record stands at a sequence of HISTORY, or, for 0, if it has none. Else it
+// AppendAfter stores an attempt's record if the delivery's newest record stands at a sequence of HISTORY, or, for 0, if it has
+// none. Else it
 // fails with delivery.ErrConflict: so does a repeat of a record that is stored. See AppendAttempt.
 func (h *Log) AppendAfter(rec delivery.Record, sequence uint64, done func(error)) {
 	m, newest := attemptMessage(rec)
@@ -123,7 +124,8 @@ func (h *Log) append(p *wire.Post, rec interface{ JSON() ([]byte, error) }, done
 // has reports whether the newest record of a message's subject is that message.
 func (h *Log) has(ctx context.Context, m *nats.Msg) (bool, error) {
 	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: m.Subject})
-	return err == nil && len(ms) == 1 && ms[0].Header.Get(names.HeaderMsgID) == m.Header.Get(names.HeaderMsgID) && bytes.Equal(ms[0].Data, m.Data), err
+	return err == nil && len(ms) == 1 && ms[0].Header.Get(names.HeaderMsgID) == m.Header.Get(names.HeaderMsgID) &&
+		bytes.Equal(ms[0].Data, m.Data), err
 }
 
 // deliveryToken is the last token of an attempt's subject: the event id, and the replay's behind a tilde.
@@ -149,7 +151,8 @@ func (h *Reader) Intake(ctx context.Context, appliance, eventID string) (rec eve
 
 // LastAccepted is when an appliance's last event was accepted; ok is false if the log knows of none.
 func (h *Reader) LastAccepted(ctx context.Context, appliance string) (at time.Time, ok bool, err error) {
-	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{LastFor: strings.Join([]string{names.SubjectIntake, appliance, "accepted", ">"}, ".")})
+	ms, err := h.conn.Direct(ctx, names.StreamHistory,
+		wire.DirectRequest{LastFor: strings.Join([]string{names.SubjectIntake, appliance, "accepted", ">"}, ".")})
 	if err != nil || len(ms) == 0 {
 		return time.Time{}, false, err
 	}
@@ -235,7 +238,8 @@ const batchSize = 1_000
 func (h *Reader) between(ctx context.Context, filter string, start, end uint64) ([]*nats.Msg, error) {
 	var out []*nats.Msg
 	for start <= end {
-		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})
+		ms, err := h.conn.Direct(ctx, names.StreamHistory,
+			wire.DirectRequest{Sequence: start, NextFor: filter, Batch: int(min(batchSize, end-start+1))})
 		if err != nil {
 			return nil, err
 		}

@@ -210,7 +210,8 @@ func TestRotatingAndRevokingCloseConnections(t *testing.T) {
 
 func TestSetAppliancesRefusesWhatCannotConnect(t *testing.T) {
 	s := start(t, t.TempDir())
-	for _, a := range []embed.Appliance{{ID: "a.b", PasswordBcrypt: hashOf(t, "x")}, {ID: "a", PasswordBcrypt: "plain"}, {ID: ">", PasswordBcrypt: hashOf(t, "x")}} {
+	for _, a := range []embed.Appliance{{ID: "a.b", PasswordBcrypt: hashOf(t, "x")}, {ID: "a", PasswordBcrypt: "plain"},
+		{ID: ">", PasswordBcrypt: hashOf(t, "x")}} {
 		if err := s.SetAppliances([]embed.Appliance{a}); err == nil {
 			t.Errorf("%+v was taken", a)
 		}

@@ -97,7 +97,8 @@ type StoredEvent struct {
 // EventsFrom reads accepted events, replays left out, from a sequence of EVENTS on, in the order of the stream, at most limit. A
 // type narrows them; empty: all. What can't be read is left out, so that only next tells where to go on; 0: there are no more.
 func (l *Log) EventsFrom(ctx context.Context, eventType string, from uint64, limit int) (found []StoredEvent, next uint64, err error) {
-	ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: names.EventSubject("*", names.OrWildcard(eventType)), Batch: limit})
+	ms, err := l.conn.Direct(ctx, names.StreamEvents,
+		wire.DirectRequest{Sequence: max(from, 1), NextFor: names.EventSubject("*", names.OrWildcard(eventType)), Batch: limit})
 	if err != nil || len(ms) == 0 {
 		return nil, 0, err
 	}
@@ -115,7 +116,8 @@ const replayedAtOnce = 500
 // Replayed calls visit with the delivery key of each message of a replay that EVENTS holds from a sequence on.
 func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit func(key string)) error {
 	for {
-		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: max(from, 1), NextFor: names.SubjectReplay + ".*", Batch: replayedAtOnce})
+		ms, err := l.conn.Direct(ctx, names.StreamEvents,
+			wire.DirectRequest{Sequence: max(from, 1), NextFor: names.SubjectReplay + ".*", Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read replay %s: %w", replayID, err)
 		}
@@ -134,7 +136,8 @@ func (l *Log) Replayed(ctx context.Context, replayID string, from uint64, visit 
 // ReplaysTo calls visit with the event's key and the replay's id of each replay or test to a recipient that EVENTS holds.
 func (l *Log) ReplaysTo(ctx context.Context, recipientID string, visit func(eventKey, replayID string)) error {
 	for from := uint64(1); ; {
-		ms, err := l.conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: names.SubjectReplay + "." + recipientID, Batch: replayedAtOnce})
+		ms, err := l.conn.Direct(ctx, names.StreamEvents,
+			wire.DirectRequest{Sequence: from, NextFor: names.SubjectReplay + "." + recipientID, Batch: replayedAtOnce})
 		if err != nil {
 			return fmt.Errorf("read the replays to %s: %w", recipientID, err)
 		}

@@ -39,7 +39,8 @@ type Notice struct {
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
 func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 	_, err := c.JS.CreateOrUpdateConsumer(ctx, names.StreamNotices, jetstream.ConsumerConfig{
-		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait, MaxDeliver: -1, MaxAckPending: maxNoticesOut,
+		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait,
+		MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)

@@ -52,7 +52,8 @@ func open(ctx context.Context, c *wire.Conn, stream, name string) (*requests, er
 	if _, err := c.JS.Consumer(ctx, stream, name); err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)
 	}
-	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.NC.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	p := &requests{conn: c, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name, inbox: c.NC.NewInbox(),
+		in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
 	sub, err := c.NC.Subscribe(p.inbox+".*", func(m *nats.Msg) { p.in <- m })
 	if err != nil {
 		return nil, fmt.Errorf("open consumer %s: %w", name, err)

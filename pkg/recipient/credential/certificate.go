@@ -68,7 +68,8 @@ func ClientCertificate(chainPEM, keyPEM string) (tls.Certificate, error) {
 	if block, _ := pem.Decode([]byte(keyPEM)); block == nil {
 		return tls.Certificate{}, errors.New("contains no PEM: it must start with -----BEGIN PRIVATE KEY-----")
 	} else if strings.Contains(block.Type, "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
-		return tls.Certificate{}, errors.New("is protected by a passphrase: remove it (openssl pkey -in key.pem); Outbound stores the key encrypted")
+		return tls.Certificate{}, errors.New("is protected by a passphrase: remove it (openssl pkey -in key.pem); Outbound stores the key " +
+			"encrypted")
 	}
 	pair, err := tls.X509KeyPair([]byte(chainPEM), []byte(keyPEM))
 	if err == nil {

@@ -80,7 +80,8 @@ func visit(ctx context.Context, s *allinone.Service, o demo.Options, dir string)
 			return err
 		}
 		fmt.Printf("Outbound is ready after %d ms\n", time.Since(began).Milliseconds())
-		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout, FirstStart: firstStart(ctx, s)})
+		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout,
+			FirstStart: firstStart(ctx, s)})
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry), Limiter: limiter})
+	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry),
+		Limiter: limiter})
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,13 @@ func run(ctx context.Context, o options) error {
 	log, publisher := deliverylog.New(p.Bus), bus.NewPublisher(p.Bus)
 	p.Defer(log.Close)
 	p.Defer(publisher.Close)
-	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config, Broker: history.ExternalBroker, Version: process.Version()})
+	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config,
+		Broker: history.ExternalBroker, Version: process.Version()})
 	if err != nil {
 		return err
 	}
-	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, configclient.NewTokens(config)); err != nil {
+	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) },
+		configclient.NewTokens(config)); err != nil {
 		return err
 	}
 	p.Add("history", s.Run)

@@ -54,7 +54,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := httpsender.New(o.Service, httpsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry), Limiter: limiter, Version: process.Version()})
+	s, err := httpsender.New(o.Service, httpsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry),
+		Limiter: limiter, Version: process.Version()})
 	if err != nil {
 		return err
 	}

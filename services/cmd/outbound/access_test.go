@@ -53,7 +53,8 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		Token  struct{ ID string }
 		Secret string
 	}
-	if err := json.Unmarshal([]byte(h.must("tokens", "create", "CI", "--role", "viewer", "--expires-in", "24h", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(h.must("tokens", "create", "CI", "--role", "viewer", "--expires-in", "24h", "-o", "json")),
+		&made); err != nil {
 		t.Fatal(err)
 	}
 	if out := h.must("tokens", "list"); !strings.Contains(out, made.Token.ID+"  CI    viewer") || strings.Contains(out, made.Secret) {
@@ -108,7 +109,8 @@ func TestAUserSignsInToTheConsole(t *testing.T) {
 	if code, _, body := ask("POST", "/sign-in", url.Values{"name": {"ada"}, "password": {"wrong password"}}); code != http.StatusUnauthorized {
 		t.Fatalf("with a wrong password: %d %s", code, body)
 	}
-	if code, _, body := ask("POST", "/sign-in", url.Values{"name": {"ada"}, "password": {"correct horse battery"}}); code != http.StatusSeeOther {
+	if code, _, body := ask("POST", "/sign-in",
+		url.Values{"name": {"ada"}, "password": {"correct horse battery"}}); code != http.StatusSeeOther {
 		t.Fatalf("%d %s", code, body)
 	}
 	if code, _, body := ask("GET", "/account", nil); code != http.StatusOK || !strings.Contains(body, `<dd class="mono">ada</dd>`) {

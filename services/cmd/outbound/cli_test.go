@@ -67,7 +67,8 @@ func open(t *testing.T, adapt ...func(*allinone.Options)) *fixture {
 func (h *fixture) run(stdin string, args ...string) (code int, out, errors string) {
 	h.t.Helper()
 	var o, e bytes.Buffer
-	root := cli.New(cli.Options{In: strings.NewReader(stdin), Out: &o, Err: &e, Getenv: func(k string) string { return h.env[k] }, Version: "test"})
+	root := cli.New(cli.Options{In: strings.NewReader(stdin), Out: &o, Err: &e, Getenv: func(k string) string { return h.env[k] },
+		Version: "test"})
 	code = cli.Execute(h.t.Context(), root, args)
 	return code, o.String(), e.String()
 }
@@ -180,7 +181,8 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 		{2, "SECRET is not set", []string{"apply", "-f", h.write("env.yaml", `smtp: {password: "${env:SECRET}"}`)}},
 		{3, `recipient "none" does not exist`, []string{"recipients", "get", "none"}},
 		{3, "does not exist", []string{"deliveries", "retry", "crm/a1~none"}},
-		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event", "support_conference_end"}},
+		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event",
+			"support_conference_end"}},
 		{4, "changed by someone else", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
 	} {
 		code, out, errors := h.run("", x.args...)
@@ -204,26 +206,31 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 
 func TestAnEventCanBeFollowedByTheCommandLine(t *testing.T) {
 	h := open(t)
-	h.must("recipients", "create", "--name", "CRM", "--url", "http://127.0.0.1:9/hook", "--event", "support_conference_end", "--disabled", "--while-disabled", "hold")
+	h.must("recipients", "create", "--name", "CRM", "--url", "http://127.0.0.1:9/hook", "--event", "support_conference_end", "--disabled",
+		"--while-disabled", "hold")
 	out := h.must("appliances", "add", "a1", "-o", "json")
 	var credentials map[string]string
-	if err := json.Unmarshal([]byte(out), &credentials); err != nil || len(credentials) != 4 || credentials["token"] == "" || credentials["user"] == "" {
+	if err := json.Unmarshal([]byte(out), &credentials); err != nil || len(credentials) != 4 || credentials["token"] == "" ||
+		credentials["user"] == "" {
 		t.Fatalf("credentials: %v, %s", err, out)
 	}
 	h.env["OUTBOUND_TOKEN"], credentials["admin"] = credentials["token"], h.env["OUTBOUND_TOKEN"]
-	h.until(says(`"eventId": "a1~e-1"`), "events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1", "-o", "json")
+	h.until(says(`"eventId": "a1~e-1"`), "events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1",
+		"-o", "json")
 	if code, _, _ := h.run("", "events", "list"); code != 1 {
 		t.Errorf("an appliance may list events: exit %d", code)
 	}
 	h.env["OUTBOUND_TOKEN"] = credentials["admin"]
-	if out = h.must("events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1"); !strings.Contains(out, "yes") {
+	if out = h.must("events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id",
+		"e-1"); !strings.Contains(out, "yes") {
 		t.Errorf("a repeat is no duplicate:\n%s", out)
 	}
 	code, _, errors := h.run(`{"id":"e-2"}`, "events", "publish", "-f", "-")
 	if code != 1 || !strings.Contains(errors, "  source: ") || !strings.Contains(errors, "  type: ") {
 		t.Errorf("an event without source and type: exit %d\n%s", code, errors)
 	}
-	h.until(func(_ int, out string) bool { return strings.Count(out, "\n") == 2 && strings.Contains(out, "MISSING") }, "events", "list", "--decision", "rejected")
+	h.until(func(_ int, out string) bool { return strings.Count(out, "\n") == 2 && strings.Contains(out, "MISSING") }, "events", "list",
+		"--decision", "rejected")
 	h.until(says("WAITING"), "deliveries", "list", "--event", "e-1")
 	h.until(func(_ int, out string) bool {
 		return strings.Contains(strings.Join(strings.Fields(out), " "), "crm PAUSED - 1 ")
@@ -231,7 +238,8 @@ func TestAnEventCanBeFollowedByTheCommandLine(t *testing.T) {
 	if out = h.must("deliveries", "retry", "crm/a1~e-1", "-o", "json"); !strings.Contains(out, `"queued": 1`) {
 		t.Error(out)
 	}
-	if out = h.must("simulate", "--appliances", "2", "--rate", "200", "--events", "20", "-o", "json"); !strings.Contains(out, `"accepted": 20`) {
+	if out = h.must("simulate", "--appliances", "2", "--rate", "200", "--events", "20", "-o", "json"); !strings.Contains(out,
+		`"accepted": 20`) {
 		t.Error(out)
 	}
 }

@@ -44,7 +44,8 @@ recipients: [{id: crm, displayName: The CRM, eventTypes: [support_conference_end
 		t.Errorf("a second recipient is offered:\n%s", out)
 	}
 	h.env["OUTBOUND_TOKEN"] = "wrong"
-	if code, out, errors := h.run("", "__complete", "recipients", "get", ""); code != 0 || strings.Contains(out, "crm") || strings.Contains(errors, "token") {
+	if code, out, errors := h.run("", "__complete", "recipients", "get", ""); code != 0 || strings.Contains(out, "crm") ||
+		strings.Contains(errors, "token") {
 		t.Errorf("with a wrong token: exit %d\n%s%s", code, out, errors)
 	}
 }

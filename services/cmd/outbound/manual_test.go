@@ -181,7 +181,8 @@ func (h *fixture) interrupted(args []string) {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	defer cancel()
 	out, errors := &said{first: make(chan struct{})}, &bytes.Buffer{}
-	root := cli.New(cli.Options{In: strings.NewReader(""), Out: out, Err: errors, Getenv: func(k string) string { return h.env[k] }, Version: "test"})
+	root := cli.New(cli.Options{In: strings.NewReader(""), Out: out, Err: errors, Getenv: func(k string) string { return h.env[k] },
+		Version: "test"})
 	done := make(chan int, 1)
 	go func() { done <- cli.Execute(ctx, root, args) }()
 	tick := time.NewTicker(50 * time.Millisecond)

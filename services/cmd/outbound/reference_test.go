@@ -38,7 +38,8 @@ func optionsOf(s reflect.Type, prefix string) (out []string) {
 func TestTheReferenceNamesEveryOption(t *testing.T) {
 	reference := documents(t)["docs/configuration.md"]
 	services := map[string]string{
-		"ingest": "ingest", "config": "config", "httpSender": "http-sender", "emailSender": "email-sender", "history": "history", "console": "console",
+		"ingest": "ingest", "config": "config", "httpSender": "http-sender", "emailSender": "email-sender", "history": "history",
+		"console": "console",
 	}
 	all := reflect.TypeFor[allinone.Options]()
 	count := 0

@@ -49,7 +49,8 @@ Options are read from the file, then from the environment (e.g. OUTBOUND_URL_POL
 	f.StringVar(&flags.NATS, "nats", d.NATS, "listen address for appliances (NATS); port 0 picks a free port")
 	f.StringVar(&file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
 	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
-	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil, "additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
+	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
+		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
 	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events are synced to disk: always or interval")
 	return c
 }

@@ -60,7 +60,8 @@ func TestAFailedStartNamesTheFlagInQuestion(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.Run(t.Context())
-		if err == nil || !strings.HasPrefix(err.Error(), "--"+name+" ") || !strings.Contains(err.Error(), x.says) || strings.Contains(err.Error(), x.not) {
+		if err == nil || !strings.HasPrefix(err.Error(), "--"+name+" ") || !strings.Contains(err.Error(), x.says) ||
+			strings.Contains(err.Error(), x.not) {
 			t.Errorf("a start with %s of another: %v", name, err)
 		}
 	}

@@ -167,7 +167,8 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 
 // Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of
 // its own. more are asked for tokens that are neither the admin's nor the services'.
-func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) (*grpc.ClientConn, error) {
+func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar),
+	more ...rpc.Authenticator) (*grpc.ClientConn, error) {
 	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
 	if err := tokens.Check(); err != nil {
 		return nil, err

@@ -23,7 +23,8 @@ func describeErrors(doc object) error {
 	if err != nil {
 		return err
 	}
-	properties["code"] = object{"type": "integer", "format": "int32", "description": "The gRPC code, e.g. 3 for INVALID_ARGUMENT. It determines the HTTP status."}
+	properties["code"] = object{"type": "integer", "format": "int32",
+		"description": "The gRPC code, e.g. 3 for INVALID_ARGUMENT. It determines the HTTP status."}
 	properties["message"] = text("What is wrong and what to do, as a sentence.")
 	properties["details"] = object{
 		"type": "array", "description": "Machine-readable details.", "items": object{"$ref": schemaPrefix + "ErrorDetail"},
@@ -36,7 +37,8 @@ func describeErrors(doc object) error {
 		"type": "object", "description": "A detail of an error. `@type` determines its fields.", "required": []any{"@type"},
 		"additionalProperties": true,
 		"properties": object{
-			"@type": text("`type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), ResourceInfo (resourceType, resourceName)."),
+			"@type": text("`type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), " +
+				"ResourceInfo (resourceType, resourceName)."),
 			"fieldViolations": object{"type": "array", "description": "All field violations.", "items": object{
 				"type": "object", "properties": object{
 					"field":       text("The field's path, e.g. `http.url`."),

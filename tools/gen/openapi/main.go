@@ -25,7 +25,8 @@ func run(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("read the merged document: %w", err)
 	}
 	for _, step := range []func(object) error{
-		rename, mergePaths, describe, loosenChoices, describeEventBody, describeStreams, describeErrors, describeEmpty, loosenPatches, addExamples,
+		rename, mergePaths, describe, loosenChoices, describeEventBody, describeStreams, describeErrors, describeEmpty, loosenPatches,
+		addExamples,
 	} {
 		if err := step(doc); err != nil {
 			return err

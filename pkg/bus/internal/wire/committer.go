@@ -97,7 +97,8 @@ func Records() batchWait {
 }
 
 // committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
-// wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same message id.
+// wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same
+// message id.
 type Committer struct {
 	conn    *Conn
 	stream  string
@@ -124,7 +125,8 @@ func NewCommitter(c *Conn, stream string, l batchWait, repeat time.Duration) *Co
 		l.longest, l.background = l.step, l.step
 	}
 	k := &Committer{
-		conn: c, stream: stream, wait: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *Post, queueSize), stopped: make(chan struct{}),
+		conn: c, stream: stream, wait: l, repeatFor: repeat, answers: newAnswers(c), in: make(chan *Post, queueSize),
+		stopped: make(chan struct{}),
 	}
 	k.ctx, k.giveUp = context.WithCancel(c.ending.ctx)
 	c.ending.add(k)
@@ -358,7 +360,8 @@ func (k *Committer) batch(group []*Post) error {
 
 func batchError(code int, text string) error {
 	switch code {
-	case codeStreamFull, codeStorageExceeded, codeAccountExceeded, codeBatchDuplicate, codeBatchIncomplete, codeBatchTooManyOpen, codeBatchTooManyInAll, codeMessageTooLarge:
+	case codeStreamFull, codeStorageExceeded, codeAccountExceeded, codeBatchDuplicate, codeBatchIncomplete, codeBatchTooManyOpen,
+		codeBatchTooManyInAll, codeMessageTooLarge:
 		return errSingly
 	default:
 		return fmt.Errorf("%w: %s (%d)", errSingly, text, code)

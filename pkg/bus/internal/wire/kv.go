@@ -63,7 +63,8 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	if name == names.BucketReplays {
 		ttl = replaysKept
 	}
-	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage, Replicas: replicas, MaxValueSize: 1 << 20})
+	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage,
+		Replicas: replicas, MaxValueSize: 1 << 20})
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %s: %w", name, err)
 	}

@@ -170,7 +170,8 @@ func (b *Bucket) changeOf(m *nats.Msg) Change {
 	h := m.Header
 	to, _ := strconv.ParseUint(h.Get(headerRolledBackTo), 10, 64)
 	return Change{
-		Entry:   Entry{Key: strings.TrimPrefix(h.Get("Nats-Subject"), BucketSubject(b.name, "")), Value: m.Data, Revision: StoredSequence(m), Time: StoredTime(m)},
+		Entry: Entry{Key: strings.TrimPrefix(h.Get("Nats-Subject"), BucketSubject(b.name, "")), Value: m.Data, Revision: StoredSequence(m),
+			Time: StoredTime(m)},
 		Note:    Note{Actor: h.Get(names.HeaderActor), Action: h.Get(headerAction), RolledBackTo: to},
 		Removed: h.Get(headerKVOperation) == kvRemoved || h.Get(headerKVOperation) == kvPurged,
 	}

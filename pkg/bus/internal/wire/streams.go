@@ -54,7 +54,8 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Description: "Alert emails to be sent.",
 		Subjects:    []string{names.SubjectNotices + ".*"},
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
-		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true, Replicas: o.Replicas,
+		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true,
+		Replicas: o.Replicas,
 	}}
 }
 
@@ -74,16 +75,19 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 		}
 		have := s.CachedInfo().Config
 		if fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects) || have.Retention != want.Retention || have.Storage != want.Storage {
-			return fmt.Errorf("stream %s was not created by Outbound (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects, have.Retention)
+			return fmt.Errorf("stream %s was not created by Outbound (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects,
+				have.Retention)
 		}
-		if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge || have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
+		if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge ||
+			have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
 			if _, err = c.JS.UpdateStream(ctx, want); err != nil {
 				return fmt.Errorf("update stream %s: %w", want.Name, err)
 			}
 		}
 	}
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
-	for b, history := range map[string]uint8{names.BucketRecipients: revisionsKept, names.BucketSettings: revisionsKept, names.BucketStatus: 1, names.BucketReplays: 1} {
+	for b, history := range map[string]uint8{names.BucketRecipients: revisionsKept, names.BucketSettings: revisionsKept,
+		names.BucketStatus: 1, names.BucketReplays: 1} {
 		if _, err := c.bucket(ctx, b, history, o.Replicas); err != nil {
 			return err
 		}

@@ -164,7 +164,8 @@ func usersUpdate(env *command.Env) *cobra.Command {
 
 func usersDelete(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME", Short: "Delete a user and end their sessions", Args: command.Arguments("NAME"), Example: "  outbound users delete olga",
+		Use: "delete NAME", Short: "Delete a user and end their sessions", Args: command.Arguments("NAME"),
+		Example: "  outbound users delete olga",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := c.Call(ctx, http.MethodDelete, userPath(args[0]), nil, nil); err != nil {
 				return err

@@ -32,9 +32,12 @@ func (r *replayFlags) define(env *command.Env, cmd *cobra.Command) {
 	f.StringVar(&r.filter.channel, "channel", "", "filter by channel: http or email")
 	f.StringVar(&r.filter.reason, "reason", "", "filter by reason")
 	f.StringVar(&r.filter.class, "class", "", "filter by reason class")
-	f.StringVar(&r.filter.since, "since", "", "only deliveries that became final at or after this time (RFC 3339), or within this duration, e.g. 2h")
-	f.StringVar(&r.filter.until, "until", "", "only deliveries that became final before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
-	f.StringVar(&r.backfillSince, "backfill-since", "", "backfill: send the events accepted since this time that the recipient of --to selects")
+	f.StringVar(&r.filter.since, "since", "",
+		"only deliveries that became final at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&r.filter.until, "until", "",
+		"only deliveries that became final before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.StringVar(&r.backfillSince, "backfill-since", "",
+		"backfill: send the events accepted since this time that the recipient of --to selects")
 	f.StringVar(&r.backfillTill, "backfill-until", "", "end of the backfill (default: now)")
 	f.BoolVar(&r.includeDelivered, "include-delivered", false, "backfill: include events that the recipient already has")
 	f.StringVar(&r.to, "to", "", "send to this recipient (default: the original recipient)")

@@ -26,7 +26,8 @@ func previewCommand(env *command.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "preview [RECIPIENT]",
 		Short: "Show the mail or the HTTP request that a recipient would get, without sending it",
-		Long: "The event is a sample, or a stored one with --event. With -f the recipient is the one in the file, which is not saved: a new one,\n" +
+		Long: "The event is a sample, or a stored one with --event. With -f the recipient is the one in the file, which is not saved: a new " +
+			"one,\n" +
 			"or the named one with all its fields as the file has them; secrets that it leaves out are the stored ones.\n" +
 			"Secrets are shown as [redacted], values that each sending makes anew as [made at sending].",
 		Example: "  outbound recipients preview night-desk\n  outbound recipients preview night-desk --event appliance-1~e-1 --source\n" +

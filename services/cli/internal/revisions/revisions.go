@@ -179,7 +179,8 @@ func rollBackCommand(env *command.Env) *cobra.Command {
 	var sure, dryRun bool
 	cmd := &cobra.Command{
 		Use: "roll-back RESOURCE REVISION", Short: "Roll a resource back to an earlier revision", Args: command.Arguments("RESOURCE", "REVISION"),
-		Example: "  outbound revisions roll-back recipients/ticket-system previous --dry-run\n  outbound revisions roll-back recipients/ticket-system 12 --yes",
+		Example: "  outbound revisions roll-back recipients/ticket-system previous --dry-run\n  outbound revisions roll-back " +
+			"recipients/ticket-system 12 --yes",
 		Long: "Roll a resource back to a revision, including its secrets; a deleted resource is created again. The difference is\n" +
 			"shown first. REVISION is a number from `revisions list`, or previous.",
 	}

@@ -103,7 +103,8 @@ func checkOAuth2(v *validation.Violations, k *outboundv1.OAuth2ClientCredentials
 	}
 	for i, scope := range k.GetScopes() {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.Add(fmt.Sprintf("%s.scopes[%d]", field, i), validation.Invalid, "is not a scope: list each scope separately, without spaces and quotes")
+			v.Add(fmt.Sprintf("%s.scopes[%d]", field, i), validation.Invalid,
+				"is not a scope: list each scope separately, without spaces and quotes")
 		}
 	}
 }

@@ -113,7 +113,8 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
 	e := event.Sample(t, event.TestAppliance, id, time.Now(), custom)
 	if e == nil {
-		return nil, rpc.FailedPrecondition("NO_SAMPLE", fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
+		return nil, rpc.FailedPrecondition("NO_SAMPLE",
+			fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))
 	}
 	if len(data.GetFields()) == 0 {
 		return e, nil

@@ -63,7 +63,8 @@ func (s *Revisions) locate(resource string) (location, error) {
 		}
 	}
 	return p, rpc.InvalidArgument(rpc.Violation{Field: "resource", Reason: validation.Invalid,
-		Description: fmt.Sprintf("%q is not a resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, settings/smtp, settings/email or custom-fields", resource)})
+		Description: fmt.Sprintf("%q is not a resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, "+
+			"settings/smtp, settings/email or custom-fields", resource)})
 }
 
 // resourceOf returns the resource of a key; false if the key holds none.

@@ -127,7 +127,8 @@ func (s *Relay) sealRelay(p *outboundv1.WatchSettingsResponse, next *outboundv1.
 		return nil
 	}
 	p.SealedSmtpSecrets = map[string][]byte{}
-	for path, plain := range map[string]*string{credential.SecretRelayClient: &o.ClientSecret, credential.SecretRelayRefresh: &o.RefreshToken} {
+	for path, plain := range map[string]*string{credential.SecretRelayClient: &o.ClientSecret,
+		credential.SecretRelayRefresh: &o.RefreshToken} {
 		sealed, err := keep(plain, path)
 		if err != nil {
 			return err

@@ -48,7 +48,8 @@ func checkSMTP(v *validation.Violations, c relayChange) {
 		v.Add("dailyNotice", validation.Missing, "has no recipients: set adminContacts")
 	}
 	if name := p.GetHelloName(); name != "" && (!strings.Contains(name, ".") || recipient.CheckAddress("postmaster@"+name) != nil) {
-		v.Add("helloName", validation.Invalid, fmt.Sprintf("%q is not a fully qualified host name: use e.g. outbound.example.com, or leave it empty", name))
+		v.Add("helloName", validation.Invalid,
+			fmt.Sprintf("%q is not a fully qualified host name: use e.g. outbound.example.com, or leave it empty", name))
 	}
 	checkSignIn(v, c)
 	checkRelayOAuth2(v, c)

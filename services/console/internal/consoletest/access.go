@@ -29,7 +29,8 @@ type Access struct {
 // NewAccess returns an Access with the three users.
 func NewAccess() *Access {
 	a := &Access{users: map[string]*outboundv1.User{}, passwords: map[string]string{}}
-	for name, role := range map[string]outboundv1.Role_Kind{"viewer": outboundv1.Role_VIEWER, "operator": outboundv1.Role_OPERATOR, "admin": outboundv1.Role_ADMIN} {
+	for name, role := range map[string]outboundv1.Role_Kind{"viewer": outboundv1.Role_VIEWER, "operator": outboundv1.Role_OPERATOR,
+		"admin": outboundv1.Role_ADMIN} {
 		a.Put(&outboundv1.User{Name: name, DisplayName: "The " + name, Role: role}, Password)
 	}
 	return a
@@ -72,7 +73,8 @@ func (a *Access) Actors() []string {
 // GetSelf implements outboundv1.AccessServiceServer.
 func (a *Access) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*outboundv1.Self, error) {
 	p, _ := rpc.PrincipalFrom(ctx)
-	role := map[rpc.Role]outboundv1.Role_Kind{rpc.RoleAdmin: outboundv1.Role_ADMIN, rpc.RoleOperator: outboundv1.Role_OPERATOR, rpc.RoleViewer: outboundv1.Role_VIEWER}
+	role := map[rpc.Role]outboundv1.Role_Kind{rpc.RoleAdmin: outboundv1.Role_ADMIN, rpc.RoleOperator: outboundv1.Role_OPERATOR,
+		rpc.RoleViewer: outboundv1.Role_VIEWER}
 	return &outboundv1.Self{Name: p.Name, Role: role[p.Role]}, nil
 }
 

@@ -59,7 +59,8 @@ type Options struct {
 func Start(t testing.TB, o Options) *System {
 	t.Helper()
 	h := &System{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken}, Logger: slog.New(slog.DiscardHandler)})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken},
+		Logger: slog.New(slog.DiscardHandler)})
 	if o.Users != nil {
 		h.Access = o.Users
 	}

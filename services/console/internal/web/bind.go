@@ -239,7 +239,8 @@ func ParseWords(text string) (time.Duration, bool) {
 
 // ParseInstant parses a time in RFC 3339, or the value of a datetime field in UTC.
 func ParseInstant(text string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05",
+		"2006-01-02"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, true
 		}

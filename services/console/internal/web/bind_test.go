@@ -20,7 +20,8 @@ func TestShownValuesAreReadBack(t *testing.T) {
 			Backoff: &outboundv1.Backoff{Multiplier: 1.5}, MaxInFlight: 7, CaCertificatePem: "-----BEGIN\nx\n-----END\n",
 		}},
 	}
-	paths := []string{"displayName", "enabled", "eventTypes", "http.url", "http.retryInterval", "http.order", "http.backoff.multiplier", "http.maxInFlight", "http.caCertificatePem", "http.rateLimit.limit"}
+	paths := []string{"displayName", "enabled", "eventTypes", "http.url", "http.retryInterval", "http.order", "http.backoff.multiplier",
+		"http.maxInFlight", "http.caCertificatePem", "http.rateLimit.limit"}
 	form := web.NewForm(nil)
 	if err := form.Show(in, paths...); err != nil {
 		t.Fatal(err)
@@ -41,7 +42,8 @@ func TestShownValuesAreReadBack(t *testing.T) {
 }
 
 func TestInvalidValuesAreFaultsOfTheirFields(t *testing.T) {
-	form := &web.Form{Values: url.Values{"http.maxInFlight": {"many"}, "http.retryInterval": {"soon"}, "http.order": {"SIDEWAYS"}, "http.backoff.multiplier": {"x"}}}
+	form := &web.Form{Values: url.Values{"http.maxInFlight": {"many"}, "http.retryInterval": {"soon"}, "http.order": {"SIDEWAYS"},
+		"http.backoff.multiplier": {"x"}}}
 	m := &outboundv1.Recipient{}
 	if err := form.Read(m, "http.maxInFlight", "http.retryInterval", "http.order", "http.backoff.multiplier"); err != nil {
 		t.Fatal(err)
@@ -67,7 +69,8 @@ func TestDurationsAreParsed(t *testing.T) {
 			t.Errorf("%q was read as %s", text, got)
 		}
 	}
-	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s 500 ms", 90 * time.Second: "1 min 30 s", 100 * time.Millisecond: "100 ms"} {
+	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s 500 ms", 90 * time.Second: "1 min 30 s",
+		100 * time.Millisecond: "100 ms"} {
 		got := web.Words(d)
 		if back, ok := web.ParseWords(got); got != want || !ok || back != d {
 			t.Errorf("%s is written %q and read as %s", d, got, back)

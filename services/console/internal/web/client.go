@@ -29,7 +29,8 @@ func parseProxy(text string) (netip.Prefix, error) {
 	case err != nil || p.Addr().Is4In6():
 		return p, fmt.Errorf("%q is not a network: use the CIDR of the proxies, e.g. 10.1.2.3/32 or fd00:1::/64", text)
 	case p.Bits() == 0:
-		return p, fmt.Errorf("%q contains all addresses, so that every client could set its own address: use the networks of the proxies only", text)
+		return p, fmt.Errorf("%q contains all addresses, so that every client could set its own address: use the networks of the proxies "+
+			"only", text)
 	default:
 		return p.Masked(), nil
 	}

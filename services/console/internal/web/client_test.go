@@ -52,8 +52,9 @@ func TestClientIsFoundBehindTrustedProxiesOnly(t *testing.T) {
 
 func TestInvalidProxiesAreReported(t *testing.T) {
 	for text, want := range map[string]string{
-		"10.1.2.3": "10.1.2.3/32", "proxy.example.com": "not a network", "10.0.0.0/33": "not a network", "": "not a network", "::ffff:10.0.0.0/104": "not a network",
-		"0.0.0.0/0": "contains all addresses", "::/0": "contains all addresses",
+		"10.1.2.3": "10.1.2.3/32", "proxy.example.com": "not a network", "10.0.0.0/33": "not a network", "": "not a network",
+		"::ffff:10.0.0.0/104": "not a network",
+		"0.0.0.0/0":           "contains all addresses", "::/0": "contains all addresses",
 	} {
 		if got, faults := web.ParseProxies([]string{text}); len(got) != 0 || faults[0] == nil || !strings.Contains(faults[0].Error(), want) {
 			t.Errorf("%q: %v %v, want a fault with %q", text, got, faults, want)

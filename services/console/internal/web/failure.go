@@ -32,7 +32,8 @@ func Fail(status int, title, text string) error {
 var (
 	errNoPage      = Fail(http.StatusNotFound, "Page not found", "Check the address, or the page may have been removed.")
 	errRole        = Fail(http.StatusForbidden, "Permission denied", "Ask an administrator for another role.")
-	errCrossOrigin = Fail(http.StatusForbidden, "Cross-site request refused", "The form was submitted from another site. Submit it again from the console.")
+	errCrossOrigin = Fail(http.StatusForbidden, "Cross-site request refused",
+		"The form was submitted from another site. Submit it again from the console.")
 )
 
 // crash is a panic of a handler.

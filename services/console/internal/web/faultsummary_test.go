@@ -14,7 +14,8 @@ func TestFaultsHaveTheLabelsOfTheirFields(t *testing.T) {
 	h.enter("operator")
 	body := h.Post("/try", url.Values{}).Body
 	for _, want := range []string{
-		`<li><a href="#f-http-url">URL</a>: `, `<li><a href="#f-note">Note</a>: Is long.</li>`, `id="f-note-fault">Is long.</p>`, `<li>Elsewhere 3 retry URL: Is odd.</li>`,
+		`<li><a href="#f-http-url">URL</a>: `, `<li><a href="#f-note">Note</a>: Is long.</li>`, `id="f-note-fault">Is long.</p>`,
+		`<li>Elsewhere 3 retry URL: Is odd.</li>`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page has no %q", want)
@@ -32,7 +33,8 @@ func TestFaultsHaveTheLabelsOfTheirFields(t *testing.T) {
 
 func TestAPIPathsAreShownInWords(t *testing.T) {
 	for path, want := range map[string]string{
-		"http.retryInterval": "HTTP retry interval", "addresses[2]": "addresses 3", `http.headers["X-Api-Key"]`: "HTTP headers X-Api-Key", "http.caCertificatePem": "HTTP CA certificate PEM",
+		"http.retryInterval": "HTTP retry interval", "addresses[2]": "addresses 3", `http.headers["X-Api-Key"]`: "HTTP headers X-Api-Key",
+		"http.caCertificatePem": "HTTP CA certificate PEM",
 		"deliveries[0].eventId": "deliveries 1 event ID", "custom_field": "custom field", "id": "ID", "": "",
 	} {
 		if got := web.PlainWords(path); got != want {

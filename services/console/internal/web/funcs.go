@@ -62,7 +62,8 @@ func timeElement(v any, kind string) template.HTML {
 		text = full
 	}
 	// All parts are formatted numbers, so nothing needs escaping.
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text)) // #nosec G203
+	// #nosec G203
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text))
 }
 
 // Relative returns the time relative to now in words.
@@ -192,7 +193,8 @@ func stateChip(v any) template.HTML {
 
 // chip shows a text on a colour: good, warn, bad, note or quiet.
 func chip(tone, text string) template.HTML {
-	return template.HTML(`<span class="chip ` + template.HTMLEscapeString(tone) + `">` + template.HTMLEscapeString(text) + `</span>`) // #nosec G203 -- escaped
+	return template.HTML(`<span class="chip ` + template.HTMLEscapeString(tone) + `">` + template.HTMLEscapeString(text) +
+		`</span>`) // #nosec G203 -- escaped
 }
 
 // link returns an address with a query of name-value pairs. Empty values are left out.

@@ -63,7 +63,8 @@ func (r *Request) SignOut() {
 
 func (s *Site) sessionsUnavailable(err error) error {
 	s.Logger.Warn("session store unavailable", "error", err.Error())
-	return Fail(http.StatusServiceUnavailable, "Sign-in is unavailable", "Sessions cannot be read. Deliveries continue. Try again in a moment.")
+	return Fail(http.StatusServiceUnavailable, "Sign-in is unavailable",
+		"Sessions cannot be read. Deliveries continue. Try again in a moment.")
 }
 
 // identify sets Me and API to the signed-in user. signedIn is false without a valid session.

@@ -68,13 +68,15 @@ func attemptReasons() map[reasons.Reason]string {
 // quietReasons are the reasons without an attempt.
 func quietReasons() map[reasons.Reason]string {
 	return map[reasons.Reason]string{
-		reasons.Expired: "retry duration exceeded", reasons.TypeUnwanted: "event type not selected", reasons.ApplianceOut: "appliance not selected",
+		reasons.Expired: "retry duration exceeded", reasons.TypeUnwanted: "event type not selected",
+		reasons.ApplianceOut:  "appliance not selected",
 		reasons.NoExternalKey: "no external key", reasons.FilterFalse: "filtered out", reasons.FilterError: "filter error",
 		reasons.Disabled: "recipient disabled", reasons.Deleted: "recipient deleted", reasons.Unreadable: "event unreadable",
 		reasons.Purged: "queue purged", reasons.Cancelled: "cancelled by a user", reasons.Backlog: "backlog limit exceeded",
 		reasons.SendNow: "sent now by a user", reasons.Extended: "extended by a user", reasons.NotDue: "not due yet",
-		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit", reasons.Shutdown: "sender stopped",
-		reasons.Unknown: "recipient unknown", reasons.NoRecord: "not recorded yet",
+		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit",
+		reasons.Shutdown: "sender stopped",
+		reasons.Unknown:  "recipient unknown", reasons.NoRecord: "not recorded yet",
 		reasons.ConfigBehind: "configuration not up to date",
 	}
 }

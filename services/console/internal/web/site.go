@@ -63,7 +63,8 @@ func New(d Deps) (*Site, error) {
 	}
 	s := &Site{Deps: d, mux: http.NewServeMux(), assets: a}
 	s.users = userCache{conn: d.Service}
-	if s.base, err = template.New("base").Funcs(s.functions()).ParseFS(ownTemplates, "templates/layout.html", "templates/partials.html"); err != nil {
+	if s.base, err = template.New("base").Funcs(s.functions()).ParseFS(ownTemplates, "templates/layout.html",
+		"templates/partials.html"); err != nil {
 		return nil, fmt.Errorf("read the console's templates: %w", err)
 	}
 	own, err := fs.Sub(ownTemplates, "templates/pages")
@@ -104,7 +105,10 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 			return nil, fmt.Errorf("trust the origin %s: %w", s.Origin, err)
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(s.request(w, r, s.core), errCrossOrigin) }))
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		s.fail(s.request(w, r, s.core), errCrossOrigin)
+	}))
 	pages := protection.Handler(s.mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setSecurityHeaders(w.Header())

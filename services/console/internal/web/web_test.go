@@ -48,7 +48,8 @@ type fixture struct {
 func open(t *testing.T) *fixture {
 	t.Helper()
 	h := &fixture{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"}, Logger: slog.New(slog.DiscardHandler)})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"},
+		Logger: slog.New(slog.DiscardHandler)})
 	outboundv1.RegisterAccessServiceServer(server, h.access)
 	local := rpc.InProcess(server)
 	dial := func(token string) *grpc.ClientConn {
@@ -100,7 +101,8 @@ func (h *fixture) routes() {
 		if err != nil {
 			return err
 		}
-		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile}, rpc.Violation{Field: "elsewhere[2].retryUrl", Description: "is odd"}, rpc.Violation{Field: "recipient.note[1]", Description: "is long"}))
+		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile},
+			rpc.Violation{Field: "elsewhere[2].retryUrl", Description: "is odd"}, rpc.Violation{Field: "recipient.note[1]", Description: "is long"}))
 		r.Status(http.StatusUnprocessableEntity)
 		return r.Render("try", form)
 	})
@@ -201,7 +203,8 @@ func TestRolesLimitPagesAndActions(t *testing.T) {
 		h := open(t)
 		h.enter(role)
 		page := h.Get("/try")
-		if page.Status != 200 || strings.Contains(page.Body, ">Operate<") != x.operate || strings.Contains(page.Body, ">Administer<") != x.administer {
+		if page.Status != 200 || strings.Contains(page.Body, ">Operate<") != x.operate ||
+			strings.Contains(page.Body, ">Administer<") != x.administer {
 			t.Errorf("%s sees %d %s", role, page.Status, page.Body)
 		}
 		if a := h.Post("/try", url.Values{}); a.Status != x.post {
@@ -230,7 +233,8 @@ func TestHostileTextStaysText(t *testing.T) {
 	row := h.Get("/row")
 	missing := h.Get("/fail/missing")
 	h.Header.Del("HX-Request")
-	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/failure"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
+	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing,
+		"page of a refusal": h.Get("/fail/failure"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
 		for _, bad := range []string{"<script>alert", "<img src=x", `""><`} {
 			if strings.Contains(a.Body, bad) {
 				t.Errorf("%s: %q came through: %s", name, bad, a.Body)
@@ -243,7 +247,8 @@ func TestHostileTextStaysText(t *testing.T) {
 	if strings.Contains(again.Body, "typed secret") || !strings.Contains(again.Body, `name="on" value="true" checked`) {
 		t.Errorf("the form shows a password, or lost a tick: %s", again.Body)
 	}
-	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || strings.Contains(again.Body, "data-early") {
+	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) ||
+		strings.Contains(again.Body, "data-early") {
 		t.Errorf("faults are not shown beside their fields: %s", again.Body)
 	}
 	if strings.Contains(part.Body, "<html") || !strings.Contains(again.Body, "<html") {
@@ -257,11 +262,13 @@ func TestHostileTextStaysText(t *testing.T) {
 func TestErrorPagesHideInternalDetails(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
-	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "failure": 409, "late": 503} {
+	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503,
+		"missing": 404, "failure": 409, "late": 503} {
 		for _, htmx := range []string{"", "true"} {
 			h.Header.Set("HX-Request", htmx)
 			a := h.Get("/fail/" + how)
-			if a.Status != want || strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "goroutine") || strings.Contains(a.Body, "10.1.2.3") {
+			if a.Status != want || strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "goroutine") ||
+				strings.Contains(a.Body, "10.1.2.3") {
 				t.Errorf("%s: %d %s", how, a.Status, a.Body)
 			}
 			if retarget := a.Header.Get("HX-Retarget"); (retarget == "#notices") != (htmx == "true") {
@@ -289,7 +296,8 @@ func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	h.enter("viewer")
 	page := h.Get("/try")
 	csp := page.Header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'",
+		"base-uri 'none'", "form-action 'self'"} {
 		if !strings.Contains(csp, want) {
 			t.Errorf("the policy %q lacks %s", csp, want)
 		}
@@ -306,11 +314,13 @@ func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	for _, piece := range strings.Split(page.Body, `"/assets/`)[1:] {
 		path, _, _ := strings.Cut(piece, `"`)
 		a := h.Get("/assets/" + path)
-		if a.Status != 200 || !strings.Contains(a.Header.Get("Cache-Control"), "immutable") || a.Body == "" || a.Header.Get("Content-Type") == "" {
+		if a.Status != 200 || !strings.Contains(a.Header.Get("Cache-Control"), "immutable") || a.Body == "" ||
+			a.Header.Get("Content-Type") == "" {
 			t.Errorf("%s: %d %v", path, a.Status, a.Header)
 		}
 		_, name, _ := strings.Cut(path, "/")
-		if a := h.Get("/assets/000000000000/" + name); a.Status != http.StatusNotFound || strings.Contains(a.Header.Get("Cache-Control"), "immutable") {
+		if a := h.Get("/assets/000000000000/" + name); a.Status != http.StatusNotFound ||
+			strings.Contains(a.Header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s of another hash: %d", name, a.Status)
 		}
 		loaded++
@@ -337,7 +347,8 @@ func TestAStreamEndsWithTheService(t *testing.T) {
 		}
 	}
 	text := strings.Join(got, "\n")
-	if !strings.Contains(text, "event: row\ndata: <td>") || strings.Contains(text, "<script>") || !strings.Contains(text, "\ndata: second line</td>\n") {
+	if !strings.Contains(text, "event: row\ndata: <td>") || strings.Contains(text, "<script>") ||
+		!strings.Contains(text, "\ndata: second line</td>\n") {
 		t.Errorf("came: %s", text)
 	}
 	unknown := consoletest.NewBrowser(t, h.URL).Stream("/stream")
@@ -366,7 +377,8 @@ func TestConflictingAreasAreReportedAtStart(t *testing.T) {
 	a := h.site.Area(fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{end}}`)}})
 	a.GET("/try", nil)
 	h.site.Area(fstest.MapFS{"bad.html": {Data: []byte(`{{define "content"}}{{nonsense}}{{end}}`)}})
-	if _, err := h.site.Handler(http.NotFoundHandler()); err == nil || !strings.Contains(err.Error(), "/try") || !strings.Contains(err.Error(), "bad.html") {
+	if _, err := h.site.Handler(http.NotFoundHandler()); err == nil || !strings.Contains(err.Error(), "/try") ||
+		!strings.Contains(err.Error(), "bad.html") {
 		t.Errorf("%v", err)
 	}
 }

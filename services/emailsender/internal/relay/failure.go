@@ -111,7 +111,8 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 		f.Fault = delivery.FaultConnect
 	case errors.As(err, &protocol):
 		f.Fault = delivery.FaultProtocol
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
 		f.Fault = delivery.FaultCut
 	default:
 		f.Fault = delivery.FaultProtocol

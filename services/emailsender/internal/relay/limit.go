@@ -34,7 +34,8 @@ func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
 }
 
 func busy() *Failure {
-	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: limitAgain, Cause: errors.New("all connections to the relay are in use (maxConnections)")}
+	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: limitAgain,
+		Cause: errors.New("all connections to the relay are in use (maxConnections)")}
 }
 
 // ended says that a wait was called off.
@@ -57,7 +58,8 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 			return nil
 		}
 		if time.Now().Add(wait).After(until) {
-			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait, Cause: fmt.Errorf("the relay's rate limit is reached: %d emails in %s", r.Limit.Turns, r.Limit.Period)}
+			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait,
+				Cause: fmt.Errorf("the relay's rate limit is reached: %d emails in %s", r.Limit.Turns, r.Limit.Period)}
 		}
 		t := time.NewTimer(wait)
 		select {

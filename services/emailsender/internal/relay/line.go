@@ -45,8 +45,10 @@ func (f *Failure) words(where string) string {
 		return fmt.Sprintf("%s refused authentication: it responded with %d to %s: check auth, username and password", where, f.Code, f.Step)
 	case delivery.FaultCut:
 		return fmt.Sprintf("%s closed the connection at %s", where, f.Step)
-	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown, delivery.FaultProxy:
-		return fmt.Sprintf("%s sent an invalid response at %s (%s): check that an SMTP server listens on this port with this encryption", where, f.Step, cause)
+	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown,
+		delivery.FaultProxy:
+		return fmt.Sprintf("%s sent an invalid response at %s (%s): check that an SMTP server listens on this port with this encryption",
+			where, f.Step, cause)
 	default:
 		return fmt.Sprintf("%s failed at %s: %s", where, f.Step, cause)
 	}

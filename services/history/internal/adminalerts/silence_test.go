@@ -42,7 +42,8 @@ func TestEachSilenceIsNotifiedOnce(t *testing.T) {
 			t.Errorf("%s: verdict %d of %s", c.name, v, key)
 		}
 	}
-	if v, key := adminalerts.SilenceDue(heard, health.AlertState{Of: of, Notified: true}, now); v != adminalerts.NotifyHeardAgain || key != of {
+	if v, key := adminalerts.SilenceDue(heard, health.AlertState{Of: of, Notified: true}, now); v != adminalerts.NotifyHeardAgain ||
+		key != of {
 		t.Errorf("an appliance that publishes again: verdict %d of %s", v, key)
 	}
 }
@@ -58,7 +59,8 @@ func TestASilenceThatIsOverIsForgotten(t *testing.T) {
 	if v, _ := adminalerts.SilenceDue(heard, health.AlertState{Of: of, Notified: true}, now); v != adminalerts.ForgetSilence {
 		t.Errorf("an appliance that may be silent: verdict %d", v)
 	}
-	later := status.LastEvent{Appliance: "a1", Auth: settings.ApplianceAuth{SilentAfter: 24 * time.Hour}, Accepted: now.Add(-2 * time.Hour), Known: true}
+	later := status.LastEvent{Appliance: "a1", Auth: settings.ApplianceAuth{SilentAfter: 24 * time.Hour},
+		Accepted: now.Add(-2 * time.Hour), Known: true}
 	if v, _ := adminalerts.SilenceDue(later, health.AlertState{Of: of, Notified: true}, now); v != adminalerts.ForgetSilence {
 		t.Errorf("a silence that may last longer now: verdict %d", v)
 	}

@@ -98,7 +98,8 @@ func (c *Carrier) look(ctx context.Context) error {
 		return nil
 	}
 	if c.next > 0 && c.next < b.First {
-		slog.WarnContext(ctx, "the log dropped records of pending deliveries before their state was carried over: their attempts may start again", "records", b.First-c.next)
+		slog.WarnContext(ctx, "the log dropped records of pending deliveries before their state was carried over: their attempts may start "+
+			"again", "records", b.First-c.next)
 	}
 	for c.next = max(c.next, b.First); c.next < b.Old; {
 		began := c.next
@@ -146,7 +147,8 @@ func (c *Carrier) batch(ctx context.Context, before uint64) (uint64, error) {
 func (c *Carrier) judge(ctx context.Context) {
 	small := c.copied > c.looked/2
 	if small && !c.small {
-		slog.WarnContext(ctx, "pending deliveries fill most of the delivery log: raise streams.historyMaxRecords and historyMaxBytes", "looked", c.looked, "copied", c.copied)
+		slog.WarnContext(ctx, "pending deliveries fill most of the delivery log: raise streams.historyMaxRecords and historyMaxBytes",
+			"looked", c.looked, "copied", c.copied)
 	}
 	c.small, c.looked, c.copied = small, 0, 0
 }

@@ -44,9 +44,10 @@ func (c *Changer) SendNow(ctx context.Context, req *outboundv1.SendNowRequest) (
 // Extend gives deliveries longer to be tried.
 func (c *Changer) Extend(ctx context.Context, req *outboundv1.ExtendDeliveriesRequest) (*outboundv1.ChangeDeliveriesResponse, error) {
 	by := req.GetBy().AsDuration()
-	return c.change(ctx, req.GetDeliveries(), func(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
-		return extend(rec, now, by)
-	})
+	return c.change(ctx, req.GetDeliveries(),
+		func(_ *recipient.Recipient, rec delivery.Record, now time.Time) (delivery.Record, settlement, string) {
+			return extend(rec, now, by)
+		})
 }
 
 // Cancel ends deliveries.

@@ -51,7 +51,8 @@ func extend(rec delivery.Record, now time.Time, by time.Duration) (delivery.Reco
 		end = last
 	}
 	if !end.After(rec.Expire) {
-		return rec, 0, fmt.Sprintf("it already expires at %s, which is not before the requested time or the end of retention", rec.Expire.UTC().Format(time.RFC3339))
+		return rec, 0, fmt.Sprintf("it already expires at %s, which is not before the requested time or the end of retention",
+			rec.Expire.UTC().Format(time.RFC3339))
 	}
 	rec.Reason, rec.Detail = reasons.Extended, "expires at "+end.UTC().Format(time.RFC3339)
 	rec.Expire, rec.Extended = end, &end

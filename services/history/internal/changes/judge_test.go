@@ -54,11 +54,13 @@ func TestOnlyWhatNoSenderHasIsSentNow(t *testing.T) {
 func TestADeliveryIsExtendedAsFarAsItsEventIsKept(t *testing.T) {
 	rec := retrying(now.Add(time.Minute))
 	got, settlement, why := changes.JudgeExtend(rec, now, 2*time.Hour)
-	if why != "" || settlement != changes.Stays || !got.Expire.Equal(now.Add(2*time.Hour)) || got.Extended == nil || got.Reason != reasons.Extended {
+	if why != "" || settlement != changes.Stays || !got.Expire.Equal(now.Add(2*time.Hour)) || got.Extended == nil ||
+		got.Reason != reasons.Extended {
 		t.Errorf("extended to %+v, settlement %d, because %q", got, settlement, why)
 	}
 	kept := rec.Accepted.Add(bus.EventsKept)
-	if got, _, why := changes.JudgeExtend(rec, now, 1000*time.Hour); why != "" || !got.Expire.Before(kept) || got.Expire.Before(kept.Add(-2*time.Hour)) {
+	if got, _, why := changes.JudgeExtend(rec, now, 1000*time.Hour); why != "" || !got.Expire.Before(kept) ||
+		got.Expire.Before(kept.Add(-2*time.Hour)) {
 		t.Errorf("extended until %v, because %q; the event is kept until %v", got.Expire, why, kept)
 	}
 	if got, _, why := changes.JudgeExtend(rec, now, time.Minute); why == "" || !got.Expire.Equal(rec.Expire) {

@@ -60,10 +60,12 @@ func (c *Changer) Retry(ctx context.Context, req *outboundv1.RetryDeliveriesRequ
 	err = g.Wait()
 	switch {
 	case errors.Is(err, bus.ErrFull):
-		return nil, rpc.Full("EVENTS_FULL", fmt.Sprintf("the queue is full: %d of %d deliveries were queued for retry as replay %s; retry the others later",
+		return nil, rpc.Full("EVENTS_FULL", fmt.Sprintf("the queue is full: %d of %d deliveries were queued for retry as replay %s; retry "+
+			"the others later",
 			queued.Load(), len(replays), id))
 	case err != nil:
-		return nil, rpc.Unavailable(fmt.Sprintf("at least %d of %d deliveries were queued for retry as replay %s: %v", queued.Load(), len(replays), id, err))
+		return nil, rpc.Unavailable(fmt.Sprintf("at least %d of %d deliveries were queued for retry as replay %s: %v", queued.Load(),
+			len(replays), id, err))
 	default:
 		return &outboundv1.RetryDeliveriesResponse{ReplayId: id, Queued: queued.Load()}, nil
 	}

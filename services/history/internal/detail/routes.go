@@ -104,7 +104,8 @@ func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec ev
 // explain fills a route without a delivery.
 func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	if rec.Sequence < r.StartSequence {
-		route.Reason, route.Detail = reasonCreatedLater, "The recipient was created after the event was accepted. A replay of the recipient's past sends it."
+		route.Reason, route.Detail = reasonCreatedLater,
+			"The recipient was created after the event was accepted. A replay of the recipient's past sends it."
 		return
 	}
 	whole := e != nil
@@ -114,7 +115,8 @@ func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec ev
 	v := delivery.Unmatched(r, delivery.Message{Event: e, Sequence: rec.Sequence, Stored: rec.Time, HandedOut: 1}, s.Filters.Matches)
 	switch {
 	case v == nil:
-		route.Reason, route.Detail = reasonNotStored, "The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
+		route.Reason, route.Detail = reasonNotStored,
+			"The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
 	case !whole && (v.Reason == reasons.FilterFalse || v.Reason == reasons.FilterError):
 		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so that the recipient's filter can't judge it."
 	default:

@@ -55,7 +55,8 @@ func (s *Reader) timeline(ctx context.Context, rec event.IntakeRecord, known []*
 }
 
 func intakeEntry(rec event.IntakeRecord) *outboundv1.TimelineEntry {
-	t := &outboundv1.TimelineEntry{Time: protofield.Timestamp(rec.Time), Kind: kindAccepted, Detail: fmt.Sprintf("Accepted%s as event %d.", viaText(rec), rec.Sequence)}
+	t := &outboundv1.TimelineEntry{Time: protofield.Timestamp(rec.Time), Kind: kindAccepted,
+		Detail: fmt.Sprintf("Accepted%s as event %d.", viaText(rec), rec.Sequence)}
 	if !rec.Accepted {
 		t.Kind, t.Detail = kindRejected, fmt.Sprintf("Refused%s.", viaText(rec))
 		if len(rec.Violations) > 0 {

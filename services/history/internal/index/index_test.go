@@ -16,8 +16,9 @@ import (
 
 func attempt(sequence uint64, event int, state delivery.State, class reasons.Class) deliverylog.RecordHeader {
 	return deliverylog.RecordHeader{
-		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-", Appliance: fmt.Sprint("a", event%3),
-		EventID: fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: reasons.TLS,
+		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-",
+		Appliance: fmt.Sprint("a", event%3),
+		EventID:   fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: reasons.TLS,
 	}
 }
 
@@ -122,7 +123,8 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 			t.Errorf("as of %d: %s", until, diff)
 		}
 		states := []delivery.State{delivery.StateDelivered, delivery.StateRetrying}
-		if both, _ := all(x, deliverylog.AttemptFilter{States: states}, until, 31); len(both) < len(want) || !slices.IsSortedFunc(both, func(a, b uint64) int { return int(b) - int(a) }) {
+		if both, _ := all(x, deliverylog.AttemptFilter{States: states}, until, 31); len(both) < len(want) ||
+			!slices.IsSortedFunc(both, func(a, b uint64) int { return int(b) - int(a) }) {
 			t.Errorf("as of %d: %d of both states, want more than %d, newest first", until, len(both), len(want))
 		}
 	}
@@ -136,7 +138,8 @@ func BenchmarkNothingFound(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, _, ok := x.Attempts(deliverylog.AttemptFilter{ReplayID: "none"}, deliverylog.Range{From: 1, Before: 1_000_001, Until: 1_000_000}, 50); !ok || len(found) > 0 {
+		if found, _, ok := x.Attempts(deliverylog.AttemptFilter{ReplayID: "none"},
+			deliverylog.Range{From: 1, Before: 1_000_001, Until: 1_000_000}, 50); !ok || len(found) > 0 {
 			b.Fatal("it finds something")
 		}
 	}

@@ -117,7 +117,8 @@ func (r *run) loadStored(ctx context.Context) error {
 	queued := max(r.replay.GetQueued(), r.before+r.fresh)
 	r.stored, r.fresh, r.lost = map[string]bool{}, 0, 0
 	id := "~" + r.replay.GetId()
-	err := eventlog.New(r.runner.s.Bus).Replayed(ctx, r.replay.GetId(), r.Behind+1, func(key string) { r.stored[key[:max(0, len(key)-len(id))]] = true })
+	err := eventlog.New(r.runner.s.Bus).Replayed(ctx, r.replay.GetId(), r.Behind+1,
+		func(key string) { r.stored[key[:max(0, len(key)-len(id))]] = true })
 	r.before = max(queued, int64(len(r.stored)))
 	r.doubtful = 0
 	if r.before > 0 {

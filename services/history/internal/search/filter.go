@@ -30,7 +30,8 @@ func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 	}
 	if c := reasons.Class(req.GetReasonClass()); c != "" && !slices.Contains(reasons.Classes(), c) {
 		faults = append(faults, rpc.Violation{
-			Field: "reasonClass", Reason: "UNKNOWN_CLASS", Description: fmt.Sprintf("is not a reason class: use one of %s", listed(reasons.Classes())),
+			Field: "reasonClass", Reason: "UNKNOWN_CLASS",
+			Description: fmt.Sprintf("is not a reason class: use one of %s", listed(reasons.Classes())),
 		})
 	}
 	faults = append(faults, checkTimes(req.GetStartTime(), req.GetEndTime())...)
@@ -48,7 +49,8 @@ func checkTimes(start, end *timestamppb.Timestamp) []rpc.Violation {
 		at    *timestamppb.Timestamp
 	}{{"startTime", start}, {"endTime", end}} {
 		if x.at != nil && x.at.CheckValid() != nil {
-			faults = append(faults, rpc.Violation{Field: x.field, Reason: "INVALID_TIME", Description: "is not a time: use RFC 3339, e.g. 2026-11-21T10:00:00Z"})
+			faults = append(faults, rpc.Violation{Field: x.field, Reason: "INVALID_TIME",
+				Description: "is not a time: use RFC 3339, e.g. 2026-11-21T10:00:00Z"})
 		}
 	}
 	if len(faults) == 0 && start != nil && end != nil && !end.AsTime().After(start.AsTime()) {

@@ -74,7 +74,8 @@ func (s *Searcher) tailFilter(ctx context.Context, asked *outboundv1.ListDeliver
 	}
 	if asked.GetState() == outboundv1.DeliveryState_WAITING {
 		return deliverylog.AttemptFilter{}, rpc.InvalidArgument(rpc.Violation{
-			Field: "filter.state", Reason: "NO_RECORD", Description: "WAITING deliveries have no record that could be told: leave the state out, or name another",
+			Field: "filter.state", Reason: "NO_RECORD",
+			Description: "WAITING deliveries have no record that could be told: leave the state out, or name another",
 		})
 	}
 	f := filterOf(asked)

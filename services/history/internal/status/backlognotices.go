@@ -15,7 +15,8 @@ func backlogNotices(recipients []*recipient.Recipient, now time.Time) []string {
 	var out []string
 	for _, r := range recipients {
 		if !r.BacklogTime.IsZero() && now.Sub(r.BacklogTime) < backlogNoticeFor {
-			out = append(out, fmt.Sprintf("The oldest deliveries of %s have been cancelled since %s because they were too old or the EVENTS stream was almost full. See outbound deliveries list --recipient %s --reason backlog.",
+			out = append(out, fmt.Sprintf("The oldest deliveries of %s have been cancelled since %s because they were too old or the EVENTS "+
+				"stream was almost full. See outbound deliveries list --recipient %s --reason backlog.",
 				r.ID, r.BacklogTime.UTC().Format(time.RFC3339), r.ID))
 		}
 	}

@@ -11,7 +11,8 @@ import (
 func streamStatus(x control.StreamState) *outboundv1.StreamStatus {
 	return &outboundv1.StreamStatus{
 		Name: x.Name, Messages: x.Messages, Bytes: x.Bytes, MaxBytes: x.MaxBytes, LastSequence: x.LastSequence, MaxMessages: x.MaxMessages,
-		MaxAge: durationpb.New(x.MaxAge), FirstTime: protofield.Timestamp(x.FirstTime), UsedPercent: int32(x.UsedPercent()), // #nosec G115 -- 0 to 100
+		// #nosec G115 -- 0 to 100
+		MaxAge: durationpb.New(x.MaxAge), FirstTime: protofield.Timestamp(x.FirstTime), UsedPercent: int32(x.UsedPercent()),
 	}
 }
 

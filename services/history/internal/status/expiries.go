@@ -137,10 +137,12 @@ func expiryNotices(all []expiry, now time.Time) []string {
 			verb = "expired"
 		}
 		name, remedy := expiryWords(e.kind)
-		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, protofield.Text(e.subject), verb, e.at.UTC().Format(time.DateOnly), remedy))
+		out = append(out, fmt.Sprintf("%s of %s (%s) %s on %s: %s.", name, e.resource, protofield.Text(e.subject), verb,
+			e.at.UTC().Format(time.DateOnly), remedy))
 	}
 	if more > 0 {
-		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have expired or expire within 30 days: see the list of expiries.", more))
+		out = append(out, fmt.Sprintf("%d more certificates, secrets and tokens have expired or expire within 30 days: see the list of "+
+			"expiries.", more))
 	}
 	return out
 }

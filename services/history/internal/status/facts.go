@@ -108,7 +108,8 @@ func (s *Reporter) lastAttempt(ctx context.Context, id string) (*deliverylog.Sto
 	return found, err
 }
 
-func (s *Reporter) newest(ctx context.Context, f deliverylog.AttemptFilter, is func(deliverylog.StoredRecord) bool) (*deliverylog.StoredRecord, error) {
+func (s *Reporter) newest(ctx context.Context, f deliverylog.AttemptFilter,
+	is func(deliverylog.StoredRecord) bool) (*deliverylog.StoredRecord, error) {
 	records, err := s.Log.Attempts(ctx, f, 0, attemptsRead)
 	for _, r := range records {
 		if is(r) {

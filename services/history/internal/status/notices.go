@@ -47,7 +47,8 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 	for _, x := range status.GetStreams() {
 		// HISTORY is a log that drops its oldest records: it is meant to be full.
 		if x.GetName() == bus.StreamEvents && x.GetMaxBytes() > 0 && x.GetBytes()/FullFrom >= x.GetMaxBytes()/100 {
-			out = append(out, fmt.Sprintf("The stream %s is %d %% full. When it is full, events are refused. Check which recipient's queue is long, or raise the limit.",
+			out = append(out, fmt.Sprintf("The stream %s is %d %% full. When it is full, events are refused. Check which recipient's queue is "+
+				"long, or raise the limit.",
 				x.GetName(), x.GetBytes()*100/x.GetMaxBytes()))
 		}
 	}

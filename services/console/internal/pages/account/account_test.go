@@ -51,7 +51,8 @@ func TestSignInAndSignOut(t *testing.T) {
 		t.Errorf("the cookie goes further than this host: %q", cookie)
 	}
 	page := b.Get("/account")
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "The operator") || !strings.Contains(page.Body, `<dd class="mono">operator</dd>`) {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "The operator") ||
+		!strings.Contains(page.Body, `<dd class="mono">operator</dd>`) {
 		t.Fatalf("%d %s", page.Status, page.Body)
 	}
 	before := b.Cookies["__Host-outbound"]
@@ -119,8 +120,10 @@ func TestWrongCredentialsGetTheSameResponse(t *testing.T) {
 
 func TestNextStaysOnTheSite(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
-	for i, next := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "\t//evil.example", "evil", ""} {
-		a := h.Browser().Post("/sign-in", url.Values{"name": {[]string{"viewer", "operator"}[i%2]}, "password": {consoletest.Password}, "next": {next}})
+	for i, next := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "\t//evil.example",
+		"evil", ""} {
+		a := h.Browser().Post("/sign-in", url.Values{"name": {[]string{"viewer", "operator"}[i%2]}, "password": {consoletest.Password},
+			"next": {next}})
 		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
 			t.Errorf("%q leads to %q", next, a.Header.Get("Location"))
 		}
@@ -134,7 +137,8 @@ func TestTokenSignInStoresNoPlainToken(t *testing.T) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	page := b.Get("/account")
-	if !strings.Contains(page.Body, `<dd class="mono">admin</dd>`) || strings.Contains(page.Body, "newPassword") || strings.Contains(page.Body, consoletest.AdminToken) {
+	if !strings.Contains(page.Body, `<dd class="mono">admin</dd>`) || strings.Contains(page.Body, "newPassword") ||
+		strings.Contains(page.Body, consoletest.AdminToken) {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	for _, token := range []string{"", "wrong", "service-token", "with blank", "line\nbreak", "ümlaut"} {
@@ -209,15 +213,19 @@ func TestSessionEndsWithItsUserOrToken(t *testing.T) {
 func TestUsersChangeTheirPasswords(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b, elsewhere := h.As("viewer"), h.As("viewer")
-	a := b.Post("/account/password", url.Values{"currentPassword": {"wrong"}, "newPassword": {"a new password"}, "repeated": {"a new password"}})
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-currentPassword-fault"`) || strings.Contains(a.Body, "a new password") {
+	a := b.Post("/account/password", url.Values{"currentPassword": {"wrong"}, "newPassword": {"a new password"},
+		"repeated": {"a new password"}})
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-currentPassword-fault"`) ||
+		strings.Contains(a.Body, "a new password") {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"}, "repeated": {"another"}})
+	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"},
+		"repeated": {"another"}})
 	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-repeated-fault"`) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"}, "repeated": {"a new password"}})
+	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"},
+		"repeated": {"a new password"}})
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/sign-in" {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
@@ -245,7 +253,8 @@ func TestSetupLinkCreatesTheFirstAdminOnce(t *testing.T) {
 			t.Errorf("%s: %d", wrong, a.Status)
 		}
 	}
-	if a := b.Post("/setup", url.Values{"name": {"evil"}, "password": {consoletest.Password}, "repeated": {consoletest.Password}}); a.Status != http.StatusForbidden {
+	if a := b.Post("/setup", url.Values{"name": {"evil"}, "password": {consoletest.Password},
+		"repeated": {consoletest.Password}}); a.Status != http.StatusForbidden {
 		t.Errorf("without a code: %d", a.Status)
 	}
 	if a := b.Get(link.RequestURI()); a.Status != http.StatusOK || !strings.Contains(a.Body, "Create the first administrator") {
@@ -253,14 +262,16 @@ func TestSetupLinkCreatesTheFirstAdminOnce(t *testing.T) {
 	}
 	form := url.Values{"code": {code}, "name": {"ada"}, "displayName": {"Ada <b>"}, "password": {"short"}, "repeated": {"short"}}
 	a := b.Post("/setup", form)
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-password-fault"`) || !strings.Contains(a.Body, `value="Ada &lt;b&gt;"`) {
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-password-fault"`) ||
+		!strings.Contains(a.Body, `value="Ada &lt;b&gt;"`) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	form["password"], form["repeated"] = []string{consoletest.Password}, []string{consoletest.Password}
 	if a := b.Post("/setup", form); a.Status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	if a := b.Get("/account"); a.Status != http.StatusOK || !strings.Contains(a.Body, "<dd>admin</dd>") || !strings.Contains(a.Body, "Ada &lt;b&gt;") {
+	if a := b.Get("/account"); a.Status != http.StatusOK || !strings.Contains(a.Body, "<dd>admin</dd>") ||
+		!strings.Contains(a.Body, "Ada &lt;b&gt;") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	if a := h.Browser().Get(link.RequestURI()); a.Status != http.StatusForbidden {

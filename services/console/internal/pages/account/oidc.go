@@ -88,7 +88,8 @@ func (p *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
 }
 
 func (p *OIDC) config(provider *oidc.Provider) oauth2.Config {
-	return oauth2.Config{ClientID: p.o.ClientID, ClientSecret: p.secret, Endpoint: provider.Endpoint(), RedirectURL: p.back, Scopes: p.o.Scopes}
+	return oauth2.Config{ClientID: p.o.ClientID, ClientSecret: p.secret, Endpoint: provider.Endpoint(), RedirectURL: p.back,
+		Scopes: p.o.Scopes}
 }
 
 // authRequest is the state of a sign-in with the provider, kept in an HttpOnly cookie.
@@ -112,7 +113,8 @@ func (d signIn) toProvider(r *web.Request) error {
 	if err != nil {
 		return d.providerFails(r, err)
 	}
-	a := authRequest{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: web.LocalPath(r.URL.Query().Get("next"))}
+	a := authRequest{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
+		Next: web.LocalPath(r.URL.Query().Get("next"))}
 	b, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("encode the sign-in request: %w", err)
@@ -125,14 +127,16 @@ func (d signIn) toProvider(r *web.Request) error {
 
 func (d signIn) providerFails(r *web.Request, err error) error {
 	d.site.Logger.Warn("sign-in with OpenID Connect failed", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
-	return web.Fail(http.StatusBadGateway, "Sign-in with the OpenID provider failed", "Try again in a moment. The console's log contains the response of the provider.")
+	return web.Fail(http.StatusBadGateway, "Sign-in with the OpenID provider failed",
+		"Try again in a moment. The console's log contains the response of the provider.")
 }
 
 // fromProvider handles the redirect back from the provider.
 func (d signIn) fromProvider(r *web.Request) error {
 	a, ok := takeAuthRequest(r)
 	if !ok || !secret.Equal(r.URL.Query().Get("state"), a.State) {
-		return web.Fail(http.StatusBadRequest, "Sign-in expired", "The sign-in took longer than 10 minutes or started in another browser. Sign in again.")
+		return web.Fail(http.StatusBadRequest, "Sign-in expired",
+			"The sign-in took longer than 10 minutes or started in another browser. Sign in again.")
 	}
 	if problem := r.URL.Query().Get("error"); problem != "" {
 		return d.providerFails(r, fmt.Errorf("the provider responded %q: %q", problem, r.URL.Query().Get("error_description")))
@@ -196,10 +200,12 @@ func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identi
 	name, _ := claims[o.UsernameClaim].(string)
 	name = strings.ToLower(name)
 	if !usable(name) {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a valid user name", "It must send the claim "+o.UsernameClaim+", without spaces.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a valid user name",
+			"It must send the claim "+o.UsernameClaim+", without spaces.")
 	}
 	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "Verify your email address with the OpenID provider, then sign in again.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified",
+			"Verify your email address with the OpenID provider, then sign in again.")
 	}
 	display, _ := claims["name"].(string)
 	who := web.Identity{Kind: web.ByOIDC, Name: name, DisplayName: printableName(display), Role: o.roleOf(claims)}
@@ -238,10 +244,12 @@ func (d signIn) userNamed(ctx context.Context, name string) (*outboundv1.User, e
 // maxName is the length limit of a name.
 const maxName = 200
 
-// usable reports whether a name of the provider can be the actor of a revision. It must differ from a token (`token x`), the admin token and
+// usable reports whether a name of the provider can be the actor of a revision. It must differ from a token (`token x`), the admin
+// token and
 // Outbound.
 func usable(name string) bool {
-	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) && !strings.ContainsFunc(name, unicode.IsSpace)
+	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) &&
+		!strings.ContainsFunc(name, unicode.IsSpace)
 }
 
 // printableName removes control and formatting characters.

@@ -45,7 +45,8 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 	p := &provider{t: t, MockOIDC: m}
 	p.system = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL = public
-		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file, []string{"openid", "profile", "email", "groups"}
+		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file,
+			[]string{"openid", "profile", "email", "groups"}
 		if adapt != nil {
 			adapt(&o.OIDC)
 		}
@@ -71,7 +72,8 @@ func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string 
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for name, want := range map[string]string{"code_challenge_method": "S256", "response_type": "code", "redirect_uri": public + "/sign-in/oidc/callback"} {
+	for name, want := range map[string]string{"code_challenge_method": "S256", "response_type": "code", "redirect_uri": public +
+		"/sign-in/oidc/callback"} {
 		if got := q.Query().Get(name); got != want {
 			p.t.Errorf("%s is %q", name, got)
 		}
@@ -95,18 +97,20 @@ func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 		// role is the expected role; empty: the sign-in is refused with the text in says.
 		role, name, says string
 	}{
-		"the default":          {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
-		"a user of the name":   {nil, user("known@example.com"), "operator", "known@example.com", ""},
-		"a claim":              {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
-		"the greatest claim":   {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
-		"a claim over a user":  {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
-		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role"},
-		"another name":         {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer", "preferred", ""},
-		"disabled":             {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
-		"not verified":         {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
-		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
-		"passing for a token":  {nil, user("token abc"), "", "", "did not send a valid user name"},
-		"passing for admin":    {nil, user("Admin"), "", "", "did not send a valid user name"},
+		"the default":         {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
+		"a user of the name":  {nil, user("known@example.com"), "operator", "known@example.com", ""},
+		"a claim":             {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
+		"the greatest claim":  {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
+		"a claim over a user": {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
+		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "",
+			"You have no role"},
+		"another name": {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer",
+			"preferred", ""},
+		"disabled":            {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
+		"not verified":        {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
+		"without a name":      {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
+		"passing for a token": {nil, user("token abc"), "", "", "did not send a valid user name"},
+		"passing for admin":   {nil, user("Admin"), "", "", "did not send a valid user name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)
@@ -124,7 +128,8 @@ func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 			page := b.Get("/account")
-			if !strings.Contains(page.Body, `<dd class="mono">`+x.name+`</dd>`) || !strings.Contains(page.Body, "<dd>"+x.role+"</dd>") || strings.Contains(page.Body, "newPassword") {
+			if !strings.Contains(page.Body, `<dd class="mono">`+x.name+`</dd>`) || !strings.Contains(page.Body, "<dd>"+x.role+"</dd>") ||
+				strings.Contains(page.Body, "newPassword") {
 				t.Errorf("%d %s", page.Status, page.Body)
 			}
 		})
@@ -159,7 +164,8 @@ func TestForeignCallbacksAreRefused(t *testing.T) {
 	}{
 		"nothing":         {func(_ *consoletest.Browser, back string) string { return back }, http.StatusSeeOther},
 		"another browser": {func(b *consoletest.Browser, back string) string { delete(b.Cookies, cookie); return back }, http.StatusBadRequest},
-		"another state":   {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "state=", "state=x", 1) }, http.StatusBadRequest},
+		"another state": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "state=", "state=x", 1) },
+			http.StatusBadRequest},
 		"no state": {func(b *consoletest.Browser, back string) string {
 			carry(b, "s", "")
 			return "/sign-in/oidc/callback?state=&" + back
@@ -169,7 +175,8 @@ func TestForeignCallbacksAreRefused(t *testing.T) {
 			carry(b, "v", strings.Repeat("v", 43))
 			return back
 		}, http.StatusBadGateway},
-		"another code": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "code=", "code=x", 1) }, http.StatusBadGateway},
+		"another code": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "code=", "code=x", 1) },
+			http.StatusBadGateway},
 		"a refusal": {func(b *consoletest.Browser, back string) string {
 			_, state, _ := strings.Cut(back, "state=")
 			return "/sign-in/oidc/callback?error=access_denied&error_description=%3Cscript%3E&state=" + state
@@ -179,7 +186,8 @@ func TestForeignCallbacksAreRefused(t *testing.T) {
 			p := openProvider(t, nil)
 			b := p.system.Browser()
 			a := b.Get(x.change(b, p.leave(b, user("eve@example.com"))))
-			if a.Status != x.want || (b.Cookies["__Host-outbound"] != "") != (x.want == http.StatusSeeOther) || strings.Contains(a.Body, "<script>") {
+			if a.Status != x.want || (b.Cookies["__Host-outbound"] != "") != (x.want == http.StatusSeeOther) ||
+				strings.Contains(a.Body, "<script>") {
 				t.Errorf("%d %s with %v", a.Status, a.Body, b.Cookies)
 			}
 		})

@@ -36,7 +36,8 @@ type OIDCOptions struct {
 
 // DefaultOIDCOptions returns the default options: the email address is the user name, and the role is viewer.
 func DefaultOIDCOptions() OIDCOptions {
-	return OIDCOptions{Scopes: []string{"openid", "profile", "email"}, UsernameClaim: claimEmail, DefaultRole: "viewer", Label: "Sign in with OpenID Connect"}
+	return OIDCOptions{Scopes: []string{"openid", "profile", "email"}, UsernameClaim: claimEmail, DefaultRole: "viewer",
+		Label: "Sign in with OpenID Connect"}
 }
 
 const claimEmail = "email"

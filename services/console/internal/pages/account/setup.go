@@ -92,7 +92,9 @@ type setupPage struct {
 	Code string
 }
 
-var errLink = web.Fail(http.StatusForbidden, "This link is used or expired", "A setup link is valid for one user, until Outbound restarts. If there are no users yet, restart Outbound to get a new link, or sign in with the admin token.")
+var errLink = web.Fail(http.StatusForbidden, "This link is used or expired",
+	"A setup link is valid for one user, until Outbound restarts. If there are no users yet, restart Outbound to get a new link, or sign "+
+		"in with the admin token.")
 
 func (d signIn) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
@@ -149,6 +151,7 @@ func (d signIn) setup(r *web.Request) error {
 	d.site.ForgetUsers()
 	r.Flash(web.Good, "Welcome. Your administrator account is ready.")
 	return d.startSession(r, form.Get("next"), web.Identity{
-		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin, PasswordTime: made.GetPasswordTime().AsTime(),
+		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin,
+		PasswordTime: made.GetPasswordTime().AsTime(),
 	})
 }

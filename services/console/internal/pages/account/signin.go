@@ -83,7 +83,8 @@ func (d signIn) password(r *web.Request) error {
 		return err
 	}
 	if d.site.Service == nil {
-		return web.Fail(http.StatusNotFound, "Password sign-in is not available", "This console runs without a services token. Sign in with a token.")
+		return web.Fail(http.StatusNotFound, "Password sign-in is not available",
+			"This console runs without a services token. Sign in with a token.")
 	}
 	name := form.Get("name")
 	if wait := d.tooMany(r, name); wait > 0 {
@@ -100,7 +101,8 @@ func (d signIn) password(r *web.Request) error {
 		return err
 	}
 	return d.startSession(r, form.Get("next"), web.Identity{
-		Kind: web.Local, Name: u.GetName(), DisplayName: u.GetDisplayName(), Role: web.RoleOf(u.GetRole()), PasswordTime: u.GetPasswordTime().AsTime(),
+		Kind: web.Local, Name: u.GetName(), DisplayName: u.GetDisplayName(), Role: web.RoleOf(u.GetRole()),
+		PasswordTime: u.GetPasswordTime().AsTime(),
 	})
 }
 
@@ -128,7 +130,8 @@ func (d signIn) token(r *web.Request) error {
 	default:
 		return err
 	}
-	return d.startSession(r, form.Get("next"), web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
+	return d.startSession(r, form.Get("next"),
+		web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
 }
 
 // logRefusal logs a refused sign-in and its client address. It does not log the name, because users type passwords into the wrong field.

@@ -30,7 +30,8 @@ func readTarget(text string) (*outboundv1.RetryDeliveriesRequest_Target, bool) {
 		}
 		parts[i] = p
 	}
-	return &outboundv1.RetryDeliveriesRequest_Target{RecipientId: parts[0], EventId: parts[1], ReplayId: parts[2]}, parts[0] != "" && parts[1] != ""
+	return &outboundv1.RetryDeliveriesRequest_Target{RecipientId: parts[0], EventId: parts[1], ReplayId: parts[2]}, parts[0] != "" &&
+		parts[1] != ""
 }
 
 var (
@@ -108,7 +109,8 @@ func question(act string, n int) (askPage, bool) {
 	switch act {
 	case "retry":
 		return askPage{Action: "/deliveries/retry", Yes: "Retry", Title: "Retry " + deliveries + "?",
-			Text: "Queues the event again as a new delivery, whatever the state of this one. A recipient that already has the event receives it again, with the same webhook-id."}, true
+			Text: "Queues the event again as a new delivery, whatever the state of this one. A recipient that already has the event receives " +
+				"it again, with the same webhook-id."}, true
 	case "send-now":
 		return askPage{Action: "/deliveries/send-now", Yes: "Send now", Title: "Send " + deliveries + " now?",
 			Text: "Pending deliveries are attempted immediately. Final deliveries and attempts in progress do not change."}, true
@@ -116,8 +118,10 @@ func question(act string, n int) (askPage, bool) {
 		return askPage{Action: "/deliveries/extend", Yes: "Extend", Extends: true, Title: "Extend " + deliveries + "?",
 			Text: "Pending deliveries are retried until then, at most 8 days after acceptance. This never shortens the retry window."}, true
 	case "cancel":
-		return askPage{Action: "/deliveries/cancel", Yes: "Cancel " + deliveries, No: "Keep " + deliveries, Danger: true, Title: "Cancel " + deliveries + "?",
-			Text: "Pending deliveries are cancelled: the recipient does not receive the event unless you retry it. An attempt in progress may still arrive."}, true
+		return askPage{Action: "/deliveries/cancel", Yes: "Cancel " + deliveries, No: "Keep " + deliveries, Danger: true, Title: "Cancel " +
+			deliveries + "?",
+			Text: "Pending deliveries are cancelled: the recipient does not receive the event unless you retry it. An attempt in progress may " +
+				"still arrive."}, true
 	default:
 		return askPage{}, false
 	}

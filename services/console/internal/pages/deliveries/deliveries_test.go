@@ -75,7 +75,8 @@ func (h *history) CancelDeliveries(_ context.Context, q *outboundv1.CancelDelive
 	return h.change, h.note(q)
 }
 
-func (h *history) TailDeliveries(q *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
+func (h *history) TailDeliveries(q *outboundv1.TailDeliveriesRequest,
+	s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
 	if err := h.note(q); err != nil {
 		return err
 	}
@@ -103,7 +104,8 @@ type catalogue struct {
 }
 
 func (catalogue) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
-	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "support_conference_end", DisplayName: "Session end"}}}, nil
+	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "support_conference_end",
+		DisplayName: "Session end"}}}, nil
 }
 
 func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
@@ -176,7 +178,8 @@ func delivery(event string, state outboundv1.DeliveryState_State) *outboundv1.De
 	return &outboundv1.Delivery{
 		EventId: event, EventType: "support_conference_end", ApplianceId: "a1", RecipientId: "crm", RecipientDisplayName: "CRM", State: state,
 		Reason: "http_status", ReasonClass: "http_5xx", Detail: "503 Service Unavailable", StatusCode: 503, Attempts: 3, LastAttemptMs: 12,
-		LastAttemptTime: timestamppb.New(time.Now().Add(-time.Minute)), NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)), Channel: "http",
+		LastAttemptTime: timestamppb.New(time.Now().Add(-time.Minute)), NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)),
+		Channel: "http",
 	}
 }
 
@@ -191,8 +194,9 @@ func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	want := &outboundv1.ListDeliveriesRequest{
 		RecipientId: "crm", State: outboundv1.DeliveryState_EXPIRED, EventId: "a1~e-1", EventType: "support_conference_end", ApplianceId: "a1",
 		SessionId: "s1", ExternalKey: "INC 1&x=<2>", Channel: "http", Reason: "http_status", ReasonClass: "http_5xx",
-		StartTime: timestamppb.New(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)), EndTime: timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.UTC)),
-		ReplayId: "R1", PageSize: 20, PageToken: "tok",
+		StartTime: timestamppb.New(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)),
+		EndTime:   timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.UTC)),
+		ReplayId:  "R1", PageSize: 20, PageToken: "tok",
 	}
 	page := b.Get("/deliveries?" + typed.Encode())
 	if page.Status != http.StatusOK || !proto.Equal(h.last(), want) {
@@ -239,7 +243,8 @@ func TestInvalidFiltersAreFaultsOfTheirFields(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	page := b.Get("/deliveries?startTime=yesterday&state=BROKEN&externalKey=" + url.QueryEscape(hostile))
-	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="f-startTime-fault"`) || !strings.Contains(page.Body, `value="yesterday"`) {
+	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="f-startTime-fault"`) ||
+		!strings.Contains(page.Body, `value="yesterday"`) {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	if h.last() != nil {
@@ -255,7 +260,8 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}, detail: &outboundv1.DeliveryDetail{}}
 	fill(h.list.ProtoReflect(), 0)
 	fill(h.detail.ProtoReflect(), 0)
-	mail := &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Email{Email: &outboundv1.MailPreview{}}}
+	mail := &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{},
+		Request: &outboundv1.DeliveryDetail_Email{Email: &outboundv1.MailPreview{}}}
 	fill(mail.GetEmail().ProtoReflect(), 0)
 	fill(mail.GetDelivery().ProtoReflect(), 0)
 	b := start(t, h).As("operator")
@@ -270,12 +276,14 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 }
 
 func TestViewersCannotChangeDeliveries(t *testing.T) {
-	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
+	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1",
+		outboundv1.DeliveryState_RETRYING)}}}
 	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
 	system := start(t, h)
 	viewer := system.As("viewer")
 	for _, path := range []string{"/deliveries", "/deliveries/crm/a1~e1"} {
-		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) || strings.Contains(page.Body, `name="target"`) {
+		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) ||
+			strings.Contains(page.Body, `name="target"`) {
 			t.Errorf("%s: %d; it offers changes, or fails", path, page.Status)
 		}
 		if page := system.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
@@ -284,7 +292,8 @@ func TestViewersCannotChangeDeliveries(t *testing.T) {
 	}
 	before := len(h.asked)
 	for _, path := range []string{"ask", "retry", "send-now", "extend", "cancel"} {
-		if a := viewer.Post("/deliveries/"+path, url.Values{"target": {"crm/a1~e1/"}, "act": {"retry"}, "by": {"24 h"}}); a.Status != http.StatusForbidden {
+		if a := viewer.Post("/deliveries/"+path,
+			url.Values{"target": {"crm/a1~e1/"}, "act": {"retry"}, "by": {"24 h"}}); a.Status != http.StatusForbidden {
 			t.Errorf("%s by a viewer: %d", path, a.Status)
 		}
 	}
@@ -294,8 +303,10 @@ func TestViewersCannotChangeDeliveries(t *testing.T) {
 }
 
 func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
-	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"}, {RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
-	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1, Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
+	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"},
+		{RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
+	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1,
+		Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
 	b := start(t, h).As("operator")
 	ticked := []string{"crm/a1~e1/", "crm/a1~e2/R0"}
 	for _, x := range []struct {
@@ -307,7 +318,8 @@ func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
 		{"cancel", "/deliveries/cancel", "/deliveries?state=RETRYING", &outboundv1.CancelDeliveriesRequest{Deliveries: targets}},
 	} {
 		question := b.Post("/deliveries/ask", url.Values{"act": {x.act}, "target": ticked, "back": {"/deliveries?state=RETRYING"}})
-		if question.Status != http.StatusOK || !strings.Contains(question.Body, "2 deliveries") || !strings.Contains(question.Body, `action="`+x.path+`"`) {
+		if question.Status != http.StatusOK || !strings.Contains(question.Body, "2 deliveries") ||
+			!strings.Contains(question.Body, `action="`+x.path+`"`) {
 			t.Errorf("%s: %d %s", x.act, question.Status, question.Body)
 		}
 		if h.last() != nil && reflect.TypeOf(h.last()) == reflect.TypeOf(x.want) {
@@ -319,7 +331,8 @@ func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
 		}
 	}
 	h.list = &outboundv1.ListDeliveriesResponse{}
-	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") || !strings.Contains(page.Body, "a1~e2 to crm: it is final") {
+	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") ||
+		!strings.Contains(page.Body, "a1~e2 to crm: it is final") {
 		t.Errorf("the results are not shown: %s", page.Body)
 	}
 	for _, bad := range []url.Values{{}, {"target": {"x"}}, {"target": {"//"}}, {"target": {"%zz/a/b"}}} {
@@ -327,7 +340,8 @@ func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
 			t.Errorf("%v: %d", bad, a.Status)
 		}
 	}
-	if a := b.Post("/deliveries/cancel", url.Values{"target": ticked, "back": {"https://elsewhere.example/"}}); a.Header.Get("Location") != "/" {
+	if a := b.Post("/deliveries/cancel", url.Values{"target": ticked,
+		"back": {"https://elsewhere.example/"}}); a.Header.Get("Location") != "/" {
 		t.Errorf("led to %s", a.Header.Get("Location"))
 	}
 }
@@ -336,11 +350,13 @@ func TestExtendAsksForADurationAndKeepsTheInput(t *testing.T) {
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1}}
 	b := start(t, h).As("operator")
 	form := url.Values{"target": {"crm/a1~e1/"}, "back": {"/deliveries"}, "by": {"soon"}}
-	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `value="soon"`) || h.last() != nil {
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `value="soon"`) ||
+		h.last() != nil {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	form.Set("by", "1 h 30 min")
-	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusSeeOther || h.last().(*outboundv1.ExtendDeliveriesRequest).GetBy().AsDuration() != 90*time.Minute {
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusSeeOther ||
+		h.last().(*outboundv1.ExtendDeliveriesRequest).GetBy().AsDuration() != 90*time.Minute {
 		t.Errorf("%d, asked %v", a.Status, h.last())
 	}
 }
@@ -349,8 +365,9 @@ func TestEmptyListsShowTheNextStep(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	for path, want := range map[string]string{
-		"/deliveries": `href="/events"`, "/deliveries?state=EXPIRED": `href="/deliveries"`, "/deliveries?state=WAITING": `href="/deliveries?state=RETRYING"`,
-		"/deliveries?replayId=R1": `href="/replays"`, "/deliveries?page=x": `href="/deliveries"`,
+		"/deliveries": `href="/events"`, "/deliveries?state=EXPIRED": `href="/deliveries"`,
+		"/deliveries?state=WAITING": `href="/deliveries?state=RETRYING"`,
+		"/deliveries?replayId=R1":   `href="/replays"`, "/deliveries?page=x": `href="/deliveries"`,
 	} {
 		page := b.Get(path).Body
 		empty := page[strings.Index(page, `<div class="empty">`):]
@@ -359,7 +376,8 @@ func TestEmptyListsShowTheNextStep(t *testing.T) {
 		}
 	}
 	live := func(path string) bool { return strings.Contains(b.Get(path).Body, "data-tail=") }
-	for path, want := range map[string]bool{"/deliveries": true, "/deliveries?page=x": false, "/deliveries?state=WAITING": false, "/deliveries?endTime=2026-11-21": false} {
+	for path, want := range map[string]bool{"/deliveries": true, "/deliveries?page=x": false, "/deliveries?state=WAITING": false,
+		"/deliveries?endTime=2026-11-21": false} {
 		if live(path) != want {
 			t.Errorf("%s live: %v", path, !want)
 		}

@@ -24,10 +24,12 @@ func (s recipientStatus) GetStatus(context.Context, *outboundv1.GetStatusRequest
 
 func TestDeliveryPageShowsTheErrorOfTheDelivery(t *testing.T) {
 	h := &history{detail: &outboundv1.DeliveryDetail{
-		Delivery: &outboundv1.Delivery{EventId: "a1~e1", State: outboundv1.DeliveryState_RETRYING, Reason: "connect", Detail: "connection refused"},
+		Delivery: &outboundv1.Delivery{EventId: "a1~e1", State: outboundv1.DeliveryState_RETRYING, Reason: "connect",
+			Detail: "connection refused"},
 	}}
 	page := start(t, h).As("viewer").Get("/deliveries/crm/a1~e1")
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, `<strong>connection failed</strong> <span class="quiet">connection refused</span>`) {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body,
+		`<strong>connection failed</strong> <span class="quiet">connection refused</span>`) {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 }

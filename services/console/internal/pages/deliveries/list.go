@@ -176,7 +176,8 @@ func (p listPage) States() []web.Option {
 
 // Chosen are the active filters in words, each with the address of the list without it.
 func (p listPage) Chosen() []chosen {
-	labels := map[string]map[string]string{"recipientId": web.Labels(p.Known.recipients), "eventType": web.Labels(p.Known.types), "reasonClass": web.Labels(web.ClassChoices())}
+	labels := map[string]map[string]string{"recipientId": web.Labels(p.Known.recipients), "eventType": web.Labels(p.Known.types),
+		"reasonClass": web.Labels(web.ClassChoices())}
 	var out []chosen
 	for _, name := range filterFields() {
 		value := p.Form.Get(name)
@@ -312,16 +313,19 @@ type noReplay struct{ Text, Href, Label string }
 func whyNoReplay(asked *outboundv1.ListDeliveriesRequest) noReplay {
 	switch {
 	case asked.State == outboundv1.DeliveryState_WAITING || asked.State == outboundv1.DeliveryState_RETRYING:
-		return noReplay{Text: "Replay all matching is not available: these deliveries are not final yet and are still being attempted. To attempt retrying deliveries immediately, select them and choose Send now."}
+		return noReplay{Text: "Replay all matching is not available: these deliveries are not final yet and are still being attempted. To " +
+			"attempt retrying deliveries immediately, select them and choose Send now."}
 	case asked.EventId != "":
-		out := noReplay{Text: "Replay all matching is not available: a replay cannot be limited to one event. Select its deliveries and choose Retry, or open the event and send it from there."}
+		out := noReplay{Text: "Replay all matching is not available: a replay cannot be limited to one event. Select its deliveries and " +
+			"choose Retry, or open the event and send it from there."}
 		if _, _, whole := strings.Cut(asked.EventId, "~"); whole {
 			out.Href, out.Label = "/events/"+url.PathEscape(asked.EventId), "Open the event"
 		}
 		return out
 	case asked.ReplayId != "":
 		return noReplay{
-			Text: "Replay all matching is not available: a replay cannot be limited to another replay. Select deliveries and choose Retry, or remove the replay from the filter and filter by recipient, state and time.",
+			Text: "Replay all matching is not available: a replay cannot be limited to another replay. Select deliveries and choose Retry, or " +
+				"remove the replay from the filter and filter by recipient, state and time.",
 			Href: "/replays/" + url.PathEscape(asked.ReplayId), Label: "Open the replay",
 		}
 	default:

@@ -93,7 +93,8 @@ func forward(ctx context.Context, out chan<- tailUpdate, h tailUpdate) error {
 
 // recorded returns the deliveries of a filter recorded since a time, oldest first, up to the row limit of a page. It returns none while
 // the service is unavailable.
-func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest, since time.Time) []*outboundv1.Delivery {
+func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest,
+	since time.Time) []*outboundv1.Delivery {
 	asked := proto.CloneOf(filter)
 	asked.PageSize, asked.PageToken = rowsMost, ""
 	if asked.StartTime == nil || asked.GetStartTime().AsTime().Before(since) {

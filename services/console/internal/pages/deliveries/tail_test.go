@@ -70,7 +70,8 @@ func TestTailStartsAtThePageAndReconnects(t *testing.T) {
 		}
 		if name == "rows" {
 			q := asked[*outboundv1.ListDeliveriesRequest](h)
-			if since := q.GetStartTime().AsTime(); q.GetRecipientId() != "crm" || since.Before(before.Add(-3*time.Second)) || since.After(time.Now()) {
+			if since := q.GetStartTime().AsTime(); q.GetRecipientId() != "crm" || since.Before(before.Add(-3*time.Second)) ||
+				since.After(time.Now()) {
 				t.Errorf("asked for what was recorded meanwhile by %v", q)
 			}
 			select {
@@ -99,7 +100,8 @@ func TestTailSendsTheLastRecordOfEachDeliveryInBatches(t *testing.T) {
 	const deliveries, records = 100, 300
 	began := time.Now()
 	for i := range records {
-		h.tails <- &outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery(fmt.Sprintf("a1~e%d", i%deliveries), outboundv1.DeliveryState_RETRYING)}, Missed: 1}
+		h.tails <- &outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery(fmt.Sprintf("a1~e%d", i%deliveries),
+			outboundv1.DeliveryState_RETRYING)}, Missed: 1}
 	}
 	seen, counted, missed, batches := map[string]bool{}, 0, 0, 0
 	for counted < records {

@@ -100,7 +100,8 @@ func renderEvent(r *web.Request, form *web.Form) error {
 	if err != nil {
 		return err
 	}
-	p := eventPage{item: items([]*outboundv1.Event{e}, web.Labels(types))[0], JSON: indented(e.GetCloudEventJson()), Form: form, Choices: recipients}
+	p := eventPage{item: items([]*outboundv1.Event{e}, web.Labels(types))[0], JSON: indented(e.GetCloudEventJson()), Form: form,
+		Choices: recipients}
 	p.addDetails(web.Labels(recipients))
 	return r.Render("event", p)
 }
@@ -116,7 +117,8 @@ func (p *eventPage) addDetails(names map[string]string) {
 	for _, matched := range []bool{true, false} {
 		for _, x := range p.GetRoutes() {
 			if x.GetMatched() == matched {
-				p.Routing = append(p.Routing, route{x, "/recipients/" + url.PathEscape(x.GetRecipientId()), delivery(x.GetRecipientId(), p.GetEventId(), "")})
+				p.Routing = append(p.Routing, route{x, "/recipients/" + url.PathEscape(x.GetRecipientId()),
+					delivery(x.GetRecipientId(), p.GetEventId(), "")})
 			}
 		}
 	}

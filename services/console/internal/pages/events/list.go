@@ -79,7 +79,8 @@ func (p listPage) Types() []web.Option {
 
 // Decisions returns the options of the decision filter.
 func (p listPage) Decisions() []web.Option {
-	return web.OrAny("All decisions", p.Form.Get("decision"), []web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "invalid"}})
+	return web.OrAny("All decisions", p.Form.Get("decision"),
+		[]web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "invalid"}})
 }
 
 // Appliances reports whether there is an appliance. It is true while the appliances are unavailable.

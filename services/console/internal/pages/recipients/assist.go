@@ -133,7 +133,8 @@ func readCertificates(text string) certificates {
 			names = append(names, ip.String())
 		}
 		out.List = append(out.List, certificate{
-			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore, Until: c.NotAfter,
+			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore,
+			Until:       c.NotAfter,
 			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Expired: time.Now().After(c.NotAfter),
 		})
 	}

@@ -40,7 +40,8 @@ func offer(ctx context.Context, api web.API, email bool, chosen []string) (choic
 	if answer, err := api.Settings.ListAppliances(ctx, &outboundv1.ListAppliancesRequest{}); err == nil {
 		c.Appliances = answer.GetAppliances()
 	}
-	if answer, err := api.Events.ListEvents(ctx, &outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
+	if answer, err := api.Events.ListEvents(ctx,
+		&outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
 		c.Events = answer.GetEvents()
 		// Events of the selected types come first, because the first event is the default example.
 		foreign := func(e *outboundv1.Event) int { return -min(slices.Index(chosen, e.GetEventType()), 0) }
@@ -120,18 +121,21 @@ func (editPage) Rules() []web.Option {
 
 // Orders returns the delivery orders.
 func (editPage) Orders() []web.Option {
-	return []web.Option{{Value: "NONE", Label: "Unordered (parallel)"}, {Value: "STRICT", Label: "Strict: in order; a failing event blocks the ones behind it"}}
+	return []web.Option{{Value: "NONE", Label: "Unordered (parallel)"},
+		{Value: "STRICT", Label: "Strict: in order; a failing event blocks the ones behind it"}}
 }
 
 // Auths returns the authentication methods.
 func (editPage) Auths() []web.Option {
 	return []web.Option{
 		{Value: "", Label: "None"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
-		{Value: authAPIKey, Label: "API key header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"}, {Value: authCertificate, Label: "TLS client certificate"},
+		{Value: authAPIKey, Label: "API key header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"},
+		{Value: authCertificate, Label: "TLS client certificate"},
 	}
 }
 
 // Kinds returns the kinds of signing secrets.
 func (editPage) Kinds() []web.Option {
-	return []web.Option{{Value: "", Label: "No additional secret"}, {Value: "HMAC_SHA256", Label: "Shared secret (HMAC-SHA256)"}, {Value: "ED25519", Label: "Key pair (Ed25519)"}}
+	return []web.Option{{Value: "", Label: "No additional secret"}, {Value: "HMAC_SHA256", Label: "Shared secret (HMAC-SHA256)"},
+		{Value: "ED25519", Label: "Key pair (Ed25519)"}}
 }

@@ -121,7 +121,8 @@ func render(r *web.Request, p *editPage) error {
 // recipientStatus returns a recipient with its status, if that is available.
 func recipientStatus(r *web.Request, p *outboundv1.Recipient) row {
 	out := row{Recipient: p}
-	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
+	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil &&
+		len(s.GetRecipients()) == 1 {
 		out.Status = s.GetRecipients()[0]
 	}
 	return out
@@ -206,17 +207,20 @@ func saved(r *web.Request, p *outboundv1.Recipient, message string) error {
 // conflict shows what others saved while the form was open. Saving again overwrites their changes.
 func (p *editPage) conflict(r *web.Request) {
 	p.Form.Conflict = false
-	p.Form.Notice = "Someone else saved changes in the meantime. Your input is kept; their changes are shown above. Save again to overwrite them."
+	p.Form.Notice = "Someone else saved changes in the meantime. Your input is kept; their changes are shown above. Save again to " +
+		"overwrite them."
 	opened := p.Form.Get(seenField)
 	p.Form.Set("etag", p.Recipient.GetEtag())
 	p.Form.Set(seenField, seen(p.Recipient))
-	answer, err := r.API.Settings.ListRevisions(r.Context(), &outboundv1.ListRevisionsRequest{Resource: "recipients/" + p.Recipient.GetId(), PageSize: 20})
+	answer, err := r.API.Settings.ListRevisions(r.Context(),
+		&outboundv1.ListRevisionsRequest{Resource: "recipients/" + p.Recipient.GetId(), PageSize: 20})
 	if err != nil {
 		return
 	}
 	for _, x := range answer.GetRevisions() {
 		var then outboundv1.Recipient
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(x.GetResourceJson()), &then); err != nil || seen(&then) == opened {
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(x.GetResourceJson()), &then); err != nil ||
+			seen(&then) == opened {
 			return
 		}
 		p.Others = append(p.Others, x)

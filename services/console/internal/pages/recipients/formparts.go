@@ -16,10 +16,11 @@ import (
 // Repeated messages are rows: the fields of a row have the same index in the values of each field.
 const (
 	headerNames, headerValues                                = "http.headers.name", "http.headers.value"
-	signingIDs, signingKinds, signingSecrets, signingExpires = "http.signingSecrets.id", "http.signingSecrets.kind", "http.signingSecrets.secret", "http.signingSecrets.expireTime"
-	signingRemoved                                           = "http.signingSecrets.removed"
-	overrideTypes, overrideSubjects                          = "email.overrides.type", "email.overrides.subject"
-	overrideBodies, overrideHTML                             = "email.overrides.body", "email.overrides.htmlBody"
+	signingIDs, signingKinds, signingSecrets, signingExpires = "http.signingSecrets.id", "http.signingSecrets.kind",
+		"http.signingSecrets.secret", "http.signingSecrets.expireTime"
+	signingRemoved                  = "http.signingSecrets.removed"
+	overrideTypes, overrideSubjects = "email.overrides.type", "email.overrides.subject"
+	overrideBodies, overrideHTML    = "email.overrides.body", "email.overrides.htmlBody"
 )
 
 // at returns the value in row i; a field may have fewer values than rows.
@@ -102,7 +103,8 @@ func readSigning(form *web.Form, h *outboundv1.HttpRecipient) {
 		if until != "" {
 			expiry, ok := instant(until, time.Now())
 			if !ok {
-				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i), "is not a time: use e.g. 2026-11-21 10:00 (UTC) or a duration such as 24 h")
+				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i),
+					"is not a time: use e.g. 2026-11-21 10:00 (UTC) or a duration such as 24 h")
 				continue
 			}
 			s.ExpireTime = timestamppb.New(expiry)
@@ -124,7 +126,8 @@ func showOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 	var types, subjects, bodies, htmls []string
 	for _, t := range slices.Sorted(maps.Keys(e.GetOverrides())) {
 		x := e.GetOverrides()[t]
-		types, subjects, bodies, htmls = append(types, t), append(subjects, x.GetSubject()), append(bodies, x.GetBody()), append(htmls, x.GetHtmlBody())
+		types, subjects, bodies, htmls = append(types, t), append(subjects, x.GetSubject()), append(bodies, x.GetBody()),
+			append(htmls, x.GetHtmlBody())
 	}
 	form.Set(overrideTypes, types...)
 	form.Set(overrideSubjects, subjects...)
@@ -135,7 +138,8 @@ func showOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 func readOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 	for i, t := range form.All(overrideTypes) {
 		text := &outboundv1.MailText{
-			Subject: strings.TrimSpace(at(form.All(overrideSubjects), i)), Body: unix(at(form.All(overrideBodies), i)), HtmlBody: unix(at(form.All(overrideHTML), i)),
+			Subject: strings.TrimSpace(at(form.All(overrideSubjects), i)), Body: unix(at(form.All(overrideBodies), i)),
+			HtmlBody: unix(at(form.All(overrideHTML), i)),
 		}
 		if t == "" {
 			continue

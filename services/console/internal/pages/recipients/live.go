@@ -106,7 +106,8 @@ func (t *shown) send(s *web.Stream, b *overview) error {
 }
 
 func headOf(b *overview) string {
-	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Deleting, b.Email.Total, b.Email.Failing,
+	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Deleting, b.Email.Total,
+		b.Email.Failing,
 		b.Email.Disabled, b.Email.Deleting) + encoded(b.Relay)
 }
 

@@ -171,7 +171,8 @@ func (s *section) add(r row, v view) {
 	if state == stateDisabled || state == statePaused {
 		s.Disabled++
 	}
-	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" && (state == stateDisabled || state == statePaused)
+	wanted := v.Show == "" || v.Show == "failing" && state == stateFailing || v.Show == "disabled" &&
+		(state == stateDisabled || state == statePaused)
 	if wanted && r.has(v.Search) {
 		s.Rows = append(s.Rows, r)
 	}

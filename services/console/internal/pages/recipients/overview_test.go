@@ -25,7 +25,8 @@ func httpRecipient(id, name string, enabled bool) *outboundv1.Recipient {
 
 func failing(id, words string) *outboundv1.RecipientStatus {
 	return &outboundv1.RecipientStatus{
-		RecipientId: id, Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12345, OldestQueuedTime: timestamppb.Now(), LastError: "http_status 500: " + words, LastReason: "http_status",
+		RecipientId: id, Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12345, OldestQueuedTime: timestamppb.Now(),
+		LastError: "http_status 500: " + words, LastReason: "http_status",
 		NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)), LastAttemptTime: timestamppb.Now(), LastDeliveredTime: timestamppb.Now(),
 		Activity: []*outboundv1.Activity{{Delivered: 3, Failed: 1}, {}, {Delivered: 4}},
 	}
@@ -35,12 +36,14 @@ func TestOverviewShowsStatus(t *testing.T) {
 	h := newFixture(httpRecipient("crm", "CRM "+hostile, true), httpRecipient("lake", "Lake", false), fullEmail())
 	h.status = &outboundv1.Status{
 		Notices: []string{"Failing: crm. " + hostile}, Relay: &outboundv1.RelayStatus{Line: "relay refuses " + hostile, Configured: true},
-		Recipients: []*outboundv1.RecipientStatus{failing("crm", "the receiver said "+hostile), {RecipientId: "lake"}, {RecipientId: "full-email"}, {RecipientId: "old", Channel: "http", Health: outboundv1.RecipientHealth_DELETING}},
+		Recipients: []*outboundv1.RecipientStatus{failing("crm", "the receiver said "+hostile), {RecipientId: "lake"},
+			{RecipientId: "full-email"}, {RecipientId: "old", Channel: "http", Health: outboundv1.RecipientHealth_DELETING}},
 	}
 	page := h.open(t).As("operator").Get("/")
 	inert(t, "the overview", page)
 	for _, want := range []string{
-		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 failed attempts", "a@example.com", "and 1 more", "relay refuses", `aria-checked="false"`,
+		"12\u202f345", "the receiver said", "87.5 %", "Last 24 hours: 7 delivered, 1 failed attempts", "a@example.com", "and 1 more",
+		"relay refuses", `aria-checked="false"`,
 		"2 recipients", "1 failing", "1 disabled", "1 being deleted", "It begins",
 	} {
 		if !strings.Contains(page.Body, want) {
@@ -54,9 +57,11 @@ func TestOverviewShowsStatus(t *testing.T) {
 
 func TestOverviewIsSearchedAndFiltered(t *testing.T) {
 	h := newFixture(httpRecipient("one", "One", true), httpRecipient("two", "Two", false), httpRecipient("three", "Three", true), fullEmail())
-	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"}, failing("three", "no")}}
+	h.status = &outboundv1.Status{Recipients: []*outboundv1.RecipientStatus{{RecipientId: "one"}, {RecipientId: "two"},
+		failing("three", "no")}}
 	b := h.open(t).As("viewer")
-	for query, want := range map[string]string{"": "one two three full-email", "q=TWO": "two", "q=one.example": "one", "show=failing": "three", "show=disabled": "two", "q=c%40example": "full-email", "q=nothing": ""} {
+	for query, want := range map[string]string{"": "one two three full-email", "q=TWO": "two", "q=one.example": "one",
+		"show=failing": "three", "show=disabled": "two", "q=c%40example": "full-email", "q=nothing": ""} {
 		page := b.Get("/?" + query)
 		var got []string
 		for _, id := range []string{"one", "two", "three", "full-email"} {
@@ -104,7 +109,8 @@ func TestRecipientIsDisabledInPlace(t *testing.T) {
 	b := h.open(t).As("operator")
 	b.Header.Set("HX-Request", "true")
 	part := b.Post("/recipients/crm/enabled", url.Values{"enabled": {"false"}})
-	if part.Status != http.StatusOK || !strings.Contains(part.Body, `id="state-crm" hx-swap-oob="innerHTML"`) || !strings.Contains(part.Body, ">disabled<") {
+	if part.Status != http.StatusOK || !strings.Contains(part.Body, `id="state-crm" hx-swap-oob="innerHTML"`) ||
+		!strings.Contains(part.Body, ">disabled<") {
 		t.Errorf("%d %s", part.Status, part.Body)
 	}
 	got := h.find("crm")
@@ -180,7 +186,8 @@ func TestFreshInstallationShowsGetStarted(t *testing.T) {
 	h := newFixture()
 	b := h.open(t).As("admin")
 	page := b.Get("/")
-	for _, want := range []string{"Get started", "No HTTP recipients yet", "No email recipients yet", `href="/recipients/new?channel=http"`, `href="/settings/appliances"`} {
+	for _, want := range []string{"Get started", "No HTTP recipients yet", "No email recipients yet",
+		`href="/recipients/new?channel=http"`, `href="/settings/appliances"`} {
 		if !strings.Contains(page.Body, want) {
 			t.Errorf("a fresh installation does not show %q", want)
 		}
@@ -214,7 +221,8 @@ func TestFormHelpers(t *testing.T) {
 	if !last[*outboundv1.DoctorRecipientRequest](t, h).GetPost() {
 		t.Error("diagnostics did not send a test request")
 	}
-	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem", url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "contains no PEM certificate") {
+	if bad := b.Post("/part/recipients/certificates?field=http.caCertificatePem",
+		url.Values{"http.caCertificatePem": {"nonsense"}}); !strings.Contains(bad.Body, "contains no PEM certificate") {
 		t.Errorf("nonsense is shown as %s", bad.Body)
 	}
 }
@@ -223,11 +231,13 @@ func TestPendingDeliveriesAreShownBeforeTheyAreCancelled(t *testing.T) {
 	h := newFixture(fullHTTP())
 	h.waiting = 3
 	b := h.open(t).As("operator")
-	if page := b.Get("/recipients/full-http/purge"); !strings.Contains(page.Body, "3 deliveries") || !last[*outboundv1.PurgeRecipientRequest](t, h).GetValidateOnly() {
+	if page := b.Get("/recipients/full-http/purge"); !strings.Contains(page.Body, "3 deliveries") ||
+		!last[*outboundv1.PurgeRecipientRequest](t, h).GetValidateOnly() {
 		t.Error("what would be cancelled is not shown, or was cancelled")
 	}
 	h.waiting = 4
-	if answer := b.Post("/recipients/full-http/purge", url.Values{"expected": {"3"}}); answer.Header.Get("Location") != "/recipients/full-http/purge" {
+	if answer := b.Post("/recipients/full-http/purge",
+		url.Values{"expected": {"3"}}); answer.Header.Get("Location") != "/recipients/full-http/purge" {
 		t.Errorf("more than was seen is cancelled: %v", answer.Header)
 	}
 	if page := b.Get("/recipients/full-http/delete"); !strings.Contains(page.Body, "4 deliveries") {

@@ -18,7 +18,8 @@ type testRun struct {
 // Final reports whether the test is finished, so that the page stops polling.
 func (t testRun) Final() bool {
 	switch t.Delivery.GetState() {
-	case outboundv1.DeliveryState_DELIVERED, outboundv1.DeliveryState_EXPIRED, outboundv1.DeliveryState_REJECTED, outboundv1.DeliveryState_SKIPPED, outboundv1.DeliveryState_CANCELLED:
+	case outboundv1.DeliveryState_DELIVERED, outboundv1.DeliveryState_EXPIRED, outboundv1.DeliveryState_REJECTED,
+		outboundv1.DeliveryState_SKIPPED, outboundv1.DeliveryState_CANCELLED:
 		return true
 	default:
 		return t.Fault != ""
@@ -32,7 +33,8 @@ func (t testRun) Path() string {
 
 func findTest(r *web.Request, id, event string) testRun {
 	t := testRun{ID: id, Event: event}
-	answer, err := r.API.Deliveries.ListDeliveries(r.Context(), &outboundv1.ListDeliveriesRequest{RecipientId: id, EventId: event, PageSize: 1})
+	answer, err := r.API.Deliveries.ListDeliveries(r.Context(),
+		&outboundv1.ListDeliveriesRequest{RecipientId: id, EventId: event, PageSize: 1})
 	if err == nil && len(answer.GetDeliveries()) > 0 {
 		t.Delivery = answer.GetDeliveries()[0]
 	}

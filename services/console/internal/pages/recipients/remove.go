@@ -63,7 +63,8 @@ func purge(r *web.Request) error {
 	if err != nil {
 		return r.Redirect("/recipients/" + id + "/purge")
 	}
-	answer, err := r.API.Recipients.PurgeRecipient(r.Context(), &outboundv1.PurgeRecipientRequest{Id: id, ExpectedCount: proto.Int64(expected)})
+	answer, err := r.API.Recipients.PurgeRecipient(r.Context(),
+		&outboundv1.PurgeRecipientRequest{Id: id, ExpectedCount: proto.Int64(expected)})
 	if text, ok := faultText(err); !ok {
 		return err
 	} else if text != "" {

@@ -37,7 +37,8 @@ func sparkOf(hours []*outboundv1.Activity) *sparkline {
 	if most == 0 {
 		return nil
 	}
-	s := &sparkline{Percent: percent(delivered, delivered+failed), Words: fmt.Sprintf("Last 24 hours: %d delivered, %d failed attempts", delivered, failed)}
+	s := &sparkline{Percent: percent(delivered, delivered+failed),
+		Words: fmt.Sprintf("Last 24 hours: %d delivered, %d failed attempts", delivered, failed)}
 	for i, h := range hours {
 		good, bad := height(h.GetDelivered(), most), height(h.GetFailed(), most)
 		s.Bars = append(s.Bars, bar{

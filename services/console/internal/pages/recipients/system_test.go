@@ -144,7 +144,8 @@ func (h *fixture) CreateRecipient(_ context.Context, q *outboundv1.CreateRecipie
 		return nil, rpc.AlreadyExists("displayName", "Taken", "choose another name")
 	}
 	if r.GetHttp().GetUrl() == "ftp://x" {
-		return nil, rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: "must be https"}, rpc.Violation{Field: "eventTypes", Description: "is empty"})
+		return nil, rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: "must be https"},
+			rpc.Violation{Field: "eventTypes", Description: "is empty"})
 	}
 	if r.GetId() == "" {
 		r.Id = "made"
@@ -199,28 +200,34 @@ func (h *fixture) TestRecipient(_ context.Context, q *outboundv1.TestRecipientRe
 
 func (h *fixture) DoctorRecipient(_ context.Context, q *outboundv1.DoctorRecipientRequest) (*outboundv1.DoctorRecipientResponse, error) {
 	h.note(q)
-	return &outboundv1.DoctorRecipientResponse{Steps: []*outboundv1.DoctorStep{{Name: "TLS", Detail: hostile, Remedy: "upload the root " + hostile}}, RootToPinPem: "-----BEGIN " + hostile}, nil
+	return &outboundv1.DoctorRecipientResponse{Steps: []*outboundv1.DoctorStep{{Name: "TLS", Detail: hostile, Remedy: "upload the root " +
+		hostile}}, RootToPinPem: "-----BEGIN " + hostile}, nil
 }
 
 func (h *fixture) TestFilter(_ context.Context, q *outboundv1.TestFilterRequest) (*outboundv1.TestFilterResponse, error) {
 	h.note(q)
-	return &outboundv1.TestFilterResponse{Matching: 1, Results: []*outboundv1.TestFilterResponse_Result{{EventId: "a~1", EventType: hostile, Matches: true}, {EventId: "a~2", Error: hostile}}}, nil
+	return &outboundv1.TestFilterResponse{Matching: 1,
+		Results: []*outboundv1.TestFilterResponse_Result{{EventId: "a~1", EventType: hostile, Matches: true},
+			{EventId: "a~2", Error: hostile}}}, nil
 }
 
 func (h *fixture) PreviewRecipient(_ context.Context, q *outboundv1.PreviewRecipientRequest) (*outboundv1.PreviewRecipientResponse, error) {
 	h.note(q)
 	out := &outboundv1.PreviewRecipientResponse{EventId: "a~1", EventType: "begin", Matches: true}
 	if q.GetRecipient().GetEmail() != nil {
-		out.Rendered = &outboundv1.PreviewRecipientResponse_Email{Email: &outboundv1.MailPreview{Subject: hostile, Text: hostile, Html: hostile, Source: hostile, To: []string{hostile}}}
+		out.Rendered = &outboundv1.PreviewRecipientResponse_Email{Email: &outboundv1.MailPreview{Subject: hostile, Text: hostile,
+			Html: hostile, Source: hostile, To: []string{hostile}}}
 	} else {
-		out.Rendered = &outboundv1.PreviewRecipientResponse_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: hostile, Body: hostile, Headers: []*outboundv1.Header{{Name: "X", Value: hostile}}}}
+		out.Rendered = &outboundv1.PreviewRecipientResponse_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: hostile, Body: hostile,
+			Headers: []*outboundv1.Header{{Name: "X", Value: hostile}}}}
 	}
 	return out, nil
 }
 
 func (h *fixture) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
 	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{
-		{Id: "begin", DisplayName: "It begins", Product: "Support"}, {Id: "end", DisplayName: "It ends " + hostile, Product: "Support", Email: true}, {Id: "own", DisplayName: "Own", Email: true},
+		{Id: "begin", DisplayName: "It begins", Product: "Support"},
+		{Id: "end", DisplayName: "It ends " + hostile, Product: "Support", Email: true}, {Id: "own", DisplayName: "Own", Email: true},
 	}}, nil
 }
 
@@ -255,7 +262,8 @@ func (h *fixture) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*o
 func (h *fixture) ListDeliveries(_ context.Context, q *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
 	h.note(q)
 	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{{
-		EventId: q.GetEventId(), RecipientId: q.GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Attempts: 1, StatusCode: 200, Detail: hostile, ResponseExcerpt: hostile,
+		EventId: q.GetEventId(), RecipientId: q.GetRecipientId(), State: outboundv1.DeliveryState_DELIVERED, Attempts: 1, StatusCode: 200,
+		Detail: hostile, ResponseExcerpt: hostile,
 	}}}, nil
 }
 

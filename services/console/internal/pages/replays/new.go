@@ -20,8 +20,10 @@ const (
 func fields(kind string) []string {
 	if kind == kindDeliveries {
 		return []string{
-			"toRecipientId", "rate", "deliveries.recipientId", "deliveries.state", "deliveries.eventType", "deliveries.applianceId", "deliveries.sessionId",
-			"deliveries.externalKey", "deliveries.reason", "deliveries.reasonClass", "deliveries.channel", "deliveries.startTime", "deliveries.endTime",
+			"toRecipientId", "rate", "deliveries.recipientId", "deliveries.state", "deliveries.eventType", "deliveries.applianceId",
+			"deliveries.sessionId",
+			"deliveries.externalKey", "deliveries.reason", "deliveries.reasonClass", "deliveries.channel", "deliveries.startTime",
+			"deliveries.endTime",
 		}
 	}
 	return []string{"toRecipientId", "rate", "backfill.startTime", "backfill.endTime", "backfill.includeDelivered"}

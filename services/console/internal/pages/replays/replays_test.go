@@ -92,14 +92,17 @@ func TestReplaysArePreviewedAndStarted(t *testing.T) {
 			Reason: "timeout", ReasonClass: "http_5xx", Channel: "http", StartTime: at(10), EndTime: at(12),
 		}}}},
 		"backfill": {url.Values{
-			"toRecipientId": {"desk"}, "rate": {"1000"}, "backfill.startTime": {"2026-11-21 10:00"}, "backfill.endTime": {"2026-11-21 12:00"}, "backfill.includeDelivered": {"true"},
+			"toRecipientId": {"desk"}, "rate": {"1000"}, "backfill.startTime": {"2026-11-21 10:00"}, "backfill.endTime": {"2026-11-21 12:00"},
+			"backfill.includeDelivered": {"true"},
 		}, &outboundv1.Replay{ToRecipientId: "desk", Rate: 1000, Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{
 			StartTime: at(10), EndTime: at(12), IncludeDelivered: true,
 		}}}},
-		"all that ended badly": {url.Values{"kind": {"deliveries"}}, &outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{}}}},
+		"all that ended badly": {url.Values{"kind": {"deliveries"}},
+			&outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1200, AlreadyDelivered: 3, Unavailable: 200, OldestTime: at(1), EstimatedDuration: durationpb.New(90 * time.Second)}}
+			h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1200, AlreadyDelivered: 3, Unavailable: 200, OldestTime: at(1),
+				EstimatedDuration: durationpb.New(90 * time.Second)}}
 			b := start(t, h).As("operator")
 			page := b.Get("/replays/new?" + x.typed.Encode())
 			if got, ok := h.last().(*outboundv1.PreviewReplayRequest); page.Status != http.StatusOK || !ok || !proto.Equal(got.GetReplay(), x.want) {
@@ -112,7 +115,8 @@ func TestReplaysArePreviewedAndStarted(t *testing.T) {
 			}
 			// The started replay is the previewed one.
 			a := b.Post("/replays", carried(t, page.Body))
-			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) || a.Header.Get("Location") != "/replays/R9" {
+			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) ||
+				a.Header.Get("Location") != "/replays/R9" {
 				t.Errorf("%d to %s: started %v, want %v", a.Status, a.Header.Get("Location"), h.last(), x.want)
 			}
 		})
@@ -148,7 +152,8 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 	typed := url.Values{"kind": {"deliveries"}}
 	fields = (&outboundv1.Replay_Deliveries{}).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
-		typed.Set("deliveries."+fields.Get(i).JSONName(), map[string]string{"startTime": "2026-11-20", "endTime": "2026-11-21", "state": "EXPIRED"}[fields.Get(i).JSONName()])
+		typed.Set("deliveries."+fields.Get(i).JSONName(),
+			map[string]string{"startTime": "2026-11-20", "endTime": "2026-11-21", "state": "EXPIRED"}[fields.Get(i).JSONName()])
 		if typed.Get("deliveries."+fields.Get(i).JSONName()) == "" {
 			typed.Set("deliveries."+fields.Get(i).JSONName(), "x")
 		}
@@ -162,13 +167,16 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 }
 
 func TestInvalidReplaysShowFaults(t *testing.T) {
-	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL", Description: "what waits is sent anyhow"})}
+	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL",
+		Description: "what waits is sent anyhow"})}
 	b := start(t, h).As("operator")
-	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
+	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	n := len(h.asked)
-	for _, typed := range []url.Values{{}, {"toRecipientId": {"crm"}, "backfill.startTime": {"then"}}, {"toRecipientId": {"crm"}, "backfill.startTime": {"2026-11-21"}, "rate": {"many"}}} {
+	for _, typed := range []url.Values{{}, {"toRecipientId": {"crm"}, "backfill.startTime": {"then"}},
+		{"toRecipientId": {"crm"}, "backfill.startTime": {"2026-11-21"}, "rate": {"many"}}} {
 		if a := b.Post("/replays", typed); a.Status != http.StatusUnprocessableEntity || len(h.asked) != n {
 			t.Errorf("%v: %d", typed, a.Status)
 		}
@@ -176,11 +184,13 @@ func TestInvalidReplaysShowFaults(t *testing.T) {
 }
 
 func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
-	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50, CreateTime: timestamppb.Now(), Actor: "olga"}}
+	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50,
+		CreateTime: timestamppb.Now(), Actor: "olga"}}
 	system := start(t, h)
 	b := system.As("operator")
 	page := b.Get("/replays/R9").Body
-	for _, want := range []string{`hx-get="/part/replays/R9"`, `<progress max="400" value="100"`, "25 %", "about 6 s left", `action="/replays/R9/cancel"`, "olga"} {
+	for _, want := range []string{`hx-get="/part/replays/R9"`, `<progress max="400" value="100"`, "25 %", "about 6 s left",
+		`action="/replays/R9/cancel"`, "olga"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -193,7 +203,8 @@ func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
 		t.Errorf("a viewer may cancel: %d", page.Status)
 	}
 	n := len(h.asked)
-	for _, a := range []consoletest.Answer{viewer.Post("/replays/R9/cancel", nil), viewer.Post("/replays", url.Values{"kind": {"deliveries"}}), viewer.Get("/replays/new")} {
+	for _, a := range []consoletest.Answer{viewer.Post("/replays/R9/cancel", nil),
+		viewer.Post("/replays", url.Values{"kind": {"deliveries"}}), viewer.Get("/replays/new")} {
 		if a.Status != http.StatusForbidden {
 			t.Errorf("a viewer is let: %d", a.Status)
 		}
@@ -201,24 +212,30 @@ func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
 	if len(h.asked) != n {
 		t.Error("a service was asked")
 	}
-	if a := b.Post("/replays/R9/cancel", url.Values{}); a.Header.Get("Location") != "/replays/R9" || !proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
+	if a := b.Post("/replays/R9/cancel", url.Values{}); a.Header.Get("Location") != "/replays/R9" ||
+		!proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
 		t.Errorf("%d to %s, asked %v", a.Status, a.Header.Get("Location"), h.last())
 	}
 	if part := b.Get("/part/replays/R9").Body; strings.Contains(part, `id="stop"`) {
 		t.Errorf("the question whether to cancel is taken away while the replay goes on: %s", part)
 	}
 	h.one.State, h.one.Queued = outboundv1.Replay_DONE, 390
-	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") || !strings.Contains(page, `<div id="stop" hx-swap-oob="true"></div>`) {
+	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") ||
+		!strings.Contains(page, `<div id="stop" hx-swap-oob="true"></div>`) {
 		t.Errorf("it does not end: %s", page)
 	}
 }
 
 func TestHostileReplaysAreShownAsText(t *testing.T) {
-	h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1}, one: &outboundv1.Replay{Id: hostile, Actor: hostile, ToRecipientId: hostile, Detail: hostile, State: outboundv1.Replay_RUNNING, Source: &outboundv1.Replay_Deliveries_{
-		Deliveries: &outboundv1.Replay_Deliveries{RecipientId: hostile, EventType: hostile, ApplianceId: hostile, SessionId: hostile, ExternalKey: hostile, Reason: hostile, ReasonClass: hostile, Channel: hostile},
-	}}}
+	h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1},
+		one: &outboundv1.Replay{Id: hostile, Actor: hostile, ToRecipientId: hostile, Detail: hostile, State: outboundv1.Replay_RUNNING,
+			Source: &outboundv1.Replay_Deliveries_{
+				Deliveries: &outboundv1.Replay_Deliveries{RecipientId: hostile, EventType: hostile, ApplianceId: hostile, SessionId: hostile,
+					ExternalKey: hostile, Reason: hostile, ReasonClass: hostile, Channel: hostile},
+			}}}
 	b := start(t, h).As("operator")
-	for _, path := range []string{"/replays", "/replays/x", "/replays/new?kind=deliveries&deliveries.externalKey=" + url.QueryEscape(hostile), "/replays/new?toRecipientId=" + url.QueryEscape(hostile)} {
+	for _, path := range []string{"/replays", "/replays/x", "/replays/new?kind=deliveries&deliveries.externalKey=" +
+		url.QueryEscape(hostile), "/replays/new?toRecipientId=" + url.QueryEscape(hostile)} {
 		page := b.Get(path).Body
 		for _, bad := range []string{"<script>alert", "<img src=x", "</pre></textarea>"} {
 			if strings.Contains(page, bad) {

@@ -20,7 +20,8 @@ type changesPage struct {
 func showChanges(r *web.Request) error {
 	q := r.URL.Query()
 	resource, token := q.Get("resource"), q.Get("page")
-	answer, err := r.API.Settings.ListRevisions(r.Context(), &outboundv1.ListRevisionsRequest{Resource: resource, PageToken: token, PageSize: changesShown})
+	answer, err := r.API.Settings.ListRevisions(r.Context(),
+		&outboundv1.ListRevisionsRequest{Resource: resource, PageToken: token, PageSize: changesShown})
 	if err != nil {
 		return err
 	}
@@ -45,5 +46,6 @@ func rollBack(r *web.Request) error {
 	}
 	resource := form.Get("resource")
 	_, err = r.API.Settings.RollBack(r.Context(), &outboundv1.RollBackRequest{Resource: resource, Revision: revision})
-	return finish(r, err, "Rolled back "+resource+" to revision "+form.Get("revision")+".", web.Address("/settings/changes", "resource", resource))
+	return finish(r, err, "Rolled back "+resource+" to revision "+form.Get("revision")+".",
+		web.Address("/settings/changes", "resource", resource))
 }

@@ -59,7 +59,8 @@ func deleteField(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.API.Settings.DeleteCustomField(r.Context(), &outboundv1.DeleteCustomFieldRequest{CodeName: r.PathValue("code"), Etag: form.Get("etag")})
+	_, err = r.API.Settings.DeleteCustomField(r.Context(),
+		&outboundv1.DeleteCustomFieldRequest{CodeName: r.PathValue("code"), Etag: form.Get("etag")})
 	return finish(r, err, "Field deleted. Its values are no longer sent.", "/settings/fields")
 }
 

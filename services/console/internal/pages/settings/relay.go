@@ -11,7 +11,8 @@ import (
 func relayFields() []string {
 	return []string{
 		"host", "port", "encryption", "auth", "username", "password", "fromAddress", "fromName", "caCertificatePem", "adminContacts", "helloName",
-		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes", "rateLimit.limit", "rateLimit.period",
+		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes", "rateLimit.limit",
+		"rateLimit.period",
 		"maxConnections", "dailyNotice.enabled", "dailyNotice.time", "etag",
 	}
 }
@@ -29,13 +30,15 @@ type relayPage struct {
 
 // Encryptions returns the options of the encryption field.
 func (relayPage) Encryptions() []web.Option {
-	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS (required)"}, {Value: "TLS", Label: "TLS (implicit)"}, {Value: "NONE", Label: "None"}}
+	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS (required)"}, {Value: "TLS", Label: "TLS (implicit)"},
+		{Value: "NONE", Label: "None"}}
 }
 
 // Auths returns the authentication methods.
 func (relayPage) Auths() []web.Option {
 	return []web.Option{
-		{Value: "NONE", Label: "None"}, {Value: "PLAIN", Label: "PLAIN"}, {Value: "LOGIN", Label: "LOGIN"}, {Value: "CRAM_MD5", Label: "CRAM-MD5"},
+		{Value: "NONE", Label: "None"}, {Value: "PLAIN", Label: "PLAIN"}, {Value: "LOGIN", Label: "LOGIN"},
+		{Value: "CRAM_MD5", Label: "CRAM-MD5"},
 		{Value: "XOAUTH2", Label: "XOAUTH2"},
 	}
 }

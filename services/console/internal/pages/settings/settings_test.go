@@ -43,8 +43,10 @@ func (h *fixture) note(m proto.Message) error {
 
 func (h *fixture) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{
-		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7", AdminContacts: []string{"a@example.com", "b@example.com"},
-		Oauth2: &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true}, DailyNotice: &outboundv1.DailyNotice{Enabled: true},
+		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7",
+		AdminContacts: []string{"a@example.com", "b@example.com"},
+		Oauth2:        &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true},
+		DailyNotice:   &outboundv1.DailyNotice{Enabled: true},
 	}, nil
 }
 
@@ -53,7 +55,8 @@ func (h *fixture) UpdateSmtpSettings(_ context.Context, q *outboundv1.UpdateSmtp
 }
 
 func (h *fixture) SendTestEmail(_ context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
-	return &outboundv1.SendTestEmailResponse{Results: []*outboundv1.SendTestEmailResponse_Result{{Address: hostile, Code: 550, Detail: hostile}}}, h.note(q)
+	return &outboundv1.SendTestEmailResponse{Results: []*outboundv1.SendTestEmailResponse_Result{{Address: hostile, Code: 550,
+		Detail: hostile}}}, h.note(q)
 }
 
 func (h *fixture) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
@@ -65,7 +68,8 @@ func (h *fixture) UpdateEmailSettings(_ context.Context, q *outboundv1.UpdateEma
 }
 
 func (h *fixture) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
-	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: hostile, Etag: "1"}}}, nil
+	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: hostile,
+		Etag: "1"}}}, nil
 }
 
 func (h *fixture) CreateCustomField(_ context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
@@ -81,7 +85,8 @@ func (h *fixture) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequ
 }
 
 func (h *fixture) GetEventType(context.Context, *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
-	return &outboundv1.EventType{Id: "own", DisplayName: hostile, Variables: []*outboundv1.Variable{{Name: "n", Description: hostile, Example: hostile}}}, nil
+	return &outboundv1.EventType{Id: "own", DisplayName: hostile,
+		Variables: []*outboundv1.Variable{{Name: "n", Description: hostile, Example: hostile}}}, nil
 }
 
 func (h *fixture) CreateEventType(_ context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
@@ -89,7 +94,8 @@ func (h *fixture) CreateEventType(_ context.Context, q *outboundv1.CreateEventTy
 }
 
 func (h *fixture) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
-	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile, SilentAfter: durationpb.New(30 * time.Minute)}}}, nil
+	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile,
+		SilentAfter: durationpb.New(30 * time.Minute)}}}, nil
 }
 
 func (h *fixture) GetAppliance(context.Context, *outboundv1.GetApplianceRequest) (*outboundv1.Appliance, error) {
@@ -131,11 +137,13 @@ func TestPagesEscapeTextAndHideSecrets(t *testing.T) {
 	admin, viewer := site.As("admin"), site.As("viewer")
 	for path, open := range map[string]bool{
 		"/settings/relay": true, "/settings/fields": true, "/settings/types": true, "/settings/types/own": true, "/settings/types/new": false,
-		"/settings/appliances": true, "/settings/appliances/a1": true, "/settings/users": false, "/settings/users/viewer": false, "/settings/tokens": false,
+		"/settings/appliances": true, "/settings/appliances/a1": true, "/settings/users": false, "/settings/users/viewer": false,
+		"/settings/tokens":  false,
 		"/settings/changes": true,
 	} {
 		a := admin.Get(path)
-		if a.Status != http.StatusOK || strings.Contains(a.Body, "<script>alert") || strings.Contains(a.Body, `href="javascript:`) || !strings.Contains(a.Body, "</html>") {
+		if a.Status != http.StatusOK || strings.Contains(a.Body, "<script>alert") || strings.Contains(a.Body, `href="javascript:`) ||
+			!strings.Contains(a.Body, "</html>") {
 			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 		}
 		want := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[open]
@@ -143,7 +151,8 @@ func TestPagesEscapeTextAndHideSecrets(t *testing.T) {
 			t.Errorf("%s for a viewer: %d, want %d", path, a.Status, want)
 		}
 	}
-	if a := admin.Get("/settings/relay"); strings.Count(a.Body, "stored – type to replace") != 2 || !strings.Contains(a.Body, "&lt;script&gt;alert(1)") {
+	if a := admin.Get("/settings/relay"); strings.Count(a.Body, "stored – type to replace") != 2 ||
+		!strings.Contains(a.Body, "&lt;script&gt;alert(1)") {
 		t.Errorf("two secrets are stored, and the line is a text: %s", a.Body)
 	}
 }
@@ -175,17 +184,28 @@ func TestFormValuesReachTheService(t *testing.T) {
 		want  proto.Message
 		shows string
 	}{
-		{"/settings/relay", url.Values{"host": {"mail.example"}, "port": {"2525"}, "encryption": {"TLS"}, "auth": {"PLAIN"}, "username": {"u"}, "password": {"p"}, "fromAddress": {"o@example.com"}, "adminContacts": {"a@example.com\r\nb@example.com"}, "dailyNotice.enabled": {"true"}, "dailyNotice.time": {"07:30"}, "rateLimit.limit": {"9"}, "rateLimit.period": {"1 min"}, "etag": {"7"}},
-			&outboundv1.SmtpSettings{Host: "mail.example", Port: 2525, Encryption: outboundv1.SmtpSettings_Encryption_TLS, Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: "p", FromAddress: "o@example.com", AdminContacts: []string{"a@example.com", "b@example.com"}, DailyNotice: &outboundv1.DailyNotice{Enabled: true, Time: "07:30"}, RateLimit: &outboundv1.RateLimit{Limit: 9, Period: durationpb.New(time.Minute)}, Etag: "7"}, ""},
+		{"/settings/relay", url.Values{"host": {"mail.example"}, "port": {"2525"}, "encryption": {"TLS"}, "auth": {"PLAIN"},
+			"username": {"u"}, "password": {"p"}, "fromAddress": {"o@example.com"}, "adminContacts": {"a@example.com\r\nb@example.com"},
+			"dailyNotice.enabled": {"true"}, "dailyNotice.time": {"07:30"}, "rateLimit.limit": {"9"}, "rateLimit.period": {"1 min"}, "etag": {"7"}},
+			&outboundv1.SmtpSettings{Host: "mail.example", Port: 2525, Encryption: outboundv1.SmtpSettings_Encryption_TLS,
+				Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: "p", FromAddress: "o@example.com",
+				AdminContacts: []string{"a@example.com", "b@example.com"}, DailyNotice: &outboundv1.DailyNotice{Enabled: true, Time: "07:30"},
+				RateLimit: &outboundv1.RateLimit{Limit: 9, Period: durationpb.New(time.Minute)}, Etag: "7"}, ""},
 		{"/settings/email", url.Values{"retryDuration": {"36 h"}, "retryInterval": {"90 s"}, "timeZone": {"Europe/Vienna"}, "etag": {"3"}},
-			&outboundv1.EmailSettings{RetryDuration: durationpb.New(36 * time.Hour), RetryInterval: durationpb.New(90 * time.Second), TimeZone: "Europe/Vienna", Etag: "3"}, ""},
-		{"/settings/relay/test", url.Values{"to": {"a@example.com, b@example.com"}}, &outboundv1.SendTestEmailRequest{To: []string{"a@example.com", "b@example.com"}}, "not accepted"},
-		{"/settings/fields", url.Values{"displayName": {"Region"}, "codeName": {"region"}}, &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}, ""},
+			&outboundv1.EmailSettings{RetryDuration: durationpb.New(36 * time.Hour), RetryInterval: durationpb.New(90 * time.Second),
+				TimeZone: "Europe/Vienna", Etag: "3"}, ""},
+		{"/settings/relay/test", url.Values{"to": {"a@example.com, b@example.com"}},
+			&outboundv1.SendTestEmailRequest{To: []string{"a@example.com", "b@example.com"}}, "not accepted"},
+		{"/settings/fields", url.Values{"displayName": {"Region"}, "codeName": {"region"}},
+			&outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}, ""},
 		{"/settings/fields/region/delete", url.Values{"etag": {"1"}}, &outboundv1.DeleteCustomFieldRequest{CodeName: "region", Etag: "1"}, ""},
 		{"/settings/types", url.Values{"id": {"own"}, "displayName": {"Own"}, "email": {"true"}, "variables": {"a | what | 1 | 2\r\n\r\nb"}},
-			&outboundv1.EventType{Id: "own", DisplayName: "Own", Email: true, Variables: []*outboundv1.Variable{{Name: "a", Description: "what", Example: "1 | 2"}, {Name: "b"}}}, ""},
-		{"/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"45 min"}}, &outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(45 * time.Minute)}, "the-password"},
-		{"/settings/changes/roll-back", url.Values{"resource": {"recipients/crm"}, "revision": {"9"}}, &outboundv1.RollBackRequest{Resource: "recipients/crm", Revision: 9}, ""},
+			&outboundv1.EventType{Id: "own", DisplayName: "Own", Email: true,
+				Variables: []*outboundv1.Variable{{Name: "a", Description: "what", Example: "1 | 2"}, {Name: "b"}}}, ""},
+		{"/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"45 min"}},
+			&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(45 * time.Minute)}, "the-password"},
+		{"/settings/changes/roll-back", url.Values{"resource": {"recipients/crm"}, "revision": {"9"}},
+			&outboundv1.RollBackRequest{Resource: "recipients/crm", Revision: 9}, ""},
 	} {
 		h.asked = nil
 		a := admin.Post(c.path, c.form)
@@ -203,15 +223,19 @@ func TestFaultsAreShownAndInputIsKept(t *testing.T) {
 	admin := site.As("admin")
 	h.fail = rpc.InvalidArgument(rpc.Violation{Field: "fromAddress", Description: "is no address"})
 	a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}, "fromAddress": {"nobody"}, "password": {"hush-hush"}})
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "typed.example") || !strings.Contains(a.Body, `id="f-fromAddress-fault"`) || strings.Contains(a.Body, "hush-hush") {
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "typed.example") ||
+		!strings.Contains(a.Body, `id="f-fromAddress-fault"`) || strings.Contains(a.Body, "hush-hush") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	h.fail = rpc.Aborted("settings", "smtp")
-	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "Someone else saved changes in the meantime") || !strings.Contains(a.Body, "typed.example") {
+	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.Body, "Someone else saved changes in the meantime") || !strings.Contains(a.Body, "typed.example") {
 		t.Errorf("a conflict: %d %s", a.Status, a.Body)
 	}
 	h.asked = nil
-	if a := admin.Post("/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"soon"}}); a.Status != http.StatusUnprocessableEntity || len(h.asked) != 0 || !strings.Contains(a.Body, `value="soon"`) {
+	if a := admin.Post("/settings/appliances",
+		url.Values{"id": {"a1"}, "silentAfter": {"soon"}}); a.Status != http.StatusUnprocessableEntity || len(h.asked) != 0 ||
+		!strings.Contains(a.Body, `value="soon"`) {
 		t.Errorf("a span that is none: %d, asked %v", a.Status, h.asked)
 	}
 }
