@@ -15,6 +15,16 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
+// accept publishes n events, e-0 and so on.
+func accept(t *testing.T, pub *bus.Publisher, n int) {
+	t.Helper()
+	for i := range n {
+		if _, err := pub.Accept(t.Context(), newEvent(t, fmt.Sprintf("e-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{},
@@ -25,11 +35,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	pub := bus.NewPublisher(c)
 	defer pub.Close()
 	const n = 40
-	for i := range n {
-		if _, err := pub.Accept(t.Context(), newEvent(t, fmt.Sprintf("e-%d", i))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	accept(t, pub, n)
 	returned, err := c.NATS().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	again := 0
+	var again int
 	if err := next.Pull(t.Context(), n-taken, waittest.Limit, func(delivery.Message) { again++ }); err != nil {
 		t.Fatal(err)
 	}

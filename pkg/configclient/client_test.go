@@ -294,7 +294,9 @@ func TestSecretsAreOpened(t *testing.T) {
 
 func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	mail := &outboundv1.StoredRecipient{Recipient: &outboundv1.Recipient{
-		Id: "mail", DisplayName: "M", Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}},
+		Id: "mail", DisplayName: "M", Channel: &outboundv1.Recipient_Email{
+			Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}},
+		},
 	}}
 	email := func(interval time.Duration) *outboundv1.WatchSettingsResponse {
 		return &outboundv1.WatchSettingsResponse{

@@ -28,9 +28,11 @@ func TestFaultsAreToldInWords(t *testing.T) {
 		"port: must be 0 to 65535": &outboundv1.SmtpSettings{Port: 70000},
 		"dailyNotice.time: must be a time of day, HH:MM, e.g. " +
 			"08:00": &outboundv1.SmtpSettings{DailyNotice: &outboundv1.DailyNotice{Time: "25:00"}},
-		"retryInterval: must be 0.1s to 86400s":  &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Millisecond)},
-		"addresses: must not be empty":           &outboundv1.EmailRecipient{},
-		"addresses: must have at most 10 items":  &outboundv1.EmailRecipient{Addresses: strings.Split("a@b,b@b,c@b,d@b,e@b,f@b,g@b,h@b,i@b,j@b,k@b", ",")},
+		"retryInterval: must be 0.1s to 86400s": &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Millisecond)},
+		"addresses: must not be empty":          &outboundv1.EmailRecipient{},
+		"addresses: must have at most 10 items": &outboundv1.EmailRecipient{
+			Addresses: strings.Split("a@b,b@b,c@b,d@b,e@b,f@b,g@b,h@b,i@b,j@b,k@b", ","),
+		},
 		"addresses: must not contain duplicates": &outboundv1.EmailRecipient{Addresses: []string{"a@b", "a@b"}},
 	} {
 		got, err := v.Check(m, "")

@@ -145,7 +145,9 @@ func TestOAuth2IsCheckedAtSaveAndItsSecretStays(t *testing.T) {
 	if got := h.opened(h.stored("r"), credential.SecretOAuth2Client); got != canaryClient {
 		t.Errorf("the secret is %q", got)
 	}
-	next := &outboundv1.Recipient{Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Headers: map[string]string{"authorization": "x"}}}}
+	next := &outboundv1.Recipient{
+		Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Headers: map[string]string{"authorization": "x"}}},
+	}
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.headers")})
 	wantFields(t, err, "http.auth", `http.headers["authorization"]`)
 }

@@ -164,18 +164,24 @@ func TestChangesAreCheckedTogether(t *testing.T) {
 	nowhere := httpRecipient("Nowhere")
 	nowhere.GetHttp().Url = "nonsense"
 	create := func(r *outboundv1.Recipient) *outboundv1.PlannedChange {
-		return &outboundv1.PlannedChange{Call: &outboundv1.PlannedChange_CreateRecipient{CreateRecipient: &outboundv1.CreateRecipientRequest{Recipient: r}}}
+		return &outboundv1.PlannedChange{
+			Call: &outboundv1.PlannedChange_CreateRecipient{CreateRecipient: &outboundv1.CreateRecipientRequest{Recipient: r}},
+		}
 	}
 	out, err := h.settings.CheckChanges(h.ctx(), &outboundv1.CheckChangesRequest{Changes: []*outboundv1.PlannedChange{
 		{Call: &outboundv1.PlannedChange_CreateEventType{CreateEventType: &outboundv1.CreateEventTypeRequest{EventType: &outboundv1.EventType{
 			Id: "backup_finished", DisplayName: "Backup finished", Email: true, Variables: []*outboundv1.Variable{{Name: "size", Example: "1"}}}}}},
-		{Call: &outboundv1.PlannedChange_CreateCustomField{CreateCustomField: &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "cost", DisplayName: "Cost"}}}},
+		{Call: &outboundv1.PlannedChange_CreateCustomField{
+			CreateCustomField: &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{CodeName: "cost", DisplayName: "Cost"}},
+		}},
 		create(mail), create(same), create(nowhere),
 		{Call: &outboundv1.PlannedChange_DeleteEventType{DeleteEventType: &outboundv1.DeleteEventTypeRequest{Id: "backup_finished"}}},
 		{Call: &outboundv1.PlannedChange_DeleteRecipient{DeleteRecipient: &outboundv1.DeleteRecipientRequest{Id: "desk"}}},
 		{Call: &outboundv1.PlannedChange_DeleteEventType{DeleteEventType: &outboundv1.DeleteEventTypeRequest{Id: "backup_finished"}}},
 		{Call: &outboundv1.PlannedChange_DeleteRecipient{DeleteRecipient: &outboundv1.DeleteRecipientRequest{Id: r.GetId(), Etag: "1"}}},
-		{Call: &outboundv1.PlannedChange_UpdateAppliance{UpdateAppliance: &outboundv1.UpdateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "none"}}}},
+		{Call: &outboundv1.PlannedChange_UpdateAppliance{
+			UpdateAppliance: &outboundv1.UpdateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "none"}},
+		}},
 		{},
 	}})
 	if err != nil {

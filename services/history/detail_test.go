@@ -91,14 +91,12 @@ func TestADeliveryIsToldWithEveryAttemptAndItsRequest(t *testing.T) {
 	}
 	d := got.GetDelivery()
 	if d.GetState() != outboundv1.DeliveryState_RETRYING || d.GetAttempts() != 3 || d.GetChannel() != "http" ||
-		d.GetReasonClass() != "http_5xx" ||
-		d.GetRecipientDisplayName() != "The r1" || d.GetRecipientRevision() != 1 {
+		d.GetReasonClass() != "http_5xx" || d.GetRecipientDisplayName() != "The r1" || d.GetRecipientRevision() != 1 {
 		t.Errorf("the delivery is not told in full: %v", d)
 	}
 	q := got.GetHttp()
 	if q.GetMethod() != "POST" || q.GetUrl() != "https://receiver.example/old" || !strings.Contains(q.GetBody(), "external_key=INC+1") ||
-		header(q.GetHeaders(), "X-Tenant") != "seven" ||
-		header(q.GetHeaders(), "Webhook-Id") != "a1~e-1" {
+		header(q.GetHeaders(), "X-Tenant") != "seven" || header(q.GetHeaders(), "Webhook-Id") != "a1~e-1" {
 		t.Errorf("the request is not the old revision's: %v", q)
 	}
 	if !strings.Contains(got.GetCloudEventJson(), `"e-1"`) || got.GetRequestNote() == "" {

@@ -40,11 +40,15 @@ type configuration struct {
 func (c *configuration) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s outboundv1.RecipientService_WatchRecipientsServer) error {
 	for _, r := range c.recipients {
 		stored := &outboundv1.StoredRecipient{Recipient: r, StartSequence: 1, Revision: 1}
-		if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: stored}}); err != nil {
+		if err := s.Send(&outboundv1.WatchRecipientsResponse{
+			Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: stored},
+		}); err != nil {
 			return err
 		}
 	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{
+		Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}},
+	}); err != nil {
 		return err
 	}
 	<-s.Context().Done()

@@ -154,7 +154,10 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 			[]string{"r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
 		{"later than all", byFilter(&outboundv1.Replay_Deliveries{StartTime: timestamppb.New(time.Now().Add(time.Hour))}), 0, 0, 0, nil},
 		{"before all", byFilter(&outboundv1.Replay_Deliveries{EndTime: timestamppb.New(time.Now().Add(-time.Hour))}), 0, 0, 0, nil},
-		{"to another", &outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_EXPIRED}}, ToRecipientId: "r2", Rate: 1000},
+		{"to another", &outboundv1.Replay{
+			Source:        &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_EXPIRED}},
+			ToRecipientId: "r2", Rate: 1000,
+		},
 			6, 5, 0, []string{"r2/a1~again", "r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -34,7 +34,9 @@ func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
 			return err
 		}
 	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{
+		Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}},
+	}); err != nil {
 		return err
 	}
 	<-s.Context().Done()

@@ -71,9 +71,8 @@ func TestAnEventAsAMessageIsTaken(t *testing.T) {
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+adminToken)
 	data, err := structpb.NewStruct(map[string]any{"duration": 12, "customer": map[string]any{"name": "Maria"}})
 	must(t, err)
-	a, err := h.client.PublishEvent(ctx, &outboundv1.PublishEventRequest{Source: &outboundv1.PublishEventRequest_Event{Event: &outboundv1.CloudEvent{
-		Specversion: "1.0", Id: "e-1", Source: "a-1", Type: kind, Data: data,
-	}}})
+	sent := &outboundv1.CloudEvent{Specversion: "1.0", Id: "e-1", Source: "a-1", Type: kind, Data: data}
+	a, err := h.client.PublishEvent(ctx, &outboundv1.PublishEventRequest{Source: &outboundv1.PublishEventRequest_Event{Event: sent}})
 	must(t, err)
 	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), a.GetSequence())
 	must(t, err)

@@ -77,7 +77,7 @@ func (p *preview) show(ctx context.Context, c *client.Client, args []string) err
 	case p.html || p.source:
 		return p.part(got)
 	case p.Structured():
-		return p.Env.Show(got, nil)
+		return p.Show(got, nil)
 	}
 	p.sayPreview(got)
 	return nil

@@ -62,7 +62,10 @@ func fullHTTP() *outboundv1.Recipient {
 			Headers: map[string]string{"X-One": hostile, "X-Two": "2"}, MaxInFlight: 3, StopOnGone: true,
 			BodyTemplate: "{\n  \"a\": {{json .Event.Type}}\n}\n", BodyContentType: "text/x",
 			RateLimit: &outboundv1.RateLimit{Limit: 5, Period: durationpb.New(time.Minute)},
-			Auth:      &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://t.example", ClientId: "c", Scopes: []string{"one", "two"}}}},
+			Auth: &outboundv1.HttpAuth{
+				Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://t.example", ClientId: "c",
+					Scopes: []string{"one", "two"}}},
+			},
 			SigningSecrets: []*outboundv1.SigningSecret{
 				{Id: "ss-1", Kind: outboundv1.SigningSecret_HMAC_SHA256, ExpireTime: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))},
 				{Id: "ss-2", Kind: outboundv1.SigningSecret_ED25519},

@@ -70,7 +70,9 @@ func (h *history) CancelReplay(_ context.Context, q *outboundv1.CancelReplayRequ
 
 func start(t *testing.T, h *history) *consoletest.System {
 	t.Helper()
-	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) { outboundv1.RegisterDeliveryServiceServer(r, h) }})
+	return consoletest.Start(t, consoletest.Options{
+		Register: func(r grpc.ServiceRegistrar) { outboundv1.RegisterDeliveryServiceServer(r, h) },
+	})
 }
 
 func at(hour int) *timestamppb.Timestamp {
