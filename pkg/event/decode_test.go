@@ -205,7 +205,7 @@ func TestCheck(t *testing.T) {
 		{"fine", "support_conference_end", now, "", ""},
 		{"as old as may be", "x", now.Add(-event.MaxAge), "", ""},
 		{"too old", "x", now.Add(-event.MaxAge - time.Second), "time TIME_OUT_OF_RANGE", "clock"},
-		{"ahead", "x", now.Add(event.MaxAhead + time.Second), "time TIME_OUT_OF_RANGE", "in the future"},
+		{"in the future", "x", now.Add(event.MaxAhead + time.Second), "time TIME_OUT_OF_RANGE", "in the future"},
 		{"no time", "x", time.Time{}, "", ""},
 		{"unknown", "unknown", now, "type UNKNOWN_TYPE", "see the event types"},
 		{"misspelt", "support_conference_begn", now, "type UNKNOWN_TYPE", "did you mean support_conference_begin?"},

@@ -40,17 +40,17 @@ func (c Client) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 	}
 	w, err := b.KV.Watch(ctx, prefixIntake+"*", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, fmt.Errorf("list the marks of intake: %w", err)
+		return nil, fmt.Errorf("list the intake checkpoints: %w", err)
 	}
 	defer func() { _ = w.Stop() }()
 	var out []IntakeMark
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("list the marks of intake: %w", ctx.Err())
+			return nil, fmt.Errorf("list the intake checkpoints: %w", ctx.Err())
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, errors.New("list the marks of intake: the watch ended early")
+				return nil, errors.New("list the intake checkpoints: the watch ended early")
 			}
 			if e == nil { // all there are have been told
 				return out, nil
@@ -72,10 +72,10 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 	}
 	value, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("write the mark of intake %s: %w", m.Process, err)
+		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
 	if _, err := b.KV.Put(ctx, prefixIntake+m.Process, value); err != nil {
-		return fmt.Errorf("write the mark of intake %s: %w", m.Process, err)
+		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (c Client) RemoveIntakeMark(ctx context.Context, m IntakeMark) error {
 			jetstream.WithPurgeSequence(m.revision+1))
 	}
 	if err != nil {
-		return fmt.Errorf("remove the mark of intake %s: %w", m.Process, err)
+		return fmt.Errorf("remove the intake checkpoint %s: %w", m.Process, err)
 	}
 	return nil
 }

@@ -51,17 +51,17 @@ func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertS
 	}
 	w, err := b.KV.Watch(ctx, prefixMark+MarkSilent+"*", jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, nil, fmt.Errorf("list marks in bucket %s: %w", names.BucketStatus, err)
+		return nil, nil, fmt.Errorf("list alert states in bucket %s: %w", names.BucketStatus, err)
 	}
 	defer func() { _ = w.Stop() }()
 	marks, revisions := map[string]health.AlertState{}, map[string]uint64{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("list marks in bucket %s: %w", names.BucketStatus, ctx.Err())
+			return nil, nil, fmt.Errorf("list alert states in bucket %s: %w", names.BucketStatus, ctx.Err())
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, nil, fmt.Errorf("list marks in bucket %s: the watch ended early", names.BucketStatus)
+				return nil, nil, fmt.Errorf("list alert states in bucket %s: the watch ended early", names.BucketStatus)
 			}
 			if e == nil { // all there are have been told
 				return marks, revisions, nil
@@ -82,7 +82,7 @@ func (s *HealthStore) PutMark(ctx context.Context, name string, m health.AlertSt
 	}
 	value, err := json.Marshal(m)
 	if err != nil {
-		return 0, fmt.Errorf("write the mark %s: %w", name, err)
+		return 0, fmt.Errorf("encode the alert state %s: %w", name, err)
 	}
 	return put(ctx, b, prefixMark+name, value, revision)
 }

@@ -33,7 +33,7 @@ func (c Client) Announce(ctx context.Context, here ...Presence) error {
 	for _, p := range here {
 		raw, err := json.Marshal(p)
 		if err != nil {
-			return fmt.Errorf("write the presence of %s: %w", p.Name, err)
+			return fmt.Errorf("encode the presence of %s: %w", p.Name, err)
 		}
 		answers = append(answers, raw)
 	}
@@ -49,7 +49,7 @@ func (c Client) Announce(ctx context.Context, here ...Presence) error {
 	}
 	<-ctx.Done()
 	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("leave %s: %w", names.SubjectPing, err)
+		return fmt.Errorf("unsubscribe from %s: %w", names.SubjectPing, err)
 	}
 	return nil
 }
@@ -59,11 +59,11 @@ func (c Client) Ping(ctx context.Context, wait time.Duration) ([]Presence, error
 	inbox := c.conn.NC.NewInbox()
 	sub, err := c.conn.NC.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
+		return nil, fmt.Errorf("request on %s: %w", names.SubjectPing, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := c.conn.NC.PublishRequest(names.SubjectPing, inbox, nil); err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
+		return nil, fmt.Errorf("request on %s: %w", names.SubjectPing, err)
 	}
 	until, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -74,7 +74,7 @@ func (c Client) Ping(ctx context.Context, wait time.Duration) ([]Presence, error
 		case errors.Is(err, nats.ErrNoResponders), err != nil && until.Err() != nil && ctx.Err() == nil:
 			return out, nil
 		case err != nil:
-			return out, fmt.Errorf("ask on %s: %w", names.SubjectPing, err)
+			return out, fmt.Errorf("request on %s: %w", names.SubjectPing, err)
 		}
 		var p Presence
 		if json.Unmarshal(m.Data, &p) == nil && p.Name != "" {

@@ -54,7 +54,7 @@ func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
 	if c.MaxAge > 0 && time.Since(state.FirstTime) > kept {
 		at, ok, err := h.SequenceAt(ctx, time.Now().Add(-kept))
 		if err != nil {
-			return out, fmt.Errorf("look for the old records of %s: %w", names.StreamHistory, err)
+			return out, fmt.Errorf("read the old records of %s: %w", names.StreamHistory, err)
 		}
 		if !ok {
 			at = state.LastSeq + 1
@@ -70,7 +70,7 @@ func (h *Reader) Retrying(ctx context.Context, from, before uint64, limit int) (
 	filter := strings.Join([]string{names.SubjectAttempt, "*", string(delivery.StateRetrying), ">"}, ".")
 	ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{Sequence: max(from, 1), NextFor: filter, Batch: limit})
 	if err != nil {
-		return nil, from, fmt.Errorf("look for records of open deliveries: %w", err)
+		return nil, from, fmt.Errorf("read records of pending deliveries: %w", err)
 	}
 	for _, m := range ms {
 		if next = wire.StoredSequence(m); next >= before {
@@ -112,10 +112,10 @@ func (h *Log) Carry(ctx context.Context, records []StoredRecord) (copied uint64,
 			case err == nil:
 				copied++
 			case !errors.Is(err, wire.ErrConflict): // else it has gone on, or another process was faster
-				return copied, fmt.Errorf("copy records of open deliveries: %w", err)
+				return copied, fmt.Errorf("copy records of pending deliveries: %w", err)
 			}
 		case <-ctx.Done():
-			return copied, fmt.Errorf("copy records of open deliveries: %w", ctx.Err())
+			return copied, fmt.Errorf("copy records of pending deliveries: %w", ctx.Err())
 		}
 	}
 	return copied, nil

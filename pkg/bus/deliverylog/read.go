@@ -23,12 +23,12 @@ func (h *Reader) Newest(ctx context.Context, records []StoredRecord, until uint6
 		slices.Sort(filters)
 		ms, err := h.conn.Direct(ctx, names.StreamHistory, wire.DirectRequest{MultiLast: slices.Compact(filters)})
 		if err != nil {
-			return nil, fmt.Errorf("look for newer records: %w", err)
+			return nil, fmt.Errorf("read newer records: %w", err)
 		}
 		for _, m := range ms {
 			if wire.StoredSequence(m) > until {
 				if m, err = h.asOf(ctx, wire.StoredSubject(m), until); err != nil {
-					return nil, fmt.Errorf("look for newer records: %w", err)
+					return nil, fmt.Errorf("read newer records: %w", err)
 				}
 			}
 			if m != nil {
@@ -126,7 +126,7 @@ func (h *Reader) Behind(ctx context.Context, f AttemptFilter, after uint64, tell
 func (h *Reader) LastSequence(ctx context.Context) (uint64, error) {
 	s, err := h.conn.JS.Stream(ctx, names.StreamHistory)
 	if err != nil {
-		return 0, fmt.Errorf("look at the end of the log: %w", err)
+		return 0, fmt.Errorf("read the end of the log: %w", err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }

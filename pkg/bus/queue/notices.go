@@ -39,11 +39,11 @@ type Notice struct {
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.
 func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 	_, err := c.JS.CreateOrUpdateConsumer(ctx, names.StreamNotices, jetstream.ConsumerConfig{
-		Durable: consumerNotices, Description: "mails to contacts", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait,
+		Durable: consumerNotices, Description: "alert emails", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait,
 		MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make consumer %s: %w", consumerNotices, err)
+		return nil, fmt.Errorf("create consumer %s: %w", consumerNotices, err)
 	}
 	r, err := open(ctx, c, names.StreamNotices, consumerNotices)
 	if err != nil {
@@ -60,7 +60,7 @@ func (n *Notices) Pull(ctx context.Context, wait time.Duration, take func(Notice
 			out.Stored = meta.Timestamp
 		}
 		if err := json.Unmarshal(m.Data, &out.Notice); err != nil {
-			out.Unreadable = fmt.Errorf("read a notice: %w", err)
+			out.Unreadable = fmt.Errorf("decode a notice: %w", err)
 		}
 		take(out)
 	})

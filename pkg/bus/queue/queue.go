@@ -88,7 +88,7 @@ func (p *requests) pull(ctx context.Context, n int, wait time.Duration, take fun
 	reply := p.inbox + "." + strconv.FormatUint(p.request, 10)
 	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, n, wait.Nanoseconds())
 	if err := p.conn.NC.PublishRequest(p.next, reply, body); err != nil {
-		return fmt.Errorf("pull: %w", err)
+		return fmt.Errorf("fetch messages: %w", err)
 	}
 	lost := time.NewTimer(wait + pullGrace)
 	defer lost.Stop()

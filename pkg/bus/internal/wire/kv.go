@@ -20,9 +20,9 @@ var (
 	// ErrNotFound says that there is no such key, message or record.
 	ErrNotFound = errors.New("not found")
 	// ErrExists says that the key to create is there already.
-	ErrExists = errors.New("exists already")
+	ErrExists = errors.New("already exists")
 	// ErrConflict says that somebody else changed the key meanwhile.
-	ErrConflict = errors.New("changed meanwhile")
+	ErrConflict = errors.New("changed concurrently")
 )
 
 // Entry is a key's value with the revision that an Update of it must name.
@@ -82,7 +82,7 @@ func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
 	}
 	config.MaxMsgsPerSubject = history
 	if _, err := c.JS.UpdateStream(ctx, config); err != nil {
-		return fmt.Errorf("have bucket %s keep %d values of a key: %w", name, history, err)
+		return fmt.Errorf("set the history of bucket %s to %d values per key: %w", name, history, err)
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
-			slog.Warn("bucket watch broke off, trying again", "bucket", b.name, "error", err.Error())
+			slog.Warn("bucket watch failed, retrying", "bucket", b.name, "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():

@@ -12,7 +12,7 @@ import (
 // EachPage asks for pages until limit is reached or there are no more.
 func EachPage(limit int, ask func(size int, token string) (got int, next string, err error)) error {
 	if limit < 1 {
-		return exit.Usagef("--limit is at least 1")
+		return exit.Usagef("--limit must be at least 1")
 	}
 	token := ""
 	for limit > 0 {

@@ -51,7 +51,7 @@ func (c *Client) stream(ctx context.Context, s Subscription) error {
 	if resp.StatusCode != http.StatusOK {
 		answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		if err != nil {
-			return fmt.Errorf("read the answer to GET %s: %w", s.Path, err)
+			return fmt.Errorf("read the response to GET %s: %w", s.Path, err)
 		}
 		return refusal(resp.StatusCode, answer)
 	}

@@ -23,6 +23,6 @@ type Env struct {
 
 // Follow reads a stream until ctx ends, and notes each time that it breaks.
 func (env *Env) Follow(ctx context.Context, c *client.Client, s client.Subscription) error {
-	s.Broken = func(err error) { _, _ = fmt.Fprintf(env.Err, "%s; asking again\n", output.Clean(err.Error())) }
+	s.Broken = func(err error) { _, _ = fmt.Fprintf(env.Err, "%s; reconnecting\n", output.Clean(err.Error())) }
 	return c.Follow(ctx, s)
 }

@@ -33,7 +33,7 @@ func Moment(flag, text string, now time.Time) (string, error) {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return "", exit.Usagef("%s %q is neither a time as 2026-11-21T10:00:00Z nor how long ago it was as 2h", flag, text)
+		return "", exit.Usagef("%s %q is neither a time such as 2026-11-21T10:00:00Z nor a duration such as 2h", flag, text)
 	}
 	return at.UTC().Format(time.RFC3339Nano), nil
 }

@@ -25,28 +25,28 @@ func ApplyCommand(env *command.Env) *cobra.Command {
 	p := &application{Env: env}
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE|DIR",
-		Short: "Make recipients and settings as files say",
-		Long: "Apply creates what is missing and changes the fields that a file names and that differ. Fields that it does not\n" +
-			"name, and resources that it does not name, stay as they are. A second run changes nothing.\n\n" +
-			"A file holds YAML or JSON, several documents if need be, with the keys eventTypes, customFields, smtp, email,\n" +
-			"appliances and recipients. Of a folder, all .yaml, .yml and .json files are read, in the order of their names.\n" +
-			"Recipients are found by id, or without one by displayName. A value that is ${file:PATH} or ${env:NAME} is read from\n" +
-			"there. Nobody can read a stored secret back, so one that is stored stays, unless --write-secrets is given.\n" +
-			"Users and tokens are not declared: their secrets belong to people.\n\n" +
-			"--prune deletes what is there and not named, of the kinds whose keys stand in the files and of no other. It lists what\n" +
-			"that is and asks first. The server checks all of it before anything is changed, and everything that is wrong is named.\n" +
-			"--dry-run ends there; with --exit-code too, exit code 5 says that there is a difference.",
+		Short: "Apply a configuration file",
+		Long: "Apply creates missing resources and updates the fields that a file sets and that differ. Fields and resources that\n" +
+			"the file does not mention stay unchanged. A second run changes nothing.\n\n" +
+			"A file holds one or more YAML or JSON documents with the keys eventTypes, customFields, smtp, email,\n" +
+			"appliances and recipients. For a directory, all .yaml, .yml and .json files are read in the order of their names.\n" +
+			"Recipients are matched by id, or by displayName if they have no id. The values ${file:PATH} and ${env:NAME} are read\n" +
+			"from the file or the environment. Stored secrets can't be read back, so they stay unless --write-secrets is given.\n" +
+			"Users and tokens can't be declared, because their secrets belong to people.\n\n" +
+			"--prune deletes stored resources that the files do not mention, but only of the kinds that the files declare. It lists\n" +
+			"them and asks first. The server validates every change before it makes the first one, and all errors are reported.\n" +
+			"--dry-run stops after validation; with --exit-code, exit code 5 means that there is a difference.",
 		Example: "  outbound apply -f outbound.yaml --dry-run\n  outbound apply -f outbound.yaml\n" +
 			"  outbound apply -f declarations/ --prune\n  outbound export | outbound apply -f - --dry-run --exit-code",
 		Args: command.Arguments(),
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&p.files, "file", "f", nil, "file or folder with the wanted state; - is standard input; may be repeated")
-	f.BoolVar(&p.dryRun, "dry-run", false, "show the difference and all that the server would refuse, and change nothing")
+	f.StringArrayVarP(&p.files, "file", "f", nil, "file or directory with the desired state; - reads standard input; may be repeated")
+	f.BoolVar(&p.dryRun, "dry-run", false, "show the difference and all validation errors, and change nothing")
 	f.BoolVar(&p.exitCode, "exit-code", false, "with --dry-run: exit with 5 if there is a difference")
-	f.BoolVar(&p.prune, "prune", false, "delete what the files do not name, of the kinds they declare")
-	f.BoolVar(&p.yes, "yes", false, "with --prune: do not ask")
-	f.BoolVar(&p.secret, "write-secrets", false, "write secrets even where one is stored")
+	f.BoolVar(&p.prune, "prune", false, "delete resources that the files do not mention, of the kinds that they declare")
+	f.BoolVar(&p.yes, "yes", false, "with --prune: do not ask for confirmation")
+	f.BoolVar(&p.secret, "write-secrets", false, "overwrite stored secrets")
 	cmd.RunE = env.With(p.run)
 	return cmd
 }
@@ -56,9 +56,9 @@ func (p *application) run(ctx context.Context, c *client.Client, _ []string) err
 	case len(p.files) == 0:
 		return exit.Usagef("apply needs -f FILE")
 	case p.exitCode && !p.dryRun:
-		return exit.Usagef("--exit-code tells of a difference that was found and not made: give --dry-run too")
+		return exit.Usagef("--exit-code works only with --dry-run: add --dry-run")
 	case p.yes && !p.prune:
-		return exit.Usagef("--yes answers what --prune asks: give --prune too")
+		return exit.Usagef("--yes works only with --prune: add --prune")
 	}
 	var w wanted
 	for _, file := range p.files {
@@ -79,7 +79,7 @@ func (p *application) run(ctx context.Context, c *client.Client, _ []string) err
 	// Everything is checked before anything changes, so that a fault does not leave half of the files applied.
 	var much *tooMuch
 	if err := check(ctx, c, steps); errors.As(err, &much) {
-		_, _ = fmt.Fprintf(p.Err, "%v: what is wrong is told when it is met\n", err)
+		_, _ = fmt.Fprintf(p.Err, "%v: changes are validated one by one as they are made\n", err)
 	} else if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (p *planner) eventTypes(ctx context.Context, w wanted) ([]*step, error) {
 	for _, t := range w.eventTypes {
 		id, _ := t.tree["id"].(string)
 		if id == "" {
-			p.refuse(exit.Usagef("%s: an event type has no id: name it, it is the event's type on the wire", t.where))
+			p.refuse(exit.Usagef("%s: an event type has no id: set it to the type that events carry", t.where))
 			continue
 		}
 		r := wantedResource{
@@ -198,7 +198,7 @@ func (p *planner) settings(ctx context.Context, w wanted) ([]*step, error) {
 		{w.email, "email settings", "/v1/settings/email", func() proto.Message { return &outboundv1.EmailSettings{} }},
 	} {
 		if len(x.trees) > 1 {
-			p.refuse(exit.Usagef("%s: the %s are there %d times: once is enough", x.trees[1].where, x.kind, len(x.trees)))
+			p.refuse(exit.Usagef("%s: %s is given %d times: give it once", x.trees[1].where, x.kind, len(x.trees)))
 			continue
 		}
 		for _, t := range x.trees {

@@ -57,7 +57,7 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 	for _, t := range w.appliances {
 		id, _ := t.tree["id"].(string)
 		if id == "" {
-			p.refuse(exit.Usagef("%s: an appliance has no id: name it, it is the source of its events", t.where))
+			p.refuse(exit.Usagef("%s: an appliance has no id: set it to the source of its events", t.where))
 			continue
 		}
 		r := wantedResource{
@@ -80,8 +80,8 @@ func (p *planner) appliances(ctx context.Context, w wanted) ([]*step, error) {
 
 func credentialNotes(c *outboundv1.ApplianceCredentials) []string {
 	return []string{
-		"shown this once: NATS user " + c.GetUser(),
-		"shown this once: NATS password " + c.GetPassword(),
-		"shown this once: HTTP token " + c.GetToken(),
+		"shown only once: NATS user " + c.GetUser(),
+		"shown only once: NATS password " + c.GetPassword(),
+		"shown only once: HTTP token " + c.GetToken(),
 	}
 }

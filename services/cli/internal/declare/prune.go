@@ -127,14 +127,14 @@ func (p *application) askToDelete(steps []*step) (bool, error) {
 	if p.Structured() {
 		return false, exit.Usagef("--prune with -o %s needs --yes", p.Format)
 	}
-	p.Say("not in the files, and to be deleted:")
+	p.Say("not in the files, will be deleted:")
 	for _, d := range deletions {
 		p.Say("  %s", d)
 	}
 	if slices.Contains(p.files, "-") {
-		return false, exit.Usagef("--prune asks, and standard input holds the file: use --yes")
+		return false, exit.Usagef("--prune needs confirmation and standard input is in use: use --yes")
 	}
-	sure, err := p.Agree("delete them?", "--prune asks, and nobody answers: use --yes")
+	sure, err := p.Agree("Delete them?", "--prune needs confirmation and there is no terminal: use --yes")
 	if err == nil && !sure {
 		p.Say("nothing was changed")
 	}

@@ -44,7 +44,7 @@ func (w *wanted) read(file string, docs []resource.Tree) {
 			case "email":
 				w.addOne(&w.email, doc[key], where)
 			default:
-				w.refuse(exit.Usagef("%s: there is no such key: use eventTypes, customFields, smtp, email, appliances or recipients", where))
+				w.refuse(exit.Usagef("%s: unknown key: use eventTypes, customFields, smtp, email, appliances or recipients", where))
 			}
 			w.declared = append(w.declared, key)
 		}
@@ -56,7 +56,7 @@ func (w *wanted) refuse(err error) { w.malformed = append(w.malformed, err) }
 func (w *wanted) addList(to *[]declaration, v any, where string) {
 	l, ok := v.([]any)
 	if !ok && v != nil {
-		w.refuse(exit.Usagef("%s: a list was expected", where))
+		w.refuse(exit.Usagef("%s: expected a list", where))
 	}
 	for i, x := range l {
 		w.addOne(to, x, fmt.Sprintf("%s[%d]", where, i))
@@ -66,7 +66,7 @@ func (w *wanted) addList(to *[]declaration, v any, where string) {
 func (w *wanted) addOne(to *[]declaration, v any, where string) {
 	t, ok := v.(resource.Tree)
 	if !ok {
-		w.refuse(exit.Usagef("%s: names and values were expected", where))
+		w.refuse(exit.Usagef("%s: expected a mapping", where))
 		return
 	}
 	*to = append(*to, declaration{tree: t, where: where})

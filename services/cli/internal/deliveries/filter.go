@@ -23,17 +23,17 @@ type deliveryFilter struct {
 // define adds the flags that lists and tails share.
 func (d *deliveryFilter) define(env *command.Env, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&d.recipient, "recipient", "", "only those to this recipient")
-	f.StringVar(&d.state, "state", "", "only those in this state: waiting, retrying, delivered, expired, rejected, skipped, cancelled")
-	f.StringVar(&d.event, "event", "", "only those of this event (APPLIANCE~ID, or the id alone)")
-	f.StringVar(&d.eventType, "type", "", "only those of this event type")
-	f.StringVar(&d.appliance, "appliance", "", "only those of this appliance")
-	f.StringVar(&d.session, "session", "", "only those of this session")
-	f.StringVar(&d.externalKey, "external-key", "", "only those with this external key")
-	f.StringVar(&d.channel, "channel", "", "only those of this channel: http or email")
-	f.StringVar(&d.reason, "reason", "", "only those with this reason, as the column WHY begins, e.g. http_status")
-	f.StringVar(&d.class, "class", "", "only those of this class of reasons, e.g. network, tls, timeout, http_5xx, smtp_refused")
-	f.StringVar(&d.replay, "replay", "", "only those of this replay")
+	f.StringVar(&d.recipient, "recipient", "", "filter by recipient")
+	f.StringVar(&d.state, "state", "", "filter by state: waiting, retrying, delivered, expired, rejected, skipped, cancelled")
+	f.StringVar(&d.event, "event", "", "filter by event (APPLIANCE~ID, or only the ID)")
+	f.StringVar(&d.eventType, "type", "", "filter by event type")
+	f.StringVar(&d.appliance, "appliance", "", "filter by appliance")
+	f.StringVar(&d.session, "session", "", "filter by session")
+	f.StringVar(&d.externalKey, "external-key", "", "filter by external key")
+	f.StringVar(&d.channel, "channel", "", "filter by channel: http or email")
+	f.StringVar(&d.reason, "reason", "", "filter by reason, e.g. http_status")
+	f.StringVar(&d.class, "class", "", "filter by reason class, e.g. network, tls, timeout, http_5xx, smtp_refused")
+	f.StringVar(&d.replay, "replay", "", "filter by replay")
 	env.CompleteFlags(cmd, map[string]command.Completion{
 		"recipient": command.CompleteRecipients, "type": command.CompleteEventTypes, "appliance": command.CompleteAppliances,
 		"state": command.Words(deliveryStates()...), "channel": command.Words("http", "email"), "class": command.Words(reasonClasses()...),
@@ -43,9 +43,9 @@ func (d *deliveryFilter) define(env *command.Env, cmd *cobra.Command) {
 // defineList adds the flags of lists.
 func (d *deliveryFilter) defineList(cmd *cobra.Command, limit int) {
 	f := cmd.Flags()
-	f.StringVar(&d.since, "since", "", "only those last told of at this time (RFC 3339) or later, or this long ago, e.g. 2h")
-	f.StringVar(&d.until, "until", "", "only those last told of before this time (RFC 3339), or longer ago, e.g. 30m")
-	f.IntVar(&d.limit, "limit", limit, "how many at most")
+	f.StringVar(&d.since, "since", "", "only deliveries updated at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&d.until, "until", "", "only deliveries updated before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.IntVar(&d.limit, "limit", limit, "maximum number to list")
 }
 
 // deliveryStates lists the words of --state.

@@ -27,13 +27,13 @@ type eventFilter struct {
 
 func (e *eventFilter) define(env *command.Env, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&e.appliance, "appliance", "", "only those of this appliance")
-	f.StringVar(&e.eventType, "type", "", "only those of this event type")
-	f.StringVar(&e.session, "session", "", "only those of this session")
-	f.StringVar(&e.externalKey, "external-key", "", "only those with this external key")
-	f.StringVar(&e.since, "since", "", "only those taken in or refused at this time (RFC 3339) or later, or this long ago, e.g. 2h")
-	f.StringVar(&e.until, "until", "", "only those taken in or refused before this time (RFC 3339), or longer ago, e.g. 30m")
-	f.IntVar(&e.limit, "limit", 50, "how many at most")
+	f.StringVar(&e.appliance, "appliance", "", "filter by appliance")
+	f.StringVar(&e.eventType, "type", "", "filter by event type")
+	f.StringVar(&e.session, "session", "", "filter by session")
+	f.StringVar(&e.externalKey, "external-key", "", "filter by external key")
+	f.StringVar(&e.since, "since", "", "only events received at or after this time (RFC 3339), or within this duration, e.g. 2h")
+	f.StringVar(&e.until, "until", "", "only events received before this time (RFC 3339), or longer ago than this duration, e.g. 30m")
+	f.IntVar(&e.limit, "limit", 50, "maximum number to list")
 	env.CompleteFlags(cmd, map[string]command.Completion{"appliance": command.CompleteAppliances, "type": command.CompleteEventTypes})
 }
 
@@ -44,7 +44,7 @@ func (e *eventFilter) list(ctx context.Context, c *client.Client, now time.Time)
 	if e.decision != "" {
 		word := strings.ToUpper(e.decision)
 		if n, ok := outboundv1.Intake_Decision_value[word]; !ok || n == 0 {
-			return nil, exit.Usagef("--decision is accepted or rejected, not %q", e.decision)
+			return nil, exit.Usagef("--decision %q is not known: use accepted or rejected", e.decision)
 		}
 		query.Set("decision", word)
 	}
@@ -70,11 +70,11 @@ func (e *eventFilter) list(ctx context.Context, c *client.Client, now time.Time)
 func listCommand(env *command.Env) *cobra.Command {
 	var filter eventFilter
 	cmd := &cobra.Command{
-		Use: "list", Short: "List what intake decided, newest first", Args: command.Arguments(),
+		Use: "list", Short: "List received events with the intake decision, newest first", Args: command.Arguments(),
 		Example: "  outbound events list --decision accepted --since 1h\n  outbound events list --appliance appliance-1 --session 0a1b",
 	}
 	filter.define(env, cmd)
-	cmd.Flags().StringVar(&filter.decision, "decision", "", "only accepted or only rejected ones")
+	cmd.Flags().StringVar(&filter.decision, "decision", "", "filter by decision: accepted or rejected")
 	env.CompleteFlags(cmd, map[string]command.Completion{"decision": command.Words("accepted", "rejected")})
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		all, err := filter.list(ctx, c, time.Now())
@@ -97,9 +97,9 @@ func rejectedCommand(env *command.Env) *cobra.Command {
 	filter := eventFilter{decision: "rejected"}
 	cmd := &cobra.Command{
 		Use:   "rejected",
-		Short: "List what intake refused, with every reason and what was sent",
-		Long: "Rejected lists the events that were refused, newest first: each field that is wrong, what to do, and the beginning of\n" +
-			"what was sent. With -o json and yaml what was sent is in base64, at most 16 KiB of it.",
+		Short: "List invalid events with all errors and the payload",
+		Long: "Rejected lists the events that failed validation, newest first, with an error for each field and the first 16 KiB of\n" +
+			"the payload. With -o json and -o yaml the payload is in base64.",
 		Example: "  outbound events rejected --since 1h\n  outbound events rejected --appliance appliance-1 -o json",
 		Args:    command.Arguments(),
 	}
@@ -131,7 +131,7 @@ func rejectedTable(events []*outboundv1.Event) *output.Table {
 			reasons = append(reasons, [2]string{"-", "-"})
 		}
 		if raw := e.GetRaw(); len(raw) > 0 {
-			reasons = append(reasons, [2]string{"sent", output.Short(string(raw))})
+			reasons = append(reasons, [2]string{"payload", output.Short(string(raw))})
 		}
 		for _, r := range reasons {
 			t.Add(slices.Concat(first, r[:])...)
@@ -152,7 +152,7 @@ func why(e *outboundv1.Event) string {
 
 func getCommand(env *command.Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "get EVENT", Short: "Show what happened to an event (APPLIANCE~ID), and who gets it and why", Args: command.Arguments("EVENT"),
+		Use: "get EVENT", Short: "Show an event (APPLIANCE~ID), its timeline and its routing", Args: command.Arguments("EVENT"),
 		Example: "  outbound events get appliance-1~e-1\n  outbound events get e-1 -o json",
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			e := &outboundv1.Event{}
@@ -171,9 +171,9 @@ func showEvent(env *command.Env, e *outboundv1.Event) error {
 	facts := &output.Table{}
 	for _, row := range [][2]string{
 		{"event", e.GetEventId()}, {"type", e.GetEventType()}, {"appliance", e.GetApplianceId()}, {"session", e.GetSessionId()},
-		{"external key", e.GetExternalKey()}, {"happened", output.Clock(e.GetEventTime())},
+		{"external key", e.GetExternalKey()}, {"time", output.Clock(e.GetEventTime())},
 		{strings.ToLower(e.GetDecision().String()), output.Clock(e.GetIntakeTime()) + " via " + output.Dash(e.GetVia())},
-		{"sent", output.Short(string(e.GetRaw()))},
+		{"payload", output.Short(string(e.GetRaw()))},
 		{"stored", output.Short(e.GetCloudEventJson())},
 	} {
 		if row[1] != "" && row[1] != "-" {
@@ -181,7 +181,7 @@ func showEvent(env *command.Env, e *outboundv1.Event) error {
 		}
 	}
 	for _, v := range e.GetViolations() {
-		facts.Add("refused for", v.GetField()+": "+v.GetDescription())
+		facts.Add("error", v.GetField()+": "+v.GetDescription())
 	}
 	for _, x := range []struct {
 		rows int
@@ -204,7 +204,7 @@ func showEvent(env *command.Env, e *outboundv1.Event) error {
 }
 
 func timelineTable(list []*outboundv1.TimelineEntry) *output.Table {
-	t := &output.Table{Head: []string{"TIME", "KIND", "RECIPIENT", "STATE", "REASON"}}
+	t := &output.Table{Head: []string{"TIME", "ENTRY", "RECIPIENT", "STATE", "REASON"}}
 	for _, x := range list {
 		what := x.GetKind()
 		if x.GetAttempt() > 0 {
@@ -226,7 +226,7 @@ func timelineTable(list []*outboundv1.TimelineEntry) *output.Table {
 }
 
 func routeTable(list []*outboundv1.Route) *output.Table {
-	t := &output.Table{Head: []string{"ROUTE TO", "CHANNEL", "GETS IT", "STATE", "REASON"}}
+	t := &output.Table{Head: []string{"RECIPIENT", "CHANNEL", "ROUTED", "STATE", "REASON"}}
 	for _, x := range list {
 		why := x.GetDetail()
 		if why == "" {

@@ -24,18 +24,18 @@ func doctorCommand(env *command.Env) *cobra.Command {
 	e := &diagnosis{Env: env}
 	cmd := &cobra.Command{
 		Use:   "doctor RECIPIENT",
-		Short: "Walk the way to an HTTP recipient and name the step that fails",
-		Long: "The walk is made by an http-sender: URL, DNS, egress rule, TCP, TLS, and with --post HTTP and its status.\n" +
-			"Exit code 1 if a step fails.",
+		Short: "Diagnose connectivity to an HTTP recipient (DNS, TCP, TLS, HTTP)",
+		Long: "An http-sender checks URL, DNS, egress rules, TCP and TLS in turn, and with --post sends an HTTP request.\n" +
+			"The exit code is 1 if a check fails.",
 		Example: "  outbound recipients doctor ticket-system --post\n  outbound recipients doctor ticket-system --pin",
 		Args:    command.Arguments("RECIPIENT"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
 			return e.examine(ctx, c, args[0])
 		}),
 	}
-	cmd.Flags().BoolVar(&e.post, "post", false, "post a test event too, and judge its status")
-	cmd.Flags().BoolVar(&e.pin, "pin", false, "upload the root certificate that the receiver offers, after asking")
-	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask")
+	cmd.Flags().BoolVar(&e.post, "post", false, "also send a test request and check the response status")
+	cmd.Flags().BoolVar(&e.pin, "pin", false, "add the root certificate that the server presents to the recipient, after confirmation")
+	cmd.Flags().BoolVar(&e.yes, "yes", false, "with --pin: do not ask for confirmation")
 	return cmd
 }
 
@@ -55,7 +55,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 			if err := c.Patch(ctx, client.RecipientPath(id), want, []string{"http.ca_certificate_pem"}, &outboundv1.Recipient{}); err != nil {
 				return err
 			}
-			e.Say("pinned; walking again")
+			e.Say("certificate added; running diagnostics again")
 			if found, err = e.probe(ctx, c, id); err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) er
 	}
 	if !found.GetHealthy() {
 		steps := found.GetSteps()
-		return fmt.Errorf("recipient %s is not healthy: %s failed", id, steps[max(len(steps)-1, 0)].GetName())
+		return fmt.Errorf("diagnostics of recipient %s failed at %s", id, steps[max(len(steps)-1, 0)].GetName())
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (e *diagnosis) probe(ctx context.Context, c *client.Client, id string) (*ou
 		return nil, err
 	}
 	if len(found.GetSteps()) == 0 {
-		return nil, fmt.Errorf("recipient %s: the answer holds no steps: is the server of another release?", id)
+		return nil, fmt.Errorf("diagnose recipient %s: the response holds no steps: check that the CLI and the server have the same version", id)
 	}
 	if e.Structured() {
 		return found, nil
@@ -90,7 +90,7 @@ func (e *diagnosis) probe(ctx context.Context, c *client.Client, id string) (*ou
 }
 
 func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
-	t := &output.Table{Head: []string{"", "STEP", "MS", "FOUND"}}
+	t := &output.Table{Head: []string{"", "STEP", "MS", "RESULT"}}
 	for _, s := range found.GetSteps() {
 		mark := "✓"
 		if !s.GetOk() {
@@ -102,12 +102,12 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
 		}
 	}
 	for i, p := range found.GetPresentedChain() {
-		t.Add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, until %s", p.GetSubject(), p.GetIssuer(),
+		t.Add("", fmt.Sprintf("cert %d", i+1), "", fmt.Sprintf("%s, issued by %s, expires %s", p.GetSubject(), p.GetIssuer(),
 			output.Clock(p.GetNotAfterTime())))
 		t.Add("", "", "", "SHA-256 "+p.GetFingerprintSha256())
 	}
 	if found.GetRootToPinPem() != "" {
-		t.Add("", "", "", "the last of these is not trusted and could be: --pin uploads it for this recipient")
+		t.Add("", "", "", "the last certificate is not trusted: use --pin to trust it for this recipient")
 	}
 	return t
 }
@@ -123,9 +123,9 @@ func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error)
 	chain := found.GetPresentedChain()
 	root := chain[max(len(chain)-1, 0)]
 	e.Say("Trust %s for this recipient?", root.GetSubject())
-	e.Say("Compare with its owner: SHA-256 %s", root.GetFingerprintSha256())
+	e.Say("Verify the fingerprint with the endpoint's owner: SHA-256 %s", root.GetFingerprintSha256())
 	if _, err := fmt.Fprint(e.Out, "yes or no: "); err != nil {
 		return false, err
 	}
-	return e.Answer("--pin asks, and nobody answers: use --yes")
+	return e.Answer("--pin needs confirmation and there is no terminal: use --yes")
 }

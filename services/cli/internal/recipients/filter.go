@@ -17,7 +17,7 @@ func testFilterCommand(env *command.Env) *cobra.Command {
 	var events int32
 	cmd := &cobra.Command{
 		Use:     "test-filter EXPRESSION",
-		Short:   "Try a filter on the last events, without saving it",
+		Short:   "Test a filter on recent events, without saving it",
 		Example: `  outbound recipients test-filter 'event.type == "support_conference_end" && int(vars.duration) > 600'`,
 		Args:    command.Arguments("EXPRESSION"),
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error {
@@ -33,8 +33,8 @@ func testFilterCommand(env *command.Env) *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().StringArrayVar(&types, "event", nil, "event type to try it on; may be repeated (default: all)")
-	cmd.Flags().Int32Var(&events, "events", 0, "how many of the last events to try it on, at most 1000 (default 100)")
+	cmd.Flags().StringArrayVar(&types, "event", nil, "event type to test; may be repeated (default: all)")
+	cmd.Flags().Int32Var(&events, "events", 0, "number of recent events to test, at most 1000 (default 100)")
 	return cmd
 }
 

@@ -25,26 +25,25 @@ func previewCommand(env *command.Env) *cobra.Command {
 	p := &preview{Env: env}
 	cmd := &cobra.Command{
 		Use:   "preview [RECIPIENT]",
-		Short: "Show the mail or the HTTP request that a recipient would get, without sending it",
-		Long: "The event is a sample, or a stored one with --event. With -f the recipient is the one in the file, which is not saved: a new " +
-			"one,\n" +
-			"or the named one with all its fields as the file has them; secrets that it leaves out are the stored ones.\n" +
-			"Secrets are shown as [redacted], values that each sending makes anew as [made at sending].",
+		Short: "Show the email or HTTP request for a recipient without sending it",
+		Long: "The event is a sample, or with --event a stored event. With -f the recipient comes from a file and is not saved. If it\n" +
+			"names an existing recipient, the file replaces all its fields; secrets that are left out are the stored ones.\n" +
+			"Secrets are shown as [redacted], values generated at each attempt as [generated when sent].",
 		Example: "  outbound recipients preview night-desk\n  outbound recipients preview night-desk --event appliance-1~e-1 --source\n" +
 			"  outbound recipients preview -f recipient.yaml --type support_conference_end",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return exit.Usagef("%s takes one recipient, not %q as well", cmd.CommandPath(), args[1])
+				return exit.Usagef("%s takes one recipient, but %q is given as well", cmd.CommandPath(), args[1])
 			}
 			return nil
 		},
 		RunE: env.With(func(ctx context.Context, c *client.Client, args []string) error { return p.show(ctx, c, args) }),
 	}
-	cmd.Flags().StringVarP(&p.file, "file", "f", "", "file with a recipient that is not saved, in YAML or JSON; - is standard input")
+	cmd.Flags().StringVarP(&p.file, "file", "f", "", "YAML or JSON file with a recipient, which is not saved; - reads standard input")
 	cmd.Flags().StringVar(&p.event, "event", "", "key of a stored event (default: a sample)")
-	cmd.Flags().StringVar(&p.eventType, "type", "", "event type of the sample (default: the first of the recipient's)")
-	cmd.Flags().BoolVar(&p.html, "html", false, "print the HTML of the mail alone")
-	cmd.Flags().BoolVar(&p.source, "source", false, "print the whole mail as it travels")
+	cmd.Flags().StringVar(&p.eventType, "type", "", "event type of the sample (default: the recipient's first)")
+	cmd.Flags().BoolVar(&p.html, "html", false, "print only the HTML body of the email")
+	cmd.Flags().BoolVar(&p.source, "source", false, "print the raw email message")
 	cmd.MarkFlagsMutuallyExclusive("html", "source")
 	cmd.MarkFlagsMutuallyExclusive("event", "type")
 	env.CompleteFlags(cmd, map[string]command.Completion{"type": command.CompleteEventTypes})
@@ -67,7 +66,7 @@ func (p *preview) show(ctx context.Context, c *client.Client, args []string) err
 			return err
 		}
 	} else if len(args) == 0 {
-		return exit.Usagef("name a recipient, or give one with -f")
+		return exit.Usagef("no recipient given: name one, or use -f")
 	}
 	got := &outboundv1.PreviewRecipientResponse{}
 	if err := c.Call(ctx, http.MethodPost, path, q, got); err != nil {
@@ -88,11 +87,11 @@ func (p *preview) part(got *outboundv1.PreviewRecipientResponse) error {
 	text := got.GetEmail().GetSource()
 	switch {
 	case got.GetEmail() == nil:
-		return exit.Usagef("--html and --source are for email recipients: this one gets an HTTP request")
+		return exit.Usagef("--html and --source work only for email recipients: this is an HTTP recipient")
 	case p.Structured():
-		return exit.Usagef("--html and --source print the text as it is: leave out -o")
+		return exit.Usagef("--html and --source print plain text: remove -o")
 	case p.html && got.GetEmail().GetHtml() == "":
-		return exit.Usagef("the mail is plain text: the recipient has no htmlBody")
+		return exit.Usagef("the email is plain text: the recipient has no htmlBody")
 	case p.html:
 		text = got.GetEmail().GetHtml()
 	}
@@ -114,9 +113,9 @@ func (p *preview) sayPreview(got *outboundv1.PreviewRecipientResponse) {
 	}
 	p.Say("Event: %s (%s)", what, got.GetEventType())
 	if got.GetMatches() {
-		p.Say("Gets it: yes")
+		p.Say("Routed: yes")
 	} else {
-		p.Say("Gets it: no, %s", got.GetReason())
+		p.Say("Routed: no, %s", got.GetReason())
 	}
 	p.Say("")
 	if r := got.GetHttp(); r != nil {
@@ -131,7 +130,7 @@ func (p *preview) sayPreview(got *outboundv1.PreviewRecipientResponse) {
 	m := got.GetEmail()
 	from := m.GetFrom()
 	if from == "" {
-		from = "(no from address is set: no mail is sent until it is)"
+		from = "(no from address is set: emails are queued until there is one)"
 	}
 	p.Say("From: %s", from)
 	p.Say("To: %s", strings.Join(m.GetTo(), ", "))
@@ -140,6 +139,6 @@ func (p *preview) sayPreview(got *outboundv1.PreviewRecipientResponse) {
 	p.sayLines(m.GetText())
 	if m.GetHtml() != "" {
 		p.Say("")
-		p.Say("Beside the text goes HTML: --html prints it.")
+		p.Say("The email also has an HTML body: use --html to print it.")
 	}
 }

@@ -34,21 +34,21 @@ func Command(env *command.Env) *cobra.Command {
 	s := simulation{Env: env}
 	cmd := &cobra.Command{
 		Use:   "simulate",
-		Short: "Play support sessions of several appliances, by REST",
+		Short: "Publish simulated support sessions over REST",
 		Long: "Simulate publishes the events of made-up support sessions: start, join, change of owner, leave, end and both surveys.\n" +
-			"Each appliance plays one session after another. It stops after --duration or --events, or when interrupted.",
+			"Each appliance runs one session after another. The command stops after --duration or --events, or when interrupted.",
 		Example: "  outbound simulate --appliances 5 --rate 50 --duration 1m",
 		Args:    command.Arguments(),
 	}
 	f := cmd.Flags()
-	f.IntVar(&s.appliances, "appliances", 3, "how many appliances play at once")
-	f.Float64Var(&s.rate, "rate", 10, "events per second, of all appliances together")
-	f.DurationVar(&s.duration, "duration", 0, "how long to play (default: until interrupted)")
-	f.IntVar(&s.events, "events", 0, "how many events to publish (default: no bound)")
-	f.StringVar(&s.prefix, "prefix", "sim-", "what the appliances' ids begin with; a number follows")
+	f.IntVar(&s.appliances, "appliances", 3, "number of appliances")
+	f.Float64Var(&s.rate, "rate", 10, "events per second across all appliances")
+	f.DurationVar(&s.duration, "duration", 0, "how long to run (default: until interrupted)")
+	f.IntVar(&s.events, "events", 0, "number of events to publish (default: no limit)")
+	f.StringVar(&s.prefix, "prefix", "sim-", "prefix of the appliance IDs; a number follows")
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 		if s.appliances < 1 || s.appliances > 1000 || s.rate <= 0 || s.rate > 100_000 || s.events < 0 || s.duration < 0 {
-			return exit.Usagef("--appliances is 1 to 1000, --rate above 0 and at most 100000, --events and --duration not negative")
+			return exit.Usagef("--appliances must be 1 to 1000, --rate above 0 and at most 100000, --events and --duration not negative")
 		}
 		return s.run(ctx, c)
 	})
@@ -173,7 +173,7 @@ func (s *simulation) showTally(t *tally, took time.Duration) error {
 		return fmt.Errorf("no event was accepted: %w", first)
 	}
 	if first != nil {
-		output.PrintError(s.Err, fmt.Errorf("the first that was not accepted: %w", first))
+		output.PrintError(s.Err, fmt.Errorf("the first refused event: %w", first))
 	}
 	return nil
 }

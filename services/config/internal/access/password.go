@@ -81,19 +81,19 @@ func (p *passwords) matches(ctx context.Context, password, hash string) (bool, e
 	var parallelism uint8
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
-		return false, fmt.Errorf("read a password's hash: it is not argon2id in PHC form")
+		return false, fmt.Errorf("read a password hash: not argon2id in PHC format")
 	}
 	_, err := fmt.Sscanf(parts[2]+" "+parts[3], "v=%d m=%d,t=%d,p=%d", &version, &memory, &passes, &parallelism)
 	if err != nil || version != argon2.Version {
-		return false, fmt.Errorf("read a password's hash: its parameters are not understood")
+		return false, fmt.Errorf("read a password hash: unsupported parameters")
 	}
 	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
 	if err != nil {
-		return false, fmt.Errorf("read a password's hash: %w", err)
+		return false, fmt.Errorf("read a password hash: %w", err)
 	}
 	want, err := base64.RawStdEncoding.DecodeString(parts[5])
 	if err != nil || len(want) != hashLength {
-		return false, fmt.Errorf("read a password's hash: it is cut")
+		return false, fmt.Errorf("read a password hash: it is truncated")
 	}
 	got := argon2.IDKey([]byte(password), salt, passes, memory, parallelism, hashLength)
 	return subtle.ConstantTimeCompare(got, want) == 1 && known, nil
@@ -109,9 +109,9 @@ func checkPassword(v *validation.Violations, field, password, name string) {
 	case !utf8.ValidString(password):
 		v.Add(field, validation.Invalid, "is not UTF-8")
 	case strings.Trim(password, string([]rune(password)[0])) == "":
-		v.Add(field, validation.Invalid, "is one character over and over: use several words")
+		v.Add(field, validation.Invalid, "repeats one character: use several words")
 	case name != "" && strings.ReplaceAll(strings.ToLower(password), name, "") == "":
-		v.Add(field, validation.Invalid, "is the name over and over: use several words")
+		v.Add(field, validation.Invalid, "repeats the name: use several words")
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 		return nil, err
 	}
 	if u.GetPasswordHash() == "" {
-		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+" has no password here")
+		return nil, rpc.FailedPrecondition("NO_PASSWORD", p.Name+"has no password in Outbound")
 	}
 	fits, err := s.passwords.matches(ctx, q.GetCurrentPassword(), u.GetPasswordHash())
 	if err != nil {
@@ -153,11 +153,11 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 	}
 	var v validation.Violations
 	if !fits {
-		v.Add("currentPassword", validation.Invalid, "is not the password that holds now")
+		v.Add("currentPassword", validation.Invalid, "is not the current password")
 	}
 	checkPassword(&v, "newPassword", q.GetNewPassword(), p.Name)
 	if fits && q.GetNewPassword() == q.GetCurrentPassword() {
-		v.Add("newPassword", validation.Invalid, "is the one that holds now")
+		v.Add("newPassword", validation.Invalid, "is the current password: choose a new one")
 	}
 	if err := v.Err(); err != nil {
 		return nil, err

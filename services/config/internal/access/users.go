@@ -49,7 +49,7 @@ func New(parts *store.Parts, rules *rpc.Validator) *Access {
 func (s *Access) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*outboundv1.Self, error) {
 	p, ok := rpc.PrincipalFrom(ctx)
 	if !ok {
-		return nil, status.Error(codes.Unauthenticated, "nobody is signed in")
+		return nil, status.Error(codes.Unauthenticated, "not signed in")
 	}
 	out := &outboundv1.Self{Name: p.Name}
 	switch p.Role {
@@ -105,10 +105,10 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	}
 	var v validation.Violations
 	if slices.Contains(reservedUsers(), u.GetName()) {
-		v.Add("name", validation.Reserved, "is what revisions name others by: choose another name")
+		v.Add("name", validation.Reserved, "is reserved: choose another name")
 	}
 	if u.GetName() == "" {
-		v.Add("name", validation.Missing, "is empty: give the name to sign in with")
+		v.Add("name", validation.Missing, "is empty: set the sign-in name")
 	}
 	hash, err := s.checkUser(&v, u)
 	if err != nil {
@@ -221,7 +221,7 @@ func (s *Access) requireAdmin(ctx context.Context, before, next *outboundv1.User
 	if slices.ContainsFunc(all, func(u *outboundv1.User) bool { return u.GetName() != before.GetName() && adminUser(u) }) {
 		return nil
 	}
-	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+" is the last admin: make another user an admin first")
+	return rpc.FailedPrecondition(lastAdmin, "user "+before.GetName()+"is the last admin: make another user an admin first")
 }
 
 // DeleteUser implements outboundv1.AccessServiceServer.

@@ -17,7 +17,7 @@ func checkBody(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 	h, before := r.GetHttp(), f.old.GetRecipient().GetHttp()
 	if t := h.GetBodyContentType(); t != "" {
 		if media, _, err := mime.ParseMediaType(t); err != nil || !strings.Contains(media, "/") {
-			v.Add("http.bodyContentType", validation.Invalid, "is no content type: write e.g. application/json")
+			v.Add("http.bodyContentType", validation.Invalid, "is not a content type: use e.g. application/json")
 		}
 	}
 	if h.GetBodyTemplate() == "" || !r.GetEnabled() && h.GetBodyTemplate() == before.GetBodyTemplate() {
@@ -48,9 +48,9 @@ func checkBody(v *validation.Violations, r *outboundv1.Recipient, f checkInput) 
 func bodyWarning(h *outboundv1.HttpRecipient) string {
 	switch {
 	case h.GetBodyTemplate() != "" && h.GetFormat() > outboundv1.HttpRecipient_Format_FORM:
-		return "http.format has no effect, since http.bodyTemplate writes the body."
+		return "http.format is not used because http.bodyTemplate is set."
 	case h.GetBodyTemplate() == "" && h.GetBodyContentType() != "":
-		return "http.bodyContentType has no effect without http.bodyTemplate."
+		return "http.bodyContentType is not used without http.bodyTemplate."
 	default:
 		return ""
 	}

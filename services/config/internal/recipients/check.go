@@ -97,7 +97,7 @@ func checkTypes(v *validation.Violations, r *outboundv1.Recipient, f checkInput)
 		case !ok:
 			v.Add(field, validation.UnknownType, event.UnknownType(id, ids).Description)
 		case r.GetEmail() != nil && !t.Email:
-			v.Add(field, validation.NotByEmail, fmt.Sprintf("%s can't be sent by email: GET /v1/event-types says which types can", id))
+			v.Add(field, validation.NotByEmail, fmt.Sprintf("%s can't be sent by email: see GET /v1/event-types for the types that can", id))
 		}
 	}
 }

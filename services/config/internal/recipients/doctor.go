@@ -30,7 +30,7 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 	}
 	if stored.GetRecipient().GetHttp() == nil {
 		return nil, rpc.FailedPrecondition("NOT_HTTP",
-			fmt.Sprintf("recipient %s is an email recipient, and the doctor walks to HTTP recipients: send a test mail instead", q.GetId()))
+			fmt.Sprintf("recipient %s is an email recipient, but diagnostics work only for HTTP recipients: send a test email instead", q.GetId()))
 	}
 	bound := doctorTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -44,10 +44,10 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 	}, &report)
 	switch {
 	case errors.Is(err, control.ErrNobody):
-		return nil, rpc.Unavailable("no http-sender is there to walk the way: start one, of this release, and try again")
+		return nil, rpc.Unavailable("no http-sender is available to run diagnostics: start one of this version and try again")
 	case err != nil && ctx.Err() == nil && ask.Err() != nil:
 		return nil, rpc.Unavailable(
-			fmt.Sprintf("the http-sender did not answer within %s: look at its log, and try again", bound.Round(time.Second)))
+			fmt.Sprintf("the http-sender did not respond within %s: check its log and try again", bound.Round(time.Second)))
 	case err != nil:
 		return nil, store.AsStatus(ctx, err)
 	}

@@ -33,7 +33,7 @@ func checkEmail(v *validation.Violations, r *outboundv1.Recipient, f checkInput)
 			continue
 		}
 		if !c.types[0].Email {
-			v.Add(c.field, validation.NotByEmail, fmt.Sprintf("%s can't be sent by email: GET /v1/event-types says which types can", id))
+			v.Add(c.field, validation.NotByEmail, fmt.Sprintf("%s can't be sent by email: see GET /v1/event-types for the types that can", id))
 			continue
 		}
 		c.field, c.html = c.field+".", c.types
@@ -106,7 +106,7 @@ func mailWarnings(r *outboundv1.Recipient) []string {
 	var out []string
 	for _, id := range slices.Sorted(maps.Keys(r.GetEmail().GetOverrides())) {
 		if !slices.Contains(r.GetEventTypes(), id) {
-			out = append(out, fmt.Sprintf("email.overrides[%q] has no effect, since eventTypes does not have the type.", id))
+			out = append(out, fmt.Sprintf("email.overrides[%q] is not used because eventTypes does not include the type.", id))
 		}
 	}
 	return out

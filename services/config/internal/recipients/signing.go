@@ -60,7 +60,7 @@ func checkSigning(v *validation.Violations, h *outboundv1.HttpRecipient, f check
 			v.Check(field+".secret", err)
 		} else if known && kindOf(before) != p.GetKind() {
 			v.Add(field+".kind", validation.Invalid,
-				"can't change with the secret kept: add another secret, and remove this one when the receiver has changed over")
+				"can't change for an existing secret: add another secret, and remove this one after the receiver has switched")
 		}
 		if id := p.GetId(); id != "" && seen[id] {
 			v.Add(field+".id", validation.Duplicate, "is given twice")
@@ -71,7 +71,7 @@ func checkSigning(v *validation.Violations, h *outboundv1.HttpRecipient, f check
 			continue
 		}
 		if !until.IsValid() {
-			v.Add(field+".expireTime", validation.Invalid, "is no time")
+			v.Add(field+".expireTime", validation.Invalid, "is not a time")
 		} else if until.AsTime().Before(f.now) && !before.GetExpireTime().AsTime().Equal(until.AsTime()) {
 			v.Add(field+".expireTime", validation.Invalid, "has passed: remove the secret instead")
 		}

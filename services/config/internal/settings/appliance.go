@@ -84,7 +84,7 @@ func (s *Appliances) CreateAppliance(ctx context.Context, q *outboundv1.CreateAp
 		return nil, err
 	}
 	if strings.EqualFold(a.GetId(), event.TestAppliance) {
-		v.Add("id", validation.Reserved, "is the source of test events: choose another id")
+		v.Add("id", validation.Reserved, "is reserved for test events: choose another id")
 	}
 	if err := v.Err(); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (s *CustomFields) CreateCustomField(ctx context.Context, q *outboundv1.Crea
 		}
 		if len(p.GetCustomFields()) >= maxCustomFields {
 			return rpc.FailedPrecondition("TOO_MANY",
-				fmt.Sprintf("there are %d custom fields already, which is the most: delete one first", maxCustomFields))
+				fmt.Sprintf("there are already %d custom fields, which is the limit: delete one first", maxCustomFields))
 		}
 		if made.GetCodeName() == "" {
 			made.CodeName = freeCodeName(p.GetCustomFields(), made.GetDisplayName())
@@ -131,7 +131,7 @@ func checkFieldTaken(fields []*outboundv1.CustomField, f *outboundv1.CustomField
 			continue
 		}
 		if other.GetCodeName() == f.GetCodeName() {
-			return rpc.AlreadyExists("codeName", f.GetCodeName(), "choose another code name, or update the field that has it")
+			return rpc.AlreadyExists("codeName", f.GetCodeName(), "choose another code name, or update the existing field")
 		}
 		if naming.Fold(other.GetDisplayName()) == naming.Fold(f.GetDisplayName()) {
 			return rpc.AlreadyExists("displayName", f.GetDisplayName(), "choose another name")

@@ -129,7 +129,7 @@ func (s *EventTypes) CreateEventType(ctx context.Context, q *outboundv1.CreateEv
 	if err := s.check(validation.Violations{}, t); err != nil {
 		return nil, err
 	}
-	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the type that has it")
+	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the existing type")
 	if _, ok := builtIn(t.GetId()); ok {
 		return nil, taken
 	}
@@ -150,7 +150,7 @@ func (s *EventTypes) CreateEventType(ctx context.Context, q *outboundv1.CreateEv
 func (s *EventTypes) change(ctx context.Context, id, etag string, f partFunc) (*outboundv1.WatchSettingsResponse, error) {
 	if _, ok := builtIn(id); ok {
 		return nil, rpc.FailedPrecondition("BUILT_IN",
-			fmt.Sprintf("event type %s is part of Outbound and can't be changed or deleted: add one of your own", id))
+			fmt.Sprintf("event type %s is built in and can't be changed or deleted: create a custom one", id))
 	}
 	if !event.ValidType(id) {
 		return nil, rpc.NotFound(kindEventType, id)
@@ -223,5 +223,5 @@ func (s *EventTypes) refuseIfSelected(ctx context.Context, id, what string, coun
 		by = append(by[:5], fmt.Sprintf("%d more", more))
 	}
 	return rpc.FailedPrecondition("SELECTED",
-		fmt.Sprintf("event type %s can't %s while recipients select it: take it out of %s first", id, what, strings.Join(by, ", ")))
+		fmt.Sprintf("event type %s can't %s while recipients select it: remove it from %s first", id, what, strings.Join(by, ", ")))
 }

@@ -79,7 +79,7 @@ func summaryOf(state delivery.State, reason reasons.Reason, attempts int) string
 	case delivery.StateDelivered:
 		return fmt.Sprintf("Delivered after %d %s.", attempts, tries)
 	case delivery.StateWaiting:
-		return "It waits for its first attempt."
+		return "Waiting for the first attempt."
 	default:
 		return fmt.Sprintf("%s after %d %s: %s.", state, attempts, tries, strings.ReplaceAll(string(reason), "_", " "))
 	}
@@ -87,7 +87,7 @@ func summaryOf(state delivery.State, reason reasons.Reason, attempts int) string
 
 // predict fills a route whose delivery waits: what its first attempt will come to if the recipient stays as it is.
 func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
-	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "It waits for its first attempt."
+	route.State, route.Matched, route.Detail = outboundv1.DeliveryState_WAITING, true, "Waiting for the first attempt."
 	if e == nil {
 		return
 	}
@@ -95,7 +95,7 @@ func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec ev
 	switch {
 	case v == nil:
 	case v.Kind == delivery.Postpone:
-		route.Reason, route.Detail = string(v.Reason), "It waits because the recipient is disabled."
+		route.Reason, route.Detail = string(v.Reason), "Held because the recipient is paused."
 	default:
 		route.Matched, route.Reason, route.Detail = false, string(v.Reason), cmp.Or(v.Detail, skipReason(v.Reason))
 	}
@@ -105,7 +105,7 @@ func (s *Reader) predict(route *outboundv1.Route, r *recipient.Recipient, rec ev
 func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec event.IntakeRecord, e *event.Event) {
 	if rec.Sequence < r.StartSequence {
 		route.Reason, route.Detail = reasonCreatedLater,
-			"The recipient was created after the event was accepted. A replay of the recipient's past sends it."
+			"The recipient was created after the event was accepted. Start a backfill to send it."
 		return
 	}
 	whole := e != nil
@@ -116,9 +116,9 @@ func (s *Reader) explain(route *outboundv1.Route, r *recipient.Recipient, rec ev
 	switch {
 	case v == nil:
 		route.Reason, route.Detail = reasonNotStored,
-			"The recipient selects such events now. When the event came it did not, or the record of the delivery is no longer kept."
+			"The recipient selects this event now, but did not when the event was accepted, or the delivery record is no longer stored."
 	case !whole && (v.Reason == reasons.FilterFalse || v.Reason == reasons.FilterError):
-		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so that the recipient's filter can't judge it."
+		route.Reason, route.Detail = reasonNotStored, "The event is no longer stored, so the recipient's filter can't be evaluated."
 	default:
 		route.Reason, route.Detail = string(v.Reason), cmp.Or(v.Detail, skipReason(v.Reason))
 	}
@@ -132,7 +132,7 @@ func skipReason(r reasons.Reason) string {
 	case reasons.ApplianceOut:
 		return "The recipient does not select this appliance."
 	case reasons.NoExternalKey:
-		return "The recipient requires an external key, and the session had none."
+		return "The recipient requires an external key, but the session had none."
 	case reasons.FilterFalse:
 		return "The recipient's filter is false for this event."
 	case reasons.Disabled:
@@ -140,7 +140,7 @@ func skipReason(r reasons.Reason) string {
 	case reasons.Deleted:
 		return "The recipient is being deleted."
 	case reasons.Purged:
-		return "Somebody emptied the recipient's queue."
+		return "The recipient's queue was purged."
 	default:
 		return string(r)
 	}

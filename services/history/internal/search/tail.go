@@ -52,7 +52,7 @@ func (s *Searcher) Tail(
 		batch, next, err := s.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
-				slog.WarnContext(ctx, "the log can't be read for a tail, trying again", "error", err.Error())
+				slog.WarnContext(ctx, "read of the log for a tail failed, retrying", "error", err.Error())
 			}
 			away = true
 			continue
@@ -75,7 +75,7 @@ func (s *Searcher) tailFilter(ctx context.Context, asked *outboundv1.ListDeliver
 	if asked.GetState() == outboundv1.DeliveryState_WAITING {
 		return deliverylog.AttemptFilter{}, rpc.InvalidArgument(rpc.Violation{
 			Field: "filter.state", Reason: "NO_RECORD",
-			Description: "WAITING deliveries have no record that could be told: leave the state out, or name another",
+			Description: "WAITING deliveries have no records to stream: remove the state filter, or use another state",
 		})
 	}
 	f := filterOf(asked)

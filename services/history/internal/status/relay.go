@@ -32,14 +32,14 @@ func relayStatus(smtp settings.SMTP, r health.Relay, now time.Time) *outboundv1.
 	}
 	switch {
 	case smtp.Host == "":
-		out.Line = "no SMTP relay is set, so mail waits: give its host in the settings of the email relay"
+		out.Line = "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay"
 	case smtp.FromAddress == "":
-		out.Line = "no from address is set, so mail waits: give it in the settings of the email relay"
+		out.Line = "No from address configured; emails are queued. Set it under Settings → Email relay"
 	case r.Line == "" || r.Etag != smtp.Etag:
-		out.Line = "not looked at yet since it was set: if this stays, start an email-sender"
+		out.Line = "not checked since the last change: if this persists, start an email-sender"
 		out.FailingSinceTime = nil
 	case now.Sub(r.Checked) > relayMaxAge:
-		out.Line = fmt.Sprintf("not looked at since %s, so start an email-sender; then it was: %s", r.Checked.UTC().Format(time.RFC3339), r.Line)
+		out.Line = fmt.Sprintf("not checked since %s: start an email-sender. Last status: %s", r.Checked.UTC().Format(time.RFC3339), r.Line)
 	default:
 		out.Line, out.Ok = r.Line, r.Line == health.RelayOK
 	}
