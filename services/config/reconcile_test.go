@@ -18,8 +18,8 @@ import (
 	"github.com/outbound-events/outbound/services/config"
 )
 
-// eager reconciles all the time and takes everything half-made for left behind.
-func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisecond, time.Nanosecond }
+// eager reconciles all the time.
+func eager(o *config.Options) { o.ReconcileEvery = 20 * time.Millisecond }
 
 func (h *fixture) consumers() []string {
 	h.t.Helper()
