@@ -179,7 +179,7 @@ func (k *link) cut() {
 // forgetful has HISTORY know message ids for a moment only, and returns a function that waits until it has forgotten those of before.
 func forgetful(t *testing.T, c *bus.Conn) (forgotten func()) {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // logBounds sets the bounds of HISTORY.
 func logBounds(t *testing.T, c *bus.Conn, change func(*jetstream.StreamConfig, jetstream.StreamState)) {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -233,7 +233,7 @@ func notHandedOut(t *testing.T, c *bus.Conn, q *queue.Queue) {
 // info is what the broker says of a consumer.
 func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

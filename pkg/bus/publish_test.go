@@ -168,7 +168,7 @@ func TestPublishingGoesOnAfterTheBrokerRestarts(t *testing.T) {
 
 func TestAForeignStreamOfTheSameNameIsAnErrorNotRepaired(t *testing.T) {
 	b := bustest.Start(t)
-	nc := b.Conn().NATS()
+	nc := b.Conn().IntakeConn()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)

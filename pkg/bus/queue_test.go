@@ -36,7 +36,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 	defer pub.Close()
 	const n = 40
 	accept(t, pub, n)
-	returned, err := c.NATS().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
+	returned, err := c.IntakeConn().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -189,7 +190,8 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 			pause, lost = firstPause, ""
 		}
 		if text := fmt.Sprint(err); text != lost {
-			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what, "error", text)
+			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what,
+				telemetry.KeyError, text)
 			lost = text
 		}
 		select {

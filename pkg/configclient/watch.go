@@ -6,6 +6,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -55,7 +56,8 @@ func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
 func (c *Client) decode(ctx context.Context, s *outboundv1.StoredRecipient) *recipient.Recipient {
 	r, err := DecodeRecipient(s, c.o.Sealer)
 	if err != nil {
-		c.log.ErrorContext(ctx, "recipient not valid, its deliveries are held", "recipient", s.GetRecipient().GetId(), "error", err.Error())
+		c.log.ErrorContext(ctx, "recipient not valid, its deliveries are held", telemetry.KeyRecipient, s.GetRecipient().GetId(),
+			telemetry.KeyError, err.Error())
 		return nil
 	}
 	return r
@@ -120,7 +122,7 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 		s, err := DecodeSettings(m, c.o.Sealer)
 		if err != nil {
 			// What is known stays: half of the settings would be worse than the last ones.
-			c.log.ErrorContext(ctx, "settings not valid, using the last valid ones", "error", err.Error())
+			c.log.ErrorContext(ctx, "settings not valid, using the last valid ones", telemetry.KeyError, err.Error())
 			continue
 		}
 		synced = true

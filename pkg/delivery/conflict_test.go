@@ -208,7 +208,7 @@ func TestARecordThatIsRepeatedLateCountsOnce(t *testing.T) {
 	for name, statuses := range map[string][]int{"delivered": {200}, "failed, then delivered": {500, 200}} {
 		t.Run(name, func(t *testing.T) {
 			w := newFixture(t)
-			js, err := jetstream.New(w.conn.NATS())
+			js, err := jetstream.New(w.conn.IntakeConn())
 			if err != nil {
 				t.Fatal(err)
 			}

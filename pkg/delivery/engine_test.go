@@ -116,7 +116,7 @@ func TestWhatIsRecordedIsNotSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A sender that starts anew: both messages are older than its connection and given out for the first time.
-	again, err := bus.Connect(t.Context(), bus.Options{URL: w.conn.NATS().ConnectedUrl()})
+	again, err := bus.Connect(t.Context(), bus.Options{URL: w.conn.IntakeConn().ConnectedUrl()})
 	if err != nil {
 		t.Fatal(err)
 	}

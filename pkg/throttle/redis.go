@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // RedisOptions say how to reach Redis.
@@ -131,7 +133,7 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {
 		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
-			r.log.Warn("Redis is not available: this sender uses its share of the limits", "error", err.Error(), "replicas", r.share)
+			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(), "replicas", r.share)
 		}
 		return r.alone(ctx, key, l)
 	}

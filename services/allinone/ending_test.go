@@ -101,7 +101,7 @@ func deleteStreams(t *testing.T, b *embed.Server) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (r *runtime) watchConfig() error {
 			known = append(known, embed.Appliance{ID: id, PasswordBcrypt: a.PasswordBcrypt})
 		}
 		if err := r.broker.SetAppliances(known); err != nil {
-			r.telemetry.Logger.Error("broker accounts of appliances not updated", "error", err.Error())
+			r.telemetry.Logger.Error("broker accounts of appliances not updated", telemetry.KeyError, err.Error())
 		}
 	})
 	return nil

@@ -39,7 +39,7 @@ func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*fixture, *buste
 // jet is the broker's API, used behind the service's back.
 func (h *fixture) jet() jetstream.JetStream {
 	h.t.Helper()
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		h.t.Fatal(err)
 	}

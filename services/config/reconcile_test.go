@@ -33,7 +33,7 @@ func (h *fixture) consumers() []string {
 // filters are what a consumer gets.
 func (h *fixture) filters(consumer string) []string {
 	h.t.Helper()
-	info, err := h.bus.NATS().JetStream()
+	info, err := h.bus.IntakeConn().JetStream()
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 // drainOne settles one message, as a sender would.
 func (h *fixture) drainOne(consumer string) {
 	h.t.Helper()
-	js, err := h.bus.NATS().JetStream()
+	js, err := h.bus.IntakeConn().JetStream()
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -48,7 +49,7 @@ func (t *notifier) start(ctx context.Context) (stop func()) {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if err := t.take(ctx); err != nil && ctx.Err() == nil {
-				slog.Debug("read of queued alerts failed, retrying", "error", err.Error())
+				slog.Debug("read of queued alerts failed, retrying", telemetry.KeyError, err.Error())
 			}
 			again := time.NewTimer(noticeAgain)
 			select {
@@ -88,7 +89,7 @@ func (t *notifier) take(ctx context.Context) error {
 // operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
 func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	if n.Unreadable != nil {
-		slog.Error("alert discarded", "error", n.Unreadable.Error())
+		slog.Error("alert discarded", telemetry.KeyError, n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
 		return
 	}
@@ -108,10 +109,11 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
 	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
-		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), "error", err.Error())
+		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		slog.Warn("alert not sent yet", "notice", string(n.Kind), "about", about(now), "error", err.Error(), "again", interval.String())
+		slog.Warn("alert not sent yet", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error(), "again",
+			interval.String())
 		_ = n.Settler.NakWithDelay(interval)
 	}
 }

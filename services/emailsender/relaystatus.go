@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -137,7 +138,7 @@ func (k *relayMonitor) write(ctx context.Context) {
 	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) { return r.Seen(seen), true })
 	if err != nil {
 		k.s.relayHealth.giveBack(seen)
-		slog.Debug("SMTP relay status not stored, retrying", "error", err.Error())
+		slog.Debug("SMTP relay status not stored, retrying", telemetry.KeyError, err.Error())
 	}
 }
 

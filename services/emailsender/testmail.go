@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -30,7 +31,7 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := control.New(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
-			slog.Error("this sender can't send test emails", "error", err.Error())
+			slog.Error("this sender can't send test emails", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {

@@ -67,7 +67,7 @@ func newAlertFixture(t *testing.T, recipients ...*outboundv1.Recipient) *alertFi
 
 // countLooks counts how often the admin alerts look at what is due: at each look, one reads the mark of the stream that fills.
 func (w *alertFixture) countLooks() {
-	sub, err := w.bus.NATS().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
+	sub, err := w.bus.IntakeConn().Subscribe("$JS.API.DIRECT.GET.KV_"+bus.BucketStatus, func(m *nats.Msg) {
 		if strings.Contains(string(m.Data), "mark."+control.MarkFilling) {
 			w.looks.Add(1)
 		}

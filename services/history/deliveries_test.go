@@ -141,7 +141,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 	}
 	h.acceptType("a1", "passed", "support_conference_begin")
 	tried := h.accept("a1", "tried")
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

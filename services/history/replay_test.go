@@ -368,7 +368,7 @@ func TestWhatIsNoLongerStoredIsUnavailable(t *testing.T) {
 	for i := range 10 {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 const (
@@ -30,7 +31,7 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := control.New(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
-			slog.Error("this sender can't run diagnostics", "error", err.Error())
+			slog.Error("this sender can't run diagnostics", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {

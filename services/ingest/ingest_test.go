@@ -368,7 +368,7 @@ func TestRunAnswersWhatItHasTakenBeforeItEnds(t *testing.T) {
 	_, err = sub.NextMsg(waittest.Limit)
 	must(t, err)
 	h.stop()
-	must(t, h.bus.NATS().Flush())
+	must(t, h.bus.IntakeConn().Flush())
 	kept := 1
 	for range sent - 1 {
 		m, err := sub.NextMsg(waittest.Limit)

@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -29,7 +30,7 @@ func (k *intake) listen() (micro.Service, error) {
 	if version == "" || strings.Count(version, ".") != 2 {
 		version = "0.0.0"
 	}
-	nc := k.deps.Bus.NATS()
+	nc := k.deps.Bus.IntakeConn()
 	svc, err := micro.AddService(nc, micro.Config{
 		Name: "outbound-ingest", Version: version, Description: "Accepts events as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
 	})
@@ -92,8 +93,8 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 		m.Header.Set(micro.ErrorHeader, headerText(st.Message()))
 		m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(eventhttp.Status(st.Code())))
 	}
-	if err := k.deps.Bus.NATS().PublishMsg(m); err != nil {
-		k.deps.Logger.Warn("response not sent: the appliance will retry", "error", err.Error())
+	if err := k.deps.Bus.IntakeConn().PublishMsg(m); err != nil {
+		k.deps.Logger.Warn("response not sent: the appliance will retry", telemetry.KeyError, err.Error())
 	}
 }
 

@@ -165,7 +165,7 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 		}
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", "sequence", next, "until", last,
+			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, "until", last,
 				"recorded", written)
 		}
 	}

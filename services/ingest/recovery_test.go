@@ -174,7 +174,7 @@ func TestSeveralProcessesMakeUpForTheSameRecordsOnce(t *testing.T) {
 // alter changes how a stream is configured.
 func (h *fixture) alter(stream string, change func(*jetstream.StreamConfig)) {
 	h.t.Helper()
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	must(h.t, err)
 	s, err := js.Stream(h.t.Context(), stream)
 	must(h.t, err)

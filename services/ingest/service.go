@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -155,7 +156,7 @@ func (s *Service) tidy(ctx context.Context) {
 		gone, err := control.New(s.deps.Bus).PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			s.deps.Logger.WarnContext(ctx, "purge of finished events failed", "error", err.Error())
+			s.deps.Logger.WarnContext(ctx, "purge of finished events failed", telemetry.KeyError, err.Error())
 		case gone > 0:
 			s.deps.Logger.InfoContext(ctx, "finished events purged", "events", gone)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // ErrNobody says that no process answers a question now.
@@ -177,6 +178,6 @@ func reply(m *nats.Msg, raw []byte, err error) {
 		out.Header.Set(headerFault, err.Error())
 	}
 	if err := m.RespondMsg(out); err != nil {
-		slog.Warn("response not sent", "subject", m.Subject, "error", err.Error())
+		slog.Warn("response not sent", "subject", m.Subject, telemetry.KeyError, err.Error())
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 const (
@@ -49,7 +50,7 @@ func (h *Reader) Follow(ctx context.Context, to Follower) {
 			break
 		}
 		if text := fmt.Sprint(err); text != said {
-			slog.Warn("following the records failed, retrying", "error", text)
+			slog.Warn("following the records failed, retrying", telemetry.KeyError, text)
 			said = text
 		}
 		select {

@@ -96,7 +96,7 @@ func core(t *testing.T, s *embed.Server) *bus.Conn {
 
 func echo(t *testing.T, c *bus.Conn) {
 	t.Helper()
-	svc, err := micro.AddService(c.NATS(), micro.Config{Name: "ingest", Version: "1.0.0"})
+	svc, err := micro.AddService(c.IntakeConn(), micro.Config{Name: "ingest", Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func echo(t *testing.T, c *bus.Conn) {
 	if err := svc.AddEndpoint("ingest", handler, micro.WithEndpointSubject(bus.IngestSubject)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.NATS().Flush(); err != nil {
+	if err := c.IntakeConn().Flush(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // How groups are made. Measured with fsync on: 64 publishers 2.6 to 4 times, 256 publishers 6 to 9.5 times the rate of
@@ -210,7 +212,7 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", "stream", k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream, "messages", n)
 	}
 }
 

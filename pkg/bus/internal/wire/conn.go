@@ -16,6 +16,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // Options say how to reach the broker.
@@ -79,7 +81,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
 			c.since.Store(time.Now().UnixNano())
 			if err != nil {
-				slog.Warn("broker connection lost", "error", err.Error())
+				slog.Warn("broker connection lost", telemetry.KeyError, err.Error())
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
@@ -87,7 +89,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			if s != nil {
 				subject = s.Subject
 			}
-			slog.Warn("broker reported an error", "error", err.Error(), "subject", subject)
+			slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), "subject", subject)
 		}),
 	}
 	if o.InProcess != nil {
@@ -118,7 +120,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 		if time.Since(said) > sayEvery {
 			said = time.Now()
-			slog.Info("broker is not available yet", "url", o.URL, "error", err.Error())
+			slog.Info("broker is not available yet", "url", o.URL, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -148,8 +150,8 @@ func (c *Conn) Connected() bool { return c.NC.IsConnected() }
 // Flush waits until all that was sent has reached the broker.
 func (c *Conn) Flush(ctx context.Context) error { return c.NC.FlushWithContext(ctx) }
 
-// NATS is the underlying connection, for the intake's micro service alone.
-func (c *Conn) NATS() *nats.Conn { return c.NC }
+// IntakeConn is the underlying connection, for the micro service of intake alone.
+func (c *Conn) IntakeConn() *nats.Conn { return c.NC }
 
 // closeWait is how long closing a connection takes at most, and half of it how long what is buffered may take to be sent.
 const closeWait = 2 * time.Second

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // What a bucket's calls answer beside success. Callers compare with errors.Is.
@@ -173,7 +174,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
-			slog.Warn("bucket watch failed, retrying", "bucket", b.name, "error", err.Error())
+			slog.Warn("bucket watch failed, retrying", "bucket", b.name, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():

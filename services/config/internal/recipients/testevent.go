@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/settings"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -83,7 +84,7 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 	}
 	// An open breaker lets this delivery through. If the sender misses the request, the test waits with the rest.
 	if err := queue.New(s.bus).Expedite(stored.Channel(), q.GetId(), []uint64{kept.Sequence}); err != nil {
-		s.log.WarnContext(ctx, "a test may wait", "error", err.Error())
+		s.log.WarnContext(ctx, "a test may wait", telemetry.KeyError, err.Error())
 	}
 	return &outboundv1.TestRecipientResponse{EventId: e.Key()}, nil
 }

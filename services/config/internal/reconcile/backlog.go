@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
@@ -52,7 +53,7 @@ func (s *BacklogLimiter) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		loop.Sleep(ctx, limitEvery)
 		if err := s.limit(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
-			s.log.WarnContext(ctx, "check of the queue size failed, retrying", "error", err.Error())
+			s.log.WarnContext(ctx, "check of the queue size failed, retrying", telemetry.KeyError, err.Error())
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -60,7 +61,7 @@ func (s *Reconciler) remove(ctx context.Context, r store.Recipient) (gone bool, 
 	}
 	s.consumers.purges.forget(r.ID())
 	delete(s.delayed, r.ID())
-	s.log.InfoContext(ctx, "recipient deleted after its queue drained", "recipient", r.ID())
+	s.log.InfoContext(ctx, "recipient deleted after its queue drained", telemetry.KeyRecipient, r.ID())
 	return true, nil
 }
 

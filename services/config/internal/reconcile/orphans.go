@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -21,7 +22,8 @@ func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names
 	}
 	revision, err := s.names.Reserve(ctx, name, r.ID())
 	if errors.Is(err, store.ErrNameTaken) {
-		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", "recipient", r.ID(), "other", string(held.Value))
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), "other",
+			string(held.Value))
 		return nil
 	}
 	if err != nil {
@@ -52,7 +54,7 @@ func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) 
 		}
 		dropped, err := s.consumers.Drop(ctx, recipient.Channel(ch), id)
 		if dropped && err == nil {
-			s.log.InfoContext(ctx, "consumer without a recipient deleted", "recipient", id)
+			s.log.InfoContext(ctx, "consumer without a recipient deleted", telemetry.KeyRecipient, id)
 		}
 		faults = append(faults, err)
 	}

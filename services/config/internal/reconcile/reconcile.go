@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
 
@@ -63,7 +64,7 @@ func (s *Reconciler) Run(ctx context.Context) {
 		draining, err := s.reconcile(ctx)
 		next := s.every
 		if err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "reconciliation failed, retrying", "error", err.Error())
+			s.log.WarnContext(ctx, "reconciliation failed, retrying", telemetry.KeyError, err.Error())
 			next = min(next, drainPause)
 		} else if draining {
 			next = min(next, max(drainPause, drainShare*time.Since(began)))

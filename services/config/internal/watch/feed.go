@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
@@ -53,7 +54,7 @@ func (f *feed[T]) run(ctx context.Context, load func(context.Context) error) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", "bucket", f.KV.Name(), "error", err.Error())
+			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", "bucket", f.KV.Name(), telemetry.KeyError, err.Error())
 			loop.Sleep(ctx, reloadPause)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -66,7 +67,7 @@ func (s *RecipientFeed) load(ctx context.Context) error {
 		r, err := store.DecodeRecipient(e)
 		if err != nil {
 			// One that can't be read must not hide the others.
-			s.feed.Logger.ErrorContext(ctx, "read of a recipient failed", "error", err.Error())
+			s.feed.Logger.ErrorContext(ctx, "read of a recipient failed", telemetry.KeyError, err.Error())
 			continue
 		}
 		r.Recipient.Etag = r.Etag()

@@ -92,7 +92,7 @@ func (s *Site) explain(r *Request, err error) *Failure {
 	case errors.As(err, &large):
 		return &Failure{http.StatusRequestEntityTooLarge, "Request too large", fmt.Sprintf("The limit is %d bytes.", large.Limit)}
 	case errors.As(err, &broke):
-		s.Logger.Error("page panicked", "path", r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
+		s.Logger.Error("page panicked", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
 		return unexpected()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{http.StatusServiceUnavailable, "Request timed out", "Try again in a moment."}
@@ -108,7 +108,7 @@ func unexpected() *Failure {
 func (s *Site) explainStatus(r *Request, err error) *Failure {
 	st, ok := status.FromError(err)
 	if !ok {
-		s.Logger.Error("page ended with an unknown error", "path", r.URL.Path, telemetry.KeyError, err.Error())
+		s.Logger.Error("page ended with an unknown error", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
 		return unexpected()
 	}
 	text := sentence(st.Message())
@@ -138,7 +138,7 @@ func (s *Site) explainStatus(r *Request, err error) *Failure {
 	case codes.DeadlineExceeded, codes.Canceled:
 		return &Failure{http.StatusServiceUnavailable, "Request timed out", "Try again in a moment."}
 	default:
-		s.Logger.Error("page ended with an error of a service", "path", r.URL.Path, telemetry.KeyError, err.Error())
+		s.Logger.Error("page ended with an error of a service", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
 		return unexpected()
 	}
 }

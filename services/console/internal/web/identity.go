@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/session"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -55,14 +56,14 @@ func (r *Request) SignOut() {
 		return
 	}
 	if err := r.site.Sessions.End(context.WithoutCancel(r.Context()), c.Value); err != nil {
-		r.site.Logger.Warn("session not deleted from the store; its cookie is deleted", "error", err.Error())
+		r.site.Logger.Warn("session not deleted from the store; its cookie is deleted", telemetry.KeyError, err.Error())
 	}
 	http.SetCookie(r.W, HostCookie(sessionCookie, "", -time.Second))
 	r.session, r.Me, r.API = "", Me{}, API{}
 }
 
 func (s *Site) sessionsUnavailable(err error) error {
-	s.Logger.Warn("session store unavailable", "error", err.Error())
+	s.Logger.Warn("session store unavailable", telemetry.KeyError, err.Error())
 	return Fail(http.StatusServiceUnavailable, "Sign-in is unavailable",
 		"Sessions cannot be read. Deliveries continue. Try again in a moment.")
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // heartbeat is the interval of keep-alives, which also check the session.
@@ -47,7 +49,7 @@ func (r *Request) Stream(run func(s *Stream) error) error {
 	end()
 	wg.Wait()
 	if err != nil && ctx.Err() == nil {
-		r.site.Logger.Warn("stream ended with an error", "path", r.URL.Path, "error", err.Error())
+		r.site.Logger.Warn("stream ended with an error", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
 	}
 	return nil
 }

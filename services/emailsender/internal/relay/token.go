@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/pkg/token"
 )
 
@@ -130,7 +131,7 @@ func (t *tokens) rotated(ctx context.Context, sent, refresh string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWait)
 	defer cancel()
 	if err := t.kept(ctx, o, refresh); err != nil {
-		slog.Warn("new refresh token of the relay not stored: it is lost if this sender stops", "error", err.Error())
+		slog.Warn("new refresh token of the relay not stored: it is lost if this sender stops", telemetry.KeyError, err.Error())
 		return
 	}
 	t.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/history/internal/status"
 )
 
@@ -64,7 +65,7 @@ func (n *Notifier) check(ctx context.Context, now time.Time) {
 		text = err.Error()
 	}
 	if text != "" && text != n.last && ctx.Err() == nil {
-		slog.Warn("admin alert not queued, retrying", "error", text)
+		slog.Warn("admin alert not queued, retrying", telemetry.KeyError, text)
 	}
 	n.last = text
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
@@ -160,7 +161,7 @@ func (c *Carrier) logOnce(ctx context.Context, err error) {
 		text = err.Error()
 	}
 	if text != "" && text != c.logged && ctx.Err() == nil {
-		slog.WarnContext(ctx, "state of pending deliveries not carried over in the log, retrying", "error", text)
+		slog.WarnContext(ctx, "state of pending deliveries not carried over in the log, retrying", telemetry.KeyError, text)
 	}
 	c.logged = text
 }

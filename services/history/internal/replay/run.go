@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -46,11 +47,11 @@ func (r *run) toEnd(ctx context.Context) {
 		case errors.Is(err, errNoRecipient):
 			if err := r.finish(ctx, outboundv1.Replay_FAILED, err.Error()); err != nil && !errors.Is(err, errTaken) {
 				// The process that takes it when the lease is over finds the same.
-				slog.WarnContext(ctx, "final state of a replay not stored", "replay", r.replay.GetId(), "error", err.Error())
+				slog.WarnContext(ctx, "final state of a replay not stored", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
 			}
 			return
 		case ctx.Err() == nil:
-			slog.WarnContext(ctx, "replay interrupted, retrying", "replay", r.replay.GetId(), "error", err.Error())
+			slog.WarnContext(ctx, "replay interrupted, retrying", telemetry.KeyReplay, r.replay.GetId(), telemetry.KeyError, err.Error())
 			r.sleep(ctx, saveEvery)
 		}
 	}

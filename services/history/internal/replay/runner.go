@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -49,7 +50,7 @@ func (s *Replayer) Run(ctx context.Context) {
 	for {
 		if s.Bus.Connected() {
 			if err := p.takeJobs(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrNotFound) {
-				slog.WarnContext(ctx, "read of replays failed, retrying", "error", err.Error())
+				slog.WarnContext(ctx, "read of replays failed, retrying", telemetry.KeyError, err.Error())
 			}
 		}
 		select {

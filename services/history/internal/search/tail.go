@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -52,7 +53,7 @@ func (s *Searcher) Tail(
 		batch, next, err := s.tailResponse(ctx, f, last, away)
 		if err != nil && ctx.Err() == nil {
 			if !away {
-				slog.WarnContext(ctx, "read of the log for a tail failed, retrying", "error", err.Error())
+				slog.WarnContext(ctx, "read of the log for a tail failed, retrying", telemetry.KeyError, err.Error())
 			}
 			away = true
 			continue
