@@ -193,7 +193,7 @@ func retriesWhatExpired(t *testing.T, h *harness.System) {
 	key := publishMany(t, a, "retried", 1)[0]
 	settled(t, h, []string{id}, map[string]int{"EXPIRED": 1})
 	if d := delivery(t, h, id, key); d["reason"] != "retry_duration_ended" ||
-		d["detail"] != "not delivered within 1s; last: HTTP 500 Internal Server Error" {
+		d["detail"] != "not delivered within 1s; last error: HTTP 500 Internal Server Error" {
 		t.Errorf("the delivery reads %v", d)
 	}
 	before := site.Of("retried")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 
@@ -158,15 +159,10 @@ func (p *Page) listen(event any) {
 func (p *Page) fault(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, allowed := range p.allowed {
-		if strings.Contains(text, allowed) {
-			return
-		}
-	}
 	p.faults = append(p.faults, text)
 }
 
-// Allow expects a complaint: Chromium complains of each answer that is no success, which is right for a form with a fault.
+// Allow expects a complaint, whenever it comes: Chromium complains of each answer that is no success, which is right for a form with a fault.
 func (p *Page) Allow(text string) *Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -195,7 +191,10 @@ func (p *Page) Forgive() {
 func (p *Page) Faults() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.faults...)
+	expected := func(text string) bool {
+		return slices.ContainsFunc(p.allowed, func(allowed string) bool { return strings.Contains(text, allowed) })
+	}
+	return slices.DeleteFunc(slices.Clone(p.faults), expected)
 }
 
 // do runs an action.
