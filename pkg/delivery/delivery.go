@@ -1,5 +1,3 @@
-// Package delivery is the trade itself: what a delivery, an attempt, an outcome and a verdict are, and the engine that
-// takes deliveries from a queue and brings each to a recorded end.
 package delivery
 
 import (
