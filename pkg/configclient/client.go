@@ -1,4 +1,4 @@
-// Package configclient is the door to the config service: it watches recipients and settings over gRPC and keeps the last
+// Package configclient watches recipients and settings over gRPC and keeps the last
 // known state, so that senders and intake go on while the config service is away.
 package configclient
 

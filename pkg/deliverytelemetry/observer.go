@@ -1,4 +1,4 @@
-// Package deliverytelemetry tells of each attempt: one log line, one metric, one span. It joins the trade's observer to the frame's
+// Package deliverytelemetry reports each attempt: one log line, one metric, one span. It joins the domain's observer to the frame's
 // telemetry, which know nothing of each other.
 package deliverytelemetry
 

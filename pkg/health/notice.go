@@ -26,7 +26,7 @@ const (
 	// KindSilent tells that an appliance publishes nothing for too long, KindSpeaking that it does again.
 	KindSilent     Kind = "silent"
 	KindHeardAgain Kind = "speaking"
-	// KindStorage tells that a stream which refuses when full is nearly full, KindRoom that it has room again.
+	// KindStorage tells that a stream which refuses when full is nearly full, KindStorageFreed that it has space again.
 	KindStorage      Kind = "filling"
 	KindStorageFreed Kind = "room"
 )

@@ -1,4 +1,4 @@
-// Package mime writes mails as they travel: headers and MIME round the texts that pkg/render words. It is the door to the library
+// Package mime writes emails as they travel: headers and MIME round the texts that pkg/render words. It is the adapter of the library
 // that writes MIME, and pure: the email sender sends what a preview shows.
 package mime
 

@@ -1,4 +1,4 @@
-// Package rpc is the door to gRPC: servers with authentication, validation and errors that are the same everywhere, clients,
+// Package rpc is the adapter of gRPC: servers with authentication, validation and errors that are the same everywhere, clients,
 // and the gateway that gives the same API as REST.
 package rpc
 

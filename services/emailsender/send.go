@@ -194,11 +194,11 @@ func (a *attempt) stop(f delivery.Fault, code int, detail string) {
 
 // outcome is what was seen.
 func (a *attempt) outcome(took time.Duration) delivery.Outcome {
-	standing := tallyOf(a.d, a.progress)
+	sum := tallyOf(a.d, a.progress)
 	if a.out.Detail == "" {
-		a.out.Detail = standing.String()
-	} else if standing.all > 1 {
-		a.out.Detail += "; " + standing.String()
+		a.out.Detail = sum.String()
+	} else if sum.all > 1 {
+		a.out.Detail += "; " + sum.String()
 	}
 	a.out.Excerpt = []byte(strings.Join(a.replies, "\n"))
 	a.out.Progress = a.progress.Write()

@@ -131,14 +131,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// How often room is made for new events, if it is short, and how full EVENTS must be for it to be done at each look.
+// How often finished events are purged, and how full EVENTS must be for it to be done at each look.
 const (
 	tidyEvery = 30 * time.Second
 	tidyLook  = 5 * time.Second
 	tidyAbove = 0.85
 )
 
-// tidy purges what every recipient has finished, once room is short, until ctx ends. Several replicas may do so.
+// tidy purges what every recipient has finished, once EVENTS is nearly full, until ctx ends. Several replicas may do so.
 func (s *Service) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyLook)
 	defer tick.Stop()
@@ -148,8 +148,8 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := control.New(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
-		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
+		state, err := control.New(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
+		if err == nil && state.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}
 		last = time.Now()
