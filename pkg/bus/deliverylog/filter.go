@@ -66,7 +66,7 @@ func (r StoredRecord) filter() AttemptFilter {
 	}
 }
 
-// subject is the filter with its one State; empty: any.
+// Subject is the filter with its one State; empty: any.
 func (f AttemptFilter) Subject() string {
 	return strings.Join([]string{names.SubjectAttempt, names.OrWildcard(f.Recipient), names.OrWildcard(string(f.State)),
 		names.OrWildcard(f.Type), names.OrWildcard(f.Session), f.keyToken(),

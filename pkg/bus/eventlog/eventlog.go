@@ -12,12 +12,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// EventLog reads EVENTS: accepted events, replays and tests that are still stored.
+// Log reads EVENTS: accepted events, replays and tests that are still stored.
 type Log struct {
 	conn *wire.Conn
 }
 
-// NewEventLog reads through a connection.
+// New reads through a connection.
 func New(c *wire.Conn) *Log { return &Log{conn: c} }
 
 // LastSequence is the last sequence of EVENTS.

@@ -24,7 +24,7 @@ type Queue struct {
 	decoded *decoder
 }
 
-// NewQueue makes a queue. It keeps the last decoded events, for an event goes to many recipients.
+// New makes a queue. It keeps the last decoded events, for an event goes to many recipients.
 func New(c *wire.Conn) *Queue { return &Queue{conn: c, decoded: &decoder{}} }
 
 // Open opens a recipient's consumer. It fails while the consumer is not there.

@@ -85,26 +85,27 @@ type Receipt struct {
 
 // linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
 // every step.
-type batchWait struct {
+type BatchWait struct {
 	longest, background, step time.Duration
 	// growing has it wait only as long as more come.
 	growing bool
 }
 
-// events and records are how the committers of the two streams wait.
-func Events() batchWait { return batchWait{longest: eventWait, step: eventStep, growing: true} }
+// Events is how the committer of EVENTS waits.
+func Events() BatchWait { return BatchWait{longest: eventWait, step: eventStep, growing: true} }
 
-func Records() batchWait {
-	return batchWait{longest: recordWait, background: intakeWait, step: recordStep}
+// Records is how the committer of HISTORY waits.
+func Records() BatchWait {
+	return BatchWait{longest: recordWait, background: intakeWait, step: recordStep}
 }
 
-// committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
+// Committer publishes to one stream: what waits is written as one atomic batch, one batch at a time, or singly when few
 // wait or the broker does not sync each write. A result that is unknown (broker away, no answer) leads to a repeat with the same
 // message id.
 type Committer struct {
 	conn    *Conn
 	stream  string
-	wait    batchWait
+	wait    BatchWait
 	answers *answers
 	in      chan *Post
 	// repeatFor is how long a message is repeated; 0: as long as the process runs.
@@ -121,8 +122,8 @@ type Committer struct {
 	pending, gone atomic.Int64
 }
 
-// newCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
-func NewCommitter(c *Conn, stream string, l batchWait, repeat time.Duration) *Committer {
+// NewCommitter starts a committer of a stream, which repeats a message for so long; 0: as long as the process runs.
+func NewCommitter(c *Conn, stream string, l BatchWait, repeat time.Duration) *Committer {
 	if c.relaxed { // no batches: there is nothing to gain but one write to the broker for several messages
 		l.longest, l.background = l.step, l.step
 	}
@@ -136,13 +137,13 @@ func NewCommitter(c *Conn, stream string, l batchWait, repeat time.Duration) *Co
 	return k
 }
 
-// publish queues a message; done is called once, from the committer's goroutine, and must not block. It blocks while the
+// Publish queues a message; done is called once, from the committer's goroutine, and must not block. It blocks while the
 // queue is full.
 func (k *Committer) Publish(m *nats.Msg, done func(Receipt, error)) {
 	k.Put(&Post{Msg: m, Since: time.Now(), Done: done})
 }
 
-// put queues a message.
+// Put queues a message.
 func (k *Committer) Put(p *Post) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -163,7 +164,7 @@ func (k *Committer) Put(p *Post) {
 	}
 }
 
-// close waits until all that was queued has its answer, as long as the broker gives any.
+// Close waits until all that was queued has its answer, as long as the broker gives any.
 func (k *Committer) Close() {
 	asked := time.Now()
 	silence := time.NewTicker(silentLook)

@@ -11,10 +11,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// errTooMany says that a multi_last request matches more subjects than the server answers (1,024).
+// ErrTooMany says that a multi_last request matches more subjects than the server answers (1,024).
 var ErrTooMany = errors.New("too many results")
 
-// directRequest is the body of a direct get (ADR-31 of nats-architecture-and-design).
+// DirectRequest is the body of a direct get (ADR-31 of nats-architecture-and-design).
 type DirectRequest struct {
 	Sequence  uint64     `json:"seq,omitempty"`
 	NextFor   string     `json:"next_by_subj,omitempty"`
@@ -25,7 +25,7 @@ type DirectRequest struct {
 	StartTime *time.Time `json:"start_time,omitempty"`
 }
 
-// direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
+// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
 func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
@@ -65,20 +65,22 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 	}
 }
 
-// storedSubject is where a message was published; what a direct get answers is itself published to an inbox.
+// StoredSubject is where a message was published; what a direct get answers is itself published to an inbox.
 func StoredSubject(m *nats.Msg) string { return m.Header.Get("Nats-Subject") }
 
+// StoredSequence is the sequence of a message that a direct get answered.
 func StoredSequence(m *nats.Msg) uint64 {
 	n, _ := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
 	return n
 }
 
+// StoredTime is when it was stored.
 func StoredTime(m *nats.Msg) time.Time {
 	t, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
 	return t
 }
 
-// sequenceAt is the first sequence of a stream that was stored at a time or later; ok is false if there is none.
+// SequenceAt is the first sequence of a stream that was stored at a time or later; ok is false if there is none.
 func (c *Conn) SequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
 	ms, err := c.Direct(ctx, stream, DirectRequest{StartTime: &t, Batch: 1})
 	if err != nil || len(ms) == 0 {

@@ -170,7 +170,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 	return b.WatchKeys(ctx, []string{">"}, changed)
 }
 
-// watch is Watch of some keys.
+// WatchKeys is Watch of some keys.
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
@@ -221,6 +221,7 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 	}
 }
 
+// Say is the error of a call on a key: ErrNotFound, ErrExists or ErrConflict with what was tried, or another.
 func (b *Bucket) Say(verb, key string, err error) error {
 	switch {
 	case err == nil:
@@ -235,6 +236,7 @@ func (b *Bucket) Say(verb, key string, err error) error {
 	return fmt.Errorf("%s %s in bucket %s: %w", verb, key, b.name, err)
 }
 
+// WrongSequence reports whether the broker refused a write because the newest message was another one than expected.
 func WrongSequence(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) &&

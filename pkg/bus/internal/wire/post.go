@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// post is a message on its way to a stream.
+// Post is a message on its way to a stream.
 type Post struct {
 	Msg   *nats.Msg
 	Since time.Time
@@ -30,7 +30,7 @@ func (p *Post) repeat() {
 	}
 }
 
-// compare has the broker refuse a message unless the newest one that a filter matches stands at a sequence; 0: there is none.
+// Compare has the broker refuse a message unless the newest one that a filter matches stands at a sequence; 0: there is none.
 func Compare(m *nats.Msg, filter string, sequence uint64) {
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
 	m.Header.Set(headerExpectedFor, filter)

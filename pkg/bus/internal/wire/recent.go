@@ -13,7 +13,7 @@ const (
 	recentBatch = 200
 )
 
-// recent reads a stream from its end by windows of sequences. A window that holds more than one answer is halved, one that holds
+// Backward reads a stream from its end by windows of sequences. A window that holds more than one answer is halved, one that holds
 // little is followed by a larger one.
 type Backward struct {
 	conn       *Conn
@@ -23,7 +23,7 @@ type Backward struct {
 	size       uint64
 }
 
-// newRecent begins at the end of a stream, with what filter matches.
+// NewBackward begins at the end of a stream, with what filter matches.
 func NewBackward(c *Conn, stream, filter string, state jetstream.StreamState) *Backward {
 	return &Backward{conn: c, stream: stream, filter: filter, first: state.FirstSeq, end: state.LastSeq, size: recentBatch / 2}
 }
@@ -31,7 +31,7 @@ func NewBackward(c *Conn, stream, filter string, state jetstream.StreamState) *B
 // before leaves out what stands at a sequence or behind it.
 func (r *Backward) before(sequence uint64) { r.end = min(r.end, sequence-1) }
 
-// older is the next window's messages, oldest first; more is false if there was none left.
+// Older is the next window's messages, oldest first; more is false if there was none left.
 func (r *Backward) Older(ctx context.Context) (ms []*nats.Msg, more bool, err error) {
 	for r.end > 0 && r.end >= r.first {
 		start := r.first
@@ -56,7 +56,7 @@ func (r *Backward) Older(ctx context.Context) (ms []*nats.Msg, more bool, err er
 	return nil, false, nil
 }
 
-// cut reports whether a batch ended before its messages did: at its number, or at the broker's own bound of bytes.
+// Truncated reports whether a batch ended before its messages did: at its number, or at the broker's own bound of bytes.
 func Truncated(ms []*nats.Msg) bool {
 	return len(ms) > 0 && ms[len(ms)-1].Header.Get("Nats-Num-Pending") != "0"
 }

@@ -35,7 +35,7 @@ func headerOf(key string) string {
 	return HeaderTraceParent
 }
 
-// inject has a message carry the trace context of ctx.
+// Inject has a message carry the trace context of ctx.
 func Inject(ctx context.Context, m *nats.Msg) {
 	propagation.TraceContext{}.Inject(ctx, carrier(m.Header))
 }
