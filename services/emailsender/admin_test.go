@@ -141,9 +141,9 @@ func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := srv.Await(t, 1)
+	srv.Await(t, 1)
 	noNotices(t, conn)
-	if m = srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 has been silent") || len(m) != 1 {
+	if m := srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 has been silent") || len(m) != 1 {
 		t.Errorf("told %v", m[0].Header)
 	}
 }

@@ -83,8 +83,8 @@ type Receipt struct {
 	Duplicate bool
 }
 
-// linger is how long a committer waits for company: at most for most, or patient if nobody waits for the first message, looking
-// every step.
+// BatchWait is how long a committer waits for more messages: the longest, or background if nobody waits for the first one, looking at
+// each step.
 type BatchWait struct {
 	longest, background, step time.Duration
 	// growing has it wait only as long as more come.
