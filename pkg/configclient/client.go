@@ -23,11 +23,11 @@ import (
 
 // Options say what is watched.
 type Options struct {
-	// Channel limits the recipients to one channel; empty: both.
+	// Channel limits the recipients to one channel; empty: all.
 	Channel recipient.Channel
 	// NoRecipients watches the settings alone.
 	NoRecipients bool
-	// Settings asks for the settings as well. They are watched in any case for the email channel, whose retry they hold.
+	// Settings asks for the settings as well. They are watched in any case for a channel whose limits they hold.
 	Settings bool
 	// Bookmarks has the config service tell how recent the recipients are. See CompleteThrough.
 	Bookmarks bool
@@ -73,7 +73,7 @@ type Client struct {
 
 // New makes a client on a connection. It knows nothing until Run has been told.
 func New(conn grpc.ClientConnInterface, o Options) *Client {
-	if o.Channel == recipient.Email && !o.NoRecipients {
+	if d, _ := recipient.Describe(o.Channel); d.SharedLimits && !o.NoRecipients {
 		o.Settings = true
 	}
 	c := &Client{

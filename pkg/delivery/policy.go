@@ -80,7 +80,7 @@ func Unselected(r *recipient.Recipient, e *event.Event) *Verdict {
 		return &Verdict{Kind: Drop, Reason: reasons.TypeUnwanted}
 	case !r.WantsAppliance(e.Appliance):
 		return &Verdict{Kind: Drop, Reason: reasons.ApplianceOut}
-	case r.Email != nil && r.Email.RequireExternalKey && e.ExternalKey == "":
+	case e.ExternalKey == "" && r.Target().NeedsExternalKey():
 		return &Verdict{Kind: Drop, Reason: reasons.NoExternalKey}
 	default:
 		return nil
