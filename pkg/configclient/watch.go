@@ -75,7 +75,7 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 	c.notify()
 }
 
-// replace takes a whole snapshot over, so that what is gone goes, and how recent it is, if that was told.
+// replace replaces all recipients with those of a snapshot. The bookmark, if any, says how recent it is.
 func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1.Bookmark) {
 	c.mu.Lock()
 	c.known = snapshot

@@ -73,7 +73,7 @@ func emptied(r *recipient.Recipient, sequence uint64) *Verdict {
 	}
 }
 
-// Unselected says why a recipient, as it is now, does not select an event, its filter aside: nil if it does.
+// Unselected returns why a recipient, as it is now, does not select an event, apart from its filter; nil if it does.
 func Unselected(r *recipient.Recipient, e *event.Event) *Verdict {
 	switch {
 	case !r.WantsType(e.Type):

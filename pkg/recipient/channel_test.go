@@ -7,16 +7,22 @@ import (
 )
 
 func TestTargetDescribesItsRecipient(t *testing.T) {
+	web := func(url string) recipient.Recipient {
+		return recipient.Recipient{HTTP: &recipient.HTTPTarget{URL: url}}
+	}
+	mail := func(needsKey bool) recipient.Recipient {
+		return recipient.Recipient{Email: &recipient.EmailTarget{RequireExternalKey: needsKey}}
+	}
 	for name, c := range map[string]struct {
 		r           recipient.Recipient
 		channel     recipient.Channel
 		destination string
 		needsKey    bool
 	}{
-		"http":           {recipient.Recipient{HTTP: &recipient.HTTPTarget{URL: "https://A.Example:8443/x"}}, recipient.HTTP, "a.example:8443", false},
-		"no URL":         {recipient.Recipient{HTTP: &recipient.HTTPTarget{URL: ":"}}, recipient.HTTP, "", false},
-		"email":          {recipient.Recipient{Email: &recipient.EmailTarget{}}, recipient.Email, "the SMTP relay", false},
-		"email with key": {recipient.Recipient{Email: &recipient.EmailTarget{RequireExternalKey: true}}, recipient.Email, "the SMTP relay", true},
+		"http":           {web("https://A.Example:8443/x"), recipient.HTTP, "a.example:8443", false},
+		"no URL":         {web(":"), recipient.HTTP, "", false},
+		"email":          {mail(false), recipient.Email, "the SMTP relay", false},
+		"email with key": {mail(true), recipient.Email, "the SMTP relay", true},
 		"none":           {recipient.Recipient{}, recipient.HTTP, "", false},
 	} {
 		got := c.r.Target()
