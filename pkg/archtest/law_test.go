@@ -106,7 +106,11 @@ func vendors() []archtest.Vendor {
 func acts() []archtest.Act {
 	// What a consumer is told of a message is a reply, whichever library call sends it.
 	acks, whyAcks := []string{"pkg/bus/queue/settle.go"}, "acknowledging has one address, pkg/bus/queue/settle.go"
+	channels, whyChannels := []string{"services/httpsender", "services/emailsender", "services/cmd/...", "services/config/internal/store"},
+		"the core branches on no channel: it asks recipient.Describe or the Target; a channel is named by its sender and where it is read"
 	return []archtest.Act{
+		{Call: "recipient.HTTP", Files: channels, Why: whyChannels},
+		{Call: "recipient.Email", Files: channels, Why: whyChannels},
 		{Call: "os.Exit", Files: []string{"pkg/process", "services/cmd/...", "e2e/..."},
 			Why: "exit has one address, pkg/process and the mains that call it"},
 		{Call: "log.Fatal", Why: "exit has one address, pkg/process"},

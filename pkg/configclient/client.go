@@ -1,5 +1,5 @@
-// Package configclient watches recipients and settings over gRPC and keeps the last
-// known state, so that senders and intake go on while the config service is away.
+// Package configclient watches recipients and settings at the config service over gRPC. It keeps the last known state, so that
+// senders and intake continue while the config service is down.
 package configclient
 
 import (
@@ -24,17 +24,17 @@ import (
 
 // Options say what is watched.
 type Options struct {
-	// Channel limits the recipients to one channel; empty: both.
+	// Channel limits the recipients to one channel; empty: all.
 	Channel recipient.Channel
 	// NoRecipients watches the settings alone.
 	NoRecipients bool
-	// Settings asks for the settings as well. They are watched in any case for the email channel, whose retry they hold.
+	// Settings asks for the settings as well. They are watched in any case for a channel whose limits they hold.
 	Settings bool
-	// Bookmarks has the config service tell how recent the recipients are. See CompleteThrough.
+	// Bookmarks asks the config service how recent the recipients are. See CompleteThrough.
 	Bookmarks bool
 	// Sealer opens secrets. Without one they are left out.
 	Sealer *secret.Sealer
-	// Logger says when the config service is lost and found again. Default: slog's.
+	// Logger logs when the config service is lost. Default: slog's.
 	Logger *slog.Logger
 }
 
@@ -44,7 +44,7 @@ const (
 	lastPause  = 3 * time.Second
 )
 
-// Client knows recipients and settings as the config service last told them. Its methods may be called by many goroutines.
+// Client has the recipients and settings that the config service sent last. Its methods are safe for concurrent use.
 type Client struct {
 	recipients outboundv1.RecipientServiceClient
 	settings   outboundv1.SettingsServiceClient
@@ -52,11 +52,11 @@ type Client struct {
 	log        *slog.Logger
 
 	mu sync.RWMutex
-	// known is what the stream told, before the settings are applied; shown is what callers see.
+	// known is what the stream sent, before the settings are applied; shown is what callers see.
 	known map[string]*recipient.Recipient
 	shown map[string]*recipient.Recipient
 	now   *settings.Settings
-	// changed is closed and replaced when what callers see is another.
+	// changed is closed and replaced when what callers see changes.
 	changed chan struct{}
 	// bookmark is how recent the recipients are; ask says that somebody waits for a later one.
 	bookmark bookmark
@@ -72,9 +72,9 @@ type Client struct {
 	listeners []func()
 }
 
-// New makes a client on a connection. It knows nothing until Run has been told.
+// New returns a client on a connection. It is empty until Run has received a snapshot.
 func New(conn grpc.ClientConnInterface, o Options) *Client {
-	if o.Channel == recipient.Email && !o.NoRecipients {
+	if d, _ := recipient.Describe(o.Channel); d.SharedLimits && !o.NoRecipients {
 		o.Settings = true
 	}
 	c := &Client{
@@ -131,7 +131,7 @@ func (c *Client) Run(ctx context.Context) error {
 // Ready is closed once the first full snapshot of all that is watched is here.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
-// Recipient is the recipient with an id, if there is one.
+// Recipient returns the recipient with an id, if there is one.
 func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -139,7 +139,7 @@ func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
 	return r, ok
 }
 
-// Recipients are all recipients by id, those being deleted included.
+// Recipients returns all recipients by id, including those that are being deleted.
 func (c *Client) Recipients() []*recipient.Recipient {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -151,7 +151,7 @@ func (c *Client) Recipients() []*recipient.Recipient {
 	return out
 }
 
-// Settings are the settings as last told; before that, the defaults with the built-in types. Never nil.
+// Settings returns the last settings; before the first, the defaults with the built-in types. Never nil.
 func (c *Client) Settings() *settings.Settings {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

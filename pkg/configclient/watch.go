@@ -3,6 +3,7 @@ package configclient
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -70,13 +71,13 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 		delete(c.shown, id)
 	} else {
 		c.known[id] = r
-		c.shown[id] = withEmailSettings(r, c.now)
+		c.shown[id] = withSharedLimits(r, c.now)
 	}
 	c.mu.Unlock()
 	c.notify()
 }
 
-// replace takes a whole snapshot over, so that what is gone goes, and how recent it is, if that was told.
+// replace replaces all recipients with those of a snapshot. The bookmark, if any, says how recent it is.
 func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1.Bookmark) {
 	c.mu.Lock()
 	c.known = snapshot
@@ -91,7 +92,7 @@ func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1
 func (c *Client) show() {
 	c.shown = make(map[string]*recipient.Recipient, len(c.known))
 	for id, r := range c.known {
-		c.shown[id] = withEmailSettings(r, c.now)
+		c.shown[id] = withSharedLimits(r, c.now)
 	}
 }
 
@@ -135,10 +136,10 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 	}
 }
 
-// withEmailSettings fills in what is the same for all email recipients: the retry, and that none uses more than a quarter of the
-// connections to the relay, but always one.
-func withEmailSettings(r *recipient.Recipient, s *settings.Settings) *recipient.Recipient {
-	if r.Email == nil {
+// withSharedLimits fills in what is the same for all recipients of a channel whose limits are in the settings, which is email: the
+// retry, and that none uses more than a quarter of the connections to the relay, but always one.
+func withSharedLimits(r *recipient.Recipient, s *settings.Settings) *recipient.Recipient {
+	if d, _ := recipient.Describe(r.Channel()); !d.SharedLimits {
 		return r
 	}
 	with := *r
@@ -147,13 +148,15 @@ func withEmailSettings(r *recipient.Recipient, s *settings.Settings) *recipient.
 	return &with
 }
 
+// Selects reports whether a request for recipients asks for those of a channel. A request without a channel, or with one that this
+// version does not know, asks for all.
+func Selects(q *outboundv1.WatchRecipientsRequest, ch recipient.Channel) bool {
+	_, known := outboundv1.WatchRecipientsRequest_Channel_name[int32(q.GetChannel())]
+	return !known || q.GetChannel() == outboundv1.WatchRecipientsRequest_CHANNEL_UNSPECIFIED || q.GetChannel() == channelOf(ch)
+}
+
+// channelOf returns the value of the enumeration that is named after a channel, or CHANNEL_UNSPECIFIED if there is none.
 func channelOf(ch recipient.Channel) outboundv1.WatchRecipientsRequest_Channel {
-	switch ch {
-	case recipient.HTTP:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_HTTP
-	case recipient.Email:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_EMAIL
-	default:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_UNSPECIFIED
-	}
+	n := outboundv1.WatchRecipientsRequest_Channel_value["CHANNEL_"+strings.ToUpper(string(ch))]
+	return outboundv1.WatchRecipientsRequest_Channel(n)
 }

@@ -73,14 +73,14 @@ func emptied(r *recipient.Recipient, sequence uint64) *Verdict {
 	}
 }
 
-// Unselected says why a recipient, as it is now, does not select an event, its filter aside: nil if it does.
+// Unselected returns why a recipient, as it is now, does not select an event, apart from its filter; nil if it does.
 func Unselected(r *recipient.Recipient, e *event.Event) *Verdict {
 	switch {
 	case !r.WantsType(e.Type):
 		return &Verdict{Kind: Drop, Reason: reasons.TypeUnwanted}
 	case !r.WantsAppliance(e.Appliance):
 		return &Verdict{Kind: Drop, Reason: reasons.ApplianceOut}
-	case r.Email != nil && r.Email.RequireExternalKey && e.ExternalKey == "":
+	case e.ExternalKey == "" && r.Target().NeedsExternalKey():
 		return &Verdict{Kind: Drop, Reason: reasons.NoExternalKey}
 	default:
 		return nil

@@ -167,7 +167,8 @@ func begun(mb member) time.Time {
 // notify hands a claimed mail over, one notice an address, and then notes that the contacts were told.
 func (m *Monitor) notify(ctx context.Context, group []member) {
 	first, claim := group[0], group[0].e.Status.Claim
-	n := Notice{Kind: claim.Kind, Channel: m.o.Channel, Admin: len(first.r.Contact.Addresses) == 0, At: claim.At, Target: target(first.r),
+	n := Notice{Kind: claim.Kind, Channel: m.o.Channel, Admin: len(first.r.Contact.Addresses) == 0, At: claim.At,
+		Target: first.r.Target().Destination(),
 		Thread: fmt.Sprintf("%s/%s", first.r.ID, begun(first).UTC().Format(time.RFC3339Nano))}
 	for _, mb := range group {
 		n.About = append(n.About, m.about(ctx, mb))

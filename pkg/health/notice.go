@@ -1,7 +1,6 @@
 package health
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -86,18 +85,6 @@ func about(r *recipient.Recipient, st Status, m Kind) About {
 	return a
 }
 
-// target is where a recipient's deliveries go, as far as several recipients may share it.
-func target(r *recipient.Recipient) string {
-	if r.HTTP == nil {
-		return "the SMTP relay"
-	}
-	u, err := url.Parse(r.HTTP.URL)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(u.Host)
-}
-
 // cause is what recipients must share to be told of in one mail: the kind of news, the target, the class of the failure and
 // the contacts.
 func cause(mb member, m Kind) string {
@@ -114,14 +101,15 @@ func cause(mb member, m Kind) string {
 		contacts = append(contacts, recipient.SameAddress(a))
 	}
 	slices.Sort(contacts)
-	return strings.Join(append([]string{string(m), target(mb.r), what}, contacts...), "\n")
+	return strings.Join(append([]string{string(m), mb.r.Target().Destination(), what}, contacts...), "\n")
 }
 
-// ofRelay reports whether a failure of an email recipient is one of the relay, and so one of all of them.
+// ofRelay reports whether a failure is one of the target that all recipients of the channel share, such as the relay.
 func ofRelay(ch recipient.Channel, r reasons.Reason) bool {
 	switch class(r, 0) {
 	case "unreachable", string(reasons.TLS), string(reasons.Auth), string(reasons.RelayUnset):
-		return ch == recipient.Email
+		d, _ := recipient.Describe(ch)
+		return d.SharedTarget
 	default:
 		return false
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// HealthStore keep how recipients stand, in the bucket of statuses.
+// HealthStore keeps the health of recipients in the bucket of statuses.
 type HealthStore struct {
 	conn *wire.Conn
 }
@@ -92,7 +92,7 @@ func (s *HealthStore) Get(ctx context.Context, ch recipient.Channel, id string) 
 	return x, nil
 }
 
-// All are the statuses of both channels by channel and recipient, as `<channel>.<id>`; see StatusOf.
+// All returns the statuses of all channels, by `<channel>.<id>`. See Statuses.Of.
 func (s *HealthStore) All(ctx context.Context) (Statuses, error) {
 	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
@@ -123,14 +123,18 @@ func (s Statuses) Of(r *recipient.Recipient) health.Status {
 	return health.Status{Health: health.OK}
 }
 
-// Changes calls changed after each change of a status, until ctx ends. A call is a hint. Marks are no statuses: intake writes its own
-// all the time.
+// Changes calls changed after each change of the status of a recipient or the relay, until ctx ends. A call is a hint. Marks, which
+// intake writes all the time, do not count.
 func (s *HealthStore) Changes(ctx context.Context, changed func()) error {
 	b, err := s.conn.Bucket(ctx, names.BucketStatus)
 	if err != nil {
 		return err
 	}
-	return b.WatchKeys(ctx, []string{statusKey(recipient.HTTP, ">"), statusKey(recipient.Email, ">"), keyRelay}, changed)
+	keys := []string{keyRelay}
+	for _, d := range recipient.Channels() {
+		keys = append(keys, statusKey(d.Name, ">"))
+	}
+	return b.WatchKeys(ctx, keys, changed)
 }
 
 // Put writes a status whose last revision is the one named, 0 for a new one: else health.ErrConflict.

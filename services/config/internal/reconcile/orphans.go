@@ -48,11 +48,12 @@ func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) 
 func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) error {
 	var faults []error
 	for name := range strays {
-		ch, id, ok := strings.Cut(name, "-")
-		if !ok || recipient.Channel(ch) != recipient.HTTP && recipient.Channel(ch) != recipient.Email {
+		channel, id, _ := strings.Cut(name, "-")
+		d, ok := recipient.Describe(recipient.Channel(channel))
+		if !ok || name == channel {
 			continue
 		}
-		dropped, err := s.consumers.Drop(ctx, recipient.Channel(ch), id)
+		dropped, err := s.consumers.Drop(ctx, d.Name, id)
 		if dropped && err == nil {
 			s.log.InfoContext(ctx, "consumer without a recipient deleted", telemetry.KeyRecipient, id)
 		}

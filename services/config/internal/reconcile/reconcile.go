@@ -118,8 +118,9 @@ func (s *Reconciler) readState(ctx context.Context) (*pass, error) {
 		if err != nil {
 			// Its consumer must not count as orphaned.
 			id := strings.TrimPrefix(e.Key, store.PrefixRecipient)
-			delete(p.unclaimed, bus.ConsumerName(recipient.HTTP, id))
-			delete(p.unclaimed, bus.ConsumerName(recipient.Email, id))
+			for _, d := range recipient.Channels() {
+				delete(p.unclaimed, bus.ConsumerName(d.Name, id))
+			}
 			p.faults = append(p.faults, err)
 			continue
 		}

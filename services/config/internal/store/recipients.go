@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -36,10 +37,13 @@ func (r Recipient) Holds() bool {
 	return !r.GetRecipient().GetEnabled() && r.GetRecipient().GetWhileDisabled() == outboundv1.Recipient_WhileDisabled_HOLD
 }
 
-// ChannelOf returns the channel of a recipient.
+// ChannelOf returns the channel of a recipient: the one whose field, which has its name, is set. Without one it is HTTP.
 func ChannelOf(r *outboundv1.Recipient) recipient.Channel {
-	if r.GetEmail() != nil {
-		return recipient.Email
+	m := r.ProtoReflect()
+	for _, d := range recipient.Channels() {
+		if f := m.Descriptor().Fields().ByName(protoreflect.Name(d.Name)); f != nil && m.Has(f) {
+			return d.Name
+		}
 	}
 	return recipient.HTTP
 }

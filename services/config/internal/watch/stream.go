@@ -3,7 +3,7 @@ package watch
 import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/configclient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/store"
 )
@@ -54,7 +54,7 @@ func (w *recipientStream) changes(state map[string]store.Recipient) error {
 		delete(w.sent, id)
 	}
 	for id, r := range state {
-		if !watched(w.q.GetChannel(), r.Channel()) || w.sent[id] == r.KVRevision {
+		if !configclient.Selects(w.q, r.Channel()) || w.sent[id] == r.KVRevision {
 			continue
 		}
 		m := &outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: r.StoredRecipient}}
@@ -64,15 +64,4 @@ func (w *recipientStream) changes(state map[string]store.Recipient) error {
 		w.sent[id] = r.KVRevision
 	}
 	return nil
-}
-
-func watched(want outboundv1.WatchRecipientsRequest_Channel, is recipient.Channel) bool {
-	switch want {
-	case outboundv1.WatchRecipientsRequest_CHANNEL_HTTP:
-		return is == recipient.HTTP
-	case outboundv1.WatchRecipientsRequest_CHANNEL_EMAIL:
-		return is == recipient.Email
-	default:
-		return true
-	}
 }
