@@ -28,7 +28,7 @@ const (
 	MaxVariables = 1000
 	// MaxDepth of nested objects and arrays; the event itself is the first.
 	MaxDepth = 8
-	// MaxAttributes an event may have, extension attributes included.
+	// MaxAttributes an event may have, extension attributes included. The time is not counted, because WithTime adds it.
 	MaxAttributes = 100
 	// maxViolations is how many faults of one event are listed.
 	maxViolations = 50
@@ -160,7 +160,10 @@ func (d *decoder) document() bool {
 }
 
 func (d *decoder) attribute(name string) bool {
-	if d.total++; d.total > MaxAttributes {
+	if name != attrTime.String() {
+		d.total++
+	}
+	if d.total > MaxAttributes {
 		d.fatal = &Violation{Reason: ReasonTooMany,
 			Description: fmt.Sprintf("has more than %d attributes: put variables into data", MaxAttributes)}
 		return false
