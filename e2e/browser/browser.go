@@ -162,7 +162,8 @@ func (p *Page) fault(text string) {
 	p.faults = append(p.faults, text)
 }
 
-// Allow expects a complaint, whenever it comes: Chromium complains of each answer that is no success, which is right for a form with a fault.
+// Allow expects a complaint, whenever it comes: Chromium complains of each answer that is no success, which is right for a form
+// with a fault.
 func (p *Page) Allow(text string) *Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -122,8 +122,9 @@ func TestAnIntakeRecordIsReadBack(t *testing.T) {
 	for name, r := range map[string]event.IntakeRecord{
 		"accepted": {Accepted: true, Appliance: "a-1", EventID: "e-1", Type: "x_y", Session: "s", ExternalKey: "K", EventTime: &at, Time: at,
 			Sequence: 7, Via: "nats"},
-		"rejected": {Appliance: "a-1", Time: at, Violations: event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}},
-			Raw: []byte("{\xff"), Via: "http"},
+		"rejected": {Appliance: "a-1", Time: at,
+			Violations: event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}},
+			Raw:        []byte("{\xff"), Via: "http"},
 		"recovered": {Accepted: true, Appliance: "a-1", EventID: "e-1", Time: at, Sequence: 1, Recovered: true},
 	} {
 		raw, err := r.JSON()
