@@ -88,7 +88,7 @@ func TestALineWritesTheTimesThatEncodingJSONWrites(t *testing.T) {
 
 // A line is what encoding/json writes, whatever the text is.
 func FuzzALineIsWhatEncodingJSONWrites(f *testing.F) {
-	for _, text := range []string{"", "plain", `"`, `\`, "<&>", "\x00\n\x7f", "é\u2028\u2029", "\xff", "😀"} {
+	for _, text := range []string{"", "plain", "\x00", "a\tb", "\x1f", "\x7f", `"`, `\`, "<&>", "\x00\n\x7f", "é\u2028\u2029", "\xff", "😀"} {
 		f.Add(text, int64(-1), uint64(1), int64(0))
 	}
 	f.Fuzz(func(t *testing.T, text string, number int64, natural uint64, nanos int64) {
@@ -122,8 +122,9 @@ func TestAnIntakeRecordIsReadBack(t *testing.T) {
 	for name, r := range map[string]event.IntakeRecord{
 		"accepted": {Accepted: true, Appliance: "a-1", EventID: "e-1", Type: "x_y", Session: "s", ExternalKey: "K", EventTime: &at, Time: at,
 			Sequence: 7, Via: "nats"},
-		"rejected": {Appliance: "a-1", Time: at, Violations: event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}},
-			Raw: []byte("{\xff"), Via: "http"},
+		"rejected": {Appliance: "a-1", Time: at,
+			Violations: event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}},
+			Raw:        []byte("{\xff"), Via: "http"},
 		"recovered": {Accepted: true, Appliance: "a-1", EventID: "e-1", Time: at, Sequence: 1, Recovered: true},
 	} {
 		raw, err := r.JSON()

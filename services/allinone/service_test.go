@@ -252,7 +252,8 @@ func TestATakenPortNamesItsFlagAndFreesTheRest(t *testing.T) {
 		o := options(t)
 		o.Data = data
 		c.set(&o, taken.Addr().String())
-		if got := fails(t, o).Error(); !strings.HasPrefix(got, c.flag+" "+taken.Addr().String()+": ") || !strings.Contains(got, "choose another") {
+		got := fails(t, o).Error()
+		if !strings.HasPrefix(got, c.flag+" "+taken.Addr().String()+": ") || !strings.Contains(got, "choose another") {
 			t.Errorf("%s taken: %s", c.flag, got)
 		}
 		c.set(&o, "127.0.0.1:http-or-so")
