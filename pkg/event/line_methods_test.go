@@ -88,7 +88,7 @@ func TestALineWritesTheTimesThatEncodingJSONWrites(t *testing.T) {
 
 // A line is what encoding/json writes, whatever the text is.
 func FuzzALineIsWhatEncodingJSONWrites(f *testing.F) {
-	for _, text := range []string{"", "plain", `"`, `\`, "<&>", "\x00\n\x7f", "é\u2028\u2029", "\xff", "😀"} {
+	for _, text := range []string{"", "plain", "\x00", "a\tb", "\x1f", "\x7f", `"`, `\`, "<&>", "\x00\n\x7f", "é\u2028\u2029", "\xff", "😀"} {
 		f.Add(text, int64(-1), uint64(1), int64(0))
 	}
 	f.Fuzz(func(t *testing.T, text string, number int64, natural uint64, nanos int64) {

@@ -76,27 +76,28 @@ func (o *Options) Validate() error {
 	if o.Data == "" {
 		f.Add("data (--data)", "is missing: set it to a directory")
 	}
-	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
-		if err := checkAddress(address); err != nil {
-			f.Add(path+" (--"+path+")", "%v", err)
+	for _, x := range []struct{ path, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"nats", o.NATS}} {
+		if err := checkAddress(x.address); err != nil {
+			f.Add(x.path+" (--"+x.path+")", "%v", err)
 		}
 	}
-	// These options apply to several services; errors name them once.
+	// These options apply to several services; errors name them once, so the services are checked without a faulty one.
+	settings, sender := o.Config, o.HTTPSender
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
 		f.Add("urlPolicy (--url-policy)", "%v", err)
+		settings.URLPolicy, sender.URLPolicy = string(recipient.HTTPSOnly), recipient.HTTPSOnly
 	}
 	if _, err := egress.NewGuard(o.AllowEgress, nil); err != nil {
 		f.Add("allowEgress (--allow-egress)", "%v", err)
+		settings.AllowEgress, sender.AllowEgress = nil, nil
 	}
 	if o.Sync != SyncAlways && o.Sync != SyncInterval {
 		f.Add("sync (--sync)", "%q is not known: use always or interval", o.Sync)
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
-	if len(f) == 0 {
-		f.Within("config", o.Config.Validate())
-		f.Within("httpSender", o.HTTPSender.Validate())
-	}
+	f.Within("config", settings.Validate())
+	f.Within("httpSender", sender.Validate())
 	f.Within("emailSender", o.EmailSender.Validate())
 	f.Within("history", o.History.Validate())
 	f.Within("console", o.Console.Validate())
