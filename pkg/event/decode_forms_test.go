@@ -50,13 +50,8 @@ func TestDecodeAcceptsEachFormOfTheEnvelope(t *testing.T) {
 		{"attributes that differ in case", with("ID", `7`, "Time", `"never"`, "DATA", `"x"`), plain},
 		{"escaped names", []byte(`{"spec\u0076ersion":"1.0","\u0069d":"e-1","source":"a-1","type":"x_y"}`), plain},
 		{"escaped values", []byte(`{"specversion":"1\u002e0","id":"e\u002d1","source":"a-1","type":"x\u005fy"}`), plain},
-<<<<<<< HEAD
-		{"blanks between tokens", []byte("\n\t { \"specversion\" :\r\"1.0\" , \"id\":\n\"e-1\",\t\"source\": \"a-1\", \"type\":\"x_y\"\n} " +
-			"\r\n"), plain},
-=======
 		{"blanks between tokens", []byte(
 			"\n\t { \"specversion\" :\r\"1.0\" , \"id\":\n\"e-1\",\t\"source\": \"a-1\", \"type\":\"x_y\"\n} \r\n"), plain},
->>>>>>> issue11-tests
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := *mustDecode(t, c.raw)

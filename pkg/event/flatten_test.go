@@ -87,14 +87,9 @@ func TestReserved(t *testing.T) {
 	for name, want := range map[string]bool{
 		"event": true, "version": true, "timestamp": true, "appliance_id": true, "lsid": true, "custom": true, "custom.": true,
 		"custom.region": true,
-<<<<<<< HEAD
-		"":              false, "events": false, "Event": false, "external_key": false, "custom_fields": false, "customer": false,
-		"lsid.x":   false,
-=======
 
 		"": false, "events": false, "Event": false, "external_key": false, "custom_fields": false,
 		"customer": false, "lsid.x": false,
->>>>>>> issue11-tests
 		"a.custom": false,
 	} {
 		if event.Reserved(name) != want {

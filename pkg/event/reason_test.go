@@ -44,13 +44,8 @@ func constants(t *testing.T) map[string]string {
 // Each reason is given for one event at least. Those of intake are tested there, because they need to know the sender.
 func TestEachReasonIsGiven(t *testing.T) {
 	given := map[string]string{
-<<<<<<< HEAD
-		event.ReasonTooLarge: "intake", event.ReasonUnknownSource: "intake", event.ReasonSubjectMismatch: "intake",
-		event.ReasonNotYours: "intake",
-=======
 		event.ReasonTooLarge: "intake", event.ReasonUnknownSource: "intake",
 		event.ReasonSubjectMismatch: "intake", event.ReasonNotYours: "intake",
->>>>>>> issue11-tests
 	}
 	for reason, raw := range map[string][]byte{
 		event.ReasonMalformed:   []byte(`{`),
