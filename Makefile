@@ -14,8 +14,8 @@ TEST_ARGS ?=
 JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)))
 # How often test-busy and test-onecore run everything.
 N ?= 1
-# The floors: one Go module each.
-FLOORS := proto pkg services e2e
+# The modules of the workspace.
+MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
@@ -48,7 +48,7 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 	@$(MAKE) lint
 	@$(MAKE) test
 
-bench: ## measure delivery, latency and start beside a bare loop
+bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
 
 build: ## build every binary into bin/
@@ -69,7 +69,7 @@ generate: .bin/buf .bin/protoc-gen-go .bin/oapi-codegen ## generate Go, OpenAPI 
 	@mv .build/client/client.gen.go e2e/openapiclient/client.gen.go
 
 verify: ## show that generating, formatting and tidying change nothing, and that the contract broke nobody
-	@tools/verify.sh $(FLOORS)
+	@tools/verify.sh $(MODULES)
 
 golden: ## rewrite the golden files; review the diff
 	GOLDEN_UPDATE=1 go test -count=1 ./pkg/... ./services/...
@@ -80,14 +80,14 @@ screenshots: ## take the pictures in docs/images again
 	@go run ./e2e/browser/screenshots
 
 fmt: ## format all Go code
-	@gofmt -w $(FLOORS) tools
+	@gofmt -w $(MODULES) tools
 
 vet: ## go vet
 	go vet work
 
 lint: .bin/golangci-lint ## golangci-lint with the rules of .golangci.yml
-	@for floor in $(filter-out proto,$(FLOORS)); do \
-	  echo "lint $$floor"; (cd $$floor && ../.bin/golangci-lint run ./...); done
+	@for module in $(filter-out proto,$(MODULES)); do \
+	  echo "lint $$module"; (cd $$module && ../.bin/golangci-lint run ./...); done
 
 secrets: ## make the secrets docker-compose.yml needs, those that are missing, into deploy/secrets
 	@deploy/make-secrets.sh

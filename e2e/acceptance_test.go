@@ -68,7 +68,7 @@ func publishRound(t *testing.T, a *harness.Appliance, round int) map[string]stri
 }
 
 // found waits until each event is found by its key, as accepted at its sequence.
-func found(t *testing.T, h *harness.House, appliance string, accepted map[string]string) {
+func found(t *testing.T, h *harness.System, appliance string, accepted map[string]string) {
 	t.Helper()
 	began := time.Now()
 	waittest.NoError(t, "every accepted event to be found", func() error {

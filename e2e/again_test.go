@@ -15,7 +15,7 @@ import (
 
 // triesAgain has a receiver hang, then answer 500 twice and then 200: the event must arrive on the fourth try, each a retry interval
 // after the one before, and neighbours must not wait for it: the receiver hangs until they have all of theirs.
-func triesAgain(t *testing.T, h *harness.House) {
+func triesAgain(t *testing.T, h *harness.System) {
 	const sick, healthy, others = "support_conference_begin", "support_conference_end", 40
 	const interval = 2 * time.Second
 	site := harness.NewReceiver(t)
@@ -68,7 +68,7 @@ func triesAgain(t *testing.T, h *harness.House) {
 }
 
 // delivery reads one delivery.
-func delivery(t *testing.T, h *harness.House, recipient, key string) harness.Object {
+func delivery(t *testing.T, h *harness.System, recipient, key string) harness.Object {
 	t.Helper()
 	q := url.Values{"recipient_id": {recipient}, "event_id": {key}}
 	list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?"+q.Encode(), nil)["deliveries"].([]any)
@@ -79,7 +79,7 @@ func delivery(t *testing.T, h *harness.House, recipient, key string) harness.Obj
 }
 
 // changesAct changes a recipient while events come: each change must act on events that come 5 s later at the latest.
-func changesAct(t *testing.T, h *harness.House) {
+func changesAct(t *testing.T, h *harness.System) {
 	const kind = "support_conference_end"
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "changes-1")

@@ -14,7 +14,7 @@ import (
 
 // alerted is one recipient's contacts in the test of alerts.
 type alerted struct {
-	h     *harness.House
+	h     *harness.System
 	site  *harness.Receiver
 	a     *harness.Appliance
 	relay *smtptest.Server
@@ -23,7 +23,8 @@ type alerted struct {
 // add adds a recipient whose contacts are told after a while, and again every 5 s.
 func (x alerted) add(t *testing.T, name string, after time.Duration) {
 	t.Helper()
-	contact := harness.Object{"addresses": []string{"ops@example.com"}, "alertAfter": fmt.Sprintf("%ds", int(after/time.Second)), "resendEvery": "5s"}
+	contact := harness.Object{"addresses": []string{"ops@example.com"}, "alertAfter": fmt.Sprintf("%ds", int(after/time.Second)),
+		"resendEvery": "5s"}
 	x.h.AddRecipient(t, webhook(name, x.site.URL(name), []string{ended}, harness.Object{"contact": contact, "retryInterval": "0.2s"}))
 }
 
@@ -32,15 +33,16 @@ func (x alerted) publish(t *testing.T, id string) {
 	publish(t, x.a, harness.NewEvent(x.a.ID, id, ended, harness.Object{}))
 }
 
-// TestContactsAreTold counts the mails to contacts at a real SMTP server: none for a recipient that recovers in time, one a
+// TestContactsAreTold counts the alert emails at a real SMTP server: none for a recipient that recovers in time, one a
 // period for one that does not, though a sender is killed (the whole, if it is one process), and one for its recovery. A mail
 // that the relay had taken when its sender was killed may come again, with the same Message-ID: that is one mail.
 func TestContactsAreTold(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		const after, period = 3 * time.Second, 5 * time.Second
 		x := alerted{h: h, site: harness.NewReceiver(t), relay: smtptest.Start(t, smtptest.Options{}), a: h.AddAppliance(t, "alert-1")}
-		h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{"host": x.relay.Host(), "port": x.relay.Port(), "encryption": "NONE", "fromAddress": "outbound@example.com"})
+		h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp",
+			harness.Object{"host": x.relay.Host(), "port": x.relay.Port(), "encryption": "NONE", "fromAddress": "outbound@example.com"})
 		x.site.Answer("down", http.StatusInternalServerError)
 		x.add(t, "down", after)
 		began := time.Now() // before the first failure, which the bound below counts from

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/smtptest"
@@ -63,13 +62,14 @@ func publish(t *testing.T, a *harness.Appliance, e harness.Event) harness.Reply 
 	return r
 }
 
-func arrivesOnce(t *testing.T, h *harness.House) {
+func arrivesOnce(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "arrives-1")
 	h.REST.Do(t, http.MethodPost, "/v1/custom-fields", harness.Object{"codeName": "region", "displayName": "Region"})
 	types := []string{"support_conference_member_added"}
 	scope := []string{a.ID}
-	byREST := webhook("Arrives by REST", site.SecureURL("rest"), types, harness.Object{"caCertificatePem": site.CAPEM(), "sendCustomFields": true})
+	byREST := webhook("Arrives by REST", site.SecureURL("rest"), types,
+		harness.Object{"caCertificatePem": site.CAPEM(), "sendCustomFields": true})
 	byREST["appliances"] = scope
 	h.AddRecipient(t, byREST)
 	api := outboundv1.NewRecipientServiceClient(h.GRPC(t, "RecipientService"))
@@ -151,7 +151,7 @@ func checkForm(t *testing.T, r harness.Receipt, want map[string]string, custom b
 }
 
 // settled waits until the deliveries of each recipient have come to exactly these states.
-func settled(t *testing.T, h *harness.House, recipients []string, want map[string]int) {
+func settled(t *testing.T, h *harness.System, recipients []string, want map[string]int) {
 	t.Helper()
 	for _, id := range recipients {
 		waittest.NoError(t, "the deliveries of "+id+" to settle", func() error {
@@ -168,7 +168,7 @@ type errDiff string
 func (e errDiff) Error() string { return "(-want +got):\n" + string(e) }
 
 // checkEvent looks an accepted event up, with its deliveries. Its acceptance is recorded a moment after it was answered.
-func checkEvent(t *testing.T, h *harness.House, key string) {
+func checkEvent(t *testing.T, h *harness.System, key string) {
 	t.Helper()
 	var answer harness.Answer
 	waittest.NoError(t, key+" to be recorded", func() (err error) {
@@ -184,7 +184,7 @@ func checkEvent(t *testing.T, h *harness.House, key string) {
 	}
 }
 
-func everyType(t *testing.T, h *harness.House) {
+func everyType(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "types-1")
 	list, _ := h.REST.Do(t, http.MethodGet, "/v1/event-types", nil)["eventTypes"].([]any)
@@ -217,10 +217,11 @@ func everyType(t *testing.T, h *harness.House) {
 	}
 }
 
-func arrivesAsJSON(t *testing.T, h *harness.House) {
+func arrivesAsJSON(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "json-1")
-	r := webhook("JSON", site.URL("json"), []string{"support_conference_end"}, harness.Object{"format": "JSON", "signingSecrets": []harness.Object{{}}})
+	r := webhook("JSON", site.URL("json"), []string{"support_conference_end"},
+		harness.Object{"format": "JSON", "signingSecrets": []harness.Object{{}}})
 	r["appliances"] = []string{a.ID}
 	h.AddRecipient(t, r)
 	e := harness.NewEvent(a.ID, "e-1", "support_conference_end", harness.Object{"big": json.Number("12345678901234567890")})
@@ -236,12 +237,13 @@ func arrivesAsJSON(t *testing.T, h *harness.House) {
 	if back["id"] != e.ID || back["source"] != a.ID || data["big"] != json.Number("12345678901234567890") {
 		t.Errorf("came as %s", got.Body)
 	}
-	if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/cloudevents+json") || !strings.HasPrefix(got.Header.Get("Webhook-Signature"), "v1,") {
+	if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/cloudevents+json") ||
+		!strings.HasPrefix(got.Header.Get("Webhook-Signature"), "v1,") {
 		t.Errorf("headers %v", got.Header)
 	}
 }
 
-func mailArrives(t *testing.T, h *harness.House) {
+func mailArrives(t *testing.T, h *harness.System) {
 	relay := smtptest.Start(t, smtptest.Options{})
 	a := h.AddAppliance(t, "mail-1")
 	h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{
@@ -275,7 +277,7 @@ func mailArrives(t *testing.T, h *harness.House) {
 	}
 }
 
-func doorsAreLocked(t *testing.T, h *harness.House) {
+func doorsAreLocked(t *testing.T, h *harness.System) {
 	for _, token := range []string{"", "wrong"} {
 		c := harness.NewClient(h.REST.Base, token)
 		defer c.Close()

@@ -15,7 +15,8 @@ import (
 const ended = "support_conference_end"
 
 // pair adds a recipient of an appliance's events that is disabled, and a neighbour that is not.
-func pair(t *testing.T, h *harness.House, a *harness.Appliance, site *harness.Receiver, name, whileDisabled string) (id, neighbour string) {
+func pair(t *testing.T, h *harness.System, a *harness.Appliance, site *harness.Receiver, name, whileDisabled string) (id,
+	neighbour string) {
 	t.Helper()
 	r := webhook(name, site.URL(name), []string{ended}, harness.Object{"retryInterval": "1s"})
 	r["appliances"], r["enabled"], r["whileDisabled"] = []string{a.ID}, false, whileDisabled
@@ -35,7 +36,7 @@ func publishMany(t *testing.T, a *harness.Appliance, prefix string, n int) (keys
 }
 
 // deliveries lists the deliveries to a recipient, newest first.
-func deliveries(t *testing.T, h *harness.House, recipient string) (out []harness.Object) {
+func deliveries(t *testing.T, h *harness.System, recipient string) (out []harness.Object) {
 	t.Helper()
 	q := url.Values{"recipient_id": {recipient}, "page_size": {"1000"}}
 	list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?"+q.Encode(), nil)["deliveries"].([]any)
@@ -46,7 +47,7 @@ func deliveries(t *testing.T, h *harness.House, recipient string) (out []harness
 }
 
 // waiting waits until n deliveries are listed as waiting, which are not in the log.
-func waiting(t *testing.T, h *harness.House, recipient string, n int) {
+func waiting(t *testing.T, h *harness.System, recipient string, n int) {
 	t.Helper()
 	waittest.NoError(t, "the deliveries of "+recipient+" to wait", func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?state=WAITING&recipient_id="+recipient, nil)["deliveries"].([]any)
@@ -58,7 +59,7 @@ func waiting(t *testing.T, h *harness.House, recipient string, n int) {
 }
 
 // holdsWhileDisabled has a recipient disabled with HOLD: what comes waits, and is delivered once it is enabled.
-func holdsWhileDisabled(t *testing.T, h *harness.House) {
+func holdsWhileDisabled(t *testing.T, h *harness.System) {
 	const n = 5
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "holds-1")
@@ -80,7 +81,7 @@ func holdsWhileDisabled(t *testing.T, h *harness.House) {
 }
 
 // skipsWhileDisabled has a recipient disabled with SKIP: what comes is recorded as skipped, and never sent.
-func skipsWhileDisabled(t *testing.T, h *harness.House) {
+func skipsWhileDisabled(t *testing.T, h *harness.System) {
 	const n = 5
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "skips-1")
@@ -116,7 +117,7 @@ func skipsWhileDisabled(t *testing.T, h *harness.House) {
 }
 
 // settledAny waits until a recipient has n deliveries, all of them final.
-func settledAny(t *testing.T, h *harness.House, id string, n int) {
+func settledAny(t *testing.T, h *harness.System, id string, n int) {
 	t.Helper()
 	waittest.NoError(t, "the deliveries of "+id+" to end", func() error {
 		states := h.REST.States(t, id)
@@ -132,7 +133,7 @@ func settledAny(t *testing.T, h *harness.House, id string, n int) {
 }
 
 // cancelsWhatWaited deletes a recipient whose deliveries wait: each is recorded as cancelled, and none is sent.
-func cancelsWhatWaited(t *testing.T, h *harness.House) {
+func cancelsWhatWaited(t *testing.T, h *harness.System) {
 	const n = 5
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "cancels-1")
@@ -159,7 +160,7 @@ func cancelsWhatWaited(t *testing.T, h *harness.House) {
 }
 
 // testsARecipient asks for a test event: it takes the same way as any other, and is marked.
-func testsARecipient(t *testing.T, h *harness.House) {
+func testsARecipient(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	r := webhook("Tested", site.URL("tested"), []string{ended}, nil)
 	r["appliances"] = []string{h.AddAppliance(t, "tested-1").ID}
@@ -182,7 +183,7 @@ func testsARecipient(t *testing.T, h *harness.House) {
 
 // retriesWhatExpired has a delivery expire and asks for it again: it takes the same way under a replay's id, with the same
 // webhook-id and body, and what had been recorded stays.
-func retriesWhatExpired(t *testing.T, h *harness.House) {
+func retriesWhatExpired(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "retries-1")
 	site.Answer("retried", 500)
@@ -191,12 +192,14 @@ func retriesWhatExpired(t *testing.T, h *harness.House) {
 	id := h.AddRecipient(t, r)
 	key := publishMany(t, a, "retried", 1)[0]
 	settled(t, h, []string{id}, map[string]int{"EXPIRED": 1})
-	if d := delivery(t, h, id, key); d["reason"] != "retry_duration_ended" || d["detail"] != "not delivered within 1s; last: HTTP 500 Internal Server Error" {
+	if d := delivery(t, h, id, key); d["reason"] != "retry_duration_ended" ||
+		d["detail"] != "not delivered within 1s; last error: HTTP 500 Internal Server Error" {
 		t.Errorf("the delivery reads %v", d)
 	}
 	before := site.Of("retried")
 	site.Answer("retried", 200)
-	made := h.REST.Do(t, http.MethodPost, "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": key}}})
+	made := h.REST.Do(t, http.MethodPost, "/v1/deliveries:retry",
+		harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": key}}})
 	settled(t, h, []string{id}, map[string]int{"EXPIRED": 1, "DELIVERED": 1})
 	after := site.Of("retried")[len(before):]
 	if len(after) != 1 || after[0].ID != key || after[0].Hash != before[0].Hash || made["queued"] != float64(1) {
@@ -209,7 +212,8 @@ func retriesWhatExpired(t *testing.T, h *harness.House) {
 	if diff := cmp.Diff(map[any]any{made["replayId"]: "DELIVERED", "": "EXPIRED"}, states); diff != "" {
 		t.Errorf("states by replay (-want +got):\n%s", diff)
 	}
-	if code, _ := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:retry", harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": a.ID + "~nothing"}}}); code != http.StatusNotFound {
+	if code, _ := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:retry",
+		harness.Object{"deliveries": []harness.Object{{"recipientId": id, "eventId": a.ID + "~nothing"}}}); code != http.StatusNotFound {
 		t.Errorf("an unknown event is answered %d", code)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // deadAmongTen has one recipient of ten down for longer than its retry duration: the nine get everything, and each event of the
 // dead one comes to a recorded end, with an attempt of its own or, while the breaker spared it, with the fault that opened it.
-func deadAmongTen(t *testing.T, h *harness.House) {
+func deadAmongTen(t *testing.T, h *harness.System) {
 	const n, healthy = 200, 9
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "ten-1")
@@ -27,7 +27,8 @@ func deadAmongTen(t *testing.T, h *harness.House) {
 	dead := add("dead", "http://127.0.0.1:9/", harness.Object{"retryInterval": "1s", "retryDuration": "3s"})
 	keys := a.Flood(t.Context(), n, 16, ended).Wait(t)
 	settled(t, h, ids, map[string]int{"DELIVERED": n})
-	if account := site.Account(keys, names); account.Arrived != n*healthy || account.Duplicates+len(account.Lost)+len(account.Phantom)+len(account.Changed) > 0 {
+	if account := site.Account(keys, names); account.Arrived != n*healthy ||
+		account.Duplicates+len(account.Lost)+len(account.Phantom)+len(account.Changed) > 0 {
 		t.Errorf("%v", account)
 	}
 	settled(t, h, []string{dead}, map[string]int{"EXPIRED": n})
@@ -35,13 +36,14 @@ func deadAmongTen(t *testing.T, h *harness.House) {
 	for _, d := range deliveries(t, h, dead) {
 		detail, _ := d["detail"].(string)
 		attempts, _ := d["attempts"].(float64)
-		if d["reason"] != "retry_duration_ended" || !strings.Contains(detail, "connection refused") || d["nextAttemptTime"] != nil || d["expireTime"] == nil {
+		if d["reason"] != "retry_duration_ended" || !strings.Contains(detail, "connection refused") || d["nextAttemptTime"] != nil ||
+			d["expireTime"] == nil {
 			t.Errorf("an expired delivery reads %v", d)
 		}
 		switch {
 		case attempts >= 1:
 			attempted++
-		case strings.Contains(detail, "the recipient was failing all the time"):
+		case strings.Contains(detail, "because the recipient kept failing"):
 			spared++
 		default:
 			t.Errorf("a delivery was never tried, and no breaker says why: %v", d)

@@ -17,9 +17,9 @@ const endsWithin = 10 * time.Second
 // Each process ends in time though the broker is gone, or stands still, in the middle of its work. What it could not bring to the
 // broker is counted in its log.
 func TestEachProcessEndsInTimeThoughTheBrokerIsGone(t *testing.T) {
-	for name, silence := range map[string]func(*harness.House, harness.T){
-		"killed": func(h *harness.House, t harness.T) { h.Kill(t, "nats") },
-		"frozen": func(h *harness.House, t harness.T) { h.Freeze(t, "nats") },
+	for name, silence := range map[string]func(*harness.System, harness.T){
+		"killed": func(h *harness.System, t harness.T) { h.Kill(t, "nats") },
+		"frozen": func(h *harness.System, t harness.T) { h.Freeze(t, "nats") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := harness.Start(t, harness.Services)
@@ -79,7 +79,7 @@ func posting(t *testing.T, a *harness.Appliance) (stop func()) {
 }
 
 // endInTime asks all processes but the broker to end, together, and checks that each does so in time, without an error.
-func endInTime(t *testing.T, h *harness.House) {
+func endInTime(t *testing.T, h *harness.System) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for _, name := range h.Parts() {

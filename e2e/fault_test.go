@@ -21,7 +21,7 @@ const mostRepeated = 2000 + 256
 type fault struct {
 	shape harness.Shape
 	// strike does the harm, mend what an operator would do then. Either may be nil.
-	strike, mend func(t *testing.T, h *harness.House)
+	strike, mend func(t *testing.T, h *harness.System)
 	// duplicates is the most that may arrive twice.
 	duplicates int
 }
@@ -34,7 +34,8 @@ func (f fault) run(t *testing.T) {
 	names := []string{"first", "second"}
 	var ids []string
 	for _, name := range names {
-		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"}, harness.Object{"retryInterval": "1s"})))
+		ids = append(ids, h.AddRecipient(t, webhook("Fault "+name, site.URL(name), []string{"support_conference_end"},
+			harness.Object{"retryInterval": "1s"})))
 	}
 	flood := a.Flood(t.Context(), events, 32, "support_conference_end")
 	waittest.NoError(t, "the middle of the events", func() error {
@@ -59,7 +60,7 @@ func (f fault) run(t *testing.T) {
 }
 
 // count waits for the end of all deliveries and checks that the sums add up.
-func (f fault) count(t *testing.T, h *harness.House, site *harness.Receiver, keys, names, ids []string) {
+func (f fault) count(t *testing.T, h *harness.System, site *harness.Receiver, keys, names, ids []string) {
 	t.Helper()
 	began := time.Now()
 	for _, id := range ids {
@@ -86,8 +87,8 @@ func (f fault) count(t *testing.T, h *harness.House, site *harness.Receiver, key
 func TestNothingIsLostWhenTheAllInOneIsKilled(t *testing.T) {
 	fault{
 		shape:      harness.AllInOne,
-		strike:     func(t *testing.T, h *harness.House) { h.Kill(t, harness.One) },
-		mend:       func(t *testing.T, h *harness.House) { h.StartPart(t, harness.One) },
+		strike:     func(t *testing.T, h *harness.System) { h.Kill(t, harness.One) },
+		mend:       func(t *testing.T, h *harness.System) { h.StartPart(t, harness.One) },
 		duplicates: mostRepeated,
 	}.run(t)
 }
@@ -95,7 +96,7 @@ func TestNothingIsLostWhenTheAllInOneIsKilled(t *testing.T) {
 func TestNothingIsLostWhenOneOfTwoSendersIsKilled(t *testing.T) {
 	fault{
 		shape:      harness.Services,
-		strike:     func(t *testing.T, h *harness.House) { h.Kill(t, "http-sender-1") },
+		strike:     func(t *testing.T, h *harness.System) { h.Kill(t, "http-sender-1") },
 		duplicates: mostRepeated,
 	}.run(t)
 }
@@ -103,8 +104,8 @@ func TestNothingIsLostWhenOneOfTwoSendersIsKilled(t *testing.T) {
 func TestNothingIsLostWhenTheBrokerIsKilled(t *testing.T) {
 	fault{
 		shape:  harness.Services,
-		strike: func(t *testing.T, h *harness.House) { h.Kill(t, "nats") },
-		mend:   func(t *testing.T, h *harness.House) { h.StartPart(t, "nats") },
+		strike: func(t *testing.T, h *harness.System) { h.Kill(t, "nats") },
+		mend:   func(t *testing.T, h *harness.System) { h.StartPart(t, "nats") },
 		// A killed broker forgets 100 ms of acknowledgements; HISTORY knows them, so only what was on its way is repeated.
 		duplicates: 2 * mostRepeated,
 	}.run(t)
@@ -113,11 +114,11 @@ func TestNothingIsLostWhenTheBrokerIsKilled(t *testing.T) {
 func TestNothingIsLostWhenIngestAndConfigAreKilled(t *testing.T) {
 	fault{
 		shape: harness.Services,
-		strike: func(t *testing.T, h *harness.House) {
+		strike: func(t *testing.T, h *harness.System) {
 			h.Kill(t, "ingest")
 			h.Kill(t, "config")
 		},
-		mend:       func(t *testing.T, h *harness.House) { h.StartAll(t) },
+		mend:       func(t *testing.T, h *harness.System) { h.StartAll(t) },
 		duplicates: 0,
 	}.run(t)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // tellsWhoAnswers finds every service in the status that has a connection to the broker, and who changed what over REST.
-func tellsWhoAnswers(t *testing.T, h *harness.House) {
+func tellsWhoAnswers(t *testing.T, h *harness.System) {
 	waittest.NoError(t, "all services to answer", func() error {
 		found := map[string]bool{}
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/status", nil)["services"].([]any)
@@ -34,7 +34,8 @@ func tellsWhoAnswers(t *testing.T, h *harness.House) {
 		t.Fatalf("%d revisions are listed, want 2", len(list))
 	}
 	first, _ := list[1].(harness.Object)
-	back, _ := h.REST.Do(t, http.MethodPost, "/v1/revisions:rollBack", harness.Object{"resource": "recipients/" + id, "revision": first["revision"]})["revision"].(harness.Object)
+	back, _ := h.REST.Do(t, http.MethodPost, "/v1/revisions:rollBack",
+		harness.Object{"resource": "recipients/" + id, "revision": first["revision"]})["revision"].(harness.Object)
 	if back["action"] != "rolled back" || back["actor"] != "admin" || back["rolledBackTo"] != first["revision"] {
 		t.Errorf("it is told as %v", back)
 	}

@@ -26,7 +26,8 @@ func chainOf(t *testing.T, ca *smtptest.CA) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})...)
+	return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})...)
 }
 
 // parts reads a mail with a parser that has nothing to do with what wrote it: its header, and its texts by media type.
@@ -74,7 +75,7 @@ func subjectOf(t *testing.T, h mail.Header) string {
 // what lies in the mailboxes then. An address that the relay does not know is refused, which harms no other.
 func TestMailLandsInTheMailboxesOfARealRelay(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		ca := smtptest.NewCA(t)
 		relay := harness.StartPostfix(t, chainOf(t, ca), "one", "two", "three", "root")
 		h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{
@@ -82,7 +83,8 @@ func TestMailLandsInTheMailboxesOfARealRelay(t *testing.T) {
 			"fromAddress": "outbound@example.com", "fromName": "Außendienst",
 		})
 		a := h.AddAppliance(t, "postfix-1")
-		const body, html = "Session %LSID%\n.\n..two dots\nGrüße an „%EXTERNAL_KEY%“ ✓\nFrom here\n", "<p>Session <b>%LSID%</b> of %EXTERNAL_KEY%</p>"
+		const body, html = "Session %LSID%\n.\n..two dots\nGrüße an „%EXTERNAL_KEY%“ ✓\nFrom here\n",
+			"<p>Session <b>%LSID%</b> of %EXTERNAL_KEY%</p>"
 		add := func(name string, email harness.Object) string {
 			email["subject"] = "Über %EXTERNAL_KEY%"
 			email["body"] = body
@@ -108,7 +110,8 @@ func TestMailLandsInTheMailboxesOfARealRelay(t *testing.T) {
 			if diff := cmp.Diff("Über "+key, subjectOf(t, head)); diff != "" {
 				t.Errorf("subject (-want +got):\n%s", diff)
 			}
-			if from, err := head.AddressList("From"); err != nil || len(from) != 1 || from[0].Name != "Außendienst" || from[0].Address != "outbound@example.com" {
+			if from, err := head.AddressList("From"); err != nil || len(from) != 1 || from[0].Name != "Außendienst" ||
+				from[0].Address != "outbound@example.com" {
 				t.Errorf("from %v (%v)", from, err)
 			}
 			if diff := cmp.Diff(want, texts["text/plain"]); diff != "" {
@@ -143,7 +146,7 @@ func mailOf(t *testing.T, raw []byte, appliance string, e harness.Event) (mail.H
 }
 
 // refusedOf checks that the deliveries say who was refused.
-func refusedOf(t *testing.T, h *harness.House, partly, wholly string) {
+func refusedOf(t *testing.T, h *harness.System, partly, wholly string) {
 	t.Helper()
 	for id, want := range map[string]string{partly: "partly_delivered", wholly: "smtp_refused"} {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?recipient_id="+id, nil)["deliveries"].([]any)

@@ -15,7 +15,7 @@ import (
 // mailKill kills the email-sender again and again while mails flow, each time when all its connections wait for the relay's
 // answer to one step of the protocol.
 type mailKill struct {
-	h     *harness.House
+	h     *harness.System
 	relay *smtptest.Server
 	a     *harness.Appliance
 	// ids are the recipients, each with one address.
@@ -34,12 +34,14 @@ func TestNoMailIsLostWhenTheEmailSenderIsKilledAtAnyStep(t *testing.T) {
 	t.Parallel()
 	k := &mailKill{h: harness.Start(t, harness.Services), relay: smtptest.Start(t, smtptest.Options{}), unanswered: map[string]int{}}
 	k.a = k.h.AddAppliance(t, "kill-1")
-	k.h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp", harness.Object{"host": k.relay.Host(), "port": k.relay.Port(), "encryption": "NONE", "fromAddress": "outbound@example.com"})
+	k.h.REST.Do(t, http.MethodPatch, "/v1/settings/smtp",
+		harness.Object{"host": k.relay.Host(), "port": k.relay.Port(), "encryption": "NONE", "fromAddress": "outbound@example.com"})
 	k.h.REST.Do(t, http.MethodPatch, "/v1/settings/email", harness.Object{"retryInterval": "1s"})
 	// A recipient has one of the four connections.
 	for i := range 4 {
 		k.ids = append(k.ids, k.h.AddRecipient(t, harness.Object{
-			"displayName": fmt.Sprint("Mail ", i), "eventTypes": []string{"support_conference_end"}, "email": harness.Object{"addresses": []string{mailTo(i)}},
+			"displayName": fmt.Sprint("Mail ", i), "eventTypes": []string{"support_conference_end"},
+			"email": harness.Object{"addresses": []string{mailTo(i)}},
 		}))
 	}
 	for _, step := range []smtptest.Step{smtptest.AtEHLO, smtptest.AtMAIL, smtptest.AtRCPT, smtptest.AtDATA, smtptest.AtEnd} {
@@ -144,7 +146,8 @@ func (k *mailKill) count(t *testing.T) {
 			duplicates[id] = n - 1
 		}
 	}
-	t.Logf("owed %d, lost %d, duplicates %d, of %d mails without an answer after the end of their data", len(k.ids)*len(k.keys), lost, len(duplicates), len(k.unanswered))
+	t.Logf("owed %d, lost %d, duplicates %d, of %d mails without an answer after the end of their data", len(k.ids)*len(k.keys), lost,
+		len(duplicates), len(k.unanswered))
 	if lost > 0 || len(ids) != len(k.ids)*len(k.keys) || len(copies) != len(ids) {
 		t.Errorf("lost %d; %d different mails under %d ids arrived, want %d", lost, len(ids), len(copies), len(k.ids)*len(k.keys))
 	}

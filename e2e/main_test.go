@@ -11,7 +11,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // shapes runs a test in each shape, on a system of its own, beside each other.
-func shapes(t *testing.T, f func(t *testing.T, h *harness.House)) {
+func shapes(t *testing.T, f func(t *testing.T, h *harness.System)) {
 	t.Helper()
 	for _, shape := range harness.Shapes() {
 		t.Run(string(shape), func(t *testing.T) {
@@ -24,7 +24,7 @@ func shapes(t *testing.T, f func(t *testing.T, h *harness.House)) {
 // aspect is one thing that the suite shows.
 type aspect struct {
 	name string
-	run  func(t *testing.T, h *harness.House)
+	run  func(t *testing.T, h *harness.System)
 }
 
 // beside are aspects that run beside each other on one system: each has appliances and recipients of its own.
@@ -47,7 +47,7 @@ func beside() []aspect {
 		{"a test takes the same way", testsARecipient},
 		{"what expired can be sent again", retriesWhatExpired},
 		{"many can be sent again, and elsewhere", replays},
-		{"what waits can be sent now, extended and cancelled", changesByHand},
+		{"what waits can be sent now, extended and cancelled", operatorChanges},
 		{"send-now goes through an open breaker", sendsNowThroughABreaker},
 		{"a queue can be emptied", purges},
 		{"a dead recipient among ten harms only itself", deadAmongTen},
@@ -59,7 +59,7 @@ func beside() []aspect {
 // appliances are those of the aspects that run beside each other.
 func appliances() []string {
 	return []string{
-		"again-1", "arrives-1", "bad-nats", "bad-post", "breaker-1", "byhand-1", "cancels-1", "changes-1", "holds-1", "json-1", "locked-1",
+		"again-1", "arrives-1", "bad-nats", "bad-post", "breaker-1", "operator-1", "cancels-1", "changes-1", "holds-1", "json-1", "locked-1",
 		"purged-deleted", "purged-delayed", "purged-held", "purged-strict", "repeats-1", "replays-1", "retries-1", "skips-1", "ten-1",
 		"tested-1", "told-1", "types-1",
 	}
@@ -77,7 +77,7 @@ func after() []aspect {
 // TestSuite is the suite that runs in both shapes on one system each.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	shapes(t, func(t *testing.T, h *harness.House) {
+	shapes(t, func(t *testing.T, h *harness.System) {
 		h.AddAppliances(t, appliances()...)
 		t.Run("beside each other", func(t *testing.T) {
 			for _, x := range beside() {

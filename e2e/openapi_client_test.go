@@ -43,7 +43,8 @@ func (c *checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
+			MultiError: true},
 	}
 	if err := openapi3filter.ValidateRequest(r.Context(), input); err != nil {
 		c.fault(fmt.Errorf("request %s: %w", route.Operation.OperationID, err))
@@ -65,7 +66,8 @@ func (c *checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	_ = resp.Body.Close()
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: resp.StatusCode, Header: resp.Header, Options: input.Options}
+	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: resp.StatusCode, Header: resp.Header,
+		Options: input.Options}
 	if err := openapi3filter.ValidateResponse(r.Context(), answer.SetBodyBytes(body)); err != nil {
 		c.fault(fmt.Errorf("answer %d to %s: %w\n%s", resp.StatusCode, route.Operation.OperationID, err, body))
 	}
@@ -79,7 +81,7 @@ func (c *checked) fault(err error) {
 }
 
 // generated is the generated client, checked, with the admin token.
-func generated(t *testing.T, h *harness.House) (*openapiclient.ClientWithResponses, *checked) {
+func generated(t *testing.T, h *harness.System) (*openapiclient.ClientWithResponses, *checked) {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData(openapi.Document())
 	if err != nil {
@@ -128,7 +130,8 @@ func TestAGeneratedClientDrivesEverything(t *testing.T) {
 	tail := tailing(t, client)
 	made := createByClient(t, client, receiver)
 	sent, err := client.PublishEventWithResponse(ctx, openapiclient.CloudEvent{
-		Specversion: "1.0", Id: "e-1", Source: "appliance-1", Type: "support_conference_end", Time: ptr(time.Now().UTC().Format(time.RFC3339Nano)),
+		Specversion: "1.0", Id: "e-1", Source: "appliance-1", Type: "support_conference_end",
+		Time:    ptr(time.Now().UTC().Format(time.RFC3339Nano)),
 		Subject: ptr("s-1"), Data: &map[string]any{"external_key": "INC-1"},
 	})
 	event := answered(t, "publish", sent.JSON200, sent.JSONDefault, err)
@@ -157,7 +160,8 @@ func TestAGeneratedClientDrivesEverything(t *testing.T) {
 		return nil
 	})
 	status, err := client.GetStatusWithResponse(ctx, &openapiclient.GetStatusParams{RecipientId: &made})
-	if s := answered(t, "status", status.JSON200, status.JSONDefault, err); len(*s.Recipients) != 1 || *(*s.Recipients)[0].RecipientId != made {
+	if s := answered(t, "status", status.JSON200, status.JSONDefault, err); len(*s.Recipients) != 1 ||
+		*(*s.Recipients)[0].RecipientId != made {
 		t.Errorf("status: %+v", s)
 	}
 	refusedByClient(t, client, made)
@@ -185,7 +189,7 @@ func (c *checked) report(t *testing.T, calls ...string) {
 	}
 }
 
-func servedIsCommitted(t *testing.T, h *harness.House) {
+func servedIsCommitted(t *testing.T, h *harness.System) {
 	t.Helper()
 	raw, err := http.Get(h.REST.Base + "/openapi.json")
 	if err != nil {
@@ -204,7 +208,8 @@ func createByClient(t *testing.T, client *openapiclient.ClientWithResponses, rec
 		DisplayName: "CRM", EventTypes: []string{"support_conference_end"}, Http: &openapiclient.HttpRecipient{Url: receiver.URL("crm")},
 	})
 	r := answered(t, "create", made.JSON200, made.JSONDefault, err)
-	changed, err := client.UpdateRecipientWithResponse(t.Context(), *r.Id, &openapiclient.UpdateRecipientParams{IfMatch: ptr(made.HTTPResponse.Header.Get("ETag"))},
+	changed, err := client.UpdateRecipientWithResponse(t.Context(), *r.Id,
+		&openapiclient.UpdateRecipientParams{IfMatch: ptr(made.HTTPResponse.Header.Get("ETag"))},
 		openapiclient.RecipientPatch{Http: &openapiclient.HttpRecipientPatch{RetryInterval: ptr("0.2s")}})
 	c := answered(t, "update", changed.JSON200, changed.JSONDefault, err)
 	if c.DisplayName != "CRM" || *c.Http.RetryInterval != "0.200s" || c.Http.Url != receiver.URL("crm") {
@@ -213,7 +218,8 @@ func createByClient(t *testing.T, client *openapiclient.ClientWithResponses, rec
 	return *r.Id
 }
 
-func waitByClient(t *testing.T, client *openapiclient.ClientWithResponses, recipient string, state openapiclient.DeliveryState) openapiclient.Delivery {
+func waitByClient(t *testing.T, client *openapiclient.ClientWithResponses, recipient string,
+	state openapiclient.DeliveryState) openapiclient.Delivery {
 	t.Helper()
 	var found openapiclient.Delivery
 	waittest.NoError(t, "the delivery to be "+string(state), func() error {
@@ -235,7 +241,8 @@ func refusedByClient(t *testing.T, client *openapiclient.ClientWithResponses, id
 	t.Helper()
 	stale, err := client.UpdateRecipientWithResponse(t.Context(), id, &openapiclient.UpdateRecipientParams{IfMatch: ptr(`"stale"`)},
 		openapiclient.RecipientPatch{DisplayName: ptr("Other")})
-	if err != nil || stale.StatusCode() != http.StatusConflict || stale.JSONDefault == nil || *(*stale.JSONDefault.Details)[0].Reason != "STALE_ETAG" {
+	if err != nil || stale.StatusCode() != http.StatusConflict || stale.JSONDefault == nil ||
+		*(*stale.JSONDefault.Details)[0].Reason != "STALE_ETAG" {
 		t.Errorf("a stale etag: %v, %+v", err, stale.JSONDefault)
 	}
 	wrong, err := client.CreateRecipientWithResponse(t.Context(), &openapiclient.CreateRecipientParams{}, openapiclient.Recipient{

@@ -20,7 +20,8 @@ func TestStrictOrderOutlivesKilledSenders(t *testing.T) {
 	var ids []string
 	for _, name := range names {
 		site.Answer(name, 500, 200)
-		ids = append(ids, h.AddRecipient(t, webhook(name, site.URL(name), []string{ended}, harness.Object{"retryInterval": "0.1s", "order": "STRICT"})))
+		ids = append(ids, h.AddRecipient(t, webhook(name, site.URL(name), []string{ended},
+			harness.Object{"retryInterval": "0.1s", "order": "STRICT"})))
 	}
 	keys := publishMany(t, a, "order", n)
 	var release []func()

@@ -19,7 +19,7 @@ func TestTheSumsAddUp(t *testing.T) {
 	t.Parallel()
 	h := harness.Start(t, harness.Services)
 	first := uint64(time.Now().Unix()) << 3
-	var plays []*play
+	var plays []*scenario
 	for seed := first; seed < first+4; seed++ {
 		t.Logf("seed %d", seed)
 		p := newPlay(t, h, seed)
@@ -46,24 +46,24 @@ type party struct {
 	enabled, deleted bool
 }
 
-// play is one random course of things, and what it must come to.
-type play struct {
-	t     *testing.T
-	h     *harness.House
-	rnd   *rand.Rand
-	site  *harness.Receiver
-	a     *harness.Appliance
-	seed  uint64
-	keys  []string
-	cast  []*party
-	owed  map[owed]bool
-	jobs  []string
-	log   []string
-	kills int
+// scenario is one random course of things, and what it must come to.
+type scenario struct {
+	t          *testing.T
+	h          *harness.System
+	rnd        *rand.Rand
+	site       *harness.Receiver
+	a          *harness.Appliance
+	seed       uint64
+	keys       []string
+	recipients []*party
+	owed       map[owed]bool
+	jobs       []string
+	log        []string
+	kills      int
 }
 
-func newPlay(t *testing.T, h *harness.House, seed uint64) *play {
-	p := &play{t: t, h: h, seed: seed, rnd: rand.New(rand.NewPCG(seed, 7)), site: harness.NewReceiver(t), owed: map[owed]bool{}}
+func newPlay(t *testing.T, h *harness.System, seed uint64) *scenario {
+	p := &scenario{t: t, h: h, seed: seed, rnd: rand.New(rand.NewPCG(seed, 7)), site: harness.NewReceiver(t), owed: map[owed]bool{}}
 	p.a = h.AddAppliance(t, fmt.Sprintf("play-%d", seed))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -75,16 +75,18 @@ func newPlay(t *testing.T, h *harness.House, seed uint64) *play {
 	return p
 }
 
-func (p *play) note(format string, args ...any) { p.log = append(p.log, fmt.Sprintf(format, args...)) }
+func (p *scenario) note(format string, args ...any) {
+	p.log = append(p.log, fmt.Sprintf(format, args...))
+}
 
 // one picks a recipient that exists.
-func (p *play) one() *party {
-	living := slices.DeleteFunc(slices.Clone(p.cast), func(x *party) bool { return x.deleted })
+func (p *scenario) one() *party {
+	living := slices.DeleteFunc(slices.Clone(p.recipients), func(x *party) bool { return x.deleted })
 	return living[p.rnd.IntN(len(living))]
 }
 
 // step does one thing.
-func (p *play) step() {
+func (p *scenario) step() {
 	switch n := p.rnd.IntN(100); {
 	case n < 40:
 		p.publish(1 + p.rnd.IntN(4))
@@ -99,7 +101,7 @@ func (p *play) step() {
 	case n < 73:
 		p.retry()
 	case n < 88:
-		p.byHand()
+		p.operatorChange()
 	case n < 92:
 		p.purge()
 	case n < 97:
@@ -109,12 +111,12 @@ func (p *play) step() {
 	}
 }
 
-func (p *play) publish(n int) {
+func (p *scenario) publish(n int) {
 	for range n {
 		e := harness.NewEvent(p.a.ID, fmt.Sprint("e-", len(p.keys)), ended, harness.Object{})
 		publish(p.t, p.a, e)
 		p.keys = append(p.keys, e.Key())
-		for _, x := range p.cast {
+		for _, x := range p.recipients {
 			if !x.deleted {
 				p.owed[owed{x.id, e.Key(), ""}] = true
 			}
@@ -123,13 +125,13 @@ func (p *play) publish(n int) {
 	p.note("publish %d", n)
 }
 
-func (p *play) answer() {
+func (p *scenario) answer() {
 	x, status := p.one(), []int{200, 200, 500, 503, 400, 429}[p.rnd.IntN(6)]
 	p.site.Answer(x.site, status)
 	p.note("%s answers %d", x.id, status)
 }
 
-func (p *play) enable() {
+func (p *scenario) enable() {
 	x := p.one()
 	x.enabled = !x.enabled
 	policy := []string{"SKIP", "HOLD"}[p.rnd.IntN(2)]
@@ -137,19 +139,19 @@ func (p *play) enable() {
 	p.note("%s enabled %v %s", x.id, x.enabled, policy)
 }
 
-func (p *play) create() {
-	x := &party{site: fmt.Sprintf("play-%d-%d", p.seed, len(p.cast)), enabled: true}
+func (p *scenario) create() {
+	x := &party{site: fmt.Sprintf("play-%d-%d", p.seed, len(p.recipients)), enabled: true}
 	order := []string{"NONE", "NONE", "STRICT"}[p.rnd.IntN(3)]
 	r := webhook(x.site, p.site.URL(x.site), []string{ended}, harness.Object{"retryInterval": "3s", "retryDuration": "8s", "order": order})
 	r["appliances"] = []string{p.a.ID}
 	x.id = p.h.AddRecipient(p.t, r)
-	p.cast = append(p.cast, x)
+	p.recipients = append(p.recipients, x)
 	p.note("create %s %s", x.id, order)
 }
 
-func (p *play) remove() {
+func (p *scenario) remove() {
 	x := p.one()
-	if len(p.cast) < 3 || x == p.cast[0] {
+	if len(p.recipients) < 3 || x == p.recipients[0] {
 		return
 	}
 	p.h.REST.Do(p.t, http.MethodDelete, "/v1/recipients/"+x.id, nil)
@@ -158,7 +160,7 @@ func (p *play) remove() {
 }
 
 // some are targets at a recipient.
-func (p *play) some(x *party) (keys []string) {
+func (p *scenario) some(x *party) (keys []string) {
 	for range min(4, len(p.keys)) {
 		if key := p.keys[len(p.keys)-1-p.rnd.IntN(min(30, len(p.keys)))]; !slices.Contains(keys, key) {
 			keys = append(keys, key)
@@ -167,7 +169,7 @@ func (p *play) some(x *party) (keys []string) {
 	return keys
 }
 
-func (p *play) retry() {
+func (p *scenario) retry() {
 	x := p.one()
 	keys := p.some(x)
 	if len(keys) == 0 {
@@ -176,7 +178,8 @@ func (p *play) retry() {
 	// The acceptance of an event is told a moment after it was answered.
 	var answer harness.Answer
 	waittest.NoError(p.t, "the events to be known", func() (err error) {
-		if answer, err = p.h.REST.Call(http.MethodPost, "/v1/deliveries:retry", targets(x.id, keys...)); err == nil && answer.Status != http.StatusOK {
+		if answer, err = p.h.REST.Call(http.MethodPost, "/v1/deliveries:retry", targets(x.id, keys...)); err == nil &&
+			answer.Status != http.StatusOK {
 			err = fmt.Errorf("it answers %d %s", answer.Status, answer.Body)
 		}
 		return err
@@ -188,7 +191,7 @@ func (p *play) retry() {
 	p.note("retry %s %v as %v", x.id, keys, got["replayId"])
 }
 
-func (p *play) byHand() {
+func (p *scenario) operatorChange() {
 	x := p.one()
 	keys := p.some(x)
 	if len(keys) == 0 {
@@ -206,13 +209,13 @@ func (p *play) byHand() {
 	p.note("%s %s %v: %v", what, x.id, keys, got["changed"])
 }
 
-func (p *play) purge() {
+func (p *scenario) purge() {
 	x := p.one()
 	got := p.h.REST.Do(p.t, http.MethodPost, "/v1/recipients/"+x.id+":purge", harness.Object{})
 	p.note("purge %s: %v", x.id, got["cancelled"])
 }
 
-func (p *play) replay() {
+func (p *scenario) replay() {
 	x := p.one()
 	body := harness.Object{"deliveries": harness.Object{"recipientId": x.id}, "rate": 100}
 	if p.rnd.IntN(3) == 0 {
@@ -226,7 +229,7 @@ func (p *play) replay() {
 	p.note("replay %s to %v as %s", x.id, body["toRecipientId"], id)
 }
 
-func (p *play) kill() {
+func (p *scenario) kill() {
 	if p.kills >= 2 {
 		return
 	}
@@ -245,8 +248,8 @@ func (p *play) kill() {
 }
 
 // drain mends everything and waits until nothing is left to do.
-func (p *play) drain() {
-	for _, x := range p.cast {
+func (p *scenario) drain() {
+	for _, x := range p.recipients {
 		p.site.Answer(x.site, 200)
 		if !x.deleted && !x.enabled {
 			p.h.REST.Do(p.t, http.MethodPatch, "/v1/recipients/"+x.id, harness.Object{"enabled": true})
@@ -260,7 +263,7 @@ func (p *play) drain() {
 			return nil
 		})
 	}
-	for _, x := range p.cast {
+	for _, x := range p.recipients {
 		waittest.NoError(p.t, x.id+" to have nothing left", func() error { return p.left(x.id) })
 	}
 	waittest.NoError(p.t, "all that was replayed to have ended", p.replayed)
@@ -268,9 +271,9 @@ func (p *play) drain() {
 
 // replayed tells of a replay whose deliveries have not all come to an end. They are owed to nobody by name, and what has not been tried has
 // no record.
-func (p *play) replayed() error {
+func (p *scenario) replayed() error {
 	ended := map[string]int{}
-	for _, x := range p.cast {
+	for _, x := range p.recipients {
 		for _, d := range p.all(x.id) {
 			if d["state"] != "RETRYING" {
 				ended[fmt.Sprint(d["replayId"])]++
@@ -287,7 +290,7 @@ func (p *play) replayed() error {
 
 // left tells what a recipient has not come to an end with. Each delivery that is owed is looked for by itself: what nobody has tried
 // yet has no record, and replays have records beside those of what they repeat.
-func (p *play) left(id string) error {
+func (p *scenario) left(id string) error {
 	ended := map[owed]bool{}
 	for _, d := range p.all(id) {
 		o := owed{id, fmt.Sprint(d["eventId"]), fmt.Sprint(d["replayId"])}
@@ -305,9 +308,9 @@ func (p *play) left(id string) error {
 }
 
 // check compares what is recorded with what is owed.
-func (p *play) check() {
+func (p *scenario) check() {
 	queued := map[string]int{}
-	for _, x := range p.cast {
+	for _, x := range p.recipients {
 		for _, d := range p.all(x.id) {
 			o := owed{x.id, fmt.Sprint(d["eventId"]), fmt.Sprint(d["replayId"])}
 			if slices.Contains(p.jobs, o.replay) {
@@ -336,7 +339,7 @@ func atoi(v any) (n int) {
 }
 
 // all are the deliveries to a recipient.
-func (p *play) all(id string) (out []harness.Object) {
+func (p *scenario) all(id string) (out []harness.Object) {
 	for token := ""; ; {
 		q := url.Values{"recipient_id": {id}, "page_size": {"1000"}, "page_token": {token}}
 		page := p.h.REST.Do(p.t, http.MethodGet, "/v1/deliveries?"+q.Encode(), nil)
@@ -351,7 +354,7 @@ func (p *play) all(id string) (out []harness.Object) {
 }
 
 // oneEnd checks that the log has one final record of a delivery, and that it is the last.
-func (p *play) oneEnd(o owed) {
+func (p *scenario) oneEnd(o owed) {
 	q := url.Values{"replay_id": {o.replay}}
 	d := p.h.REST.Do(p.t, http.MethodGet, "/v1/deliveries/"+o.recipient+"/"+url.PathEscape(o.key)+"?"+q.Encode(), nil)
 	list, _ := d["attempts"].([]any)

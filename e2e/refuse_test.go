@@ -75,7 +75,7 @@ func named(t *testing.T, p harness.Problem, code codes.Code, field, why string) 
 	}
 }
 
-func refusesBadEvents(t *testing.T, h *harness.House) {
+func refusesBadEvents(t *testing.T, h *harness.System) {
 	a := h.AddAppliance(t, "bad-nats")
 	cases := append(badEvents(a.ID), badEvent{"another's source", badEvents("somebody-else")[9].small(t), "support_conference_end",
 		codes.InvalidArgument, 0, "source", "SUBJECT_MISMATCH"})
@@ -113,7 +113,7 @@ func (b badEvent) small(t *testing.T) []byte {
 	return raw
 }
 
-func refusesBadPosts(t *testing.T, h *harness.House) {
+func refusesBadPosts(t *testing.T, h *harness.System) {
 	a := h.AddAppliance(t, "bad-post")
 	cases := badEvents(a.ID)
 	for _, c := range cases {
@@ -144,7 +144,7 @@ func refusesBadPosts(t *testing.T, h *harness.House) {
 }
 
 // recorded checks that history shows a rejected record for each bad event, with its reason.
-func recorded(t *testing.T, h *harness.House, appliance string, cases []badEvent, via string) {
+func recorded(t *testing.T, h *harness.System, appliance string, cases []badEvent, via string) {
 	t.Helper()
 	waittest.NoError(t, "the rejected records of "+appliance, func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/events?decision=REJECTED&page_size=100&appliance_id="+appliance, nil)["events"].([]any)
@@ -171,7 +171,7 @@ func recorded(t *testing.T, h *harness.House, appliance string, cases []badEvent
 	})
 }
 
-func answersRepeats(t *testing.T, h *harness.House) {
+func answersRepeats(t *testing.T, h *harness.System) {
 	a := h.AddAppliance(t, "repeats-1")
 	e := harness.NewEvent(a.ID, "e-1", "support_conference_end", harness.Object{})
 	first := publish(t, a, e)
@@ -187,9 +187,10 @@ func answersRepeats(t *testing.T, h *harness.House) {
 	}
 }
 
-func refusesBadRecipients(t *testing.T, h *harness.House) {
+func refusesBadRecipients(t *testing.T, h *harness.System) {
 	code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", harness.Object{
-		"displayName": "", "eventTypes": []string{"no_such_type"}, "http": harness.Object{"url": "ftp://example.com/x", "maxInFlight": 1000, "timeout": "3600s"},
+		"displayName": "", "eventTypes": []string{"no_such_type"},
+		"http": harness.Object{"url": "ftp://example.com/x", "maxInFlight": 1000, "timeout": "3600s"},
 	})
 	if code != http.StatusBadRequest || codes.Code(p.Code) != codes.InvalidArgument { //nolint:gosec // a status code is small
 		t.Errorf("refused with %d %+v", code, p)
@@ -201,9 +202,11 @@ func refusesBadRecipients(t *testing.T, h *harness.House) {
 		}
 	}
 	code, p = h.REST.Refused(t, http.MethodPost, "/v1/recipients", harness.Object{
-		"displayName": "Mail of a start", "eventTypes": []string{"support_conference_begin"}, "email": harness.Object{"addresses": []string{"not an address"}},
+		"displayName": "Mail of a start", "eventTypes": []string{"support_conference_begin"},
+		"email": harness.Object{"addresses": []string{"not an address"}},
 	})
-	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "eventTypes") || !strings.Contains(fields, "email.addresses") {
+	if fields = strings.Join(p.Fields(), " "); code != http.StatusBadRequest || !strings.Contains(fields, "eventTypes") ||
+		!strings.Contains(fields, "email.addresses") {
 		t.Errorf("refused with %d in %q", code, fields)
 	}
 	code, _ = h.REST.Refused(t, http.MethodPost, "/v1/recipients", []byte(`{"displayName":`))
@@ -216,14 +219,16 @@ func refusesBadRecipients(t *testing.T, h *harness.House) {
 	}
 }
 
-func conflictsConflict(t *testing.T, h *harness.House) {
+func conflictsConflict(t *testing.T, h *harness.System) {
 	r := webhook("Conflict", "http://127.0.0.1:9/x", []string{"support_conference_end"}, nil)
 	r["enabled"] = false
 	made := h.REST.Do(t, http.MethodPost, "/v1/recipients", r)
 	again := webhook(" conflict ", "http://127.0.0.1:9/x", []string{"support_conference_end"}, nil)
 	again["id"] = "another-id"
-	for _, taken := range []harness.Object{again, {"id": made["id"], "displayName": "Other", "eventTypes": r["eventTypes"], "http": r["http"]}} {
-		if code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", taken); code != http.StatusConflict || p.Code != int(codes.AlreadyExists) {
+	for _, taken := range []harness.Object{again,
+		{"id": made["id"], "displayName": "Other", "eventTypes": r["eventTypes"], "http": r["http"]}} {
+		if code, p := h.REST.Refused(t, http.MethodPost, "/v1/recipients", taken); code != http.StatusConflict ||
+			p.Code != int(codes.AlreadyExists) {
 			t.Errorf("a taken name or id is answered %d %+v", code, p)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // replays has deliveries expire, sends them again as a replay and to another recipient, and gives a new recipient what it missed.
-func replays(t *testing.T, h *harness.House) {
+func replays(t *testing.T, h *harness.System) {
 	const n = 60
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "replays-1")
@@ -32,7 +32,8 @@ func replays(t *testing.T, h *harness.House) {
 
 	filter := harness.Object{"deliveries": harness.Object{"recipientId": sick}, "rate": 200}
 	p := h.REST.Do(t, http.MethodPost, "/v1/replays:preview", filter)
-	if p["count"] != fmt.Sprint(n) || p["alreadyDelivered"] != "0" || p["unavailable"] != "0" || p["estimatedDuration"] != "0.300s" || p["oldestTime"] == nil {
+	if p["count"] != fmt.Sprint(n) || p["alreadyDelivered"] != "0" || p["unavailable"] != "0" || p["estimatedDuration"] != "0.300s" ||
+		p["oldestTime"] == nil {
 		t.Errorf("the preview says %v", p)
 	}
 	got := replayDone(t, h, filter)
@@ -57,13 +58,14 @@ func replays(t *testing.T, h *harness.House) {
 	if again := replayDone(t, h, backfill); again["queued"] != "0" {
 		t.Errorf("a second backfill sends what was delivered: %v", again)
 	}
-	if acc := site.Account(keys, []string{"sick", "late", "latest"}); acc.Arrived != 3*n || acc.Duplicates+len(acc.Lost)+len(acc.Phantom)+len(acc.Changed) > 0 {
+	if acc := site.Account(keys, []string{"sick", "late", "latest"}); acc.Arrived != 3*n ||
+		acc.Duplicates+len(acc.Lost)+len(acc.Phantom)+len(acc.Changed) > 0 {
 		t.Errorf("%v", acc)
 	}
 }
 
 // replayDone starts a replay and waits until all is queued.
-func replayDone(t *testing.T, h *harness.House, replay harness.Object) (got harness.Object) {
+func replayDone(t *testing.T, h *harness.System, replay harness.Object) (got harness.Object) {
 	t.Helper()
 	id := fmt.Sprint(h.REST.Do(t, http.MethodPost, "/v1/replays", replay)["id"])
 	waittest.NoError(t, "replay "+id+" to be done", func() error {
@@ -76,7 +78,8 @@ func replayDone(t *testing.T, h *harness.House, replay harness.Object) (got harn
 }
 
 // hourly adds a recipient that fails, and would be tried again in an hour, with n deliveries that wait for it.
-func hourly(t *testing.T, h *harness.House, site *harness.Receiver, a *harness.Appliance, name string, n int, over harness.Object) (id string, keys []string) {
+func hourly(t *testing.T, h *harness.System, site *harness.Receiver, a *harness.Appliance, name string, n int,
+	over harness.Object) (id string, keys []string) {
 	t.Helper()
 	site.Answer(name, 500)
 	fields := harness.Object{"retryInterval": "3600s", "retryDuration": "86400s"}
@@ -108,11 +111,11 @@ func targets(id string, keys ...string) harness.Object {
 	return harness.Object{"deliveries": list}
 }
 
-// changesByHand sends, extends and cancels deliveries that wait for an hour.
-func changesByHand(t *testing.T, h *harness.House) {
+// operatorChanges sends, extends and cancels deliveries that wait for an hour.
+func operatorChanges(t *testing.T, h *harness.System) {
 	site := harness.NewReceiver(t)
-	a := h.AddAppliance(t, "byhand-1")
-	id, keys := hourly(t, h, site, a, "byhand", 6, nil)
+	a := h.AddAppliance(t, "operator-1")
+	id, keys := hourly(t, h, site, a, "operator", 6, nil)
 
 	if r := h.REST.Do(t, http.MethodPost, "/v1/deliveries:cancel", targets(id, keys[0], keys[1])); r["changed"] != 2.0 {
 		t.Errorf("cancel says %v", r)
@@ -125,11 +128,12 @@ func changesByHand(t *testing.T, h *harness.House) {
 		t.Errorf("extend says %v", r)
 	}
 	after := delivery(t, h, id, keys[2])
-	if after["reason"] != "extended" || fmt.Sprint(after["expireTime"]) <= fmt.Sprint(before["expireTime"]) || after["attempts"] != before["attempts"] || after["actor"] == "" {
+	if after["reason"] != "extended" || fmt.Sprint(after["expireTime"]) <= fmt.Sprint(before["expireTime"]) ||
+		after["attempts"] != before["attempts"] || after["actor"] == "" {
 		t.Errorf("before it was %v, extended it is %v", before, after)
 	}
-	site.Answer("byhand", 200)
-	all := targets(id, append(keys, "byhand-1~nothing")...)
+	site.Answer("operator", 200)
+	all := targets(id, append(keys, "operator-1~nothing")...)
 	r := h.REST.Do(t, http.MethodPost, "/v1/deliveries:sendNow", all)
 	if list, _ := r["unchanged"].([]any); r["changed"] != 4.0 || len(list) != 3 {
 		t.Errorf("send-now says %v", r)
@@ -138,25 +142,27 @@ func changesByHand(t *testing.T, h *harness.House) {
 	if d := delivery(t, h, id, keys[2]); d["expireTime"] != after["expireTime"] {
 		t.Errorf("the end that was set did not last: %v", d)
 	}
-	if n := len(site.Of("byhand")); n != 10 {
+	if n := len(site.Of("operator")); n != 10 {
 		t.Errorf("there were %d requests, want 6 that failed and 4", n)
 	}
 	r = h.REST.Do(t, http.MethodPost, "/v1/deliveries:cancel", targets(id, keys...))
 	if list, _ := r["unchanged"].([]any); r["changed"] != 0.0 || len(list) != 6 {
 		t.Errorf("cancelling what has ended says %v", r)
 	}
-	if code, p := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:cancel", targets("*", keys[0])); code != http.StatusBadRequest || len(p.Violations) != 1 {
+	if code, p := h.REST.Refused(t, http.MethodPost, "/v1/deliveries:cancel", targets("*", keys[0])); code != http.StatusBadRequest ||
+		len(p.Violations) != 1 {
 		t.Errorf("a target that no id can be is answered %d %v", code, p)
 	}
 }
 
 // sendsNowThroughABreaker has a recipient fail until it is only probed, mends it, and asks for one delivery.
-func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
+func sendsNowThroughABreaker(t *testing.T, h *harness.System) {
 	const n = 40
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "breaker-1")
 	site.Answer("broken", 503)
-	r := webhook("broken", site.URL("broken"), []string{ended}, harness.Object{"retryInterval": "3600s", "retryDuration": "86400s", "maxInFlight": 1})
+	r := webhook("broken", site.URL("broken"), []string{ended},
+		harness.Object{"retryInterval": "3600s", "retryDuration": "86400s", "maxInFlight": 1})
 	r["appliances"] = []string{a.ID}
 	id := h.AddRecipient(t, r)
 	keys := publishMany(t, a, "broken", n)
@@ -183,7 +189,7 @@ func sendsNowThroughABreaker(t *testing.T, h *harness.House) {
 }
 
 // purges empties queues of each kind, and deletes a recipient whose deliveries wait for an hour.
-func purges(t *testing.T, h *harness.House) {
+func purges(t *testing.T, h *harness.System) {
 	const n = 8
 	site := harness.NewReceiver(t)
 	for _, kind := range []string{"delayed", "strict", "held"} {
@@ -207,7 +213,8 @@ func purges(t *testing.T, h *harness.House) {
 			if r := h.REST.Do(t, http.MethodPost, purge, harness.Object{"validateOnly": true}); r["cancelled"] != fmt.Sprint(n) {
 				t.Errorf("counted are %v", r)
 			}
-			if code, p := h.REST.Refused(t, http.MethodPost, purge, harness.Object{"expectedCount": n - 1}); code != http.StatusBadRequest || p.Code != 9 {
+			if code, p := h.REST.Refused(t, http.MethodPost, purge, harness.Object{"expectedCount": n - 1}); code != http.StatusBadRequest ||
+				p.Code != 9 {
 				t.Errorf("a count that is too low is answered %d %+v", code, p)
 			}
 			if r := h.REST.Do(t, http.MethodPost, purge, harness.Object{"expectedCount": n}); r["cancelled"] != fmt.Sprint(n) {
@@ -238,7 +245,7 @@ func purges(t *testing.T, h *harness.House) {
 }
 
 // waiting1 waits until one delivery of a recipient that was purged is listed as waiting.
-func waiting1(t *testing.T, h *harness.House, id string) {
+func waiting1(t *testing.T, h *harness.System, id string) {
 	t.Helper()
 	waittest.NoError(t, "what came after to wait", func() error {
 		list, _ := h.REST.Do(t, http.MethodGet, "/v1/deliveries?state=WAITING&recipient_id="+id, nil)["deliveries"].([]any)

@@ -14,7 +14,7 @@ import (
 
 // letsPeopleIn makes users and tokens, which every service must take: the configuration's, the history's and the intake's doors
 // are asked, and the console's.
-func letsPeopleIn(t *testing.T, h *harness.House) {
+func letsPeopleIn(t *testing.T, h *harness.System) {
 	const password = "correct horse battery"
 	for name, role := range map[string]string{"e2e-viewer": "VIEWER", "e2e-admin": "ADMIN"} {
 		h.REST.Do(t, http.MethodPost, "/v1/users", harness.Object{"name": name, "role": role, "password": password})
@@ -46,7 +46,8 @@ func letsPeopleIn(t *testing.T, h *harness.House) {
 	}
 
 	cookie := signIn(t, h, "e2e-viewer", password)
-	if code, body := page(t, h, cookie, "/account"); code != http.StatusOK || !strings.Contains(body, `<dd class="mono">e2e-viewer</dd>`) || !strings.Contains(body, "<dd>viewer</dd>") {
+	if code, body := page(t, h, cookie, "/account"); code != http.StatusOK ||
+		!strings.Contains(body, `<dd class="mono">e2e-viewer</dd>`) || !strings.Contains(body, "<dd>viewer</dd>") {
 		t.Fatalf("%d %s", code, body)
 	}
 	h.REST.Do(t, http.MethodDelete, "/v1/users/e2e-viewer", nil)
@@ -77,7 +78,7 @@ func eventuallyAnswers(t *testing.T, c *harness.Client, method, path string, bod
 }
 
 // signIn signs in at the console as a browser does, and returns the session's cookie.
-func signIn(t *testing.T, h *harness.House, name, password string) *http.Cookie {
+func signIn(t *testing.T, h *harness.System, name, password string) *http.Cookie {
 	t.Helper()
 	form := url.Values{"name": {name}, "password": {password}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.REST.Base+"/sign-in", strings.NewReader(form.Encode()))
@@ -102,7 +103,7 @@ func signIn(t *testing.T, h *harness.House, name, password string) *http.Cookie 
 }
 
 // page asks for a page of the console.
-func page(t *testing.T, h *harness.House, cookie *http.Cookie, path string) (int, string) {
+func page(t *testing.T, h *harness.System, cookie *http.Cookie, path string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.REST.Base+path, nil)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // stopsCleanly stops everything in the middle of events: it must end with exit code 0, and after a new start every event must
 // have arrived once and no more.
-func stopsCleanly(t *testing.T, h *harness.House) {
+func stopsCleanly(t *testing.T, h *harness.System) {
 	const n = 2000
 	site := harness.NewReceiver(t)
 	a := h.AddAppliance(t, "stops-1")
@@ -40,7 +40,7 @@ func stopsCleanly(t *testing.T, h *harness.House) {
 }
 
 // keepsSecrets stores secrets everywhere that takes one, uses them, and looks for them where they must not be.
-func keepsSecrets(t *testing.T, h *harness.House) {
+func keepsSecrets(t *testing.T, h *harness.System) {
 	const canary = "cAnArY-7f3a"
 	site := harness.NewReceiver(t)
 	relay := smtptest.Start(t, smtptest.Options{Username: "relay", Password: canary + "-smtp", AuthInClear: true})

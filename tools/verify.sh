@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows that the tree is as the machines would write it: verify.sh FLOOR...
+# Shows that the tree is as the machines would write it: verify.sh MODULE...
 # Generated code, formatting and module files are compared with what the tools make now; the contract is compared with the
 # last landed one. Uncommitted work is fine: the tree is compared with itself, not with a commit.
 set -euo pipefail

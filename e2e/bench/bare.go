@@ -24,7 +24,7 @@ const (
 	bodySize = 1024
 )
 
-// loop is the bare loop: the sender's transport, a transport and as many workers for each recipient as it has slots.
+// loop is the baseline: the sender's transport, a transport and as many workers for each recipient as it has slots.
 type loop struct {
 	b       *bench
 	clients []*http.Transport
@@ -34,7 +34,7 @@ type loop struct {
 func newLoop(b *bench, s *site, recipients int) *loop {
 	guard, err := egress.NewGuard([]string{"127.0.0.0/8"}, nil)
 	if err != nil {
-		b.Fatalf("open loopback to the bare loop: %v", err)
+		b.Fatalf("open loopback to the baseline: %v", err)
 	}
 	if n := len(formOf(0)); n != bodySize {
 		b.Fatalf("an event's form has %d bytes, want %d: mend noteSize", n, bodySize)
@@ -88,7 +88,7 @@ func (l *loop) rate(n int) float64 {
 			wg.Go(func() {
 				for k := left.Add(-1); k >= 0; k = left.Add(-1) {
 					if err := l.post(i, "bare", body); err != nil {
-						l.b.Errorf("bare loop: %v", err)
+						l.b.Errorf("baseline: %v", err)
 						return
 					}
 				}

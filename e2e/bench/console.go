@@ -27,7 +27,7 @@ const (
 // console measures how long the server takes for a page, to its last byte, with many recipients and nothing else going on.
 func (b *bench) console() []row {
 	s := newSite(b)
-	h := harness.StartWith(b, &harness.House{Shape: harness.AllInOne, Dir: b.TempDir(), Sync: "always"})
+	h := harness.StartWith(b, &harness.System{Shape: harness.AllInOne, Dir: b.TempDir(), Sync: "always"})
 	b.recipients(h, consoleRecipients, func(i int) harness.Object {
 		return harness.Object{
 			"id": fmt.Sprintf("r-%04d", i), "displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{"support_conference_end"},
@@ -38,7 +38,8 @@ func (b *bench) console() []row {
 	cookie := b.signIn(h)
 	var rows []row
 	for _, page := range []struct{ path, shows string }{
-		{"/", "Number 0099"}, {"/?http=10", "Number 0999"}, {"/?q=number+05", "Number 0599"}, {"/recipients/r-0500", "Number 0500"}, {"/deliveries", "Number 0999"}, {"/health", "Streams"},
+		{"/", "Number 0099"}, {"/?http=10", "Number 0999"}, {"/?q=number+05", "Number 0599"}, {"/recipients/r-0500", "Number 0500"},
+		{"/deliveries", "Number 0999"}, {"/health", "Streams"},
 	} {
 		var took []time.Duration
 		for round := range consoleRounds {
@@ -48,7 +49,8 @@ func (b *bench) console() []row {
 		}
 		slices.Sort(took)
 		rows = append(rows, row{
-			fmt.Sprintf("console, %d recipients: %s", consoleRecipients, page.path), fmt.Sprintf("p50 %s, p99 %s", ms(took, 50), ms(took, 99)), "", "",
+			fmt.Sprintf("console, %d recipients: %s", consoleRecipients, page.path),
+			fmt.Sprintf("p50 %s, p99 %s", ms(took, 50), ms(took, 99)), "", "",
 			fmt.Sprintf("≤ %d ms", consoleReach.Milliseconds()),
 		})
 	}
@@ -56,7 +58,7 @@ func (b *bench) console() []row {
 }
 
 // recipients makes n recipients, several at once.
-func (b *bench) recipients(h *harness.House, n int, number func(i int) harness.Object) {
+func (b *bench) recipients(h *harness.System, n int, number func(i int) harness.Object) {
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	for range 16 {
@@ -73,7 +75,7 @@ func (b *bench) recipients(h *harness.House, n int, number func(i int) harness.O
 }
 
 // signIn signs in with the admin token as a browser does.
-func (b *bench) signIn(h *harness.House) *http.Cookie {
+func (b *bench) signIn(h *harness.System) *http.Cookie {
 	form := strings.NewReader(url.Values{"token": {h.REST.Token}}.Encode())
 	r := b.visit(http.MethodPost, h.REST.Base+"/sign-in/token", form, nil)
 	defer func() { _ = r.Body.Close() }()
@@ -87,7 +89,7 @@ func (b *bench) signIn(h *harness.House) *http.Cookie {
 }
 
 // page asks for a page and returns how long it took, to its last byte. It must show what it is asked for.
-func (b *bench) page(h *harness.House, cookie *http.Cookie, path, shows string) time.Duration {
+func (b *bench) page(h *harness.System, cookie *http.Cookie, path, shows string) time.Duration {
 	began := time.Now()
 	r := b.visit(http.MethodGet, h.REST.Base+path, nil, cookie)
 	body, err := io.ReadAll(r.Body)

@@ -28,8 +28,8 @@ func wireFrom(appliance, eventType string, n int) []byte {
 		n, appliance, eventType, time.Now().UTC().Format(time.RFC3339), strings.Repeat("x", noteSize))
 }
 
-// house starts the all-in-one with recipients on the site, and an appliance.
-func (b *bench) house(s *site, sync string, recipients int) (*harness.House, *harness.Appliance) {
+// system starts the all-in-one with recipients on the site, and an appliance.
+func (b *bench) system(s *site, sync string, recipients int) (*harness.System, *harness.Appliance) {
 	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), sync)
 	for i := range recipients {
 		b.recipient(h, fmt.Sprint("bench-", i), s.url(i))
@@ -37,7 +37,7 @@ func (b *bench) house(s *site, sync string, recipients int) (*harness.House, *ha
 	return h, h.AddAppliance(b, appliance)
 }
 
-func (b *bench) recipient(h *harness.House, name, url string) {
+func (b *bench) recipient(h *harness.System, name, url string) {
 	h.AddRecipient(b, harness.Object{"displayName": name, "eventTypes": []string{eventType}, "http": harness.Object{"url": url}})
 }
 
@@ -115,7 +115,7 @@ func (b *bench) delivery() []row {
 	return rows
 }
 
-// figures are a rate and the bare loop's beside it.
+// figures are a rate and the baseline's beside it.
 type figures struct{ rate, bare float64 }
 
 func (f figures) ratio() float64 { return f.rate / f.bare }
@@ -126,7 +126,7 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	if recipients > 1 {
 		events = b.events / 5
 	}
-	h, a := b.house(s, sync, recipients)
+	h, a := b.system(s, sync, recipients)
 	l := newLoop(b, s, recipients)
 	const warm = 500
 	b.publish(a, 0, warm, publishers)
@@ -149,7 +149,8 @@ func (b *bench) deliveries(sync string, recipients int) figures {
 	s.reset(false)
 	after := l.rate(b.bare)
 	f := figures{rate: float64(events*recipients) / took.Seconds(), bare: (before + after) / 2}
-	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the house %.0f µs a delivery, of publishing %.0f µs an event",
+	b.Logf("sync %s, %d recipient(s): %.0f/s, bare %.0f/s and %.0f/s; published %.0f/s; CPU of the system %.0f µs a delivery, of "+
+		"publishing %.0f µs an event",
 		sync, recipients, f.rate, before, after, float64(events)/published.Seconds(), micros(cpu, events*recipients), micros(mine, events))
 	return f
 }
@@ -160,7 +161,7 @@ func (b *bench) isolation() []row {
 	rate := func(sick bool) (out float64) {
 		b.scope(func() {
 			s := newSite(b)
-			h, a := b.house(s, "interval", recipients-2)
+			h, a := b.system(s, "interval", recipients-2)
 			if sick {
 				b.recipient(h, "hanging", s.base+"/hang")
 				b.recipient(h, "dead", "http://127.0.0.1:9/")
@@ -180,5 +181,6 @@ func (b *bench) isolation() []row {
 		return out
 	}
 	without, with := rate(false), rate(true)
-	return []row{{"isolation, 1 of 10 hanging and 1 dead", fmt.Sprintf("%.0f/s each", with), fmt.Sprintf("%.0f/s each without", without), fmt.Sprintf("%.2f", with/without), "≥ 0.95"}}
+	return []row{{"isolation, 1 of 10 hanging and 1 dead", fmt.Sprintf("%.0f/s each", with), fmt.Sprintf("%.0f/s each without", without),
+		fmt.Sprintf("%.2f", with/without), "≥ 0.95"}}
 }

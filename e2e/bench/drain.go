@@ -11,10 +11,10 @@ import (
 // drainBatch is how many events of a backlog are written at once before they are handed in.
 const drainBatch = 50_000
 
-// dam is a house whose one recipient gets nothing until it is opened.
+// dam is a system whose one recipient gets nothing until it is opened.
 type dam struct {
 	what string
-	h    *harness.House
+	h    *harness.System
 	id   string
 	open func()
 }
@@ -42,7 +42,8 @@ func (b *bench) drains() []row {
 func (b *bench) held(s *site) dam {
 	h := harness.StartIn(b, harness.AllInOne, b.TempDir(), "always")
 	id := h.AddRecipient(b, harness.Object{
-		"displayName": "held", "enabled": false, "whileDisabled": "HOLD", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0)},
+		"displayName": "held", "enabled": false, "whileDisabled": "HOLD", "eventTypes": []string{eventType},
+		"http": harness.Object{"url": s.url(0)},
 	})
 	return dam{"a recipient held, then enabled", h, id, func() {
 		h.REST.Do(b, http.MethodPatch, "/v1/recipients/"+id, harness.Object{"enabled": true})
@@ -61,8 +62,9 @@ func (b *bench) refusing(s *site) dam {
 
 // away is a healthy recipient while the only http-sender, a process of its own, is not there.
 func (b *bench) away(s *site) dam {
-	h := harness.StartWith(b, &harness.House{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: 1})
-	id := h.AddRecipient(b, harness.Object{"displayName": "healthy", "eventTypes": []string{eventType}, "http": harness.Object{"url": s.url(0)}})
+	h := harness.StartWith(b, &harness.System{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: 1})
+	id := h.AddRecipient(b, harness.Object{"displayName": "healthy", "eventTypes": []string{eventType},
+		"http": harness.Object{"url": s.url(0)}})
 	h.Kill(b, sender(0))
 	return dam{"the sender away, then started (services)", h, id, func() { h.StartPart(b, sender(0)) }}
 }
@@ -97,6 +99,7 @@ func (b *bench) drain(s *site, d dam) (float64, row) {
 	b.Logf("%s: %.0f/s, %d attempts failed before; %s", d.what, rate, st.Refused, spent.each(b.backlog))
 	return rate, row{
 		what:     fmt.Sprintf("drain of %d events, %s", b.backlog, d.what),
-		measured: fmt.Sprintf("%.0f/s, %s, %s at most (%s before)", rate, took.Round(100*time.Millisecond), mib(peak), mib(waiting)), reach: "drained, each once",
+		measured: fmt.Sprintf("%.0f/s, %s, %s at most (%s before)", rate, took.Round(100*time.Millisecond), mib(peak), mib(waiting)),
+		reach:    "drained, each once",
 	}
 }

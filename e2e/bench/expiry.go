@@ -19,7 +19,7 @@ func (b *bench) expiry() []row {
 	rate := func(dead bool) (out float64) {
 		b.scope(func() {
 			s := newSite(b)
-			h, a := b.house(s, "interval", healthy)
+			h, a := b.system(s, "interval", healthy)
 			const warm = 500
 			id := ""
 			if dead {
@@ -48,11 +48,12 @@ func (b *bench) expiry() []row {
 	slices.Sort(without)
 	slices.Sort(with)
 	least, most := without[expiryRuns/2], with[expiryRuns/2]
-	return []row{{"isolation, 1 of 10 down past its retry duration", fmt.Sprintf("%.0f/s each", most), fmt.Sprintf("%.0f/s each without it", least), fmt.Sprintf("%.2f", most/least), "≥ 0.95"}}
+	return []row{{"isolation, 1 of 10 down past its retry duration", fmt.Sprintf("%.0f/s each", most),
+		fmt.Sprintf("%.0f/s each without it", least), fmt.Sprintf("%.2f", most/least), "≥ 0.95"}}
 }
 
 // expired waits until all that a recipient is owed has expired, and checks that each event has one final record.
-func (b *bench) expired(h *harness.House, id string, events int) {
+func (b *bench) expired(h *harness.System, id string, events int) {
 	harness.Until(b, 3*time.Minute, "the dead recipient's events to expire", func() error {
 		if states := h.REST.States(b, id); states["EXPIRED"] != events || len(states) != 1 {
 			return fmt.Errorf("of %d events %v", events, states)

@@ -12,7 +12,7 @@ import (
 // intake measures accepted events per second, fsynced, many publishers beside one.
 func (b *bench) intake() []row {
 	s := newSite(b)
-	_, a := b.house(s, "always", 0)
+	_, a := b.system(s, "always", 0)
 	at, rates := 0, map[int]float64{}
 	for _, c := range []struct{ publishers, events int }{{1, 2000}, {64, b.events}, {256, b.events}} {
 		began := b.publish(a, at, at+c.events, c.publishers)
@@ -60,5 +60,6 @@ func machine() string {
 	if raw, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load = ", load at the beginning " + strings.Fields(string(raw))[0]
 	}
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s, %s.", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load, time.Now().UTC().Format(time.DateOnly))
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s%s, %s.", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), load,
+		time.Now().UTC().Format(time.DateOnly))
 }

@@ -37,7 +37,8 @@ func (b *bench) limit() []row {
 		busiest = max(busiest, end-i)
 	}
 	return []row{{
-		fmt.Sprintf("rate limit of %d/s, %d senders sharing Redis", perSecond, senders), fmt.Sprintf("%.1f/s over %.0f s, at most %d in a second", rate, took.Seconds(), busiest),
+		fmt.Sprintf("rate limit of %d/s, %d senders sharing Redis", perSecond, senders),
+		fmt.Sprintf("%.1f/s over %.0f s, at most %d in a second", rate, took.Seconds(), busiest),
 		"", fmt.Sprintf("%.2f", rate/perSecond), "0.90 to 1.10",
 	}}
 }
@@ -51,7 +52,8 @@ func (b *bench) redis() string {
 	address := l.Addr().String()
 	_ = l.Close()
 	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(context.Background(), "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", b.TempDir()) //nolint:gosec // a port of our choice
+	cmd := exec.CommandContext(context.Background(), "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly",
+		"no", "--dir", b.TempDir()) //nolint:gosec // a port of our choice
 	if err := cmd.Start(); err != nil {
 		b.Fatalf("start redis-server (`make test` installs it on Debian): %v", err)
 	}

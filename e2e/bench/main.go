@@ -1,6 +1,6 @@
-// Bench measures Outbound beside a bare loop, in one run on one machine, and prints a table of ratios.
+// Bench measures Outbound beside a baseline, in one run on one machine, and prints a table of ratios.
 //
-// The bare loop is the http-sender's own transport posting the same bodies to the same receiver, and nothing else: no broker,
+// The baseline is the http-sender's own transport posting the same bodies to the same receiver, and nothing else: no broker,
 // no record, no retry. The receiver is a process of its own. docs/benchmarks.md tells the method and keeps a table.
 package main
 
@@ -37,12 +37,12 @@ func run() int {
 	var rows, sizes string
 	receive := flag.Bool("receiver", false, "be the receiver (the bench starts itself so)")
 	flag.IntVar(&s.events, "events", 20000, "events of a delivery row with one recipient; ten recipients get a fifth")
-	flag.IntVar(&s.bare, "bare", 30000, "posts of a bare loop")
+	flag.IntVar(&s.bare, "bare", 30000, "posts of a baseline")
 	flag.IntVar(&s.repeats, "repeats", 1, "runs of each delivery row; the table shows the middle one")
 	flag.IntVar(&s.records, "records", 1_000_000, "records of the search row's log")
 	flag.IntVar(&s.backlog, "drain", 100_000, "events of the drain row's backlog")
 	flag.StringVar(&sizes, "sizes", "1,10,100,1000", "numbers of recipients of the scale row")
-	flag.DurationVar(&s.window, "window", time.Minute, "how long the scale row looks at an idle house, and at one at a steady pace")
+	flag.DurationVar(&s.window, "window", time.Minute, "how long the scale row looks at an idle system, and at one at a steady pace")
 	flag.StringVar(&rows, "rows", "delivery,latency,start,intake,isolation,expiry,limit,search,console,scale,drain,senders", "rows to measure")
 	flag.StringVar(&s.out, "out", "", "also write the table to this file")
 	flag.Parse()
@@ -88,12 +88,13 @@ type row struct{ what, measured, bare, ratio, reach string }
 // measure runs the rows asked for.
 func measure(s settings) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n| what | measured | bare loop | ratio | to reach |\n|---|---|---|---|---|\n", machine())
+	fmt.Fprintf(&b, "%s\n\n| what | measured | baseline | ratio | to reach |\n|---|---|---|---|---|\n", machine())
 	for _, m := range []struct {
 		name string
 		run  func(*bench) []row
 	}{
-		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake}, {"isolation", (*bench).isolation},
+		{"delivery", (*bench).delivery}, {"latency", (*bench).latency}, {"start", (*bench).start}, {"intake", (*bench).intake},
+		{"isolation", (*bench).isolation},
 		{"expiry", (*bench).expiry}, {"limit", (*bench).limit}, {"search", (*bench).search}, {"console", (*bench).console},
 		{"scale", (*bench).scale}, {"drain", (*bench).drains}, {"senders", (*bench).senders},
 	} {

@@ -161,7 +161,8 @@ type state struct {
 func (c *counter) state(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = json.NewEncoder(w).Encode(state{Total: c.total, Last: c.last, Repeats: c.repeats, Refused: c.refused, Counts: c.counts, Arrived: c.arrived})
+	_ = json.NewEncoder(w).Encode(state{Total: c.total, Last: c.last, Repeats: c.repeats, Refused: c.refused, Counts: c.counts,
+		Arrived: c.arrived})
 }
 
 // site is the bench's side of the receiver.

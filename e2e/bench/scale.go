@@ -15,15 +15,15 @@ const (
 	scaleAppliances = 100
 	// scaleRate is how many events a second are published at the steady pace.
 	scaleRate = 200
-	// settling is how long the house is left alone before it counts as idle.
+	// settling is how long the system is left alone before it counts as idle.
 	settling = 5 * time.Second
 )
 
-// size is what the house used with a number of recipients.
+// size is what the system used with a number of recipients.
 type size struct {
 	recipients, consumers, goroutines int
 	idle, steady, full                usage
-	// collects is how many bytes the idle house's heap grows to before garbage is collected.
+	// collects is how many bytes the idle system's heap grows to before garbage is collected.
 	collects int
 	// rate is deliveries per second at full speed.
 	rate float64
@@ -36,7 +36,7 @@ type usage struct {
 	perDelivery float64
 }
 
-// scale measures what the house uses with few and many recipients: idle, at a steady pace and at full speed. Each event is wanted
+// scale measures what the system uses with few and many recipients: idle, at a steady pace and at full speed. Each event is wanted
 // by one recipient, so that the work is the same at each size.
 func (b *bench) scale() []row {
 	var sizes []size
@@ -49,7 +49,8 @@ func (b *bench) scale() []row {
 	for _, x := range sizes {
 		idle = append(idle, row{
 			fmt.Sprintf("scale, %d recipient(s), idle", x.recipients),
-			fmt.Sprintf("%s (heap collected at %s), %.3f cores, %d consumer(s), %d goroutines", mib(x.idle.memory), mib(x.collects), x.idle.cores, x.consumers, x.goroutines), "",
+			fmt.Sprintf("%s (heap collected at %s), %.3f cores, %d consumer(s), %d goroutines", mib(x.idle.memory), mib(x.collects),
+				x.idle.cores, x.consumers, x.goroutines), "",
 			growth(first.idle, x.idle, func(u usage) float64 { return u.cores }), grows,
 		})
 		steady = append(steady, row{
@@ -81,18 +82,18 @@ func times(x, of float64) string {
 	return fmt.Sprintf("%.1f ×", x/of)
 }
 
-// crowd is a house with many recipients.
+// crowd is a system with many recipients.
 type crowd struct {
 	b          *bench
 	s          *site
-	h          *harness.House
+	h          *harness.System
 	from       []*harness.Appliance
 	recipients int
 	// published is how many events were.
 	published int
 }
 
-// newCrowd starts a house with a number of recipients, of which each wants one type of event of one appliance.
+// newCrowd starts a system with a number of recipients, of which each wants one type of event of one appliance.
 func newCrowd(b *bench, recipients int) *crowd {
 	c := &crowd{b: b, s: newSite(b), h: harness.StartIn(b, harness.AllInOne, b.TempDir(), "always"), recipients: recipients}
 	for i := range scaleAppliances {
@@ -101,7 +102,8 @@ func newCrowd(b *bench, recipients int) *crowd {
 	b.recipients(c.h, recipients, func(i int) harness.Object {
 		from, eventType := c.wanted(i)
 		return harness.Object{
-			"displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{eventType}, "appliances": []string{from.ID}, "http": harness.Object{"url": c.s.url(i)},
+			"displayName": fmt.Sprintf("Number %04d", i), "eventTypes": []string{eventType}, "appliances": []string{from.ID},
+			"http": harness.Object{"url": c.s.url(i)},
 		}
 	})
 	return c
@@ -136,7 +138,7 @@ func (c *crowd) serve(perRecipient int, hand func(parcels []parcel) time.Time) (
 	return u, float64(len(parcels)) / took.Seconds()
 }
 
-// size measures one number of recipients, in a house of its own.
+// size measures one number of recipients, in a system of its own.
 func (b *bench) size(recipients int) size {
 	c := newCrowd(b, recipients)
 	x := size{recipients: recipients, consumers: b.consumers(c.h)}
@@ -144,14 +146,15 @@ func (b *bench) size(recipients int) size {
 		b.Errorf("%d consumers are there, want one for each of %d recipients", x.consumers, recipients)
 	}
 	fast := func(parcels []parcel) time.Time { return b.hand(parcels, publishers) }
-	// The first delivery to each recipient opens its connection, as those of a house that has run for a while are.
+	// The first delivery to each recipient opens its connection, as those of a system that has run for a while are.
 	c.serve(1, fast)
 	rest(settling)
 	before := processorOf(c.h)
 	rest(b.window)
 	x.idle = usage{memory: memory(c.h), cores: processorOf(c.h).since(before).sum().Seconds() / b.window.Seconds()}
 	x.goroutines, x.collects = int(b.metric(c.h, "go_goroutines")), int(b.metric(c.h, "go_memstats_next_gc_bytes"))
-	b.Logf("%d recipient(s), idle: %s (heap collected at %s), %.3f cores, %d goroutines", recipients, mib(x.idle.memory), mib(x.collects), x.idle.cores, x.goroutines)
+	b.Logf("%d recipient(s), idle: %s (heap collected at %s), %.3f cores, %d goroutines", recipients, mib(x.idle.memory), mib(x.collects),
+		x.idle.cores, x.goroutines)
 	x.steady, _ = c.serve(max(1, int(b.window.Seconds()*scaleRate)/recipients), func(parcels []parcel) time.Time {
 		began := time.Now()
 		evenly(len(parcels), scaleRate, func(k int) {
@@ -161,7 +164,8 @@ func (b *bench) size(recipients int) size {
 		})
 		return began
 	})
-	b.Logf("%d recipient(s), %d events/s: %s, %.3f cores, %.0f µs a delivery", recipients, scaleRate, mib(x.steady.memory), x.steady.cores, x.steady.perDelivery)
+	b.Logf("%d recipient(s), %d events/s: %s, %.3f cores, %.0f µs a delivery", recipients, scaleRate, mib(x.steady.memory), x.steady.cores,
+		x.steady.perDelivery)
 	x.full, x.rate = c.serve(max(1, b.events/recipients), fast)
 	b.Logf("%d recipient(s), full speed: %s, %.0f/s, %.0f µs a delivery", recipients, mib(x.full.memory), x.rate, x.full.perDelivery)
 	return x

@@ -23,8 +23,8 @@ const (
 	searchRounds = 100
 )
 
-// logRead is what the house says once it has read what the log can be searched by.
-const logRead = "log of deliveries read"
+// logRead is what the system says once it has read what the log can be searched by.
+const logRead = "delivery log read"
 
 // search is one question, made anew for each round.
 type search struct {
@@ -40,14 +40,15 @@ type search struct {
 // search measures the first page of each filter over a log of a million records, while deliveries go on.
 func (b *bench) search() []row {
 	s := newSite(b)
-	h := harness.StartWith(b, &harness.House{
+	h := harness.StartWith(b, &harness.System{
 		Shape: harness.AllInOne, Dir: b.TempDir(), Sync: "always",
 		Env: []string{fmt.Sprint("OUTBOUND_STREAMS_HISTORY_MAX_RECORDS=", 4*b.records), fmt.Sprint("OUTBOUND_STREAMS_HISTORY_MAX_BYTES=", 8<<30)},
 	})
 	var ids []string
 	for i := range 50 {
 		ids = append(ids, h.AddRecipient(b, harness.Object{
-			"displayName": fmt.Sprint("loaded ", i), "eventTypes": loadedTypes()[i%len(loadedTypes()) : i%len(loadedTypes())+1], "http": harness.Object{"url": s.url(i)},
+			"displayName": fmt.Sprint("loaded ", i), "eventTypes": loadedTypes()[i%len(loadedTypes()) : i%len(loadedTypes())+1],
+			"http": harness.Object{"url": s.url(i)},
 		}))
 	}
 	var senders []*harness.Appliance
@@ -65,7 +66,7 @@ func (b *bench) search() []row {
 		x.cold = b.ask(h, x, -1)
 	}
 	b.Logf("each search made once, %d MiB in memory", h.Memory(harness.One)>>20)
-	harness.Until(b, time.Minute, "the house to have read the log", func() error {
+	harness.Until(b, time.Minute, "the system to have read the log", func() error {
 		if strings.Count(h.Logs(), logRead) == read {
 			return errors.New("it has not")
 		}
@@ -87,19 +88,21 @@ func (b *bench) search() []row {
 	rate := float64(sent*perEvent) / took.Seconds()
 	b.Logf("%d deliveries went on at %.0f/s meanwhile; %d MiB in memory", sent*perEvent, rate, h.Memory(harness.One)>>20)
 	rows := []row{{
-		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the house", b.records, rate), fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
+		fmt.Sprintf("search, %d records, beside %.0f deliveries/s: memory of the system", b.records, rate),
+		fmt.Sprintf("%d MiB", h.Memory(harness.One)>>20), "", "", "",
 	}}
 	for _, x := range searches {
 		slices.Sort(x.took)
 		rows = append(rows, row{
-			"search: " + x.what, fmt.Sprintf("p50 %s, p99 %s", ms(x.took, 50), ms(x.took, 99)), fmt.Sprintf("cold %s", ms([]time.Duration{x.cold}, 50)), "", fmt.Sprintf("≤ %d ms", x.reach.Milliseconds()),
+			"search: " + x.what, fmt.Sprintf("p50 %s, p99 %s", ms(x.took, 50), ms(x.took, 99)),
+			fmt.Sprintf("cold %s", ms([]time.Duration{x.cold}, 50)), "", fmt.Sprintf("≤ %d ms", x.reach.Milliseconds()),
 		})
 	}
 	return rows
 }
 
 // ask makes one search and returns how long it took.
-func (b *bench) ask(h *harness.House, x *search, round int) time.Duration {
+func (b *bench) ask(h *harness.System, x *search, round int) time.Duration {
 	path := x.path(round + 1)
 	began := time.Now()
 	answer, err := h.REST.Call(http.MethodGet, path, nil)
@@ -114,14 +117,15 @@ func (b *bench) ask(h *harness.House, x *search, round int) time.Duration {
 	if err := json.Unmarshal(answer.Body, &page); err != nil {
 		b.Fatalf("search %s: %v", path, err)
 	}
-	// Before the house has read its log, it may say that it has not looked at all of it.
+	// Before the system has read its log, it may say that it has not looked at all of it.
 	if n := len(page.Deliveries) + len(page.Events); n < x.least && (round >= 0 || page.NextPageToken == "") {
 		b.Errorf("search %s found %d, want %d at least", path, n, x.least)
 	}
 	return took
 }
 
-// live publishes events, each for perEvent recipients, so that searchRate deliveries a second are made, until the function it returns is called, which tells how many events and for how long.
+// live publishes events, each for perEvent recipients, so that searchRate deliveries a second are made, until the function it
+// returns is called, which tells how many events and for how long.
 func (b *bench) live(from []*harness.Appliance) func() (int, time.Duration) {
 	stop := make(chan struct{})
 	var sent atomic.Int64
@@ -143,7 +147,8 @@ func (b *bench) live(from []*harness.Appliance) func() (int, time.Duration) {
 				requests.Go(func() {
 					ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 					defer cancel()
-					e := harness.NewEvent(loadedAppliance(n), fmt.Sprint("live-", n), loadedTypes()[n%len(loadedTypes())], harness.Object{"external_key": fmt.Sprint("LIVE-", n/perKey)})
+					e := harness.NewEvent(loadedAppliance(n), fmt.Sprint("live-", n), loadedTypes()[n%len(loadedTypes())],
+						harness.Object{"external_key": fmt.Sprint("LIVE-", n/perKey)})
 					if _, err := from[n%len(from)].Publish(ctx, e); err != nil {
 						b.Errorf("publish beside the searches: %v", err)
 						return
@@ -204,7 +209,8 @@ func (l *loader) searches() []*search {
 		list("recipient, time range in the middle", page, func(n int) url.Values {
 			return url.Values{"end_time": {middle}, "recipient_id": {l.recipients[n%len(l.recipients)]}}
 		}),
-		list("appliance, time range in the middle", page, func(n int) url.Values { return url.Values{"end_time": {middle}, "appliance_id": {loadedAppliance(n)}} }),
+		list("appliance, time range in the middle", page,
+			func(n int) url.Values { return url.Values{"end_time": {middle}, "appliance_id": {loadedAppliance(n)}} }),
 	}
 	for _, state := range []string{"DELIVERED", "RETRYING", "EXPIRED", "REJECTED", "SKIPPED", "CANCELLED"} {
 		out = append(out, list("state "+state, page, fixed("state", state)))
@@ -213,7 +219,8 @@ func (l *loader) searches() []*search {
 	for _, class := range []string{"ok", "network", "tls", "timeout", "http_4xx", "http_5xx", "not_wanted", "expired", "cancelled"} {
 		out = append(out, list("reason class "+class, 1, fixed("reason_class", class)))
 	}
-	byEvent := list("event", perEvent, one("event_id", func(n int) string { return loadedAppliance(accepted(n)) + "~" + loadedID(accepted(n)) }))
+	byEvent := list("event", perEvent, one("event_id",
+		func(n int) string { return loadedAppliance(accepted(n)) + "~" + loadedID(accepted(n)) }))
 	byEvent.reach = 50 * time.Millisecond
 	get := &search{what: "event with its deliveries", least: perEvent, reach: 50 * time.Millisecond, path: func(round int) string {
 		n := accepted(spread(round))

@@ -11,15 +11,17 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// loader writes a log as a busy house would have: each event goes to five of the recipients, a tenth of the deliveries fail at
+// loader writes a log as a busy installation would have: each event goes to five of the recipients, a tenth of the deliveries fail at
 // first, a session has four events, two sessions share an external key.
 type loader struct {
-	log        *bus.History
+	log        *deliverylog.Log
 	recipients []string
 	random     *rand.Rand
 	records    int
@@ -41,8 +43,8 @@ const (
 	replayEvents = 5_000
 )
 
-// load fills the log of a house that does not run.
-func (b *bench) load(h *harness.House, recipients []string, records int) *loader {
+// load fills the log of a system that does not run.
+func (b *bench) load(h *harness.System, recipients []string, records int) *loader {
 	broker, err := embed.Start(embed.Options{StoreDir: filepath.Join(h.Dir, "data", "broker"), Host: "127.0.0.1"})
 	if err != nil {
 		b.Fatalf("start the broker to load the log: %v", err)
@@ -50,12 +52,14 @@ func (b *bench) load(h *harness.House, recipients []string, records int) *loader
 	defer broker.Shutdown()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := bus.Connect(ctx, bus.Options{Name: "loader", User: embed.CoreUser, Password: broker.CorePassword(), InProcess: broker, Relaxed: true})
+	c, err := bus.Connect(ctx, bus.Options{Name: "loader", User: embed.CoreUser, Password: broker.CorePassword(), InProcess: broker,
+		Relaxed: true})
 	if err != nil {
 		b.Fatalf("connect to the broker to load the log: %v", err)
 	}
 	defer c.Close()
-	l := &loader{log: bus.NewHistory(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same log in each run
+	//nolint:gosec // the same log in each run
+	l := &loader{log: deliverylog.New(c), recipients: recipients, random: rand.New(rand.NewPCG(1, 2))}
 	began := time.Now()
 	for l.records < records {
 		l.event()
@@ -123,8 +127,9 @@ func (l *loader) event() {
 func (l *loader) delivery(in event.IntakeRecord, to int) {
 	rec := delivery.Record{
 		Recipient: l.recipients[to], Channel: "http", EventID: in.EventID, Appliance: in.Appliance, Type: in.Type, Session: in.Session,
-		ExternalKey: in.ExternalKey, Sequence: in.Sequence, State: delivery.StateDelivered, Reason: delivery.ReasonOK, Attempt: 1, Status: 200,
-		TookMicros: 1500, Excerpt: []byte("ok"), Revision: 1, Accepted: in.Time, FirstAttempt: &in.Time, LastAttempt: &in.Time, Expire: in.Time.Add(24 * time.Hour),
+		ExternalKey: in.ExternalKey, Sequence: in.Sequence, State: delivery.StateDelivered, Reason: reasons.OK, Attempt: 1, Status: 200,
+		TookMicros: 1500, Excerpt: []byte("ok"), Revision: 1, Accepted: in.Time, FirstAttempt: &in.Time, LastAttempt: &in.Time,
+		Expire: in.Time.Add(24 * time.Hour),
 	}
 	if to%emailEvery == 0 {
 		rec.Channel, rec.Status = "email", 250
@@ -140,14 +145,15 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 		case x%10 == 0: // it is tried still
 			return
 		case x%10 == 1:
-			rec.State, rec.Reason, rec.Status, rec.Detail = delivery.StateExpired, delivery.ReasonExpired, 0, "not delivered within 24h"
+			rec.State, rec.Reason, rec.Status, rec.Detail = delivery.StateExpired, reasons.Expired, 0, "not delivered within 24h"
 		case x%50 == 2:
-			rec.State, rec.Reason, rec.Status = delivery.StateCancelled, delivery.ReasonCancelled, 0
+			rec.State, rec.Reason, rec.Status = delivery.StateCancelled, reasons.Cancelled, 0
 		case x%10 == 3:
-			rec.State, rec.Reason, rec.Status = delivery.StateRejected, delivery.ReasonGone, 410
+			rec.State, rec.Reason, rec.Status = delivery.StateRejected, reasons.Gone, 410
 		}
 	} else if x < 110 {
-		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, delivery.ReasonFilterFalse, 0, 0, nil, nil
+		rec.State, rec.Reason, rec.Status, rec.Attempt, rec.FirstAttempt, rec.LastAttempt = delivery.StateSkipped, reasons.FilterFalse,
+			0, 0, nil, nil
 	} else if x < 112 {
 		rec.ReplayID, rec.Actor = loadedReplay(l.events), "bench"
 	}
@@ -155,16 +161,16 @@ func (l *loader) delivery(in event.IntakeRecord, to int) {
 }
 
 // failure is what a delivery failed with first.
-func failure(x int) (delivery.Reason, int, string) {
+func failure(x int) (reasons.Reason, int, string) {
 	switch x % 7 {
 	case 0:
-		return delivery.ReasonTimeout, 0, "no answer within 15s"
+		return reasons.Timeout, 0, "no answer within 15s"
 	case 1:
-		return delivery.ReasonConnect, 0, "connection refused"
+		return reasons.Connect, 0, "connection refused"
 	case 2:
-		return delivery.ReasonTLS, 0, "the certificate has expired"
+		return reasons.TLS, 0, "the certificate has expired"
 	default:
-		return delivery.ReasonHTTPStatus, 503, "answered 503"
+		return reasons.HTTPStatus, 503, "answered 503"
 	}
 }
 

@@ -29,7 +29,8 @@ func (b *bench) senders() []row {
 	loads := []load{
 		{what: "1 recipient", eventType: loadedTypes()[0], recipients: 1, events: b.events},
 		{what: "10 recipients", eventType: loadedTypes()[1], first: 1, recipients: 10, events: b.events / 5},
-		{what: fmt.Sprintf("1 recipient that takes %s to answer", thinking), eventType: loadedTypes()[2], first: 11, recipients: 1, events: b.events / 5, query: "?think=" + thinking.String()},
+		{what: fmt.Sprintf("1 recipient that takes %s to answer", thinking), eventType: loadedTypes()[2], first: 11, recipients: 1,
+			events: b.events / 5, query: "?think=" + thinking.String()},
 	}
 	rows := make([][]row, len(loads))
 	alone := map[int]float64{}
@@ -42,7 +43,8 @@ func (b *bench) senders() []row {
 					alone[i] = rate
 				}
 				rows[i] = append(rows[i], row{
-					what: fmt.Sprintf("senders, %d sharing %s", n, l.what), measured: fmt.Sprintf("%.0f/s", rate), ratio: fmt.Sprintf("%.2f × one", rate/alone[i]), reach: "growth shown",
+					what: fmt.Sprintf("senders, %d sharing %s", n, l.what), measured: fmt.Sprintf("%.0f/s", rate),
+					ratio: fmt.Sprintf("%.2f × one", rate/alone[i]), reach: "growth shown",
 				})
 			}
 		})
@@ -50,11 +52,11 @@ func (b *bench) senders() []row {
 	return slices.Concat(rows...)
 }
 
-// company is a house of several http-senders.
+// company is a system of several http-senders.
 type company struct {
 	b *bench
 	s *site
-	h *harness.House
+	h *harness.System
 	a *harness.Appliance
 	// senders is how many there are, carried the deliveries so far, published the events so far.
 	senders, carried, published int
@@ -62,11 +64,12 @@ type company struct {
 
 func newCompany(b *bench, senders int, loads []load) *company {
 	c := &company{b: b, s: newSite(b), senders: senders}
-	c.h = harness.StartWith(b, &harness.House{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: senders})
+	c.h = harness.StartWith(b, &harness.System{Shape: harness.Services, Dir: b.TempDir(), Sync: "always", Senders: senders})
 	for _, l := range loads {
 		for i := range l.recipients {
 			c.h.AddRecipient(b, harness.Object{
-				"displayName": fmt.Sprint("number ", l.first+i), "eventTypes": []string{l.eventType}, "http": harness.Object{"url": c.s.url(l.first+i) + l.query},
+				"displayName": fmt.Sprint("number ", l.first+i), "eventTypes": []string{l.eventType},
+				"http": harness.Object{"url": c.s.url(l.first+i) + l.query},
 			})
 		}
 	}
@@ -84,7 +87,8 @@ func (c *company) carry(l load) float64 {
 	n := l.events * l.recipients
 	c.shared()
 	rate := float64(n) / took.Seconds()
-	c.b.Logf("%d sharing %s: %.0f/s; %s, of publishing %.0f µs an event; %s in memory", c.senders, l.what, rate, used.each(n), micros(own, l.events), mib(memory(c.h)))
+	c.b.Logf("%d sharing %s: %.0f/s; %s, of publishing %.0f µs an event; %s in memory", c.senders, l.what, rate, used.each(n),
+		micros(own, l.events), mib(memory(c.h)))
 	return rate
 }
 

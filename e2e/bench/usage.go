@@ -19,18 +19,18 @@ import (
 // sampled is how often memory is looked at for the most of it.
 const sampled = 100 * time.Millisecond
 
-// memory is what all processes of a house hold together, in bytes.
-func memory(h *harness.House) (sum int) {
+// memory is what all processes of a system hold together, in bytes.
+func memory(h *harness.System) (sum int) {
 	for _, name := range h.Parts() {
 		sum += h.Memory(name)
 	}
 	return sum
 }
 
-// processor is what each process of a house has used.
+// processor is what each process of a system has used.
 type processor map[string]time.Duration
 
-func processorOf(h *harness.House) processor {
+func processorOf(h *harness.System) processor {
 	p := processor{}
 	for _, name := range h.Parts() {
 		p[name] = h.CPU(name)
@@ -56,7 +56,7 @@ func (p processor) sum() (sum time.Duration) {
 
 // each shares it out over deliveries, in words.
 func (p processor) each(deliveries int) string {
-	out := fmt.Sprintf("CPU of the house %.0f µs a delivery", micros(p.sum(), deliveries))
+	out := fmt.Sprintf("CPU of the system %.0f µs a delivery", micros(p.sum(), deliveries))
 	if len(p) == 1 {
 		return out
 	}
@@ -67,8 +67,8 @@ func (p processor) each(deliveries int) string {
 	return out + " (" + strings.Join(parts, ", ") + ")"
 }
 
-// most watches the memory of a house until the function it returns is called, which tells the most there was.
-func most(h *harness.House) func() int {
+// most watches the memory of a system until the function it returns is called, which tells the most there was.
+func most(h *harness.System) func() int {
 	stop, done := make(chan struct{}), make(chan int)
 	go func() {
 		tick := time.NewTicker(sampled)
@@ -94,7 +94,7 @@ func most(h *harness.House) func() int {
 func rest(d time.Duration) { <-time.After(d) }
 
 // metric asks the all-in-one for one of its metrics that has no labels.
-func (b *bench) metric(h *harness.House, name string) float64 {
+func (b *bench) metric(h *harness.System, name string) float64 {
 	r := b.visit(http.MethodGet, h.REST.Base+"/metrics", nil, nil)
 	body, err := io.ReadAll(r.Body)
 	_ = r.Body.Close()
@@ -115,7 +115,7 @@ func (b *bench) metric(h *harness.House, name string) float64 {
 }
 
 // consumers are how many durable consumers the all-in-one's broker keeps for EVENTS, a folder each.
-func (b *bench) consumers(h *harness.House) int {
+func (b *bench) consumers(h *harness.System) int {
 	dirs, err := filepath.Glob(filepath.Join(h.Dir, "data", "broker", "jetstream", "*", "streams", "EVENTS", "obs", "*"))
 	if err != nil {
 		b.Fatalf("look for the consumers: %v", err)
@@ -134,8 +134,8 @@ type condition struct {
 	} `json:"streams"`
 }
 
-// condition asks how the house is; of one recipient or, with an empty id, of all.
-func (b *bench) condition(h *harness.House, id string) condition {
+// condition asks how the system is; of one recipient or, with an empty id, of all.
+func (b *bench) condition(h *harness.System, id string) condition {
 	var c condition
 	path := "/v1/status?" + url.Values{"recipient_id": {id}}.Encode()
 	answer, err := h.REST.Call(http.MethodGet, path, nil)
@@ -155,7 +155,7 @@ func (b *bench) condition(h *harness.House, id string) condition {
 }
 
 // queued waits until n events are in the queues of a recipient, or of all.
-func (b *bench) queued(h *harness.House, id string, n int) {
+func (b *bench) queued(h *harness.System, id string, n int) {
 	harness.Until(b, time.Minute, fmt.Sprint(n, " events in the queue"), func() error {
 		sum := 0
 		for _, r := range b.condition(h, id).Recipients {
@@ -169,7 +169,7 @@ func (b *bench) queued(h *harness.House, id string, n int) {
 }
 
 // recorded waits until HISTORY has been given n records in all, those it holds no longer included, and no more.
-func (b *bench) recorded(h *harness.House, n int) {
+func (b *bench) recorded(h *harness.System, n int) {
 	harness.Until(b, time.Minute, fmt.Sprint(n, " records in HISTORY"), func() error {
 		for _, s := range b.condition(h, "").Streams {
 			if s.Name == "HISTORY" && s.LastSequence == n {

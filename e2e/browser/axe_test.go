@@ -12,7 +12,7 @@ import (
 // in nothing but colours, so in the dark the colours alone are looked at.
 func (p *place) openToAll(t *testing.T) {
 	axe := browser.NewAxe(t)
-	who := p.browser.Person(t, p.house.REST.Base)
+	who := p.browser.Person(t, p.system.REST.Base)
 	signIn(who.Page(t), admin)
 	for _, path := range p.pages(t, admin) {
 		t.Run(path, func(t *testing.T) {
@@ -31,16 +31,16 @@ func (p *place) openToAll(t *testing.T) {
 // opened are what pages show only once somebody does something.
 func opened() map[string]func(*browser.Page) *browser.Page {
 	drawer := func(p *browser.Page) *browser.Page {
-		return p.Open("/deliveries?recipientId=hostile").Click("#rows a[data-drawer]", "").See("#drawer", "Response").Settled()
+		return p.Open("/deliveries?recipientId=hostile").Click("#rows a[data-drawer]", "").See("#drawer", "Response").Stable()
 	}
 	return map[string]func(*browser.Page) *browser.Page{
 		"a delivery beside the list": drawer,
 		"a question": func(p *browser.Page) *browser.Page {
-			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Longer").Settled()
+			return drawer(p).Click("#drawer button", "Extend").See("#ask", "Extend by").Stable()
 		},
 		"a form with faults": func(p *browser.Page) *browser.Page {
 			return p.Open("/recipients/new?channel=http").Fill("Name", "Faulty").Fill("URL", "ftp://x").Fill("Retry interval", "soon").
-				Click("button", "Add the recipient").See(".faults", "Not saved yet").Settled()
+				Click("button", "Add recipient").See(".faults", "Fix the following errors").Stable()
 		},
 		"the menu": func(p *browser.Page) *browser.Page {
 			return p.Open("/account").Click("summary", "Ada Lovelace").See("details.menu", "Sign out")
@@ -53,7 +53,7 @@ func opened() map[string]func(*browser.Page) *browser.Page {
 // emptyPages holds what a fresh installation shows against the same: each empty page offers the next step.
 func (p *place) emptyPages(t *testing.T) {
 	axe := browser.NewAxe(t)
-	who := p.browser.Person(t, p.house.REST.Base)
+	who := p.browser.Person(t, p.system.REST.Base)
 	signIn(who.Page(t), admin)
 	for _, path := range []string{"/", "/deliveries", "/events", "/rejected", "/replays", "/settings/appliances", "/health"} {
 		t.Run(path, func(t *testing.T) {
@@ -111,7 +111,8 @@ func (p *place) checksFind(t *testing.T) {
 	page.Do("globalThis.executed = 'by hand'")
 	spoil(`<a href="javascript:executed=1">x</a><img src="https://elsewhere.invalid/x" onerror="executed=2">`)
 	page.Await("the Content-Security-Policy to refuse it", "eyes.violations.length >= 2")
-	for _, want := range []string{"executed: by hand", "leads elsewhere: javascript:", "a handler:", "an element that is none of ours: <img", "Content-Security-Policy: img-src", "Content-Security-Policy: script-src-attr"} {
+	for _, want := range []string{"executed: by hand", "leads elsewhere: javascript:", "a handler:",
+		"an element that is none of ours: <img", "Content-Security-Policy: img-src", "Content-Security-Policy: script-src-attr"} {
 		if !strings.Contains(strings.Join(page.Breaches(), "\n"), want) {
 			t.Errorf("%q is not among %q", want, page.Breaches())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,7 +34,8 @@ func Start(t harness.T) *Browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"), chromedp.WSURLReadTimeout(waittest.Limit))
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-lcd-text", true), chromedp.Flag("lang", "en-GB"),
+		chromedp.WSURLReadTimeout(waittest.Limit))
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(end)
 	ctx, quit := chromedp.NewContext(allocator)
@@ -119,7 +121,8 @@ const (
 func (p *Page) Look(width int64, scheme Scheme) *Page {
 	p.t.Helper()
 	p.do("set the window", func(ctx context.Context, to *chromedp.Target) error {
-		_, err := cdp.Call(ctx, to, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
+		_, err := cdp.Call(ctx, to, emulation.SetDeviceMetricsOverride,
+			emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
 		if err != nil {
 			return err
 		}
@@ -156,15 +159,11 @@ func (p *Page) listen(event any) {
 func (p *Page) fault(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, allowed := range p.allowed {
-		if strings.Contains(text, allowed) {
-			return
-		}
-	}
 	p.faults = append(p.faults, text)
 }
 
-// Allow expects a complaint: Chromium complains of each answer that is no success, which is right for a form with a fault.
+// Allow expects a complaint, whenever it comes: Chromium complains of each answer that is no success, which is right for a form
+// with a fault.
 func (p *Page) Allow(text string) *Page {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,7 +192,10 @@ func (p *Page) Forgive() {
 func (p *Page) Faults() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.faults...)
+	expected := func(text string) bool {
+		return slices.ContainsFunc(p.allowed, func(allowed string) bool { return strings.Contains(text, allowed) })
+	}
+	return slices.DeleteFunc(slices.Clone(p.faults), expected)
 }
 
 // do runs an action.

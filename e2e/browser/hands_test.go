@@ -24,7 +24,8 @@ func tabTo(t *testing.T, page *browser.Page, want string, most int) {
 		page.Press(kb.Tab)
 		got := page.Text(focused)
 		if got == want {
-			page.Is("the focus on "+want+" is seen", `(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`)
+			page.Is("the focus on "+want+" is seen",
+				`(() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 || s.boxShadow !== "none"; })()`)
 			return
 		}
 		seen = append(seen, got)
@@ -34,25 +35,25 @@ func tabTo(t *testing.T, page *browser.Page, want string, most int) {
 
 // byKeyboard signs in, skips the navigation, and disables and enables a recipient, all without a mouse.
 func (p *place) byKeyboard(t *testing.T) {
-	id := p.house.AddRecipient(t, harness.Object{
+	id := p.system.AddRecipient(t, harness.Object{
 		"displayName": "A by keyboard", "eventTypes": []string{departed}, "http": harness.Object{"url": p.receiver.URL("keyboard")},
 	})
-	page := p.browser.Person(t, p.house.REST.Base).Page(t).Open("/sign-in")
-	tabTo(t, page, "a Skip to the content", 1)
+	page := p.browser.Person(t, p.system.REST.Base).Page(t).Open("/sign-in")
+	tabTo(t, page, "a Skip to content", 1)
 	tabTo(t, page, "input Name (required)", 4)
 	page.Type(operator)
 	tabTo(t, page, "input Password (required)", 1)
 	page.Type(password).Press(kb.Enter).AwaitAt("/").See("#row-"+id, "OK")
 	keep(page)
-	tabTo(t, page, "a Skip to the content", 1)
+	tabTo(t, page, "a Skip to content", 1)
 	page.Press(kb.Enter)
 	page.Await("the focus to be at the content", `document.activeElement.id === "content" || location.hash === "#content"`)
-	tabTo(t, page, "button A by keyboard is enabled", 60)
+	tabTo(t, page, "button A by keyboard enabled", 60)
 	for _, want := range []string{"false", "true"} {
 		// The page may show for a moment what it knew before a change, and then says again what is to be changed: so does the key.
 		waittest.NoError(t, "the recipient to be switched by Enter", func() error {
 			says := page.Text(`document.getElementById("toggle-` + id + `").getAttribute("aria-checked")`)
-			enabled := fmt.Sprint(p.house.REST.Do(t, http.MethodGet, "/v1/recipients/"+id, nil)["enabled"])
+			enabled := fmt.Sprint(p.system.REST.Do(t, http.MethodGet, "/v1/recipients/"+id, nil)["enabled"])
 			if enabled != want && says != want {
 				page.Press(kb.Enter)
 			}

@@ -16,7 +16,7 @@ import (
 // publish hands in an event over REST with a token, and returns its key.
 func (p *place) publish(t *testing.T, token string, e harness.Event) string {
 	t.Helper()
-	c := harness.NewClient(p.house.REST.Base, token)
+	c := harness.NewClient(p.system.REST.Base, token)
 	defer c.Close()
 	answer, err := c.CallAs("application/cloudevents+json", http.MethodPost, "/v1/events", e)
 	if err != nil || answer.Status != http.StatusOK {
@@ -37,7 +37,8 @@ func kept(page *browser.Page) {
 func (p *place) httpStory(t *testing.T) {
 	page := p.come(t, admin).Allow("status of 422")
 	// The appliance, with credentials that are shown once.
-	page.Open("/settings/appliances").Fill("Id", "desk-1").Fill("Name", "The help desk's").Click("button", "Add").See("h2", "Credentials of desk-1")
+	page.Open("/settings/appliances").Fill("ID", "desk-1").Fill("Name", "The help desk's").Click("button", "Add appliance").See("h2",
+		"Credentials of desk-1")
 	token := page.Text(`[...document.querySelectorAll("dt")].find((e) => e.innerText.startsWith("Token")).nextElementSibling.firstChild.data.trim()`)
 
 	// The recipient, with the receiver's own authority from a file.
@@ -45,11 +46,12 @@ func (p *place) httpStory(t *testing.T) {
 	if err := os.WriteFile(ca, []byte(p.receiver.CAPEM()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	page.Open("/").Click("a", "Add an HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add an HTTP recipient")
-	page.Fill("Name", "Ticket desk").Fill("URL", p.receiver.SecureURL("story")).Upload("… or a file", ca).See("#ca-contents", "Acme Co")
-	page.ClickLabel("Support session start").Fill("Retry interval", "soon").Click("button", "Add the recipient").See(".fault", "")
-	page.Is("what was typed is still there", `eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)
-	page.Fill("Retry interval", "1 h").Click("button", "Add the recipient").See("h1", "Ticket desk").See("#standing", "OK")
+	page.Open("/").Click("a", "Add HTTP recipient").AwaitAt("/recipients/new?channel=http").See("h1", "Add HTTP recipient")
+	page.Fill("Name", "Ticket desk").Fill("URL", p.receiver.SecureURL("story")).Upload("… or upload a file", ca).See("#ca-contents", "Acme Co")
+	page.ClickLabel("Support session start").Fill("Retry interval", "soon").Click("button", "Add recipient").See(".fault", "")
+	page.Is("what was typed is still there",
+		`eyes.holds("Name", "Ticket desk") && eyes.holds("Retry interval", "soon") && eyes.labelled("Root certificates").value.includes("BEGIN CERTIFICATE")`)
+	page.Fill("Retry interval", "1 h").Click("button", "Add recipient").See("h1", "Ticket desk").See("#recipient-status", "OK")
 	id := page.Text("location.pathname.split('/').pop()")
 
 	// The lists, open all the while.
@@ -77,12 +79,12 @@ func (p *place) httpStory(t *testing.T) {
 	p.receiver.Say("story", "thank you")
 	list.Click(row(second)+" a[data-drawer]", "").See("#drawer", "out of order: the disk is full").See("#drawer", "INC-2")
 	list.Click("#drawer button", "Retry").See("#ask", "Retry this delivery?").Click("#ask button", "Retry")
-	list.See(".flash", "Queued again: 1").See(row(second), "delivered").See(row(second), "replay")
+	list.See(".flash", "Retry queued: 1").See(row(second), "delivered").See(row(second), "replay")
 	board.See("#state-"+id, "OK")
 
-	// The first try still waits for its time: it need not.
+	// The first delivery still waits for its next attempt. Send now attempts it immediately.
 	list.Open("/deliveries?state=RETRYING").Click(row(second)+" a[data-drawer]", "").Click("#drawer button", "Send now").
-		See("#ask", "Send this delivery now?").Click("#ask button", "Send now").See(".flash", "Tried at once: 1")
+		See("#ask", "Send this delivery now?").Click("#ask button", "Send now").See(".flash", "Attempting now: 1")
 	list.Open("/deliveries/"+id+"/"+second).See("main", "delivered").See(".log", "500").See(".log", "200").See("main", "thank you")
 	board.See("#queue-"+id, "0")
 	kept(board)

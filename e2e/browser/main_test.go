@@ -33,7 +33,7 @@ const (
 
 // place is what all tests share: one Outbound, one browser, one receiver and one relay.
 type place struct {
-	house    *harness.House
+	system   *harness.System
 	browser  *browser.Browser
 	receiver *harness.Receiver
 	ca       *smtptest.CA
@@ -43,7 +43,7 @@ type place struct {
 func open(t *testing.T) *place {
 	ca := smtptest.NewCA(t)
 	return &place{
-		house: harness.Start(t, harness.AllInOne), browser: browser.Start(t), receiver: harness.NewReceiver(t), ca: ca,
+		system: harness.Start(t, harness.AllInOne), browser: browser.Start(t), receiver: harness.NewReceiver(t), ca: ca,
 		relay: smtptest.Start(t, smtptest.Options{}),
 	}
 }
@@ -51,7 +51,7 @@ func open(t *testing.T) *place {
 // come opens a page as somebody.
 func (p *place) come(t *testing.T, name string) *browser.Page {
 	t.Helper()
-	return signIn(p.browser.Person(t, p.house.REST.Base).Page(t), name)
+	return signIn(p.browser.Person(t, p.system.REST.Base).Page(t), name)
 }
 
 func signIn(page *browser.Page, name string) *browser.Page {
@@ -64,7 +64,7 @@ func (p *place) setupLink(t *testing.T) string {
 	pattern := regexp.MustCompile(`(?m)^\s*http://\S+(/setup\?code=\S+)$`)
 	var link []string
 	waittest.NoError(t, "the link to make the first admin", func() error {
-		if link = pattern.FindStringSubmatch(p.house.Logs()); link == nil {
+		if link = pattern.FindStringSubmatch(p.system.Logs()); link == nil {
 			return errNothing
 		}
 		return nil
@@ -107,6 +107,6 @@ func TestConsole(t *testing.T) {
 func (p *place) people(t *testing.T) {
 	t.Helper()
 	for name, role := range map[string]string{operator: "OPERATOR", viewer: "VIEWER"} {
-		p.house.REST.Do(t, http.MethodPost, "/v1/users", harness.Object{"name": name, "role": role, "password": password})
+		p.system.REST.Do(t, http.MethodPost, "/v1/users", harness.Object{"name": name, "role": role, "password": password})
 	}
 }

@@ -152,10 +152,11 @@ func (p *Page) SeeNot(selector, text string) *Page {
 	return p.Await(fmt.Sprintf("%s not to show %q", selector, text), "!"+call("shows", selector, text))
 }
 
-// Settled waits until nothing that the page has asked for is on its way, streams aside.
-func (p *Page) Settled() *Page {
+// Stable waits until nothing that the page has asked for is on its way, streams aside.
+func (p *Page) Stable() *Page {
 	p.t.Helper()
-	return p.Await("the page to settle", "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added') && !eyes.shows('.dot', 'Status')")
+	return p.Await("the page to settle", "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added') && "+
+		"!eyes.shows('.status-indicator', 'Status')")
 }
 
 // Is checks that an expression of the page is true now.

@@ -24,8 +24,8 @@ const (
 // refusal makes a recipient with deliveries of all three ends, and returns its id and the keys of those that did not arrive.
 func (p *place) refusal(t *testing.T) (id string, lost []string) {
 	t.Helper()
-	a := p.house.AddAppliance(t, "again-1")
-	id = p.house.AddRecipient(t, harness.Object{
+	a := p.system.AddAppliance(t, "again-1")
+	id = p.system.AddRecipient(t, harness.Object{
 		"id": "again", "displayName": "Sent again", "eventTypes": []string{joined}, "appliances": []string{a.ID},
 		"http": harness.Object{"url": p.receiver.URL("again"), "retryInterval": "1s", "retryDuration": "2s", "stopOnGone": true},
 	})
@@ -53,7 +53,7 @@ func (p *place) refusal(t *testing.T) (id string, lost []string) {
 func (p *place) ended(t *testing.T, id, state string, want int) {
 	t.Helper()
 	waittest.NoError(t, fmt.Sprintf("%d deliveries to be %s", want, state), func() error {
-		list, _ := p.house.REST.Do(t, http.MethodGet, "/v1/deliveries?pageSize=1000&recipientId="+id+"&state="+state, nil)["deliveries"].([]any)
+		list, _ := p.system.REST.Do(t, http.MethodGet, "/v1/deliveries?pageSize=1000&recipientId="+id+"&state="+state, nil)["deliveries"].([]any)
 		if len(list) != want {
 			return fmt.Errorf("there are %d", len(list))
 		}
@@ -67,29 +67,31 @@ func (p *place) replayStory(t *testing.T) {
 	id, lost := p.refusal(t)
 	before := len(p.receiver.Of("again"))
 	page := p.come(t, operator).Open("/deliveries")
-	page.Choose("Recipient", "Sent again").Click("button", "Filter").See(".chosen", "recipient: Sent again").See("#rows", "expired").See("#rows", "rejected")
-	page.Click("a", "Retry all that match").See("h1", "Retry all that match").See(".chosen", "expired, rejected and cancelled").See(".chosen", "Sent again")
+	page.Choose("Recipient", "Sent again").Click("button", "Filter").See(".chosen", "recipient: Sent again").See("#rows",
+		"expired").See("#rows", "rejected")
+	page.Click("a", "Replay all matching").See("h1", "Replay all matching").See(".chosen",
+		"expired, rejected and cancelled").See(".chosen", "Sent again")
 	figure(page, "Deliveries", lostOnes)
-	figure(page, "Delivered before", 0)
-	figure(page, "Not possible", 0)
-	held(t, page.Settled(), browser.NewAxe(t))
+	figure(page, "Already delivered", 0)
+	figure(page, "Unavailable", 0)
+	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
 	// Four a second, so that there is progress to see.
-	page.Fill("Deliveries per second", "4").Click("button", "Preview").See("dl.figures", "Takes about 3 s")
+	page.Fill("Deliveries per second", "4").Click("button", "Preview").See("dl.figures", "Estimated duration 3 s")
 	if n := len(p.receiver.Of("again")); n != before {
 		t.Errorf("a preview sent %d requests", n-before)
 	}
-	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("h1", "Replay").See(".flash", "Started")
+	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("h1", "Replay").See(".flash", "Replay started")
 	keep(page)
 	page.See("#progress [role=status]", "done").See("#progress", "100 %")
 	kept(page)
 	figure(page, "Found", lostOnes)
 	figure(page, "Queued", lostOnes)
-	figure(page, "Not possible", 0)
-	page.SeeNot("button", "Cancel the replay")
-	held(t, page.Settled(), browser.NewAxe(t))
+	figure(page, "Unavailable", 0)
+	page.SeeNot("button", "Cancel replay")
+	held(t, page.Stable(), browser.NewAxe(t))
 	page.Look(browser.Wide, browser.Light)
-	page.Click("a", "What became of them").See("h1", "Deliveries").
+	page.Click("a", "View deliveries").See("h1", "Deliveries").
 		Await("all of them to be delivered", fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered") && r.innerText.includes("replay")); })()`, lostOnes))
 	p.sent(t, before, lost)
 
@@ -100,17 +102,19 @@ func (p *place) replayStory(t *testing.T) {
 func (p *place) cancelledReplay(t *testing.T, id string, page *browser.Page, lost []string) {
 	t.Helper()
 	before := len(p.receiver.Of("again"))
-	page.Open("/deliveries?recipientId="+id).Click("a", "Retry all that match").Fill("Deliveries per second", "1").Click("button", "Preview")
-	page.See("dl.figures", fmt.Sprintf("Takes about %d s", lostOnes)).See(".flash", fmt.Sprintf("%d of them were delivered before", lostOnes))
+	page.Open("/deliveries?recipientId="+id).Click("a", "Replay all matching").Fill("Deliveries per second", "1").Click("button", "Preview")
+	page.See("dl.figures", fmt.Sprintf("Estimated duration %d s", lostOnes)).See(".flash",
+		fmt.Sprintf("%d events were already delivered", lostOnes))
 	page.Click("button", fmt.Sprintf("Send %d deliveries", lostOnes)).See("#progress [role=status]", "running").See("#progress", "left")
 	page.Await("some to be queued", `Number(`+figureText("Queued")+`) >= 2`)
-	page.Click("button", "Cancel the replay").See("dialog", "It queues nothing more").Click("dialog button", "Cancel the replay")
-	page.See(".flash", "What is queued already goes on").See("#progress [role=status]", "cancelled").SeeNot("button", "Cancel the replay")
+	page.Click("button", "Cancel replay").See("dialog", "No more deliveries are queued").Click("dialog button", "Cancel replay")
+	page.See(".flash", "already queued still go out").See("#progress [role=status]", "cancelled").SeeNot("button", "Cancel replay")
 	queued, err := strconv.Atoi(page.Text(figureText("Queued")))
 	if err != nil || queued < 2 || queued >= lostOnes {
 		t.Fatalf("a replay of %d that was cancelled queued %d: %v", lostOnes, queued, err)
 	}
-	page.Click("a", "What became of them").Await(fmt.Sprint(queued, " that were queued to be delivered"), fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
+	page.Click("a", "View deliveries").Await(fmt.Sprint(queued, " that were queued to be delivered"),
+		fmt.Sprintf(`(() => { const rows = [...document.querySelectorAll("#rows > tr")]; return rows.length === %d && rows.every((r) => r.innerText.includes("delivered")); })()`, queued))
 	arrived := p.receiver.Of("again")[before:]
 	keys := map[string]bool{}
 	for _, r := range arrived {
@@ -154,7 +158,8 @@ func (p *place) sent(t *testing.T, before int, keys []string) {
 
 // figureText is the value of one of the page's figures, by its name.
 func figureText(name string) string {
-	return `[...document.querySelectorAll("dl.figures dt")].find((e) => e.innerText === ` + strconv.Quote(name) + `)?.nextElementSibling.innerText`
+	return `[...document.querySelectorAll("dl.figures dt")].find((e) => e.innerText === ` + strconv.Quote(name) +
+		`)?.nextElementSibling.innerText`
 }
 
 // figure waits until one of the page's figures has a value.

@@ -23,8 +23,8 @@ import (
 // public is a console as an organisation has it: behind a proxy that ends TLS, with people whom an OpenID provider knows.
 type public struct {
 	*mockoidc.MockOIDC
-	proxy *httptest.Server
-	house *harness.House
+	proxy  *httptest.Server
+	system *harness.System
 
 	mu sync.Mutex
 	// asked are the paths that the provider was asked for.
@@ -48,7 +48,7 @@ func openPublic(t *testing.T) *public {
 		t.Fatal(err)
 	}
 	p.proxy = httptest.NewUnstartedServer(&httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
-		to, err := url.Parse(p.house.REST.Base)
+		to, err := url.Parse(p.system.REST.Base)
 		if err != nil {
 			t.Error(err)
 		}
@@ -72,10 +72,12 @@ func openPublic(t *testing.T) *public {
 		t.Fatal(err)
 	}
 	option := func(name, value string) string { return "OUTBOUND_CONSOLE_" + name + "=" + value }
-	p.house = harness.StartWith(t, &harness.House{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
-		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()), option("OIDC_CLIENT_ID", m.ClientID),
+	p.system = harness.StartWith(t, &harness.System{Shape: harness.AllInOne, Dir: t.TempDir(), Sync: "interval", Env: []string{
+		option("PUBLIC_URL", p.proxy.URL), option("TRUSTED_PROXIES", "127.0.0.1/32"), option("OIDC_ISSUER", m.Issuer()),
+		option("OIDC_CLIENT_ID", m.ClientID),
 		option("OIDC_CLIENT_SECRET_FILE", file), option("OIDC_SCOPES", "openid,profile,email,groups"), option("OIDC_ROLE_CLAIM", "groups"),
-		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"), option("OIDC_LABEL", "Sign in with Acme"),
+		option("OIDC_ADMINS", "outbound-admins"), option("OIDC_OPERATORS", "support,desk"), option("OIDC_DEFAULT_ROLE", "none"),
+		option("OIDC_LABEL", "Sign in with Acme"),
 	}})
 	return p
 }
@@ -125,30 +127,32 @@ func TestProvider(t *testing.T) {
 		t.Run(x.role, func(t *testing.T) {
 			before := p.times(mockoidc.AuthorizationEndpoint)
 			page := p.comes(t, b, "/account", x.email, x.groups...)
-			page.AwaitAt("/account").See("dl.facts", x.email).See("dl.facts", "Role "+x.role).SeeNot("main", "Change the password")
+			page.AwaitAt("/account").See("dl.facts", x.email).See("dl.facts", "Role "+x.role).SeeNot("main", "Change password")
 			if n := p.times(mockoidc.AuthorizationEndpoint) - before; n != 1 {
 				t.Errorf("the browser was at the provider %d times, want once", n)
 			}
 			// The role acts: operators add recipients, and admins alone see the users.
-			page.Open("/").See("a", "Add an HTTP recipient").Allow("status of 403").Open("/settings/users")
+			page.Open("/").See("a", "Add HTTP recipient").Allow("status of 403").Open("/settings/users")
 			if x.role == "admin" {
 				page.See("h2", "Users")
 			} else {
-				page.See("h1", "Your role does not allow this")
+				page.See("h1", "Permission denied")
 			}
-			page.Click("summary", x.email).Click("button", "Sign out").See(".flash", "You are signed out").See("h1", "Sign in").SeeNot("summary", x.email)
+			page.Click("summary", x.email).Click("button", "Sign out").See(".flash", "You have signed out").See("h1",
+				"Sign in").SeeNot("summary", x.email)
 			page.Open("/account").AwaitAt("/sign-in?next=%2Faccount")
 			noBreach(t, page)
 		})
 	}
 	t.Run("without a role", func(t *testing.T) {
 		page := p.comes(t, b, "/account", "eve@example.com", "everybody")
-		page.Allow("status of 403").See("h1", "You have no role here").See("main", "Ask an admin").SeeNot("main", "eve@example.com")
+		page.Allow("status of 403").See("h1", "You have no role").See("main", "Ask an administrator").SeeNot("main", "eve@example.com")
 		held(t, page, browser.NewAxe(t))
 		page.Open("/account").AwaitAt("/sign-in?next=%2Faccount")
 		noBreach(t, page)
 	})
-	if log := p.house.Logs(); strings.Count(log, "somebody signed in") != 2 || strings.Count(log, "a sign-in was refused") != 1 || strings.Contains(log, "@example.com") {
+	if log := p.system.Logs(); strings.Count(log, "signed in") != 2 || strings.Count(log, "sign-in refused") != 1 ||
+		strings.Contains(log, "@example.com") {
 		t.Errorf("the log does not tell of two sign-ins and a refusal, without names: %s", log)
 	}
 }

@@ -40,10 +40,10 @@ func read(t *testing.T, page *browser.Page) tally {
 // liveTail delivers many events while a list of deliveries looks on. It is told in batches, keeps no more rows than it may, answers
 // while it goes, and each delivery is told or counted as missed.
 func (p *place) liveTail(t *testing.T) {
-	id := p.house.AddRecipient(t, harness.Object{
+	id := p.system.AddRecipient(t, harness.Object{
 		"id": "busy", "displayName": "Busy", "eventTypes": []string{joined}, "http": harness.Object{"url": p.receiver.URL("busy")},
 	})
-	a := p.house.AddAppliance(t, "busy-1")
+	a := p.system.AddAppliance(t, "busy-1")
 	page := p.come(t, viewer).Open("/deliveries?recipientId="+id).See("#live-state", "live")
 	keep(page)
 	began := time.Now()

@@ -35,8 +35,8 @@ func runOn(data, sync string) []string {
 	return []string{"run", "--data", data, "--sync", sync, "--url-policy", "any", "--allow-egress", "127.0.0.0/8"}
 }
 
-// allInOne is the house in one process. Its ports stay the same over restarts, and are no connection's meanwhile.
-func (h *House) allInOne(t T) {
+// allInOne is the all-in-one process. Its ports stay the same over restarts, and are no connection's meanwhile.
+func (h *System) allInOne(t T) {
 	data := filepath.Join(h.Dir, "data")
 	endpoints := filepath.Join(data, "endpoints.json")
 	_ = os.Remove(endpoints)

@@ -68,7 +68,7 @@ func (a *Appliance) Request(ctx context.Context, eventType string, raw []byte) (
 func (a *Appliance) Publish(ctx context.Context, e Event) (Reply, error) {
 	raw, err := json.Marshal(e)
 	if err != nil {
-		return Reply{}, fmt.Errorf("write event %s: %w", e.ID, err)
+		return Reply{}, fmt.Errorf("encode event %s: %w", e.ID, err)
 	}
 	m, err := a.Request(ctx, e.Type, raw)
 	if err != nil {

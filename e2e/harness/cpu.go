@@ -12,7 +12,7 @@ import (
 const clockTick = 10 * time.Millisecond
 
 // CPU is the processor time that a process has used so far; 0 where there is no /proc.
-func (h *House) CPU(name string) time.Duration {
+func (h *System) CPU(name string) time.Duration {
 	for _, p := range h.parts {
 		if p.name == name {
 			return processorTime(p.process.PID())
@@ -22,7 +22,7 @@ func (h *House) CPU(name string) time.Duration {
 }
 
 // Memory is how much of the machine's memory a process holds, in bytes; 0 where there is no /proc.
-func (h *House) Memory(name string) int {
+func (h *System) Memory(name string) int {
 	for _, p := range h.parts {
 		if p.name == name {
 			return residentSize(p.process.PID())

@@ -18,7 +18,7 @@ type Receiver struct {
 	mu      sync.Mutex
 	scripts map[string]Script
 	says    map[string]string
-	gates   map[string]chan struct{}
+	holds   map[string]chan struct{}
 }
 
 // Script says what a recipient answers: the n-th try of each event gets the n-th status, and the last one for ever after.
@@ -26,14 +26,14 @@ type Script []int
 
 // NewReceiver starts a receiver, on HTTP and on HTTPS, for as long as the test lasts.
 func NewReceiver(t T) *Receiver {
-	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, says: map[string]string{}, gates: map[string]chan struct{}{}}
+	r := &Receiver{Ledger: NewLedger(), scripts: map[string]Script{}, says: map[string]string{}, holds: map[string]chan struct{}{}}
 	r.plain = httptest.NewServer(r)
 	r.secure = httptest.NewTLSServer(r)
 	t.Cleanup(func() {
 		r.mu.Lock()
-		for name, gate := range r.gates {
+		for name, gate := range r.holds {
 			close(gate)
-			delete(r.gates, name)
+			delete(r.holds, name)
 		}
 		r.mu.Unlock()
 		r.plain.Close()
@@ -75,13 +75,13 @@ func (r *Receiver) Hold(recipient string) (release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gate := make(chan struct{})
-	r.gates[recipient] = gate
+	r.holds[recipient] = gate
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.gates[recipient] == gate {
+		if r.holds[recipient] == gate {
 			close(gate)
-			delete(r.gates, recipient)
+			delete(r.holds, recipient)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	r.mu.Lock()
-	script, says, gate := r.scripts[name], r.says[name], r.gates[name]
+	script, says, gate := r.scripts[name], r.says[name], r.holds[name]
 	r.mu.Unlock()
 	if gate != nil {
 		script = Script{Held}

@@ -21,7 +21,8 @@ type Client struct {
 
 // NewClient makes a client.
 func NewClient(base, token string) *Client {
-	return &Client{Base: base, Token: token, http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	return &Client{Base: base, Token: token,
+		http: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 }
 
 // Close ends idle connections.
@@ -80,7 +81,7 @@ func (c *Client) CallAs(contentType, method, path string, body any) (Answer, err
 	defer func() { _ = r.Body.Close() }()
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
-		return Answer{}, fmt.Errorf("read the answer to %s %s: %w", method, path, err)
+		return Answer{}, fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	return Answer{Status: r.StatusCode, Header: r.Header, Body: text}, nil
 }

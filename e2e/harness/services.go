@@ -15,8 +15,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// estate is where everything of the services shape is.
-type estate struct {
+// servicesShape is where everything of the services shape is.
+type servicesShape struct {
 	root, dir, secrets string
 	// at is host:port of each listener, by service and kind, e.g. config/grpc.
 	at map[string]string
@@ -25,14 +25,14 @@ type estate struct {
 // httpSender begins the names of the http-senders, which are numbered from 1.
 const httpSender = "http-sender-"
 
-// services is the house as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
+// services is the system as separate processes: a stock nats-server with the configuration in deploy/nats, and each service with
 // its options file in deploy/options, over which the environment puts addresses and paths.
-func (h *House) services(t T) {
+func (h *System) services(t T) {
 	root, err := Root()
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	e := &estate{root: root, dir: h.Dir, at: map[string]string{}}
+	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}}
 	e.makeSecrets(t)
 	e.broker(t)
 	for _, l := range []string{
@@ -62,20 +62,21 @@ func (h *House) services(t T) {
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
-	h.added = func(t T) { e.tellBroker(t, h) }
+	h.added = func(t T) { e.reloadBroker(t, h) }
 }
 
 // makeSecrets makes tokens, passwords and the sealing key as the operator of the compose file does.
-func (e *estate) makeSecrets(t T) {
+func (e *servicesShape) makeSecrets(t T) {
 	e.secrets = filepath.Join(e.dir, "secrets")
 	script := filepath.Join(e.root, "deploy", "make-secrets.sh")
-	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil { //nolint:gosec // our own script
+	//nolint:gosec // our own script
+	if out, err := exec.CommandContext(context.Background(), "bash", script, e.secrets).CombinedOutput(); err != nil {
 		t.Fatalf("make the secrets: %v\n%s", err, out)
 	}
 }
 
 // broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
-func (e *estate) broker(t T) {
+func (e *servicesShape) broker(t T) {
 	e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", "nats.conf"),
 		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
 	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
@@ -84,7 +85,7 @@ func (e *estate) broker(t T) {
 }
 
 // copy copies a file, with texts replaced by others.
-func (e *estate) copy(t T, from, to string, replace ...string) {
+func (e *servicesShape) copy(t T, from, to string, replace ...string) {
 	raw, err := os.ReadFile(from)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(to), 0o755)
@@ -97,7 +98,7 @@ func (e *estate) copy(t T, from, to string, replace ...string) {
 	}
 }
 
-func (e *estate) read(t T, secret string) string {
+func (e *servicesShape) read(t T, secret string) string {
 	raw, err := os.ReadFile(filepath.Join(e.secrets, secret))
 	if err != nil {
 		t.Fatalf("read a secret: %v", err)
@@ -106,7 +107,7 @@ func (e *estate) read(t T, secret string) string {
 }
 
 // nats is the stock server; its flags put addresses and folder over the configuration file.
-func (e *estate) nats(t T, sync string) *part {
+func (e *servicesShape) nats(t T, sync string) *part {
 	host, port, _ := net.SplitHostPort(e.at["nats/nats"])
 	_, monitor, _ := net.SplitHostPort(e.at["nats/http"])
 	conf := filepath.Join(e.dir, "nats", "nats.conf")
@@ -128,10 +129,11 @@ func (e *estate) nats(t T, sync string) *part {
 	}
 }
 
-// tellBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
+// reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
-func (e *estate) tellBroker(t T, h *House) {
-	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
+func (e *servicesShape) reloadBroker(t T, h *System) {
+	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w",
+		filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
 		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
@@ -151,7 +153,7 @@ func (e *estate) tellBroker(t T, h *House) {
 }
 
 // service is one of our processes.
-func (e *estate) service(name string) *part {
+func (e *servicesShape) service(name string) *part {
 	binary := name
 	if strings.HasPrefix(name, httpSender) {
 		binary = strings.TrimSuffix(httpSender, "-")
@@ -171,7 +173,8 @@ func (e *estate) service(name string) *part {
 		"history":      {common, admin, server, client},
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},
 		"email-sender": {common, client, sealed},
-		"console":      {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"], "SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
+		"console": {client, {"INGEST": e.at["ingest/grpc"], "HISTORY": e.at["history/grpc"],
+			"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token")}},
 	}[binary]
 	p := &part{name: name, path: Binary(binary), args: []string{"--options", filepath.Join(e.root, "deploy", "options", binary+".yaml")}}
 	for _, set := range append(own, map[string]string{"HTTP": e.at[name+"/http"]}) {

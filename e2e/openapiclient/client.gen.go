@@ -317,66 +317,66 @@ func (e SmtpSettingsEncryptionMode) Valid() bool {
 	}
 }
 
-// Activity What happened in an hour.
+// Activity Deliveries in one hour.
 type Activity struct {
-	// Delivered Deliveries that arrived.
+	// Delivered Successful deliveries.
 	Delivered *string `json:"delivered,omitempty"`
 
-	// Failed Attempts that failed, and deliveries that were given up.
+	// Failed Failed attempts, and deliveries that failed permanently.
 	Failed *string `json:"failed,omitempty"`
 
-	// StartTime When the hour began.
+	// StartTime Start of the hour.
 	StartTime *time.Time `json:"startTime,omitempty"`
 }
 
-// AddressOutcome What has become of a delivery at one address of an email recipient.
+// AddressOutcome State of a delivery for one address of an email recipient.
 type AddressOutcome struct {
 	// Address The address.
 	Address *string `json:"address,omitempty"`
 
-	// Code The relay's code, if it answered about the address.
+	// Code The relay's response code for the address, if there was one.
 	Code *int32 `json:"code,omitempty"`
 
-	// State `ACCEPTED` by the relay, `REFUSED` for good, `DEFERRED` by it, or `WAITING`: not asked for yet.
+	// State `ACCEPTED`, permanently `REFUSED` or `DEFERRED` by the relay, or `WAITING`: no attempt yet.
 	State *string `json:"state,omitempty"`
 }
 
-// ApiKeyAuth A secret in a header.
+// ApiKeyAuth An API key in a header.
 type ApiKeyAuth struct {
-	// Header The header's name.
+	// Header Name of the header.
 	Header *string `json:"header,omitempty"`
 
-	// Value The header's value.
+	// Value Value of the header.
 	Value *string `json:"value,omitempty"`
 
 	// ValueSet Whether a value is stored.
 	ValueSet *bool `json:"valueSet,omitempty"`
 }
 
-// Appliance An appliance: who publishes events.
+// Appliance An appliance, which publishes events.
 type Appliance struct {
 	// CreateTime When it was added.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// DisplayName The name people see.
+	// DisplayName Display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Id Its id, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
+	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id string `json:"id"`
 
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`
 
-	// SilentAfter How long it may publish nothing before the admin contacts are told, 1 min to 7 d. Default: never told.
+	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
 }
 
 // ApplianceCredentials An appliance's credentials, shown once.
 type ApplianceCredentials struct {
-	// Id The appliance's id.
+	// Id The appliance's ID.
 	Id *string `json:"id,omitempty"`
 
 	// Password Password for NATS.
@@ -389,26 +389,26 @@ type ApplianceCredentials struct {
 	User *string `json:"user,omitempty"`
 }
 
-// AppliancePatch An appliance: who publishes events.
+// AppliancePatch An appliance, which publishes events.
 //
 // The fields that are present are changed.
 type AppliancePatch struct {
 	// CreateTime When it was added.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// DisplayName The name people see.
+	// DisplayName Display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Id Its id, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
+	// Id ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id *string `json:"id,omitempty"`
 
 	// RotateTime When its credentials were last replaced.
 	RotateTime *time.Time `json:"rotateTime,omitempty"`
 
-	// SilentAfter How long it may publish nothing before the admin contacts are told, 1 min to 7 d. Default: never told.
+	// SilentAfter The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
 }
 
@@ -423,64 +423,64 @@ type ApplianceStatus struct {
 	// LastEventTime When its last event was accepted, as far as history goes back.
 	LastEventTime *time.Time `json:"lastEventTime,omitempty"`
 
-	// Silent Whether it has been silent longer than it may.
+	// Silent Whether it has been silent for longer than silent_after.
 	Silent *bool `json:"silent,omitempty"`
 
-	// SilentAfter How long it may be silent.
+	// SilentAfter Time without events after which the admin contacts receive an alert.
 	SilentAfter *string `json:"silentAfter,omitempty"`
 }
 
-// Attempt One attempt of a delivery, or a record about it without one.
+// Attempt An attempt of a delivery, or a record without an attempt.
 type Attempt struct {
-	// Actor Who did it, if it was done by hand.
+	// Actor Who made the change, for an operator's change.
 	Actor *string `json:"actor,omitempty"`
 
-	// BeginTime When it began.
+	// BeginTime Start time.
 	BeginTime *time.Time `json:"beginTime,omitempty"`
 
-	// Detail Why, as a sentence.
+	// Detail Explanation, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// ExpireTime When the retry duration was to end.
+	// ExpireTime When the delivery was to expire.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// NextAttemptTime When the next attempt was due after it, if there was to be one.
+	// NextAttemptTime When the next attempt was due, if one was scheduled.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
 
-	// Number Its number, from 1; 0 if nothing was sent.
+	// Number Attempt number, from 1; 0 if nothing was sent.
 	Number *int32 `json:"number,omitempty"`
 
-	// Reason Why, as a word.
+	// Reason Reason, as one word.
 	Reason *string `json:"reason,omitempty"`
 
-	// ReasonClass The class of the reason. See Delivery.reason_class.
+	// ReasonClass Reason class. See Delivery.reason_class.
 	ReasonClass *string `json:"reasonClass,omitempty"`
 
-	// RecipientRevision The revision of the recipient that was used.
+	// RecipientRevision Revision of the recipient that was used.
 	RecipientRevision *string `json:"recipientRevision,omitempty"`
 
 	// RecordTime When it was recorded.
 	RecordTime *time.Time `json:"recordTime,omitempty"`
 
-	// ResponseExcerpt The beginning of the answer, at most 16 KiB.
+	// ResponseExcerpt Response body (first 16 KiB).
 	ResponseExcerpt *string `json:"responseExcerpt,omitempty"`
 
-	// State What the delivery came to by it.
+	// State State of the delivery after it.
 	State *DeliveryState `json:"state,omitempty"`
 
-	// StatusCode The HTTP status or SMTP code, if there was an answer.
+	// StatusCode HTTP status or SMTP code, if there was a response.
 	StatusCode *int32 `json:"statusCode,omitempty"`
 
-	// TookMs How long it took, in milliseconds.
+	// TookMs Duration in milliseconds.
 	TookMs *float64 `json:"tookMs,omitempty"`
 }
 
-// Backoff Exponential backoff: the wait starts at the retry interval and is multiplied after each failure, up to the ceiling.
+// Backoff Exponential backoff: the interval starts at the retry interval and is multiplied after each failure, up to the ceiling.
 type Backoff struct {
-	// Ceiling Longest wait, up to 24 h. Default 1 h.
+	// Ceiling Maximum interval, up to 24 h. Default 1 h.
 	Ceiling *string `json:"ceiling,omitempty"`
 
-	// Multiplier Factor from one wait to the next, 1 to 10. Default 2.
+	// Multiplier Factor by which the interval is multiplied, 1 to 10. Default 2.
 	Multiplier *float64 `json:"multiplier,omitempty"`
 }
 
@@ -505,57 +505,57 @@ type BearerAuth struct {
 	TokenSet *bool `json:"tokenSet,omitempty"`
 }
 
-// CertificateInfo What a certificate contains, for people.
+// CertificateInfo Details of a certificate.
 type CertificateInfo struct {
 	// FingerprintSha256 SHA-256 of the certificate, in hexadecimal with colons.
 	FingerprintSha256 *string `json:"fingerprintSha256,omitempty"`
 
-	// Issuer Its issuer.
+	// Issuer Issuer.
 	Issuer *string `json:"issuer,omitempty"`
 
-	// Names Host names and addresses it is for, if it is a server's.
+	// Names Host names and addresses of a server certificate.
 	Names *[]string `json:"names,omitempty"`
 
-	// NotAfterTime When it ends to be valid.
+	// NotAfterTime When it expires.
 	NotAfterTime *time.Time `json:"notAfterTime,omitempty"`
 
-	// NotBeforeTime When it begins to be valid.
+	// NotBeforeTime When it becomes valid.
 	NotBeforeTime *time.Time `json:"notBeforeTime,omitempty"`
 
-	// SerialNumber Its serial number, in hexadecimal.
+	// SerialNumber Serial number in hexadecimal.
 	SerialNumber *string `json:"serialNumber,omitempty"`
 
-	// Subject Its subject, e.g. `CN=Example Root,O=Example`.
+	// Subject Subject, e.g. `CN=Example Root,O=Example`.
 	Subject *string `json:"subject,omitempty"`
 }
 
 // Change A changed field.
 type Change struct {
-	// After Its value after, in JSON; empty if there is none.
+	// After New value in JSON; empty if there is none.
 	After *string `json:"after,omitempty"`
 
-	// Before Its value before, in JSON; empty if there was none.
+	// Before Previous value in JSON; empty if there was none.
 	Before *string `json:"before,omitempty"`
 
-	// Path The field's path, e.g. `http.url`.
+	// Path Path of the field, e.g. `http.url`.
 	Path *string `json:"path,omitempty"`
 }
 
 // ChangeDeliveriesResponse Response of SendNow, ExtendDeliveries and CancelDeliveries.
 type ChangeDeliveriesResponse struct {
-	// Changed How many were changed.
+	// Changed Number of changed deliveries.
 	Changed *int32 `json:"changed,omitempty"`
 
-	// Unchanged Those that were not.
+	// Unchanged Deliveries that were not changed.
 	Unchanged *[]ChangeDeliveriesResponseUnchanged `json:"unchanged,omitempty"`
 }
 
-// ChangeDeliveriesResponseUnchanged One that was left as it is.
+// ChangeDeliveriesResponseUnchanged A delivery that was not changed.
 type ChangeDeliveriesResponseUnchanged struct {
-	// Detail Why, as a sentence.
+	// Detail Explanation, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// EventId The event's key.
+	// EventId The event key.
 	EventId *string `json:"eventId,omitempty"`
 
 	// RecipientId The recipient.
@@ -567,19 +567,19 @@ type ChangeDeliveriesResponseUnchanged struct {
 
 // CheckChangesResponse Response of CheckChanges.
 type CheckChangesResponse struct {
-	// Results What would become of each change, in the order of the request.
+	// Results Result of each change, in the order of the request.
 	Results *[]CheckedChange `json:"results,omitempty"`
 }
 
-// CheckedChange What would become of a planned change.
+// CheckedChange Result of a planned change.
 type CheckedChange struct {
-	// Code The code that the call would be answered with, of google.rpc.Code; 0: it would be made.
+	// Code The google.rpc.Code that the call would return; 0: it would succeed.
 	Code *int32 `json:"code,omitempty"`
 
-	// Faults The fields that are at fault, if any are.
+	// Faults Invalid fields, if there are any.
 	Faults *[]FieldFault `json:"faults,omitempty"`
 
-	// Message Why it would be refused, in words; empty if it would be made.
+	// Message Error message; empty if the call would succeed.
 	Message *string `json:"message,omitempty"`
 }
 
@@ -595,9 +595,9 @@ type ClientCertificate struct {
 	PrivateKeySet *bool `json:"privateKeySet,omitempty"`
 }
 
-// CloudEvent An event on the wire: a CloudEvent 1.0 in JSON.
+// CloudEvent An event: a CloudEvent 1.0 in JSON.
 type CloudEvent struct {
-	// Data The event's variables by name. `external_key` and the object `custom_fields` have a meaning of their own.
+	// Data The event's variables by name. `external_key` and the object `custom_fields` have a special meaning.
 	Data *map[string]interface{} `json:"data,omitempty"`
 
 	// Datacontenttype Absent or "application/json".
@@ -606,7 +606,7 @@ type CloudEvent struct {
 	// Id Identifies the event among those of its source: letters, digits, `_` and `-`, 1 to 128 characters.
 	Id string `json:"id"`
 
-	// Source The appliance's id.
+	// Source The appliance's ID.
 	Source string `json:"source"`
 
 	// Specversion Always "1.0".
@@ -615,22 +615,22 @@ type CloudEvent struct {
 	// Subject The session it belongs to (`lsid`): letters, digits, `_` and `-`, at most 64 characters.
 	Subject *string `json:"subject,omitempty"`
 
-	// Time When it happened (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was taken in.
+	// Time Time of the event (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was received.
 	Time *string `json:"time,omitempty"`
 
 	// Type The event type, one of the catalogue.
 	Type string `json:"type"`
 }
 
-// Contact Who is told when deliveries to a recipient keep failing, and when.
+// Contact Who receives alerts when deliveries to a recipient keep failing, and when.
 type Contact struct {
-	// Addresses Email addresses, at most 10. Empty: nobody is told.
+	// Addresses Email addresses, at most 10. Empty: the admin contacts receive the alerts.
 	Addresses *[]string `json:"addresses,omitempty"`
 
-	// AlertAfter How long the recipient must have been failing before the first mail, 0 to 7 d. Default 5 min.
+	// AlertAfter How long deliveries must fail before an alert is sent, 0 to 7 d. Default 5 min.
 	AlertAfter *string `json:"alertAfter,omitempty"`
 
-	// ResendEvery How often the mail is repeated while the failure lasts, 0 (never) or up to 7 d. Default 4 h.
+	// ResendEvery Interval at which the alert is repeated while the failure lasts, 0 (never) or up to 7 d. Default 4 h.
 	ResendEvery *string `json:"resendEvery,omitempty"`
 }
 
@@ -639,7 +639,7 @@ type CreateApplianceRequest struct {
 	// Appliance The appliance to add.
 	Appliance Appliance `json:"appliance"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
@@ -648,7 +648,7 @@ type CreateCustomFieldRequest struct {
 	// CustomField The field to create.
 	CustomField CustomField `json:"customField"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
@@ -657,7 +657,7 @@ type CreateEventTypeRequest struct {
 	// EventType The type to add.
 	EventType EventType `json:"eventType"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
@@ -666,13 +666,13 @@ type CreateRecipientRequest struct {
 	// Recipient The recipient to create.
 	Recipient Recipient `json:"recipient"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // CreateTokenResponse Response of CreateToken.
 type CreateTokenResponse struct {
-	// Secret Its secret, shown once: what goes behind `Authorization: Bearer`.
+	// Secret Its secret, shown only once: sent as `Authorization: Bearer`.
 	Secret *string `json:"secret,omitempty"`
 
 	// Token The token.
@@ -681,14 +681,14 @@ type CreateTokenResponse struct {
 
 // CustomField A custom field of sessions.
 type CustomField struct {
-	// CodeName Its code name, fixed for life: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, made from
+	// CodeName Code name, immutable: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, derived from
 	// the display name. On the wire it is `custom.<code_name>`.
 	CodeName *string `json:"codeName,omitempty"`
 
-	// DisplayName The name people see. Unique, 1 to 100 characters.
+	// DisplayName Display name. Unique, 1 to 100 characters.
 	DisplayName string `json:"displayName"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 }
 
@@ -696,41 +696,41 @@ type CustomField struct {
 //
 // The fields that are present are changed.
 type CustomFieldPatch struct {
-	// CodeName Its code name, fixed for life: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, made from
+	// CodeName Code name, immutable: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, derived from
 	// the display name. On the wire it is `custom.<code_name>`.
 	CodeName *string `json:"codeName,omitempty"`
 
-	// DisplayName The name people see. Unique, 1 to 100 characters.
+	// DisplayName Display name. Unique, 1 to 100 characters.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 }
 
-// DailyNotice The daily communication notice.
+// DailyNotice The daily report.
 type DailyNotice struct {
 	// Enabled Whether it is sent.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Time The time of day, `HH:MM`, in the zone of mails. Default 08:00.
+	// Time Time of day, `HH:MM`, in the time zone of the email settings. Default 08:00.
 	Time *string `json:"time,omitempty"`
 }
 
-// DefaultMailText The default texts of an event type.
+// DefaultMailText Default templates of an event type.
 type DefaultMailText struct {
 	// EventType The event type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// Text The texts. The HTML is an offer: it is used only if it is saved as a recipient's own.
+	// Text The templates. The HTML is a suggestion: it is used only if a recipient is saved with it.
 	Text *MailText `json:"text,omitempty"`
 }
 
 // DeleteApplianceRequest Request of DeleteAppliance.
 type DeleteApplianceRequest struct {
-	// Etag If set, the etag the appliance must still have.
+	// Etag If set, the call fails unless the appliance has this etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Id The appliance's id.
+	// Id The appliance's ID.
 	Id *string `json:"id,omitempty"`
 }
 
@@ -739,13 +739,13 @@ type DeleteCustomFieldRequest struct {
 	// CodeName The field's code name.
 	CodeName *string `json:"codeName,omitempty"`
 
-	// Etag If set, the etag the field must still have.
+	// Etag If set, the call fails unless the field has this etag.
 	Etag *string `json:"etag,omitempty"`
 }
 
 // DeleteEventTypeRequest Request of DeleteEventType.
 type DeleteEventTypeRequest struct {
-	// Etag If set, the etag the type must still have.
+	// Etag If set, the call fails unless the type has this etag.
 	Etag *string `json:"etag,omitempty"`
 
 	// Id The type's id.
@@ -754,7 +754,7 @@ type DeleteEventTypeRequest struct {
 
 // DeleteRecipientRequest Request of DeleteRecipient.
 type DeleteRecipientRequest struct {
-	// Etag If set, the etag the recipient must still have.
+	// Etag If set, the call fails unless the recipient has this etag.
 	Etag *string `json:"etag,omitempty"`
 
 	// Id The recipient's id.
@@ -763,10 +763,10 @@ type DeleteRecipientRequest struct {
 
 // Delivery One event owed to one recipient.
 type Delivery struct {
-	// AcceptTime When the event was accepted (for a replay: when the replay was).
+	// AcceptTime When the event was accepted (for a replay: when the replay was queued).
 	AcceptTime *time.Time `json:"acceptTime,omitempty"`
 
-	// Actor Who asked for it, for a replay, a test or a change by hand.
+	// Actor Who requested it, for a replay, a test or an operator's change.
 	Actor *string `json:"actor,omitempty"`
 
 	// ApplianceId The appliance.
@@ -778,37 +778,37 @@ type Delivery struct {
 	// Channel The recipient's channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
 
-	// Detail Why, as a sentence.
+	// Detail Explanation, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// EventId The event's key: `<appliance>~<event id>`.
+	// EventId Event key: `<appliance>~<event id>`.
 	EventId *string `json:"eventId,omitempty"`
 
 	// EventType The event type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// ExpireTime When the retry duration ends.
+	// ExpireTime When the delivery expires.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// ExternalKey The session's external key.
+	// ExternalKey External key of the session.
 	ExternalKey *string `json:"externalKey,omitempty"`
 
-	// FirstAttemptTime When the first attempt began.
+	// FirstAttemptTime When the first attempt started.
 	FirstAttemptTime *time.Time `json:"firstAttemptTime,omitempty"`
 
-	// LastAttemptMs How long the last attempt took, in milliseconds.
+	// LastAttemptMs Duration of the last attempt in milliseconds.
 	LastAttemptMs *float64 `json:"lastAttemptMs,omitempty"`
 
-	// LastAttemptTime When the last attempt began.
+	// LastAttemptTime When the last attempt started.
 	LastAttemptTime *time.Time `json:"lastAttemptTime,omitempty"`
 
 	// NextAttemptTime When the next attempt is due, if there is one.
 	NextAttemptTime *time.Time `json:"nextAttemptTime,omitempty"`
 
-	// Reason Why, as a word, e.g. `http_status`.
+	// Reason Reason of the state, as one word, e.g. `http_status`.
 	Reason *string `json:"reason,omitempty"`
 
-	// ReasonClass The class of the reason, for filters and counts: `ok`, `network`, `tls`, `timeout`, `http_4xx`, `http_5xx`, `http_other`,
+	// ReasonClass Class of the reason, for filters and counts: `ok`, `network`, `tls`, `timeout`, `http_4xx`, `http_5xx`, `http_other`,
 	// `smtp_deferred`, `smtp_refused`, `auth`, `egress`, `render`, `not_wanted`, `expired`, `cancelled`, `other`.
 	ReasonClass *string `json:"reasonClass,omitempty"`
 
@@ -818,36 +818,36 @@ type Delivery struct {
 	// RecipientId The recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
 
-	// RecipientRevision The revision of the recipient that the last attempt was made with.
+	// RecipientRevision Revision of the recipient at the last attempt.
 	RecipientRevision *string `json:"recipientRevision,omitempty"`
 
-	// ReplayId Set if this is a replay: it tells this one from the first delivery.
+	// ReplayId ID of the replay, if the delivery belongs to one.
 	ReplayId *string `json:"replayId,omitempty"`
 
-	// ResponseExcerpt The beginning of the last answer, at most 16 KiB.
+	// ResponseExcerpt Body of the last response (first 16 KiB).
 	ResponseExcerpt *string `json:"responseExcerpt,omitempty"`
 
 	// SessionId The session.
 	SessionId *string `json:"sessionId,omitempty"`
 
-	// State What it has come to.
+	// State Its state.
 	State *DeliveryState `json:"state,omitempty"`
 
-	// StatusCode The last attempt's HTTP status or SMTP code, if there was an answer.
+	// StatusCode HTTP status or SMTP code of the last attempt, if there was a response.
 	StatusCode *int32 `json:"statusCode,omitempty"`
 
 	// Test Whether this is a test.
 	Test *bool `json:"test,omitempty"`
 }
 
-// DeliveryDetail A delivery with all that is known of it.
+// DeliveryDetail A delivery with its details.
 //
 // At most one of `http`, `email`.
 type DeliveryDetail struct {
-	// Addresses For an email recipient: what has become of each address that it has now. History itself holds no addresses.
+	// Addresses For an email recipient: the state of each of its current addresses. The history itself holds no addresses.
 	Addresses *[]AddressOutcome `json:"addresses,omitempty"`
 
-	// Attempts Its attempts, and what was done to it by hand, oldest first.
+	// Attempts Its attempts and operators' changes, oldest first.
 	Attempts *[]Attempt `json:"attempts,omitempty"`
 
 	// CloudEventJson The event in JSON, if it is still stored.
@@ -856,31 +856,31 @@ type DeliveryDetail struct {
 	// Delivery The delivery.
 	Delivery *Delivery `json:"delivery,omitempty"`
 
-	// Email The mail.
+	// Email The email.
 	Email *MailPreview `json:"email,omitempty"`
 
 	// Http The HTTP request.
 	Http *HttpPreview `json:"http,omitempty"`
 
-	// RequestNote Why the request can't be shown, or what may differ from what was sent, as a sentence.
+	// RequestNote Why the request can't be shown, or how it may differ from what was sent, as a sentence.
 	RequestNote *string `json:"requestNote,omitempty"`
 }
 
-// DeliveryState What a delivery has come to.
+// DeliveryState State of a delivery.
 type DeliveryState string
 
 // DiskStatus The broker's disk.
 type DiskStatus struct {
-	// FreeBytes What is free on the broker's disk, in bytes, if that can be told (embedded broker).
+	// FreeBytes Free bytes on the broker's disk, if known (embedded broker).
 	FreeBytes *string `json:"freeBytes,omitempty"`
 
 	// FreeKnown Whether free_bytes is known.
 	FreeKnown *bool `json:"freeKnown,omitempty"`
 
-	// LimitBytes What they may use in all, in bytes: the sum of their bounds.
+	// LimitBytes Bytes that the streams can use: the sum of their limits.
 	LimitBytes *string `json:"limitBytes,omitempty"`
 
-	// UsedBytes What the streams use, in bytes.
+	// UsedBytes Bytes that the streams use.
 	UsedBytes *string `json:"usedBytes,omitempty"`
 }
 
@@ -889,31 +889,31 @@ type DoctorRecipientResponse struct {
 	// Healthy Whether all steps succeeded.
 	Healthy *bool `json:"healthy,omitempty"`
 
-	// PresentedChain The certificate chain that the receiver presented, leaf first.
+	// PresentedChain Certificate chain presented by the server, leaf first.
 	PresentedChain *[]CertificateInfo `json:"presentedChain,omitempty"`
 
-	// RootToPinPem The root (PEM) to upload as `http.caCertificatePem` if the chain ends in one that is not trusted and the receiver sent it.
+	// RootToPinPem Root certificate (PEM) to set as `http.caCertificatePem`, if the server presented an untrusted one.
 	RootToPinPem *string `json:"rootToPinPem,omitempty"`
 
 	// Steps The steps in order, up to the first that failed.
 	Steps *[]DoctorStep `json:"steps,omitempty"`
 }
 
-// DoctorStep One step of the way to a recipient.
+// DoctorStep One step of the diagnostics.
 type DoctorStep struct {
-	// Detail What was seen, in words.
+	// Detail Result, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// Name What is tried: URL, DNS, EGRESS, TCP, TLS, HTTP, STATUS.
+	// Name Name of the check: URL, DNS, EGRESS, TCP, TLS, HTTP, STATUS.
 	Name *string `json:"name,omitempty"`
 
 	// Ok Whether it succeeded.
 	Ok *bool `json:"ok,omitempty"`
 
-	// Remedy What to do, if it failed.
+	// Remedy What to do if it failed.
 	Remedy *string `json:"remedy,omitempty"`
 
-	// TookMs How long it took, in milliseconds.
+	// TookMs Duration in milliseconds.
 	TookMs *float64 `json:"tookMs,omitempty"`
 }
 
@@ -925,14 +925,14 @@ type EmailRecipient struct {
 	// Body Plain-text body with macros. At most 64 KiB. Empty: the default of the event type.
 	Body *string `json:"body,omitempty"`
 
-	// HtmlBody HTML body with macros, values escaped. At most 128 KiB. If set, mails are multipart/alternative, with the plain text beside
-	// it. Empty: plain text alone.
+	// HtmlBody HTML body with macros; values are escaped. At most 128 KiB. If set, emails are multipart/alternative with both bodies.
+	// Empty: only plain text.
 	HtmlBody *string `json:"htmlBody,omitempty"`
 
-	// Overrides Texts of single event types in place of those above, by event type. At most 100.
+	// Overrides Templates for single event types, by event type. They replace the ones above. At most 100.
 	Overrides *map[string]MailText `json:"overrides,omitempty"`
 
-	// RequireExternalKey Whether only events of sessions with an external key are sent. Default false.
+	// RequireExternalKey Whether to send only events of sessions with an external key. Default false.
 	RequireExternalKey *bool `json:"requireExternalKey,omitempty"`
 
 	// Subject Subject with macros (`%EXTERNAL_KEY%`). At most 500 characters, one line. Empty: the default of the event type.
@@ -949,51 +949,51 @@ type EmailRecipientPatch struct {
 	// Body Plain-text body with macros. At most 64 KiB. Empty: the default of the event type.
 	Body *string `json:"body,omitempty"`
 
-	// HtmlBody HTML body with macros, values escaped. At most 128 KiB. If set, mails are multipart/alternative, with the plain text beside
-	// it. Empty: plain text alone.
+	// HtmlBody HTML body with macros; values are escaped. At most 128 KiB. If set, emails are multipart/alternative with both bodies.
+	// Empty: only plain text.
 	HtmlBody *string `json:"htmlBody,omitempty"`
 
-	// Overrides Texts of single event types in place of those above, by event type. At most 100.
+	// Overrides Templates for single event types, by event type. They replace the ones above. At most 100.
 	Overrides *map[string]MailText `json:"overrides,omitempty"`
 
-	// RequireExternalKey Whether only events of sessions with an external key are sent. Default false.
+	// RequireExternalKey Whether to send only events of sessions with an external key. Default false.
 	RequireExternalKey *bool `json:"requireExternalKey,omitempty"`
 
 	// Subject Subject with macros (`%EXTERNAL_KEY%`). At most 500 characters, one line. Empty: the default of the event type.
 	Subject *string `json:"subject,omitempty"`
 }
 
-// EmailSettings What holds for all email recipients.
+// EmailSettings Settings for all email recipients.
 type EmailSettings struct {
-	// Etag Changes with every change of these settings. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// RetryDuration How long a mail is tried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
+	// RetryDuration How long an email is retried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
 	RetryDuration *string `json:"retryDuration,omitempty"`
 
-	// RetryInterval Pause between two attempts, 0.1 s to 24 h. Default 1 min.
+	// RetryInterval Interval between attempts, 0.1 s to 24 h. Default 1 min.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
-	// TimeZone Zone of the times in mails, by IANA name. Default UTC.
+	// TimeZone Time zone for times in emails, as an IANA name. Default UTC.
 	TimeZone *string `json:"timeZone,omitempty"`
 
-	// UpdateTime When these settings were last changed.
+	// UpdateTime When these settings were last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 }
 
 // Error An error: `google.rpc.Status`.
 type Error struct {
-	// Code The code of gRPC, e.g. 3 for INVALID_ARGUMENT. The HTTP status is made of it.
+	// Code The gRPC code, e.g. 3 for INVALID_ARGUMENT. It determines the HTTP status.
 	Code int32 `json:"code"`
 
-	// Details What programs can act on.
+	// Details Machine-readable details.
 	Details *[]ErrorDetail `json:"details,omitempty"`
 
-	// Message What is wrong and what to do, in a sentence for people.
+	// Message What is wrong and what to do, as a sentence.
 	Message string `json:"message"`
 }
 
-// ErrorDetail A detail of an error. `@type` says which fields it has.
+// ErrorDetail A detail of an error. `@type` determines its fields.
 type ErrorDetail struct {
 	// Type `type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), ResourceInfo (resourceType, resourceName).
 	Type string `json:"@type"`
@@ -1001,7 +1001,7 @@ type ErrorDetail struct {
 	// Domain Always `outbound`.
 	Domain *string `json:"domain,omitempty"`
 
-	// FieldViolations Every field that is wrong.
+	// FieldViolations All field violations.
 	FieldViolations *[]struct {
 		// Description What is wrong and what to do.
 		Description *string `json:"description,omitempty"`
@@ -1009,57 +1009,57 @@ type ErrorDetail struct {
 		// Field The field's path, e.g. `http.url`.
 		Field *string `json:"field,omitempty"`
 
-		// Reason What is wrong, as a word, e.g. `TAKEN`.
+		// Reason Reason, as one word, e.g. `TAKEN`.
 		Reason *string `json:"reason,omitempty"`
 	} `json:"fieldViolations,omitempty"`
 
-	// Metadata What it is about.
+	// Metadata Details of the error.
 	Metadata *map[string]string `json:"metadata,omitempty"`
 
-	// Reason Why, as a word, e.g. `STALE_ETAG`.
+	// Reason Reason, as one word, e.g. `STALE_ETAG`.
 	Reason *string `json:"reason,omitempty"`
 
-	// ResourceName Its id.
+	// ResourceName ID of the resource.
 	ResourceName *string `json:"resourceName,omitempty"`
 
-	// ResourceType The kind of what does not exist.
+	// ResourceType Kind of the resource that does not exist.
 	ResourceType         *string                `json:"resourceType,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
-// Event An event as history knows it.
+// Event An event in the history.
 type Event struct {
 	// ApplianceId The appliance.
 	ApplianceId *string `json:"applianceId,omitempty"`
 
-	// CloudEventJson The event in JSON, if still stored. In GetEvent alone.
+	// CloudEventJson The event in JSON, if still stored. Only in GetEvent.
 	CloudEventJson *string `json:"cloudEventJson,omitempty"`
 
-	// Decision What intake decided.
+	// Decision Intake decision.
 	Decision *IntakeDecision `json:"decision,omitempty"`
 
-	// Deliveries Its deliveries. In GetEvent alone.
+	// Deliveries Its deliveries. Only in GetEvent.
 	Deliveries *[]Delivery `json:"deliveries,omitempty"`
 
-	// EventId The event's key: `<appliance>~<event id>`.
+	// EventId Event key: `<appliance>~<event id>`.
 	EventId *string `json:"eventId,omitempty"`
 
-	// EventTime When it happened.
+	// EventTime Time of the event.
 	EventTime *time.Time `json:"eventTime,omitempty"`
 
 	// EventType The event type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// ExternalKey The session's external key.
+	// ExternalKey External key of the session.
 	ExternalKey *string `json:"externalKey,omitempty"`
 
-	// IntakeTime When it was taken in or refused.
+	// IntakeTime When it was received.
 	IntakeTime *time.Time `json:"intakeTime,omitempty"`
 
-	// Raw What was sent, cut at 16 KiB, if refused.
+	// Raw Payload (first 16 KiB), if it was refused.
 	Raw *[]byte `json:"raw,omitempty"`
 
-	// Routes Every recipient, and why it gets the event or does not. In GetEvent alone.
+	// Routes Routing: every recipient, and why it gets the event or does not. Only in GetEvent.
 	Routes *[]Route `json:"routes,omitempty"`
 
 	// Sequence Its sequence in the stream of events, if accepted.
@@ -1068,37 +1068,37 @@ type Event struct {
 	// SessionId The session.
 	SessionId *string `json:"sessionId,omitempty"`
 
-	// Timeline What happened to it, oldest first. In GetEvent alone.
+	// Timeline Timeline, oldest first. Only in GetEvent.
 	Timeline *[]TimelineEntry `json:"timeline,omitempty"`
 
-	// Via How it came: "nats" or "http". Empty if that is not known, because the process that took it in was killed before it was recorded.
+	// Via Transport: "nats" or "http". Empty if not known, because the ingest process was killed before it was recorded.
 	Via *string `json:"via,omitempty"`
 
-	// Violations Why it was refused, field by field.
+	// Violations Field violations, if it was refused.
 	Violations *[]IntakeViolation `json:"violations,omitempty"`
 }
 
 // EventType A type of event.
 type EventType struct {
-	// BuiltIn Whether it is part of Outbound and can't be changed.
+	// BuiltIn Whether it is built in and can't be changed.
 	BuiltIn *bool `json:"builtIn,omitempty"`
 
-	// DisplayName The name people see.
+	// DisplayName Display name.
 	DisplayName string `json:"displayName"`
 
-	// Email Whether email recipients may have it.
+	// Email Whether email recipients can select it.
 	Email *bool `json:"email,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Id Its identifier, fixed for life: lower-case letters, digits and underscores, at most 64 characters, a letter first.
+	// Id ID, immutable: lower-case letters, digits and underscores, at most 64 characters, starting with a letter.
 	Id *string `json:"id,omitempty"`
 
-	// Product Which product publishes it, e.g. "Remote Support".
+	// Product Product that publishes it, e.g. "Remote Support".
 	Product *string `json:"product,omitempty"`
 
-	// Variables The variables an event of this type carries. Others are sent too; these are documented and offered as macros.
+	// Variables Variables of events of this type. Other variables are sent as well; these are documented and available as macros.
 	Variables *[]Variable `json:"variables,omitempty"`
 }
 
@@ -1106,70 +1106,70 @@ type EventType struct {
 //
 // The fields that are present are changed.
 type EventTypePatch struct {
-	// BuiltIn Whether it is part of Outbound and can't be changed.
+	// BuiltIn Whether it is built in and can't be changed.
 	BuiltIn *bool `json:"builtIn,omitempty"`
 
-	// DisplayName The name people see.
+	// DisplayName Display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Email Whether email recipients may have it.
+	// Email Whether email recipients can select it.
 	Email *bool `json:"email,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Id Its identifier, fixed for life: lower-case letters, digits and underscores, at most 64 characters, a letter first.
+	// Id ID, immutable: lower-case letters, digits and underscores, at most 64 characters, starting with a letter.
 	Id *string `json:"id,omitempty"`
 
-	// Product Which product publishes it, e.g. "Remote Support".
+	// Product Product that publishes it, e.g. "Remote Support".
 	Product *string `json:"product,omitempty"`
 
-	// Variables The variables an event of this type carries. Others are sent too; these are documented and offered as macros.
+	// Variables Variables of events of this type. Other variables are sent as well; these are documented and available as macros.
 	Variables *[]Variable `json:"variables,omitempty"`
 }
 
-// Expiry Something that ends.
+// Expiry A certificate, secret or token that expires.
 type Expiry struct {
-	// ExpireTime When it ends, or ended.
+	// ExpireTime When it expires or expired.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Kind What it is: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	// Kind Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
 	Kind *string `json:"kind,omitempty"`
 
-	// Resource What it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
+	// Resource Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
 	Resource *string `json:"resource,omitempty"`
 
-	// Subject What it says of itself, e.g. a certificate's subject.
+	// Subject Subject, e.g. of a certificate.
 	Subject *string `json:"subject,omitempty"`
 }
 
-// FieldFault What is wrong with a field.
+// FieldFault An error in a field.
 type FieldFault struct {
 	// Description What is wrong and what to do.
 	Description *string `json:"description,omitempty"`
 
-	// Field The field's path, e.g. `http.url`.
+	// Field Path of the field, e.g. `http.url`.
 	Field *string `json:"field,omitempty"`
 
-	// Reason The fault as a word.
+	// Reason Reason, as one word.
 	Reason *string `json:"reason,omitempty"`
 }
 
-// Header A header of a request or mail.
+// Header A header of a request or email.
 type Header struct {
 	// Name Its name.
 	Name *string `json:"name,omitempty"`
 
-	// Value Its value. Secrets are shown as `[redacted]`, values made at each sending as `[made at sending]`.
+	// Value Value. Secrets are shown as `[redacted]`, values generated at each attempt as `[generated when sent]`.
 	Value *string `json:"value,omitempty"`
 }
 
-// HttpAuth How Outbound proves to a receiver who it is. Secrets are written, never read back: leave a secret empty in an update to keep
+// HttpAuth How Outbound authenticates to a receiver. Secrets are write-only: leave a secret empty in an update to keep
 // the stored one.
 //
 // At most one of `basic`, `bearer`, `apiKey`, `oauth2`, `clientCertificate`.
 type HttpAuth struct {
-	// ApiKey A secret in a header of your choice.
+	// ApiKey An API key in a custom header.
 	ApiKey *ApiKeyAuth `json:"apiKey,omitempty"`
 
 	// Basic User name and password (RFC 7617).
@@ -1196,156 +1196,156 @@ type HttpPreview struct {
 	// Method The method.
 	Method *string `json:"method,omitempty"`
 
-	// Url Where to.
+	// Url The URL.
 	Url *string `json:"url,omitempty"`
 }
 
 // HttpRecipient Settings of an HTTP recipient.
 type HttpRecipient struct {
-	// Auth How Outbound proves to the receiver who it is. Default: not at all.
+	// Auth How Outbound authenticates to the receiver. Default: no authentication.
 	Auth *HttpAuth `json:"auth,omitempty"`
 
-	// Backoff Exponential backoff instead of the fixed interval.
+	// Backoff Exponential backoff instead of a fixed interval.
 	Backoff *Backoff `json:"backoff,omitempty"`
 
-	// BodyContentType The content type of a body of your own. Default application/json.
+	// BodyContentType Content type of the custom body. Default application/json.
 	BodyContentType *string `json:"bodyContentType,omitempty"`
 
-	// BodyTemplate A body of your own instead of `format`: a Go template over the event, as {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}},
-	// with the functions json, urlquery, upper, lower, default, date. Checked at save against every selected event type. At most
-	// 64 KiB. Empty: the body is written as `format` says.
+	// BodyTemplate Custom body instead of `format`: a Go template over the event, with {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}}
+	// and the functions json, urlquery, upper, lower, default, date. Validated against every selected event type. At most
+	// 64 KiB. Empty: `format` applies.
 	BodyTemplate *string `json:"bodyTemplate,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) to verify this receiver with, instead of the system's. For this recipient alone. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
 
-	// CaCertificates What the uploaded root certificates contain.
+	// CaCertificates Details of the uploaded root certificates.
 	CaCertificates *[]CertificateInfo `json:"caCertificates,omitempty"`
 
-	// Contact Who is told by email when deliveries keep failing.
+	// Contact Who receives alerts by email when deliveries keep failing.
 	Contact *Contact `json:"contact,omitempty"`
 
-	// Format How the body is written. Default FORM.
+	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Further request headers, at most 32. Values can be read by whoever may read recipients: put secrets into `auth`. Names that
+	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
 	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
-	// MaxInFlight Requests to this recipient at once, 1 to 64. Default 16.
+	// MaxInFlight Maximum concurrent requests to this recipient, 1 to 64. Default 16.
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
 
-	// Order Whether events keep their order. Default NONE.
+	// Order Order of deliveries. Default NONE.
 	Order *HttpRecipientOrderMode `json:"order,omitempty"`
 
-	// RateLimit Requests per period at most. Default: no limit.
+	// RateLimit Maximum requests per period. Default: no limit.
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 
-	// RetryDuration How long a delivery is tried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
+	// RetryDuration How long a delivery is retried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
 	RetryDuration *string `json:"retryDuration,omitempty"`
 
-	// RetryInterval Pause between two attempts of a delivery, 0.1 s to 24 h. Default 30 s. The wait varies by up to 10 %.
+	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
-	// SendCustomFields Whether custom fields (those defined under `/v1/custom-fields`) are sent. Default false.
+	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
-	// SigningSecrets Secrets that sign each request by Standard Webhooks, at most 4. All of them sign, so that a receiver can change over.
+	// SigningSecrets Secrets that sign each request (Standard Webhooks), at most 4. Each adds a signature, so that secrets can be rotated.
 	SigningSecrets *[]SigningSecret `json:"signingSecrets,omitempty"`
 
-	// StopOnGone Whether an answer 410 Gone ends a delivery as REJECTED instead of being tried again. Default false.
+	// StopOnGone Whether a response 410 Gone makes a delivery REJECTED instead of being retried. Default false.
 	StopOnGone *bool `json:"stopOnGone,omitempty"`
 
-	// Success Which answers count as delivered. Default HTTP_200.
+	// Success Which responses count as delivered. Default HTTP_200.
 	Success *HttpRecipientSuccessRule `json:"success,omitempty"`
 
-	// Timeout How long one request may take, from dialling to the end of the answer, 0.1 s to 30 s. Default 15 s.
+	// Timeout Request timeout, from dialling to the end of the response, 0.1 s to 30 s. Default 15 s.
 	Timeout *string `json:"timeout,omitempty"`
 
-	// Url Where events are posted. Which schemes and ports are allowed is decided by the deployment (`--url-policy`). At most 2,048
-	// characters, no user name or password in it, no fragment.
+	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
+	// characters, without user name, password and fragment.
 	Url string `json:"url"`
 }
 
-// HttpRecipientFormatKind How the body is written.
+// HttpRecipientFormatKind Format of the body.
 type HttpRecipientFormatKind string
 
-// HttpRecipientOrderMode Whether events keep their order.
+// HttpRecipientOrderMode Order of deliveries.
 type HttpRecipientOrderMode string
 
 // HttpRecipientPatch Settings of an HTTP recipient.
 //
 // The fields that are present are changed.
 type HttpRecipientPatch struct {
-	// Auth How Outbound proves to the receiver who it is. Default: not at all.
+	// Auth How Outbound authenticates to the receiver. Default: no authentication.
 	Auth *HttpAuth `json:"auth,omitempty"`
 
-	// Backoff Exponential backoff instead of the fixed interval.
+	// Backoff Exponential backoff instead of a fixed interval.
 	Backoff *Backoff `json:"backoff,omitempty"`
 
-	// BodyContentType The content type of a body of your own. Default application/json.
+	// BodyContentType Content type of the custom body. Default application/json.
 	BodyContentType *string `json:"bodyContentType,omitempty"`
 
-	// BodyTemplate A body of your own instead of `format`: a Go template over the event, as {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}},
-	// with the functions json, urlquery, upper, lower, default, date. Checked at save against every selected event type. At most
-	// 64 KiB. Empty: the body is written as `format` says.
+	// BodyTemplate Custom body instead of `format`: a Go template over the event, with {{.Event.Type}}, {{.Vars.name}}, {{.Custom.region}}
+	// and the functions json, urlquery, upper, lower, default, date. Validated against every selected event type. At most
+	// 64 KiB. Empty: `format` applies.
 	BodyTemplate *string `json:"bodyTemplate,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) to verify this receiver with, instead of the system's. For this recipient alone. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify this receiver instead of the system's. Only for this recipient. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
 
-	// CaCertificates What the uploaded root certificates contain.
+	// CaCertificates Details of the uploaded root certificates.
 	CaCertificates *[]CertificateInfo `json:"caCertificates,omitempty"`
 
-	// Contact Who is told by email when deliveries keep failing.
+	// Contact Who receives alerts by email when deliveries keep failing.
 	Contact *Contact `json:"contact,omitempty"`
 
-	// Format How the body is written. Default FORM.
+	// Format Format of the body. Default FORM.
 	Format *HttpRecipientFormatKind `json:"format,omitempty"`
 
-	// Headers Further request headers, at most 32. Values can be read by whoever may read recipients: put secrets into `auth`. Names that
+	// Headers Custom request headers, at most 32. Visible to anyone who can view the recipient: put secrets into `auth`. Names that
 	// Outbound or HTTP itself sets (Host, Content-Type, webhook-id, Authorization, …) are refused.
 	Headers *map[string]string `json:"headers,omitempty"`
 
-	// MaxInFlight Requests to this recipient at once, 1 to 64. Default 16.
+	// MaxInFlight Maximum concurrent requests to this recipient, 1 to 64. Default 16.
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
 
-	// Order Whether events keep their order. Default NONE.
+	// Order Order of deliveries. Default NONE.
 	Order *HttpRecipientOrderMode `json:"order,omitempty"`
 
-	// RateLimit Requests per period at most. Default: no limit.
+	// RateLimit Maximum requests per period. Default: no limit.
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 
-	// RetryDuration How long a delivery is tried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
+	// RetryDuration How long a delivery is retried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
 	RetryDuration *string `json:"retryDuration,omitempty"`
 
-	// RetryInterval Pause between two attempts of a delivery, 0.1 s to 24 h. Default 30 s. The wait varies by up to 10 %.
+	// RetryInterval Interval between attempts of a delivery, 0.1 s to 24 h. Default 30 s. A jitter of up to 10 % is added.
 	RetryInterval *string `json:"retryInterval,omitempty"`
 
-	// SendCustomFields Whether custom fields (those defined under `/v1/custom-fields`) are sent. Default false.
+	// SendCustomFields Whether to include custom fields (defined under `/v1/custom-fields`). Default false.
 	SendCustomFields *bool `json:"sendCustomFields,omitempty"`
 
-	// SigningSecrets Secrets that sign each request by Standard Webhooks, at most 4. All of them sign, so that a receiver can change over.
+	// SigningSecrets Secrets that sign each request (Standard Webhooks), at most 4. Each adds a signature, so that secrets can be rotated.
 	SigningSecrets *[]SigningSecret `json:"signingSecrets,omitempty"`
 
-	// StopOnGone Whether an answer 410 Gone ends a delivery as REJECTED instead of being tried again. Default false.
+	// StopOnGone Whether a response 410 Gone makes a delivery REJECTED instead of being retried. Default false.
 	StopOnGone *bool `json:"stopOnGone,omitempty"`
 
-	// Success Which answers count as delivered. Default HTTP_200.
+	// Success Which responses count as delivered. Default HTTP_200.
 	Success *HttpRecipientSuccessRule `json:"success,omitempty"`
 
-	// Timeout How long one request may take, from dialling to the end of the answer, 0.1 s to 30 s. Default 15 s.
+	// Timeout Request timeout, from dialling to the end of the response, 0.1 s to 30 s. Default 15 s.
 	Timeout *string `json:"timeout,omitempty"`
 
-	// Url Where events are posted. Which schemes and ports are allowed is decided by the deployment (`--url-policy`). At most 2,048
-	// characters, no user name or password in it, no fragment.
+	// Url URL that events are POSTed to. The deployment decides which schemes and ports are allowed (`--url-policy`). At most 2,048
+	// characters, without user name, password and fragment.
 	Url *string `json:"url,omitempty"`
 }
 
-// HttpRecipientSuccessRule Which answers count as delivered.
+// HttpRecipientSuccessRule Which responses count as delivered.
 type HttpRecipientSuccessRule string
 
-// IntakeDecision What intake decided.
+// IntakeDecision Intake decision.
 type IntakeDecision string
 
 // IntakeViolation A reason why an event was refused.
@@ -1356,7 +1356,7 @@ type IntakeViolation struct {
 	// Field The field, e.g. `id`.
 	Field *string `json:"field,omitempty"`
 
-	// Reason What is wrong, as a word, e.g. `UNKNOWN_TYPE`.
+	// Reason Reason, as one word, e.g. `UNKNOWN_TYPE`.
 	Reason *string `json:"reason,omitempty"`
 }
 
@@ -1374,16 +1374,16 @@ type ListCustomFieldsResponse struct {
 
 // ListDeliveriesResponse Response of ListDeliveries.
 type ListDeliveriesResponse struct {
-	// Deliveries The deliveries of this page.
+	// Deliveries Deliveries of this page.
 	Deliveries *[]Delivery `json:"deliveries,omitempty"`
 
-	// NextPageToken Where the next page begins. Empty: no more.
+	// NextPageToken Token of the next page. Empty: this is the last page.
 	NextPageToken *string `json:"nextPageToken,omitempty"`
 }
 
 // ListEventTypesResponse Response of ListEventTypes.
 type ListEventTypesResponse struct {
-	// EventTypes The whole catalogue.
+	// EventTypes All event types.
 	EventTypes *[]EventType `json:"eventTypes,omitempty"`
 }
 
@@ -1392,28 +1392,28 @@ type ListEventsResponse struct {
 	// Events The events of this page.
 	Events *[]Event `json:"events,omitempty"`
 
-	// NextPageToken Where the next page begins. Empty: no more.
+	// NextPageToken Token of the next page. Empty: this is the last page.
 	NextPageToken *string `json:"nextPageToken,omitempty"`
 }
 
 // ListMacrosResponse Response of ListMacros.
 type ListMacrosResponse struct {
-	// Defaults The default texts of the types.
+	// Defaults Default templates of the types.
 	Defaults *[]DefaultMailText `json:"defaults,omitempty"`
 
-	// Macros The macros, those that all of the types have first.
+	// Macros The macros; those of all types first.
 	Macros *[]Macro `json:"macros,omitempty"`
 }
 
 // ListRecipientsResponse Response of ListRecipients.
 type ListRecipientsResponse struct {
-	// NextPageToken Where the next page begins. Empty: no more.
+	// NextPageToken Token of the next page. Empty: this is the last page.
 	NextPageToken *string `json:"nextPageToken,omitempty"`
 
 	// Recipients The recipients of this page.
 	Recipients *[]Recipient `json:"recipients,omitempty"`
 
-	// TotalSize How many recipients there are in all.
+	// TotalSize Total number of recipients.
 	TotalSize *int32 `json:"totalSize,omitempty"`
 }
 
@@ -1425,7 +1425,7 @@ type ListReplaysResponse struct {
 
 // ListRevisionsResponse Response of ListRevisions.
 type ListRevisionsResponse struct {
-	// NextPageToken Where the next page begins. Empty: no more.
+	// NextPageToken Token of the next page. Empty: this is the last page.
 	NextPageToken *string `json:"nextPageToken,omitempty"`
 
 	// Revisions The revisions of this page.
@@ -1444,33 +1444,33 @@ type ListUsersResponse struct {
 	Users *[]User `json:"users,omitempty"`
 }
 
-// Macro A macro of mail texts.
+// Macro A macro of email templates.
 type Macro struct {
-	// Description What it stands for.
+	// Description Description.
 	Description *string `json:"description,omitempty"`
 
-	// EventTypes The event types that have it, of those asked for.
+	// EventTypes The requested event types that have it.
 	EventTypes *[]string `json:"eventTypes,omitempty"`
 
-	// Example What it is in a sample event.
+	// Example Value in a sample event.
 	Example *string `json:"example,omitempty"`
 
-	// Name Its name; in texts it stands between percent signs.
+	// Name Name; written between percent signs in templates.
 	Name *string `json:"name,omitempty"`
 }
 
-// MailPreview A mail as it would be sent.
+// MailPreview An email as it would be sent.
 type MailPreview struct {
 	// From The sender.
 	From *string `json:"from,omitempty"`
 
-	// Headers The headers of the mail to the first address.
+	// Headers Headers of the email to the first address.
 	Headers *[]Header `json:"headers,omitempty"`
 
 	// Html The HTML, if there is any.
 	Html *string `json:"html,omitempty"`
 
-	// Source The whole mail to the first address, as it travels.
+	// Source Raw message to the first address.
 	Source *string `json:"source,omitempty"`
 
 	// Subject The subject.
@@ -1479,16 +1479,16 @@ type MailPreview struct {
 	// Text The plain text.
 	Text *string `json:"text,omitempty"`
 
-	// To The addresses; each gets a mail of its own.
+	// To The addresses; each gets its own email.
 	To *[]string `json:"to,omitempty"`
 }
 
-// MailText The texts of a mail. An empty one is taken from the recipient.
+// MailText Templates of an email. Empty ones are inherited from the recipient.
 type MailText struct {
 	// Body Plain-text body with macros. At most 64 KiB.
 	Body *string `json:"body,omitempty"`
 
-	// HtmlBody HTML body with macros, values escaped. At most 128 KiB.
+	// HtmlBody HTML body with macros; values are escaped. At most 128 KiB.
 	HtmlBody *string `json:"htmlBody,omitempty"`
 
 	// Subject Subject with macros. At most 500 characters, one line.
@@ -1497,33 +1497,33 @@ type MailText struct {
 
 // OAuth2ClientCredentials OAuth 2.0 client credentials (RFC 6749, 4.4).
 type OAuth2ClientCredentials struct {
-	// ClientId The client's id.
+	// ClientId Client ID.
 	ClientId *string `json:"clientId,omitempty"`
 
-	// ClientSecret The client's secret.
+	// ClientSecret Client secret.
 	ClientSecret *string `json:"clientSecret,omitempty"`
 
 	// ClientSecretSet Whether a secret is stored.
 	ClientSecretSet *bool `json:"clientSecretSet,omitempty"`
 
-	// Scopes Scopes to ask for.
+	// Scopes Scopes to request.
 	Scopes *[]string `json:"scopes,omitempty"`
 
-	// TokenUrl Where tokens are asked for.
+	// TokenUrl Token endpoint.
 	TokenUrl *string `json:"tokenUrl,omitempty"`
 }
 
-// PlannedChange A change that is not made yet.
+// PlannedChange A planned change.
 //
 // At most one of `createEventType`, `updateEventType`, `deleteEventType`, `createCustomField`, `updateCustomField`, `deleteCustomField`, `updateSmtpSettings`, `updateEmailSettings`, `createAppliance`, `updateAppliance`, `deleteAppliance`, `createRecipient`, `updateRecipient`, `deleteRecipient`.
 type PlannedChange struct {
 	// CreateAppliance An appliance to add.
 	CreateAppliance *CreateApplianceRequest `json:"createAppliance,omitempty"`
 
-	// CreateCustomField A custom field to add.
+	// CreateCustomField A custom field to create.
 	CreateCustomField *CreateCustomFieldRequest `json:"createCustomField,omitempty"`
 
-	// CreateEventType A type to add.
+	// CreateEventType An event type to create.
 	CreateEventType *CreateEventTypeRequest `json:"createEventType,omitempty"`
 
 	// CreateRecipient A recipient to create.
@@ -1535,28 +1535,28 @@ type PlannedChange struct {
 	// DeleteCustomField A custom field to delete.
 	DeleteCustomField *DeleteCustomFieldRequest `json:"deleteCustomField,omitempty"`
 
-	// DeleteEventType A type to delete.
+	// DeleteEventType An event type to delete.
 	DeleteEventType *DeleteEventTypeRequest `json:"deleteEventType,omitempty"`
 
 	// DeleteRecipient A recipient to delete.
 	DeleteRecipient *DeleteRecipientRequest `json:"deleteRecipient,omitempty"`
 
-	// UpdateAppliance An appliance to change.
+	// UpdateAppliance An appliance to update.
 	UpdateAppliance *UpdateApplianceRequest `json:"updateAppliance,omitempty"`
 
-	// UpdateCustomField A custom field to change.
+	// UpdateCustomField A custom field to update.
 	UpdateCustomField *UpdateCustomFieldRequest `json:"updateCustomField,omitempty"`
 
-	// UpdateEmailSettings Settings of all email recipients to change.
+	// UpdateEmailSettings Settings of all email recipients to update.
 	UpdateEmailSettings *UpdateEmailSettingsRequest `json:"updateEmailSettings,omitempty"`
 
-	// UpdateEventType A type to change.
+	// UpdateEventType An event type to update.
 	UpdateEventType *UpdateEventTypeRequest `json:"updateEventType,omitempty"`
 
-	// UpdateRecipient A recipient to change.
+	// UpdateRecipient A recipient to update.
 	UpdateRecipient *UpdateRecipientRequest `json:"updateRecipient,omitempty"`
 
-	// UpdateSmtpSettings Settings of the SMTP relay to change.
+	// UpdateSmtpSettings Settings of the SMTP relay to update.
 	UpdateSmtpSettings *UpdateSmtpSettingsRequest `json:"updateSmtpSettings,omitempty"`
 }
 
@@ -1564,10 +1564,10 @@ type PlannedChange struct {
 //
 // At most one of `http`, `email`.
 type PreviewRecipientResponse struct {
-	// Email The mail.
+	// Email The email.
 	Email *MailPreview `json:"email,omitempty"`
 
-	// EventId The event's key.
+	// EventId The event key.
 	EventId *string `json:"eventId,omitempty"`
 
 	// EventType The event type.
@@ -1579,7 +1579,7 @@ type PreviewRecipientResponse struct {
 	// Matches Whether the recipient would get the event.
 	Matches *bool `json:"matches,omitempty"`
 
-	// Reason Why not, as a word; see Delivery.reason.
+	// Reason Reason why not, as one word; see Delivery.reason.
 	Reason *string `json:"reason,omitempty"`
 
 	// Sample Whether the event is a sample.
@@ -1588,31 +1588,31 @@ type PreviewRecipientResponse struct {
 
 // PreviewReplayResponse Response of PreviewReplay.
 type PreviewReplayResponse struct {
-	// AlreadyDelivered How many of them the recipient has had before.
+	// AlreadyDelivered Number of deliveries that the recipient already has.
 	AlreadyDelivered *string `json:"alreadyDelivered,omitempty"`
 
-	// Count How many deliveries it is about.
+	// Count Number of deliveries.
 	Count *string `json:"count,omitempty"`
 
-	// EstimatedDuration How long queuing them takes at the rate.
+	// EstimatedDuration Estimated time to queue all deliveries at the rate.
 	EstimatedDuration *string `json:"estimatedDuration,omitempty"`
 
-	// More Whether counting stopped at its bound, so that there are more.
+	// More Whether there are more deliveries than were counted.
 	More *bool `json:"more,omitempty"`
 
-	// OldestTime When the oldest of the events was accepted.
+	// OldestTime Acceptance time of the oldest event.
 	OldestTime *time.Time `json:"oldestTime,omitempty"`
 
-	// Unavailable How many can't be sent again: their event is no longer stored, or their recipient is gone.
+	// Unavailable Number of deliveries that can't be sent because the event is no longer stored or the recipient no longer exists.
 	Unavailable *string `json:"unavailable,omitempty"`
 }
 
 // PublishEventResponse Response of PublishEvent, and of a request on NATS.
 type PublishEventResponse struct {
-	// Duplicate Whether it had been accepted before.
+	// Duplicate Whether it is a duplicate of an accepted event.
 	Duplicate *bool `json:"duplicate,omitempty"`
 
-	// EventId The event's key: `<appliance>~<event id>`.
+	// EventId Event key: `<appliance>~<event id>`.
 	EventId *string `json:"eventId,omitempty"`
 
 	// Sequence Its sequence in the stream of events.
@@ -1621,11 +1621,11 @@ type PublishEventResponse struct {
 
 // PurgeRecipientResponse Response of PurgeRecipient.
 type PurgeRecipientResponse struct {
-	// Cancelled How many deliveries waited and are cancelled, or would be.
+	// Cancelled Number of deliveries that are, or would be, cancelled.
 	Cancelled *string `json:"cancelled,omitempty"`
 }
 
-// RateLimit A limit of requests per time.
+// RateLimit A rate limit.
 type RateLimit struct {
 	// Limit Requests per period, 1 to 100,000.
 	Limit *int32 `json:"limit,omitempty"`
@@ -1634,121 +1634,121 @@ type RateLimit struct {
 	Period *string `json:"period,omitempty"`
 }
 
-// Recipient A recipient: who is told of which events, where to, and in which form.
+// Recipient A recipient of events: which events it gets, where they are sent, and in which form.
 //
 // At most one of `http`, `email`.
 type Recipient struct {
-	// Appliances Appliances whose events are sent. Empty: all of them. At most 500.
+	// Appliances Appliances whose events are sent. Empty: all appliances. At most 500.
 	Appliances *[]string `json:"appliances,omitempty"`
 
 	// CreateTime When the recipient was created.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// DeleteTime When deletion was asked for. A recipient being deleted gets nothing any more; it goes once its queue is drained.
+	// DeleteTime When deletion was requested. A recipient that is being deleted gets no events; it is removed when its queue is drained.
 	DeleteTime *time.Time `json:"deleteTime,omitempty"`
 
-	// DisplayName The name people see. Unique among all recipients, ignoring case and surrounding blanks; 1 to 100 characters.
+	// DisplayName Display name. Unique among all recipients, ignoring case and surrounding spaces; 1 to 100 characters.
 	DisplayName string `json:"displayName"`
 
 	// Email An email recipient.
 	Email *EmailRecipient `json:"email,omitempty"`
 
-	// Enabled Whether events are sent. Default true at create.
+	// Enabled Whether the recipient is enabled. Default true at create.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Etag Changes with every change of the recipient. Sent back in an update or delete, it makes the call fail with ABORTED if
-	// somebody else changed the recipient meanwhile. Empty: unconditional.
+	// Etag Changes with every update. If it is sent in an update or delete, the call fails with ABORTED when someone else has changed
+	// the recipient since. Empty: unconditional.
 	Etag *string `json:"etag,omitempty"`
 
 	// EventTypes Event types to send, as identifiers of the event catalogue (`GET /v1/event-types`). At least one, at most 500; an email
-	// recipient may only have types that the catalogue allows for email.
+	// recipient can only have types that the catalogue allows for email.
 	EventTypes []string `json:"eventTypes"`
 
 	// Filter A filter: an expression in CEL over `event` (id, type, appliance, session, external_key, time) and `vars` (the event's
-	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded SKIPPED.
+	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded as SKIPPED.
 	// Empty: no filter. At most 4 KiB.
 	Filter *string `json:"filter,omitempty"`
 
 	// Http An HTTP recipient (webhook).
 	Http *HttpRecipient `json:"http,omitempty"`
 
-	// Id The recipient's id, unique and fixed for life. Lower-case letters, digits and hyphens, 1 to 40 characters. If empty at
-	// create, one is made from the display name.
+	// Id The recipient's ID, unique and immutable. Lower-case letters, digits and hyphens, 1 to 40 characters. If empty at
+	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
-	// UpdateTime When the recipient was last changed.
+	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
-	// Warnings What an operator should know about these settings although they are valid, in sentences.
+	// Warnings Warnings about valid settings, as sentences.
 	Warnings *[]string `json:"warnings,omitempty"`
 
-	// WhileDisabled What becomes of events accepted while the recipient is disabled. Default SKIP.
+	// WhileDisabled What happens to events that are accepted while the recipient is disabled. Default SKIP.
 	WhileDisabled *RecipientWhileDisabledPolicy `json:"whileDisabled,omitempty"`
 }
 
 // RecipientHealth The health of a recipient.
 type RecipientHealth string
 
-// RecipientPatch A recipient: who is told of which events, where to, and in which form.
+// RecipientPatch A recipient of events: which events it gets, where they are sent, and in which form.
 //
 // At most one of `http`, `email`.
 //
 // The fields that are present are changed.
 type RecipientPatch struct {
-	// Appliances Appliances whose events are sent. Empty: all of them. At most 500.
+	// Appliances Appliances whose events are sent. Empty: all appliances. At most 500.
 	Appliances *[]string `json:"appliances,omitempty"`
 
 	// CreateTime When the recipient was created.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// DeleteTime When deletion was asked for. A recipient being deleted gets nothing any more; it goes once its queue is drained.
+	// DeleteTime When deletion was requested. A recipient that is being deleted gets no events; it is removed when its queue is drained.
 	DeleteTime *time.Time `json:"deleteTime,omitempty"`
 
-	// DisplayName The name people see. Unique among all recipients, ignoring case and surrounding blanks; 1 to 100 characters.
+	// DisplayName Display name. Unique among all recipients, ignoring case and surrounding spaces; 1 to 100 characters.
 	DisplayName *string `json:"displayName,omitempty"`
 
 	// Email An email recipient.
 	Email *EmailRecipientPatch `json:"email,omitempty"`
 
-	// Enabled Whether events are sent. Default true at create.
+	// Enabled Whether the recipient is enabled. Default true at create.
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// Etag Changes with every change of the recipient. Sent back in an update or delete, it makes the call fail with ABORTED if
-	// somebody else changed the recipient meanwhile. Empty: unconditional.
+	// Etag Changes with every update. If it is sent in an update or delete, the call fails with ABORTED when someone else has changed
+	// the recipient since. Empty: unconditional.
 	Etag *string `json:"etag,omitempty"`
 
 	// EventTypes Event types to send, as identifiers of the event catalogue (`GET /v1/event-types`). At least one, at most 500; an email
-	// recipient may only have types that the catalogue allows for email.
+	// recipient can only have types that the catalogue allows for email.
 	EventTypes *[]string `json:"eventTypes,omitempty"`
 
 	// Filter A filter: an expression in CEL over `event` (id, type, appliance, session, external_key, time) and `vars` (the event's
-	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded SKIPPED.
+	// variables by name, as text) and `custom` (custom fields by code name). Events for which it is false are recorded as SKIPPED.
 	// Empty: no filter. At most 4 KiB.
 	Filter *string `json:"filter,omitempty"`
 
 	// Http An HTTP recipient (webhook).
 	Http *HttpRecipientPatch `json:"http,omitempty"`
 
-	// Id The recipient's id, unique and fixed for life. Lower-case letters, digits and hyphens, 1 to 40 characters. If empty at
-	// create, one is made from the display name.
+	// Id The recipient's ID, unique and immutable. Lower-case letters, digits and hyphens, 1 to 40 characters. If empty at
+	// create, it is derived from the display name.
 	Id *string `json:"id,omitempty"`
 
-	// UpdateTime When the recipient was last changed.
+	// UpdateTime When the recipient was last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
-	// Warnings What an operator should know about these settings although they are valid, in sentences.
+	// Warnings Warnings about valid settings, as sentences.
 	Warnings *[]string `json:"warnings,omitempty"`
 
-	// WhileDisabled What becomes of events accepted while the recipient is disabled. Default SKIP.
+	// WhileDisabled What happens to events that are accepted while the recipient is disabled. Default SKIP.
 	WhileDisabled *RecipientWhileDisabledPolicy `json:"whileDisabled,omitempty"`
 }
 
 // RecipientStatus The state of one recipient.
 type RecipientStatus struct {
-	// Activity The last 24 hours, oldest first, as far as history goes back.
+	// Activity The last 24 hours, oldest first, as far as the history goes back.
 	Activity *[]Activity `json:"activity,omitempty"`
 
-	// BreakerOpen Whether the breaker is open: it is only probed, once per retry interval.
+	// BreakerOpen Whether the circuit breaker is open: one attempt is made per retry interval.
 	BreakerOpen *bool `json:"breakerOpen,omitempty"`
 
 	// Channel Its channel, `http` or `email`.
@@ -1757,25 +1757,25 @@ type RecipientStatus struct {
 	// DisplayName Its display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// FailingSinceTime Since when it is failing, as far as the records show.
+	// FailingSinceTime Since when it has been failing, as far as the records show.
 	FailingSinceTime *time.Time `json:"failingSinceTime,omitempty"`
 
 	// Health Its health.
 	Health *RecipientHealth `json:"health,omitempty"`
 
-	// LastAlertTime When the contacts were last told by mail that it is failing.
+	// LastAlertTime When the last alert about the failure was sent.
 	LastAlertTime *time.Time `json:"lastAlertTime,omitempty"`
 
-	// LastAttemptTime When it was last tried.
+	// LastAttemptTime Time of the last attempt.
 	LastAttemptTime *time.Time `json:"lastAttemptTime,omitempty"`
 
-	// LastDeliveredTime When it last got something.
+	// LastDeliveredTime Time of the last successful delivery.
 	LastDeliveredTime *time.Time `json:"lastDeliveredTime,omitempty"`
 
-	// LastError The last error, in words, while failing.
+	// LastError Last error, while failing.
 	LastError *string `json:"lastError,omitempty"`
 
-	// LastReason Why the last attempt failed, as a word, while failing.
+	// LastReason Reason of the last failed attempt, as one word, while failing.
 	LastReason *string `json:"lastReason,omitempty"`
 
 	// NextAttemptTime When the next attempt is due, while failing.
@@ -1784,207 +1784,207 @@ type RecipientStatus struct {
 	// OldestQueuedTime When the oldest of them was accepted.
 	OldestQueuedTime *time.Time `json:"oldestQueuedTime,omitempty"`
 
-	// QueuedEvents Events in its queue, those waiting for a retry included.
+	// QueuedEvents Events in its queue, including those waiting for a retry.
 	QueuedEvents *string `json:"queuedEvents,omitempty"`
 
 	// RecipientId The recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
 }
 
-// RecipientWhileDisabledPolicy What becomes of events accepted while the recipient is disabled.
+// RecipientWhileDisabledPolicy What happens to events that are accepted while the recipient is disabled.
 type RecipientWhileDisabledPolicy string
 
-// RelayOAuth2 How access tokens for the relay are got (RFC 6749: refresh token if one is given, else client credentials).
+// RelayOAuth2 How access tokens for the relay are obtained (RFC 6749: with the refresh token if there is one, else client credentials).
 type RelayOAuth2 struct {
-	// ClientId The client's id.
+	// ClientId Client ID.
 	ClientId *string `json:"clientId,omitempty"`
 
-	// ClientSecret The client's secret. Written, never read back.
+	// ClientSecret Client secret. Write-only.
 	ClientSecret *string `json:"clientSecret,omitempty"`
 
 	// ClientSecretSet Whether a secret is stored.
 	ClientSecretSet *bool `json:"clientSecretSet,omitempty"`
 
-	// RefreshToken The refresh token. Written, never read back.
+	// RefreshToken Refresh token. Write-only.
 	RefreshToken *string `json:"refreshToken,omitempty"`
 
 	// RefreshTokenSet Whether a refresh token is stored.
 	RefreshTokenSet *bool `json:"refreshTokenSet,omitempty"`
 
-	// Scopes Scopes to ask for.
+	// Scopes Scopes to request.
 	Scopes *[]string `json:"scopes,omitempty"`
 
-	// TokenUrl Where tokens are asked for. An https URL.
+	// TokenUrl Token endpoint, an https URL.
 	TokenUrl *string `json:"tokenUrl,omitempty"`
 }
 
 // RelayStatus The state of the SMTP relay.
 type RelayStatus struct {
-	// AcceptedTime When it last took a mail.
+	// AcceptedTime When it last accepted a message.
 	AcceptedTime *time.Time `json:"acceptedTime,omitempty"`
 
-	// CheckedTime When it was last looked at, by a probe or a mail.
+	// CheckedTime When it was last checked, by a probe or an email.
 	CheckedTime *time.Time `json:"checkedTime,omitempty"`
 
-	// Configured Whether one is set.
+	// Configured Whether a relay is configured.
 	Configured *bool `json:"configured,omitempty"`
 
-	// FailingSinceTime Since when it fails, while it does.
+	// FailingSinceTime Since when it has been failing, while failing.
 	FailingSinceTime *time.Time `json:"failingSinceTime,omitempty"`
 
-	// Line `OK`, or what is wrong, in a line.
+	// Line `OK`, or a description of the problem.
 	Line *string `json:"line,omitempty"`
 
-	// Ok Whether it takes mail, as far as is known.
+	// Ok Whether it accepts email, as far as is known.
 	Ok *bool `json:"ok,omitempty"`
 }
 
-// Replay A replay: a job that sends many deliveries again.
+// Replay A replay: a job that sends many deliveries again, or past events to a recipient (backfill).
 //
 // At most one of `deliveries`, `backfill`.
 type Replay struct {
 	// Actor Who started it.
 	Actor *string `json:"actor,omitempty"`
 
-	// Backfill A recipient's events from a time on. to_recipient_id says whose.
+	// Backfill A backfill to the recipient in to_recipient_id.
 	Backfill *ReplayBackfill `json:"backfill,omitempty"`
 
-	// CreateTime When it was started.
+	// CreateTime Start time.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
 	// Deliveries Deliveries by filter.
 	Deliveries *ReplayDeliveries `json:"deliveries,omitempty"`
 
-	// Detail What should be known of it, as a sentence.
+	// Detail Details, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// FinishTime When it ended.
+	// FinishTime End time.
 	FinishTime *time.Time `json:"finishTime,omitempty"`
 
-	// Id Its id; it is part of each new delivery. Set by the server.
+	// Id ID of the replay; part of each new delivery. Set by the server.
 	Id *string `json:"id,omitempty"`
 
-	// Queued How many are queued.
+	// Queued Number of queued deliveries.
 	Queued *string `json:"queued,omitempty"`
 
 	// Rate Deliveries queued per second, 1 to 1,000. Default 50.
 	Rate *int32 `json:"rate,omitempty"`
 
-	// State How far it is.
+	// State Its state.
 	State *ReplayState `json:"state,omitempty"`
 
-	// ToRecipientId Where to. Default: each to the recipient it was for.
+	// ToRecipientId Recipient to send to. Default: the original recipient of each delivery.
 	ToRecipientId *string `json:"toRecipientId,omitempty"`
 
-	// Total How many deliveries it was found to be about.
+	// Total Total number of deliveries.
 	Total *string `json:"total,omitempty"`
 
-	// Unavailable How many could not be: their event is no longer stored, or their recipient is gone.
+	// Unavailable Number of deliveries that can't be sent because the event is no longer stored or the recipient no longer exists.
 	Unavailable *string `json:"unavailable,omitempty"`
 }
 
-// ReplayBackfill A recipient's events from a time on, whether they were delivered before or not: what a new recipient has missed.
+// ReplayBackfill A backfill: past events from a point in time, sent to one recipient.
 type ReplayBackfill struct {
-	// EndTime The events accepted before this time. Default: now.
+	// EndTime Only events accepted before this time. Default: now.
 	EndTime *time.Time `json:"endTime,omitempty"`
 
-	// IncludeDelivered Whether those that the recipient has had are sent again. Default: left out.
+	// IncludeDelivered Whether to include events that were already delivered to the recipient. Default false.
 	IncludeDelivered *bool `json:"includeDelivered,omitempty"`
 
-	// StartTime The events accepted at this time or later.
+	// StartTime Only events accepted at or after this time.
 	StartTime *time.Time `json:"startTime,omitempty"`
 }
 
-// ReplayDeliveries Which deliveries are sent again: those to which all of this applies.
+// ReplayDeliveries Selects the deliveries to replay. All conditions must apply.
 type ReplayDeliveries struct {
-	// ApplianceId Those of this appliance.
+	// ApplianceId Filter by appliance.
 	ApplianceId *string `json:"applianceId,omitempty"`
 
-	// Channel Those of this channel, `http` or `email`.
+	// Channel Filter by channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
 
-	// EndTime Those whose latest record is of before this time.
+	// EndTime Only deliveries updated before this time.
 	EndTime *time.Time `json:"endTime,omitempty"`
 
-	// EventType Those of this event type.
+	// EventType Filter by event type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// ExternalKey Those with this external key.
+	// ExternalKey Filter by external key.
 	ExternalKey *string `json:"externalKey,omitempty"`
 
-	// Reason Those with this reason.
+	// Reason Filter by reason.
 	Reason *string `json:"reason,omitempty"`
 
-	// ReasonClass Those of this class of reasons.
+	// ReasonClass Filter by reason class.
 	ReasonClass *string `json:"reasonClass,omitempty"`
 
-	// RecipientId Those to this recipient.
+	// RecipientId Filter by recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
 
-	// SessionId Those of this session.
+	// SessionId Filter by session.
 	SessionId *string `json:"sessionId,omitempty"`
 
-	// StartTime Those whose latest record is of this time or later.
+	// StartTime Only deliveries updated at or after this time.
 	StartTime *time.Time `json:"startTime,omitempty"`
 
-	// State Those in this state. Default: EXPIRED, REJECTED and CANCELLED.
+	// State Filter by state. Default: EXPIRED, REJECTED and CANCELLED.
 	State *DeliveryState `json:"state,omitempty"`
 }
 
-// ReplayState How far a replay is.
+// ReplayState State of a replay.
 type ReplayState string
 
-// RetryDeliveriesRequestTarget A delivery, by its recipient and event.
+// RetryDeliveriesRequestTarget Identifies a delivery.
 type RetryDeliveriesRequestTarget struct {
-	// EventId The event's key: `<appliance>~<event id>`.
+	// EventId Event key: `<appliance>~<event id>`.
 	EventId *string `json:"eventId,omitempty"`
 
 	// RecipientId The recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
 
-	// ReplayId The replay, if it is the delivery of one.
+	// ReplayId The replay, if the delivery belongs to one.
 	ReplayId *string `json:"replayId,omitempty"`
 }
 
 // RetryDeliveriesResponse Response of RetryDeliveries.
 type RetryDeliveriesResponse struct {
-	// Queued How many deliveries were queued again.
+	// Queued Number of deliveries that were queued.
 	Queued *int32 `json:"queued,omitempty"`
 
-	// ReplayId The replay's id; it is part of each new delivery.
+	// ReplayId ID of the replay that the new deliveries belong to.
 	ReplayId *string `json:"replayId,omitempty"`
 }
 
 // Revision A change of the configuration.
 type Revision struct {
-	// Action What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
-	// `purged` (what waited for a recipient was cancelled), `cut` (the oldest of it, to make room for the others).
+	// Action Action, as one word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
+	// `purged` (a recipient's queue was purged), `cut` (the oldest deliveries of a recipient were cancelled to free space).
 	Action *string `json:"action,omitempty"`
 
 	// Actor Who changed it: a user's name, `token <id>`, `admin` for the admin token, or `outbound` itself.
 	Actor *string `json:"actor,omitempty"`
 
-	// Changes The difference to the revision before. Secrets are named, not shown.
+	// Changes Changed fields since the previous revision. Secrets are named, but not shown.
 	Changes *[]Change `json:"changes,omitempty"`
 
-	// Resource What was changed: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
+	// Resource The resource: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
 	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
 	Resource *string `json:"resource,omitempty"`
 
-	// ResourceJson The resource as it was then, in JSON, without secrets. Empty if it was deleted.
+	// ResourceJson The resource at that revision, in JSON, without secrets. Empty if it was deleted.
 	ResourceJson *string `json:"resourceJson,omitempty"`
 
-	// Revision The number of the revision: greater is later.
+	// Revision Revision number; increasing.
 	Revision *string `json:"revision,omitempty"`
 
-	// RolledBackTo The revision it was rolled back to, if it was.
+	// RolledBackTo For a rollback, the revision that was restored.
 	RolledBackTo *string `json:"rolledBackTo,omitempty"`
 
-	// Time When.
+	// Time Time.
 	Time *time.Time `json:"time,omitempty"`
 }
 
-// RoleKind What a caller may do.
+// RoleKind Role of a caller.
 type RoleKind string
 
 // RollBackResponse Response of RollBack.
@@ -1998,138 +1998,138 @@ type Route struct {
 	// Channel Its channel, `http` or `email`.
 	Channel *string `json:"channel,omitempty"`
 
-	// Detail Why, as a sentence.
+	// Detail Explanation, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
 	// DisplayName Its display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Matched Whether it gets the event, or got it.
+	// Matched Whether the event is or was sent to it.
 	Matched *bool `json:"matched,omitempty"`
 
-	// Reason Why not, as a word, e.g. `event_type_not_selected`; see Delivery.reason.
+	// Reason Reason why not, as one word, e.g. `event_type_not_selected`; see Delivery.reason.
 	Reason *string `json:"reason,omitempty"`
 
 	// RecipientId The recipient.
 	RecipientId *string `json:"recipientId,omitempty"`
 
-	// State What its delivery has come to; unspecified if there is none.
+	// State State of the delivery; unspecified if there is none.
 	State *DeliveryState `json:"state,omitempty"`
 }
 
-// Self Who makes a call.
+// Self Identity of a caller.
 type Self struct {
 	// Name The user's name, `token <id>`, or `admin` for the admin token.
 	Name *string `json:"name,omitempty"`
 
-	// Role What the caller may do.
+	// Role Role of the caller.
 	Role *RoleKind `json:"role,omitempty"`
 }
 
 // SendTestEmailResponse Response of SendTestEmail.
 type SendTestEmailResponse struct {
-	// Ok Whether all were accepted.
+	// Ok Whether all emails were accepted.
 	Ok *bool `json:"ok,omitempty"`
 
-	// Results One result an address.
+	// Results One result per address.
 	Results *[]SendTestEmailResponseResult `json:"results,omitempty"`
 }
 
-// SendTestEmailResponseResult What became of the mail to one address.
+// SendTestEmailResponseResult Result of the email to one address.
 type SendTestEmailResponseResult struct {
-	// Accepted Whether the relay accepted the mail.
+	// Accepted Whether the relay accepted the email.
 	Accepted *bool `json:"accepted,omitempty"`
 
 	// Address The address.
 	Address *string `json:"address,omitempty"`
 
-	// Code The relay's code, if it answered.
+	// Code The relay's response code, if there was a response.
 	Code *int32 `json:"code,omitempty"`
 
-	// Detail What happened, in words.
+	// Detail Details, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 }
 
 // ServiceStatus A process of Outbound.
 type ServiceStatus struct {
-	// Instance Tells processes of one service apart.
+	// Instance Distinguishes processes of one service.
 	Instance *string `json:"instance,omitempty"`
 
 	// Name The service's name, e.g. `http-sender`.
 	Name *string `json:"name,omitempty"`
 
-	// StartTime When it was started.
+	// StartTime Start time.
 	StartTime *time.Time `json:"startTime,omitempty"`
 
 	// Version Its version.
 	Version *string `json:"version,omitempty"`
 }
 
-// SigningSecret A secret that signs requests by Standard Webhooks.
+// SigningSecret A secret that signs requests (Standard Webhooks).
 type SigningSecret struct {
 	// CreateTime When the secret was stored.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// ExpireTime When the secret stops signing. Empty: never.
+	// ExpireTime When the secret expires. Empty: never.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
-	// Id Names the secret in updates. Set by the server.
+	// Id ID of the secret in updates. Set by the server.
 	Id *string `json:"id,omitempty"`
 
-	// Kind How the secret signs. Default HMAC_SHA256.
+	// Kind Kind of the secret. Default HMAC_SHA256.
 	Kind *SigningSecretKind `json:"kind,omitempty"`
 
-	// PublicKey The public key (`whpk_`) that the receiver verifies with, of an ed25519 key pair.
+	// PublicKey Public key (`whpk_`) of an ed25519 key pair, for the receiver to verify signatures.
 	PublicKey *string `json:"publicKey,omitempty"`
 
 	// Secret The secret: `whsec_` and 24 to 64 bytes in base64 (HMAC-SHA256, signature `v1`), or `whsk_` and an ed25519 private key in
-	// base64 (signature `v1a`). Written, never read back. Empty in an update with a known id: unchanged. Empty otherwise: one of
-	// the kind asked for is made and shown in the answer of that call alone.
+	// base64 (signature `v1a`). Write-only. Empty in an update with a known ID: unchanged. Empty otherwise: a secret of the
+	// requested kind is generated and returned only in the response to that call.
 	Secret *string `json:"secret,omitempty"`
 }
 
-// SigningSecretKind How a secret signs.
+// SigningSecretKind Kind of a signing secret.
 type SigningSecretKind string
 
-// SmtpSettings How mail leaves: the SMTP relay.
+// SmtpSettings Settings of the SMTP relay.
 type SmtpSettings struct {
-	// AdminContacts Who is told of trouble that is nobody else's, at most 10 addresses.
+	// AdminContacts Receive alerts about recipients without a contact, silent appliances and storage. At most 10 addresses.
 	AdminContacts *[]string `json:"adminContacts,omitempty"`
 
-	// Auth How we sign in to the relay. Default NONE. PLAIN, LOGIN and XOAUTH2 need encryption.
+	// Auth Authentication at the relay. Default NONE. PLAIN, LOGIN and XOAUTH2 need encryption.
 	Auth *SmtpSettingsAuthMethod `json:"auth,omitempty"`
 
-	// CaCertificatePem Root certificates (PEM) to verify the relay with, instead of the system's. At most 64 KiB.
+	// CaCertificatePem Root certificates (PEM) that verify the relay instead of the system's. At most 64 KiB.
 	CaCertificatePem *string `json:"caCertificatePem,omitempty"`
 
-	// DailyNotice A mail a day to the admin contacts, which shows that mail works and says how deliveries went.
+	// DailyNotice A daily report to the admin contacts, which confirms that email works and summarizes deliveries.
 	DailyNotice *DailyNotice `json:"dailyNotice,omitempty"`
 
 	// Encryption How the connection to the relay is encrypted. Default STARTTLS.
 	Encryption *SmtpSettingsEncryptionMode `json:"encryption,omitempty"`
 
-	// Etag Changes with every change of these settings. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// FromAddress The sender's address.
+	// FromAddress Sender address.
 	FromAddress *string `json:"fromAddress,omitempty"`
 
-	// FromName The sender's name. Default "Outbound".
+	// FromName Sender name. Default "Outbound".
 	FromName *string `json:"fromName,omitempty"`
 
-	// HelloName The host name we introduce ourselves with (EHLO). Default: the host's own name if it has a dot, else its address.
+	// HelloName Host name for EHLO. Default: the name of the host if it has a dot, else its address.
 	HelloName *string `json:"helloName,omitempty"`
 
-	// Host Host name or IP address of the relay. Empty: no relay is set and mail waits.
+	// Host Host name or IP address of the relay. Empty: no relay is configured and emails are queued.
 	Host *string `json:"host,omitempty"`
 
-	// MaxConnections Connections to the relay at once, for each sender, 1 to 20. Default 4.
+	// MaxConnections Maximum connections to the relay for each sender, 1 to 20. Default 4.
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 
-	// Oauth2 How access tokens for XOAUTH2 are got and renewed. Empty: the password is the token.
+	// Oauth2 How access tokens for XOAUTH2 are obtained and renewed. Empty: the password is the token.
 	Oauth2 *RelayOAuth2 `json:"oauth2,omitempty"`
 
-	// Password Password at the relay. Written, never read back: leave it empty to keep the stored one.
+	// Password Password for the relay. Write-only: leave it empty to keep the stored one.
 	Password *string `json:"password,omitempty"`
 
 	// PasswordSet Whether a password is stored.
@@ -2138,23 +2138,23 @@ type SmtpSettings struct {
 	// Port Port, 1 to 65535. Default 25 (NONE), 587 (STARTTLS), 465 (TLS).
 	Port *int32 `json:"port,omitempty"`
 
-	// RateLimit Mails per period at most, over all senders if they share a Redis, else for each. Default: no limit.
+	// RateLimit Maximum emails per period, for all senders together if they share a Redis, else for each. Default: no limit.
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 
-	// UpdateTime When these settings were last changed.
+	// UpdateTime When these settings were last updated.
 	UpdateTime *time.Time `json:"updateTime,omitempty"`
 
-	// Username User name at the relay.
+	// Username User name for the relay.
 	Username *string `json:"username,omitempty"`
 }
 
-// SmtpSettingsAuthMethod How we sign in to the relay.
+// SmtpSettingsAuthMethod Authentication at the relay.
 type SmtpSettingsAuthMethod string
 
 // SmtpSettingsEncryptionMode How the connection to the relay is encrypted.
 type SmtpSettingsEncryptionMode string
 
-// Status The state of the whole.
+// Status Status of the system.
 type Status struct {
 	// Appliances Each appliance's state, by id.
 	Appliances *[]ApplianceStatus `json:"appliances,omitempty"`
@@ -2162,10 +2162,10 @@ type Status struct {
 	// Disk The broker's disk.
 	Disk *DiskStatus `json:"disk,omitempty"`
 
-	// Expiries Certificates, secrets and tokens that end, the soonest first.
+	// Expiries Certificates, secrets and tokens that expire, the soonest first.
 	Expiries *[]Expiry `json:"expiries,omitempty"`
 
-	// Notices What needs attention, in sentences.
+	// Notices Notices that need attention, as sentences.
 	Notices *[]string `json:"notices,omitempty"`
 
 	// Recipients Each recipient's state, by id.
@@ -2174,7 +2174,7 @@ type Status struct {
 	// Relay The SMTP relay's state.
 	Relay *RelayStatus `json:"relay,omitempty"`
 
-	// Services The processes that answer now, by name.
+	// Services Running processes, by name.
 	Services *[]ServiceStatus `json:"services,omitempty"`
 
 	// Streams Each stream's state.
@@ -2184,12 +2184,12 @@ type Status struct {
 	Version *string `json:"version,omitempty"`
 }
 
-// StatusLine A line of a stream: one of `result` and `error`.
+// StatusLine A line of a stream: either `result` or `error`.
 type StatusLine struct {
-	// Error Why the stream ends.
+	// Error Why the stream ended.
 	Error *Error `json:"error,omitempty"`
 
-	// Result The state of the whole.
+	// Result Status of the system.
 	Result *Status `json:"result,omitempty"`
 }
 
@@ -2204,13 +2204,13 @@ type StreamStatus struct {
 	// LastSequence The last sequence in it.
 	LastSequence *string `json:"lastSequence,omitempty"`
 
-	// MaxAge How long it keeps them; 0: for ever.
+	// MaxAge Maximum age of messages; 0: unlimited.
 	MaxAge *string `json:"maxAge,omitempty"`
 
-	// MaxBytes Bytes it may hold.
+	// MaxBytes Maximum number of bytes.
 	MaxBytes *string `json:"maxBytes,omitempty"`
 
-	// MaxMessages Messages it may hold; 0: any number.
+	// MaxMessages Maximum number of messages; 0: unlimited.
 	MaxMessages *string `json:"maxMessages,omitempty"`
 
 	// Messages Messages in it.
@@ -2219,7 +2219,7 @@ type StreamStatus struct {
 	// Name Its name.
 	Name *string `json:"name,omitempty"`
 
-	// UsedPercent How much of its tightest bound is used, in percent.
+	// UsedPercent Usage of the limit that is nearest, in percent.
 	UsedPercent *int32 `json:"usedPercent,omitempty"`
 }
 
@@ -2228,13 +2228,13 @@ type TailDeliveriesResponse struct {
 	// Deliveries In the order of their records.
 	Deliveries *[]Delivery `json:"deliveries,omitempty"`
 
-	// Missed How many more there were than could be told; they are in ListDeliveries.
+	// Missed Number of further deliveries that could not be streamed; ListDeliveries has them.
 	Missed *string `json:"missed,omitempty"`
 }
 
-// TailDeliveriesResponseLine A line of a stream: one of `result` and `error`.
+// TailDeliveriesResponseLine A line of a stream: either `result` or `error`.
 type TailDeliveriesResponseLine struct {
-	// Error Why the stream ends.
+	// Error Why the stream ended.
 	Error *Error `json:"error,omitempty"`
 
 	// Result Deliveries that were recorded.
@@ -2243,19 +2243,19 @@ type TailDeliveriesResponseLine struct {
 
 // TestFilterResponse Response of TestFilter.
 type TestFilterResponse struct {
-	// Matching How many of them would be sent.
+	// Matching Number of events that would be sent.
 	Matching *int32 `json:"matching,omitempty"`
 
-	// Results The events that were tried, newest first.
+	// Results The tested events, newest first.
 	Results *[]TestFilterResponseResult `json:"results,omitempty"`
 }
 
-// TestFilterResponseResult One event that was tried.
+// TestFilterResponseResult One tested event.
 type TestFilterResponseResult struct {
-	// Error Why the expression could not be evaluated on it; it would not be sent.
+	// Error Why the expression could not be evaluated; the event would not be sent.
 	Error *string `json:"error,omitempty"`
 
-	// EventId The event's key.
+	// EventId The event key.
 	EventId *string `json:"eventId,omitempty"`
 
 	// EventType The event type.
@@ -2267,25 +2267,25 @@ type TestFilterResponseResult struct {
 
 // TestRecipientResponse Response of TestRecipient.
 type TestRecipientResponse struct {
-	// EventId The test event's id; its delivery can be looked up by it.
+	// EventId ID of the test event, which identifies its delivery.
 	EventId *string `json:"eventId,omitempty"`
 }
 
-// TimelineEntry Something that happened to an event.
+// TimelineEntry An entry in the timeline of an event.
 type TimelineEntry struct {
-	// Actor Who asked for it, if somebody did.
+	// Actor Who requested it, if anyone did.
 	Actor *string `json:"actor,omitempty"`
 
 	// Attempt The number of the attempt.
 	Attempt *int32 `json:"attempt,omitempty"`
 
-	// Detail What happened, as a sentence.
+	// Detail Description, as a sentence.
 	Detail *string `json:"detail,omitempty"`
 
-	// Kind What, in a word: `accepted`, `rejected`, `attempt`, `final`, `note`.
+	// Kind Kind: `accepted`, `rejected`, `attempt`, `final`, `note`.
 	Kind *string `json:"kind,omitempty"`
 
-	// Reason Why, as a word.
+	// Reason Reason, as one word.
 	Reason *string `json:"reason,omitempty"`
 
 	// RecipientId The recipient it concerns, if any.
@@ -2294,103 +2294,103 @@ type TimelineEntry struct {
 	// ReplayId The replay it belongs to.
 	ReplayId *string `json:"replayId,omitempty"`
 
-	// State What the delivery had come to by it.
+	// State State of the delivery after it.
 	State *DeliveryState `json:"state,omitempty"`
 
-	// Time When.
+	// Time Time.
 	Time *time.Time `json:"time,omitempty"`
 }
 
 // Token An API token.
 type Token struct {
-	// CreateTime When it was made.
+	// CreateTime When it was created.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// Creator Who made it.
+	// Creator Who created it.
 	Creator *string `json:"creator,omitempty"`
 
-	// DisplayName What it is for.
+	// DisplayName Name of the token.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// ExpireTime When it ends. Empty: never.
+	// ExpireTime When it expires. Empty: never.
 	ExpireTime *time.Time `json:"expireTime,omitempty"`
 
 	// Id Its id. Set by the server.
 	Id *string `json:"id,omitempty"`
 
-	// Role What its holder may do. Default VIEWER.
+	// Role Role of the token. Default VIEWER.
 	Role *RoleKind `json:"role,omitempty"`
 }
 
 // UpdateApplianceRequest Request of UpdateAppliance.
 type UpdateApplianceRequest struct {
-	// Appliance The appliance, by its id, with the new values and perhaps an etag.
+	// Appliance The appliance, by its id, with the new values and optionally an etag.
 	Appliance Appliance `json:"appliance"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // UpdateCustomFieldRequest Request of UpdateCustomField.
 type UpdateCustomFieldRequest struct {
-	// CustomField The field, by its code name, with the new values and perhaps an etag.
+	// CustomField The field, by its code name, with the new values and optionally an etag.
 	CustomField CustomField `json:"customField"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // UpdateEmailSettingsRequest Request of UpdateEmailSettings.
 type UpdateEmailSettingsRequest struct {
-	// EmailSettings The new values and perhaps an etag.
+	// EmailSettings The new values, and optionally an etag.
 	EmailSettings EmailSettings `json:"emailSettings"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// UpdateMask Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // UpdateEventTypeRequest Request of UpdateEventType.
 type UpdateEventTypeRequest struct {
-	// EventType The type, by its id, with the new values and perhaps an etag.
+	// EventType The type, by its id, with the new values and optionally an etag.
 	EventType EventType `json:"eventType"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // UpdateRecipientRequest Request of UpdateRecipient.
 type UpdateRecipientRequest struct {
-	// Recipient The recipient, by its id, with the new values and perhaps an etag.
+	// Recipient The recipient, by ID, with the new values and optionally an etag.
 	Recipient Recipient `json:"recipient"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // UpdateSmtpSettingsRequest Request of UpdateSmtpSettings.
 type UpdateSmtpSettingsRequest struct {
-	// SmtpSettings The new values and perhaps an etag.
+	// SmtpSettings The new values, and optionally an etag.
 	SmtpSettings SmtpSettings `json:"smtpSettings"`
 
-	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// UpdateMask Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *string `json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
@@ -2399,21 +2399,21 @@ type User struct {
 	// CreateTime When the user was created.
 	CreateTime *time.Time `json:"createTime,omitempty"`
 
-	// Disabled Whether the user may not sign in.
+	// Disabled Whether sign-in is disabled.
 	Disabled *bool `json:"disabled,omitempty"`
 
-	// DisplayName The name people see.
+	// DisplayName Display name.
 	DisplayName *string `json:"displayName,omitempty"`
 
-	// Etag Changes with every change. See Recipient.etag.
+	// Etag Changes with every update. See Recipient.etag.
 	Etag *string `json:"etag,omitempty"`
 
-	// Name The name to sign in with, fixed for life: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
-	// characters. `admin` and `outbound` are taken: revisions name the admin token and Outbound itself by them.
+	// Name Sign-in name, immutable: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
+	// characters. `admin` and `outbound` are reserved: revisions use them for the admin token and Outbound itself.
 	Name *string `json:"name,omitempty"`
 
-	// Password The password, 12 to 256 characters. Written, never read back: leave it empty to keep the stored one. A user without one can
-	// sign in by OpenID Connect alone.
+	// Password The password, 12 to 256 characters. Write-only: leave it empty to keep the stored one. A user without one can
+	// sign in only with OpenID Connect.
 	Password *string `json:"password,omitempty"`
 
 	// PasswordSet Whether a password is stored.
@@ -2422,19 +2422,19 @@ type User struct {
 	// PasswordTime When the password was set.
 	PasswordTime *time.Time `json:"passwordTime,omitempty"`
 
-	// Role What the user may do. Default VIEWER.
+	// Role Role of the user. Default VIEWER.
 	Role *RoleKind `json:"role,omitempty"`
 }
 
 // Variable A variable of an event.
 type Variable struct {
-	// Description What it says.
+	// Description Description.
 	Description *string `json:"description,omitempty"`
 
 	// Example A sample value, used in tests and previews.
 	Example *string `json:"example,omitempty"`
 
-	// Name Its name on the wire.
+	// Name Name in the event.
 	Name *string `json:"name,omitempty"`
 }
 
@@ -2443,28 +2443,28 @@ type IfMatch = string
 
 // CreateApplianceParams defines parameters for CreateAppliance.
 type CreateApplianceParams struct {
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 }
 
 // DeleteApplianceParams defines parameters for DeleteAppliance.
 type DeleteApplianceParams struct {
-	// Etag If set, the etag the appliance must still have.
+	// Etag If set, the call fails unless the appliance has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateApplianceParams defines parameters for UpdateAppliance.
 type UpdateApplianceParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2473,34 +2473,34 @@ type RotateApplianceJSONBody = map[string]interface{}
 
 // CheckChangesJSONBody defines parameters for CheckChanges.
 type CheckChangesJSONBody struct {
-	// Changes The changes, in the order in which they would be made.
+	// Changes The changes in order.
 	Changes *[]PlannedChange `json:"changes,omitempty"`
 }
 
 // CreateCustomFieldParams defines parameters for CreateCustomField.
 type CreateCustomFieldParams struct {
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 }
 
 // DeleteCustomFieldParams defines parameters for DeleteCustomField.
 type DeleteCustomFieldParams struct {
-	// Etag If set, the etag the field must still have.
+	// Etag If set, the call fails unless the field has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateCustomFieldParams defines parameters for UpdateCustomField.
 type UpdateCustomFieldParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2509,149 +2509,149 @@ type ListDeliveriesParams struct {
 	// PageSize Deliveries per page, at most 1,000. Default 50.
 	PageSize *int32 `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// PageToken Where the last page ended: its next_page_token.
+	// PageToken The next_page_token of the previous page.
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 
-	// RecipientId Only those to this recipient.
+	// RecipientId Filter by recipient.
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
 
-	// State Only those in this state.
+	// State Filter by state.
 	State *DeliveryState `form:"state,omitempty" json:"state,omitempty"`
 
-	// EventId Only those of this event: its key, or its id within its appliance.
+	// EventId Filter by event: its key, or its ID within the appliance.
 	EventId *string `form:"eventId,omitempty" json:"eventId,omitempty"`
 
-	// EventType Only those of this event type.
+	// EventType Filter by event type.
 	EventType *string `form:"eventType,omitempty" json:"eventType,omitempty"`
 
-	// ApplianceId Only those of this appliance.
+	// ApplianceId Filter by appliance.
 	ApplianceId *string `form:"applianceId,omitempty" json:"applianceId,omitempty"`
 
-	// SessionId Only those of this session.
+	// SessionId Filter by session.
 	SessionId *string `form:"sessionId,omitempty" json:"sessionId,omitempty"`
 
-	// ExternalKey Only those with this external key.
+	// ExternalKey Filter by external key.
 	ExternalKey *string `form:"externalKey,omitempty" json:"externalKey,omitempty"`
 
-	// Channel Only those of this channel, `http` or `email`.
+	// Channel Filter by channel, `http` or `email`.
 	Channel *string `form:"channel,omitempty" json:"channel,omitempty"`
 
-	// Reason Only those whose latest record has this reason. See Delivery.reason.
+	// Reason Filter by the reason of the latest record. See Delivery.reason.
 	Reason *string `form:"reason,omitempty" json:"reason,omitempty"`
 
-	// ReasonClass Only those of this class of reasons. See Delivery.reason_class.
+	// ReasonClass Filter by reason class. See Delivery.reason_class.
 	ReasonClass *string `form:"reasonClass,omitempty" json:"reasonClass,omitempty"`
 
-	// StartTime Only those whose latest record is of this time or later (WAITING: accepted then).
+	// StartTime Only deliveries updated at or after this time (WAITING: accepted).
 	StartTime *time.Time `form:"startTime,omitempty" json:"startTime,omitempty"`
 
-	// EndTime Only those whose latest record is of before this time (WAITING: accepted then).
+	// EndTime Only deliveries updated before this time (WAITING: accepted).
 	EndTime *time.Time `form:"endTime,omitempty" json:"endTime,omitempty"`
 
-	// ReplayId Only those of this replay.
+	// ReplayId Filter by replay.
 	ReplayId *string `form:"replayId,omitempty" json:"replayId,omitempty"`
 }
 
 // GetDeliveryParams defines parameters for GetDelivery.
 type GetDeliveryParams struct {
-	// ReplayId The replay, if it is the delivery of one.
+	// ReplayId The replay, if the delivery belongs to one.
 	ReplayId *string `form:"replayId,omitempty" json:"replayId,omitempty"`
 }
 
 // CancelDeliveriesJSONBody defines parameters for CancelDeliveries.
 type CancelDeliveriesJSONBody struct {
-	// Deliveries Which deliveries, at most 1,000.
+	// Deliveries The deliveries, at most 1,000.
 	Deliveries *[]RetryDeliveriesRequestTarget `json:"deliveries,omitempty"`
 }
 
 // ExtendDeliveriesJSONBody defines parameters for ExtendDeliveries.
 type ExtendDeliveriesJSONBody struct {
-	// By How much longer than now they are tried, 1 min to 7 d. The end is never brought nearer, nor beyond what EVENTS keeps (8 d
-	// from acceptance).
+	// By New retry window from now, 1 min to 7 d. It is never shortened, and ends at most 8 days after acceptance (the retention
+	// of EVENTS).
 	By string `json:"by"`
 
-	// Deliveries Which deliveries, at most 1,000.
+	// Deliveries The deliveries, at most 1,000.
 	Deliveries *[]RetryDeliveriesRequestTarget `json:"deliveries,omitempty"`
 }
 
 // RetryDeliveriesJSONBody defines parameters for RetryDeliveries.
 type RetryDeliveriesJSONBody struct {
-	// Deliveries Which deliveries, at most 1,000.
+	// Deliveries The deliveries, at most 1,000.
 	Deliveries *[]RetryDeliveriesRequestTarget `json:"deliveries,omitempty"`
 }
 
 // SendNowJSONBody defines parameters for SendNow.
 type SendNowJSONBody struct {
-	// Deliveries Which deliveries, at most 1,000.
+	// Deliveries The deliveries, at most 1,000.
 	Deliveries *[]RetryDeliveriesRequestTarget `json:"deliveries,omitempty"`
 }
 
 // TailDeliveriesParams defines parameters for TailDeliveries.
 type TailDeliveriesParams struct {
-	// FilterRecipientId Only those to this recipient.
+	// FilterRecipientId Filter by recipient.
 	FilterRecipientId *string `form:"filter.recipientId,omitempty" json:"filter.recipientId,omitempty"`
 
-	// FilterState Only those in this state.
+	// FilterState Filter by state.
 	FilterState *DeliveryState `form:"filter.state,omitempty" json:"filter.state,omitempty"`
 
-	// FilterEventId Only those of this event: its key, or its id within its appliance.
+	// FilterEventId Filter by event: its key, or its ID within the appliance.
 	FilterEventId *string `form:"filter.eventId,omitempty" json:"filter.eventId,omitempty"`
 
-	// FilterEventType Only those of this event type.
+	// FilterEventType Filter by event type.
 	FilterEventType *string `form:"filter.eventType,omitempty" json:"filter.eventType,omitempty"`
 
-	// FilterApplianceId Only those of this appliance.
+	// FilterApplianceId Filter by appliance.
 	FilterApplianceId *string `form:"filter.applianceId,omitempty" json:"filter.applianceId,omitempty"`
 
-	// FilterSessionId Only those of this session.
+	// FilterSessionId Filter by session.
 	FilterSessionId *string `form:"filter.sessionId,omitempty" json:"filter.sessionId,omitempty"`
 
-	// FilterExternalKey Only those with this external key.
+	// FilterExternalKey Filter by external key.
 	FilterExternalKey *string `form:"filter.externalKey,omitempty" json:"filter.externalKey,omitempty"`
 
-	// FilterChannel Only those of this channel, `http` or `email`.
+	// FilterChannel Filter by channel, `http` or `email`.
 	FilterChannel *string `form:"filter.channel,omitempty" json:"filter.channel,omitempty"`
 
-	// FilterReason Only those whose latest record has this reason. See Delivery.reason.
+	// FilterReason Filter by the reason of the latest record. See Delivery.reason.
 	FilterReason *string `form:"filter.reason,omitempty" json:"filter.reason,omitempty"`
 
-	// FilterReasonClass Only those of this class of reasons. See Delivery.reason_class.
+	// FilterReasonClass Filter by reason class. See Delivery.reason_class.
 	FilterReasonClass *string `form:"filter.reasonClass,omitempty" json:"filter.reasonClass,omitempty"`
 
-	// FilterStartTime Only those whose latest record is of this time or later (WAITING: accepted then).
+	// FilterStartTime Only deliveries updated at or after this time (WAITING: accepted).
 	FilterStartTime *time.Time `form:"filter.startTime,omitempty" json:"filter.startTime,omitempty"`
 
-	// FilterEndTime Only those whose latest record is of before this time (WAITING: accepted then).
+	// FilterEndTime Only deliveries updated before this time (WAITING: accepted).
 	FilterEndTime *time.Time `form:"filter.endTime,omitempty" json:"filter.endTime,omitempty"`
 
-	// FilterReplayId Only those of this replay.
+	// FilterReplayId Filter by replay.
 	FilterReplayId *string `form:"filter.replayId,omitempty" json:"filter.replayId,omitempty"`
 }
 
 // CreateEventTypeParams defines parameters for CreateEventType.
 type CreateEventTypeParams struct {
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 }
 
 // DeleteEventTypeParams defines parameters for DeleteEventType.
 type DeleteEventTypeParams struct {
-	// Etag If set, the etag the type must still have.
+	// Etag If set, the call fails unless the type has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateEventTypeParams defines parameters for UpdateEventType.
 type UpdateEventTypeParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2660,34 +2660,34 @@ type ListEventsParams struct {
 	// PageSize Events per page, at most 1,000. Default 50.
 	PageSize *int32 `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// PageToken Where the last page ended: its next_page_token.
+	// PageToken The next_page_token of the previous page.
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 
-	// ApplianceId Only those of this appliance.
+	// ApplianceId Filter by appliance.
 	ApplianceId *string `form:"applianceId,omitempty" json:"applianceId,omitempty"`
 
-	// Decision Only those with this decision.
+	// Decision Filter by decision.
 	Decision *IntakeDecision `form:"decision,omitempty" json:"decision,omitempty"`
 
-	// EventType Only those of this event type.
+	// EventType Filter by event type.
 	EventType *string `form:"eventType,omitempty" json:"eventType,omitempty"`
 
-	// SessionId Only those of this session.
+	// SessionId Filter by session.
 	SessionId *string `form:"sessionId,omitempty" json:"sessionId,omitempty"`
 
-	// ExternalKey Only those with this external key.
+	// ExternalKey Filter by external key.
 	ExternalKey *string `form:"externalKey,omitempty" json:"externalKey,omitempty"`
 
-	// StartTime Only those taken in or refused at this time or later.
+	// StartTime Only events received at or after this time.
 	StartTime *time.Time `form:"startTime,omitempty" json:"startTime,omitempty"`
 
-	// EndTime Only those taken in or refused before this time.
+	// EndTime Only events received before this time.
 	EndTime *time.Time `form:"endTime,omitempty" json:"endTime,omitempty"`
 }
 
 // ListMacrosParams defines parameters for ListMacros.
 type ListMacrosParams struct {
-	// EventTypes Event types. Empty: all that email recipients may have.
+	// EventTypes Event types. Empty: all types allowed for email recipients.
 	EventTypes *[]string `form:"eventTypes,omitempty" json:"eventTypes,omitempty"`
 }
 
@@ -2696,40 +2696,40 @@ type ListRecipientsParams struct {
 	// PageSize Recipients per page, at most 1,000. Default 100.
 	PageSize *int32 `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// PageToken Where the last page ended: its next_page_token.
+	// PageToken The next_page_token of the previous page.
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 }
 
 // CreateRecipientParams defines parameters for CreateRecipient.
 type CreateRecipientParams struct {
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 }
 
 // DeleteRecipientParams defines parameters for DeleteRecipient.
 type DeleteRecipientParams struct {
-	// Etag If set, the etag the recipient must still have.
+	// Etag If set, the call fails unless the recipient has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateRecipientParams defines parameters for UpdateRecipient.
 type UpdateRecipientParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // DoctorRecipientJSONBody defines parameters for DoctorRecipient.
 type DoctorRecipientJSONBody struct {
-	// Post Whether a test event is posted, so that the status can be judged. Default: the connection alone is tried.
+	// Post Whether to send a test event and check the response status. Default: only the connection is checked.
 	Post *bool `json:"post,omitempty"`
 }
 
@@ -2738,28 +2738,28 @@ type PreviewRecipientByIdJSONBody struct {
 	// EventId A stored event, by its key. Empty: a sample.
 	EventId *string `json:"eventId,omitempty"`
 
-	// EventType The type of the sample. Default: the first of the recipient's types.
+	// EventType Event type of the sample. Default: the recipient's first type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// Recipient The recipient as it would be saved, in place of the stored one. What is wrong with it is answered as at save.
+	// Recipient An unsaved recipient that replaces the stored one. It is validated as in a save.
 	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
 // PurgeRecipientJSONBody defines parameters for PurgeRecipient.
 type PurgeRecipientJSONBody struct {
-	// ExpectedCount How many deliveries the caller knows to wait. If set and more wait, nothing is cancelled: FAILED_PRECONDITION.
+	// ExpectedCount Expected number of pending deliveries. If set and there are more, nothing is cancelled: FAILED_PRECONDITION.
 	ExpectedCount *string `json:"expectedCount,omitempty"`
 
-	// ValidateOnly Only count what waits; cancel nothing.
+	// ValidateOnly Only count pending deliveries; cancel nothing.
 	ValidateOnly *bool `json:"validateOnly,omitempty"`
 }
 
 // TestRecipientJSONBody defines parameters for TestRecipient.
 type TestRecipientJSONBody struct {
-	// Data Variables of the test event, in place of the sample values.
+	// Data Variables of the test event, which replace the sample values.
 	Data *map[string]interface{} `json:"data,omitempty"`
 
-	// EventType The type of the test event. Default: the first of the recipient's types.
+	// EventType Event type of the test event. Default: the recipient's first type.
 	EventType *string `json:"eventType,omitempty"`
 }
 
@@ -2768,22 +2768,22 @@ type PreviewRecipientJSONBody struct {
 	// EventId A stored event, by its key. Empty: a sample.
 	EventId *string `json:"eventId,omitempty"`
 
-	// EventType The type of the sample. Default: the first of the recipient's types.
+	// EventType Event type of the sample. Default: the recipient's first type.
 	EventType *string `json:"eventType,omitempty"`
 
-	// Id The recipient's id. Empty if `recipient` is given and new.
+	// Id The recipient's ID. Empty if `recipient` is a new one.
 	Id *string `json:"id,omitempty"`
 
-	// Recipient The recipient as it would be saved, in place of the stored one. What is wrong with it is answered as at save.
+	// Recipient An unsaved recipient that replaces the stored one. It is validated as in a save.
 	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
 // TestFilterJSONBody defines parameters for TestFilter.
 type TestFilterJSONBody struct {
-	// EventTypes Event types to try it on. Empty: all.
+	// EventTypes Event types to test. Empty: all.
 	EventTypes *[]string `json:"eventTypes,omitempty"`
 
-	// Events How many of the last events to try it on, at most 1,000. Default 100.
+	// Events Number of recent events to test, at most 1,000. Default 100.
 	Events *int32 `json:"events,omitempty"`
 
 	// Filter The expression. See Recipient.filter.
@@ -2795,13 +2795,13 @@ type CancelReplayJSONBody = map[string]interface{}
 
 // ListRevisionsParams defines parameters for ListRevisions.
 type ListRevisionsParams struct {
-	// Resource Only those of this resource, e.g. `recipients/crm`.
+	// Resource Filter by resource, e.g. `recipients/crm`.
 	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
 
 	// PageSize Revisions per page, at most 1,000. Default 50.
 	PageSize *int32 `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// PageToken Where the last page ended: its next_page_token.
+	// PageToken The next_page_token of the previous page.
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 }
 
@@ -2810,13 +2810,13 @@ type RollBackJSONBody struct {
 	// Resource What to roll back. See Revision.resource.
 	Resource *string `json:"resource,omitempty"`
 
-	// Revision The revision to go back to.
+	// Revision The revision to restore.
 	Revision *string `json:"revision,omitempty"`
 }
 
 // ChangePasswordJSONBody defines parameters for ChangePassword.
 type ChangePasswordJSONBody struct {
-	// CurrentPassword The password that holds now.
+	// CurrentPassword The current password.
 	CurrentPassword *string `json:"currentPassword,omitempty"`
 
 	// NewPassword The new password, 12 to 256 characters.
@@ -2825,25 +2825,25 @@ type ChangePasswordJSONBody struct {
 
 // UpdateEmailSettingsParams defines parameters for UpdateEmailSettings.
 type UpdateEmailSettingsParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// UpdateMask Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateSmtpSettingsParams defines parameters for UpdateSmtpSettings.
 type UpdateSmtpSettingsParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// UpdateMask Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// ValidateOnly Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// ValidateOnly Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly *bool `form:"validateOnly,omitempty" json:"validateOnly,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -2855,31 +2855,31 @@ type SendTestEmailJSONBody struct {
 
 // GetStatusParams defines parameters for GetStatus.
 type GetStatusParams struct {
-	// RecipientId Only this recipient. Empty: all.
+	// RecipientId Only this recipient. Empty: all recipients.
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
 }
 
 // WatchStatusParams defines parameters for WatchStatus.
 type WatchStatusParams struct {
-	// RecipientId Only this recipient. Empty: all.
+	// RecipientId Only this recipient. Empty: all recipients.
 	RecipientId *string `form:"recipientId,omitempty" json:"recipientId,omitempty"`
 }
 
 // DeleteUserParams defines parameters for DeleteUser.
 type DeleteUserParams struct {
-	// Etag If set, the etag the user must still have.
+	// Etag If set, the call fails unless the user has this etag.
 	Etag *string `form:"etag,omitempty" json:"etag,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {
-	// UpdateMask Which fields to change. Empty or `*`: all that can be changed.
+	// UpdateMask Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *string `form:"updateMask,omitempty" json:"updateMask,omitempty"`
 
-	// IfMatch The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.
+	// IfMatch The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -3212,26 +3212,26 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListAppliances Lists appliances by id.
+	// ListAppliances Lists appliances by ID.
 	//
 	// Corresponds with GET /v1/appliances (the `ListAppliances` operationId).
 	ListAppliances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateApplianceWithBody Adds an appliance. The answer alone shows its credentials.
+	// CreateApplianceWithBody Adds an appliance. Only this response contains its credentials.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
 	CreateApplianceWithBody(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateAppliance Adds an appliance. The answer alone shows its credentials.
+	// CreateAppliance Adds an appliance. Only this response contains its credentials.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
 	CreateAppliance(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteAppliance Revokes an appliance: its credentials end and its open connections are closed.
+	// DeleteAppliance Revokes an appliance's credentials and closes its open connections.
 	//
 	// Corresponds with DELETE /v1/appliances/{id} (the `DeleteAppliance` operationId).
 	DeleteAppliance(ctx context.Context, id string, params *DeleteApplianceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3241,46 +3241,46 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/appliances/{id} (the `GetAppliance` operationId).
 	GetAppliance(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateApplianceWithBody Changes an appliance's display name and alarm.
+	// UpdateApplianceWithBody Updates an appliance's display name and silence alert.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/appliances/{id} (the `UpdateAppliance` operationId).
 	UpdateApplianceWithBody(ctx context.Context, id string, params *UpdateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateAppliance Changes an appliance's display name and alarm.
+	// UpdateAppliance Updates an appliance's display name and silence alert.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/appliances/{id} (the `UpdateAppliance` operationId).
 	UpdateAppliance(ctx context.Context, id string, params *UpdateApplianceParams, body UpdateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateApplianceWithBody Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// RotateApplianceWithBody Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateAppliance Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// RotateAppliance Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckChangesWithBody Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// CheckChangesWithBody Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
 	CheckChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckChanges Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// CheckChanges Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3292,21 +3292,21 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/custom-fields (the `ListCustomFields` operationId).
 	ListCustomFields(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateCustomFieldWithBody Creates a custom field; 30 at most.
+	// CreateCustomFieldWithBody Creates a custom field. At most 30.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
 	CreateCustomFieldWithBody(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateCustomField Creates a custom field; 30 at most.
+	// CreateCustomField Creates a custom field. At most 30.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
 	CreateCustomField(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteCustomField Deletes a custom field; its values are no longer sent.
+	// DeleteCustomField Deletes a custom field. Its values are no longer sent.
 	//
 	// Corresponds with DELETE /v1/custom-fields/{code_name} (the `DeleteCustomField` operationId).
 	DeleteCustomField(ctx context.Context, codeName string, params *DeleteCustomFieldParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3316,14 +3316,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/custom-fields/{code_name} (the `GetCustomField` operationId).
 	GetCustomField(ctx context.Context, codeName string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateCustomFieldWithBody Changes a custom field's display name.
+	// UpdateCustomFieldWithBody Updates a custom field's display name.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/custom-fields/{code_name} (the `UpdateCustomField` operationId).
 	UpdateCustomFieldWithBody(ctx context.Context, codeName string, params *UpdateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateCustomField Changes a custom field's display name.
+	// UpdateCustomField Updates a custom field's display name.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3335,61 +3335,61 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 	ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDelivery Gets one delivery with every attempt, and the request as it was rendered.
+	// GetDelivery Gets one delivery with its attempts and the request that was sent.
 	//
 	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id} (the `GetDelivery` operationId).
 	GetDelivery(ctx context.Context, recipientId string, eventId string, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelDeliveriesWithBody Cancels deliveries that are not final: they are recorded CANCELLED.
+	// CancelDeliveriesWithBody Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveriesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelDeliveries Cancels deliveries that are not final: they are recorded CANCELLED.
+	// CancelDeliveries Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveries(ctx context.Context, body CancelDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExtendDeliveriesWithBody Gives deliveries that are not final longer to be tried.
+	// ExtendDeliveriesWithBody Extends the retry window of deliveries that are not final.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/deliveries:extend (the `ExtendDeliveries` operationId).
 	ExtendDeliveriesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExtendDeliveries Gives deliveries that are not final longer to be tried.
+	// ExtendDeliveries Extends the retry window of deliveries that are not final.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/deliveries:extend (the `ExtendDeliveries` operationId).
 	ExtendDeliveries(ctx context.Context, body ExtendDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RetryDeliveriesWithBody Sends deliveries again, through the same path as any other event.
+	// RetryDeliveriesWithBody Retries deliveries. They go through the normal delivery path.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/deliveries:retry (the `RetryDeliveries` operationId).
 	RetryDeliveriesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RetryDeliveries Sends deliveries again, through the same path as any other event.
+	// RetryDeliveries Retries deliveries. They go through the normal delivery path.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/deliveries:retry (the `RetryDeliveries` operationId).
 	RetryDeliveries(ctx context.Context, body RetryDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendNowWithBody Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// SendNowWithBody Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/deliveries:sendNow (the `SendNow` operationId).
 	SendNowWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendNow Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// SendNow Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3401,26 +3401,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/deliveries:tail (the `TailDeliveries` operationId).
 	TailDeliveries(ctx context.Context, params *TailDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListEventTypes Lists the event catalogue, built-in types first.
+	// ListEventTypes Lists event types, built-in ones first.
 	//
 	// Corresponds with GET /v1/event-types (the `ListEventTypes` operationId).
 	ListEventTypes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateEventTypeWithBody Adds an event type of your own.
+	// CreateEventTypeWithBody Creates a custom event type.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
 	CreateEventTypeWithBody(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateEventType Adds an event type of your own.
+	// CreateEventType Creates a custom event type.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
 	CreateEventType(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteEventType Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+	// DeleteEventType Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 	//
 	// Corresponds with DELETE /v1/event-types/{id} (the `DeleteEventType` operationId).
 	DeleteEventType(ctx context.Context, id string, params *DeleteEventTypeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3430,14 +3430,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/event-types/{id} (the `GetEventType` operationId).
 	GetEventType(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateEventTypeWithBody Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// UpdateEventTypeWithBody Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/event-types/{id} (the `UpdateEventType` operationId).
 	UpdateEventTypeWithBody(ctx context.Context, id string, params *UpdateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateEventType Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// UpdateEventType Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3449,13 +3449,13 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PublishEventWithBody Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEventWithBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes any type of body and a specified content type.
@@ -3463,13 +3463,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEventWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PublishEventWithApplicationCloudeventsPlusJSONBody Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEventWithApplicationCloudeventsPlusJSONBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/cloudevents+json` content type.
@@ -3477,13 +3477,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEventWithApplicationCloudeventsPlusJSONBody(ctx context.Context, body PublishEventApplicationCloudeventsPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PublishEvent Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEvent Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3491,12 +3491,12 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEvent(ctx context.Context, body PublishEventJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetEvent Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+	// GetEvent Gets one event with its deliveries, its timeline and its routing.
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEvent(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListMacros Lists the macros that mail texts may have, and the default texts.
+	// ListMacros Lists the macros of email templates, and the default templates.
 	//
 	// Corresponds with GET /v1/macros (the `ListMacros` operationId).
 	ListMacros(ctx context.Context, params *ListMacrosParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3506,21 +3506,21 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/recipients (the `ListRecipients` operationId).
 	ListRecipients(ctx context.Context, params *ListRecipientsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateRecipientWithBody Creates a recipient. It gets the events accepted from now on.
+	// CreateRecipientWithBody Creates a recipient. It gets events that are accepted from now on.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
 	CreateRecipientWithBody(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateRecipient Creates a recipient. It gets the events accepted from now on.
+	// CreateRecipient Creates a recipient. It gets events that are accepted from now on.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
 	CreateRecipient(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteRecipient Deletes a recipient. What waits for it is recorded CANCELLED.
+	// DeleteRecipient Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 	//
 	// Corresponds with DELETE /v1/recipients/{id} (the `DeleteRecipient` operationId).
 	DeleteRecipient(ctx context.Context, id string, params *DeleteRecipientParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3530,104 +3530,104 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/recipients/{id} (the `GetRecipient` operationId).
 	GetRecipient(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRecipientWithBody Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// UpdateRecipientWithBody Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/recipients/{id} (the `UpdateRecipient` operationId).
 	UpdateRecipientWithBody(ctx context.Context, id string, params *UpdateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRecipient Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// UpdateRecipient Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/recipients/{id} (the `UpdateRecipient` operationId).
 	UpdateRecipient(ctx context.Context, id string, params *UpdateRecipientParams, body UpdateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DoctorRecipientWithBody Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// DoctorRecipientWithBody Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:doctor (the `DoctorRecipient` operationId).
 	DoctorRecipientWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DoctorRecipient Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// DoctorRecipient Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:doctor (the `DoctorRecipient` operationId).
 	DoctorRecipient(ctx context.Context, id string, body DoctorRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewRecipientByIdWithBody Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientByIdWithBody Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientByIdWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewRecipientById Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientById Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientById(ctx context.Context, id string, body PreviewRecipientByIdJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PurgeRecipientWithBody Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// PurgeRecipientWithBody Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipientWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PurgeRecipient Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// PurgeRecipient Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipient(ctx context.Context, id string, body PurgeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestRecipientWithBody Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// TestRecipientWithBody Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipientWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestRecipient Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// TestRecipient Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipient(ctx context.Context, id string, body TestRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewRecipientWithBody Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientWithBody Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients:preview (the `PreviewRecipient` operationId).
 	PreviewRecipientWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewRecipient Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipient Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/recipients:preview (the `PreviewRecipient` operationId).
 	PreviewRecipient(ctx context.Context, body PreviewRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestFilterWithBody Tries a filter expression on the last events, without saving it.
+	// TestFilterWithBody Tests a filter expression on recent events, without saving it.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/recipients:testFilter (the `TestFilter` operationId).
 	TestFilterWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestFilter Tries a filter expression on the last events, without saving it.
+	// TestFilter Tests a filter expression on recent events, without saving it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3639,14 +3639,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplays(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateReplayWithBody Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// CreateReplayWithBody Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
 	CreateReplayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateReplay Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// CreateReplay Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3658,89 +3658,89 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 	GetReplay(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// CancelReplayWithBody Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplayWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// CancelReplay Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplay(ctx context.Context, id string, body CancelReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewReplayWithBody Tells what a replay would do, without doing it.
+	// PreviewReplayWithBody Shows what a replay would send, without sending it.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/replays:preview (the `PreviewReplay` operationId).
 	PreviewReplayWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PreviewReplay Tells what a replay would do, without doing it.
+	// PreviewReplay Shows what a replay would send, without sending it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/replays:preview (the `PreviewReplay` operationId).
 	PreviewReplay(ctx context.Context, body PreviewReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListRevisions Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	// ListRevisions Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	//
 	// Corresponds with GET /v1/revisions (the `ListRevisions` operationId).
 	ListRevisions(ctx context.Context, params *ListRevisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RollBackWithBody Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// RollBackWithBody Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/revisions:rollBack (the `RollBack` operationId).
 	RollBackWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RollBack Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// RollBack Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/revisions:rollBack (the `RollBack` operationId).
 	RollBack(ctx context.Context, body RollBackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSelf Tells who makes this call.
+	// GetSelf Returns the identity of the caller.
 	//
 	// Corresponds with GET /v1/self (the `GetSelf` operationId).
 	GetSelf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ChangePasswordWithBody Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// ChangePasswordWithBody Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/self:changePassword (the `ChangePassword` operationId).
 	ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ChangePassword Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// ChangePassword Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/self:changePassword (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetEmailSettings Gets what holds for all email recipients.
+	// GetEmailSettings Gets the settings for all email recipients.
 	//
 	// Corresponds with GET /v1/settings/email (the `GetEmailSettings` operationId).
 	GetEmailSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateEmailSettingsWithBody Changes what holds for all email recipients.
+	// UpdateEmailSettingsWithBody Updates the settings for all email recipients.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/settings/email (the `UpdateEmailSettings` operationId).
 	UpdateEmailSettingsWithBody(ctx context.Context, params *UpdateEmailSettingsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateEmailSettings Changes what holds for all email recipients.
+	// UpdateEmailSettings Updates the settings for all email recipients.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3752,30 +3752,30 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/settings/smtp (the `GetSmtpSettings` operationId).
 	GetSmtpSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateSmtpSettingsWithBody Changes the SMTP relay's settings.
+	// UpdateSmtpSettingsWithBody Updates the SMTP relay's settings.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/settings/smtp (the `UpdateSmtpSettings` operationId).
 	UpdateSmtpSettingsWithBody(ctx context.Context, params *UpdateSmtpSettingsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateSmtpSettings Changes the SMTP relay's settings.
+	// UpdateSmtpSettings Updates the SMTP relay's settings.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/settings/smtp (the `UpdateSmtpSettings` operationId).
 	UpdateSmtpSettings(ctx context.Context, params *UpdateSmtpSettingsParams, body UpdateSmtpSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendTestEmailWithBody Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// SendTestEmailWithBody Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/settings/smtp:test (the `SendTestEmail` operationId).
 	SendTestEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendTestEmail Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// SendTestEmail Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3787,7 +3787,7 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/status (the `GetStatus` operationId).
 	GetStatus(ctx context.Context, params *GetStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// WatchStatus Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// WatchStatus Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	//
 	// Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
@@ -3798,21 +3798,21 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/tokens (the `ListTokens` operationId).
 	ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateTokenWithBody Makes an API token. The answer alone shows its secret.
+	// CreateTokenWithBody Creates an API token. Only this response contains its secret.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/tokens (the `CreateToken` operationId).
 	CreateTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateToken Makes an API token. The answer alone shows its secret.
+	// CreateToken Creates an API token. Only this response contains its secret.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/tokens (the `CreateToken` operationId).
 	CreateToken(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteToken Revokes an API token at once.
+	// DeleteToken Revokes an API token immediately.
 	//
 	// Corresponds with DELETE /v1/tokens/{id} (the `DeleteToken` operationId).
 	DeleteToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3836,19 +3836,19 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
 	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteUser Deletes a user. The last admin stays: FAILED_PRECONDITION.
+	// DeleteUser Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	//
 	// Corresponds with DELETE /v1/users/{name} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, name string, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateUserWithBody Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// UpdateUserWithBody Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /v1/users/{name} (the `UpdateUser` operationId).
 	UpdateUserWithBody(ctx context.Context, name string, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateUser Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// UpdateUser Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3856,7 +3856,7 @@ type ClientInterface interface {
 	UpdateUser(ctx context.Context, name string, params *UpdateUserParams, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListAppliances Lists appliances by id.
+// ListAppliances Lists appliances by ID.
 //
 // Corresponds with GET /v1/appliances (the `ListAppliances` operationId).
 func (c *Client) ListAppliances(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3871,7 +3871,7 @@ func (c *Client) ListAppliances(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
-// CreateApplianceWithBody Adds an appliance. The answer alone shows its credentials.
+// CreateApplianceWithBody Adds an appliance. Only this response contains its credentials.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3888,7 +3888,7 @@ func (c *Client) CreateApplianceWithBody(ctx context.Context, params *CreateAppl
 	return c.Client.Do(req)
 }
 
-// CreateAppliance Adds an appliance. The answer alone shows its credentials.
+// CreateAppliance Adds an appliance. Only this response contains its credentials.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3905,7 +3905,7 @@ func (c *Client) CreateAppliance(ctx context.Context, params *CreateAppliancePar
 	return c.Client.Do(req)
 }
 
-// DeleteAppliance Revokes an appliance: its credentials end and its open connections are closed.
+// DeleteAppliance Revokes an appliance's credentials and closes its open connections.
 //
 // Corresponds with DELETE /v1/appliances/{id} (the `DeleteAppliance` operationId).
 func (c *Client) DeleteAppliance(ctx context.Context, id string, params *DeleteApplianceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3935,7 +3935,7 @@ func (c *Client) GetAppliance(ctx context.Context, id string, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
-// UpdateApplianceWithBody Changes an appliance's display name and alarm.
+// UpdateApplianceWithBody Updates an appliance's display name and silence alert.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3952,7 +3952,7 @@ func (c *Client) UpdateApplianceWithBody(ctx context.Context, id string, params 
 	return c.Client.Do(req)
 }
 
-// UpdateAppliance Changes an appliance's display name and alarm.
+// UpdateAppliance Updates an appliance's display name and silence alert.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3969,7 +3969,7 @@ func (c *Client) UpdateAppliance(ctx context.Context, id string, params *UpdateA
 	return c.Client.Do(req)
 }
 
-// RotateApplianceWithBody Replaces an appliance's credentials at once. The answer alone shows the new ones.
+// RotateApplianceWithBody Replaces an appliance's credentials immediately. Only this response contains the new ones.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3986,7 +3986,7 @@ func (c *Client) RotateApplianceWithBody(ctx context.Context, id string, content
 	return c.Client.Do(req)
 }
 
-// RotateAppliance Replaces an appliance's credentials at once. The answer alone shows the new ones.
+// RotateAppliance Replaces an appliance's credentials immediately. Only this response contains the new ones.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4003,9 +4003,9 @@ func (c *Client) RotateAppliance(ctx context.Context, id string, body RotateAppl
 	return c.Client.Do(req)
 }
 
-// CheckChangesWithBody Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-// not looked at.
+// CheckChangesWithBody Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+// are not checked.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4022,9 +4022,9 @@ func (c *Client) CheckChangesWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// CheckChanges Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-// not looked at.
+// CheckChanges Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+// are not checked.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4056,7 +4056,7 @@ func (c *Client) ListCustomFields(ctx context.Context, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
-// CreateCustomFieldWithBody Creates a custom field; 30 at most.
+// CreateCustomFieldWithBody Creates a custom field. At most 30.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4073,7 +4073,7 @@ func (c *Client) CreateCustomFieldWithBody(ctx context.Context, params *CreateCu
 	return c.Client.Do(req)
 }
 
-// CreateCustomField Creates a custom field; 30 at most.
+// CreateCustomField Creates a custom field. At most 30.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4090,7 +4090,7 @@ func (c *Client) CreateCustomField(ctx context.Context, params *CreateCustomFiel
 	return c.Client.Do(req)
 }
 
-// DeleteCustomField Deletes a custom field; its values are no longer sent.
+// DeleteCustomField Deletes a custom field. Its values are no longer sent.
 //
 // Corresponds with DELETE /v1/custom-fields/{code_name} (the `DeleteCustomField` operationId).
 func (c *Client) DeleteCustomField(ctx context.Context, codeName string, params *DeleteCustomFieldParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4120,7 +4120,7 @@ func (c *Client) GetCustomField(ctx context.Context, codeName string, reqEditors
 	return c.Client.Do(req)
 }
 
-// UpdateCustomFieldWithBody Changes a custom field's display name.
+// UpdateCustomFieldWithBody Updates a custom field's display name.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4137,7 +4137,7 @@ func (c *Client) UpdateCustomFieldWithBody(ctx context.Context, codeName string,
 	return c.Client.Do(req)
 }
 
-// UpdateCustomField Changes a custom field's display name.
+// UpdateCustomField Updates a custom field's display name.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4169,7 +4169,7 @@ func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParam
 	return c.Client.Do(req)
 }
 
-// GetDelivery Gets one delivery with every attempt, and the request as it was rendered.
+// GetDelivery Gets one delivery with its attempts and the request that was sent.
 //
 // Corresponds with GET /v1/deliveries/{recipient_id}/{event_id} (the `GetDelivery` operationId).
 func (c *Client) GetDelivery(ctx context.Context, recipientId string, eventId string, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4184,7 +4184,7 @@ func (c *Client) GetDelivery(ctx context.Context, recipientId string, eventId st
 	return c.Client.Do(req)
 }
 
-// CancelDeliveriesWithBody Cancels deliveries that are not final: they are recorded CANCELLED.
+// CancelDeliveriesWithBody Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4201,7 +4201,7 @@ func (c *Client) CancelDeliveriesWithBody(ctx context.Context, contentType strin
 	return c.Client.Do(req)
 }
 
-// CancelDeliveries Cancels deliveries that are not final: they are recorded CANCELLED.
+// CancelDeliveries Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4218,7 +4218,7 @@ func (c *Client) CancelDeliveries(ctx context.Context, body CancelDeliveriesJSON
 	return c.Client.Do(req)
 }
 
-// ExtendDeliveriesWithBody Gives deliveries that are not final longer to be tried.
+// ExtendDeliveriesWithBody Extends the retry window of deliveries that are not final.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4235,7 +4235,7 @@ func (c *Client) ExtendDeliveriesWithBody(ctx context.Context, contentType strin
 	return c.Client.Do(req)
 }
 
-// ExtendDeliveries Gives deliveries that are not final longer to be tried.
+// ExtendDeliveries Extends the retry window of deliveries that are not final.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4252,7 +4252,7 @@ func (c *Client) ExtendDeliveries(ctx context.Context, body ExtendDeliveriesJSON
 	return c.Client.Do(req)
 }
 
-// RetryDeliveriesWithBody Sends deliveries again, through the same path as any other event.
+// RetryDeliveriesWithBody Retries deliveries. They go through the normal delivery path.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4269,7 +4269,7 @@ func (c *Client) RetryDeliveriesWithBody(ctx context.Context, contentType string
 	return c.Client.Do(req)
 }
 
-// RetryDeliveries Sends deliveries again, through the same path as any other event.
+// RetryDeliveries Retries deliveries. They go through the normal delivery path.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4286,7 +4286,7 @@ func (c *Client) RetryDeliveries(ctx context.Context, body RetryDeliveriesJSONRe
 	return c.Client.Do(req)
 }
 
-// SendNowWithBody Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+// SendNowWithBody Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4303,7 +4303,7 @@ func (c *Client) SendNowWithBody(ctx context.Context, contentType string, body i
 	return c.Client.Do(req)
 }
 
-// SendNow Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+// SendNow Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4335,7 +4335,7 @@ func (c *Client) TailDeliveries(ctx context.Context, params *TailDeliveriesParam
 	return c.Client.Do(req)
 }
 
-// ListEventTypes Lists the event catalogue, built-in types first.
+// ListEventTypes Lists event types, built-in ones first.
 //
 // Corresponds with GET /v1/event-types (the `ListEventTypes` operationId).
 func (c *Client) ListEventTypes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4350,7 +4350,7 @@ func (c *Client) ListEventTypes(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
-// CreateEventTypeWithBody Adds an event type of your own.
+// CreateEventTypeWithBody Creates a custom event type.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4367,7 +4367,7 @@ func (c *Client) CreateEventTypeWithBody(ctx context.Context, params *CreateEven
 	return c.Client.Do(req)
 }
 
-// CreateEventType Adds an event type of your own.
+// CreateEventType Creates a custom event type.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4384,7 +4384,7 @@ func (c *Client) CreateEventType(ctx context.Context, params *CreateEventTypePar
 	return c.Client.Do(req)
 }
 
-// DeleteEventType Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+// DeleteEventType Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 //
 // Corresponds with DELETE /v1/event-types/{id} (the `DeleteEventType` operationId).
 func (c *Client) DeleteEventType(ctx context.Context, id string, params *DeleteEventTypeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4414,7 +4414,7 @@ func (c *Client) GetEventType(ctx context.Context, id string, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
-// UpdateEventTypeWithBody Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+// UpdateEventTypeWithBody Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4431,7 +4431,7 @@ func (c *Client) UpdateEventTypeWithBody(ctx context.Context, id string, params 
 	return c.Client.Do(req)
 }
 
-// UpdateEventType Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+// UpdateEventType Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4463,13 +4463,13 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 	return c.Client.Do(req)
 }
 
-// PublishEventWithBody Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEventWithBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes any type of body and a specified content type.
@@ -4487,13 +4487,13 @@ func (c *Client) PublishEventWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// PublishEventWithApplicationCloudeventsPlusJSONBody Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEventWithApplicationCloudeventsPlusJSONBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/cloudevents+json` content type.
@@ -4511,13 +4511,13 @@ func (c *Client) PublishEventWithApplicationCloudeventsPlusJSONBody(ctx context.
 	return c.Client.Do(req)
 }
 
-// PublishEvent Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEvent Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/json` content type.
@@ -4535,7 +4535,7 @@ func (c *Client) PublishEvent(ctx context.Context, body PublishEventJSONRequestB
 	return c.Client.Do(req)
 }
 
-// GetEvent Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+// GetEvent Gets one event with its deliveries, its timeline and its routing.
 //
 // Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 func (c *Client) GetEvent(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4550,7 +4550,7 @@ func (c *Client) GetEvent(ctx context.Context, eventId string, reqEditors ...Req
 	return c.Client.Do(req)
 }
 
-// ListMacros Lists the macros that mail texts may have, and the default texts.
+// ListMacros Lists the macros of email templates, and the default templates.
 //
 // Corresponds with GET /v1/macros (the `ListMacros` operationId).
 func (c *Client) ListMacros(ctx context.Context, params *ListMacrosParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4580,7 +4580,7 @@ func (c *Client) ListRecipients(ctx context.Context, params *ListRecipientsParam
 	return c.Client.Do(req)
 }
 
-// CreateRecipientWithBody Creates a recipient. It gets the events accepted from now on.
+// CreateRecipientWithBody Creates a recipient. It gets events that are accepted from now on.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4597,7 +4597,7 @@ func (c *Client) CreateRecipientWithBody(ctx context.Context, params *CreateReci
 	return c.Client.Do(req)
 }
 
-// CreateRecipient Creates a recipient. It gets the events accepted from now on.
+// CreateRecipient Creates a recipient. It gets events that are accepted from now on.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4614,7 +4614,7 @@ func (c *Client) CreateRecipient(ctx context.Context, params *CreateRecipientPar
 	return c.Client.Do(req)
 }
 
-// DeleteRecipient Deletes a recipient. What waits for it is recorded CANCELLED.
+// DeleteRecipient Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 //
 // Corresponds with DELETE /v1/recipients/{id} (the `DeleteRecipient` operationId).
 func (c *Client) DeleteRecipient(ctx context.Context, id string, params *DeleteRecipientParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4644,7 +4644,7 @@ func (c *Client) GetRecipient(ctx context.Context, id string, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
-// UpdateRecipientWithBody Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+// UpdateRecipientWithBody Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4661,7 +4661,7 @@ func (c *Client) UpdateRecipientWithBody(ctx context.Context, id string, params 
 	return c.Client.Do(req)
 }
 
-// UpdateRecipient Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+// UpdateRecipient Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4678,8 +4678,8 @@ func (c *Client) UpdateRecipient(ctx context.Context, id string, params *UpdateR
 	return c.Client.Do(req)
 }
 
-// DoctorRecipientWithBody Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+// DoctorRecipientWithBody Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4696,8 +4696,8 @@ func (c *Client) DoctorRecipientWithBody(ctx context.Context, id string, content
 	return c.Client.Do(req)
 }
 
-// DoctorRecipient Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+// DoctorRecipient Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4714,8 +4714,8 @@ func (c *Client) DoctorRecipient(ctx context.Context, id string, body DoctorReci
 	return c.Client.Do(req)
 }
 
-// PreviewRecipientByIdWithBody Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientByIdWithBody Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4732,8 +4732,8 @@ func (c *Client) PreviewRecipientByIdWithBody(ctx context.Context, id string, co
 	return c.Client.Do(req)
 }
 
-// PreviewRecipientById Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientById Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4750,7 +4750,7 @@ func (c *Client) PreviewRecipientById(ctx context.Context, id string, body Previ
 	return c.Client.Do(req)
 }
 
-// PurgeRecipientWithBody Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+// PurgeRecipientWithBody Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4767,7 +4767,7 @@ func (c *Client) PurgeRecipientWithBody(ctx context.Context, id string, contentT
 	return c.Client.Do(req)
 }
 
-// PurgeRecipient Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+// PurgeRecipient Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4784,7 +4784,7 @@ func (c *Client) PurgeRecipient(ctx context.Context, id string, body PurgeRecipi
 	return c.Client.Do(req)
 }
 
-// TestRecipientWithBody Sends a test event to one recipient, through the same path as any other and marked as a test.
+// TestRecipientWithBody Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4801,7 +4801,7 @@ func (c *Client) TestRecipientWithBody(ctx context.Context, id string, contentTy
 	return c.Client.Do(req)
 }
 
-// TestRecipient Sends a test event to one recipient, through the same path as any other and marked as a test.
+// TestRecipient Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4818,8 +4818,8 @@ func (c *Client) TestRecipient(ctx context.Context, id string, body TestRecipien
 	return c.Client.Do(req)
 }
 
-// PreviewRecipientWithBody Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientWithBody Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4836,8 +4836,8 @@ func (c *Client) PreviewRecipientWithBody(ctx context.Context, contentType strin
 	return c.Client.Do(req)
 }
 
-// PreviewRecipient Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipient Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4854,7 +4854,7 @@ func (c *Client) PreviewRecipient(ctx context.Context, body PreviewRecipientJSON
 	return c.Client.Do(req)
 }
 
-// TestFilterWithBody Tries a filter expression on the last events, without saving it.
+// TestFilterWithBody Tests a filter expression on recent events, without saving it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4871,7 +4871,7 @@ func (c *Client) TestFilterWithBody(ctx context.Context, contentType string, bod
 	return c.Client.Do(req)
 }
 
-// TestFilter Tries a filter expression on the last events, without saving it.
+// TestFilter Tests a filter expression on recent events, without saving it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4903,7 +4903,7 @@ func (c *Client) ListReplays(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
-// CreateReplayWithBody Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+// CreateReplayWithBody Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4920,7 +4920,7 @@ func (c *Client) CreateReplayWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// CreateReplay Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+// CreateReplay Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4952,8 +4952,8 @@ func (c *Client) GetReplay(ctx context.Context, id string, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
-// CancelReplayWithBody Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-// that takes longer than 20 s it is still RUNNING, and stops later.
+// CancelReplayWithBody Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+// that takes longer than 20 s, the replay is still RUNNING and stops later.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4970,8 +4970,8 @@ func (c *Client) CancelReplayWithBody(ctx context.Context, id string, contentTyp
 	return c.Client.Do(req)
 }
 
-// CancelReplay Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-// that takes longer than 20 s it is still RUNNING, and stops later.
+// CancelReplay Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+// that takes longer than 20 s, the replay is still RUNNING and stops later.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4988,7 +4988,7 @@ func (c *Client) CancelReplay(ctx context.Context, id string, body CancelReplayJ
 	return c.Client.Do(req)
 }
 
-// PreviewReplayWithBody Tells what a replay would do, without doing it.
+// PreviewReplayWithBody Shows what a replay would send, without sending it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5005,7 +5005,7 @@ func (c *Client) PreviewReplayWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// PreviewReplay Tells what a replay would do, without doing it.
+// PreviewReplay Shows what a replay would send, without sending it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5022,7 +5022,7 @@ func (c *Client) PreviewReplay(ctx context.Context, body PreviewReplayJSONReques
 	return c.Client.Do(req)
 }
 
-// ListRevisions Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+// ListRevisions Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 //
 // Corresponds with GET /v1/revisions (the `ListRevisions` operationId).
 func (c *Client) ListRevisions(ctx context.Context, params *ListRevisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5037,8 +5037,8 @@ func (c *Client) ListRevisions(ctx context.Context, params *ListRevisionsParams,
 	return c.Client.Do(req)
 }
 
-// RollBackWithBody Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+// RollBackWithBody Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+// revision. Appliances' credentials and users' passwords are not restored.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5055,8 +5055,8 @@ func (c *Client) RollBackWithBody(ctx context.Context, contentType string, body 
 	return c.Client.Do(req)
 }
 
-// RollBack Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+// RollBack Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+// revision. Appliances' credentials and users' passwords are not restored.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5073,7 +5073,7 @@ func (c *Client) RollBack(ctx context.Context, body RollBackJSONRequestBody, req
 	return c.Client.Do(req)
 }
 
-// GetSelf Tells who makes this call.
+// GetSelf Returns the identity of the caller.
 //
 // Corresponds with GET /v1/self (the `GetSelf` operationId).
 func (c *Client) GetSelf(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5088,7 +5088,7 @@ func (c *Client) GetSelf(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// ChangePasswordWithBody Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+// ChangePasswordWithBody Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5105,7 +5105,7 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// ChangePassword Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+// ChangePassword Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5122,7 +5122,7 @@ func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequ
 	return c.Client.Do(req)
 }
 
-// GetEmailSettings Gets what holds for all email recipients.
+// GetEmailSettings Gets the settings for all email recipients.
 //
 // Corresponds with GET /v1/settings/email (the `GetEmailSettings` operationId).
 func (c *Client) GetEmailSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5137,7 +5137,7 @@ func (c *Client) GetEmailSettings(ctx context.Context, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
-// UpdateEmailSettingsWithBody Changes what holds for all email recipients.
+// UpdateEmailSettingsWithBody Updates the settings for all email recipients.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5154,7 +5154,7 @@ func (c *Client) UpdateEmailSettingsWithBody(ctx context.Context, params *Update
 	return c.Client.Do(req)
 }
 
-// UpdateEmailSettings Changes what holds for all email recipients.
+// UpdateEmailSettings Updates the settings for all email recipients.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5186,7 +5186,7 @@ func (c *Client) GetSmtpSettings(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
-// UpdateSmtpSettingsWithBody Changes the SMTP relay's settings.
+// UpdateSmtpSettingsWithBody Updates the SMTP relay's settings.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5203,7 +5203,7 @@ func (c *Client) UpdateSmtpSettingsWithBody(ctx context.Context, params *UpdateS
 	return c.Client.Do(req)
 }
 
-// UpdateSmtpSettings Changes the SMTP relay's settings.
+// UpdateSmtpSettings Updates the SMTP relay's settings.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5220,8 +5220,8 @@ func (c *Client) UpdateSmtpSettings(ctx context.Context, params *UpdateSmtpSetti
 	return c.Client.Do(req)
 }
 
-// SendTestEmailWithBody Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-// answered.
+// SendTestEmailWithBody Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+// responses.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5238,8 +5238,8 @@ func (c *Client) SendTestEmailWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// SendTestEmail Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-// answered.
+// SendTestEmail Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+// responses.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5271,7 +5271,7 @@ func (c *Client) GetStatus(ctx context.Context, params *GetStatusParams, reqEdit
 	return c.Client.Do(req)
 }
 
-// WatchStatus Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+// WatchStatus Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 // object a line.
 //
 // Corresponds with GET /v1/status:watch (the `WatchStatus` operationId).
@@ -5302,7 +5302,7 @@ func (c *Client) ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
-// CreateTokenWithBody Makes an API token. The answer alone shows its secret.
+// CreateTokenWithBody Creates an API token. Only this response contains its secret.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5319,7 +5319,7 @@ func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, bo
 	return c.Client.Do(req)
 }
 
-// CreateToken Makes an API token. The answer alone shows its secret.
+// CreateToken Creates an API token. Only this response contains its secret.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5336,7 +5336,7 @@ func (c *Client) CreateToken(ctx context.Context, body CreateTokenJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// DeleteToken Revokes an API token at once.
+// DeleteToken Revokes an API token immediately.
 //
 // Corresponds with DELETE /v1/tokens/{id} (the `DeleteToken` operationId).
 func (c *Client) DeleteToken(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5400,7 +5400,7 @@ func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody,
 	return c.Client.Do(req)
 }
 
-// DeleteUser Deletes a user. The last admin stays: FAILED_PRECONDITION.
+// DeleteUser Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 //
 // Corresponds with DELETE /v1/users/{name} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, name string, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5415,7 +5415,7 @@ func (c *Client) DeleteUser(ctx context.Context, name string, params *DeleteUser
 	return c.Client.Do(req)
 }
 
-// UpdateUserWithBody Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+// UpdateUserWithBody Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5432,7 +5432,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, name string, params *Up
 	return c.Client.Do(req)
 }
 
-// UpdateUser Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+// UpdateUser Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9140,28 +9140,28 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListAppliancesWithResponse Lists appliances by id.
+	// ListAppliancesWithResponse Lists appliances by ID.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/appliances (the `ListAppliances` operationId).
 	ListAppliancesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAppliancesAnswer, error)
 
-	// CreateApplianceWithBodyWithResponse Adds an appliance. The answer alone shows its credentials.
+	// CreateApplianceWithBodyWithResponse Adds an appliance. Only this response contains its credentials.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
 	CreateApplianceWithBodyWithResponse(ctx context.Context, params *CreateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
 
-	// CreateApplianceWithResponse Adds an appliance. The answer alone shows its credentials.
+	// CreateApplianceWithResponse Adds an appliance. Only this response contains its credentials.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances (the `CreateAppliance` operationId).
 	CreateApplianceWithResponse(ctx context.Context, params *CreateApplianceParams, body CreateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateApplianceAnswer, error)
 
-	// DeleteApplianceWithResponse Revokes an appliance: its credentials end and its open connections are closed.
+	// DeleteApplianceWithResponse Revokes an appliance's credentials and closes its open connections.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9175,46 +9175,46 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/appliances/{id} (the `GetAppliance` operationId).
 	GetApplianceWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetApplianceAnswer, error)
 
-	// UpdateApplianceWithBodyWithResponse Changes an appliance's display name and alarm.
+	// UpdateApplianceWithBodyWithResponse Updates an appliance's display name and silence alert.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/appliances/{id} (the `UpdateAppliance` operationId).
 	UpdateApplianceWithBodyWithResponse(ctx context.Context, id string, params *UpdateApplianceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateApplianceAnswer, error)
 
-	// UpdateApplianceWithResponse Changes an appliance's display name and alarm.
+	// UpdateApplianceWithResponse Updates an appliance's display name and silence alert.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/appliances/{id} (the `UpdateAppliance` operationId).
 	UpdateApplianceWithResponse(ctx context.Context, id string, params *UpdateApplianceParams, body UpdateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateApplianceAnswer, error)
 
-	// RotateApplianceWithBodyWithResponse Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// RotateApplianceWithBodyWithResponse Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateApplianceAnswer, error)
 
-	// RotateApplianceWithResponse Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// RotateApplianceWithResponse Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithResponse(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateApplianceAnswer, error)
 
-	// CheckChangesWithBodyWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// CheckChangesWithBodyWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/changes:check (the `CheckChanges` operationId).
 	CheckChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckChangesAnswer, error)
 
-	// CheckChangesWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// CheckChangesWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9228,21 +9228,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/custom-fields (the `ListCustomFields` operationId).
 	ListCustomFieldsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCustomFieldsAnswer, error)
 
-	// CreateCustomFieldWithBodyWithResponse Creates a custom field; 30 at most.
+	// CreateCustomFieldWithBodyWithResponse Creates a custom field. At most 30.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
 	CreateCustomFieldWithBodyWithResponse(ctx context.Context, params *CreateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
 
-	// CreateCustomFieldWithResponse Creates a custom field; 30 at most.
+	// CreateCustomFieldWithResponse Creates a custom field. At most 30.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/custom-fields (the `CreateCustomField` operationId).
 	CreateCustomFieldWithResponse(ctx context.Context, params *CreateCustomFieldParams, body CreateCustomFieldJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomFieldAnswer, error)
 
-	// DeleteCustomFieldWithResponse Deletes a custom field; its values are no longer sent.
+	// DeleteCustomFieldWithResponse Deletes a custom field. Its values are no longer sent.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9256,14 +9256,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/custom-fields/{code_name} (the `GetCustomField` operationId).
 	GetCustomFieldWithResponse(ctx context.Context, codeName string, reqEditors ...RequestEditorFn) (*GetCustomFieldAnswer, error)
 
-	// UpdateCustomFieldWithBodyWithResponse Changes a custom field's display name.
+	// UpdateCustomFieldWithBodyWithResponse Updates a custom field's display name.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/custom-fields/{code_name} (the `UpdateCustomField` operationId).
 	UpdateCustomFieldWithBodyWithResponse(ctx context.Context, codeName string, params *UpdateCustomFieldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCustomFieldAnswer, error)
 
-	// UpdateCustomFieldWithResponse Changes a custom field's display name.
+	// UpdateCustomFieldWithResponse Updates a custom field's display name.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9277,63 +9277,63 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 	ListDeliveriesWithResponse(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*ListDeliveriesAnswer, error)
 
-	// GetDeliveryWithResponse Gets one delivery with every attempt, and the request as it was rendered.
+	// GetDeliveryWithResponse Gets one delivery with its attempts and the request that was sent.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/deliveries/{recipient_id}/{event_id} (the `GetDelivery` operationId).
 	GetDeliveryWithResponse(ctx context.Context, recipientId string, eventId string, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*GetDeliveryAnswer, error)
 
-	// CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final: they are recorded CANCELLED.
+	// CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveriesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CancelDeliveriesAnswer, error)
 
-	// CancelDeliveriesWithResponse Cancels deliveries that are not final: they are recorded CANCELLED.
+	// CancelDeliveriesWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:cancel (the `CancelDeliveries` operationId).
 	CancelDeliveriesWithResponse(ctx context.Context, body CancelDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelDeliveriesAnswer, error)
 
-	// ExtendDeliveriesWithBodyWithResponse Gives deliveries that are not final longer to be tried.
+	// ExtendDeliveriesWithBodyWithResponse Extends the retry window of deliveries that are not final.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:extend (the `ExtendDeliveries` operationId).
 	ExtendDeliveriesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendDeliveriesAnswer, error)
 
-	// ExtendDeliveriesWithResponse Gives deliveries that are not final longer to be tried.
+	// ExtendDeliveriesWithResponse Extends the retry window of deliveries that are not final.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:extend (the `ExtendDeliveries` operationId).
 	ExtendDeliveriesWithResponse(ctx context.Context, body ExtendDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendDeliveriesAnswer, error)
 
-	// RetryDeliveriesWithBodyWithResponse Sends deliveries again, through the same path as any other event.
+	// RetryDeliveriesWithBodyWithResponse Retries deliveries. They go through the normal delivery path.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:retry (the `RetryDeliveries` operationId).
 	RetryDeliveriesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RetryDeliveriesAnswer, error)
 
-	// RetryDeliveriesWithResponse Sends deliveries again, through the same path as any other event.
+	// RetryDeliveriesWithResponse Retries deliveries. They go through the normal delivery path.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:retry (the `RetryDeliveries` operationId).
 	RetryDeliveriesWithResponse(ctx context.Context, body RetryDeliveriesJSONRequestBody, reqEditors ...RequestEditorFn) (*RetryDeliveriesAnswer, error)
 
-	// SendNowWithBodyWithResponse Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// SendNowWithBodyWithResponse Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries:sendNow (the `SendNow` operationId).
 	SendNowWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendNowAnswer, error)
 
-	// SendNowWithResponse Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// SendNowWithResponse Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9347,28 +9347,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/deliveries:tail (the `TailDeliveries` operationId).
 	TailDeliveriesWithResponse(ctx context.Context, params *TailDeliveriesParams, reqEditors ...RequestEditorFn) (*TailDeliveriesAnswer, error)
 
-	// ListEventTypesWithResponse Lists the event catalogue, built-in types first.
+	// ListEventTypesWithResponse Lists event types, built-in ones first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/event-types (the `ListEventTypes` operationId).
 	ListEventTypesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEventTypesAnswer, error)
 
-	// CreateEventTypeWithBodyWithResponse Adds an event type of your own.
+	// CreateEventTypeWithBodyWithResponse Creates a custom event type.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
 	CreateEventTypeWithBodyWithResponse(ctx context.Context, params *CreateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
 
-	// CreateEventTypeWithResponse Adds an event type of your own.
+	// CreateEventTypeWithResponse Creates a custom event type.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/event-types (the `CreateEventType` operationId).
 	CreateEventTypeWithResponse(ctx context.Context, params *CreateEventTypeParams, body CreateEventTypeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEventTypeAnswer, error)
 
-	// DeleteEventTypeWithResponse Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+	// DeleteEventTypeWithResponse Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9382,14 +9382,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/event-types/{id} (the `GetEventType` operationId).
 	GetEventTypeWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetEventTypeAnswer, error)
 
-	// UpdateEventTypeWithBodyWithResponse Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// UpdateEventTypeWithBodyWithResponse Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/event-types/{id} (the `UpdateEventType` operationId).
 	UpdateEventTypeWithBodyWithResponse(ctx context.Context, id string, params *UpdateEventTypeParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateEventTypeAnswer, error)
 
-	// UpdateEventTypeWithResponse Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// UpdateEventTypeWithResponse Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9403,13 +9403,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsAnswer, error)
 
-	// PublishEventWithBodyWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEventWithBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -9417,13 +9417,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEventWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PublishEventAnswer, error)
 
-	// PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/cloudevents+json` content type, and returns a wrapper object for the known response body format(s).
@@ -9431,13 +9431,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse(ctx context.Context, body PublishEventApplicationCloudeventsPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PublishEventAnswer, error)
 
-	// PublishEventWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// PublishEventWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -9445,14 +9445,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/events (the `PublishEvent` operationId).
 	PublishEventWithResponse(ctx context.Context, body PublishEventJSONRequestBody, reqEditors ...RequestEditorFn) (*PublishEventAnswer, error)
 
-	// GetEventWithResponse Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+	// GetEventWithResponse Gets one event with its deliveries, its timeline and its routing.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/events/{event_id} (the `GetEvent` operationId).
 	GetEventWithResponse(ctx context.Context, eventId string, reqEditors ...RequestEditorFn) (*GetEventAnswer, error)
 
-	// ListMacrosWithResponse Lists the macros that mail texts may have, and the default texts.
+	// ListMacrosWithResponse Lists the macros of email templates, and the default templates.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9466,21 +9466,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/recipients (the `ListRecipients` operationId).
 	ListRecipientsWithResponse(ctx context.Context, params *ListRecipientsParams, reqEditors ...RequestEditorFn) (*ListRecipientsAnswer, error)
 
-	// CreateRecipientWithBodyWithResponse Creates a recipient. It gets the events accepted from now on.
+	// CreateRecipientWithBodyWithResponse Creates a recipient. It gets events that are accepted from now on.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
 	CreateRecipientWithBodyWithResponse(ctx context.Context, params *CreateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
 
-	// CreateRecipientWithResponse Creates a recipient. It gets the events accepted from now on.
+	// CreateRecipientWithResponse Creates a recipient. It gets events that are accepted from now on.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients (the `CreateRecipient` operationId).
 	CreateRecipientWithResponse(ctx context.Context, params *CreateRecipientParams, body CreateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRecipientAnswer, error)
 
-	// DeleteRecipientWithResponse Deletes a recipient. What waits for it is recorded CANCELLED.
+	// DeleteRecipientWithResponse Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9494,104 +9494,104 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/recipients/{id} (the `GetRecipient` operationId).
 	GetRecipientWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetRecipientAnswer, error)
 
-	// UpdateRecipientWithBodyWithResponse Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// UpdateRecipientWithBodyWithResponse Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/recipients/{id} (the `UpdateRecipient` operationId).
 	UpdateRecipientWithBodyWithResponse(ctx context.Context, id string, params *UpdateRecipientParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRecipientAnswer, error)
 
-	// UpdateRecipientWithResponse Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// UpdateRecipientWithResponse Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/recipients/{id} (the `UpdateRecipient` operationId).
 	UpdateRecipientWithResponse(ctx context.Context, id string, params *UpdateRecipientParams, body UpdateRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRecipientAnswer, error)
 
-	// DoctorRecipientWithBodyWithResponse Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// DoctorRecipientWithBodyWithResponse Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:doctor (the `DoctorRecipient` operationId).
 	DoctorRecipientWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DoctorRecipientAnswer, error)
 
-	// DoctorRecipientWithResponse Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// DoctorRecipientWithResponse Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:doctor (the `DoctorRecipient` operationId).
 	DoctorRecipientWithResponse(ctx context.Context, id string, body DoctorRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*DoctorRecipientAnswer, error)
 
-	// PreviewRecipientByIdWithBodyWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientByIdWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientByIdWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewRecipientByIdAnswer, error)
 
-	// PreviewRecipientByIdWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientByIdWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:preview (the `PreviewRecipientById` operationId).
 	PreviewRecipientByIdWithResponse(ctx context.Context, id string, body PreviewRecipientByIdJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewRecipientByIdAnswer, error)
 
-	// PurgeRecipientWithBodyWithResponse Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// PurgeRecipientWithBodyWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipientWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PurgeRecipientAnswer, error)
 
-	// PurgeRecipientWithResponse Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// PurgeRecipientWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:purge (the `PurgeRecipient` operationId).
 	PurgeRecipientWithResponse(ctx context.Context, id string, body PurgeRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*PurgeRecipientAnswer, error)
 
-	// TestRecipientWithBodyWithResponse Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// TestRecipientWithBodyWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipientWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestRecipientAnswer, error)
 
-	// TestRecipientWithResponse Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// TestRecipientWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients/{id}:test (the `TestRecipient` operationId).
 	TestRecipientWithResponse(ctx context.Context, id string, body TestRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*TestRecipientAnswer, error)
 
-	// PreviewRecipientWithBodyWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients:preview (the `PreviewRecipient` operationId).
 	PreviewRecipientWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewRecipientAnswer, error)
 
-	// PreviewRecipientWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// PreviewRecipientWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients:preview (the `PreviewRecipient` operationId).
 	PreviewRecipientWithResponse(ctx context.Context, body PreviewRecipientJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewRecipientAnswer, error)
 
-	// TestFilterWithBodyWithResponse Tries a filter expression on the last events, without saving it.
+	// TestFilterWithBodyWithResponse Tests a filter expression on recent events, without saving it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/recipients:testFilter (the `TestFilter` operationId).
 	TestFilterWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestFilterAnswer, error)
 
-	// TestFilterWithResponse Tries a filter expression on the last events, without saving it.
+	// TestFilterWithResponse Tests a filter expression on recent events, without saving it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9605,14 +9605,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplaysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListReplaysAnswer, error)
 
-	// CreateReplayWithBodyWithResponse Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// CreateReplayWithBodyWithResponse Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
 	CreateReplayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplayAnswer, error)
 
-	// CreateReplayWithResponse Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// CreateReplayWithResponse Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9626,95 +9626,95 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 	GetReplayWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetReplayAnswer, error)
 
-	// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// CancelReplayWithBodyWithResponse Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplayWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CancelReplayAnswer, error)
 
-	// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// CancelReplayWithResponse Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays/{id}:cancel (the `CancelReplay` operationId).
 	CancelReplayWithResponse(ctx context.Context, id string, body CancelReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*CancelReplayAnswer, error)
 
-	// PreviewReplayWithBodyWithResponse Tells what a replay would do, without doing it.
+	// PreviewReplayWithBodyWithResponse Shows what a replay would send, without sending it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays:preview (the `PreviewReplay` operationId).
 	PreviewReplayWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewReplayAnswer, error)
 
-	// PreviewReplayWithResponse Tells what a replay would do, without doing it.
+	// PreviewReplayWithResponse Shows what a replay would send, without sending it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays:preview (the `PreviewReplay` operationId).
 	PreviewReplayWithResponse(ctx context.Context, body PreviewReplayJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewReplayAnswer, error)
 
-	// ListRevisionsWithResponse Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	// ListRevisionsWithResponse Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/revisions (the `ListRevisions` operationId).
 	ListRevisionsWithResponse(ctx context.Context, params *ListRevisionsParams, reqEditors ...RequestEditorFn) (*ListRevisionsAnswer, error)
 
-	// RollBackWithBodyWithResponse Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// RollBackWithBodyWithResponse Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/revisions:rollBack (the `RollBack` operationId).
 	RollBackWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollBackAnswer, error)
 
-	// RollBackWithResponse Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// RollBackWithResponse Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/revisions:rollBack (the `RollBack` operationId).
 	RollBackWithResponse(ctx context.Context, body RollBackJSONRequestBody, reqEditors ...RequestEditorFn) (*RollBackAnswer, error)
 
-	// GetSelfWithResponse Tells who makes this call.
+	// GetSelfWithResponse Returns the identity of the caller.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/self (the `GetSelf` operationId).
 	GetSelfWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSelfAnswer, error)
 
-	// ChangePasswordWithBodyWithResponse Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// ChangePasswordWithBodyWithResponse Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/self:changePassword (the `ChangePassword` operationId).
 	ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordAnswer, error)
 
-	// ChangePasswordWithResponse Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// ChangePasswordWithResponse Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/self:changePassword (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordAnswer, error)
 
-	// GetEmailSettingsWithResponse Gets what holds for all email recipients.
+	// GetEmailSettingsWithResponse Gets the settings for all email recipients.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/settings/email (the `GetEmailSettings` operationId).
 	GetEmailSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEmailSettingsAnswer, error)
 
-	// UpdateEmailSettingsWithBodyWithResponse Changes what holds for all email recipients.
+	// UpdateEmailSettingsWithBodyWithResponse Updates the settings for all email recipients.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/settings/email (the `UpdateEmailSettings` operationId).
 	UpdateEmailSettingsWithBodyWithResponse(ctx context.Context, params *UpdateEmailSettingsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateEmailSettingsAnswer, error)
 
-	// UpdateEmailSettingsWithResponse Changes what holds for all email recipients.
+	// UpdateEmailSettingsWithResponse Updates the settings for all email recipients.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9728,30 +9728,30 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/settings/smtp (the `GetSmtpSettings` operationId).
 	GetSmtpSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSmtpSettingsAnswer, error)
 
-	// UpdateSmtpSettingsWithBodyWithResponse Changes the SMTP relay's settings.
+	// UpdateSmtpSettingsWithBodyWithResponse Updates the SMTP relay's settings.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/settings/smtp (the `UpdateSmtpSettings` operationId).
 	UpdateSmtpSettingsWithBodyWithResponse(ctx context.Context, params *UpdateSmtpSettingsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSmtpSettingsAnswer, error)
 
-	// UpdateSmtpSettingsWithResponse Changes the SMTP relay's settings.
+	// UpdateSmtpSettingsWithResponse Updates the SMTP relay's settings.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/settings/smtp (the `UpdateSmtpSettings` operationId).
 	UpdateSmtpSettingsWithResponse(ctx context.Context, params *UpdateSmtpSettingsParams, body UpdateSmtpSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSmtpSettingsAnswer, error)
 
-	// SendTestEmailWithBodyWithResponse Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// SendTestEmailWithBodyWithResponse Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/settings/smtp:test (the `SendTestEmail` operationId).
 	SendTestEmailWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SendTestEmailAnswer, error)
 
-	// SendTestEmailWithResponse Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// SendTestEmailWithResponse Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9765,7 +9765,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/status (the `GetStatus` operationId).
 	GetStatusWithResponse(ctx context.Context, params *GetStatusParams, reqEditors ...RequestEditorFn) (*GetStatusAnswer, error)
 
-	// WatchStatusWithResponse Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// WatchStatusWithResponse Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -9780,21 +9780,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/tokens (the `ListTokens` operationId).
 	ListTokensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTokensAnswer, error)
 
-	// CreateTokenWithBodyWithResponse Makes an API token. The answer alone shows its secret.
+	// CreateTokenWithBodyWithResponse Creates an API token. Only this response contains its secret.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/tokens (the `CreateToken` operationId).
 	CreateTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenAnswer, error)
 
-	// CreateTokenWithResponse Makes an API token. The answer alone shows its secret.
+	// CreateTokenWithResponse Creates an API token. Only this response contains its secret.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/tokens (the `CreateToken` operationId).
 	CreateTokenWithResponse(ctx context.Context, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenAnswer, error)
 
-	// DeleteTokenWithResponse Revokes an API token at once.
+	// DeleteTokenWithResponse Revokes an API token immediately.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9822,21 +9822,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/users (the `CreateUser` operationId).
 	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserAnswer, error)
 
-	// DeleteUserWithResponse Deletes a user. The last admin stays: FAILED_PRECONDITION.
+	// DeleteUserWithResponse Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /v1/users/{name} (the `DeleteUser` operationId).
 	DeleteUserWithResponse(ctx context.Context, name string, params *DeleteUserParams, reqEditors ...RequestEditorFn) (*DeleteUserAnswer, error)
 
-	// UpdateUserWithBodyWithResponse Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// UpdateUserWithBodyWithResponse Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/users/{name} (the `UpdateUser` operationId).
 	UpdateUserWithBodyWithResponse(ctx context.Context, name string, params *UpdateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserAnswer, error)
 
-	// UpdateUserWithResponse Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// UpdateUserWithResponse Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12806,7 +12806,7 @@ func (r UpdateUserAnswer) ContentType() string {
 	return ""
 }
 
-// ListAppliancesWithResponse Lists appliances by id.
+// ListAppliancesWithResponse Lists appliances by ID.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12819,7 +12819,7 @@ func (c *ClientWithResponses) ListAppliancesWithResponse(ctx context.Context, re
 	return ParseListAppliancesAnswer(rsp)
 }
 
-// CreateApplianceWithBodyWithResponse Adds an appliance. The answer alone shows its credentials.
+// CreateApplianceWithBodyWithResponse Adds an appliance. Only this response contains its credentials.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12832,7 +12832,7 @@ func (c *ClientWithResponses) CreateApplianceWithBodyWithResponse(ctx context.Co
 	return ParseCreateApplianceAnswer(rsp)
 }
 
-// CreateApplianceWithResponse Adds an appliance. The answer alone shows its credentials.
+// CreateApplianceWithResponse Adds an appliance. Only this response contains its credentials.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12845,7 +12845,7 @@ func (c *ClientWithResponses) CreateApplianceWithResponse(ctx context.Context, p
 	return ParseCreateApplianceAnswer(rsp)
 }
 
-// DeleteApplianceWithResponse Revokes an appliance: its credentials end and its open connections are closed.
+// DeleteApplianceWithResponse Revokes an appliance's credentials and closes its open connections.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12871,7 +12871,7 @@ func (c *ClientWithResponses) GetApplianceWithResponse(ctx context.Context, id s
 	return ParseGetApplianceAnswer(rsp)
 }
 
-// UpdateApplianceWithBodyWithResponse Changes an appliance's display name and alarm.
+// UpdateApplianceWithBodyWithResponse Updates an appliance's display name and silence alert.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12884,7 +12884,7 @@ func (c *ClientWithResponses) UpdateApplianceWithBodyWithResponse(ctx context.Co
 	return ParseUpdateApplianceAnswer(rsp)
 }
 
-// UpdateApplianceWithResponse Changes an appliance's display name and alarm.
+// UpdateApplianceWithResponse Updates an appliance's display name and silence alert.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12897,7 +12897,7 @@ func (c *ClientWithResponses) UpdateApplianceWithResponse(ctx context.Context, i
 	return ParseUpdateApplianceAnswer(rsp)
 }
 
-// RotateApplianceWithBodyWithResponse Replaces an appliance's credentials at once. The answer alone shows the new ones.
+// RotateApplianceWithBodyWithResponse Replaces an appliance's credentials immediately. Only this response contains the new ones.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12910,7 +12910,7 @@ func (c *ClientWithResponses) RotateApplianceWithBodyWithResponse(ctx context.Co
 	return ParseRotateApplianceAnswer(rsp)
 }
 
-// RotateApplianceWithResponse Replaces an appliance's credentials at once. The answer alone shows the new ones.
+// RotateApplianceWithResponse Replaces an appliance's credentials immediately. Only this response contains the new ones.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12923,9 +12923,9 @@ func (c *ClientWithResponses) RotateApplianceWithResponse(ctx context.Context, i
 	return ParseRotateApplianceAnswer(rsp)
 }
 
-// CheckChangesWithBodyWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-// not looked at.
+// CheckChangesWithBodyWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+// are not checked.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12938,9 +12938,9 @@ func (c *ClientWithResponses) CheckChangesWithBodyWithResponse(ctx context.Conte
 	return ParseCheckChangesAnswer(rsp)
 }
 
-// CheckChangesWithResponse Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-// not looked at.
+// CheckChangesWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+// are not checked.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12966,7 +12966,7 @@ func (c *ClientWithResponses) ListCustomFieldsWithResponse(ctx context.Context, 
 	return ParseListCustomFieldsAnswer(rsp)
 }
 
-// CreateCustomFieldWithBodyWithResponse Creates a custom field; 30 at most.
+// CreateCustomFieldWithBodyWithResponse Creates a custom field. At most 30.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12979,7 +12979,7 @@ func (c *ClientWithResponses) CreateCustomFieldWithBodyWithResponse(ctx context.
 	return ParseCreateCustomFieldAnswer(rsp)
 }
 
-// CreateCustomFieldWithResponse Creates a custom field; 30 at most.
+// CreateCustomFieldWithResponse Creates a custom field. At most 30.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12992,7 +12992,7 @@ func (c *ClientWithResponses) CreateCustomFieldWithResponse(ctx context.Context,
 	return ParseCreateCustomFieldAnswer(rsp)
 }
 
-// DeleteCustomFieldWithResponse Deletes a custom field; its values are no longer sent.
+// DeleteCustomFieldWithResponse Deletes a custom field. Its values are no longer sent.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13018,7 +13018,7 @@ func (c *ClientWithResponses) GetCustomFieldWithResponse(ctx context.Context, co
 	return ParseGetCustomFieldAnswer(rsp)
 }
 
-// UpdateCustomFieldWithBodyWithResponse Changes a custom field's display name.
+// UpdateCustomFieldWithBodyWithResponse Updates a custom field's display name.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13031,7 +13031,7 @@ func (c *ClientWithResponses) UpdateCustomFieldWithBodyWithResponse(ctx context.
 	return ParseUpdateCustomFieldAnswer(rsp)
 }
 
-// UpdateCustomFieldWithResponse Changes a custom field's display name.
+// UpdateCustomFieldWithResponse Updates a custom field's display name.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13057,7 +13057,7 @@ func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, pa
 	return ParseListDeliveriesAnswer(rsp)
 }
 
-// GetDeliveryWithResponse Gets one delivery with every attempt, and the request as it was rendered.
+// GetDeliveryWithResponse Gets one delivery with its attempts and the request that was sent.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13070,7 +13070,7 @@ func (c *ClientWithResponses) GetDeliveryWithResponse(ctx context.Context, recip
 	return ParseGetDeliveryAnswer(rsp)
 }
 
-// CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final: they are recorded CANCELLED.
+// CancelDeliveriesWithBodyWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13083,7 +13083,7 @@ func (c *ClientWithResponses) CancelDeliveriesWithBodyWithResponse(ctx context.C
 	return ParseCancelDeliveriesAnswer(rsp)
 }
 
-// CancelDeliveriesWithResponse Cancels deliveries that are not final: they are recorded CANCELLED.
+// CancelDeliveriesWithResponse Cancels deliveries that are not final. They are recorded as CANCELLED.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13096,7 +13096,7 @@ func (c *ClientWithResponses) CancelDeliveriesWithResponse(ctx context.Context, 
 	return ParseCancelDeliveriesAnswer(rsp)
 }
 
-// ExtendDeliveriesWithBodyWithResponse Gives deliveries that are not final longer to be tried.
+// ExtendDeliveriesWithBodyWithResponse Extends the retry window of deliveries that are not final.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13109,7 +13109,7 @@ func (c *ClientWithResponses) ExtendDeliveriesWithBodyWithResponse(ctx context.C
 	return ParseExtendDeliveriesAnswer(rsp)
 }
 
-// ExtendDeliveriesWithResponse Gives deliveries that are not final longer to be tried.
+// ExtendDeliveriesWithResponse Extends the retry window of deliveries that are not final.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13122,7 +13122,7 @@ func (c *ClientWithResponses) ExtendDeliveriesWithResponse(ctx context.Context, 
 	return ParseExtendDeliveriesAnswer(rsp)
 }
 
-// RetryDeliveriesWithBodyWithResponse Sends deliveries again, through the same path as any other event.
+// RetryDeliveriesWithBodyWithResponse Retries deliveries. They go through the normal delivery path.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13135,7 +13135,7 @@ func (c *ClientWithResponses) RetryDeliveriesWithBodyWithResponse(ctx context.Co
 	return ParseRetryDeliveriesAnswer(rsp)
 }
 
-// RetryDeliveriesWithResponse Sends deliveries again, through the same path as any other event.
+// RetryDeliveriesWithResponse Retries deliveries. They go through the normal delivery path.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13148,7 +13148,7 @@ func (c *ClientWithResponses) RetryDeliveriesWithResponse(ctx context.Context, b
 	return ParseRetryDeliveriesAnswer(rsp)
 }
 
-// SendNowWithBodyWithResponse Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+// SendNowWithBodyWithResponse Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13161,7 +13161,7 @@ func (c *ClientWithResponses) SendNowWithBodyWithResponse(ctx context.Context, c
 	return ParseSendNowAnswer(rsp)
 }
 
-// SendNowWithResponse Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+// SendNowWithResponse Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13187,7 +13187,7 @@ func (c *ClientWithResponses) TailDeliveriesWithResponse(ctx context.Context, pa
 	return ParseTailDeliveriesAnswer(rsp)
 }
 
-// ListEventTypesWithResponse Lists the event catalogue, built-in types first.
+// ListEventTypesWithResponse Lists event types, built-in ones first.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13200,7 +13200,7 @@ func (c *ClientWithResponses) ListEventTypesWithResponse(ctx context.Context, re
 	return ParseListEventTypesAnswer(rsp)
 }
 
-// CreateEventTypeWithBodyWithResponse Adds an event type of your own.
+// CreateEventTypeWithBodyWithResponse Creates a custom event type.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13213,7 +13213,7 @@ func (c *ClientWithResponses) CreateEventTypeWithBodyWithResponse(ctx context.Co
 	return ParseCreateEventTypeAnswer(rsp)
 }
 
-// CreateEventTypeWithResponse Adds an event type of your own.
+// CreateEventTypeWithResponse Creates a custom event type.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13226,7 +13226,7 @@ func (c *ClientWithResponses) CreateEventTypeWithResponse(ctx context.Context, p
 	return ParseCreateEventTypeAnswer(rsp)
 }
 
-// DeleteEventTypeWithResponse Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+// DeleteEventTypeWithResponse Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13252,7 +13252,7 @@ func (c *ClientWithResponses) GetEventTypeWithResponse(ctx context.Context, id s
 	return ParseGetEventTypeAnswer(rsp)
 }
 
-// UpdateEventTypeWithBodyWithResponse Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+// UpdateEventTypeWithBodyWithResponse Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13265,7 +13265,7 @@ func (c *ClientWithResponses) UpdateEventTypeWithBodyWithResponse(ctx context.Co
 	return ParseUpdateEventTypeAnswer(rsp)
 }
 
-// UpdateEventTypeWithResponse Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+// UpdateEventTypeWithResponse Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13291,13 +13291,13 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsAnswer(rsp)
 }
 
-// PublishEventWithBodyWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEventWithBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13311,13 +13311,13 @@ func (c *ClientWithResponses) PublishEventWithBodyWithResponse(ctx context.Conte
 	return ParsePublishEventAnswer(rsp)
 }
 
-// PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/cloudevents+json` content type, and returns a wrapper object for the known response body format(s).
@@ -13331,13 +13331,13 @@ func (c *ClientWithResponses) PublishEventWithApplicationCloudeventsPlusJSONBody
 	return ParsePublishEventAnswer(rsp)
 }
 
-// PublishEventWithResponse Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-// the first one's sequence.
+// PublishEventWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+// the sequence of the first one.
 //
 // Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 // (`ce-` headers, the data as body). At most 256 KiB.
 //
-// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -13351,7 +13351,7 @@ func (c *ClientWithResponses) PublishEventWithResponse(ctx context.Context, body
 	return ParsePublishEventAnswer(rsp)
 }
 
-// GetEventWithResponse Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+// GetEventWithResponse Gets one event with its deliveries, its timeline and its routing.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13364,7 +13364,7 @@ func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, eventId 
 	return ParseGetEventAnswer(rsp)
 }
 
-// ListMacrosWithResponse Lists the macros that mail texts may have, and the default texts.
+// ListMacrosWithResponse Lists the macros of email templates, and the default templates.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13390,7 +13390,7 @@ func (c *ClientWithResponses) ListRecipientsWithResponse(ctx context.Context, pa
 	return ParseListRecipientsAnswer(rsp)
 }
 
-// CreateRecipientWithBodyWithResponse Creates a recipient. It gets the events accepted from now on.
+// CreateRecipientWithBodyWithResponse Creates a recipient. It gets events that are accepted from now on.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13403,7 +13403,7 @@ func (c *ClientWithResponses) CreateRecipientWithBodyWithResponse(ctx context.Co
 	return ParseCreateRecipientAnswer(rsp)
 }
 
-// CreateRecipientWithResponse Creates a recipient. It gets the events accepted from now on.
+// CreateRecipientWithResponse Creates a recipient. It gets events that are accepted from now on.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13416,7 +13416,7 @@ func (c *ClientWithResponses) CreateRecipientWithResponse(ctx context.Context, p
 	return ParseCreateRecipientAnswer(rsp)
 }
 
-// DeleteRecipientWithResponse Deletes a recipient. What waits for it is recorded CANCELLED.
+// DeleteRecipientWithResponse Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13442,7 +13442,7 @@ func (c *ClientWithResponses) GetRecipientWithResponse(ctx context.Context, id s
 	return ParseGetRecipientAnswer(rsp)
 }
 
-// UpdateRecipientWithBodyWithResponse Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+// UpdateRecipientWithBodyWithResponse Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13455,7 +13455,7 @@ func (c *ClientWithResponses) UpdateRecipientWithBodyWithResponse(ctx context.Co
 	return ParseUpdateRecipientAnswer(rsp)
 }
 
-// UpdateRecipientWithResponse Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+// UpdateRecipientWithResponse Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13468,8 +13468,8 @@ func (c *ClientWithResponses) UpdateRecipientWithResponse(ctx context.Context, i
 	return ParseUpdateRecipientAnswer(rsp)
 }
 
-// DoctorRecipientWithBodyWithResponse Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+// DoctorRecipientWithBodyWithResponse Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13482,8 +13482,8 @@ func (c *ClientWithResponses) DoctorRecipientWithBodyWithResponse(ctx context.Co
 	return ParseDoctorRecipientAnswer(rsp)
 }
 
-// DoctorRecipientWithResponse Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+// DoctorRecipientWithResponse Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13496,8 +13496,8 @@ func (c *ClientWithResponses) DoctorRecipientWithResponse(ctx context.Context, i
 	return ParseDoctorRecipientAnswer(rsp)
 }
 
-// PreviewRecipientByIdWithBodyWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientByIdWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13510,8 +13510,8 @@ func (c *ClientWithResponses) PreviewRecipientByIdWithBodyWithResponse(ctx conte
 	return ParsePreviewRecipientByIdAnswer(rsp)
 }
 
-// PreviewRecipientByIdWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientByIdWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13524,7 +13524,7 @@ func (c *ClientWithResponses) PreviewRecipientByIdWithResponse(ctx context.Conte
 	return ParsePreviewRecipientByIdAnswer(rsp)
 }
 
-// PurgeRecipientWithBodyWithResponse Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+// PurgeRecipientWithBodyWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13537,7 +13537,7 @@ func (c *ClientWithResponses) PurgeRecipientWithBodyWithResponse(ctx context.Con
 	return ParsePurgeRecipientAnswer(rsp)
 }
 
-// PurgeRecipientWithResponse Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+// PurgeRecipientWithResponse Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13550,7 +13550,7 @@ func (c *ClientWithResponses) PurgeRecipientWithResponse(ctx context.Context, id
 	return ParsePurgeRecipientAnswer(rsp)
 }
 
-// TestRecipientWithBodyWithResponse Sends a test event to one recipient, through the same path as any other and marked as a test.
+// TestRecipientWithBodyWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13563,7 +13563,7 @@ func (c *ClientWithResponses) TestRecipientWithBodyWithResponse(ctx context.Cont
 	return ParseTestRecipientAnswer(rsp)
 }
 
-// TestRecipientWithResponse Sends a test event to one recipient, through the same path as any other and marked as a test.
+// TestRecipientWithResponse Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13576,8 +13576,8 @@ func (c *ClientWithResponses) TestRecipientWithResponse(ctx context.Context, id 
 	return ParseTestRecipientAnswer(rsp)
 }
 
-// PreviewRecipientWithBodyWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientWithBodyWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13590,8 +13590,8 @@ func (c *ClientWithResponses) PreviewRecipientWithBodyWithResponse(ctx context.C
 	return ParsePreviewRecipientAnswer(rsp)
 }
 
-// PreviewRecipientWithResponse Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+// PreviewRecipientWithResponse Renders the email or HTTP request for an event, without sending it. The recipient can be
+// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13604,7 +13604,7 @@ func (c *ClientWithResponses) PreviewRecipientWithResponse(ctx context.Context, 
 	return ParsePreviewRecipientAnswer(rsp)
 }
 
-// TestFilterWithBodyWithResponse Tries a filter expression on the last events, without saving it.
+// TestFilterWithBodyWithResponse Tests a filter expression on recent events, without saving it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13617,7 +13617,7 @@ func (c *ClientWithResponses) TestFilterWithBodyWithResponse(ctx context.Context
 	return ParseTestFilterAnswer(rsp)
 }
 
-// TestFilterWithResponse Tries a filter expression on the last events, without saving it.
+// TestFilterWithResponse Tests a filter expression on recent events, without saving it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13643,7 +13643,7 @@ func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, reqEd
 	return ParseListReplaysAnswer(rsp)
 }
 
-// CreateReplayWithBodyWithResponse Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+// CreateReplayWithBodyWithResponse Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13656,7 +13656,7 @@ func (c *ClientWithResponses) CreateReplayWithBodyWithResponse(ctx context.Conte
 	return ParseCreateReplayAnswer(rsp)
 }
 
-// CreateReplayWithResponse Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+// CreateReplayWithResponse Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13682,8 +13682,8 @@ func (c *ClientWithResponses) GetReplayWithResponse(ctx context.Context, id stri
 	return ParseGetReplayAnswer(rsp)
 }
 
-// CancelReplayWithBodyWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-// that takes longer than 20 s it is still RUNNING, and stops later.
+// CancelReplayWithBodyWithResponse Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+// that takes longer than 20 s, the replay is still RUNNING and stops later.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13696,8 +13696,8 @@ func (c *ClientWithResponses) CancelReplayWithBodyWithResponse(ctx context.Conte
 	return ParseCancelReplayAnswer(rsp)
 }
 
-// CancelReplayWithResponse Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-// that takes longer than 20 s it is still RUNNING, and stops later.
+// CancelReplayWithResponse Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+// that takes longer than 20 s, the replay is still RUNNING and stops later.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13710,7 +13710,7 @@ func (c *ClientWithResponses) CancelReplayWithResponse(ctx context.Context, id s
 	return ParseCancelReplayAnswer(rsp)
 }
 
-// PreviewReplayWithBodyWithResponse Tells what a replay would do, without doing it.
+// PreviewReplayWithBodyWithResponse Shows what a replay would send, without sending it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13723,7 +13723,7 @@ func (c *ClientWithResponses) PreviewReplayWithBodyWithResponse(ctx context.Cont
 	return ParsePreviewReplayAnswer(rsp)
 }
 
-// PreviewReplayWithResponse Tells what a replay would do, without doing it.
+// PreviewReplayWithResponse Shows what a replay would send, without sending it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13736,7 +13736,7 @@ func (c *ClientWithResponses) PreviewReplayWithResponse(ctx context.Context, bod
 	return ParsePreviewReplayAnswer(rsp)
 }
 
-// ListRevisionsWithResponse Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+// ListRevisionsWithResponse Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13749,8 +13749,8 @@ func (c *ClientWithResponses) ListRevisionsWithResponse(ctx context.Context, par
 	return ParseListRevisionsAnswer(rsp)
 }
 
-// RollBackWithBodyWithResponse Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+// RollBackWithBodyWithResponse Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+// revision. Appliances' credentials and users' passwords are not restored.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13763,8 +13763,8 @@ func (c *ClientWithResponses) RollBackWithBodyWithResponse(ctx context.Context, 
 	return ParseRollBackAnswer(rsp)
 }
 
-// RollBackWithResponse Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+// RollBackWithResponse Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+// revision. Appliances' credentials and users' passwords are not restored.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13777,7 +13777,7 @@ func (c *ClientWithResponses) RollBackWithResponse(ctx context.Context, body Rol
 	return ParseRollBackAnswer(rsp)
 }
 
-// GetSelfWithResponse Tells who makes this call.
+// GetSelfWithResponse Returns the identity of the caller.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13790,7 +13790,7 @@ func (c *ClientWithResponses) GetSelfWithResponse(ctx context.Context, reqEditor
 	return ParseGetSelfAnswer(rsp)
 }
 
-// ChangePasswordWithBodyWithResponse Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+// ChangePasswordWithBodyWithResponse Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13803,7 +13803,7 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 	return ParseChangePasswordAnswer(rsp)
 }
 
-// ChangePasswordWithResponse Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+// ChangePasswordWithResponse Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13816,7 +13816,7 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, bo
 	return ParseChangePasswordAnswer(rsp)
 }
 
-// GetEmailSettingsWithResponse Gets what holds for all email recipients.
+// GetEmailSettingsWithResponse Gets the settings for all email recipients.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13829,7 +13829,7 @@ func (c *ClientWithResponses) GetEmailSettingsWithResponse(ctx context.Context, 
 	return ParseGetEmailSettingsAnswer(rsp)
 }
 
-// UpdateEmailSettingsWithBodyWithResponse Changes what holds for all email recipients.
+// UpdateEmailSettingsWithBodyWithResponse Updates the settings for all email recipients.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13842,7 +13842,7 @@ func (c *ClientWithResponses) UpdateEmailSettingsWithBodyWithResponse(ctx contex
 	return ParseUpdateEmailSettingsAnswer(rsp)
 }
 
-// UpdateEmailSettingsWithResponse Changes what holds for all email recipients.
+// UpdateEmailSettingsWithResponse Updates the settings for all email recipients.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13868,7 +13868,7 @@ func (c *ClientWithResponses) GetSmtpSettingsWithResponse(ctx context.Context, r
 	return ParseGetSmtpSettingsAnswer(rsp)
 }
 
-// UpdateSmtpSettingsWithBodyWithResponse Changes the SMTP relay's settings.
+// UpdateSmtpSettingsWithBodyWithResponse Updates the SMTP relay's settings.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13881,7 +13881,7 @@ func (c *ClientWithResponses) UpdateSmtpSettingsWithBodyWithResponse(ctx context
 	return ParseUpdateSmtpSettingsAnswer(rsp)
 }
 
-// UpdateSmtpSettingsWithResponse Changes the SMTP relay's settings.
+// UpdateSmtpSettingsWithResponse Updates the SMTP relay's settings.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13894,8 +13894,8 @@ func (c *ClientWithResponses) UpdateSmtpSettingsWithResponse(ctx context.Context
 	return ParseUpdateSmtpSettingsAnswer(rsp)
 }
 
-// SendTestEmailWithBodyWithResponse Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-// answered.
+// SendTestEmailWithBodyWithResponse Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+// responses.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13908,8 +13908,8 @@ func (c *ClientWithResponses) SendTestEmailWithBodyWithResponse(ctx context.Cont
 	return ParseSendTestEmailAnswer(rsp)
 }
 
-// SendTestEmailWithResponse Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-// answered.
+// SendTestEmailWithResponse Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+// responses.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13935,7 +13935,7 @@ func (c *ClientWithResponses) GetStatusWithResponse(ctx context.Context, params 
 	return ParseGetStatusAnswer(rsp)
 }
 
-// WatchStatusWithResponse Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+// WatchStatusWithResponse Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 // object a line.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -13962,7 +13962,7 @@ func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, reqEdi
 	return ParseListTokensAnswer(rsp)
 }
 
-// CreateTokenWithBodyWithResponse Makes an API token. The answer alone shows its secret.
+// CreateTokenWithBodyWithResponse Creates an API token. Only this response contains its secret.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13975,7 +13975,7 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 	return ParseCreateTokenAnswer(rsp)
 }
 
-// CreateTokenWithResponse Makes an API token. The answer alone shows its secret.
+// CreateTokenWithResponse Creates an API token. Only this response contains its secret.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13988,7 +13988,7 @@ func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, body 
 	return ParseCreateTokenAnswer(rsp)
 }
 
-// DeleteTokenWithResponse Revokes an API token at once.
+// DeleteTokenWithResponse Revokes an API token immediately.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14040,7 +14040,7 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body C
 	return ParseCreateUserAnswer(rsp)
 }
 
-// DeleteUserWithResponse Deletes a user. The last admin stays: FAILED_PRECONDITION.
+// DeleteUserWithResponse Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14053,7 +14053,7 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, name s
 	return ParseDeleteUserAnswer(rsp)
 }
 
-// UpdateUserWithBodyWithResponse Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+// UpdateUserWithBodyWithResponse Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -14066,7 +14066,7 @@ func (c *ClientWithResponses) UpdateUserWithBodyWithResponse(ctx context.Context
 	return ParseUpdateUserAnswer(rsp)
 }
 
-// UpdateUserWithResponse Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+// UpdateUserWithResponse Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -136,7 +136,8 @@ func TestOpenAPISchemasHaveEveryFieldOfTheContract(t *testing.T) {
 	doc := document(t)
 	fields := 0
 	for _, m := range []proto.Message{
-		&outboundv1.Recipient{}, &outboundv1.HttpRecipient{}, &outboundv1.EmailRecipient{}, &outboundv1.SmtpSettings{}, &outboundv1.EmailSettings{},
+		&outboundv1.Recipient{}, &outboundv1.HttpRecipient{}, &outboundv1.EmailRecipient{}, &outboundv1.SmtpSettings{},
+		&outboundv1.EmailSettings{},
 		&outboundv1.CustomField{}, &outboundv1.EventType{}, &outboundv1.Appliance{}, &outboundv1.User{}, &outboundv1.Token{}, &outboundv1.Event{},
 		&outboundv1.Delivery{}, &outboundv1.DeliveryDetail{}, &outboundv1.Replay{}, &outboundv1.Revision{}, &outboundv1.Status{},
 	} {

@@ -19,23 +19,23 @@ type Row struct {
 	Why   string
 }
 
-// Door is one vendor's library and the only rooms that may import it.
-type Door struct {
-	Vendor string
-	Rooms  []string
-	Why    string
+// Vendor is one vendor's library and the only packages that may import it.
+type Vendor struct {
+	Vendor   string
+	Packages []string
+	Why      string
 }
 
 // Imports checks the rows.
-func (h *House) Imports(rows []Row) []Breach {
+func (h *Graph) Imports(rows []Row) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, row := range rows {
-			if f.Test && !row.Tests || !in(f.Room, row.From) {
+			if f.Test && !row.Tests || !in(f.Package, row.From) {
 				continue
 			}
 			for _, i := range f.Imports {
-				if i != f.Room && in(i, row.To) && !in(i, row.But) {
+				if i != f.Package && in(i, row.To) && !in(i, row.But) {
 					out = append(out, Breach{f.Path, "imports " + i, row.Why})
 				}
 			}
@@ -44,31 +44,31 @@ func (h *House) Imports(rows []Row) []Breach {
 	return out
 }
 
-// Vendors checks that each library of others has a door, and that no file goes round it. Tests may use what a door or a
-// workshop offers, and are bound by the list all the same: a library without a row is a breach anywhere.
-func (h *House) Vendors(doors []Door) []Breach {
+// Vendors checks that each library of others has a row, and that no file goes round it. Tests may use what a vendor or a
+// testSupport offers, and are bound by the list all the same: a library without a row is a breach anywhere.
+func (h *Graph) Vendors(adapters []Vendor) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		for _, i := range f.Imports {
 			if !strings.Contains(strings.SplitN(i, "/", 2)[0], ".") || ours(i) {
 				continue
 			}
-			door, known := doorOf(i, doors)
+			vendor, known := vendorOf(i, adapters)
 			switch {
 			case !known:
-				out = append(out, Breach{f.Path, "imports " + i, "a library without a door: name its room and what it replaces in the table"})
-			case !f.Test && !in(f.Room, door.Rooms):
-				out = append(out, Breach{f.Path, "imports " + i, door.Why})
+				out = append(out, Breach{f.Path, "imports " + i, "a library without a row: name its package and what it replaces in the table"})
+			case !f.Test && !in(f.Package, vendor.Packages):
+				out = append(out, Breach{f.Path, "imports " + i, vendor.Why})
 			}
 		}
 	}
 	return out
 }
 
-// doorOf is the row with the longest vendor path that i lies under.
-func doorOf(i string, doors []Door) (Door, bool) {
-	best, found := Door{}, false
-	for _, d := range doors {
+// vendorOf is the row with the longest vendor path that i lies under.
+func vendorOf(i string, adapters []Vendor) (Vendor, bool) {
+	best, found := Vendor{}, false
+	for _, d := range adapters {
 		if (i == d.Vendor || strings.HasPrefix(i, d.Vendor+"/")) && len(d.Vendor) > len(best.Vendor) {
 			best, found = d, true
 		}
@@ -76,28 +76,28 @@ func doorOf(i string, doors []Door) (Door, bool) {
 	return best, found
 }
 
-// ours reports whether an import, as File holds it, is of this house. Load has cut the module from ours.
+// ours reports whether an import, as File holds it, is of this repository. Load has cut the module from ours.
 func ours(i string) bool { return strings.HasPrefix(i, Module) }
 
-// Services checks that services do not import each other, but for the rooms in joiners. A service is a folder under services/.
-func (h *House) Services(joiners []string) []Breach {
+// Services checks that services do not import each other, but for the packages in joiners. A service is a folder under services/.
+func (h *Graph) Services(joiners []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
-		own, ok := serviceOf(f.Room)
-		if !ok || in(f.Room, joiners) {
+		own, ok := serviceOf(f.Package)
+		if !ok || in(f.Package, joiners) {
 			continue
 		}
 		for _, i := range f.Imports {
 			if other, is := serviceOf(i); is && other != own {
-				out = append(out, Breach{f.Path, "imports " + i, "services do not import each other: what two of them need is a room of pkg"})
+				out = append(out, Breach{f.Path, "imports " + i, "services do not import each other: what two of them need is a package of pkg"})
 			}
 		}
 	}
 	return out
 }
 
-func serviceOf(room string) (string, bool) {
-	rest, ok := strings.CutPrefix(room, "services/")
+func serviceOf(pkg string) (string, bool) {
+	rest, ok := strings.CutPrefix(pkg, "services/")
 	if !ok || rest == "cmd" || strings.HasPrefix(rest, "cmd/") {
 		return "", false
 	}
@@ -111,13 +111,13 @@ type Act struct {
 	Call string
 	// Literal is what a string literal may not begin with elsewhere.
 	Literal string
-	// Files are its addresses: files, or rooms as patterns.
+	// Files are its addresses: files, or packages as patterns.
 	Files []string
 	Why   string
 }
 
 // Acts checks the privileged acts outside tests.
-func (h *House) Acts(acts []Act) []Breach {
+func (h *Graph) Acts(acts []Act) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		if f.Test || f.Generated {
@@ -125,7 +125,7 @@ func (h *House) Acts(acts []Act) []Breach {
 		}
 		var bound []Act
 		for _, a := range acts {
-			if !slices.Contains(a.Files, f.Path) && !in(f.Room, a.Files) {
+			if !slices.Contains(a.Files, f.Path) && !in(f.Package, a.Files) {
 				bound = append(bound, a)
 			}
 		}

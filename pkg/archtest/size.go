@@ -9,7 +9,7 @@ import (
 
 // Sizes checks that no file is longer than file lines and no function longer than function lines. Generated files are not
 // read by people and not counted; a table of cases inside a function counts as one line.
-func (h *House) Sizes(file, function int) []Breach {
+func (h *Graph) Sizes(file, function int) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		if f.Generated {
@@ -24,7 +24,8 @@ func (h *House) Sizes(file, function int) []Breach {
 				continue
 			}
 			if n := h.length(fn); n > function {
-				out = append(out, Breach{h.where(f, fn.Pos()), fmt.Sprintf("%s has %d lines", fn.Name.Name, n), fmt.Sprintf("a function has at most %d", function)})
+				out = append(out, Breach{h.where(f, fn.Pos()), fmt.Sprintf("%s has %d lines", fn.Name.Name, n),
+					fmt.Sprintf("a function has at most %d", function)})
 			}
 		}
 	}
@@ -32,7 +33,7 @@ func (h *House) Sizes(file, function int) []Breach {
 }
 
 // length is the lines of a function, its tables counted as one line each.
-func (h *House) length(fn *ast.FuncDecl) int {
+func (h *Graph) length(fn *ast.FuncDecl) int {
 	n := h.lines(fn)
 	ast.Inspect(fn.Body, func(x ast.Node) bool {
 		table, ok := x.(*ast.CompositeLit)
@@ -45,7 +46,7 @@ func (h *House) length(fn *ast.FuncDecl) int {
 	return n
 }
 
-func (h *House) lines(n ast.Node) int {
+func (h *Graph) lines(n ast.Node) int {
 	return h.fset.Position(n.End()).Line - h.fset.Position(n.Pos()).Line + 1
 }
 
@@ -60,7 +61,7 @@ func isTable(c *ast.CompositeLit) bool {
 
 // Names checks that no package is called by one of the words that say nothing, that there is no init, and that tests look at
 // their package from outside; what they must see of the inside is listed in its export_test.go.
-func (h *House) Names(empty []string) []Breach {
+func (h *Graph) Names(empty []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		name := f.AST.Name.Name
@@ -85,7 +86,7 @@ func (h *House) Names(empty []string) []Breach {
 }
 
 // Sleeps checks that tests do not wait by sleeping, but in a bubble of testing/synctest, where time is not real.
-func (h *House) Sleeps() []Breach {
+func (h *Graph) Sleeps() []Breach {
 	var out []Breach
 	for _, f := range h.Files {
 		if !f.Test || in("testing/synctest", f.Imports) {
@@ -110,16 +111,16 @@ type Wait struct {
 }
 
 // Waits checks that tests do not say how long something may take, which would be a bet on the machine. What imports testing/synctest
-// is left out: there, time is not real. Rooms hold test support, which is bound like tests.
-func (h *House) Waits(waits []Wait, rooms []string) []Breach {
+// is left out: there, time is not real. Packages hold test support, which is bound like tests.
+func (h *Graph) Waits(waits []Wait, packages []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
-		if !f.Test && !in(f.Room, rooms) || in("testing/synctest", f.Imports) {
+		if !f.Test && !in(f.Package, packages) || in("testing/synctest", f.Imports) {
 			continue
 		}
 		ast.Inspect(f.AST, func(n ast.Node) bool {
 			for _, w := range waits {
-				if does(n, Act{Call: w.Call}) && !in(f.Path, w.Files) && !in(f.Room, w.Files) {
+				if does(n, Act{Call: w.Call}) && !in(f.Path, w.Files) && !in(f.Package, w.Files) {
 					out = append(out, Breach{h.where(f, n.Pos()), "waits by " + w.Call, w.Why})
 				}
 			}
@@ -129,11 +130,11 @@ func (h *House) Waits(waits []Wait, rooms []string) []Breach {
 	return out
 }
 
-// Panics checks that production code does not panic: panic may be called by tests, workshop rooms and the files in allowed.
-func (h *House) Panics(allowed []string) []Breach {
+// Panics checks that production code does not panic: panic may be called by tests, testSupport packages and the files in allowed.
+func (h *Graph) Panics(allowed []string) []Breach {
 	var out []Breach
 	for _, f := range h.Files {
-		if f.Test || f.Generated || in(f.Room, allowed) || in(f.Path, allowed) {
+		if f.Test || f.Generated || in(f.Package, allowed) || in(f.Path, allowed) {
 			continue
 		}
 		ast.Inspect(f.AST, func(n ast.Node) bool {
@@ -142,7 +143,8 @@ func (h *House) Panics(allowed []string) []Breach {
 				return true
 			}
 			if id, ok := call.Fun.(*ast.Ident); ok && id.Name == "panic" {
-				out = append(out, Breach{h.where(f, n.Pos()), "panics", "an error is returned; a provably impossible state is listed in the table with its proof"})
+				out = append(out, Breach{h.where(f, n.Pos()), "panics",
+					"an error is returned; a provably impossible state is listed in the table with its proof"})
 			}
 			return true
 		})

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -23,17 +23,17 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 		ctx, cancel := waittest.Context(t.Context())
 		defer cancel()
 		var got walked
-		err := conn.AskDoctor(ctx, bus.DoctorQuestion{Recipient: id}, &got)
+		err := control.New(conn).AskDoctor(ctx, control.DoctorQuestion{Recipient: id}, &got)
 		return got, err
 	}
-	if _, err := ask("crm"); !errors.Is(err, bus.ErrNobody) {
+	if _, err := ask("crm"); !errors.Is(err, control.ErrNobody) {
 		t.Fatalf("without a sender: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	answered, done := make(chan string, 10), make(chan error, 2)
 	for range 2 {
 		go func() {
-			done <- conn.ServeDoctor(ctx, func(_ context.Context, q bus.DoctorQuestion) (any, error) {
+			done <- control.New(conn).ServeDoctor(ctx, func(_ context.Context, q control.DoctorQuestion) (any, error) {
 				answered <- q.Recipient
 				if q.Recipient == "sick" {
 					return nil, errors.New("it is not known here")
@@ -43,7 +43,7 @@ func TestDoctorIsAnsweredByOneOfTheSenders(t *testing.T) {
 		}()
 	}
 	got, err := ask("crm")
-	for errors.Is(err, bus.ErrNobody) { // they have only begun to listen
+	for errors.Is(err, control.ErrNobody) { // they have only begun to listen
 		got, err = ask("crm")
 	}
 	if err != nil || got.Recipient != "crm" || got.Within <= 0 {
@@ -68,22 +68,22 @@ func TestTestMailsAndDoctorsAreAskedApart(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- conn.ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) {
-			return []bus.TestMailResult{{Address: q.To[0], Accepted: q.Actor == "admin" && q.Etag == "7" && q.Within > 0}}, nil
+		done <- control.New(conn).ServeTestMail(ctx, func(_ context.Context, q control.TestMailQuestion) (any, error) {
+			return []control.TestMailResult{{Address: q.To[0], Accepted: q.Actor == "admin" && q.Etag == "7" && q.Within > 0}}, nil
 		})
 	}()
 	bound, stop := waittest.Context(t.Context())
 	defer stop()
-	var got []bus.TestMailResult
-	q := bus.TestMailQuestion{To: []string{"a@example.org"}, Actor: "admin", Etag: "7"}
-	err := conn.AskTestMail(bound, q, &got)
-	for errors.Is(err, bus.ErrNobody) { // it has only begun to listen
-		err = conn.AskTestMail(bound, q, &got)
+	var got []control.TestMailResult
+	q := control.TestMailQuestion{To: []string{"a@example.org"}, Actor: "admin", Etag: "7"}
+	err := control.New(conn).AskTestMail(bound, q, &got)
+	for errors.Is(err, control.ErrNobody) { // it has only begun to listen
+		err = control.New(conn).AskTestMail(bound, q, &got)
 	}
 	if err != nil || len(got) != 1 || !got[0].Accepted || got[0].Address != "a@example.org" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := conn.AskDoctor(bound, bus.DoctorQuestion{Recipient: "crm"}, &got); !errors.Is(err, bus.ErrNobody) {
+	if err := control.New(conn).AskDoctor(bound, control.DoctorQuestion{Recipient: "crm"}, &got); !errors.Is(err, control.ErrNobody) {
 		t.Errorf("the doctor is asked of those who send test mails: %v", err)
 	}
 	cancel()

@@ -8,18 +8,20 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
 // states are the streams by name.
-func states(t *testing.T, c *bus.Conn) map[string]bus.StreamState {
+func states(t *testing.T, c *bus.Conn) map[string]control.StreamState {
 	t.Helper()
-	all, err := c.StreamStates(t.Context())
+	all, err := control.New(c).StreamStates(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]bus.StreamState{}
+	out := map[string]control.StreamState{}
 	for _, x := range all {
 		out[x.Name] = x
 	}
@@ -47,7 +49,7 @@ func TestEveryStreamIsBoundedByDefault(t *testing.T) {
 
 func TestTheLogDropsItsOldestRecordsByCountAndByBytes(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	defer h.Close()
 	n := 0
 	record := func(count int) {
@@ -65,7 +67,7 @@ func TestTheLogDropsItsOldestRecordsByCountAndByBytes(t *testing.T) {
 			}
 		}
 	}
-	bound := func(messages, bytes int64) bus.StreamState {
+	bound := func(messages, bytes int64) control.StreamState {
 		t.Helper()
 		o := bustest.StreamOptions()
 		o.HistoryMaxRecords, o.HistoryMaxBytes = messages, bytes
@@ -104,7 +106,7 @@ func TestAFullStreamOfEventsRefusesAndKeepsWhatItHas(t *testing.T) {
 		accepted++
 	}
 	x := states(t, c)[bus.StreamEvents]
-	if accepted == 0 || accepted == 1_000 || x.Messages != accepted || x.Bytes > x.MaxBytes || x.UsedPercent() < 90 || x.First.IsZero() {
+	if accepted == 0 || accepted == 1_000 || x.Messages != accepted || x.Bytes > x.MaxBytes || x.UsedPercent() < 90 || x.FirstTime.IsZero() {
 		t.Errorf("%d events were accepted and the stream is %+v (%d %%)", accepted, x, x.UsedPercent())
 	}
 }

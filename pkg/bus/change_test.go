@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -19,7 +22,7 @@ import (
 type delayed struct {
 	t    *testing.T
 	conn *bus.Conn
-	log  *bus.History
+	log  *deliverylog.Log
 	q    delivery.Puller
 	// at is where each event stands in EVENTS.
 	at map[string]uint64
@@ -29,10 +32,10 @@ func newDelayed(t *testing.T, events []*event.Event) *delayed {
 	t.Helper()
 	d := &delayed{t: t, conn: bustest.Start(t).Conn(), at: map[string]uint64{}}
 	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}}
-	if err := d.conn.EnsureConsumer(t.Context(), r); err != nil {
+	if err := control.New(d.conn).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	d.log = bus.NewHistory(d.conn)
+	d.log = deliverylog.New(d.conn)
 	t.Cleanup(d.log.Close)
 	pub := bus.NewPublisher(d.conn)
 	defer pub.Close()
@@ -43,7 +46,7 @@ func newDelayed(t *testing.T, events []*event.Event) *delayed {
 		}
 		d.at[e.ID] = got.Sequence
 	}
-	q, err := bus.NewQueue(d.conn).Open(t.Context(), recipient.HTTP, "r1")
+	q, err := queue.New(d.conn).Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +61,7 @@ func (d *delayed) pull(n int) (ids []string) {
 	d.t.Helper()
 	err := d.q.Pull(d.t.Context(), n, 20*time.Second, func(m delivery.Message) {
 		ids = append(ids, m.Event.ID)
-		if err := m.Settler.Later(time.Hour); err != nil {
+		if err := m.Settler.NakWithDelay(time.Hour); err != nil {
 			d.t.Error(err)
 		}
 	})
@@ -110,7 +113,7 @@ func TestAllThatWaitsIsHandedOutHoweverMuchIsRecordedSince(t *testing.T) {
 	d := newDelayed(t, append(slices.Clone(quiet), busy...))
 	d.retrying(quiet, upTo(1), time.Hour)
 	d.retrying(busy, upTo(80), time.Hour)
-	n, err := bus.NewDelayed(d.conn, recipient.HTTP, "r1").Hurry(t.Context(), d.at["busy-39"])
+	n, err := queue.NewDelayed(d.conn, recipient.HTTP, "r1").Expedite(t.Context(), d.at["busy-39"])
 	if err != nil || n != 60 {
 		t.Errorf("%d messages are handed out, want 60 (%v)", n, err)
 	}
@@ -124,14 +127,14 @@ func TestWhatIsDueOrBehindTheMarkIsNotHandedOut(t *testing.T) {
 	d.retrying(all[:3], upTo(1), time.Hour)
 	d.retrying(all[1:2], []int{2}, time.Second) // due: a sender may have it
 	d.retrying(all[4:], upTo(1), time.Hour)     // e-03 is under way for the first time
-	waits := bus.NewDelayed(d.conn, recipient.HTTP, "r1")
+	waits := queue.NewDelayed(d.conn, recipient.HTTP, "r1")
 	hurry := func(through, want string) {
 		t.Helper()
 		n := 0
 		if want != "" {
 			n = len(strings.Fields(want))
 		}
-		if got, err := waits.Hurry(t.Context(), d.at[through]); err != nil || got != n {
+		if got, err := waits.Expedite(t.Context(), d.at[through]); err != nil || got != n {
 			t.Errorf("%d messages are handed out, want %d (%v)", got, n, err)
 		}
 		if got := strings.Join(d.pull(n), " "); got != want {

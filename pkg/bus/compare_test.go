@@ -14,12 +14,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
 // append2 stores a record after the one at a sequence, and waits.
-func append2(t *testing.T, h *bus.History, rec delivery.Record, after uint64) error {
+func append2(t *testing.T, h *deliverylog.Log, rec delivery.Record, after uint64) error {
 	t.Helper()
 	ch := make(chan error, 1)
 	h.AppendAfter(rec, after, func(err error) { ch <- err })
@@ -27,7 +28,7 @@ func append2(t *testing.T, h *bus.History, rec delivery.Record, after uint64) er
 }
 
 func TestARecordIsStoredOnlyAfterTheOneThatIsExpected(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	e := newEvent(t, "e-1")
 	for _, x := range []struct {
@@ -74,7 +75,7 @@ func TestAConflictFailsNoOtherRecordOfItsBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			h := bus.NewHistory(c)
+			h := deliverylog.New(c)
 			defer h.Close()
 			const n = 300
 			var wg sync.WaitGroup
@@ -178,7 +179,7 @@ func (k *link) cut() {
 // forgetful has HISTORY know message ids for a moment only, and returns a function that waits until it has forgotten those of before.
 func forgetful(t *testing.T, c *bus.Conn) (forgotten func()) {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,9 +212,9 @@ func forgetful(t *testing.T, c *bus.Conn) (forgotten func()) {
 }
 
 // recordsOf is how many deliveries to r1 have a record.
-func recordsOf(t *testing.T, h *bus.History) int {
+func recordsOf(t *testing.T, h *deliverylog.Log) int {
 	t.Helper()
-	list, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1"}, 0, 1000)
+	list, err := h.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: "r1"}, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func TestARecordThatIsRepeatedLateIsStoredOnce(t *testing.T) {
 			b := bustest.Start(t)
 			c := b.Conn()
 			forgotten := forgetful(t, c)
-			near := bus.NewHistory(c)
+			near := deliverylog.New(c)
 			defer near.Close()
 			k := newLink(t, b.URL())
 			far, err := bus.Connect(t.Context(), bus.Options{URL: "nats://" + k.l.Addr().String()})
@@ -235,7 +236,7 @@ func TestARecordThatIsRepeatedLateIsStoredOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer far.Close()
-			h := bus.NewHistory(far)
+			h := deliverylog.New(far)
 			defer h.Close()
 			k.setDeaf(true)
 			ch := make(chan error, n)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -39,7 +40,7 @@ func intake(e *event.Event) event.IntakeRecord {
 func TestRecordsWaitForABrokerThatIsAwayLongerThanEventsDo(t *testing.T) {
 	b := bustest.Start(t)
 	c := impatient(t, b)
-	h, p := bus.NewHistory(c), bus.NewPublisher(c)
+	h, p := deliverylog.New(c), bus.NewPublisher(c)
 	defer h.Close()
 	defer p.Close()
 	b.Stop()
@@ -99,7 +100,7 @@ func TestTheEndDoesNotWaitForABrokerThatAnswersNothing(t *testing.T) {
 				log := logged(t)
 				b := bustest.Start(t)
 				c := b.Conn()
-				h, p := bus.NewHistory(c), bus.NewPublisher(c)
+				h, p := deliverylog.New(c), bus.NewPublisher(c)
 				silence(b)
 				const records, events = 1500, 20
 				answers := make(chan error, records+events)
@@ -142,7 +143,7 @@ func TestTheEndDoesNotWaitForABrokerThatAnswersNothing(t *testing.T) {
 func TestTheEndWaitsForABrokerThatComesBack(t *testing.T) {
 	b := bustest.Start(t)
 	c := b.Conn()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	b.Stop()
 	const n = 300
 	answers := make(chan error, n)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -18,7 +19,7 @@ import (
 // logBounds sets the bounds of HISTORY.
 func logBounds(t *testing.T, c *bus.Conn, change func(*jetstream.StreamConfig, jetstream.StreamState)) {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,19 +38,21 @@ func logBounds(t *testing.T, c *bus.Conn, change func(*jetstream.StreamConfig, j
 func TestTheOldPartOfTheLogGrowsWithEachBound(t *testing.T) {
 	for name, c := range map[string]struct {
 		bound func(*jetstream.StreamConfig, jetstream.StreamState)
-		old   func(b bus.LogBounds) bool
+		old   func(b deliverylog.LogBounds) bool
 	}{
-		"no bound near": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 1_000 }, func(b bus.LogBounds) bool { return b.Old <= b.First }},
-		"records":       {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 100 }, func(b bus.LogBounds) bool { return b.First == 1 && b.Old == 21 }},
+		"no bound near": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 1_000 },
+			func(b deliverylog.LogBounds) bool { return b.Old <= b.First }},
+		"records": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) { c.MaxMsgs = 100 },
+			func(b deliverylog.LogBounds) bool { return b.First == 1 && b.Old == 21 }},
 		"bytes": {func(c *jetstream.StreamConfig, s jetstream.StreamState) { c.MaxMsgs, c.MaxBytes = -1, int64(s.Bytes) },
-			func(b bus.LogBounds) bool { return b.First == 1 && b.Old >= 20 && b.Old <= 22 }},
+			func(b deliverylog.LogBounds) bool { return b.First == 1 && b.Old >= 20 && b.Old <= 22 }},
 		"age": {func(c *jetstream.StreamConfig, _ jetstream.StreamState) {
 			c.MaxMsgs, c.MaxAge, c.Duplicates = -1, 3*time.Second, time.Second
-		}, func(b bus.LogBounds) bool { return b.Old > b.First && b.First <= b.Last }},
+		}, func(b deliverylog.LogBounds) bool { return b.Old > b.First && b.First <= b.Last }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := bustest.Start(t).Conn()
-			h := bus.NewHistory(conn)
+			h := deliverylog.New(conn)
 			defer h.Close()
 			recordFrom(t, h, 0, 100)
 			logBounds(t, conn, c.bound)
@@ -67,7 +70,7 @@ func TestTheOldPartOfTheLogGrowsWithEachBound(t *testing.T) {
 // Several processes copy the records of the same deliveries while a sender goes on with some of them.
 func TestARecordIsCopiedOnceAndOnlyWhileItIsTheNewest(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	defer h.Close()
 	const n = 300
 	for i := range n {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -17,7 +17,8 @@ import (
 // attemptNumber is a record of an attempt of an event of its own.
 func attemptNumber(n int, state delivery.State, tried bool) delivery.Record {
 	now := time.Now()
-	rec := delivery.Record{Recipient: fmt.Sprintf("r%d", n%3), Channel: "http", EventID: fmt.Sprintf("e-%d", n), Appliance: "a1", Type: "support_conference_end", State: state, Attempt: 1, Accepted: now, Expire: now}
+	rec := delivery.Record{Recipient: fmt.Sprintf("r%d", n%3), Channel: "http", EventID: fmt.Sprintf("e-%d", n), Appliance: "a1",
+		Type: "support_conference_end", State: state, Attempt: 1, Accepted: now, Expire: now}
 	if tried {
 		rec.LastAttempt = &now
 	} else {
@@ -30,13 +31,13 @@ func attemptNumber(n int, state delivery.State, tried bool) delivery.Record {
 type follower struct {
 	t      *testing.T
 	mu     sync.Mutex
-	seen   map[uint64]bus.Glimpse
+	seen   map[uint64]deliverylog.RecordHeader
 	caught chan struct{}
 	// again counts how often all was told anew.
 	again int
 }
 
-func (f *follower) tell(g bus.Glimpse) {
+func (f *follower) tell(g deliverylog.RecordHeader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, again := f.seen[g.Sequence]; again {
@@ -45,11 +46,11 @@ func (f *follower) tell(g bus.Glimpse) {
 	f.seen[g.Sequence] = g
 }
 
-func (f *follower) follower(since time.Time, newest uint64) bus.Follower {
-	return bus.Follower{Since: since, Newest: newest, Tell: f.tell, CaughtUp: f.caughtUp, Again: func() {
+func (f *follower) follower(since time.Time, newest uint64) deliverylog.Follower {
+	return deliverylog.Follower{Since: since, Newest: newest, Notify: f.tell, CaughtUp: f.caughtUp, Again: func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.seen = map[uint64]bus.Glimpse{}
+		f.seen = map[uint64]deliverylog.RecordHeader{}
 		f.again++
 	}}
 }
@@ -77,7 +78,7 @@ func (f *follower) told(want int) {
 }
 
 // recordFrom records n attempts, those with odd numbers without having sent anything.
-func recordFrom(t *testing.T, h *bus.History, first, n int) {
+func recordFrom(t *testing.T, h *deliverylog.Log, first, n int) {
 	t.Helper()
 	done := make(chan error, n)
 	for i := first; i < first+n; i++ {
@@ -97,11 +98,11 @@ func recordFrom(t *testing.T, h *bus.History, first, n int) {
 
 func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 	b := bustest.Start(t)
-	h := bus.NewHistory(b.Conn())
+	h := deliverylog.New(b.Conn())
 	defer h.Close()
 	began := time.Now()
 	recordFrom(t, h, 0, 3_000)
-	f := &follower{t: t, seen: map[uint64]bus.Glimpse{}, caught: make(chan struct{}, 1)}
+	f := &follower{t: t, seen: map[uint64]deliverylog.RecordHeader{}, caught: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -122,7 +123,8 @@ func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 		if sequence%2 == 0 {
 			want = delivery.StateSkipped
 		}
-		if g.State != want || g.Tried != (want == delivery.StateDelivered) || g.Recipient != fmt.Sprintf("r%d", (sequence-1)%3) || g.Stored.Before(began) || time.Since(g.Stored) < 0 {
+		if g.State != want || g.Tried != (want == delivery.StateDelivered) || g.Recipient != fmt.Sprintf("r%d", (sequence-1)%3) ||
+			g.Stored.Before(began) || time.Since(g.Stored) < 0 {
 			t.Fatalf("record %d shows %+v", sequence, g)
 		}
 	}
@@ -130,7 +132,7 @@ func TestFollowersAreToldOfEachRecordOnceAcrossARestart(t *testing.T) {
 
 func TestFollowersBeginWhereTheyAreAsked(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	defer h.Close()
 	done := make(chan error, 1)
 	h.AppendAttempt(attemptNumber(0, delivery.StateDelivered, true), func(err error) { done <- err })
@@ -140,7 +142,7 @@ func TestFollowersBeginWhereTheyAreAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	told := 0
-	h.Follow(ctx, bus.Follower{Since: time.Now().Add(time.Hour), Tell: func(bus.Glimpse) { told++ }, CaughtUp: cancel})
+	h.Follow(ctx, deliverylog.Follower{Since: time.Now().Add(time.Hour), Notify: func(deliverylog.RecordHeader) { told++ }, CaughtUp: cancel})
 	if told != 0 {
 		t.Errorf("%d records of before are told", told)
 	}

@@ -11,14 +11,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func append1(t *testing.T, h *bus.History, rec delivery.Record) error {
+func append1(t *testing.T, h *deliverylog.Log, rec delivery.Record) error {
 	t.Helper()
 	ch := make(chan error, 1)
 	h.AppendAttempt(rec, func(err error) { ch <- err })
@@ -28,11 +32,11 @@ func append1(t *testing.T, h *bus.History, rec delivery.Record) error {
 func record(e *event.Event, recipientID string, attempt int, state delivery.State) delivery.Record {
 	now := time.Now()
 	return delivery.Record{Recipient: recipientID, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
-		ExternalKey: e.ExternalKey, State: state, Reason: delivery.ReasonHTTPStatus, Attempt: attempt, LastAttempt: &now, Accepted: now, Expire: now}
+		ExternalKey: e.ExternalKey, State: state, Reason: reasons.HTTPStatus, Attempt: attempt, LastAttempt: &now, Accepted: now, Expire: now}
 }
 
 func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	e, other := newEvent(t, "e-1"), newEvent(t, "e-2")
 	if _, at, err := h.Latest(t.Context(), "r1", e, ""); at != 0 || err != nil {
@@ -59,27 +63,28 @@ func TestLatestIsTheNewestRecordOfADelivery(t *testing.T) {
 	if _, at, _ := h.Latest(t.Context(), "r2", e, ""); at != 0 {
 		t.Error("another recipient has its records")
 	}
-	all, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)
+	all, err := h.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: "r1", ExternalKey: "INC 1.*>"}, 0, 10)
 	if err != nil || len(all) != 3 || all[0].EventID != "e-2" || all[1].State != delivery.StateDelivered {
 		t.Errorf("search: %+v, %v", all, err)
 	}
 }
 
 func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const n = 2_500 // beyond what one multi_last answers
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Add(2)
 		e := newEvent(t, fmt.Sprintf("e-%d", i))
-		h.AppendIntake(event.IntakeRecord{Accepted: i%5 != 0, Appliance: "a1", EventID: e.ID, Time: time.Now(), Sequence: uint64(i)}, func(error) { wg.Done() })
+		h.AppendIntake(event.IntakeRecord{Accepted: i%5 != 0, Appliance: "a1", EventID: e.ID, Time: time.Now(), Sequence: uint64(i)},
+			func(error) { wg.Done() })
 		h.AppendAttempt(record(e, fmt.Sprintf("r%d", i%2), 1, delivery.StateDelivered), func(error) { wg.Done() })
 	}
 	wg.Wait()
 	seen, before := map[string]bool{}, uint64(0)
 	for {
-		page, err := h.Attempts(t.Context(), bus.AttemptFilter{Recipient: "r1"}, before, 200)
+		page, err := h.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: "r1"}, before, 200)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +117,7 @@ func TestPagesOfManyRecordsAreNewestFirstAndComplete(t *testing.T) {
 }
 
 func TestRejectedEventsWithoutAnIDAreAllListed(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const n = 7
 	var wg sync.WaitGroup
@@ -130,38 +135,39 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	c := bustest.Start(t).Conn()
 	p := bus.NewPublisher(c)
 	defer p.Close()
-	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	r := &recipient.Recipient{ID: "r1", Enabled: true, WhileDisabled: recipient.Hold, EventTypes: []string{"support_conference_begin"},
+		HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p.Accept(t.Context(), newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
 	waittest.Until(t, "the queue to hear of the event", func() bool {
-		back, err := c.Backlog(t.Context(), recipient.HTTP, "r1")
+		back, err := control.New(c).Backlog(t.Context(), recipient.HTTP, "r1")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return back.Waiting == 1 && !back.Oldest.IsZero()
 	})
-	q := bus.NewQueue(c)
+	q := queue.New(c)
 	r.Enabled = false
 	r.Appliances = []string{"a1", "a2"}
 	for range 2 { // the second time nothing is to be done
-		if err := c.EnsureConsumer(t.Context(), r); err != nil {
+		if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	notHandedOut(t, c, q)
 	r.Enabled = true
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	got := pullAll(t, q, 1)
 	if len(got) != 1 || got[0].Event == nil || got[0].Event.ID != "e-1" || got[0].HandedOut != 1 {
 		t.Fatalf("pulled %+v", got)
 	}
-	if err := got[0].Settler.Later(20 * time.Millisecond); err != nil {
+	if err := got[0].Settler.NakWithDelay(20 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	if got = pullAll(t, q, 1); len(got) != 1 || got[0].HandedOut != 2 {
@@ -170,29 +176,30 @@ func TestConsumersFollowTheirRecipient(t *testing.T) {
 	if err := got[0].Settler.Ack(); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := c.Consumers(t.Context())
+	listed, err := control.New(c).Consumers(t.Context())
 	if names := listed.Names(); err != nil || len(names) != 1 || names[0] != "http-r1" {
 		t.Errorf("consumers %v, %v", names, err)
 	}
 	for range 2 {
-		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
+		if err := control.New(c).DeleteConsumer(t.Context(), recipient.HTTP, "r1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
+	if _, err := control.New(c).Backlog(t.Context(), recipient.HTTP, "r1"); !errors.Is(err, bus.ErrNotFound) {
 		t.Errorf("backlog of nobody: %v", err)
 	}
 }
 
 // notHandedOut has the held recipient r1 and then another one ask for the same event: only the other gets it.
-func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
+func notHandedOut(t *testing.T, c *bus.Conn, q *queue.Queue) {
 	t.Helper()
-	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), beside); err != nil {
+	beside := &recipient.Recipient{ID: "beside", Enabled: true, EventTypes: []string{"support_conference_begin"},
+		HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
+	if err := control.New(c).EnsureConsumer(t.Context(), beside); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := c.DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
+		if err := control.New(c).DeleteConsumer(t.Context(), recipient.HTTP, beside.ID); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -226,7 +233,7 @@ func notHandedOut(t *testing.T, c *bus.Conn, q *bus.Queue) {
 // info is what the broker says of a consumer.
 func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
 	t.Helper()
-	js, err := jetstream.New(c.NATS())
+	js, err := jetstream.New(c.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +245,7 @@ func info(t *testing.T, c *bus.Conn, name string) *jetstream.ConsumerInfo {
 }
 
 // pullAll pulls n messages.
-func pullAll(t *testing.T, q *bus.Queue, n int) (out []delivery.Message) {
+func pullAll(t *testing.T, q *queue.Queue, n int) (out []delivery.Message) {
 	t.Helper()
 	p, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
@@ -110,9 +111,9 @@ func TestARecordWhoseAnswerWasLostIsNotStoredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	h := bus.NewHistory(c)
+	h := deliverylog.New(c)
 	defer h.Close()
-	stored := bus.NewHistory(seen)
+	stored := deliverylog.New(seen)
 	defer stored.Close()
 	p.setDeaf(true)
 	answer := make(chan error, 1)

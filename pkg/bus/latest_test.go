@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -17,7 +17,7 @@ import (
 // TestManyAskForTheNewestRecordAtOnce asks for deliveries with several records, with one and with none, each of several recipients and
 // of a replay, many times at once: each caller gets its own answer.
 func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
-	h := bus.NewHistory(bustest.Start(t).Conn())
+	h := deliverylog.New(bustest.Start(t).Conn())
 	defer h.Close()
 	const events, callers = 60, 700
 	want := map[string]int{}
@@ -52,8 +52,10 @@ func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
 			<-begin
 			rec, at, err := h.Latest(t.Context(), r, e, replay)
 			ok := at != 0
-			if expected := want[key(r, n, replay)]; err != nil || ok != (expected > 0) || rec.Attempt != expected || ok && (rec.EventID != e.ID || rec.Recipient != r) {
-				t.Errorf("%s: attempt %d of %s to %s, found %v, want attempt %d: %v", key(r, n, replay), rec.Attempt, rec.EventID, rec.Recipient, ok, expected, err)
+			if expected := want[key(r, n, replay)]; err != nil || ok != (expected > 0) || rec.Attempt != expected || ok &&
+				(rec.EventID != e.ID || rec.Recipient != r) {
+				t.Errorf("%s: attempt %d of %s to %s, found %v, want attempt %d: %v", key(r, n, replay), rec.Attempt, rec.EventID, rec.Recipient,
+					ok, expected, err)
 			}
 		})
 	}
@@ -63,7 +65,7 @@ func TestManyAskForTheNewestRecordAtOnce(t *testing.T) {
 
 func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 	b := bustest.Start(t)
-	h := bus.NewHistory(b.Conn())
+	h := deliverylog.New(b.Conn())
 	defer h.Close()
 	e := newEvent(t, "e-1")
 	if err := append1(t, h, record(e, "r1", 2, delivery.StateRetrying)); err != nil {
@@ -93,7 +95,7 @@ func TestWhoGivesUpAskingLeavesOthersTheirAnswer(t *testing.T) {
 
 // BenchmarkLatest asks for what nobody has recorded, as a sender that is started on a backlog does, from 16 callers at once.
 func BenchmarkLatest(b *testing.B) {
-	h := bus.NewHistory(bustest.Start(b).Conn())
+	h := deliverylog.New(bustest.Start(b).Conn())
 	defer h.Close()
 	e := newEvent(b, "e-1")
 	b.SetParallelism(8)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -16,7 +16,7 @@ import (
 func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 	b := bustest.Start(t)
 	c := b.Conn()
-	if got, err := c.Ping(t.Context(), 200*time.Millisecond); err != nil || len(got) != 0 {
+	if got, err := control.New(c).Ping(t.Context(), 200*time.Millisecond); err != nil || len(got) != 0 {
 		t.Fatalf("with nobody there, %v answered (%v)", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -24,17 +24,18 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	// Two of one service by connections of their own, and two services that share one.
-	for _, here := range [][]bus.Presence{{bus.NewPresence("http-sender", "1")}, {bus.NewPresence("http-sender", "2")}, {bus.NewPresence("history", "1"), bus.NewPresence("config", "1")}} {
+	for _, here := range [][]control.Presence{{control.NewPresence("http-sender", "1")}, {control.NewPresence("http-sender", "2")},
+		{control.NewPresence("history", "1"), control.NewPresence("config", "1")}} {
 		conn := b.Conn()
 		wg.Go(func() {
-			if err := conn.Announce(ctx, here...); err != nil {
+			if err := control.New(conn).Announce(ctx, here...); err != nil {
 				t.Errorf("announce: %v", err)
 			}
 		})
 	}
 	want := []string{"config 1", "history 1", "http-sender 1", "http-sender 2"}
 	waittest.NoError(t, "all to answer", func() error {
-		all, err := c.Ping(t.Context(), 200*time.Millisecond)
+		all, err := control.New(c).Ping(t.Context(), 200*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

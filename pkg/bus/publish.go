@@ -6,45 +6,37 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
-// Headers of messages in EVENTS.
-const (
-	headerMsgID  = nats.MsgIdHdr
-	headerReplay = "Outbound-Replay"
-	headerTest   = "Outbound-Test"
-	headerActor  = "Outbound-Actor"
-	// headerExpedite marks a replay that somebody waits for.
-	headerExpedite = "Outbound-Expedite"
-)
-
 // Publisher stores events and replays in EVENTS by group commit.
 type Publisher struct {
-	k *committer
+	k *wire.Committer
 }
 
 // NewPublisher starts a publisher; Close ends it.
-func NewPublisher(c *Conn) *Publisher {
-	return &Publisher{k: newCommitter(c, StreamEvents, events(), c.repeatFor)}
+func NewPublisher(c *wire.Conn) *Publisher {
+	return &Publisher{k: wire.NewCommitter(c, names.StreamEvents, wire.Events(), c.RepeatFor)}
 }
 
 // Close waits until everything handed over has its answer. If the broker gives none for 5 s, the rest is given up and counted in the
 // log.
-func (p *Publisher) Close() { p.k.close() }
+func (p *Publisher) Close() { p.k.Close() }
 
 // Accept stores an event for all recipients that want it and returns once it is kept. A repeat within the stream's
 // de-duplication window has the first one's receipt, marked as a duplicate. ErrFull: refused, nothing was stored.
-func (p *Publisher) Accept(ctx context.Context, e *event.Event) (Receipt, error) {
+func (p *Publisher) Accept(ctx context.Context, e *event.Event) (wire.Receipt, error) {
 	return p.await(ctx, accepted(e), e.Key())
 }
 
 // AcceptAsync is Accept that does not wait: done is called once, when the result is known or given up, and must not block.
-func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(Receipt, error)) {
+func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(wire.Receipt, error)) {
 	m := accepted(e)
-	inject(ctx, m)
-	p.k.publish(m, func(r Receipt, err error) {
+	wire.Inject(ctx, m)
+	p.k.Publish(m, func(r wire.Receipt, err error) {
 		if err != nil {
 			err = fmt.Errorf("store %s: %w", e.Key(), err)
 		}
@@ -54,9 +46,9 @@ func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(R
 
 // accepted is the message of an event.
 func accepted(e *event.Event) *nats.Msg {
-	m := nats.NewMsg(eventSubject(e.Appliance, e.Type))
+	m := nats.NewMsg(names.EventSubject(e.Appliance, e.Type))
 	m.Data = e.Raw
-	m.Header.Set(headerMsgID, e.Key())
+	m.Header.Set(names.HeaderMsgID, e.Key())
 	return m
 }
 
@@ -73,39 +65,39 @@ type Replay struct {
 }
 
 // Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
-func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, r Replay) (Receipt, error) {
-	m := nats.NewMsg(subjectReplay + "." + recipientID)
+func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, r Replay) (wire.Receipt, error) {
+	m := nats.NewMsg(names.SubjectReplay + "." + recipientID)
 	m.Data = e.Raw
 	key := delivery.Key(recipientID, e.Key(), r.ID)
-	m.Header.Set(headerMsgID, key)
-	m.Header.Set(headerReplay, r.ID)
+	m.Header.Set(names.HeaderMsgID, key)
+	m.Header.Set(names.HeaderReplay, r.ID)
 	if r.Actor != "" {
-		m.Header.Set(headerActor, r.Actor)
+		m.Header.Set(names.HeaderActor, r.Actor)
 	}
 	if r.Test {
-		m.Header.Set(headerTest, "1")
+		m.Header.Set(names.HeaderTest, "1")
 	}
 	if r.Expedite {
-		m.Header.Set(headerExpedite, "1")
+		m.Header.Set(names.HeaderExpedite, "1")
 	}
 	return p.await(ctx, m, key)
 }
 
-func (p *Publisher) await(ctx context.Context, m *nats.Msg, key string) (Receipt, error) {
-	inject(ctx, m)
+func (p *Publisher) await(ctx context.Context, m *nats.Msg, key string) (wire.Receipt, error) {
+	wire.Inject(ctx, m)
 	type result struct {
-		r   Receipt
+		r   wire.Receipt
 		err error
 	}
 	ch := make(chan result, 1)
-	p.k.publish(m, func(r Receipt, err error) { ch <- result{r, err} })
+	p.k.Publish(m, func(r wire.Receipt, err error) { ch <- result{r, err} })
 	select {
 	case x := <-ch:
 		if x.err != nil {
-			return Receipt{}, fmt.Errorf("store %s: %w", key, x.err)
+			return wire.Receipt{}, fmt.Errorf("store %s: %w", key, x.err)
 		}
 		return x.r, nil
 	case <-ctx.Done():
-		return Receipt{}, fmt.Errorf("store %s: the result is unknown: %w", key, ctx.Err())
+		return wire.Receipt{}, fmt.Errorf("store %s: the result is unknown: %w", key, ctx.Err())
 	}
 }

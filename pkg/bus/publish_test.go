@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -62,7 +64,7 @@ func TestAcceptedEventsAreStoredOnceHoweverManyPublishAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	want := publishers*(each-each/10) + each/10
-	st, err := c.StreamStates(t.Context())
+	st, err := control.New(c).StreamStates(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +74,11 @@ func TestAcceptedEventsAreStoredOnceHoweverManyPublishAtOnce(t *testing.T) {
 	if got := int(repeats.Load()); got != publishers*each-want {
 		t.Errorf("%d answered as duplicates, want %d", got, publishers*each-want)
 	}
-	e, err := c.StoredEvent(t.Context(), 1)
+	e, err := eventlog.New(c).StoredEvent(t.Context(), 1)
 	if err != nil || e.Appliance != "a1" {
 		t.Errorf("read back: %v, %v", e, err)
 	}
-	if _, err := c.StoredEvent(t.Context(), uint64(want)+1); !errors.Is(err, bus.ErrNotFound) {
+	if _, err := eventlog.New(c).StoredEvent(t.Context(), uint64(want)+1); !errors.Is(err, bus.ErrNotFound) {
 		t.Errorf("beyond the end: %v", err)
 	}
 }
@@ -94,7 +96,7 @@ func TestStoredEventsCarryNoBatchHeadersThatAReplayWouldRepeat(t *testing.T) {
 	if r, err := p.Replay(t.Context(), "r1", e, bus.Replay{ID: "replay1"}); err != nil || !r.Duplicate {
 		t.Errorf("the same replay again: %+v, %v", r, err)
 	}
-	if last, err := c.LastSequence(t.Context()); err != nil || last != 3 {
+	if last, err := eventlog.New(c).LastSequence(t.Context()); err != nil || last != 3 {
 		t.Errorf("last sequence %d, %v", last, err)
 	}
 }
@@ -125,7 +127,7 @@ func TestAFullStreamRefusesAndDropsNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	st, err := c.StreamStates(t.Context())
+	st, err := control.New(c).StreamStates(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func TestPublishingGoesOnAfterTheBrokerRestarts(t *testing.T) {
 	close(half)
 	b.Restart()
 	wg.Wait()
-	st, err := c.StreamStates(ctx)
+	st, err := control.New(c).StreamStates(ctx)
 	if err != nil || st[0].Messages != n {
 		t.Errorf("stored %v, want %d (%v)", st, n, err)
 	}
@@ -166,7 +168,7 @@ func TestPublishingGoesOnAfterTheBrokerRestarts(t *testing.T) {
 
 func TestAForeignStreamOfTheSameNameIsAnErrorNotRepaired(t *testing.T) {
 	b := bustest.Start(t)
-	nc := b.Conn().NATS()
+	nc := b.Conn().IntakeConn()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)

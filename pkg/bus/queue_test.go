@@ -7,31 +7,40 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
-	c := bustest.Start(t).Conn()
-	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	pub := bus.NewPublisher(c)
-	defer pub.Close()
-	const n = 40
+// accept publishes n events, e-0 and so on.
+func accept(t *testing.T, pub *bus.Publisher, n int) {
+	t.Helper()
 	for i := range n {
 		if _, err := pub.Accept(t.Context(), newEvent(t, fmt.Sprintf("e-%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	returned, err := c.NATS().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
+}
+
+func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
+	c := bustest.Start(t).Conn()
+	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{},
+		StartSequence: 1}
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	pub := bus.NewPublisher(c)
+	defer pub.Close()
+	const n = 40
+	accept(t, pub, n)
+	returned, err := c.IntakeConn().SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.EVENTS.http-r1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := bus.NewQueue(c)
+	q := queue.New(c)
 	late, err := q.Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +68,7 @@ func TestWhatCameTooLateIsPutBackLongBeforeItsAckWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	again := 0
+	var again int
 	if err := next.Pull(t.Context(), n-taken, waittest.Limit, func(delivery.Message) { again++ }); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +90,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		sequences []uint64
 	}
 	woken := make(chan wake, 10)
-	stop, err := bus.NewQueue(c).Wakes(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
+	stop, err := queue.New(c).Expedited(recipient.HTTP, func(id string, sequences []uint64) { woken <- wake{id, sequences} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +100,7 @@ func TestAWakeNamesItsMessages(t *testing.T) {
 		many[i] = uint64(i) << 32
 	}
 	for _, sequences := range [][]uint64{nil, {7}, many} {
-		if err := c.Wake(recipient.HTTP, "r1", sequences); err != nil {
+		if err := queue.New(c).Expedite(recipient.HTTP, "r1", sequences); err != nil {
 			t.Fatal(err)
 		}
 		var got []uint64

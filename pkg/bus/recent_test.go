@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -16,7 +17,7 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 	defer pub.Close()
 	recent := func(limit int, types ...string) (ids []string) {
 		t.Helper()
-		if err := conn.RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
+		if err := eventlog.New(conn).RecentEvents(t.Context(), types, limit, func(e *event.Event) { ids = append(ids, e.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		return ids
@@ -33,7 +34,8 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 	}
 	var last *event.Event
 	for i := range 1501 {
-		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a%d","type":%q,"time":"2026-11-21T10:00:00Z"}`, i, i%3, typeOf(i)))
+		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a%d","type":%q,"time":"2026-11-21T10:00:00Z"}`,
+			i, i%3, typeOf(i)))
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
@@ -57,7 +59,8 @@ func TestRecentEventsAreTheNewestOfTheirTypes(t *testing.T) {
 		limit int
 		types []string
 	}{
-		{1, nil}, {7, nil}, {1000, nil}, {5000, nil}, {3, []string{"rare"}}, {10, []string{"odd"}}, {1000, []string{"odd"}}, {600, []string{"odd", "rare"}}, {2000, []string{"odd", "rare"}}, {5, []string{"none"}},
+		{1, nil}, {7, nil}, {1000, nil}, {5000, nil}, {3, []string{"rare"}}, {10, []string{"odd"}}, {1000, []string{"odd"}},
+		{600, []string{"odd", "rare"}}, {2000, []string{"odd", "rare"}}, {5, []string{"none"}},
 	} {
 		if got := recent(c.limit, c.types...); !slices.Equal(got, want(c.limit, c.types...)) {
 			t.Errorf("%d of %q: got %d: %.200q", c.limit, c.types, len(got), got)

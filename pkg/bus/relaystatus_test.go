@@ -5,22 +5,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/health"
 )
 
 func TestOneOfTwoWritersTellsHowTheRelayStands(t *testing.T) {
-	s := bus.NewStandings(bustest.Start(t).Conn())
+	s := control.NewHealthStore(bustest.Start(t).Conn())
 	none, revision, err := s.Relay(t.Context())
 	if err != nil || revision != 0 || none.Line != "" {
 		t.Fatalf("before anybody told: %+v, %d, %v", none, revision, err)
 	}
-	told := standing.Relay{Line: standing.RelayOK, Etag: "1", Checked: time.Now().UTC()}
+	told := health.Relay{Line: health.RelayOK, Etag: "1", Checked: time.Now().UTC()}
 	if err := s.PutRelay(t.Context(), told, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutRelay(t.Context(), told, 0); !errors.Is(err, standing.ErrConflict) {
+	if err := s.PutRelay(t.Context(), told, 0); !errors.Is(err, health.ErrConflict) {
 		t.Errorf("a second first one: %v", err)
 	}
 	got, revision, err := s.Relay(t.Context())
@@ -31,7 +31,7 @@ func TestOneOfTwoWritersTellsHowTheRelayStands(t *testing.T) {
 	if err := s.PutRelay(t.Context(), told, revision); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutRelay(t.Context(), told, revision); !errors.Is(err, standing.ErrConflict) {
+	if err := s.PutRelay(t.Context(), told, revision); !errors.Is(err, health.ErrConflict) {
 		t.Errorf("over a revision that is gone: %v", err)
 	}
 }

@@ -102,7 +102,7 @@ func TestOfWritersThatMeetOneWins(t *testing.T) {
 
 func TestABucketOfAnOlderReleaseKeepsMoreFromNowOn(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	js, err := c.NATS().JetStream()
+	js, err := c.IntakeConn().JetStream()
 	if err != nil {
 		t.Fatal(err)
 	}

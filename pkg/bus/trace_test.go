@@ -6,6 +6,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -14,8 +16,9 @@ import (
 
 func TestADeliveryCarriesTheTraceThatTheEventWasAcceptedIn(t *testing.T) {
 	c := bustest.Start(t).Conn()
-	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{}, StartSequence: 1}
-	if err := c.EnsureConsumer(t.Context(), r); err != nil {
+	r := &recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"support_conference_begin"}, HTTP: &recipient.HTTPTarget{},
+		StartSequence: 1}
+	if err := control.New(c).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	pub := bus.NewPublisher(c)
@@ -26,7 +29,7 @@ func TestADeliveryCarriesTheTraceThatTheEventWasAcceptedIn(t *testing.T) {
 	if _, err := pub.Accept(ctx, newEvent(t, "e-1")); err != nil {
 		t.Fatal(err)
 	}
-	p, err := bus.NewQueue(c).Open(t.Context(), recipient.HTTP, "r1")
+	p, err := queue.New(c).Open(t.Context(), recipient.HTTP, "r1")
 	if err != nil {
 		t.Fatal(err)
 	}

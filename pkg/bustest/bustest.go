@@ -22,7 +22,8 @@ type Server struct {
 // Start starts a server on a folder of its own; it ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true}}
+	b := &Server{t: t, opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		SyncAlways: true}}
 	b.start()
 	t.Cleanup(b.Stop)
 	return b

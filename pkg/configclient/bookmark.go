@@ -70,14 +70,14 @@ func (c *Client) askLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.ask:
-			c.askUntilTold(ctx)
+			c.askUntilAnswered(ctx)
 		}
 	}
 }
 
-// askUntilTold asks until nobody waits any more, in vain for a while at most. That an answer is an error does not matter: what is
+// askUntilAnswered asks until nobody waits any more, in vain for a while at most. That an answer is an error does not matter: what is
 // wanted comes over the stream or does not.
-func (c *Client) askUntilTold(ctx context.Context) {
+func (c *Client) askUntilAnswered(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	for pause := firstAsk; c.lacks(); {

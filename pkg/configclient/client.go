@@ -1,5 +1,5 @@
-// Package configclient is the door to the config service: it watches recipients and settings over gRPC and keeps the last
-// known state, so that senders and intake go on while the config service is away.
+// Package configclient watches recipients and settings at the config service over gRPC. It keeps the last known state, so that
+// senders and intake continue while the config service is down.
 package configclient
 
 import (
@@ -17,22 +17,24 @@ import (
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // Options say what is watched.
 type Options struct {
-	// Channel limits the recipients to one channel; empty: both.
+	// Channel limits the recipients to one channel; empty: all.
 	Channel recipient.Channel
 	// NoRecipients watches the settings alone.
 	NoRecipients bool
-	// Settings asks for the settings as well. They are watched in any case for the email channel, whose retry they hold.
+	// Settings asks for the settings as well. They are watched in any case for a channel whose limits they hold.
 	Settings bool
-	// Bookmarks has the config service tell how recent the recipients are. See CompleteThrough.
+	// Bookmarks asks the config service how recent the recipients are. See CompleteThrough.
 	Bookmarks bool
 	// Sealer opens secrets. Without one they are left out.
 	Sealer *secret.Sealer
-	// Logger says when the config service is lost and found again. Default: slog's.
+	// Logger logs when the config service is lost. Default: slog's.
 	Logger *slog.Logger
 }
 
@@ -42,7 +44,7 @@ const (
 	lastPause  = 3 * time.Second
 )
 
-// Client knows recipients and settings as the config service last told them. Its methods may be called by many goroutines.
+// Client has the recipients and settings that the config service sent last. Its methods are safe for concurrent use.
 type Client struct {
 	recipients outboundv1.RecipientServiceClient
 	settings   outboundv1.SettingsServiceClient
@@ -50,11 +52,11 @@ type Client struct {
 	log        *slog.Logger
 
 	mu sync.RWMutex
-	// known is what the stream told, before the settings are applied; shown is what callers see.
+	// known is what the stream sent, before the settings are applied; shown is what callers see.
 	known map[string]*recipient.Recipient
 	shown map[string]*recipient.Recipient
-	now   *Settings
-	// changed is closed and replaced when what callers see is another.
+	now   *settings.Settings
+	// changed is closed and replaced when what callers see changes.
 	changed chan struct{}
 	// bookmark is how recent the recipients are; ask says that somebody waits for a later one.
 	bookmark bookmark
@@ -70,9 +72,9 @@ type Client struct {
 	listeners []func()
 }
 
-// New makes a client on a connection. It knows nothing until Run has been told.
+// New returns a client on a connection. It is empty until Run has received a snapshot.
 func New(conn grpc.ClientConnInterface, o Options) *Client {
-	if o.Channel == recipient.Email && !o.NoRecipients {
+	if d, _ := recipient.Describe(o.Channel); d.SharedLimits && !o.NoRecipients {
 		o.Settings = true
 	}
 	c := &Client{
@@ -96,11 +98,12 @@ func New(conn grpc.ClientConnInterface, o Options) *Client {
 	return c
 }
 
-func defaultSettings() *Settings {
-	s := &Settings{
-		SMTP:             SMTP{Encryption: STARTTLS, Auth: NoAuth},
-		Email:            Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration, Location: time.UTC},
-		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
+func defaultSettings() *settings.Settings {
+	s := &settings.Settings{
+		SMTP: settings.SMTP{Encryption: settings.STARTTLS, Auth: settings.NoAuth},
+		Email: settings.Email{RetryInterval: recipient.DefaultEmailRetryInterval, RetryDuration: recipient.DefaultRetryDuration,
+			Location: time.UTC},
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]settings.ApplianceAuth{},
 	}
 	for _, t := range event.Catalogue() {
 		s.Types[t.ID] = t
@@ -128,7 +131,7 @@ func (c *Client) Run(ctx context.Context) error {
 // Ready is closed once the first full snapshot of all that is watched is here.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
-// Recipient is the recipient with an id, if there is one.
+// Recipient returns the recipient with an id, if there is one.
 func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -136,7 +139,7 @@ func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
 	return r, ok
 }
 
-// Recipients are all recipients by id, those being deleted included.
+// Recipients returns all recipients by id, including those that are being deleted.
 func (c *Client) Recipients() []*recipient.Recipient {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -148,8 +151,8 @@ func (c *Client) Recipients() []*recipient.Recipient {
 	return out
 }
 
-// Settings are the settings as last told; before that, the defaults with the built-in types. Never nil.
-func (c *Client) Settings() *Settings {
+// Settings returns the last settings; before the first, the defaults with the built-in types. Never nil.
+func (c *Client) Settings() *settings.Settings {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.now
@@ -163,7 +166,7 @@ func (c *Client) OnChange(f func()) {
 	c.listeners = append(c.listeners, f)
 }
 
-func (c *Client) tell() {
+func (c *Client) notify() {
 	c.mu.Lock()
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -187,7 +190,8 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 			pause, lost = firstPause, ""
 		}
 		if text := fmt.Sprint(err); text != lost {
-			c.log.WarnContext(ctx, "config service lost, going on with what is known", "watch", what, "error", text)
+			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what,
+				telemetry.KeyError, text)
 			lost = text
 		}
 		select {

@@ -21,7 +21,9 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -188,7 +190,8 @@ func TestClientFollowsChanges(t *testing.T) {
 		t.Fatalf("knows %v", all)
 	}
 	r, _ := c.Recipient("a")
-	if r.Retry.Interval != recipient.DefaultRetryInterval || r.Retry.Duration != recipient.DefaultRetryDuration || r.HTTP.Timeout != recipient.DefaultTimeout ||
+	if r.Retry.Interval != recipient.DefaultRetryInterval || r.Retry.Duration != recipient.DefaultRetryDuration ||
+		r.HTTP.Timeout != recipient.DefaultTimeout ||
 		r.MaxInFlight != recipient.DefaultMaxInFlight || r.HTTP.Format != recipient.Form || r.HTTP.Success != recipient.Status200 ||
 		r.Order != recipient.Unordered || r.WhileDisabled != recipient.Skip || !r.Enabled || r.StartSequence != 5 {
 		t.Errorf("without defaults it is %+v %+v", r, r.HTTP)
@@ -229,7 +232,7 @@ func TestSecretsAreOpened(t *testing.T) {
 	}
 	seal := func(s *outboundv1.StoredRecipient, path, plain string) *outboundv1.StoredRecipient {
 		t.Helper()
-		sealed, err := sealer.Seal([]byte(plain), recipient.SecretBinding(s.GetRecipient().GetId(), path))
+		sealed, err := sealer.Seal([]byte(plain), credential.SecretBinding(s.GetRecipient().GetId(), path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,14 +255,14 @@ func TestSecretsAreOpened(t *testing.T) {
 		ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "chain"},
 	}}
 	certificate.Recipient.GetHttp().StopOnGone = true
-	seal(oauth, recipient.SecretOAuth2Client, "s3cret")
-	seal(certificate, recipient.SecretClientKey, "private")
+	seal(oauth, credential.SecretOAuth2Client, "s3cret")
+	seal(certificate, credential.SecretClientKey, "private")
 	pair := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
-	seal(key, recipient.SigningSecretPath("ss-2"), recipient.FormatEd25519Secret(pair))
-	seal(basic, recipient.SecretBasicPassword, "open sesame")
-	seal(bearer, recipient.SecretBearerToken, "t0ken")
-	seal(key, recipient.SecretAPIKeyValue, "k3y")
-	seal(key, recipient.SigningSecretPath("ss-1"), recipient.FormatSigningSecret(make([]byte, 32)))
+	seal(key, credential.SigningSecretPath("ss-2"), credential.FormatEd25519Secret(pair))
+	seal(basic, credential.SecretBasicPassword, "open sesame")
+	seal(bearer, credential.SecretBearerToken, "t0ken")
+	seal(key, credential.SecretAPIKeyValue, "k3y")
+	seal(key, credential.SigningSecretPath("ss-1"), credential.FormatSigningSecret(make([]byte, 32)))
 	// Sealed for another recipient, it must not open; the recipient is not to be sent to without it.
 	moved := stored("moved", "4")
 	moved.Recipient.GetHttp().Auth = bearer.Recipient.GetHttp().GetAuth()
@@ -291,14 +294,19 @@ func TestSecretsAreOpened(t *testing.T) {
 
 func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	mail := &outboundv1.StoredRecipient{Recipient: &outboundv1.Recipient{
-		Id: "mail", DisplayName: "M", Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}},
+		Id: "mail", DisplayName: "M", Channel: &outboundv1.Recipient_Email{
+			Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}},
+		},
 	}}
 	email := func(interval time.Duration) *outboundv1.WatchSettingsResponse {
 		return &outboundv1.WatchSettingsResponse{
-			Email:        &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour), TimeZone: "Europe/Vienna"},
-			Smtp:         &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS, MaxConnections: 12},
+			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour),
+				TimeZone: "Europe/Vienna"},
+			Smtp: &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS,
+				MaxConnections: 12},
 			CustomFields: []*outboundv1.CustomField{{CodeName: "b", DisplayName: "Bee"}, {CodeName: "a", DisplayName: "Ay"}},
-			Appliances:   []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"), PasswordBcrypt: "$2a$"}},
+			Appliances: []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"),
+				PasswordBcrypt: "$2a$"}},
 		}
 	}
 	s := &script{snapshot: []*outboundv1.WatchRecipientsResponse{is(mail)}, settings: email(time.Second)}
@@ -308,7 +316,8 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 		t.Fatalf("it is %+v", r)
 	}
 	now := c.Settings()
-	if now.SMTP.Encryption != configclient.TLS || now.SMTP.Auth != configclient.NoAuth || now.SMTP.Port != 465 || now.Email.Location.String() != "Europe/Vienna" ||
+	if now.SMTP.Encryption != settings.TLS || now.SMTP.Auth != settings.NoAuth || now.SMTP.Port != 465 ||
+		now.Email.Location.String() != "Europe/Vienna" ||
 		len(now.CustomFields) != 2 || now.CustomFields[0] != "a" || now.CustomFieldNames["b"] != "Bee" ||
 		now.Appliances["a1"].TokenSHA256 != [32]byte(secret.HashToken("t")) {
 		t.Errorf("the settings are %+v", now)

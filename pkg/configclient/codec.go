@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -21,7 +22,8 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	r := &recipient.Recipient{
 		ID: p.GetId(), DisplayName: p.GetDisplayName(), Enabled: p.Enabled == nil || p.GetEnabled(), Deleting: p.GetDeleteTime() != nil,
 		WhileDisabled: recipient.Skip, EventTypes: p.GetEventTypes(), Appliances: p.GetAppliances(),
-		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(), BacklogThrough: s.GetBacklogThrough(), Filter: p.GetFilter(),
+		StartSequence: s.GetStartSequence(), Revision: s.GetRevision(), PurgedThrough: s.GetPurgedThrough(),
+		BacklogThrough: s.GetBacklogThrough(), Filter: p.GetFilter(),
 		Order: recipient.Unordered, MaxInFlight: recipient.DefaultMaxInFlight,
 		Retry: recipient.Retry{Interval: recipient.DefaultEmailRetryInterval, Duration: recipient.DefaultRetryDuration},
 	}
@@ -50,7 +52,7 @@ func DecodeRecipient(s *outboundv1.StoredRecipient, sealer *secret.Sealer) (*rec
 	case p.GetHttp() != nil:
 		return r, decodeHTTP(r, s, sealer)
 	default:
-		return nil, fmt.Errorf("decode recipient %s: it has a channel that this release does not know", p.GetId())
+		return nil, fmt.Errorf("decode recipient %s: its channel is not supported by this version", p.GetId())
 	}
 }
 
@@ -117,7 +119,7 @@ func decodeSecrets(r *recipient.Recipient, s *outboundv1.StoredRecipient, sealer
 		if !ok || sealer == nil {
 			return "", nil
 		}
-		plain, err := sealer.Open(sealed, recipient.SecretBinding(r.ID, path))
+		plain, err := sealer.Open(sealed, credential.SecretBinding(r.ID, path))
 		if err != nil {
 			return "", fmt.Errorf("open the secret %s of recipient %s: %w (is the sealing key the one it was stored with?)", path, r.ID, err)
 		}
@@ -141,25 +143,25 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 	case nil:
 		return recipient.Auth{}, nil
 	case *outboundv1.HttpAuth_Basic:
-		password, err := open(recipient.SecretBasicPassword)
+		password, err := open(credential.SecretBasicPassword)
 		pair := base64.StdEncoding.EncodeToString([]byte(k.Basic.GetUsername() + ":" + password))
 		return recipient.Auth{Header: "Authorization", Value: "Basic " + pair}, err
 	case *outboundv1.HttpAuth_Bearer:
-		token, err := open(recipient.SecretBearerToken)
+		token, err := open(credential.SecretBearerToken)
 		return recipient.Auth{Header: "Authorization", Value: "Bearer " + token}, err
 	case *outboundv1.HttpAuth_ApiKey:
-		value, err := open(recipient.SecretAPIKeyValue)
+		value, err := open(credential.SecretAPIKeyValue)
 		return recipient.Auth{Header: k.ApiKey.GetHeader(), Value: value}, err
 	case *outboundv1.HttpAuth_Oauth2:
-		clientSecret, err := open(recipient.SecretOAuth2Client)
+		clientSecret, err := open(credential.SecretOAuth2Client)
 		return recipient.Auth{OAuth2: &recipient.OAuth2{
 			TokenURL: k.Oauth2.GetTokenUrl(), ClientID: k.Oauth2.GetClientId(), ClientSecret: clientSecret, Scopes: k.Oauth2.GetScopes(),
 		}}, err
 	case *outboundv1.HttpAuth_ClientCertificate:
-		key, err := open(recipient.SecretClientKey)
+		key, err := open(credential.SecretClientKey)
 		return recipient.Auth{ClientCertificatePEM: k.ClientCertificate.GetCertificatePem(), ClientKeyPEM: key}, err
 	default:
-		return recipient.Auth{}, fmt.Errorf("this release does not know the authentication %T", k)
+		return recipient.Auth{}, fmt.Errorf("the authentication %T is not supported by this version", k)
 	}
 }
 

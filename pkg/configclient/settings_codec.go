@@ -9,15 +9,17 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // DecodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
-func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*Settings, error) {
-	s := &Settings{
-		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]ApplianceAuth{},
-		Tokens: map[[32]byte]Token{},
+func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*settings.Settings, error) {
+	s := &settings.Settings{
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]settings.ApplianceAuth{},
+		Tokens: map[[32]byte]settings.Token{},
 	}
 	for _, f := range p.GetCustomFields() {
 		s.CustomFields = append(s.CustomFields, f.GetCodeName())
@@ -28,19 +30,20 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 		s.Types[t.GetId()] = DecodeType(t)
 	}
 	for _, a := range p.GetAppliances() {
-		auth := ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(), SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
+		auth := settings.ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(),
+			SilentAfter: a.GetAppliance().GetSilentAfter().AsDuration()}
 		if a.GetAppliance().GetCreateTime() != nil {
 			auth.Created = a.GetAppliance().GetCreateTime().AsTime()
 		}
 		if copy(auth.TokenSHA256[:], a.GetTokenSha256()) != len(auth.TokenSHA256) {
-			return nil, fmt.Errorf("decode appliance %s: its token's hash is cut", a.GetAppliance().GetId())
+			return nil, fmt.Errorf("decode appliance %s: the hash of its token is truncated", a.GetAppliance().GetId())
 		}
 		s.Appliances[a.GetAppliance().GetId()] = auth
 	}
 	for _, t := range p.GetTokens() {
 		var sum [32]byte
 		if copy(sum[:], t.GetSecretSha256()) != len(sum) {
-			return nil, fmt.Errorf("decode token %s: its hash is cut", t.GetToken().GetId())
+			return nil, fmt.Errorf("decode token %s: its hash is truncated", t.GetToken().GetId())
 		}
 		s.Tokens[sum] = DecodeToken(t.GetToken())
 	}
@@ -54,10 +57,10 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 }
 
 // DecodeToken makes a token of the API's.
-func DecodeToken(t *outboundv1.Token) Token {
-	out := Token{ID: t.GetId(), Name: t.GetDisplayName(), Role: Viewer}
+func DecodeToken(t *outboundv1.Token) settings.Token {
+	out := settings.Token{ID: t.GetId(), Name: t.GetDisplayName(), Role: settings.Viewer}
 	if t.GetRole() != outboundv1.Role_ROLE_UNSPECIFIED {
-		out.Role = Role(t.GetRole().String())
+		out.Role = settings.Role(t.GetRole().String())
 	}
 	if t.GetExpireTime() != nil {
 		out.Expire = t.GetExpireTime().AsTime()
@@ -65,24 +68,24 @@ func DecodeToken(t *outboundv1.Token) Token {
 	return out
 }
 
-func decodeEmail(p *outboundv1.EmailSettings) (Email, error) {
+func decodeEmail(p *outboundv1.EmailSettings) (settings.Email, error) {
 	zone, err := time.LoadLocation(p.GetTimeZone())
 	if err != nil {
-		return Email{}, fmt.Errorf("read the time zone of mails: %w", err)
+		return settings.Email{}, fmt.Errorf("read the time zone of emails: %w", err)
 	}
-	return Email{
+	return settings.Email{
 		RetryInterval: duration(p.GetRetryInterval(), recipient.DefaultEmailRetryInterval),
 		RetryDuration: duration(p.GetRetryDuration(), recipient.DefaultRetryDuration),
 		Location:      zone,
 	}, nil
 }
 
-func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMTP, error) {
+func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (settings.SMTP, error) {
 	in := p.GetSmtp()
-	out := SMTP{
-		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: STARTTLS, Auth: NoAuth, Username: in.GetUsername(),
+	out := settings.SMTP{
+		Host: in.GetHost(), Port: int(in.GetPort()), Encryption: settings.STARTTLS, Auth: settings.NoAuth, Username: in.GetUsername(),
 		FromAddress: in.GetFromAddress(), FromName: in.GetFromName(), CAPEM: in.GetCaCertificatePem(), AdminContacts: in.GetAdminContacts(),
-		Hello: in.GetHelloName(), MaxConnections: DefaultMaxConnections, Etag: in.GetEtag(),
+		Hello: in.GetHelloName(), MaxConnections: settings.DefaultMaxConnections, Etag: in.GetEtag(),
 	}
 	if in.GetMaxConnections() > 0 {
 		out.MaxConnections = int(in.GetMaxConnections())
@@ -91,25 +94,25 @@ func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (SMT
 		out.RateLimit = recipient.RateLimit{Limit: int(l.GetLimit()), Period: duration(l.GetPeriod(), time.Second)}
 	}
 	if n := in.GetDailyNotice(); n.GetEnabled() {
-		out.DailyNotice = DefaultNoticeTime
+		out.DailyNotice = settings.DefaultNoticeTime
 		if n.GetTime() != "" {
 			out.DailyNotice = n.GetTime()
 		}
 	}
 	if o := in.GetOauth2(); o != nil {
-		out.OAuth2 = &RelayOAuth2{TokenURL: o.GetTokenUrl(), ClientID: o.GetClientId(), Scopes: o.GetScopes()}
+		out.OAuth2 = &settings.RelayOAuth2{TokenURL: o.GetTokenUrl(), ClientID: o.GetClientId(), Scopes: o.GetScopes()}
 	}
 	if in.GetEncryption() != outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
-		out.Encryption = Encryption(in.GetEncryption().String())
+		out.Encryption = settings.Encryption(in.GetEncryption().String())
 	}
 	if in.GetAuth() != outboundv1.SmtpSettings_Auth_AUTH_UNSPECIFIED {
-		out.Auth = AuthMethod(in.GetAuth().String())
+		out.Auth = settings.AuthMethod(in.GetAuth().String())
 	}
 	return out, openRelaySecrets(&out, p, sealer)
 }
 
 // openRelaySecrets opens what is sealed of the relay's settings, if there is a sealer.
-func openRelaySecrets(out *SMTP, p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) error {
+func openRelaySecrets(out *settings.SMTP, p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) error {
 	if sealer == nil {
 		return nil
 	}
@@ -118,9 +121,9 @@ func openRelaySecrets(out *SMTP, p *outboundv1.WatchSettingsResponse, sealer *se
 		sealed []byte
 		path   string
 		to     *string
-	}{{p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword, &out.Password}}
+	}{{p.GetSealedSmtpPassword(), credential.SecretSMTPPassword, &out.Password}}
 	if o := out.OAuth2; o != nil {
-		for path, to := range map[string]*string{recipient.SecretRelayClient: &o.ClientSecret, recipient.SecretRelayRefresh: &o.RefreshToken} {
+		for path, to := range map[string]*string{credential.SecretRelayClient: &o.ClientSecret, credential.SecretRelayRefresh: &o.RefreshToken} {
 			secrets = append(secrets, struct {
 				sealed []byte
 				path   string

@@ -4,15 +4,17 @@ import (
 	"fmt"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // decodeSigning opens the signing secrets of a recipient, those that have expired too: when a secret stops signing is decided at
 // each attempt.
-func decodeSigning(id string, secrets []*outboundv1.SigningSecret, open func(path string) (string, error)) ([]recipient.SigningSecret, error) {
+func decodeSigning(id string, secrets []*outboundv1.SigningSecret,
+	open func(path string) (string, error)) ([]recipient.SigningSecret, error) {
 	out := make([]recipient.SigningSecret, 0, len(secrets))
 	for _, p := range secrets {
-		text, err := open(recipient.SigningSecretPath(p.GetId()))
+		text, err := open(credential.SigningSecretPath(p.GetId()))
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +46,7 @@ func signing(p *outboundv1.SigningSecret) recipient.SigningSecret {
 
 func parseSigning(text string, pair bool) ([]byte, error) {
 	if pair {
-		return recipient.ParseEd25519Secret(text)
+		return credential.ParseEd25519Secret(text)
 	}
-	return recipient.ParseSigningSecret(text)
+	return credential.ParseSigningSecret(text)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/settings"
 )
 
 // Tokens tells whose an API token is, as the config service last told.
@@ -21,18 +22,18 @@ func (t Tokens) Authenticate(_ context.Context, token string) (rpc.Principal, er
 
 // PrincipalOf finds who calls with a token, by the SHA-256 of the tokens' secrets. Its error is rpc.ErrUnknownToken for one that
 // is not there or has ended.
-func PrincipalOf(known map[[sha256.Size]byte]Token, token string, now time.Time) (rpc.Principal, error) {
+func PrincipalOf(known map[[sha256.Size]byte]settings.Token, token string, now time.Time) (rpc.Principal, error) {
 	t, ok := known[sha256.Sum256([]byte(token))]
 	if !ok || !t.Expire.IsZero() && !now.Before(t.Expire) {
 		return rpc.Principal{}, rpc.ErrUnknownToken
 	}
 	p := rpc.Principal{Name: "token " + t.ID}
 	switch t.Role {
-	case Admin:
+	case settings.Admin:
 		p.Role = rpc.RoleAdmin
-	case Operator:
+	case settings.Operator:
 		p.Role = rpc.RoleOperator
-	case Viewer:
+	case settings.Viewer:
 		p.Role = rpc.RoleViewer
 	default:
 		return rpc.Principal{}, rpc.ErrUnknownToken

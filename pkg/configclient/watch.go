@@ -3,8 +3,11 @@ package configclient
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -54,7 +57,8 @@ func (c *Client) watchRecipients(ctx context.Context) (synced bool, err error) {
 func (c *Client) decode(ctx context.Context, s *outboundv1.StoredRecipient) *recipient.Recipient {
 	r, err := DecodeRecipient(s, c.o.Sealer)
 	if err != nil {
-		c.log.ErrorContext(ctx, "recipient can't be used, its deliveries wait", "recipient", s.GetRecipient().GetId(), "error", err.Error())
+		c.log.ErrorContext(ctx, "recipient not valid, its deliveries are held", telemetry.KeyRecipient, s.GetRecipient().GetId(),
+			telemetry.KeyError, err.Error())
 		return nil
 	}
 	return r
@@ -67,13 +71,13 @@ func (c *Client) put(id string, r *recipient.Recipient) {
 		delete(c.shown, id)
 	} else {
 		c.known[id] = r
-		c.shown[id] = withEmailSettings(r, c.now)
+		c.shown[id] = withSharedLimits(r, c.now)
 	}
 	c.mu.Unlock()
-	c.tell()
+	c.notify()
 }
 
-// replace takes a whole snapshot over, so that what is gone goes, and how recent it is, if that was told.
+// replace replaces all recipients with those of a snapshot. The bookmark, if any, says how recent it is.
 func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1.Bookmark) {
 	c.mu.Lock()
 	c.known = snapshot
@@ -81,14 +85,14 @@ func (c *Client) replace(snapshot map[string]*recipient.Recipient, b *outboundv1
 	c.mark(b)
 	c.arrived(&c.gotRecipients)
 	c.mu.Unlock()
-	c.tell()
+	c.notify()
 }
 
 // show makes what callers see of what is known. The caller holds mu.
 func (c *Client) show() {
 	c.shown = make(map[string]*recipient.Recipient, len(c.known))
 	for id, r := range c.known {
-		c.shown[id] = withEmailSettings(r, c.now)
+		c.shown[id] = withSharedLimits(r, c.now)
 	}
 }
 
@@ -119,7 +123,7 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 		s, err := DecodeSettings(m, c.o.Sealer)
 		if err != nil {
 			// What is known stays: half of the settings would be worse than the last ones.
-			c.log.ErrorContext(ctx, "settings can't be used, going on with the last ones", "error", err.Error())
+			c.log.ErrorContext(ctx, "settings not valid, using the last valid ones", telemetry.KeyError, err.Error())
 			continue
 		}
 		synced = true
@@ -128,29 +132,31 @@ func (c *Client) watchSettings(ctx context.Context) (synced bool, err error) {
 		c.show()
 		c.arrived(&c.gotSettings)
 		c.mu.Unlock()
-		c.tell()
+		c.notify()
 	}
 }
 
-// withEmailSettings fills in what is the same for all email recipients: the retry, and that none uses more than a quarter of the
-// connections to the relay, but always one.
-func withEmailSettings(r *recipient.Recipient, s *Settings) *recipient.Recipient {
-	if r.Email == nil {
+// withSharedLimits fills in what is the same for all recipients of a channel whose limits are in the settings, which is email: the
+// retry, and that none uses more than a quarter of the connections to the relay, but always one.
+func withSharedLimits(r *recipient.Recipient, s *settings.Settings) *recipient.Recipient {
+	if d, _ := recipient.Describe(r.Channel()); !d.SharedLimits {
 		return r
 	}
 	with := *r
 	with.Retry = recipient.Retry{Interval: s.Email.RetryInterval, Duration: s.Email.RetryDuration}
-	with.MaxInFlight = max(1, cmp.Or(s.SMTP.MaxConnections, DefaultMaxConnections)/4)
+	with.MaxInFlight = max(1, cmp.Or(s.SMTP.MaxConnections, settings.DefaultMaxConnections)/4)
 	return &with
 }
 
+// Selects reports whether a request for recipients asks for those of a channel. A request without a channel, or with one that this
+// version does not know, asks for all.
+func Selects(q *outboundv1.WatchRecipientsRequest, ch recipient.Channel) bool {
+	_, known := outboundv1.WatchRecipientsRequest_Channel_name[int32(q.GetChannel())]
+	return !known || q.GetChannel() == outboundv1.WatchRecipientsRequest_CHANNEL_UNSPECIFIED || q.GetChannel() == channelOf(ch)
+}
+
+// channelOf returns the value of the enumeration that is named after a channel, or CHANNEL_UNSPECIFIED if there is none.
 func channelOf(ch recipient.Channel) outboundv1.WatchRecipientsRequest_Channel {
-	switch ch {
-	case recipient.HTTP:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_HTTP
-	case recipient.Email:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_EMAIL
-	default:
-		return outboundv1.WatchRecipientsRequest_CHANNEL_UNSPECIFIED
-	}
+	n := outboundv1.WatchRecipientsRequest_Channel_value["CHANNEL_"+strings.ToUpper(string(ch))]
+	return outboundv1.WatchRecipientsRequest_Channel(n)
 }

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -15,7 +17,7 @@ import (
 var outages = map[string]delivery.Outcome{"answers 500": {Status: 500}, "connection refused": {Fault: delivery.FaultConnect}}
 
 // broken has a recipient fail until its breaker is open and nothing is under way any more. Retries are an hour apart.
-func (w *world) broken(outage delivery.Outcome, events, senders int) (mend func()) {
+func (w *fixture) broken(outage delivery.Outcome, events, senders int) (mend func()) {
 	w.t.Helper()
 	var mended atomic.Bool
 	w.send = func(*delivery.Delivery) delivery.Outcome {
@@ -46,7 +48,7 @@ func (w *world) broken(outage delivery.Outcome, events, senders int) (mend func(
 }
 
 // ask stores a replay of an event and has it looked for.
-func (w *world) ask(eventID string, replay bus.Replay) (sequence uint64) {
+func (w *fixture) ask(eventID string, replay bus.Replay) (sequence uint64) {
 	w.t.Helper()
 	got, err := w.pub.Replay(w.t.Context(), "r", w.event(eventID), replay)
 	if err != nil {
@@ -56,9 +58,9 @@ func (w *world) ask(eventID string, replay bus.Replay) (sequence uint64) {
 	return got.Sequence
 }
 
-func (w *world) wake(sequences ...uint64) {
+func (w *fixture) wake(sequences ...uint64) {
 	w.t.Helper()
-	if err := w.conn.Wake(recipient.HTTP, "r", sequences); err != nil {
+	if err := queue.New(w.conn).Expedite(recipient.HTTP, "r", sequences); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -67,7 +69,7 @@ func TestWhatIsAskedForIsSentThoughTheBreakerIsOpen(t *testing.T) {
 	for name, outage := range outages {
 		for kind, replay := range map[string]bus.Replay{"test": {Test: true}, "retry of one event": {Expedite: true}} {
 			t.Run(name+", "+kind, func(t *testing.T) {
-				w := newWorld(t)
+				w := newFixture(t)
 				mend := w.broken(outage, 80, 1)
 				before := w.count("r", "e-")
 				for i := range 3 {
@@ -90,18 +92,19 @@ func TestWhatIsAskedForIsSentThoughTheBreakerIsOpen(t *testing.T) {
 	}
 }
 
-// TestOneOfThoseThatWaitIsSentIfAsked asks for a delivery that was tried, for one that was put back untried, and for one that is behind all.
+// TestOneOfThoseThatWaitIsSentIfAsked asks for a delivery that was tried, for one that was put back untried, and for one that is
+// behind all.
 func TestOneOfThoseThatWaitIsSentIfAsked(t *testing.T) {
 	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.broken(outage, 80, 1)
 			before := len(w.attempts("r"))
 			tried := w.attempts("r")[0]
 			rec := w.newest("r", tried, retrying)
 			now := time.Now()
 			next := rec.Record
-			next.NextAttempt, next.Reason = &now, delivery.ReasonSendNow
+			next.NextAttempt, next.Reason = &now, reasons.SendNow
 			if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 				t.Fatal(err)
 			}
@@ -122,7 +125,7 @@ func TestOneOfThoseThatWaitIsSentIfAsked(t *testing.T) {
 
 // TestSeveralSendersLoseNothingThatIsAskedFor has two senders look for the same.
 func TestSeveralSendersLoseNothingThatIsAskedFor(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.broken(delivery.Outcome{Status: 500}, 160, 2)
 	for i := range 12 {
 		id := fmt.Sprintf("asked-%02d", i)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // When a breaker opens.
@@ -72,7 +74,7 @@ func (b *breaker) note(a attempted, interval time.Duration, now time.Time) (clos
 		switch {
 		case a.outcome.Accepted:
 			return b.close()
-		case a.verdict.Reason == ReasonPartlyDelivered:
+		case a.verdict.Reason == reasons.PartlyDelivered:
 			b.connected(now) // nothing new was taken, but what is left is one address of several
 		default:
 			b.fail(a, interval, now)
@@ -110,7 +112,7 @@ func (b *breaker) fail(a attempted, interval time.Duration, now time.Time) {
 		b.sweep.end()
 		b.sweep.probe = now.Add(interval)
 	case b.cause == was && a.pass.probes():
-		b.sweep.probe = later(b.sweep.probe, now.Add(interval))
+		b.sweep.probe = latestOf(b.sweep.probe, now.Add(interval))
 	}
 }
 
@@ -121,7 +123,7 @@ func (b *breaker) connected(now time.Time) {
 	if b.cause == causeUnreachable {
 		b.cause = causeFailing
 		b.sweep.probe = now
-		b.wake()
+		b.signal()
 	}
 }
 
@@ -133,12 +135,12 @@ func (b *breaker) close() bool {
 	if was {
 		b.sweep.end()
 		clear(b.sweep.wanted)
-		b.wake()
+		b.signal()
 	}
 	return was
 }
 
-func (b *breaker) wake() {
+func (b *breaker) signal() {
 	select {
 	case b.changed <- struct{}{}:
 	default:
@@ -225,10 +227,11 @@ func exhausted(d *Delivery, last Verdict) *Verdict {
 	if last.Detail != "" {
 		detail = last.Detail
 	}
-	return &Verdict{Kind: Drop, Reason: ReasonExpired, Detail: fmt.Sprintf("not delivered within %s: the recipient was failing all the time; last: %s", d.Recipient.Retry.Duration, detail)}
+	return &Verdict{Kind: Drop, Reason: reasons.Expired,
+		Detail: fmt.Sprintf("not delivered within %s because the recipient kept failing; last error: %s", d.Recipient.Retry.Duration, detail)}
 }
 
-func later(a, b time.Time) time.Time {
+func latestOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -15,7 +16,7 @@ import (
 func bad(d *delivery.Delivery) bool { return strings.HasPrefix(d.Event.ID, "bad-") }
 
 // count is how often events whose ids begin with a prefix were sent.
-func (w *world) count(recipientID, prefix string) (n int) {
+func (w *fixture) count(recipientID, prefix string) (n int) {
 	for _, id := range w.attempts(recipientID) {
 		if strings.HasPrefix(id, prefix) {
 			n++
@@ -25,7 +26,7 @@ func (w *world) count(recipientID, prefix string) (n int) {
 }
 
 // delivered waits until events are recorded as delivered.
-func (w *world) delivered(recipientID string, ids ...string) {
+func (w *fixture) delivered(recipientID string, ids ...string) {
 	w.t.Helper()
 	for _, id := range ids {
 		if rec := w.final(recipientID, id, ""); rec.State != delivery.StateDelivered {
@@ -47,7 +48,7 @@ func TestBadEventsHoldNoOthersBack(t *testing.T) {
 		{"many, tried before", 40, delivery.Outcome{Status: 500}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.recipient("r")
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if bad(d) {
@@ -79,11 +80,11 @@ func TestBadEventsHoldNoOthersBack(t *testing.T) {
 
 // TestPartlyDeliveredIsNoFailureOfTheRecipient has one address of each event taken and the other put off.
 func TestPartlyDeliveredIsNoFailureOfTheRecipient(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r", hourly)
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 452, Accepted: true} }
 	w.judge = func(delivery.Outcome) delivery.Verdict {
-		return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonPartlyDelivered}
+		return delivery.Verdict{Kind: delivery.Retry, Reason: reasons.PartlyDelivered}
 	}
 	w.run()
 	w.publish(names("e-", 80)...)
@@ -92,7 +93,7 @@ func TestPartlyDeliveredIsNoFailureOfTheRecipient(t *testing.T) {
 
 func TestAReceiverThatAnswersNothingButErrorsIsProbed(t *testing.T) {
 	const n, interval = 120, 300 * time.Millisecond
-	w := newWorld(t)
+	w := newFixture(t)
 	var mended atomic.Bool
 	w.recipient("r", func(r *recipient.Recipient) { r.Retry.Interval = interval })
 	w.send = func(*delivery.Delivery) delivery.Outcome {
@@ -128,7 +129,7 @@ func TestGoodEventsArriveThoughTheReceiverComesBackWithBadOnes(t *testing.T) {
 		"answers 500": {Status: 500}, "answers 502": {Status: 502}, "connection refused": {Fault: delivery.FaultConnect},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.recipient("r")
 			var mended atomic.Bool
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
@@ -159,7 +160,7 @@ func TestGoodEventsArriveThoughTheReceiverComesBackWithBadOnes(t *testing.T) {
 
 func TestADeadReceiverGetsOneAttemptPerInterval(t *testing.T) {
 	const interval = 200 * time.Millisecond
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r", func(r *recipient.Recipient) { r.Retry.Interval = interval })
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Fault: delivery.FaultConnect} }
 	seen := &watcher{}
@@ -180,7 +181,7 @@ func TestADeadReceiverGetsOneAttemptPerInterval(t *testing.T) {
 func TestWhatExpiresIsRecordedWhileTheBreakerIsOpen(t *testing.T) {
 	for name, outage := range map[string]delivery.Outcome{"answers 500": {Status: 500}, "connection refused": {Fault: delivery.FaultConnect}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.recipient("r", func(r *recipient.Recipient) {
 				r.Retry = recipient.Retry{Interval: 300 * time.Millisecond, Duration: 1500 * time.Millisecond}
 			})
@@ -192,7 +193,7 @@ func TestWhatExpiresIsRecordedWhileTheBreakerIsOpen(t *testing.T) {
 			without := 0
 			for _, id := range ids {
 				rec := w.final("r", id, "")
-				if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Detail == "" {
+				if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Detail == "" {
 					t.Fatalf("%s: %+v", id, rec)
 				}
 				if rec.Attempt == 0 {

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 	const interval = 300 * time.Millisecond
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1", func(r *recipient.Recipient) {
 		r.Retry = recipient.Retry{Interval: interval, Duration: 5 * interval}
 	})
@@ -30,7 +31,7 @@ func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 	without := 0
 	for _, id := range ids {
 		rec := w.final("r1", id, "")
-		if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Detail == "" {
+		if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Detail == "" {
 			t.Fatalf("%s: %+v", id, rec)
 		}
 		if rec.Attempt == 0 {
@@ -45,7 +46,7 @@ func TestABreakerSparesAReceiverThatIsAway(t *testing.T) {
 }
 
 func TestABreakerClosesAtTheFirstSuccess(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	var mended atomic.Bool
 	w.send = func(d *delivery.Delivery) delivery.Outcome {

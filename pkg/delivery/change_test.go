@@ -9,17 +9,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // newest waits for a delivery's newest record to be as asked for.
-func (w *world) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found bus.StoredRecord) {
+func (w *fixture) newest(recipientID, eventID string, ok func(delivery.Record) bool) (found deliverylog.StoredRecord) {
 	w.t.Helper()
 	w.until(eventID+" at "+recipientID+" is as it should be", func() bool {
-		list, err := w.log.Attempts(w.t.Context(), bus.AttemptFilter{Recipient: recipientID, EventID: eventID}, 0, 1)
+		list, err := w.log.Attempts(w.t.Context(), deliverylog.AttemptFilter{Recipient: recipientID, EventID: eventID}, 0, 1)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -39,7 +43,7 @@ func hourly(r *recipient.Recipient) {
 }
 
 // failing fails until mended.
-func (w *world) failing() (mend func()) {
+func (w *fixture) failing() (mend func()) {
 	var mended atomic.Bool
 	w.send = func(*delivery.Delivery) delivery.Outcome {
 		if mended.Load() {
@@ -51,7 +55,7 @@ func (w *world) failing() (mend func()) {
 }
 
 func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish("e1", "e2")
@@ -63,11 +67,11 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 	rec := w.newest("r", "e1", retrying)
 	now := time.Now()
 	next := rec.Record
-	next.NextAttempt, next.Reason, next.Actor = &now, delivery.ReasonSendNow, "somebody"
+	next.NextAttempt, next.Reason, next.Actor = &now, reasons.SendNow, "somebody"
 	if err := w.log.AppendChange(t.Context(), next, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.HandOutNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
+	if err := queue.New(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", []uint64{next.Sequence, 999}); err != nil {
 		t.Fatal(err)
 	}
 	got := w.final("r", "e1", "")
@@ -83,18 +87,18 @@ func TestADelayedMessageIsHandedOutAtOnceByItsSequence(t *testing.T) {
 }
 
 func TestACancelledDelayedMessageIsGone(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.failing()
 	w.recipient("r", hourly)
 	w.publish("e1")
 	w.run()
 	rec := w.newest("r", "e1", retrying)
 	over := rec.Record
-	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.conn.Finish(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
+	if err := queue.New(w.conn).AckBySequence(t.Context(), recipient.HTTP, "r", []uint64{over.Sequence}); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -103,25 +107,25 @@ func TestACancelledDelayedMessageIsGone(t *testing.T) {
 	}
 }
 
-// TestWhatIsDoneByHandDuringAnAttemptCounts changes a delivery while a sender has it in hand.
-func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
+// TestAnOperatorsChangeDuringAnAttemptCounts changes a delivery while a sender has it in hand.
+func TestAnOperatorsChangeDuringAnAttemptCounts(t *testing.T) {
 	for _, x := range []struct {
 		name   string
 		change func(*delivery.Record)
 		check  func(delivery.Record) bool
 	}{
-		{"cancelled", func(r *delivery.Record) { r.CancelAsked, r.Reason = true, delivery.ReasonCancelled }, func(r delivery.Record) bool {
-			return r.State == delivery.StateCancelled && r.Reason == delivery.ReasonCancelled && r.Attempt == 2
+		{"cancelled", func(r *delivery.Record) { r.CancelAsked, r.Reason = true, reasons.Cancelled }, func(r delivery.Record) bool {
+			return r.State == delivery.StateCancelled && r.Reason == reasons.Cancelled && r.Attempt == 2
 		}},
 		{"extended", func(r *delivery.Record) {
 			end := r.Accepted.Add(100 * time.Hour)
-			r.Extended, r.Expire, r.Reason = &end, end, delivery.ReasonExtended
+			r.Extended, r.Expire, r.Reason = &end, end, reasons.Extended
 		}, func(r delivery.Record) bool {
 			return r.State == delivery.StateRetrying && r.Attempt >= 3 && r.Expire.Equal(r.Accepted.Add(100*time.Hour))
 		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			inHand, goOn := make(chan struct{}), make(chan struct{})
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if d.Attempt == 2 {
@@ -147,7 +151,7 @@ func TestWhatIsDoneByHandDuringAnAttemptCounts(t *testing.T) {
 }
 
 func TestAnExtendedDeliveryOutlivesItsRetryDuration(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	r := w.recipient("r")
 	w.publish("kept", "lost")
@@ -157,7 +161,7 @@ func TestAnExtendedDeliveryOutlivesItsRetryDuration(t *testing.T) {
 		rec := w.newest("r", "kept", retrying)
 		next := rec.Record
 		end = next.Accepted.Add(2 * time.Hour)
-		next.Extended, next.Expire, next.Reason = &end, end, delivery.ReasonExtended
+		next.Extended, next.Expire, next.Reason = &end, end, reasons.Extended
 		return w.log.AppendChange(t.Context(), next, rec.Sequence)
 	})
 	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
@@ -183,7 +187,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 		{"breaker open", func(r *recipient.Recipient) { r.MaxInFlight = 64 }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if strings.HasPrefix(d.Event.ID, "old-") {
 					return delivery.Outcome{Status: 500}
@@ -195,7 +199,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			w.publish(ids...)
 			w.run()
 			w.newest("r", "old-0", retrying)
-			last, err := w.conn.LastSequence(t.Context())
+			last, err := eventlog.New(w.conn).LastSequence(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,16 +208,16 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 			purged.PurgedThrough = last
 			w.dir.set(&purged)
 			// What waits for an hour is hurried, as the config service does until the queue is empty.
-			waits := bus.NewDelayed(w.conn, recipient.HTTP, "r")
+			waits := queue.NewDelayed(w.conn, recipient.HTTP, "r")
 			w.until("the queue is empty", func() bool {
-				if _, err := waits.Hurry(t.Context(), last); err != nil {
+				if _, err := waits.Expedite(t.Context(), last); err != nil {
 					t.Fatal(err)
 				}
-				b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
+				b, err := control.New(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 				return err == nil && b.Waiting+b.Unsettled == 0
 			})
 			for _, id := range ids {
-				if got := w.final("r", id, ""); got.State != delivery.StateCancelled || got.Reason != delivery.ReasonPurged {
+				if got := w.final("r", id, ""); got.State != delivery.StateCancelled || got.Reason != reasons.Purged {
 					t.Fatalf("%s became %s (%s)", id, got.State, got.Reason)
 				}
 			}
@@ -226,7 +230,7 @@ func TestAPurgedQueueEndsWithoutAnAttempt(t *testing.T) {
 }
 
 // onceEach checks that no event was sent more than n times.
-func (w *world) onceEach(recipientID string, n int) {
+func (w *fixture) onceEach(recipientID string, n int) {
 	w.t.Helper()
 	sent := map[string]int{}
 	for _, id := range w.attempts(recipientID) {
@@ -237,7 +241,7 @@ func (w *world) onceEach(recipientID string, n int) {
 }
 
 func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish(names("e-", 30)...)
@@ -245,17 +249,17 @@ func TestAWokenRecipientIsProbedAtOnce(t *testing.T) {
 	w.until("the breaker is open", func() bool { return len(w.attempts("r")) >= 20 })
 	mend()
 	w.until("a probe closes the breaker", func() bool {
-		if err := w.conn.Wake(recipient.HTTP, "r", nil); err != nil {
+		if err := queue.New(w.conn).Expedite(recipient.HTTP, "r", nil); err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.conn.Backlog(t.Context(), recipient.HTTP, "r")
+		b, err := control.New(w.conn).Backlog(t.Context(), recipient.HTTP, "r")
 		return err == nil && b.Waiting == 0
 	})
 }
 
 // TestHurriedMessagesAreNotSentTwice says again and again that all is to be handed out now, while two senders deliver.
 func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	mend := w.failing()
 	w.recipient("r", hourly)
 	w.publish(names("e-", 15)...)
@@ -264,7 +268,7 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 	w.run()
 	second := w.stop
 	w.stop = func() { first(); second() }
-	records := map[string]bus.StoredRecord{}
+	records := map[string]deliverylog.StoredRecord{}
 	for _, id := range names("e-", 15) {
 		records[id] = w.newest("r", id, retrying)
 	}
@@ -276,11 +280,11 @@ func TestHurriedMessagesAreNotSentTwice(t *testing.T) {
 			for _, rec := range records {
 				now := time.Now()
 				next := rec.Record
-				next.NextAttempt, next.Reason = &now, delivery.ReasonSendNow
+				next.NextAttempt, next.Reason = &now, reasons.SendNow
 				if err := w.log.AppendChange(ctx, next, rec.Sequence); err != nil {
 					continue
 				}
-				if err := w.conn.HandOutNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
+				if err := queue.New(w.conn).RedeliverNow(ctx, recipient.HTTP, "r", []uint64{next.Sequence}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -303,7 +307,7 @@ func names(prefix string, n int) (out []string) {
 }
 
 func TestWhatHasNoRoomIsCancelled(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r", func(r *recipient.Recipient) { r.BacklogThrough = 3 })
 	w.publish(names("e-", 5)...)
 	w.run()
@@ -312,7 +316,7 @@ func TestWhatHasNoRoomIsCancelled(t *testing.T) {
 		if i >= 3 {
 			want = delivery.StateDelivered
 		}
-		if got := w.final("r", id, ""); got.State != want || want == delivery.StateCancelled && got.Reason != delivery.ReasonBacklog {
+		if got := w.final("r", id, ""); got.State != want || want == delivery.StateCancelled && got.Reason != reasons.Backlog {
 			t.Errorf("%s became %s (%s)", id, got.State, got.Reason)
 		}
 	}

@@ -11,7 +11,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -25,34 +29,34 @@ type lateLog struct {
 	kept chan delivery.Record
 }
 
-func (l *lateLog) AppendAttempt(rec delivery.Record, done func(error)) {
-	l.keep(rec, func() { l.Log.AppendAttempt(rec, done) })
+func (w *lateLog) AppendAttempt(rec delivery.Record, done func(error)) {
+	w.keep(rec, func() { w.Log.AppendAttempt(rec, done) })
 }
 
-func (l *lateLog) AppendAfter(rec delivery.Record, sequence uint64, done func(error)) {
-	l.keep(rec, func() { l.Log.AppendAfter(rec, sequence, done) })
+func (w *lateLog) AppendAfter(rec delivery.Record, sequence uint64, done func(error)) {
+	w.keep(rec, func() { w.Log.AppendAfter(rec, sequence, done) })
 }
 
-func (l *lateLog) keep(rec delivery.Record, store func()) {
+func (w *lateLog) keep(rec delivery.Record, store func()) {
 	select {
-	case <-l.over:
+	case <-w.over:
 		store()
 		return
 	default:
 	}
-	if !l.late(rec) {
+	if !w.late(rec) {
 		store()
 		return
 	}
 	go func() { // ends when the test lets it go, before the engine stops
-		l.kept <- rec
-		<-l.goOn
+		w.kept <- rec
+		<-w.goOn
 		store()
 	}()
 }
 
 // slowly keeps records that late picks.
-func (w *world) slowly(late func(delivery.Record) bool) *lateLog {
+func (w *fixture) slowly(late func(delivery.Record) bool) *lateLog {
 	l := &lateLog{late: late, over: make(chan struct{}), goOn: make(chan struct{}), kept: make(chan delivery.Record, 1000)}
 	w.wrap = func(log delivery.Log) delivery.Log {
 		l.Log = log
@@ -62,7 +66,7 @@ func (w *world) slowly(late func(delivery.Record) bool) *lateLog {
 }
 
 // states are those of a delivery's records, oldest first.
-func (w *world) states(recipientID, eventID string) (out []delivery.State) {
+func (w *fixture) states(recipientID, eventID string) (out []delivery.State) {
 	w.t.Helper()
 	e := w.event(eventID)
 	all, err := w.log.AttemptsOf(w.t.Context(), delivery.Record{Recipient: recipientID, EventID: e.ID, Appliance: e.Appliance, Type: e.Type})
@@ -76,7 +80,7 @@ func (w *world) states(recipientID, eventID string) (out []delivery.State) {
 }
 
 // oneEnd checks that a delivery has one final record, and that it is the last.
-func (w *world) oneEnd(recipientID, eventID string) {
+func (w *fixture) oneEnd(recipientID, eventID string) {
 	w.t.Helper()
 	states := w.states(recipientID, eventID)
 	ends := 0
@@ -90,32 +94,32 @@ func (w *world) oneEnd(recipientID, eventID string) {
 	}
 }
 
-// TestWhatIsDoneByHandWhileARecordIsOnItsWayCounts has a delivery changed after its attempt, before that is stored.
-func TestWhatIsDoneByHandWhileARecordIsOnItsWayCounts(t *testing.T) {
-	cancel := func(r *delivery.Record) { r.CancelAsked, r.Reason = true, delivery.ReasonCancelled }
+// TestAnOperatorsChangeWhileARecordIsOnItsWayCounts has a delivery changed after its attempt, before that is stored.
+func TestAnOperatorsChangeWhileARecordIsOnItsWayCounts(t *testing.T) {
+	cancel := func(r *delivery.Record) { r.CancelAsked, r.Reason = true, reasons.Cancelled }
 	extend := func(r *delivery.Record) {
 		end := r.Accepted.Add(100 * time.Hour)
-		r.Extended, r.Expire, r.Reason = &end, end, delivery.ReasonExtended
+		r.Extended, r.Expire, r.Reason = &end, end, reasons.Extended
 	}
 	end := func(r *delivery.Record) {
-		r.State, r.Reason, r.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+		r.State, r.Reason, r.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	}
 	for _, x := range []struct {
 		name   string
 		status int
 		change func(*delivery.Record)
 		want   delivery.State
-		reason delivery.Reason
+		reason reasons.Reason
 	}{
-		{"cancelled, the attempt failed", 500, cancel, delivery.StateCancelled, delivery.ReasonCancelled},
-		{"cancelled, the attempt succeeded", 200, cancel, delivery.StateDelivered, delivery.ReasonOK},
-		{"extended, the attempt failed", 500, extend, delivery.StateRetrying, delivery.ReasonHTTPStatus},
-		{"extended, the attempt succeeded", 200, extend, delivery.StateDelivered, delivery.ReasonOK},
-		{"ended, the attempt failed", 500, end, delivery.StateCancelled, delivery.ReasonCancelled},
-		{"ended, the attempt succeeded", 200, end, delivery.StateCancelled, delivery.ReasonCancelled},
+		{"cancelled, the attempt failed", 500, cancel, delivery.StateCancelled, reasons.Cancelled},
+		{"cancelled, the attempt succeeded", 200, cancel, delivery.StateDelivered, reasons.OK},
+		{"extended, the attempt failed", 500, extend, delivery.StateRetrying, reasons.HTTPStatus},
+		{"extended, the attempt succeeded", 200, extend, delivery.StateDelivered, reasons.OK},
+		{"ended, the attempt failed", 500, end, delivery.StateCancelled, reasons.Cancelled},
+		{"ended, the attempt succeeded", 200, end, delivery.StateCancelled, reasons.Cancelled},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.send = func(d *delivery.Delivery) delivery.Outcome {
 				if d.Attempt == 1 {
 					return delivery.Outcome{Status: 500}
@@ -148,9 +152,9 @@ func TestWhatIsDoneByHandWhileARecordIsOnItsWayCounts(t *testing.T) {
 }
 
 func TestAPurgeThatRacesACancelMakesOneEnd(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.failing()
-	log := w.slowly(func(r delivery.Record) bool { return r.Reason == delivery.ReasonPurged })
+	log := w.slowly(func(r delivery.Record) bool { return r.Reason == reasons.Purged })
 	r := w.recipient("r", hourly)
 	w.publish("e1")
 	w.run()
@@ -160,7 +164,7 @@ func TestAPurgeThatRacesACancelMakesOneEnd(t *testing.T) {
 	w.dir.set(&purged)
 	w.handedOut("the purge has it in hand", rec.Record.Sequence, func() bool { return len(log.kept) > 0 })
 	over := rec.Record
-	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, delivery.ReasonCancelled, nil
+	over.State, over.Reason, over.NextAttempt = delivery.StateCancelled, reasons.Cancelled, nil
 	if err := w.log.AppendChange(t.Context(), over, rec.Sequence); err != nil {
 		t.Fatal(err)
 	}
@@ -203,8 +207,8 @@ func (u *unsure) lose(done func(error)) func(error) {
 func TestARecordThatIsRepeatedLateCountsOnce(t *testing.T) {
 	for name, statuses := range map[string][]int{"delivered": {200}, "failed, then delivered": {500, 200}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			js, err := jetstream.New(w.conn.NATS())
+			w := newFixture(t)
+			js, err := jetstream.New(w.conn.IntakeConn())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,13 +238,14 @@ func TestARecordThatIsRepeatedLateCountsOnce(t *testing.T) {
 	}
 }
 
-// TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice has records late while their recipient's bounds change, or it goes and comes back.
+// TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice has records late while their recipient's bounds change, or it goes and
+// comes back.
 func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
-	for name, change := range map[string]func(w *world, r recipient.Recipient){
-		"wider":    func(w *world, r recipient.Recipient) { r.MaxInFlight = 12; w.dir.set(&r) },
-		"narrower": func(w *world, r recipient.Recipient) { r.MaxInFlight = 4; w.dir.set(&r) },
-		"strict":   func(w *world, r recipient.Recipient) { r.Order = recipient.Strict; w.dir.set(&r) },
-		"away": func(w *world, r recipient.Recipient) {
+	for name, change := range map[string]func(w *fixture, r recipient.Recipient){
+		"wider":    func(w *fixture, r recipient.Recipient) { r.MaxInFlight = 12; w.dir.set(&r) },
+		"narrower": func(w *fixture, r recipient.Recipient) { r.MaxInFlight = 4; w.dir.set(&r) },
+		"strict":   func(w *fixture, r recipient.Recipient) { r.Order = recipient.Strict; w.dir.set(&r) },
+		"away": func(w *fixture, r recipient.Recipient) {
 			seen := w.dir.listed.Load()
 			w.dir.remove(r.ID)
 			w.until("the engine has seen it", func() bool { return w.dir.listed.Load() > seen })
@@ -248,7 +253,7 @@ func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			log := w.slowly(func(r delivery.Record) bool { return r.EventID != "other" })
 			r := w.recipient("r", func(r *recipient.Recipient) { r.MaxInFlight = 8 })
 			w.recipient("well")
@@ -262,7 +267,7 @@ func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 			change(w, *r)
 			// They are handed out again, as after their ack wait. The neighbour shows that the engine has seen the change.
 			for i := range 20 {
-				if err := w.conn.HandOutNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
+				if err := queue.New(w.conn).RedeliverNow(t.Context(), recipient.HTTP, "r", sequences); err != nil {
 					t.Fatal(err)
 				}
 				id := fmt.Sprint("other-", i)
@@ -281,7 +286,7 @@ func TestARecipientThatChangesMeanwhileIsNotSentTheSameTwice(t *testing.T) {
 
 // TestEachDeliveryEndsOnceWhateverIsDoneToIt has two senders deliver while somebody cancels, extends and hurries, and then purges.
 func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		return delivery.Outcome{Status: []int{200, 500, 500, 500, 500}[rand.IntN(5)]}
 	}
@@ -304,14 +309,14 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	last, err := w.conn.LastSequence(t.Context())
+	last, err := eventlog.New(w.conn).LastSequence(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	purged := *r
 	purged.PurgedThrough = last
 	w.dir.set(&purged)
-	if _, err := bus.NewDelayed(w.conn, recipient.HTTP, "r").Hurry(t.Context(), last); err != nil {
+	if _, err := queue.NewDelayed(w.conn, recipient.HTTP, "r").Expedite(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
 	w.drained("r")
@@ -325,8 +330,8 @@ func TestEachDeliveryEndsOnceWhateverIsDoneToIt(t *testing.T) {
 }
 
 // meddle does something to a delivery, as the history service would.
-func (w *world) meddle(id string) {
-	list, err := w.log.Attempts(w.t.Context(), bus.AttemptFilter{Recipient: "r", EventID: id}, 0, 1)
+func (w *fixture) meddle(id string) {
+	list, err := w.log.Attempts(w.t.Context(), deliverylog.AttemptFilter{Recipient: "r", EventID: id}, 0, 1)
 	if err != nil {
 		w.t.Error(err)
 		return
@@ -337,12 +342,12 @@ func (w *world) meddle(id string) {
 	rec, now := list[0].Record, time.Now()
 	switch rand.IntN(3) {
 	case 0:
-		rec.CancelAsked, rec.Reason = true, delivery.ReasonCancelled
+		rec.CancelAsked, rec.Reason = true, reasons.Cancelled
 	case 1:
 		end := now.Add(time.Hour)
-		rec.Extended, rec.Expire, rec.Reason = &end, end, delivery.ReasonExtended
+		rec.Extended, rec.Expire, rec.Reason = &end, end, reasons.Extended
 	default:
-		rec.Reason, rec.NextAttempt = delivery.ReasonSendNow, &now
+		rec.Reason, rec.NextAttempt = reasons.SendNow, &now
 	}
 	if err := w.log.AppendChange(w.t.Context(), rec, list[0].Sequence); err != nil && !errors.Is(err, bus.ErrConflict) {
 		w.t.Error(err)

@@ -1,5 +1,3 @@
-// Package delivery is the trade itself: what a delivery, an attempt, an outcome and a verdict are, and the engine that
-// takes deliveries from a queue and brings each to a recorded end.
 package delivery
 
 import (
@@ -7,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -108,4 +107,36 @@ type Sender interface {
 	Send(ctx context.Context, d *Delivery) Outcome
 	// Judge says what an outcome means. It is pure.
 	Judge(d *Delivery, o Outcome) Verdict
+}
+
+// ReasonOf is the one table from faults to reasons, for all channels.
+func ReasonOf(f Fault) reasons.Reason {
+	switch f {
+	case FaultDNS:
+		return reasons.DNS
+	case FaultEgress:
+		return reasons.Egress
+	case FaultConnect:
+		return reasons.Connect
+	case FaultTLS:
+		return reasons.TLS
+	case FaultTimeout, FaultConnectTimeout:
+		return reasons.Timeout
+	case FaultProxy:
+		return reasons.Proxy
+	case FaultCut:
+		return reasons.ConnectionCut
+	case FaultAuth:
+		return reasons.Auth
+	case FaultRender:
+		return reasons.Render
+	case FaultRelayUnset:
+		return reasons.RelayUnset
+	case FaultShutdown:
+		return reasons.Shutdown
+	case FaultNone, FaultProtocol:
+		return reasons.Protocol
+	default:
+		return reasons.Protocol
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -20,7 +21,9 @@ type stuck struct {
 	pending []func(error)
 }
 
-func (*stuck) Wakes(recipient.Channel, func(string, []uint64)) (func(), error) { return func() {}, nil }
+func (*stuck) Expedited(recipient.Channel, func(string, []uint64)) (func(), error) {
+	return func() {}, nil
+}
 
 func (s *stuck) Open(context.Context, recipient.Channel, string) (delivery.Puller, error) {
 	return s, nil
@@ -34,7 +37,8 @@ func (s *stuck) Pull(ctx context.Context, _ int, wait time.Duration, take func(d
 	s.handed = true
 	s.mu.Unlock()
 	if first {
-		take(delivery.Message{Event: &event.Event{ID: "e-1", Appliance: "a1", Type: "t"}, Sequence: 1, HandedOut: 1, Stored: time.Now().Add(time.Hour), Settler: unsettled{}})
+		take(delivery.Message{Event: &event.Event{ID: "e-1", Appliance: "a1", Type: "t"}, Sequence: 1, HandedOut: 1,
+			Stored: time.Now().Add(time.Hour), Settler: unsettled{}})
 		return nil
 	}
 	select {
@@ -72,9 +76,9 @@ func (s *stuck) giveUp() int {
 
 type unsettled struct{}
 
-func (unsettled) Ack() error                { return nil }
-func (unsettled) Later(time.Duration) error { return nil }
-func (unsettled) Term(string) error         { return nil }
+func (unsettled) Ack() error                       { return nil }
+func (unsettled) NakWithDelay(time.Duration) error { return nil }
+func (unsettled) Term(string) error                { return nil }
 
 // sendFor is a sender whose attempts take so long, unless they are cut.
 type sendFor time.Duration
@@ -89,7 +93,7 @@ func (s sendFor) Send(ctx context.Context, _ *delivery.Delivery) delivery.Outcom
 }
 
 func (sendFor) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus}
+	return delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus}
 }
 
 func TestTheEndIsNotHeldUpByABrokerThatAnswersNothing(t *testing.T) {
@@ -110,7 +114,8 @@ func TestTheEndIsNotHeldUpByABrokerThatAnswersNothing(t *testing.T) {
 				dir.set(&recipient.Recipient{ID: "r1", Enabled: true, EventTypes: []string{"t"}, StartSequence: 1, HTTP: &recipient.HTTPTarget{},
 					Retry: recipient.Retry{Interval: time.Second, Duration: time.Hour}})
 				e, err := delivery.NewEngine(delivery.EngineOptions{
-					Channel: recipient.HTTP, Sender: sendFor(c.attempt), Recipients: dir, Queue: s, Log: s, Observer: unobserved{}, Since: time.Now, Silent: silence,
+					Channel: recipient.HTTP, Sender: sendFor(c.attempt), Recipients: dir, Queue: s, Log: s, Observer: unobserved{}, Since: time.Now,
+					Silent: silence,
 				})
 				if err != nil {
 					t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -60,20 +59,21 @@ const shutdownWait = 2 * time.Second
 // startWait is how long a message that was taken may wait for a slot of the process before it is put back.
 const startWait = 5 * time.Second
 
-// Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one lane a recipient:
-// its own puller, its own slots; a lane never waits for another but for the slots of the process.
+// Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one recipient worker a recipient:
+// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process.
 type Engine struct {
 	o      EngineOptions
 	slots  chan struct{}
 	window chan struct{}
 	holder *holder
+	steps  []step
 
-	mu    sync.Mutex
-	lanes map[string]*lane
-	// changed is signalled when lanes are to be compared with the recipients.
+	mu      sync.Mutex
+	workers map[string]*recipientWorker
+	// changed is signalled when recipient workers are to be compared with the recipients.
 	changed chan struct{}
 
-	work sync.WaitGroup // lanes, their workers and records
+	work sync.WaitGroup // recipient workers, their attempts and records
 }
 
 // NewEngine makes an engine; Run starts it.
@@ -91,9 +91,11 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o.Grace = DefaultGrace
 	}
 	e := &Engine{
-		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), lanes: map[string]*lane{}, changed: make(chan struct{}, 1),
+		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
+		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
+	e.steps = e.pipeline()
 	return e, nil
 }
 
@@ -105,12 +107,12 @@ const recordsWait = 5 * time.Second
 func (e *Engine) Run(ctx context.Context) error {
 	send, cancelSend := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelSend()
-	asleep, err := e.o.Queue.Wakes(e.o.Channel, e.wake)
+	asleep, err := e.o.Queue.Expedited(e.o.Channel, e.expedite)
 	if err != nil {
-		return fmt.Errorf("listen for recipients that are to be tried at once: %w", err)
+		return fmt.Errorf("subscribe to requests for immediate attempts: %w", err)
 	}
 	defer asleep()
-	e.o.Recipients.OnChange(e.look)
+	e.o.Recipients.OnChange(e.compareSoon)
 	var holding sync.WaitGroup
 	if e.o.Freshness != nil {
 		holding.Go(func() { e.holder.run(ctx) })
@@ -154,15 +156,16 @@ func (e *Engine) awaitEnd(ended <-chan struct{}, cut func()) {
 	}
 }
 
-// look has lanes compared with the recipients.
-func (e *Engine) look() {
+// compareSoon has recipient workers compared with the recipients.
+func (e *Engine) compareSoon() {
 	select {
 	case e.changed <- struct{}{}:
 	default:
 	}
 }
 
-// reconcile opens a lane for each recipient that has none, changes those whose recipient has changed, and closes those whose recipient
+// reconcile opens a recipient worker for each recipient that has none, changes those whose recipient has changed, and closes those
+// whose recipient
 // is gone.
 func (e *Engine) reconcile(ctx, send context.Context) {
 	e.mu.Lock()
@@ -173,32 +176,32 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 			want[r.ID] = r
 		}
 	}
-	for id, l := range e.lanes {
+	for id, w := range e.workers {
 		if r, ok := want[id]; ok {
-			l.slots.resize(e.width(r))
-			l.revise(r.Revision)
+			w.slots.resize(e.width(r))
+			w.revise(r.Revision)
 		} else {
-			l.stop()
+			w.stop()
 		}
 	}
 	for id, r := range want {
-		// A lane that was closed is there until it has nothing in hand: another one beside it might send the same.
-		if _, ok := e.lanes[id]; ok || ctx.Err() != nil {
+		// A recipient worker that was closed is there until it has nothing in hand: another one beside it might send the same.
+		if _, ok := e.workers[id]; ok || ctx.Err() != nil {
 			continue
 		}
-		l := newLane(ctx, send, e, r)
-		e.lanes[id] = l
+		w := newRecipientWorker(ctx, send, e, r)
+		e.workers[id] = w
 		e.work.Add(1)
-		go l.run()
+		go w.run()
 	}
 }
 
-// closed forgets a lane that has ended. Its recipient may have come back meanwhile.
-func (e *Engine) closed(l *lane) {
+// closed forgets a recipient worker that has ended. Its recipient may have come back meanwhile.
+func (e *Engine) closed(w *recipientWorker) {
 	e.mu.Lock()
-	delete(e.lanes, l.id)
+	delete(e.workers, w.id)
 	e.mu.Unlock()
-	e.look()
+	e.compareSoon()
 }
 
 // width is how many attempts a recipient may have at once.
@@ -211,169 +214,4 @@ func (e *Engine) width(r *recipient.Recipient) int {
 		n = recipient.DefaultMaxInFlight
 	}
 	return max(1, min(n, e.o.Slots/4))
-}
-
-// handle brings one message as far as it comes now: facts, judgement, act. It returns when the slot is free again; the
-// record and the acknowledgement may follow.
-func (e *Engine) handle(l *lane, t *task) {
-	defer t.decide()
-	if t.Event == nil {
-		e.unreadable(l, t.Message)
-		return
-	}
-	through, known := e.knownThrough()
-	d := &Delivery{Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent}
-	t.d = d
-	r, ok := e.o.Recipients.Recipient(l.id)
-	if !ok {
-		d.Recipient = &recipient.Recipient{ID: l.id}
-		e.postpone(l, t, Verdict{Kind: Postpone, Reason: ReasonUnknown, After: startWait})
-		return
-	}
-	d.Recipient = r
-	v, settled := e.past(l, t)
-	if settled {
-		return
-	}
-	if v == nil {
-		v = match(r, t.Message)
-	}
-	if v == nil && t.ReplayID == "" {
-		v = filtered(r, t.Event, e.o.Matches)
-	}
-	last, open := l.breaker.open()
-	if v == nil && open && !time.Now().Before(d.Expire()) {
-		v = exhausted(d, last)
-	}
-	switch {
-	case v == nil:
-		e.attempt(l, t)
-	case ofSelection(*v) && known && t.Sequence > through:
-		e.holder.hold(heldTask{l: l, t: t, v: *v})
-	case v.Kind == Drop:
-		e.drop(l, t, *v)
-	default:
-		e.postpone(l, t, *v)
-	}
-}
-
-// drop ends a delivery without an attempt, after those that were made.
-func (e *Engine) drop(l *lane, t *task, v Verdict) {
-	t.d.Attempt = t.made
-	_, open := l.breaker.open()
-	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, State: stateOf(v), BreakerOpen: open, Sequence: t.Sequence})
-	e.record(l, t, result{verdict: v})
-}
-
-// attempt makes one attempt, if the breaker lets it through and there is room for it, and records what came of it.
-func (e *Engine) attempt(l *lane, t *task) {
-	d, retry := t.d, t.d.Recipient.Retry
-	p, wait := l.breaker.admit(t.candidate(), retry.Interval, time.Now())
-	if p == 0 {
-		e.putBack(l, t, wait)
-		return
-	}
-	t.decide()
-	if v := e.admit(l, d.Recipient); v != nil {
-		l.breaker.spare(p)
-		e.postpone(l, t, *v)
-		return
-	}
-	ctx := e.o.Observer.Begin(l.send, d)
-	out := e.o.Sender.Send(ctx, d)
-	judged := e.o.Sender.Judge(d, out)
-	<-e.slots
-	now := time.Now()
-	l.note(attempted{candidate: t.candidate(), pass: p, outcome: out, verdict: judged}, retry.Interval)
-	v := bound(judged, d, now, rand.Float64()*2-1)
-	if v.Kind == Drop && v.Reason == ReasonExpired && d.Attempt > 1 {
-		v = e.lookAgain(l, t, judged, v)
-	}
-	if v.Kind == Postpone {
-		v.After = max(v.After, shutdownWait)
-	}
-	rep := Report{Delivery: d, Channel: e.o.Channel, Outcome: out, Verdict: v, State: stateOf(v), Sequence: t.Sequence}
-	_, rep.BreakerOpen = l.breaker.open()
-	if v.Kind == Retry || v.Kind == Postpone {
-		rep.Next = now.Add(v.After)
-	}
-	e.o.Observer.End(ctx, rep)
-	if v.Kind == Postpone {
-		l.settle(t.Message, func() error { return t.Settler.Later(v.After) })
-		return
-	}
-	e.record(l, t, result{outcome: out, judged: judged, verdict: v})
-}
-
-// maxDelay is how long a message is put back at most. It costs little if it comes before the next probe, for it is not taken until then;
-// and what a killed sender has put back is not away for longer.
-const maxDelay = time.Minute
-
-// putBack puts a message back until the next probe, because its recipient fails all the time. There is no record.
-func (e *Engine) putBack(l *lane, t *task, wait time.Duration) {
-	wait = max(min(wait, maxDelay), minWait)
-	v := Verdict{Kind: Postpone, Reason: ReasonBreaker, After: wait}
-	e.o.Observer.Ended(Report{
-		Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(wait), BreakerOpen: true, Sequence: t.Sequence,
-	})
-	l.delay(t.Message, wait)
-}
-
-// admit waits for the recipient's turn and for a slot of the process. The caller of a nil answer frees the slot.
-func (e *Engine) admit(l *lane, r *recipient.Recipient) *Verdict {
-	if v := e.turn(l, r); v != nil {
-		return v
-	}
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	t := time.NewTimer(startWait)
-	defer t.Stop()
-	select {
-	case e.slots <- struct{}{}:
-		return nil
-	case <-t.C:
-		return &Verdict{Kind: Postpone, Reason: ReasonNoSlot, After: startWait}
-	case <-l.take.Done():
-		return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
-	}
-}
-
-// turn waits for the recipient's rate limit in the recipient's own slot, so that what cannot start yet is not handed out
-// over and over; a turn too far away puts the message back.
-func (e *Engine) turn(l *lane, r *recipient.Recipient) *Verdict {
-	if e.o.Turn == nil || r.RateLimit.Limit <= 0 {
-		return nil
-	}
-	begin := time.Now()
-	for {
-		wait := e.o.Turn(l.send, r)
-		if wait <= 0 {
-			return nil
-		}
-		if time.Since(begin)+wait > startWait {
-			return &Verdict{Kind: Postpone, Reason: ReasonRateLimit, After: wait}
-		}
-		l.pause(wait)
-		if l.take.Err() != nil {
-			return &Verdict{Kind: Postpone, Reason: ReasonShutdown, After: shutdownWait}
-		}
-	}
-}
-
-// postpone puts a message back for a reason of our own. There is no record: the delivery stays what it was.
-func (e *Engine) postpone(l *lane, t *task, v Verdict) {
-	v.After = max(v.After, minWait)
-	e.o.Observer.Ended(Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, Next: time.Now().Add(v.After), Sequence: t.Sequence})
-	l.settle(t.Message, func() error { return t.Settler.Later(v.After) })
-}
-
-// unreadable ends a message that no version of ours could have accepted.
-func (e *Engine) unreadable(l *lane, m Message) {
-	d := &Delivery{Recipient: &recipient.Recipient{ID: l.id}, Accepted: m.Stored}
-	v := Verdict{Kind: Drop, Reason: ReasonUnreadable, Detail: m.Unreadable.Error()}
-	e.o.Observer.Ended(Report{Delivery: d, Channel: e.o.Channel, Verdict: v, State: StateRejected, Sequence: m.Sequence})
-	l.settle(m, func() error { return m.Settler.Term(string(ReasonUnreadable)) })
 }

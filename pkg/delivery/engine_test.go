@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
@@ -16,7 +18,7 @@ import (
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.recipient("r2")
 	w.run()
@@ -33,7 +35,7 @@ func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
 		if !slices.Equal(got, ids) {
 			t.Errorf("%s got %d, want %d", r, len(got), len(ids))
 		}
-		recs, err := w.log.Attempts(t.Context(), bus.AttemptFilter{Recipient: r, State: delivery.StateDelivered}, 0, 1000)
+		recs, err := w.log.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: r, State: delivery.StateDelivered}, 0, 1000)
 		if err != nil || len(recs) != len(ids) {
 			t.Errorf("%d records of %s, want %d (%v)", len(recs), r, len(ids), err)
 		}
@@ -41,7 +43,7 @@ func TestEachRecipientGetsEachEventOnceAndItIsRecorded(t *testing.T) {
 }
 
 func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("sick")
 	w.recipient("well")
 	hold := make(chan struct{})
@@ -85,7 +87,7 @@ func TestARetryIsARedeliveryAtTheIntervalAndNeighboursNeverWait(t *testing.T) {
 }
 
 func TestADeliveryExpiresWithTheLastError(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	r := w.recipient("r1")
 	w.send = func(*delivery.Delivery) delivery.Outcome { return delivery.Outcome{Status: 503} }
 	w.run()
@@ -93,7 +95,7 @@ func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 	w.newest("r1", "e-1", func(r delivery.Record) bool { return r.Attempt >= 2 })
 	w.change(r, func(r *recipient.Recipient) { r.Retry.Duration = time.Millisecond })
 	rec := w.final("r1", "e-1", "")
-	if rec.State != delivery.StateExpired || rec.Reason != delivery.ReasonExpired || rec.Attempt < 2 || rec.Detail == "" {
+	if rec.State != delivery.StateExpired || rec.Reason != reasons.Expired || rec.Attempt < 2 || rec.Detail == "" {
 		t.Errorf("record %+v", rec)
 	}
 	if rec.LastAttempt.Before(rec.Expire) {
@@ -103,17 +105,18 @@ func TestADeliveryExpiresWithTheLastError(t *testing.T) {
 }
 
 func TestWhatIsRecordedIsNotSentAgain(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.publish("done", "open")
 	now := time.Now()
 	ch := make(chan error)
-	go w.log.AppendAttempt(delivery.Record{Recipient: "r1", EventID: "done", Appliance: "a1", Type: "support_conference_begin", State: delivery.StateDelivered, Attempt: 1, LastAttempt: &now}, func(err error) { ch <- err })
+	go w.log.AppendAttempt(delivery.Record{Recipient: "r1", EventID: "done", Appliance: "a1", Type: "support_conference_begin",
+		State: delivery.StateDelivered, Attempt: 1, LastAttempt: &now}, func(err error) { ch <- err })
 	if err := <-ch; err != nil {
 		t.Fatal(err)
 	}
 	// A sender that starts anew: both messages are older than its connection and given out for the first time.
-	again, err := bus.Connect(t.Context(), bus.Options{URL: w.conn.NATS().ConnectedUrl()})
+	again, err := bus.Connect(t.Context(), bus.Options{URL: w.conn.IntakeConn().ConnectedUrl()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,18 +135,18 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 	cases := map[string]struct {
 		change func(*R)
 		state  delivery.State
-		reason delivery.Reason
+		reason reasons.Reason
 	}{
 		"disabled": {func(r *R) {
 			r.Enabled = false
 			r.DisabledWindows = []recipient.Window{{Start: time.Now().Add(-time.Hour)}}
-		}, delivery.StateSkipped, delivery.ReasonDisabled},
-		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, delivery.ReasonDeleted},
-		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, delivery.ReasonTypeUnwanted},
-		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, delivery.ReasonApplianceOut},
-		"once-again": {func(*R) {}, delivery.StateDelivered, delivery.ReasonOK},
+		}, delivery.StateSkipped, reasons.Disabled},
+		"deleted":    {func(r *R) { r.Deleting = true }, delivery.StateCancelled, reasons.Deleted},
+		"type":       {func(r *R) { r.EventTypes = []string{"support_conference_end"} }, delivery.StateSkipped, reasons.TypeUnwanted},
+		"appliance":  {func(r *R) { r.Appliances = []string{"a2"} }, delivery.StateSkipped, reasons.ApplianceOut},
+		"once-again": {func(*R) {}, delivery.StateDelivered, reasons.OK},
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for id := range cases {
 		w.recipient(id)
 	}
@@ -168,7 +171,7 @@ func TestWhatARecipientNoLongerWantsEndsWithAReason(t *testing.T) {
 }
 
 func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1", func(r *recipient.Recipient) { r.Order = recipient.Strict })
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		if d.Event.ID == "e-2" && d.Attempt < 3 {
@@ -185,7 +188,7 @@ func TestStrictOrderHoldsTheLaterEvents(t *testing.T) {
 }
 
 func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	w.run()
 	w.publish("e-1")
@@ -203,7 +206,7 @@ func TestAReplayIsADeliveryOfItsOwn(t *testing.T) {
 }
 
 func TestAttemptsUnderWayFinishWhenTheEngineStops(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("r1")
 	entered, leave := make(chan struct{}), make(chan struct{})
 	w.send = func(*delivery.Delivery) delivery.Outcome {

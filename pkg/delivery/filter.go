@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -12,13 +13,13 @@ func filtered(r *recipient.Recipient, e *event.Event, matches func(*recipient.Re
 		return nil
 	}
 	if matches == nil {
-		return &Verdict{Kind: Drop, Reason: ReasonFilterError, Detail: "this sender knows no filters: upgrade it"}
+		return &Verdict{Kind: Drop, Reason: reasons.FilterError, Detail: "this sender does not support filters: upgrade it"}
 	}
 	switch pass, err := matches(r, e); {
 	case err != nil:
-		return &Verdict{Kind: Drop, Reason: ReasonFilterError, Detail: "the filter can't judge the event: " + err.Error()}
+		return &Verdict{Kind: Drop, Reason: reasons.FilterError, Detail: "the filter can't be evaluated: " + err.Error()}
 	case !pass:
-		return &Verdict{Kind: Drop, Reason: ReasonFilterFalse}
+		return &Verdict{Kind: Drop, Reason: reasons.FilterFalse}
 	default:
 		return nil
 	}

@@ -7,12 +7,13 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.matches = func(r *recipient.Recipient, e *event.Event) (bool, error) {
 		if r.Filter != "not e-false" {
 			t.Errorf("asked about the filter %q", r.Filter)
@@ -27,9 +28,9 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 	w.run()
 	w.publish("e-true", "e-false", "e-error")
 	for id, want := range map[string]delivery.Record{
-		"e-true":  {State: delivery.StateDelivered, Reason: delivery.ReasonOK, Attempt: 1},
-		"e-false": {State: delivery.StateSkipped, Reason: delivery.ReasonFilterFalse},
-		"e-error": {State: delivery.StateSkipped, Reason: delivery.ReasonFilterError, Detail: "the filter can't judge the event: no such key: priority"},
+		"e-true":  {State: delivery.StateDelivered, Reason: reasons.OK, Attempt: 1},
+		"e-false": {State: delivery.StateSkipped, Reason: reasons.FilterFalse},
+		"e-error": {State: delivery.StateSkipped, Reason: reasons.FilterError, Detail: "the filter can't be evaluated: no such key: priority"},
 	} {
 		got := w.final("filtered", id, "")
 		if got.State != want.State || got.Reason != want.Reason || got.Detail != want.Detail || got.Attempt != want.Attempt {
@@ -52,11 +53,11 @@ func TestWhatStopsAtTheFilterIsSkippedWithItsReason(t *testing.T) {
 }
 
 func TestASenderWithoutFiltersSendsNothingThatHasOne(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.recipient("filtered", func(r *recipient.Recipient) { r.Filter = "true" })
 	w.run()
 	w.publish("e-1")
-	if got := w.final("filtered", "e-1", ""); got.State != delivery.StateSkipped || got.Reason != delivery.ReasonFilterError {
+	if got := w.final("filtered", "e-1", ""); got.State != delivery.StateSkipped || got.Reason != reasons.FilterError {
 		t.Errorf("recorded %+v", got)
 	}
 }

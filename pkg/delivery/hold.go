@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // Freshness tells how recent the Directory is.
@@ -36,9 +38,9 @@ type holder struct {
 	closed bool
 }
 
-// heldTask is a message that is held. It counts among the records that its lane waits for.
+// heldTask is a message that is held. It counts among the records that its recipient worker waits for.
 type heldTask struct {
-	l *lane
+	w *recipientWorker
 	t *task
 	// v is what the recipient's configuration says, as far as it was known.
 	v     Verdict
@@ -59,13 +61,13 @@ func (e *Engine) knownThrough() (sequence uint64, known bool) {
 // ofSelection reports whether a verdict ends a delivery for what its recipient is configured to get. Marks in the queue are not meant:
 // they only ever rise.
 func ofSelection(v Verdict) bool {
-	return v.Kind == Drop && (stateOf(v) == StateSkipped || v.Reason == ReasonDeleted)
+	return v.Kind == Drop && (stateOf(v) == StateSkipped || v.Reason == reasons.Deleted)
 }
 
 // hold keeps a message, or puts it back if too many are held already.
 func (h *holder) hold(x heldTask) {
 	x.since = time.Now()
-	x.l.late.Add(1)
+	x.w.late.Add(1)
 	h.mu.Lock()
 	stopped, full := h.closed, len(h.waits) >= h.e.o.Window
 	if !stopped && !full {
@@ -74,9 +76,9 @@ func (h *holder) hold(x heldTask) {
 	h.mu.Unlock()
 	switch {
 	case stopped:
-		h.putBack(x, ReasonShutdown, shutdownWait)
+		h.putBack(x, reasons.Shutdown, shutdownWait)
 	case full:
-		h.putBack(x, ReasonConfigBehind, holdAgain)
+		h.putBack(x, reasons.ConfigBehind, holdAgain)
 	}
 	if through, known := h.e.knownThrough(); known && through < x.t.Sequence {
 		h.e.o.Freshness.AskThrough(x.t.Sequence)
@@ -89,9 +91,9 @@ func (h *holder) hold(x heldTask) {
 	}
 }
 
-func (h *holder) putBack(x heldTask, reason Reason, after time.Duration) {
-	defer x.l.late.Done()
-	h.e.postpone(x.l, x.t, Verdict{Kind: Postpone, Reason: reason, After: after})
+func (h *holder) putBack(x heldTask, reason reasons.Reason, after time.Duration) {
+	defer x.w.late.Done()
+	h.e.settle(x.w, x.t, leaving{postponed, result{verdict: Verdict{Kind: Postpone, Reason: reason, After: after}}})
 }
 
 // run decides on what is held as the Directory becomes complete, until ctx ends. Then it puts back what is left.
@@ -104,10 +106,10 @@ func (h *holder) run(ctx context.Context) {
 			h.decide(x)
 		}
 		for _, x := range h.take(func(x heldTask) bool { return time.Since(x.since) > holdFor }) {
-			h.putBack(x, ReasonConfigBehind, holdAgain)
+			h.putBack(x, reasons.ConfigBehind, holdAgain)
 		}
-		for _, x := range h.take(func(x heldTask) bool { return x.l.take.Err() != nil }) {
-			h.putBack(x, ReasonShutdown, shutdownWait)
+		for _, x := range h.take(func(x heldTask) bool { return x.w.take.Err() != nil }) {
+			h.putBack(x, reasons.Shutdown, shutdownWait)
 		}
 		select {
 		case <-ctx.Done():
@@ -120,19 +122,19 @@ func (h *holder) run(ctx context.Context) {
 	h.closed = true
 	h.mu.Unlock()
 	for _, x := range h.take(func(heldTask) bool { return true }) {
-		h.putBack(x, ReasonShutdown, shutdownWait)
+		h.putBack(x, reasons.Shutdown, shutdownWait)
 	}
 }
 
 // decide ends a message if its recipient is still the one that did not select it. Else it is handed out again at once, and judged by
 // what is known now.
 func (h *holder) decide(x heldTask) {
-	if r, ok := h.e.o.Recipients.Recipient(x.l.id); ok && r == x.t.d.Recipient {
-		defer x.l.late.Done()
-		h.e.drop(x.l, x.t, x.v)
+	if r, ok := h.e.o.Recipients.Recipient(x.w.id); ok && r == x.t.d.Recipient {
+		defer x.w.late.Done()
+		h.e.settle(x.w, x.t, leaving{dropped, result{verdict: x.v}})
 		return
 	}
-	h.putBack(x, ReasonConfigBehind, minWait)
+	h.putBack(x, reasons.ConfigBehind, minWait)
 }
 
 // take takes out what is chosen.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -56,8 +57,8 @@ func (f *freshness) complete(through uint64) { f.set(func(f *freshness) { f.thro
 // unselective has a filter that only what is said to match passes.
 func unselective(r *recipient.Recipient) { r.Filter = "matches" }
 
-func newHoldingWorld(t *testing.T) *world {
-	w := newWorld(t)
+func newHoldingWorld(t *testing.T) *fixture {
+	w := newFixture(t)
 	w.fresh = newFreshness()
 	w.matches = func(r *recipient.Recipient, e *event.Event) (bool, error) {
 		return r.Filter == "all" || strings.HasPrefix(e.ID, "match"), nil
@@ -66,7 +67,7 @@ func newHoldingWorld(t *testing.T) *world {
 }
 
 // state is the newest record's, empty if there is none.
-func (w *world) state(recipientID, eventID string) delivery.State {
+func (w *fixture) state(recipientID, eventID string) delivery.State {
 	w.t.Helper()
 	rec, _, err := w.log.Latest(w.t.Context(), recipientID, w.event(eventID), "")
 	if err != nil {
@@ -138,7 +139,7 @@ func TestWhatIsHeldTakesNoSlot(t *testing.T) {
 	}
 	w.fresh.complete(21)
 	for _, id := range names("drop-", 20) {
-		if got := w.final("r", id, ""); got.State != delivery.StateSkipped || got.Reason != delivery.ReasonFilterFalse || got.Attempt != 0 {
+		if got := w.final("r", id, ""); got.State != delivery.StateSkipped || got.Reason != reasons.FilterFalse || got.Attempt != 0 {
 			t.Errorf("%s became %s (%s) in attempt %d", id, got.State, got.Reason, got.Attempt)
 		}
 	}
@@ -150,7 +151,7 @@ func TestNoMoreIsHeldThanTheWindowIsWide(t *testing.T) {
 	w := newHoldingWorld(t)
 	w.window = 5
 	var mu sync.Mutex
-	put := map[delivery.Reason][]string{}
+	put := map[reasons.Reason][]string{}
 	w.ended = func(r delivery.Report) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -158,7 +159,7 @@ func TestNoMoreIsHeldThanTheWindowIsWide(t *testing.T) {
 			put[r.Verdict.Reason] = append(put[r.Verdict.Reason], id)
 		}
 	}
-	count := func(reason delivery.Reason) int {
+	count := func(reason reasons.Reason) int {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(put[reason])
@@ -166,9 +167,9 @@ func TestNoMoreIsHeldThanTheWindowIsWide(t *testing.T) {
 	w.recipient("r", unselective)
 	w.run()
 	w.publish(names("drop-", 12)...)
-	w.until("those beyond the window are put back", func() bool { return count(delivery.ReasonConfigBehind) == 7 })
+	w.until("those beyond the window are put back", func() bool { return count(reasons.ConfigBehind) == 7 })
 	w.stop()
-	if n := count(delivery.ReasonShutdown); n != 5 {
+	if n := count(reasons.Shutdown); n != 5 {
 		t.Errorf("%d were put back by the stop, want 5", n)
 	}
 	// Another sender, which knows all, has them within moments.

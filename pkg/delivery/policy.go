@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -18,11 +19,11 @@ func stateOf(v Verdict) State {
 		return StateRetrying
 	case Drop:
 		switch v.Reason {
-		case ReasonExpired:
+		case reasons.Expired:
 			return StateExpired
-		case ReasonDeleted, ReasonPurged, ReasonCancelled, ReasonBacklog:
+		case reasons.Deleted, reasons.Purged, reasons.Cancelled, reasons.Backlog:
 			return StateCancelled
-		case ReasonTypeUnwanted, ReasonApplianceOut, ReasonNoExternalKey, ReasonDisabled, ReasonFilterFalse, ReasonFilterError:
+		case reasons.TypeUnwanted, reasons.ApplianceOut, reasons.NoExternalKey, reasons.Disabled, reasons.FilterFalse, reasons.FilterError:
 			return StateSkipped
 		default:
 			return StateRejected
@@ -42,7 +43,7 @@ func match(r *recipient.Recipient, m Message) *Verdict {
 	}
 	replay := m.ReplayID != ""
 	if !replay && r.DisabledAt(m.Stored) {
-		return &Verdict{Kind: Drop, Reason: ReasonDisabled}
+		return &Verdict{Kind: Drop, Reason: reasons.Disabled}
 	}
 	if !replay {
 		if v := Unselected(r, m.Event); v != nil {
@@ -51,7 +52,7 @@ func match(r *recipient.Recipient, m Message) *Verdict {
 	}
 	// A queue that holds is let go while it is emptied; what comes behind waits on, replays with the rest.
 	if !r.Enabled && (!replay || r.WhileDisabled == recipient.Hold) {
-		return &Verdict{Kind: Postpone, Reason: ReasonDisabled, After: disabledWait}
+		return &Verdict{Kind: Postpone, Reason: reasons.Disabled, After: disabledWait}
 	}
 	return nil
 }
@@ -60,27 +61,27 @@ func match(r *recipient.Recipient, m Message) *Verdict {
 func emptied(r *recipient.Recipient, sequence uint64) *Verdict {
 	switch {
 	case r.Deleting:
-		return &Verdict{Kind: Drop, Reason: ReasonDeleted}
+		return &Verdict{Kind: Drop, Reason: reasons.Deleted}
 	case sequence == 0:
 		return nil // nobody asks about a message
 	case sequence <= r.PurgedThrough:
-		return &Verdict{Kind: Drop, Reason: ReasonPurged}
+		return &Verdict{Kind: Drop, Reason: reasons.Purged}
 	case sequence <= r.BacklogThrough:
-		return &Verdict{Kind: Drop, Reason: ReasonBacklog}
+		return &Verdict{Kind: Drop, Reason: reasons.Backlog}
 	default:
 		return nil
 	}
 }
 
-// Unselected says why a recipient, as it is now, does not select an event, its filter aside: nil if it does.
+// Unselected returns why a recipient, as it is now, does not select an event, apart from its filter; nil if it does.
 func Unselected(r *recipient.Recipient, e *event.Event) *Verdict {
 	switch {
 	case !r.WantsType(e.Type):
-		return &Verdict{Kind: Drop, Reason: ReasonTypeUnwanted}
+		return &Verdict{Kind: Drop, Reason: reasons.TypeUnwanted}
 	case !r.WantsAppliance(e.Appliance):
-		return &Verdict{Kind: Drop, Reason: ReasonApplianceOut}
-	case r.Email != nil && r.Email.RequireExternalKey && e.ExternalKey == "":
-		return &Verdict{Kind: Drop, Reason: ReasonNoExternalKey}
+		return &Verdict{Kind: Drop, Reason: reasons.ApplianceOut}
+	case e.ExternalKey == "" && r.Target().NeedsExternalKey():
+		return &Verdict{Kind: Drop, Reason: reasons.NoExternalKey}
 	default:
 		return nil
 	}
@@ -101,7 +102,8 @@ func bound(v Verdict, d *Delivery, now time.Time, jitter float64) Verdict {
 		if v.Detail != "" {
 			detail = v.Detail
 		}
-		return Verdict{Kind: Drop, Reason: ReasonExpired, Detail: fmt.Sprintf("not delivered within %s; last: %s", d.Recipient.Retry.Duration, detail)}
+		return Verdict{Kind: Drop, Reason: reasons.Expired,
+			Detail: fmt.Sprintf("not delivered within %s; last error: %s", d.Recipient.Retry.Duration, detail)}
 	}
 	wait := interval(d.Recipient.Retry, d.Attempt)
 	wait += time.Duration(float64(wait) * maxJitter * jitter)

@@ -36,8 +36,8 @@ type Message struct {
 type Settler interface {
 	// Ack ends the message.
 	Ack() error
-	// Later has it handed out again after a wait, which must be positive.
-	Later(wait time.Duration) error
+	// NakWithDelay has it handed out again after a wait, which must be positive.
+	NakWithDelay(wait time.Duration) error
 	// Term ends a message that can't be read, with a reason for the broker's advisory.
 	Term(reason string) error
 }
@@ -46,9 +46,9 @@ type Settler interface {
 type Queue interface {
 	// Open opens a recipient's consumer. It fails while the consumer is not there.
 	Open(ctx context.Context, ch recipient.Channel, id string) (Puller, error)
-	// Wakes calls f for each recipient of a channel that is to be tried at once though it fails, until stop is called: the messages at
+	// Expedited calls f for each recipient of a channel that is to be tried at once though it fails, until stop is called: the messages at
 	// some sequences of EVENTS, or whatever comes if there are none. A call may be lost.
-	Wakes(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error)
+	Expedited(ch recipient.Channel, f func(id string, sequences []uint64)) (stop func(), err error)
 }
 
 // Puller takes messages of one recipient.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -25,9 +26,9 @@ type Record struct {
 	// Sequence of the event's message in EVENTS.
 	Sequence uint64 `json:"sequence"`
 
-	State  State  `json:"state"`
-	Reason Reason `json:"reason"`
-	Detail string `json:"detail,omitempty"`
+	State  State          `json:"state"`
+	Reason reasons.Reason `json:"reason"`
+	Detail string         `json:"detail,omitempty"`
 	// Attempt is the number of attempts made, this one included; 0 if there was none.
 	Attempt int `json:"attempt"`
 	// Status is the HTTP status or SMTP code; 0 if there was no answer.
@@ -64,38 +65,38 @@ var ErrConflict = errors.New("the delivery has a newer record")
 
 // JSON is the record as it is stored: what encoding/json makes of it.
 func (r *Record) JSON() ([]byte, error) {
-	l := event.NewLine(640)
-	l.Text("recipient", r.Recipient)
-	l.Text("channel", r.Channel)
-	l.Text("eventId", r.EventID)
-	l.Text("appliance", r.Appliance)
-	l.Text("type", r.Type)
-	l.TextIf("session", r.Session)
-	l.TextIf("externalKey", r.ExternalKey)
-	l.TextIf("replayId", r.ReplayID)
-	l.FlagIf("test", r.Test)
-	l.TextIf("actor", r.Actor)
-	l.Uint("sequence", r.Sequence)
-	l.Text("state", string(r.State))
-	l.Text("reason", string(r.Reason))
-	l.TextIf("detail", r.Detail)
-	l.Int("attempt", int64(r.Attempt))
-	l.IntIf("status", int64(r.Status))
-	l.IntIf("tookMicros", r.TookMicros)
+	w := event.NewLine(640)
+	w.Text("recipient", r.Recipient)
+	w.Text("channel", r.Channel)
+	w.Text("eventId", r.EventID)
+	w.Text("appliance", r.Appliance)
+	w.Text("type", r.Type)
+	w.TextIf("session", r.Session)
+	w.TextIf("externalKey", r.ExternalKey)
+	w.TextIf("replayId", r.ReplayID)
+	w.FlagIf("test", r.Test)
+	w.TextIf("actor", r.Actor)
+	w.Uint("sequence", r.Sequence)
+	w.Text("state", string(r.State))
+	w.Text("reason", string(r.Reason))
+	w.TextIf("detail", r.Detail)
+	w.Int("attempt", int64(r.Attempt))
+	w.IntIf("status", int64(r.Status))
+	w.IntIf("tookMicros", r.TookMicros)
 	if len(r.Excerpt) > 0 {
-		l.Any("excerpt", r.Excerpt)
+		w.Any("excerpt", r.Excerpt)
 	}
-	l.UintIf("revision", r.Revision)
-	l.Time("acceptTime", r.Accepted)
-	l.TimeIf("firstAttemptTime", r.FirstAttempt)
-	l.TimeIf("lastAttemptTime", r.LastAttempt)
-	l.TimeIf("nextAttemptTime", r.NextAttempt)
-	l.Time("expireTime", r.Expire)
-	l.TimeIf("extendedTime", r.Extended)
-	l.FlagIf("cancelAsked", r.CancelAsked)
+	w.UintIf("revision", r.Revision)
+	w.Time("acceptTime", r.Accepted)
+	w.TimeIf("firstAttemptTime", r.FirstAttempt)
+	w.TimeIf("lastAttemptTime", r.LastAttempt)
+	w.TimeIf("nextAttemptTime", r.NextAttempt)
+	w.Time("expireTime", r.Expire)
+	w.TimeIf("extendedTime", r.Extended)
+	w.FlagIf("cancelAsked", r.CancelAsked)
 	if len(r.Progress) > 0 {
-		l.Any("progress", r.Progress)
+		w.Any("progress", r.Progress)
 	}
-	l.TimeIf("carriedTime", r.Carried)
-	return l.End()
+	w.TimeIf("carriedTime", r.Carried)
+	return w.End()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 func TestARecordIsStoredAsEncodingJSONWritesIt(t *testing.T) {
@@ -34,8 +35,8 @@ func fill(t *testing.T, f reflect.Value, text string) {
 		*v = text
 	case *delivery.State:
 		*v = delivery.StateDelivered
-	case *delivery.Reason:
-		*v = delivery.ReasonOK
+	case *reasons.Reason:
+		*v = reasons.OK
 	case *bool:
 		*v = true
 	case *int:

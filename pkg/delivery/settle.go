@@ -18,7 +18,7 @@ type result struct {
 // recording is a record on its way to the log.
 type recording struct {
 	e *Engine
-	l *lane
+	w *recipientWorker
 	t *task
 	result
 	rec Record
@@ -26,11 +26,11 @@ type recording struct {
 
 // record hands the record of a verdict to the log and settles the message once it is stored: record first, settle after. It
 // blocks only while the window is full.
-func (e *Engine) record(l *lane, t *task, r result) {
+func (e *Engine) record(w *recipientWorker, t *task, r result) {
 	e.window <- struct{}{}
-	l.late.Add(1)
-	w := &recording{e: e, l: l, t: t, result: r, rec: e.newRecord(t, r)}
-	w.store()
+	w.late.Add(1)
+	rec := &recording{e: e, w: w, t: t, result: r, rec: e.newRecord(t, r)}
+	rec.store()
 }
 
 // store hands the record to the log. If the delivery was looked up, its newest record must still be the one that was found. A fresh
@@ -52,7 +52,7 @@ func (w *recording) stored(err error) {
 		// Another sender's record of this attempt stands. The message comes back and is settled by it.
 		w.done(w.after(recordAgain))
 	case errors.Is(err, ErrConflict):
-		go w.resolve() // owned by the lane, which waits for its records
+		go w.resolve() // owned by the recipient worker, which waits for its records
 	default:
 		// The broker is away. Until it is back nothing else can be recorded either, so this one is kept. The result may be unknown, and
 		// the log forgets message ids after a while, so that the next one compares in any case: then it finds that it is stored.
@@ -63,8 +63,8 @@ func (w *recording) stored(err error) {
 
 // again calls f after a while, or gives up if attempts must end.
 func (w *recording) again(f func()) {
-	if w.l.send.Err() != nil || w.e.silent() {
-		w.l.release(w.t.Sequence)
+	if w.w.send.Err() != nil || w.e.silent() {
+		w.w.release(w.t.Sequence)
 		w.done(nil)
 		return
 	}
@@ -74,19 +74,19 @@ func (w *recording) again(f func()) {
 // done settles the message, if that is asked for, and makes room.
 func (w *recording) done(act func() error) {
 	if act != nil {
-		w.l.settle(w.t.Message, act)
+		w.w.settle(w.t.Message, act)
 	}
 	<-w.e.window
-	w.l.late.Done()
+	w.w.late.Done()
 }
 
 func (w *recording) after(wait time.Duration) func() error {
-	return func() error { return w.t.Settler.Later(wait) }
+	return func() error { return w.t.Settler.NakWithDelay(wait) }
 }
 
 // resolve looks up what the log has recorded meanwhile, and goes by it.
 func (w *recording) resolve() {
-	newest, at, err := w.e.latest(w.l, w.t)
+	newest, at, err := w.e.latest(w.w, w.t)
 	switch {
 	case err != nil:
 		w.again(w.resolve)
@@ -144,7 +144,7 @@ func settlement(m Message, rec Record) func() error {
 	if rec.NextAttempt == nil {
 		return m.Settler.Ack
 	}
-	return func() error { return m.Settler.Later(max(time.Until(*rec.NextAttempt), minWait)) }
+	return func() error { return m.Settler.NakWithDelay(max(time.Until(*rec.NextAttempt), minWait)) }
 }
 
 func (e *Engine) newRecord(t *task, r result) Record {

@@ -3,18 +3,19 @@ package delivery
 import (
 	"slices"
 
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // StatesWith are the states that records with a reason may have, so that a search for it need not look at others; nil: any.
-func StatesWith(r Reason) []State {
+func StatesWith(r reasons.Reason) []State {
 	switch ended := stateOf(Verdict{Kind: Drop, Reason: r}); {
-	case r == ReasonOK:
+	case r == reasons.OK:
 		return []State{StateDelivered}
 	case ended != StateRejected:
 		return []State{ended}
-	case slices.Contains([]Class{ClassOK, ClassOther}, ClassOf(r, 0)):
+	case slices.Contains([]reasons.Class{reasons.ClassOK, reasons.ClassOther}, reasons.ClassOf(r, 0)):
 		return nil
 	default:
 		return []State{StateRetrying, StateRejected}
@@ -22,18 +23,19 @@ func StatesWith(r Reason) []State {
 }
 
 // StatesIn are the states that records of a class of reasons may have; nil: any.
-func StatesIn(c Class) []State {
+func StatesIn(c reasons.Class) []State {
 	switch c {
-	case ClassNotWanted:
+	case reasons.ClassNotWanted:
 		return []State{StateSkipped}
-	case ClassExpired:
+	case reasons.ClassExpired:
 		return []State{StateExpired}
-	case ClassCancelled:
+	case reasons.ClassCancelled:
 		return []State{StateCancelled}
-	case ClassOK, ClassOther:
+	case reasons.ClassOK, reasons.ClassOther:
 		return nil
-	case ClassNetwork, ClassTLS, ClassTimeout, ClassHTTP4xx, ClassHTTP5xx, ClassHTTPOther, ClassSMTPDeferred, ClassSMTPRefused, ClassAuth,
-		ClassEgress, ClassRender:
+	case reasons.ClassNetwork, reasons.ClassTLS, reasons.ClassTimeout, reasons.ClassHTTP4xx, reasons.ClassHTTP5xx, reasons.ClassHTTPOther,
+		reasons.ClassSMTPDeferred, reasons.ClassSMTPRefused, reasons.ClassAuth,
+		reasons.ClassEgress, reasons.ClassRender:
 		return []State{StateRetrying, StateRejected}
 	default:
 		return nil

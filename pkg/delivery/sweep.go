@@ -164,7 +164,7 @@ func (b *breaker) admit(c candidate, interval time.Duration, now time.Time) (p p
 func (b *breaker) landed(p pass) {
 	if p.probes() {
 		b.sweep.probing--
-		b.wake()
+		b.signal()
 	}
 }
 
@@ -177,11 +177,11 @@ func (b *breaker) giveTurnBack(p pass) {
 	either := b.cause == causeUnreachable
 	s.on = true
 	s.tried, s.fresh = s.tried || either || p == passTried, s.fresh || either || p == passFresh
-	b.wake()
+	b.signal()
 }
 
-// spare says that an attempt that was let through did not take place.
-func (b *breaker) spare(p pass) {
+// releaseProbe says that an attempt that was let through did not take place.
+func (b *breaker) releaseProbe(p pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.landed(p)
@@ -196,7 +196,7 @@ func (b *breaker) hasten(interval time.Duration, now time.Time) (open bool) {
 		return false
 	}
 	b.sweep.begin(now.Add(interval))
-	b.wake()
+	b.signal()
 	return true
 }
 
@@ -214,7 +214,7 @@ func (b *breaker) want(sequences []uint64) (open bool) {
 	for _, seq := range sequences {
 		b.sweep.wanted[seq] = struct{}{}
 	}
-	b.wake()
+	b.signal()
 	return true
 }
 

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // task is a message in hand and what is known of its delivery.
@@ -15,6 +17,11 @@ type task struct {
 	// looked says that the log was asked; newest is then where the delivery's newest record stands in HISTORY, 0: it has none.
 	looked bool
 	newest uint64
+	// through is the sequence up to which the recipients are known to be complete, if bounded; see Freshness.
+	through uint64
+	bounded bool
+	// pass is what the breaker let the message through as.
+	pass pass
 	// sendNow says that the next attempt was asked for by hand.
 	sendNow bool
 	// undecided, if set, waits until it is known whether the message is attempted now.
@@ -51,7 +58,7 @@ func (d *Delivery) adopt(rec Record) *Verdict {
 	if !rec.CancelAsked {
 		return nil
 	}
-	return &Verdict{Kind: Drop, Reason: ReasonCancelled, Detail: rec.Detail}
+	return &Verdict{Kind: Drop, Reason: reasons.Cancelled, Detail: rec.Detail}
 }
 
 // rejudge says what an attempt comes to by a record that somebody else made meanwhile. A success stands whatever was asked for, and so

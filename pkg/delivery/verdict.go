@@ -1,6 +1,10 @@
 package delivery
 
-import "time"
+import (
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+)
 
 // VerdictKind is what is to become of a delivery after an attempt, or instead of one.
 type VerdictKind int
@@ -11,7 +15,7 @@ const (
 	Delivered VerdictKind = iota + 1
 	// Retry tries again after the recipient's interval.
 	Retry
-	// Postpone puts it off for reasons of our own; nothing has left the house, and it does not count as an attempt.
+	// Postpone puts it off for reasons of our own; nothing has left the process, and it does not count as an attempt.
 	Postpone
 	// Drop ends it for a reason.
 	Drop
@@ -20,7 +24,7 @@ const (
 // Verdict is what is to become of a delivery, and why.
 type Verdict struct {
 	Kind   VerdictKind
-	Reason Reason
+	Reason reasons.Reason
 	// Detail says why in words; may be empty.
 	Detail string
 	// After is the wait of a Retry (0: the recipient's own interval) or a Postpone.

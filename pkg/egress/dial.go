@@ -72,7 +72,7 @@ func newDialer(o TransportOptions) *dialer {
 		ControlContext: func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil {
-				return &ForbiddenError{Why: fmt.Sprintf("%q cannot be read as an address", address), Never: true}
+				return &ForbiddenError{Why: fmt.Sprintf("%q is not a valid address", address), Never: true}
 			}
 			return d.guard.Check(ctx, to)
 		},
@@ -144,10 +144,10 @@ func explainDial(address string, err error) *DialError {
 		// The name server's address stays out: it is the operator's own network, not the receiver's.
 		e.Stage, e.words, e.Timedout = StageLookup, "look up "+dns.Name+": "+dns.Err, false
 		if dns.IsTimeout {
-			e.words = "look up " + dns.Name + ": no name server answered in time"
+			e.words = "look up " + dns.Name + ": no name server responded in time"
 		}
 	case timedOut(err):
-		e.Timedout, e.words = true, "connect to "+address+": no answer in time"
+		e.Timedout, e.words = true, "connect to "+address+": no response in time"
 	case errors.As(err, &op) && op.Addr != nil:
 		e.words = "connect to " + op.Addr.String() + ": " + cause(op.Err)
 	default:
@@ -180,7 +180,7 @@ func explainTLS(address, host string, err error, now time.Time) *DialError {
 	var record tls.RecordHeaderError
 	switch {
 	case timedOut(err):
-		e.Timedout, e.words = true, "TLS with "+address+": no answer in time"
+		e.Timedout, e.words = true, "TLS with "+address+": no response in time"
 	case errors.As(err, &invalid):
 		e.words = "TLS: " + explainInvalid(invalid, now)
 	case errors.As(err, &name):

@@ -128,7 +128,8 @@ func TestUnknownNamesAndClosedPortsAreToldApart(t *testing.T) {
 	closed := l.Addr().String()
 	l.Close()
 	g := guard(t, []string{"127.0.0.0/8"}, nil)
-	for url, want := range map[string]egress.Stage{"http://nobody.example/": egress.StageLookup, "http://" + closed + "/": egress.StageConnect} {
+	for url, want := range map[string]egress.Stage{"http://nobody.example/": egress.StageLookup, "http://" + closed +
+		"/": egress.StageConnect} {
 		var dial *egress.DialError
 		if err := post(t, g, resolver, url); !errors.As(err, &dial) || dial.Stage != want {
 			t.Errorf("%s: %v, want stage %d", url, err, want)

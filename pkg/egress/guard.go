@@ -82,7 +82,7 @@ func (g *Guard) CheckAddr(addr netip.Addr) *ForbiddenError {
 	}
 	if inner, ok := embedded(addr); ok {
 		if err := g.CheckAddr(inner); err != nil {
-			return &ForbiddenError{Addr: addr, Why: "it leads to " + inner.String() + ", " + err.Why, Never: err.Never}
+			return &ForbiddenError{Addr: addr, Why: "it resolves to " + inner.String() + ", " + err.Why, Never: err.Never}
 		}
 	}
 	why := special(addr)
@@ -105,11 +105,11 @@ func opens(p netip.Prefix, addr netip.Addr) bool {
 func never(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid():
-		return "it is no address"
+		return "it is not an address"
 	case addr.Zone() != "":
 		return "it has a zone"
 	case addr.IsUnspecified():
-		return "it is unspecified and would reach this machine"
+		return "it is unspecified and would connect to this machine"
 	case addr.IsMulticast():
 		return "it is multicast"
 	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
@@ -125,7 +125,7 @@ func special(addr netip.Addr) string {
 	case addr.IsLoopback():
 		return "it is loopback"
 	case slices.Contains(metadata(), addr):
-		return "it is a cloud's metadata service"
+		return "it is a cloud metadata service"
 	case addr.IsLinkLocalUnicast():
 		return "it is link-local"
 	case addr.IsPrivate():
@@ -134,13 +134,13 @@ func special(addr netip.Addr) string {
 	denied := ssrf.IPv4DeniedPrefixes
 	if addr.Is6() {
 		if !ssrf.IPv6GlobalUnicast.Contains(addr) {
-			return "it lies outside the public IPv6 range " + ssrf.IPv6GlobalUnicast.String()
+			return "it is outside the public IPv6 range " + ssrf.IPv6GlobalUnicast.String()
 		}
 		denied = ssrf.IPv6DeniedPrefixes
 	}
 	for _, p := range denied {
 		if p.Contains(addr) {
-			return "it lies in the special-purpose block " + p.String()
+			return "it is in the special-purpose block " + p.String()
 		}
 	}
 	return ""
@@ -206,6 +206,6 @@ func (e *ForbiddenError) Error() string {
 	if e.Never {
 		return fmt.Sprintf("connecting to %s is forbidden: %s; no option allows this", where, e.Why)
 	}
-	return fmt.Sprintf("connecting to %s is forbidden: %s; if the receiver is meant, start with --allow-egress %s",
+	return fmt.Sprintf("connecting to %s is forbidden: %s; to allow it, start with --allow-egress %s",
 		where, e.Why, netip.PrefixFrom(e.Addr, e.Addr.BitLen()))
 }

@@ -24,11 +24,11 @@ type ownService struct {
 func parseOwn(text string) (ownService, error) {
 	host, portText, err := net.SplitHostPort(text)
 	if err != nil {
-		return ownService{}, fmt.Errorf("address of an own service %q: write it like 127.0.0.1:4222: %w", text, err)
+		return ownService{}, fmt.Errorf("address of an Outbound service %q: use the form 127.0.0.1:4222: %w", text, err)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 {
-		return ownService{}, fmt.Errorf("address of an own service %q: its port must be a number from 1 to 65535", text)
+		return ownService{}, fmt.Errorf("address of an Outbound service %q: the port must be a number from 1 to 65535", text)
 	}
 	o := ownService{text: text, port: uint16(port)}
 	if host == "" {
@@ -46,13 +46,13 @@ func (o ownService) covers(ctx context.Context, addr netip.Addr, port uint16) st
 	if port != o.port {
 		return ""
 	}
-	const ours = "it is a service of our own"
+	const ours = "it is an Outbound service"
 	switch {
 	case o.name != "":
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", o.name)
 		var dns *net.DNSError
 		if err != nil && (!errors.As(err, &dns) || !dns.IsNotFound) {
-			return "it may be a service of our own: " + o.text + " cannot be looked up"
+			return "it may be an Outbound service: " + o.text + " can't be resolved"
 		}
 		if slices.ContainsFunc(found, func(a netip.Addr) bool { return a.Unmap() == addr }) {
 			return ours
@@ -60,7 +60,7 @@ func (o ownService) covers(ctx context.Context, addr netip.Addr, port uint16) st
 	case o.addr.IsUnspecified():
 		local, err := localAddr(addr)
 		if err != nil {
-			return "it may be a service of our own: " + err.Error()
+			return "it may be an Outbound service: " + err.Error()
 		}
 		if local {
 			return ours

@@ -42,11 +42,11 @@ func (o ProxyOptions) Validate() error {
 	u, err := url.Parse(o.URL)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Port() == "":
-		return errors.New("url: write it as http://host:port or https://host:port")
+		return errors.New("url: use the form http://host:port or https://host:port")
 	case u.User != nil:
-		return errors.New("url: holds a user name or password: use user and passwordFile")
+		return errors.New("url: contains a user name or password: use user and passwordFile")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("url: a proxy has no path: write it as http://host:port")
+		return errors.New("url: a proxy URL has no path: use the form http://host:port")
 	case o.PasswordFile != "" && o.User == "":
 		return errors.New("user: is missing, but passwordFile is set")
 	}
@@ -109,7 +109,7 @@ func (g *Guard) CheckProxied(ctx context.Context, host string, port uint16) erro
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, o := range g.own {
 		if o.port == port && o.name != "" && strings.EqualFold(o.name, name) {
-			return &ForbiddenError{Name: net.JoinHostPort(name, strconv.Itoa(int(port))), Why: "it is a service of our own", Never: true}
+			return &ForbiddenError{Name: net.JoinHostPort(name, strconv.Itoa(int(port))), Why: "it is an Outbound service", Never: true}
 		}
 	}
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
@@ -157,7 +157,8 @@ func (d *dialer) dialProxy(ctx context.Context, network, _ string) (net.Conn, er
 	if !d.proxy.secure {
 		return conn, nil
 	}
-	secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.proxy.roots, ServerName: d.proxy.host, NextProtos: []string{"http/1.1"}})
+	secure := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: d.proxy.roots, ServerName: d.proxy.host,
+		NextProtos: []string{"http/1.1"}})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // the handshake is the fault to tell
 		e := explainTLS(d.proxy.address, d.proxy.host, err, time.Now())
@@ -205,18 +206,19 @@ func (p *Proxy) open(conn net.Conn, address string) error {
 		return fmt.Errorf("it closed the connection: %w", err)
 	}
 	r := bufio.NewReader(io.LimitReader(conn, maxConnectAnswer))
-	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // closing would wait for the body of a refusal; the connection is closed
+	//nolint:bodyclose // closing would wait for the body of a refusal; the connection is closed
+	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
 		if timedOut(err) {
 			return err
 		}
-		return fmt.Errorf("its answer to CONNECT %s is not HTTP, or was cut off", address)
+		return fmt.Errorf("its response to CONNECT %s is not HTTP or is incomplete", address)
 	}
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return errors.New("it wants another user or password (HTTP 407): check proxy.user and proxy.passwordFile")
+		return errors.New("it refused the user or password (HTTP 407): check proxy.user and proxy.passwordFile")
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return fmt.Errorf("it did not connect us to %s: HTTP %d %s", address, resp.StatusCode, http.StatusText(resp.StatusCode))
+		return fmt.Errorf("it did not connect to %s: HTTP %d %s", address, resp.StatusCode, http.StatusText(resp.StatusCode))
 	case r.Buffered() > 0:
 		return errors.New("it sent something before the receiver did")
 	}

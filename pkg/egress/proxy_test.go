@@ -17,16 +17,16 @@ import (
 	"github.com/outbound-events/outbound/pkg/proxytest"
 )
 
-// world is a receiver, reached by names that only the proxy knows.
-type world struct {
+// fixture is a receiver, reached by names that only the proxy knows.
+type fixture struct {
 	receiver *httptest.Server
 	roots    *x509.CertPool
 	seen     chan *http.Request
 }
 
-func newWorld(t *testing.T, secure bool) *world {
+func newFixture(t *testing.T, secure bool) *fixture {
 	t.Helper()
-	w := &world{seen: make(chan *http.Request, 100)}
+	w := &fixture{seen: make(chan *http.Request, 100)}
 	w.receiver = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { w.seen <- r }))
 	if secure {
 		w.receiver.StartTLS()
@@ -39,7 +39,7 @@ func newWorld(t *testing.T, secure bool) *world {
 	return w
 }
 
-func (w *world) resolve(string) string { return w.receiver.Listener.Addr().String() }
+func (w *fixture) resolve(string) string { return w.receiver.Listener.Addr().String() }
 
 func openProxy(t *testing.T, o egress.ProxyOptions) *egress.Proxy {
 	t.Helper()
@@ -62,7 +62,8 @@ func fileOf(t *testing.T, text string) string {
 // postBy posts through a proxy with the guard of a deployment that opens nothing.
 func postBy(t *testing.T, p *egress.Proxy, roots *x509.CertPool, url string, own ...string) error {
 	t.Helper()
-	tr := egress.NewTransport(egress.TransportOptions{Guard: guard(t, nil, own), Timeout: 5 * time.Second, MaxConns: 2, Proxy: p, Roots: roots})
+	tr := egress.NewTransport(egress.TransportOptions{Guard: guard(t, nil, own), Timeout: 5 * time.Second, MaxConns: 2, Proxy: p,
+		Roots: roots})
 	defer tr.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("x"))
 	if err != nil {
@@ -84,11 +85,12 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 		secureProxy, secureReceiver bool
 		user                        string
 	}{
-		{"http by http", false, false, ""}, {"https by http", false, true, ""}, {"http by https", true, false, ""}, {"https by https", true, true, ""},
+		{"http by http", false, false, ""}, {"https by http", false, true, ""}, {"http by https", true, false, ""},
+		{"https by https", true, true, ""},
 		{"http with a user", false, false, "me"}, {"https with a user", true, true, "me"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, c.secureReceiver)
+			w := newFixture(t, c.secureReceiver)
 			o, po := egress.ProxyOptions{User: c.user}, proxytest.Options{Resolve: w.resolve, User: c.user}
 			if c.user != "" {
 				po.Password, o.PasswordFile = "canary:secret", fileOf(t, "canary:secret\n")
@@ -120,7 +122,7 @@ func TestReceiversAreReachedThroughTheProxy(t *testing.T) {
 }
 
 func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
-	w := newWorld(t, true)
+	w := newFixture(t, true)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,8 @@ func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 	lost := proxytest.Start(t, proxytest.Options{Resolve: func(string) string { return closed }})
 	for _, c := range []struct{ name, proxy, words string }{
 		{"away", "http://" + closed, "connection refused"}, {"wants a password", wanting.URL, "HTTP 407"}, {"refuses", refusing.URL, "HTTP 403"},
-		{"does not reach the receiver", lost.URL, "HTTP 502"}, {"is no proxy", strings.Replace(w.receiver.URL, "https", "http", 1), "outbound proxy"},
+		{"does not reach the receiver", lost.URL, "HTTP 502"},
+		{"is no proxy", strings.Replace(w.receiver.URL, "https", "http", 1), "outbound proxy"},
 		{"has a name that is unknown", "http://proxy.invalid:3128", "look up"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,18 +148,20 @@ func TestFaultsOfTheProxyAreItsOwn(t *testing.T) {
 	}
 	p := proxytest.Start(t, proxytest.Options{Resolve: w.resolve})
 	var dial *egress.DialError
-	if err := postBy(t, openProxy(t, egress.ProxyOptions{URL: p.URL}), nil, "https://example.com/"); !errors.As(err, &dial) || dial.Stage != egress.StageTLS {
+	if err := postBy(t, openProxy(t, egress.ProxyOptions{URL: p.URL}), nil, "https://example.com/"); !errors.As(err, &dial) ||
+		dial.Stage != egress.StageTLS {
 		t.Errorf("a receiver that is not trusted: %v, want a fault of TLS with the receiver", err)
 	}
 }
 
 // TestNoForbiddenTargetIsAskedOfTheProxy has a proxy that would connect to anything.
 func TestNoForbiddenTargetIsAskedOfTheProxy(t *testing.T) {
-	w := newWorld(t, false)
+	w := newFixture(t, false)
 	p := proxytest.Start(t, proxytest.Options{Resolve: w.resolve})
 	proxy := openProxy(t, egress.ProxyOptions{URL: p.URL})
 	for _, host := range []string{
-		"127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "[::1]", "[::ffff:10.0.0.1]", "[fd00::1]", "[64:ff9b::a00:1]", "localhost", "LOCALHOST.",
+		"127.0.0.1", "10.1.2.3", "169.254.169.254", "0.0.0.0", "[::1]", "[::ffff:10.0.0.1]", "[fd00::1]", "[64:ff9b::a00:1]", "localhost",
+		"LOCALHOST.",
 		"api.localhost", "nats:4222", "NATS.:4222", "8.8.8.8:4222", p.Address,
 	} {
 		for _, scheme := range []string{"http://", "https://"} {
@@ -170,7 +175,8 @@ func TestNoForbiddenTargetIsAskedOfTheProxy(t *testing.T) {
 
 func TestProxyOptionsAreChecked(t *testing.T) {
 	for _, o := range []egress.ProxyOptions{
-		{URL: "proxy:3128"}, {URL: "socks5://proxy:1080"}, {URL: "http://proxy"}, {URL: "http://me:canary@proxy:3128"}, {URL: "http://proxy:3128/path"},
+		{URL: "proxy:3128"}, {URL: "socks5://proxy:1080"}, {URL: "http://proxy"}, {URL: "http://me:canary@proxy:3128"},
+		{URL: "http://proxy:3128/path"},
 		{User: "me"}, {URL: "http://proxy:3128", PasswordFile: "x"},
 	} {
 		if err := o.Validate(); err == nil || strings.Contains(err.Error(), "canary") {

@@ -37,7 +37,8 @@ const (
 )
 
 // NewTransport makes the transport of one recipient: TLS 1.2 at least, verified by that recipient's roots alone, no proxy but
-// the one in the options, no compression, HTTP/1.1 over connections that are kept. Its dial errors are *DialError. Use RoundTrip: it follows no redirects.
+// the one in the options, no compression, HTTP/1.1 over connections that are kept. Its dial errors are *DialError. Use RoundTrip:
+// it follows no redirects.
 // Close its idle connections when the recipient changes.
 //
 // HTTP/2 is left off: for many small requests at once HTTP/1.1 took 19 µs each and HTTP/2 30 µs (BenchmarkProtocols of httpsender), and a
@@ -72,7 +73,7 @@ func ParseRoots(pem string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(pem)) {
-		return nil, errors.New("no certificate found: give root certificates in PEM (-----BEGIN CERTIFICATE-----)")
+		return nil, errors.New("no certificate found: use root certificates in PEM (-----BEGIN CERTIFICATE-----)")
 	}
 	return pool, nil
 }

@@ -164,6 +164,7 @@ func survey(who string) []TypeVariable {
 	return []TypeVariable{
 		{Name: "rating", Description: "The " + who + "'s rating, 1 to 5.", Example: "5"},
 		{Name: "comment", Description: "The " + who + "'s comment.", Example: "Quick and friendly"},
-		{Name: "answers", Description: "All questions and answers, an array as JSON text.", Example: `[{"question":"Was the issue solved?","answer":"yes"}]`},
+		{Name: "answers", Description: "All questions and answers, an array as JSON text.",
+			Example: `[{"question":"Was the issue solved?","answer":"yes"}]`},
 	}
 }

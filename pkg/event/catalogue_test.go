@@ -36,7 +36,8 @@ func TestSamplesAreAcceptable(t *testing.T) {
 			mail += typ.ID + " "
 		}
 	}
-	if want := "support_conference_end support_conference_customer_exit_survey_completed support_conference_rep_exit_survey_completed "; mail != want {
+	if want := "support_conference_end support_conference_customer_exit_survey_completed support_conference_rep_exit_survey_completed " +
+		""; mail != want {
 		t.Errorf("by email: %s", mail)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	MaxVariables = 1000
 	// MaxDepth of nested objects and arrays; the event itself is the first.
 	MaxDepth = 8
-	// MaxAttributes an event may have, extension attributes included.
+	// MaxAttributes an event may have, extension attributes included. The time is not counted, because WithTime adds it.
 	MaxAttributes = 100
 	// maxViolations is how many faults of one event are listed.
 	maxViolations = 50
@@ -87,13 +87,13 @@ func Decode(raw []byte) (*Event, Violations) {
 	d := &decoder{event: &Event{Raw: raw}}
 	d.text = string(raw)
 	d.twice = func(name string) {
-		d.add(join(d.where, name), ReasonDuplicate, "comes twice in one object: send it once")
+		d.add(join(d.where, name), ReasonDuplicate, "is a duplicate name in an object: send it once")
 	}
 	if !utf8.ValidString(d.text) {
 		d.add("", ReasonInvalidUTF8, fmt.Sprintf("is not UTF-8 at byte %d: encode the event in UTF-8", invalidAt(d.text)))
 	}
 	if d.document() {
-		d.judgeAttributes()
+		d.checkAttributes()
 		d.sortVariables()
 	}
 	if d.fatal != nil {
@@ -124,7 +124,7 @@ func (d *decoder) add(field, reason, description string) {
 	case len(d.found) < maxViolations:
 		d.found = append(d.found, Violation{Field: clip(field, MaxNameLength), Reason: reason, Description: description})
 	case len(d.found) == maxViolations:
-		d.found = append(d.found, Violation{Reason: ReasonTooMany, Description: "has more faults than are listed: mend these first"})
+		d.found = append(d.found, Violation{Reason: ReasonTooMany, Description: "has more errors than are listed: fix these first"})
 	}
 }
 
@@ -160,8 +160,12 @@ func (d *decoder) document() bool {
 }
 
 func (d *decoder) attribute(name string) bool {
-	if d.total++; d.total > MaxAttributes {
-		d.fatal = &Violation{Reason: ReasonTooMany, Description: fmt.Sprintf("has more than %d attributes: put variables into data", MaxAttributes)}
+	if name != attrTime.String() {
+		d.total++
+	}
+	if d.total > MaxAttributes {
+		d.fatal = &Violation{Reason: ReasonTooMany,
+			Description: fmt.Sprintf("has more than %d attributes: put variables into data", MaxAttributes)}
 		return false
 	}
 	d.where = name
@@ -195,7 +199,7 @@ func (d *decoder) attributeValue(name string) bool {
 	}
 	d.attrs[a], ok = d.str()
 	if d.attrs[a] == "" && ok && (a == attrTime || a == attrContentType) {
-		d.add(name, ReasonMissing, "is empty: leave it out or give it a value")
+		d.add(name, ReasonMissing, "is empty: remove it or set a value")
 	}
 	return ok
 }
@@ -204,7 +208,7 @@ func (d *decoder) attributeValue(name string) bool {
 func (d *decoder) checkHalf(field string) {
 	if d.half {
 		d.half = false
-		d.add(field, ReasonInvalidUTF8, `has half of a surrogate pair (\ud800 to \udfff) which is no character: send both halves`)
+		d.add(field, ReasonInvalidUTF8, `has half of a surrogate pair (\ud800 to \udfff) which is not a character: send both halves`)
 	}
 }
 

@@ -54,7 +54,8 @@ func TestDecodeReadsEscapes(t *testing.T) {
 // with is a minimal event with some attributes set to JSON values, or removed where the value is empty.
 func with(pairs ...string) []byte {
 	attributes := map[string]json.RawMessage{
-		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"e-1"`), "source": json.RawMessage(`"a-1"`), "type": json.RawMessage(`"x_y"`),
+		"specversion": json.RawMessage(`"1.0"`), "id": json.RawMessage(`"e-1"`), "source": json.RawMessage(`"a-1"`),
+		"type": json.RawMessage(`"x_y"`),
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if attributes[pairs[i]] = json.RawMessage(pairs[i+1]); pairs[i+1] == "" {
@@ -85,8 +86,8 @@ func TestDecodeRefuses(t *testing.T) {
 		remedy string
 	}{
 		{"nothing", nil, " MALFORMED_JSON", "at byte 0"},
-		{"no JSON", []byte("hello"), " MALFORMED_JSON", "'h' where a value should begin"},
-		{"cut short", []byte(`{"id":"e`), "id MALFORMED_JSON", "at byte 8: a string does not end"},
+		{"no JSON", []byte("hello"), " MALFORMED_JSON", "'h' instead of a value"},
+		{"cut short", []byte(`{"id":"e`), "id MALFORMED_JSON", "at byte 8: a string is not terminated"},
 		{"a comma too many", []byte(`{"id":"e",}`), " MALFORMED_JSON", "at byte 10"},
 		{"more after the end", append(with(), '1'), " MALFORMED_JSON", "after the event's end"},
 		{"a leading zero", with("data", `{"a":01}`), "data MALFORMED_JSON", ""},
@@ -101,9 +102,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"wrong JSON types", with("id", "1", "source", "{}", "type", "[]", "subject", "true"),
 			"id WRONG_JSON_TYPE|source WRONG_JSON_TYPE|subject WRONG_JSON_TYPE|type WRONG_JSON_TYPE", "send a string"},
 		{"unsafe characters", with("id", `"a.b"`, "source", `"a~b"`, "type", `"X"`, "subject", `"a>"`),
-			"id UNSAFE_CHARACTERS|source UNSAFE_CHARACTERS|subject UNSAFE_CHARACTERS|type UNSAFE_CHARACTERS", "use these alone"},
+			"id UNSAFE_CHARACTERS|source UNSAFE_CHARACTERS|subject UNSAFE_CHARACTERS|type UNSAFE_CHARACTERS", "use only these"},
 		{"too long", with("id", `"`+long+`"`, "source", `"`+long+`"`, "type", `"`+long+`"`, "subject", `"`+long+`"`),
-			"id TOO_LONG|source TOO_LONG|subject TOO_LONG|type TOO_LONG", "at most 128"},
+			"id TOO_LONG|source TOO_LONG|subject TOO_LONG|type TOO_LONG", "the limit is 128"},
 		{"no time", with("time", `"yesterday"`), "time UNSUPPORTED", "2026-11-21T10:00:00Z"},
 		{"a lax time", with("time", `"2026-11-21T10:00:00,5Z"`), "time UNSUPPORTED", ""},
 		{"another content type", with("datacontenttype", `"text/xml"`), "datacontenttype UNSUPPORTED", ""},
@@ -114,7 +115,8 @@ func TestDecodeRefuses(t *testing.T) {
 				"data.lsid RESERVED_NAME|data.timestamp RESERVED_NAME|data.version RESERVED_NAME", "custom_fields"},
 		{"a name twice", []byte(`{"specversion":"1.0","id":"a","source":"a","type":"x","id":"b","data":{"a":1,"\u0061":2}}`),
 			"data.a DUPLICATE_NAME|id DUPLICATE_NAME", ""},
-		{"a name twice, deep", with("data", `{"l":[{"a":1,"a":2}],"o":{"p":{"q":1,"q":1}}}`), "data.l.a DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME", ""},
+		{"a name twice, deep", with("data", `{"l":[{"a":1,"a":2}],"o":{"p":{"q":1,"q":1}}}`),
+			"data.l.a DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME|data.o.p.q DUPLICATE_NAME", ""},
 		{"two that flatten alike", with("data", `{"a":{"b":1},"a.b":2}`), "data.a.b DUPLICATE_NAME", "joined by dots"},
 		{"too deep", with("data", strings.Repeat(`{"a":`, 8)+"1"+strings.Repeat("}", 8)), "data.a.a.a.a.a.a.a TOO_DEEP", "8 levels"},
 		{"a bomb", with("data", strings.Repeat("[", 100_000)), "data TOO_DEEP|data WRONG_JSON_TYPE", ""},
@@ -127,8 +129,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a long external key", with("data", `{"external_key":"`+long+`"}`), "data.external_key TOO_LONG", "1024"},
 		{"custom fields that are no object", with("data", `{"custom_fields":[]}`), "data.custom_fields WRONG_JSON_TYPE", ""},
 		{"bad custom fields", with("data", `{"custom_fields":{"Bad":"x","nested":{"a":1},"ctl":"\u0085","long":"`+long+`"}}`),
-			"data.custom_fields.Bad UNSAFE_CHARACTERS|data.custom_fields.ctl UNSAFE_CHARACTERS|data.custom_fields.long TOO_LONG|data.custom_fields.nested WRONG_JSON_TYPE", ""},
-		{"many custom fields", with("data", `{"custom_fields":{`+numbered(31, `"c%d":1`)+`}}`), "data.custom_fields TOO_MANY", "at most 30"},
+			"data.custom_fields.Bad UNSAFE_CHARACTERS|data.custom_fields.ctl UNSAFE_CHARACTERS|data.custom_fields.long " +
+				"TOO_LONG|data.custom_fields.nested WRONG_JSON_TYPE", ""},
+		{"many custom fields", with("data", `{"custom_fields":{`+numbered(31, `"c%d":1`)+`}}`), "data.custom_fields TOO_MANY", "the limit is 30"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, violations := event.Decode(c.raw)
@@ -202,7 +205,7 @@ func TestCheck(t *testing.T) {
 		{"fine", "support_conference_end", now, "", ""},
 		{"as old as may be", "x", now.Add(-event.MaxAge), "", ""},
 		{"too old", "x", now.Add(-event.MaxAge - time.Second), "time TIME_OUT_OF_RANGE", "clock"},
-		{"ahead", "x", now.Add(event.MaxAhead + time.Second), "time TIME_OUT_OF_RANGE", "ahead"},
+		{"in the future", "x", now.Add(event.MaxAhead + time.Second), "time TIME_OUT_OF_RANGE", "in the future"},
 		{"no time", "x", time.Time{}, "", ""},
 		{"unknown", "unknown", now, "type UNKNOWN_TYPE", "see the event types"},
 		{"misspelt", "support_conference_begn", now, "type UNKNOWN_TYPE", "did you mean support_conference_begin?"},

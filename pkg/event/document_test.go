@@ -12,7 +12,7 @@ import (
 
 func reasons() event.Violations {
 	return event.Violations{
-		{Reason: event.ReasonMalformed, Description: "not JSON; the byte is told"},
+		{Reason: event.ReasonMalformed, Description: "not JSON; the description names the byte"},
 		{Reason: event.ReasonInvalidUTF8, Description: "not UTF-8, or half a surrogate pair"},
 		{Reason: event.ReasonWrongType, Description: "a value of the wrong JSON type"},
 		{Reason: event.ReasonMissing, Description: "a value is missing or empty"},
@@ -21,17 +21,17 @@ func reasons() event.Violations {
 		{Reason: event.ReasonTooLarge, Description: "the event is larger than 256 KiB"},
 		{Reason: event.ReasonTooDeep, Description: "nested too deep"},
 		{Reason: event.ReasonTooMany, Description: "too many variables, attributes, custom fields or faults"},
-		{Reason: event.ReasonDuplicate, Description: "a name came twice, or two names flatten to one"},
-		{Reason: event.ReasonReserved, Description: "a variable has a name that Outbound gives itself"},
-		{Reason: event.ReasonUnsupported, Description: "a value that Outbound does not take"},
+		{Reason: event.ReasonDuplicate, Description: "a name occurs twice, or two names flatten to one"},
+		{Reason: event.ReasonReserved, Description: "a variable has a reserved name"},
+		{Reason: event.ReasonUnsupported, Description: "a value that Outbound does not accept"},
 		{Reason: event.ReasonTime, Description: "the time is too far off"},
-		{Reason: event.ReasonUnknownType, Description: "the type is not in the catalogue; the nearest one is told"},
-		{Reason: event.ReasonSubjectMismatch, Description: "source or type is not the one in the NATS subject"},
-		{Reason: event.ReasonNotYours, Description: "the source is not the appliance whose token this is"},
+		{Reason: event.ReasonUnknownType, Description: "the type is not in the catalogue; the description names the nearest one"},
+		{Reason: event.ReasonSubjectMismatch, Description: "source or type differs from the NATS subject"},
+		{Reason: event.ReasonNotYours, Description: "the token belongs to another appliance than the source"},
 	}
 }
 
-// docs/events.md is made of the catalogue, so that it cannot say anything else.
+// docs/events.md is generated from the catalogue.
 func TestTheDocumentOfEventsIsTheCatalogue(t *testing.T) {
 	text, err := os.ReadFile("testdata/events.md.tmpl")
 	if err != nil {
@@ -50,7 +50,8 @@ func TestTheDocumentOfEventsIsTheCatalogue(t *testing.T) {
 	var b bytes.Buffer
 	err = page.Execute(&b, map[string]any{
 		"Common": event.CommonVariables(), "Types": event.Catalogue(), "Reasons": reasons(),
-		"MaxID": event.MaxIDLength, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength, "MaxSession": event.MaxSessionLength,
+		"MaxID": event.MaxIDLength, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength,
+		"MaxSession":    event.MaxSessionLength,
 		"MaxAttributes": event.MaxAttributes, "MaxDepth": event.MaxDepth, "MaxText": event.MaxTextLength, "MaxCustom": event.MaxCustomFields,
 		"MaxVariables": event.MaxVariables, "MaxName": event.MaxNameLength,
 	})

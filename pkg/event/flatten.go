@@ -30,7 +30,7 @@ func (d *decoder) datum(name string) bool {
 		return d.customFields(d.peek())
 	}
 	if Reserved(name) {
-		d.add("data."+name, ReasonReserved, "is a name that Outbound gives itself: rename it, and send custom fields in custom_fields")
+		d.add("data."+name, ReasonReserved, "is a reserved name: rename it, and send custom fields in custom_fields")
 		return d.skip(d.peek())
 	}
 	return d.flatten(name)
@@ -155,7 +155,7 @@ func (d *decoder) text1024(field, value string) bool {
 		d.add(field, ReasonUnsafe, "has control characters: remove them")
 	}
 	if tooLong(value, MaxTextLength) {
-		d.add(field, ReasonTooLong, fmt.Sprintf("has %d characters: at most %d are taken", utf8.RuneCountInString(value), MaxTextLength))
+		d.add(field, ReasonTooLong, fmt.Sprintf("has %d characters: the limit is %d", utf8.RuneCountInString(value), MaxTextLength))
 	}
 	return len(d.found) == before
 }
@@ -181,14 +181,14 @@ func (d *decoder) customFields(k kind) bool {
 	d.where = before
 	if count > MaxCustomFields {
 		d.event.Custom = nil
-		d.add(field, ReasonTooMany, fmt.Sprintf("has %d fields: at most %d are taken", count, MaxCustomFields))
+		d.add(field, ReasonTooMany, fmt.Sprintf("has %d fields: the limit is %d", count, MaxCustomFields))
 	}
 	return true
 }
 
 func (d *decoder) customField(field, name string) bool {
 	if !isName(name) || len(name) > MaxTypeLength {
-		d.add(field, ReasonUnsafe, "is no code name: use a lower-case letter, then lower-case letters, digits and underscores, at most 64")
+		d.add(field, ReasonUnsafe, "is not a code name: use a lower-case letter, then lower-case letters, digits and underscores, at most 64")
 	}
 	k := d.peek()
 	if k == kindObject || k == kindArray {

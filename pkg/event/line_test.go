@@ -17,7 +17,8 @@ func TestAnIntakeRecordIsStoredAsEncodingJSONWritesIt(t *testing.T) {
 			{},
 			{Time: at.In(zone), Via: text},
 			{
-				Accepted: true, Appliance: text, EventID: text, Type: text, Session: text, ExternalKey: text, EventTime: &at, Time: at, Sequence: 1<<64 - 1,
+				Accepted: true, Appliance: text, EventID: text, Type: text, Session: text, ExternalKey: text, EventTime: &at, Time: at,
+				Sequence:   1<<64 - 1,
 				Violations: event.Violations{{Field: text, Reason: "X", Description: text}}, Raw: []byte("<raw>" + text), Via: text, Recovered: true,
 			},
 		} {

@@ -45,7 +45,8 @@ func (k kind) String() string {
 
 func (s *scanner) fail(format string, args ...any) bool {
 	if s.fatal == nil {
-		s.fatal = &Violation{Reason: ReasonMalformed, Description: fmt.Sprintf("is not valid JSON at byte %d: ", s.at) + fmt.Sprintf(format, args...)}
+		s.fatal = &Violation{Reason: ReasonMalformed, Description: fmt.Sprintf("is not valid JSON at byte %d: ", s.at) +
+			fmt.Sprintf(format, args...)}
 	}
 	return false
 }
@@ -65,7 +66,7 @@ func (s *scanner) blanks() {
 func (s *scanner) peek() kind {
 	s.blanks()
 	if s.at >= len(s.text) {
-		s.fail("it ends too early")
+		s.fail("it is incomplete")
 		return kindNone
 	}
 	switch c := s.text[s.at]; {
@@ -82,7 +83,7 @@ func (s *scanner) peek() kind {
 	case c == '-' || c >= '0' && c <= '9':
 		return kindNumber
 	default:
-		s.fail("%s where a value should begin", shown(s.text[s.at:]))
+		s.fail("%s instead of a value", shown(s.text[s.at:]))
 		return kindNone
 	}
 }
@@ -111,13 +112,13 @@ func (s *scanner) scalar(k kind) (string, bool) {
 		}
 		return "false", s.word("false")
 	default:
-		return "", s.fail("%s where a single value is due", k)
+		return "", s.fail("%s instead of a single value", k)
 	}
 }
 
 func (s *scanner) word(w string) bool {
 	if !strings.HasPrefix(s.text[s.at:], w) {
-		return s.fail("%s is due", w)
+		return s.fail("expected %s", w)
 	}
 	s.at += len(w)
 	return true
@@ -128,7 +129,7 @@ func (s *scanner) digits() bool {
 	for s.at < len(s.text) && s.text[s.at] >= '0' && s.text[s.at] <= '9' {
 		s.at++
 	}
-	return s.at > from || s.fail("a digit is due")
+	return s.at > from || s.fail("expected a digit")
 }
 
 func (s *scanner) on(set string) bool {
@@ -179,7 +180,7 @@ func (s *scanner) str() (string, bool) {
 		}
 	}
 	s.at = len(s.text)
-	return "", s.fail("a string does not end")
+	return "", s.fail("a string is not terminated")
 }
 
 // escaped reads the rest of a string that began at from and has its first escape at i.
@@ -203,13 +204,13 @@ func (s *scanner) escaped(from, i int) (string, bool) {
 			s.at++
 		}
 	}
-	return "", s.fail("a string does not end")
+	return "", s.fail("a string is not terminated")
 }
 
 func (s *scanner) escape(b *strings.Builder) bool {
 	s.at++
 	if s.at >= len(s.text) {
-		return s.fail("an escape does not end")
+		return s.fail("an escape is not terminated")
 	}
 	const names, values = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 	if n := strings.IndexByte(names, s.text[s.at]); n >= 0 {
@@ -218,12 +219,12 @@ func (s *scanner) escape(b *strings.Builder) bool {
 		return true
 	}
 	if s.text[s.at] != 'u' {
-		return s.fail("%s is no escape", shown(s.text[s.at:]))
+		return s.fail("%s is not an escape", shown(s.text[s.at:]))
 	}
 	s.at++
 	r, ok := s.hex()
 	if !ok {
-		return s.fail("four hexadecimal digits are due")
+		return s.fail("expected four hexadecimal digits")
 	}
 	if utf16.IsSurrogate(r) {
 		r = s.pair(r)
@@ -291,14 +292,14 @@ func (s *scanner) object(member func(name string) bool) bool {
 			return false
 		}
 		if !s.on(`"`) {
-			return s.fail("a name in quotes is due")
+			return s.fail("expected a name in quotes")
 		}
 		name, ok := s.str()
 		if !ok {
 			return false
 		}
 		if s.blanks(); !s.on(":") {
-			return s.fail("a colon is due after a name")
+			return s.fail("expected a colon after a name")
 		}
 		s.at++
 		s.keys = append(s.keys, name)
@@ -335,7 +336,7 @@ func (s *scanner) array(element func() bool) bool {
 
 func (s *scanner) comma(end string) bool {
 	if !s.on(",") {
-		return s.fail("a comma or %s is due", end)
+		return s.fail("expected a comma or %s", end)
 	}
 	s.at++
 	s.blanks()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
 // MaxAge is how long ago an event may have happened, and MaxAhead how far in the future by our clock.
@@ -14,12 +16,12 @@ const (
 	MaxAhead = 10 * time.Minute
 )
 
-// judgeAttributes checks the attributes and fills the event's fields with those that are sound.
-func (d *decoder) judgeAttributes() {
+// checkAttributes checks the attributes and fills the event's fields with those that are sound.
+func (d *decoder) checkAttributes() {
 	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
 		d.add("specversion", ReasonUnsupported, `is not "1.0": send CloudEvents 1.0`)
 	}
-	if d.required(attrID, "give each event of an appliance an id of its own") {
+	if d.required(attrID, "give each event of an appliance a unique id") {
 		d.event.ID = d.token(attrID, MaxIDLength)
 	}
 	if d.required(attrSource, "set it to the appliance's id") {
@@ -34,7 +36,7 @@ func (d *decoder) judgeAttributes() {
 	if s := d.attrs[attrTime]; s != "" {
 		t, err := parseTime(s)
 		if err != nil {
-			d.add("time", ReasonUnsupported, "is not a time as in RFC 3339: write it as 2026-11-21T10:00:00Z")
+			d.add("time", ReasonUnsupported, "is not an RFC 3339 time: use e.g. 2026-11-21T10:00:00Z")
 		}
 		d.event.Time = t
 	}
@@ -66,11 +68,11 @@ func (d *decoder) required(a attribute, remedy string) bool {
 func (d *decoder) token(a attribute, most int) string {
 	s := d.attrs[a]
 	if !isToken(s) {
-		d.add(a.String(), ReasonUnsafe, "has characters other than letters, digits, _ and -: use these alone")
+		d.add(a.String(), ReasonUnsafe, "has characters other than letters, digits, _ and -: use only these")
 		return ""
 	}
 	if len(s) > most {
-		d.add(a.String(), ReasonTooLong, fmt.Sprintf("has %d characters: at most %d are taken", len(s), most))
+		d.add(a.String(), ReasonTooLong, fmt.Sprintf("has %d characters: the limit is %d", len(s), most))
 		return ""
 	}
 	return s
@@ -83,7 +85,7 @@ func (d *decoder) typeName() string {
 		return ""
 	}
 	if len(s) > MaxTypeLength {
-		d.add("type", ReasonTooLong, fmt.Sprintf("has %d characters: at most %d are taken", len(s), MaxTypeLength))
+		d.add("type", ReasonTooLong, fmt.Sprintf("has %d characters: the limit is %d", len(s), MaxTypeLength))
 		return ""
 	}
 	return s
@@ -141,9 +143,10 @@ func (e *Event) CheckTime(now time.Time) Violations {
 	}
 	switch age := now.Sub(e.Time); {
 	case age > MaxAge:
-		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 8 days ago: check the appliance's clock; older events are not taken"}}
+		return Violations{{Field: "time", Reason: ReasonTime,
+			Description: "is more than 8 days ago: check the appliance's clock; older events are refused"}}
 	case age < -MaxAhead:
-		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 10 minutes ahead of ours: check the appliance's clock"}}
+		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 10 minutes in the future: check the appliance's clock"}}
 	default:
 		return nil
 	}
@@ -151,41 +154,10 @@ func (e *Event) CheckTime(now time.Time) Violations {
 
 // UnknownType is the violation of a type that is not among the known ones; it names the nearest of them.
 func UnknownType(id string, known []string) Violation {
-	remedy := "see the event types for those known, or add a type of your own"
-	if near, ok := nearest(id, known); ok {
-		remedy = "did you mean " + near + "? Or add it as a type of your own"
+	remedy := "see the event types for the known ones, or create a custom type"
+	// A suggestion differs in no more than a third of the letters.
+	if near, ok := spelling.Nearest(id, known, utf8.RuneCountInString(id)/3+1); ok {
+		remedy = "did you mean " + near + "? Or create it as a custom type"
 	}
 	return Violation{Field: "type", Reason: ReasonUnknownType, Description: fmt.Sprintf("%q is not a known event type: %s", id, remedy)}
-}
-
-// nearest finds the known identifier with the fewest edits, if they are no more than a third of the letters.
-func nearest(id string, known []string) (string, bool) {
-	best, edits := "", utf8.RuneCountInString(id)/3+1
-	for _, k := range known {
-		if n := distance(id, k); n < edits {
-			best, edits = k, n
-		}
-	}
-	return best, best != ""
-}
-
-// distance is the Levenshtein distance of two identifiers.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -13,14 +13,14 @@ import (
 // typeEvent is the type of the variable event.
 const typeEvent = "outbound.Event"
 
-// facts is what one evaluation sees. The maps are made when they are first asked for.
-type facts struct {
+// activation is what one evaluation sees. The maps are made when they are first asked for.
+type activation struct {
 	event        *event.Event
 	vars, custom map[string]string
 }
 
 // ResolveName implements cel.Activation.
-func (f *facts) ResolveName(name string) (any, bool) {
+func (f *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case "event":
 		return f.event, true
@@ -40,7 +40,7 @@ func (f *facts) ResolveName(name string) (any, bool) {
 }
 
 // Parent implements cel.Activation.
-func (f *facts) Parent() cel.Activation { return nil }
+func (f *activation) Parent() cel.Activation { return nil }
 
 func texts(list []event.Variable) map[string]string {
 	m := make(map[string]string, len(list))
@@ -91,7 +91,7 @@ func from(get func(*event.Event) any) ref.FieldGetter {
 	return func(target any) (any, error) {
 		e, ok := target.(*event.Event)
 		if !ok {
-			return nil, fmt.Errorf("%T is no event", target)
+			return nil, fmt.Errorf("%T is not an event", target)
 		}
 		return get(e), nil
 	}
@@ -124,7 +124,7 @@ func (p *provider) FindStructFieldType(name, member string) (*types.FieldType, b
 // NewValue implements types.Provider. Expressions can't make events.
 func (p *provider) NewValue(name string, fields map[string]ref.Val) ref.Val {
 	if name == typeEvent {
-		return types.NewErr("an expression can't make an event")
+		return types.NewErr("an expression can't create an event")
 	}
 	return p.Provider.NewValue(name, fields)
 }

@@ -36,7 +36,7 @@ type Compiler struct {
 func NewCompiler() (*Compiler, error) {
 	base, err := types.NewRegistry()
 	if err != nil {
-		return nil, fmt.Errorf("make the types of filters: %w", err)
+		return nil, fmt.Errorf("create the filter types: %w", err)
 	}
 	texts := cel.MapType(cel.StringType, cel.StringType)
 	env, err := cel.NewCustomEnv(
@@ -44,7 +44,7 @@ func NewCompiler() (*Compiler, error) {
 		cel.Variable("event", cel.ObjectType(typeEvent)), cel.Variable("vars", texts), cel.Variable("custom", texts),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("make the language of filters: %w", err)
+		return nil, fmt.Errorf("create the filter environment: %w", err)
 	}
 	return &Compiler{env: env}, nil
 }
@@ -58,10 +58,10 @@ type Filter struct {
 // Compile reads an expression. Its error names each fault with line and column, in words for whoever wrote it.
 func (c *Compiler) Compile(expression string) (*Filter, error) {
 	if len(expression) > MaxLength {
-		return nil, fmt.Errorf("has %d bytes: at most %d are taken", len(expression), MaxLength)
+		return nil, fmt.Errorf("has %d bytes: the limit is %d", len(expression), MaxLength)
 	}
 	if strings.TrimSpace(expression) == "" {
-		return nil, errors.New("is empty: write an expression that is true or false")
+		return nil, errors.New("is empty: use an expression that is true or false")
 	}
 	ast, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
@@ -72,7 +72,7 @@ func (c *Compiler) Compile(expression string) (*Filter, error) {
 	}
 	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
 	if err != nil {
-		return nil, fmt.Errorf("can't be prepared: %w", err)
+		return nil, fmt.Errorf("can't be compiled: %w", err)
 	}
 	return &Filter{expression: expression, program: program}, nil
 }
@@ -93,13 +93,13 @@ func inWords(faults []*common.Error) error {
 // Matches says whether an event fulfils the expression. With an error (a variable that the event does not have, a text that is
 // no number, too much work) it does not.
 func (f *Filter) Matches(e *event.Event) (bool, error) {
-	out, _, err := f.program.Eval(&facts{event: e})
+	out, _, err := f.program.Eval(&activation{event: e})
 	if err != nil {
 		return false, errors.New(f.discreet(err.Error()))
 	}
 	yes, ok := out.Value().(bool)
 	if !ok {
-		return false, fmt.Errorf("gave %s instead of true or false", out.Type().TypeName())
+		return false, fmt.Errorf("returned %s instead of true or false", out.Type().TypeName())
 	}
 	return yes, nil
 }

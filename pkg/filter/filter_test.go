@@ -101,7 +101,7 @@ func TestRefusedExpressions(t *testing.T) {
 		`int(vars.a) > "3"`:                "found no matching overload",
 		`event.type.matches("(")`:          "error parsing regexp",
 		`outbound.Event{id: "1"} == event`: "can't",
-		`"` + strings.Repeat("x", 4096) + `" == ""`:                  "has 4104 bytes: at most 4096",
+		`"` + strings.Repeat("x", 4096) + `" == ""`:                  "has 4104 bytes: the limit is 4096",
 		strings.Repeat("(", 300) + "true" + strings.Repeat(")", 300): "line",
 	} {
 		f, err := c.Compile(expression)
@@ -123,7 +123,8 @@ func TestACacheFollowsTheRecipient(t *testing.T) {
 	for i, step := range []struct {
 		filter     string
 		want, fail bool
-	}{{"", true, false}, {`vars.duration == "1260"`, true, false}, {`vars.duration == "1"`, false, false}, {`nonsense(`, false, true}, {"true", true, false}} {
+	}{{"", true, false}, {`vars.duration == "1260"`, true, false}, {`vars.duration == "1"`, false, false}, {`nonsense(`, false, true},
+		{"true", true, false}} {
 		r := &recipient.Recipient{ID: "crm", Revision: uint64(i), Filter: step.filter}
 		var all sync.WaitGroup
 		for range 8 {
@@ -139,7 +140,8 @@ func TestACacheFollowsTheRecipient(t *testing.T) {
 }
 
 func FuzzCompile(f *testing.F) {
-	for _, s := range []string{`event.type == "x"`, `vars.a in ["b"] && has(custom.c)`, `vars.exists(k, k == "a")`, `event.time.getHours() > 3`, `[1,2][3] == 4`, `1/0 == 1`, `"\u00e9".matches("[")`} {
+	for _, s := range []string{`event.type == "x"`, `vars.a in ["b"] && has(custom.c)`, `vars.exists(k, k == "a")`,
+		`event.time.getHours() > 3`, `[1,2][3] == 4`, `1/0 == 1`, `"\u00e9".matches("[")`} {
 		f.Add(s)
 	}
 	c, e := compiler(f), decode(f, ended)

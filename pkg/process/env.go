@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
 // prefix begins the variables of options; optionsVariable names the options file.
@@ -58,7 +60,7 @@ func leaves(section reflect.Value, path string) []leaf {
 		f, p := fields[name], join(path, name)
 		switch {
 		case isSection(f.Type()):
-			all = append(all, leaves(settled(f), p)...)
+			all = append(all, leaves(allocated(f), p)...)
 		case f.Kind() == reflect.Map, isList(f.Type()) && isSection(f.Type().Elem()):
 		default:
 			all = append(all, leaf{path: p, value: f})
@@ -87,11 +89,11 @@ func variable(path string) string {
 	return b.String()
 }
 
-// remedy tells the nearest of the known names, or all of them.
+// remedy suggests the nearest known name, or lists all of them.
 func remedy(name string, known []string) string {
 	best, distance := "", len(name)/3+2
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
+		if d := spelling.Distance(strings.ToLower(name), strings.ToLower(k)); d < distance {
 			best, distance = k, d
 		}
 	}
@@ -99,29 +101,8 @@ func remedy(name string, known []string) string {
 	case best != "":
 		return fmt.Sprintf("did you mean %s?", best)
 	case len(known) == 0:
-		return "none is known here"
+		return "there are no options"
 	default:
-		return "known here are " + strings.Join(known, ", ")
+		return "known options: " + strings.Join(known, ", ")
 	}
-}
-
-// editDistance counts the letters to insert, delete or change to make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

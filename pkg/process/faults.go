@@ -8,7 +8,7 @@ import (
 
 // Fault is one mistake in options.
 type Fault struct {
-	// Where it stands: file and line, or the name of an environment variable. Empty if found by Validate.
+	// Where is the file and line, or the name of an environment variable. Empty if found by Validate.
 	Where string
 	// Path of the option, e.g. nats.url. Empty for the whole.
 	Path string
@@ -72,7 +72,7 @@ func (f Faults) Error() string {
 		return f[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d faults in the options", len(f))
+	fmt.Fprintf(&b, "%d errors in the options", len(f))
 	for _, x := range f {
 		b.WriteString("\n  " + x.String())
 	}

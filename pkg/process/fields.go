@@ -24,8 +24,8 @@ func hasText(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
-// settled follows a pointer to a section, making the section if there is none.
-func settled(v reflect.Value) reflect.Value {
+// allocated follows a pointer to a section, making the section if there is none.
+func allocated(v reflect.Value) reflect.Value {
 	if v.Kind() != reflect.Pointer {
 		return v
 	}
@@ -45,7 +45,7 @@ func sectionFields(v reflect.Value) map[string]reflect.Value {
 			continue
 		}
 		if slices.Contains(strings.Split(more, ","), "inline") {
-			for k, x := range sectionFields(settled(v.Field(i))) {
+			for k, x := range sectionFields(allocated(v.Field(i))) {
 				fields[k] = x
 			}
 			continue
@@ -70,11 +70,11 @@ func keys(fields map[string]reflect.Value) []string {
 // setText puts a value written as text into dst. Its error says what is wanted instead.
 func setText(dst reflect.Value, text string) error {
 	if dst.Kind() == reflect.Pointer {
-		dst = settled(dst)
+		dst = allocated(dst)
 	}
 	if hasText(dst.Type()) {
 		if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-			return fmt.Errorf("%q is not understood: %w", text, err)
+			return fmt.Errorf("%q is not valid: %w", text, err)
 		}
 		return nil
 	}

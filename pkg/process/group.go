@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Group runs named tasks side by side and stops them in order: the last added first, each awaited before the next is told.
+// Group runs named tasks concurrently and stops them in order: the last added first, each awaited before the next.
 // So a task may rely on those added before it until its own end.
 type Group struct {
 	// Grace is how long a task may take to stop before the group goes on without it. 0: 30 s.
@@ -111,7 +111,7 @@ func (g *Group) cut(ctx context.Context, cut chan<- struct{}) {
 	}
 }
 
-// await waits for a task that was told to stop, and tells how it ended.
+// await waits for a stopping task and returns its result.
 func (t *task) await(grace time.Duration, cut <-chan struct{}) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

@@ -17,11 +17,13 @@ func Listen(option, address string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, &UsageError{Err: fmt.Errorf("%s %s: the port is taken by another program: choose another, or port 0 for a free one", option, address)}
+		return nil, &UsageError{Err: fmt.Errorf("%s %s: the port is in use by another program: choose another, or port 0 for a free one",
+			option, address)}
 	case errors.Is(err, syscall.EACCES):
-		return nil, &UsageError{Err: fmt.Errorf("%s %s: this user may not open that port: choose one above 1023", option, address)}
+		return nil, &UsageError{Err: fmt.Errorf("%s %s: no permission to open the port: choose one above 1023", option, address)}
 	default:
-		return nil, &UsageError{Err: fmt.Errorf("%s %s: not an address to listen on: give host:port, e.g. 127.0.0.1:8080: %w", option, address, err)}
+		return nil, &UsageError{Err: fmt.Errorf("%s %s: not an address to listen on: give host:port, e.g. 127.0.0.1:8080: %w", option,
+			address, err)}
 	}
 }
 
@@ -50,7 +52,7 @@ func ServeHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 		defer cancel()
 		err := s.Shutdown(bound)
 		if err != nil {
-			err = errors.Join(fmt.Errorf("finish the requests under way on %s: %w", l.Addr(), err), s.Close())
+			err = errors.Join(fmt.Errorf("finish requests in flight on %s: %w", l.Addr(), err), s.Close())
 		}
 		stopped <- err
 	})

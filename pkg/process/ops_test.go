@@ -117,7 +117,7 @@ func TestATakenPortIsOneLineNamingTheOption(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	for address, want := range map[string]string{
-		l.Addr().String():  "--grpc " + l.Addr().String() + ": the port is taken by another program",
+		l.Addr().String():  "--grpc " + l.Addr().String() + ": the port is in use by another program",
 		"nonsense":         "--grpc nonsense: not an address to listen on: give host:port",
 		"127.0.0.1:999999": "--grpc 127.0.0.1:999999: not an address to listen on",
 	} {

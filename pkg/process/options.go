@@ -6,10 +6,9 @@ import (
 	"os"
 	"reflect"
 
+	yaml "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-
-	yaml "github.com/goccy/go-yaml"
 )
 
 // Source is where options come from: the file first, then the environment over it.
@@ -70,7 +69,7 @@ func (l *loader) loadFile(dst reflect.Value) {
 		return
 	}
 	if len(parsed.Docs) > 1 {
-		l.fault(parsed.Docs[1].Start.Position.Line, "", "a second document begins: an options file holds one")
+		l.fault(parsed.Docs[1].Start.Position.Line, "", "an options file must hold one document")
 		return
 	}
 	if len(parsed.Docs) == 1 && parsed.Docs[0].Body != nil {
@@ -78,7 +77,7 @@ func (l *loader) loadFile(dst reflect.Value) {
 	}
 }
 
-// syntax tells where a file stops being YAML.
+// syntax returns where a file is not valid YAML.
 func (l *loader) syntax(err error) {
 	var e yaml.Error
 	if errors.As(err, &e) && e.GetToken() != nil {
@@ -95,7 +94,7 @@ func (l *loader) decode(n ast.Node, path string, dst reflect.Value) {
 	case *ast.NullNode:
 		// A key without a value leaves the default, so that a section may be emptied by commenting its lines out.
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		l.fault(line(n), path, "anchors, aliases and tags are not understood here: write the value out")
+		l.fault(line(n), path, "anchors, aliases and tags are not supported: write the value")
 	case ast.MapNode:
 		l.decodeMap(n, line(n.(ast.Node)), path, dst)
 	case *ast.SequenceNode:
@@ -115,7 +114,7 @@ func (l *loader) decode(n ast.Node, path string, dst reflect.Value) {
 func (l *loader) decodeMap(n ast.MapNode, at int, path string, dst reflect.Value) {
 	switch {
 	case isSection(dst.Type()):
-		known := sectionFields(settled(dst))
+		known := sectionFields(allocated(dst))
 		for it := n.MapRange(); it.Next(); {
 			key := it.Key().String()
 			f, ok := known[key]

@@ -51,7 +51,7 @@ func (o options) Validate() error {
 	}
 	if o.NATS.URL == "" {
 		var inner process.Faults
-		inner.Add("url", "is missing: give the broker's address")
+		inner.Add("url", "is missing: set it to the broker's address")
 		f.Within("nats", inner.Err())
 	}
 	return f.Err()
@@ -95,7 +95,8 @@ rules:
 weights: {x: 1, "y z": 2}
 logLevel: debug
 `, "OUTBOUND_WORKERS=16", "OUTBOUND_NATS_URL=nats://env:4222", "OUTBOUND_NATS_CA_FILE=/ca", "OUTBOUND_TIMEOUT=5s",
-		"OUTBOUND_PORTS=7, 8", "OUTBOUND_DEBUG=false", "OUTBOUND_LOG_LEVEL=warn", "HOME=/root", "OUTBOUND_TOKEN=x", "OUTBOUND_URL=y", "OUTBOUND_OPTIONS=z")
+		"OUTBOUND_PORTS=7, 8", "OUTBOUND_DEBUG=false", "OUTBOUND_LOG_LEVEL=warn", "HOME=/root", "OUTBOUND_TOKEN=x", "OUTBOUND_URL=y",
+		"OUTBOUND_OPTIONS=z")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,28 +128,32 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		"unknown key":        {"workers: 1\nnats:\n  urll: x\n", nil, []string{":3: nats.urll: unknown option: did you mean url?"}},
-		"far from any key":   {"nats:\n  zzzzzzzzzz: x\n", nil, []string{":2: nats.zzzzzzzzzz: unknown option: known here are caFile, passwordFile, url"}},
-		"hidden key":         {"nats:\n  hidden: x\n", nil, []string{":2: nats.hidden: unknown option"}},
-		"in a list":          {"rules:\n  - name: a\n  - nam: b\n", nil, []string{":3: rules[1].nam: unknown option: did you mean name?"}},
-		"wrong number":       {"workers: many\n", nil, []string{`:1: workers: "many" is not a whole number`}},
-		"number too large":   {"rules:\n- max: 256\n", nil, []string{`:2: rules[0].max: "256" is not a whole number (uint8)`}},
-		"wrong duration":     {"timeout: 5\n", nil, []string{`:1: timeout: "5" is not a duration such as 30s or 5m`}},
-		"wrong bool":         {"debug: yes\n", nil, []string{`:1: debug: "yes" is not true or false`}},
-		"section for value":  {"workers:\n  a: 1\n", nil, []string{"workers: want a whole number (int), not a section of options"}},
-		"value for section":  {"nats: x\n", nil, []string{":1: nats: want a section of options"}},
-		"value for list":     {"ports: 1\n", nil, []string{":1: ports: want a list"}},
-		"list for value":     {"workers: [1]\n", nil, []string{":1: workers: want a whole number (int), not a list"}},
-		"list for all":       {"- a\n", nil, []string{":1: want a section of options, not a list"}},
-		"alias":              {"nats: &a\n  url: x\n", nil, []string{"nats: anchors, aliases and tags are not understood here"}},
-		"twice":              {"workers: 1\nworkers: 2\n", nil, []string{":2: ", "not YAML"}},
-		"not YAML":           {"workers: [1\nnats: }\n", nil, []string{"options.yaml:", "not YAML"}},
-		"two documents":      {"workers: 1\n---\nworkers: 2\n", nil, []string{":2: a second document begins"}},
-		"all at once":        {"a: 1\nb: 2\ntimeout: x\n", []string{"OUTBOUND_DEBUG=x"}, []string{"4 faults", ":1: a:", ":2: b:", ":3: timeout:", "OUTBOUND_DEBUG: debug: "}},
-		"unknown variable":   {"", []string{"OUTBOUND_NATS_PASWORD_FILE=x"}, []string{"OUTBOUND_NATS_PASWORD_FILE: unknown option in the environment: did you mean OUTBOUND_NATS_PASSWORD_FILE?"}},
-		"list of sections":   {"", []string{"OUTBOUND_RULES=x"}, []string{"OUTBOUND_RULES: unknown option in the environment"}},
-		"wrong variable":     {"", []string{"OUTBOUND_PORTS=1,b"}, []string{`OUTBOUND_PORTS: ports: "b" is not a whole number`}},
-		"refused by options": {"workers: 0\n", []string{"OUTBOUND_NATS_URL="}, []string{"2 faults", "workers: is 0: give at least 1", "nats.url: is missing: give the broker's address"}},
+		"unknown key": {"workers: 1\nnats:\n  urll: x\n", nil, []string{":3: nats.urll: unknown option: did you mean url?"}},
+		"far from any key": {"nats:\n  zzzzzzzzzz: x\n", nil,
+			[]string{":2: nats.zzzzzzzzzz: unknown option: known options: caFile, passwordFile, url"}},
+		"hidden key":        {"nats:\n  hidden: x\n", nil, []string{":2: nats.hidden: unknown option"}},
+		"in a list":         {"rules:\n  - name: a\n  - nam: b\n", nil, []string{":3: rules[1].nam: unknown option: did you mean name?"}},
+		"wrong number":      {"workers: many\n", nil, []string{`:1: workers: "many" is not a whole number`}},
+		"number too large":  {"rules:\n- max: 256\n", nil, []string{`:2: rules[0].max: "256" is not a whole number (uint8)`}},
+		"wrong duration":    {"timeout: 5\n", nil, []string{`:1: timeout: "5" is not a duration such as 30s or 5m`}},
+		"wrong bool":        {"debug: yes\n", nil, []string{`:1: debug: "yes" is not true or false`}},
+		"section for value": {"workers:\n  a: 1\n", nil, []string{"workers: want a whole number (int), not a section of options"}},
+		"value for section": {"nats: x\n", nil, []string{":1: nats: want a section of options"}},
+		"value for list":    {"ports: 1\n", nil, []string{":1: ports: want a list"}},
+		"list for value":    {"workers: [1]\n", nil, []string{":1: workers: want a whole number (int), not a list"}},
+		"list for all":      {"- a\n", nil, []string{":1: want a section of options, not a list"}},
+		"alias":             {"nats: &a\n  url: x\n", nil, []string{"nats: anchors, aliases and tags are not supported"}},
+		"twice":             {"workers: 1\nworkers: 2\n", nil, []string{":2: ", "not YAML"}},
+		"not YAML":          {"workers: [1\nnats: }\n", nil, []string{"options.yaml:", "not YAML"}},
+		"two documents":     {"workers: 1\n---\nworkers: 2\n", nil, []string{":2: an options file must hold one document"}},
+		"all at once": {"a: 1\nb: 2\ntimeout: x\n", []string{"OUTBOUND_DEBUG=x"},
+			[]string{"4 errors", ":1: a:", ":2: b:", ":3: timeout:", "OUTBOUND_DEBUG: debug: "}},
+		"unknown variable": {"", []string{"OUTBOUND_NATS_PASWORD_FILE=x"},
+			[]string{"OUTBOUND_NATS_PASWORD_FILE: unknown option in the environment: did you mean OUTBOUND_NATS_PASSWORD_FILE?"}},
+		"list of sections": {"", []string{"OUTBOUND_RULES=x"}, []string{"OUTBOUND_RULES: unknown option in the environment"}},
+		"wrong variable":   {"", []string{"OUTBOUND_PORTS=1,b"}, []string{`OUTBOUND_PORTS: ports: "b" is not a whole number`}},
+		"refused by options": {"workers: 0\n", []string{"OUTBOUND_NATS_URL="},
+			[]string{"2 errors", "workers: is 0: give at least 1", "nats.url: is missing: set it to the broker's address"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, file, err := load(t, c.file, c.env...)
@@ -156,7 +161,7 @@ func TestFaultsSayWhereAndWhatToDo(t *testing.T) {
 			if !errors.As(err, &usage) {
 				t.Fatalf("error is %v, want a UsageError", err)
 			}
-			if len(c.env) == 0 && !strings.Contains(err.Error(), "faults") && !strings.Contains(err.Error(), file) {
+			if len(c.env) == 0 && !strings.Contains(err.Error(), "errors in the options") && !strings.Contains(err.Error(), file) {
 				t.Errorf("error %q does not name the file", err)
 			}
 			for _, want := range c.want {

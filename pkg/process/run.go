@@ -1,4 +1,4 @@
-// Package process is the frame around every program of the house: it loads options, turns signals into a context that
+// Package process is the frame around every program of this repository: it loads options, turns signals into a context that
 // ends, runs tasks and stops them in order, opens listeners, and answers health questions. Flags, signals and exit codes
 // live here alone.
 package process
@@ -30,7 +30,8 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap gives the cause.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Run calls f with a context that ends at SIGINT or SIGTERM, keeps the garbage collector's pace meanwhile, and gives the exit code: 0, 1 for an error, 2 for a *UsageError.
+// Run calls f with a context that ends at SIGINT or SIGTERM, keeps the garbage collector's pace meanwhile, and gives the exit code:
+// 0, 1 for an error, 2 for a *UsageError.
 // An error goes to stderr behind the program's name. A second signal ends the program at once.
 func Run(name string, f func(ctx context.Context) error) int {
 	return run(name, os.Stderr, f)
@@ -54,7 +55,7 @@ func run(name string, stderr io.Writer, f func(ctx context.Context) error) int {
 		}
 		select {
 		case s := <-signals:
-			fmt.Fprintf(stderr, "%s: second signal (%s): ending at once\n", name, s)
+			fmt.Fprintf(stderr, "%s: second signal (%s): exiting immediately\n", name, s)
 			os.Exit(exitFailed)
 		case <-done:
 		}
@@ -93,9 +94,9 @@ func Main(name string, options any, run func(ctx context.Context) error) int {
 		var file string
 		var check, version bool
 		flags := flag.NewFlagSet(name, flag.ContinueOnError)
-		flags.StringVar(&file, "options", os.Getenv(optionsVariable), "`FILE` with options in YAML")
-		flags.BoolVar(&check, "check", false, "load and check the options, then end")
-		flags.BoolVar(&version, "version", false, "print the version, then end")
+		flags.StringVar(&file, "options", os.Getenv(optionsVariable), "options `FILE` (YAML)")
+		flags.BoolVar(&check, "check", false, "load and check the options, then exit")
+		flags.BoolVar(&version, "version", false, "print the version, then exit")
 		if err := flags.Parse(os.Args[1:]); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
 				return err

@@ -135,13 +135,14 @@ func TestExitCodesAndTheOneLine(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		"good":             {"good", nil, 0, "", ""},
-		"error":            {"bad", nil, 1, "", "bad: it broke\n"},
-		"options":          {"main", []string{"--options", good}, 0, "workers 9\n", ""},
-		"check":            {"main", []string{"--options", good, "--check"}, 0, "", ""},
-		"version":          {"main", []string{"--version"}, 0, "main " + process.Version() + "\n", ""},
-		"wrong options":    {"main", []string{"--options", bad}, 2, "", "main: " + bad + ":1: worker: unknown option: did you mean workers?\n"},
-		"unknown argument": {"main", []string{"start"}, 2, "", "main: unexpected argument \"start\": options go into a file (--options FILE) or the environment\n"},
+		"good":          {"good", nil, 0, "", ""},
+		"error":         {"bad", nil, 1, "", "bad: it broke\n"},
+		"options":       {"main", []string{"--options", good}, 0, "workers 9\n", ""},
+		"check":         {"main", []string{"--options", good, "--check"}, 0, "", ""},
+		"version":       {"main", []string{"--version"}, 0, "main " + process.Version() + "\n", ""},
+		"wrong options": {"main", []string{"--options", bad}, 2, "", "main: " + bad + ":1: worker: unknown option: did you mean workers?\n"},
+		"unknown argument": {"main", []string{"start"}, 2, "",
+			"main: unexpected argument \"start\": options go into a file (--options FILE) or the environment\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd, out, stderr := start(t, c.kind, c.args...)

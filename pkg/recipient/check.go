@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 // URLPolicy says which URLs a deployment lets recipients have.
@@ -41,22 +43,22 @@ func ParseURLPolicy(s string) (URLPolicy, error) {
 func CheckURL(raw string, policy URLPolicy) error {
 	for _, r := range raw {
 		if r <= ' ' || r == 0x7f || unicode.IsControl(r) || unicode.IsSpace(r) {
-			return errors.New("holds blanks or control characters: percent-encode them")
+			return errors.New("contains spaces or control characters: percent-encode them")
 		}
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		// The text of url.Error repeats the URL, which may hold a password.
-		return errors.New("is not a URL: write it as https://host/path")
+		return errors.New("is not a URL: use the form https://host/path")
 	}
 	if err := checkScheme(u, policy); err != nil {
 		return err
 	}
 	if u.User != nil {
-		return errors.New("holds a user name or password: put them into http.auth.basic")
+		return errors.New("contains a user name or password: use http.auth.basic instead")
 	}
 	if u.Fragment != "" || strings.Contains(raw, "#") {
-		return errors.New("holds a fragment (#…), which is never sent: remove it")
+		return errors.New("contains a fragment (#…), which is never sent: remove it")
 	}
 	return checkHost(u, policy)
 }
@@ -64,11 +66,11 @@ func CheckURL(raw string, policy URLPolicy) error {
 func checkScheme(u *url.URL, policy URLPolicy) error {
 	switch {
 	case u.Opaque != "" || u.Scheme == "":
-		return errors.New("is not an absolute URL: write it as https://host/path")
+		return errors.New("is not an absolute URL: use the form https://host/path")
 	case u.Scheme == "https", u.Scheme == "http" && policy == AnyURL:
 		return nil
 	case u.Scheme == "http":
-		return errors.New("has the scheme http, but this deployment allows https alone (--url-policy)")
+		return errors.New("uses http, but this deployment allows only https (--url-policy)")
 	default:
 		return fmt.Errorf("has the scheme %q: use https", u.Scheme)
 	}
@@ -77,7 +79,7 @@ func checkScheme(u *url.URL, policy URLPolicy) error {
 func checkHost(u *url.URL, policy URLPolicy) error {
 	host := u.Hostname()
 	if host == "" {
-		return errors.New("has no host: write it as https://host/path")
+		return errors.New("has no host: use the form https://host/path")
 	}
 	if strings.Contains(host, "%") {
 		return errors.New("has a host with a zone or percent-encoding: use a name or a plain address")
@@ -86,7 +88,7 @@ func checkHost(u *url.URL, policy URLPolicy) error {
 		return err
 	}
 	if strings.HasSuffix(u.Host, ":") {
-		return errors.New("has a colon without a port behind its host")
+		return errors.New("has a colon without a port after the host")
 	}
 	port := u.Port()
 	if port == "" {
@@ -96,7 +98,7 @@ func checkHost(u *url.URL, policy URLPolicy) error {
 		return fmt.Errorf("has the port %s: use 1 to 65535", port)
 	}
 	if policy == HTTPS443 && port != "443" {
-		return fmt.Errorf("has the port %s, but this deployment allows 443 alone (--url-policy)", port)
+		return fmt.Errorf("has the port %s, but this deployment allows only 443 (--url-policy)", port)
 	}
 	return nil
 }
@@ -108,17 +110,17 @@ func checkHostName(host string) error {
 		return nil
 	}
 	if strings.Contains(host, ":") {
-		return errors.New("has a host that is no IPv6 address")
+		return errors.New("has a host that is not an IPv6 address")
 	}
 	if strings.ContainsAny(host, "\"<>\\^`{|}[]") {
-		return errors.New("has a host with characters that no host name has")
+		return errors.New("has a host with characters that are not allowed in host names")
 	}
 	name := strings.TrimSuffix(host, ".")
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") || name == "" {
 		return errors.New("has a host with an empty label")
 	}
 	if looksNumeric(name[strings.LastIndexByte(name, '.')+1:]) {
-		return errors.New("has a host that looks like a number: write an IPv4 address as four decimal numbers")
+		return errors.New("has a host that looks like a number: use four decimal numbers for an IPv4 address")
 	}
 	return nil
 }
@@ -134,7 +136,7 @@ func looksNumeric(label string) bool {
 
 // CheckCAPEM reports why a text is no set of root certificates that can be used now, or nil.
 func CheckCAPEM(text string, now time.Time) error {
-	certificates, err := ParseCertificates(text)
+	certificates, err := credential.ParseCertificates(text)
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func checkCA(c *x509.Certificate, now time.Time) error {
 	case now.After(c.NotAfter):
 		return fmt.Errorf("expired on %s", c.NotAfter.UTC().Format(time.DateOnly))
 	case !c.BasicConstraintsValid || !c.IsCA:
-		return errors.New("is not a CA certificate: give the root that signed the server's certificate")
+		return errors.New("is not a CA certificate: use the root that signed the server's certificate")
 	default:
 		return nil
 	}
@@ -162,7 +164,7 @@ func checkCA(c *x509.Certificate, now time.Time) error {
 func CheckAddress(s string) error {
 	for _, r := range s {
 		if r <= ' ' || r > '~' {
-			return errors.New("holds blanks, control characters or letters outside ASCII: write the domain in its xn-- form")
+			return errors.New("contains spaces, control characters or non-ASCII characters: use the xn-- form of the domain")
 		}
 	}
 	if strings.ContainsAny(s, `"<>()[],;:\`) {
@@ -170,7 +172,7 @@ func CheckAddress(s string) error {
 	}
 	a, err := mail.ParseAddress(s)
 	if err != nil || a.Address != s || a.Name != "" {
-		return errors.New("is not a mail address: write it as ops@example.com")
+		return errors.New("is not an email address: use the form ops@example.com")
 	}
 	at := strings.LastIndexByte(s, '@')
 	local, domain := s[:at], s[at+1:]
@@ -186,11 +188,11 @@ func checkDomain(domain string) error {
 	}
 	for label := range strings.SplitSeq(domain, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return fmt.Errorf("has the domain %q, which is none", domain)
+			return fmt.Errorf("has the domain %q, which is not valid", domain)
 		}
 		for _, r := range label {
 			if r != '-' && r != '_' && !isAlphanumeric(r) {
-				return fmt.Errorf("has the domain %q, which is none", domain)
+				return fmt.Errorf("has the domain %q, which is not valid", domain)
 			}
 		}
 	}

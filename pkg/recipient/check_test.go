@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 func TestCheckURL(t *testing.T) {
@@ -75,15 +76,18 @@ func TestCheckAddress(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "ops", "@example.com", "ops@", "a@b@c", "Ops <ops@example.com>", "<ops@example.com>", `"a b"@example.com`, `"x y> ORCPT=q <z"@h.com`,
-		"a@[127.0.0.1]", "ops@example.com,b@example.com", "ops@example.com\r\nBcc: x@y", "o ps@example.com", "ops@exa mple.com", "ops@exämple.com",
-		"ops@-example.com", "ops@example..com", "ops@.example.com", "ops@example.com.", "ops(comment)@example.com", ".ops@example.com", "ops\x00@example.com",
+		"a@[127.0.0.1]", "ops@example.com,b@example.com", "ops@example.com\r\nBcc: x@y", "o ps@example.com", "ops@exa mple.com",
+		"ops@exämple.com",
+		"ops@-example.com", "ops@example..com", "ops@.example.com", "ops@example.com.", "ops(comment)@example.com", ".ops@example.com",
+		"ops\x00@example.com",
 		strings.Repeat("x", 65) + "@example.com", "ops@" + strings.Repeat("x", 64) + ".com",
 	} {
 		if recipient.CheckAddress(bad) == nil {
 			t.Errorf("%q is taken for an address", bad)
 		}
 	}
-	if recipient.SameAddress("Ops@EXAMPLE.com") != recipient.SameAddress("Ops@example.com") || recipient.SameAddress("Ops@a") == recipient.SameAddress("ops@a") {
+	if recipient.SameAddress("Ops@EXAMPLE.com") != recipient.SameAddress("Ops@example.com") ||
+		recipient.SameAddress("Ops@a") == recipient.SameAddress("ops@a") {
 		t.Error("the domain's case counts, or the local part's does not")
 	}
 }
@@ -148,12 +152,13 @@ func TestCheckCAPEM(t *testing.T) {
 
 func TestParseSigningSecret(t *testing.T) {
 	key := bytes.Repeat([]byte{1}, 32)
-	got, err := recipient.ParseSigningSecret(recipient.FormatSigningSecret(key))
+	got, err := credential.ParseSigningSecret(credential.FormatSigningSecret(key))
 	if err != nil || !bytes.Equal(got, key) {
 		t.Errorf("read %v (%v)", got, err)
 	}
-	for _, bad := range []string{"", "whsec_", "whsec_!!!!", "AQEB", recipient.FormatSigningSecret(key[:23]), recipient.FormatSigningSecret(make([]byte, 65))} {
-		if _, err := recipient.ParseSigningSecret(bad); err == nil {
+	for _, bad := range []string{"", "whsec_", "whsec_!!!!", "AQEB", credential.FormatSigningSecret(key[:23]),
+		credential.FormatSigningSecret(make([]byte, 65))} {
+		if _, err := credential.ParseSigningSecret(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}

@@ -11,7 +11,7 @@ func CheckHeader(name string) error {
 		return err
 	}
 	if strings.EqualFold(name, "Authorization") {
-		return fmt.Errorf("%s is set from http.auth: put the secret there, where nobody can read it back", name)
+		return fmt.Errorf("%s is set from http.auth: put the secret there, where it is write-only", name)
 	}
 	return nil
 }
@@ -23,7 +23,7 @@ func checkReserved(name string) error {
 	lower := strings.ToLower(name)
 	for _, prefix := range []string{"webhook-", "proxy-", "sec-"} {
 		if strings.HasPrefix(lower, prefix) {
-			return fmt.Errorf("%s is reserved, as is every header beginning with %s", name, prefix)
+			return fmt.Errorf("%s is reserved, as are all headers starting with %s", name, prefix)
 		}
 	}
 	switch lower {
@@ -34,7 +34,7 @@ func checkReserved(name string) error {
 		return fmt.Errorf("%s marks test events: choose another header", name)
 	case "idempotency-key", "x-idempotency-key":
 		// net/http takes it for leave to send a POST again by itself: attempts that no record would show.
-		return fmt.Errorf("%s is refused: webhook-id serves the purpose, it is the same at every attempt", name)
+		return fmt.Errorf("%s is not allowed: use webhook-id, which is the same for every attempt", name)
 	default:
 		return nil
 	}

@@ -1,18 +1,7 @@
 // Package recipient knows what a recipient is as the senders see it, its defaults, and whether it wants an event.
 package recipient
 
-import (
-	"time"
-)
-
-// Channel is the way a recipient is told.
-type Channel string
-
-// The channels. They begin the names of durable consumers.
-const (
-	HTTP  Channel = "http"
-	Email Channel = "email"
-)
+import "time"
 
 // Defaults and bounds of the fields people set. The proto documents the same figures.
 const (
@@ -114,17 +103,10 @@ type Recipient struct {
 	RateLimit   RateLimit
 	Contact     Contact
 
-	// Exactly one of these is set.
+	// Exactly one of these is set. Other is the target of a channel that has no field of its own here.
 	HTTP  *HTTPTarget
 	Email *EmailTarget
-}
-
-// Channel is the recipient's channel.
-func (r *Recipient) Channel() Channel {
-	if r.Email != nil {
-		return Email
-	}
-	return HTTP
+	Other Target
 }
 
 // Window is a time in which a recipient was disabled. A zero End means: still.

@@ -81,7 +81,8 @@ func TestUnknownURLPolicyIsRefused(t *testing.T) {
 }
 
 func TestHeadersThatWouldBreakADeliveryAreRefused(t *testing.T) {
-	for _, name := range []string{"Host", "content-length", "Webhook-Id", "User-Agent", "Traceparent", "Outbound-Test", "Idempotency-Key", "X-Idempotency-Key"} {
+	for _, name := range []string{"Host", "content-length", "Webhook-Id", "User-Agent", "Traceparent", "Outbound-Test", "Idempotency-Key",
+		"X-Idempotency-Key"} {
 		if err := recipient.CheckHeader(name); err == nil {
 			t.Errorf("%s is accepted", name)
 		}

@@ -10,7 +10,7 @@ import (
 
 // Attribute is a context attribute of a CloudEvent, its value ready for an HTTP header.
 type Attribute struct {
-	// Name as it stands in CloudEvents, e.g. `subject`.
+	// Name in CloudEvents, e.g. `subject`.
 	Name  string
 	Value string
 }
@@ -45,7 +45,7 @@ func Binary(e *event.Event, custom []string) ([]Attribute, []byte, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("take %s apart: %w", e.Key(), err)
+		return nil, nil, fmt.Errorf("parse %s: %w", e.Key(), err)
 	}
 	return attributes, body, nil
 }

@@ -9,9 +9,8 @@ import (
 	"net/url"
 	"testing"
 
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-
 	"github.com/cloudevents/sdk-go/v2/binding"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
@@ -73,7 +72,8 @@ func TestTheOfficialSDKReadsBinary(t *testing.T) {
 		t.Error(err)
 	}
 	if got.ID() != "e-1" || got.Source() != "appliance-1" || got.Type() != e.Type || got.Subject() != "0a1b" || !got.Time().Equal(e.Time) ||
-		got.DataContentType() != "application/json" || got.Extensions()["comexampleflag"] != "true" || got.Extensions()["comexamplecount"] != "-7" {
+		got.DataContentType() != "application/json" || got.Extensions()["comexampleflag"] != "true" ||
+		got.Extensions()["comexamplecount"] != "-7" {
 		t.Errorf("got %s", got)
 	}
 	name, _ := got.Extensions()["comexamplename"].(string)

@@ -41,7 +41,8 @@ func TestTheTemplateOfTheDocument(t *testing.T) {
 		if err := json.Unmarshal(body, &got); err != nil {
 			t.Errorf("%s: %v\n%s", kind.ID, err, body)
 		}
-		if got.Text != kind.ID || got.Ticket != "INC-1" || got.When != "21 Nov 2026 10:00" || got.Region != "sample" || len(got.All) != len(e.Variables) {
+		if got.Text != kind.ID || got.Ticket != "INC-1" || got.When != "21 Nov 2026 10:00" || got.Region != "sample" ||
+			len(got.All) != len(e.Variables) {
 			t.Errorf("%s: got %+v", kind.ID, got)
 		}
 	}

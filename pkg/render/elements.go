@@ -36,16 +36,16 @@ func checkTag(t html.Token) error {
 	switch t.DataAtom {
 	case atom.Script, atom.Iframe, atom.Frame, atom.Frameset, atom.Object, atom.Embed, atom.Applet, atom.Base, atom.Svg, atom.Math,
 		atom.Template, atom.Noscript, atom.Plaintext, atom.Xmp, atom.Noembed, atom.Noframes, atom.Textarea, atom.Form:
-		return fmt.Errorf("has <%s>, which has no place in a mail: remove it", t.Data)
+		return fmt.Errorf("contains <%s>, which is not allowed in an email: remove it", t.Data)
 	default:
 	}
 	for _, a := range t.Attr {
 		name := strings.ToLower(a.Key)
 		if strings.Contains(name, "%") {
-			return fmt.Errorf("has a percent sign in the name of an attribute of <%s>: macros stand in texts and in values", t.Data)
+			return fmt.Errorf("has a percent sign in an attribute name of <%s>: use macros only in text and attribute values", t.Data)
 		}
 		if strings.HasPrefix(name, "on") || name == "srcdoc" || name == "http-equiv" && !strings.EqualFold(a.Val, "content-type") {
-			return fmt.Errorf("has the attribute %s in <%s>, which has no place in a mail: remove it", name, t.Data)
+			return fmt.Errorf("has the attribute %s in <%s>, which is not allowed in an email: remove it", name, t.Data)
 		}
 	}
 	return nil

@@ -64,7 +64,7 @@ func each(e *event.Event, custom []string, f func(prefix, name, value string)) {
 
 const upperHex = "0123456789ABCDEF"
 
-// plain reports whether c stands for itself in a form.
+// plain reports whether c is written unescaped in a form.
 func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }

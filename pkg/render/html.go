@@ -14,14 +14,14 @@ const MaxHTML = 1 << 20
 // maxHTMLValue is the most bytes of one value that an HTML body takes in.
 const maxHTMLValue = 64 << 10
 
-// The delimiters of template actions. Neither can stand in an HTML body, which has no control characters.
+// The delimiters of template actions. They can't occur in an HTML body, which has no control characters.
 const (
 	actionBegin = "\x01"
 	actionEnd   = "\x02"
 )
 
-// HTMLBody is an HTML text with macros, ready to be expanded. html/template finds out what each macro stands in (text, an
-// attribute, a URL, a style) and escapes its value for it, so that a value is never markup and never more than data.
+// HTMLBody is an HTML template with macros. html/template determines the context of each macro (text, an
+// attribute, a URL, a style) and escapes its value for it, so that a value is never markup.
 type HTMLBody struct{ t *template.Template }
 
 // NewHTMLBody reads an HTML text with macros. Its error says why it is none that can be mailed.
@@ -61,7 +61,7 @@ type boundedWriter struct {
 	left int
 }
 
-var errHTMLTooLong = fmt.Errorf("becomes longer than %d KiB when its macros are replaced", MaxHTML>>10)
+var errHTMLTooLong = fmt.Errorf("is longer than %d KiB after macro replacement", MaxHTML>>10)
 
 // Write implements io.Writer.
 func (w *boundedWriter) Write(p []byte) (int, error) {
@@ -72,7 +72,7 @@ func (w *boundedWriter) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// htmlFault says what html/template found wrong, in words for whoever wrote the HTML.
+// htmlFault returns the message for an error of html/template.
 func htmlFault(err error) error {
 	var e *template.Error
 	switch {

@@ -33,7 +33,8 @@ func TestValuesAreEscapedForWhereTheyStand(t *testing.T) {
 		{`<p style="color:%EXTERNAL_KEY%">`, `red;background:url(//x)`, `<p style="color:ZgotmplZ">`},
 		{`<style>p { color: %EXTERNAL_KEY% }</style>`, `</style><b>`, `<style>p { color: ZgotmplZ }</style>`},
 		{`<table width="100%"><tr><td>100% {{.EVENT}}</td></tr></table>`, ``, `<table width="100%"><tr><td>100% {{.EVENT}}</td></tr></table>`},
-		{`<table><tr><td>%EXTERNAL_KEY%%LSID%</td></tr><tr><td>key</td><td>%EXTERNAL_KEY%</td></tr></table>`, ``, `<table><tr><td>0a1b</td></tr></table>`},
+		{`<table><tr><td>%EXTERNAL_KEY%%LSID%</td></tr><tr><td>key</td><td>%EXTERNAL_KEY%</td></tr></table>`, ``,
+			`<table><tr><td>0a1b</td></tr></table>`},
 		{`<tr><td><table><tr><td>%EXTERNAL_KEY%</td></tr></table></td></tr>`, ``, `<tr><td><table></table></td></tr>`},
 		{"<pre>%EXTERNAL_KEY%</pre>", "a\r\nb\x00\u202ec\xff", "<pre>a\nbc\ufffd</pre>"},
 		{"<%EXTERNAL_KEY%>", "b", "&lt;b>"},
@@ -48,11 +49,11 @@ func TestValuesAreEscapedForWhereTheyStand(t *testing.T) {
 
 func TestHTMLThatCannotBeMailedIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"<p>\n<script>x</script>":                        "line 2 has <script>",
-		"<iframe src=x>":                                 "has <iframe>",
+		"<p>\n<script>x</script>":                        "line 2 contains <script>",
+		"<iframe src=x>":                                 "contains <iframe>",
 		"<p onclick=\"x\">":                              "has the attribute onclick",
 		`<meta http-equiv="refresh" content="0">`:        "has the attribute http-equiv",
-		`<p %EXTERNAL_KEY%="x">`:                         "name of an attribute",
+		`<p %EXTERNAL_KEY%="x">`:                         "attribute name of",
 		`<p title="%EXTERNAL_KEY%`:                       "can't be escaped safely",
 		`<table><tr><td title="</tr>%EXTERNAL_KEY%</td>`: "can't be escaped safely",
 	} {
@@ -115,11 +116,15 @@ func shape(t *testing.T, text string) string {
 // any value that is not empty, as an independent parser reads it.
 func FuzzHTML(f *testing.F) {
 	for _, text := range []string{
-		"<p>%EXTERNAL_KEY%</p>", `<a href="%EXTERNAL_KEY%" title='%EXTERNAL_KEY%'>x</a>`, `<p style="color:%EXTERNAL_KEY%">`, "<style>%EXTERNAL_KEY%</style>",
-		"<title>%EXTERNAL_KEY%</title>", "<!-- %EXTERNAL_KEY% -->", `<img src=%EXTERNAL_KEY% alt=%EXTERNAL_KEY%>`, "<table><tr><td>%EXTERNAL_KEY%</td></tr></table>",
-		`<img srcset="%EXTERNAL_KEY%">`, render.DefaultHTML("support_conference_end"), "<pre>\n%EXTERNAL_KEY%</pre>", "<select><option>%EXTERNAL_KEY%", "<!%EXTERNAL_KEY%>",
+		"<p>%EXTERNAL_KEY%</p>", `<a href="%EXTERNAL_KEY%" title='%EXTERNAL_KEY%'>x</a>`, `<p style="color:%EXTERNAL_KEY%">`,
+		"<style>%EXTERNAL_KEY%</style>",
+		"<title>%EXTERNAL_KEY%</title>", "<!-- %EXTERNAL_KEY% -->", `<img src=%EXTERNAL_KEY% alt=%EXTERNAL_KEY%>`,
+		"<table><tr><td>%EXTERNAL_KEY%</td></tr></table>",
+		`<img srcset="%EXTERNAL_KEY%">`, render.DefaultHTML("support_conference_end"), "<pre>\n%EXTERNAL_KEY%</pre>",
+		"<select><option>%EXTERNAL_KEY%", "<!%EXTERNAL_KEY%>",
 	} {
-		for _, value := range []string{"x", "<b>", "javascript:alert(1)", `" onload="x`, "' x='", "</style><script>", "-->", "\x00", "\xff", "]]>", "`", "a b", "&lt;"} {
+		for _, value := range []string{"x", "<b>", "javascript:alert(1)", `" onload="x`, "' x='", "</style><script>", "-->", "\x00", "\xff",
+			"]]>", "`", "a b", "&lt;"} {
 			f.Add(text, value)
 		}
 	}

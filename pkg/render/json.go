@@ -19,7 +19,7 @@ func JSON(e *event.Event, custom []string) ([]byte, error) {
 	}
 	cut, err := cutCustom(e.Raw, custom)
 	if err != nil {
-		return nil, fmt.Errorf("cut the custom fields of %s: %w", e.Key(), err)
+		return nil, fmt.Errorf("remove the custom fields of %s: %w", e.Key(), err)
 	}
 	return cut, nil
 }
@@ -74,7 +74,7 @@ func keepMembers(object []byte, custom []string) ([]byte, error) {
 		}
 		quoted, err := json.Marshal(key)
 		if err != nil {
-			return fmt.Errorf("write the name %q: %w", key, err)
+			return fmt.Errorf("encode the name %q: %w", key, err)
 		}
 		out = append(append(append(out, quoted...), ':'), value...)
 		return nil

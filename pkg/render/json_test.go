@@ -63,8 +63,10 @@ func TestJSONRefusesWhatIsNotJSON(t *testing.T) {
 // FuzzJSONCutsAsTheStandardLibraryReads holds the cut against what encoding/json reads.
 func FuzzJSONCutsAsTheStandardLibraryReads(f *testing.F) {
 	for _, s := range []string{
-		string(joined().Raw), `{}`, `[]`, `{"data":null}`, `{"data":{"custom_fields":7}}`, `{"d\u0061ta":{"custom_fields":{"s":[{"a":"}"}],"region":-1e5}}}`,
-		`{"data":[{"custom_fields":{"s":1}}],"data":{"a\\":"\"","custom_fields":{"region":{"x":"]"},"region":2}}}`, ` { "data" : { "custom_fields" : { } } } `,
+		string(joined().Raw), `{}`, `[]`, `{"data":null}`, `{"data":{"custom_fields":7}}`,
+		`{"d\u0061ta":{"custom_fields":{"s":[{"a":"}"}],"region":-1e5}}}`,
+		`{"data":[{"custom_fields":{"s":1}}],"data":{"a\\":"\"","custom_fields":{"region":{"x":"]"},"region":2}}}`,
+		` { "data" : { "custom_fields" : { } } } `,
 	} {
 		f.Add(s)
 	}

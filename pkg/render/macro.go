@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/spelling"
 )
 
-// Macro is a placeholder of mail texts: `%NAME%` stands for a value of the event.
+// Macro is a placeholder of email templates: `%NAME%` is replaced by a value of the event.
 type Macro struct {
 	// Name without the percent signs, e.g. EXTERNAL_KEY.
 	Name string
-	// Description says in a sentence what it stands for.
+	// Description of the value, as a sentence.
 	Description string
 }
 
@@ -22,24 +23,24 @@ const macroCustom = "CUSTOM_"
 func derivedMacros() []Macro {
 	return []Macro{
 		{"EVENT", "Identifier of the event type."},
-		{"EVENT_LABEL", "Name of the event type, as people see it."},
-		{"EVENT_ID", "Id of the event, with its appliance: the eventId of the API."},
-		{"EVENT_TIME", "When the event happened, in the zone of the email settings."},
-		{"EVENT_DATE", "Day of the event in that zone, as people write it."},
-		{"EVENT_TIME_OF_DAY", "Time of day of the event in that zone, to the minute."},
-		{"EVENT_TIME_UTC", "When the event happened, in UTC, as RFC 3339 writes it."},
-		{"EVENT_VARIABLES", "All variables of the event, one to a line."},
+		{"EVENT_LABEL", "Display name of the event type."},
+		{"EVENT_ID", "Event ID with the appliance (eventId in the API)."},
+		{"EVENT_TIME", "Time of the event in the time zone of the email settings."},
+		{"EVENT_DATE", "Date of the event in the time zone of the email settings."},
+		{"EVENT_TIME_OF_DAY", "Time of day of the event in the time zone of the email settings, to the minute."},
+		{"EVENT_TIME_UTC", "Time of the event in UTC, in RFC 3339 format."},
+		{"EVENT_VARIABLES", "All variables of the event, one per line."},
 		{"PRODUCT", "Product that publishes the event type."},
-		{"TIMESTAMP", "When the event happened, in Unix seconds."},
+		{"TIMESTAMP", "Time of the event in Unix seconds."},
 		{"VERSION", "Version of the set of variables."},
 		{"APPLIANCE_ID", "Appliance that published the event."},
-		{"APPLIANCE_NAME", "Display name of the appliance; its id if it has none."},
+		{"APPLIANCE_NAME", "Display name of the appliance, or its ID if it has none."},
 		{"LSID", "Session of the event."},
-		{"SESSION_ID", "Session of the event; the same as LSID."},
+		{"SESSION_ID", "Session of the event (same as LSID)."},
 		{"EXTERNAL_KEY", "External key of the session when the event happened."},
-		{"DURATION_TEXT", "How long the session lasted, as people say it: the variable duration in words."},
-		{"SURVEY_ANSWERS", "Questions and answers of the survey, one to a line."},
-		{"CUSTOM_FIELDS", "All custom fields that have a value, one to a line."},
+		{"DURATION_TEXT", "Duration of the session in words (variable duration)."},
+		{"SURVEY_ANSWERS", "Questions and answers of the survey, one per line."},
+		{"CUSTOM_FIELDS", "All custom fields with a value, one per line."},
 	}
 }
 
@@ -113,7 +114,7 @@ func CheckMacros(text string, known []string) error {
 }
 
 func fault(name string, known []string) string {
-	if near := nearest(strings.ToUpper(name), known); near != "" {
+	if near, ok := spelling.Nearest(strings.ToUpper(name), known, len(name)/3+2); ok {
 		return fmt.Sprintf("unknown macro %%%s%%, did you mean %%%s%%?", name, near)
 	}
 	return fmt.Sprintf("unknown macro %%%s%%", name)
@@ -202,36 +203,4 @@ func word(text string) string {
 		}
 	}
 	return ""
-}
-
-// nearest is the known name that takes the fewest edits to become, if that is a third of the name or less.
-func nearest(name string, known []string) string {
-	best, at := "", len(name)/3+2
-	for _, k := range known {
-		if d := distance(name, k); d < at {
-			best, at = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two ASCII words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -11,15 +11,17 @@ import (
 
 // expand words a mail whose body is the text.
 func expand(e *event.Event, text string, custom ...string) string {
-	return render.NewMail(e, event.Type{ID: e.Type, DisplayName: "Label", Product: "Product"}, render.MailOptions{Body: text, Custom: custom}).Body
+	return render.NewMail(e, event.Type{ID: e.Type, DisplayName: "Label", Product: "Product"},
+		render.MailOptions{Body: text, Custom: custom}).Body
 }
 
 func mailEvent() *event.Event {
 	return &event.Event{
 		ID: "e-1", Appliance: "appliance-1", Type: "support_conference_end", Session: "0a1b", ExternalKey: "INC-1",
-		Time:      time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
-		Custom:    []event.Variable{{Name: "region", Value: "emea"}, {Name: "secret", Value: "hidden"}},
-		Variables: []event.Variable{{Name: "customer.name", Value: "Maria"}, {Name: "customer_name", Value: "second"}, {Name: "odd-name é", Value: "odd"}, {Name: "trick", Value: "%EXTERNAL_KEY%%%"}},
+		Time:   time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
+		Custom: []event.Variable{{Name: "region", Value: "emea"}, {Name: "secret", Value: "hidden"}},
+		Variables: []event.Variable{{Name: "customer.name", Value: "Maria"}, {Name: "customer_name", Value: "second"},
+			{Name: "odd-name é", Value: "odd"}, {Name: "trick", Value: "%EXTERNAL_KEY%%%"}},
 	}
 }
 
@@ -76,7 +78,8 @@ func TestNamesOfTheSettingsAreUsed(t *testing.T) {
 	e := mailEvent()
 	e.Variables = []event.Variable{{Name: "duration", Value: "93784"}}
 	m := render.NewMail(e, event.Type{}, render.MailOptions{
-		Body: "%APPLIANCE_NAME%, %DURATION_TEXT%, %CUSTOM_FIELDS%", ApplianceName: "Berlin", Custom: []string{"region"}, CustomNames: map[string]string{"region": "Region"},
+		Body: "%APPLIANCE_NAME%, %DURATION_TEXT%, %CUSTOM_FIELDS%", ApplianceName: "Berlin", Custom: []string{"region"},
+		CustomNames: map[string]string{"region": "Region"},
 	})
 	if want := "Berlin, 1 d 2 h, Region: emea"; m.Body != want {
 		t.Errorf("%q, want %q", m.Body, want)
@@ -123,7 +126,8 @@ func TestEveryCatalogueVariableIsAMacro(t *testing.T) {
 
 func TestCheckMacrosNamesTheUnknownAndTheNearest(t *testing.T) {
 	known := render.KnownMacros(event.Catalogue(), []string{"region"})
-	for _, text := range []string{"", "plain", "100% sure", "%%NOTHING%%", "%EXTERNAL_KEY% %CUSTOM_REGION% %CUSTOMER_NAME%", "%word%", "%no macro%"} {
+	for _, text := range []string{"", "plain", "100% sure", "%%NOTHING%%", "%EXTERNAL_KEY% %CUSTOM_REGION% %CUSTOMER_NAME%", "%word%",
+		"%no macro%"} {
 		if err := render.CheckMacros(text, known); err != nil {
 			t.Errorf("%q is refused: %v", text, err)
 		}

@@ -19,7 +19,7 @@ const (
 	timeOfDayLayout = "15:04 MST"
 )
 
-// values is what the macros of one event stand for, by name.
+// values are the macro values of one event, by name.
 type values map[string]string
 
 // macroValues gathers the values of an event. The derived ones win over variables of the same name, custom fields over

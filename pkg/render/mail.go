@@ -43,7 +43,7 @@ type MailOptions struct {
 	Zone *time.Location
 }
 
-// NewMail words the mail of an event. It can't fail: an unknown macro is empty, and what may not stand in a mail is left out.
+// NewMail renders the email of an event. It can't fail: an unknown macro is empty, and characters that are not allowed are left out.
 // An HTML body that can't be had, since values make it too long, is left out too: the plain text says the same. The same
 // arguments give the same mail.
 func NewMail(e *event.Event, t event.Type, o MailOptions) Mail {
@@ -76,7 +76,7 @@ func htmlBody(v values, text string) (string, error) {
 	return b.expand(v)
 }
 
-// MacroValues is what the macros of a type stand for in an event, by name; those that are empty are left out.
+// MacroValues returns the values of a type's macros in an event, by name, without empty ones.
 func MacroValues(e *event.Event, t event.Type, o MailOptions) map[string]string {
 	all := macroValues(e, t, o)
 	for name, value := range all {
@@ -122,7 +122,7 @@ func (v values) withoutEmptyLines(text string) string {
 	return strings.Join(kept, "")
 }
 
-// OneLine makes a line of any text that may stand in a header: valid UTF-8, no control characters, white space joined, at most limit bytes.
+// OneLine converts a text to one line for a header: valid UTF-8, no control characters, white space joined, at most limit bytes.
 func OneLine(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {

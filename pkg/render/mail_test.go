@@ -21,7 +21,8 @@ func TestDefaultMails(t *testing.T) {
 			"bare": {ID: "e-1", Appliance: "appliance-1", Type: typ.ID, Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)},
 		} {
 			m := render.NewMail(e, typ, render.MailOptions{
-				Custom: []string{"region"}, CustomNames: map[string]string{"region": "Region"}, ApplianceName: "Berlin", HTMLBody: render.DefaultHTML(typ.ID),
+				Custom: []string{"region"}, CustomNames: map[string]string{"region": "Region"}, ApplianceName: "Berlin",
+				HTMLBody: render.DefaultHTML(typ.ID),
 			})
 			golden.Check(t, "mail/"+typ.ID+"-"+name+".txt", []byte("Subject: "+m.Subject+"\n\n"+m.Body))
 			golden.Check(t, "mail/"+typ.ID+"-"+name+".html", []byte(m.HTML))
@@ -87,7 +88,8 @@ func FuzzNewMail(f *testing.F) {
 		e := mailEvent()
 		e.ExternalKey = value
 		m := render.NewMail(e, event.Type{}, render.MailOptions{Subject: text, Body: text})
-		if strings.ContainsFunc(m.Subject, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(m.Subject) || len(m.Subject) > render.MaxSubject {
+		if strings.ContainsFunc(m.Subject, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(m.Subject) ||
+			len(m.Subject) > render.MaxSubject {
 			t.Errorf("unsafe subject %q", m.Subject)
 		}
 		if strings.ContainsAny(m.Body, "\r\x00") || !utf8.ValidString(m.Body) {

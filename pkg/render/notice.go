@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/health"
 )
 
 // noticeMark begins the subject of each mail to contacts.
@@ -16,7 +16,7 @@ const noticeMark = "[Outbound] "
 const noticeTime = "2006-01-02 15:04:05 MST"
 
 // NewNotice words a mail to a contact. It can't fail; the same notice gives the same mail. Zone is that of the times; nil: UTC.
-func NewNotice(n standing.Notice, zone *time.Location) Mail {
+func NewNotice(n health.Notice, zone *time.Location) Mail {
 	if zone == nil {
 		zone = time.UTC
 	}
@@ -25,7 +25,7 @@ func NewNotice(n standing.Notice, zone *time.Location) Mail {
 }
 
 type noticeWriter struct {
-	n    standing.Notice
+	n    health.Notice
 	zone *time.Location
 }
 
@@ -40,11 +40,11 @@ func (w noticeWriter) subject() string {
 		who = named(w.n.About[0])
 	}
 	switch w.n.Kind {
-	case standing.KindRecovered:
-		return who + ": deliveries arrive again"
-	case standing.KindDropped:
-		return who + ": deliveries were given up"
-	case standing.KindFailing:
+	case health.KindRecovered:
+		return who + ": deliveries succeed again"
+	case health.KindDropped:
+		return who + ": deliveries failed permanently"
+	case health.KindFailing:
 	default:
 	}
 	if len(w.n.About) == 0 {
@@ -57,15 +57,16 @@ func (w noticeWriter) body() string {
 	var b strings.Builder
 	w.care(&b)
 	if len(w.n.About) > 1 {
-		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target, map[bool]string{true: "have recovered from failing", false: "fail for one cause"}[w.n.Kind == standing.KindRecovered])
+		fmt.Fprintf(&b, "%d recipients at %s %s.\n\n", len(w.n.About), w.n.Target,
+			map[bool]string{true: "have recovered from failing", false: "fail for the same reason"}[w.n.Kind == health.KindRecovered])
 	}
 	for _, a := range w.n.About {
 		switch w.n.Kind {
-		case standing.KindRecovered:
+		case health.KindRecovered:
 			w.recovered(&b, a)
-		case standing.KindDropped:
-			fmt.Fprintf(&b, "Deliveries to the recipient %s were given up, although others arrive.\n\n", named(a))
-		case standing.KindFailing:
+		case health.KindDropped:
+			fmt.Fprintf(&b, "Some deliveries to the recipient %s failed permanently, while others succeed.\n\n", named(a))
+		case health.KindFailing:
 			w.failing(&b, a)
 		default:
 			w.failing(&b, a)
@@ -77,54 +78,54 @@ func (w noticeWriter) body() string {
 	if w.n.Admin {
 		who = "the admin contacts of the SMTP settings"
 	}
-	fmt.Fprintf(&b, "-- \nSent by Outbound to %s. `outbound status` and `outbound deliveries list` tell more.\n", who)
+	fmt.Fprintf(&b, "-- \nSent by Outbound to %s. For details, run `outbound status` and `outbound deliveries list`.\n", who)
 	return b.String()
 }
 
-func (w noticeWriter) failing(b *strings.Builder, a standing.About) {
+func (w noticeWriter) failing(b *strings.Builder, a health.About) {
 	fmt.Fprintf(b, "Deliveries to the recipient %s fail.\n\n", named(a))
 	fmt.Fprintf(b, "Failing since: %s (%s)\n", w.time(a.Since), lasting(w.n.At.Sub(a.Since)))
-	fmt.Fprintf(b, "Goes to:       %s\n", w.n.Target)
-	fmt.Fprintf(b, "What fails:    %s\n", Failure(a.Reason, a.Code))
+	fmt.Fprintf(b, "Destination:   %s\n", w.n.Target)
+	fmt.Fprintf(b, "Problem:       %s\n", Failure(a.Reason, a.Code))
 	if a.Detail != "" {
-		fmt.Fprintf(b, "In detail:     %s\n", OneLine(a.Detail, MaxSubject))
+		fmt.Fprintf(b, "Details:       %s\n", OneLine(a.Detail, MaxSubject))
 	}
 	if a.Alert > 1 {
-		fmt.Fprintf(b, "This is mail:  number %d about this failure\n", a.Alert)
+		fmt.Fprintf(b, "Alert number:  %d for this failure\n", a.Alert)
 	}
 }
 
-func (w noticeWriter) recovered(b *strings.Builder, a standing.About) {
-	fmt.Fprintf(b, "Deliveries to the recipient %s arrive again.\n\n", named(a))
-	fmt.Fprintf(b, "Failed from:   %s\n", w.time(a.Since))
+func (w noticeWriter) recovered(b *strings.Builder, a health.About) {
+	fmt.Fprintf(b, "Deliveries to the recipient %s succeed again.\n\n", named(a))
+	fmt.Fprintf(b, "Failing from:  %s\n", w.time(a.Since))
 	fmt.Fprintf(b, "Until:         %s (%s)\n", w.time(a.Until), lasting(a.Until.Sub(a.Since)))
-	fmt.Fprintf(b, "What failed:   %s\n", Failure(a.Reason, a.Code))
+	fmt.Fprintf(b, "Problem:       %s\n", Failure(a.Reason, a.Code))
 }
 
 // rest tells of the queue and of what was given up.
-func (w noticeWriter) rest(b *strings.Builder, a standing.About) {
+func (w noticeWriter) rest(b *strings.Builder, a health.About) {
 	if a.Waiting >= 0 {
 		fmt.Fprintf(b, "Waiting:       %s\n", counted(a.Waiting, "event"))
 	}
-	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == standing.KindFailing {
+	if a.Waiting > 0 && !a.DropAt.IsZero() && w.n.Kind == health.KindFailing {
 		if a.DropAt.After(w.n.At) {
-			fmt.Fprintf(b, "The first:     is given up at %s unless it is delivered before\n", w.time(a.DropAt))
+			fmt.Fprintf(b, "Next expiry:   %s\n", w.time(a.DropAt))
 		} else {
-			fmt.Fprintf(b, "The first:     has been due to be given up since %s\n", w.time(a.DropAt))
+			fmt.Fprintf(b, "Overdue since: %s\n", w.time(a.DropAt))
 		}
 	}
 	if a.BreakerOpen {
-		b.WriteString("Meanwhile:     the recipient is probed once per retry interval\n")
+		b.WriteString("Meanwhile:     one attempt is made per retry interval\n")
 	}
 	if d := a.Dropped; d != nil {
-		fmt.Fprintf(b, "Given up:      %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
+		fmt.Fprintf(b, "Failed:        %s, the last at %s: %s\n", counted(d.Count, "delivery"), w.time(d.Last), Failure(d.Reason, 0))
 		if d.Detail != "" {
 			fmt.Fprintf(b, "               %s\n", OneLine(d.Detail, MaxSubject))
 		}
 	}
 }
 
-func named(a standing.About) string {
+func named(a health.About) string {
 	if a.Name == "" || a.Name == a.Recipient {
 		return a.Recipient
 	}
@@ -159,44 +160,44 @@ func lasting(d time.Duration) string {
 }
 
 // Failure says in words what a reason of a failed attempt is; code is the HTTP status or SMTP code, or 0.
-func Failure(r delivery.Reason, code int) string {
+func Failure(r reasons.Reason, code int) string {
 	switch r {
-	case delivery.ReasonHTTPStatus:
+	case reasons.HTTPStatus:
 		if code == 0 {
-			return "the receiver answers with an error"
+			return "the receiver responds with an error"
 		}
-		return fmt.Sprintf("the receiver answers HTTP %d", code)
-	case delivery.ReasonRedirect:
-		return "the receiver redirects, and redirects are refused"
-	case delivery.ReasonGone:
-		return "the receiver says that it is gone (HTTP 410)"
-	case delivery.ReasonDNS:
+		return fmt.Sprintf("the receiver responds with HTTP %d", code)
+	case reasons.Redirect:
+		return "the receiver redirects, and redirects are not followed"
+	case reasons.Gone:
+		return "the receiver no longer accepts events (HTTP 410 Gone)"
+	case reasons.DNS:
 		return "the host name is not found (DNS)"
-	case delivery.ReasonEgress:
-		return "the address may not be dialled (egress rules)"
-	case delivery.ReasonConnect:
-		return "the connection is refused or there is no way to the host"
-	case delivery.ReasonTLS:
-		return "no trusted encrypted connection (TLS)"
-	case delivery.ReasonTimeout:
-		return "no answer in time"
-	case delivery.ReasonConnectionCut:
-		return "the connection breaks off before the answer"
-	case delivery.ReasonProtocol:
-		return "the answer can't be understood"
-	case delivery.ReasonAuth:
-		return "signing in fails"
-	case delivery.ReasonRender:
-		return "the request can't be written"
-	case delivery.ReasonSMTPDeferred:
-		return "the mail relay puts mails off"
-	case delivery.ReasonSMTPRefused:
-		return "the mail relay refuses mails"
-	case delivery.ReasonRelayUnset:
-		return "no mail relay is set"
-	case delivery.ReasonPartlyDelivered:
-		return "not all addresses are reached"
-	case delivery.ReasonExpired:
+	case reasons.Egress:
+		return "the address is not allowed (egress rules)"
+	case reasons.Connect:
+		return "the connection is refused or the host is unreachable"
+	case reasons.TLS:
+		return "the TLS connection fails"
+	case reasons.Timeout:
+		return "no response in time"
+	case reasons.ConnectionCut:
+		return "the connection breaks before the response"
+	case reasons.Protocol:
+		return "the response is invalid"
+	case reasons.Auth:
+		return "authentication fails"
+	case reasons.Render:
+		return "the request can't be rendered"
+	case reasons.SMTPDeferred:
+		return "the SMTP relay defers emails"
+	case reasons.SMTPRefused:
+		return "the SMTP relay refuses emails"
+	case reasons.RelayUnset:
+		return "no SMTP relay is configured"
+	case reasons.PartlyDelivered:
+		return "not all addresses accept the email"
+	case reasons.Expired:
 		return "the retry duration has ended"
 	default:
 		return string(r)

@@ -5,36 +5,42 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/golden"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/render"
-	"github.com/outbound-events/outbound/pkg/standing"
 )
 
 func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	desk := func(r delivery.Reason, code int, detail string) standing.About {
-		return standing.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-5 * time.Minute), Reason: r, Code: code, Detail: detail, Alert: 1,
+	desk := func(r reasons.Reason, code int, detail string) health.About {
+		return health.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-5 * time.Minute), Reason: r, Code: code,
+			Detail: detail, Alert: 1,
 			Waiting: 17, DropAt: at.Add(24*time.Hour - 5*time.Minute)}
 	}
-	again := desk(delivery.ReasonHTTPStatus, 503, "HTTP 503 Service Unavailable")
+	again := desk(reasons.HTTPStatus, 503, "HTTP 503 Service Unavailable")
 	again.Since, again.Alert, again.BreakerOpen, again.DropAt = at.Add(-28*time.Hour), 7, true, at.Add(-time.Minute)
-	again.Dropped = &standing.Dropped{Count: 3, First: at.Add(-2 * time.Hour), Last: at.Add(-time.Minute), Reason: delivery.ReasonExpired, Detail: "not delivered within 24h0m0s; last: HTTP 503 Service Unavailable"}
-	recovered := standing.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-2 * time.Hour), Until: at, Reason: delivery.ReasonConnect, Waiting: 1}
-	other := desk(delivery.ReasonTimeout, 0, "no connection within 15s")
+	again.Dropped = &health.Dropped{Count: 3, First: at.Add(-2 * time.Hour), Last: at.Add(-time.Minute), Reason: reasons.Expired,
+		Detail: "not delivered within 24h0m0s; last: HTTP 503 Service Unavailable"}
+	recovered := health.About{Recipient: "desk", Name: "Ticket desk", Since: at.Add(-2 * time.Hour), Until: at,
+		Reason: reasons.Connect, Waiting: 1}
+	other := desk(reasons.Timeout, 0, "no connection within 15s")
 	other.Recipient, other.Name, other.Waiting, other.DropAt = "crm", "crm", 0, time.Time{}
-	dropped := standing.About{Recipient: "desk", Name: "Ticket desk", Waiting: 0, Dropped: &standing.Dropped{Count: 1, First: at, Last: at, Reason: delivery.ReasonGone}}
-	for name, n := range map[string]standing.Notice{
-		"dns":       {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonDNS, 0, "look up desk.example.com: no such host")}},
-		"connect":   {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonConnect, 0, "connect to 192.0.2.1:443: connection refused")}},
-		"tls":       {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonTLS, 0, "TLS: the certificate expired on 2026-11-20")}},
-		"timeout":   {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonTimeout, 0, "connected, but no answer within 15s")}},
-		"status":    {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonHTTPStatus, 500, "HTTP 500 Internal Server Error")}},
-		"redirect":  {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonRedirect, 301, "HTTP 301 Moved Permanently: redirects are not followed; it points to https://other.example.com")}},
-		"again":     {Kind: standing.KindFailing, About: []standing.About{again}},
-		"grouped":   {Kind: standing.KindFailing, About: []standing.About{desk(delivery.ReasonConnect, 0, "connection refused"), other}},
-		"recovered": {Kind: standing.KindRecovered, About: []standing.About{recovered}},
-		"dropped":   {Kind: standing.KindDropped, About: []standing.About{dropped}},
+	dropped := health.About{Recipient: "desk", Name: "Ticket desk", Waiting: 0,
+		Dropped: &health.Dropped{Count: 1, First: at, Last: at, Reason: reasons.Gone}}
+	for name, n := range map[string]health.Notice{
+		"dns":     {Kind: health.KindFailing, About: []health.About{desk(reasons.DNS, 0, "look up desk.example.com: no such host")}},
+		"connect": {Kind: health.KindFailing, About: []health.About{desk(reasons.Connect, 0, "connect to 192.0.2.1:443: connection refused")}},
+		"tls":     {Kind: health.KindFailing, About: []health.About{desk(reasons.TLS, 0, "TLS: the certificate expired on 2026-11-20")}},
+		"timeout": {Kind: health.KindFailing, About: []health.About{desk(reasons.Timeout, 0, "connected, but no answer within 15s")}},
+		"status":  {Kind: health.KindFailing, About: []health.About{desk(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error")}},
+		"redirect": {Kind: health.KindFailing,
+			About: []health.About{desk(reasons.Redirect, 301,
+				"HTTP 301 Moved Permanently: redirects are not followed; Location: https://other.example.com")}},
+		"again":     {Kind: health.KindFailing, About: []health.About{again}},
+		"grouped":   {Kind: health.KindFailing, About: []health.About{desk(reasons.Connect, 0, "connection refused"), other}},
+		"recovered": {Kind: health.KindRecovered, About: []health.About{recovered}},
+		"dropped":   {Kind: health.KindDropped, About: []health.About{dropped}},
 	} {
 		n.At, n.Target = at, "desk.example.com"
 		m := render.NewNotice(n, nil)
@@ -43,7 +49,8 @@ func TestNoticesSayInWordsWhatIsTheMatter(t *testing.T) {
 }
 
 func TestNoticesKeepToTheirLines(t *testing.T) {
-	m := render.NewNotice(standing.Notice{Kind: standing.KindFailing, About: []standing.About{{Recipient: "r", Name: "a\r\nBcc: x@example.com", Detail: "b\nc\x00"}}}, nil)
+	m := render.NewNotice(health.Notice{Kind: health.KindFailing,
+		About: []health.About{{Recipient: "r", Name: "a\r\nBcc: x@example.com", Detail: "b\nc\x00"}}}, nil)
 	if strings.ContainsAny(m.Subject, "\r\n") || strings.Contains(m.Body, "\nBcc") || strings.Contains(m.Body, "\x00") {
 		t.Errorf("foreign text breaks lines: %q %q", m.Subject, m.Body)
 	}

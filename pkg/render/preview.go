@@ -12,12 +12,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// What stands in a preview in place of what is not shown.
+// Placeholders in a preview.
 const (
 	// Redacted is a secret.
 	Redacted = "[redacted]"
 	// MadeAtSending is a value that each sending makes anew.
-	MadeAtSending = "[made at sending]"
+	MadeAtSending = "[generated when sent]"
 )
 
 // Header is a header as it is shown.
@@ -49,10 +49,11 @@ type PreviewOptions struct {
 // looked at, so the recipient may be one whose secrets were not opened: that it has them is enough.
 func PreviewHTTP(r *recipient.Recipient, e *event.Event, o PreviewOptions) (HTTPPreview, error) {
 	if r.HTTP == nil {
-		return HTTPPreview{}, fmt.Errorf("preview the request to recipient %s: it is no HTTP recipient", r.ID)
+		return HTTPPreview{}, fmt.Errorf("preview the request to recipient %s: it is not an HTTP recipient", r.ID)
 	}
 	target := *r.HTTP
-	signed := slices.ContainsFunc(target.SigningSecrets, func(s recipient.SigningSecret) bool { return s.Expire.IsZero() || o.At.Before(s.Expire) })
+	signed := slices.ContainsFunc(target.SigningSecrets,
+		func(s recipient.SigningSecret) bool { return s.Expire.IsZero() || o.At.Before(s.Expire) })
 	target.SigningSecrets = nil
 	if target.Auth.Header != "" {
 		target.Auth.Value = Redacted

@@ -37,7 +37,7 @@ const (
 const ownHeaders = 5
 
 // ErrAuth is a fault of a recipient's auth; everything else that keeps requests from being written is not.
-var ErrAuth = errors.New("auth can't be sent")
+var ErrAuth = errors.New("the authentication can't be used")
 
 // HTTPWriter writes the requests to one revision of an HTTP recipient.
 type HTTPWriter struct {
@@ -65,7 +65,7 @@ type Sending struct {
 func NewHTTPWriter(h *recipient.HTTPTarget, userAgent string) (*HTTPWriter, error) {
 	u, err := url.Parse(h.URL)
 	if err != nil {
-		return nil, errors.New("the URL can't be read: save the recipient again with one that can")
+		return nil, errors.New("the URL is not valid: save the recipient again with a valid URL")
 	}
 	w := &HTTPWriter{URL: u, format: h.Format, fixed: textproto.MIMEHeader{}, secrets: h.SigningSecrets, custom: h.SendCustomFields}
 	for name, value := range h.Headers {
@@ -73,13 +73,13 @@ func NewHTTPWriter(h *recipient.HTTPTarget, userAgent string) (*HTTPWriter, erro
 			continue
 		}
 		if !ValidHeaderValue(value) {
-			return nil, fmt.Errorf("the value of header %s has control characters: save the recipient again without", name)
+			return nil, fmt.Errorf("the value of header %s has control characters: remove them and save the recipient again", name)
 		}
 		w.fixed.Set(name, value)
 	}
 	if h.Auth.Header != "" {
 		if !ValidHeaderValue(h.Auth.Value) {
-			return nil, fmt.Errorf("%w: its value has control characters: save it again without", ErrAuth)
+			return nil, fmt.Errorf("%w: its value has control characters: remove them and save it again", ErrAuth)
 		}
 		w.fixed.Set(h.Auth.Header, h.Auth.Value)
 	}
@@ -118,7 +118,7 @@ func (w *HTTPWriter) setBody(h *recipient.HTTPTarget) error {
 	case recipient.JSONBinary:
 		w.fixed.Set(headerContentType, BinaryContentType)
 	default:
-		return fmt.Errorf("format %d is unknown to this version: upgrade the sender", h.Format)
+		return fmt.Errorf("format %d is not supported by this version: upgrade the sender", h.Format)
 	}
 	return nil
 }
@@ -126,10 +126,10 @@ func (w *HTTPWriter) setBody(h *recipient.HTTPTarget) error {
 func (w *HTTPWriter) setTemplate(h *recipient.HTTPTarget) error {
 	compiled, err := NewBodyTemplate(h.BodyTemplate)
 	if err != nil {
-		return fmt.Errorf("the body template can't be read: %w", err)
+		return fmt.Errorf("the body template is not valid: %w", err)
 	}
 	if !ValidHeaderValue(h.BodyContentType) {
-		return fmt.Errorf("the content type of the body has control characters: save the recipient again without")
+		return fmt.Errorf("the content type of the body has control characters: remove them and save the recipient again")
 	}
 	w.template = compiled
 	w.fixed.Set(headerContentType, h.BodyContentType)
@@ -144,7 +144,7 @@ func (w *HTTPWriter) Request(d *delivery.Delivery, s Sending) (textproto.MIMEHea
 		return nil, nil, err
 	}
 	header := w.header(d, s, body)
-	// They stand above headers of the recipient's own.
+	// They override the recipient's custom headers.
 	for _, a := range attributes {
 		header.Set(headerAttribute+a.Name, a.Value)
 	}

@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/render"
 )
 
@@ -32,7 +33,8 @@ func verify(t *testing.T, key []byte, id string, at time.Time, body []byte, sign
 func TestEachKeySignsForTheReferenceImplementation(t *testing.T) {
 	id, at, body := "appliance-1~e-1", time.Unix(1_700_000_000, 5), []byte("event=x&lsid=")
 	keys := [][]byte{[]byte("the old key of 24 bytes."), []byte("the new key of 24 bytes.")}
-	signature := render.Sign(id, at, body, recipient.SigningSecret{Key: keys[0], Expire: at.Add(time.Second)}, recipient.SigningSecret{Key: keys[1]})
+	signature := render.Sign(id, at, body, recipient.SigningSecret{Key: keys[0], Expire: at.Add(time.Second)},
+		recipient.SigningSecret{Key: keys[1]})
 	for _, key := range keys {
 		if err := verify(t, key, id, at, body, signature); err != nil {
 			t.Errorf("key %q: %v", key, err)
@@ -59,7 +61,8 @@ func TestSignKnowsTheSpecificationsVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := render.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`), recipient.SigningSecret{Key: key})
+	got := render.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`),
+		recipient.SigningSecret{Key: key})
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
 		t.Errorf("signature is %s, want %s", got, want)
 	}
@@ -68,7 +71,7 @@ func TestSignKnowsTheSpecificationsVector(t *testing.T) {
 // The vector is the one of the server whose authors wrote the specification; its example of the header has the same signature.
 func TestKeyPairKnowsThePublishedVector(t *testing.T) {
 	const pair = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
-	key, err := recipient.ParseEd25519Secret(pair)
+	key, err := credential.ParseEd25519Secret(pair)
 	if err != nil {
 		t.Fatal(err)
 	}

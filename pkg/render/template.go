@@ -53,17 +53,17 @@ type BodyEvent struct {
 }
 
 // NewBodyTemplate reads a template: the language of Go's text/template with the functions of docs/receivers.md and no others,
-// without templates within templates. Its error says where the fault is, in words for whoever wrote it.
+// without nested templates. Its error says where the mistake is.
 func NewBodyTemplate(text string) (*BodyTemplate, error) {
 	t, err := template.New("body").Option("missingkey=zero").Funcs((&rendering{}).functions()).Parse(text)
 	if err != nil {
 		return nil, errors.New(plainFault(err))
 	}
 	if len(t.Templates()) > 1 {
-		return nil, errors.New("define and block can't be used: write one template")
+		return nil, errors.New("define and block are not supported: write one template")
 	}
 	if t.Tree == nil || t.Root == nil || len(bytes.TrimSpace([]byte(text))) == 0 {
-		return nil, errors.New("renders nothing: write a body, or leave the template empty")
+		return nil, errors.New("renders an empty body: write a body, or leave the template empty")
 	}
 	if err := restrict(t.Tree, t.Root); err != nil {
 		return nil, err
@@ -106,10 +106,10 @@ func bodyData(e *event.Event, custom []string) BodyData {
 	return d
 }
 
-// iterateOver is where text/template tells the value that a loop was given.
+// iterateOver precedes the loop value in an error of text/template.
 const iterateOver = "range can't iterate over "
 
-// plainFault is a template's fault without the words that say nothing to whoever wrote it.
+// plainFault returns a template error without internal details.
 func plainFault(err error) string {
 	const longest = 300
 	text := strings.TrimPrefix(err.Error(), "template: ")

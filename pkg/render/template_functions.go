@@ -13,7 +13,7 @@ import (
 
 // errTooMuchWork and errBodyTooLong end a rendering.
 var (
-	errTooMuchWork = errors.New("it takes too much work: loop over less")
+	errTooMuchWork = errors.New("it exceeds the execution limit: reduce the loops")
 	errBodyTooLong = fmt.Errorf("the body is longer than %d KiB", MaxTemplated>>10)
 )
 
@@ -53,7 +53,7 @@ func (r *rendering) json(v any) (string, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return "", fmt.Errorf("write JSON: %w", err)
+		return "", fmt.Errorf("encode JSON: %w", err)
 	}
 	return strings.TrimSuffix(b.String(), "\n"), r.spend(b.Len())
 }
@@ -77,8 +77,8 @@ func (r *rendering) fallback(instead, s string) (string, error) {
 func (r *rendering) date(layout, at string) (string, error) {
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		// The value itself may be about people and is not told.
-		return "", errors.New("the value is no time in RFC 3339, as .Event.Time is")
+		// The value itself may be personal data and is not shown.
+		return "", errors.New("the value is not an RFC 3339 time such as .Event.Time")
 	}
 	return t.UTC().Format(layout), r.spend(len(layout))
 }

@@ -23,10 +23,10 @@ func restrict(tree *parse.Tree, root parse.Node) error {
 		at, _ := tree.ErrorContext(n)
 		switch n := n.(type) {
 		case *parse.TemplateNode:
-			fault = fmt.Errorf("%s: template can't be used: write one template", at)
+			fault = fmt.Errorf("%s: template is not supported: write one template", at)
 		case *parse.IdentifierNode:
 			if !slices.Contains(allowed, n.Ident) {
-				fault = fmt.Errorf("%s: the function %s can't be used: there are %s", at, n.Ident, strings.Join(allowed, ", "))
+				fault = fmt.Errorf("%s: the function %s is not supported: use %s", at, n.Ident, strings.Join(allowed, ", "))
 			}
 		}
 	})

@@ -28,17 +28,17 @@ type caller struct {
 	metadata []string
 }
 
-// ActingFor is a connection whose calls are made for a person, for the holder of the services' token: the server takes them for
-// that person's, with the person's role, and for no more. The role is RoleViewer, RoleOperator or RoleAdmin. A server that is
-// away is told at once.
+// ActingFor returns a connection whose calls are made on behalf of a user, with the service token: the server treats them
+// as calls of that user with the user's role. The role is RoleViewer, RoleOperator or RoleAdmin. A server that is
+// not available fails the call at once.
 func ActingFor(conn grpc.ClientConnInterface, p Principal) grpc.ClientConnInterface {
 	return caller{conn, []string{actingName, p.Name, actingRole, p.Role.String()}}
 }
 
-// FailFast is a connection whose calls do not wait for a server that is away: its callers are told at once, and call again.
+// FailFast returns a connection whose calls fail at once if the server is not available.
 func FailFast(conn grpc.ClientConnInterface) grpc.ClientConnInterface { return caller{conn, nil} }
 
-// Bearing is a connection whose calls carry a token; conn itself must not send one. A server that is away is told at once.
+// Bearing returns a connection whose calls carry a token; conn itself must not send one. Calls fail at once if the server is not available.
 func Bearing(conn grpc.ClientConnInterface, token string) grpc.ClientConnInterface {
 	return caller{conn, []string{"authorization", "Bearer " + token}}
 }
@@ -55,28 +55,29 @@ func (c caller) NewStream(ctx context.Context, d *grpc.StreamDesc, method string
 	return c.ClientConnInterface.NewStream(ctx, d, method, append(opts, grpc.WaitForReady(false))...)
 }
 
-// personOf is the person that a call is made for: p itself, unless p is a service that names another. Whoever else names one
-// is refused, so that nobody believes to have acted for somebody.
+// personOf returns the user that a call is made for: p itself, unless p is a service that names another user. Other callers that name one
+// are refused.
 func personOf(ctx context.Context, p Principal) (Principal, error) {
 	names, roles := metadata.ValueFromIncomingContext(ctx, actingName), metadata.ValueFromIncomingContext(ctx, actingRole)
 	if len(names) == 0 && len(roles) == 0 {
 		return p, nil
 	}
 	if p.Role != RoleService {
-		return Principal{}, status.Errorf(codes.PermissionDenied, "a token of role %s may not act for others", p.Role)
+		return Principal{}, status.Errorf(codes.PermissionDenied, "a token with the role %s can't act for other users", p.Role)
 	}
 	if len(names) != 1 || len(roles) != 1 || !personName(names[0]) {
-		return Principal{}, status.Error(codes.InvalidArgument, "a call for a person needs one name and one role of them")
+		return Principal{}, status.Error(codes.InvalidArgument, "a call on behalf of a user needs exactly one name and one role")
 	}
 	for _, role := range []Role{RoleViewer, RoleOperator, RoleAdmin} {
 		if roles[0] == role.String() {
 			return Principal{Role: role, Name: names[0]}, nil
 		}
 	}
-	return Principal{}, status.Errorf(codes.InvalidArgument, "%q is no role of a person", roles[0])
+	return Principal{}, status.Errorf(codes.InvalidArgument, "%q is not a user role", roles[0])
 }
 
-// personName reports whether a name can stand in revisions and logs.
+// personName reports whether a name is allowed in revisions and logs.
 func personName(name string) bool {
-	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) && !strings.ContainsFunc(name, unicode.IsControl)
+	return name != "" && len(name) <= maxActingName && utf8.ValidString(name) && name == strings.TrimSpace(name) &&
+		!strings.ContainsFunc(name, unicode.IsControl)
 }

@@ -16,7 +16,8 @@ import (
 
 // valid is a recipient that breaks no rule.
 func valid() *v1.Recipient {
-	return &v1.Recipient{DisplayName: "R", EventTypes: []string{"a"}, Channel: &v1.Recipient_Http{Http: &v1.HttpRecipient{Url: "https://r.example"}}}
+	return &v1.Recipient{DisplayName: "R", EventTypes: []string{"a"},
+		Channel: &v1.Recipient_Http{Http: &v1.HttpRecipient{Url: "https://r.example"}}}
 }
 
 // whoami answers with who calls.
@@ -57,7 +58,8 @@ func TestAServiceActsForAPersonWithThePersonsRole(t *testing.T) {
 		if status.Code(err) != x.make || err == nil && made.GetDisplayName() != x.p.Name {
 			t.Errorf("as %v: %v, %v", x.p, made, err)
 		}
-		if x.make == codes.PermissionDenied && status.Convert(err).Message() != "the role viewer may not call RecipientService/CreateRecipient: it takes the role operator" {
+		if x.make == codes.PermissionDenied &&
+			status.Convert(err).Message() != "the role viewer can't call RecipientService/CreateRecipient: it requires the role operator" {
 			t.Errorf("as %v: %v", x.p, err)
 		}
 	}
@@ -66,7 +68,8 @@ func TestAServiceActsForAPersonWithThePersonsRole(t *testing.T) {
 	if got, err := client.GetRecipient(t.Context(), &v1.GetRecipientRequest{Id: "r"}); err != nil || got.GetId() != "service" {
 		t.Errorf("for nobody: %v, %v", got, err)
 	}
-	if _, err := client.CreateRecipient(t.Context(), &v1.CreateRecipientRequest{Recipient: valid()}); status.Code(err) != codes.PermissionDenied {
+	if _, err := client.CreateRecipient(t.Context(),
+		&v1.CreateRecipientRequest{Recipient: valid()}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("for nobody: %v", err)
 	}
 }
@@ -89,7 +92,8 @@ func TestNobodyElseActsForAPerson(t *testing.T) {
 	conn := serve(t, rpc.ServerOptions{Authenticator: rpc.Authenticators{known{}, people{}}}, whoami().register, "")
 	for _, token := range []string{adminToken, applianceToken, "obt_viewer", "obt_operator"} {
 		as := rpc.ActingFor(rpc.Bearing(conn, token), rpc.Principal{Role: rpc.RoleAdmin, Name: "ada"})
-		if _, err := v1.NewRecipientServiceClient(as).GetRecipient(t.Context(), &v1.GetRecipientRequest{Id: "r"}); status.Code(err) != codes.PermissionDenied {
+		if _, err := v1.NewRecipientServiceClient(as).GetRecipient(t.Context(),
+			&v1.GetRecipientRequest{Id: "r"}); status.Code(err) != codes.PermissionDenied {
 			t.Errorf("%s acted for ada: %v", token, err)
 		}
 	}

@@ -35,7 +35,7 @@ func Dial(target, token string, opts ...grpc.DialOption) (*grpc.ClientConn, erro
 	}
 	conn, err := grpc.NewClient(target, append(all, opts...)...)
 	if err != nil {
-		return nil, fmt.Errorf("make a client of %s: %w", target, err)
+		return nil, fmt.Errorf("create a client for %s: %w", target, err)
 	}
 	return conn, nil
 }

@@ -88,7 +88,8 @@ func noWord(e protoreflect.EnumDescriptor, field, word string) Violation {
 			words = append(words, name)
 		}
 	}
-	return Violation{Field: field, Reason: reasonUnknownWord, Description: fmt.Sprintf("%q is not known: use %s", word, strings.Join(words, ", "))}
+	return Violation{Field: field, Reason: reasonUnknownWord,
+		Description: fmt.Sprintf("%q is not known: use %s", word, strings.Join(words, ", "))}
 }
 
 // unknownParameters is UnknownWords for the parameters of a query, which may also be numbers.

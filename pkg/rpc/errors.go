@@ -69,7 +69,7 @@ func AlreadyExists(field, value, remedy string) error {
 
 // Aborted is the error of a change to something that changed meanwhile: its etag is no longer what the caller saw.
 func Aborted(kind, id string) error {
-	return withDetails(codes.Aborted, fmt.Sprintf("%s %q was changed by another meanwhile: get it again and repeat the change", kind, id),
+	return withDetails(codes.Aborted, fmt.Sprintf("%s %q was changed by someone else: read it again and repeat the change", kind, id),
 		&errdetails.ErrorInfo{Reason: "STALE_ETAG", Domain: Domain, Metadata: map[string]string{"resource": kind, "id": id}})
 }
 
@@ -81,7 +81,8 @@ func FailedPrecondition(reason, text string) error {
 // TooLarge is the error of a request above a size limit. HTTP says 413.
 func TooLarge(field, text string) error {
 	return withDetails(codes.OutOfRange, text,
-		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: event.ReasonTooLarge, Description: text}}})
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Reason: event.ReasonTooLarge,
+			Description: text}}})
 }
 
 // Full is the error of a call that is refused because there is no room, or not now. reason is one word.
@@ -96,7 +97,7 @@ func Unavailable(text string) error {
 
 // Unimplemented is the error of a method that is not in this release.
 func Unimplemented(what string) error {
-	return status.Errorf(codes.Unimplemented, "%s is not in this release", what)
+	return status.Errorf(codes.Unimplemented, "%s is not available in this version", what)
 }
 
 // withDetails makes a status with details, which cannot fail for the messages used here; if it did, they would be left out.
@@ -155,12 +156,12 @@ func toStatus(err error, rows []Row) (s *status.Status, known bool) {
 		}
 		return status.New(r.Code, text), true
 	}
-	return status.New(codes.Internal, "internal error: the service's log says more"), false
+	return status.New(codes.Internal, "internal error: see the service's log"), false
 }
 
 func commonRows() []Row {
 	return []Row{
-		{Is: context.Canceled, Code: codes.Canceled, Text: "call was cancelled"},
-		{Is: context.DeadlineExceeded, Code: codes.DeadlineExceeded, Text: "call took longer than its deadline"},
+		{Is: context.Canceled, Code: codes.Canceled, Text: "the call was cancelled"},
+		{Is: context.DeadlineExceeded, Code: codes.DeadlineExceeded, Text: "the call exceeded its deadline"},
 	}
 }

@@ -42,7 +42,8 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 		runtime.SetQueryParameterParser(strictQuery{}),
 		runtime.WithIncomingHeaderMatcher(incoming),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request,
+			err error) {
 			WriteError(w, Plain(oversize(r, readText(err))))
 		}),
 		runtime.WithRoutingErrorHandler(routingError),
@@ -56,15 +57,15 @@ func NewGatewayUntil(stop <-chan struct{}) *runtime.ServeMux {
 // Plain hides where a service that is away would have been: a stranger may be asking. Services' own errors have details.
 func Plain(err error) error {
 	if s := status.Convert(err); s.Code() == codes.Unavailable && len(s.Details()) == 0 {
-		return Unavailable("the service that answers this is away: try again in a moment")
+		return Unavailable("the service is not available: try again in a moment")
 	}
 	return err
 }
 
-// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. A service that is away
-// is told at once.
+// RegisterGateway adds every service of the API to mux; calls go out through conn, which may be Routes. Calls fail at once if a service
+// is not available.
 func RegisterGateway(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
-	conn = impatient{conn}
+	conn = failFast{conn}
 	return errors.Join(
 		v1.RegisterRecipientServiceHandlerClient(ctx, mux, v1.NewRecipientServiceClient(conn)),
 		v1.RegisterSettingsServiceHandlerClient(ctx, mux, v1.NewSettingsServiceClient(conn)),
@@ -100,7 +101,7 @@ func setETag(_ context.Context, w http.ResponseWriter, m proto.Message) error {
 	return nil
 }
 
-// body remembers that it was too large, which the generated handlers tell in words alone.
+// body remembers that it was too large, which the generated handlers report only as text.
 type body struct {
 	io.ReadCloser
 	tooLarge bool
@@ -214,10 +215,10 @@ func unknownParameter(m protoreflect.MessageDescriptor, name string) error {
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
 		if path := f.JSONName() + "." + name; !f.IsList() && !f.IsMap() && hasField(m, path) {
-			return fmt.Errorf("query parameter %q is not known here: write %s", name, path)
+			return fmt.Errorf("unknown query parameter %q: use %s", name, path)
 		}
 	}
-	return fmt.Errorf("query parameter %q is not known here: see /openapi.json", name)
+	return fmt.Errorf("unknown query parameter %q: see /openapi.json", name)
 }
 
 // hasField reports whether a dotted path of field names, in either spelling, leads to a field.

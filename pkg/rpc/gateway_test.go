@@ -79,7 +79,8 @@ func TestRESTGivesEveryScalarInLowerCamelCase(t *testing.T) {
 		return &v1.Recipient{Id: "crm", DisplayName: "CRM", Enabled: &off, Etag: "7", WhileDisabled: v1.Recipient_WhileDisabled_SKIP}, nil
 	}}
 	a := ask(t, "GET", rest(t, h)+"/v1/recipients/crm", "")
-	if a.code != 200 || a.body["displayName"] != "CRM" || a.body["enabled"] != false || a.body["whileDisabled"] != "SKIP" || a.header.Get("ETag") != `"7"` {
+	if a.code != 200 || a.body["displayName"] != "CRM" || a.body["enabled"] != false || a.body["whileDisabled"] != "SKIP" ||
+		a.header.Get("ETag") != `"7"` {
 		t.Errorf("answered %d %s with ETag %s", a.code, a.text, a.header.Get("ETag"))
 	}
 	if list, ok := a.body["eventTypes"].([]any); !ok || len(list) != 0 {
@@ -93,7 +94,8 @@ func TestRESTHandsOnIfMatchAndTheFieldsOfAPatch(t *testing.T) {
 		if got := q.GetRecipient().GetEtag(); got != want {
 			return nil, rpc.FailedPrecondition("TEST", "the etag is "+got)
 		}
-		if got := strings.Join(q.GetUpdateMask().GetPaths(), ","); got != "display_name" && got != "displayName" || q.GetRecipient().GetId() != "crm" {
+		if got := strings.Join(q.GetUpdateMask().GetPaths(), ","); got != "display_name" && got != "displayName" ||
+			q.GetRecipient().GetId() != "crm" {
 			return nil, rpc.FailedPrecondition("TEST", "mask is "+got)
 		}
 		return q.GetRecipient(), nil
@@ -123,24 +125,33 @@ func TestRESTRefusesWhatItDoesNotUnderstandByName(t *testing.T) {
 		grpc               codes.Code
 		text               []string
 	}{
-		"malformed":        {"POST", "/v1/recipients", "{\n \"displayName\": nope}", 400, codes.InvalidArgument, []string{"request body: ", "(line 2:17)", "nope"}},
-		"cut off":          {"POST", "/v1/recipients", `{"displayName":`, 400, codes.InvalidArgument, []string{"request body: ", "unexpected EOF"}},
-		"unknown field":    {"POST", "/v1/recipients", `{"displayNam":"x"}`, 400, codes.InvalidArgument, []string{"request body: ", `unknown field "displayNam"`, "line 1:2"}},
-		"unknown, patched": {"PATCH", "/v1/recipients/crm", `{"displayNam":"x"}`, 400, codes.InvalidArgument, []string{`unknown field "displayNam"`}},
-		"wrong type":       {"POST", "/v1/recipients", `{"displayName":5}`, 400, codes.InvalidArgument, []string{"displayName", "line 1:16"}},
-		"wrong enum":       {"POST", "/v1/recipients", `{"whileDisabled":"KEEP"}`, 400, codes.InvalidArgument, []string{"whileDisabled", `"KEEP"`}},
-		"twice":            {"POST", "/v1/recipients", `{"id":"a","id":"b"}`, 400, codes.InvalidArgument, []string{"duplicate field", "id"}},
-		"more behind":      {"POST", "/v1/recipients", `{"id":"a"} {}`, 400, codes.InvalidArgument, []string{"request body: "}},
-		"unknown query":    {"GET", "/v1/recipients?pageSzie=1", "", 400, codes.InvalidArgument, []string{`"pageSzie" is not known`}},
-		"query inside":     {"GET", "/v1/deliveries:tail?recipient_id=crm", "", 400, codes.InvalidArgument, []string{`"recipient_id" is not known here: write filter.recipient_id`}},
-		"wrong query":      {"GET", "/v1/recipients?page_size=many", "", 400, codes.InvalidArgument, []string{"page_size"}},
-		"no path":          {"GET", "/v1/nothing", "", 404, codes.NotFound, []string{"no such path: /v1/nothing"}},
-		"no method":        {"PUT", "/v1/recipients", "{}", 405, codes.Unimplemented, []string{"PUT is not a method of /v1/recipients"}},
-		"no service":       {"GET", "/v1/status", "", 501, codes.Unimplemented, []string{"no service of this installation answers /outbound.v1.StatusService/GetStatus"}},
-		"no method here":   {"POST", "/v1/deliveries:retry", "{}", 501, codes.Unimplemented, []string{"no service of this installation answers"}},
-		"empty":            {"POST", "/v1/recipients", "", 400, codes.InvalidArgument, []string{"recipient"}},
-		"large":            {"POST", "/v1/recipients", `{"displayName":"` + strings.Repeat("x", 5<<20) + `"}`, 413, codes.OutOfRange, []string{"larger than 4194304 bytes"}},
-		"large, patched":   {"PATCH", "/v1/recipients/crm", `{"displayName":"` + strings.Repeat("x", 5<<20) + `"}`, 413, codes.OutOfRange, []string{"larger than"}},
+		"malformed": {"POST", "/v1/recipients", "{\n \"displayName\": nope}", 400, codes.InvalidArgument,
+			[]string{"request body: ", "(line 2:17)", "nope"}},
+		"cut off": {"POST", "/v1/recipients", `{"displayName":`, 400, codes.InvalidArgument,
+			[]string{"request body: ", "unexpected EOF"}},
+		"unknown field": {"POST", "/v1/recipients", `{"displayNam":"x"}`, 400, codes.InvalidArgument,
+			[]string{"request body: ", `unknown field "displayNam"`, "line 1:2"}},
+		"unknown, patched": {"PATCH", "/v1/recipients/crm", `{"displayNam":"x"}`, 400, codes.InvalidArgument,
+			[]string{`unknown field "displayNam"`}},
+		"wrong type": {"POST", "/v1/recipients", `{"displayName":5}`, 400, codes.InvalidArgument, []string{"displayName", "line 1:16"}},
+		"wrong enum": {"POST", "/v1/recipients", `{"whileDisabled":"KEEP"}`, 400, codes.InvalidArgument,
+			[]string{"whileDisabled", `"KEEP"`}},
+		"twice":         {"POST", "/v1/recipients", `{"id":"a","id":"b"}`, 400, codes.InvalidArgument, []string{"duplicate field", "id"}},
+		"more behind":   {"POST", "/v1/recipients", `{"id":"a"} {}`, 400, codes.InvalidArgument, []string{"request body: "}},
+		"unknown query": {"GET", "/v1/recipients?pageSzie=1", "", 400, codes.InvalidArgument, []string{`unknown query parameter "pageSzie"`}},
+		"query inside": {"GET", "/v1/deliveries:tail?recipient_id=crm", "", 400, codes.InvalidArgument,
+			[]string{`unknown query parameter "recipient_id": use filter.recipient_id`}},
+		"wrong query": {"GET", "/v1/recipients?page_size=many", "", 400, codes.InvalidArgument, []string{"page_size"}},
+		"no path":     {"GET", "/v1/nothing", "", 404, codes.NotFound, []string{"unknown path /v1/nothing"}},
+		"no method":   {"PUT", "/v1/recipients", "{}", 405, codes.Unimplemented, []string{"method PUT is not allowed for /v1/recipients"}},
+		"no service": {"GET", "/v1/status", "", 501, codes.Unimplemented,
+			[]string{"no service of this installation serves /outbound.v1.StatusService/GetStatus"}},
+		"no method here": {"POST", "/v1/deliveries:retry", "{}", 501, codes.Unimplemented, []string{"no service of this installation serves"}},
+		"empty":          {"POST", "/v1/recipients", "", 400, codes.InvalidArgument, []string{"recipient"}},
+		"large": {"POST", "/v1/recipients", `{"displayName":"` + strings.Repeat("x", 5<<20) + `"}`, 413, codes.OutOfRange,
+			[]string{"larger than 4194304 bytes"}},
+		"large, patched": {"PATCH", "/v1/recipients/crm", `{"displayName":"` + strings.Repeat("x", 5<<20) + `"}`, 413, codes.OutOfRange,
+			[]string{"larger than"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := ask(t, c.method, url+c.path, c.body)
@@ -158,8 +169,10 @@ func TestRESTRefusesWhatItDoesNotUnderstandByName(t *testing.T) {
 }
 
 func TestRESTErrorsHoldEveryFieldViolation(t *testing.T) {
-	a := ask(t, "POST", rest(t, &recipients{})+"/v1/recipients", `{"id":"No Good","eventTypes":["support_conference_end"],"http":{"url":"","retryInterval":"0.001s"}}`)
-	for _, want := range []string{"google.rpc.BadRequest", `"field":"recipient.id"`, `"field":"recipient.displayName"`, `"field":"recipient.http.url"`, `"field":"recipient.http.retryInterval"`} {
+	a := ask(t, "POST", rest(t, &recipients{})+"/v1/recipients",
+		`{"id":"No Good","eventTypes":["support_conference_end"],"http":{"url":"","retryInterval":"0.001s"}}`)
+	for _, want := range []string{"google.rpc.BadRequest", `"field":"recipient.id"`, `"field":"recipient.displayName"`,
+		`"field":"recipient.http.url"`, `"field":"recipient.http.retryInterval"`} {
 		if !strings.Contains(strings.ReplaceAll(a.text, `": "`, `":"`), want) {
 			t.Errorf("%d answer lacks %s: %s", a.code, want, a.text)
 		}

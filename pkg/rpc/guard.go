@@ -18,8 +18,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// guard is what every call passes before and after its handler.
-type guard struct {
+// interceptors is what every call passes before and after its handler.
+type interceptors struct {
 	auth     Authenticator
 	log      *slog.Logger
 	rules    map[string]Rule
@@ -31,14 +31,14 @@ type guard struct {
 	stop   <-chan struct{}
 }
 
-func newGuard(o ServerOptions) *guard {
-	g := &guard{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
+func newInterceptors(o ServerOptions) *interceptors {
+	g := &interceptors{auth: o.Authenticator, log: o.Logger, rules: Rules(), rows: o.Errors, exempt: o.HandlerValidates, stop: o.Stop}
 	g.validate, g.broken = NewValidator()
 	return g
 }
 
-func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
-	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+func (g *interceptors) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, defaultDeadline)
@@ -54,8 +54,8 @@ func (g *guard) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 	return handle(ctx, req)
 }
 
-func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	defer func() { err = g.settle(info.FullMethod, recover(), err) }()
+func (g *interceptors) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	defer func() { err = g.toStatus(info.FullMethod, recover(), err) }()
 	ctx, cancel := context.WithCancelCause(ss.Context())
 	defer cancel(nil)
 	defer g.endWith(cancel)()
@@ -70,10 +70,10 @@ func (g *guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	return err
 }
 
-var errStopping = errors.New("the service is stopping: call again in a moment")
+var errStopping = errors.New("the service is stopping: try again in a moment")
 
-// endWith cancels when the server is told to stop. The function it returns waits for its goroutine.
-func (g *guard) endWith(cancel context.CancelCauseFunc) (release func()) {
+// endWith cancels when the server stops. The function it returns waits for its goroutine.
+func (g *interceptors) endWith(cancel context.CancelCauseFunc) (release func()) {
 	if g.stop == nil {
 		return func() {}
 	}
@@ -89,8 +89,8 @@ func (g *guard) endWith(cancel context.CancelCauseFunc) (release func()) {
 	return func() { close(over); <-gone }
 }
 
-// admit tells who calls and whether they may. What no rule names, nobody may.
-func (g *guard) admit(ctx context.Context, method string) (context.Context, error) {
+// admit authenticates and authorizes a call. A method without a rule is refused.
+func (g *interceptors) admit(ctx context.Context, method string) (context.Context, error) {
 	rule := g.rules[method]
 	if rule.Open {
 		return ctx, nil
@@ -107,10 +107,10 @@ func (g *guard) admit(ctx context.Context, method string) (context.Context, erro
 	}
 	switch {
 	case errors.Is(err, ErrUnknownToken):
-		return nil, status.Error(codes.Unauthenticated, "token is not known: it may have been rotated or revoked")
+		return nil, status.Error(codes.Unauthenticated, "the token is not valid: it may have been rotated or revoked")
 	case err != nil:
-		g.log.Warn("token could not be checked", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
-		return nil, Unavailable("tokens cannot be checked now: call again in a moment")
+		g.log.Warn("token not verified", telemetry.KeyMethod, method, telemetry.KeyError, err.Error())
+		return nil, Unavailable("tokens can't be verified at the moment: try again")
 	case !rule.Allows(p.Role):
 		return nil, status.Error(codes.PermissionDenied, refusal(p.Role, rule, method))
 	}
@@ -126,7 +126,7 @@ func refusal(who Role, rule Rule, method string) string {
 			break
 		}
 	}
-	return fmt.Sprintf("the role %s may not call %s: it takes %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
+	return fmt.Sprintf("the role %s can't call %s: it requires %s", who, strings.TrimPrefix(method, "/outbound.v1."), takes)
 }
 
 // bearer is the token in the call's header.
@@ -141,7 +141,7 @@ func bearer(ctx context.Context) (string, bool) {
 }
 
 // check holds a request against the rules in the proto files.
-func (g *guard) check(method string, req any) error {
+func (g *interceptors) check(method string, req any) error {
 	m, ok := req.(proto.Message)
 	if !ok || slices.Contains(g.exempt, method) {
 		return nil
@@ -156,11 +156,11 @@ func (g *guard) check(method string, req any) error {
 	return InvalidArgument(violations...)
 }
 
-// settle turns a panic or an error into the status the caller gets; what no table knows goes to the log.
-func (g *guard) settle(method string, panicked any, err error) error {
+// toStatus turns a panic or an error into the status the caller gets; what no table knows goes to the log.
+func (g *interceptors) toStatus(method string, panicked any, err error) error {
 	if panicked != nil {
 		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))
-		return status.Error(codes.Internal, "internal error: the service's log says more")
+		return status.Error(codes.Internal, "internal error: see the service's log")
 	}
 	if err == nil {
 		return nil

@@ -45,9 +45,10 @@ func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
 func routingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
 	switch code {
 	case http.StatusNotFound:
-		writeStatus(w, code, status.New(codes.NotFound, fmt.Sprintf("no such path: %s: see /openapi.json", r.URL.Path)))
+		writeStatus(w, code, status.New(codes.NotFound, fmt.Sprintf("unknown path %s: see /openapi.json", r.URL.Path)))
 	case http.StatusMethodNotAllowed:
-		writeStatus(w, code, status.New(codes.Unimplemented, fmt.Sprintf("%s is not a method of %s: see /openapi.json", r.Method, r.URL.Path)))
+		writeStatus(w, code, status.New(codes.Unimplemented,
+			fmt.Sprintf("method %s is not allowed for %s: see /openapi.json", r.Method, r.URL.Path)))
 	default:
 		writeStatus(w, code, status.New(codes.InvalidArgument, http.StatusText(code)))
 	}

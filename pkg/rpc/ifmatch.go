@@ -21,7 +21,7 @@ func etagIn(values []string) string {
 }
 
 // withEtag writes the etag of If-Match into a request that goes out, so that a service finds it where a gRPC caller puts it: in the
-// request, or in the resource that is changed. One that stands there stays.
+// request, or in the resource that is changed. An etag that is already there stays.
 func withEtag(ctx context.Context, request any) {
 	m, ok := request.(proto.Message)
 	if !ok {

@@ -18,7 +18,7 @@ type Role int
 const (
 	// RoleAdmin is a person, or what acts for one.
 	RoleAdmin Role = iota + 1
-	// RoleService is another service of the house.
+	// RoleService is another service of this installation.
 	RoleService
 	// RoleAppliance publishes events of its own.
 	RoleAppliance
@@ -65,7 +65,7 @@ func Actor(ctx context.Context) string {
 
 type principalKey struct{}
 
-// PrincipalFrom tells who makes the call that ctx belongs to. ok is false outside a call, or in one that needs no token.
+// PrincipalFrom returns the caller of the call that ctx belongs to. ok is false outside a call, or in one that needs no token.
 func PrincipalFrom(ctx context.Context) (p Principal, ok bool) {
 	p, ok = ctx.Value(principalKey{}).(Principal)
 	return p, ok
@@ -76,10 +76,10 @@ func WithPrincipal(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// ErrUnknownToken says that a token is nobody's.
-var ErrUnknownToken = errors.New("token is not known")
+// ErrUnknownToken reports that a token belongs to nobody.
+var ErrUnknownToken = errors.New("the token is not valid")
 
-// Authenticator tells whose a token is. Its error is ErrUnknownToken, or says why that cannot be told now.
+// Authenticator identifies the holder of a token. Its error is ErrUnknownToken, or why the token can't be verified now.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (Principal, error)
 }
@@ -98,7 +98,7 @@ func (all Authenticators) Authenticate(ctx context.Context, token string) (Princ
 	return Principal{}, ErrUnknownToken
 }
 
-// Tokens are the two tokens of an installation. An empty one is nobody's.
+// Tokens are the two tokens of an installation. An empty one matches nothing.
 type Tokens struct {
 	Admin   string
 	Service string

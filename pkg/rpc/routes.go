@@ -38,19 +38,19 @@ func (r Routes) route(method string) (grpc.ClientConnInterface, error) {
 	if conn, ok := r[method[:max(0, strings.LastIndexByte(method, '/'))]]; ok {
 		return conn, nil
 	}
-	return nil, status.Errorf(codes.Unimplemented, "no service of this installation answers %s", method)
+	return nil, status.Errorf(codes.Unimplemented, "no service of this installation serves %s", method)
 }
 
-// impatient makes calls that do not wait for a server that is away.
-type impatient struct{ grpc.ClientConnInterface }
+// failFast makes calls that do not wait for a server that is away.
+type failFast struct{ grpc.ClientConnInterface }
 
 // Invoke implements grpc.ClientConnInterface.
-func (c impatient) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+func (c failFast) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	withEtag(ctx, args)
 	return c.ClientConnInterface.Invoke(ctx, method, args, reply, append(opts, grpc.WaitForReady(false))...)
 }
 
 // NewStream implements grpc.ClientConnInterface.
-func (c impatient) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+func (c failFast) NewStream(ctx context.Context, d *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	return c.ClientConnInterface.NewStream(ctx, d, method, append(opts, grpc.WaitForReady(false))...)
 }

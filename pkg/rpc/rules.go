@@ -6,7 +6,7 @@ import (
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Rule says who may call a method. The zero value: nobody.
+// Rule defines who can call a method. The zero value allows nobody.
 type Rule struct {
 	// Open methods need no token.
 	Open  bool
@@ -16,7 +16,7 @@ type Rule struct {
 // Allows reports whether a role may.
 func (r Rule) Allows(role Role) bool { return r.Open || slices.Contains(r.Roles, role) }
 
-// Rules is the whole of the authorisation: full method → who may. A method that is not in it may be called by nobody.
+// Rules maps each full method name to its rule. Other methods can't be called.
 //
 // Viewers see everything but what holds sealed secrets; operators also manage recipients and deliveries; admins everything
 // else. Services read. Appliances publish.

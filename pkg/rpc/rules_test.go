@@ -153,7 +153,8 @@ func TestAMethodWithoutARuleIsNobodys(t *testing.T) {
 				if err := decode(req); err != nil {
 					return nil, err
 				}
-				return i(ctx, req, &grpc.UnaryServerInfo{FullMethod: "/other.Service/Do"}, func(context.Context, any) (any, error) { return &v1.Status{}, nil })
+				return i(ctx, req, &grpc.UnaryServerInfo{FullMethod: "/other.Service/Do"},
+					func(context.Context, any) (any, error) { return &v1.Status{}, nil })
 			},
 		}}}, nil)
 	}

@@ -1,4 +1,4 @@
-// Package rpc is the door to gRPC: servers with authentication, validation and errors that are the same everywhere, clients,
+// Package rpc is the adapter of gRPC: servers with authentication, validation and errors that are the same everywhere, clients,
 // and the gateway that gives the same API as REST.
 package rpc
 
@@ -21,7 +21,7 @@ import (
 
 // ServerOptions say how a server behaves.
 type ServerOptions struct {
-	// Authenticator tells whose a token is. Nil: no token is known, so only the open methods can be called.
+	// Authenticator identifies the holder of a token. Nil: only methods without authentication can be called.
 	Authenticator Authenticator
 	// Logger takes panics and errors that no table knows. Nil: the process's default.
 	Logger *slog.Logger
@@ -64,7 +64,7 @@ func NewServer(o ServerOptions) *grpc.Server {
 	if o.Health == nil {
 		o.Health = health.NewServer()
 	}
-	g := newGuard(o)
+	g := newInterceptors(o)
 	s := grpc.NewServer(
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithMeterProvider(noop.NewMeterProvider()))),
 		grpc.ChainUnaryInterceptor(g.unary),

@@ -97,22 +97,25 @@ func TestErrorsBecomeStatusesByOneTable(t *testing.T) {
 		code codes.Code
 		text string
 	}{
-		"none":         {nil, codes.OK, ""},
-		"status":       {status.Error(codes.DataLoss, "x"), codes.DataLoss, "x"},
-		"wrapped":      {fmt.Errorf("get it: %w", rpc.NotFound("recipient", "crm")), codes.NotFound, `recipient "crm" does not exist`},
-		"row":          {fmt.Errorf("accept: %w", full), codes.ResourceExhausted, "no room"},
-		"cancelled":    {context.Canceled, codes.Canceled, "call was cancelled"},
-		"deadline":     {context.DeadlineExceeded, codes.DeadlineExceeded, "call took longer than its deadline"},
-		"violations":   {event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}}, codes.InvalidArgument, "id: is missing"},
-		"not found":    {rpc.NotFound("recipient", "crm"), codes.NotFound, `recipient "crm" does not exist`},
-		"taken":        {rpc.AlreadyExists("displayName", "CRM", "choose another"), codes.AlreadyExists, `displayName "CRM" is taken: choose another`},
-		"stale":        {rpc.Aborted("recipient", "crm"), codes.Aborted, `recipient "crm" was changed by another meanwhile: get it again and repeat the change`},
+		"none":      {nil, codes.OK, ""},
+		"status":    {status.Error(codes.DataLoss, "x"), codes.DataLoss, "x"},
+		"wrapped":   {fmt.Errorf("get it: %w", rpc.NotFound("recipient", "crm")), codes.NotFound, `recipient "crm" does not exist`},
+		"row":       {fmt.Errorf("accept: %w", full), codes.ResourceExhausted, "no room"},
+		"cancelled": {context.Canceled, codes.Canceled, "the call was cancelled"},
+		"deadline":  {context.DeadlineExceeded, codes.DeadlineExceeded, "the call exceeded its deadline"},
+		"violations": {event.Violations{{Field: "id", Reason: event.ReasonMissing, Description: "is missing"}}, codes.InvalidArgument,
+			"id: is missing"},
+		"not found": {rpc.NotFound("recipient", "crm"), codes.NotFound, `recipient "crm" does not exist`},
+		"taken": {rpc.AlreadyExists("displayName", "CRM", "choose another"), codes.AlreadyExists,
+			`displayName "CRM" is taken: choose another`},
+		"stale": {rpc.Aborted("recipient", "crm"), codes.Aborted,
+			`recipient "crm" was changed by someone else: read it again and repeat the change`},
 		"precondition": {rpc.FailedPrecondition("RELAY_UNSET", "no relay"), codes.FailedPrecondition, "no relay"},
 		"large":        {rpc.TooLarge("event", "too large"), codes.OutOfRange, "too large"},
 		"full":         {rpc.Full("EVENTS_FULL", "full"), codes.ResourceExhausted, "full"},
 		"away":         {rpc.Unavailable("away"), codes.Unavailable, "away"},
-		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not in this release"},
-		"unknown":      {errors.New("/secret/path exploded"), codes.Internal, "internal error: the service's log says more"},
+		"later":        {rpc.Unimplemented("purging"), codes.Unimplemented, "purging is not available in this version"},
+		"unknown":      {errors.New("/secret/path exploded"), codes.Internal, "internal error: see the service's log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := get(t, rpc.ServerOptions{Errors: rows}, func(context.Context) error { return c.err })
@@ -170,7 +173,8 @@ func TestEveryFaultOfARequestIsToldAtOnceInJSONsSpelling(t *testing.T) {
 			t.Errorf("%s lacks reason or description: %+v", v.Field, v)
 		}
 	}
-	for _, want := range []string{"recipient.id", "recipient.displayName", "recipient.eventTypes[1]", "recipient.http.url", "recipient.http.retryInterval"} {
+	for _, want := range []string{"recipient.id", "recipient.displayName", "recipient.eventTypes[1]", "recipient.http.url",
+		"recipient.http.retryInterval"} {
 		if !fields[want] {
 			t.Errorf("no violation of %s among %v", want, fields)
 		}
@@ -187,10 +191,12 @@ func TestAHandlerMayValidateItselfAndAddWhatItKnows(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return nil, rpc.InvalidArgument(append(faults, rpc.Violation{Field: "recipient.eventTypes[0]", Reason: "UNKNOWN_TYPE", Description: "is not known"})...)
+		return nil, rpc.InvalidArgument(append(faults,
+			rpc.Violation{Field: "recipient.eventTypes[0]", Reason: "UNKNOWN_TYPE", Description: "is not known"})...)
 	}}
 	o := rpc.ServerOptions{Authenticator: known{}, HandlerValidates: []string{v1.RecipientService_CreateRecipient_FullMethodName}}
-	_, err = v1.NewRecipientServiceClient(serve(t, o, h.register, adminToken)).CreateRecipient(t.Context(), &v1.CreateRecipientRequest{Recipient: broken()})
+	_, err = v1.NewRecipientServiceClient(serve(t, o, h.register, adminToken)).CreateRecipient(t.Context(),
+		&v1.CreateRecipientRequest{Recipient: broken()})
 	text := fmt.Sprint(rpc.ViolationsOf(err))
 	for _, want := range []string{"recipient.eventTypes[0]", "recipient.displayName", "recipient.http.url"} {
 		if !strings.Contains(text, want) {

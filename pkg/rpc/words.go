@@ -20,7 +20,7 @@ func words(v *protovalidate.Violation) string {
 		}
 	}
 	if text == "" {
-		return "breaks the rule " + rule
+		return "violates the rule " + rule
 	}
 	return text
 }
@@ -37,7 +37,7 @@ func phrases() []phrase {
 		{none, "must not be empty"},
 		{tooFew, "must have at least $1 items"},
 		{tooMany, "must have at most $1 items"},
-		{twice, "has an item twice"},
+		{twice, "must not contain duplicates"},
 	}
 }
 
@@ -56,15 +56,15 @@ func patternWords() map[string]string {
 		`^[^:\x00-\x1f\x7f]*$`:                 "must be one line without colons and control characters",
 		`^[\x20-\x7e]*$`:                       "must be one line of ASCII without control characters",
 		`^[\x20-\x7e\t]*$`:                     "must be one line of ASCII without control characters",
-		`^[\x21-\x7e]*$`:                       "must be ASCII without blanks and control characters",
-		`^[A-Za-z0-9.-]*$`:                     "must be a host name: letters, digits, . and - alone",
-		`^[A-Za-z0-9.:_-]*$`:                   "must be a host name or an IP address: letters, digits and . : _ - alone",
+		`^[\x21-\x7e]*$`:                       "must be ASCII without spaces and control characters",
+		`^[A-Za-z0-9.-]*$`:                     "must be a host name: only letters, digits, . and -",
+		`^[A-Za-z0-9.:_-]*$`:                   "must be a host name or an IP address: only letters, digits and . : _ -",
 		`^[A-Za-z0-9_-]{1,64}$`:                "must be 1 to 64 letters, digits, _ and -",
-		"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":  "must be the name of a header: 1 to 128 letters, digits and !#$%&'*+.^_`|~-",
-		`^[a-z][a-z0-9_]{0,63}$`:               "must be 1 to 64 lower-case letters, digits and _, beginning with a letter",
-		`^[a-z][a-z0-9_.]{0,63}$`:              "must be 1 to 64 lower-case letters, digits, _ and ., beginning with a letter",
+		"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$":  "must be a header name: 1 to 128 letters, digits and !#$%&'*+.^_`|~-",
+		`^[a-z][a-z0-9_]{0,63}$`:               "must be 1 to 64 lower-case letters, digits and _, starting with a letter",
+		`^[a-z][a-z0-9_.]{0,63}$`:              "must be 1 to 64 lower-case letters, digits, _ and ., starting with a letter",
 		`^[a-z0-9]+([._@-][a-z0-9]+)*$`:        "must be lower-case letters and digits, with single . _ @ - between them",
-		`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`: "must be 1 to 40 lower-case letters, digits and -, and neither begin nor end with -",
+		`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`: "must be 1 to 40 lower-case letters, digits and -, and must not start or end with -",
 		`^([01][0-9]|2[0-3]):[0-5][0-9]$`:      "must be a time of day, HH:MM, e.g. 08:00",
 	}
 }

@@ -23,14 +23,17 @@ func TestFaultsAreToldInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, m := range map[string]proto.Message{
-		"host: must be a host name or an IP address: letters, digits and . : _ - alone": &outboundv1.SmtpSettings{Host: "a b"},
-		"fromName: must be one line without control characters":                         &outboundv1.SmtpSettings{FromName: "a\nb"},
-		"port: must be 0 to 65535":                                   &outboundv1.SmtpSettings{Port: 70000},
-		"dailyNotice.time: must be a time of day, HH:MM, e.g. 08:00": &outboundv1.SmtpSettings{DailyNotice: &outboundv1.DailyNotice{Time: "25:00"}},
-		"retryInterval: must be 0.1s to 86400s":                      &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Millisecond)},
-		"addresses: must not be empty":                               &outboundv1.EmailRecipient{},
-		"addresses: must have at most 10 items":                      &outboundv1.EmailRecipient{Addresses: strings.Split("a@b,b@b,c@b,d@b,e@b,f@b,g@b,h@b,i@b,j@b,k@b", ",")},
-		"addresses: has an item twice":                               &outboundv1.EmailRecipient{Addresses: []string{"a@b", "a@b"}},
+		"host: must be a host name or an IP address: only letters, digits and . : _ -": &outboundv1.SmtpSettings{Host: "a b"},
+		"fromName: must be one line without control characters":                        &outboundv1.SmtpSettings{FromName: "a\nb"},
+		"port: must be 0 to 65535": &outboundv1.SmtpSettings{Port: 70000},
+		"dailyNotice.time: must be a time of day, HH:MM, e.g. " +
+			"08:00": &outboundv1.SmtpSettings{DailyNotice: &outboundv1.DailyNotice{Time: "25:00"}},
+		"retryInterval: must be 0.1s to 86400s": &outboundv1.EmailSettings{RetryInterval: durationpb.New(time.Millisecond)},
+		"addresses: must not be empty":          &outboundv1.EmailRecipient{},
+		"addresses: must have at most 10 items": &outboundv1.EmailRecipient{
+			Addresses: strings.Split("a@b,b@b,c@b,d@b,e@b,f@b,g@b,h@b,i@b,j@b,k@b", ","),
+		},
+		"addresses: must not contain duplicates": &outboundv1.EmailRecipient{Addresses: []string{"a@b", "a@b"}},
 	} {
 		got, err := v.Check(m, "")
 		if err != nil || len(got) != 1 || got[0].Field+": "+got[0].Description != want {

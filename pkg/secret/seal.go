@@ -16,7 +16,7 @@ import (
 )
 
 // ErrSealBroken says that a sealed value cannot be opened: it was sealed with another key or for another place, or changed.
-var ErrSealBroken = errors.New("sealed value cannot be opened: other key, other place, or changed")
+var ErrSealBroken = errors.New("sealed value can't be opened: wrong key, wrong context, or modified")
 
 // Sealer seals and opens values with AES-256-GCM. It may be used by many goroutines.
 type Sealer struct{ aead tink.AEAD }
@@ -45,7 +45,7 @@ func LoadKey(path string) (*Sealer, error) {
 		return nil, fmt.Errorf("read the sealing key: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return nil, fmt.Errorf("key file %s may be written by others than its owner (mode %04o): run chmod 600 on it", path, mode)
+		return nil, fmt.Errorf("key file %s is writable by users other than its owner (mode %04o): run chmod 600 on it", path, mode)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -67,7 +67,7 @@ func LoadKey(path string) (*Sealer, error) {
 func newKeyset() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
-		return nil, fmt.Errorf("make a sealing key: %w", err)
+		return nil, fmt.Errorf("create a sealing key: %w", err)
 	}
 	var b bytes.Buffer
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&b)); err != nil {

@@ -129,7 +129,7 @@ func TestUnusableFilesSayWhatToDo(t *testing.T) {
 		"broken key":    {key, write("broken.key", `{"key`, 0o600), "restore the file from a backup"},
 		"empty key":     {key, write("empty.key", ``, 0o600), "restore the file from a backup"},
 		"open key":      {key, write("open.key", `{}`, 0o622), "chmod 600"},
-		"empty token":   {token, write("empty.token", " \n", 0o600), "delete it to have a new one made"},
+		"empty token":   {token, write("empty.token", " \n", 0o600), "delete it to create a new one"},
 		"several words": {token, write("two.token", "a b", 0o600), "one token on one line"},
 	} {
 		if err := c.load(c.path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) {
@@ -180,7 +180,8 @@ func TestTextNeverPrints(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "a", s, "b", &s)
 	printed := []string{string(asJSON), string(asKey), log.String(), s.String(), fmt.Sprint(s, &s)}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T %v"} {
-		printed = append(printed, fmt.Sprintf(verb, s), fmt.Sprintf(verb, &s), fmt.Sprintf(verb, holder.Password), fmt.Sprintf("%v", []secret.Text{s}))
+		printed = append(printed, fmt.Sprintf(verb, s), fmt.Sprintf(verb, &s), fmt.Sprintf(verb, holder.Password),
+			fmt.Sprintf("%v", []secret.Text{s}))
 	}
 	for _, p := range printed {
 		if strings.Contains(p, "hunter2") || strings.Contains(p, "68756e74657232") {

@@ -63,7 +63,7 @@ func LoadToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(b))
 	if token == "" {
-		return "", fmt.Errorf("token file %s is empty: delete it to have a new one made, or write one line into it", path)
+		return "", fmt.Errorf("token file %s is empty: delete it to create a new one, or write one line into it", path)
 	}
 	if strings.ContainsAny(token, " \t\r\n") {
 		return "", fmt.Errorf("token file %s holds more than one word: it must hold one token on one line", path)

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// ErrNone says that there is no such session: it never was, has ended, or was lost.
-var ErrNone = errors.New("there is no such session")
+// ErrNone says that session not found: it never was, has ended, or was lost.
+var ErrNone = errors.New("session not found")
 
 // Store keeps values for a while. Memory and Redis hold to one contract.
 type Store interface {
@@ -82,7 +82,7 @@ func (s *Sessions) Start(ctx context.Context, data []byte) (id string, err error
 	}
 	sealed := seal.Seal(nil, nil, append(plain, data...), []byte(key))
 	if err := s.store.Put(ctx, key, sealed, s.o.Idle); err != nil {
-		return "", fmt.Errorf("begin a session: %w", err)
+		return "", fmt.Errorf("start a session: %w", err)
 	}
 	return id, nil
 }
@@ -129,15 +129,15 @@ func keyOf(id string) string {
 func sealer(id string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, []byte(id), nil, "outbound session", sha256.Size)
 	if err != nil {
-		return nil, fmt.Errorf("make the key of a session: %w", err)
+		return nil, fmt.Errorf("create the key of a session: %w", err)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("make the key of a session: %w", err)
+		return nil, fmt.Errorf("create the key of a session: %w", err)
 	}
 	seal, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		return nil, fmt.Errorf("make the key of a session: %w", err)
+		return nil, fmt.Errorf("create the key of a session: %w", err)
 	}
 	return seal, nil
 }

@@ -130,8 +130,9 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatalf("listen for mail: %v", err)
 	}
 	s := &Server{
-		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}), served: make(chan struct{}),
-		open: make(map[*line]bool), named: make(map[string]bool), stalled: make(map[*line]bool),
+		options: o, addr: l.Addr().(*net.TCPAddr), listener: l, closed: make(chan struct{}), holding: make(chan struct{}),
+		served: make(chan struct{}),
+		open:   make(map[*line]bool), named: make(map[string]bool), stalled: make(map[*line]bool),
 	}
 	s.server = smtp.NewServer(smtp.BackendFunc(s.newSession))
 	s.server.Domain = "relay.test"

@@ -18,7 +18,8 @@ import (
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func send(s *smtptest.Server, to string) error {
-	return smtp.SendMail(net.JoinHostPort(s.Host(), strconv.Itoa(s.Port())), nil, "from@example.com", []string{to}, []byte("Subject: hello\r\n\r\nbody\r\n"))
+	return smtp.SendMail(net.JoinHostPort(s.Host(), strconv.Itoa(s.Port())), nil, "from@example.com", []string{to},
+		[]byte("Subject: hello\r\n\r\nbody\r\n"))
 }
 
 func TestAMailIsKept(t *testing.T) {
@@ -27,7 +28,8 @@ func TestAMailIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := s.Await(t, 1)[0]
-	if m.Header.Get("Subject") != "hello" || string(m.Body) != "body\r\n" || m.From != "from@example.com" || m.TLS || !m.Answered || s.CountFor("to@example.org") != 1 {
+	if m.Header.Get("Subject") != "hello" || string(m.Body) != "body\r\n" || m.From != "from@example.com" || m.TLS || !m.Answered ||
+		s.CountFor("to@example.org") != 1 {
 		t.Errorf("kept %+v", m)
 	}
 }

@@ -86,7 +86,7 @@ func register[C prometheus.Collector](t *Telemetry, c C) C {
 		}
 	}
 	if err != nil {
-		t.Logger.Error("metric cannot be registered", KeyError, err.Error())
+		t.Logger.Error("metric not registered", KeyError, err.Error())
 	}
 	return c
 }

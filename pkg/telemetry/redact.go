@@ -92,7 +92,8 @@ func secretKey(key string) bool {
 		return false
 	}
 	key = strings.ToLower(key)
-	for _, end := range [...]string{"token", "password", "secret", "authorization", "cookie", "passphrase", "private_key", "privatekey", "api_key", "apikey"} {
+	for _, end := range [...]string{"token", "password", "secret", "authorization", "cookie", "passphrase", "private_key", "privatekey",
+		"api_key", "apikey"} {
 		if strings.HasSuffix(key, end) {
 			return true
 		}

@@ -55,16 +55,17 @@ func DefaultOptions() Options {
 func (o Options) Validate() error {
 	var f process.Faults
 	if o.LogFormat != "json" && o.LogFormat != "text" && o.LogFormat != "" {
-		f.Add("logFormat", "%q is not a format: give json or text", o.LogFormat)
+		f.Add("logFormat", "%q is not a format: use json or text", o.LogFormat)
 	}
 	if _, err := level(o.LogLevel); err != nil {
 		f.Add("logLevel", "%s", err)
 	}
-	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-		f.Add("otlpEndpoint", "%q is not an address: give http://host:4317 or https://host:4317", o.OTLPEndpoint)
+	if u, err := url.Parse(o.OTLPEndpoint); o.OTLPEndpoint != "" &&
+		(err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+		f.Add("otlpEndpoint", "%q is not an address: use http://host:4317 or https://host:4317", o.OTLPEndpoint)
 	}
 	if o.TraceOneIn < 0 {
-		f.Add("traceOneIn", "is %d: give 1 or more", o.TraceOneIn)
+		f.Add("traceOneIn", "is %d: use 1 or more", o.TraceOneIn)
 	}
 	return f.Err()
 }
@@ -142,7 +143,7 @@ func level(name string) (slog.Level, error) {
 	case "error":
 		return slog.LevelError, nil
 	default:
-		return 0, fmt.Errorf("%q is not a level: give debug, info, warn or error", name)
+		return 0, fmt.Errorf("%q is not a level: use debug, info, warn or error", name)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // RedisOptions say how to reach Redis.
@@ -36,10 +38,10 @@ type RedisOptions struct {
 // Validate reports every fault at once.
 func (o RedisOptions) Validate() error {
 	if o.Replicas < 0 {
-		return errors.New("replicas: must not be negative: give the number of senders that share the limits")
+		return errors.New("replicas: must not be negative: set it to the number of senders that share the limits")
 	}
 	if o.Timeout < 0 {
-		return errors.New("timeout: must not be negative: give the time that a question to Redis may take, e.g. 250ms")
+		return errors.New("timeout: must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
 	}
 	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
 		return errors.New("address: is missing, but user, passwordFile or caFile is set")
@@ -73,7 +75,8 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 		return nil, fmt.Errorf("options of redis: %w", err)
 	}
 	bound := o.timeout()
-	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: bound, ReadTimeout: bound, WriteTimeout: bound, MaxRetries: -1, ContextTimeoutEnabled: true}
+	opts := &redis.Options{Addr: o.Address, Username: o.User, ClientName: "outbound", DialTimeout: bound, ReadTimeout: bound,
+		WriteTimeout: bound, MaxRetries: -1, ContextTimeoutEnabled: true}
 	if o.PasswordFile != "" {
 		b, err := os.ReadFile(o.PasswordFile)
 		if err != nil {
@@ -88,7 +91,7 @@ func (o RedisOptions) Client() (*redis.Client, error) {
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(b) {
-			return nil, fmt.Errorf("caFile: %s holds no certificate in PEM", o.CAFile)
+			return nil, fmt.Errorf("caFile: %s contains no certificate in PEM", o.CAFile)
 		}
 		opts.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
@@ -104,7 +107,8 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log, timeout: o.timeout()}, nil
+	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log,
+		timeout: o.timeout()}, nil
 }
 
 // Close ends the connections.
@@ -129,12 +133,12 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {
 		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
-			r.log.Warn("redis is away: this sender keeps to its share of the limits", "error", err.Error(), "replicas", r.share)
+			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(), "replicas", r.share)
 		}
 		return r.alone(ctx, key, l)
 	}
 	if until != 0 && r.away.CompareAndSwap(until, 0) {
-		r.log.Info("redis is back: limits are shared again")
+		r.log.Info("Redis is available again: limits are shared")
 	}
 	if res.Allowed > 0 {
 		return 0

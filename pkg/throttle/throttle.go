@@ -1,4 +1,4 @@
-// Package throttle is the door to Redis: limits that all replicas of a sender share. What Redis holds may be lost at any
+// Package throttle is the adapter of Redis: limits that all replicas of a sender share. What Redis holds may be lost at any
 // time; with Redis away each replica keeps to its share, and without Redis one process keeps the limit alone.
 package throttle
 

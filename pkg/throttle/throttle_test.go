@@ -17,7 +17,8 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 func shared(t *testing.T, address string, replicas int) *throttle.Redis {
 	t.Helper()
-	r, err := throttle.NewRedis(throttle.RedisOptions{Address: address, Replicas: replicas, Timeout: waittest.Limit}, slog.New(slog.DiscardHandler))
+	r, err := throttle.NewRedis(throttle.RedisOptions{Address: address, Replicas: replicas, Timeout: waittest.Limit},
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,8 @@ func TestReplicasShareALimitAndKeepToTheirPartWhileRedisIsAway(t *testing.T) {
 }
 
 func TestOptionsThatContradictThemselvesAreRefused(t *testing.T) {
-	for _, o := range []throttle.RedisOptions{{Replicas: -1}, {Timeout: -1}, {PasswordFile: "x"}, {Address: "127.0.0.1:1", PasswordFile: "/nowhere"}, {Address: "127.0.0.1:1", CAFile: "/dev/null"}} {
+	for _, o := range []throttle.RedisOptions{{Replicas: -1}, {Timeout: -1}, {PasswordFile: "x"},
+		{Address: "127.0.0.1:1", PasswordFile: "/nowhere"}, {Address: "127.0.0.1:1", CAFile: "/dev/null"}} {
 		if _, err := throttle.NewRedis(o, nil); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

@@ -19,10 +19,10 @@ import (
 )
 
 var (
-	errURL     = errors.New("its URL can't be read: give one with a scheme and a host")
-	errTooLong = fmt.Errorf("its answer is longer than %d KiB", maxAnswer>>10)
+	errURL     = errors.New("its URL is not valid: use one with a scheme and a host")
+	errTooLong = fmt.Errorf("its response is longer than %d KiB", maxAnswer>>10)
 	errType    = errors.New("its token is of a type other than Bearer")
-	errText    = errors.New("its token has control characters or other characters that no token has")
+	errText    = errors.New("its token has characters that are not allowed in a token")
 )
 
 const (
@@ -56,14 +56,14 @@ func (s *Source) explain(ctx context.Context, err error, refresh string) *Error 
 	var answer *oauth2.RetrieveError
 	var verify *tls.CertificateVerificationError
 	var at *url.Error
-	what := "its answer holds no token"
+	what := "its response contains no token"
 	switch {
 	case errors.As(err, &dial):
 		out.cause, what = dial, dial.Error()
 	case errors.Is(err, context.DeadlineExceeded):
-		out.cause, what = context.DeadlineExceeded, "no answer in time"
+		out.cause, what = context.DeadlineExceeded, "no response in time"
 	case errors.Is(err, context.Canceled):
-		out.cause, what = context.Canceled, "called off"
+		out.cause, what = context.Canceled, "cancelled"
 	case errors.As(err, &answer):
 		what = s.answered(answer, refresh)
 	case errors.Is(err, errURL), errors.Is(err, errTooLong), errors.Is(err, errType), errors.Is(err, errText):
@@ -71,10 +71,10 @@ func (s *Source) explain(ctx context.Context, err error, refresh string) *Error 
 	case errors.As(err, &verify):
 		what = "its certificate is not trusted: " + verify.Err.Error()
 	case errors.As(err, &at) && unreached(err):
-		what = "it can't be reached: " + innermost(at.Err).Error()
+		what = "connecting failed: " + innermost(at.Err).Error()
 	case errors.As(err, &at):
-		what = "it closed the connection without an answer, or its answer is not HTTP"
-		if said := s.told(innermost(at.Err).Error(), refresh); said != "" {
+		what = "it closed the connection without a response, or its response is not HTTP"
+		if said := s.endpointError(innermost(at.Err).Error(), refresh); said != "" {
 			what += ": " + said
 		}
 	}
@@ -132,7 +132,7 @@ func refusesClient(err error) bool {
 // answered words a refusal (RFC 6749, 5.2).
 func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
 	status := e.Response.StatusCode
-	words := strings.TrimSpace(fmt.Sprintf("it answered HTTP %d %s", status, http.StatusText(status)))
+	words := strings.TrimSpace(fmt.Sprintf("it responded with HTTP %d %s", status, http.StatusText(status)))
 	if status >= 300 && status < 400 {
 		return words + ": redirects are not followed"
 	}
@@ -141,7 +141,7 @@ func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
 		words += " (" + code + ")"
 	}
 	words += advice(e, refresh)
-	if said := s.told(e.ErrorDescription, refresh); said != "" {
+	if said := s.endpointError(e.ErrorDescription, refresh); said != "" {
 		words += "; it says: " + said
 	}
 	return words
@@ -151,20 +151,20 @@ func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
 func advice(e *oauth2.RetrieveError, refresh string) string {
 	switch {
 	case e.ErrorCode == "invalid_grant" && refresh != "":
-		return ": the refresh token has ended or was revoked, give a new one"
+		return ": the refresh token has expired or was revoked, set a new one"
 	case refusesClient(e):
 		return ": check clientId and clientSecret"
 	case e.ErrorCode == "invalid_scope":
 		return ": check scopes"
 	case e.ErrorCode == "unauthorized_client" || e.ErrorCode == "unsupported_grant_type":
-		return ": have this client allowed to get tokens this way"
+		return ": allow this grant type for the client"
 	default:
 		return ""
 	}
 }
 
-// told is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
-func (s *Source) told(said, refresh string) string {
+// endpointError is what an endpoint said: one line, bounded, without addresses of people. It is empty if a secret shows in it.
+func (s *Source) endpointError(said, refresh string) string {
 	said = strings.ToValidUTF8(said, "")
 	said = strings.Join(strings.FieldsFunc(said, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	said = regexp.MustCompile(`[^\s<>"(),;:\[\]]+@[^\s<>"(),;:\[\]]+`).ReplaceAllString(said, "…")

@@ -48,39 +48,43 @@ func TestWhyAnAnswerHoldsNoToken(t *testing.T) {
 		}
 		return string(out)
 	}
-	const invalid = "it answered HTTP 400 Bad Request (invalid_request)"
+	const invalid = "it responded with HTTP 400 Bad Request (invalid_request)"
 	for name, c := range map[string]struct {
 		status int
 		body   string
 		want   string
 	}{
-		"client":                {401, `{"error":"invalid_client","error_description":"No such client."}`, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret; it says: No such client."},
-		"scope":                 {400, `{"error":"invalid_scope"}`, "it answered HTTP 400 Bad Request (invalid_scope): check scopes"},
-		"grant":                 {400, `{"error":"unauthorized_client"}`, "it answered HTTP 400 Bad Request (unauthorized_client): have this client allowed to get tokens this way"},
-		"with status 200":       {200, `{"error":"access_denied","access_token":"canary"}`, "it answered HTTP 200 OK (access_denied)"},
-		"code with secrets":     {400, `{"error":"Canary canary"}`, "it answered HTTP 400 Bad Request"},
-		"code without end":      {400, `{"error":"` + strings.Repeat("x", 65) + `"}`, "it answered HTTP 400 Bad Request"},
-		"page of HTML":          {503, "<html>canary " + strings.Repeat("x", 9000), "it answered HTTP 503 Service Unavailable"},
-		"status without name":   {599, ``, "it answered HTTP 599"},
-		"description too long":  {400, said(strings.Repeat("é", 300)), invalid + "; it says: " + strings.Repeat("é", 200) + "…"},
-		"lines in it":           {400, said("one\r\n\x1b[31m two"), invalid + "; it says: one [31m two"},
-		"person in it":          {400, said("the account alice@example.com is locked"), invalid + "; it says: the account … is locked"},
-		"secret in it":          {400, said("not " + clientSecret), invalid},
-		"half a secret in it":   {400, said("not " + clientSecret[:8] + "…"), invalid},
-		"secret in capitals":    {400, said(strings.ToUpper(clientSecret)), invalid},
-		"secret of a form":      {400, said("client_secret=" + url.QueryEscape(clientSecret)), invalid},
-		"secret of Basic":       {400, said("got Basic " + basic), invalid},
-		"refresh token in it":   {400, said("got " + refreshToken), invalid},
-		"key of the URL in it":  {400, said("/token?key=canary"), invalid},
-		"refresh token refused": {400, `{"error":"invalid_grant"}`, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended or was revoked, give a new one"},
-		"garbage":               {200, `{"access_token":"canary`, "its answer holds no token"},
-		"nothing":               {200, ``, "its answer holds no token"},
-		"no token":              {200, `{"token_type":"bearer","expires_in":3600}`, "its answer holds no token"},
-		"life that is a word":   {200, `{"access_token":"canary","expires_in":"soon"}`, "its answer holds no token"},
-		"another type":          {200, `{"access_token":"canary","token_type":"mac"}`, "its token is of a type other than Bearer"},
-		"line break in it":      {200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`, "its token has control characters or other characters that no token has"},
-		"blank in it":           {200, `{"access_token":"canary b"}`, "its token has control characters or other characters that no token has"},
-		"too long":              {200, `{"access_token":"canary` + strings.Repeat("x", 64<<10) + `"}`, "its answer is longer than 64 KiB"},
+		"client": {401, `{"error":"invalid_client","error_description":"No such client."}`,
+			"it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret; it says: No such client."},
+		"scope": {400, `{"error":"invalid_scope"}`, "it responded with HTTP 400 Bad Request (invalid_scope): check scopes"},
+		"grant": {400, `{"error":"unauthorized_client"}`,
+			"it responded with HTTP 400 Bad Request (unauthorized_client): allow this grant type for the client"},
+		"with status 200":      {200, `{"error":"access_denied","access_token":"canary"}`, "it responded with HTTP 200 OK (access_denied)"},
+		"code with secrets":    {400, `{"error":"Canary canary"}`, "it responded with HTTP 400 Bad Request"},
+		"code without end":     {400, `{"error":"` + strings.Repeat("x", 65) + `"}`, "it responded with HTTP 400 Bad Request"},
+		"page of HTML":         {503, "<html>canary " + strings.Repeat("x", 9000), "it responded with HTTP 503 Service Unavailable"},
+		"status without name":  {599, ``, "it responded with HTTP 599"},
+		"description too long": {400, said(strings.Repeat("é", 300)), invalid + "; it says: " + strings.Repeat("é", 200) + "…"},
+		"lines in it":          {400, said("one\r\n\x1b[31m two"), invalid + "; it says: one [31m two"},
+		"person in it":         {400, said("the account alice@example.com is locked"), invalid + "; it says: the account … is locked"},
+		"secret in it":         {400, said("not " + clientSecret), invalid},
+		"half a secret in it":  {400, said("not " + clientSecret[:8] + "…"), invalid},
+		"secret in capitals":   {400, said(strings.ToUpper(clientSecret)), invalid},
+		"secret of a form":     {400, said("client_secret=" + url.QueryEscape(clientSecret)), invalid},
+		"secret of Basic":      {400, said("got Basic " + basic), invalid},
+		"refresh token in it":  {400, said("got " + refreshToken), invalid},
+		"key of the URL in it": {400, said("/token?key=canary"), invalid},
+		"refresh token refused": {400, `{"error":"invalid_grant"}`,
+			"it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired or was revoked, set a new one"},
+		"garbage":             {200, `{"access_token":"canary`, "its response contains no token"},
+		"nothing":             {200, ``, "its response contains no token"},
+		"no token":            {200, `{"token_type":"bearer","expires_in":3600}`, "its response contains no token"},
+		"life that is a word": {200, `{"access_token":"canary","expires_in":"soon"}`, "its response contains no token"},
+		"another type":        {200, `{"access_token":"canary","token_type":"mac"}`, "its token is of a type other than Bearer"},
+		"line break in it": {200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`,
+			"its token has characters that are not allowed in a token"},
+		"blank in it": {200, `{"access_token":"canary b"}`, "its token has characters that are not allowed in a token"},
+		"too long":    {200, `{"access_token":"canary` + strings.Repeat("x", 64<<10) + `"}`, "its response is longer than 64 KiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) { say(w, c.status, c.body) })
@@ -99,7 +103,8 @@ func TestTheRefusalThatGotFurtherIsTold(t *testing.T) {
 	for name, answers := range map[string][2]string{"Basic is taken": {scope, client}, "the body is taken": {client, scope}} {
 		t.Run(name, func(t *testing.T) {
 			e := serve(t, func(n int64, w http.ResponseWriter, _ *http.Request) { say(w, http.StatusBadRequest, answers[n-1]) })
-			refused(t.Context(), t, open(t, e.URL), e.Listener.Addr().String()+": it answered HTTP 400 Bad Request (invalid_scope): check scopes")
+			refused(t.Context(), t, open(t, e.URL),
+				e.Listener.Addr().String()+": it responded with HTTP 400 Bad Request (invalid_scope): check scopes")
 			if e.requests.Load() != 2 {
 				t.Errorf("%d requests, want 2", e.requests.Load())
 			}
@@ -124,7 +129,8 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		e := serve(t, func(_ int64, w http.ResponseWriter, q *http.Request) {
 			http.Redirect(w, q, other.URL+"/canary", status)
 		})
-		refused(t.Context(), t, open(t, e.URL), fmt.Sprintf("%s: it answered HTTP %d %s: redirects are not followed", e.Listener.Addr(), status, http.StatusText(status)))
+		refused(t.Context(), t, open(t, e.URL),
+			fmt.Sprintf("%s: it responded with HTTP %d %s: redirects are not followed", e.Listener.Addr(), status, http.StatusText(status)))
 		if e.requests.Load() != 1 {
 			t.Errorf("%d: %d requests, want 1", status, e.requests.Load())
 		}
@@ -140,7 +146,7 @@ func TestAnAnswerWithoutEndIsLeft(t *testing.T) {
 			_, _ = w.Write(make([]byte, 4096))
 		}
 	})
-	refused(t.Context(), t, open(t, e.URL), e.Listener.Addr().String()+": its answer is longer than 64 KiB")
+	refused(t.Context(), t, open(t, e.URL), e.Listener.Addr().String()+": its response is longer than 64 KiB")
 }
 
 func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
@@ -155,7 +161,8 @@ func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
 				over()
 				<-q.Context().Done()
 			})
-			if err := refused(ctx, t, open(t, e.URL), e.Listener.Addr().String()+": no answer in time"); !errors.Is(err, context.DeadlineExceeded) {
+			if err := refused(ctx, t, open(t, e.URL), e.Listener.Addr().String()+": no response in time"); !errors.Is(err,
+				context.DeadlineExceeded) {
 				t.Errorf("%v does not wrap the deadline", err)
 			}
 		})
@@ -164,7 +171,8 @@ func TestASlowAnswerIsWaitedForAsLongAsTheContext(t *testing.T) {
 
 func TestWhyThereIsNoAnswer(t *testing.T) {
 	cut := serve(t, func(int64, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	refused(t.Context(), t, open(t, cut.URL), cut.Listener.Addr().String()+": it closed the connection without an answer, or its answer is not HTTP: EOF")
+	refused(t.Context(), t, open(t, cut.URL),
+		cut.Listener.Addr().String()+": it closed the connection without a response, or its response is not HTTP: EOF")
 
 	odd := serve(t, func(_ int64, w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -173,21 +181,23 @@ func TestWhyThereIsNoAnswer(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	refused(t.Context(), t, open(t, odd.URL), odd.Listener.Addr().String()+": it closed the connection without an answer, or its answer is not HTTP")
+	refused(t.Context(), t, open(t, odd.URL),
+		odd.Listener.Addr().String()+": it closed the connection without a response, or its response is not HTTP")
 
 	down := httptest.NewServer(nil)
 	down.Close()
 	plain := func(o *token.Options) { o.Transport = &http.Transport{} }
-	refused(t.Context(), t, open(t, down.URL, plain), down.Listener.Addr().String()+": it can't be reached: connection refused")
+	refused(t.Context(), t, open(t, down.URL, plain), down.Listener.Addr().String()+": connecting failed: connection refused")
 
 	stranger := httptest.NewUnstartedServer(nil)
 	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
 	stranger.StartTLS()
 	t.Cleanup(stranger.Close)
-	refused(t.Context(), t, open(t, stranger.URL, plain), stranger.Listener.Addr().String()+": its certificate is not trusted: x509: certificate signed by unknown authority")
+	refused(t.Context(), t, open(t, stranger.URL, plain),
+		stranger.Listener.Addr().String()+": its certificate is not trusted: x509: certificate signed by unknown authority")
 
 	for _, unreadable := range []string{"https://user:canary@host:port/", "/canary", "https:canary"} {
-		refused(t.Context(), t, open(t, unreadable), "the token endpoint: its URL can't be read: give one with a scheme and a host")
+		refused(t.Context(), t, open(t, unreadable), "the token endpoint: its URL is not valid: use one with a scheme and a host")
 	}
 }
 

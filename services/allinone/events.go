@@ -6,7 +6,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// events answers EventService with two services: ingest takes events in, history tells of them.
+// events serves EventService with two services: ingest accepts events, history lists them.
 type events struct {
 	outboundv1.EventServiceServer // history's
 	intake                        outboundv1.EventServiceServer

@@ -28,7 +28,7 @@ type Endpoints struct {
 	NATS string `json:"nats"`
 }
 
-// secrets are what the data folder holds and nobody else may read.
+// secrets are the private files of the data directory.
 type secrets struct {
 	tokens rpc.Tokens
 	sealer *secret.Sealer
@@ -37,7 +37,7 @@ type secrets struct {
 // openSecrets reads the tokens and the key of a data folder; the first start makes them.
 func openSecrets(dir string) (s secrets, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return s, fmt.Errorf("data: make folder: %w", err)
+		return s, fmt.Errorf("data: create directory: %w", err)
 	}
 	if s.tokens.Admin, err = secret.LoadOrCreateToken(filepath.Join(dir, fileAdminToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
@@ -51,7 +51,7 @@ func openSecrets(dir string) (s secrets, err error) {
 	return s, nil
 }
 
-// removeEndpoints takes away what a former process wrote, so that whoever waits for the file waits for this one.
+// removeEndpoints removes the file of a previous process, so that waiting for the file waits for this process.
 func removeEndpoints(dir string) error {
 	err := os.Remove(filepath.Join(dir, fileEndpoints))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

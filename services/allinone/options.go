@@ -38,10 +38,10 @@ type Options struct {
 	Sync Sync `yaml:"sync"`
 	// Streams are the bounds of the streams.
 	Streams bus.StreamOptions `yaml:"streams"`
-	// Telemetry is what the process tells about itself.
+	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 
-	// Ingest and the rest are the options of the services. What stands above holds for them too.
+	// Ingest and the following are the options of the services. The options above apply to them as well.
 	Ingest      ingest.Options      `yaml:"ingest"`
 	Config      config.Options      `yaml:"config"`
 	HTTPSender  httpsender.Options  `yaml:"httpSender"`
@@ -74,29 +74,30 @@ func (o *Options) Validate() error {
 	o.spread()
 	var f process.Faults
 	if o.Data == "" {
-		f.Add("data (--data)", "is missing: name a folder")
+		f.Add("data (--data)", "is missing: set it to a directory")
 	}
-	for path, address := range map[string]string{"http": o.HTTP, "grpc": o.GRPC, "nats": o.NATS} {
-		if err := checkAddress(address); err != nil {
-			f.Add(path+" (--"+path+")", "%v", err)
+	for _, x := range []struct{ path, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"nats", o.NATS}} {
+		if err := checkAddress(x.address); err != nil {
+			f.Add(x.path+" (--"+x.path+")", "%v", err)
 		}
 	}
-	// These stand for several services; they are named once, as people set them.
+	// These options apply to several services; errors name them once, so the services are checked without a faulty one.
+	settings, sender := o.Config, o.HTTPSender
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
 		f.Add("urlPolicy (--url-policy)", "%v", err)
+		settings.URLPolicy, sender.URLPolicy = string(recipient.HTTPSOnly), recipient.HTTPSOnly
 	}
 	if _, err := egress.NewGuard(o.AllowEgress, nil); err != nil {
 		f.Add("allowEgress (--allow-egress)", "%v", err)
+		settings.AllowEgress, sender.AllowEgress = nil, nil
 	}
 	if o.Sync != SyncAlways && o.Sync != SyncInterval {
 		f.Add("sync (--sync)", "%q is not known: use always or interval", o.Sync)
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
-	if len(f) == 0 {
-		f.Within("config", o.Config.Validate())
-		f.Within("httpSender", o.HTTPSender.Validate())
-	}
+	f.Within("config", settings.Validate())
+	f.Within("httpSender", sender.Validate())
 	f.Within("emailSender", o.EmailSender.Validate())
 	f.Within("history", o.History.Validate())
 	f.Within("console", o.Console.Validate())

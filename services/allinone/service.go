@@ -42,8 +42,8 @@ func (s *Service) FirstStart() <-chan string { return s.first }
 // Ready gives the chosen addresses once events are taken in and delivered.
 func (s *Service) Ready() <-chan Endpoints { return s.ready }
 
-// house is what Run opens and closes.
-type house struct {
+// runtime is what Run opens and closes.
+type runtime struct {
 	o         Options
 	telemetry *telemetry.Telemetry
 	secrets   secrets
@@ -59,78 +59,79 @@ type house struct {
 	// core is the connection of what has none of its own.
 	core  *bus.Conn
 	close []func()
-	// firstStart is told the one-time link, start starts the broker.
+	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
 	start      func(embed.Options) (*embed.Server, error)
 }
 
-func (h *house) later(f func()) { h.close = append(h.close, f) }
+func (r *runtime) onClose(f func()) { r.close = append(r.close, f) }
 
-func (h *house) closeAll() {
-	for i := len(h.close) - 1; i >= 0; i-- {
-		h.close[i]()
+func (r *runtime) closeAll() {
+	for i := len(r.close) - 1; i >= 0; i-- {
+		r.close[i]()
 	}
 }
 
 // Run opens the doors, runs the services until ctx ends, and closes in order: intake first, then the senders once what is
 // under way is recorded, the broker last.
 func (s *Service) Run(ctx context.Context) error {
-	h := &house{o: s.o, stop: make(chan struct{}), start: s.start, firstStart: func(link string) { s.first <- link }}
-	defer h.closeAll()
-	if err := h.open(ctx); err != nil {
+	r := &runtime{o: s.o, stop: make(chan struct{}), start: s.start, firstStart: func(link string) { s.first <- link }}
+	defer r.closeAll()
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	if err := h.furnish(ctx); err != nil {
+	if err := r.wire(ctx); err != nil {
 		return err
 	}
-	h.group.Add("ready", func(ctx context.Context) error { return s.announce(ctx, h) })
-	return h.group.Run(ctx)
+	r.group.Add("ready", func(ctx context.Context) error { return s.announce(ctx, r) })
+	return r.group.Run(ctx)
 }
 
 // open opens telemetry, files, listeners and the broker.
-func (h *house) open(ctx context.Context) (err error) {
-	h.o.Telemetry.Service, h.o.Telemetry.Version = "outbound", process.Version()
-	if h.telemetry, err = telemetry.Setup(ctx, h.o.Telemetry); err != nil {
+func (r *runtime) open(ctx context.Context) (err error) {
+	r.o.Telemetry.Service, r.o.Telemetry.Version = "outbound", process.Version()
+	if r.telemetry, err = telemetry.Setup(ctx, r.o.Telemetry); err != nil {
 		return err
 	}
-	h.later(func() { _ = h.telemetry.Shutdown(context.WithoutCancel(ctx)) })
-	if h.secrets, err = openSecrets(h.o.Data); err != nil {
+	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}
-	if h.http, err = process.Listen("--http", h.o.HTTP); err != nil {
+	if r.http, err = process.Listen("--http", r.o.HTTP); err != nil {
 		return err
 	}
-	h.later(func() { _ = h.http.Close() })
-	if h.grpc, err = process.Listen("--grpc", h.o.GRPC); err != nil {
+	r.onClose(func() { _ = r.http.Close() })
+	if r.grpc, err = process.Listen("--grpc", r.o.GRPC); err != nil {
 		return err
 	}
-	h.later(func() { _ = h.grpc.Close() })
-	host, port, err := splitAddress(h.o.NATS)
+	r.onClose(func() { _ = r.grpc.Close() })
+	host, port, err := splitAddress(r.o.NATS)
 	if err != nil {
 		return fmt.Errorf("--nats: %w", err)
 	}
-	h.broker, err = h.start(embed.Options{StoreDir: filepath.Join(h.o.Data, folderBroker), Host: host, Port: port, SyncAlways: h.o.Sync == SyncAlways, Logger: h.telemetry.Logger})
+	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
+		SyncAlways: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
 	if err != nil {
-		return brokerFault(h.o, err)
+		return brokerFault(r.o, err)
 	}
-	h.later(h.shutdown)
-	return removeEndpoints(h.o.Data)
+	r.onClose(r.shutdown)
+	return removeEndpoints(r.o.Data)
 }
 
 // silentShutdown is how long a broker that answers nothing may take to shut down.
 const silentShutdown = 2 * time.Second
 
 // shutdown ends the broker in order, unless it answers nothing.
-func (h *house) shutdown() {
-	if h.core != nil {
+func (r *runtime) shutdown() {
+	if r.core != nil {
 		select {
-		case <-h.core.Silent():
-			h.broker.ShutdownWithin(silentShutdown)
+		case <-r.core.Silent():
+			r.broker.ShutdownWithin(silentShutdown)
 			return
 		default:
 		}
 	}
-	h.broker.Shutdown()
+	r.broker.Shutdown()
 }
 
 // brokerFault names the flag that has to do with why the broker could not be started.
@@ -143,13 +144,14 @@ func brokerFault(o Options, err error) error {
 }
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
-func (h *house) connect(ctx context.Context, name string) (*bus.Conn, error) {
-	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker, Relaxed: h.o.Sync == SyncInterval})
+func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
+	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
+		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
 	if err != nil {
 		return nil, err
 	}
-	h.later(c.Close)
+	r.onClose(c.Close)
 	asked := context.AfterFunc(ctx, c.Ending)
-	h.later(func() { asked() })
+	r.onClose(func() { asked() })
 	return c, nil
 }

@@ -1,17 +1,28 @@
-// Package cli is the command line of Outbound. It talks to the REST surface alone, with the messages of the contract.
+// Package cli is the command line of Outbound. It calls the REST API. The commands are in internal/, a package for each noun; this
+// package joins them and holds the commands of the settings and of the status.
 package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/codes"
+
+	"github.com/outbound-events/outbound/services/cli/internal/access"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/declare"
+	"github.com/outbound-events/outbound/services/cli/internal/deliveries"
+	"github.com/outbound-events/outbound/services/cli/internal/events"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/input"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
+	"github.com/outbound-events/outbound/services/cli/internal/recipients"
+	"github.com/outbound-events/outbound/services/cli/internal/revisions"
+	"github.com/outbound-events/outbound/services/cli/internal/simulate"
 )
 
-// Options is what the commands see of the world around them.
+// Options is the environment of the commands.
 type Options struct {
 	// In is standard input, Out standard output.
 	In  io.Reader
@@ -28,51 +39,52 @@ type Options struct {
 
 // The exit codes.
 const (
-	ExitOK       = 0
-	ExitFailed   = 1
-	ExitUsage    = 2
-	ExitNotFound = 3
-	ExitConflict = 4
+	ExitOK       = exit.CodeOK
+	ExitFailed   = exit.CodeFailed
+	ExitUsage    = exit.CodeUsage
+	ExitNotFound = exit.CodeNotFound
+	ExitConflict = exit.CodeConflict
 	// ExitDiffers is that of apply --dry-run --exit-code where there is a difference.
-	ExitDiffers = 5
+	ExitDiffers = exit.CodeDiffers
 )
-
-// app is what all commands share.
-type app struct {
-	Options
-	url, tokenFile, data, output string
-}
 
 // New makes the command `outbound` with its subcommands, and those in more, e.g. `run`.
 func New(o Options, more ...*cobra.Command) *cobra.Command {
-	a := &app{Options: o}
+	files := &input.Reader{In: o.In, Getenv: o.Getenv}
+	env := &command.Env{
+		Printer: &output.Printer{Out: o.Out, Err: o.Err, Terminal: o.Terminal},
+		Source:  &client.Source{Files: files, Version: o.Version},
+		Files:   files,
+		Version: o.Version,
+	}
 	root := &cobra.Command{
 		Use:   "outbound",
-		Short: "Sends the events of appliances to HTTP and email recipients",
-		Long: "Outbound sends the events of appliances to HTTP and email recipients.\n\n" +
-			"Commands other than `run` talk to a running Outbound. Where it is and who you are comes from --url and\n" +
-			"--token-file, from --data DIR (the folder given to `outbound run`), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 apply --exit-code found a difference.",
+		Short: "Send appliance events to HTTP and email recipients",
+		Long: "Outbound sends appliance events to HTTP and email recipients.\n\n" +
+			"All commands except `run` talk to a running Outbound server. Its address and the token come from --url and\n" +
+			"--token-file, from --data DIR (the data directory of a local server), or from OUTBOUND_URL and OUTBOUND_TOKEN.\n\n" +
+			"Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 conflict, 5 difference found by apply --exit-code.",
 		Version:       o.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          noSuchCommand,
+		Args:          command.NoSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(o.In)
 	root.SetOut(o.Out)
 	root.SetErr(o.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Usagef("%w", err) })
 	root.AddCommand(more...)
 	for _, c := range []*cobra.Command{
-		a.recipients(), a.apply(), a.export(), a.events(), a.deliveries(), a.status(), a.appliances(), a.simulate(), a.settings(),
-		a.customFields(), a.eventTypes(), a.macros(), a.revisions(), a.replays(), a.users(), a.tokens(), a.whoami(),
+		recipients.Command(env), declare.ApplyCommand(env), declare.ExportCommand(env), events.Command(env), deliveries.Command(env),
+		status(env), appliances(env), simulate.Command(env), settings(env), customFields(env), eventTypes(env), macros(env),
+		revisions.Command(env), deliveries.ReplaysCommand(env), access.UsersCommand(env), access.TokensCommand(env), access.WhoamiCommand(env),
 	} {
-		a.connectionFlags(c)
-		a.completeTree(c)
+		env.ConnectionFlags(c)
+		env.CompleteTree(c)
 		root.AddCommand(c)
 	}
-	root.AddCommand(a.man(), a.version())
+	root.AddCommand(man(env), version(env))
 	addExamples(root)
 	return root
 }
@@ -85,93 +97,6 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return ExitOK
 	}
-	printError(root.ErrOrStderr(), err)
-	return exitCode(err)
-}
-
-func exitCode(err error) int {
-	var chosen interface{ ExitCode() int }
-	if errors.As(err, &chosen) {
-		return chosen.ExitCode()
-	}
-	return ExitFailed
-}
-
-func printError(w io.Writer, err error) {
-	if err.Error() == "" {
-		return
-	}
-	_, _ = fmt.Fprintln(w, "outbound:", clean(err.Error()))
-	var many *faultyError
-	if errors.As(err, &many) {
-		for _, line := range many.lines {
-			_, _ = fmt.Fprintln(w, " ", clean(line))
-		}
-	}
-	var refused *apiError
-	if errors.As(err, &refused) && refused.code == codes.InvalidArgument {
-		for _, v := range refused.violations {
-			_, _ = fmt.Fprintf(w, "  %s: %s\n", clean(v.Field), clean(v.Description))
-		}
-	}
-}
-
-// usageError is a fault in how a command was called.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-func (e *usageError) ExitCode() int { return ExitUsage }
-
-func usage(format string, args ...any) error {
-	return &usageError{err: fmt.Errorf(format, args...)}
-}
-
-// ExitCode tells not found and conflict from other failures.
-func (e *apiError) ExitCode() int {
-	switch e.code {
-	case codes.NotFound:
-		return ExitNotFound
-	case codes.AlreadyExists, codes.Aborted:
-		return ExitConflict
-	default:
-		return ExitFailed
-	}
-}
-
-// group makes a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Args: noSuchCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	c.AddCommand(commands...)
-	return c
-}
-
-func noSuchCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := ""
-	// How many letters may differ: as many as cobra allows on its own.
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(", did you mean %q", near[0])
-	}
-	return usage("there is no command %q in %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
-}
-
-// arguments wants exactly these arguments, named for the message.
-func arguments(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < len(names):
-			return usage("%s needs %s: see %q", cmd.CommandPath(), names[len(args)], cmd.CommandPath()+" --help")
-		case len(args) > len(names):
-			return usage("%s takes no argument %q", cmd.CommandPath(), args[len(names)])
-		default:
-			return nil
-		}
-	}
+	output.PrintError(root.ErrOrStderr(), err)
+	return exit.Code(err)
 }

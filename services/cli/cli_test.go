@@ -24,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// told is a server whose answers never change, so that what is printed of them can be reviewed.
-type told struct {
+// fixedServer is a server with fixed answers.
+type fixedServer struct {
 	outboundv1.UnimplementedRecipientServiceServer
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedEventServiceServer
@@ -37,7 +37,7 @@ func at(second int) *timestamppb.Timestamp {
 	return timestamppb.New(time.Date(2026, 11, 21, 10, 0, second, 0, time.UTC))
 }
 
-func (told) ListRecipients(_ context.Context, r *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
+func (fixedServer) ListRecipients(_ context.Context, r *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	if r.GetPageToken() == "" {
 		return &outboundv1.ListRecipientsResponse{NextPageToken: "2", TotalSize: 2, Recipients: []*outboundv1.Recipient{{
 			Id: "crm", DisplayName: "CRM\x1b[31m", Enabled: proto.Bool(true), EventTypes: []string{"a", "b"},
@@ -50,9 +50,10 @@ func (told) ListRecipients(_ context.Context, r *outboundv1.ListRecipientsReques
 	}}}, nil
 }
 
-func (told) ListDeliveries(context.Context, *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
+func (fixedServer) ListDeliveries(context.Context, *outboundv1.ListDeliveriesRequest) (*outboundv1.ListDeliveriesResponse, error) {
 	return &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{
-		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, Reason: "http_status",
+		{EventId: "a1~e-2", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING,
+			Reason: "http_status",
 			Detail: "answered 500\nInternal Server Error", StatusCode: 500, Attempts: 3, LastAttemptTime: at(5), NextAttemptTime: at(35)},
 		{EventId: "a1~e-1", EventType: "support_conference_end", RecipientId: "crm", State: outboundv1.DeliveryState_DELIVERED, Reason: "ok",
 			StatusCode: 200, Attempts: 1, LastAttemptTime: at(1), ReplayId: "01R"},
@@ -60,52 +61,58 @@ func (told) ListDeliveries(context.Context, *outboundv1.ListDeliveriesRequest) (
 	}}, nil
 }
 
-func (told) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
+func (fixedServer) ListEvents(context.Context, *outboundv1.ListEventsRequest) (*outboundv1.ListEventsResponse, error) {
 	return &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{
 		{EventId: "a1~e-2", EventType: "nope", ApplianceId: "a1", IntakeTime: at(2), Decision: outboundv1.Intake_REJECTED, Via: "nats",
 			Violations: []*outboundv1.IntakeViolation{{Field: "type", Reason: "UNKNOWN_TYPE"}, {Field: "time", Reason: "TIME_OUT_OF_RANGE"}}},
-		{EventId: "a1~e-1", EventType: "a", ApplianceId: "a1", SessionId: "s-1", IntakeTime: at(1), Decision: outboundv1.Intake_ACCEPTED, Via: "http"},
+		{EventId: "a1~e-1", EventType: "a", ApplianceId: "a1", SessionId: "s-1", IntakeTime: at(1),
+			Decision: outboundv1.Intake_ACCEPTED, Via: "http"},
 	}}, nil
 }
 
-func (told) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+func (fixedServer) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	return &outboundv1.Status{
-		Version: "1.2.3", Notices: []string{"Failing: crm."}, Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
+		Version: "1.2.3", Notices: []string{"Failing: crm."},
+		Relay: &outboundv1.RelayStatus{Line: "mail.example:587 did not answer in time, at EHLO", Configured: true},
 		Recipients: []*outboundv1.RecipientStatus{
 			{RecipientId: "crm", DisplayName: "CRM", Health: outboundv1.RecipientHealth_FAILING, QueuedEvents: 12, OldestQueuedTime: at(0),
 				LastAttemptTime: at(5), NextAttemptTime: at(35), LastError: "http_status 500"},
 			{RecipientId: "desk", Health: outboundv1.RecipientHealth_OK},
 		},
 		Streams: []*outboundv1.StreamStatus{
-			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99, MaxAge: durationpb.New(8 * 24 * time.Hour), FirstTime: at(0)},
-			{Name: "HISTORY", Messages: 425_000, Bytes: 3 << 30, MaxBytes: 4 << 30, LastSequence: 425_000, MaxMessages: 500_000, MaxAge: durationpb.New(7 * 24 * time.Hour), UsedPercent: 85},
+			{Name: "EVENTS", Messages: 12, Bytes: 123_456, MaxBytes: 8 << 30, LastSequence: 99,
+				MaxAge: durationpb.New(8 * 24 * time.Hour), FirstTime: at(0)},
+			{Name: "HISTORY", Messages: 425_000, Bytes: 3 << 30, MaxBytes: 4 << 30, LastSequence: 425_000, MaxMessages: 500_000,
+				MaxAge: durationpb.New(7 * 24 * time.Hour), UsedPercent: 85},
 		},
 		Disk: &outboundv1.DiskStatus{UsedBytes: 3 << 30, LimitBytes: 12 << 30, FreeBytes: 5 << 30, FreeKnown: true},
 		Services: []*outboundv1.ServiceStatus{
-			{Name: "history", Instance: "i1", Version: "1.2.3", StartTime: at(0)}, {Name: "http-sender", Instance: "i2", Version: "1.2.2", StartTime: at(5)},
+			{Name: "history", Instance: "i1", Version: "1.2.3", StartTime: at(0)},
+			{Name: "http-sender", Instance: "i2", Version: "1.2.2", StartTime: at(5)},
 		},
-		Expiries: []*outboundv1.Expiry{{Kind: "ca_certificate", Resource: "recipients/crm", Subject: "CN=Root", ExpireTime: at(30)}, {Kind: "api_token", Resource: "tokens/t-1", Subject: "CI", ExpireTime: at(40)}},
+		Expiries: []*outboundv1.Expiry{{Kind: "ca_certificate", Resource: "recipients/crm", Subject: "CN=Root", ExpireTime: at(30)},
+			{Kind: "api_token", Resource: "tokens/t-1", Subject: "CI", ExpireTime: at(40)}},
 	}, nil
 }
 
-func (told) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (fixedServer) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{Host: "mail.example", Port: 587, AdminContacts: []string{"a@example.com"}, PasswordSet: true,
 		CaCertificatePem: strings.Repeat("-----BEGIN CERTIFICATE-----\n", 5), UpdateTime: at(1)}, nil
 }
 
-func (told) SendTestEmail(_ context.Context, r *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
+func (fixedServer) SendTestEmail(_ context.Context, r *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
 	return &outboundv1.SendTestEmailResponse{Ok: true, Results: []*outboundv1.SendTestEmailResponse_Result{
 		{Address: r.GetTo()[0], Accepted: true, Code: 250, Detail: "accepted by the relay"}}}, nil
 }
 
-func (told) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
+func (fixedServer) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
 	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{
 		{Id: "a1", DisplayName: "Support centre", CreateTime: at(1), RotateTime: at(9)}, {Id: "a2", CreateTime: at(2)},
 	}}, nil
 }
 
 // CheckChanges finds nothing wrong.
-func (told) CheckChanges(_ context.Context, r *outboundv1.CheckChangesRequest) (*outboundv1.CheckChangesResponse, error) {
+func (fixedServer) CheckChanges(_ context.Context, r *outboundv1.CheckChangesRequest) (*outboundv1.CheckChangesResponse, error) {
 	out := &outboundv1.CheckChangesResponse{}
 	for range r.GetChanges() {
 		out.Results = append(out.Results, &outboundv1.CheckedChange{})
@@ -113,14 +120,14 @@ func (told) CheckChanges(_ context.Context, r *outboundv1.CheckChangesRequest) (
 	return out, nil
 }
 
-func (told) CreateAppliance(_ context.Context, r *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+func (fixedServer) CreateAppliance(_ context.Context, r *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	return &outboundv1.ApplianceCredentials{Id: r.GetAppliance().GetId(), User: "a1", Password: "p", Token: "t"}, nil
 }
 
 // serve answers REST as the console does, and gives the command line a data folder that leads there.
 func serve(t *testing.T) (data string) {
 	t.Helper()
-	return serveAll(t, told{})
+	return serveAll(t, fixedServer{})
 }
 
 // services are those that answer REST calls.

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// examples are those of the commands whose use is plain, by path.
+// examples are the examples of plain commands, by path.
 func examples() map[string]string {
 	return map[string]string{
 		"appliances add":       "outbound appliances add appliance-1 --name 'Support centre'",
@@ -41,7 +41,7 @@ func examples() map[string]string {
 	}
 }
 
-// addExamples gives commands that have no example of their own the one of the table.
+// addExamples sets the example of commands that have none.
 func addExamples(root *cobra.Command) {
 	for path, example := range examples() {
 		c, rest, err := root.Find(strings.Fields(path))

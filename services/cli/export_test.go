@@ -11,22 +11,26 @@ import (
 	"github.com/outbound-events/outbound/services/cli"
 )
 
-// hostile are texts that YAML writers are known to change.
+// hostile are texts that YAML writers often change.
 func hostile() []string {
 	return []string{
-		"CRM\x1b[31m", "a\r\nb\r\n", "a\nb", "a\nb\n", "a\nb\n\n", "\n\na\n", " lead\nx", "x  \ny", "\tx\ny", "yes", "08:00", "0x1", "1e3", "~", "null",
-		"# c", "a: b", "- x", "%A%", "'q'", "\"", "a\u2028b", "\u0085", "🙂", "a #b", "a\n\n\nb", "|", "> x", "&a", "*a", "!t", "{a}", "[b]", "a\\nb", " ",
+		"CRM\x1b[31m", "a\r\nb\r\n", "a\nb", "a\nb\n", "a\nb\n\n", "\n\na\n", " lead\nx", "x  \ny", "\tx\ny", "yes", "08:00", "0x1",
+		"1e3", "~", "null",
+		"# c", "a: b", "- x", "%A%", "'q'", "\"", "a\u2028b", "\u0085", "🙂", "a #b", "a\n\n\nb", "|", "> x", "&a", "*a", "!t", "{a}",
+		"[b]", "a\\nb", " ",
 		"\n", "a\t", "@x", "`", "2026-11-21T10:00:00Z", "x: |\n  y\n", "  a\n b", "\u202eabc", "a \n\nb", "---", "---\na", "...", "k: v\n---\n",
 	}
 }
 
-// texts is a server whose custom fields are called what is hostile.
-type texts struct{ told }
+// texts is a server whose custom fields have hostile names.
+type texts struct{ fixedServer }
 
 func (texts) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
 	all := &outboundv1.ListCustomFieldsResponse{}
 	for i, s := range hostile() {
-		all.CustomFields = append(all.CustomFields, &outboundv1.CustomField{CodeName: "f" + string(rune('a'+i/26)) + string(rune('a'+i%26)), DisplayName: s})
+		all.CustomFields = append(all.CustomFields, &outboundv1.CustomField{
+			CodeName: "f" + string(rune('a'+i/26)) + string(rune('a'+i%26)), DisplayName: s,
+		})
 	}
 	return all, nil
 }
@@ -39,7 +43,8 @@ func (texts) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) 
 		overrides[key], headers[key] = &outboundv1.MailText{Subject: s, Body: s + "\n" + s, HtmlBody: s}, s
 	}
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{
-		{Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(false), EventTypes: []string{"a"}, Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Overrides: overrides}}},
+		{Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(false), EventTypes: []string{"a"},
+			Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Overrides: overrides}}},
 		{Id: "web", DisplayName: "Web", EventTypes: []string{"a"}, Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
 			Headers: headers, Backoff: &outboundv1.Backoff{Multiplier: 1.25}, BodyTemplate: "{\n\t\"a\": {{json .Vars.a}}\n}\n",
 			SigningSecrets: []*outboundv1.SigningSecret{{Id: "ss-1", Kind: outboundv1.SigningSecret_HMAC_SHA256, ExpireTime: at(1)}},

@@ -10,73 +10,85 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
+	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
 
-func (a *app) settings() *cobra.Command {
-	smtp := a.settingsGroup("smtp", "The SMTP relay that mail leaves by", func() proto.Message { return &outboundv1.SmtpSettings{} },
-		[]fieldFlag{
-			{"host", "host", flagText, "host name or address of the relay"},
-			{"port", "port", flagInt, "port (default by encryption: 25, 587 or 465)"},
-			{"encryption", "encryption", flagWord, "none, starttls or tls (default starttls)"},
-			{"auth", "auth", flagWord, "none, plain, login, cram_md5 or xoauth2 (default none)"},
-			{"username", "username", flagText, "user name at the relay"},
-			{"password-file", "password", flagSecret, "file with the password; - is standard input"},
-			{"from-address", "fromAddress", flagText, "the sender's address"},
-			{"from-name", "fromName", flagText, "the sender's name (default Outbound)"},
-			{"ca-file", "caCertificatePem", flagFile, "file with the root certificates (PEM) of the relay"},
-			{"admin-contact", "adminContacts", flagList, "addresses told of trouble that is nobody else's; may be repeated"},
-			{"hello-name", "helloName", flagText, "host name we introduce ourselves with (default the host's own)"},
-			{"max-connections", "maxConnections", flagInt, "connections to the relay at once, of each sender (default 4)"},
-			{"rate", "rateLimit.limit", flagInt, "mails per period at most (default no limit)"},
-			{"rate-period", "rateLimit.period", flagDuration, "the period of --rate (default 1s)"},
-			{"daily-notice", "dailyNotice.enabled", flagBool, "a mail a day to the admin contacts"},
-			{"daily-notice-time", "dailyNotice.time", flagText, "when it is sent, HH:MM in the zone of mails (default 08:00)"},
-			{"token-url", "oauth2.tokenUrl", flagText, "where access tokens for xoauth2 are got (https)"},
-			{"client-id", "oauth2.clientId", flagText, "client id at the token endpoint"},
-			{"client-secret-file", "oauth2.clientSecret", flagSecret, "file with the client secret; - is standard input"},
-			{"refresh-token-file", "oauth2.refreshToken", flagSecret, "file with the refresh token; - is standard input"},
-			{"scope", "oauth2.scopes", flagList, "scopes to ask for; may be repeated"},
-		})
-	smtp.AddCommand(a.testEmail())
-	email := a.settingsGroup("email", "What holds for all email recipients", func() proto.Message { return &outboundv1.EmailSettings{} },
-		[]fieldFlag{
-			{"retry-interval", "retryInterval", flagDuration, "pause between two attempts (default 1m)"},
-			{"retry-duration", "retryDuration", flagDuration, "how long a mail is tried (default 24h)"},
-			{"time-zone", "timeZone", flagText, "zone of the times in mails (default UTC)"},
-		})
-	return group("settings", "See and change what recipients share", smtp, email)
+func settings(env *command.Env) *cobra.Command {
+	smtp := settingsGroup(env, settingsKind{
+		name: "smtp", short: "Manage the SMTP relay settings", empty: func() proto.Message { return &outboundv1.SmtpSettings{} },
+		flags: []command.FieldFlag{
+			command.TextFlag("host", "host", "host name or IP address of the relay"),
+			command.IntFlag("port", "port", "port (default by encryption: 25, 587 or 465)"),
+			command.WordFlag("encryption", "encryption", "none, starttls or tls (default starttls)"),
+			command.WordFlag("auth", "auth", "none, plain, login, cram_md5 or xoauth2 (default none)"),
+			command.TextFlag("username", "username", "user name for the relay"),
+			command.SecretFlag("password-file", "password", "file with the password; - reads standard input"),
+			command.TextFlag("from-address", "fromAddress", "sender address"),
+			command.TextFlag("from-name", "fromName", "sender name (default Outbound)"),
+			command.FileFlag("ca-file", "caCertificatePem", "file with the root certificates (PEM) of the relay"),
+			command.ListFlag("admin-contact", "adminContacts",
+				"email address of an admin contact, who receives alerts about recipients without a contact, silent appliances and storage; may be "+
+					"repeated"),
+			command.TextFlag("hello-name", "helloName", "host name for EHLO (default: the name of the host)"),
+			command.IntFlag("max-connections", "maxConnections", "maximum connections to the relay, for each email-sender (default 4)"),
+			command.IntFlag("rate", "rateLimit.limit", "maximum emails per period (default no limit)"),
+			command.DurationFlag("rate-period", "rateLimit.period", "period of --rate (default 1s)"),
+			command.BoolFlag("daily-notice", "dailyNotice.enabled", "send a daily report to the admin contacts"),
+			command.TextFlag("daily-notice-time", "dailyNotice.time",
+				"time of the daily report, HH:MM in the time zone of the email settings (default 08:00)"),
+			command.TextFlag("token-url", "oauth2.tokenUrl", "token endpoint for xoauth2 (https)"),
+			command.TextFlag("client-id", "oauth2.clientId", "client ID at the token endpoint"),
+			command.SecretFlag("client-secret-file", "oauth2.clientSecret", "file with the client secret; - reads standard input"),
+			command.SecretFlag("refresh-token-file", "oauth2.refreshToken", "file with the refresh token; - reads standard input"),
+			command.ListFlag("scope", "oauth2.scopes", "scope to request; may be repeated"),
+		},
+	})
+	smtp.AddCommand(testEmail(env))
+	email := settingsGroup(env, settingsKind{
+		name: "email", short: "Manage settings for all email recipients", empty: func() proto.Message { return &outboundv1.EmailSettings{} },
+		flags: []command.FieldFlag{
+			command.DurationFlag("retry-interval", "retryInterval", "interval between attempts (default 1m)"),
+			command.DurationFlag("retry-duration", "retryDuration", "how long an email is retried (default 24h)"),
+			command.TextFlag("time-zone", "timeZone", "time zone for times in emails (default UTC)"),
+		},
+	})
+	return command.Group("settings", "Manage SMTP and email settings", smtp, email)
 }
 
 // testEmail is `settings smtp test`.
-func (a *app) testEmail() *cobra.Command {
+func testEmail(env *command.Env) *cobra.Command {
 	var to []string
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Send a test mail at once and tell what the relay answers",
-		Long: "The mail is sent by an email-sender, through the relay as it is set. Without --to it goes to the admin contacts.\n" +
-			"Exit code 1 unless the relay accepts it for every address.",
+		Short: "Send a test email and show the relay's response",
+		Long: "An email-sender sends the email through the configured relay. Without --to it goes to the admin contacts.\n" +
+			"The exit code is 1 unless the relay accepts it for every address.",
 		Example: "  outbound settings smtp test --to me@example.com",
-		Args:    arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		Args:    command.Arguments(),
+		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			out := &outboundv1.SendTestEmailResponse{}
-			if err := c.call(ctx, http.MethodPost, "/v1/settings/smtp:test", &outboundv1.SendTestEmailRequest{To: to}, out); err != nil {
+			if err := c.Call(ctx, http.MethodPost, "/v1/settings/smtp:test", &outboundv1.SendTestEmailRequest{To: to}, out); err != nil {
 				return err
 			}
-			if err := a.show(out, func() *table { return testTable(out) }); err != nil {
+			if err := env.Show(out, func() *output.Table { return testTable(out) }); err != nil {
 				return err
 			}
 			if !out.GetOk() {
-				return errors.New("the relay did not accept every test mail")
+				return errors.New("the relay did not accept every test email")
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().StringSliceVar(&to, "to", nil, "addresses to send to; may be repeated (default the admin contacts)")
+	cmd.Flags().StringSliceVar(&to, "to", nil, "address to send to; may be repeated (default the admin contacts)")
 	return cmd
 }
 
-func testTable(out *outboundv1.SendTestEmailResponse) *table {
-	t := &table{head: []string{"", "ADDRESS", "CODE", "ANSWER"}}
+func testTable(out *outboundv1.SendTestEmailResponse) *output.Table {
+	t := &output.Table{Head: []string{"", "ADDRESS", "CODE", "RESPONSE"}}
 	for _, r := range out.GetResults() {
 		mark, code := "✗", "-"
 		if r.GetAccepted() {
@@ -85,67 +97,52 @@ func testTable(out *outboundv1.SendTestEmailResponse) *table {
 		if r.GetCode() != 0 {
 			code = fmt.Sprint(r.GetCode())
 		}
-		t.add(mark, r.GetAddress(), code, r.GetDetail())
+		t.Add(mark, r.GetAddress(), code, r.GetDetail())
 	}
 	return t
 }
 
-func (a *app) settingsGroup(name, short string, empty func() proto.Message, flags []fieldFlag) *cobra.Command {
-	path := "/v1/settings/" + name
+// settingsKind is one of the settings that recipients share.
+type settingsKind struct {
+	name, short string
+	// empty returns a message of the kind.
+	empty func() proto.Message
+	flags []command.FieldFlag
+}
+
+func settingsGroup(env *command.Env, k settingsKind) *cobra.Command {
+	path := "/v1/settings/" + k.name
 	get := &cobra.Command{
-		Use: "get", Short: "Show the settings", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
-			m := empty()
-			if err := c.call(ctx, http.MethodGet, path, nil, m); err != nil {
+		Use: "get", Short: "Show the settings", Args: command.Arguments(),
+		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
+			m := k.empty()
+			if err := c.Call(ctx, http.MethodGet, path, nil, m); err != nil {
 				return err
 			}
-			return a.showFields(m)
+			return env.ShowFields(m)
 		}),
 	}
 	var file string
-	set := &cobra.Command{Use: "set", Short: "Change the named settings, from a file or from flags", Args: arguments()}
-	set.Flags().StringVarP(&file, "file", "f", "", "file with the settings in YAML or JSON; - is standard input")
-	for _, x := range flags {
-		defineFlag(set, x.flag, x.kind, x.help)
-	}
-	set.RunE = a.with(func(ctx context.Context, c *client, _ []string) error {
-		t, where, err := a.settingsTree(set, file, flags)
+	set := &cobra.Command{Use: "set", Short: "Update settings, from a file or from flags", Args: command.Arguments()}
+	set.Flags().StringVarP(&file, "file", "f", "", "YAML or JSON file with the settings; - reads standard input")
+	command.DefineFields(set, k.flags)
+	set.RunE = env.With(func(ctx context.Context, c *client.Client, _ []string) error {
+		t, where, err := command.FlagTree(env.Files, set, file, k.flags)
 		if err != nil {
 			return err
 		}
-		want, saved := empty(), empty()
-		if err := fill(t, want, where); err != nil {
+		want, saved := k.empty(), k.empty()
+		if err := resource.Fill(t, want, where); err != nil {
 			return err
 		}
-		mask := maskOf(t, want.ProtoReflect().Descriptor(), "")
+		mask := resource.Mask(t, want.ProtoReflect().Descriptor(), "")
 		if len(mask) == 0 {
-			return usage("nothing to change: name a setting, see %q", set.CommandPath()+" --help")
+			return exit.Usagef("nothing to change: set a field, see %q", set.CommandPath()+" --help")
 		}
-		if err := c.patch(ctx, path, want, mask, saved); err != nil {
+		if err := c.Patch(ctx, path, want, mask, saved); err != nil {
 			return err
 		}
-		return a.showFields(saved)
+		return env.ShowFields(saved)
 	})
-	return group(name, short, get, set)
-}
-
-func (a *app) settingsTree(cmd *cobra.Command, file string, flags []fieldFlag) (t tree, where string, err error) {
-	t, where = tree{}, "flags"
-	if file != "" {
-		if t, err = a.readTree(file); err != nil {
-			return nil, "", err
-		}
-		where = file
-	}
-	for _, x := range flags {
-		if !cmd.Flags().Changed(x.flag) {
-			continue
-		}
-		v, err := flagValue(a, cmd, x.flag, x.kind)
-		if err != nil {
-			return nil, "", err
-		}
-		set(t, x.path, v)
-	}
-	return t, where, nil
+	return command.Group(k.name, k.short, get, set)
 }

@@ -12,114 +12,122 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-func (a *app) status() *cobra.Command {
+func status(env *command.Env) *cobra.Command {
 	var recipient string
 	var watch bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show whether anything is wrong", Args: arguments(),
-		RunE: a.with(func(ctx context.Context, c *client, _ []string) error {
+		Use: "status", Short: "Show the status of the system", Args: command.Arguments(),
+		RunE: env.With(func(ctx context.Context, c *client.Client, _ []string) error {
 			query := url.Values{}
 			if recipient != "" {
 				query.Set("recipientId", recipient)
 			}
 			if watch {
-				return a.watchStatus(ctx, c, "/v1/status:watch?"+query.Encode())
+				return watchStatus(ctx, env, c, "/v1/status:watch?"+query.Encode())
 			}
 			s := &outboundv1.Status{}
-			if err := c.call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
+			if err := c.Call(ctx, http.MethodGet, "/v1/status?"+query.Encode(), nil, s); err != nil {
 				return err
 			}
-			return a.showOne(s)
+			return showOne(env, s)
 		}),
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and show the recipients again after each change")
-	cmd.Flags().StringVar(&recipient, "recipient", "", "only this recipient")
+	cmd.Flags().BoolVar(&watch, "watch", false, "watch for changes of recipients")
+	cmd.Flags().StringVar(&recipient, "recipient", "", "show only this recipient")
 	return cmd
 }
 
-func (a *app) showOne(s *outboundv1.Status) error {
-	if a.output != "table" {
-		return a.show(s, nil)
+func showOne(env *command.Env, s *outboundv1.Status) error {
+	if env.Structured() {
+		return env.Show(s, nil)
 	}
-	return a.showStatus(s)
+	return showStatus(env, s)
 }
 
-// watchStatus shows the status, and again when how a recipient stands has changed, until it is interrupted.
-func (a *app) watchStatus(ctx context.Context, c *client, path string) error {
+// watchStatus shows the status, and again each time that a recipient's health changes, until it is interrupted.
+func watchStatus(ctx context.Context, env *command.Env, c *client.Client, path string) error {
 	shown := ""
-	return a.follow(ctx, c, path, func() proto.Message { return &outboundv1.Status{} }, func(m proto.Message) error {
+	each := func(m proto.Message) error {
 		s, ok := m.(*outboundv1.Status)
 		if !ok {
-			return fmt.Errorf("a line of the stream is no status: %T", m)
+			return fmt.Errorf("decode a line of the stream: not a status: %T", m)
 		}
-		now := standings(s)
+		now := statusText(s)
 		if now == shown {
-			// A stream that was asked for again begins with what is known.
+			// A stream that is asked for again begins with the current status.
 			return nil
 		}
 		if shown != "" {
-			a.say("")
+			env.Say("")
 		}
 		shown = now
-		if a.output != "table" {
-			return a.showLine(s)
+		if env.Structured() {
+			return env.ShowLine(s)
 		}
-		return a.showStatus(s)
-	})
+		return showStatus(env, s)
+	}
+	return env.Follow(ctx, c, client.Subscription{Path: path, Next: func() proto.Message { return &outboundv1.Status{} }, Each: each})
 }
 
-// standings is a text that changes when how a recipient stands does; its queue and its last attempts are not part of it.
-func standings(s *outboundv1.Status) string {
+// statusText is a text that changes with the health of recipients. Queues and attempts are not part of it.
+func statusText(s *outboundv1.Status) string {
 	out := "status " + s.GetRelay().GetLine()
 	for _, r := range s.GetRecipients() {
-		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), clock(r.GetFailingSinceTime()), r.GetLastReason(), r.GetBreakerOpen(), clock(r.GetLastAlertTime()))
+		out += fmt.Sprintf("\n%s %s %s %s %t %s", r.GetRecipientId(), r.GetHealth(), output.Clock(r.GetFailingSinceTime()),
+			r.GetLastReason(), r.GetBreakerOpen(), output.Clock(r.GetLastAlertTime()))
 	}
 	return out
 }
 
-func (a *app) showStatus(s *outboundv1.Status) error {
-	a.say("Outbound %s", s.GetVersion())
+func showStatus(env *command.Env, s *outboundv1.Status) error {
+	env.Say("Outbound %s", s.GetVersion())
 	for _, n := range s.GetNotices() {
-		a.say("notice: %s", n)
+		env.Say("notice: %s", n)
 	}
 	if line := s.GetRelay().GetLine(); line != "" {
-		a.say("SMTP relay: %s", line)
+		env.Say("SMTP relay: %s", line)
 	}
-	a.say("")
-	recipients := &table{head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT", "LAST ERROR"}}
+	env.Say("")
+	recipients := &output.Table{Head: []string{"RECIPIENT", "HEALTH", "SINCE", "QUEUED", "OLDEST", "LAST ATTEMPT", "NEXT ATTEMPT",
+		"LAST ERROR"}}
 	for _, r := range s.GetRecipients() {
-		recipients.add(r.GetRecipientId(), r.GetHealth().String(), clock(r.GetFailingSinceTime()), fmt.Sprint(r.GetQueuedEvents()), clock(r.GetOldestQueuedTime()),
-			clock(r.GetLastAttemptTime()), clock(r.GetNextAttemptTime()), dash(short(r.GetLastError())))
+		recipients.Add(r.GetRecipientId(), r.GetHealth().String(), output.Clock(r.GetFailingSinceTime()),
+			fmt.Sprint(r.GetQueuedEvents()), output.Clock(r.GetOldestQueuedTime()),
+			output.Clock(r.GetLastAttemptTime()), output.Clock(r.GetNextAttemptTime()), output.Dash(output.Short(r.GetLastError())))
 	}
-	if err := a.print(recipients); err != nil {
+	if err := env.Print(recipients); err != nil {
 		return err
 	}
-	a.say("")
-	streams := &table{head: []string{"STREAM", "MESSAGES", "OF", "BYTES", "OF", "USED", "SINCE", "KEPT FOR", "LAST"}}
+	env.Say("")
+	streams := &output.Table{Head: []string{"STREAM", "MESSAGES", "LIMIT", "BYTES", "LIMIT", "USED", "SINCE", "RETENTION", "LAST"}}
 	for _, x := range s.GetStreams() {
-		streams.add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), size(x.GetBytes()), size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
-			clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
+		streams.Add(x.GetName(), fmt.Sprint(x.GetMessages()), most(x.GetMaxMessages()), output.Size(x.GetBytes()),
+			output.Size(x.GetMaxBytes()), fmt.Sprintf("%d %%", x.GetUsedPercent()),
+			output.Clock(x.GetFirstTime()), days(x.GetMaxAge().AsDuration()), fmt.Sprint(x.GetLastSequence()))
 	}
-	if err := a.print(streams); err != nil {
+	if err := env.Print(streams); err != nil {
 		return err
 	}
-	a.showRoom(s)
-	return a.showHouse(s)
+	showStorage(env, s)
+	return showServices(env, s)
 }
 
 func most(n uint64) string {
 	if n == 0 {
-		return "any"
+		return "unlimited"
 	}
 	return fmt.Sprint(n)
 }
 
-// days writes how long a stream keeps what is in it.
+// days is how long a stream keeps its messages.
 func days(d time.Duration) string {
 	if d <= 0 {
-		return "ever"
+		return "unlimited"
 	}
 	if d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d d", d/(24*time.Hour))
@@ -127,69 +135,55 @@ func days(d time.Duration) string {
 	return d.String()
 }
 
-// showRoom tells what the streams use of the disk and whether what they may still use is there.
-func (a *app) showRoom(s *outboundv1.Status) {
+// showStorage shows the disk usage of the streams, and whether the disk has room for their limit.
+func showStorage(env *command.Env, s *outboundv1.Status) {
 	d := s.GetDisk()
 	if d == nil {
 		return
 	}
-	line := fmt.Sprintf("disk: the streams use %s of %s", size(d.GetUsedBytes()), size(d.GetLimitBytes()))
+	line := fmt.Sprintf("disk: the streams use %s of %s", output.Size(d.GetUsedBytes()), output.Size(d.GetLimitBytes()))
 	switch {
 	case !d.GetFreeKnown():
-		line += "; what is free is the external broker's to tell"
+		line += "; free space is not known for an external broker"
 	case d.GetLimitBytes() > d.GetUsedBytes() && d.GetFreeBytes() < d.GetLimitBytes()-d.GetUsedBytes():
-		line += fmt.Sprintf("; %s are free, less than they may still use", size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free, which is less than the streams may still use", output.Size(d.GetFreeBytes()))
 	default:
-		line += fmt.Sprintf("; %s are free", size(d.GetFreeBytes()))
+		line += fmt.Sprintf("; %s free", output.Size(d.GetFreeBytes()))
 	}
-	a.say("%s", line)
+	env.Say("%s", line)
 }
 
-// heardOf is the table of appliances.
-func heardOf(s *outboundv1.Status) *table {
-	t := &table{head: []string{"APPLIANCE", "NAME", "LAST EVENT", "SILENT AFTER", "SILENT"}}
+// applianceTable lists when appliances were last heard from.
+func applianceTable(s *outboundv1.Status) *output.Table {
+	t := &output.Table{Head: []string{"APPLIANCE", "NAME", "LAST EVENT", "SILENT AFTER", "SILENT"}}
 	for _, x := range s.GetAppliances() {
 		after := "-"
 		if x.GetSilentAfter() != nil {
 			after = x.GetSilentAfter().AsDuration().String()
 		}
-		t.add(x.GetApplianceId(), dash(x.GetDisplayName()), clock(x.GetLastEventTime()), after, yes(x.GetSilent()))
+		t.Add(x.GetApplianceId(), output.Dash(x.GetDisplayName()), output.Clock(x.GetLastEventTime()), after, output.Yes(x.GetSilent()))
 	}
 	return t
 }
 
-// showHouse shows when appliances were last heard, the processes that answer, and what ends.
-func (a *app) showHouse(s *outboundv1.Status) error {
-	services := &table{head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
+// showServices shows appliances, the running processes, and certificates and tokens that expire.
+func showServices(env *command.Env, s *outboundv1.Status) error {
+	services := &output.Table{Head: []string{"SERVICE", "INSTANCE", "VERSION", "STARTED"}}
 	for _, x := range s.GetServices() {
-		services.add(x.GetName(), x.GetInstance(), x.GetVersion(), clock(x.GetStartTime()))
+		services.Add(x.GetName(), x.GetInstance(), x.GetVersion(), output.Clock(x.GetStartTime()))
 	}
-	ends := &table{head: []string{"ENDS", "WHAT", "OF", "SUBJECT"}}
+	ends := &output.Table{Head: []string{"EXPIRES", "KIND", "RESOURCE", "SUBJECT"}}
 	for _, x := range s.GetExpiries() {
-		ends.add(clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), dash(x.GetSubject()))
+		ends.Add(output.Clock(x.GetExpireTime()), strings.ReplaceAll(x.GetKind(), "_", " "), x.GetResource(), output.Dash(x.GetSubject()))
 	}
-	for _, t := range []*table{heardOf(s), services, ends} {
-		if len(t.rows) == 0 {
+	for _, t := range []*output.Table{applianceTable(s), services, ends} {
+		if len(t.Rows) == 0 {
 			continue
 		}
-		a.say("")
-		if err := a.print(t); err != nil {
+		env.Say("")
+		if err := env.Print(t); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// size writes bytes in the largest unit that leaves at least one.
-func size(n uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	v, i := float64(n), 0
-	for v >= 1024 && i < len(units)-1 {
-		v /= 1024
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[i])
 }

@@ -5,26 +5,29 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/outbound-events/outbound/services/cli/internal/command"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
-func (a *app) version() *cobra.Command {
+func version(env *command.Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "version", Short: "Show which release this is", Args: arguments(),
+		Use: "version", Short: "Show the version", Args: command.Arguments(),
 		Example: "  outbound version\n  outbound version -o json",
 		RunE: func(*cobra.Command, []string) error {
-			if err := a.checkOutput(); err != nil {
+			if err := env.CheckFormat(); err != nil {
 				return err
 			}
-			if a.output == "table" {
-				return a.print(&table{rows: [][]string{{"outbound version " + a.Version}}})
+			if !env.Structured() {
+				return env.Print(&output.Table{Rows: [][]string{{"outbound version " + env.Version}}})
 			}
-			raw, err := json.Marshal(map[string]string{"version": a.Version})
+			raw, err := json.Marshal(map[string]string{"version": env.Version})
 			if err != nil {
 				return fmt.Errorf("write the version: %w", err)
 			}
-			return a.showJSON(raw)
+			return env.ShowJSON(raw)
 		},
 	}
-	a.outputFlag(c)
+	env.OutputFlag(c)
 	return c
 }

@@ -24,19 +24,19 @@ import (
 const password = "correct horse battery"
 
 // access calls as the admin token, as a person, or as the console itself.
-func (h *house) access() outboundv1.AccessServiceClient {
+func (h *fixture) access() outboundv1.AccessServiceClient {
 	return h.accessAs(rpc.Principal{Role: rpc.RoleAdmin, Name: "ada"})
 }
 
-func (h *house) accessAs(p rpc.Principal) outboundv1.AccessServiceClient {
+func (h *fixture) accessAs(p rpc.Principal) outboundv1.AccessServiceClient {
 	return outboundv1.NewAccessServiceClient(rpc.ActingFor(h.conn, p))
 }
 
-func (h *house) signIn(name, password string) (*outboundv1.User, error) {
+func (h *fixture) signIn(name, password string) (*outboundv1.User, error) {
 	return outboundv1.NewAccessServiceClient(h.conn).SignIn(h.ctx(), &outboundv1.SignInRequest{Name: name, Password: password})
 }
 
-func (h *house) user(u *outboundv1.User) *outboundv1.User {
+func (h *fixture) user(u *outboundv1.User) *outboundv1.User {
 	h.t.Helper()
 	out, err := h.access().CreateUser(h.ctx(), &outboundv1.CreateUserRequest{User: u})
 	if err != nil {
@@ -45,14 +45,15 @@ func (h *house) user(u *outboundv1.User) *outboundv1.User {
 	return out
 }
 
-func (h *house) updateUser(u *outboundv1.User, paths ...string) (*outboundv1.User, error) {
+func (h *fixture) updateUser(u *outboundv1.User, paths ...string) (*outboundv1.User, error) {
 	return h.access().UpdateUser(h.ctx(), &outboundv1.UpdateUserRequest{User: u, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths}})
 }
 
 func TestUsersAreKeptAndTheirPasswordsAreNot(t *testing.T) {
 	h := start(t)
 	made := h.user(&outboundv1.User{Name: "olga@example.com", DisplayName: " Olga ", Password: password})
-	if made.GetRole() != outboundv1.Role_VIEWER || made.GetDisplayName() != "Olga" || !made.GetPasswordSet() || made.GetPassword() != "" || made.GetEtag() == "" || made.GetPasswordTime() == nil {
+	if made.GetRole() != outboundv1.Role_VIEWER || made.GetDisplayName() != "Olga" || !made.GetPasswordSet() || made.GetPassword() != "" ||
+		made.GetEtag() == "" || made.GetPasswordTime() == nil {
 		t.Errorf("made %v", made)
 	}
 	if _, err := h.access().CreateUser(h.ctx(), &outboundv1.CreateUserRequest{User: &outboundv1.User{Name: "olga@example.com"}}); err == nil {
@@ -116,7 +117,8 @@ func TestSigningInAnswersTheSameToAllWhoMayNot(t *testing.T) {
 		t.Fatalf("%v, %v", u, err)
 	}
 	texts := map[string]bool{}
-	for _, x := range [][2]string{{"ada", "wrong password"}, {"ada", password + " "}, {"nobody", password}, {"gone", password}, {"elsewhere", password}, {"user.ada", password}, {"*", password}} {
+	for _, x := range [][2]string{{"ada", "wrong password"}, {"ada", password + " "}, {"nobody", password}, {"gone", password},
+		{"elsewhere", password}, {"user.ada", password}, {"*", password}} {
 		_, err := h.signIn(x[0], x[1])
 		wantCode(t, err, codes.Unauthenticated)
 		texts[err.Error()] = true
@@ -136,13 +138,15 @@ func TestPasswordsAreChangedByAdminsAndTheirOwners(t *testing.T) {
 	h.user(&outboundv1.User{Name: "ada", Role: outboundv1.Role_ADMIN, Password: password})
 	before := h.user(&outboundv1.User{Name: "vera", DisplayName: "Vera", Password: password})
 	after, err := h.updateUser(&outboundv1.User{Name: "vera", DisplayName: "Vera V.", Role: outboundv1.Role_OPERATOR})
-	if err != nil || !after.GetPasswordTime().AsTime().Equal(before.GetPasswordTime().AsTime()) || after.GetRole() != outboundv1.Role_OPERATOR {
+	if err != nil || !after.GetPasswordTime().AsTime().Equal(before.GetPasswordTime().AsTime()) ||
+		after.GetRole() != outboundv1.Role_OPERATOR {
 		t.Fatalf("%v, %v", after, err)
 	}
 	if _, err := h.signIn("vera", password); err != nil {
 		t.Errorf("a change without a password ended it: %v", err)
 	}
-	if after, err = h.updateUser(&outboundv1.User{Name: "vera", Password: "set by an admin"}, "password"); err != nil || after.GetDisplayName() != "Vera V." || !after.GetPasswordTime().AsTime().After(before.GetPasswordTime().AsTime()) {
+	if after, err = h.updateUser(&outboundv1.User{Name: "vera", Password: "set by an admin"}, "password"); err != nil ||
+		after.GetDisplayName() != "Vera V." || !after.GetPasswordTime().AsTime().After(before.GetPasswordTime().AsTime()) {
 		t.Fatalf("%v, %v", after, err)
 	}
 	vera := h.accessAs(rpc.Principal{Role: rpc.RoleOperator, Name: "vera"})
@@ -206,12 +210,14 @@ func TestTheLastAdminStays(t *testing.T) {
 	} else if err := remove("vera"); err != nil {
 		t.Error(err)
 	}
-	_, err := h.access().UpdateUser(h.ctx(), &outboundv1.UpdateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "x", Role: outboundv1.Role_ADMIN, Etag: "0" + ada.GetEtag()}})
+	_, err := h.access().UpdateUser(h.ctx(),
+		&outboundv1.UpdateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "x", Role: outboundv1.Role_ADMIN, Etag: "0" +
+			ada.GetEtag()}})
 	wantCode(t, err, codes.Aborted)
 }
 
 // tokens is what another service knows of tokens, told by the watch.
-func (h *house) tokens() configclient.Tokens {
+func (h *fixture) tokens() configclient.Tokens {
 	h.t.Helper()
 	c := configclient.New(h.conn, configclient.Options{NoRecipients: true, Settings: true})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -239,7 +245,8 @@ func TestTokensOpenEveryServiceUntilTheyEnd(t *testing.T) {
 	}
 	made := create(&outboundv1.Token{DisplayName: "CI", Role: outboundv1.Role_OPERATOR})
 	short := create(&outboundv1.Token{DisplayName: "Short", ExpireTime: timestamppb.New(time.Now().Add(3 * time.Second))})
-	if !strings.HasPrefix(made.GetSecret(), "obt_") || made.GetToken().GetCreator() != "ada" || made.GetToken().GetId() == "" || short.GetToken().GetRole() != outboundv1.Role_VIEWER {
+	if !strings.HasPrefix(made.GetSecret(), "obt_") || made.GetToken().GetCreator() != "ada" || made.GetToken().GetId() == "" ||
+		short.GetToken().GetRole() != outboundv1.Role_VIEWER {
 		t.Errorf("made %v", made)
 	}
 	known := func(a rpc.Authenticator, secret string) (rpc.Principal, bool) {
@@ -273,7 +280,8 @@ func TestTokensOpenEveryServiceUntilTheyEnd(t *testing.T) {
 	}
 	_, err = h.access().DeleteToken(h.ctx(), &outboundv1.DeleteTokenRequest{Id: made.GetToken().GetId()})
 	wantCode(t, err, codes.NotFound)
-	_, err = h.access().CreateToken(h.ctx(), &outboundv1.CreateTokenRequest{Token: &outboundv1.Token{ExpireTime: timestamppb.New(time.Now().Add(-time.Second))}})
+	_, err = h.access().CreateToken(h.ctx(),
+		&outboundv1.CreateTokenRequest{Token: &outboundv1.Token{ExpireTime: timestamppb.New(time.Now().Add(-time.Second))}})
 	wantFields(t, err, "displayName", "expireTime")
 }
 
@@ -299,7 +307,8 @@ func TestUsersAreSentToNobody(t *testing.T) {
 			t.Fatal("users are told")
 		}
 		// The token was made after the user, so whoever is told of it would have been told of the user.
-		if slices.ContainsFunc(told.GetTokens(), func(x *outboundv1.StoredToken) bool { return x.GetToken().GetId() == made.GetToken().GetId() }) {
+		if slices.ContainsFunc(told.GetTokens(),
+			func(x *outboundv1.StoredToken) bool { return x.GetToken().GetId() == made.GetToken().GetId() }) {
 			return
 		}
 	}
@@ -307,7 +316,8 @@ func TestUsersAreSentToNobody(t *testing.T) {
 
 func TestGetSelfSaysWhoCalls(t *testing.T) {
 	h := start(t)
-	for _, p := range []rpc.Principal{{Role: rpc.RoleViewer, Name: "vera"}, {Role: rpc.RoleOperator, Name: "olga"}, {Role: rpc.RoleAdmin, Name: "ada"}} {
+	for _, p := range []rpc.Principal{{Role: rpc.RoleViewer, Name: "vera"}, {Role: rpc.RoleOperator, Name: "olga"},
+		{Role: rpc.RoleAdmin, Name: "ada"}} {
 		self, err := h.accessAs(p).GetSelf(h.ctx(), &outboundv1.GetSelfRequest{})
 		if err != nil || self.GetName() != p.Name || !strings.EqualFold(self.GetRole().String(), p.Role.String()) {
 			t.Errorf("%v is told %v, %v", p, self, err)

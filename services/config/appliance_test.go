@@ -12,7 +12,8 @@ import (
 
 func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 	h := start(t)
-	made, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
+	made, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,11 +29,13 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 		return h.settings.UpdateAppliance(h.ctx(), q)
 	}
 	got, err := update(&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(time.Hour)}, "silent_after")
-	if err != nil || got.GetSilentAfter().AsDuration() != time.Hour || got.GetDisplayName() != "One" || got.GetEtag() == before.GetEtag() || got.GetEtag() == "" {
+	if err != nil || got.GetSilentAfter().AsDuration() != time.Hour || got.GetDisplayName() != "One" ||
+		got.GetEtag() == before.GetEtag() || got.GetEtag() == "" {
 		t.Fatalf("changed to %v (%v)", got, err)
 	}
 	got, err = update(&outboundv1.Appliance{Id: "a1", DisplayName: " Two "}, "display_name")
-	if err != nil || got.GetSilentAfter().AsDuration() != time.Hour || got.GetDisplayName() != "Two" || !got.GetCreateTime().AsTime().Equal(before.GetCreateTime().AsTime()) {
+	if err != nil || got.GetSilentAfter().AsDuration() != time.Hour || got.GetDisplayName() != "Two" ||
+		!got.GetCreateTime().AsTime().Equal(before.GetCreateTime().AsTime()) {
 		t.Fatalf("changed to %v (%v)", got, err)
 	}
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
@@ -44,7 +47,8 @@ func TestAnAppliancesNameAndAlarmChangeAndItsCredentialsStay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told = holds(made)(all) && all.GetAppliances()[0].GetPasswordBcrypt() != "" && all.GetAppliances()[0].GetAppliance().GetDisplayName() == "Two"
+		told = holds(made)(all) && all.GetAppliances()[0].GetPasswordBcrypt() != "" &&
+			all.GetAppliances()[0].GetAppliance().GetDisplayName() == "Two"
 	}
 	_, err = update(&outboundv1.Appliance{Id: "a1", Etag: before.GetEtag(), DisplayName: "Three"}, "display_name")
 	wantCode(t, err, codes.Aborted)

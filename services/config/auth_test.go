@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -33,7 +33,8 @@ func certified(t *testing.T, key *ecdsa.PrivateKey, change func(*x509.Certificat
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(0xabc), Subject: pkix.Name{CommonName: "outbound", Organization: []string{"Example"}},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	if change != nil {
 		change(template)
@@ -46,7 +47,8 @@ func certified(t *testing.T, key *ecdsa.PrivateKey, change func(*x509.Certificat
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -69,7 +71,7 @@ func withOAuth2(k *outboundv1.OAuth2ClientCredentials) *outboundv1.HttpAuth {
 }
 
 // setAuth replaces the auth of recipient r.
-func (h *house) setAuth(a *outboundv1.HttpAuth) (*outboundv1.Recipient, error) {
+func (h *fixture) setAuth(a *outboundv1.HttpAuth) (*outboundv1.Recipient, error) {
 	in := &outboundv1.Recipient{Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Auth: a}}}
 	return h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: in, UpdateMask: mask("http.auth")})
 }
@@ -84,15 +86,15 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	server, _ := certified(t, key, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
 	const field = "http.auth.clientCertificate."
 	for name, c := range map[string]struct{ certificate, private, fault, says string }{
-		"no certificate":         {"", private, "certificatePem", "holds no PEM"},
-		"garbage":                {"garbage", private, "certificatePem", "holds no PEM"},
+		"no certificate":         {"", private, "certificatePem", "contains no PEM"},
+		"garbage":                {"garbage", private, "certificatePem", "contains no PEM"},
 		"a key in its place":     {private, private, "certificatePem", "never a key"},
 		"expired":                {ended, private, "certificatePem", "expired on"},
 		"for servers alone":      {server, private, "certificatePem", "clientAuth"},
-		"not in order":           {good + server, private, "certificatePem", "did not sign the one before"},
+		"not in order":           {good + server, private, "certificatePem", "did not sign the previous one"},
 		"no key":                 {good, "", "privateKeyPem", "is empty"},
-		"key of another":         {good, otherPrivate, "privateKeyPem", "not the key of the certificate"},
-		"garbage for a key":      {good, "garbage", "privateKeyPem", "holds no PEM"},
+		"key of another":         {good, otherPrivate, "privateKeyPem", "does not match the certificate"},
+		"garbage for a key":      {good, "garbage", "privateKeyPem", "contains no PEM"},
 		"key under a passphrase": {good, strings.ReplaceAll(private, "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), "privateKeyPem", "passphrase"},
 	} {
 		_, err := h.setAuth(withCertificate(c.certificate, c.private))
@@ -105,16 +107,18 @@ func TestClientCertificateIsCheckedAtSave(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k := r.GetHttp().GetAuth().GetClientCertificate(); k.GetPrivateKeyPem() != "" || !k.GetPrivateKeySet() || k.GetCertificatePem() != good {
+	if k := r.GetHttp().GetAuth().GetClientCertificate(); k.GetPrivateKeyPem() != "" || !k.GetPrivateKeySet() ||
+		k.GetCertificatePem() != good {
 		t.Errorf("answered %v", k)
 	}
-	if got := h.opened(h.stored("r"), recipient.SecretClientKey); got != private {
+	if got := h.opened(h.stored("r"), credential.SecretClientKey); got != private {
 		t.Error("the stored key is another")
 	}
 	// Renewed with its key, a certificate needs no other; with another key it does.
 	renewed, _ := certified(t, key, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(10 * 24 * time.Hour) })
 	r, err = h.setAuth(withCertificate(renewed, ""))
-	if err != nil || !slices.ContainsFunc(r.GetWarnings(), func(w string) bool { return strings.Contains(w, "clientCertificate expires on") }) {
+	if err != nil || !slices.ContainsFunc(r.GetWarnings(),
+		func(w string) bool { return strings.Contains(w, "clientCertificate expires on") }) {
 		t.Errorf("renewed: %v, warned of %q", err, r.GetWarnings())
 	}
 	foreign, _ := certified(t, other, nil)
@@ -128,7 +132,8 @@ func TestOAuth2IsCheckedAtSaveAndItsSecretStays(t *testing.T) {
 	_, err := h.setAuth(withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "http://token.example.com/", Scopes: []string{"a b"}}))
 	const field = "http.auth.oauth2."
 	wantFields(t, err, field+"tokenUrl", field+"clientId", field+"clientSecret", field+"scopes[0]")
-	good := &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "outbound", ClientSecret: canaryClient, Scopes: []string{"a", "b"}}
+	good := &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "outbound", ClientSecret: canaryClient,
+		Scopes: []string{"a", "b"}}
 	r, err := h.setAuth(withOAuth2(good))
 	if k := r.GetHttp().GetAuth().GetOauth2(); err != nil || k.GetClientSecret() != "" || !k.GetClientSecretSet() {
 		t.Errorf("answered %v (%v)", k, err)
@@ -137,10 +142,12 @@ func TestOAuth2IsCheckedAtSaveAndItsSecretStays(t *testing.T) {
 	if _, err = h.setAuth(withOAuth2(good)); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.opened(h.stored("r"), recipient.SecretOAuth2Client); got != canaryClient {
+	if got := h.opened(h.stored("r"), credential.SecretOAuth2Client); got != canaryClient {
 		t.Errorf("the secret is %q", got)
 	}
-	next := &outboundv1.Recipient{Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Headers: map[string]string{"authorization": "x"}}}}
+	next := &outboundv1.Recipient{
+		Id: "r", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Headers: map[string]string{"authorization": "x"}}},
+	}
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.headers")})
 	wantFields(t, err, "http.auth", `http.headers["authorization"]`)
 }
@@ -155,8 +162,9 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 		{}, {Kind: outboundv1.SigningSecret_ED25519, PublicKey: "whpk_forged"}, {Secret: "whsk_" + base64.StdEncoding.EncodeToString(seed)},
 	}
 	list := h.create(in).GetHttp().GetSigningSecrets()
-	made, err := recipient.ParseEd25519Secret(list[1].GetSecret())
-	if err != nil || list[1].GetPublicKey() != recipient.FormatEd25519Public(made) || list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
+	made, err := credential.ParseEd25519Secret(list[1].GetSecret())
+	if err != nil || list[1].GetPublicKey() != credential.FormatEd25519Public(made) ||
+		list[0].GetKind() != outboundv1.SigningSecret_HMAC_SHA256 {
 		t.Errorf("made %v (%v)", list, err)
 	}
 	if list[2].GetKind() != outboundv1.SigningSecret_ED25519 || list[2].GetPublicKey() != public || list[2].GetSecret() != "" {
@@ -168,21 +176,23 @@ func TestKeyPairsSignBesideSharedSecretsAndTurnOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	turned := read.GetHttp().GetSigningSecrets()
-	turned[1].ExpireTime, turned[1].PublicKey, turned[2].Kind = timestamppb.New(time.Now().Add(time.Hour)), "whpk_forged", outboundv1.SigningSecret_KIND_UNSPECIFIED
+	turned[1].ExpireTime, turned[1].PublicKey, turned[2].Kind = timestamppb.New(time.Now().Add(time.Hour)), "whpk_forged",
+		outboundv1.SigningSecret_KIND_UNSPECIFIED
 	read.GetHttp().SigningSecrets = append(turned, &outboundv1.SigningSecret{Kind: outboundv1.SigningSecret_ED25519})
 	saved, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: read})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := saved.GetHttp().GetSigningSecrets()
-	if now[1].GetPublicKey() != recipient.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" || now[1].GetSecret() != "" {
+	if now[1].GetPublicKey() != credential.FormatEd25519Public(made) || now[2].GetPublicKey() != public || now[3].GetSecret() == "" ||
+		now[1].GetSecret() != "" {
 		t.Errorf("turned over to %v", now)
 	}
-	if got := h.opened(h.stored("r"), recipient.SigningSecretPath(now[1].GetId())); got != recipient.FormatEd25519Secret(made) {
+	if got := h.opened(h.stored("r"), credential.SigningSecretPath(now[1].GetId())); got != credential.FormatEd25519Secret(made) {
 		t.Error("the pair that ends is another now")
 	}
 	// A kind does not change under a secret that is kept, nor does a secret fit another kind.
-	now[0].Kind, now[3].Secret, saved.Etag = outboundv1.SigningSecret_ED25519, recipient.FormatSigningSecret(seed), ""
+	now[0].Kind, now[3].Secret, saved.Etag = outboundv1.SigningSecret_ED25519, credential.FormatSigningSecret(seed), ""
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: saved})
 	wantFields(t, err, "http.signingSecrets[0].kind", "http.signingSecrets[3].secret")
 }
@@ -231,10 +241,11 @@ func TestSecretsOfEveryAuthAreSealed(t *testing.T) {
 	certificate, private := certified(t, newKey(t), nil)
 	pair := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))
 	signed := httpRecipient("Signed")
-	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Secret: recipient.FormatEd25519Secret(pair)}}
+	signed.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Secret: credential.FormatEd25519Secret(pair)}}
 	signed.GetHttp().Auth = withCertificate(certificate, private)
 	asked := httpRecipient("Asked")
-	asked.GetHttp().Auth = withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "o", ClientSecret: canaryClient})
+	asked.GetHttp().Auth = withOAuth2(&outboundv1.OAuth2ClientCredentials{TokenUrl: "https://token.example.com/", ClientId: "o",
+		ClientSecret: canaryClient})
 	h.create(signed)
 	h.create(asked)
 	key := strings.Split(private, "\n")[1]

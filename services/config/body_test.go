@@ -22,18 +22,20 @@ func bodyWarnings(r *outboundv1.Recipient) (out string) {
 
 func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 	h := start(t)
-	if _, err := h.settings.CreateCustomField(h.ctx(), &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}}); err != nil {
+	if _, err := h.settings.CreateCustomField(h.ctx(),
+		&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ template, contentType, field, says string }{
 		{`{{.Event.Type`, "", "http.bodyTemplate", "body:1: unclosed action"},
-		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf can't be used"},
+		{`{{printf "%s" .Event.Type}}`, "", "http.bodyTemplate", "the function printf is not supported"},
 		{`{{.Event.Kind}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin: body:1"},
-		{`{{if eq .Event.Type "support_conference_end"}}{{date "2006" .Vars.duration}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_end: "},
+		{`{{if eq .Event.Type "support_conference_end"}}{{date "2006" .Vars.duration}}{{end}}`, "", "http.bodyTemplate",
+			"fails for an example of support_conference_end: "},
 		{`{{if .Custom.region}}{{.Custom.region.x}}{{end}}`, "", "http.bodyTemplate", "fails for an example of support_conference_begin"},
 		{`{}`, "text/plain; charset=utf-8", "", ""},
-		{`{}`, "json", "http.bodyContentType", "is no content type"},
-		{`{}`, "a b/c;;", "http.bodyContentType", "is no content type"},
+		{`{}`, "json", "http.bodyContentType", "is not a content type"},
+		{`{}`, "a b/c;;", "http.bodyContentType", "is not a content type"},
 	} {
 		r := httpRecipient("T" + c.template + c.contentType)
 		r.GetHttp().BodyTemplate, r.GetHttp().BodyContentType, r.GetHttp().SendCustomFields = c.template, c.contentType, true
@@ -57,14 +59,16 @@ func TestBodiesOfOnesOwnAreCheckedAtSave(t *testing.T) {
 		t.Errorf("saved %v", saved)
 	}
 	saved, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{
-		Recipient:  &outboundv1.Recipient{Id: "chat", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Format: outboundv1.HttpRecipient_Format_JSON_BINARY}}},
+		Recipient: &outboundv1.Recipient{Id: "chat",
+			Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Format: outboundv1.HttpRecipient_Format_JSON_BINARY}}},
 		UpdateMask: mask("http.format"),
 	})
-	if err != nil || !strings.HasPrefix(bodyWarnings(saved), "http.format has no effect") {
+	if err != nil || !strings.HasPrefix(bodyWarnings(saved), "http.format is not used") {
 		t.Errorf("warned %q (%v)", saved.GetWarnings(), err)
 	}
 	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{
-		Recipient:  &outboundv1.Recipient{Id: "chat", Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{BodyTemplate: `{{.Vars.a.b}}`}}},
+		Recipient: &outboundv1.Recipient{Id: "chat",
+			Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{BodyTemplate: `{{.Vars.a.b}}`}}},
 		UpdateMask: mask("http.body_template"),
 	})
 	wantCode(t, err, codes.InvalidArgument)

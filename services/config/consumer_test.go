@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -25,8 +26,8 @@ const (
 	typeAdded = "support_conference_member_added"
 )
 
-// behindProxy is a house whose service reaches the broker through a proxy.
-func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*house, *bustest.Proxy) {
+// behindProxy is a system whose service reaches the broker through a proxy.
+func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*fixture, *bustest.Proxy) {
 	t.Helper()
 	h := start(t, adapt...)
 	h.stop()
@@ -36,9 +37,9 @@ func behindProxy(t *testing.T, adapt ...func(*config.Options)) (*house, *bustest
 }
 
 // jet is the broker's API, used behind the service's back.
-func (h *house) jet() jetstream.JetStream {
+func (h *fixture) jet() jetstream.JetStream {
 	h.t.Helper()
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func (h *house) jet() jetstream.JetStream {
 }
 
 // consumer is what the broker says of a recipient's consumer; nil if there is none.
-func (h *house) consumer(id string) *jetstream.ConsumerInfo {
+func (h *fixture) consumer(id string) *jetstream.ConsumerInfo {
 	h.t.Helper()
 	c, err := h.jet().Consumer(h.ctx(), bus.StreamEvents, "http-"+id)
 	if err != nil {
@@ -56,7 +57,7 @@ func (h *house) consumer(id string) *jetstream.ConsumerInfo {
 }
 
 // asSaid says in which way a consumer is not what its recipient says; empty if it is.
-func (h *house) asSaid(id string) string {
+func (h *fixture) asSaid(id string) string {
 	h.t.Helper()
 	info := h.consumer(id)
 	if info == nil {
@@ -99,7 +100,7 @@ func newEvent(t *testing.T, eventType, id string) *event.Event {
 }
 
 // event stores an event of a type and returns its sequence.
-func (h *house) event(p *bus.Publisher, eventType, id string) uint64 {
+func (h *fixture) event(p *bus.Publisher, eventType, id string) uint64 {
 	h.t.Helper()
 	r, err := p.Accept(h.ctx(), newEvent(h.t, eventType, id))
 	if err != nil {
@@ -108,21 +109,21 @@ func (h *house) event(p *bus.Publisher, eventType, id string) uint64 {
 	return r.Sequence
 }
 
-func (h *house) tryUpdate(ctx context.Context, r *outboundv1.Recipient, fields ...string) error {
+func (h *fixture) tryUpdate(ctx context.Context, r *outboundv1.Recipient, fields ...string) error {
 	_, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask(fields...)})
 	return err
 }
 
-func (h *house) setTypes(ctx context.Context, id string, types ...string) error {
+func (h *fixture) setTypes(ctx context.Context, id string, types ...string) error {
 	return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: types}, "event_types")
 }
 
-func (h *house) enable(ctx context.Context, id string, enabled bool) error {
+func (h *fixture) enable(ctx context.Context, id string, enabled bool) error {
 	return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, Enabled: proto.Bool(enabled)}, "enabled")
 }
 
 // passed waits until a reconcile pass that began after this call has ended: a recipient that is deleted goes in the second.
-func (h *house) passed() {
+func (h *fixture) passed() {
 	h.t.Helper()
 	id := h.create(httpRecipient(fmt.Sprintf("Marker %d", time.Now().UnixNano()))).GetId()
 	if _, err := h.admin.DeleteRecipient(h.ctx(), &outboundv1.DeleteRecipientRequest{Id: id}); err != nil {
@@ -134,8 +135,8 @@ func (h *house) passed() {
 	})
 }
 
-// TestAConsumerThatWasChangedByHandIsRepaired changes a consumer behind the service's back.
-func TestAConsumerThatWasChangedByHandIsRepaired(t *testing.T) {
+// TestAConsumerChangedByAnOperatorIsRepaired changes a consumer behind the service's back.
+func TestAConsumerChangedByAnOperatorIsRepaired(t *testing.T) {
 	h := start(t, eager)
 	h.create(httpRecipient("R"))
 	h.passed()
@@ -173,7 +174,7 @@ func same(a, b jetstream.ConsumerConfig) bool {
 	return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b)
 }
 
-func TestAPauseByHandIsLiftedAndAHoldByHandRestored(t *testing.T) {
+func TestAPauseByAnOperatorIsLiftedAndAHoldRestored(t *testing.T) {
 	h := start(t, eager)
 	h.create(httpRecipient("Runs"))
 	held := httpRecipient("Holds")
@@ -195,10 +196,10 @@ func TestAPauseByHandIsLiftedAndAHoldByHandRestored(t *testing.T) {
 }
 
 // leaveBehind makes a consumer without a recipient.
-func (h *house) leaveBehind(id string) {
+func (h *fixture) leaveBehind(id string) {
 	h.t.Helper()
 	r := &recipient.Recipient{ID: id, Enabled: true, HTTP: &recipient.HTTPTarget{}, EventTypes: []string{typeEnd}}
-	if err := h.bus.EnsureConsumer(h.ctx(), r); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(h.ctx(), r); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -209,7 +210,7 @@ func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	h.run()
 	h.create(httpRecipient("First"))
 	h.stop()
-	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
+	if err := control.New(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "first"); err != nil {
 		t.Fatal(err)
 	}
 	h.leaveBehind("again")

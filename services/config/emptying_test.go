@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -26,13 +28,13 @@ func asksAbout(id string) func(subject, body string) bool {
 func TestAPurgeUndoesNoChangeMadeMeanwhile(t *testing.T) {
 	for name, x := range map[string]struct {
 		begin  func(r *outboundv1.Recipient)
-		change func(h *house) error
+		change func(h *fixture) error
 	}{
-		"a type is added": {func(*outboundv1.Recipient) {}, func(h *house) error { return h.setTypes(h.ctx(), "r", typeEnd, typeAdded) }},
+		"a type is added": {func(*outboundv1.Recipient) {}, func(h *fixture) error { return h.setTypes(h.ctx(), "r", typeEnd, typeAdded) }},
 		"a hold is lifted": {func(r *outboundv1.Recipient) {
 			r.Enabled, r.WhileDisabled = proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
-		}, func(h *house) error { return h.enable(h.ctx(), "r", true) }},
-		"a hold begins": {func(r *outboundv1.Recipient) { r.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD }, func(h *house) error {
+		}, func(h *fixture) error { return h.enable(h.ctx(), "r", true) }},
+		"a hold begins": {func(r *outboundv1.Recipient) { r.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD }, func(h *fixture) error {
 			return h.enable(h.ctx(), "r", false)
 		}},
 	} {
@@ -87,7 +89,8 @@ func TestPurgesAndChangesAtOnce(t *testing.T) {
 	stopDraining := h.drainAll(ids)
 	for round := range rounds {
 		each(t, ids, func(ctx context.Context, id string) error {
-			return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd}, Enabled: proto.Bool(false)}, "event_types", "enabled")
+			return h.tryUpdate(ctx, &outboundv1.Recipient{Id: id, EventTypes: []string{typeEnd}, Enabled: proto.Bool(false)},
+				"event_types", "enabled")
 		})
 		last := h.event(p, typeEnd, fmt.Sprintf("before-%d", round))
 		h.eventually("the event waits for all", func() bool { return h.lacks(ids, last) == "" })
@@ -135,9 +138,9 @@ func each(t *testing.T, ids []string, do func(ctx context.Context, id string) er
 }
 
 // lacks is a recipient whose queue has not got an event yet, empty if there is none.
-func (h *house) lacks(ids []string, sequence uint64) string {
+func (h *fixture) lacks(ids []string, sequence uint64) string {
 	h.t.Helper()
-	all, err := bus.NewBacklogs(h.bus).All(h.ctx())
+	all, err := control.NewBacklogs(h.bus).All(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -150,12 +153,12 @@ func (h *house) lacks(ids []string, sequence uint64) string {
 }
 
 // drainAll acknowledges what the queues hand out, as senders do with what is purged, until stop is called.
-func (h *house) drainAll(ids []string) (stop func()) {
+func (h *fixture) drainAll(ids []string) (stop func()) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
 	var wg sync.WaitGroup
 	for _, id := range ids {
-		q, err := bus.NewQueue(h.bus).Open(ctx, recipient.HTTP, id)
+		q, err := queue.New(h.bus).Open(ctx, recipient.HTTP, id)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (h *house) save(r *outboundv1.Recipient) (*outboundv1.Recipient, error) {
+func (h *fixture) save(r *outboundv1.Recipient) (*outboundv1.Recipient, error) {
 	return h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: r})
 }
 
@@ -51,7 +51,8 @@ func TestAFilterIsTriedOnTheLastEvents(t *testing.T) {
 	publisher := bus.NewPublisher(h.bus)
 	defer publisher.Close()
 	for i := range 150 {
-		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a-1","type":"%s","time":"2026-11-21T10:00:00Z","data":{%s}}`,
+		e, faults := event.Decode(fmt.Appendf(nil,
+			`{"specversion":"1.0","id":"e-%d","source":"a-1","type":"%s","time":"2026-11-21T10:00:00Z","data":{%s}}`,
 			i, []string{"even", "odd"}[i%2], []string{`"n":` + fmt.Sprint(i), ""}[i/149]))
 		if len(faults) > 0 {
 			t.Fatal(faults)

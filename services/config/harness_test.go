@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -29,8 +30,8 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// house is a config service on a broker of its own, reached over gRPC.
-type house struct {
+// fixture is a config service on a broker of its own, reached over gRPC.
+type fixture struct {
 	t      *testing.T
 	broker *bustest.Server
 	bus    *bus.Conn
@@ -50,14 +51,14 @@ type house struct {
 	service *config.Service
 }
 
-func start(t *testing.T, adapt ...func(*config.Options)) *house {
+func start(t *testing.T, adapt ...func(*config.Options)) *fixture {
 	t.Helper()
 	b := bustest.Start(t)
 	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, broker: b, bus: b.Conn(), sealer: sealer, resolver: dnstest.Start(t, names)}
+	h := &fixture{t: t, broker: b, bus: b.Conn(), sealer: sealer, resolver: dnstest.Start(t, names)}
 	h.run(adapt...)
 	return h
 }
@@ -75,7 +76,7 @@ func names(name string) []netip.Addr {
 }
 
 // run starts the service; a second call is a restart after stop, or a replica.
-func (h *house) run(adapt ...func(*config.Options)) {
+func (h *fixture) run(adapt ...func(*config.Options)) {
 	h.t.Helper()
 	o := config.DefaultOptions()
 	for _, f := range adapt {
@@ -88,7 +89,8 @@ func (h *house) run(adapt ...func(*config.Options)) {
 		h.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"}, HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: "admin", Service: "service"},
+		HandlerValidates: config.HandlerValidates(), Stop: ctx.Done()})
 	s.Register(server)
 	local := rpc.InProcess(server)
 	done := make(chan error, 1)
@@ -122,13 +124,13 @@ func (h *house) run(adapt ...func(*config.Options)) {
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }
 
-func (h *house) ctx() context.Context {
+func (h *fixture) ctx() context.Context {
 	ctx, cancel := waittest.Context(context.Background())
 	h.t.Cleanup(cancel)
 	return ctx
 }
 
-func (h *house) create(r *outboundv1.Recipient) *outboundv1.Recipient {
+func (h *fixture) create(r *outboundv1.Recipient) *outboundv1.Recipient {
 	h.t.Helper()
 	out, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: r})
 	if err != nil {
@@ -138,7 +140,7 @@ func (h *house) create(r *outboundv1.Recipient) *outboundv1.Recipient {
 }
 
 // bucket opens a bucket beside the service's back.
-func (h *house) bucket(name string) *bus.Bucket {
+func (h *fixture) bucket(name string) *bus.Bucket {
 	h.t.Helper()
 	b, err := h.bus.Bucket(h.ctx(), name)
 	if err != nil {
@@ -148,7 +150,7 @@ func (h *house) bucket(name string) *bus.Bucket {
 }
 
 // eventually waits for a fact.
-func (h *house) eventually(what string, fact func() bool) {
+func (h *fixture) eventually(what string, fact func() bool) {
 	h.t.Helper()
 	waittest.Until(h.t, what, fact)
 }
@@ -197,10 +199,10 @@ func wantFields(t *testing.T, err error, want ...string) {
 }
 
 // waits waits until a queue holds n events. The broker counts an event a moment after it has confirmed it.
-func (h *house) waits(id string, n uint64) {
+func (h *fixture) waits(id string, n uint64) {
 	h.t.Helper()
 	h.eventually(fmt.Sprintf("%d events wait for %s", n, id), func() bool {
-		b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, id)
+		b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
 		return err == nil && b.Waiting == n
 	})
 }

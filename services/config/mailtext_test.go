@@ -19,28 +19,40 @@ func TestMailTextsAreCheckedForTheTypesTheyAreFor(t *testing.T) {
 		field  string
 		says   string
 	}{
-		"html with an unknown macro":    {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>%EXTERNAL_KYE%</p>" }, "email.htmlBody", "did you mean %EXTERNAL_KEY%?"},
-		"html that ends in a tag":       {func(e *outboundv1.EmailRecipient) { e.HtmlBody = `<p title="%EVENT%` }, "email.htmlBody", "can't be escaped"},
-		"html with a script":            {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>\n<script>" }, "email.htmlBody", "line 2 has <script>"},
-		"html that becomes too long":    {func(e *outboundv1.EmailRecipient) { e.HtmlBody = strings.Repeat("%EVENT_VARIABLES%", 7700) }, "email.htmlBody", "1024 KiB"},
-		"macro of another type":         {func(e *outboundv1.EmailRecipient) { e.Body = "%RATING%" }, "email.body", "unknown macro %RATING%"},
-		"override with another's":       {override("support_conference_end", &outboundv1.MailText{Body: "%RATING%"}), `email.overrides["support_conference_end"].body`, "unknown macro %RATING%"},
-		"override's subject":            {override(survey, &outboundv1.MailText{Subject: "%RATIGN%"}), fmt.Sprintf("email.overrides[%q].subject", survey), "did you mean %RATING%?"},
-		"override's html":               {override(survey, &outboundv1.MailText{HtmlBody: "<iframe>"}), fmt.Sprintf("email.overrides[%q].htmlBody", survey), "<iframe>"},
-		"override of an unknown type":   {override("support_conference_edn", &outboundv1.MailText{Body: "x"}), `email.overrides["support_conference_edn"]`, "support_conference_end"},
-		"override of a type not mailed": {override("support_conference_begin", &outboundv1.MailText{Body: "x"}), `email.overrides["support_conference_begin"]`, "can't be sent by email"},
+		"html with an unknown macro": {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>%EXTERNAL_KYE%</p>" }, "email.htmlBody",
+			"did you mean %EXTERNAL_KEY%?"},
+		"html that ends in a tag": {func(e *outboundv1.EmailRecipient) { e.HtmlBody = `<p title="%EVENT%` }, "email.htmlBody",
+			"can't be escaped"},
+		"html with a script": {func(e *outboundv1.EmailRecipient) { e.HtmlBody = "<p>\n<script>" }, "email.htmlBody",
+			"line 2 contains <script>"},
+		"html that becomes too long": {func(e *outboundv1.EmailRecipient) { e.HtmlBody = strings.Repeat("%EVENT_VARIABLES%", 7700) },
+			"email.htmlBody", "1024 KiB"},
+		"macro of another type": {func(e *outboundv1.EmailRecipient) { e.Body = "%RATING%" }, "email.body", "unknown macro %RATING%"},
+		"override with another's": {override("support_conference_end", &outboundv1.MailText{Body: "%RATING%"}),
+			`email.overrides["support_conference_end"].body`, "unknown macro %RATING%"},
+		"override's subject": {override(survey, &outboundv1.MailText{Subject: "%RATIGN%"}),
+			fmt.Sprintf("email.overrides[%q].subject", survey), "did you mean %RATING%?"},
+		"override's html": {override(survey, &outboundv1.MailText{HtmlBody: "<iframe>"}),
+			fmt.Sprintf("email.overrides[%q].htmlBody", survey), "<iframe>"},
+		"override of an unknown type": {override("support_conference_edn", &outboundv1.MailText{Body: "x"}),
+			`email.overrides["support_conference_edn"]`, "support_conference_end"},
+		"override of a type not mailed": {override("support_conference_begin", &outboundv1.MailText{Body: "x"}),
+			`email.overrides["support_conference_begin"]`, "can't be sent by email"},
 		"eleven addresses": {func(e *outboundv1.EmailRecipient) {
 			e.Addresses = nil
 			for i := range 11 {
 				e.Addresses = append(e.Addresses, fmt.Sprintf("a%d@example.com", i))
 			}
 		}, "email.addresses", "10"},
-		"an address twice":      {func(e *outboundv1.EmailRecipient) { e.Addresses = append(e.Addresses, "ops@EXAMPLE.com") }, "email.addresses[1]", "twice"},
-		"quoted local part":     {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = `"a b"@example.com` }, "email.addresses[0]", ""},
-		"domain literal":        {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = "a@[192.0.2.1]" }, "email.addresses[0]", "domain literal"},
-		"control character":     {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = "a\r\nb@example.com" }, "email.addresses[0]", "control"},
-		"subject of two lines":  {func(e *outboundv1.EmailRecipient) { e.Subject = "a\r\nBcc: x" }, "email.subject", ""},
-		"override of two lines": {override("support_conference_end", &outboundv1.MailText{Subject: "a\nb"}), `email.overrides["support_conference_end"].subject`, ""},
+		"an address twice": {func(e *outboundv1.EmailRecipient) { e.Addresses = append(e.Addresses, "ops@EXAMPLE.com") },
+			"email.addresses[1]", "twice"},
+		"quoted local part": {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = `"a b"@example.com` }, "email.addresses[0]", ""},
+		"domain literal": {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = "a@[192.0.2.1]" }, "email.addresses[0]",
+			"domain literal"},
+		"control character":    {func(e *outboundv1.EmailRecipient) { e.Addresses[0] = "a\r\nb@example.com" }, "email.addresses[0]", "control"},
+		"subject of two lines": {func(e *outboundv1.EmailRecipient) { e.Subject = "a\r\nBcc: x" }, "email.subject", ""},
+		"override of two lines": {override("support_conference_end", &outboundv1.MailText{Subject: "a\nb"}),
+			`email.overrides["support_conference_end"].subject`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := emailRecipient(name)
@@ -73,7 +85,8 @@ func TestOverridesWithoutEffectAreWarnedOf(t *testing.T) {
 
 func TestMacrosAreListedByTypeWithExamplesAndDefaults(t *testing.T) {
 	h := start(t)
-	if _, err := h.settings.CreateCustomField(h.ctx(), &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}}); err != nil {
+	if _, err := h.settings.CreateCustomField(h.ctx(),
+		&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}}); err != nil {
 		t.Fatal(err)
 	}
 	all, err := h.settings.ListMacros(h.ctx(), &outboundv1.ListMacrosRequest{})
@@ -106,7 +119,8 @@ func TestMacrosAreListedByTypeWithExamplesAndDefaults(t *testing.T) {
 	for i, d := range all.GetDefaults() {
 		r := emailRecipient(fmt.Sprint("Default ", i))
 		r.EventTypes = []string{d.GetEventType()}
-		r.GetEmail().Subject, r.GetEmail().Body, r.GetEmail().HtmlBody = d.GetText().GetSubject(), d.GetText().GetBody(), d.GetText().GetHtmlBody()
+		r.GetEmail().Subject, r.GetEmail().Body, r.GetEmail().HtmlBody = d.GetText().GetSubject(), d.GetText().GetBody(),
+			d.GetText().GetHtmlBody()
 		if made := h.create(r); made.GetEmail().GetHtmlBody() == "" {
 			t.Errorf("%s: the HTML was not kept", d.GetEventType())
 		}
@@ -115,7 +129,8 @@ func TestMacrosAreListedByTypeWithExamplesAndDefaults(t *testing.T) {
 	if err != nil || len(one.GetDefaults()) != 1 || len(one.GetMacros()) >= len(all.GetMacros()) {
 		t.Errorf("%d macros of one type, %d of all: %v", len(one.GetMacros()), len(all.GetMacros()), err)
 	}
-	_, err = h.settings.ListMacros(h.ctx(), &outboundv1.ListMacrosRequest{EventTypes: []string{"support_conference_end", "support_conference_begin", "nope"}})
+	_, err = h.settings.ListMacros(h.ctx(),
+		&outboundv1.ListMacrosRequest{EventTypes: []string{"support_conference_end", "support_conference_begin", "nope"}})
 	wantCode(t, err, codes.InvalidArgument)
 	wantFields(t, err, "eventTypes[1]", "eventTypes[2]")
 }

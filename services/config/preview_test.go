@@ -11,11 +11,12 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (h *house) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.PreviewRecipientResponse {
+func (h *fixture) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.PreviewRecipientResponse {
 	h.t.Helper()
 	p, err := h.admin.PreviewRecipient(h.ctx(), q)
 	if err != nil {
@@ -25,13 +26,13 @@ func (h *house) preview(q *outboundv1.PreviewRecipientRequest) *outboundv1.Previ
 }
 
 // accepted stores an event as ingest does: in the stream and in the log.
-func (h *house) accepted(raw string) *event.Event {
+func (h *fixture) accepted(raw string) *event.Event {
 	h.t.Helper()
 	e, faults := event.Decode([]byte(raw))
 	if len(faults) > 0 {
 		h.t.Fatal(faults)
 	}
-	p, log := bus.NewPublisher(h.bus), bus.NewHistory(h.bus)
+	p, log := bus.NewPublisher(h.bus), deliverylog.New(h.bus)
 	defer p.Close()
 	defer log.Close()
 	receipt, err := p.Accept(h.ctx(), e)
@@ -39,7 +40,8 @@ func (h *house) accepted(raw string) *event.Event {
 		h.t.Fatal(err)
 	}
 	kept := make(chan error, 1)
-	log.AppendIntake(event.IntakeRecord{EventID: e.ID, Appliance: e.Appliance, Accepted: true, Sequence: receipt.Sequence, Time: time.Now()}, func(err error) { kept <- err })
+	log.AppendIntake(event.IntakeRecord{EventID: e.ID, Appliance: e.Appliance, Accepted: true, Sequence: receipt.Sequence,
+		Time: time.Now()}, func(err error) { kept <- err })
 	if err := <-kept; err != nil {
 		h.t.Fatal(err)
 	}
@@ -57,7 +59,8 @@ func header(headers []*outboundv1.Header, name string) string {
 
 func TestAMailIsPreviewedWithoutBeingSaved(t *testing.T) {
 	h := start(t)
-	if _, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "b1", DisplayName: "Berlin"}}); err != nil {
+	if _, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "b1", DisplayName: "Berlin"}}); err != nil {
 		t.Fatal(err)
 	}
 	e := h.accepted(`{"specversion":"1.0","id":"e-1","source":"b1","type":"support_conference_end","time":"2026-11-21T10:00:00Z","subject":"0a1b","data":{"external_key":"<b>&"}}`)
@@ -65,7 +68,8 @@ func TestAMailIsPreviewedWithoutBeingSaved(t *testing.T) {
 	r.GetEmail().HtmlBody, r.GetEmail().Subject = "<p>%APPLIANCE_NAME% %EXTERNAL_KEY%</p>", "%APPLIANCE_NAME% %EXTERNAL_KEY%"
 	p := h.preview(&outboundv1.PreviewRecipientRequest{Recipient: r, EventId: e.Key()})
 	m := p.GetEmail()
-	if !p.GetMatches() || p.GetSample() || p.GetEventId() != "b1~e-1" || m.GetSubject() != "Berlin <b>&" || m.GetHtml() != "<p>Berlin &lt;b&gt;&amp;</p>" || m.GetFrom() != "" {
+	if !p.GetMatches() || p.GetSample() || p.GetEventId() != "b1~e-1" || m.GetSubject() != "Berlin <b>&" ||
+		m.GetHtml() != "<p>Berlin &lt;b&gt;&amp;</p>" || m.GetFrom() != "" {
 		t.Errorf("previewed %v", p)
 	}
 	read, err := mail.ReadMessage(bytes.NewReader([]byte(m.GetSource())))
@@ -77,7 +81,8 @@ func TestAMailIsPreviewedWithoutBeingSaved(t *testing.T) {
 			t.Errorf("the header %s is %q, in the source %q", name, header(m.GetHeaders(), name), read.Header.Get(name))
 		}
 	}
-	if len(m.GetHeaders()) != len(read.Header) || read.Header.Get("X-Outbound-Event-Id") != "b1~e-1" || !strings.HasPrefix(read.Header.Get("Content-Type"), "multipart/alternative") {
+	if len(m.GetHeaders()) != len(read.Header) || read.Header.Get("X-Outbound-Event-Id") != "b1~e-1" ||
+		!strings.HasPrefix(read.Header.Get("Content-Type"), "multipart/alternative") {
 		t.Errorf("headers are %v", m.GetHeaders())
 	}
 	if list, err := h.admin.ListRecipients(h.ctx(), &outboundv1.ListRecipientsRequest{}); err != nil || list.GetTotalSize() != 0 {
@@ -90,8 +95,10 @@ func TestASampleIsPreviewedOfTheTypeAskedFor(t *testing.T) {
 	r := emailRecipient("Desk")
 	r.EventTypes = append(r.EventTypes, "support_conference_customer_exit_survey_completed")
 	id := h.create(r).GetId()
-	for asked, want := range map[string]string{"": "support_conference_end", "support_conference_customer_exit_survey_completed": "support_conference_customer_exit_survey_completed"} {
-		if p := h.preview(&outboundv1.PreviewRecipientRequest{Id: id, EventType: asked}); !p.GetSample() || p.GetEventType() != want || p.GetEmail().GetText() == "" {
+	for asked, want := range map[string]string{"": "support_conference_end",
+		"support_conference_customer_exit_survey_completed": "support_conference_customer_exit_survey_completed"} {
+		if p := h.preview(&outboundv1.PreviewRecipientRequest{Id: id, EventType: asked}); !p.GetSample() || p.GetEventType() != want ||
+			p.GetEmail().GetText() == "" {
 			t.Errorf("asked for %q: %v", asked, p)
 		}
 	}
@@ -133,12 +140,14 @@ func TestARequestIsPreviewedWithoutItsSecrets(t *testing.T) {
 		t.Helper()
 		p := h.preview(q)
 		got := p.GetHttp()
-		if got.GetMethod() != "POST" || got.GetUrl() != "https://receiver.example.com/hook" || !strings.HasPrefix(got.GetBody(), body) || !p.GetMatches() {
+		if got.GetMethod() != "POST" || got.GetUrl() != "https://receiver.example.com/hook" || !strings.HasPrefix(got.GetBody(), body) ||
+			!p.GetMatches() {
 			t.Errorf("previewed %v", p)
 		}
 		for name, want := range map[string]string{
-			"Host": "receiver.example.com", "Authorization": "[redacted]", "Webhook-Signature": "[made at sending]", "Webhook-Timestamp": "[made at sending]",
-			"Traceparent": "[made at sending]", "Webhook-Id": p.GetEventId(), "Content-Length": fmt.Sprint(len(got.GetBody())),
+			"Host": "receiver.example.com", "Authorization": "[redacted]", "Webhook-Signature": "[generated when sent]",
+			"Webhook-Timestamp": "[generated when sent]",
+			"Traceparent":       "[generated when sent]", "Webhook-Id": p.GetEventId(), "Content-Length": fmt.Sprint(len(got.GetBody())),
 		} {
 			if have := header(got.GetHeaders(), name); have != want {
 				t.Errorf("%s is %q, want %q", name, have, want)
@@ -156,7 +165,8 @@ func TestARequestIsPreviewedWithoutItsSecrets(t *testing.T) {
 	check(&outboundv1.PreviewRecipientRequest{Id: made.GetId(), Recipient: made}, `{"data":`)
 	made.Id = ""
 	check(&outboundv1.PreviewRecipientRequest{Id: "hook", Recipient: made}, `{"data":`)
-	if stored, err := h.admin.GetRecipient(h.ctx(), &outboundv1.GetRecipientRequest{Id: "hook"}); err != nil || stored.GetHttp().GetFormat() != outboundv1.HttpRecipient_Format_FORM {
+	if stored, err := h.admin.GetRecipient(h.ctx(), &outboundv1.GetRecipientRequest{Id: "hook"}); err != nil ||
+		stored.GetHttp().GetFormat() != outboundv1.HttpRecipient_Format_FORM {
 		t.Errorf("the preview was saved: %v", err)
 	}
 	// Without the stored one there is no token.

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -20,7 +22,7 @@ import (
 )
 
 // accept stores an event, and answers whether EVENTS took it.
-func (h *house) accept(p *bus.Publisher, n int) bool {
+func (h *fixture) accept(p *bus.Publisher, n int) bool {
 	h.t.Helper()
 	raw := fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a1","type":"support_conference_end","time":%q,"data":{"text":%q}}`,
 		n, time.Now().UTC().Format(time.RFC3339Nano), strings.Repeat("x", 20_000))
@@ -36,9 +38,9 @@ func (h *house) accept(p *bus.Publisher, n int) bool {
 }
 
 // drink takes and settles all that a queue hands out.
-func (h *house) drink(id string) {
+func (h *fixture) drink(id string) {
 	h.t.Helper()
-	q, err := bus.NewQueue(h.bus).Open(h.ctx(), recipient.HTTP, id)
+	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -47,8 +49,8 @@ func (h *house) drink(id string) {
 		if err := q.Pull(h.ctx(), 64, 100*time.Millisecond, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
 			h.t.Fatal(err)
 		}
-		b, err := h.bus.Head(h.ctx(), recipient.HTTP, id)
-		return err == nil && b.Waits == 0
+		b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, id)
+		return err == nil && b.Total() == 0
 	})
 }
 
@@ -68,12 +70,13 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 		h.accept(p, i)
 	}
 	h.waits(id, 5)
-	if r, err := purge(&outboundv1.PurgeRecipientRequest{ValidateOnly: true}); err != nil || r.GetCancelled() != 5 || h.stored(id).GetPurgedThrough() != 0 {
+	if r, err := purge(&outboundv1.PurgeRecipientRequest{ValidateOnly: true}); err != nil || r.GetCancelled() != 5 ||
+		h.stored(id).GetPurgedThrough() != 0 {
 		t.Errorf("counting: %v, %v", r, err)
 	}
 	_, err := purge(&outboundv1.PurgeRecipientRequest{ExpectedCount: proto.Int64(4)})
 	wantCode(t, err, codes.FailedPrecondition)
-	if !strings.Contains(err.Error(), "5 deliveries wait") || h.stored(id).GetPurgedThrough() != 0 {
+	if !strings.Contains(err.Error(), "5 deliveries are pending") || h.stored(id).GetPurgedThrough() != 0 {
 		t.Errorf("a count that is too low: %v", err)
 	}
 	before := h.stored(id)
@@ -106,7 +109,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := h.bus.Room(h.ctx())
+		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +125,7 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Errorf("the one that took all is cut up to %d", got)
 	}
 	// A sender ends what is cut, and there is room again.
-	q, err := bus.NewQueue(h.bus).Open(h.ctx(), recipient.HTTP, sick)
+	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, sick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +134,10 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually("the beginning can be purged", func() bool {
-		if _, err := h.bus.PurgeFinished(h.ctx()); err != nil {
+		if _, err := control.New(h.bus).PurgeFinished(h.ctx()); err != nil {
 			t.Fatal(err)
 		}
-		room, err := h.bus.Room(h.ctx())
+		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
 		return err == nil && room.Fill() < 0.85
 	})
 	if !h.accept(p, n) {

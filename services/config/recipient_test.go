@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -30,12 +31,15 @@ func TestCreateFillsInDefaultsAndMakesTheConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := h.create(httpRecipient(" CRM of Ops "))
-	if made.GetId() != "crm-of-ops" || made.GetDisplayName() != "CRM of Ops" || !made.GetEnabled() || made.GetEtag() == "" || made.GetCreateTime() == nil {
+	if made.GetId() != "crm-of-ops" || made.GetDisplayName() != "CRM of Ops" || !made.GetEnabled() || made.GetEtag() == "" ||
+		made.GetCreateTime() == nil {
 		t.Errorf("created %v", made)
 	}
 	x := made.GetHttp()
-	if x.GetRetryInterval().AsDuration() != recipient.DefaultRetryInterval || x.GetRetryDuration().AsDuration() != recipient.DefaultRetryDuration ||
-		x.GetTimeout().AsDuration() != recipient.DefaultTimeout || x.GetMaxInFlight() != 16 || x.GetFormat() != outboundv1.HttpRecipient_Format_FORM ||
+	if x.GetRetryInterval().AsDuration() != recipient.DefaultRetryInterval ||
+		x.GetRetryDuration().AsDuration() != recipient.DefaultRetryDuration ||
+		x.GetTimeout().AsDuration() != recipient.DefaultTimeout || x.GetMaxInFlight() != 16 ||
+		x.GetFormat() != outboundv1.HttpRecipient_Format_FORM ||
 		x.GetSuccess() != outboundv1.HttpRecipient_Success_HTTP_200 || x.GetOrder() != outboundv1.HttpRecipient_Order_NONE ||
 		made.GetWhileDisabled() != outboundv1.Recipient_WhileDisabled_SKIP {
 		t.Errorf("defaults are not filled in: %v", made)
@@ -44,7 +48,7 @@ func TestCreateFillsInDefaultsAndMakesTheConsumer(t *testing.T) {
 	if err != nil || !proto.Equal(got, made) {
 		t.Errorf("read %v (%v), want what was created", got, err)
 	}
-	if b, err := h.bus.Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
+	if b, err := control.New(h.bus).Backlog(h.ctx(), recipient.HTTP, made.GetId()); err != nil || b.Waiting != 0 {
 		t.Errorf("its queue holds %+v (%v): what was accepted before is not its own", b, err)
 	}
 	after := event.Sample(event.Catalogue()[0], "a1", "after", time.Now(), nil)
@@ -69,9 +73,11 @@ func TestEveryViolationIsAnsweredAtOnce(t *testing.T) {
 		}},
 	}
 	_, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: bad})
-	wantFields(t, err, "displayName", "eventTypes[1]", "appliances[0]", "http.url", "http.caCertificatePem", "http.retryInterval", "http.timeout",
+	wantFields(t, err, "displayName", "eventTypes[1]", "appliances[0]", "http.url", "http.caCertificatePem", "http.retryInterval",
+		"http.timeout",
 		"http.maxInFlight", `http.headers["Host"]`, `http.headers["Webhook-Id"]`, "http.backoff.multiplier", "http.backoff.ceiling",
-		"http.contact.addresses[1]", "http.contact.addresses[2]", "http.contact.addresses[3]", "http.auth.oauth2.clientId", "http.auth.oauth2.clientSecret", "http.auth.oauth2.tokenUrl", "http.signingSecrets[1].secret")
+		"http.contact.addresses[1]", "http.contact.addresses[2]", "http.contact.addresses[3]", "http.auth.oauth2.clientId",
+		"http.auth.oauth2.clientSecret", "http.auth.oauth2.tokenUrl", "http.signingSecrets[1].secret")
 
 	mail := emailRecipient("m")
 	mail.EventTypes = []string{"support_conference_begin", "support_conference_end"}
@@ -112,7 +118,8 @@ func TestTakenNameAndIDAreRefused(t *testing.T) {
 func TestRenameFreesTheOldNameAndKeepsTheQueue(t *testing.T) {
 	h := start(t)
 	r := h.create(httpRecipient("Old"))
-	update := &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId(), DisplayName: "New"}, UpdateMask: mask("display_name")}
+	update := &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId(), DisplayName: "New"},
+		UpdateMask: mask("display_name")}
 	renamed, err := h.admin.UpdateRecipient(h.ctx(), update)
 	if err != nil || renamed.GetDisplayName() != "New" || renamed.GetId() != r.GetId() || renamed.GetEtag() == r.GetEtag() {
 		t.Fatalf("renamed to %v (%v)", renamed, err)
@@ -174,7 +181,8 @@ func TestTwentyWritersLoseNothing(t *testing.T) {
 		wg.Go(func() {
 			// Without an etag a mask is enough: others' fields are not touched.
 			_, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{
-				Recipient:  &outboundv1.Recipient{Id: r.GetId(), Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{MaxInFlight: int32(i + 1)}}},
+				Recipient: &outboundv1.Recipient{Id: r.GetId(),
+					Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{MaxInFlight: int32(i + 1)}}},
 				UpdateMask: mask("http.max_in_flight"),
 			})
 			if err != nil {
@@ -206,13 +214,17 @@ func TestUpdateChangesWhatTheMaskNamesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.GetDisplayName() != "R" || got.GetHttp().GetUrl() != "https://other.example.com" || got.GetHttp().GetRetryInterval().AsDuration().Seconds() != 60 ||
+	if got.GetDisplayName() != "R" || got.GetHttp().GetUrl() != "https://other.example.com" ||
+		got.GetHttp().GetRetryInterval().AsDuration().Seconds() != 60 ||
 		got.GetHttp().GetBackoff() != nil || len(got.GetAppliances()) != 0 || got.GetHttp().GetMaxInFlight() != 16 || got.GetCreateTime() == nil {
 		t.Errorf("updated to %v", got)
 	}
-	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId()}, UpdateMask: mask("http.nope", "http.headers.x")})
+	_, err = h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId()}, UpdateMask: mask("http.nope", "http.headers.x")})
 	wantFields(t, err, "updateMask")
-	_, err = h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId(), Channel: emailRecipient("x").GetChannel()}, UpdateMask: mask("email")})
+	_, err = h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: &outboundv1.Recipient{Id: r.GetId(), Channel: emailRecipient("x").GetChannel()},
+			UpdateMask: mask("email")})
 	wantCode(t, err, codes.InvalidArgument)
 	whole := httpRecipient("R2")
 	whole.Id = r.GetId()

@@ -11,18 +11,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config"
 )
 
-// eager reconciles all the time and takes everything half-made for left behind.
-func eager(o *config.Options) { o.ReconcileEvery, o.OrphanAge = 20*time.Millisecond, time.Nanosecond }
+// eager reconciles all the time.
+func eager(o *config.Options) { o.ReconcileEvery = 20 * time.Millisecond }
 
-func (h *house) consumers() []string {
+func (h *fixture) consumers() []string {
 	h.t.Helper()
-	listed, err := h.bus.Consumers(h.ctx())
+	listed, err := control.New(h.bus).Consumers(h.ctx())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func (h *house) consumers() []string {
 }
 
 // filters are what a consumer gets.
-func (h *house) filters(consumer string) []string {
+func (h *fixture) filters(consumer string) []string {
 	h.t.Helper()
-	info, err := h.bus.NATS().JetStream()
+	info, err := h.bus.IntakeConn().JetStream()
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -62,10 +63,12 @@ func TestConsumerFollowsItsRecipient(t *testing.T) {
 		t.Errorf("it gets %q, want %q", got, want)
 	}
 	change := &outboundv1.Recipient{Id: "r", EventTypes: []string{"support_conference_member_added"}}
-	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: mask("event_types", "appliances")}); err != nil {
+	if _, err := h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: change, UpdateMask: mask("event_types", "appliances")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := h.filters("http-r"), []string{"outbound.events.*.support_conference_member_added", "outbound.replay.r"}; !slices.Equal(got, want) {
+	if got, want := h.filters("http-r"), []string{"outbound.events.*.support_conference_member_added",
+		"outbound.replay.r"}; !slices.Equal(got, want) {
 		t.Errorf("it gets %q, want %q", got, want)
 	}
 }
@@ -76,7 +79,8 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 	set := func(enabled bool, policy outboundv1.Recipient_WhileDisabled_Policy) *outboundv1.StoredRecipient {
 		t.Helper()
 		_, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{
-			Recipient: &outboundv1.Recipient{Id: "r", Enabled: proto.Bool(enabled), WhileDisabled: policy}, UpdateMask: mask("enabled", "while_disabled"),
+			Recipient:  &outboundv1.Recipient{Id: "r", Enabled: proto.Bool(enabled), WhileDisabled: policy},
+			UpdateMask: mask("enabled", "while_disabled"),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -106,9 +110,9 @@ func TestDisablingOpensAndClosesWindows(t *testing.T) {
 }
 
 // drainOne settles one message, as a sender would.
-func (h *house) drainOne(consumer string) {
+func (h *fixture) drainOne(consumer string) {
 	h.t.Helper()
-	js, err := h.bus.NATS().JetStream()
+	js, err := h.bus.IntakeConn().JetStream()
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -196,11 +200,11 @@ func TestWhatAKillLeftHalfDoneIsHealed(t *testing.T) {
 	if _, err := b.Create(h.ctx(), "name.former", []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.bus.DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
+	if err := control.New(h.bus).DeleteConsumer(h.ctx(), recipient.HTTP, "lost-consumer"); err != nil {
 		t.Fatal(err)
 	}
 	stray := &recipient.Recipient{ID: "stray", HTTP: &recipient.HTTPTarget{}, EventTypes: []string{"support_conference_end"}}
-	if err := h.bus.EnsureConsumer(h.ctx(), stray); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(h.ctx(), stray); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range all {

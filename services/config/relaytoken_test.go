@@ -7,17 +7,17 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // rotation is a sender whose token endpoint gives a new refresh token now and then.
 type rotation struct {
-	*house
+	*fixture
 	stream outboundv1.SettingsService_WatchSettingsClient
 }
 
-func (h *house) rotation() rotation {
+func (h *fixture) rotation() rotation {
 	h.t.Helper()
 	stream, err := h.watcher.WatchSettings(h.ctx(), &outboundv1.WatchSettingsRequest{})
 	if err != nil {
@@ -34,7 +34,7 @@ func (r rotation) uses(token, fromName string) {
 		if err != nil {
 			r.t.Fatalf("senders were never told to use %s from %q: %v", token, fromName, err)
 		}
-		plain, err := r.sealer.Open(p.GetSealedSmtpSecrets()[recipient.SecretRelayRefresh], recipient.SecretRelayRefresh)
+		plain, err := r.sealer.Open(p.GetSealedSmtpSecrets()[credential.SecretRelayRefresh], credential.SecretRelayRefresh)
 		if err == nil && string(plain) == token && p.GetSmtp().GetFromName() == fromName {
 			return
 		}
@@ -44,7 +44,8 @@ func (r rotation) uses(token, fromName string) {
 // keep hands in what was got for a token; f changes what is said of it.
 func (r rotation) keep(replaced, token string, f func(*outboundv1.KeepRelayTokenRequest)) error {
 	sum := sha256.Sum256([]byte(replaced))
-	q := &outboundv1.KeepRelayTokenRequest{TokenUrl: "https://login.example.com/token", ClientId: "outbound", ReplacedSha256: sum[:], RefreshToken: token}
+	q := &outboundv1.KeepRelayTokenRequest{TokenUrl: "https://login.example.com/token", ClientId: "outbound", ReplacedSha256: sum[:],
+		RefreshToken: token}
 	f(q)
 	_, err := r.watcher.KeepRelayToken(r.ctx(), q)
 	return err
@@ -66,7 +67,8 @@ func TestARotatedRefreshTokenReplacesTheOneItWasGotWith(t *testing.T) {
 	h.mustRelay(byToken())
 	r.uses(canaryRefresh, "Outbound")
 	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.ClientId = "other" }), codes.FailedPrecondition)
-	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.TokenUrl = "https://login.example.com/" }), codes.FailedPrecondition)
+	wantCode(t, r.keep(canaryRefresh, "rotated", func(q *outboundv1.KeepRelayTokenRequest) { q.TokenUrl = "https://login.example.com/" }),
+		codes.FailedPrecondition)
 	wantCode(t, r.keep("another", "rotated", asItIs), codes.FailedPrecondition)
 	r.mustKeep(canaryRefresh, "rotated")
 	r.uses("rotated", "Outbound")

@@ -12,12 +12,12 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // revisions lists all revisions of a resource, or of all, by pages of a size.
-func (h *house) revisions(resource string, size int32) []*outboundv1.Revision {
+func (h *fixture) revisions(resource string, size int32) []*outboundv1.Revision {
 	h.t.Helper()
 	var out []*outboundv1.Revision
 	q := &outboundv1.ListRevisionsRequest{Resource: resource, PageSize: size}
@@ -49,14 +49,14 @@ func told(r *outboundv1.Revision) string {
 	return strings.Join(out, " ")
 }
 
-func (h *house) update(r *outboundv1.Recipient, paths ...string) {
+func (h *fixture) update(r *outboundv1.Recipient, paths ...string) {
 	h.t.Helper()
 	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: r, UpdateMask: mask(paths...)}); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) rollBack(resource string, revision uint64) *outboundv1.Revision {
+func (h *fixture) rollBack(resource string, revision uint64) *outboundv1.Revision {
 	h.t.Helper()
 	r, err := h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: resource, Revision: revision})
 	if err != nil {
@@ -72,7 +72,8 @@ func TestEachChangeOfARecipientIsTold(t *testing.T) {
 	in.GetHttp().Headers = map[string]string{"X-A": "1"}
 	h.create(in)
 	change := &outboundv1.Recipient{Id: "r", Enabled: proto.Bool(false), Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
-		Url: "https://other.example.com/hook", Auth: basic("u", "another-one"), Headers: map[string]string{"X-A": "2", "X-B": "3"}, MaxInFlight: 2,
+		Url: "https://other.example.com/hook", Auth: basic("u", "another-one"), Headers: map[string]string{"X-A": "2", "X-B": "3"},
+		MaxInFlight: 2,
 	}}}
 	h.update(change, "http.url", "http.auth", "http.headers", "http.max_in_flight")
 	h.update(change, "enabled")
@@ -105,7 +106,8 @@ func TestEachChangeOfARecipientIsTold(t *testing.T) {
 		}
 	}
 	created := told(got[5])
-	for _, part := range []string{"recipients/r created by admin", `displayName:>"R"`, `http.auth.basic.password:>"set"`, `http.auth.basic.username:>"u"`} {
+	for _, part := range []string{"recipients/r created by admin", `displayName:>"R"`, `http.auth.basic.password:>"set"`,
+		`http.auth.basic.username:>"u"`} {
 		if !strings.Contains(created, part) {
 			t.Errorf("its creation does not tell %s: %s", part, created)
 		}
@@ -123,9 +125,10 @@ func TestARecipientIsRolledBackWithItsSecrets(t *testing.T) {
 	in.GetHttp().Auth, in.GetHttp().SigningSecrets = basic("u", canaryPassword), []*outboundv1.SigningSecret{{}}
 	h.create(in)
 	first, signing := h.revisions("recipients/r", 0)[0], h.stored("r").GetRecipient().GetHttp().GetSigningSecrets()[0].GetId()
-	path := recipient.SigningSecretPath(signing)
+	path := credential.SigningSecretPath(signing)
 	signed := h.opened(h.stored("r"), path)
-	h.update(&outboundv1.Recipient{Id: "r", DisplayName: "Renamed", Appliances: []string{"a1"}, Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Auth: bearer(canaryToken)}}},
+	h.update(&outboundv1.Recipient{Id: "r", DisplayName: "Renamed", Appliances: []string{"a1"},
+		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{Auth: bearer(canaryToken)}}},
 		"display_name", "appliances", "http.auth", "http.signing_secrets")
 	before := h.stored("r")
 
@@ -134,10 +137,11 @@ func TestARecipientIsRolledBackWithItsSecrets(t *testing.T) {
 		t.Errorf("it is told as %s (to %d)", told(back), back.GetRolledBackTo())
 	}
 	now := h.stored("r")
-	if h.opened(now, recipient.SecretBasicPassword) != canaryPassword || h.opened(now, path) != signed || len(now.GetSealedSecrets()) != 2 {
+	if h.opened(now, credential.SecretBasicPassword) != canaryPassword || h.opened(now, path) != signed || len(now.GetSealedSecrets()) != 2 {
 		t.Errorf("the secrets are not as they were: %d", len(now.GetSealedSecrets()))
 	}
-	if now.GetRecipient().GetDisplayName() != "R" || now.GetStartSequence() != before.GetStartSequence() || now.GetRevision() != before.GetRevision()+1 {
+	if now.GetRecipient().GetDisplayName() != "R" || now.GetStartSequence() != before.GetStartSequence() ||
+		now.GetRevision() != before.GetRevision()+1 {
 		t.Errorf("it is %v", now)
 	}
 	if got := h.filters("http-r"); !slices.Contains(got, "outbound.events.*.support_conference_end") {
@@ -148,7 +152,8 @@ func TestARecipientIsRolledBackWithItsSecrets(t *testing.T) {
 	_, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: httpRecipient("r ")})
 	wantCode(t, err, codes.AlreadyExists)
 	// Its past with the name that somebody else has now is refused, and changes nothing.
-	_, err = h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: "recipients/r", Revision: h.revisions("recipients/r", 0)[1].GetRevision()})
+	_, err = h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: "recipients/r",
+		Revision: h.revisions("recipients/r", 0)[1].GetRevision()})
 	wantCode(t, err, codes.AlreadyExists)
 	if got := h.revisions("recipients/r", 0); len(got) != 3 {
 		t.Errorf("%d revisions, want 3", len(got))
@@ -175,7 +180,7 @@ func TestADeletedRecipientIsCreatedAgain(t *testing.T) {
 		t.Errorf("it is told as %s", told(back))
 	}
 	now := h.stored("r")
-	if now.GetStartSequence() != 2 || now.GetRevision() != 3 || h.opened(now, recipient.SecretBasicPassword) != canaryPassword {
+	if now.GetStartSequence() != 2 || now.GetRevision() != 3 || h.opened(now, credential.SecretBasicPassword) != canaryPassword {
 		t.Errorf("it begins at %d with revision %d, want 2 with 3", now.GetStartSequence(), now.GetRevision())
 	}
 	// What was accepted while it was gone is not its own; what comes now is.
@@ -189,7 +194,7 @@ func TestADeletedRecipientIsCreatedAgain(t *testing.T) {
 }
 
 // publish accepts an event as ingest does.
-func (h *house) publish(t *testing.T, id string) {
+func (h *fixture) publish(t *testing.T, id string) {
 	t.Helper()
 	raw := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"a1","type":"support_conference_end","time":"2026-11-21T10:00:00Z","data":{}}`, id)
 	e, faults := event.Decode([]byte(raw))
@@ -205,16 +210,19 @@ func (h *house) publish(t *testing.T, id string) {
 
 func TestSettingsAreRolledBackOneByOne(t *testing.T) {
 	h := start(t)
-	smtp := &outboundv1.SmtpSettings{Host: "mail.example.com", Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: canaryRelay, FromAddress: "o@example.com"}
+	smtp := &outboundv1.SmtpSettings{Host: "mail.example.com", Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u",
+		Password: canaryRelay, FromAddress: "o@example.com"}
 	set := func(s *outboundv1.SmtpSettings, paths ...string) {
 		t.Helper()
-		if _, err := h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: s, UpdateMask: mask(paths...)}); err != nil {
+		if _, err := h.settings.UpdateSmtpSettings(h.ctx(),
+			&outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: s, UpdateMask: mask(paths...)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	set(smtp)
 	set(&outboundv1.SmtpSettings{Host: "other.example.com", Auth: outboundv1.SmtpSettings_Auth_NONE}, "host", "auth", "username")
-	if got := told(h.revisions("settings/smtp", 0)[0]); got != `settings/smtp changed by admin auth:"PLAIN">"NONE" host:"mail.example.com">"other.example.com" password:"set"> username:"u">` {
+	if got := told(h.revisions("settings/smtp",
+		0)[0]); got != `settings/smtp changed by admin auth:"PLAIN">"NONE" host:"mail.example.com">"other.example.com" password:"set"> username:"u">` {
 		t.Errorf("told %s", got)
 	}
 	h.rollBack("settings/smtp", h.revisions("settings/smtp", 0)[1].GetRevision())
@@ -226,21 +234,26 @@ func TestSettingsAreRolledBackOneByOne(t *testing.T) {
 	if err := proto.Unmarshal(e.Value, p); err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := h.sealer.Open(p.GetSealedSmtpPassword(), recipient.SecretSMTPPassword); err != nil || string(plain) != canaryRelay || p.GetSmtp().GetHost() != "mail.example.com" {
+	if plain, err := h.sealer.Open(p.GetSealedSmtpPassword(), credential.SecretSMTPPassword); err != nil || string(plain) != canaryRelay ||
+		p.GetSmtp().GetHost() != "mail.example.com" {
 		t.Errorf("the relay is %v (%v)", p.GetSmtp(), err)
 	}
 
 	for _, d := range []float64{600, 1200} {
-		if _, err := h.settings.UpdateEmailSettings(h.ctx(), &outboundv1.UpdateEmailSettingsRequest{EmailSettings: &outboundv1.EmailSettings{RetryDuration: seconds(d)}, UpdateMask: mask("retry_duration")}); err != nil {
+		if _, err := h.settings.UpdateEmailSettings(h.ctx(),
+			&outboundv1.UpdateEmailSettingsRequest{EmailSettings: &outboundv1.EmailSettings{RetryDuration: seconds(d)},
+				UpdateMask: mask("retry_duration")}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := h.rollBack("settings/email", h.revisions("settings/email", 0)[1].GetRevision()); told(got) != `settings/email rolled back by admin retryDuration:"1200s">"600s"` {
+	if got := h.rollBack("settings/email", h.revisions("settings/email",
+		0)[1].GetRevision()); told(got) != `settings/email rolled back by admin retryDuration:"1200s">"600s"` {
 		t.Errorf("told %s", told(got))
 	}
 
 	for _, name := range []string{"Region", "Cost centre"} {
-		if _, err := h.settings.CreateCustomField(h.ctx(), &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: name}}); err != nil {
+		if _, err := h.settings.CreateCustomField(h.ctx(),
+			&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: name}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -264,11 +277,13 @@ func TestTypesComeBackAndCredentialsDoNot(t *testing.T) {
 		t.Fatalf("told %v", all)
 	}
 	h.rollBack("event-types/disk_full", all[1].GetRevision())
-	if back, err := h.settings.GetEventType(h.ctx(), &outboundv1.GetEventTypeRequest{Id: "disk_full"}); err != nil || back.GetDisplayName() != "Disk full" || !back.GetEmail() {
+	if back, err := h.settings.GetEventType(h.ctx(), &outboundv1.GetEventTypeRequest{Id: "disk_full"}); err != nil ||
+		back.GetDisplayName() != "Disk full" || !back.GetEmail() {
 		t.Errorf("it is %v (%v)", back, err)
 	}
 
-	made, err := h.settings.CreateAppliance(h.ctx(), &outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
+	made, err := h.settings.CreateAppliance(h.ctx(),
+		&outboundv1.CreateApplianceRequest{Appliance: &outboundv1.Appliance{Id: "a1", DisplayName: "One"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +291,8 @@ func TestTypesComeBackAndCredentialsDoNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	all = h.revisions("appliances/a1", 0)
-	if text := told(all[0]); !strings.Contains(text, `password:"set">"changed"`) || !strings.Contains(text, `token:"set">"changed"`) || strings.Contains(text, made.GetToken()) {
+	if text := told(all[0]); !strings.Contains(text, `password:"set">"changed"`) || !strings.Contains(text, `token:"set">"changed"`) ||
+		strings.Contains(text, made.GetToken()) {
 		t.Errorf("a rotation is told as %s", text)
 	}
 	if text := told(h.rollBack("appliances/a1", all[1].GetRevision())); strings.Contains(text, "token") || strings.Contains(text, "password") {
@@ -294,7 +310,8 @@ func TestRevisionsOfAllAreListedNewestFirst(t *testing.T) {
 	want := 0
 	for i := range 7 {
 		h.create(httpRecipient(fmt.Sprintf("R%d", i)))
-		if _, err := h.settings.CreateCustomField(h.ctx(), &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: fmt.Sprintf("F%d", i)}}); err != nil {
+		if _, err := h.settings.CreateCustomField(h.ctx(),
+			&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: fmt.Sprintf("F%d", i)}}); err != nil {
 			t.Fatal(err)
 		}
 		want += 2
@@ -314,7 +331,8 @@ func TestRevisionsOfAllAreListedNewestFirst(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []*outboundv1.ListRevisionsRequest{{Resource: "nonsense"}, {Resource: "recipients/>"}, {Resource: "recipients/a.*"}, {PageToken: "?"}, {Resource: "custom-fields", PageToken: "WzEsMl0"}} {
+	for _, bad := range []*outboundv1.ListRevisionsRequest{{Resource: "nonsense"}, {Resource: "recipients/>"},
+		{Resource: "recipients/a.*"}, {PageToken: "?"}, {Resource: "custom-fields", PageToken: "WzEsMl0"}} {
 		_, err := h.settings.ListRevisions(h.ctx(), bad)
 		wantCode(t, err, codes.InvalidArgument)
 	}
@@ -324,6 +342,7 @@ func TestRevisionsOfAllAreListedNewestFirst(t *testing.T) {
 	_, err := h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: "recipients/r0", Revision: 9999})
 	wantCode(t, err, codes.NotFound)
 	// The revision of one recipient is not another's.
-	_, err = h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: "recipients/r0", Revision: h.revisions("recipients/r1", 0)[0].GetRevision()})
+	_, err = h.settings.RollBack(h.ctx(), &outboundv1.RollBackRequest{Resource: "recipients/r0",
+		Revision: h.revisions("recipients/r1", 0)[0].GetRevision()})
 	wantCode(t, err, codes.NotFound)
 }

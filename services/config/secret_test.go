@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -30,7 +30,7 @@ func bearer(token string) *outboundv1.HttpAuth {
 }
 
 // stored reads a recipient as the bucket holds it.
-func (h *house) stored(id string) *outboundv1.StoredRecipient {
+func (h *fixture) stored(id string) *outboundv1.StoredRecipient {
 	h.t.Helper()
 	e, err := h.bucket(bus.BucketRecipients).Get(h.ctx(), "r."+id)
 	if err != nil {
@@ -44,9 +44,9 @@ func (h *house) stored(id string) *outboundv1.StoredRecipient {
 }
 
 // opened opens a stored secret as a sender does.
-func (h *house) opened(s *outboundv1.StoredRecipient, path string) string {
+func (h *fixture) opened(s *outboundv1.StoredRecipient, path string) string {
 	h.t.Helper()
-	plain, err := h.sealer.Open(s.GetSealedSecrets()[path], recipient.SecretBinding(s.GetRecipient().GetId(), path))
+	plain, err := h.sealer.Open(s.GetSealedSecrets()[path], credential.SecretBinding(s.GetRecipient().GetId(), path))
 	if err != nil {
 		h.t.Fatalf("open %s: %v", path, err)
 	}
@@ -68,7 +68,7 @@ func TestSecretsAreKeptSealedAndNeverAnswered(t *testing.T) {
 		if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask(m...)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := h.opened(h.stored("r"), recipient.SecretBasicPassword); got != canaryPassword {
+		if got := h.opened(h.stored("r"), credential.SecretBasicPassword); got != canaryPassword {
 			t.Errorf("after an update of %v the password is %q", m, got)
 		}
 	}
@@ -77,11 +77,12 @@ func TestSecretsAreKeptSealedAndNeverAnswered(t *testing.T) {
 	_, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth")})
 	wantFields(t, err, "http.auth.bearer.token")
 	next.GetHttp().Auth = bearer(canaryToken)
-	if _, err := h.admin.UpdateRecipient(h.ctx(), &outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth.bearer.token")}); err != nil {
+	if _, err := h.admin.UpdateRecipient(h.ctx(),
+		&outboundv1.UpdateRecipientRequest{Recipient: next, UpdateMask: mask("http.auth.bearer.token")}); err != nil {
 		t.Fatal(err)
 	}
 	s := h.stored("r")
-	if len(s.GetSealedSecrets()) != 1 || h.opened(s, recipient.SecretBearerToken) != canaryToken {
+	if len(s.GetSealedSecrets()) != 1 || h.opened(s, credential.SecretBearerToken) != canaryToken {
 		t.Errorf("sealed are %d secrets", len(s.GetSealedSecrets()))
 	}
 	if _, err := h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{
@@ -93,10 +94,10 @@ func TestSecretsAreKeptSealedAndNeverAnswered(t *testing.T) {
 }
 
 // findNoCanary looks for the canaries of this file.
-func (h *house) findNoCanary() { h.t.Helper(); h.findNone(canaryPassword, canaryToken, canaryRelay) }
+func (h *fixture) findNoCanary() { h.t.Helper(); h.findNone(canaryPassword, canaryToken, canaryRelay) }
 
 // findNone looks for secrets in everything that is stored or answered.
-func (h *house) findNone(secrets ...string) {
+func (h *fixture) findNone(secrets ...string) {
 	h.t.Helper()
 	var seen []byte
 	for _, name := range []string{bus.BucketRecipients, bus.BucketSettings} {
@@ -141,11 +142,11 @@ func (h *house) findNone(secrets ...string) {
 func TestSigningSecretIsShownOnceWhenMadeByUs(t *testing.T) {
 	h := start(t)
 	in := httpRecipient("R")
-	own := recipient.FormatSigningSecret(bytes.Repeat([]byte{7}, 32))
+	own := credential.FormatSigningSecret(bytes.Repeat([]byte{7}, 32))
 	in.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{}, {Secret: own}}
 	r := h.create(in)
 	made, given := r.GetHttp().GetSigningSecrets()[0], r.GetHttp().GetSigningSecrets()[1]
-	key, err := recipient.ParseSigningSecret(made.GetSecret())
+	key, err := credential.ParseSigningSecret(made.GetSecret())
 	if err != nil || len(key) != 32 || made.GetId() == "" || made.GetCreateTime() == nil {
 		t.Errorf("made %v (%v)", made, err)
 	}
@@ -170,7 +171,8 @@ func TestSigningSecretIsShownOnceWhenMadeByUs(t *testing.T) {
 		t.Errorf("updated to %v", list)
 	}
 	s := h.stored("r")
-	if h.opened(s, recipient.SigningSecretPath(made.GetId())) != made.GetSecret() || h.opened(s, recipient.SigningSecretPath(given.GetId())) != own {
+	if h.opened(s, credential.SigningSecretPath(made.GetId())) != made.GetSecret() ||
+		h.opened(s, credential.SigningSecretPath(given.GetId())) != own {
 		t.Error("a known secret was changed")
 	}
 	// Removed from the list, it is forgotten.

@@ -15,8 +15,11 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -78,8 +81,8 @@ func (s *lagStream) RecvMsg(m any) error {
 
 // sender delivers through the engine, to nobody.
 type sender struct {
-	h    *house
-	log  *bus.History
+	h    *fixture
+	log  *deliverylog.Log
 	stop func()
 
 	mu sync.Mutex
@@ -88,9 +91,9 @@ type sender struct {
 }
 
 // deliver runs an engine by what a config service tells over a connection. Without bookmarks it is one of an earlier release.
-func (h *house) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
+func (h *fixture) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
 	h.t.Helper()
-	s := &sender{h: h, log: bus.NewHistory(h.bus), states: map[string][]delivery.State{}}
+	s := &sender{h: h, log: deliverylog.New(h.bus), states: map[string][]delivery.State{}}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c := configclient.New(conn, configclient.Options{Channel: recipient.HTTP, Bookmarks: bookmarks, Sealer: h.sealer, Logger: quiet})
 	filters, err := filter.NewCache()
@@ -98,7 +101,7 @@ func (h *house) deliver(conn grpc.ClientConnInterface, bookmarks bool) *sender {
 		h.t.Fatal(err)
 	}
 	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: s, Recipients: c, Queue: bus.NewQueue(h.bus), Log: s.log, Observer: s, Since: h.bus.Since,
+		Channel: recipient.HTTP, Sender: s, Recipients: c, Queue: queue.New(h.bus), Log: s.log, Observer: s, Since: h.bus.Since,
 		Matches: filters.Matches, Freshness: c,
 	})
 	if err != nil {
@@ -124,7 +127,7 @@ func (s *sender) Send(context.Context, *delivery.Delivery) delivery.Outcome {
 }
 
 func (s *sender) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 }
 
 func (s *sender) Begin(ctx context.Context, _ *delivery.Delivery) context.Context { return ctx }
@@ -159,13 +162,13 @@ func (s *sender) ended() int {
 func TestAnEventAfterAnAnsweredChangeIsNotSkipped(t *testing.T) {
 	for name, x := range map[string]struct {
 		begin  func(r *outboundv1.Recipient)
-		change func(h *house) error
+		change func(h *fixture) error
 	}{
-		"enabled": {func(r *outboundv1.Recipient) { r.Enabled = new(false) }, func(h *house) error { return h.enable(h.ctx(), "r", true) }},
-		"type added": {func(r *outboundv1.Recipient) { r.EventTypes = []string{typeAdded} }, func(h *house) error {
+		"enabled": {func(r *outboundv1.Recipient) { r.Enabled = new(false) }, func(h *fixture) error { return h.enable(h.ctx(), "r", true) }},
+		"type added": {func(r *outboundv1.Recipient) { r.EventTypes = []string{typeAdded} }, func(h *fixture) error {
 			return h.setTypes(h.ctx(), "r", typeAdded, typeEnd)
 		}},
-		"filter loosened": {func(r *outboundv1.Recipient) { r.Filter = `event.id == "other"` }, func(h *house) error {
+		"filter loosened": {func(r *outboundv1.Recipient) { r.Filter = `event.id == "other"` }, func(h *fixture) error {
 			return h.tryUpdate(h.ctx(), &outboundv1.Recipient{Id: "r", Filter: "true"}, "filter")
 		}},
 	} {
@@ -238,9 +241,9 @@ func TestAFilterThatDropsNearlyAllKeepsUp(t *testing.T) {
 			if counts["SKIPPED"] != n*99/100 || counts["DELIVERED"] != n/100 {
 				t.Errorf("they came to %v", counts)
 			}
-			log := bus.NewHistory(h.bus)
+			log := deliverylog.New(h.bus)
 			t.Cleanup(log.Close)
-			records, err := log.Attempts(h.ctx(), bus.AttemptFilter{Recipient: "r", State: delivery.StateSkipped}, 0, 2*n)
+			records, err := log.Attempts(h.ctx(), deliverylog.AttemptFilter{Recipient: "r", State: delivery.StateSkipped}, 0, 2*n)
 			if err != nil || len(records) != n*99/100 {
 				t.Errorf("%d are recorded SKIPPED (%v)", len(records), err)
 			}
@@ -249,7 +252,7 @@ func TestAFilterThatDropsNearlyAllKeepsUp(t *testing.T) {
 }
 
 // publishMany stores events e-0000 and so on, 64 at once.
-func (h *house) publishMany(p *bus.Publisher, n int) {
+func (h *fixture) publishMany(p *bus.Publisher, n int) {
 	h.t.Helper()
 	var wg sync.WaitGroup
 	var next atomic.Int64

@@ -1,6 +1,3 @@
-// Package config is the service that owns the configuration: recipients, the SMTP relay, email retries, custom fields, event
-// types and appliances. It alone writes them, tells the other services of changes, and keeps one durable consumer per
-// recipient.
 package config
 
 import (
@@ -10,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -22,27 +18,32 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/recipients"
+	"github.com/outbound-events/outbound/services/config/internal/reconcile"
+	"github.com/outbound-events/outbound/services/config/internal/revisions"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+	"github.com/outbound-events/outbound/services/config/internal/watch"
 )
 
 // Options are what the config service is started with.
 type Options struct {
-	// URLPolicy says which URLs recipients may have: `https`, `https-443` or `any`. Default https.
+	// URLPolicy is which URLs recipients may have: `https`, `https-443` or `any`. Default https.
 	URLPolicy string `yaml:"urlPolicy"`
-	// AllowEgress and OwnServices are what the http-senders are started with, so that a recipient they would not reach is warned
-	// about when it is saved. They forbid nothing here.
+	// AllowEgress and OwnServices are those of the http-senders. A recipient that they can't reach is saved with a warning.
 	AllowEgress []string `yaml:"allowEgress"`
 	// OwnServices are addresses (host:port) of Outbound's own services and its broker. See AllowEgress.
 	OwnServices []string `yaml:"ownServices"`
-	// Proxied says that the http-senders go through a proxy: names are then the proxy's to look up, and not looked up here.
+	// Proxied says that the http-senders use a proxy, which looks up names. They are not looked up here.
 	Proxied bool `yaml:"proxied"`
 	// ReconcileEvery is the pause between two full comparisons of recipients with their consumers and names. Default 1m.
 	ReconcileEvery time.Duration `yaml:"reconcileEvery"`
-	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer
-	// than a call may take and than the clocks of broker and service differ. Default 1m.
+	// OrphanAge is how old a half-made change must be before it is cleaned up: a name without its recipient. It must be longer than a call
+	// and the clock skew between broker and service. Default 1m.
 	OrphanAge time.Duration `yaml:"orphanAge"`
 }
 
-// DefaultOptions allows https alone and reconciles every minute.
+// DefaultOptions allows only https and reconciles every minute.
 func DefaultOptions() Options {
 	return Options{URLPolicy: string(recipient.HTTPSOnly), ReconcileEvery: time.Minute, OrphanAge: time.Minute}
 }
@@ -64,74 +65,52 @@ func (o Options) Validate() error {
 		}
 	}
 	if o.ReconcileEvery <= 0 {
-		faults = append(faults, errors.New("reconcileEvery: must be longer than 0, e.g. 1m"))
+		faults = append(faults, errors.New("reconcileEvery: must be more than 0, e.g. 1m"))
 	}
 	if o.OrphanAge <= 0 {
-		faults = append(faults, errors.New("orphanAge: must be longer than 0, e.g. 1m"))
+		faults = append(faults, errors.New("orphanAge: must be more than 0, e.g. 1m"))
 	}
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors the service works through. The caller closes them after Run has returned.
+// Deps are what the service works with. The caller closes them after Run has returned.
 type Deps struct {
-	// Bus is the broker. The streams and buckets may be made later: the service waits for them.
+	// Bus is the broker. The service waits for streams and buckets that do not exist yet.
 	Bus *bus.Conn
 	// Publisher sends test events.
 	Publisher *bus.Publisher
 	// Sealer seals secrets.
 	Sealer *secret.Sealer
-	// Resolver looks up where a new URL leads. Default: the system's.
+	// Resolver looks up the hosts of new URLs. Default: the system's.
 	Resolver *net.Resolver
-	// Logger is where the service says what it did on its own. Default: slog's.
+	// Logger logs what the service does in the background. Default: slog's.
 	Logger *slog.Logger
 }
 
-// Service is the config service. Register makes its methods reachable, Run keeps watches and consumers going.
+// Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
 type Service struct {
-	o         Options
-	policy    recipient.URLPolicy
-	bus       *bus.Conn
-	publisher *bus.Publisher
-	sealer    *secret.Sealer
-	log       *slog.Logger
-	validator *rpc.Validator
-	// guard and resolver tell where a URL leads, for warnings.
-	guard    *egress.Guard
-	resolver *net.Resolver
-	filters  *filter.Compiler
+	options Options
+	deps    Deps
+	rules   *rpc.Validator
+	guard   *egress.Guard
+	filters *filter.Compiler
 
-	recipients *bucket
-	settings   *bucket
-	// What the watch streams show.
-	recipientBoard *board[shownRecipients]
-	settingsBoard  *board[*outboundv1.WatchSettingsResponse]
-	// bookmarkAsked says that somebody waits for a bookmark; bookmarkStreams counts the streams that get bookmarks.
-	bookmarkAsked   chan struct{}
-	bookmarkStreams atomic.Int64
-	// locks are held while a recipient's consumer is changed.
-	locks *locks
-	// emptied are the queues whose beginning is being cancelled, or was.
-	emptied *emptyings
-	// delayed are what waits in the queues that are emptied or drained. It is the reconcile loop's own.
-	delayed map[string]*bus.Delayed
-	// quiet is since when the queue of a recipient being deleted has been empty. It is the reconcile loop's own.
-	quiet map[string]time.Time
-	// passwords hashes and compares; users is held by a change of a user, because the last admin must stay.
-	passwords *passwords
-	users     sync.Mutex
-	// turn is held by the change of a recipient that is under way.
-	turn chan struct{}
-	// hurry asks for a reconcile pass now.
-	hurry chan struct{}
-	// rehearsing says that nothing that is done here is meant: the buckets are copies in memory, and no consumer is touched.
-	rehearsing bool
-	// unforeseeing spares the look at where URLs lead.
-	unforeseeing bool
-	// stopping is closed when Run begins to end, so that watch streams end.
-	stopping chan struct{}
+	recipientsKV, settingsKV *store.KV
+	// live are the recipients and settings in the buckets.
+	live      *resources
+	access    *access.Access
+	revisions *revisions.Revisions
+	tester    *recipients.Tester
+	previewer *recipients.Previewer
+	// The state that the watch streams send.
+	recipientFeed *watch.RecipientFeed
+	settingsFeed  *watch.SettingsFeed
+
+	reconciler     *reconcile.Reconciler
+	backlogLimiter *reconcile.BacklogLimiter
 }
 
-// New makes the service. It does not touch the broker yet.
+// New returns the service. It does not connect to the broker yet.
 func New(o Options, d Deps) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of the config service: %w", err)
@@ -139,7 +118,7 @@ func New(o Options, d Deps) (*Service, error) {
 	if d.Bus == nil || d.Publisher == nil || d.Sealer == nil {
 		return nil, errors.New("the config service needs a broker, a publisher and a sealer")
 	}
-	v, err := rpc.NewValidator()
+	rules, err := rpc.NewValidator()
 	if err != nil {
 		return nil, err
 	}
@@ -149,56 +128,69 @@ func New(o Options, d Deps) (*Service, error) {
 	}
 	filters, err := filter.NewCompiler()
 	if err != nil {
-		return nil, fmt.Errorf("make the config service: %w", err)
+		return nil, fmt.Errorf("create the config service: %w", err)
 	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}
-	return &Service{
-		o: o, policy: recipient.URLPolicy(o.URLPolicy), bus: d.Bus, publisher: d.Publisher, sealer: d.Sealer, log: d.Logger, validator: v, guard: guard, resolver: d.Resolver, filters: filters,
-		passwords:      newPasswords(),
-		recipients:     newBucket(d.Bus, bus.BucketRecipients),
-		settings:       newBucket(d.Bus, bus.BucketSettings),
-		recipientBoard: newBoard[shownRecipients](), settingsBoard: newBoard[*outboundv1.WatchSettingsResponse](),
-		bookmarkAsked: make(chan struct{}, 1),
-		locks:         newLocks(), emptied: newEmptyings(), delayed: map[string]*bus.Delayed{}, quiet: map[string]time.Time{},
-		turn: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stopping: make(chan struct{}),
-	}, nil
+	s := &Service{
+		options: o, deps: d, rules: rules, guard: guard, filters: filters,
+		recipientsKV: store.NewKV(d.Bus, bus.BucketRecipients), settingsKV: store.NewKV(d.Bus, bus.BucketSettings),
+	}
+	s.wire()
+	return s, nil
 }
 
-// Register makes RecipientService and SettingsService reachable on a server.
+// wire makes the parts of the service on the buckets.
+func (s *Service) wire() {
+	d := s.deps
+	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
+	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
+	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
+	s.revisions = revisions.New(revisions.Deps{
+		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
+	})
+	s.tester = recipients.NewTester(recipients.TesterDeps{
+		Recipients: s.live.Recipients, Settings: s.live.Settings, Filters: s.filters, Bus: d.Bus, Publisher: d.Publisher, Logger: d.Logger,
+	})
+	s.previewer = recipients.NewPreviewer(s.live.Recipients, s.live.Settings, s.filters, d.Bus)
+	feed := watch.Deps{KV: s.recipientsKV, Reconnected: consumers.ReconcileSoon, Logger: d.Logger}
+	s.recipientFeed = watch.NewRecipientFeed(d.Bus, feed)
+	feed.KV = s.settingsKV
+	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
+	s.reconciler = reconcile.New(reconcile.Deps{
+		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge), Consumers: consumers,
+		Every: s.options.ReconcileEvery,
+	})
+	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
+}
+
+// prechecker returns what checks whether the senders can reach a URL.
+func (s *Service) prechecker() recipients.Prechecker {
+	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
+}
+
+// Register adds RecipientService, SettingsService and AccessService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
-	outboundv1.RegisterRecipientServiceServer(r, recipientServer{Service: s})
-	outboundv1.RegisterSettingsServiceServer(r, settingsServer{Service: s})
-	outboundv1.RegisterAccessServiceServer(r, accessServer{Service: s})
+	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
+		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
+	})
+	outboundv1.RegisterSettingsServiceServer(r, settingsServer{
+		Settings: s.live.Settings, Revisions: s.revisions, SettingsFeed: s.settingsFeed, service: s,
+	})
+	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
 }
 
-// Run watches the buckets for the streams, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
+// Tokens authenticates API tokens by the settings that this service streams to the others.
+func (s *Service) Tokens() rpc.Authenticator { return access.NewAuthenticator(s.settingsFeed.Latest) }
+
+// Run watches the buckets, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.follow(ctx, s.recipients, s.loadRecipients) })
-	wg.Go(func() { s.follow(ctx, s.settings, s.loadSettings) })
-	wg.Go(func() { s.bookmarkLoop(ctx) })
-	wg.Go(func() { s.reconcileLoop(ctx) })
-	wg.Go(func() { s.relieveLoop(ctx) })
-	<-ctx.Done()
-	close(s.stopping)
+	wg.Go(func() { s.recipientFeed.Run(ctx) })
+	wg.Go(func() { s.settingsFeed.Run(ctx) })
+	wg.Go(func() { s.reconciler.Run(ctx) })
+	wg.Go(func() { s.backlogLimiter.Run(ctx) })
 	wg.Wait()
 	return nil
-}
-
-// recipientServer and settingsServer are the two faces of the service on gRPC.
-type recipientServer struct {
-	outboundv1.UnimplementedRecipientServiceServer
-	*Service
-}
-
-type settingsServer struct {
-	outboundv1.UnimplementedSettingsServiceServer
-	*Service
-}
-
-type accessServer struct {
-	outboundv1.UnimplementedAccessServiceServer
-	*Service
 }

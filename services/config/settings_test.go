@@ -39,14 +39,17 @@ func TestRelayHasDefaultsAndKeepsItsPassword(t *testing.T) {
 		return out
 	}
 	good := set(&outboundv1.SmtpSettings{
-		Etag: got.GetEtag(), Host: "relay.example.com", FromAddress: "o@example.com", Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: canaryRelay,
+		Etag: got.GetEtag(), Host: "relay.example.com", FromAddress: "o@example.com", Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u",
+		Password: canaryRelay,
 	})
 	if good.GetPassword() != "" || !good.GetPasswordSet() || good.GetUpdateTime() == nil {
 		t.Errorf("answered %v", good)
 	}
-	_, err = h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: got.GetEtag()}})
+	_, err = h.settings.UpdateSmtpSettings(h.ctx(),
+		&outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: got.GetEtag()}})
 	wantCode(t, err, codes.Aborted)
-	if p := set(&outboundv1.SmtpSettings{Encryption: outboundv1.SmtpSettings_Encryption_TLS}, "encryption"); p.GetPort() != 465 || !p.GetPasswordSet() {
+	if p := set(&outboundv1.SmtpSettings{Encryption: outboundv1.SmtpSettings_Encryption_TLS}, "encryption"); p.GetPort() != 465 ||
+		!p.GetPasswordSet() {
 		t.Errorf("with TLS the relay is %v", p)
 	}
 	if p := set(&outboundv1.SmtpSettings{Auth: outboundv1.SmtpSettings_Auth_NONE}, "auth"); p.GetPasswordSet() {
@@ -57,7 +60,8 @@ func TestRelayHasDefaultsAndKeepsItsPassword(t *testing.T) {
 func TestEmailSettingsHaveDefaultsAndBounds(t *testing.T) {
 	h := start(t)
 	got, err := h.settings.GetEmailSettings(h.ctx(), &outboundv1.GetEmailSettingsRequest{})
-	if err != nil || got.GetRetryDuration().AsDuration().Hours() != 24 || got.GetRetryInterval().AsDuration().Minutes() != 1 || got.GetTimeZone() != "UTC" {
+	if err != nil || got.GetRetryDuration().AsDuration().Hours() != 24 || got.GetRetryInterval().AsDuration().Minutes() != 1 ||
+		got.GetTimeZone() != "UTC" {
 		t.Fatalf("unset they are %v (%v)", got, err)
 	}
 	_, err = h.settings.UpdateEmailSettings(h.ctx(), &outboundv1.UpdateEmailSettingsRequest{EmailSettings: &outboundv1.EmailSettings{
@@ -67,7 +71,8 @@ func TestEmailSettingsHaveDefaultsAndBounds(t *testing.T) {
 	changed, err := h.settings.UpdateEmailSettings(h.ctx(), &outboundv1.UpdateEmailSettingsRequest{
 		EmailSettings: &outboundv1.EmailSettings{TimeZone: "Europe/Vienna", Etag: got.GetEtag()}, UpdateMask: mask("time_zone"),
 	})
-	if err != nil || changed.GetTimeZone() != "Europe/Vienna" || changed.GetRetryDuration().AsDuration().Hours() != 24 || changed.GetEtag() == got.GetEtag() {
+	if err != nil || changed.GetTimeZone() != "Europe/Vienna" || changed.GetRetryDuration().AsDuration().Hours() != 24 ||
+		changed.GetEtag() == got.GetEtag() {
 		t.Errorf("changed to %v (%v)", changed, err)
 	}
 }
@@ -75,7 +80,8 @@ func TestEmailSettingsHaveDefaultsAndBounds(t *testing.T) {
 func TestCustomFieldsAreThirtyAtMostWithNamesOfTheirOwn(t *testing.T) {
 	h := start(t)
 	create := func(name, code string) (*outboundv1.CustomField, error) {
-		return h.settings.CreateCustomField(h.ctx(), &outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: name, CodeName: code}})
+		return h.settings.CreateCustomField(h.ctx(),
+			&outboundv1.CreateCustomFieldRequest{CustomField: &outboundv1.CustomField{DisplayName: name, CodeName: code}})
 	}
 	region, err := create("Region (EU)", "")
 	if err != nil || region.GetCodeName() != "region_eu" || region.GetEtag() == "" {
@@ -123,7 +129,8 @@ func TestCustomFieldsAreThirtyAtMostWithNamesOfTheirOwn(t *testing.T) {
 
 func TestOwnEventTypesCanBeAddedAndGoWhenNobodySelectsThem(t *testing.T) {
 	h := start(t)
-	own := &outboundv1.EventType{Id: "door_opened", DisplayName: "Door opened", Variables: []*outboundv1.Variable{{Name: "door", Example: "north"}}}
+	own := &outboundv1.EventType{Id: "door_opened", DisplayName: "Door opened",
+		Variables: []*outboundv1.Variable{{Name: "door", Example: "north"}}}
 	r := httpRecipient("R")
 	r.EventTypes = []string{"door_opened"}
 	_, err := h.admin.CreateRecipient(h.ctx(), &outboundv1.CreateRecipientRequest{Recipient: r})
@@ -136,7 +143,8 @@ func TestOwnEventTypesCanBeAddedAndGoWhenNobodySelectsThem(t *testing.T) {
 	wantCode(t, err, codes.AlreadyExists)
 	h.create(r)
 	list, err := h.settings.ListEventTypes(h.ctx(), &outboundv1.ListEventTypesRequest{})
-	if n := len(event.Catalogue()); err != nil || len(list.GetEventTypes()) != n+1 || !list.GetEventTypes()[0].GetBuiltIn() || list.GetEventTypes()[n].GetId() != "door_opened" {
+	if n := len(event.Catalogue()); err != nil || len(list.GetEventTypes()) != n+1 || !list.GetEventTypes()[0].GetBuiltIn() ||
+		list.GetEventTypes()[n].GetId() != "door_opened" {
 		t.Errorf("listed %v (%v)", list, err)
 	}
 	_, err = h.settings.DeleteEventType(h.ctx(), &outboundv1.DeleteEventTypeRequest{Id: "door_opened"})
@@ -144,7 +152,8 @@ func TestOwnEventTypesCanBeAddedAndGoWhenNobodySelectsThem(t *testing.T) {
 	if !strings.Contains(err.Error(), "r") {
 		t.Errorf("%v does not name the recipient", err)
 	}
-	_, err = h.settings.UpdateEventType(h.ctx(), &outboundv1.UpdateEventTypeRequest{EventType: &outboundv1.EventType{Id: "support_conference_end", DisplayName: "x"}})
+	_, err = h.settings.UpdateEventType(h.ctx(),
+		&outboundv1.UpdateEventTypeRequest{EventType: &outboundv1.EventType{Id: "support_conference_end", DisplayName: "x"}})
 	wantCode(t, err, codes.FailedPrecondition)
 	_, err = h.settings.DeleteEventType(h.ctx(), &outboundv1.DeleteEventTypeRequest{Id: "support_conference_end"})
 	wantCode(t, err, codes.FailedPrecondition)
@@ -217,7 +226,8 @@ func TestApplianceCredentialsAreShownOnceAndKeptAsHashes(t *testing.T) {
 		t.Errorf("listed %v (%v)", list, err)
 	}
 	entries, err := h.bucket(bus.BucketSettings).All(h.ctx(), "appliance.")
-	if err != nil || len(entries) != 1 || strings.Contains(string(entries[0].Value), second.GetPassword()) || strings.Contains(string(entries[0].Value), second.GetToken()) {
+	if err != nil || len(entries) != 1 || strings.Contains(string(entries[0].Value), second.GetPassword()) ||
+		strings.Contains(string(entries[0].Value), second.GetToken()) {
 		t.Errorf("stored are %d entries, or plain credentials (%v)", len(entries), err)
 	}
 	if _, err := h.settings.DeleteAppliance(h.ctx(), &outboundv1.DeleteApplianceRequest{Id: "appliance-1"}); err != nil {

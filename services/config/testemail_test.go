@@ -8,18 +8,18 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // answerTests answers as an email sender does, until the end of the test.
-func (h *house) answerTests(answer func(bus.TestMailQuestion) (any, error)) {
+func (h *fixture) answerTests(answer func(control.TestMailQuestion) (any, error)) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- h.bus.ServeTestMail(ctx, func(_ context.Context, q bus.TestMailQuestion) (any, error) { return answer(q) })
+		done <- control.New(h.bus).ServeTestMail(ctx, func(_ context.Context, q control.TestMailQuestion) (any, error) { return answer(q) })
 	}()
 	h.t.Cleanup(func() {
 		cancel()
@@ -40,22 +40,23 @@ func TestATestMailIsAskedOfAnEmailSender(t *testing.T) {
 	wantFields(t, err, "to[1]", "to[2]")
 	_, err = send("a@example.org")
 	wantCode(t, err, codes.FailedPrecondition)
-	set := h.mustRelay(&outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com", AdminContacts: []string{"root@example.org"}})
+	set := h.mustRelay(&outboundv1.SmtpSettings{Host: "relay.example.com", FromAddress: "o@example.com",
+		AdminContacts: []string{"root@example.org"}})
 	_, err = send("a@example.org")
 	wantCode(t, err, codes.Unavailable)
 	if !strings.Contains(err.Error(), "start one") {
 		t.Errorf("without a sender: %v", err)
 	}
-	h.answerTests(func(q bus.TestMailQuestion) (any, error) {
+	h.answerTests(func(q control.TestMailQuestion) (any, error) {
 		if q.To[0] == "sick@example.org" {
 			return nil, errors.New("it can't")
 		}
 		if q.Etag != set.GetEtag() || q.Actor == "" || q.Within <= 0 {
 			t.Errorf("asked %+v", q)
 		}
-		out := make([]bus.TestMailResult, len(q.To))
+		out := make([]control.TestMailResult, len(q.To))
 		for i, to := range q.To {
-			out[i] = bus.TestMailResult{Address: to, Accepted: i == 0, Code: 250 + 300*i, Detail: "as told"}
+			out[i] = control.TestMailResult{Address: to, Accepted: i == 0, Code: 250 + 300*i, Detail: "as told"}
 		}
 		return out, nil
 	})

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -26,7 +27,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	woken := make(chan []uint64, 1)
-	stop, err := bus.NewQueue(h.bus).Wakes(recipient.HTTP, func(id string, sequences []uint64) {
+	stop, err := queue.New(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) {
 		if id == "r" {
 			woken <- sequences
 		}
@@ -45,7 +46,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	}
 	h.waits("r", 1)
 	h.waits("other", 0)
-	last, err := h.bus.LastSequence(h.ctx())
+	last, err := eventlog.New(h.bus).LastSequence(h.ctx())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestTestEventGoesToItsRecipientAlone(t *testing.T) {
 	if got := <-woken; !slices.Equal(got, []uint64{last}) {
 		t.Errorf("the senders are woken for %v, want %d", got, last)
 	}
-	e, err := h.bus.StoredEvent(h.ctx(), last)
+	e, err := eventlog.New(h.bus).StoredEvent(h.ctx(), last)
 	if err != nil || e.Key() != sent.GetEventId() || e.Type != "support_conference_begin" || e.ExternalKey != "INC-99" ||
 		!slices.Contains(e.Variables, event.Variable{Name: "extra", Value: "yes"}) {
 		t.Errorf("stored %+v (%v)", e, err)

@@ -19,7 +19,7 @@ func wantSame(t *testing.T, what string, got, want proto.Message, err error) {
 func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	h := start(t)
 	ctx := h.ctx()
-	h.furnish()
+	h.seed()
 	in := httpRecipient("Signed")
 	in.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{}, {Kind: outboundv1.SigningSecret_ED25519}}
 	in.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "u", Password: "p"}}}
@@ -33,7 +33,9 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 	for range 2 {
 		got, err := h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{Recipient: r})
 		wantSame(t, "the whole recipient", got, r, err)
-		got, err = h.admin.UpdateRecipient(ctx, &outboundv1.UpdateRecipientRequest{UpdateMask: mask("display_name"), Recipient: &outboundv1.Recipient{Id: r.GetId(), DisplayName: " Signed "}})
+		got, err = h.admin.UpdateRecipient(ctx,
+			&outboundv1.UpdateRecipientRequest{UpdateMask: mask("display_name"),
+				Recipient: &outboundv1.Recipient{Id: r.GetId(), DisplayName: " Signed "}})
 		wantSame(t, "a field of a recipient", got, r, err)
 	}
 	h.wantWritten(before)
@@ -51,13 +53,14 @@ func TestAChangeThatChangesNothingWritesNothing(t *testing.T) {
 func TestSettingsThatAreSentBackAreNotWritten(t *testing.T) {
 	h := start(t)
 	ctx := h.ctx()
-	h.furnish()
+	h.seed()
 	before := h.written()
 	smtp, err := h.settings.GetSmtpSettings(ctx, &outboundv1.GetSmtpSettingsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, err := h.settings.UpdateSmtpSettings(ctx, &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: smtp.GetEtag()}, UpdateMask: mask("host")})
+	sent, err := h.settings.UpdateSmtpSettings(ctx,
+		&outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{Etag: smtp.GetEtag()}, UpdateMask: mask("host")})
 	wantSame(t, "the relay that nobody set", sent, smtp, err)
 	email, err := h.settings.GetEmailSettings(ctx, &outboundv1.GetEmailSettingsRequest{})
 	if err != nil {
@@ -85,7 +88,8 @@ func TestSettingsThatAreSentBackAreNotWritten(t *testing.T) {
 	wantSame(t, "an appliance", appliance, a, err)
 	h.wantWritten(before)
 
-	ada, err := h.access().CreateUser(ctx, &outboundv1.CreateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "Ada", Role: outboundv1.Role_ADMIN}})
+	ada, err := h.access().CreateUser(ctx, &outboundv1.CreateUserRequest{User: &outboundv1.User{Name: "ada", DisplayName: "Ada",
+		Role: outboundv1.Role_ADMIN}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +103,8 @@ func TestSettingsThatWereSetAreNotWrittenAgain(t *testing.T) {
 	h := start(t)
 	set := func() *outboundv1.SmtpSettings {
 		out, err := h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{
-			SmtpSettings: &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com"}, UpdateMask: mask("host", "from_address")})
+			SmtpSettings: &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com"},
+			UpdateMask:   mask("host", "from_address")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-func (h *house) watch(ch outboundv1.WatchRecipientsRequest_Channel) outboundv1.RecipientService_WatchRecipientsClient {
+func (h *fixture) watch(ch outboundv1.WatchRecipientsRequest_Channel) outboundv1.RecipientService_WatchRecipientsClient {
 	h.t.Helper()
 	stream, err := h.services.WatchRecipients(h.ctx(), &outboundv1.WatchRecipientsRequest{Channel: ch})
 	if err != nil {
@@ -21,7 +21,7 @@ func (h *house) watch(ch outboundv1.WatchRecipientsRequest_Channel) outboundv1.R
 	return stream
 }
 
-func (h *house) next(stream outboundv1.RecipientService_WatchRecipientsClient) *outboundv1.WatchRecipientsResponse {
+func (h *fixture) next(stream outboundv1.RecipientService_WatchRecipientsClient) *outboundv1.WatchRecipientsResponse {
 	h.t.Helper()
 	m, err := stream.Recv()
 	if err != nil {

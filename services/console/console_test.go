@@ -29,17 +29,17 @@ func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
 const adminToken = "admin-token"
 
-// Three neighbours that say who they are, each on a gRPC server of its own.
+// Three fake services that respond with their names, each on a separate gRPC server.
 type (
 	configService struct {
 		outboundv1.UnimplementedRecipientServiceServer
 		outboundv1.UnimplementedSettingsServiceServer
-		// mask is what the last update was asked to change.
+		// mask is the update mask of the last update.
 		mask []string
 	}
 	ingestService struct {
 		outboundv1.UnimplementedEventServiceServer
-		// json is what the last event was, to the byte.
+		// json is the body of the last event.
 		json []byte
 	}
 	historyService struct {
@@ -77,7 +77,8 @@ func (historyService) GetEvent(_ context.Context, r *outboundv1.GetEventRequest)
 	return &outboundv1.Event{EventId: r.GetEventId()}, nil
 }
 
-func (historyService) RetryDeliveries(_ context.Context, r *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
+func (historyService) RetryDeliveries(_ context.Context,
+	r *outboundv1.RetryDeliveriesRequest) (*outboundv1.RetryDeliveriesResponse, error) {
 	return &outboundv1.RetryDeliveriesResponse{ReplayId: "r", Queued: int32(len(r.GetDeliveries()))}, nil
 }
 
@@ -85,8 +86,8 @@ func (historyService) GetStatus(context.Context, *outboundv1.GetStatusRequest) (
 	return nil, status.Error(codes.ResourceExhausted, "full")
 }
 
-// house is a console on a real port with its neighbours behind.
-type house struct {
+// fixture is a console on a real port with its fake services.
+type fixture struct {
 	t      *testing.T
 	url    string
 	config *configService
@@ -94,9 +95,9 @@ type house struct {
 	health *health.Server
 }
 
-func open(t *testing.T, change ...func(*console.Deps)) *house {
+func open(t *testing.T, change ...func(*console.Deps)) *fixture {
 	t.Helper()
-	h := &house{t: t, config: &configService{}, ingest: &ingestService{}, health: health.NewServer()}
+	h := &fixture{t: t, config: &configService{}, ingest: &ingestService{}, health: health.NewServer()}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +137,7 @@ func open(t *testing.T, change ...func(*console.Deps)) *house {
 	return h
 }
 
-func (h *house) serve(hs *health.Server, register func(*grpc.Server)) *grpc.ClientConn {
+func (h *fixture) serve(hs *health.Server, register func(*grpc.Server)) *grpc.ClientConn {
 	h.t.Helper()
 	s := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: adminToken}, Health: hs})
 	register(s)
@@ -153,8 +154,8 @@ func (h *house) serve(hs *health.Server, register func(*grpc.Server)) *grpc.Clie
 	return conn
 }
 
-// call makes a request with the admin token and returns the status and the answer.
-func (h *house) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
+// call makes a request with the admin token and returns the status and the response.
+func (h *fixture) call(method, path, body string, header ...string) (*http.Response, map[string]any) {
 	h.t.Helper()
 	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
 	if err != nil {
@@ -184,7 +185,7 @@ func (h *house) call(method, path, body string, header ...string) (*http.Respons
 	return resp, out
 }
 
-func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
+func TestMethodsAreRoutedToTheirService(t *testing.T) {
 	h := open(t)
 	for _, x := range []struct {
 		method, path, body string
@@ -220,7 +221,7 @@ func TestEachMethodGoesToTheServiceThatAnswersIt(t *testing.T) {
 	}
 }
 
-func TestATokenIsWanted(t *testing.T) {
+func TestRESTRequiresAToken(t *testing.T) {
 	h := open(t)
 	for _, header := range []string{"", "Bearer wrong", "Basic YTpi"} {
 		for _, path := range []string{"/v1/recipients/crm", "/v1/status"} {
@@ -235,7 +236,7 @@ func TestATokenIsWanted(t *testing.T) {
 	}
 }
 
-func TestAnEventReachesIntakeToTheByte(t *testing.T) {
+func TestEventsReachIngestUnchanged(t *testing.T) {
 	h := open(t)
 	const event = `{ "id":"e-1", "data":{"n": 12345678901234567890.10} }`
 	h.call("POST", "/v1/events", event, "Content-Type", "application/cloudevents+json")
@@ -248,16 +249,16 @@ func TestAnEventReachesIntakeToTheByte(t *testing.T) {
 	}
 }
 
-// A call that waited would keep the process from ending, and its caller from trying again elsewhere.
-func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
+// A waiting call would delay the shutdown of the process and the retry of its caller.
+func TestEventsAreRefusedImmediatelyWhileIngestIsUnavailable(t *testing.T) {
 	h := open(t, func(d *console.Deps) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		nobody := l.Addr().String()
+		unused := l.Addr().String()
 		_ = l.Close()
-		conn, err := rpc.Dial(nobody, "")
+		conn, err := rpc.Dial(unused, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +272,7 @@ func TestAnEventIsRefusedAtOnceWhileIntakeIsAway(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreTooLargeAreRefused(t *testing.T) {
+func TestOversizedBodiesAreRefused(t *testing.T) {
 	h := open(t)
 	resp, got := h.call("POST", "/v1/events", strings.Repeat("x", 300<<10))
 	if resp.StatusCode != http.StatusRequestEntityTooLarge || got["code"] != 11.0 {
@@ -290,7 +291,8 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 	h.health.SetServingStatus("", healthpb.HealthCheckResponse_NOT_SERVING)
 	resp, got := h.call("GET", "/readyz", "")
-	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "history: says that it is NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
+	if text := got["text"].(string); resp.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(text, "history: reports NOT_SERVING") || !strings.Contains(text, "ingest: ok") {
 		t.Errorf("%d %v", resp.StatusCode, got)
 	}
 	if resp, _ := h.call("GET", "/healthz", ""); resp.StatusCode != http.StatusOK {
@@ -298,7 +300,7 @@ func TestReadinessFollowsTheNeighbours(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestResponsesHaveSecurityHeaders(t *testing.T) {
 	h := open(t)
 	for _, path := range []string{"/", "/openapi.json", "/v1/recipients/crm", "/v1/nothing", "/healthz"} {
 		resp, _ := h.call("GET", path, "")
@@ -319,8 +321,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentedPathIsAnswered holds the document against the gateway: each operation it lists is known there.
-func TestEveryDocumentedPathIsAnswered(t *testing.T) {
+// TestDocumentedPathsAreServed verifies that the gateway serves each operation of the document.
+func TestDocumentedPathsAreServed(t *testing.T) {
 	h := open(t)
 	_, doc := h.call("GET", "/openapi.json", "")
 	paths := doc["paths"].(map[string]any)
@@ -332,14 +334,14 @@ func TestEveryDocumentedPathIsAnswered(t *testing.T) {
 		for method := range item.(map[string]any) {
 			resp, got := h.call(strings.ToUpper(method), parameter.ReplaceAllString(path, "x"), "{}")
 			text, _ := got["message"].(string)
-			if resp.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(text, "no such path") {
+			if resp.StatusCode == http.StatusMethodNotAllowed || strings.HasPrefix(text, "unknown path") {
 				t.Errorf("%s %s: %d %v", method, path, resp.StatusCode, got)
 			}
 		}
 	}
 }
 
-func TestOptionsOutOfRangeAreNamed(t *testing.T) {
+func TestOptionsAreValidated(t *testing.T) {
 	for _, n := range []int64{0, 1 << 30} {
 		o := console.DefaultOptions()
 		o.MaxBody = n
@@ -348,6 +350,6 @@ func TestOptionsOutOfRangeAreNamed(t *testing.T) {
 		}
 	}
 	if _, err := console.New(console.DefaultOptions(), console.Deps{}); err == nil || errors.Is(err, context.Canceled) {
-		t.Error("a console without doors was made")
+		t.Error("New accepts empty dependencies")
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// ownPath reports whether a path is one that only answers GET; all others are the API's.
+// ownPath reports whether a path belongs to the console and accepts GET only. All other paths belong to the API.
 func ownPath(path string) bool {
 	switch path {
 	case "/", "/openapi.json", "/healthz", "/readyz", "/metrics":
@@ -33,29 +33,29 @@ func ownPath(path string) bool {
 	}
 }
 
-func newHandler(o Options, d Deps, doors account.Doors, stop <-chan struct{}) (http.Handler, error) {
+func newHandler(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}) (http.Handler, error) {
 	api := rpc.NewGatewayUntil(stop)
 	if err := rpc.RegisterGateway(context.Background(), api, routes(d.bare())); err != nil {
 		return nil, fmt.Errorf("register the REST routes: %w", err)
 	}
 	rest := bounded(o.MaxBody, onlyGET(api))
-	pages, err := newPages(o, d, doors, stop, rest)
+	pages, err := newPages(o, d, methods, stop, rest)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /openapi.json", content("application/json", openapi.Document()))
 	process.Ops{Checks: slices.Concat(d.Ops.Checks, neighbours(d)), Metrics: d.Ops.Metrics}.Register(mux)
-	// An event is not decoded here: what intake records and refuses is what was sent.
+	// Events are not decoded here, so that ingest validates and records the original bytes.
 	mux.Handle(eventhttp.Pattern, eventhttp.New(outboundv1.NewEventServiceClient(rpc.FailFast(d.Ingest))))
 	mux.Handle("/v1/", rest)
 	mux.Handle("/", pages)
-	return guarded(mux), nil
+	return withSecurityHeaders(mux), nil
 }
 
-// newPages makes the console in the browser. What is no page goes to rest.
-func newPages(o Options, d Deps, doors account.Doors, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
-	// Validated at the start.
+// newPages returns the handler of the console pages. Requests for other paths go to rest.
+func newPages(o Options, d Deps, methods account.SignInMethods, stop <-chan struct{}, rest http.Handler) (http.Handler, error) {
+	// Validate has checked the proxies.
 	proxies, _ := web.ParseProxies(o.TrustedProxies)
 	w := web.Deps{
 		Bare: rpc.FailFast(routes(d.bare())), Sessions: session.New(d.Store, o.Session), Limiter: d.Limiter, Logger: d.Logger, Version: d.Version,
@@ -68,13 +68,13 @@ func newPages(o Options, d Deps, doors account.Doors, stop <-chan struct{}, rest
 	if err != nil {
 		return nil, err
 	}
-	if err := addPages(site, doors); err != nil {
+	if err := addPages(site, methods); err != nil {
 		return nil, err
 	}
 	return site.Handler(rest)
 }
 
-// content answers with what never changes while the process runs.
+// content serves static content.
 func content(kind string, body []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
@@ -82,8 +82,8 @@ func content(kind string, body []byte) http.Handler {
 	})
 }
 
-// guarded adds what keeps browsers from doing more with an answer than show it.
-func guarded(next http.Handler) http.Handler {
+// withSecurityHeaders adds headers that restrict what browsers do with a response.
+func withSecurityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -96,7 +96,7 @@ func guarded(next http.Handler) http.Handler {
 	})
 }
 
-// onlyGET refuses other methods on the paths that are not the API's, which knows its own.
+// onlyGET refuses other methods on the paths of the console. The API checks its own methods.
 func onlyGET(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ownPath(r.URL.Path) || r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -116,8 +116,8 @@ func onlyGET(next http.Handler) http.Handler {
 	})
 }
 
-// bounded reads a body whole before anybody decodes it, so that one that is too large is answered as such, and no service
-// waits for a slow caller.
+// bounded reads the whole body before it is decoded, so that an oversized body gets the right status and no service waits for a slow
+// client.
 func bounded(most int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))

@@ -11,10 +11,10 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// addPages adds every area of the console, a line each. See doc.go.
-func addPages(s *web.Site, doors account.Doors) error {
+// addPages registers the areas of the console. See doc.go.
+func addPages(s *web.Site, methods account.SignInMethods) error {
 	areas := []func(*web.Site) error{
-		func(s *web.Site) error { return account.Register(s, doors) },
+		func(s *web.Site) error { return account.Register(s, methods) },
 		recipients.Register,
 		deliveries.Register,
 		events.Register,

@@ -20,14 +20,14 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// proxied is a console behind a proxy that ends TLS, as people reach it.
+// proxied is a console behind a TLS-terminating proxy.
 type proxied struct {
-	*consoletest.House
+	*consoletest.System
 	t     *testing.T
 	proxy *httptest.Server
 }
 
-// behindProxy starts both. The proxy adds who is connected to X-Forwarded-For; host says whether it passes on Host.
+// behindProxy starts the proxy and the console. The proxy appends the peer to X-Forwarded-For; host reports whether it preserves Host.
 func behindProxy(t *testing.T, host bool, adapt func(o *console.Options, public string)) *proxied {
 	t.Helper()
 	p := &proxied{t: t}
@@ -45,19 +45,20 @@ func behindProxy(t *testing.T, host bool, adapt func(o *console.Options, public 
 	}})
 	p.proxy.StartTLS()
 	t.Cleanup(p.proxy.Close)
-	p.House = consoletest.Start(t, consoletest.Options{
-		Options: func(o *console.Options) { adapt(o, p.proxy.URL) }, Deps: func(d *console.Deps) { d.Limiter = &timeless{taken: map[string]int{}} },
+	p.System = consoletest.Start(t, consoletest.Options{
+		Options: func(o *console.Options) { adapt(o, p.proxy.URL) },
+		Deps:    func(d *console.Deps) { d.Limiter = &timeless{taken: map[string]int{}} },
 	})
 	return p
 }
 
-// timeless limits like the real ones at an instant that does not pass: however slow the machine is, no turn comes back.
+// timeless is a limiter with a stopped clock, so that no turn is refilled on a slow machine.
 type timeless struct {
 	mu    sync.Mutex
 	taken map[string]int
 }
 
-// Take implements throttle.Limiter: a tenth of the turns may come at once.
+// Take implements throttle.Limiter. The burst is a tenth of the turns.
 func (l *timeless) Take(_ context.Context, key string, limit throttle.Limit) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +69,7 @@ func (l *timeless) Take(_ context.Context, key string, limit throttle.Limit) tim
 	return 0
 }
 
-// from is a browser at an address of its own. It keeps cookies as browsers do: Secure ones over https alone.
+// from returns a browser with a source address. It keeps Secure cookies for HTTPS only.
 func (p *proxied) from(address string) *http.Client {
 	p.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -78,10 +79,11 @@ func (p *proxied) from(address string) *http.Client {
 	transport := p.proxy.Client().Transport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext
 	p.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Jar: jar, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// ask asks through the proxy, with headers in pairs.
+// ask sends a request through the proxy, with headers in pairs.
 func (p *proxied) ask(c *http.Client, method, path string, form url.Values, header ...string) (*http.Response, string) {
 	p.t.Helper()
 	q, err := http.NewRequestWithContext(context.Background(), method, p.proxy.URL+path, strings.NewReader(form.Encode()))
@@ -108,24 +110,25 @@ func (p *proxied) ask(c *http.Client, method, path string, form url.Values, head
 // signIn signs in with a password and returns the status.
 func (p *proxied) signIn(c *http.Client, name, password string, header ...string) int {
 	p.t.Helper()
-	resp, _ := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {name}, "password": {password}}, append([]string{"Sec-Fetch-Site", "same-origin"}, header...)...)
+	resp, _ := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {name}, "password": {password}},
+		append([]string{"Sec-Fetch-Site", "same-origin"}, header...)...)
 	return resp.StatusCode
 }
 
-// TestAttemptsBehindAProxyAreCountedByWhoMakesThem has one address try until it is held, writing another address into X-Forwarded-For each
-// time. With the proxy trusted nobody else is held, else everybody is.
-func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
+// TestSignInAttemptsBehindAProxyAreCountedPerClient makes attempts from one address until it is throttled, with a different X-Forwarded-For
+// each time. With a trusted proxy no other address is throttled; otherwise all are.
+func TestSignInAttemptsBehindAProxyAreCountedPerClient(t *testing.T) {
 	const attacker, other = "127.0.0.66", "127.0.0.77"
 	for name, x := range map[string]struct {
 		trusted []string
-		// looked is how many of the attempts are looked at, others what another address is answered.
+		// looked is how many attempts are checked, others the status for another address.
 		looked, others int
 		logged         string
 	}{
 		"the proxy is trusted":                   {[]string{"127.0.0.1/32", "10.0.0.0/8"}, 30, http.StatusSeeOther, "client=" + attacker},
 		"nobody is trusted":                      {nil, 30, http.StatusTooManyRequests, "client=127.0.0.1"},
 		"another proxy is trusted than there is": {[]string{"10.0.0.0/8"}, 30, http.StatusTooManyRequests, "client=127.0.0.1"},
-		// Whoever is trusted may say that others ask: that is what trusting means.
+		// A trusted peer sets the client address.
 		"the attacker is trusted, too": {[]string{"127.0.0.1/32", attacker + "/32"}, 60, http.StatusSeeOther, "client=198.51.100."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +139,7 @@ func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 				answers[p.signIn(c, fmt.Sprintf("nobody-%d", i), "wrong", "X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i%7))]++
 			}
 			if answers[http.StatusUnauthorized] != x.looked || answers[http.StatusTooManyRequests] != 60-x.looked {
-				t.Errorf("%v, want %d attempts to be looked at and the rest refused", answers, x.looked)
+				t.Errorf("%v, want %d attempts to be checked and the rest refused", answers, x.looked)
 			}
 			if got := p.signIn(p.from(other), "viewer", consoletest.Password); got != x.others {
 				t.Errorf("another address is answered %d, want %d", got, x.others)
@@ -148,8 +151,8 @@ func TestAttemptsBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 	}
 }
 
-// TestSigningInWorksBehindAProxyThatEndsTLS signs in, changes something and signs out, through a proxy that passes on Host or does not.
-func TestSigningInWorksBehindAProxyThatEndsTLS(t *testing.T) {
+// TestSignInWorksBehindATLSProxy signs in, makes a change and signs out, through a proxy that preserves Host or not.
+func TestSignInWorksBehindATLSProxy(t *testing.T) {
 	for name, host := range map[string]bool{"Host is passed on": true, "Host is changed, and publicUrl is set": false} {
 		t.Run(name, func(t *testing.T) {
 			p := behindProxy(t, host, func(o *console.Options, public string) {
@@ -158,9 +161,10 @@ func TestSigningInWorksBehindAProxyThatEndsTLS(t *testing.T) {
 				}
 			})
 			c := p.from("127.0.0.1")
-			// A browser that is too old to send Sec-Fetch-Site says only where the form is from.
+			// An old browser sends Origin but no Sec-Fetch-Site.
 			own := []string{"Origin", p.proxy.URL}
-			resp, body := p.ask(c, http.MethodPost, "/sign-in", url.Values{"name": {"operator"}, "password": {consoletest.Password}, "next": {"/account"}}, own...)
+			resp, body := p.ask(c, http.MethodPost, "/sign-in",
+				url.Values{"name": {"operator"}, "password": {consoletest.Password}, "next": {"/account"}}, own...)
 			if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/account" {
 				t.Fatalf("%d to %q: %s", resp.StatusCode, resp.Header.Get("Location"), body)
 			}
@@ -195,7 +199,8 @@ func TestTrustedProxiesAreChecked(t *testing.T) {
 	o := console.DefaultOptions()
 	o.TrustedProxies = []string{"10.0.0.0/8", "10.1.2.3", "fd00:1::/64", "0.0.0.0/0"}
 	err := o.Validate()
-	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32", "trustedProxies[3]: \"0.0.0.0/0\" holds everybody"} {
+	for _, want := range []string{"trustedProxies[1]: \"10.1.2.3\" is not a network", "e.g. 10.1.2.3/32",
+		"trustedProxies[3]: \"0.0.0.0/0\" contains all addresses"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -23,27 +23,27 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// Options are what the service is started with.
+// Options are the options of the service.
 type Options struct {
-	// MaxBody is the most bytes a request's body may have. Events have a limit of their own, 256 KiB.
+	// MaxBody is the size limit of a request body. Events have a separate limit of 256 KiB.
 	MaxBody int64 `yaml:"maxBody"`
-	// PublicURL is where people reach the console, e.g. https://outbound.example.com. Default: where it listens, over http.
+	// PublicURL is the public URL of the console, e.g. https://outbound.example.com. Default: the listen address, over HTTP.
 	PublicURL string `yaml:"publicUrl"`
-	// TrustedProxies are the networks (CIDR) of the reverse proxies before the console: of them alone X-Forwarded-For is believed, by which
-	// attempts to sign in are counted. Default: none, so that whoever is connected counts.
+	// TrustedProxies are the networks (CIDR) of the reverse proxies in front of the console. Only their X-Forwarded-For is used, to limit
+	// sign-in attempts per client. Default: none, so that the connected peer is the client.
 	TrustedProxies []string `yaml:"trustedProxies"`
-	// Session bounds how long people stay signed in.
+	// Session bounds the duration of sessions.
 	Session session.Options `yaml:"session"`
-	// OIDC lets people in whom an OpenID provider knows.
+	// OIDC enables sign-in with an OpenID provider.
 	OIDC account.OIDCOptions `yaml:"oidc"`
 }
 
-// DefaultOptions take bodies of up to 1 MiB.
+// DefaultOptions returns the default options. MaxBody is 1 MiB.
 func DefaultOptions() Options {
 	return Options{MaxBody: 1 << 20, Session: session.DefaultOptions(), OIDC: account.DefaultOIDCOptions()}
 }
 
-// Bounds of MaxBody: a recipient with its certificates must fit, and gRPC takes no more than 4 MiB.
+// The range of MaxBody: a recipient with its certificates must fit, and gRPC accepts 4 MiB.
 const (
 	leastMaxBody = 256 << 10
 	mostMaxBody  = 4 << 20
@@ -56,8 +56,9 @@ func (o Options) Validate() error {
 		f.Add("maxBody", "%d is out of range: use %d to %d", o.MaxBody, leastMaxBody, mostMaxBody)
 	}
 	if o.PublicURL != "" {
-		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-			f.Add("publicUrl", "%q is not an address without a path: give e.g. https://outbound.example.com", o.PublicURL)
+		if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			f.Add("publicUrl", "%q is not a URL without a path: use e.g. https://outbound.example.com", o.PublicURL)
 		}
 	}
 	_, untrusted := web.ParseProxies(o.TrustedProxies)
@@ -69,12 +70,12 @@ func (o Options) Validate() error {
 	f.Within("session", o.Session.Validate())
 	f.Within("oidc", o.OIDC.Validate())
 	if o.OIDC.Issuer != "" && o.PublicURL == "" {
-		f.Add("publicUrl", "is missing: the OpenID provider must send people back to it, e.g. https://outbound.example.com")
+		f.Add("publicUrl", "is missing: the OpenID provider redirects to it after sign-in, e.g. https://outbound.example.com")
 	}
 	return f.Err()
 }
 
-// base is where people reach the console, without a slash at its end.
+// base returns the public URL without a trailing slash.
 func (o Options) base(listens net.Addr) string {
 	if o.PublicURL != "" {
 		return strings.TrimSuffix(o.PublicURL, "/")
@@ -86,48 +87,48 @@ func (o Options) base(listens net.Addr) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// Neighbours lead to the services of these names. They may be one connection.
+// Neighbours are the connections to the other services. They may be the same connection.
 type Neighbours struct {
 	Config, Ingest, History grpc.ClientConnInterface
 }
 
 func (n Neighbours) complete() bool { return n.Config != nil && n.Ingest != nil && n.History != nil }
 
-// Deps are the open doors of the service. They are closed by who opened them, after Run.
+// Deps are the dependencies of the service. The caller closes them after Run.
 type Deps struct {
-	// Config, Ingest and History must not send a token of their own: callers of REST are told apart by theirs.
+	// Config, Ingest and History must not send a token: REST requests forward the token of the caller.
 	Config, Ingest, History grpc.ClientConnInterface
-	// Signed send the services' token: by them pages act for who is signed in. Without them people sign in with tokens alone.
+	// Signed send the services' token: the pages use them to act for the signed-in user. Without them, users sign in with tokens only.
 	Signed Neighbours
-	// Listener is where requests come in. Run closes it.
+	// Listener accepts the requests. Run closes it.
 	Listener net.Listener
-	// Ops answers the questions of those who run this process. A check of each neighbour is added to it.
+	// Ops serves health, readiness and metrics of the process. New adds a check of each neighbour.
 	Ops process.Ops
-	// Store keeps who is signed in, Limiter bounds their attempts. Default: in memory.
+	// Store keeps the sessions, Limiter bounds sign-in attempts. Default: in memory.
 	Store   session.Store
 	Limiter throttle.Limiter
-	// Logger takes what people cannot be told. Default: slog's.
+	// Logger logs errors that pages do not show. Default: slog.Default.
 	Logger *slog.Logger
 	// Version is shown in pages.
 	Version string
-	// FirstStart is told the one-time link by which the first admin is made, if there is no user yet.
+	// FirstStart receives the one-time link to create the first administrator, if there are no users.
 	FirstStart func(link string)
 }
 
 func (d Deps) bare() Neighbours { return Neighbours{d.Config, d.Ingest, d.History} }
 
-// Service answers HTTP.
+// Service serves the REST API and the console.
 type Service struct {
 	listener net.Listener
 	handler  http.Handler
 	first    *account.FirstStart
 	oidc     *account.OIDC
-	tell     func(link string)
+	announce func(link string)
 	base     string
 	stop     chan struct{}
 }
 
-// New makes the service; Run starts it.
+// New creates the service; Run starts it.
 func New(o Options, deps Deps) (*Service, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("options of the console: %w", err)
@@ -144,7 +145,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
-	s := &Service{listener: deps.Listener, stop: make(chan struct{}), tell: deps.FirstStart, base: o.base(deps.Listener.Addr())}
+	s := &Service{listener: deps.Listener, stop: make(chan struct{}), announce: deps.FirstStart, base: o.base(deps.Listener.Addr())}
 	if deps.Signed.complete() {
 		s.first = account.NewFirstStart(routes(deps.Signed))
 	}
@@ -153,9 +154,9 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the console: %w", err)
 	}
 	if s.oidc != nil && s.first == nil {
-		return nil, errors.New("options of the console: oidc.issuer: needs serviceTokenFile, by which the console acts for who signs in")
+		return nil, errors.New("options of the console: oidc.issuer: requires serviceTokenFile, which the console needs to act for users")
 	}
-	h, err := newHandler(o, deps, account.Doors{First: s.first, OIDC: s.oidc}, s.stop)
+	h, err := newHandler(o, deps, account.SignInMethods{First: s.first, OIDC: s.oidc}, s.stop)
 	if err != nil {
 		return nil, err
 	}
@@ -163,26 +164,26 @@ func New(o Options, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Run answers requests until ctx ends, then finishes what is under way, at most 5 s.
+// Run serves requests until ctx ends, then finishes running requests within 5 s.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer s.oidc.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Streams end first, so that the rest need not wait for them.
+	// Streams end first, so that the shutdown does not wait for them.
 	context.AfterFunc(ctx, func() { close(s.stop) })
-	if s.first != nil && s.tell != nil {
+	if s.first != nil && s.announce != nil {
 		wg.Go(func() {
 			if path := s.first.Await(ctx); path != "" {
-				s.tell(s.base + path)
+				s.announce(s.base + path)
 			}
 		})
 	}
 	return process.ServeHTTP(ctx, s.listener, s.handler)
 }
 
-// routes says which service answers which method. EventService is answered by two.
+// routes maps methods to services. Two services implement EventService.
 func routes(d Neighbours) rpc.Routes {
 	service := func(desc grpc.ServiceDesc) string { return "/" + desc.ServiceName }
 	return rpc.Routes{
@@ -196,16 +197,16 @@ func routes(d Neighbours) rpc.Routes {
 	}
 }
 
-// neighbours asks the services behind whether they serve.
+// neighbours returns a health check for each service.
 func neighbours(d Deps) []process.Check {
 	ask := func(conn grpc.ClientConnInterface) func(context.Context) error {
 		return func(ctx context.Context) error {
 			answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 			if err != nil {
-				return fmt.Errorf("ask whether it serves: %w", err)
+				return fmt.Errorf("check the health: %w", err)
 			}
 			if answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-				return fmt.Errorf("says that it is %s", answer.GetStatus())
+				return fmt.Errorf("reports %s", answer.GetStatus())
 			}
 			return nil
 		}

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// arrived tells of an arrival and notes it. It is called by the servers' goroutines.
+// arrived prints and records an arrival. It is called by the servers' goroutines.
 func (s *Service) arrived(a arrival) {
 	switch {
 	case a.Refused:
-		s.screen.To(a.Recipient, yellow, "✗", fmt.Sprintf("answered 500; to be tried again in %s", retryInterval), "")
+		s.screen.To(a.Recipient, yellow, "✗", fmt.Sprintf("responded with 500; next attempt in %s", retryInterval), "")
 	case a.Subject != "":
 		s.screen.To(a.Recipient, green, "✉", s.which(a)+a.Subject, opening(a.Lines))
 	default:
-		s.screen.To(a.Recipient, green, "✓", s.which(a)+told(a), "")
+		s.screen.To(a.Recipient, green, "✓", s.which(a)+summary(a), "")
 	}
 	s.ledger.Note(a)
 }
@@ -30,8 +30,8 @@ func (s *Service) which(a arrival) string {
 	return text
 }
 
-// told is what the account shows of a message: what matters of its variables, its form, whether it was signed.
-func told(a arrival) string {
+// summary is what the account shows of a message: what matters of its variables, its form, whether it was signed.
+func summary(a arrival) string {
 	shown := []string{"type", "name", "customer.name", "new_owner.display_name", "duration", "rating", "external_key", "custom." + fieldRegion}
 	var parts []string
 	for _, name := range shown {

@@ -42,7 +42,7 @@ type reply struct {
 // connectAppliance signs in. A new account takes a moment to reach the broker.
 func connectAppliance(ctx context.Context, address, id, user, password string) (*appliance, error) {
 	var nc *nats.Conn
-	err := poll(ctx, settleTime, func() (err error) {
+	err := poll(ctx, quietTime, func() (err error) {
 		nc, err = nats.Connect("nats://"+address, nats.UserInfo(user, password), nats.Name("demo appliance"))
 		return err
 	})
@@ -62,9 +62,9 @@ func (a *appliance) Publish(ctx context.Context, id, session string, s step) (re
 		Subject: session, DataContentType: "application/json", Data: s.Data,
 	})
 	if err != nil {
-		return reply{}, fmt.Errorf("write event %s: %w", id, err)
+		return reply{}, fmt.Errorf("encode event %s: %w", id, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	ctx, cancel := context.WithTimeout(ctx, quietTime)
 	defer cancel()
 	msg, err := a.request(ctx, bus.IngestSubjectOf(a.id, s.Type), body)
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *appliance) Publish(ctx context.Context, id, session string, s step) (re
 	}
 	var r reply
 	if err := json.Unmarshal(msg.Data, &r); err != nil {
-		return reply{}, fmt.Errorf("read the reply to event %s: %w", id, err)
+		return reply{}, fmt.Errorf("read the response to event %s: %w", id, err)
 	}
 	if fault := msg.Header.Get("Nats-Service-Error"); fault != "" {
 		return reply{}, fmt.Errorf("publish event %s: refused: %s", id, fault)
@@ -86,7 +86,7 @@ func (a *appliance) Publish(ctx context.Context, id, session string, s step) (re
 func (a *appliance) request(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
 	var msg *nats.Msg
 	var fatal error
-	err := poll(ctx, settleTime, func() (err error) {
+	err := poll(ctx, quietTime, func() (err error) {
 		msg, err = a.nc.RequestWithContext(ctx, subject, body)
 		if err != nil && !errors.Is(err, nats.ErrNoResponders) {
 			fatal = err

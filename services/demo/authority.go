@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// authority is a certificate authority made on the spot. It lives as long as the demo and is trusted by nobody but those
+// authority is a certificate authority that exists as long as the demo and is trusted only by those
 // who are given its PEM.
 type authority struct {
 	key  *ecdsa.PrivateKey
@@ -29,7 +29,7 @@ const certificateLife = 90 * 24 * time.Hour
 func newAuthority() (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make the authority's key: %w", err)
+		return nil, fmt.Errorf("create the CA key: %w", err)
 	}
 	root, err := template("Outbound demo authority")
 	if err != nil {
@@ -39,11 +39,11 @@ func newAuthority() (*authority, error) {
 	root.KeyUsage = x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, root, root, key.Public(), key)
 	if err != nil {
-		return nil, fmt.Errorf("make the authority's certificate: %w", err)
+		return nil, fmt.Errorf("create the CA certificate: %w", err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("read the authority's certificate: %w", err)
+		return nil, fmt.Errorf("read the CA certificate: %w", err)
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return &authority{key: key, cert: cert, PEM: string(text)}, nil
@@ -53,7 +53,7 @@ func newAuthority() (*authority, error) {
 func (a *authority) serve() (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make a server's key: %w", err)
+		return nil, fmt.Errorf("create a server key: %w", err)
 	}
 	leaf, err := template("localhost")
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *authority) serve() (*tls.Config, error) {
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, key.Public(), a.key)
 	if err != nil {
-		return nil, fmt.Errorf("make a server's certificate: %w", err)
+		return nil, fmt.Errorf("create a server certificate: %w", err)
 	}
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -76,7 +76,7 @@ func (a *authority) serve() (*tls.Config, error) {
 func template(name string) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return nil, fmt.Errorf("draw a serial number: %w", err)
+		return nil, fmt.Errorf("generate a serial number: %w", err)
 	}
 	now := time.Now()
 	return &x509.Certificate{

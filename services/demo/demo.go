@@ -1,6 +1,6 @@
 // Package demo plays support sessions through a running Outbound and gives a readable account of what arrived where. It
-// stands outside: it speaks REST as an operator, NATS as an appliance, and receives as a company with an HTTPS server and a
-// mail relay of its own.
+// runs outside of Outbound: it uses REST as an operator, NATS as an appliance, and has its own HTTPS server and
+// SMTP relay as receivers.
 package demo
 
 import (
@@ -38,13 +38,13 @@ func DefaultOptions() Options {
 func (o Options) Validate() error {
 	var faults []error
 	if o.Pause < 0 {
-		faults = append(faults, fmt.Errorf("pause: must not be negative, is %s", o.Pause))
+		faults = append(faults, fmt.Errorf("pause: must not be negative, but is %s", o.Pause))
 	}
 	if o.Every <= 0 {
-		faults = append(faults, fmt.Errorf("every: must be more than 0, is %s", o.Every))
+		faults = append(faults, fmt.Errorf("every: must be more than 0, but is %s", o.Every))
 	}
 	if o.Deadline <= 0 {
-		faults = append(faults, fmt.Errorf("deadline: must be more than 0, is %s", o.Deadline))
+		faults = append(faults, fmt.Errorf("deadline: must be more than 0, but is %s", o.Deadline))
 	}
 	return errors.Join(faults...)
 }
@@ -69,11 +69,11 @@ type Deps struct {
 const (
 	// readHeaderTimeout bounds each call and each request in the demo's own servers.
 	readHeaderTimeout = 10 * time.Second
-	// settleTime is how long a change of settings may take to act: 5 s are promised.
-	settleTime = 10 * time.Second
+	// quietTime is how long a change of settings may take to act: 5 s are promised.
+	quietTime = 10 * time.Second
 	// pollEvery is the pause between two looks.
 	pollEvery = 100 * time.Millisecond
-	// arrivalTime is how long the account waits for an event's arrivals before it tells of the next event.
+	// arrivalTime is how long to wait for an event's arrivals before the next event.
 	arrivalTime = 2 * time.Second
 )
 
@@ -134,7 +134,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if s.options.Once {
 			return nil
 		}
-		s.screen.Line("\nThe next session begins in %s; Ctrl-C ends the demo.", s.options.Every)
+		s.screen.Line("\nThe next session starts in %s; press Ctrl-C to stop the demo.", s.options.Every)
 		if !wait(ctx, s.options.Every) {
 			return nil
 		}
@@ -148,7 +148,7 @@ func (s *Service) ended(ctx context.Context, err error) error {
 	case ctx.Err() == nil:
 		return err
 	case s.options.Once:
-		return errors.New("stopped before everything had arrived")
+		return errors.New("stopped before everything arrived")
 	}
 	return nil
 }
@@ -167,16 +167,17 @@ func wait(ctx context.Context, d time.Duration) bool {
 func (s *Service) introduce(c *company) {
 	s.screen.Line("%s  an appliance's support session, sent to four recipients\n", s.screen.in(bold, "Outbound demo"))
 	s.screen.Line("  %s  form-encoded and signed, all seven event types, custom fields", column(ticketDesk))
-	s.screen.Line("                %s (a CA made just now, uploaded to the recipient)", c.receiver.Base)
-	s.screen.Line("  %s  CloudEvents JSON, session start and end; answers 500 twice, then recovers", column(crm))
-	s.screen.Line("  %s  mail about session end and surveys, only with an external key", column(serviceDesk))
-	s.screen.Line("  %s  mail about the same, always", column(teamLead))
+	s.screen.Line("                %s (with a new CA, uploaded to the recipient)", c.receiver.Base)
+	s.screen.Line("  %s  CloudEvents JSON, session start and end; responds with 500 twice, then recovers", column(crm))
+	s.screen.Line("  %s  email about session end and surveys, only with an external key", column(serviceDesk))
+	s.screen.Line("  %s  email about the same events, always", column(teamLead))
 }
 
 // appliance adds the appliance and signs in as it.
 func (s *Service) appliance(ctx context.Context) (*appliance, error) {
 	var credentials outboundv1.ApplianceCredentials
-	err := s.api.Call(ctx, http.MethodPost, "/v1/appliances", &outboundv1.Appliance{Id: applianceID, DisplayName: "Demo appliance"}, &credentials)
+	err := s.api.Call(ctx, http.MethodPost, "/v1/appliances", &outboundv1.Appliance{Id: applianceID, DisplayName: "Demo appliance"},
+		&credentials)
 	if err != nil {
 		return nil, fmt.Errorf("add the appliance: %w", err)
 	}
@@ -201,10 +202,10 @@ func (s *Service) round(ctx context.Context, a *appliance) error {
 			return err
 		}
 	}
-	return s.settle(ctx)
+	return s.awaitQuiet(ctx)
 }
 
-// play publishes a story's events, each once what came of the one before has been told.
+// play publishes a story's events, each after the arrivals of the previous one were shown.
 func (s *Service) play(ctx context.Context, a *appliance, story story) error {
 	s.screen.Title(story.Title + "  " + s.screen.in(faint, "lsid "+story.Session))
 	s.sessions = append(s.sessions, story.Session)

@@ -73,7 +73,7 @@ func TestAllArrives(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if n := strings.Count(text, "answered 500"); n != 2 {
+	if n := strings.Count(text, "responded with 500"); n != 2 {
 		t.Errorf("the account tells of %d refusals, want 2:\n%s", n, text)
 	}
 }
@@ -86,16 +86,16 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		if text, err = play(t.Context(), t, once(deadline), outbound(t)); err == nil {
 			t.Fatalf("the demo is content although nothing was posted:\n%s", text)
 		}
-		if !strings.Contains(err.Error(), "team-lead did not get") {
+		if !strings.Contains(err.Error(), "team-lead did not receive") {
 			break
 		}
 	}
-	for _, want := range []string{"ticket-desk did not get support-1~e-1;", "crm did not get support-1~e-10;"} {
+	for _, want := range []string{"ticket-desk did not receive support-1~e-1;", "crm did not receive support-1~e-10;"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}
 	}
-	if strings.Contains(err.Error(), "team-lead did not get") {
+	if strings.Contains(err.Error(), "team-lead did not receive") {
 		t.Errorf("the error blames a recipient that got everything: %v", err)
 	}
 }
@@ -111,7 +111,8 @@ func TestARoundCutShortIsNoSuccess(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	_, err := demo.New(demo.Options{Pause: -1}, demo.Deps{})
-	if err == nil || !strings.Contains(err.Error(), "pause") || !strings.Contains(err.Error(), "every") || !strings.Contains(err.Error(), "deadline") {
+	if err == nil || !strings.Contains(err.Error(), "pause") || !strings.Contains(err.Error(), "every") ||
+		!strings.Contains(err.Error(), "deadline") {
 		t.Errorf("the error is %v, want pause, every and deadline in it", err)
 	}
 }

@@ -151,11 +151,11 @@ func (l *ledger) Faults() []string {
 	for o, r := range l.rows {
 		switch {
 		case r.Skip && r.Arrived > 0:
-			out = append(out, fmt.Sprintf("%s got %s, which it must not", o.Recipient, o.EventKey))
+			out = append(out, fmt.Sprintf("%s received %s unexpectedly", o.Recipient, o.EventKey))
 		case !r.Skip && r.Arrived == 0:
-			out = append(out, fmt.Sprintf("%s did not get %s", o.Recipient, o.EventKey))
+			out = append(out, fmt.Sprintf("%s did not receive %s", o.Recipient, o.EventKey))
 		case r.Arrived > 1:
-			out = append(out, fmt.Sprintf("%s got %s %d times", o.Recipient, o.EventKey, r.Arrived))
+			out = append(out, fmt.Sprintf("%s received %s %d times", o.Recipient, o.EventKey, r.Arrived))
 		}
 	}
 	slices.SortFunc(out, strings.Compare)

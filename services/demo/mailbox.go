@@ -119,7 +119,7 @@ func (s *mailSession) Logout() error { return nil }
 func readMail(r io.Reader) (arrival, error) {
 	m, err := mail.ReadMessage(r)
 	if err != nil {
-		return arrival{}, fmt.Errorf("read the mail: %w", err)
+		return arrival{}, fmt.Errorf("read the email: %w", err)
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
 	if err != nil {
@@ -145,24 +145,24 @@ func readMail(r io.Reader) (arrival, error) {
 func plainText(contentType, encoding string, body io.Reader) (string, error) {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
-		return "", fmt.Errorf("read the mail's content type: %w", err)
+		return "", fmt.Errorf("read the email's content type: %w", err)
 	}
 	if strings.HasPrefix(kind, "multipart/") {
 		part, err := multipart.NewReader(body, params["boundary"]).NextPart()
 		if err != nil {
-			return "", fmt.Errorf("read the mail's first part: %w", err)
+			return "", fmt.Errorf("read the email's first part: %w", err)
 		}
 		return plainText(part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part)
 	}
 	if kind != "text/plain" {
-		return "", errors.New("the mail is no plain text but " + kind)
+		return "", errors.New("the email is not plain text but " + kind)
 	}
 	if strings.EqualFold(encoding, "quoted-printable") {
 		body = quotedprintable.NewReader(body)
 	}
 	text, err := io.ReadAll(body)
 	if err != nil {
-		return "", fmt.Errorf("read the mail's text: %w", err)
+		return "", fmt.Errorf("read the email's text: %w", err)
 	}
 	return string(text), nil
 }

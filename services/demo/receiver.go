@@ -96,7 +96,7 @@ func (r *receiver) Close() error {
 	return err
 }
 
-// Sign tells the receiver the secret that requests of a recipient are signed with.
+// Sign sets the secret that verifies the requests of a recipient.
 func (r *receiver) Sign(recipient, secret string) error {
 	hook, err := standardwebhooks.NewWebhook(secret)
 	if err != nil {
@@ -133,11 +133,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	if a.Refused = r.out(a.Recipient, a.EventKey); a.Refused {
 		r.got(a)
-		http.Error(w, "out of order, come again", http.StatusInternalServerError)
+		http.Error(w, "temporarily out of order", http.StatusInternalServerError)
 		return
 	}
 	r.got(a)
-	_, _ = io.WriteString(w, "thank you\n")
+	_, _ = io.WriteString(w, "ok\n")
 }
 
 // signed checks the signature where a secret is known. A wrong one is an error, so that it shows.

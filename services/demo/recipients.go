@@ -26,10 +26,10 @@ func recipientIDs() []string { return []string{ticketDesk, crm, serviceDesk, tea
 // refusals is how often the CRM answers its first event with 500.
 const refusals = 2
 
-// retryInterval of the demo's recipients: short, so that nobody waits for the account. The default is 30 s.
+// retryInterval of the demo's recipients, short to keep the demo fast. The default is 30 s.
 const retryInterval = time.Second
 
-// eventLine ends a mail and tells which event it is about; the default texts have it too.
+// eventLine is the last line of an email and names the event, as in the default templates.
 const eventLine = "Sent by Outbound. Event "
 
 // company is what receives: the HTTPS receiver, the mailbox and the certificate authority both are known by.
@@ -70,12 +70,12 @@ func (c *company) Close() {
 	_ = c.mailbox.Close()
 }
 
-// mailDomain is the company's: the recipient's id stands before it.
+// mailDomain is the domain of the addresses; the local part is the recipient's ID.
 const mailDomain = "@example.com"
 
 func recipientOf(address string) string { return address[:max(0, len(address)-len(mailDomain))] }
 
-// define tells Outbound of everything: by REST, as an operator would.
+// define creates the configuration over REST, as an operator would.
 func (c *company) define(ctx context.Context, api *rest) error {
 	for code, name := range map[string]string{fieldRegion: "Region", fieldContract: "Contract"} {
 		field := &outboundv1.CustomField{CodeName: code, DisplayName: name}
@@ -109,11 +109,11 @@ func (c *company) defineMail(ctx context.Context, api *rest) error {
 		FromAddress: "outbound" + mailDomain, FromName: "Outbound", CaCertificatePem: c.authority.PEM,
 	}
 	if err := api.Call(ctx, http.MethodPatch, "/v1/settings/smtp", relay, nil); err != nil {
-		return fmt.Errorf("set the mail relay: %w", err)
+		return fmt.Errorf("set the SMTP relay: %w", err)
 	}
 	retries := &outboundv1.EmailSettings{RetryInterval: durationpb.New(retryInterval)}
 	if err := api.Call(ctx, http.MethodPatch, "/v1/settings/email", retries, nil); err != nil {
-		return fmt.Errorf("set the mail retries: %w", err)
+		return fmt.Errorf("set the email retries: %w", err)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func wants(recipient string, s step) (owed, skip bool) {
 func signingSecret() (string, error) {
 	b := make([]byte, 32)
 	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("draw a signing secret: %w", err)
+		return "", fmt.Errorf("generate a signing secret: %w", err)
 	}
 	return "whsec_" + base64.StdEncoding.EncodeToString(b), nil
 }

@@ -31,13 +31,13 @@ func (r *rest) Call(ctx context.Context, method, path string, in, out proto.Mess
 	if in != nil {
 		text, err := protojson.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("write the request %s %s: %w", method, path, err)
+			return fmt.Errorf("encode the request %s %s: %w", method, path, err)
 		}
 		body = bytes.NewReader(text)
 	}
 	q, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
 	if err != nil {
-		return fmt.Errorf("make the request %s %s: %w", method, path, err)
+		return fmt.Errorf("create the request %s %s: %w", method, path, err)
 	}
 	q.Header.Set("Authorization", "Bearer "+r.token)
 	if in != nil {
@@ -50,7 +50,7 @@ func (r *rest) Call(ctx context.Context, method, path string, in, out proto.Mess
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("read the answer of %s %s: %w", method, path, err)
+		return fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, bytes.TrimSpace(text))
@@ -59,7 +59,7 @@ func (r *rest) Call(ctx context.Context, method, path string, in, out proto.Mess
 		return nil
 	}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, out); err != nil {
-		return fmt.Errorf("read the answer of %s %s: %w", method, path, err)
+		return fmt.Errorf("read the response to %s %s: %w", method, path, err)
 	}
 	return nil
 }

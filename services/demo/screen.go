@@ -54,7 +54,7 @@ func (s *screen) Happening(at time.Time, says, eventType string) {
 	s.Line("%s  %s  %s", s.in(faint, at.Format("15:04:05.000")), says, s.in(cyan, eventType))
 }
 
-// To is a line of what came to a recipient, and a second one if there is more to tell.
+// To prints what a recipient received, with an optional second line.
 func (s *screen) To(recipient string, c ink, mark, text, more string) {
 	line := fmt.Sprintf("      → %s %s %s", column(recipient), s.in(c, mark), text)
 	if more != "" {

@@ -16,11 +16,11 @@ import (
 // recorded is how many deliveries of each recipient came to each state; of the skipped ones the reason is part of the state.
 type recorded map[string]map[string]int
 
-// skipped is what becomes of mail about a session without a ticket, where an external key is required.
+// skipped is the state of emails about a session without a ticket, where an external key is required.
 const skipped = "SKIPPED: no_external_key"
 
-// settle waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
-func (s *Service) settle(ctx context.Context) error {
+// awaitQuiet waits until all that was expected has arrived and is on record, shows both side by side, and names what is missing.
+func (s *Service) awaitQuiet(ctx context.Context) error {
 	s.ledger.Await(ctx, s.options.Deadline, complete)
 	var records recorded
 	err := poll(ctx, s.options.Deadline, func() (err error) {
@@ -38,13 +38,13 @@ func (s *Service) settle(ctx context.Context) error {
 		faults = append(faults, err.Error())
 	}
 	if len(faults) > 0 {
-		return errors.New("not all is as expected: " + strings.Join(faults, "; "))
+		return errors.New("the result is not as expected: " + strings.Join(faults, "; "))
 	}
 	s.addresses()
 	return nil
 }
 
-// records asks the delivery log what became of this round's deliveries.
+// records reads the states of this round's deliveries from the delivery log.
 func (s *Service) records(ctx context.Context) (recorded, error) {
 	out := recorded{}
 	for _, session := range s.sessions {
@@ -72,7 +72,7 @@ func (s *Service) compare(records recorded) error {
 	for _, recipient := range recipientIDs() {
 		t, r := s.ledger.Total(recipient), records[recipient]
 		if r["DELIVERED"] != t.Expected || r[skipped] != t.Skipped {
-			return fmt.Errorf("the delivery log says of %s: %s; expected %d DELIVERED, %d %s", recipient, states(r), t.Expected, t.Skipped, skipped)
+			return fmt.Errorf("the delivery log of %s has %s; expected %d DELIVERED, %d %s", recipient, states(r), t.Expected, t.Skipped, skipped)
 		}
 	}
 	return nil
@@ -93,14 +93,15 @@ func states(counts map[string]int) string {
 
 func (s *Service) table(records recorded) {
 	s.screen.Title("Expected and arrived")
-	s.screen.Line("  %s  expected  arrived  refused  on record", column("recipient"))
+	s.screen.Line("  %s  expected  arrived  refused  recorded ", column("recipient"))
 	for _, recipient := range recipientIDs() {
 		t := s.ledger.Total(recipient)
 		mark := s.screen.in(green, "✓")
 		if t.Arrived != t.Expected || t.Repeated > 0 {
 			mark = s.screen.in(red, "✗")
 		}
-		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, column(recipient), t.Expected, t.Arrived+t.Repeated, t.Refused, states(records[recipient]))
+		s.screen.Line("%s %s  %8d  %7d  %7d  %s", mark, column(recipient), t.Expected, t.Arrived+t.Repeated, t.Refused,
+			states(records[recipient]))
 	}
 }
 
@@ -108,15 +109,16 @@ func (s *Service) addresses() {
 	if s.options.Once {
 		return
 	}
-	s.screen.Title("Look around")
+	s.screen.Title("What to try next")
 	s.screen.Line("  console     %s/", s.deps.HTTP)
 	if s.deps.FirstStart != "" {
-		s.screen.Line("              first make your user here (good once): %s", s.deps.FirstStart)
+		s.screen.Line("              first create your user here (link works once): %s", s.deps.FirstStart)
 	}
 	s.screen.Line("  health      %s/readyz", s.deps.HTTP)
 	s.screen.Line("  API         %s/openapi.json", s.deps.HTTP)
 	s.screen.Line("  metrics     %s/metrics", s.deps.HTTP)
-	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'", filepath.Join(s.deps.Data, "admin.token"), s.deps.HTTP)
+	s.screen.Line("  deliveries  curl -H \"Authorization: Bearer $(cat %s)\" '%s/v1/deliveries?page_size=5'",
+		filepath.Join(s.deps.Data, "admin.token"), s.deps.HTTP)
 	s.screen.Line("  status      bin/outbound --data %s status   (after make build)", s.deps.Data)
 	s.screen.Line("  appliances  nats://%s", s.deps.NATS)
 }

@@ -102,7 +102,8 @@ func ticketedSession(number int) (story, error) {
 		{typeMemberDeparted, "The printer prints; Maria leaves", data(ticket, member("customer", "Maria Jansen", "", ""))},
 		{typeEnd, "Joe closes the session", data(ticket, who, map[string]any{"duration": 1260, "end_reason": "closed"})},
 		{typeCustomerSurvey, "Maria fills in the exit survey", data(ticket, who,
-			survey("5", "Quick and friendly, thank you!", [2]string{"Was the issue solved?", "yes"}, [2]string{"Would you call again?", "any time"}))},
+			survey("5", "Quick and friendly, thank you!", [2]string{"Was the issue solved?", "yes"},
+				[2]string{"Would you call again?", "any time"}))},
 		{typeRepSurvey, "Joe fills in his", data(ticket, member("representative", "Joe Miller", "joe", "12"),
 			survey("4", "Driver was out of date", [2]string{"Was the issue solved?", "yes"}, [2]string{"Follow-up needed?", "no"}))},
 	}}, nil
@@ -128,7 +129,7 @@ func plainSession() (story, error) {
 func newSession() (string, error) {
 	b := make([]byte, 16)
 	if _, err := rand.Read(b); err != nil {
-		return "", fmt.Errorf("draw a session id: %w", err)
+		return "", fmt.Errorf("generate a session id: %w", err)
 	}
 	return hex.EncodeToString(b), nil
 }

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
@@ -28,18 +29,22 @@ func kinds(srv *smtptest.Server, to string) []string {
 	return out
 }
 
-func failingFor(d time.Duration, r delivery.Reason) standing.Status {
-	return standing.Status{Health: standing.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550, Detail: "refused"}
+func failingFor(d time.Duration, r reasons.Reason) health.Status {
+	return health.Status{Health: health.Failing, Since: time.Now().Add(-d).UTC(), LastFailure: time.Now().UTC(), Reason: r, Code: 550,
+		Detail: "refused"}
 }
 
 func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	conn := open(t, srv, world{seen: make(watcher, 16), options: options(), adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
-	if _, err := bus.NewStandings(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, delivery.ReasonSMTPRefused), 0); err != nil {
+	conn := open(t, srv, fixture{seen: make(watcher, 16), options: options(),
+		adapt: func(c *configService) { c.settings.Smtp.AdminContacts = []string{root} }})
+	if _, err := control.NewHealthStore(conn).Put(t.Context(), recipient.Email, "ops", failingFor(10*time.Minute, reasons.SMTPRefused),
+		0); err != nil {
 		t.Fatal(err)
 	}
 	m := srv.Await(t, 1)[0]
-	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" || !strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
+	if m.To[0] != root || m.Header.Get("X-Outbound-Notice") != "failing" ||
+		!strings.Contains(m.Header.Get("Subject"), "Ops (ops): deliveries fail") {
 		t.Errorf("told %v: %v", m.To, m.Header)
 	}
 	if !strings.Contains(string(m.Body), "the admin contacts of the SMTP settings") {
@@ -51,7 +56,7 @@ func TestAdminContactsAreToldOfAnEmailRecipientThatFails(t *testing.T) {
 func noNotices(t *testing.T, conn *bus.Conn) {
 	t.Helper()
 	waittest.NoError(t, "the notices to be settled", func() error {
-		states, err := conn.StreamStates(t.Context())
+		states, err := control.New(conn).StreamStates(t.Context())
 		for _, s := range states {
 			if s.Name == bus.StreamNotices && s.Messages > 0 {
 				err = fmt.Errorf("%d are left", s.Messages)
@@ -65,29 +70,30 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Banner: "421 4.3.2 away"})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewStandings(conn)
-	st := failingFor(time.Hour, delivery.ReasonConnect)
+	store := control.NewHealthStore(conn)
+	st := failingFor(time.Hour, reasons.Connect)
 	st.Alerts, st.LastAlert = 2, time.Now().UTC()
 	revision, err := store.Put(t.Context(), recipient.Email, "ops", st, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	about := standing.About{Recipient: "ops", Name: "Ops", Since: st.Since, Reason: st.Reason, Until: time.Now()}
-	n := standing.Notice{Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), Target: "the SMTP relay"}
+	about := health.About{Recipient: "ops", Name: "Ops", Since: st.Since, Reason: st.Reason, Until: time.Now()}
+	n := health.Notice{Kind: health.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), Target: "the SMTP relay"}
 	for i, id := range []string{"failing/1", "failing/2"} {
 		about.Alert = i + 1
-		n.ID, n.About = id, []standing.About{about}
+		n.ID, n.About = id, []health.About{about}
 		if err := store.Notify(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}
 	}
 	waittest.Until(t, "both to be tried, and one of them again", func() bool { return srv.Connections() >= 3 })
 	// The relay is back, and deliveries arrive.
-	if _, err := store.Put(t.Context(), recipient.Email, "ops", standing.Status{Health: standing.OK, Since: time.Now().UTC()}, revision); err != nil {
+	if _, err := store.Put(t.Context(), recipient.Email, "ops", health.Status{Health: health.OK, Since: time.Now().UTC()},
+		revision); err != nil {
 		t.Fatal(err)
 	}
 	srv.Play(smtptest.Script{})
-	n.ID, n.Kind = "recovered/1", standing.KindRecovered
+	n.ID, n.Kind = "recovered/1", health.KindRecovered
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
@@ -99,15 +105,16 @@ func TestWhatIsOverWhenTheRelayIsBackIsToldAsOver(t *testing.T) {
 
 func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
-	st := failingFor(time.Minute, delivery.ReasonTimeout)
+	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
+	st := failingFor(time.Minute, reasons.Timeout)
 	st.Alerts, st.LastAlert = 1, time.Now().UTC()
 	if _, err := store.Put(t.Context(), recipient.Email, "ops", st, 0); err != nil {
 		t.Fatal(err)
 	}
-	n := standing.Notice{
-		Kind: standing.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
-		About: []standing.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1}, {Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
+	n := health.Notice{
+		Kind: health.KindFailing, Channel: recipient.Email, Admin: true, To: root, At: time.Now(), ID: "failing/1",
+		About: []health.About{{Recipient: "ops", Since: st.Since, Reason: st.Reason, Alert: 1},
+			{Recipient: "gone", Since: st.Since, Reason: st.Reason, Alert: 1}},
 	}
 	if err := store.Notify(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -121,20 +128,22 @@ func TestARelayThatWorksButFailsDeliveriesIsToldOfAfterAWhile(t *testing.T) {
 func TestASilenceThatIsOverIsNotTold(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	conn := start(t, srv, make(watcher, 16))
-	store := bus.NewStandings(conn)
-	over := standing.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
-	lasts := standing.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
-	if _, err := store.PutMark(t.Context(), bus.MarkSilent+"a2", standing.Mark{Of: lasts.Key(), At: time.Now(), Told: true}, 0); err != nil {
+	store := control.NewHealthStore(conn)
+	over := health.Silence{Appliance: "a1", Since: time.Now().Add(-time.Hour).UTC(), After: time.Minute}
+	lasts := health.Silence{Appliance: "a2", Since: over.Since, After: time.Minute}
+	if _, err := store.PutMark(t.Context(), control.MarkSilent+"a2", health.AlertState{Of: lasts.Key(), At: time.Now(), Notified: true},
+		0); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []standing.Silence{over, lasts} {
-		if err := store.Notify(t.Context(), standing.Notice{Kind: standing.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root, At: time.Now(), Silence: &s}); err != nil {
+	for _, s := range []health.Silence{over, lasts} {
+		if err := store.Notify(t.Context(), health.Notice{Kind: health.KindSilent, ID: "silent/" + s.Appliance, Admin: true, To: root,
+			At: time.Now(), Silence: &s}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m := srv.Await(t, 1)
+	srv.Await(t, 1)
 	noNotices(t, conn)
-	if m = srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 is silent") || len(m) != 1 {
+	if m := srv.Mails(); !strings.Contains(m[0].Header.Get("Subject"), "appliance a2 has been silent") || len(m) != 1 {
 		t.Errorf("told %v", m[0].Header)
 	}
 }

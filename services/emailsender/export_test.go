@@ -5,8 +5,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -33,7 +33,7 @@ func NewLimitedSender(t testing.TB, o Options, settings settingsSource, limiter 
 func SettingsChanged(s delivery.Sender) { s.(*sender).settingsChanged() }
 
 // Compose writes the mail of a delivery to one address.
-func Compose(d *delivery.Delivery, s *configclient.Settings, to string) ([]byte, error) {
+func Compose(d *delivery.Delivery, s *settings.Settings, to string) ([]byte, error) {
 	l, err := mailTo(d, s, to)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -25,9 +26,9 @@ func TestWhatTheFilterStopsIsNotMailed(t *testing.T) {
 	}
 	for range 2 {
 		if r := seen.next(t); r.Delivery.Event.ID == "e-1" {
-			want(t, r.Verdict, delivery.Drop, delivery.ReasonFilterFalse)
+			want(t, r.Verdict, delivery.Drop, reasons.FilterFalse)
 		} else {
-			want(t, r.Verdict, delivery.Delivered, delivery.ReasonOK)
+			want(t, r.Verdict, delivery.Delivered, reasons.OK)
 		}
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 1})

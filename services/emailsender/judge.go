@@ -5,9 +5,11 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
-// tally is how the addresses that a recipient has now stand; they may have changed since the progress was made.
+// tally counts the states of a recipient's current addresses, which may have changed since the last attempt.
 type tally struct {
 	all, done int
 	// refused and deferred name them by their places in the recipient's list, with the relay's codes.
@@ -15,7 +17,7 @@ type tally struct {
 	left              []string
 }
 
-func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
+func tallyOf(d *delivery.Delivery, progress addresses.List) tally {
 	var s tally
 	for i, a := range progress.Of(d.Recipient.ID, d.Recipient.Email.Addresses) {
 		s.all++
@@ -24,14 +26,14 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 			which = fmt.Sprint(a.Code)
 		}
 		switch a.State {
-		case delivery.AddressAccepted:
+		case addresses.Accepted:
 			s.done++
-		case delivery.AddressRefused:
+		case addresses.Refused:
 			s.refused = append(s.refused, which)
-		case delivery.AddressDeferred:
+		case addresses.Deferred:
 			s.deferred = append(s.deferred, which)
 			s.left = append(s.left, a.Address)
-		case delivery.AddressWaiting:
+		case addresses.Waiting:
 			s.left = append(s.left, a.Address)
 		default: // impossible: there are no others
 			s.left = append(s.left, a.Address)
@@ -40,14 +42,14 @@ func tallyOf(d *delivery.Delivery, progress delivery.Addresses) tally {
 	return s
 }
 
-// String says how the addresses stand, for operators: figures and places, no addresses.
+// String describes the state of the addresses for operators, by number and without the addresses themselves.
 func (s tally) String() string {
-	text := fmt.Sprintf("%d of %s accepted", s.done, addresses(s.all))
+	text := fmt.Sprintf("%d of %s accepted", s.done, countAddresses(s.all))
 	if n := len(s.refused); n > 0 {
-		text += fmt.Sprintf(", %d refused for good (%s)", n, strings.Join(s.refused, ", "))
+		text += fmt.Sprintf(", %d permanently refused (%s)", n, strings.Join(s.refused, ", "))
 	}
 	if n := len(s.left); n > 0 {
-		text += fmt.Sprintf(", %d to be tried again", n)
+		text += fmt.Sprintf(", %d will be retried", n)
 	}
 	if len(s.deferred) > 0 {
 		text += " (" + strings.Join(s.deferred, ", ") + ")"
@@ -55,7 +57,7 @@ func (s tally) String() string {
 	return text
 }
 
-func addresses(n int) string {
+func countAddresses(n int) string {
 	if n == 1 {
 		return "1 address"
 	}
@@ -67,38 +69,38 @@ func addresses(n int) string {
 // against an address, 5xx or not, because the operator can mend it. Where our own limits were in the way, the attempt counts if
 // the relay was asked about an address before.
 func judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict {
-	s := tallyOf(d, delivery.ReadAddresses(o.Progress))
+	s := tallyOf(d, addresses.Read(o.Progress))
 	detail := o.Detail
 	if detail == "" {
 		detail = s.String()
 	}
-	verdict := func(kind delivery.VerdictKind, reason delivery.Reason) delivery.Verdict {
+	verdict := func(kind delivery.VerdictKind, reason reasons.Reason) delivery.Verdict {
 		return delivery.Verdict{Kind: kind, Reason: reason, Detail: detail, After: o.RetryAfter}
 	}
 	switch {
 	case s.all == 0:
-		return delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonSMTPRefused, Detail: "the recipient has no addresses"}
+		return delivery.Verdict{Kind: delivery.Drop, Reason: reasons.SMTPRefused, Detail: "the recipient has no addresses"}
 	case len(s.left) == 0 && len(s.refused) == 0:
-		return verdict(delivery.Delivered, delivery.ReasonOK)
+		return verdict(delivery.Delivered, reasons.OK)
 	case len(s.left) == 0 && s.done > 0:
-		return verdict(delivery.Delivered, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Delivered, reasons.PartlyDelivered)
 	case len(s.left) == 0:
-		return verdict(delivery.Drop, delivery.ReasonSMTPRefused)
+		return verdict(delivery.Drop, reasons.SMTPRefused)
 	case o.Fault == delivery.FaultShutdown:
-		return verdict(delivery.Postpone, delivery.ReasonShutdown)
+		return verdict(delivery.Postpone, reasons.Shutdown)
 	case o.Fault != delivery.FaultNone:
 		return verdict(delivery.Retry, delivery.ReasonOf(o.Fault))
 	case o.RetryAfter > 0 && o.Status == 0:
-		return verdict(delivery.Postpone, delivery.ReasonRateLimit)
+		return verdict(delivery.Postpone, reasons.RateLimit)
 	case o.RetryAfter > 0 && s.done > 0:
-		return verdict(delivery.Retry, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Retry, reasons.PartlyDelivered)
 	case o.RetryAfter > 0:
-		return verdict(delivery.Retry, delivery.ReasonRateLimit)
+		return verdict(delivery.Retry, reasons.RateLimit)
 	case o.Status >= 500:
-		return verdict(delivery.Retry, delivery.ReasonSMTPRefused)
+		return verdict(delivery.Retry, reasons.SMTPRefused)
 	case s.done > 0:
-		return verdict(delivery.Retry, delivery.ReasonPartlyDelivered)
+		return verdict(delivery.Retry, reasons.PartlyDelivered)
 	default:
-		return verdict(delivery.Retry, delivery.ReasonSMTPDeferred)
+		return verdict(delivery.Retry, reasons.SMTPDeferred)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
@@ -45,29 +46,32 @@ func TestJudge(t *testing.T) {
 		fault     delivery.Fault
 		status    int
 		kind      delivery.VerdictKind
-		reason    delivery.Reason
+		reason    reasons.Reason
 	}{
-		"all accepted":                {[]string{alice, bob}, []string{alice, bob}, nil, delivery.FaultNone, 250, delivery.Delivered, delivery.ReasonOK},
-		"one of two refused":          {[]string{alice, bob}, []string{alice}, bobGone, delivery.FaultNone, 550, delivery.Delivered, delivery.ReasonPartlyDelivered},
-		"the only one refused":        {[]string{bob}, nil, bobGone, delivery.FaultNone, 550, delivery.Drop, delivery.ReasonSMTPRefused},
-		"one deferred":                {[]string{alice}, nil, nil, delivery.FaultNone, 451, delivery.Retry, delivery.ReasonSMTPDeferred},
-		"one done, one deferred":      {[]string{alice, bob}, []string{alice}, nil, delivery.FaultNone, 451, delivery.Retry, delivery.ReasonPartlyDelivered},
-		"one refused, one deferred":   {[]string{alice, bob}, nil, bobGone, delivery.FaultNone, 451, delivery.Retry, delivery.ReasonSMTPDeferred},
-		"the sender refused":          {[]string{alice}, nil, nil, delivery.FaultNone, 550, delivery.Retry, delivery.ReasonSMTPRefused},
-		"done before, then a fault":   {[]string{alice, bob}, []string{alice}, nil, delivery.FaultConnect, 0, delivery.Retry, delivery.ReasonConnect},
-		"done address taken out":      {[]string{bob}, []string{alice}, bobGone, delivery.FaultNone, 550, delivery.Drop, delivery.ReasonSMTPRefused},
-		"done in other case":          {[]string{"ALICE@example.org"}, []string{alice}, nil, delivery.FaultNone, 250, delivery.Delivered, delivery.ReasonOK},
-		"no address":                  {nil, nil, nil, delivery.FaultNone, 0, delivery.Drop, delivery.ReasonSMTPRefused},
-		"relay unset":                 {[]string{alice}, nil, nil, delivery.FaultRelayUnset, 0, delivery.Retry, delivery.ReasonRelayUnset},
-		"name unknown":                {[]string{alice}, nil, nil, delivery.FaultDNS, 0, delivery.Retry, delivery.ReasonDNS},
-		"TLS":                         {[]string{alice}, nil, nil, delivery.FaultTLS, 0, delivery.Retry, delivery.ReasonTLS},
-		"timeout":                     {[]string{alice}, nil, nil, delivery.FaultTimeout, 0, delivery.Retry, delivery.ReasonTimeout},
-		"cut":                         {[]string{alice}, nil, nil, delivery.FaultCut, 0, delivery.Retry, delivery.ReasonConnectionCut},
-		"protocol":                    {[]string{alice}, nil, nil, delivery.FaultProtocol, 0, delivery.Retry, delivery.ReasonProtocol},
-		"sign-in":                     {[]string{alice}, nil, nil, delivery.FaultAuth, 535, delivery.Retry, delivery.ReasonAuth},
-		"sender is no address":        {[]string{alice}, nil, nil, delivery.FaultRender, 0, delivery.Retry, delivery.ReasonRender},
-		"shutdown":                    {[]string{alice}, nil, nil, delivery.FaultShutdown, 0, delivery.Postpone, delivery.ReasonShutdown},
-		"shutdown after the last one": {[]string{alice}, []string{alice}, nil, delivery.FaultShutdown, 0, delivery.Delivered, delivery.ReasonOK},
+		"all accepted": {[]string{alice, bob}, []string{alice, bob}, nil, delivery.FaultNone, 250, delivery.Delivered, reasons.OK},
+		"one of two refused": {[]string{alice, bob}, []string{alice}, bobGone, delivery.FaultNone, 550, delivery.Delivered,
+			reasons.PartlyDelivered},
+		"the only one refused": {[]string{bob}, nil, bobGone, delivery.FaultNone, 550, delivery.Drop, reasons.SMTPRefused},
+		"one deferred":         {[]string{alice}, nil, nil, delivery.FaultNone, 451, delivery.Retry, reasons.SMTPDeferred},
+		"one done, one deferred": {[]string{alice, bob}, []string{alice}, nil, delivery.FaultNone, 451, delivery.Retry,
+			reasons.PartlyDelivered},
+		"one refused, one deferred": {[]string{alice, bob}, nil, bobGone, delivery.FaultNone, 451, delivery.Retry, reasons.SMTPDeferred},
+		"the sender refused":        {[]string{alice}, nil, nil, delivery.FaultNone, 550, delivery.Retry, reasons.SMTPRefused},
+		"done before, then a fault": {[]string{alice, bob}, []string{alice}, nil, delivery.FaultConnect, 0, delivery.Retry, reasons.Connect},
+		"done address taken out":    {[]string{bob}, []string{alice}, bobGone, delivery.FaultNone, 550, delivery.Drop, reasons.SMTPRefused},
+		"done in other case": {[]string{"ALICE@example.org"}, []string{alice}, nil, delivery.FaultNone, 250, delivery.Delivered,
+			reasons.OK},
+		"no address":                  {nil, nil, nil, delivery.FaultNone, 0, delivery.Drop, reasons.SMTPRefused},
+		"relay unset":                 {[]string{alice}, nil, nil, delivery.FaultRelayUnset, 0, delivery.Retry, reasons.RelayUnset},
+		"name unknown":                {[]string{alice}, nil, nil, delivery.FaultDNS, 0, delivery.Retry, reasons.DNS},
+		"TLS":                         {[]string{alice}, nil, nil, delivery.FaultTLS, 0, delivery.Retry, reasons.TLS},
+		"timeout":                     {[]string{alice}, nil, nil, delivery.FaultTimeout, 0, delivery.Retry, reasons.Timeout},
+		"cut":                         {[]string{alice}, nil, nil, delivery.FaultCut, 0, delivery.Retry, reasons.ConnectionCut},
+		"protocol":                    {[]string{alice}, nil, nil, delivery.FaultProtocol, 0, delivery.Retry, reasons.Protocol},
+		"sign-in":                     {[]string{alice}, nil, nil, delivery.FaultAuth, 535, delivery.Retry, reasons.Auth},
+		"sender is no address":        {[]string{alice}, nil, nil, delivery.FaultRender, 0, delivery.Retry, reasons.Render},
+		"shutdown":                    {[]string{alice}, nil, nil, delivery.FaultShutdown, 0, delivery.Postpone, reasons.Shutdown},
+		"shutdown after the last one": {[]string{alice}, []string{alice}, nil, delivery.FaultShutdown, 0, delivery.Delivered, reasons.OK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := s.Judge(deliveryTo(c.addresses...), delivery.Outcome{Fault: c.fault, Status: c.status, Progress: progressOf(t, c.done, c.refused)})
@@ -82,5 +86,5 @@ func TestJudge(t *testing.T) {
 func TestProgressThatCanNotBeReadCountsAsNone(t *testing.T) {
 	s := emailsender.NewSender(t, options(), settingsFor("", 0))
 	v := s.Judge(deliveryTo(alice), delivery.Outcome{Fault: delivery.FaultNone, Status: 451, Progress: json.RawMessage(`{"done":7}`)})
-	want(t, v, delivery.Retry, delivery.ReasonSMTPDeferred)
+	want(t, v, delivery.Retry, reasons.SMTPDeferred)
 }

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/redistest"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -19,7 +20,7 @@ import (
 )
 
 // hourly lets n mails go in an hour, one at once: a test never sees a second one.
-func hourly(c *configclient.SMTP) { c.RateLimit = recipient.RateLimit{Limit: 1, Period: time.Hour} }
+func hourly(c *settings.SMTP) { c.RateLimit = recipient.RateLimit{Limit: 1, Period: time.Hour} }
 
 func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
@@ -29,17 +30,18 @@ func TestAMailBeyondTheRateLimitIsPutOff(t *testing.T) {
 	d := deliveryTo(alice, bob)
 	// The first address has its mail, so that the attempt counts and is not made again for it.
 	v, o := try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
-	if o.RetryAfter <= 0 || v.After != o.RetryAfter || !strings.Contains(v.Detail, "the relay's rate limit is used up: 1 mails in 1h0m0s; 1 of 2 addresses accepted") {
+	want(t, v, delivery.Retry, reasons.PartlyDelivered)
+	if o.RetryAfter <= 0 || v.After != o.RetryAfter ||
+		!strings.Contains(v.Detail, "the relay's rate limit is reached: 1 emails in 1h0m0s; 1 of 2 addresses accepted") {
 		t.Errorf("after %s: %s", v.After, v.Detail)
 	}
-	// The second attempt finds no turn at all: nothing left the house.
+	// The second attempt finds no turn at all: nothing left the process.
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
+	want(t, v, delivery.Postpone, reasons.RateLimit)
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
-	conf.change(func(c *configclient.SMTP) { c.RateLimit = recipient.RateLimit{} })
+	conf.change(func(c *settings.SMTP) { c.RateLimit = recipient.RateLimit{} })
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	counts(t, srv, map[string]int{alice: 1, bob: 1})
 }
 
@@ -68,18 +70,18 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 	hold := make(chan struct{})
 	srv.Play(smtptest.Script{Hold: hold})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.MaxConnections = 2 })
+	conf.change(func(c *settings.SMTP) { c.MaxConnections = 2 })
 	s := emailsender.NewSender(t, options(), conf)
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			v, _ := try(t, s, deliveryTo(alice))
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	srv.AwaitOpen(t, 2)
 	v, o := try(t, s, deliveryTo(bob))
-	want(t, v, delivery.Postpone, delivery.ReasonRateLimit)
+	want(t, v, delivery.Postpone, reasons.RateLimit)
 	if !strings.Contains(o.Detail, "maxConnections") || srv.Connections() != 2 {
 		t.Errorf("%d connections: %s", srv.Connections(), o.Detail)
 	}
@@ -93,7 +95,7 @@ func TestThereAreNoMoreConnectionsThanTheSettingsAllow(t *testing.T) {
 			for v.Kind == delivery.Postpone { // a busy machine may be slower than the wait for a connection
 				v, _ = try(t, s, deliveryTo(bob))
 			}
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	many.Wait()
@@ -108,7 +110,7 @@ func TestAWaitForAConnectionEndsWithTheShutdown(t *testing.T) {
 	hold := make(chan struct{})
 	srv.Play(smtptest.Script{Hold: hold})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.MaxConnections = 1 })
+	conf.change(func(c *settings.SMTP) { c.MaxConnections = 1 })
 	s := emailsender.NewSender(t, options(), conf)
 	var wg sync.WaitGroup
 	wg.Go(func() { try(t, s, deliveryTo(alice)) })
@@ -116,7 +118,7 @@ func TestAWaitForAConnectionEndsWithTheShutdown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := deliveryTo(bob)
-	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, delivery.ReasonShutdown)
+	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, reasons.Shutdown)
 	close(hold)
 	wg.Wait()
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
@@ -130,10 +132,10 @@ func TestTheNameInEHLOIsTheSettingsElseTheOptions(t *testing.T) {
 	} {
 		srv := smtptest.Start(t, smtptest.Options{})
 		conf, o := relayOf(srv), options()
-		conf.change(func(p *configclient.SMTP) { p.Hello = c.setting })
+		conf.change(func(p *settings.SMTP) { p.Hello = c.setting })
 		o.HelloName = c.option
 		v, _ := try(t, emailsender.NewSender(t, o, conf), deliveryTo(alice))
-		want(t, v, delivery.Delivered, delivery.ReasonOK)
+		want(t, v, delivery.Delivered, reasons.OK)
 		if !strings.HasPrefix(srv.Heard(), c.said) {
 			t.Errorf("%s: said %q", name, srv.Heard()[:40])
 		}

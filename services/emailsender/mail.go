@@ -1,13 +1,13 @@
 package emailsender
 
 import (
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/settings"
 )
 
 // mailTo writes the mail of a delivery to one of its addresses: the same bytes at each attempt while recipient and settings stay
 // as they are. It is pure, and what a preview shows. An error means that the address, or the sender's, is none.
-func mailTo(d *delivery.Delivery, s *configclient.Settings, to string) (*letter.Letter, error) {
-	return letter.Write(letter.OfDelivery(d, s, to))
+func mailTo(d *delivery.Delivery, s *settings.Settings, to string) (*mime.Email, error) {
+	return mime.Write(mime.OfDelivery(d, s, to))
 }

@@ -15,17 +15,17 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
 
 // settingsForMails are settings whose relay is never asked.
-func settingsForMails() *configclient.Settings {
+func settingsForMails() *settings.Settings {
 	return settingsFor("relay.example.com", 25).Settings()
 }
 
@@ -133,7 +133,8 @@ func injections() []string {
 	return []string{
 		"a\r\nBcc: victim@example.com", "a\nBcc: victim@example.com", "a\rBcc: x", "a\r\n\r\nbody", "\r\n.\r\nMAIL FROM:<x@y>",
 		"a\x00b", "=?utf-8?q?=0D=0ABcc:_x@y?=", "=?UTF-8?B?QmNjOiB4QHk=?=", "=?", "a\u2028Bcc: x", "a\x85b", "\xff\xfe=?\xc3",
-		strings.Repeat(" ", 300) + "x", "x" + strings.Repeat(" ", 300) + "x", strings.Repeat("long", 400), "\t\t\t", "ünïcödé " + strings.Repeat("é", 300),
+		strings.Repeat(" ", 300) + "x", "x" + strings.Repeat(" ", 300) + "x", strings.Repeat("long", 400), "\t\t\t", "ünïcödé " +
+			strings.Repeat("é", 300),
 		"a\u202egpj.exe", "<x@y>, other@z", `"quoted" <x@y>`, "%EXTERNAL_KEY%%EVENT%", strings.Repeat("ab ", 200), ".", "..\n.\n",
 	}
 }
@@ -199,7 +200,8 @@ func checkHTMLValue(t *testing.T, value string) {
 		got = append(got, n.Data)
 		for _, a := range n.Attr {
 			got = append(got, n.Data+"."+a.Key)
-			if scheme, _, cut := strings.Cut(a.Val, ":"); a.Key == "href" && cut && !slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme)) && !strings.ContainsAny(scheme, "/?#") {
+			if scheme, _, cut := strings.Cut(a.Val, ":"); a.Key == "href" && cut &&
+				!slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(scheme)) && !strings.ContainsAny(scheme, "/?#") {
 				t.Errorf("%q became the link %q", value, a.Val)
 			}
 		}
@@ -248,7 +250,7 @@ func parts(t *testing.T, m *mail.Message) (text, markup string) {
 }
 
 // checkHeaders writes the mail and wants exactly the headers that are ours, with what we meant in them.
-func checkHeaders(t *testing.T, d *delivery.Delivery, s *configclient.Settings, want []string) *mail.Message {
+func checkHeaders(t *testing.T, d *delivery.Delivery, s *settings.Settings, want []string) *mail.Message {
 	t.Helper()
 	raw, err := emailsender.Compose(d, s, alice)
 	if err != nil {

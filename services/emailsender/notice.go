@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -26,27 +29,27 @@ const (
 	noticeSettling = 2
 )
 
-// teller mails what is to be told to contacts, one mail at a time.
-type teller struct {
-	send     *sender
-	conn     *bus.Conn
-	standing *bus.Standings
+// notifier mails what is to be told to contacts, one mail at a time.
+type notifier struct {
+	send   *sender
+	conn   *bus.Conn
+	health *control.HealthStore
 	// up is since when the relay is seen to work; zero: it was not, or did not when it was last asked.
 	up time.Time
 }
 
-func newTeller(s *Service) *teller {
-	return &teller{send: s.send, conn: s.deps.Bus, standing: bus.NewStandings(s.deps.Bus)}
+func newNotifier(s *Service) *notifier {
+	return &notifier{send: s.send, conn: s.deps.Bus, health: control.NewHealthStore(s.deps.Bus)}
 }
 
 // start mails until ctx ends. stop waits for the mail that is under way.
-func (t *teller) start(ctx context.Context) (stop func()) {
+func (t *notifier) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			if err := t.take(ctx); err != nil && ctx.Err() == nil {
-				slog.Debug("mails to contacts can't be taken, trying again", "error", err.Error())
+				slog.Debug("read of queued alerts failed, retrying", telemetry.KeyError, err.Error())
 			}
 			again := time.NewTimer(noticeAgain)
 			select {
@@ -63,14 +66,14 @@ func (t *teller) start(ctx context.Context) (stop func()) {
 }
 
 // take mails until the queue breaks off.
-func (t *teller) take(ctx context.Context) error {
-	queue, err := t.conn.OpenNotices(ctx)
+func (t *notifier) take(ctx context.Context) error {
+	notices, err := queue.OpenNotices(ctx, t.conn)
 	if err != nil {
 		return err
 	}
-	defer queue.Close()
+	defer notices.Close()
 	for ctx.Err() == nil {
-		err := queue.Pull(ctx, noticePull, func(n bus.Notice) {
+		err := notices.Pull(ctx, noticePull, func(n queue.Notice) {
 			finish, cancel := t.conn.WithoutCancel(ctx)
 			defer cancel()
 			t.notice(finish, n)
@@ -84,16 +87,16 @@ func (t *teller) take(ctx context.Context) error {
 
 // notice makes one attempt to mail a notice and settles it. What the relay refuses is tried again like all else, for the
 // operator may mend it; after noticeFor it is given up. What is over by now is not told: it has a later notice.
-func (t *teller) notice(ctx context.Context, n bus.Notice) {
+func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	if n.Unreadable != nil {
-		slog.Error("notice given up", "error", n.Unreadable.Error())
+		slog.Error("alert discarded", telemetry.KeyError, n.Unreadable.Error())
 		_ = n.Settler.Term("unreadable")
 		return
 	}
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {
-		slog.Info("contact not told, it is over or told by a later mail", "notice", string(n.Kind), "about", about(n.Notice))
+		slog.Info("alert not sent, it is outdated", "notice", string(n.Kind), "about", about(n.Notice))
 		_ = n.Settler.Ack()
 		return
 	}
@@ -101,21 +104,22 @@ func (t *teller) notice(ctx context.Context, n bus.Notice) {
 	var never *addressError
 	switch {
 	case err == nil:
-		slog.Info("contact told", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
+		slog.Info("alert sent", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
-		_ = n.Settler.Later(interval)
+		_ = n.Settler.NakWithDelay(interval)
 	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
-		slog.Error("contact not told, given up", "notice", string(n.Kind), "about", about(now), "error", err.Error())
+		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		slog.Warn("contact not told yet", "notice", string(n.Kind), "about", about(now), "error", err.Error(), "again", interval.String())
-		_ = n.Settler.Later(interval)
+		slog.Warn("alert not sent yet", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error(), "again",
+			interval.String())
+		_ = n.Settler.NakWithDelay(interval)
 	}
 }
 
 // about names the first of what a notice tells of.
-func about(n standing.Notice) string {
+func about(n health.Notice) string {
 	switch {
 	case len(n.About) > 0:
 		return n.About[0].Recipient
@@ -129,33 +133,33 @@ func about(n standing.Notice) string {
 }
 
 // current looks at what a notice tells of as it is now. What can't be looked at is told as it is.
-func (t *teller) current(ctx context.Context, n standing.Notice) (standing.Notice, bool) {
+func (t *notifier) current(ctx context.Context, n health.Notice) (health.Notice, bool) {
 	ctx, cancel := context.WithTimeout(ctx, noticeLook)
 	defer cancel()
-	if n.Kind == standing.KindSilent && n.Silence != nil {
-		m, _, err := t.standing.Mark(ctx, bus.MarkSilent+n.Silence.Appliance)
+	if n.Kind == health.KindSilent && n.Silence != nil {
+		m, _, err := t.health.Mark(ctx, control.MarkSilent+n.Silence.Appliance)
 		return n, err != nil || m.Of == n.Silence.Key() && !m.Over
 	}
-	states := map[string]standing.Status{}
+	states := map[string]health.Status{}
 	for _, a := range n.About {
 		if n.Channel == "" {
 			break
 		}
-		e, err := t.standing.Get(ctx, n.Channel, a.Recipient)
+		e, err := t.health.Get(ctx, n.Channel, a.Recipient)
 		if err != nil {
 			return n, true
 		}
 		states[a.Recipient] = e.Status
 	}
-	return n.Current(func(id string) standing.Status { return states[id] })
+	return n.Current(func(id string) health.Status { return states[id] })
 }
 
 // errSettling says that the relay has come back a moment ago.
-var errSettling = errors.New("the relay works again: whether the failure is over shows soon")
+var errSettling = errors.New("the relay works again: waiting for the next result")
 
 // mail mails a notice to its address. A notice that the relay itself fails is mailed only if that is still so after the relay has
 // worked for a while.
-func (t *teller) mail(ctx context.Context, n standing.Notice, settling time.Duration) error {
+func (t *notifier) mail(ctx context.Context, n health.Notice, settling time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, t.send.timeout)
 	defer cancel()
 	up := t.up
@@ -181,10 +185,10 @@ func (t *teller) mail(ctx context.Context, n standing.Notice, settling time.Dura
 type addressError struct{ error }
 
 // open writes the mail of a notice and opens a connection for it, which is to be put back.
-func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *letter.Letter, error) {
+func (s *sender) open(ctx context.Context, n health.Notice) (*relay.Conn, *mime.Email, error) {
 	now := s.settings.Settings()
 	if now.SMTP.Host == "" || now.SMTP.FromAddress == "" {
-		return nil, nil, errors.New("no SMTP relay is set, or no from address")
+		return nil, nil, errors.New("no SMTP relay or from address is configured")
 	}
 	l, err := composeNotice(n, now)
 	if err != nil {
@@ -198,14 +202,14 @@ func (s *sender) open(ctx context.Context, n standing.Notice) (*relay.Conn, *let
 }
 
 // composeNotice writes the mail of a notice. It is pure; a notice gives the same mail each time.
-func composeNotice(n standing.Notice, s *configclient.Settings) (*letter.Letter, error) {
-	l, err := letter.Write(letter.Message{
+func composeNotice(n health.Notice, s *settings.Settings) (*mime.Email, error) {
+	l, err := mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: n.To, Date: n.At.In(s.Email.Location),
-		ID: letter.Identity("notice", n.ID), Thread: letter.Identity("notices", n.Thread),
+		ID: mime.Identity("notice", n.ID), Thread: mime.Identity("notices", n.Thread),
 		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Outbound-Notice", Value: string(n.Kind)}},
 		Text:    render.NewNotice(n, s.Email.Location),
 	})
-	var ours *letter.SenderError
+	var ours *mime.SenderError
 	if err != nil && !errors.As(err, &ours) {
 		return nil, &addressError{err}
 	}

@@ -5,18 +5,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 )
 
 func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: {Code: 451, Message: "later"}}, Times: 1})
-	store := bus.NewStandings(start(t, srv, make(watcher, 16)))
-	n := standing.Notice{Kind: standing.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []standing.About{
-		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: delivery.ReasonDNS, Detail: "no such host", Alert: 1, Waiting: 3},
+	store := control.NewHealthStore(start(t, srv, make(watcher, 16)))
+	n := health.Notice{Kind: health.KindFailing, Thread: "desk/1", At: time.Now(), Target: "desk.example.com", About: []health.About{
+		{Recipient: "desk", Name: "Ticket desk", Since: time.Now().Add(-time.Hour), Reason: reasons.DNS, Detail: "no such host", Alert: 1,
+			Waiting: 3},
 	}}
 	for _, to := range []string{alice, bob} {
 		n.To, n.ID = to, "failing/desk/1/0/"+to
@@ -32,7 +33,8 @@ func TestContactsGetOneMailEachThoughTheRelayPutsOneOff(t *testing.T) {
 	if got := m.Header.Get("Subject"); got != "[Outbound] Ticket desk (desk): deliveries fail, the host name is not found (DNS)" {
 		t.Errorf("subject %q", got)
 	}
-	if m.Header.Get("Auto-Submitted") != "auto-generated" || m.From != "outbound@example.com" || m.Header.Get("Message-Id") == mails[1].Header.Get("Message-Id") {
+	if m.Header.Get("Auto-Submitted") != "auto-generated" || m.From != "outbound@example.com" ||
+		m.Header.Get("Message-Id") == mails[1].Header.Get("Message-Id") {
 		t.Errorf("header %v", m.Header)
 	}
 	if !strings.Contains(string(m.Body), "Waiting:       3 events") {

@@ -7,8 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -17,32 +18,32 @@ const (
 	freshEnough = 10 * time.Second
 	// statusWait bounds one look at the status, or one change of it.
 	statusWait = 5 * time.Second
-	// probeReserve is how long a claimed probe has for being told, beside its attempt.
+	// probeReserve is the time for storing the result of a claimed probe, in addition to its attempt.
 	probeReserve = 5 * time.Second
 )
 
-// sight is how the relay did last, as mails and probes of this process saw it.
-type sight struct {
+// relayHealth is how the relay did last, as mails and probes of this process saw it.
+type relayHealth struct {
 	mu sync.Mutex
-	// last is not told yet if it is not nil.
-	last *standing.RelaySight
-	// accepted says that a mail was taken since the last telling.
+	// last is not stored yet if it is not nil.
+	last *health.RelayAttempts
+	// accepted reports that an email was accepted since the last store.
 	accepted bool
 	relay    relay.Relay
 	changed  chan struct{}
 }
 
-func newSight() *sight { return &sight{changed: make(chan struct{}, 1)} }
+func newRelayHealth() *relayHealth { return &relayHealth{changed: make(chan struct{}, 1)} }
 
 // saw notes how the relay did. See relay.PoolOptions.
-func (s *sight) saw(r relay.Relay, f *relay.Failure, accepted bool) {
-	line := standing.RelayOK
+func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
+	line := health.RelayOK
 	if f != nil {
 		line = f.Line(r)
 	}
 	s.mu.Lock()
 	s.accepted = s.accepted || accepted
-	s.last = &standing.RelaySight{At: time.Now(), Line: line, Accepted: s.accepted}
+	s.last = &health.RelayAttempts{At: time.Now(), Line: line, Accepted: s.accepted}
 	s.relay = r
 	s.mu.Unlock()
 	select {
@@ -51,8 +52,8 @@ func (s *sight) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	}
 }
 
-// take is what is to be told, if there is something, and forgets it.
-func (s *sight) take() (seen standing.RelaySight, of relay.Relay, ok bool) {
+// take returns and clears the result to store, if there is one.
+func (s *relayHealth) take() (seen health.RelayAttempts, of relay.Relay, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
@@ -63,8 +64,8 @@ func (s *sight) take() (seen standing.RelaySight, of relay.Relay, ok bool) {
 	return seen, of, true
 }
 
-// giveBack notes what could not be told, unless there is something newer.
-func (s *sight) giveBack(seen standing.RelaySight) {
+// giveBack keeps a result that could not be stored, unless there is a newer one.
+func (s *relayHealth) giveBack(seen health.RelayAttempts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepted = s.accepted || seen.Accepted
@@ -75,20 +76,20 @@ func (s *sight) giveBack(seen standing.RelaySight) {
 	}
 }
 
-// relayKeeper keeps how the relay stands, with the other senders: by what mails show, and where no mail went by a probe of one of
-// them.
-type relayKeeper struct {
+// relayMonitor keeps the relay's status, together with the other senders: from the results of emails or, without emails, from
+// a probe by one of the senders.
+type relayMonitor struct {
 	s     *Service
-	store *bus.Standings
-	// told is what was last written or found here.
-	told standing.Relay
-	// changed is told when the settings change.
+	store *control.HealthStore
+	// written is what was last written or found here.
+	written health.Relay
+	// changed receives a value when the settings change.
 	changed chan struct{}
 }
 
-// watchRelay keeps how the relay stands until ctx ends or stop is called, which tells what is left to tell.
+// watchRelay keeps the relay's status until ctx ends or stop is called, which stores the last result.
 func (s *Service) watchRelay(ctx context.Context) (stop func()) {
-	k := &relayKeeper{s: s, store: bus.NewStandings(s.deps.Bus), changed: make(chan struct{}, 1)}
+	k := &relayMonitor{s: s, store: control.NewHealthStore(s.deps.Bus), changed: make(chan struct{}, 1)}
 	s.deps.Config.OnChange(func() {
 		select {
 		case k.changed <- struct{}{}:
@@ -104,11 +105,11 @@ func (s *Service) watchRelay(ctx context.Context) (stop func()) {
 	}
 }
 
-func (k *relayKeeper) run(ctx context.Context) {
+func (k *relayMonitor) run(ctx context.Context) {
 	tick := time.NewTicker(k.s.o.StatusTick)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		k.tell(ctx)
+		k.write(ctx)
 		k.probe(ctx)
 		select {
 		case <-ctx.Done():
@@ -118,30 +119,31 @@ func (k *relayKeeper) run(ctx context.Context) {
 	}
 	last, cancel := k.s.deps.Bus.WithoutCancel(ctx)
 	defer cancel()
-	k.tell(last)
+	k.write(last)
 }
 
-// tell writes what was seen since the last time. What says nothing new is written now and then alone.
-func (k *relayKeeper) tell(ctx context.Context) {
-	seen, of, ok := k.s.sight.take()
+// write writes what was seen since the last time. What says nothing new is written now and then alone.
+func (k *relayMonitor) write(ctx context.Context) {
+	seen, of, ok := k.s.relayHealth.take()
 	smtp := k.s.send.settings.Settings().SMTP
 	if !ok || of != relay.Of(smtp, k.s.send.hello) {
 		return // of a relay that is not the one of the settings any more
 	}
 	seen.Etag = smtp.Etag
-	if seen.Line == k.told.Line && seen.Etag == k.told.Etag && seen.At.Sub(k.told.Checked) < freshEnough && (!seen.Accepted || seen.At.Sub(k.told.Accepted) < freshEnough) {
-		k.s.sight.giveBack(seen)
+	if seen.Line == k.written.Line && seen.Etag == k.written.Etag && seen.At.Sub(k.written.Checked) < freshEnough &&
+		(!seen.Accepted || seen.At.Sub(k.written.Accepted) < freshEnough) {
+		k.s.relayHealth.giveBack(seen)
 		return
 	}
-	err := k.change(ctx, func(r standing.Relay) (standing.Relay, bool) { return r.Seen(seen), true })
+	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) { return r.Seen(seen), true })
 	if err != nil {
-		k.s.sight.giveBack(seen)
-		slog.Debug("how the relay stands can't be told, trying again", "error", err.Error())
+		k.s.relayHealth.giveBack(seen)
+		slog.Debug("SMTP relay status not stored, retrying", telemetry.KeyError, err.Error())
 	}
 }
 
 // change changes the status by compare-and-set, again and again while others are faster. f may decline.
-func (k *relayKeeper) change(ctx context.Context, f func(standing.Relay) (standing.Relay, bool)) error {
+func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.Relay, bool)) error {
 	ctx, cancel := context.WithTimeout(ctx, statusWait)
 	defer cancel()
 	for {
@@ -150,32 +152,32 @@ func (k *relayKeeper) change(ctx context.Context, f func(standing.Relay) (standi
 			return err
 		}
 		next, do := f(r)
-		if k.told = r; !do {
+		if k.written = r; !do {
 			return nil
 		}
 		err = k.store.PutRelay(ctx, next, revision)
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("the relay stands differently", "was", r.Line, "is", next.Line)
+				slog.Info("SMTP relay status changed", "was", r.Line, "is", next.Line)
 			}
-			k.told = next
+			k.written = next
 			return nil
-		case !errors.Is(err, standing.ErrConflict) || ctx.Err() != nil:
+		case !errors.Is(err, health.ErrConflict) || ctx.Err() != nil:
 			return err
 		}
 	}
 }
 
 // probe looks at the relay itself, if it is time and none of the other senders does.
-func (k *relayKeeper) probe(ctx context.Context) {
+func (k *relayMonitor) probe(ctx context.Context) {
 	smtp := k.s.send.settings.Settings().SMTP
 	now := time.Now()
-	if smtp.Host == "" || !k.told.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag) {
+	if smtp.Host == "" || !k.written.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag) {
 		return
 	}
 	mine := false
-	err := k.change(ctx, func(r standing.Relay) (standing.Relay, bool) {
+	err := k.change(ctx, func(r health.Relay) (health.Relay, bool) {
 		mine = r.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag)
 		r.Probing = now.Add(k.s.o.Timeout + probeReserve)
 		return r, mine
@@ -186,8 +188,8 @@ func (k *relayKeeper) probe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, k.s.o.Timeout)
 	defer cancel()
 	if f := k.s.send.pool.Probe(ctx, relay.Of(smtp, k.s.send.hello)); f != nil && f.Limited() {
-		// Mails are under way on all connections, and will show how it stands.
+		// Emails are in flight on all connections and will show the status.
 		return
 	}
-	k.tell(ctx)
+	k.write(ctx)
 }

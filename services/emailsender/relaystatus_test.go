@@ -6,17 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // eager are options that look often.
-func eager() world {
-	w := world{seen: make(watcher, 100), options: options()}
+func eager() fixture {
+	w := fixture{seen: make(watcher, 100), options: options()}
 	w.options.StatusTick = 5 * time.Millisecond
 	w.options.ProbeEvery = 50 * time.Millisecond
 	return w
@@ -32,19 +32,19 @@ func TestTheRelayIsProbedWhenNoMailGoes(t *testing.T) {
 		p.Auth, p.Username = outboundv1.SmtpSettings_Auth_PLAIN, "user"
 	}
 	conn := open(t, srv, w)
-	first := stands(t, conn, standing.RelayOK)
+	first := stands(t, conn, health.RelayOK)
 	if !first.Accepted.IsZero() || first.Etag != "1" {
 		t.Errorf("probed: %+v", first)
 	}
 	srv.Play(smtptest.Script{Auth: reply(535, "no")})
-	failing := stands(t, conn, "answered 535 to AUTH")
+	failing := stands(t, conn, "responded with 535 to AUTH")
 	srv.Play(smtptest.Script{})
-	again := stands(t, conn, standing.RelayOK)
+	again := stands(t, conn, health.RelayOK)
 	if !failing.Checked.After(first.Checked) || !again.Checked.After(failing.Checked) {
 		t.Errorf("checked %s, %s, %s", first.Checked, failing.Checked, again.Checked)
 	}
 	srv.Close()
-	stands(t, conn, "can't be reached")
+	stands(t, conn, "can't connect to")
 	if len(srv.Mails()) != 0 {
 		t.Error("a probe sent a mail")
 	}
@@ -58,14 +58,14 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	for range 3 {
 		open(t, srv, w)
 	}
-	stands(t, w.conn, standing.RelayOK)
+	stands(t, w.conn, health.RelayOK)
 	// Each has looked by the time that all answer questions, and looks again at every tick.
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	var got []bus.TestMailResult
+	var got []control.TestMailResult
 	for range 30 {
-		err := w.conn.AskTestMail(ctx, bus.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
-		if err != nil && !errors.Is(err, bus.ErrNobody) {
+		err := control.New(w.conn).AskTestMail(ctx, control.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
+		if err != nil && !errors.Is(err, control.ErrNobody) {
 			t.Fatal(err)
 		}
 	}
@@ -80,21 +80,21 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	conn := open(t, srv, eager())
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	ask := func(q bus.TestMailQuestion) (got []bus.TestMailResult, err error) {
-		err = conn.AskTestMail(ctx, q, &got)
-		for errors.Is(err, bus.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
-			err = conn.AskTestMail(ctx, q, &got)
+	ask := func(q control.TestMailQuestion) (got []control.TestMailResult, err error) {
+		err = control.New(conn).AskTestMail(ctx, q, &got)
+		for errors.Is(err, control.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
+			err = control.New(conn).AskTestMail(ctx, q, &got)
 		}
 		return got, err
 	}
-	got, err := ask(bus.TestMailQuestion{To: []string{alice, bob, "a@[127.0.0.1]"}, Actor: "admin", Etag: "1"})
+	got, err := ask(control.TestMailQuestion{To: []string{alice, bob, "a@[127.0.0.1]"}, Actor: "admin", Etag: "1"})
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if got[0] != (bus.TestMailResult{Address: alice, Accepted: true, Code: 250, Detail: "accepted by the relay"}) {
+	if got[0] != (control.TestMailResult{Address: alice, Accepted: true, Code: 250, Detail: "accepted by the relay"}) {
 		t.Errorf("to the first: %+v", got[0])
 	}
-	if got[1].Accepted || got[1].Code != 550 || got[1].Detail != "the relay answered 550 to RCPT TO: 5.0.0 no such user" {
+	if got[1].Accepted || got[1].Code != 550 || got[1].Detail != "the relay responded with 550 to RCPT TO: 5.0.0 no such user" {
 		t.Errorf("to the second: %+v", got[1])
 	}
 	if got[2].Accepted || got[2].Code != 0 || got[2].Detail == "" {
@@ -102,17 +102,21 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 0})
 	m := srv.Mails()[0]
-	if m.Header.Get("Subject") != "[test] Outbound can send mail" || m.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(string(m.Body), "asked for by admin") {
+	if m.Header.Get("Subject") != "[test] Outbound can send email" || m.Header.Get("Auto-Submitted") != "auto-generated" ||
+		!strings.Contains(string(m.Body), "requested by admin") {
 		t.Errorf("the mail is %s", m.Raw)
 	}
-	if again, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted || srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
+	if again, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || !again[0].Accepted ||
+		srv.Mails()[1].Header.Get("Message-Id") == m.Header.Get("Message-Id") {
 		t.Errorf("asked again: %v, %v", again, err)
 	}
-	if _, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil || !strings.Contains(err.Error(), "does not know the SMTP settings") {
+	if _, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "unknown"}); err == nil ||
+		!strings.Contains(err.Error(), "does not have the current SMTP settings") {
 		t.Errorf("with settings that are not known: %v", err)
 	}
 	srv.Close()
-	if got, err := ask(bus.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted || !strings.Contains(got[0].Detail, "can't be reached") {
+	if got, err := ask(control.TestMailQuestion{To: []string{alice}, Etag: "1"}); err != nil || got[0].Accepted ||
+		!strings.Contains(got[0].Detail, "can't connect to") {
 		t.Errorf("without a relay: %v, %v", got, err)
 	}
 }

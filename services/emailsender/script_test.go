@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/smtptest"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -27,7 +30,7 @@ type row struct {
 
 	// state, reason and detail are the record's while the relay misbehaves, line is how it stands.
 	state  delivery.State
-	reason delivery.Reason
+	reason reasons.Reason
 	detail string
 	line   string
 	// got is who has how many mails then.
@@ -44,7 +47,7 @@ func reply(code int, message string) *smtptest.Reply {
 }
 
 // of makes a row of a fault that keeps all addresses waiting until it is mended.
-func of(script smtptest.Script, reason delivery.Reason, detail, line string) row {
+func of(script smtptest.Script, reason reasons.Reason, detail, line string) row {
 	return row{script: script, reason: reason, detail: detail, line: line}
 }
 
@@ -69,47 +72,71 @@ func rows(t *testing.T) map[string]row {
 		return r
 	}
 	one := map[string]int{alice: 1, bob: 0}
-	ok := standing.RelayOK
+	ok := health.RelayOK
 	all := map[string]row{
-		"banner 421":    of(smtptest.Script{Banner: "421 busy"}, delivery.ReasonSMTPDeferred, "answered 421 to the banner", "refuses us: it answered 421 to the banner: busy"),
-		"banner 554":    of(smtptest.Script{Banner: "554 no service"}, delivery.ReasonSMTPRefused, "answered 554 to the banner", "refuses us: it answered 554 to the banner: no service"),
-		"no SMTP":       of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, delivery.ReasonProtocol, "at the banner", "check that an SMTP server answers"),
-		"slow banner":   slow(of(smtptest.Script{BannerDelay: time.Hour}, delivery.ReasonTimeout, "at the banner", "did not answer in time, at the banner")),
-		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, delivery.ReasonTimeout, "i/o timeout", "did not answer in time, at")),
-		"endless reply": of(smtptest.Script{Endless: true}, delivery.ReasonProtocol, "says more than a reply can hold", "says more than a reply can hold"),
-		"EHLO 451":      of(smtptest.Script{Hello: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to EHLO", "answered 451 to EHLO"),
-		"EHLO 550":      of(smtptest.Script{Hello: reply(550, "who?")}, delivery.ReasonSMTPRefused, "answered 550 to EHLO", "answered 550 to EHLO"),
-		"MAIL 451":      of(smtptest.Script{Mail: reply(451, "wait")}, delivery.ReasonSMTPDeferred, "answered 451 to MAIL FROM", "answered 451 to MAIL FROM"),
-		"MAIL 550":      of(smtptest.Script{Mail: reply(550, "not you")}, delivery.ReasonSMTPRefused, "answered 550 to MAIL FROM", "answered 550 to MAIL FROM: 5.0.0 not you"),
-		"MAIL 530":      of(smtptest.Script{Mail: reply(530, "sign in")}, delivery.ReasonAuth, "answered 530 to MAIL FROM", "does not let us in: it answered 530"),
-		"MAIL cut":      of(smtptest.Script{CutAtMail: true}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"DATA 452":      of(smtptest.Script{DataCommand: reply(452, "full")}, delivery.ReasonConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
-		"end 452":       of(smtptest.Script{Data: reply(452, "full")}, delivery.ReasonSMTPDeferred, "2 to be tried again (address 1: 452, address 2: 452)", ok),
-		"end 421":       of(smtptest.Script{Data: reply(421, "bye")}, delivery.ReasonSMTPDeferred, "answered 421 to the mail", "answered 421 to the mail"),
-		"STARTTLS 454":  within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, delivery.ReasonTLS, "STARTTLS", "no encrypted connection to"), encrypted, starttls),
-		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, delivery.ReasonTLS, "does not offer STARTTLS", "does not offer STARTTLS"), encrypted, signIn),
-		"AUTH 454":      within(of(smtptest.Script{Auth: reply(454, "later")}, delivery.ReasonAuth, "answered 454 to AUTH", "does not let us in: it answered 454"), encrypted, signIn),
-		"AUTH 535":      within(of(smtptest.Script{Auth: reply(535, "wrong")}, delivery.ReasonAuth, "answered 535 to AUTH", "does not let us in: it answered 535"), encrypted, signIn),
-		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2 addresses accepted", line: ok,
+		"banner 421": of(smtptest.Script{Banner: "421 busy"}, reasons.SMTPDeferred, "responded with 421 to the banner",
+			"responded with 421 to the banner: busy"),
+		"banner 554": of(smtptest.Script{Banner: "554 no service"}, reasons.SMTPRefused, "responded with 554 to the banner",
+			"responded with 554 to the banner: no service"),
+		"no SMTP": of(smtptest.Script{Banner: "HTTP/1.1 400 Bad Request"}, reasons.Protocol, "at the banner",
+			"check that an SMTP server listens"),
+		"slow banner": slow(of(smtptest.Script{BannerDelay: time.Hour}, reasons.Timeout, "at the banner",
+			"did not respond in time at the banner")),
+		"byte by byte":  slow(of(smtptest.Script{Drip: 50 * time.Millisecond}, reasons.Timeout, "i/o timeout", "did not respond in time at")),
+		"endless reply": of(smtptest.Script{Endless: true}, reasons.Protocol, "response is too long", "response is too long"),
+		"EHLO 451": of(smtptest.Script{Hello: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to EHLO",
+			"responded with 451 to EHLO"),
+		"EHLO 550": of(smtptest.Script{Hello: reply(550, "who?")}, reasons.SMTPRefused, "responded with 550 to EHLO",
+			"responded with 550 to EHLO"),
+		"MAIL 451": of(smtptest.Script{Mail: reply(451, "wait")}, reasons.SMTPDeferred, "responded with 451 to MAIL FROM",
+			"responded with 451 to MAIL FROM"),
+		"MAIL 550": of(smtptest.Script{Mail: reply(550, "not you")}, reasons.SMTPRefused, "responded with 550 to MAIL FROM",
+			"responded with 550 to MAIL FROM: 5.0.0 not you"),
+		"MAIL 530": of(smtptest.Script{Mail: reply(530, "sign in")}, reasons.Auth, "responded with 530 to MAIL FROM",
+			"refused authentication: it responded with 530"),
+		"MAIL cut": of(smtptest.Script{CutAtMail: true}, reasons.ConnectionCut, "at MAIL FROM", "closed the connection at MAIL FROM"),
+		"DATA 452": of(smtptest.Script{DataCommand: reply(452, "full")}, reasons.ConnectionCut, "at MAIL FROM",
+			"closed the connection at MAIL FROM"),
+		"end 452": of(smtptest.Script{Data: reply(452, "full")}, reasons.SMTPDeferred,
+			"2 will be retried (address 1: 452, address 2: 452)", ok),
+		"end 421": of(smtptest.Script{Data: reply(421, "bye")}, reasons.SMTPDeferred, "responded with 421 to end of DATA",
+			"responded with 421 to end of DATA"),
+		"STARTTLS 454": within(of(smtptest.Script{StartTLS: reply(454, "no TLS now")}, reasons.TLS, "STARTTLS", "TLS with "),
+			encrypted, starttls),
+		"STARTTLS gone": within(of(smtptest.Script{HideSTARTTLS: true}, reasons.TLS, "does not offer STARTTLS", "does not offer STARTTLS"),
+			encrypted, signIn),
+		"AUTH 454": within(of(smtptest.Script{Auth: reply(454, "later")}, reasons.Auth, "responded with 454 to AUTH",
+			"refused authentication: it responded with 454"), encrypted, signIn),
+		"AUTH 535": within(of(smtptest.Script{Auth: reply(535, "wrong")}, reasons.Auth, "responded with 535 to AUTH",
+			"refused authentication: it responded with 535"), encrypted, signIn),
+		"greylisting": {script: smtptest.Script{Greylist: true}, state: delivery.StateDelivered, reason: reasons.OK,
+			detail: "2 of 2 addresses accepted", line: ok,
 			got: map[string]int{alice: 1, bob: 1}},
-		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: delivery.ReasonPartlyDelivered,
-			detail: "1 of 2 addresses accepted, 1 to be tried again (address 2: 451)", line: ok, got: one},
-		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: delivery.ReasonPartlyDelivered,
-			detail: "1 of 2 addresses accepted", line: "answered 421 to RCPT TO", got: one},
-		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
-			detail: "1 of 2 addresses accepted, 1 refused for good (address 2: 550)", line: ok, got: one},
-		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}}, reason: delivery.ReasonSMTPDeferred,
-			detail: "0 of 2 addresses accepted, 1 refused for good (address 1: 550), 1 to be tried again (address 2: 451)", line: ok,
+		"RCPT 451 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(451, "later")}}, reason: reasons.PartlyDelivered,
+			detail: "1 of 2 addresses accepted, 1 will be retried (address 2: 451)", line: ok, got: one},
+		"RCPT 421 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(421, "bye")}}, reason: reasons.PartlyDelivered,
+			detail: "1 of 2 addresses accepted", line: "responded with 421 to RCPT TO", got: one},
+		"RCPT 550 for one": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{bob: reply(550, "no such user")}},
+			state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
+			detail: "1 of 2 addresses accepted, 1 permanently refused (address 2: 550)", line: ok, got: one},
+		"RCPT 550 and 451": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(451, "later")}},
+			reason: reasons.SMTPDeferred,
+			detail: "0 of 2 addresses accepted, 1 permanently refused (address 1: 550), 1 will be retried (address 2: 451)", line: ok,
 			after: map[string]int{alice: 0, bob: 1}},
-		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}}, state: delivery.StateRejected,
-			reason: delivery.ReasonSMTPRefused, detail: "2 refused for good (address 1: 550, address 2: 553)", line: ok},
-		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}}, state: delivery.StateDelivered, reason: delivery.ReasonPartlyDelivered,
-			detail: "1 refused for good (address 1: 554)", line: ok, got: map[string]int{alice: 0, bob: 1}},
-		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: delivery.ReasonOK, detail: "2 of 2", line: ok,
+		"RCPT 550 for all": {script: smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: reply(550, "no"), bob: reply(553, "no")}},
+			state:  delivery.StateRejected,
+			reason: reasons.SMTPRefused, detail: "2 permanently refused (address 1: 550, address 2: 553)", line: ok},
+		"end 554 for one": {script: smtptest.Script{DataFor: map[string]*smtptest.Reply{alice: reply(554, "spam")}},
+			state: delivery.StateDelivered, reason: reasons.PartlyDelivered,
+			detail: "1 permanently refused (address 1: 554)", line: ok, got: map[string]int{alice: 0, bob: 1}},
+		"cut after DATA": {script: smtptest.Script{CutAfterData: true, Times: 1}, state: delivery.StateDelivered, reason: reasons.OK,
+			detail: "2 of 2", line: ok,
 			got: map[string]int{alice: 1, bob: 1}, same: 2},
-		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate", line: "certificate", lost: true},
-		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: delivery.ReasonTLS, detail: "certificate",
-			line: "check encryption and caCertificatePem", lost: true},
+		"wrong name": {server: smtptest.Options{Certificate: ca.Issue(t, "relay.example.com")}, smtp: starttls, reason: reasons.TLS,
+			detail: "certificate", line: "certificate", lost: true},
+		"wrong CA": {server: smtptest.Options{Certificate: stranger.Issue(t, "127.0.0.1")}, smtp: starttls, reason: reasons.TLS,
+			detail: "certificate",
+			line:   "check encryption and caCertificatePem", lost: true},
 	}
 	return all
 }
@@ -129,7 +156,7 @@ func (r row) play(t *testing.T) {
 	}
 	srv := smtptest.Start(t, r.server)
 	srv.Play(r.script)
-	w := world{seen: make(watcher, 1000), options: options()}
+	w := fixture{seen: make(watcher, 1000), options: options()}
 	if r.timeout > 0 {
 		w.options.Timeout = r.timeout
 	}
@@ -142,7 +169,7 @@ func (r row) play(t *testing.T) {
 		if r.smtp != nil {
 			r.smtp(c.settings.GetSmtp())
 		}
-		if c.settings.SealedSmtpPassword, err = w.sealer.Seal([]byte(password), recipient.SecretSMTPPassword); err != nil {
+		if c.settings.SealedSmtpPassword, err = w.sealer.Seal([]byte(password), credential.SecretSMTPPassword); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +187,8 @@ func (r row) play(t *testing.T) {
 	stands(t, conn, r.line)
 	counts(t, srv, orNone(r.got))
 	r.mend(t, srv, conn, e)
-	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") || strings.Contains(rec.Detail+string(rec.Excerpt), password) {
+	if strings.Contains(rec.Detail+string(rec.Progress)+string(rec.Excerpt), "example.org") ||
+		strings.Contains(rec.Detail+string(rec.Excerpt), password) {
 		t.Errorf("an address or a secret stands in the record: %+v", rec)
 	}
 	if n := most(srv); r.same != 0 && n != r.same {
@@ -179,7 +207,7 @@ func (r row) mend(t *testing.T, srv *smtptest.Server, conn *bus.Conn, e *event.E
 	if rec.State != delivery.StateDelivered || rec.Attempt < 2 {
 		t.Errorf("mended, it ended in %s %s after %d attempts", rec.State, rec.Reason, rec.Attempt)
 	}
-	stands(t, conn, standing.RelayOK)
+	stands(t, conn, health.RelayOK)
 	if r.after == nil {
 		r.after = map[string]int{alice: 1, bob: 1}
 	}
@@ -206,7 +234,7 @@ func most(srv *smtptest.Server) int {
 // record waits for a record of the delivery.
 func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Record) bool) delivery.Record {
 	t.Helper()
-	history := bus.NewHistory(conn)
+	history := deliverylog.New(conn)
 	defer history.Close()
 	var rec delivery.Record
 	waittest.NoError(t, "a record of the delivery", func() (err error) {
@@ -220,17 +248,18 @@ func record(t *testing.T, conn *bus.Conn, e *event.Event, is func(delivery.Recor
 }
 
 // stands waits until the relay's line is as wanted.
-func stands(t *testing.T, conn *bus.Conn, line string) standing.Relay {
+func stands(t *testing.T, conn *bus.Conn, line string) health.Relay {
 	t.Helper()
-	var r standing.Relay
+	var r health.Relay
 	waittest.NoError(t, fmt.Sprintf("the relay to stand as %q", line), func() (err error) {
-		r, _, err = bus.NewStandings(conn).Relay(t.Context())
-		if err == nil && r.Line != line && (line == standing.RelayOK || !strings.Contains(r.Line, line)) {
+		r, _, err = control.NewHealthStore(conn).Relay(t.Context())
+		if err == nil && r.Line != line && (line == health.RelayOK || !strings.Contains(r.Line, line)) {
 			err = fmt.Errorf("it stands as %q", r.Line)
 		}
 		return err
 	})
-	if (r.Line == standing.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") || strings.Contains(r.Line, "example.org") {
+	if (r.Line == health.RelayOK) != r.Since.IsZero() || r.Checked.IsZero() || strings.ContainsAny(r.Line, "\r\n") ||
+		strings.Contains(r.Line, "example.org") {
 		t.Errorf("the relay stands as %+v", r)
 	}
 	return r

@@ -8,15 +8,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
+	"github.com/outbound-events/outbound/pkg/mime"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
 // settingsSource knows the settings as they are now.
 type settingsSource interface {
-	Settings() *configclient.Settings
+	Settings() *settings.Settings
 }
 
 // sender makes attempts: one connection, one transaction for each address that is neither done nor refused for good.
@@ -34,13 +35,14 @@ func (s *sender) settingsChanged() { s.pool.Use(relay.Of(s.settings.Settings().S
 // Judge says what an outcome means.
 func (*sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdict { return judge(d, o) }
 
-// Send makes one attempt. The outcome's progress holds all that became of the addresses so far, so that the next attempt mails
-// only those that are left.
+// Send makes one attempt. The outcome's progress has the state of each address, so that the next attempt sends
+// only to the remaining ones.
 func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	a := &attempt{d: d, settings: s.settings.Settings(), progress: delivery.ReadAddresses(d.Progress), out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress),
+		out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
 }
@@ -55,7 +57,7 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 	first := max(0, a.d.Attempt-1) % len(left)
 	left = slices.Concat(left[first:], left[:first])
 	if a.settings.SMTP.Host == "" || a.settings.SMTP.FromAddress == "" {
-		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay is set, or no from address: mail waits until both are")
+		a.stop(delivery.FaultRelayUnset, 0, "no SMTP relay or from address is configured: emails are queued until both are set")
 		return
 	}
 	letters := a.compose(left)
@@ -85,17 +87,17 @@ func (s *sender) send(ctx context.Context, a *attempt) {
 // attempt gathers what is seen in one attempt.
 type attempt struct {
 	d        *delivery.Delivery
-	settings *configclient.Settings
-	progress delivery.Addresses
+	settings *settings.Settings
+	progress addresses.List
 	out      delivery.Outcome
 	replies  []string
-	// begun says that a mail was begun, so that something may have left the house.
+	// begun says that a mail was begun, so that something may have left the process.
 	begun bool
 }
 
 // addressed is a letter and the hash that names its address in records.
 type addressed struct {
-	*letter.Letter
+	*mime.Email
 	hash string
 }
 
@@ -103,12 +105,12 @@ type addressed struct {
 func (a *attempt) compose(left []string) []addressed {
 	var letters []addressed
 	for _, to := range left {
-		hash := delivery.AddressHash(a.d.Recipient.ID, to)
+		hash := addresses.Hash(a.d.Recipient.ID, to)
 		l, err := mailTo(a.d, a.settings, to)
-		var ours *letter.SenderError
+		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):
-			a.stop(delivery.FaultRender, 0, "the sender of the SMTP settings: "+ours.Error())
+			a.stop(delivery.FaultRender, 0, "the sender address in the SMTP settings: "+ours.Error())
 			return nil
 		case err != nil:
 			a.progress.Refused[hash] = codeNoAddress
@@ -120,7 +122,7 @@ func (a *attempt) compose(left []string) []addressed {
 	return letters
 }
 
-// codeNoAddress stands for the relay's refusal of what is no address, which it was therefore not asked for.
+// codeNoAddress is recorded for an invalid address, which is not sent to the relay.
 const codeNoAddress = 553
 
 // accepted notes that the relay has the mail for an address.
@@ -159,8 +161,7 @@ func (a *attempt) failed(hash string, f *relay.Failure) {
 	a.answered(f.Code, "")
 }
 
-// answered keeps the status of the answer that tells most: one that leaves an address waiting before a refusal, and that
-// before an acceptance.
+// answered keeps the most relevant response: a deferral before a refusal, and a refusal before an acceptance.
 func (a *attempt) answered(code int, reply string) {
 	if reply != "" {
 		a.replies = append(a.replies, fmt.Sprintf("%d %s", code, reply))
@@ -193,11 +194,11 @@ func (a *attempt) stop(f delivery.Fault, code int, detail string) {
 
 // outcome is what was seen.
 func (a *attempt) outcome(took time.Duration) delivery.Outcome {
-	standing := tallyOf(a.d, a.progress)
+	sum := tallyOf(a.d, a.progress)
 	if a.out.Detail == "" {
-		a.out.Detail = standing.String()
-	} else if standing.all > 1 {
-		a.out.Detail += "; " + standing.String()
+		a.out.Detail = sum.String()
+	} else if sum.all > 1 {
+		a.out.Detail += "; " + sum.String()
 	}
 	a.out.Excerpt = []byte(strings.Join(a.replies, "\n"))
 	a.out.Progress = a.progress.Write()

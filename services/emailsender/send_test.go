@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
@@ -25,7 +26,7 @@ func TestEachAddressGetsItsOwnMailInOneConnection(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	s := emailsender.NewSender(t, options(), relayOf(srv))
 	v, o := try(t, s, deliveryTo(alice, bob, carol))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	if o.Status != 250 || o.Fault != delivery.FaultNone || o.Took <= 0 {
 		t.Errorf("outcome %+v", o)
 	}
@@ -46,24 +47,24 @@ func TestRepliesAreJudgedAtEachStage(t *testing.T) {
 	for name, c := range map[string]struct {
 		script smtptest.Script
 		kind   delivery.VerdictKind
-		reason delivery.Reason
+		reason reasons.Reason
 		status int
 	}{
-		"banner 554": {smtptest.Script{Banner: "554 no service"}, delivery.Retry, delivery.ReasonSMTPRefused, 554},
-		"banner 421": {smtptest.Script{Banner: "421 busy"}, delivery.Retry, delivery.ReasonSMTPDeferred, 421},
-		"no banner":  {smtptest.Script{Banner: "hello?"}, delivery.Retry, delivery.ReasonProtocol, 0},
-		"MAIL 451":   {smtptest.Script{Mail: deferred}, delivery.Retry, delivery.ReasonSMTPDeferred, 451},
-		"MAIL 550":   {smtptest.Script{Mail: refused}, delivery.Retry, delivery.ReasonSMTPRefused, 550},
-		"MAIL 421":   {smtptest.Script{Mail: hangUp}, delivery.Retry, delivery.ReasonSMTPDeferred, 421},
-		"MAIL 530":   {smtptest.Script{Mail: auth}, delivery.Retry, delivery.ReasonAuth, 530},
-		"MAIL cut":   {smtptest.Script{CutAtMail: true}, delivery.Retry, delivery.ReasonConnectionCut, 0},
-		"RCPT 451":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: deferred}}, delivery.Retry, delivery.ReasonSMTPDeferred, 451},
-		"RCPT 550":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: refused}}, delivery.Drop, delivery.ReasonSMTPRefused, 550},
-		"RCPT 421":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: hangUp}}, delivery.Retry, delivery.ReasonSMTPDeferred, 421},
-		"DATA 451":   {smtptest.Script{Data: deferred}, delivery.Retry, delivery.ReasonSMTPDeferred, 451},
-		"DATA 554":   {smtptest.Script{Data: &smtptest.Reply{Code: 554, Message: "spam"}}, delivery.Drop, delivery.ReasonSMTPRefused, 554},
-		"DATA 421":   {smtptest.Script{Data: hangUp}, delivery.Retry, delivery.ReasonSMTPDeferred, 421},
-		"DATA cut":   {smtptest.Script{CutAfterData: true}, delivery.Retry, delivery.ReasonConnectionCut, 0},
+		"banner 554": {smtptest.Script{Banner: "554 no service"}, delivery.Retry, reasons.SMTPRefused, 554},
+		"banner 421": {smtptest.Script{Banner: "421 busy"}, delivery.Retry, reasons.SMTPDeferred, 421},
+		"no banner":  {smtptest.Script{Banner: "hello?"}, delivery.Retry, reasons.Protocol, 0},
+		"MAIL 451":   {smtptest.Script{Mail: deferred}, delivery.Retry, reasons.SMTPDeferred, 451},
+		"MAIL 550":   {smtptest.Script{Mail: refused}, delivery.Retry, reasons.SMTPRefused, 550},
+		"MAIL 421":   {smtptest.Script{Mail: hangUp}, delivery.Retry, reasons.SMTPDeferred, 421},
+		"MAIL 530":   {smtptest.Script{Mail: auth}, delivery.Retry, reasons.Auth, 530},
+		"MAIL cut":   {smtptest.Script{CutAtMail: true}, delivery.Retry, reasons.ConnectionCut, 0},
+		"RCPT 451":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: deferred}}, delivery.Retry, reasons.SMTPDeferred, 451},
+		"RCPT 550":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: refused}}, delivery.Drop, reasons.SMTPRefused, 550},
+		"RCPT 421":   {smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: hangUp}}, delivery.Retry, reasons.SMTPDeferred, 421},
+		"DATA 451":   {smtptest.Script{Data: deferred}, delivery.Retry, reasons.SMTPDeferred, 451},
+		"DATA 554":   {smtptest.Script{Data: &smtptest.Reply{Code: 554, Message: "spam"}}, delivery.Drop, reasons.SMTPRefused, 554},
+		"DATA 421":   {smtptest.Script{Data: hangUp}, delivery.Retry, reasons.SMTPDeferred, 421},
+		"DATA cut":   {smtptest.Script{CutAfterData: true}, delivery.Retry, reasons.ConnectionCut, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := smtptest.Start(t, smtptest.Options{})
@@ -81,7 +82,7 @@ func TestRepliesAreJudgedAtEachStage(t *testing.T) {
 			}
 			srv.Play(smtptest.Script{})
 			v, _ = try(t, s, d)
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 			counts(t, srv, map[string]int{alice: 1})
 		})
 	}
@@ -95,8 +96,8 @@ func TestARetryMailsOnlyThoseThatAreLeft(t *testing.T) {
 	s := emailsender.NewSender(t, options(), relayOf(srv))
 	d := deliveryTo(alice, bob, carol)
 	v, o := try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
-	if o.Status != 451 || v.Detail != "1 of 3 addresses accepted, 1 refused for good (address 3: 550), 1 to be tried again (address 2: 451)" {
+	want(t, v, delivery.Retry, reasons.PartlyDelivered)
+	if o.Status != 451 || v.Detail != "1 of 3 addresses accepted, 1 permanently refused (address 3: 550), 1 will be retried (address 2: 451)" {
 		t.Errorf("status %d, detail %q", o.Status, v.Detail)
 	}
 	for _, text := range []string{o.Detail, v.Detail, string(o.Excerpt), string(o.Progress)} {
@@ -109,8 +110,8 @@ func TestARetryMailsOnlyThoseThatAreLeft(t *testing.T) {
 	}
 	srv.Play(smtptest.Script{})
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Delivered, delivery.ReasonPartlyDelivered)
-	if v.Detail != "2 of 3 addresses accepted, 1 refused for good (address 3: 550)" {
+	want(t, v, delivery.Delivered, reasons.PartlyDelivered)
+	if v.Detail != "2 of 3 addresses accepted, 1 permanently refused (address 3: 550)" {
 		t.Errorf("detail %q", v.Detail)
 	}
 	counts(t, srv, map[string]int{alice: 1, bob: 1, carol: 0})
@@ -122,15 +123,15 @@ func TestAFaultInTheMiddleKeepsWhatWasDone(t *testing.T) {
 	s := emailsender.NewSender(t, options(), relayOf(srv))
 	d := deliveryTo(alice, bob, carol)
 	v, _ := try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
+	want(t, v, delivery.Retry, reasons.PartlyDelivered)
 	counts(t, srv, map[string]int{alice: 1, bob: 0, carol: 0})
 	srv.Close()
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonConnect)
+	want(t, v, delivery.Retry, reasons.Connect)
 
 	again := smtptest.Start(t, smtptest.Options{})
 	v, _ = try(t, emailsender.NewSender(t, options(), relayOf(again)), d)
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	counts(t, again, map[string]int{alice: 0, bob: 1, carol: 1})
 }
 
@@ -155,7 +156,7 @@ func TestWhatTheRelayTookInAnAttemptIsNoted(t *testing.T) {
 	d := deliveryTo(alice, bob)
 	for attempt, accepted := range []bool{true, false} {
 		v, o := try(t, s, d)
-		want(t, v, delivery.Retry, delivery.ReasonPartlyDelivered)
+		want(t, v, delivery.Retry, reasons.PartlyDelivered)
 		if o.Accepted != accepted {
 			t.Errorf("attempt %d: accepted is %t, want %t", attempt+1, o.Accepted, accepted)
 		}
@@ -166,7 +167,7 @@ func TestAllRefusedIsRejected(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
 	srv.Play(smtptest.Script{Rcpt: map[string]*smtptest.Reply{alice: {Code: 550, Message: "no"}, bob: {Code: 553, Message: "no"}}})
 	v, _ := try(t, emailsender.NewSender(t, options(), relayOf(srv)), deliveryTo(alice, bob))
-	want(t, v, delivery.Drop, delivery.ReasonSMTPRefused)
+	want(t, v, delivery.Drop, reasons.SMTPRefused)
 }
 
 func TestAMailThatIsCutAfterItsDataComesAgainAsTheSameMail(t *testing.T) {
@@ -175,9 +176,9 @@ func TestAMailThatIsCutAfterItsDataComesAgainAsTheSameMail(t *testing.T) {
 	s := emailsender.NewSender(t, options(), relayOf(srv))
 	d := deliveryTo(alice)
 	v, _ := try(t, s, d)
-	want(t, v, delivery.Retry, delivery.ReasonConnectionCut)
+	want(t, v, delivery.Retry, reasons.ConnectionCut)
 	v, _ = try(t, s, d)
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	mails := srv.Mails()
 	if len(mails) != 2 || mails[0].Header.Get("Message-Id") == "" || !bytes.Equal(mails[0].Raw, mails[1].Raw) {
 		t.Fatalf("want the same mail twice, got %d", len(mails))
@@ -191,7 +192,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	mail := func() {
 		t.Helper()
 		v, _ := try(t, s, deliveryTo(alice))
-		want(t, v, delivery.Delivered, delivery.ReasonOK)
+		want(t, v, delivery.Delivered, reasons.OK)
 	}
 	mail()
 	mail()
@@ -203,7 +204,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	if n := srv.Connections(); n != 2 {
 		t.Errorf("%d connections after the relay cut the idle one, want 2", n)
 	}
-	conf.change(func(c *configclient.SMTP) { c.Host = "localhost" })
+	conf.change(func(c *settings.SMTP) { c.Host = "localhost" })
 	emailsender.SettingsChanged(s)
 	mail()
 	if n := srv.Connections(); n != 3 {
@@ -223,14 +224,14 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 
 func TestRelayUnsetIsRetried(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	for name, change := range map[string]func(*configclient.SMTP){
-		"host": func(c *configclient.SMTP) { c.Host = "" },
-		"from": func(c *configclient.SMTP) { c.FromAddress = "" },
+	for name, change := range map[string]func(*settings.SMTP){
+		"host": func(c *settings.SMTP) { c.Host = "" },
+		"from": func(c *settings.SMTP) { c.FromAddress = "" },
 	} {
 		conf := relayOf(srv)
 		conf.change(change)
 		v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-		if want(t, v, delivery.Retry, delivery.ReasonRelayUnset); srv.Connections() != 0 {
+		if want(t, v, delivery.Retry, reasons.RelayUnset); srv.Connections() != 0 {
 			t.Errorf("without a %s there was a connection", name)
 		}
 	}
@@ -238,9 +239,10 @@ func TestRelayUnsetIsRetried(t *testing.T) {
 
 func TestAnAddressThatIsNoneIsRefusedAlone(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{})
-	bad := []string{`"x y> ORCPT=q <z"@h.com`, "a@[127.0.0.1]", "Bob <bob@example.org>", "a@b@c", "x", "a\r\nDATA@example.org", "a@exa mple.org"}
+	bad := []string{`"x y> ORCPT=q <z"@h.com`, "a@[127.0.0.1]", "Bob <bob@example.org>", "a@b@c", "x", "a\r\nDATA@example.org",
+		"a@exa mple.org"}
 	v, _ := try(t, emailsender.NewSender(t, options(), relayOf(srv)), deliveryTo(append(bad, alice)...))
-	want(t, v, delivery.Delivered, delivery.ReasonPartlyDelivered)
+	want(t, v, delivery.Delivered, reasons.PartlyDelivered)
 	if got := srv.Mails(); len(got) != 1 || !slices.Equal(got[0].To, []string{alice}) {
 		t.Errorf("%d mails", len(got))
 	}
@@ -257,7 +259,7 @@ func TestTimeouts(t *testing.T) {
 		o := options()
 		o.Timeout = 100 * time.Millisecond
 		v, _ := try(t, emailsender.NewSender(t, o, relayOf(srv)), deliveryTo(alice))
-		if v.Kind != delivery.Retry || v.Reason != delivery.ReasonTimeout {
+		if v.Kind != delivery.Retry || v.Reason != reasons.Timeout {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
@@ -269,7 +271,7 @@ func TestShutdownBeforeAMailIsPostponedAndInTheMiddleOfItIsNot(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := deliveryTo(alice)
-	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, delivery.ReasonShutdown)
+	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Postpone, reasons.Shutdown)
 
 	hold := make(chan struct{})
 	srv.Play(smtptest.Script{Hold: hold})
@@ -279,7 +281,7 @@ func TestShutdownBeforeAMailIsPostponedAndInTheMiddleOfItIsNot(t *testing.T) {
 		<-held
 		cancel()
 	}()
-	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Retry, delivery.ReasonConnectionCut)
+	want(t, s.Judge(d, s.Send(ctx, d)), delivery.Retry, reasons.ConnectionCut)
 	close(hold)
 }
 
@@ -292,10 +294,10 @@ func TestNobodyListens(t *testing.T) {
 	_ = l.Close()
 	srv := smtptest.Start(t, smtptest.Options{})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.Port = port })
+	conf.change(func(c *settings.SMTP) { c.Port = port })
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonConnect)
-	conf.change(func(c *configclient.SMTP) { c.Host = "relay.invalid" })
+	want(t, v, delivery.Retry, reasons.Connect)
+	conf.change(func(c *settings.SMTP) { c.Host = "relay.invalid" })
 	v, _ = try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonDNS)
+	want(t, v, delivery.Retry, reasons.DNS)
 }

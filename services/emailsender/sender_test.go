@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/emailsender"
@@ -17,42 +18,42 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// settings are what a test's sender sees, and may change.
-type settings struct {
+// fixedSettings are what a test's sender sees, and may change.
+type fixedSettings struct {
 	mu sync.Mutex
-	s  configclient.Settings
+	s  settings.Settings
 }
 
-func (s *settings) Settings() *configclient.Settings {
+func (s *fixedSettings) Settings() *settings.Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.s
 	return &c
 }
 
-func (s *settings) change(f func(*configclient.SMTP)) {
+func (s *fixedSettings) change(f func(*settings.SMTP)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.s.SMTP)
 }
 
 // relayOf is the settings for a server without encryption and sign-in.
-func relayOf(s *smtptest.Server) *settings {
+func relayOf(s *smtptest.Server) *fixedSettings {
 	return settingsFor(s.Host(), s.Port())
 }
 
 // settingsFor is the settings for a host without encryption and sign-in.
-func settingsFor(host string, port int) *settings {
+func settingsFor(host string, port int) *fixedSettings {
 	types := map[string]event.Type{}
 	for _, t := range event.Catalogue() {
 		types[t.ID] = t
 	}
-	return &settings{s: configclient.Settings{
-		SMTP: configclient.SMTP{
-			Host: host, Port: port, Encryption: configclient.NoEncryption, Auth: configclient.NoAuth,
+	return &fixedSettings{s: settings.Settings{
+		SMTP: settings.SMTP{
+			Host: host, Port: port, Encryption: settings.NoEncryption, Auth: settings.NoAuth,
 			FromAddress: "outbound@example.com", FromName: "Outbound",
 		},
-		Email: configclient.Email{Location: time.UTC}, CustomFields: []string{"region"}, Types: types,
+		Email: settings.Email{Location: time.UTC}, CustomFields: []string{"region"}, Types: types,
 	}}
 }
 
@@ -82,7 +83,7 @@ func try(t *testing.T, s delivery.Sender, d *delivery.Delivery) (delivery.Verdic
 }
 
 // want fails the test unless the verdict is of this kind and reason.
-func want(t *testing.T, v delivery.Verdict, kind delivery.VerdictKind, reason delivery.Reason) {
+func want(t *testing.T, v delivery.Verdict, kind delivery.VerdictKind, reason reasons.Reason) {
 	t.Helper()
 	if v.Kind != kind || v.Reason != reason {
 		t.Errorf("verdict is %s %s (%s), want %s %s", kindName(v.Kind), v.Reason, v.Detail, kindName(kind), reason)

@@ -1,5 +1,5 @@
 // Package emailsender is the service that sends events to email recipients through the operator's SMTP relay. It takes
-// deliveries from the recipients' durable consumers, mails each address by itself, and records what came of it.
+// deliveries from the recipients' durable consumers, sends an email to each address, and records the result.
 package emailsender
 
 import (
@@ -13,13 +13,17 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/filter"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -41,7 +45,7 @@ type Options struct {
 	Window int `yaml:"window"`
 	// Grace is how long attempts under way may go on at shutdown.
 	Grace time.Duration `yaml:"grace"`
-	// StatusTick is the pause between two looks at what has changed in how recipients and the relay stand.
+	// StatusTick is the interval at which changes in the status of recipients and the relay are checked.
 	StatusTick time.Duration `yaml:"statusTick"`
 	// ProbeEvery is how long the relay may go without a mail before it is probed: connected to, signed in, and left.
 	ProbeEvery time.Duration `yaml:"probeEvery"`
@@ -65,14 +69,15 @@ func (o Options) Validate() error {
 		f.Add("connections", "%d is out of range: use 1 to 1000", o.Connections)
 	}
 	if longest := bus.AckWait - settleReserve; o.Timeout <= 0 || o.Timeout > longest {
-		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while it is mailed",
+		f.Add("timeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver while an "+
+			"email is sent",
 			o.Timeout, longest, bus.AckWait)
 	}
 	if o.IdleTimeout <= 0 {
-		f.Add("idleTimeout", "%s is not positive", o.IdleTimeout)
+		f.Add("idleTimeout", "%s must be more than 0", o.IdleTimeout)
 	}
 	if o.HelloName != "" {
-		if _, err := letter.Mailbox("postmaster@" + o.HelloName); err != nil {
+		if _, err := mime.Mailbox("postmaster@" + o.HelloName); err != nil {
 			f.Add("helloName", "%q is not a host name", o.HelloName)
 		}
 	}
@@ -94,7 +99,7 @@ func (o Options) Validate() error {
 // Deps are the open doors of the service, all required but Limiter. They are closed by who opened them, after Run.
 type Deps struct {
 	Bus *bus.Conn
-	// Config knows the recipients and settings; somebody else runs it.
+	// Config has the recipients and settings; the caller runs it.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
@@ -109,8 +114,8 @@ type Service struct {
 	send *sender
 	// filters are the recipients' filters, compiled.
 	filters *filter.Cache
-	// sight is how the relay did last.
-	sight *sight
+	// relayHealth is how the relay did last.
+	relayHealth *relayHealth
 }
 
 // New makes the service; Run starts it.
@@ -119,28 +124,28 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the email sender: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
-		return nil, errors.New("the email sender needs the bus, the configuration and an observer")
+		return nil, errors.New("the email sender needs a broker, the configuration and an observer")
 	}
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the email sender: %w", err)
+		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
-	seen := newSight()
-	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: keeper(deps.Config)})
-	return &Service{o: o, deps: deps, send: send, filters: filters, sight: seen}, nil
+	seen := newRelayHealth()
+	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
+	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen}, nil
 }
 
-// keeper has the config service keep refresh tokens that were rotated.
-func keeper(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
+// monitor has the config service keep refresh tokens that were rotated.
+func monitor(c *configclient.Client) func(context.Context, relay.OAuth2, string) error {
 	return func(ctx context.Context, o relay.OAuth2, rotated string) error {
-		return c.KeepRelayToken(ctx, configclient.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
+		return c.KeepRelayToken(ctx, settings.RelayOAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, RefreshToken: o.RefreshToken}, rotated)
 	}
 }
 
 func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender {
 	hello := o.HelloName
 	if hello == "" {
-		// Without a host name the relay is told our address.
+		// Without a host name, EHLO has the address of the host.
 		hello, _ = os.Hostname()
 	}
 	p.Most, p.Idle = o.Connections, o.IdleTimeout
@@ -156,30 +161,31 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-s.deps.Config.Ready():
 	}
 	defer s.keepPool(ctx)()
-	history := bus.NewHistory(s.deps.Bus)
+	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.send.settingsChanged)
 	s.deps.Config.OnChange(s.forget)
-	observer, stop, err := standing.Start(ctx, standing.Options{
-		Channel: recipient.Email, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
+	observer, stop, err := health.Start(ctx, health.Options{
+		Channel: recipient.Email, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
-		return fmt.Errorf("keep the statuses of email recipients: %w", err)
+		return fmt.Errorf("monitor email recipients: %w", err)
 	}
 	defer stop()
-	defer newTeller(s).start(ctx)()
+	defer newNotifier(s).start(ctx)()
 	defer s.watchRelay(ctx)()
 	defer s.answerTests(ctx)()
 	// A connection serves one attempt, so there are as many slots as there may be connections. Where the settings allow fewer, an
 	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
+		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("make the email sender's engine: %w", err)
+		return fmt.Errorf("create the email sender's engine: %w", err)
 	}
 	if err := engine.Run(ctx); err != nil {
 		return fmt.Errorf("run the email sender's engine: %w", err)

@@ -11,9 +11,11 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -40,21 +42,25 @@ func (c *configService) KeepRelayToken(_ context.Context, q *outboundv1.KeepRela
 	return &emptypb.Empty{}, nil
 }
 
-func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
+func (c *configService) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
 	err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{
 		Recipient: &outboundv1.StoredRecipient{Recipient: c.recipient, StartSequence: 1, Revision: 1},
 	}})
 	if err != nil {
 		return err
 	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{
+		Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}},
+	}); err != nil {
 		return err
 	}
 	<-s.Context().Done()
 	return nil
 }
 
-func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+func (c *configService) WatchSettings(_ *outboundv1.WatchSettingsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
 	if err := s.Send(c.settings); err != nil {
 		return err
 	}
@@ -77,15 +83,15 @@ func (w watcher) next(t *testing.T) delivery.Report {
 // start runs a service on a broker of its own until the end of the test.
 func start(t *testing.T, srv *smtptest.Server, seen watcher, change ...func(*outboundv1.Recipient)) *bus.Conn {
 	t.Helper()
-	return open(t, srv, world{seen: seen, options: options(), adapt: func(c *configService) {
+	return open(t, srv, fixture{seen: seen, options: options(), adapt: func(c *configService) {
 		for _, f := range change {
 			f(c.recipient)
 		}
 	}})
 }
 
-// world is what a service of a test works in, beside its relay.
-type world struct {
+// fixture is what a service of a test works in, beside its relay.
+type fixture struct {
 	seen    watcher
 	options emailsender.Options
 	// conn is the broker's; nil: one of its own.
@@ -97,7 +103,7 @@ type world struct {
 }
 
 // open runs a service until the end of the test.
-func open(t *testing.T, srv *smtptest.Server, w world) *bus.Conn {
+func open(t *testing.T, srv *smtptest.Server, w fixture) *bus.Conn {
 	t.Helper()
 	fake := &configService{
 		recipient: &outboundv1.Recipient{Id: "ops", DisplayName: "Ops", Enabled: new(true), EventTypes: []string{"support_conference_end"},
@@ -129,8 +135,9 @@ func open(t *testing.T, srv *smtptest.Server, w world) *bus.Conn {
 		t.Fatal(err)
 	}
 	addresses := fake.recipient.GetEmail().GetAddresses()
-	err = conn.EnsureConsumer(t.Context(), &recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
-		Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
+	err = control.New(conn).EnsureConsumer(t.Context(),
+		&recipient.Recipient{ID: "ops", Enabled: true, EventTypes: []string{"support_conference_end"},
+			Email: &recipient.EmailTarget{Addresses: addresses}, StartSequence: 1, Order: recipient.Unordered})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +171,8 @@ func TestAnEventBecomesMailsAndARecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := seen.next(t), seen.next(t)
-	want(t, first.Verdict, delivery.Retry, delivery.ReasonPartlyDelivered)
-	want(t, second.Verdict, delivery.Delivered, delivery.ReasonOK)
+	want(t, first.Verdict, delivery.Retry, reasons.PartlyDelivered)
+	want(t, second.Verdict, delivery.Delivered, reasons.OK)
 	if first.Delivery.Attempt != 1 || second.Delivery.Attempt != 2 {
 		t.Errorf("attempts %d and %d, want 1 and 2", first.Delivery.Attempt, second.Delivery.Attempt)
 	}
@@ -190,7 +197,8 @@ func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	if err := emailsender.DefaultOptions().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1, ProbeEvery: -1}.Validate()
+	err := emailsender.Options{Connections: 0, Timeout: time.Hour, IdleTimeout: 0, HelloName: "a b", Window: 0, Grace: -1,
+		ProbeEvery: -1}.Validate()
 	for _, path := range []string{"connections", "timeout", "idleTimeout", "helloName", "window", "grace", "probeEvery"} {
 		if err == nil || !strings.Contains(err.Error(), path+":") {
 			t.Errorf("%s is not named in %v", path, err)

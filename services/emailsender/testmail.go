@@ -11,10 +11,11 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
-	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
-	"github.com/outbound-events/outbound/pkg/letter"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
 
@@ -29,8 +30,8 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.deps.Bus.ServeTestMail(ctx, s.test); err != nil {
-			slog.Error("test mails can't be asked of this sender", "error", err.Error())
+		if err := control.New(s.deps.Bus).ServeTestMail(ctx, s.test); err != nil {
+			slog.Error("this sender can't send test emails", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {
@@ -40,13 +41,13 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 }
 
 // test sends a test mail to each address at once and answers what became of each. Nothing of it is recorded.
-func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error) {
+func (s *Service) test(ctx context.Context, q control.TestMailQuestion) (any, error) {
 	settings, err := s.settingsAsOf(ctx, q.Etag)
 	if err != nil {
 		return nil, err
 	}
 	id, now := ulid.Make().String(), time.Now()
-	out := make([]bus.TestMailResult, len(q.To))
+	out := make([]control.TestMailResult, len(q.To))
 	var wg sync.WaitGroup
 	for i, to := range q.To {
 		wg.Go(func() {
@@ -58,7 +59,7 @@ func (s *Service) test(ctx context.Context, q bus.TestMailQuestion) (any, error)
 }
 
 // settingsAsOf waits until the settings are known as the asker knows them.
-func (s *Service) settingsAsOf(ctx context.Context, etag string) (*configclient.Settings, error) {
+func (s *Service) settingsAsOf(ctx context.Context, etag string) (*settings.Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
 	tick := time.NewTicker(knowPoll)
@@ -69,7 +70,7 @@ func (s *Service) settingsAsOf(ctx context.Context, etag string) (*configclient.
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.New("the email sender does not know the SMTP settings as they are now: look at its log, and try again")
+			return nil, errors.New("the email sender does not have the current SMTP settings: check its log and try again")
 		case <-tick.C:
 		}
 	}
@@ -82,10 +83,10 @@ type testMail struct {
 }
 
 // test sends one test mail and says what became of it.
-func (s *sender) test(ctx context.Context, settings *configclient.Settings, t testMail) bus.TestMailResult {
+func (s *sender) test(ctx context.Context, settings *settings.Settings, t testMail) control.TestMailResult {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	out := bus.TestMailResult{Address: t.to}
+	out := control.TestMailResult{Address: t.to}
 	l, err := composeTest(t, settings)
 	if err != nil {
 		out.Detail = err.Error()
@@ -101,9 +102,10 @@ func (s *sender) test(ctx context.Context, settings *configclient.Settings, t te
 	case f == nil:
 		out.Accepted, out.Code, out.Detail = true, codeAccepted, "accepted by the relay"
 	case f.Limited():
-		out.Detail = fmt.Sprintf("not sent: %s: try again in %s", f.Error(), f.Wait.Round(time.Second))
+		out.Detail = fmt.Sprintf("not sent: %s: next attempt in %s", f.Error(), f.Wait.Round(time.Second))
 	case f.OfAddress():
-		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay answered %d to %s: %s", f.Code, f.Step, f.Reply)), " ")
+		out.Code, out.Detail = f.Code, strings.Join(strings.Fields(fmt.Sprintf("the relay responded with %d to %s: %s", f.Code, f.Step,
+			f.Reply)), " ")
 	default:
 		out.Code, out.Detail = f.Code, f.Line(r)
 	}
@@ -111,12 +113,13 @@ func (s *sender) test(ctx context.Context, settings *configclient.Settings, t te
 }
 
 // composeTest writes a test mail. It is pure.
-func composeTest(t testMail, s *configclient.Settings) (*letter.Letter, error) {
+func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 	at := t.at.In(s.Email.Location)
-	return letter.Write(letter.Message{
-		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: letter.Identity("test", t.id, strings.ToLower(t.to)),
+	return mime.Write(mime.Message{
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
 		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
-		Text: render.Mail{Subject: "[test] Outbound can send mail", Body: fmt.Sprintf(
-			"This mail shows that Outbound can send mail through %s.\n\nIt was asked for by %s on %s.\n", s.SMTP.Host, t.actor, at.Format("2 January 2006 at 15:04:05 MST"))},
+		Text: render.Mail{Subject: "[test] Outbound can send email", Body: fmt.Sprintf(
+			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor,
+			at.Format("2 January 2006 at 15:04:05 MST"))},
 	})
 }

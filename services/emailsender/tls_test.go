@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/services/emailsender"
 )
@@ -15,31 +16,32 @@ const password = "correct horse"
 func TestEncryptionAndSignIn(t *testing.T) {
 	ca := smtptest.NewCA(t)
 	cert := ca.Issue(t, "127.0.0.1")
-	for _, encryption := range []configclient.Encryption{configclient.STARTTLS, configclient.TLS} {
-		for _, auth := range []configclient.AuthMethod{configclient.NoAuth, configclient.Plain, configclient.Login, configclient.CRAMMD5, configclient.XOAUTH2} {
+	for _, encryption := range []settings.Encryption{settings.STARTTLS, settings.TLS} {
+		for _, auth := range []settings.AuthMethod{settings.NoAuth, settings.Plain, settings.Login, settings.CRAMMD5, settings.XOAUTH2} {
 			t.Run(string(encryption)+" "+string(auth), func(t *testing.T) {
-				srv := smtptest.Start(t, smtptest.Options{Certificate: cert, Implicit: encryption == configclient.TLS, Username: "user", Password: password})
+				srv := smtptest.Start(t, smtptest.Options{Certificate: cert, Implicit: encryption == settings.TLS, Username: "user",
+					Password: password})
 				conf := relayOf(srv)
-				conf.change(func(c *configclient.SMTP) {
+				conf.change(func(c *settings.SMTP) {
 					c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = encryption, auth, "user", password, ca.PEM
 				})
 				s := emailsender.NewSender(t, options(), conf)
 				v, _ := try(t, s, deliveryTo(alice, bob))
-				want(t, v, delivery.Delivered, delivery.ReasonOK)
+				want(t, v, delivery.Delivered, reasons.OK)
 				for _, m := range srv.Mails() {
-					if !m.TLS || (m.User == "user") != (auth != configclient.NoAuth) {
+					if !m.TLS || (m.User == "user") != (auth != settings.NoAuth) {
 						t.Errorf("mail with TLS %t of user %q", m.TLS, m.User)
 					}
 				}
-				if strings.Contains(srv.Heard(), alice) || auth != configclient.NoAuth && strings.Contains(srv.Heard(), "AUTH") {
+				if strings.Contains(srv.Heard(), alice) || auth != settings.NoAuth && strings.Contains(srv.Heard(), "AUTH") {
 					t.Error("the mail or the sign-in crossed the line in the clear")
 				}
-				if auth == configclient.NoAuth {
+				if auth == settings.NoAuth {
 					return
 				}
-				conf.change(func(c *configclient.SMTP) { c.Password = "wrong " + password })
+				conf.change(func(c *settings.SMTP) { c.Password = "wrong " + password })
 				v, o := try(t, s, deliveryTo(alice))
-				want(t, v, delivery.Retry, delivery.ReasonAuth)
+				want(t, v, delivery.Retry, reasons.Auth)
 				if o.Status != 535 || strings.Contains(v.Detail+string(o.Excerpt), password) {
 					t.Errorf("status %d, detail %q, excerpt %q", o.Status, v.Detail, o.Excerpt)
 				}
@@ -53,11 +55,11 @@ func TestNothingIsSentInTheClearWhenSTARTTLSIsStripped(t *testing.T) {
 	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password, AuthInClear: true})
 	srv.Play(smtptest.Script{HideSTARTTLS: true})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) {
-		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = configclient.STARTTLS, configclient.Plain, "user", password, ca.PEM
+	conf.change(func(c *settings.SMTP) {
+		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = settings.STARTTLS, settings.Plain, "user", password, ca.PEM
 	})
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonTLS)
+	want(t, v, delivery.Retry, reasons.TLS)
 	for _, word := range []string{"AUTH", "MAIL", "RCPT", "DATA", "example"} {
 		if strings.Contains(srv.Heard(), word) {
 			t.Errorf("%s was said in the clear", word)
@@ -66,34 +68,35 @@ func TestNothingIsSentInTheClearWhenSTARTTLSIsStripped(t *testing.T) {
 }
 
 func TestPasswordsNeverCrossInTheClear(t *testing.T) {
-	for _, auth := range []configclient.AuthMethod{configclient.Plain, configclient.Login, configclient.XOAUTH2} {
+	for _, auth := range []settings.AuthMethod{settings.Plain, settings.Login, settings.XOAUTH2} {
 		// The server is on the loopback, where go-mail would send a password in the clear.
 		srv := smtptest.Start(t, smtptest.Options{Username: "user", Password: password, AuthInClear: true})
 		conf := relayOf(srv)
-		conf.change(func(c *configclient.SMTP) { c.Auth, c.Username, c.Password = auth, "user", password })
+		conf.change(func(c *settings.SMTP) { c.Auth, c.Username, c.Password = auth, "user", password })
 		v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-		want(t, v, delivery.Retry, delivery.ReasonAuth)
+		want(t, v, delivery.Retry, reasons.Auth)
 		if strings.Contains(srv.Heard(), "AUTH") {
 			t.Errorf("%s was begun in the clear", auth)
 		}
 	}
 	srv := smtptest.Start(t, smtptest.Options{Username: "user", Password: password, AuthInClear: true})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) { c.Auth, c.Username, c.Password = configclient.CRAMMD5, "user", password })
+	conf.change(func(c *settings.SMTP) { c.Auth, c.Username, c.Password = settings.CRAMMD5, "user", password })
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 }
 
 func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 	ca := smtptest.NewCA(t)
-	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password, Mechanisms: []string{"LOGIN"}})
+	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Password: password,
+		Mechanisms: []string{"LOGIN"}})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) {
-		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = configclient.STARTTLS, configclient.Plain, "user", password, ca.PEM
+	conf.change(func(c *settings.SMTP) {
+		c.Encryption, c.Auth, c.Username, c.Password, c.CAPEM = settings.STARTTLS, settings.Plain, "user", password, ca.PEM
 	})
 	v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonAuth)
-	if !strings.Contains(v.Detail, "does not offer signing in by PLAIN") {
+	want(t, v, delivery.Retry, reasons.Auth)
+	if !strings.Contains(v.Detail, "does not offer authentication with PLAIN") {
 		t.Errorf("detail %q", v.Detail)
 	}
 }
@@ -101,14 +104,15 @@ func TestAMechanismThatIsNotOfferedIsNotTried(t *testing.T) {
 func TestARelayThatCanNotProveItselfGetsNothing(t *testing.T) {
 	ca, other := smtptest.NewCA(t), smtptest.NewCA(t)
 	for name, c := range map[string]struct{ host, roots string }{
-		"wrong CA": {"127.0.0.1", other.PEM}, "wrong name": {"relay.example.com", ca.PEM}, "no roots": {"127.0.0.1", "nonsense"}, "system roots": {"127.0.0.1", ""},
+		"wrong CA": {"127.0.0.1", other.PEM}, "wrong name": {"relay.example.com", ca.PEM}, "no roots": {"127.0.0.1", "nonsense"},
+		"system roots": {"127.0.0.1", ""},
 	} {
-		for _, encryption := range []configclient.Encryption{configclient.STARTTLS, configclient.TLS} {
-			srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, c.host), Implicit: encryption == configclient.TLS})
+		for _, encryption := range []settings.Encryption{settings.STARTTLS, settings.TLS} {
+			srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, c.host), Implicit: encryption == settings.TLS})
 			conf := relayOf(srv)
-			conf.change(func(s *configclient.SMTP) { s.Encryption, s.CAPEM = encryption, c.roots })
+			conf.change(func(s *settings.SMTP) { s.Encryption, s.CAPEM = encryption, c.roots })
 			v, _ := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-			if v.Kind != delivery.Retry || v.Reason != delivery.ReasonTLS {
+			if v.Kind != delivery.Retry || v.Reason != reasons.TLS {
 				t.Errorf("%s, %s: %+v", name, encryption, v)
 			}
 			if len(srv.Mails()) != 0 {

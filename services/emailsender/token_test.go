@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/smtptest"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -110,15 +111,16 @@ func (e *endpoint) tokens() int {
 }
 
 // relayByToken is a relay that takes the tokens of an endpoint, and the settings for it.
-func relayByToken(t *testing.T) (*smtptest.Server, *endpoint, *settings) {
+func relayByToken(t *testing.T) (*smtptest.Server, *endpoint, *fixedSettings) {
 	t.Helper()
 	ca := smtptest.NewCA(t)
 	e := newEndpoint(t, ca.Issue(t, "127.0.0.1"))
-	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Takes: e.takes, Mechanisms: []string{"XOAUTH2"}})
+	srv := smtptest.Start(t, smtptest.Options{Certificate: ca.Issue(t, "127.0.0.1"), Username: "user", Takes: e.takes,
+		Mechanisms: []string{"XOAUTH2"}})
 	conf := relayOf(srv)
-	conf.change(func(c *configclient.SMTP) {
-		c.Encryption, c.Auth, c.Username, c.CAPEM = configclient.STARTTLS, configclient.XOAUTH2, "user", ca.PEM
-		c.OAuth2 = &configclient.RelayOAuth2{TokenURL: e.URL, ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"smtp", "offline"}}
+	conf.change(func(c *settings.SMTP) {
+		c.Encryption, c.Auth, c.Username, c.CAPEM = settings.STARTTLS, settings.XOAUTH2, "user", ca.PEM
+		c.OAuth2 = &settings.RelayOAuth2{TokenURL: e.URL, ClientID: clientID, ClientSecret: clientSecret, Scopes: []string{"smtp", "offline"}}
 	})
 	return srv, e, conf
 }
@@ -130,13 +132,13 @@ func TestATokenIsGotOnceForManyConnections(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			v, _ := try(t, s, deliveryTo(alice))
-			want(t, v, delivery.Delivered, delivery.ReasonOK)
+			want(t, v, delivery.Delivered, reasons.OK)
 		})
 	}
 	wg.Wait()
 	srv.Cut()
 	v, _ := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	if e.tokens() != 1 || srv.CountFor(alice) != 5 || srv.Connections() < 2 {
 		t.Errorf("%d tokens for %d mails on %d connections, want 1 for 5", e.tokens(), srv.CountFor(alice), srv.Connections())
 	}
@@ -154,14 +156,14 @@ func TestATokenThatTheRelayRefusesIsReplacedOnce(t *testing.T) {
 	srv.Cut()
 	e.set(func() { e.revoked["token-1"] = true })
 	v, _ := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Delivered, delivery.ReasonOK)
+	want(t, v, delivery.Delivered, reasons.OK)
 	if e.tokens() != 2 {
 		t.Errorf("%d tokens were got, want 2", e.tokens())
 	}
 	srv.Cut()
 	e.set(func() { e.revoked = map[string]bool{"token-2": true, "token-3": true} })
 	v, o := try(t, s, deliveryTo(alice))
-	want(t, v, delivery.Retry, delivery.ReasonAuth)
+	want(t, v, delivery.Retry, reasons.Auth)
 	if e.tokens() != 3 || o.Status != 535 || strings.Contains(v.Detail+string(o.Excerpt), "token-") {
 		t.Errorf("%d tokens, status %d, detail %q, excerpt %q", e.tokens(), o.Status, v.Detail, o.Excerpt)
 	}
@@ -175,7 +177,7 @@ func TestATokenIsReplacedBeforeItEnds(t *testing.T) {
 	s := emailsender.NewSender(t, options(), conf)
 	waittest.Until(t, "a third token", func() bool {
 		v, _ := try(t, s, deliveryTo(alice))
-		want(t, v, delivery.Delivered, delivery.ReasonOK)
+		want(t, v, delivery.Delivered, reasons.OK)
 		srv.Cut()
 		return e.tokens() >= 3
 	})
@@ -183,44 +185,46 @@ func TestATokenIsReplacedBeforeItEnds(t *testing.T) {
 
 func TestWhyThereIsNoToken(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*endpoint, *configclient.RelayOAuth2)
+		change func(*endpoint, *settings.RelayOAuth2)
 		says   string
 	}{
-		"wrong secret":  {func(_ *endpoint, o *configclient.RelayOAuth2) { o.ClientSecret = "other" }, "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"ended refresh": {func(_ *endpoint, o *configclient.RelayOAuth2) { o.RefreshToken = "canary-refresh" }, "it answered HTTP 400 Bad Request (invalid_grant): the refresh token has ended"},
-		"nobody there":  {func(e *endpoint, _ *configclient.RelayOAuth2) { e.Close() }, "can't be reached"},
-		"redirect": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"wrong secret": {func(_ *endpoint, o *settings.RelayOAuth2) { o.ClientSecret = "other" },
+			"it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"ended refresh": {func(_ *endpoint, o *settings.RelayOAuth2) { o.RefreshToken = "canary-refresh" },
+			"it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired"},
+		"nobody there": {func(e *endpoint, _ *settings.RelayOAuth2) { e.Close() }, "connecting failed"},
+		"redirect": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, q *http.Request) {
 				http.Redirect(w, q, "https://other.example/", http.StatusFound)
 			}
-		}, "it answered HTTP 302 Found: redirects are not followed"},
-		"no token": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		}, "it responded with HTTP 302 Found: redirects are not followed"},
+		"no token": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }
-		}, "its answer holds no token"},
-		"no bearer": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		}, "its response contains no token"},
+		"no bearer": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary-token","token_type":"mac"}`)
 			}
 		}, "of a type other than Bearer"},
-		"line break": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		"line break": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, `{"access_token":"canary\r\nRSET","token_type":"bearer"}`)
 			}
-		}, "characters that no token has"},
-		"endless": {func(e *endpoint, _ *configclient.RelayOAuth2) {
+		}, "characters that are not allowed in a token"},
+		"endless": {func(e *endpoint, _ *settings.RelayOAuth2) {
 			e.answer = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", 1<<20)) }
-		}, "its answer is longer than 64 KiB"},
-		"another's certificate": {func(e *endpoint, o *configclient.RelayOAuth2) {
+		}, "its response is longer than 64 KiB"},
+		"another's certificate": {func(e *endpoint, o *settings.RelayOAuth2) {
 			o.TokenURL = strings.Replace(e.URL, "127.0.0.1", "localhost", 1)
 		}, "its certificate is not trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, e, conf := relayByToken(t)
-			conf.change(func(p *configclient.SMTP) { e.set(func() { c.change(e, p.OAuth2) }) })
+			conf.change(func(p *settings.SMTP) { e.set(func() { c.change(e, p.OAuth2) }) })
 			v, o := try(t, emailsender.NewSender(t, options(), conf), deliveryTo(alice))
-			want(t, v, delivery.Retry, delivery.ReasonAuth)
+			want(t, v, delivery.Retry, reasons.Auth)
 			if !strings.Contains(v.Detail, c.says) {
 				t.Errorf("detail %q, want %q", v.Detail, c.says)
 			}
@@ -235,14 +239,14 @@ func TestWhyThereIsNoToken(t *testing.T) {
 }
 
 // byToken is a world whose relay wants the tokens of an endpoint, got by the refresh token refresh-0. What is handed back goes to kept.
-func byToken(t *testing.T, w world, e *endpoint, conf *settings, kept chan *outboundv1.KeepRelayTokenRequest) world {
+func byToken(t *testing.T, w fixture, e *endpoint, conf *fixedSettings, kept chan *outboundv1.KeepRelayTokenRequest) fixture {
 	t.Helper()
 	sealer, err := secret.LoadOrCreateKey(filepath.Join(t.TempDir(), "seal.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sealed := map[string][]byte{}
-	for path, plain := range map[string]string{recipient.SecretRelayClient: clientSecret, recipient.SecretRelayRefresh: "refresh-0"} {
+	for path, plain := range map[string]string{credential.SecretRelayClient: clientSecret, credential.SecretRelayRefresh: "refresh-0"} {
 		if sealed[path], err = sealer.Seal([]byte(plain), path); err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +274,7 @@ func TestTheStatusSaysWhyThereIsNoToken(t *testing.T) {
 	w := eager()
 	w.options.Timeout = 200 * time.Millisecond
 	conn := open(t, srv, byToken(t, w, e, conf, nil))
-	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no answer in time")
+	stands(t, conn, "OAuth 2.0: no token from "+strings.TrimPrefix(e.URL, "https://")+": no response in time")
 	if srv.Connections() != 0 {
 		t.Error("the relay was connected to without a token")
 	}
@@ -282,7 +286,7 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 	e.set(func() { e.rotate, e.refresh, e.life = true, "refresh-0", 0 })
 	kept := make(chan *outboundv1.KeepRelayTokenRequest, 10)
 	seen := make(watcher, 100)
-	conn := open(t, srv, byToken(t, world{seen: seen, options: options()}, e, conf, kept))
+	conn := open(t, srv, byToken(t, fixture{seen: seen, options: options()}, e, conf, kept))
 	publisher := bus.NewPublisher(conn)
 	defer publisher.Close()
 	for i := range 3 {
@@ -290,7 +294,7 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 		if _, err := publisher.Accept(t.Context(), ev); err != nil {
 			t.Fatal(err)
 		}
-		want(t, seen.next(t).Verdict, delivery.Delivered, delivery.ReasonOK)
+		want(t, seen.next(t).Verdict, delivery.Delivered, reasons.OK)
 		// The next mail needs another token, and so the refresh token that came with this one.
 		e.set(func() { e.revoked[fmt.Sprintf("token-%d", e.issued)] = true })
 		srv.Cut()
@@ -299,7 +303,8 @@ func TestARotatedRefreshTokenIsUsedAndHandedBack(t *testing.T) {
 	for i := range e.tokens() {
 		q := <-kept
 		old := sha256.Sum256(fmt.Appendf(nil, "refresh-%d", i))
-		if string(q.GetReplacedSha256()) != string(old[:]) || q.GetRefreshToken() != fmt.Sprintf("refresh-%d", i+1) || q.GetTokenUrl() != e.URL || q.GetClientId() != clientID {
+		if string(q.GetReplacedSha256()) != string(old[:]) || q.GetRefreshToken() != fmt.Sprintf("refresh-%d", i+1) ||
+			q.GetTokenUrl() != e.URL || q.GetClientId() != clientID {
 			t.Errorf("handed back %d: %v", i, q)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -27,7 +27,7 @@ import (
 )
 
 // running starts another history service on the same broker, which runs until the test ends.
-func (h *house) running(adapt func(*history.Deps)) outboundv1.StatusServiceClient {
+func (h *fixture) running(adapt func(*history.Deps)) outboundv1.StatusServiceClient {
 	h.t.Helper()
 	deps := history.Deps{Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: history.EmbeddedAlways, Version: "test"}
 	if adapt != nil {
@@ -45,7 +45,7 @@ func (h *house) running(adapt func(*history.Deps)) outboundv1.StatusServiceClien
 }
 
 // eventually waits for a fact.
-func (h *house) eventually(what string, fact func() bool) {
+func (h *fixture) eventually(what string, fact func() bool) {
 	h.t.Helper()
 	waittest.Until(h.t, what, fact)
 }
@@ -53,7 +53,8 @@ func (h *house) eventually(what string, fact func() bool) {
 func tokens() rpc.Tokens { return rpc.Tokens{Admin: "admin", Service: "service"} }
 
 func TestTheDayOfEachRecipientIsCounted(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"), httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("good", "support_conference_end"),
+		httpRecipient("bad", "support_conference_end"), httpRecipient("idle", "support_conference_end"))
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -106,12 +107,13 @@ func TestTheDayOfEachRecipientIsCounted(t *testing.T) {
 }
 
 func TestProcessesAnswerInTheStatus(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_ = h.bus.Announce(ctx, bus.NewPresence("http-sender", "1.2"), bus.NewPresence("config", "1.3"), bus.NewPresence("http-sender", "1.1"))
+		_ = control.New(h.bus).Announce(ctx, control.NewPresence("http-sender", "1.2"), control.NewPresence("config", "1.3"),
+			control.NewPresence("http-sender", "1.1"))
 	}()
 	defer func() { cancel(); <-gone }()
 	status := h.running(func(d *history.Deps) { d.FreeBytes = func() (uint64, error) { return 42, nil } })
@@ -140,7 +142,7 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 }
 
 func TestStreamsTellTheirBounds(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r", "support_conference_end"))
 	h.attempted(h.accept("a1", "e-1"), "r", "", 1, delivery.StateDelivered)
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -154,7 +156,8 @@ func TestStreamsTellTheirBounds(t *testing.T) {
 	}{{"EVENTS", 1, 256 << 20, 8, 0}, {"HISTORY", 2, 256 << 20, 7, 500_000}, {"NOTICES", 0, 256 << 20, 7, 0}} {
 		x := s.GetStreams()[i]
 		used += x.GetBytes()
-		if x.GetName() != want.name || x.GetMessages() != want.messages || x.GetMaxBytes() != want.bytes || x.GetMaxMessages() != want.maxMessages ||
+		if x.GetName() != want.name || x.GetMessages() != want.messages || x.GetMaxBytes() != want.bytes ||
+			x.GetMaxMessages() != want.maxMessages ||
 			x.GetMaxAge().AsDuration() != time.Duration(want.days)*24*time.Hour || (x.GetFirstTime() != nil) != (want.messages > 0) {
 			t.Errorf("stream %d is %v, want %+v", i, x, want)
 		}
@@ -165,7 +168,7 @@ func TestStreamsTellTheirBounds(t *testing.T) {
 }
 
 func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	o := bustest.StreamOptions()
 	o.EventsMaxBytes = 64 << 10
 	if err := h.bus.EnsureStreams(t.Context(), o); err != nil {
@@ -178,7 +181,7 @@ func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := strings.Contains(strings.Join(s.GetNotices(), "\n"), "% full; when full, events are refused")
+		told := strings.Contains(strings.Join(s.GetNotices(), "\n"), "% full. When it is full, events are refused")
 		if used := s.GetStreams()[0].GetUsedPercent(); told != (used >= 80) {
 			t.Fatalf("at %d %% it is told: %t", used, told)
 		}
@@ -191,14 +194,16 @@ func TestAFillingStreamOfEventsIsToldFromFourFifthsOn(t *testing.T) {
 
 func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 	now := time.Now()
-	soon, client, gone := httpRecipient("soon", "support_conference_end"), httpRecipient("client", "support_conference_end"), httpRecipient("gone", "support_conference_end")
+	soon, client, gone := httpRecipient("soon", "support_conference_end"), httpRecipient("client", "support_conference_end"),
+		httpRecipient("gone", "support_conference_end")
 	soon.GetHttp().CaCertificatePem = certificate(t, "Root A", now.Add(10*24*time.Hour)) + certificate(t, "Root B", now.Add(400*24*time.Hour))
 	client.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{
 		CertificatePem: certificate(t, "us", now.Add(20*24*time.Hour)) + certificate(t, "Our Root", now.Add(5*24*time.Hour)),
 	}}}
 	gone.GetHttp().SigningSecrets = []*outboundv1.SigningSecret{{Id: "ss-1", ExpireTime: timestamppb.New(now.Add(-time.Hour))}, {Id: "ss-2"}}
-	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com", CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
-	h := newHouseWith(t, history.EmbeddedAlways, relay, soon, client, gone)
+	relay := &outboundv1.SmtpSettings{Host: "mail.example.com", FromAddress: "o@example.com",
+		CaCertificatePem: certificate(t, "Relay Root", now.Add(90*24*time.Hour))}
+	h := newFixtureWith(t, history.EmbeddedAlways, relay, soon, client, gone)
 	for range 2 {
 		s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 		if err != nil {
@@ -208,12 +213,14 @@ func TestWhatEndsIsToldSoonestFirst(t *testing.T) {
 		for _, x := range s.GetExpiries() {
 			got = append(got, x.GetKind()+" "+x.GetResource()+" "+x.GetSubject())
 		}
-		want := "signing_secret recipients/gone ss-1, ca_certificate recipients/soon CN=Root A, client_certificate recipients/client CN=us, ca_certificate settings/smtp CN=Relay Root, ca_certificate recipients/soon CN=Root B"
+		want := "signing_secret recipients/gone ss-1, ca_certificate recipients/soon CN=Root A, client_certificate recipients/client CN=us, " +
+			"ca_certificate settings/smtp CN=Relay Root, ca_certificate recipients/soon CN=Root B"
 		if strings.Join(got, ", ") != want {
 			t.Errorf("told\n %s, want\n %s", strings.Join(got, ", "), want)
 		}
 		notices := strings.Join(s.GetNotices(), "\n")
-		for _, part := range []string{"The signing secret of recipients/gone (ss-1) ended on", "The CA certificate of recipients/soon (CN=Root A) ends on", "The client certificate of recipients/client (CN=us) ends on"} {
+		for _, part := range []string{"The signing secret of recipients/gone (ss-1) expired on",
+			"The CA certificate of recipients/soon (CN=Root A) expires on", "The client certificate of recipients/client (CN=us) expires on"} {
 			if !strings.Contains(notices, part) {
 				t.Errorf("no notice %q in\n%s", part, notices)
 			}
@@ -231,7 +238,8 @@ func certificate(t *testing.T, name string, end time.Time) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: end.Add(-1000 * 24 * time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: end.Add(-1000 * 24 * time.Hour),
+		NotAfter: end, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/addresses"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
@@ -14,19 +16,22 @@ import (
 func TestADeliveryTellsWhatBecameOfEachAddress(t *testing.T) {
 	mail := &outboundv1.Recipient{
 		Id: "ops", DisplayName: "Ops", Enabled: proto.Bool(true), EventTypes: []string{"support_conference_end"},
-		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"a@example.org", "b@example.org", "c@example.org", "new@example.org"}}},
+		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"a@example.org", "b@example.org",
+			"c@example.org", "new@example.org"}}},
 	}
-	h := newHouse(t, history.EmbeddedAlways, mail, httpRecipient("web", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, mail, httpRecipient("web", "support_conference_end"))
 	e := h.accept("a1", "e-1")
 	now := time.Now()
 	next := now.Add(time.Hour)
-	progress := delivery.ReadAddresses(nil)
-	hash := func(address string) string { return delivery.AddressHash("ops", address) }
+	progress := addresses.Read(nil)
+	hash := func(address string) string { return addresses.Hash("ops", address) }
 	progress.Done = []string{hash("a@example.org"), hash("gone@example.org")}
 	progress.Refused[hash("b@example.org")], progress.Deferred[hash("c@example.org")] = 550, 451
 	rec := delivery.Record{
-		Recipient: "ops", Channel: "email", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, State: delivery.StateRetrying,
-		Reason: delivery.ReasonPartlyDelivered, Attempt: 1, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Accepted: now, Expire: next, Progress: progress.Write(),
+		Recipient: "ops", Channel: "email", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		State:  delivery.StateRetrying,
+		Reason: reasons.PartlyDelivered, Attempt: 1, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Accepted: now, Expire: next,
+		Progress: progress.Write(),
 	}
 	stored := make(chan error, 1)
 	h.log.AppendAttempt(rec, func(err error) { stored <- err })
@@ -50,7 +55,8 @@ func TestADeliveryTellsWhatBecameOfEachAddress(t *testing.T) {
 			t.Errorf("told %v, want %v", a, want[i])
 		}
 	}
-	if web, err := h.deliveries.GetDelivery(t.Context(), &outboundv1.GetDeliveryRequest{RecipientId: "web", EventId: e.Key()}); err != nil || len(web.GetAddresses()) != 0 {
+	if web, err := h.deliveries.GetDelivery(t.Context(),
+		&outboundv1.GetDeliveryRequest{RecipientId: "web", EventId: e.Key()}); err != nil || len(web.GetAddresses()) != 0 {
 		t.Errorf("of an HTTP recipient: %v, %v", web.GetAddresses(), err)
 	}
 }

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
@@ -18,10 +19,10 @@ type wake struct {
 	sequences []uint64
 }
 
-func (h *house) wakes() <-chan wake {
+func (h *fixture) wakes() <-chan wake {
 	h.t.Helper()
 	heard := make(chan wake, 100)
-	stop, err := bus.NewQueue(h.bus).Wakes(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
+	stop, err := queue.New(h.bus).Expedited(recipient.HTTP, func(id string, sequences []uint64) { heard <- wake{id, sequences} })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func (h *house) wakes() <-chan wake {
 
 // TestAnEventThatIsSentAgainAloneIsWaitedFor sends one event to a recipient again, and two to another.
 func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	h.accept("a1", "e-1")
 	h.accept("a1", "e-2")
 	heard := h.wakes()
@@ -47,7 +48,7 @@ func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
 		to   string
 		want int
 	}{{"r1", 1}, {"r2", 0}} {
-		p, err := bus.NewQueue(h.bus).Open(t.Context(), recipient.HTTP, x.to)
+		p, err := queue.New(h.bus).Open(t.Context(), recipient.HTTP, x.to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,7 @@ func TestAnEventThatIsSentAgainAloneIsWaitedFor(t *testing.T) {
 
 // TestSendNowNamesItsDeliveries asks for one that waits for its time, and for one that is due.
 func TestSendNowNamesItsDeliveries(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	heard := h.wakes()
 	var targets []*outboundv1.RetryDeliveriesRequest_Target
 	for i, wait := range []time.Duration{time.Hour, 0} {
@@ -84,7 +85,7 @@ func TestSendNowNamesItsDeliveries(t *testing.T) {
 		stored := make(chan error, 1)
 		h.log.AppendAttempt(delivery.Record{
 			Recipient: "r1", Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-			Sequence: uint64(i + 1), State: delivery.StateRetrying, Reason: delivery.ReasonHTTPStatus, Attempt: 1, Accepted: now, LastAttempt: &now,
+			Sequence: uint64(i + 1), State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Attempt: 1, Accepted: now, LastAttempt: &now,
 			NextAttempt: &next, Expire: now.Add(24 * time.Hour),
 		}, func(err error) { stored <- err })
 		if err := <-stored; err != nil {

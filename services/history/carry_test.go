@@ -11,8 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -24,9 +27,9 @@ import (
 const smallLog = 1_000
 
 // newSmallLog is newHouse with a log that soon drops its oldest records.
-func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *house {
+func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
-	h := newHouse(t, history.EmbeddedAlways, recipients...)
+	h := newFixture(t, history.EmbeddedAlways, recipients...)
 	o := bustest.StreamOptions()
 	o.HistoryMaxRecords = smallLog
 	if err := h.bus.EnsureStreams(t.Context(), o); err != nil {
@@ -36,7 +39,7 @@ func newSmallLog(t *testing.T, recipients ...*outboundv1.Recipient) *house {
 }
 
 // retrying records an attempt of an event that failed, changed as the test says.
-func (h *house) retrying(e *event.Event, recipient string, change func(*delivery.Record)) delivery.Record {
+func (h *fixture) retrying(e *event.Event, recipient string, change func(*delivery.Record)) delivery.Record {
 	h.t.Helper()
 	in, ok, err := h.log.Intake(h.t.Context(), e.Appliance, e.ID)
 	if err != nil || !ok {
@@ -45,8 +48,9 @@ func (h *house) retrying(e *event.Event, recipient string, change func(*delivery
 	now := time.Now().UTC()
 	next := now.Add(time.Hour)
 	rec := delivery.Record{
-		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		Sequence: in.Sequence, State: delivery.StateRetrying, Reason: delivery.ReasonHTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
+		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey,
+		Sequence:    in.Sequence, State: delivery.StateRetrying, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1, TookMicros: 1500,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, NextAttempt: &next, Expire: now.Add(time.Hour),
 	}
 	if change != nil {
@@ -56,7 +60,7 @@ func (h *house) retrying(e *event.Event, recipient string, change func(*delivery
 	return rec
 }
 
-func (h *house) appendAttempt(rec delivery.Record) {
+func (h *fixture) appendAttempt(rec delivery.Record) {
 	h.t.Helper()
 	ch := make(chan error, 1)
 	h.log.AppendAttempt(rec, func(err error) { ch <- err })
@@ -67,7 +71,7 @@ func (h *house) appendAttempt(rec delivery.Record) {
 
 // turnOver records deliveries of other events until the log has dropped all it held, some at a time: after each the open deliveries'
 // states must be out of danger before more follow.
-func (h *house) turnOver(open ...delivery.Record) {
+func (h *fixture) turnOver(open ...delivery.Record) {
 	h.t.Helper()
 	b, err := h.log.Bounds(h.t.Context())
 	if err != nil {
@@ -91,28 +95,30 @@ func (h *house) turnOver(open ...delivery.Record) {
 }
 
 // others records deliveries of events that are not stored.
-func (h *house) others(n int, name string) {
+func (h *fixture) others(n int, name string) {
 	var wg sync.WaitGroup
 	now := time.Now()
 	for i := range n {
 		wg.Add(1)
 		h.log.AppendAttempt(delivery.Record{
-			Recipient: "other", Channel: "http", EventID: fmt.Sprintf("%s-%d", name, i), Appliance: "a2", Type: kindEnd, State: delivery.StateDelivered,
-			Reason: delivery.ReasonOK, Status: 200, Attempt: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now,
+			Recipient: "other", Channel: "http", EventID: fmt.Sprintf("%s-%d", name, i), Appliance: "a2", Type: kindEnd,
+			State:  delivery.StateDelivered,
+			Reason: reasons.OK, Status: 200, Attempt: 1, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now,
 		}, func(error) { wg.Done() })
 	}
 	wg.Wait()
 }
 
 // latest is the newest record of a delivery, where it stands; its sequence is 0 if there is none.
-func (h *house) latest(of delivery.Record) bus.StoredRecord {
+func (h *fixture) latest(of delivery.Record) deliverylog.StoredRecord {
 	h.t.Helper()
-	found, err := h.log.Attempts(h.t.Context(), bus.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
+	found, err := h.log.Attempts(h.t.Context(),
+		deliverylog.AttemptFilter{Recipient: of.Recipient, Appliance: of.Appliance, EventID: logged(of)}, 0, 1)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if len(found) == 0 {
-		return bus.StoredRecord{}
+		return deliverylog.StoredRecord{}
 	}
 	return found[0]
 }
@@ -125,15 +131,16 @@ func logged(of delivery.Record) string {
 }
 
 // engine delivers to the recipients until the test ends, as a sender does that is started now, and tells of each attempt.
-func (h *house) engine(sent chan<- delivery.Delivery) {
+func (h *fixture) engine(sent chan<- delivery.Delivery) {
 	h.t.Helper()
 	c, err := bus.Connect(h.t.Context(), bus.Options{URL: h.broker.URL()})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	log := bus.NewHistory(c)
+	log := deliverylog.New(c)
 	e, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: bus.NewQueue(c), Log: log, Observer: unobserved{}, Since: c.Since,
+		Channel: recipient.HTTP, Sender: sender(sent), Recipients: h.config, Queue: queue.New(c), Log: log, Observer: unobserved{},
+		Since: c.Since,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -160,7 +167,7 @@ func (s sender) Send(_ context.Context, d *delivery.Delivery) delivery.Outcome {
 }
 
 func (s sender) Judge(*delivery.Delivery, delivery.Outcome) delivery.Verdict {
-	return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+	return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 }
 
 type unobserved struct{}
@@ -181,7 +188,8 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 		r.Expire, r.Extended = end, &end
 	})
 	cancelled := h.retrying(h.accept("a1", "cancelled"), "r1", func(r *delivery.Record) {
-		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", delivery.ReasonCancelled, "cancelled by hand"
+		r.Attempt, r.NextAttempt, r.CancelAsked, r.Actor, r.Reason, r.Detail = 3, &due, true, "Maria", reasons.Cancelled,
+			"cancelled by an operator"
 	})
 	h.turnOver(goesOn, cancelled)
 	h.turnOver(goesOn, cancelled)
@@ -197,7 +205,8 @@ func TestAnOpenDeliveryGoesOnThoughTheLogDroppedItsRecords(t *testing.T) {
 	sent := make(chan delivery.Delivery, 10)
 	h.engine(sent)
 	d := <-sent
-	if d.Event.ID != "goes-on" || d.Attempt != 8 || string(d.Progress) != `{"have":["a@example.com"]}` || !d.Extended.Equal(end) || !d.FirstAttempt.Equal(*goesOn.FirstAttempt) {
+	if d.Event.ID != "goes-on" || d.Attempt != 8 || string(d.Progress) != `{"have":["a@example.com"]}` || !d.Extended.Equal(end) ||
+		!d.FirstAttempt.Equal(*goesOn.FirstAttempt) {
 		t.Errorf("the next attempt is %+v", d)
 	}
 	h.eventually("both deliveries to end", func() bool { return h.latest(goesOn).State.Final() && h.latest(cancelled).State.Final() })
@@ -279,14 +288,15 @@ func TestACopyIsTakenForNoAttempt(t *testing.T) {
 		t.Error(diff)
 	}
 	// A replay of all that failed has nothing of it.
-	p, err := h.deliveries.PreviewReplay(t.Context(), &outboundv1.PreviewReplayRequest{Replay: byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"})})
+	p, err := h.deliveries.PreviewReplay(t.Context(),
+		&outboundv1.PreviewReplayRequest{Replay: byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"})})
 	if err != nil || p.GetCount() != 0 {
 		t.Errorf("a replay is about %v, %v", p, err)
 	}
 }
 
 // copied fills the log until a record is copied, which is before it is dropped.
-func (h *house) copied(rec delivery.Record) {
+func (h *fixture) copied(rec delivery.Record) {
 	h.t.Helper()
 	b, err := h.log.Bounds(h.t.Context())
 	if err != nil {
@@ -300,10 +310,11 @@ func (h *house) copied(rec delivery.Record) {
 }
 
 // shownOnce checks that a delivery is listed once and shows its one attempt once.
-func (h *house) shownOnce(rec delivery.Record, first bus.StoredRecord) {
+func (h *fixture) shownOnce(rec delivery.Record, first deliverylog.StoredRecord) {
 	h.t.Helper()
 	for _, req := range []*outboundv1.ListDeliveriesRequest{
-		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"}, {SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
+		{RecipientId: "r1", State: outboundv1.DeliveryState_RETRYING}, {EventId: "a1~e-1"},
+		{SessionId: "s-1", State: outboundv1.DeliveryState_RETRYING},
 	} {
 		list, err := h.deliveries.ListDeliveries(h.t.Context(), req)
 		if err != nil || len(list.GetDeliveries()) != 1 || list.GetDeliveries()[0].GetAttempts() != 2 {
@@ -325,7 +336,7 @@ func (h *house) shownOnce(rec delivery.Record, first bus.StoredRecord) {
 }
 
 // statusUnmoved checks that the status counts one success and one failure, and that the last attempt is the one that is known.
-func (h *house) statusUnmoved(counted outboundv1.StatusServiceClient, last bus.StoredRecord) {
+func (h *fixture) statusUnmoved(counted outboundv1.StatusServiceClient, last deliverylog.StoredRecord) {
 	h.t.Helper()
 	for name, client := range map[string]outboundv1.StatusServiceClient{"counted": counted, "searched": h.status} {
 		s, err := client.GetStatus(h.t.Context(), &outboundv1.GetStatusRequest{RecipientId: "r1"})

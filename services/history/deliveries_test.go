@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -18,7 +20,7 @@ import (
 )
 
 func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "r1", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "r1", "", 2, delivery.StateRetrying)
@@ -36,7 +38,8 @@ func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
 			"r1/a1~e-1 EXPIRED 1 replay", "r1/a1~e-1 DELIVERED 3", "r2/a1~e-1 RETRYING 1", "r1/a1~e-2 DELIVERED 1",
 		}},
 		{"recipient", &outboundv1.ListDeliveriesRequest{RecipientId: "r2"}, []string{"r2/a1~e-1 RETRYING 1"}},
-		{"only what is retrying still", &outboundv1.ListDeliveriesRequest{State: outboundv1.DeliveryState_RETRYING}, []string{"r2/a1~e-1 RETRYING 1"}},
+		{"only what is retrying still", &outboundv1.ListDeliveriesRequest{State: outboundv1.DeliveryState_RETRYING},
+			[]string{"r2/a1~e-1 RETRYING 1"}},
 		{"event by key, with its replays and who waits for it", &outboundv1.ListDeliveriesRequest{EventId: "a1~e-2"},
 			[]string{"r2/a1~e-2 WAITING 0", "r1/a1~e-2 DELIVERED 1"}},
 		{"event by id", &outboundv1.ListDeliveriesRequest{EventId: "e-1"},
@@ -62,7 +65,7 @@ func TestADeliveryIsListedOnceByItsLatestRecord(t *testing.T) {
 }
 
 func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	const n = 25
 	for i := range n {
 		h.attempted(h.accept("a1", fmt.Sprintf("e-%d", i)), "r1", "", 1, delivery.StateRetrying)
@@ -82,7 +85,7 @@ func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
 			if faults != nil || rec.GetSequence() == 0 {
 				t.Fatal(faults)
 			}
-			e, err := h.bus.StoredEvent(t.Context(), rec.GetSequence())
+			e, err := eventlog.New(h.bus).StoredEvent(t.Context(), rec.GetSequence())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +106,8 @@ func TestPagesStayInPlaceWhileRecordsArrive(t *testing.T) {
 }
 
 func TestWaitingDeliveriesArePaged(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("other", "support_conference_begin"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"),
+		httpRecipient("other", "support_conference_begin"))
 	const n = 12
 	for i := range n {
 		h.accept("a1", fmt.Sprintf("e-%d", i))
@@ -128,16 +132,16 @@ func TestWaitingDeliveriesArePaged(t *testing.T) {
 
 // TestATypeAddedLaterMakesNothingWait has a consumer go past an event that does not match, and lets it match afterwards.
 func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end", "support_conference_begin"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end", "support_conference_begin"))
 	wide, _ := h.config.Recipient("r1")
 	narrow := *wide
 	narrow.EventTypes = []string{"support_conference_end"}
-	if err := h.bus.EnsureConsumer(t.Context(), &narrow); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(t.Context(), &narrow); err != nil {
 		t.Fatal(err)
 	}
 	h.acceptType("a1", "passed", "support_conference_begin")
 	tried := h.accept("a1", "tried")
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +152,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 	if m, err := c.Next(); err != nil || m == nil {
 		t.Fatal(err)
 	}
-	if err := h.bus.EnsureConsumer(t.Context(), wide); err != nil {
+	if err := control.New(h.bus).EnsureConsumer(t.Context(), wide); err != nil {
 		t.Fatal(err)
 	}
 	waiting := func() []string {
@@ -168,7 +172,7 @@ func TestATypeAddedLaterMakesNothingWait(t *testing.T) {
 }
 
 func TestFiltersThatNoIDCanHaveAreRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	_, err := h.deliveries.ListDeliveries(t.Context(), &outboundv1.ListDeliveriesRequest{
 		RecipientId: ">", EventId: "a1~*", EventType: "a.b", ApplianceId: "a b", SessionId: "é",
 	})
@@ -183,7 +187,7 @@ func TestFiltersThatNoIDCanHaveAreRefused(t *testing.T) {
 }
 
 func TestARetryGoesThroughTheQueueUnderAReplayID(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"), httpRecipient("r2", "support_conference_end"))
 	h.attempted(h.accept("a1", "e-1"), "r1", "", 1, delivery.StateExpired)
 	h.waiting("r1", 1)
 	target := &outboundv1.RetryDeliveriesRequest_Target{RecipientId: "r1", EventId: "a1~e-1"}
@@ -195,14 +199,14 @@ func TestARetryGoesThroughTheQueueUnderAReplayID(t *testing.T) {
 	}
 	h.waiting("r1", 2)
 	h.waiting("r2", 1)
-	e, err := h.bus.StoredEvent(t.Context(), 2)
+	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), 2)
 	if err != nil || e.Key() != "a1~e-1" {
 		t.Errorf("the replay is not the event: %v, %v", e, err)
 	}
 }
 
 func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	h.accept("a1", "e-1")
 	for _, x := range []struct {
 		recipient, event string
@@ -213,24 +217,25 @@ func TestARetryOfWhatIsNotThereStoresNothing(t *testing.T) {
 		{"r1", "e-1", codes.InvalidArgument},
 		{"r1", "a1~>", codes.InvalidArgument},
 	} {
-		_, err := h.deliveries.RetryDeliveries(t.Context(), &outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{
-			{RecipientId: "r1", EventId: "a1~e-1"}, {RecipientId: x.recipient, EventId: x.event},
-		}})
+		_, err := h.deliveries.RetryDeliveries(t.Context(),
+			&outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{
+				{RecipientId: "r1", EventId: "a1~e-1"}, {RecipientId: x.recipient, EventId: x.event},
+			}})
 		wantCode(t, err, x.code)
 	}
-	if last, err := h.bus.LastSequence(t.Context()); err != nil || last != 1 {
+	if last, err := eventlog.New(h.bus).LastSequence(t.Context()); err != nil || last != 1 {
 		t.Errorf("something was stored: last sequence %d, %v", last, err)
 	}
-	if _, err := h.bus.StoredEvent(t.Context(), 2); err == nil {
+	if _, err := eventlog.New(h.bus).StoredEvent(t.Context(), 2); err == nil {
 		t.Errorf("want %v", bus.ErrNotFound)
 	}
 }
 
 // waiting checks how many messages a recipient's queue holds, which hears of one a moment after it was stored.
-func (h *house) waiting(id string, want uint64) {
+func (h *fixture) waiting(id string, want uint64) {
 	h.t.Helper()
 	waittest.NoError(h.t, fmt.Sprint(want, " messages in the queue of ", id), func() error {
-		b, err := h.bus.Backlog(h.t.Context(), recipient.HTTP, id)
+		b, err := control.New(h.bus).Backlog(h.t.Context(), recipient.HTTP, id)
 		if err != nil {
 			h.t.Fatal(err)
 		}

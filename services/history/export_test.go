@@ -6,9 +6,6 @@ import (
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
-// LastDue is the day of the last daily notice that fell due.
-var LastDue = lastDue
-
 // Follow keeps what is known of the log until ctx ends.
 func (s *Service) Follow(ctx context.Context) { s.follow(ctx, func(uint64) {}) }
 

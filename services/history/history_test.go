@@ -14,9 +14,12 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/waittest"
@@ -37,11 +40,15 @@ type configuration struct {
 func (c *configuration) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s outboundv1.RecipientService_WatchRecipientsServer) error {
 	for _, r := range c.recipients {
 		stored := &outboundv1.StoredRecipient{Recipient: r, StartSequence: 1, Revision: 1}
-		if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: stored}}); err != nil {
+		if err := s.Send(&outboundv1.WatchRecipientsResponse{
+			Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: stored},
+		}); err != nil {
 			return err
 		}
 	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{
+		Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}},
+	}); err != nil {
 		return err
 	}
 	<-s.Context().Done()
@@ -56,12 +63,12 @@ func (c *configuration) WatchSettings(_ *outboundv1.WatchSettingsRequest, s outb
 	return nil
 }
 
-// house is a history service on a real broker, reached by gRPC.
-type house struct {
+// fixture is a history service on a real broker, reached by gRPC.
+type fixture struct {
 	t          testing.TB
 	broker     *bustest.Server
 	bus        *bus.Conn
-	log        *bus.History
+	log        *deliverylog.Log
 	publisher  *bus.Publisher
 	config     *configclient.Client
 	deliveries outboundv1.DeliveryServiceClient
@@ -70,21 +77,21 @@ type house struct {
 	tokens     rpc.Tokens
 	kind       history.Broker
 	// read are the records read so far, readTo the last of them.
-	read   []bus.StoredRecord
+	read   []deliverylog.StoredRecord
 	readTo uint64
 }
 
-func newHouse(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *house {
+func newFixture(t testing.TB, broker history.Broker, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
-	return newHouseWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
+	return newFixtureWith(t, broker, &outboundv1.SmtpSettings{}, recipients...)
 }
 
-// newHouseWith is newHouse with a relay.
-func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *house {
+// newFixtureWith is newHouse with a relay.
+func newFixtureWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSettings, recipients ...*outboundv1.Recipient) *fixture {
 	t.Helper()
 	b := bustest.Start(t)
-	h := &house{t: t, broker: b, bus: b.Conn()}
-	h.log, h.publisher = bus.NewHistory(h.bus), bus.NewPublisher(h.bus)
+	h := &fixture{t: t, broker: b, bus: b.Conn()}
+	h.log, h.publisher = deliverylog.New(h.bus), bus.NewPublisher(h.bus)
 	t.Cleanup(h.log.Close)
 	t.Cleanup(h.publisher.Close)
 	tokens := rpc.Tokens{Admin: "admin", Service: "service"}
@@ -107,7 +114,7 @@ func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSett
 	t.Cleanup(func() { cancel(); <-done })
 	<-h.config.Ready()
 	for _, r := range h.config.Recipients() {
-		if err := h.bus.EnsureConsumer(t.Context(), r); err != nil {
+		if err := control.New(h.bus).EnsureConsumer(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +125,7 @@ func newHouseWith(t testing.TB, broker history.Broker, smtp *outboundv1.SmtpSett
 }
 
 // start starts a service on what is stored, and asks it from then on.
-func (h *house) start(o history.Options) *history.Service {
+func (h *fixture) start(o history.Options) *history.Service {
 	h.t.Helper()
 	s, err := history.New(o, history.Deps{
 		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: h.kind, Version: "test",
@@ -127,7 +134,8 @@ func (h *house) start(o history.Options) *history.Service {
 		h.t.Fatal(err)
 	}
 	conn := serve(h.t, h.tokens, "admin", func(g *grpc.Server) { s.Register(g) })
-	h.deliveries, h.events, h.status = outboundv1.NewDeliveryServiceClient(conn), outboundv1.NewEventServiceClient(conn), outboundv1.NewStatusServiceClient(conn)
+	h.deliveries, h.events, h.status = outboundv1.NewDeliveryServiceClient(conn), outboundv1.NewEventServiceClient(conn),
+		outboundv1.NewStatusServiceClient(conn)
 	return s
 }
 
@@ -156,12 +164,12 @@ func httpRecipient(id string, types ...string) *outboundv1.Recipient {
 }
 
 // accept stores an event and its intake record, as ingest does.
-func (h *house) accept(appliance, id string) *event.Event {
+func (h *fixture) accept(appliance, id string) *event.Event {
 	h.t.Helper()
 	return h.acceptType(appliance, id, "support_conference_end")
 }
 
-func (h *house) acceptType(appliance, id, eventType string) *event.Event {
+func (h *fixture) acceptType(appliance, id, eventType string) *event.Event {
 	h.t.Helper()
 	e := h.decodedType(appliance, id, eventType)
 	r, err := h.publisher.Accept(h.t.Context(), e)
@@ -175,13 +183,13 @@ func (h *house) acceptType(appliance, id, eventType string) *event.Event {
 	return e
 }
 
-func (h *house) decoded(appliance, id string) *event.Event {
+func (h *fixture) decoded(appliance, id string) *event.Event {
 	h.t.Helper()
 	return h.decodedType(appliance, id, "support_conference_end")
 }
 
 // decodedType is an event as ingest reads it.
-func (h *house) decodedType(appliance, id, eventType string) *event.Event {
+func (h *fixture) decodedType(appliance, id, eventType string) *event.Event {
 	h.t.Helper()
 	raw, err := json.Marshal(map[string]any{
 		"specversion": "1.0", "id": id, "source": appliance, "type": eventType, "time": time.Now().UTC().Format(time.RFC3339Nano),
@@ -197,7 +205,7 @@ func (h *house) decodedType(appliance, id, eventType string) *event.Event {
 	return e
 }
 
-func (h *house) appendIntake(rec event.IntakeRecord) {
+func (h *fixture) appendIntake(rec event.IntakeRecord) {
 	h.t.Helper()
 	ch := make(chan error, 1)
 	h.log.AppendIntake(rec, func(err error) { ch <- err })
@@ -207,16 +215,16 @@ func (h *house) appendIntake(rec event.IntakeRecord) {
 }
 
 // attempted records an attempt, as a sender does.
-func (h *house) attempted(e *event.Event, recipient, replay string, attempt int, state delivery.State) {
+func (h *fixture) attempted(e *event.Event, recipient, replay string, attempt int, state delivery.State) {
 	h.t.Helper()
 	now := time.Now()
 	rec := delivery.Record{
 		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
-		ExternalKey: e.ExternalKey, ReplayID: replay, Sequence: 1, State: state, Reason: delivery.ReasonOK, Attempt: attempt,
+		ExternalKey: e.ExternalKey, ReplayID: replay, Sequence: 1, State: state, Reason: reasons.OK, Attempt: attempt,
 		Status: 200, TookMicros: 1500, Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	if state != delivery.StateDelivered {
-		rec.Reason, rec.Status, rec.Detail = delivery.ReasonHTTPStatus, 500, "answered 500"
+		rec.Reason, rec.Status, rec.Detail = reasons.HTTPStatus, 500, "answered 500"
 	}
 	if state == delivery.StateRetrying {
 		next := now.Add(time.Minute)
@@ -229,7 +237,7 @@ func (h *house) attempted(e *event.Event, recipient, replay string, attempt int,
 	}
 }
 
-func (h *house) list(req *outboundv1.ListDeliveriesRequest) *outboundv1.ListDeliveriesResponse {
+func (h *fixture) list(req *outboundv1.ListDeliveriesRequest) *outboundv1.ListDeliveriesResponse {
 	h.t.Helper()
 	resp, err := h.deliveries.ListDeliveries(h.t.Context(), req)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // failed stores events whose deliveries to r1 have expired.
-func (h *house) failed(n int) {
+func (h *fixture) failed(n int) {
 	h.t.Helper()
 	var wg sync.WaitGroup
 	for i := range n {
@@ -22,7 +22,7 @@ func (h *house) failed(n int) {
 }
 
 // cancelled cancels a replay and checks that what it says is what EVENTS holds.
-func (h *house) cancelled(id string) *outboundv1.Replay {
+func (h *fixture) cancelled(id string) *outboundv1.Replay {
 	h.t.Helper()
 	got, err := h.deliveries.CancelReplay(h.t.Context(), &outboundv1.CancelReplayRequest{Id: id})
 	if err != nil {
@@ -37,7 +37,7 @@ func (h *house) cancelled(id string) *outboundv1.Replay {
 
 // A replay says that it is cancelled once its figures are final.
 func TestTheFiguresOfACancelledReplayAreFinal(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	const n, rounds = 300, 6
 	h.failed(n)
 	stop, other := h.runner(), h.runner()
@@ -57,7 +57,8 @@ func TestTheFiguresOfACancelledReplayAreFinal(t *testing.T) {
 	some := 0
 	for _, was := range told {
 		now, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: was.GetId()})
-		if err != nil || now.GetQueued() != was.GetQueued() || now.GetState() != was.GetState() || now.GetQueued() != int64(len(h.replayed(was.GetId()))) {
+		if err != nil || now.GetQueued() != was.GetQueued() || now.GetState() != was.GetState() ||
+			now.GetQueued() != int64(len(h.replayed(was.GetId()))) {
 			t.Errorf("a replay was told as %v and is %v, %v", was, now, err)
 		}
 		if was.GetQueued() > 0 && was.GetQueued() < n {
@@ -71,7 +72,7 @@ func TestTheFiguresOfACancelledReplayAreFinal(t *testing.T) {
 
 // Nobody runs the replay that is cancelled: it was never begun, or its process has ended or died.
 func TestAReplayThatNobodyRunsIsCancelledWithItsFigures(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.failed(200)
 	waits := h.replay(byFilter(&outboundv1.Replay_Deliveries{})).GetId()
 	if got := h.cancelled(waits); got.GetQueued() != 0 {

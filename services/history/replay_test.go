@@ -16,8 +16,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -27,7 +31,7 @@ import (
 )
 
 // runner runs replays, as a history process does, until stop is called.
-func (h *house) runner() (stop func()) {
+func (h *fixture) runner() (stop func()) {
 	h.t.Helper()
 	s, err := history.New(history.DefaultOptions(), history.Deps{
 		Bus: h.bus, Log: h.log, Publisher: h.publisher, Config: h.config, Broker: history.EmbeddedAlways, Version: "test",
@@ -46,7 +50,7 @@ func (h *house) runner() (stop func()) {
 }
 
 // ended records an attempt of an event where it is stored.
-func (h *house) ended(e *event.Event, recipient, replay string, state delivery.State) {
+func (h *fixture) ended(e *event.Event, recipient, replay string, state delivery.State) {
 	h.t.Helper()
 	in, ok, err := h.log.Intake(h.t.Context(), e.Appliance, e.ID)
 	if err != nil || !ok {
@@ -54,8 +58,9 @@ func (h *house) ended(e *event.Event, recipient, replay string, state delivery.S
 	}
 	now := time.Now()
 	rec := delivery.Record{
-		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		ReplayID: replay, Sequence: in.Sequence, State: state, Reason: delivery.ReasonHTTPStatus, Status: 500, Attempt: 1,
+		Recipient: recipient, Channel: "http", EventID: e.ID, Appliance: e.Appliance, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey,
+		ReplayID:    replay, Sequence: in.Sequence, State: state, Reason: reasons.HTTPStatus, Status: 500, Attempt: 1,
 		Accepted: now, FirstAttempt: &now, LastAttempt: &now, Expire: now.Add(time.Hour),
 	}
 	if state == delivery.StateRetrying {
@@ -69,7 +74,7 @@ func (h *house) ended(e *event.Event, recipient, replay string, state delivery.S
 	}
 }
 
-func (h *house) replay(r *outboundv1.Replay) *outboundv1.Replay {
+func (h *fixture) replay(r *outboundv1.Replay) *outboundv1.Replay {
 	h.t.Helper()
 	out, err := h.deliveries.CreateReplay(h.t.Context(), &outboundv1.CreateReplayRequest{Replay: r})
 	if err != nil {
@@ -79,7 +84,7 @@ func (h *house) replay(r *outboundv1.Replay) *outboundv1.Replay {
 }
 
 // replayIs waits until a replay is as asked for.
-func (h *house) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv1.Replay {
+func (h *fixture) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv1.Replay {
 	h.t.Helper()
 	var got *outboundv1.Replay
 	waittest.NoError(h.t, "the replay to be as asked for", func() (err error) {
@@ -97,10 +102,10 @@ func (h *house) replayIs(id string, ok func(*outboundv1.Replay) bool) *outboundv
 func done(r *outboundv1.Replay) bool { return r.GetState() == outboundv1.Replay_DONE }
 
 // replayed counts the messages of a replay in EVENTS by delivery.
-func (h *house) replayed(id string) map[string]int {
+func (h *fixture) replayed(id string) map[string]int {
 	h.t.Helper()
 	out := map[string]int{}
-	if err := h.bus.Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
+	if err := eventlog.New(h.bus).Replayed(h.t.Context(), id, 1, func(key string) { out[key]++ }); err != nil {
 		h.t.Fatal(err)
 	}
 	return out
@@ -113,9 +118,10 @@ func byFilter(d *outboundv1.Replay_Deliveries) *outboundv1.Replay {
 const kindEnd = "support_conference_end"
 
 func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd), httpRecipient("r2", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd), httpRecipient("r2", kindEnd))
 	h.runner()
-	states := []delivery.State{delivery.StateDelivered, delivery.StateExpired, delivery.StateRejected, delivery.StateCancelled, delivery.StateSkipped}
+	states := []delivery.State{delivery.StateDelivered, delivery.StateExpired, delivery.StateRejected, delivery.StateCancelled,
+		delivery.StateSkipped}
 	for i, s := range states {
 		e := h.accept("a1", fmt.Sprint("e-", i))
 		h.ended(e, "r1", "", s)
@@ -137,15 +143,21 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 		count, had, gone int64
 		want             []string
 	}{
-		{"what ended badly at one", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"}), 4, 1, 0, []string{"r1/a1~again", "r1/a1~e-1", "r1/a1~e-2", "r1/a1~e-3"}},
+		{"what ended badly at one", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r1"}), 4, 1, 0,
+			[]string{"r1/a1~again", "r1/a1~e-1", "r1/a1~e-2", "r1/a1~e-3"}},
 		{"one state of all", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_REJECTED}), 1, 0, 0, []string{"r1/a1~e-2"}},
-		{"what was delivered", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_DELIVERED}), 2, 2, 0, []string{"r1/a1~again", "r1/a1~e-0"}},
+		{"what was delivered", byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_DELIVERED}), 2, 2, 0,
+			[]string{"r1/a1~again", "r1/a1~e-0"}},
 		{"a recipient that is gone", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "gone"}), 5, 0, 5, nil},
 		{"a reason", byFilter(&outboundv1.Replay_Deliveries{Reason: "no_such_reason"}), 0, 0, 0, nil},
-		{"a class", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r2", ReasonClass: "http_5xx"}), 5, 0, 0, []string{"r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
+		{"a class", byFilter(&outboundv1.Replay_Deliveries{RecipientId: "r2", ReasonClass: "http_5xx"}), 5, 0, 0,
+			[]string{"r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
 		{"later than all", byFilter(&outboundv1.Replay_Deliveries{StartTime: timestamppb.New(time.Now().Add(time.Hour))}), 0, 0, 0, nil},
 		{"before all", byFilter(&outboundv1.Replay_Deliveries{EndTime: timestamppb.New(time.Now().Add(-time.Hour))}), 0, 0, 0, nil},
-		{"to another", &outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_EXPIRED}}, ToRecipientId: "r2", Rate: 1000},
+		{"to another", &outboundv1.Replay{
+			Source:        &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_EXPIRED}},
+			ToRecipientId: "r2", Rate: 1000,
+		},
 			6, 5, 0, []string{"r2/a1~again", "r2/a1~e-0", "r2/a1~e-1", "r2/a1~e-2", "r2/a1~e-3", "r2/a1~e-4"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -153,11 +165,13 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if x.name != "to another" && (p.GetCount() != x.count || p.GetAlreadyDelivered() != x.had || p.GetUnavailable() != x.gone || p.GetMore()) {
+			if x.name != "to another" && (p.GetCount() != x.count || p.GetAlreadyDelivered() != x.had || p.GetUnavailable() != x.gone ||
+				p.GetMore()) {
 				t.Errorf("the preview says %v, want %d of which %d delivered and %d unavailable", p, x.count, x.had, x.gone)
 			}
 			r := h.replayIs(h.replay(x.replay).GetId(), done)
-			if r.GetTotal() != x.count || r.GetQueued() != int64(len(x.want)) || r.GetUnavailable() != x.gone || r.GetActor() == "" || r.GetFinishTime() == nil {
+			if r.GetTotal() != x.count || r.GetQueued() != int64(len(x.want)) || r.GetUnavailable() != x.gone || r.GetActor() == "" ||
+				r.GetFinishTime() == nil {
 				t.Errorf("the replay says %v", r)
 			}
 			got := h.replayed(r.GetId())
@@ -179,7 +193,7 @@ func TestAReplayQueuesWhatEndedBadly(t *testing.T) {
 func TestABackfillSendsWhatARecipientSelectsAndHasNotHad(t *testing.T) {
 	late := httpRecipient("late", kindEnd)
 	late.Appliances, late.Filter = []string{"a1"}, `event.external_key == "INC 1"`
-	h := newHouse(t, history.EmbeddedAlways, late)
+	h := newFixture(t, history.EmbeddedAlways, late)
 	h.runner()
 	before := h.accept("a1", "before")
 	_ = before
@@ -212,9 +226,9 @@ func TestABackfillSendsWhatARecipientSelectsAndHasNotHad(t *testing.T) {
 }
 
 // pulled has a recipient's queue hand out all it holds.
-func (h *house) pulled(id string) {
+func (h *fixture) pulled(id string) {
 	h.t.Helper()
-	p, err := bus.NewQueue(h.bus).Open(h.t.Context(), recipient.HTTP, id)
+	p, err := queue.New(h.bus).Open(h.t.Context(), recipient.HTTP, id)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -226,7 +240,7 @@ func (h *house) pulled(id string) {
 
 // TestAReplayGoesOnWhereItStopped stops and starts the process that runs a replay, several times, and has two run at once.
 func TestAReplayGoesOnWhereItStopped(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	const n = 600
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
@@ -240,7 +254,8 @@ func TestAReplayGoesOnWhereItStopped(t *testing.T) {
 		stop()
 		other()
 	}
-	if half, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: id}); err != nil || half.GetState() != outboundv1.Replay_RUNNING || half.GetTotal() != n {
+	if half, err := h.deliveries.GetReplay(t.Context(), &outboundv1.GetReplayRequest{Id: id}); err != nil ||
+		half.GetState() != outboundv1.Replay_RUNNING || half.GetTotal() != n {
 		t.Fatalf("%v, %v", half, err)
 	}
 	h.runner()
@@ -257,7 +272,7 @@ func TestAReplayGoesOnWhereItStopped(t *testing.T) {
 }
 
 func TestACancelledReplayStops(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	const n = 300
 	for i := range n {
@@ -275,7 +290,8 @@ func TestACancelledReplayStops(t *testing.T) {
 	if end.GetQueued() >= n {
 		t.Errorf("all was queued: %v", end)
 	}
-	if again, err := h.deliveries.CancelReplay(t.Context(), &outboundv1.CancelReplayRequest{Id: id}); err != nil || again.GetState() != outboundv1.Replay_STOPPED {
+	if again, err := h.deliveries.CancelReplay(t.Context(), &outboundv1.CancelReplayRequest{Id: id}); err != nil ||
+		again.GetState() != outboundv1.Replay_STOPPED {
 		t.Errorf("%v, %v", again, err)
 	}
 	list, err := h.deliveries.ListReplays(t.Context(), &outboundv1.ListReplaysRequest{})
@@ -285,7 +301,7 @@ func TestACancelledReplayStops(t *testing.T) {
 }
 
 func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	now := timestamppb.Now()
 	for _, x := range []struct {
 		replay *outboundv1.Replay
@@ -297,7 +313,8 @@ func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
 		{byFilter(&outboundv1.Replay_Deliveries{State: outboundv1.DeliveryState_WAITING}), "replay.deliveries.state", codes.InvalidArgument},
 		{byFilter(&outboundv1.Replay_Deliveries{RecipientId: "*"}), "replay.deliveries.recipientId", codes.InvalidArgument},
 		{byFilter(&outboundv1.Replay_Deliveries{StartTime: now, EndTime: now}), "replay.deliveries.endTime", codes.InvalidArgument},
-		{&outboundv1.Replay{Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: now}}}, "replay.toRecipientId", codes.InvalidArgument},
+		{&outboundv1.Replay{Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{StartTime: now}}},
+			"replay.toRecipientId", codes.InvalidArgument},
 		{&outboundv1.Replay{ToRecipientId: "nobody", Source: byFilter(&outboundv1.Replay_Deliveries{}).GetSource()}, "", codes.NotFound},
 	} {
 		_, err := h.deliveries.CreateReplay(t.Context(), &outboundv1.CreateReplayRequest{Replay: x.replay})
@@ -316,13 +333,13 @@ func TestReplaysThatMeanNothingAreRefused(t *testing.T) {
 
 // TestAReplayWaitsForRoom has EVENTS so full that what is left is the appliances'.
 func TestAReplayWaitsForRoom(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	const n = 50
 	for i := range n {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	room, err := h.bus.Room(t.Context())
+	room, err := control.New(h.bus).StreamState(t.Context(), bus.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,12 +363,12 @@ func TestAReplayWaitsForRoom(t *testing.T) {
 
 // TestWhatIsNoLongerStoredIsUnavailable purges the beginning of EVENTS.
 func TestWhatIsNoLongerStoredIsUnavailable(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", kindEnd))
 	h.runner()
 	for i := range 10 {
 		h.ended(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", delivery.StateExpired)
 	}
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -24,7 +25,7 @@ import (
 // chance makes deliveries that differ in all that can be searched by.
 type chance struct {
 	*rand.Rand
-	h *house
+	h *fixture
 	n int
 }
 
@@ -80,25 +81,26 @@ func (c *chance) record() delivery.Record {
 	}
 	switch c.IntN(6) {
 	case 0:
-		r.State, r.Reason, r.Status = delivery.StateRetrying, delivery.ReasonHTTPStatus, pick(c, 404, 500, 503)
+		r.State, r.Reason, r.Status = delivery.StateRetrying, reasons.HTTPStatus, pick(c, 404, 500, 503)
 	case 1:
-		r.State, r.Reason = delivery.StateRetrying, pick(c, delivery.ReasonTLS, delivery.ReasonTimeout, delivery.ReasonDNS)
+		r.State, r.Reason = delivery.StateRetrying, pick(c, reasons.TLS, reasons.Timeout, reasons.DNS)
 	case 2:
-		r.State, r.Reason = delivery.StateExpired, delivery.ReasonExpired
+		r.State, r.Reason = delivery.StateExpired, reasons.Expired
 	case 3:
-		r.State, r.Reason, r.Status = delivery.StateRejected, delivery.ReasonGone, 410
+		r.State, r.Reason, r.Status = delivery.StateRejected, reasons.Gone, 410
 	case 4:
-		r.State, r.Reason = delivery.StateSkipped, pick(c, delivery.ReasonFilterFalse, delivery.ReasonDisabled)
+		r.State, r.Reason = delivery.StateSkipped, pick(c, reasons.FilterFalse, reasons.Disabled)
 	default:
-		r.State, r.Reason, r.Status = delivery.StateDelivered, delivery.ReasonOK, 200
+		r.State, r.Reason, r.Status = delivery.StateDelivered, reasons.OK, 200
 	}
 	return r
 }
 
 // all is the whole log as it is now, in its order. What was read before is kept.
-func (h *house) all() []bus.StoredRecord {
+func (h *fixture) all() []deliverylog.StoredRecord {
 	h.t.Helper()
-	last, err := h.log.Behind(h.t.Context(), bus.AttemptFilter{}, h.readTo, func(r bus.StoredRecord) { h.read = append(h.read, r) })
+	last, err := h.log.Behind(h.t.Context(), deliverylog.AttemptFilter{}, h.readTo,
+		func(r deliverylog.StoredRecord) { h.read = append(h.read, r) })
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -106,12 +108,12 @@ func (h *house) all() []bus.StoredRecord {
 	return slices.Clip(h.read)
 }
 
-func deliveryName(r bus.StoredRecord) string {
+func deliveryName(r deliverylog.StoredRecord) string {
 	return delivery.Key(r.Recipient, event.Key(r.Appliance, r.EventID), r.ReplayID)
 }
 
 // naive filters the latest record of each delivery by comparing every field.
-func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []string {
+func naive(log []deliverylog.StoredRecord, req *outboundv1.ListDeliveriesRequest) []string {
 	latest := map[string]uint64{}
 	for _, r := range log {
 		latest[deliveryName(r)] = r.Sequence
@@ -126,7 +128,7 @@ func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []stri
 		if latest[deliveryName(r)] == r.Sequence && same(req.GetRecipientId(), r.Recipient) && same(state, string(r.State)) &&
 			same(req.GetEventType(), r.Type) && same(req.GetApplianceId(), r.Appliance) && same(req.GetSessionId(), r.Session) &&
 			same(req.GetExternalKey(), r.ExternalKey) && same(req.GetChannel(), r.Channel) && same(req.GetReason(), string(r.Reason)) &&
-			same(req.GetReasonClass(), string(delivery.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
+			same(req.GetReasonClass(), string(reasons.ClassOf(r.Reason, r.Status))) && same(req.GetReplayId(), r.ReplayID) &&
 			(same(req.GetEventId(), r.EventID) || req.GetEventId() == event.Key(r.Appliance, r.EventID)) &&
 			(req.GetStartTime() == nil || !r.Time.Before(req.GetStartTime().AsTime())) &&
 			(req.GetEndTime() == nil || r.Time.Before(req.GetEndTime().AsTime())) {
@@ -137,7 +139,7 @@ func naive(log []bus.StoredRecord, req *outboundv1.ListDeliveriesRequest) []stri
 }
 
 // pages lists all pages and has between called after each.
-func (h *house) pages(req *outboundv1.ListDeliveriesRequest, between func()) []string {
+func (h *fixture) pages(req *outboundv1.ListDeliveriesRequest, between func()) []string {
 	h.t.Helper()
 	req = proto.CloneOf(req)
 	var out []string
@@ -160,13 +162,15 @@ func (h *house) pages(req *outboundv1.ListDeliveriesRequest, between func()) []s
 const kinds = 32
 
 // filters are one of each kind and many by chance.
-func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesRequest {
+func (c *chance) filters(log []deliverylog.StoredRecord) []*outboundv1.ListDeliveriesRequest {
 	out := []*outboundv1.ListDeliveriesRequest{
-		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"}, {SessionId: "s-4"},
-		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"}, {EventId: "a0~e-21"},
+		{}, {RecipientId: "r1"}, {State: outboundv1.DeliveryState_EXPIRED}, {EventType: "t_rare"}, {EventType: "t_one"}, {ApplianceId: "a1"},
+		{SessionId: "s-4"},
+		{ExternalKey: "INC 3"}, {Channel: "email"}, {Reason: "tls"}, {Reason: "ok"}, {ReplayId: "01REPLAY1"}, {EventId: "e-13"},
+		{EventId: "a0~e-21"},
 		{StartTime: timestamppb.New(log[len(log)/3].Time)}, {EndTime: timestamppb.New(log[len(log)/2].Time), RecipientId: "r2"},
 	}
-	for _, class := range delivery.Classes() {
+	for _, class := range reasons.Classes() {
 		out = append(out, &outboundv1.ListDeliveriesRequest{ReasonClass: string(class)})
 	}
 	if len(out) != kinds {
@@ -185,7 +189,7 @@ func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesReq
 			},
 			func() { f.EventType = some.Type }, func() { f.ApplianceId = some.Appliance }, func() { f.SessionId = some.Session },
 			func() { f.ExternalKey = some.ExternalKey }, func() { f.Channel = some.Channel }, func() { f.Reason = string(some.Reason) },
-			func() { f.ReasonClass = string(delivery.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
+			func() { f.ReasonClass = string(reasons.ClassOf(some.Reason, some.Status)) }, func() { f.ReplayId = some.ReplayID },
 			func() { f.StartTime = timestamppb.New(some.Time) }, func() { f.EndTime = timestamppb.New(log[len(log)-1].Time) },
 		} {
 			if c.IntN(4) == 0 {
@@ -207,7 +211,7 @@ func (c *chance) filters(log []bus.StoredRecord) []*outboundv1.ListDeliveriesReq
 // The filters of each kind are asked of a service without an index of the log, of one whose index holds the newest part of it, and of
 // one whose index holds all; those made by chance of one of the three in turns.
 func TestFiltersFindWhatALookAtEveryRecordFinds(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
 	c := &chance{Rand: random(), h: h}
 	c.write(2_600)
 	var indexed []outboundv1.DeliveryServiceClient
@@ -252,14 +256,15 @@ func (c *chance) compare(f *outboundv1.ListDeliveriesRequest) int {
 
 // TestWhatTheIndexHasNotBeenToldIsFound lets the index fall behind, by little and by more than is read at once.
 func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r0", "support_conference_end"))
 	c := &chance{Rand: random(), h: h}
 	c.write(300)
 	h.indexed(1_000_000)()
 	for _, more := range []int{40, 1_100} {
 		c.write(more)
 		for _, f := range []*outboundv1.ListDeliveriesRequest{
-			{PageSize: 150}, {RecipientId: "r1"}, {ReasonClass: "tls"}, {State: outboundv1.DeliveryState_RETRYING, PageSize: 7}, {ReplayId: "01REPLAY1"},
+			{PageSize: 150}, {RecipientId: "r1"}, {ReasonClass: "tls"}, {State: outboundv1.DeliveryState_RETRYING, PageSize: 7},
+			{ReplayId: "01REPLAY1"},
 		} {
 			if c.compare(f) == 0 {
 				t.Errorf("%v finds nothing", f)
@@ -269,7 +274,7 @@ func TestWhatTheIndexHasNotBeenToldIsFound(t *testing.T) {
 }
 
 // indexed starts a service with an index of so many records and waits until it is filled. stop has it told no more.
-func (h *house) indexed(most int) (stop func()) {
+func (h *fixture) indexed(most int) (stop func()) {
 	h.t.Helper()
 	o := history.DefaultOptions()
 	o.IndexRecords = most

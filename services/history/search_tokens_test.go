@@ -18,7 +18,7 @@ import (
 )
 
 func TestAPageTokenIsOfItsFiltersAlone(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	for i := range 3 {
 		h.attempted(h.accept("a1", fmt.Sprint("e-", i)), "r1", "", 1, delivery.StateDelivered)
 	}
@@ -40,7 +40,7 @@ func TestAPageTokenIsOfItsFiltersAlone(t *testing.T) {
 }
 
 func TestAFilterThatCanMatchNothingIsRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	now := time.Now()
 	_, err := h.deliveries.ListDeliveries(t.Context(), &outboundv1.ListDeliveriesRequest{
 		ReasonClass: "http_9xx", StartTime: timestamppb.New(now), EndTime: timestamppb.New(now.Add(-time.Second)),
@@ -57,19 +57,20 @@ func TestAFilterThatCanMatchNothingIsRefused(t *testing.T) {
 
 func TestEventsAreFoundByWhatTheyHold(t *testing.T) {
 	for _, most := range []int{0, 200, 1_000_000} {
-		t.Run(fmt.Sprint("index of ", most), func(t *testing.T) { newHouse(t, history.EmbeddedAlways).findsEvents(most) })
+		t.Run(fmt.Sprint("index of ", most), func(t *testing.T) { newFixture(t, history.EmbeddedAlways).findsEvents(most) })
 	}
 }
 
 // findsEvents compares the pages of each filter for events with what was recorded.
-func (h *house) findsEvents(most int) {
+func (h *fixture) findsEvents(most int) {
 	t := h.t
 	t.Helper()
 	begin := time.Now()
 	var all []event.IntakeRecord
 	for i := range 600 {
 		rec := event.IntakeRecord{
-			Accepted: i%10 != 9, Appliance: fmt.Sprint("a", i%3), EventID: fmt.Sprint("e-", i), Type: []string{"t_one", "t_two"}[i%2], Session: fmt.Sprint("s-", i%50),
+			Accepted: i%10 != 9, Appliance: fmt.Sprint("a", i%3), EventID: fmt.Sprint("e-", i), Type: []string{"t_one", "t_two"}[i%2],
+			Session:     fmt.Sprint("s-", i%50),
 			ExternalKey: fmt.Sprint("INC ", i%70), Time: begin, Via: "http", Sequence: uint64(i + 1),
 		}
 		if !rec.Accepted {

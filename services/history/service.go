@@ -1,6 +1,3 @@
-// Package history is the service that tells what became of events: intake decisions, deliveries, status. It also sends
-// deliveries again. It stores nothing of its own: all answers come from the streams and from the configuration. What it keeps in
-// memory, counts and an index, it makes of them.
 package history
 
 import (
@@ -14,32 +11,42 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
+	"github.com/outbound-events/outbound/services/history/internal/carry"
+	"github.com/outbound-events/outbound/services/history/internal/changes"
+	"github.com/outbound-events/outbound/services/history/internal/detail"
 	"github.com/outbound-events/outbound/services/history/internal/index"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/queues"
+	"github.com/outbound-events/outbound/services/history/internal/replay"
+	"github.com/outbound-events/outbound/services/history/internal/search"
+	"github.com/outbound-events/outbound/services/history/internal/status"
 )
 
 // Options are what the service is started with.
 type Options struct {
-	// SyncConfirmed says that you have looked at the external nats-server's configuration and found `sync_interval: always`.
-	// Until then the status asks for it: what is accepted is as durable as that line says. Without meaning for an embedded broker.
+	// SyncConfirmed says that you have checked that the external nats-server is configured with `sync_interval: always`. Until
+	// then the status asks for it: what is accepted is as durable as that setting. It has no effect with an embedded broker.
 	SyncConfirmed bool `yaml:"syncConfirmed"`
-	// MaxScan is how many records one list call looks at, at most. A page may then be short though more follow.
+	// MaxScan is how many records one list call reads, at most. A page may then be short though more follow.
 	MaxScan int `yaml:"maxScan"`
-	// IndexRecords is how many of the newest records are kept in memory by what they can be searched by, at about 50 bytes each. A
-	// search that goes further back reads more of the log and takes longer. 0: none.
+	// IndexRecords is how many of the newest records the index in memory holds, at about 50 bytes each. A search that goes further
+	// back reads more of the log and takes longer. 0: no index.
 	IndexRecords int `yaml:"indexRecords"`
-	// Lookups is how many recipients' queues are looked at at once for the status.
+	// Lookups is how many recipients, appliances or deliveries are looked up at once.
 	Lookups int `yaml:"lookups"`
-	// CareTick is the pause between two looks at what the admin contacts are to be told: the daily notice, silent appliances, a
+	// AlertTick is the pause between two checks whether the admin contacts must be notified: of the day, of silent appliances, of a
 	// stream that fills.
-	CareTick time.Duration `yaml:"careTick"`
+	AlertTick time.Duration `yaml:"careTick"`
 }
 
-// DefaultOptions look at 20,000 records a call and 16 queues at once, and keep an index of a million records.
+// DefaultOptions read 20,000 records a call and 16 queues at once, and keep an index of a million records.
 func DefaultOptions() Options {
-	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, CareTick: 10 * time.Second}
+	return Options{MaxScan: 20_000, IndexRecords: 1_000_000, Lookups: 16, AlertTick: 10 * time.Second}
 }
 
 // Validate reports every fault at once.
@@ -54,36 +61,23 @@ func (o Options) Validate() error {
 	if o.Lookups < 1 || o.Lookups > 256 {
 		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
 	}
-	if o.CareTick < 10*time.Millisecond || o.CareTick > time.Minute {
-		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.CareTick))
+	if o.AlertTick < 10*time.Millisecond || o.AlertTick > time.Minute {
+		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.AlertTick))
 	}
 	return errors.Join(faults...)
 }
 
-// Broker says which broker keeps the streams, and how durably.
-type Broker int
-
-// The brokers.
-const (
-	// ExternalBroker is a nats-server that the operator runs; Outbound cannot ask it how it syncs.
-	ExternalBroker Broker = iota + 1
-	// EmbeddedAlways runs in this process and syncs each write.
-	EmbeddedAlways
-	// EmbeddedInterval runs in this process and syncs now and then.
-	EmbeddedInterval
-)
-
-// Deps are the open doors of the service, all required. They are closed by who opened them, after Run.
+// Deps are what the service needs, all required but FreeBytes. Whoever opened them closes them, after Run.
 type Deps struct {
 	Bus       *bus.Conn
-	Log       *bus.History
+	Log       *deliverylog.Log
 	Publisher *bus.Publisher
-	// Config knows recipients of both channels and the settings; somebody else runs it.
+	// Config has the recipients of both channels and the settings; the caller runs it.
 	Config *configclient.Client
 	Broker Broker
-	// Version stands in the status.
+	// Version is shown in the status.
 	Version string
-	// FreeBytes tells what is free on the disk of an embedded broker. Nil: that can't be told.
+	// FreeBytes returns what is free on the disk of an embedded broker. Nil: that is not known.
 	FreeBytes func() (uint64, error)
 }
 
@@ -91,16 +85,15 @@ type Deps struct {
 type Service struct {
 	o Options
 	Deps
-	// filters are the recipients' filters, compiled.
-	filters *filter.Cache
-	// newReplay tells this process that there is a replay to run.
-	newReplay chan struct{}
-	// What the status is made of quickly: what is counted, remembered and asked in the background.
-	activity  *activity
-	index     *index.Index
-	backlogs  *bus.Backlogs
-	processes *processes
-	endings   *endings
+	// activity and index are derived from the log as it grows.
+	activity *status.Activity
+	index    *index.Index
+
+	status  *status.Reporter
+	search  *search.Searcher
+	detail  *detail.Reader
+	replays *replay.Replayer
+	changes *changes.Changer
 }
 
 // New makes the service.
@@ -109,21 +102,39 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the history service: %w", err)
 	}
 	if deps.Bus == nil || deps.Log == nil || deps.Publisher == nil || deps.Config == nil {
-		return nil, errors.New("the history service needs the bus, the log, a publisher and the configuration")
+		return nil, errors.New("the history service needs a broker, the log, a publisher and the configuration")
 	}
 	switch deps.Broker {
 	case ExternalBroker, EmbeddedAlways, EmbeddedInterval:
 	default:
-		return nil, fmt.Errorf("the history service does not know the broker %d", deps.Broker)
+		return nil, fmt.Errorf("unknown kind of broker: %d", deps.Broker)
 	}
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the history service: %w", err)
+		return nil, fmt.Errorf("create the history service: %w", err)
 	}
-	return &Service{
-		o: o, Deps: deps, filters: filters, newReplay: make(chan struct{}, 1),
-		activity: newActivity(), index: index.New(o.IndexRecords), backlogs: bus.NewBacklogs(deps.Bus), processes: &processes{bus: deps.Bus}, endings: &endings{},
-	}, nil
+	s := &Service{o: o, Deps: deps, activity: status.NewActivity(), index: index.New(o.IndexRecords)}
+	s.wire(filters)
+	return s, nil
+}
+
+// wire makes the parts that answer.
+func (s *Service) wire(filters *filter.Cache) {
+	events := &lookup.Finder{Bus: s.Bus, Log: s.Log, Config: s.Config}
+	queued := queues.New(s.Bus)
+	s.status = status.New(status.Options{
+		Lookups: s.o.Lookups, Version: s.Version, DurabilityNotice: durabilityNotice(s.Broker, s.o.SyncConfirmed), FreeBytes: s.FreeBytes,
+	}, status.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Queues: queued}, s.activity)
+	s.search = search.New(search.Deps{
+		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Index: s.index, Queues: queued, MaxScan: s.o.MaxScan,
+	})
+	s.detail = detail.New(detail.Deps{
+		Bus: s.Bus, Log: s.Log, Config: s.Config, Events: events, Search: s.search, Filters: filters, Lookups: s.o.Lookups, Version: s.Version,
+	})
+	s.replays = replay.New(replay.Deps{
+		Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Filters: filters, MaxScan: s.o.MaxScan,
+	})
+	s.changes = changes.New(changes.Deps{Bus: s.Bus, Log: s.Log, Publisher: s.Publisher, Config: s.Config, Events: events})
 }
 
 // Register adds what the service answers to a server.
@@ -134,64 +145,49 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 }
 
 // Deliveries answers DeliveryService.
-func (s *Service) Deliveries() outboundv1.DeliveryServiceServer { return &deliveries{s: s} }
+func (s *Service) Deliveries() outboundv1.DeliveryServiceServer {
+	return &deliveriesServer{search: s.search, detail: s.detail, replays: s.replays, changes: s.changes}
+}
 
 // Status answers StatusService.
-func (s *Service) Status() outboundv1.StatusServiceServer { return &health{s: s} }
+func (s *Service) Status() outboundv1.StatusServiceServer { return &statusServer{status: s.status} }
 
 // Events answers EventService, but for PublishEvent, which is the ingest service's.
-func (s *Service) Events() outboundv1.EventServiceServer { return &events{s: s} }
+func (s *Service) Events() outboundv1.EventServiceServer {
+	return &eventsServer{search: s.search, detail: s.detail}
+}
 
-// Run runs replays, counts what happens, keeps the state of open deliveries in the log, has the admin contacts told of what is due,
-// and returns when ctx ends.
+// Run runs replays, follows the log, keeps the state of open deliveries in it and notifies the admin contacts, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { s.runReplays(ctx) })
-	carrier := newCarrier(s)
-	beside.Go(func() { carrier.run(ctx) })
-	beside.Go(func() { s.follow(ctx, carrier.told) })
-	beside.Go(func() { s.processes.run(ctx) })
-	c := &caretaker{s: s, standing: bus.NewStandings(s.Bus)}
-	c.run(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
+	background.Go(func() { s.replays.Run(ctx) })
+	background.Go(func() { carrier.Run(ctx) })
+	background.Go(func() { s.follow(ctx, carrier.Stored) })
+	background.Go(func() { s.status.Run(ctx) })
+	adminalerts.New(adminalerts.Deps{Bus: s.Bus, Config: s.Config, Status: s.status, Tick: s.o.AlertTick}).Run(ctx)
 	return nil
 }
 
-// follow keeps what is known of the log without reading it, and tells of each record that was stored.
+// follow keeps the activity and the index up to date, and calls stored with each record of the log.
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
-	s.Log.Follow(ctx, bus.Follower{
-		Since: time.Now().Add(-activityHours * time.Hour), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
-		Tell: func(g bus.Glimpse) {
+	s.Log.Follow(ctx, deliverylog.Follower{
+		Since: time.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
+		Notify: func(g deliverylog.RecordHeader) {
 			s.index.Add(g)
-			s.activity.count(g)
+			s.activity.Count(g)
 			stored(g.Sequence)
 		},
 		CaughtUp: func() {
-			if s.activity.caughtUp() {
-				slog.Info("log of deliveries read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
+			if s.activity.CaughtUp() {
+				slog.Info("delivery log read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
 			}
 		},
 		Again: func() {
 			s.index.Reset()
-			s.activity.again()
+			s.activity.Reset()
 		},
 	})
-}
-
-// configWait bounds how long a call waits for the first snapshot of the configuration.
-const configWait = 5 * time.Second
-
-// configured waits until recipients and settings are known.
-func (s *Service) configured(ctx context.Context) error {
-	timer := time.NewTimer(configWait)
-	defer timer.Stop()
-	select {
-	case <-s.Config.Ready():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errUnconfigured
-	}
 }

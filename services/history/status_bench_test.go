@@ -17,7 +17,7 @@ func BenchmarkStatusOfAThousandRecipients(b *testing.B) {
 	for i := range all {
 		all[i] = httpRecipient(fmt.Sprintf("r%d", i), "support_conference_end", "support_conference_begin")
 	}
-	h := newHouse(b, history.EmbeddedAlways, all...)
+	h := newFixture(b, history.EmbeddedAlways, all...)
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	for i := range all {
 		id := fmt.Sprintf("r%d", i)

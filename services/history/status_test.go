@@ -8,21 +8,22 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history"
 )
 
 func TestStatusShowsNoNextAttemptThatWasMadeAlready(t *testing.T) {
-	h := newHouse(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
+	h := newFixture(t, history.ExternalBroker, httpRecipient("bad", "support_conference_end"))
 	due := time.Now()
 	h.attempted(h.accept("a1", "e-1"), "bad", "", 1, delivery.StateRetrying)
-	h.stands("bad", standing.Status{Health: standing.Failing, Since: due, Reason: delivery.ReasonConnect, NextAttempt: due}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: due, Reason: reasons.Connect, NextAttempt: due}, 0)
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil || len(s.GetRecipients()) != 1 {
 		t.Fatalf("answered %v, %v", s, err)
@@ -38,7 +39,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	off.Enabled, held.Enabled, held.WhileDisabled = proto.Bool(false), proto.Bool(false), outboundv1.Recipient_WhileDisabled_HOLD
 	mail := &outboundv1.Recipient{Id: "mail", DisplayName: "Mail", Enabled: proto.Bool(true), EventTypes: []string{end},
 		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{Addresses: []string{"ops@example.com"}}}}
-	h := newHouse(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end), off, held, mail)
+	h := newFixture(t, history.ExternalBroker, httpRecipient("good", end), httpRecipient("bad", end), httpRecipient("fresh", end),
+		off, held, mail)
 	e1, e2 := h.accept("a1", "e-1"), h.accept("a1", "e-2")
 	h.attempted(e1, "good", "", 1, delivery.StateRetrying)
 	h.attempted(e1, "good", "", 2, delivery.StateDelivered)
@@ -46,7 +48,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 	h.attempted(e1, "bad", "", 1, delivery.StateDelivered)
 	h.attempted(e2, "bad", "", 1, delivery.StateRetrying)
 	h.attempted(e2, "bad", "", 2, delivery.StateRetrying)
-	h.stands("bad", standing.Status{Health: standing.Failing, Since: time.Now(), Reason: delivery.ReasonHTTPStatus, Code: 500, Detail: "answered 500", NextAttempt: time.Now().Add(time.Minute)}, 0)
+	h.stands("bad", health.Status{Health: health.Failing, Since: time.Now(), Reason: reasons.HTTPStatus, Code: 500, Detail: "answered 500",
+		NextAttempt: time.Now().Add(time.Minute)}, 0)
 
 	s, err := h.status.GetStatus(t.Context(), &outboundv1.GetStatusRequest{})
 	if err != nil {
@@ -65,7 +68,8 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 		}
 	}
 	bad := by["bad"]
-	if bad.GetLastError() != "http_status 500: answered 500" || bad.GetNextAttemptTime() == nil || bad.GetFailingSinceTime() == nil || bad.GetLastDeliveredTime() == nil {
+	if bad.GetLastError() != "http_status 500: answered 500" || bad.GetNextAttemptTime() == nil || bad.GetFailingSinceTime() == nil ||
+		bad.GetLastDeliveredTime() == nil {
 		t.Errorf("the failing recipient is not told in full: %v", bad)
 	}
 	if q := by["fresh"]; q.GetQueuedEvents() != 2 || q.GetOldestQueuedTime() == nil {
@@ -89,9 +93,9 @@ func TestStatusTellsEachRecipientsHealth(t *testing.T) {
 }
 
 // stands keeps a status, as a sender does.
-func (h *house) stands(id string, st standing.Status, revision uint64) uint64 {
+func (h *fixture) stands(id string, st health.Status, revision uint64) uint64 {
 	h.t.Helper()
-	revision, err := bus.NewStandings(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
+	revision, err := control.NewHealthStore(h.bus).Put(h.t.Context(), recipient.HTTP, id, st, revision)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -99,7 +103,7 @@ func (h *house) stands(id string, st standing.Status, revision uint64) uint64 {
 }
 
 func TestStatusIsWatched(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	stream, err := h.status.WatchStatus(ctx, &outboundv1.WatchStatusRequest{})
@@ -118,7 +122,7 @@ func TestStatusIsWatched(t *testing.T) {
 		t.Errorf("at first %v", s)
 	}
 	since := time.Now().UTC()
-	h.stands("r1", standing.Status{Health: standing.Failing, Since: since, Reason: delivery.ReasonDNS, BreakerOpen: true, LastAlert: since}, 0)
+	h.stands("r1", health.Status{Health: health.Failing, Since: since, Reason: reasons.DNS, BreakerOpen: true, LastAlert: since}, 0)
 	s := next()
 	for s.GetHealth() != outboundv1.RecipientHealth_FAILING {
 		s = next()
@@ -129,7 +133,7 @@ func TestStatusIsWatched(t *testing.T) {
 }
 
 func TestEventsAreListedWithTheirDecision(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", "support_conference_end"))
 	h.appendIntake(event.IntakeRecord{Appliance: "a1", EventID: "bad-1", Time: time.Now(), Via: "nats", Raw: []byte("{"),
 		Violations: event.Violations{{Field: "type", Reason: event.ReasonUnknownType, Description: "no such type"}}})
 	h.attempted(h.accept("a1", "e-1"), "r1", "", 1, delivery.StateDelivered)
@@ -170,11 +174,13 @@ func TestEventsAreListedWithTheirDecision(t *testing.T) {
 	}
 
 	e, err := h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "e-1"})
-	if err != nil || !strings.Contains(e.GetCloudEventJson(), `"id":"e-1"`) || len(e.GetDeliveries()) != 1 || e.GetVia() != "http" || e.GetSequence() != 1 {
+	if err != nil || !strings.Contains(e.GetCloudEventJson(), `"id":"e-1"`) || len(e.GetDeliveries()) != 1 || e.GetVia() != "http" ||
+		e.GetSequence() != 1 {
 		t.Errorf("the event is not told in full: %v, %v", e, err)
 	}
 	e, err = h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "a1~bad-1"})
-	if err != nil || e.GetDecision() != outboundv1.Intake_REJECTED || string(e.GetRaw()) != "{" || e.GetViolations()[0].GetReason() != "UNKNOWN_TYPE" {
+	if err != nil || e.GetDecision() != outboundv1.Intake_REJECTED || string(e.GetRaw()) != "{" ||
+		e.GetViolations()[0].GetReason() != "UNKNOWN_TYPE" {
 		t.Errorf("the refusal is not told in full: %v, %v", e, err)
 	}
 	_, err = h.events.GetEvent(t.Context(), &outboundv1.GetEventRequest{EventId: "a1~none"})

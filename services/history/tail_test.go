@@ -15,7 +15,7 @@ import (
 )
 
 // tail opens a tail and waits until it stands.
-func (h *house) tail(ctx context.Context, f *outboundv1.ListDeliveriesRequest) outboundv1.DeliveryService_TailDeliveriesClient {
+func (h *fixture) tail(ctx context.Context, f *outboundv1.ListDeliveriesRequest) outboundv1.DeliveryService_TailDeliveriesClient {
 	h.t.Helper()
 	s, err := h.deliveries.TailDeliveries(ctx, &outboundv1.TailDeliveriesRequest{Filter: f})
 	if err != nil {
@@ -29,7 +29,7 @@ func (h *house) tail(ctx context.Context, f *outboundv1.ListDeliveriesRequest) o
 }
 
 // heard receives until n deliveries have been told or missed.
-func (h *house) heard(s outboundv1.DeliveryService_TailDeliveriesClient, n int) (told []*outboundv1.Delivery, missed int) {
+func (h *fixture) heard(s outboundv1.DeliveryService_TailDeliveriesClient, n int) (told []*outboundv1.Delivery, missed int) {
 	h.t.Helper()
 	for len(told)+missed < n {
 		m, err := s.Recv()
@@ -45,7 +45,7 @@ func (h *house) heard(s outboundv1.DeliveryService_TailDeliveriesClient, n int) 
 }
 
 func TestATailTellsEveryRecordFromNowOnThatMatches(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", end))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", end))
 	h.attempted(h.accept("a1", "before"), "r1", "", 1, delivery.StateDelivered)
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
@@ -71,7 +71,7 @@ func TestATailTellsEveryRecordFromNowOnThatMatches(t *testing.T) {
 }
 
 func TestATailCountsWhatItCannotTell(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
+	h := newFixture(t, history.EmbeddedAlways)
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	s := h.tail(ctx, nil)
@@ -84,7 +84,7 @@ func TestATailCountsWhatItCannotTell(t *testing.T) {
 }
 
 func TestATailGoesOnAfterTheBrokerWasAway(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways, httpRecipient("r1", end))
+	h := newFixture(t, history.EmbeddedAlways, httpRecipient("r1", end))
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	s := h.tail(ctx, nil)
@@ -99,8 +99,9 @@ func TestATailGoesOnAfterTheBrokerWasAway(t *testing.T) {
 }
 
 func TestATailOfWhatWillNeverComeIsRefused(t *testing.T) {
-	h := newHouse(t, history.EmbeddedAlways)
-	for _, f := range []*outboundv1.ListDeliveriesRequest{{State: outboundv1.DeliveryState_WAITING}, {RecipientId: ">"}, {ReasonClass: "bad"}} {
+	h := newFixture(t, history.EmbeddedAlways)
+	for _, f := range []*outboundv1.ListDeliveriesRequest{{State: outboundv1.DeliveryState_WAITING}, {RecipientId: ">"},
+		{ReasonClass: "bad"}} {
 		s, err := h.deliveries.TailDeliveries(t.Context(), &outboundv1.TailDeliveriesRequest{Filter: f})
 		if err == nil {
 			_, err = s.Recv()

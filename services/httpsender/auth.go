@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 )
 
 const headerAuthorization = "Authorization"
@@ -39,14 +40,14 @@ func certificate(h *recipient.HTTPTarget, scheme string) (*tls.Certificate, erro
 		return nil, nil
 	}
 	if scheme != "https" {
-		return nil, fmt.Errorf("%w: a client certificate needs a URL with https", errAuth)
+		return nil, fmt.Errorf("%w: a client certificate needs an https URL", errAuth)
 	}
-	pair, err := recipient.ClientCertificate(h.Auth.ClientCertificatePEM, h.Auth.ClientKeyPEM)
+	pair, err := credential.ClientCertificate(h.Auth.ClientCertificatePEM, h.Auth.ClientKeyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the key of its client certificate %w", errAuth, err)
+		return nil, fmt.Errorf("%w: the key of the client certificate %w", errAuth, err)
 	}
 	if pair.Leaf != nil && time.Now().After(pair.Leaf.NotAfter) {
-		return nil, fmt.Errorf("%w: its client certificate expired on %s", errAuth, pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
+		return nil, fmt.Errorf("%w: the client certificate expired on %s", errAuth, pair.Leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
 	return &pair, nil
 }
@@ -86,14 +87,14 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 	_ = resp.Body.Close()
 	c.tokens.Forget(token)
 	if token, err = c.tokens.Get(ctx); err != nil {
-		tokenFault(parent, err, "the receiver refused the token (HTTP 401), and another can't be had; ", o)
+		tokenFault(parent, err, "the receiver refused the token (HTTP 401), and no new token could be obtained; ", o)
 		return nil
 	}
 	// What was sent may still be read by the transport.
 	header = header.Clone()
 	header.Set(headerAuthorization, "Bearer "+token)
 	if resp = c.try(parent, ctx, header, body, o); resp != nil && resp.StatusCode == http.StatusUnauthorized {
-		o.Detail = "with a new OAuth 2.0 token too"
+		o.Detail = "with a new OAuth 2.0 token as well"
 	}
 	return resp
 }
@@ -101,6 +102,6 @@ func (c *client) authorized(parent, ctx context.Context, header http.Header, bod
 func tokenFault(parent context.Context, err error, before string, o *delivery.Outcome) {
 	o.Fault, o.Detail = delivery.FaultAuth, before+err.Error()
 	if parent.Err() != nil || errors.Is(err, context.Canceled) {
-		o.Fault, o.Detail = delivery.FaultShutdown, "the sender was stopped before the answer came"
+		o.Fault, o.Detail = delivery.FaultShutdown, "the sender stopped before the response arrived"
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -46,29 +47,33 @@ func TestClientCertificateIsPresented(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		auth   recipient.Auth
-		reason delivery.Reason
+		reason reasons.Reason
 		detail string
 	}{
-		"the right one":               {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, delivery.ReasonOK, ""},
-		"none":                        {recipient.Auth{}, delivery.ReasonTLS, "certificate required"},
-		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, delivery.ReasonTLS, "refused by the receiver"},
-		"with the key of another":     {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, delivery.ReasonAuth, "is not the key of the certificate"},
-		"without a key":               {recipient.Auth{ClientCertificatePEM: certificate}, delivery.ReasonAuth, "holds no PEM"},
-		"expired":                     {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, delivery.ReasonAuth, "its client certificate expired on 2"},
+		"the right one": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, reasons.OK, ""},
+		"none":          {recipient.Auth{}, reasons.TLS, "certificate required"},
+		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, reasons.TLS,
+			"refused by the receiver"},
+		"with the key of another": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth,
+			"does not match the certificate"},
+		"without a key": {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "contains no PEM"},
+		"expired": {recipient.Auth{ClientCertificatePEM: ended, ClientKeyPEM: endedKey}, reasons.Auth,
+			"the client certificate expired on 2"},
 	} {
 		for version, most := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			t.Run(name+", "+version, func(t *testing.T) {
-				config := &tls.Config{Certificates: []tls.Certificate{servers.issue(t, nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: most}
+				config := &tls.Config{Certificates: []tls.Certificate{servers.issue(t, nil)}, ClientAuth: tls.RequireAndVerifyClientCert,
+					ClientCAs: pool, MaxVersion: most}
 				peer := make(chan string, 1)
 				r := newReceiver(t, config, func(_ http.ResponseWriter, q *http.Request) { peer <- q.TLS.PeerCertificates[0].Subject.CommonName })
 				_, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.CAPEM, r.HTTP.Auth = servers.pem, c.auth }))
-				if c.reason == delivery.ReasonOK {
+				if c.reason == reasons.OK {
 					if v.Kind != delivery.Delivered || <-peer != "outbound" {
 						t.Errorf("got %+v", v)
 					}
 					return
 				}
-				if most == tls.VersionTLS12 && v.Reason == delivery.ReasonTLS {
+				if most == tls.VersionTLS12 && v.Reason == reasons.TLS {
 					c.detail = "TLS: "
 				}
 				if v.Kind != delivery.Retry || v.Reason != c.reason || !strings.Contains(v.Detail, c.detail) || strings.Contains(v.Detail, "MIG") {
@@ -88,7 +93,7 @@ func TestClientCertificateIsNotLeftOutWhereNobodyAsksForOne(t *testing.T) {
 	o, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) {
 		r.HTTP.Auth = recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}
 	}))
-	if o.Fault != delivery.FaultAuth || v.Reason != delivery.ReasonAuth || r.connections.Load() != 0 {
+	if o.Fault != delivery.FaultAuth || v.Reason != reasons.Auth || r.connections.Load() != 0 {
 		t.Errorf("over plain HTTP: %+v, %+v", o, v)
 	}
 }
@@ -96,8 +101,8 @@ func TestClientCertificateIsNotLeftOutWhereNobodyAsksForOne(t *testing.T) {
 func TestGoneEndsADeliveryWhereThatIsChosen(t *testing.T) {
 	r := newReceiver(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	for chosen, want := range map[bool]delivery.Verdict{
-		false: {Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 410 Gone"},
-		true:  {Kind: delivery.Drop, Reason: delivery.ReasonGone, Detail: "HTTP 410 Gone: the receiver wants no more of this"},
+		false: {Kind: delivery.Retry, Reason: reasons.HTTPStatus, Detail: "HTTP 410 Gone"},
+		true:  {Kind: delivery.Drop, Reason: reasons.Gone, Detail: "HTTP 410 Gone: the receiver no longer accepts this event"},
 	} {
 		if _, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.StopOnGone = chosen })); v != want {
 			t.Errorf("chosen %t: %+v, want %+v", chosen, v, want)

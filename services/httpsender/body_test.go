@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -73,7 +74,8 @@ func TestTheOfficialSDKReceivesBinaryMode(t *testing.T) {
 	if err := e.DataAs(&data); err != nil {
 		t.Fatal(err)
 	}
-	if e.SpecVersion() != "1.0" || e.ID() != "e-1" || e.Source() != "appliance-1" || e.Type() != d.Event.Type || e.Subject() != d.Event.Session ||
+	if e.SpecVersion() != "1.0" || e.ID() != "e-1" || e.Source() != "appliance-1" || e.Type() != d.Event.Type ||
+		e.Subject() != d.Event.Session ||
 		!e.Time().Equal(d.Event.Time) || data.Key != "INC-1" || data.Name != "Ada Lovelace" || fmt.Sprint(data.Custom) != "map[region:emea]" {
 		t.Errorf("got %s", e)
 	}
@@ -83,10 +85,10 @@ func TestATemplateThatFailsEndsTheDelivery(t *testing.T) {
 	r := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 	for template, says := range map[string]string{
 		`{{date "2006" .Event.ID}}`: `the body template fails: body:1:2: `,
-		`{{range 1000000}} {{end}}`: "too much work",
+		`{{range 1000000}} {{end}}`: "execution limit",
 	} {
 		o, v := attempt(t, newSender(t), deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.BodyTemplate = template }))
-		if o.Fault != delivery.FaultRender || v.Kind != delivery.Drop || v.Reason != delivery.ReasonRender || !strings.Contains(v.Detail, says) {
+		if o.Fault != delivery.FaultRender || v.Kind != delivery.Drop || v.Reason != reasons.Render || !strings.Contains(v.Detail, says) {
 			t.Errorf("%s: got %+v", template, v)
 		}
 	}
@@ -120,7 +122,8 @@ func TestFilterAndTemplateOnTheWholeWay(t *testing.T) {
 	publisher := bus.NewPublisher(conn)
 	defer publisher.Close()
 	for i, data := range []string{`"n":0`, `"n":1`, `"n":2`, `"n":3`, ``} {
-		e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"a-1","type":"support_conference_member_added","time":"2026-11-21T10:00:00Z","data":{%s}}`, i, data))
+		e, faults := event.Decode(fmt.Appendf(nil,
+			`{"specversion":"1.0","id":"e-%d","source":"a-1","type":"support_conference_member_added","time":"2026-11-21T10:00:00Z","data":{%s}}`, i, data))
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
@@ -129,7 +132,8 @@ func TestFilterAndTemplateOnTheWholeWay(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"e-0": "SKIPPED filter_false", "e-1": "DELIVERED ok", "e-2": "SKIPPED filter_false", "e-3": "REJECTED render", "e-4": "SKIPPED filter_error",
+		"e-0": "SKIPPED filter_false", "e-1": "DELIVERED ok", "e-2": "SKIPPED filter_false", "e-3": "REJECTED render",
+		"e-4": "SKIPPED filter_error",
 	}
 	for open := len(want); open > 0; {
 		report := <-seen.reports

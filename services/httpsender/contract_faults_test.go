@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
 
 // endlessly plays a receiver that says a text and then another without end.
@@ -41,7 +41,7 @@ func dripping(begin, drop string) func(*testing.T) *played {
 
 // silentContracts let us wait.
 func silentContracts() []contract {
-	noAnswer := retrying(delivery.ReasonTimeout, 0, "connected, but no answer within 2s")
+	noAnswer := retrying(reasons.Timeout, 0, "connected, but no response within 2s")
 	return []contract{
 		{name: "hangs", change: impatient, play: saysAndHangs(""), want: noAnswer, requests: 1},
 		{name: "hangs within the status line", change: impatient, play: saysAndHangs("HTTP/1.1 2"), want: noAnswer, requests: 1},
@@ -50,27 +50,29 @@ func silentContracts() []contract {
 		{name: "hangs after 102", change: impatient, play: saysAndHangs("HTTP/1.1 102 Processing\r\n\r\n"), want: noAnswer, requests: 1},
 		{name: "a header drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\nX-A: ", "a"), want: noAnswer, requests: 1},
 		{name: "headers drop by drop", change: impatient, play: dripping("HTTP/1.1 200 OK\r\n", "A: a\r\n"), want: noAnswer, requests: 1},
-		{name: "nobody there", requests: 0, want: retrying(delivery.ReasonConnect, 0, "connect to {host}: connection refused"), play: func(t *testing.T) *played {
-			l, err := net.Listen("tcp4", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			return &played{url: "http://" + l.Addr().String() + "/?token=canary", read: &atomic.Int64{}}
-		}},
-		{name: "a name that is none", requests: 0, want: retrying(delivery.ReasonDNS, 0, "look up {host}: no such host"), play: func(*testing.T) *played {
-			return &played{url: "http://nobody.invalid/?token=canary", read: &atomic.Int64{}}
-		}},
+		{name: "nobody there", requests: 0, want: retrying(reasons.Connect, 0, "connect to {host}: connection refused"),
+			play: func(t *testing.T) *played {
+				l, err := net.Listen("tcp4", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				return &played{url: "http://" + l.Addr().String() + "/?token=canary", read: &atomic.Int64{}}
+			}},
+		{name: "a name that is none", requests: 0, want: retrying(reasons.DNS, 0, "look up {host}: no such host"),
+			play: func(*testing.T) *played {
+				return &played{url: "http://nobody.invalid/?token=canary", read: &atomic.Int64{}}
+			}},
 		{name: "a forbidden address", requests: 0, play: func(*testing.T) *played {
 			return &played{url: "http://169.254.169.254/?token=canary", read: &atomic.Int64{}}
-		}, want: retrying(delivery.ReasonEgress, 0,
-			"connecting to {host}:80 is forbidden: it is a cloud's metadata service; if the receiver is meant, start with --allow-egress {host}/32")},
+		}, want: retrying(reasons.Egress, 0,
+			"connecting to {host}:80 is forbidden: it is a cloud metadata service; to allow it, start with --allow-egress {host}/32")},
 	}
 }
 
 // garbledLine is what is recorded of an answer that can't be read. A line that is cut looks like one that is none.
 func garbledLine() line {
-	return retrying(delivery.ReasonProtocol, 0, "the answer is not HTTP/1.1, is cut off within its header, or its header exceeds 64 KiB")
+	return retrying(reasons.Protocol, 0, "the response is not HTTP/1.1, its header is incomplete, or its header exceeds 64 KiB")
 }
 
 // garbledContracts are answers that are none.
@@ -78,14 +80,15 @@ func garbledContracts() []contract {
 	garbled := garbledLine()
 	return []contract{
 		{name: "101", play: says("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), requests: 1,
-			want: retrying(delivery.ReasonHTTPStatus, 101, "HTTP 101 Switching Protocols")},
+			want: retrying(reasons.HTTPStatus, 101, "HTTP 101 Switching Protocols")},
 		{name: "endless 1xx", play: endlessly("", "HTTP/1.1 103 Early Hints\r\n\r\n"), want: garbled, requests: 1},
 		{name: "another protocol", play: says("220 mail.example.com ESMTP\r\n"), want: garbled, requests: 1},
 		{name: "bytes", play: says("\x00\x01\x02\xff\r\n\r\n"), want: garbled, requests: 1},
 		{name: "a status that is none", play: says("HTTP/1.1 abc OK\r\n\r\n"), want: garbled, requests: 1},
 		{name: "a header that is none", play: says("HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), want: garbled, requests: 1},
 		{name: "two lengths", play: says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), want: garbled, requests: 1},
-		{name: "chunks that are none", play: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), want: delivered(200), requests: 1},
+		{name: "chunks that are none", play: says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), want: delivered(200),
+			requests: 1},
 		{name: "a huge header", play: says("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 128<<10) + "\r\n\r\n"), want: garbled, requests: 1},
 		{name: "endless headers", play: endlessly("HTTP/1.1 200 OK\r\n", "X-A: a\r\n"), want: garbled, requests: 1},
 		{name: "an endless header", play: endlessly("HTTP/1.1 200 OK\r\nX-A: ", "aaaaaaaa"), want: garbled, requests: 1},
@@ -95,9 +98,9 @@ func garbledContracts() []contract {
 // cutContracts cut the connection at each point. Only a connection that was kept, cut before any byte of the answer, is tried again
 // at once: the receiver may have closed it while it was idle.
 func cutContracts() []contract {
-	unanswered := retrying(delivery.ReasonConnectionCut, 0, "the receiver closed the connection without an answer")
+	unanswered := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection without a response")
 	garbled := garbledLine()
-	cutWithin := retrying(delivery.ReasonConnectionCut, 0, "the receiver closed the connection within the header of its answer")
+	cutWithin := retrying(reasons.ConnectionCut, 0, "the receiver closed the connection while sending the response header")
 	const okay = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	// warmed answers the first request and keeps the connection; then says what is said to each further request, and cuts.
 	warmed := func(text func(n int64) string) func(*testing.T) *played {
@@ -127,7 +130,7 @@ func cutContracts() []contract {
 		{name: "cut after 100", play: says("HTTP/1.1 100 Continue\r\n\r\n"), requests: 1, want: cutWithin},
 		{name: "cut within the body of a 200", play: says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), requests: 1, want: delivered(200)},
 		{name: "cut within the body of a 500", play: says("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno"), requests: 1,
-			want: retrying(delivery.ReasonHTTPStatus, 500, "HTTP 500 Internal Server Error; the body of the answer broke off")},
+			want: retrying(reasons.HTTPStatus, 500, "HTTP 500 Internal Server Error; the connection broke while reading the response body")},
 		{name: "kept, cut before an answer, well on a new one", warm: true, requests: 2, want: delivered(200), play: warmed(func(n int64) string {
 			if n == 2 {
 				return ""
@@ -137,7 +140,8 @@ func cutContracts() []contract {
 		{name: "kept, cut before an answer, and again on a new one", warm: true, requests: 2, want: unanswered, play: warmed(always(""))},
 		{name: "kept, cut within the status line", warm: true, requests: 1, want: garbled, play: warmed(always("HTTP/1.1 2"))},
 		{name: "kept, cut after a header", warm: true, requests: 1, want: cutWithin, play: warmed(always("HTTP/1.1 200 OK\r\nX-A: a\r\n"))},
-		{name: "kept, cut within the body", warm: true, requests: 1, want: delivered(200), play: warmed(always("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"))},
+		{name: "kept, cut within the body", warm: true, requests: 1, want: delivered(200),
+			play: warmed(always("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"))},
 	}
 }
 
@@ -162,9 +166,10 @@ func tlsContracts(t *testing.T) []contract {
 		return c
 	}
 	self := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
-	fault := func(detail string) line { return retrying(delivery.ReasonTLS, 0, "TLS: "+detail) }
+	fault := func(detail string) line { return retrying(reasons.TLS, 0, "TLS: "+detail) }
 	unknown := func(root string) line {
-		return fault(fmt.Sprintf("the certificate is signed by an unknown authority (%q): set caCertificatePem of the recipient to its root certificate", root))
+		return fault(fmt.Sprintf("the certificate is signed by an unknown authority (%q): set caCertificatePem of the recipient to its root "+
+			"certificate", root))
 	}
 	bad := "handshake with {host}: remote error: protocol version not supported"
 	return []contract{
@@ -174,7 +179,8 @@ func tlsContracts(t *testing.T) []contract {
 		{name: "TLS 1.1", play: with(ours.pem, limited(tls.VersionTLS11, tls.VersionTLS11)), want: fault(bad)},
 		{name: "TLS 1.0", play: with(ours.pem, limited(tls.VersionTLS10, tls.VersionTLS10)), want: fault(bad)},
 		{name: "expired", play: with(ours.pem, issued(between(2019, 2020))), want: fault("the certificate expired on 2020-01-01 00:00 UTC")},
-		{name: "not yet valid", play: with(ours.pem, issued(between(2098, 2099))), want: fault("the certificate is not valid before 2098-01-01 00:00 UTC")},
+		{name: "not yet valid", play: with(ours.pem, issued(between(2098, 2099))),
+			want: fault("the certificate is not valid before 2098-01-01 00:00 UTC")},
 		{name: "wrong host", want: fault("the certificate is not for 127.0.0.1 but for other.example.com"),
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example.com"} }))},
 		{name: "wrong CA", play: with(theirs.pem, issued(nil)), want: unknown("our root")},
@@ -182,17 +188,19 @@ func tlsContracts(t *testing.T) []contract {
 		{name: "self-signed", play: with("", self), want: unknown("receiver")},
 		{name: "a client's certificate", want: fault("the certificate is invalid: certificate specifies an incompatible key usage"),
 			play: with(ours.pem, issued(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }))},
-		{name: "closes in the handshake", want: fault("the receiver closed the connection during the handshake"), play: handshaking(func(net.Conn) {})},
+		{name: "closes in the handshake", want: fault("the receiver closed the connection during the handshake"),
+			play: handshaking(func(net.Conn) {})},
 		{name: "no TLS at all", want: fault("{host} does not speak TLS"), play: handshaking(func(c net.Conn) {
 			fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
 			untilHalf(c)
 		})},
-		{name: "hangs in the handshake", change: impatient, want: retrying(delivery.ReasonTimeout, 0, "no connection within 2s"), play: func(t *testing.T) *played {
-			p := handshaking(untilClosed)(t)
-			// Both clocks run out at the same time.
-			p.known = map[string]string{"TLS with " + p.host() + ": no answer in time": "no connection within 2s"}
-			return p
-		}},
+		{name: "hangs in the handshake", change: impatient, want: retrying(reasons.Timeout, 0, "no connection within 2s"),
+			play: func(t *testing.T) *played {
+				p := handshaking(untilClosed)(t)
+				// Both clocks run out at the same time.
+				p.known = map[string]string{"TLS with " + p.host() + ": no response in time": "no connection within 2s"}
+				return p
+			}},
 	}
 }
 

@@ -16,8 +16,10 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -39,7 +41,7 @@ type contract struct {
 // line is the part of a record that a row asserts.
 type line struct {
 	State  delivery.State
-	Reason delivery.Reason
+	Reason reasons.Reason
 	// Detail is the whole wording; {host} stands for the receiver's address.
 	Detail  string
 	Status  int
@@ -195,11 +197,11 @@ func TestContract(t *testing.T) {
 	publishTypes(t, publisher, counts)
 	ended(r, len(rows))
 	r.stop() // which waits until all is recorded
-	history := bus.NewHistory(conn)
+	history := deliverylog.New(conn)
 	defer history.Close()
 	for i, c := range rows {
 		t.Run(c.name, func(t *testing.T) {
-			records, err := history.Attempts(t.Context(), bus.AttemptFilter{Recipient: fmt.Sprint("row-", i), Type: counts}, 0, 10)
+			records, err := history.Attempts(t.Context(), deliverylog.AttemptFilter{Recipient: fmt.Sprint("row-", i), Type: counts}, 0, 10)
 			if err != nil || len(records) != 1 {
 				t.Fatalf("%d records, %v", len(records), err)
 			}
@@ -241,7 +243,8 @@ func (c contract) compare(t *testing.T, p *played, r delivery.Record) {
 	if strings.Contains(r.Detail, "canary") {
 		t.Errorf("a secret of the URL is in %q", r.Detail)
 	}
-	if r.Channel != "http" || r.Appliance != "appliance-1" || r.FirstAttempt == nil || r.LastAttempt == nil || !r.FirstAttempt.Equal(*r.LastAttempt) {
+	if r.Channel != "http" || r.Appliance != "appliance-1" || r.FirstAttempt == nil || r.LastAttempt == nil ||
+		!r.FirstAttempt.Equal(*r.LastAttempt) {
 		t.Errorf("the record reads %+v", r)
 	}
 	if len(r.Excerpt) > delivery.MaxExcerpt {

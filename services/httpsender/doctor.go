@@ -10,11 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 const (
@@ -29,8 +30,8 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.deps.Bus.ServeDoctor(ctx, s.doctor); err != nil {
-			slog.Error("recipients can't be examined by this sender", "error", err.Error())
+		if err := control.New(s.deps.Bus).ServeDoctor(ctx, s.doctor); err != nil {
+			slog.Error("this sender can't run diagnostics", telemetry.KeyError, err.Error())
 		}
 	})
 	return func() {
@@ -41,25 +42,25 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 
 // doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
 // recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
-func (s *Service) doctor(ctx context.Context, q bus.DoctorQuestion) (any, error) {
+func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (any, error) {
 	r, err := s.await(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	report := &egress.Report{}
-	s.send.walk(ctx, r, report)
+	s.send.probe(ctx, r, report)
 	switch {
 	case !report.Healthy():
 	case q.Post:
 		s.post(ctx, r, report)
 	default:
-		report.Steps[len(report.Steps)-1].Detail += "; no request was made, since none was asked for"
+		report.Steps[len(report.Steps)-1].Detail += "; no request was sent, as none was requested"
 	}
 	return report, nil
 }
 
 // await waits until the recipient is known as the asker knows it.
-func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.Recipient, error) {
+func (s *Service) await(ctx context.Context, q control.DoctorQuestion) (*recipient.Recipient, error) {
 	ctx, cancel := context.WithTimeout(ctx, knowWithin)
 	defer cancel()
 	tick := time.NewTicker(knowPoll)
@@ -71,18 +72,20 @@ func (s *Service) await(ctx context.Context, q bus.DoctorQuestion) (*recipient.R
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the HTTP sender does not know recipient %s as it is now: look at its log, and try again", q.Recipient)
+			return nil, fmt.Errorf("the HTTP sender does not have the current configuration of recipient %s: check its log and try again",
+				q.Recipient)
 		case <-tick.C:
 		}
 	}
 }
 
-// walk goes the way to a recipient up to TLS.
-func (s *sender) walk(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
+// probe goes the way to a recipient up to TLS.
+func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	began := time.Now()
 	c := s.client(r)
 	if c.fault == delivery.FaultEgress {
-		report.Add(egress.Step{Name: egress.StepURL, Detail: c.detail, Remedy: "save the recipient with another URL, or start with another --url-policy", Took: time.Since(began)})
+		report.Add(egress.Step{Name: egress.StepURL, Detail: c.detail,
+			Remedy: "change the recipient's URL, or start with another --url-policy", Took: time.Since(began)})
 		return
 	}
 	where := "the URL is allowed"
@@ -92,11 +95,12 @@ func (s *sender) walk(ctx context.Context, r *recipient.Recipient, report *egres
 	report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: where, Took: time.Since(began)})
 	switch c.fault {
 	case 0:
-		egress.Walk(ctx, c.options, c.URL, report)
+		egress.Probe(ctx, c.options, c.URL, report)
 	case delivery.FaultTLS:
 		report.Add(egress.Step{Name: egress.StepTLS, Detail: c.detail, Remedy: "upload the root certificate again as http.caCertificatePem"})
 	default:
-		report.Add(egress.Step{Name: egress.StepHTTP, Detail: c.detail, Remedy: "no request can be made: save the recipient again with what is named here corrected"})
+		report.Add(egress.Step{Name: egress.StepHTTP, Detail: c.detail,
+			Remedy: "no request can be created: correct the recipient as described and save it"})
 	}
 }
 
@@ -111,7 +115,8 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 		}
 	}
 	if e == nil {
-		report.Add(egress.Step{Name: egress.StepHTTP, Detail: "none of the recipient's event types has sample values that make an event", Remedy: "correct the examples of its event types"})
+		report.Add(egress.Step{Name: egress.StepHTTP, Detail: "none of the recipient's event types has valid sample values",
+			Remedy: "correct the examples of the event types"})
 		return
 	}
 	d := &delivery.Delivery{Recipient: r, Event: e, Test: true, ReplayID: e.ID, Accepted: now, Attempt: 1}
@@ -120,7 +125,8 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 		report.Add(egress.Step{Name: egress.StepHTTP, Detail: o.Detail, Remedy: faultRemedy(o.Fault), Took: o.Took})
 		return
 	}
-	report.Add(egress.Step{Name: egress.StepHTTP, OK: true, Detail: "posted test event " + e.Key() + ", answered " + statusText(o.Status), Took: o.Took})
+	report.Add(egress.Step{Name: egress.StepHTTP, OK: true, Detail: "sent test event " + e.Key() + ", response " + statusText(o.Status),
+		Took: o.Took})
 	v := s.send.Judge(d, o)
 	step := egress.Step{Name: egress.StepStatus, OK: v.Kind == delivery.Delivered, Detail: statusText(o.Status) + " counts as delivered"}
 	if !step.OK {
@@ -132,42 +138,43 @@ func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egre
 func faultRemedy(f delivery.Fault) string {
 	switch f {
 	case delivery.FaultTimeout:
-		return "look why the receiver takes so long, or set a longer http.timeout"
+		return "check why the receiver is slow, or set a longer http.timeout"
 	case delivery.FaultAuth:
-		return "check http.auth of the recipient, and its token server if it has one"
+		return "check http.auth of the recipient, and the token server if there is one"
 	case delivery.FaultTLS:
-		return "the receiver refused us within TLS: check http.auth.clientCertificate, and the receiver's log"
+		return "the receiver rejected the TLS handshake: check http.auth.clientCertificate and the receiver's log"
 	case delivery.FaultRender:
-		return "the test event can't be written in the recipient's format: check format, bodyTemplate and headers"
+		return "the test event can't be rendered: check format, bodyTemplate and headers"
 	case delivery.FaultProxy:
-		return "check the http-sender's options under proxy, and what the proxy allows"
+		return "check the proxy options of the http-sender, and what the proxy allows"
 	case delivery.FaultCut, delivery.FaultProtocol:
-		return "check that an HTTP server answers at this port, and look at the receiver's log"
+		return "check that an HTTP server listens on this port, and check the receiver's log"
 	case delivery.FaultNone, delivery.FaultDNS, delivery.FaultEgress, delivery.FaultConnect, delivery.FaultConnectTimeout,
 		delivery.FaultRelayUnset, delivery.FaultShutdown:
-		return "walk again: this step succeeded a moment ago"
+		return "run diagnostics again: this step succeeded a moment ago"
 	default:
-		return "walk again, and look at the sender's log"
+		return "run diagnostics again, and check the sender's log"
 	}
 }
 
 func statusRemedy(status int) string {
 	switch {
 	case status >= 200 && status < 300:
-		return "if this status is meant as success, set http.success to ANY_2XX"
+		return "if this status means success, set http.success to ANY_2XX"
 	case status >= 300 && status < 400:
-		return "use the URL that it points to: redirects are not followed"
+		return "use the URL of the redirect: redirects are not followed"
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return "check http.auth, http.headers and http.signingSecrets against what the receiver expects"
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone:
-		return "check the path of the URL: the receiver takes no POST there"
-	case status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity:
-		return "check http.format (FORM or JSON) against what the receiver expects; deliveries list shows what it answers"
+		return "check the path of the URL: the receiver does not accept POST there"
+	case status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType || status == http.StatusBadRequest ||
+		status == http.StatusUnprocessableEntity:
+		return "check http.format (FORM or JSON) against what the receiver expects; the delivery shows the response"
 	case status == http.StatusTooManyRequests:
 		return "set http.rateLimit or a smaller http.maxInFlight"
 	case status >= 500:
-		return "the receiver, or a proxy before it, failed: look at its log"
+		return "the receiver, or a proxy in front of it, failed: check its log"
 	default:
-		return "look at the receiver's log"
+		return "check the receiver's log"
 	}
 }

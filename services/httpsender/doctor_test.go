@@ -7,21 +7,22 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 // doctor asks the service that runs, once it listens.
-func doctor(t *testing.T, conn *bus.Conn, q bus.DoctorQuestion) egress.Report {
+func doctor(t *testing.T, conn *bus.Conn, q control.DoctorQuestion) egress.Report {
 	t.Helper()
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	q.Recipient = "crm"
 	var report egress.Report
 	waittest.NoError(t, "the service to listen", func() error {
-		err := conn.AskDoctor(ctx, q, &report)
-		if err != nil && !strings.Contains(err.Error(), bus.ErrNobody.Error()) {
+		err := control.New(conn).AskDoctor(ctx, q, &report)
+		if err != nil && !strings.Contains(err.Error(), control.ErrNobody.Error()) {
 			t.Fatal(err)
 		}
 		return err
@@ -51,7 +52,7 @@ func TestDoctorPostsATestEventAndJudgesTheAnswer(t *testing.T) {
 				w.WriteHeader(c.status)
 			})
 			runService(t, conn, r.URL+"/hook?token=canary")
-			report := doctor(t, conn, bus.DoctorQuestion{Post: c.post})
+			report := doctor(t, conn, control.DoctorQuestion{Post: c.post})
 			last := report.Steps[len(report.Steps)-1]
 			if last.Name != c.step || last.OK != c.ok || last.Detail == "" || !last.OK && last.Remedy == "" {
 				t.Errorf("the walk ended with %+v", last)
@@ -75,7 +76,7 @@ func TestDoctorNamesTheFaultOfTLS(t *testing.T) {
 	leaf.Certificate = append(leaf.Certificate, ours.cert.Raw)
 	r := newReceiver(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, func(http.ResponseWriter, *http.Request) {})
 	runService(t, conn, r.URL)
-	report := doctor(t, conn, bus.DoctorQuestion{Post: true})
+	report := doctor(t, conn, control.DoctorQuestion{Post: true})
 	last := report.Steps[len(report.Steps)-1]
 	if last.Name != egress.StepTLS || last.OK || !strings.Contains(last.Detail, `unknown authority ("our root")`) {
 		t.Errorf("the walk ended with %+v", last)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -22,9 +23,9 @@ func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdic
 	case delivery.FaultNone:
 		return judgeStatus(d.Recipient.HTTP, o)
 	case delivery.FaultShutdown:
-		return delivery.Verdict{Kind: delivery.Postpone, Reason: delivery.ReasonShutdown, Detail: o.Detail}
+		return delivery.Verdict{Kind: delivery.Postpone, Reason: reasons.Shutdown, Detail: o.Detail}
 	case delivery.FaultRender:
-		return delivery.Verdict{Kind: delivery.Drop, Reason: delivery.ReasonRender, Detail: o.Detail}
+		return delivery.Verdict{Kind: delivery.Drop, Reason: reasons.Render, Detail: o.Detail}
 	default:
 		return delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonOf(o.Fault), Detail: o.Detail}
 	}
@@ -33,25 +34,25 @@ func (s *sender) Judge(d *delivery.Delivery, o delivery.Outcome) delivery.Verdic
 func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 	switch {
 	case success(h, o.Status):
-		return delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+		return delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 	case o.Status >= 300 && o.Status < 400:
-		return retry(delivery.ReasonRedirect, o, "redirects are not followed")
+		return retry(reasons.Redirect, o, "redirects are not followed")
 	case o.Status == http.StatusGone && h != nil && h.StopOnGone:
-		v := retry(delivery.ReasonGone, o, "the receiver wants no more of this")
+		v := retry(reasons.Gone, o, "the receiver no longer accepts this event")
 		v.Kind = delivery.Drop
 		return v
 	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
-		v := retry(delivery.ReasonHTTPStatus, o, "")
+		v := retry(reasons.HTTPStatus, o, "")
 		v.After = min(o.RetryAfter, maxRetryAfter)
 		if v.After > 0 {
-			v.Detail += fmt.Sprintf("; the receiver asked us to wait %s", o.RetryAfter.Round(time.Second))
+			v.Detail += fmt.Sprintf("; Retry-After is %s", o.RetryAfter.Round(time.Second))
 		}
 		if o.RetryAfter > maxRetryAfter {
-			v.Detail += ", we wait " + maxRetryAfterText + " at most"
+			v.Detail += ", waiting " + maxRetryAfterText + " at most"
 		}
 		return v
 	default:
-		return retry(delivery.ReasonHTTPStatus, o, "")
+		return retry(reasons.HTTPStatus, o, "")
 	}
 }
 
@@ -62,7 +63,7 @@ func success(h *recipient.HTTPTarget, status int) bool {
 	return status == http.StatusOK
 }
 
-func retry(reason delivery.Reason, o delivery.Outcome, why string) delivery.Verdict {
+func retry(reason reasons.Reason, o delivery.Outcome, why string) delivery.Verdict {
 	detail := statusText(o.Status)
 	if why != "" {
 		detail += ": " + why

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -17,32 +18,32 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		status    int
 		strict    delivery.VerdictKind // success is 200
 		any2xx    delivery.VerdictKind // success is 200 to 299
-		reason    delivery.Reason      // of a failure
+		reason    reasons.Reason       // of a failure
 		detail    string
 		retryTime string
 		after     time.Duration
 	}{
-		{200, delivered, delivered, delivery.ReasonOK, "", "", 0},
-		{201, retry, delivered, delivery.ReasonHTTPStatus, "HTTP 201 Created", "", 0},
-		{202, retry, delivered, delivery.ReasonHTTPStatus, "HTTP 202 Accepted", "", 0},
-		{204, retry, delivered, delivery.ReasonHTTPStatus, "HTTP 204 No Content", "", 0},
-		{299, retry, delivered, delivery.ReasonHTTPStatus, "HTTP 299", "", 0},
-		{301, retry, retry, delivery.ReasonRedirect, "HTTP 301 Moved Permanently: redirects are not followed; it points to ", "", 0},
-		{302, retry, retry, delivery.ReasonRedirect, "HTTP 302 Found: redirects are not followed; it points to ", "", 0},
-		{304, retry, retry, delivery.ReasonRedirect, "HTTP 304 Not Modified", "", 0},
-		{307, retry, retry, delivery.ReasonRedirect, "HTTP 307 Temporary Redirect", "", 0},
-		{308, retry, retry, delivery.ReasonRedirect, "HTTP 308 Permanent Redirect", "", 0},
-		{400, retry, retry, delivery.ReasonHTTPStatus, "HTTP 400 Bad Request", "", 0},
-		{401, retry, retry, delivery.ReasonHTTPStatus, "HTTP 401 Unauthorized", "", 0},
-		{404, retry, retry, delivery.ReasonHTTPStatus, "HTTP 404 Not Found", "7200", 0},
-		{410, retry, retry, delivery.ReasonHTTPStatus, "HTTP 410 Gone", "", 0},
-		{429, retry, retry, delivery.ReasonHTTPStatus, "HTTP 429 Too Many Requests; the receiver asked us to wait 2m0s", "120", 2 * time.Minute},
-		{429, retry, retry, delivery.ReasonHTTPStatus, "HTTP 429 Too Many Requests", "soon", 0},
-		{429, retry, retry, delivery.ReasonHTTPStatus, "HTTP 429 Too Many Requests", "-5", 0},
-		{500, retry, retry, delivery.ReasonHTTPStatus, "HTTP 500 Internal Server Error", "7200", 0},
-		{503, retry, retry, delivery.ReasonHTTPStatus, "HTTP 503 Service Unavailable; the receiver asked us to wait 24h0m0s", "86400", time.Hour},
-		{503, retry, retry, delivery.ReasonHTTPStatus, "HTTP 503 Service Unavailable", "Mon, 02 Jan 2006 15:04:05 GMT", 0},
-		{599, retry, retry, delivery.ReasonHTTPStatus, "HTTP 599", "", 0},
+		{200, delivered, delivered, reasons.OK, "", "", 0},
+		{201, retry, delivered, reasons.HTTPStatus, "HTTP 201 Created", "", 0},
+		{202, retry, delivered, reasons.HTTPStatus, "HTTP 202 Accepted", "", 0},
+		{204, retry, delivered, reasons.HTTPStatus, "HTTP 204 No Content", "", 0},
+		{299, retry, delivered, reasons.HTTPStatus, "HTTP 299", "", 0},
+		{301, retry, retry, reasons.Redirect, "HTTP 301 Moved Permanently: redirects are not followed; Location: ", "", 0},
+		{302, retry, retry, reasons.Redirect, "HTTP 302 Found: redirects are not followed; Location: ", "", 0},
+		{304, retry, retry, reasons.Redirect, "HTTP 304 Not Modified", "", 0},
+		{307, retry, retry, reasons.Redirect, "HTTP 307 Temporary Redirect", "", 0},
+		{308, retry, retry, reasons.Redirect, "HTTP 308 Permanent Redirect", "", 0},
+		{400, retry, retry, reasons.HTTPStatus, "HTTP 400 Bad Request", "", 0},
+		{401, retry, retry, reasons.HTTPStatus, "HTTP 401 Unauthorized", "", 0},
+		{404, retry, retry, reasons.HTTPStatus, "HTTP 404 Not Found", "7200", 0},
+		{410, retry, retry, reasons.HTTPStatus, "HTTP 410 Gone", "", 0},
+		{429, retry, retry, reasons.HTTPStatus, "HTTP 429 Too Many Requests; Retry-After is 2m0s", "120", 2 * time.Minute},
+		{429, retry, retry, reasons.HTTPStatus, "HTTP 429 Too Many Requests", "soon", 0},
+		{429, retry, retry, reasons.HTTPStatus, "HTTP 429 Too Many Requests", "-5", 0},
+		{500, retry, retry, reasons.HTTPStatus, "HTTP 500 Internal Server Error", "7200", 0},
+		{503, retry, retry, reasons.HTTPStatus, "HTTP 503 Service Unavailable; Retry-After is 24h0m0s", "86400", time.Hour},
+		{503, retry, retry, reasons.HTTPStatus, "HTTP 503 Service Unavailable", "Mon, 02 Jan 2006 15:04:05 GMT", 0},
+		{599, retry, retry, reasons.HTTPStatus, "HTTP 599", "", 0},
 	} {
 		t.Run(fmt.Sprintf("%d %s", c.status, c.retryTime), func(t *testing.T) {
 			elsewhere := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
@@ -63,7 +64,7 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 				if want == retry && (v.Reason != c.reason || !strings.HasPrefix(v.Detail, c.detail)) {
 					t.Errorf("rule %d: reason %q, detail %q, want %q, %q", rule, v.Reason, v.Detail, c.reason, c.detail)
 				}
-				if want == delivered && v.Reason != delivery.ReasonOK {
+				if want == delivered && v.Reason != reasons.OK {
 					t.Errorf("rule %d: delivered with reason %q", rule, v.Reason)
 				}
 			}
@@ -90,17 +91,17 @@ func TestRetryAfterMayBeADate(t *testing.T) {
 func TestEveryFaultHasAVerdictAndAReason(t *testing.T) {
 	s, d := newSender(t), deliveryTo("http://127.0.0.1/")
 	for fault, want := range map[delivery.Fault]delivery.Verdict{
-		delivery.FaultDNS:            {Kind: delivery.Retry, Reason: delivery.ReasonDNS},
-		delivery.FaultEgress:         {Kind: delivery.Retry, Reason: delivery.ReasonEgress},
-		delivery.FaultConnect:        {Kind: delivery.Retry, Reason: delivery.ReasonConnect},
-		delivery.FaultTLS:            {Kind: delivery.Retry, Reason: delivery.ReasonTLS},
-		delivery.FaultTimeout:        {Kind: delivery.Retry, Reason: delivery.ReasonTimeout},
-		delivery.FaultConnectTimeout: {Kind: delivery.Retry, Reason: delivery.ReasonTimeout},
-		delivery.FaultCut:            {Kind: delivery.Retry, Reason: delivery.ReasonConnectionCut},
-		delivery.FaultProtocol:       {Kind: delivery.Retry, Reason: delivery.ReasonProtocol},
-		delivery.FaultAuth:           {Kind: delivery.Retry, Reason: delivery.ReasonAuth},
-		delivery.FaultRender:         {Kind: delivery.Drop, Reason: delivery.ReasonRender},
-		delivery.FaultShutdown:       {Kind: delivery.Postpone, Reason: delivery.ReasonShutdown},
+		delivery.FaultDNS:            {Kind: delivery.Retry, Reason: reasons.DNS},
+		delivery.FaultEgress:         {Kind: delivery.Retry, Reason: reasons.Egress},
+		delivery.FaultConnect:        {Kind: delivery.Retry, Reason: reasons.Connect},
+		delivery.FaultTLS:            {Kind: delivery.Retry, Reason: reasons.TLS},
+		delivery.FaultTimeout:        {Kind: delivery.Retry, Reason: reasons.Timeout},
+		delivery.FaultConnectTimeout: {Kind: delivery.Retry, Reason: reasons.Timeout},
+		delivery.FaultCut:            {Kind: delivery.Retry, Reason: reasons.ConnectionCut},
+		delivery.FaultProtocol:       {Kind: delivery.Retry, Reason: reasons.Protocol},
+		delivery.FaultAuth:           {Kind: delivery.Retry, Reason: reasons.Auth},
+		delivery.FaultRender:         {Kind: delivery.Drop, Reason: reasons.Render},
+		delivery.FaultShutdown:       {Kind: delivery.Postpone, Reason: reasons.Shutdown},
 	} {
 		want.Detail = "words"
 		if got := s.Judge(d, delivery.Outcome{Fault: fault, Detail: "words"}); got != want {

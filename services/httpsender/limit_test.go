@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/redistest"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -20,7 +21,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Three replicas share a recipient's limit through Redis. The limit is of an hour, so the burst is all that may leave the house, and
+// Three replicas share a recipient's limit through Redis. The limit is of an hour, so the burst is all that may leave the process, and
 // nothing here depends on the clock: the others must have been put off for the limit, each at least once, and only then is counted.
 func TestReplicasShareARecipientsLimit(t *testing.T) {
 	const events, turns, burst = 30, 40, 4 // a tenth of the turns
@@ -32,7 +33,8 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 	var replicas []replica
 	seen := make(chan delivery.Report, 3*events)
 	for range 3 {
-		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3, Timeout: waittest.Limit}, slog.New(slog.DiscardHandler))
+		limiter, err := throttle.NewRedis(throttle.RedisOptions{Address: redis.Address, Replicas: 3, Timeout: waittest.Limit},
+			slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +61,7 @@ func TestReplicasShareARecipientsLimit(t *testing.T) {
 		case r.Verdict.Kind == delivery.Delivered:
 			sent[r.Sequence]++
 			delete(putOff, r.Sequence)
-		case r.Verdict.Reason == delivery.ReasonRateLimit && r.Verdict.Kind == delivery.Postpone:
+		case r.Verdict.Reason == reasons.RateLimit && r.Verdict.Kind == delivery.Postpone:
 			putOff[r.Sequence]++
 		default:
 			t.Errorf("got %+v", r.Verdict)

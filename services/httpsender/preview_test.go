@@ -16,7 +16,8 @@ import (
 
 // What a preview shows is what arrives: every header and every byte of the body, but for secrets and for what is made at sending.
 func TestAPreviewIsWhatArrives(t *testing.T) {
-	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4}, TraceFlags: trace.FlagsSampled})
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4},
+		TraceFlags: trace.FlagsSampled})
 	traced := trace.ContextWithSpanContext(t.Context(), span)
 	for name, c := range map[string]struct {
 		change func(*recipient.Recipient)
@@ -24,7 +25,8 @@ func TestAPreviewIsWhatArrives(t *testing.T) {
 	}{
 		"form plain": {func(*recipient.Recipient) {}, nil},
 		"form":       {everything, []string{"Authorization", "Webhook-Signature"}},
-		"json":       {func(r *recipient.Recipient) { everything(r); r.HTTP.Format = recipient.JSON }, []string{"Authorization", "Webhook-Signature"}},
+		"json": {func(r *recipient.Recipient) { everything(r); r.HTTP.Format = recipient.JSON },
+			[]string{"Authorization", "Webhook-Signature"}},
 		"binary": {func(r *recipient.Recipient) { everything(r); r.HTTP.Format = recipient.JSONBinary },
 			[]string{"Authorization", "Webhook-Signature"}},
 		"template": {func(r *recipient.Recipient) {
@@ -41,7 +43,8 @@ func TestAPreviewIsWhatArrives(t *testing.T) {
 func previewed(ctx context.Context, t *testing.T, change func(*recipient.Recipient), hidden []string) {
 	d := deliveryTo("", change)
 	got := deliver(ctx, t, newSender(t, "region"), d)
-	shown, err := render.PreviewHTTP(d.Recipient, d.Event, render.PreviewOptions{UserAgent: "Outbound/1.2.3", Custom: []string{"region"}, At: time.Now()})
+	shown, err := render.PreviewHTTP(d.Recipient, d.Event,
+		render.PreviewOptions{UserAgent: "Outbound/1.2.3", Custom: []string{"region"}, At: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +99,8 @@ func TestAPreviewNeedsNoSecrets(t *testing.T) {
 	if text[0].String() != text[1].String() {
 		t.Errorf("shown\n%s\nand\n%s", &text[0], &text[1])
 	}
-	for _, want := range []string{"Host: receiver.example\n", "Authorization: [redacted]\n", "Webhook-Signature: [made at sending]\n", "Webhook-Timestamp: 1795255200\n"} {
+	for _, want := range []string{"Host: receiver.example\n", "Authorization: [redacted]\n", "Webhook-Signature: [generated when sent]\n",
+		"Webhook-Timestamp: 1795255200\n"} {
 		if !strings.Contains(text[0].String(), want) {
 			t.Errorf("%q is not in\n%s", want, &text[0])
 		}

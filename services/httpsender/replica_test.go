@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -26,21 +27,26 @@ type recipients struct {
 	stored []*outboundv1.StoredRecipient
 }
 
-func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest, s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
+func (r *recipients) WatchRecipients(_ *outboundv1.WatchRecipientsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchRecipientsResponse]) error {
 	for _, one := range r.stored {
 		if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Recipient{Recipient: one}}); err != nil {
 			return err
 		}
 	}
-	if err := s.Send(&outboundv1.WatchRecipientsResponse{Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}}}); err != nil {
+	if err := s.Send(&outboundv1.WatchRecipientsResponse{
+		Change: &outboundv1.WatchRecipientsResponse_Synced{Synced: &emptypb.Empty{}},
+	}); err != nil {
 		return err
 	}
 	<-s.Context().Done()
 	return nil
 }
 
-func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest, s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
-	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}}, EventTypes: []*outboundv1.EventType{{Id: "support_conference_member_added"}}}); err != nil {
+func (r *recipients) WatchSettings(_ *outboundv1.WatchSettingsRequest,
+	s grpc.ServerStreamingServer[outboundv1.WatchSettingsResponse]) error {
+	if err := s.Send(&outboundv1.WatchSettingsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region"}},
+		EventTypes: []*outboundv1.EventType{{Id: "support_conference_member_added"}}}); err != nil {
 		return err
 	}
 	<-s.Context().Done()
@@ -76,7 +82,7 @@ func startReplica(t *testing.T, conn *bus.Conn, limiter throttle.Limiter, stored
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.EnsureConsumer(t.Context(), want); err != nil {
+		if err := control.New(conn).EnsureConsumer(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 	}

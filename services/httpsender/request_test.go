@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/golden"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -76,7 +77,8 @@ func everything(r *recipient.Recipient) {
 }
 
 func TestRequests(t *testing.T) {
-	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4}, TraceFlags: trace.FlagsSampled})
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{0xa1, 15: 2}, SpanID: trace.SpanID{0xb3, 7: 4},
+		TraceFlags: trace.FlagsSampled})
 	traced := trace.ContextWithSpanContext(t.Context(), span)
 	for name, c := range map[string]struct {
 		ctx    context.Context
@@ -129,8 +131,10 @@ func TestSettingsThatCannotBeSent(t *testing.T) {
 		change func(*recipient.Recipient)
 		fault  delivery.Fault
 	}{
-		"header with a line break":  {func(r *recipient.Recipient) { r.HTTP.Headers = map[string]string{"X-A": "a\r\nX-B: b"} }, delivery.FaultProtocol},
-		"auth with a line break":    {func(r *recipient.Recipient) { r.HTTP.Auth = recipient.Auth{Header: "X-Key", Value: "canary\n"} }, delivery.FaultAuth},
+		"header with a line break": {func(r *recipient.Recipient) { r.HTTP.Headers = map[string]string{"X-A": "a\r\nX-B: b"} },
+			delivery.FaultProtocol},
+		"auth with a line break": {func(r *recipient.Recipient) { r.HTTP.Auth = recipient.Auth{Header: "X-Key", Value: "canary\n"} },
+			delivery.FaultAuth},
 		"format of a later version": {func(r *recipient.Recipient) { r.HTTP.Format = 99 }, delivery.FaultProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +151,7 @@ func TestEventThatCannotBeRenderedIsDropped(t *testing.T) {
 	r := newReceiver(t, nil, func(http.ResponseWriter, *http.Request) {})
 	d := deliveryTo(r.URL, func(r *recipient.Recipient) { r.HTTP.Format = recipient.JSON })
 	d.Event.Raw = d.Event.Raw[:40]
-	if o, v := attempt(t, newSender(t), d); v.Kind != delivery.Drop || v.Reason != delivery.ReasonRender {
+	if o, v := attempt(t, newSender(t), d); v.Kind != delivery.Drop || v.Reason != reasons.Render {
 		t.Errorf("got %+v, %+v", o, v)
 	}
 }
@@ -164,7 +168,8 @@ func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"urlPolicy", "allowEgress[1]", "ownServices[0]", "slots", "window", "grace", "maxTimeout: 40s", "ack wait 45s"} {
+	for _, want := range []string{"urlPolicy", "allowEgress[1]", "ownServices[0]", "slots", "window", "grace", "maxTimeout: 40s",
+		"ack wait 45s"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not mention %q", err, want)
 		}

@@ -171,7 +171,7 @@ func (s *sender) read(resp *http.Response, o *delivery.Outcome) {
 		_, err = io.CopyN(io.Discard, resp.Body, maxDiscard)
 	}
 	if err != nil && !errors.Is(err, io.EOF) && o.Detail == "" {
-		o.Detail = "the body of the answer broke off"
+		o.Detail = "the connection broke while reading the response body"
 	}
 }
 
@@ -181,23 +181,23 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 	var op *net.OpError
 	switch {
 	case parent.Err() != nil:
-		return delivery.FaultShutdown, "the sender was stopped before the answer came"
+		return delivery.FaultShutdown, "the sender stopped before the response arrived"
 	case errors.As(err, &dial):
 		return dialFault(dial), dial.Error()
 	case ctx.Err() != nil && !f.connected:
 		return delivery.FaultConnectTimeout, fmt.Sprintf("no connection within %s", timeout)
 	case ctx.Err() != nil:
-		return delivery.FaultTimeout, fmt.Sprintf("connected, but no answer within %s", timeout)
+		return delivery.FaultTimeout, fmt.Sprintf("connected, but no response within %s", timeout)
 	case !f.connected:
-		return delivery.FaultRender, "the request can't be written: " + err.Error()
+		return delivery.FaultRender, "the request can't be rendered: " + err.Error()
 	case errors.As(err, &op) && op.Op == "remote error":
-		return delivery.FaultTLS, "TLS: refused by the receiver: " + op.Err.Error()
+		return delivery.FaultTLS, "TLS: rejected by the receiver: " + op.Err.Error()
 	case !f.answered.Load():
-		return delivery.FaultCut, "the receiver closed the connection without an answer"
+		return delivery.FaultCut, "the receiver closed the connection without a response"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return delivery.FaultCut, "the receiver closed the connection within the header of its answer"
+		return delivery.FaultCut, "the receiver closed the connection while sending the response header"
 	default:
-		return delivery.FaultProtocol, "the answer is not HTTP/1.1, is cut off within its header, or its header exceeds 64 KiB"
+		return delivery.FaultProtocol, "the response is not HTTP/1.1, its header is incomplete, or its header exceeds 64 KiB"
 	}
 }
 
@@ -240,7 +240,7 @@ func pointsTo(from *url.URL, location string) string {
 	if location == "" || err != nil {
 		return ""
 	}
-	return "it points to " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
+	return "Location: " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
 }
 
 // client is the recipient's client, made when a new revision is first seen. The one it replaces keeps its requests under way and

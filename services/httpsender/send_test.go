@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/services/httpsender"
 )
@@ -119,7 +120,7 @@ func TestNewConnectionThatBreaksIsNotTriedAgain(t *testing.T) {
 		}
 	})
 	o, v := attempt(t, newSender(t), deliveryTo(url))
-	if o.Fault != delivery.FaultCut || v.Kind != delivery.Retry || v.Reason != delivery.ReasonConnectionCut {
+	if o.Fault != delivery.FaultCut || v.Kind != delivery.Retry || v.Reason != reasons.ConnectionCut {
 		t.Errorf("got %+v, %+v", o, v)
 	}
 	if n := requests.Load(); n != 1 {
@@ -139,37 +140,48 @@ func TestBadReceivers(t *testing.T) {
 		timeout time.Duration
 		fault   delivery.Fault
 		verdict delivery.VerdictKind
-		reason  delivery.Reason
+		reason  reasons.Reason
 	}{
-		{"hangs without an answer", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultTimeout, delivery.Retry, delivery.ReasonTimeout},
-		{"hangs within the header", func(_ int, c net.Conn) { request(c); fmt.Fprint(c, "HTTP/1.1 200 OK\r\nX-"); untilClosed(c) }, 100 * time.Millisecond,
-			delivery.FaultTimeout, delivery.Retry, delivery.ReasonTimeout},
+		{"hangs without an answer", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultTimeout, delivery.Retry,
+			reasons.Timeout},
+		{"hangs within the header", func(_ int, c net.Conn) { request(c); fmt.Fprint(c, "HTTP/1.1 200 OK\r\nX-"); untilClosed(c) },
+			100 * time.Millisecond,
+			delivery.FaultTimeout, delivery.Retry, reasons.Timeout},
 		{"hangs within the body of a 200", func(_ int, c net.Conn) {
 			request(c)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok")
 			untilClosed(c)
-		}, time.Second, delivery.FaultNone, delivery.Delivered, delivery.ReasonOK},
-		{"closes before the request is read", func(_ int, c net.Conn) {}, 10 * time.Second, delivery.FaultCut, delivery.Retry, delivery.ReasonConnectionCut},
-		{"resets", func(_ int, c net.Conn) { request(c); _ = c.(*net.TCPConn).SetLinger(0) }, 10 * time.Second, delivery.FaultCut, delivery.Retry, delivery.ReasonConnectionCut},
-		{"cuts the header within a line", say("HTTP/1.1 200 OK\r\nContent-"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
-		{"cuts the header", say("HTTP/1.1 200 OK\r\nX-A: a\r\n"), 10 * time.Second, delivery.FaultCut, delivery.Retry, delivery.ReasonConnectionCut},
-		{"cuts the body of a 200", say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), 10 * time.Second, delivery.FaultNone, delivery.Delivered, delivery.ReasonOK},
-		{"cuts the body of a 500", say("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno"), 10 * time.Second, delivery.FaultNone, delivery.Retry, delivery.ReasonHTTPStatus},
-		{"speaks something else", say("220 mail.example.com ESMTP\r\n"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
-		{"speaks bytes", say("\x00\x01\x02\xff\r\n\r\n"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
-		{"chunks badly", say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 10 * time.Second, delivery.FaultNone, delivery.Delivered, delivery.ReasonOK},
-		{"sends a huge header", say("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 128<<10) + "\r\n\r\n"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
-		{"sends endless headers", func(_ int, c net.Conn) { request(c); fmt.Fprint(c, "HTTP/1.1 200 OK\r\n"); endless(c, "X-A: a\r\n") }, 5 * time.Second,
-			delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
+		}, time.Second, delivery.FaultNone, delivery.Delivered, reasons.OK},
+		{"closes before the request is read", func(_ int, c net.Conn) {}, 10 * time.Second, delivery.FaultCut, delivery.Retry,
+			reasons.ConnectionCut},
+		{"resets", func(_ int, c net.Conn) { request(c); _ = c.(*net.TCPConn).SetLinger(0) }, 10 * time.Second, delivery.FaultCut,
+			delivery.Retry, reasons.ConnectionCut},
+		{"cuts the header within a line", say("HTTP/1.1 200 OK\r\nContent-"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry,
+			reasons.Protocol},
+		{"cuts the header", say("HTTP/1.1 200 OK\r\nX-A: a\r\n"), 10 * time.Second, delivery.FaultCut, delivery.Retry, reasons.ConnectionCut},
+		{"cuts the body of a 200", say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), 10 * time.Second, delivery.FaultNone,
+			delivery.Delivered, reasons.OK},
+		{"cuts the body of a 500", say("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nno"), 10 * time.Second, delivery.FaultNone,
+			delivery.Retry, reasons.HTTPStatus},
+		{"speaks something else", say("220 mail.example.com ESMTP\r\n"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry,
+			reasons.Protocol},
+		{"speaks bytes", say("\x00\x01\x02\xff\r\n\r\n"), 10 * time.Second, delivery.FaultProtocol, delivery.Retry, reasons.Protocol},
+		{"chunks badly", say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), 10 * time.Second, delivery.FaultNone,
+			delivery.Delivered, reasons.OK},
+		{"sends a huge header", say("HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 128<<10) + "\r\n\r\n"), 10 * time.Second,
+			delivery.FaultProtocol, delivery.Retry, reasons.Protocol},
+		{"sends endless headers", func(_ int, c net.Conn) { request(c); fmt.Fprint(c, "HTTP/1.1 200 OK\r\n"); endless(c, "X-A: a\r\n") },
+			5 * time.Second,
+			delivery.FaultProtocol, delivery.Retry, reasons.Protocol},
 		{"sends endless 1xx", func(_ int, c net.Conn) { request(c); endless(c, "HTTP/1.1 103 Early Hints\r\n\r\n") }, 5 * time.Second,
-			delivery.FaultProtocol, delivery.Retry, delivery.ReasonProtocol},
+			delivery.FaultProtocol, delivery.Retry, reasons.Protocol},
 		{"sends an endless body", func(_ int, c net.Conn) {
 			request(c)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\n\r\n")
 			endless(c, strings.Repeat("x", 1024))
-		}, 5 * time.Second, delivery.FaultNone, delivery.Delivered, delivery.ReasonOK},
+		}, 5 * time.Second, delivery.FaultNone, delivery.Delivered, reasons.OK},
 		{"switches protocols", say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), time.Second,
-			delivery.FaultNone, delivery.Retry, delivery.ReasonHTTPStatus},
+			delivery.FaultNone, delivery.Retry, reasons.HTTPStatus},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o, v := attempt(t, newSender(t), deliveryTo(rawReceiver(t, c.serve), timeout(c.timeout)))
@@ -209,11 +221,11 @@ func TestNobodyThere(t *testing.T) {
 	url := "http://" + l.Addr().String() + "/?token=canary"
 	l.Close()
 	o, v := attempt(t, newSender(t), deliveryTo(url))
-	if o.Fault != delivery.FaultConnect || v.Reason != delivery.ReasonConnect || !strings.Contains(v.Detail, "connection refused") {
+	if o.Fault != delivery.FaultConnect || v.Reason != reasons.Connect || !strings.Contains(v.Detail, "connection refused") {
 		t.Errorf("got %+v, %+v", o, v)
 	}
 	o, v = attempt(t, newSender(t), deliveryTo("http://nobody.invalid/?token=canary"))
-	if o.Fault != delivery.FaultDNS || v.Reason != delivery.ReasonDNS || !strings.Contains(v.Detail, "nobody.invalid") {
+	if o.Fault != delivery.FaultDNS || v.Reason != reasons.DNS || !strings.Contains(v.Detail, "nobody.invalid") {
 		t.Errorf("got %+v, %+v", o, v)
 	}
 }
@@ -223,12 +235,12 @@ func TestForbiddenAddressIsNotConnected(t *testing.T) {
 	o := httpsender.DefaultOptions()
 	o.URLPolicy = "any"
 	out, v := attempt(t, httpsender.NewSender(t, o), deliveryTo(r.URL))
-	if out.Fault != delivery.FaultEgress || v.Reason != delivery.ReasonEgress || !strings.Contains(v.Detail, "--allow-egress 127.0.0.1/32") {
+	if out.Fault != delivery.FaultEgress || v.Reason != reasons.Egress || !strings.Contains(v.Detail, "--allow-egress 127.0.0.1/32") {
 		t.Errorf("got %+v, %+v", out, v)
 	}
 	o.AllowEgress, o.URLPolicy = []string{"127.0.0.0/8"}, "https"
 	out, v = attempt(t, httpsender.NewSender(t, o), deliveryTo(r.URL))
-	if out.Fault != delivery.FaultEgress || v.Reason != delivery.ReasonEgress || !strings.Contains(v.Detail, "--url-policy") {
+	if out.Fault != delivery.FaultEgress || v.Reason != reasons.Egress || !strings.Contains(v.Detail, "--url-policy") {
 		t.Errorf("got %+v, %+v", out, v)
 	}
 	if n := r.connections.Load(); n != 0 {
@@ -244,7 +256,7 @@ func TestAttemptCutShortByShutdownIsPutOff(t *testing.T) {
 		untilClosed(c)
 	})
 	s, d := newSender(t), deliveryTo(url)
-	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != delivery.ReasonShutdown {
+	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != reasons.Shutdown {
 		t.Errorf("got %+v", v)
 	}
 }

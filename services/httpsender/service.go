@@ -1,5 +1,5 @@
 // Package httpsender is the service that sends events to HTTP recipients (webhooks). It takes deliveries from the recipients'
-// durable consumers, posts each, and records what came of it.
+// durable consumers, sends each as an HTTP request, and records the result.
 package httpsender
 
 import (
@@ -12,12 +12,15 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/standing"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
@@ -41,7 +44,7 @@ type Options struct {
 	Grace time.Duration `yaml:"grace"`
 	// MaxTimeout is the longest that one request may take, whatever its recipient says.
 	MaxTimeout time.Duration `yaml:"maxTimeout"`
-	// StatusTick is the pause between two looks at whose contacts are to be told that deliveries fail.
+	// StatusTick is the interval at which due alerts are checked.
 	StatusTick time.Duration `yaml:"statusTick"`
 }
 
@@ -90,22 +93,24 @@ func (o Options) Validate() error {
 		fault("statusTick", fmt.Errorf("%s is out of range: use 1ms to 1m", o.StatusTick))
 	}
 	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
-		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not hand a delivery out again while its request runs",
+		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not "+
+			"redeliver during a request",
 			o.MaxTimeout, longest, bus.AckWait))
 	}
 	return errors.Join(faults...)
 }
 
-// Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them, after Run.
+// Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them,
+// after Run.
 type Deps struct {
 	Bus *bus.Conn
-	// Config knows the recipients; somebody else runs it. It must watch settings too.
+	// Config has the recipients; the caller runs it. It must watch settings too.
 	Config *configclient.Client
 	// Observer sees each attempt.
 	Observer delivery.Observer
 	// Limiter keeps the recipients' rate limits. Nil: this process keeps them alone.
 	Limiter throttle.Limiter
-	// Version stands in User-Agent.
+	// Version is part of User-Agent.
 	Version string
 	// Resolver looks names of receivers up. Nil: the system's.
 	Resolver *net.Resolver
@@ -126,7 +131,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of the HTTP sender: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil || deps.Observer == nil {
-		return nil, errors.New("the HTTP sender needs the bus, the configuration and an observer")
+		return nil, errors.New("the HTTP sender needs a broker, the configuration and an observer")
 	}
 	if deps.Limiter == nil {
 		deps.Limiter = throttle.NewMemory()
@@ -141,7 +146,7 @@ func New(o Options, deps Deps) (*Service, error) {
 	custom := func() []string { return deps.Config.Settings().CustomFields }
 	filters, err := filter.NewCache()
 	if err != nil {
-		return nil, fmt.Errorf("make the HTTP sender: %w", err)
+		return nil, fmt.Errorf("create the HTTP sender: %w", err)
 	}
 	send := newSender(o, guard, deps.Version, custom)
 	send.resolver = deps.Resolver
@@ -161,24 +166,26 @@ func (s *Service) Run(ctx context.Context) error {
 	case <-s.deps.Config.Ready():
 	}
 	defer s.answerDoctor(ctx)()
-	history := bus.NewHistory(s.deps.Bus)
+	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
-	observer, stop, err := standing.Start(ctx, standing.Options{
-		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: bus.NewStandings(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
+	observer, stop, err := health.Start(ctx, health.Options{
+		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
-		return fmt.Errorf("keep the statuses of HTTP recipients: %w", err)
+		return fmt.Errorf("monitor HTTP recipients: %w", err)
 	}
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
-		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: bus.NewQueue(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn,
+		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
+		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
+		Turn:    s.turn,
 		Matches: s.filters.Matches, Freshness: s.deps.Config,
 	})
 	if err != nil {
-		return fmt.Errorf("make the HTTP sender's engine: %w", err)
+		return fmt.Errorf("create the HTTP sender's engine: %w", err)
 	}
 	if err := engine.Run(ctx); err != nil {
 		return fmt.Errorf("run the HTTP sender's engine: %w", err)

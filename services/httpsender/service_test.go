@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -57,15 +58,16 @@ func TestEventArrivesOnTheFourthTryWithItsVariables(t *testing.T) {
 	}
 	for attempt := 1; attempt <= 4; attempt++ {
 		report := <-seen.reports
-		want := delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus}
+		want := delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus}
 		if attempt == 4 {
-			want = delivery.Verdict{Kind: delivery.Delivered, Reason: delivery.ReasonOK}
+			want = delivery.Verdict{Kind: delivery.Delivered, Reason: reasons.OK}
 		}
 		if report.Delivery.Attempt != attempt || report.Verdict.Kind != want.Kind || report.Verdict.Reason != want.Reason {
 			t.Errorf("attempt %d: got attempt %d with %+v, want %+v", attempt, report.Delivery.Attempt, report.Verdict, want)
 		}
 		form, id := <-forms, <-ids
-		if form.Get("event") != e.Type || form.Get("display_name") != "Ada Lovelace" || form.Get("custom.region") != "emea" || form.Has("custom.salary") {
+		if form.Get("event") != e.Type || form.Get("display_name") != "Ada Lovelace" || form.Get("custom.region") != "emea" ||
+			form.Has("custom.salary") {
 			t.Errorf("attempt %d: form is %v", attempt, form)
 		}
 		if id != "appliance-1~e-1" {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/dnstest"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/proxytest"
@@ -56,7 +57,8 @@ func forbiddenHosts() []string {
 		"127.1", "127.0.1", "0", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0177.0.0.1", "127.0.0.1.", "127.0.0.01", "[::1%25lo]",
 		"[fe80::1%25eth0]", "me@127.0.0.1", "example.com:80@127.0.0.1", "１２７.0.0.1", "127。0。0。1",
 		// Names.
-		"localhost", "LOCALHOST", "localhost.", "loopback.example", "private.example", "metadata.example", "mapped.example", "six.example", "many.example",
+		"localhost", "LOCALHOST", "localhost.", "loopback.example", "private.example", "metadata.example", "mapped.example", "six.example",
+		"many.example",
 	}
 }
 
@@ -104,11 +106,12 @@ func TestNoWayOfWritingAnAddressLeadsInside(t *testing.T) {
 		for _, scheme := range []string{"http", "https"} {
 			url := fmt.Sprintf("%s://%s:%s/hook?token=canary", scheme, host, port)
 			urls++
-			if recipient.CheckURL(url, "any") == nil && guard.Foresee(t.Context(), resolver, url) == nil {
+			if recipient.CheckURL(url, "any") == nil && guard.Precheck(t.Context(), resolver, url) == nil {
 				t.Errorf("%s is saved without a warning", url)
 			}
 			out, v := attempt(t, sender, deliveryTo(url, func(r *recipient.Recipient) { r.ID = fmt.Sprintf("%s-%d", scheme, i) }))
-			if out.Fault != delivery.FaultEgress && out.Fault != delivery.FaultDNS || v.Kind != delivery.Retry || strings.Contains(v.Detail, "canary") {
+			if out.Fault != delivery.FaultEgress && out.Fault != delivery.FaultDNS || v.Kind != delivery.Retry ||
+				strings.Contains(v.Detail, "canary") {
 				t.Errorf("%s: %+v, %+v", url, out, v)
 			}
 		}
@@ -133,14 +136,14 @@ func TestNamesThatChangeTheirMindDoNotLeadInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "http://rebind.example:" + port + "/"
-	if err := guard.Foresee(t.Context(), resolver, url); err != nil {
+	if err := guard.Precheck(t.Context(), resolver, url); err != nil {
 		t.Fatalf("at saving: %v, want a public address", err)
 	}
 	o := httpsender.DefaultOptions()
 	o.URLPolicy = "any"
 	sender := httpsender.NewSenderWith(t, o, resolver)
 	for range 3 {
-		if out, v := attempt(t, sender, deliveryTo(url)); out.Fault != delivery.FaultEgress || v.Reason != delivery.ReasonEgress {
+		if out, v := attempt(t, sender, deliveryTo(url)); out.Fault != delivery.FaultEgress || v.Reason != reasons.Egress {
 			t.Errorf("%+v, %+v, want the guard's refusal", out, v)
 		}
 	}
@@ -155,14 +158,14 @@ func TestFaultsOfTheProxyHaveTheirOwnReason(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		o         proxytest.Options
-		reason    delivery.Reason
+		reason    reasons.Reason
 	}{
-		{"goes through", "http://receiver.example/hook", proxytest.Options{Resolve: to}, delivery.ReasonOK},
-		{"wants a password", "http://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, delivery.ReasonProxy},
-		{"wants a password for a tunnel", "https://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, delivery.ReasonProxy},
-		{"refuses a tunnel", "https://receiver.example/hook", proxytest.Options{Refuse: http.StatusForbidden}, delivery.ReasonProxy},
-		{"a receiver without TLS", "https://receiver.example/hook", proxytest.Options{Resolve: to}, delivery.ReasonTLS},
-		{"a forbidden address", "http://127.0.0.1/hook", proxytest.Options{Resolve: to}, delivery.ReasonEgress},
+		{"goes through", "http://receiver.example/hook", proxytest.Options{Resolve: to}, reasons.OK},
+		{"wants a password", "http://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, reasons.Proxy},
+		{"wants a password for a tunnel", "https://receiver.example/hook", proxytest.Options{Resolve: to, User: "me"}, reasons.Proxy},
+		{"refuses a tunnel", "https://receiver.example/hook", proxytest.Options{Refuse: http.StatusForbidden}, reasons.Proxy},
+		{"a receiver without TLS", "https://receiver.example/hook", proxytest.Options{Resolve: to}, reasons.TLS},
+		{"a forbidden address", "http://127.0.0.1/hook", proxytest.Options{Resolve: to}, reasons.Egress},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := proxytest.Start(t, c.o)
@@ -171,7 +174,7 @@ func TestFaultsOfTheProxyHaveTheirOwnReason(t *testing.T) {
 			if _, v := attempt(t, httpsender.NewSender(t, o), deliveryTo(c.url)); v.Reason != c.reason {
 				t.Errorf("got %+v, want %s", v, c.reason)
 			}
-			if forbidden := c.reason == delivery.ReasonEgress; forbidden != (len(p.Targets()) == 0) {
+			if forbidden := c.reason == reasons.Egress; forbidden != (len(p.Targets()) == 0) {
 				t.Errorf("the proxy was asked for %q", p.Targets())
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
@@ -22,8 +23,8 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// stage is the service, one recipient of it, and a receiver that counts what it gets by event id.
-type stage struct {
+// fixture is the service, one recipient of it, and a receiver that counts what it gets by event id.
+type fixture struct {
 	t         *testing.T
 	conn      *bus.Conn
 	publisher *bus.Publisher
@@ -36,15 +37,15 @@ type stage struct {
 	got map[string]int
 }
 
-func newStage(t *testing.T) *stage {
-	s := &stage{t: t, conn: bustest.Start(t).Conn(), got: map[string]int{}}
+func newFixture(t *testing.T) *fixture {
+	s := &fixture{t: t, conn: bustest.Start(t).Conn(), got: map[string]int{}}
 	s.publisher = bus.NewPublisher(s.conn)
 	t.Cleanup(s.publisher.Close)
 	return s
 }
 
 // send runs the service with a recipient at a URL.
-func (s *stage) send(url string, interval, timeout time.Duration) {
+func (s *fixture) send(url string, interval, timeout time.Duration) {
 	s.t.Helper()
 	target := &outboundv1.HttpRecipient{
 		Url: url, RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour), Timeout: durationpb.New(timeout),
@@ -70,7 +71,7 @@ func (s *stage) send(url string, interval, timeout time.Duration) {
 }
 
 // receive is a receiver that notes each request and has answer say what to answer.
-func (s *stage) receive(answer func(id string, w http.ResponseWriter, q *http.Request)) *receiver {
+func (s *fixture) receive(answer func(id string, w http.ResponseWriter, q *http.Request)) *receiver {
 	return newReceiver(s.t, nil, func(w http.ResponseWriter, q *http.Request) {
 		// Only then the server hears that a client has gone.
 		_, _ = io.Copy(io.Discard, q.Body)
@@ -82,7 +83,7 @@ func (s *stage) receive(answer func(id string, w http.ResponseWriter, q *http.Re
 	})
 }
 
-func (s *stage) event(id string) *event.Event {
+func (s *fixture) event(id string) *event.Event {
 	s.t.Helper()
 	e, faults := event.Decode([]byte(strings.Replace(string(joined().Raw), "e-1", id, 1)))
 	if len(faults) > 0 {
@@ -91,7 +92,7 @@ func (s *stage) event(id string) *event.Event {
 	return e
 }
 
-func (s *stage) publish(prefix string, n int) {
+func (s *fixture) publish(prefix string, n int) {
 	s.t.Helper()
 	for i := range n {
 		if _, err := s.publisher.Accept(s.t.Context(), s.event(fmt.Sprint(prefix, i))); err != nil {
@@ -101,19 +102,19 @@ func (s *stage) publish(prefix string, n int) {
 }
 
 // test does what the config service does for a test.
-func (s *stage) test(id string) {
+func (s *fixture) test(id string) {
 	s.t.Helper()
 	kept, err := s.publisher.Replay(s.t.Context(), "crm", s.event(id), bus.Replay{ID: id, Test: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.conn.Wake(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
+	if err := queue.New(s.conn).Expedite(recipient.HTTP, "crm", []uint64{kept.Sequence}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 // count is how many events with a prefix have come, and how often in all.
-func (s *stage) count(prefix string) (events, requests int) {
+func (s *fixture) count(prefix string) (events, requests int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, n := range s.got {
@@ -124,7 +125,7 @@ func (s *stage) count(prefix string) (events, requests int) {
 	return events, requests
 }
 
-func (s *stage) until(what string, yes func() bool) {
+func (s *fixture) until(what string, yes func() bool) {
 	s.t.Helper()
 	waittest.Until(s.t, what, yes)
 }
@@ -134,11 +135,12 @@ func TestBadEventsHoldNeitherGoodOnesNorATestBack(t *testing.T) {
 		fail    func(http.ResponseWriter, *http.Request)
 		timeout time.Duration
 	}{
-		"answered with 500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) }, 10 * time.Second},
-		"hanging":           {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 400 * time.Millisecond},
+		"answered with 500": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) },
+			10 * time.Second},
+		"hanging": {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 400 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newFixture(t)
 			r := s.receive(func(id string, w http.ResponseWriter, q *http.Request) {
 				if strings.HasPrefix(id, "bad-") {
 					x.fail(w, q)
@@ -169,7 +171,7 @@ func TestADeadReceiverIsConnectedToOncePerInterval(t *testing.T) {
 	const interval = 300 * time.Millisecond
 	var connections atomic.Int64
 	url := rawReceiver(t, func(int, net.Conn) { connections.Add(1) })
-	s := newStage(t)
+	s := newFixture(t)
 	s.send(strings.Replace(url, "http://", "https://", 1), interval, 5*time.Second)
 	s.publish("e-", 60)
 	s.until("the breaker is open", s.open.Load)
@@ -184,7 +186,7 @@ func TestADeadReceiverIsConnectedToOncePerInterval(t *testing.T) {
 
 func TestAReceiverThatFailsForAllIsProbedUntilItMends(t *testing.T) {
 	const n, interval = 100, 300 * time.Millisecond
-	s := newStage(t)
+	s := newFixture(t)
 	var mended atomic.Bool
 	var delivered sync.Map
 	r := s.receive(func(id string, w http.ResponseWriter, _ *http.Request) {

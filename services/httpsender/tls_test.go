@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -28,19 +29,27 @@ func TestTLSIsVerifiedWithTheRecipientsOwnRoots(t *testing.T) {
 	}{
 		{"own CA", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, ours.pem, ""},
 		{"own CA, TLS 1.2 alone", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}, MaxVersion: tls.VersionTLS12}, ours.pem, ""},
-		{"no CA uploaded", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, "", `unknown authority ("our root"): set caCertificatePem`},
+		{"no CA uploaded", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, "",
+			`unknown authority ("our root"): set caCertificatePem`},
 		{"another's CA uploaded", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, theirs.pem, "unknown authority"},
-		{"expired", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, at(-2*time.Hour, -time.Hour))}}, ours.pem, "the certificate expired on 2"},
-		{"not yet valid", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, at(time.Hour, 2*time.Hour))}}, ours.pem, "not valid before 2"},
-		{"wrong host", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, elsewhere)}}, ours.pem, "not for 127.0.0.1 but for other.example.com"},
-		{"no name", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil })}}, ours.pem, "no name at all"},
+		{"expired", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, at(-2*time.Hour, -time.Hour))}}, ours.pem,
+			"the certificate expired on 2"},
+		{"not yet valid", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, at(time.Hour, 2*time.Hour))}}, ours.pem,
+			"not valid before 2"},
+		{"wrong host", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, elsewhere)}}, ours.pem,
+			"not for 127.0.0.1 but for other.example.com"},
+		{"no name", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil })}}, ours.pem,
+			"no name at all"},
 		{"a client's certificate", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		})}}, ours.pem, "incompatible key usage"},
 		//nolint:gosec // the receiver under test is meant to be old
-		{"TLS 1.1 alone", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, ours.pem, "protocol version"},
-		{"wants a client certificate", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}, ClientAuth: tls.RequireAnyClientCert}, ours.pem, "certificate required"},
-		{"roots that cannot be read", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, "-----BEGIN NOTHING-----", "caCertificatePem"},
+		{"TLS 1.1 alone", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}, MinVersion: tls.VersionTLS10,
+			MaxVersion: tls.VersionTLS11}, ours.pem, "protocol version"},
+		{"wants a client certificate", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}, ClientAuth: tls.RequireAnyClientCert},
+			ours.pem, "certificate required"},
+		{"roots that cannot be read", &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, "-----BEGIN NOTHING-----",
+			"caCertificatePem"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newReceiver(t, c.server, func(http.ResponseWriter, *http.Request) {})
@@ -51,7 +60,7 @@ func TestTLSIsVerifiedWithTheRecipientsOwnRoots(t *testing.T) {
 				}
 				return
 			}
-			if o.Fault != delivery.FaultTLS || v.Kind != delivery.Retry || v.Reason != delivery.ReasonTLS || !strings.Contains(v.Detail, c.detail) {
+			if o.Fault != delivery.FaultTLS || v.Kind != delivery.Retry || v.Reason != reasons.TLS || !strings.Contains(v.Detail, c.detail) {
 				t.Errorf("got %+v, %+v, want words like %q", o, v, c.detail)
 			}
 			if n := r.requests.Load(); n != 0 {
@@ -69,7 +78,8 @@ func TestReceiversThatDoNotFinishTheHandshake(t *testing.T) {
 		fault  delivery.Fault
 		detail string
 	}{
-		{"speaks plain HTTP", func(_ int, c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); untilHalf(c) }, 10 * time.Second, delivery.FaultTLS, "does not speak TLS"},
+		{"speaks plain HTTP", func(_ int, c net.Conn) { fmt.Fprint(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); untilHalf(c) }, 10 * time.Second,
+			delivery.FaultTLS, "does not speak TLS"},
 		{"closes", func(int, net.Conn) {}, 10 * time.Second, delivery.FaultTLS, "closed the connection during the handshake"},
 		{"hangs", func(_ int, c net.Conn) { untilClosed(c) }, 100 * time.Millisecond, delivery.FaultConnectTimeout, ""},
 	} {

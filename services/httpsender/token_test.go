@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	"github.com/outbound-events/outbound/services/httpsender"
@@ -42,7 +43,8 @@ func newTokenServer(t testing.TB, config *tls.Config, life int, inBody bool) *to
 			id, secret = strings.ReplaceAll(id, "%3A", ":"), strings.NewReplacer("+", " ", "%2F", "/", "%2B", "+").Replace(secret)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		if !basic || id != clientID || secret != clientSecret || q.PostFormValue("grant_type") != "client_credentials" || q.PostFormValue("scope") != "events write" {
+		if !basic || id != clientID || secret != clientSecret || q.PostFormValue("grant_type") != "client_credentials" ||
+			q.PostFormValue("scope") != "events write" {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprintf(w, `{"error":"invalid_client","error_description":"no such secret: %s"}`, secret)
 			return
@@ -140,7 +142,8 @@ func TestTokenThatIsRefusedIsReplacedOnce(t *testing.T) {
 	}
 	none := resource(t, nil, func(string) bool { return false })
 	o, v := attempt(t, s, deliveryTo(none.URL, oauth(server.URL), func(r *recipient.Recipient) { r.ID = "other" }))
-	want := delivery.Verdict{Kind: delivery.Retry, Reason: delivery.ReasonHTTPStatus, Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token too"}
+	want := delivery.Verdict{Kind: delivery.Retry, Reason: reasons.HTTPStatus,
+		Detail: "HTTP 401 Unauthorized; with a new OAuth 2.0 token as well"}
 	if v != want || o.Status != http.StatusUnauthorized || none.requests.Load() != 2 || server.issued.Load() != 4 {
 		t.Errorf("refused for good: %+v after %d requests with %d tokens in all", v, none.requests.Load(), server.issued.Load())
 	}
@@ -194,19 +197,22 @@ func TestNothingIsSentWithoutAToken(t *testing.T) {
 		serve  http.HandlerFunc
 		detail string
 	}{
-		"credentials refused":        {say(401, `{"error":"invalid_client","error_description":"canary"}`), "it answered HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
-		"scope refused":              {say(400, `{"error":"invalid_scope"}`), "it answered HTTP 400 Bad Request (invalid_scope)"},
-		"error with status 200":      {say(200, `{"error":"access_denied"}`), "it answered HTTP 200 OK (access_denied)"},
-		"out of order":               {say(500, `canary`), "it answered HTTP 500 Internal Server Error"},
-		"an error code with secrets": {say(400, `{"error":"Canary canary"}`), "it answered HTTP 400 Bad Request"},
-		"a redirect":                 {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/canary", http.StatusFound) }, "it answered HTTP 302 Found: redirects are not followed"},
-		"no JSON":                    {say(200, `<html>canary`), "its answer holds no token"},
-		"no token":                   {say(200, `{"token_type":"bearer"}`), "its answer holds no token"},
-		"token of another type":      {say(200, `{"access_token":"canary","token_type":"mac"}`), "its token is of a type other than Bearer"},
-		"token with a line break":    {say(200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`), "its token has control characters"},
-		"endless":                    {endless, "its answer is longer than 64 KiB"},
-		"hangs":                      {hang, "no answer in time"},
-		"cuts":                       {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "it closed the connection without an answer"},
+		"credentials refused": {say(401, `{"error":"invalid_client","error_description":"canary"}`),
+			"it responded with HTTP 401 Unauthorized (invalid_client): check clientId and clientSecret"},
+		"scope refused":              {say(400, `{"error":"invalid_scope"}`), "it responded with HTTP 400 Bad Request (invalid_scope)"},
+		"error with status 200":      {say(200, `{"error":"access_denied"}`), "it responded with HTTP 200 OK (access_denied)"},
+		"out of order":               {say(500, `canary`), "it responded with HTTP 500 Internal Server Error"},
+		"an error code with secrets": {say(400, `{"error":"Canary canary"}`), "it responded with HTTP 400 Bad Request"},
+		"a redirect": {func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, "/canary", http.StatusFound) },
+			"it responded with HTTP 302 Found: redirects are not followed"},
+		"no JSON":                 {say(200, `<html>canary`), "its response contains no token"},
+		"no token":                {say(200, `{"token_type":"bearer"}`), "its response contains no token"},
+		"token of another type":   {say(200, `{"access_token":"canary","token_type":"mac"}`), "its token is of a type other than Bearer"},
+		"token with a line break": {say(200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`), "its token has characters"},
+		"endless":                 {endless, "its response is longer than 64 KiB"},
+		"hangs":                   {hang, "no response in time"},
+		"cuts": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			"it closed the connection without a response"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newReceiver(t, nil, c.serve)
@@ -225,7 +231,7 @@ func refusedToken(t *testing.T, tokenURL, detail string) {
 	t.Helper()
 	r := resource(t, nil, every)
 	o, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(tokenURL), timeout(time.Second)))
-	if o.Fault != delivery.FaultAuth || v.Kind != delivery.Retry || v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, detail) {
+	if o.Fault != delivery.FaultAuth || v.Kind != delivery.Retry || v.Reason != reasons.Auth || !strings.Contains(v.Detail, detail) {
 		t.Errorf("got %+v, %+v, want %q", o, v, detail)
 	}
 	if n := r.connections.Load(); n != 0 {
@@ -237,12 +243,13 @@ func TestTokenServerMayHaveTheRecipientsRoot(t *testing.T) {
 	ours, theirs := newAuthority(t, "our root"), newAuthority(t, "their root")
 	server := newTokenServer(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, 0, false)
 	r := resource(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, every)
-	if _, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(server.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem })); v.Kind != delivery.Delivered {
+	if _, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(server.URL),
+		func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem })); v.Kind != delivery.Delivered {
 		t.Errorf("got %+v", v)
 	}
 	other := newTokenServer(t, &tls.Config{Certificates: []tls.Certificate{theirs.issue(t, nil)}}, 0, false)
 	_, v := attempt(t, newSender(t), deliveryTo(r.URL, oauth(other.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem }))
-	if v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, "unknown authority") || other.requests.Load() != 0 {
+	if v.Reason != reasons.Auth || !strings.Contains(v.Detail, "unknown authority") || other.requests.Load() != 0 {
 		t.Errorf("of an authority nobody trusts: %+v", v)
 	}
 }
@@ -253,8 +260,9 @@ func TestURLPolicyBindsTheTokenServerToo(t *testing.T) {
 	r := resource(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(t, nil)}}, every)
 	o := httpsender.DefaultOptions()
 	o.AllowEgress = []string{"127.0.0.0/8"}
-	_, v := attempt(t, httpsender.NewSender(t, o), deliveryTo(r.URL, oauth(server.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem }))
-	if v.Reason != delivery.ReasonAuth || !strings.Contains(v.Detail, "--url-policy") || server.connections.Load() != 0 {
+	_, v := attempt(t, httpsender.NewSender(t, o),
+		deliveryTo(r.URL, oauth(server.URL), func(r *recipient.Recipient) { r.HTTP.CAPEM = ours.pem }))
+	if v.Reason != reasons.Auth || !strings.Contains(v.Detail, "--url-policy") || server.connections.Load() != 0 {
 		t.Errorf("got %+v", v)
 	}
 }
@@ -268,7 +276,7 @@ func TestShutdownWhileATokenIsAskedForIsNoAttempt(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	go func() { <-asked; stop() }()
 	s, d := newSender(t), deliveryTo("http://127.0.0.1:9/", oauth(server.URL))
-	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != delivery.ReasonShutdown {
+	if v := s.Judge(d, s.Send(ctx, d)); v.Kind != delivery.Postpone || v.Reason != reasons.Shutdown {
 		t.Errorf("got %+v", v)
 	}
 	if err := ctx.Err(); err == nil {

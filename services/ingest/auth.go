@@ -7,18 +7,19 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/settings"
 )
 
-// ApplianceTokens tells whose an appliance's token is.
+// ApplianceTokens maps tokens to appliances.
 type ApplianceTokens struct {
 	config *configclient.Client
 	index  atomic.Pointer[tokenIndex]
 }
 
 // tokenIndex finds an appliance by its token's hash. A hash of 256 random bits can be looked up in a map: the time that takes
-// tells nothing about a token.
+// reveals nothing about a token.
 type tokenIndex struct {
-	of   *configclient.Settings
+	of   *settings.Settings
 	byID map[[32]byte]string
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 )
 
@@ -27,7 +28,8 @@ func TestTheOfficialSDKsEventsAreTaken(t *testing.T) {
 			e.SetExtension("comexampleextension", "kept é")
 			must(t, e.SetData(cloudevents.ApplicationJSON, map[string]any{"external_key": "INC-1", "customer": map[string]any{"name": "Zoë"}}))
 			transport := &http.Transport{DisableKeepAlives: true}
-			p, err := cehttp.New(cehttp.WithTarget(h.url), cehttp.WithHeader("Authorization", "Bearer "+tokenOf("a-1")), cehttp.WithRoundTripper(transport))
+			p, err := cehttp.New(cehttp.WithTarget(h.url), cehttp.WithHeader("Authorization", "Bearer "+tokenOf("a-1")),
+				cehttp.WithRoundTripper(transport))
 			must(t, err)
 			client, err := cloudevents.NewClient(p)
 			must(t, err)
@@ -38,7 +40,7 @@ func TestTheOfficialSDKsEventsAreTaken(t *testing.T) {
 			if result := client.Send(ctx, e); !cloudevents.IsACK(result) {
 				t.Fatal(result)
 			}
-			stored, err := h.bus.StoredEvent(t.Context(), uint64(i+1))
+			stored, err := eventlog.New(h.bus).StoredEvent(t.Context(), uint64(i+1))
 			must(t, err)
 			if stored.ID != "e-"+mode || stored.Session != "s1" || !stored.Time.Equal(at) || stored.ExternalKey != "INC-1" ||
 				len(stored.Variables) != 1 || stored.Variables[0] != (event.Variable{Name: "customer.name", Value: "Zoë"}) {

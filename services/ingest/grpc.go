@@ -14,7 +14,7 @@ import (
 func (s *Service) PublishEvent(ctx context.Context, r *outboundv1.PublishEventRequest) (*outboundv1.PublishEventResponse, error) {
 	k := s.now.Load()
 	if k == nil {
-		return nil, rpc.Unavailable("ingest is starting or stopping: send this event again shortly")
+		return nil, rpc.Unavailable("ingest is starting or stopping: retry shortly")
 	}
 	raw, err := rawEvent(r)
 	if err != nil {
@@ -39,7 +39,8 @@ func rawEvent(r *outboundv1.PublishEventRequest) ([]byte, error) {
 	case *outboundv1.PublishEventRequest_Event:
 		raw, err := protojson.Marshal(x.Event)
 		if err != nil {
-			return nil, rpc.InvalidArgument(rpc.Violation{Field: "event", Reason: event.ReasonMalformed, Description: "cannot be written as JSON: " + err.Error()})
+			return nil, rpc.InvalidArgument(rpc.Violation{Field: "event", Reason: event.ReasonMalformed,
+				Description: "can't be encoded as JSON: " + err.Error()})
 		}
 		return raw, nil
 	default:

@@ -14,14 +14,15 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
 const kind = "support_conference_end"
 
-// wire is an event as an appliance writes it, with changes: an empty value removes an attribute.
-func wire(appliance, id string, changes ...string) []byte {
+// eventJSON is an event as an appliance writes it, with changes: an empty value removes an attribute.
+func eventJSON(appliance, id string, changes ...string) []byte {
 	m := map[string]any{
 		"specversion": "1.0", "id": id, "source": appliance, "type": kind, "time": time.Now().UTC().Format(time.RFC3339Nano),
 		"subject": "s1", "data": map[string]any{"external_key": "INC-1", "duration": 12},
@@ -41,12 +42,12 @@ func wire(appliance, id string, changes ...string) []byte {
 
 func TestAStockClientIsAnsweredOnceTheEventIsKept(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	raw := wire("a-1", "e-1")
+	raw := eventJSON("a-1", "e-1")
 	r := h.request(h.appliance("a-1"), bus.IngestSubjectOf("a-1", kind), raw)
 	if r.EventID != "a-1~e-1" || r.Sequence != "1" || r.Duplicate || r.Header.Get(micro.ErrorHeader) != "" {
 		t.Fatalf("%+v", r)
 	}
-	e, err := h.bus.StoredEvent(t.Context(), 1)
+	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), 1)
 	must(t, err)
 	if string(e.Raw) != string(raw) {
 		t.Errorf("stored %s", e.Raw)
@@ -66,10 +67,10 @@ func TestAStockClientIsAnsweredOnceTheEventIsKept(t *testing.T) {
 func TestAnEventWithoutTimeGetsOursAndKeepsIt(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	began := time.Now()
-	if r := h.post(adminToken, "application/json", wire("a-1", "e-1", "time", "")); r.Status != 200 {
+	if r := h.post(adminToken, "application/json", eventJSON("a-1", "e-1", "time", "")); r.Status != 200 {
 		t.Fatalf("%+v", r)
 	}
-	e, err := h.bus.StoredEvent(t.Context(), 1)
+	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), 1)
 	must(t, err)
 	if e.Time.Before(began.Truncate(time.Second)) || e.Time.After(time.Now()) || !strings.Contains(string(e.Raw), `"time":"`) {
 		t.Errorf("%s %s", e.Time, e.Raw)
@@ -78,7 +79,7 @@ func TestAnEventWithoutTimeGetsOursAndKeepsIt(t *testing.T) {
 
 func TestATypeOfOnesOwnIsTaken(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	if r := h.post(tokenOf("a-1"), "application/cloudevents+json", wire("a-1", "e-1", "type", `"backup_done"`)); r.Status != 200 {
+	if r := h.post(tokenOf("a-1"), "application/cloudevents+json", eventJSON("a-1", "e-1", "type", `"backup_done"`)); r.Status != 200 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -96,28 +97,31 @@ type fault struct {
 
 func faults(appliance string) []fault {
 	at := func(d time.Duration) []byte {
-		return wire(appliance, "bad", "time", `"`+time.Now().Add(d).UTC().Format(time.RFC3339)+`"`)
+		return eventJSON(appliance, "bad", "time", `"`+time.Now().Add(d).UTC().Format(time.RFC3339)+`"`)
 	}
-	good := string(wire(appliance, "bad"))
+	good := string(eventJSON(appliance, "bad"))
 	const c, s = codes.InvalidArgument, 400
 	return []fault{
-		{"unknown type", wire(appliance, "bad", "type", `"support_conference_ends"`), c, s, "type", event.ReasonUnknownType, "did you mean " + kind},
+		{"unknown type", eventJSON(appliance, "bad", "type", `"support_conference_ends"`), c, s, "type", event.ReasonUnknownType,
+			"did you mean " + kind},
 		{"malformed", []byte(good[:len(good)-3]), c, s, "type", event.ReasonMalformed, "at byte"},
-		{"no id", wire(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
-		{"oversize", wire(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "", event.ReasonTooLarge, "send less"},
-		{"unsafe", wire(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use these alone"},
+		{"no id", eventJSON(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
+		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "",
+			event.ReasonTooLarge, "send less"},
+		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use only these"},
 		{"not UTF-8", []byte(strings.Replace(good, "INC", "I\xffC", 1)), c, s, "", event.ReasonInvalidUTF8, "encode"},
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"ahead", at(time.Hour), c, s, "time", event.ReasonTime, "clock"},
-		{"reserved", wire(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
-		{"nothing", nil, c, s, "", event.ReasonMalformed, "too early"},
+		{"reserved", eventJSON(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
+		{"nothing", nil, c, s, "", event.ReasonMalformed, "incomplete"},
 	}
 }
 
-func (h *house) checkRejected(f fault, r reply, via string) {
+func (h *fixture) checkRejected(f fault, r reply, via string) {
 	h.t.Helper()
 	vs := r.violations()
-	if codes.Code(r.Code) != f.code || len(vs) == 0 || vs[0].Field != f.field || vs[0].Reason != f.reason || !strings.Contains(vs[0].Description, f.remedy) {
+	if codes.Code(r.Code) != f.code || len(vs) == 0 || vs[0].Field != f.field || vs[0].Reason != f.reason ||
+		!strings.Contains(vs[0].Description, f.remedy) {
 		h.t.Errorf("answered %+v", r)
 	}
 	h.until(func() error {
@@ -140,8 +144,9 @@ func TestBadEventsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	nc := h.appliance("a-1")
 	cases := append(faults("a-1"),
-		fault{"another's source", wire("a-2", "e"), codes.InvalidArgument, 0, "source", event.ReasonSubjectMismatch, "a-1"},
-		fault{"another type", wire("a-1", "e", "type", `"support_conference_begin"`), codes.InvalidArgument, 0, "type", event.ReasonSubjectMismatch, kind})
+		fault{"another's source", eventJSON("a-2", "e"), codes.InvalidArgument, 0, "source", event.ReasonSubjectMismatch, "a-1"},
+		fault{"another type", eventJSON("a-1", "e", "type", `"support_conference_begin"`), codes.InvalidArgument, 0, "type",
+			event.ReasonSubjectMismatch, kind})
 	for _, f := range cases {
 		t.Run(f.name, func(t *testing.T) {
 			subject := bus.IngestSubjectOf("a-1", kind)
@@ -155,7 +160,7 @@ func TestBadEventsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 			h.checkRejected(f, r, "nats")
 		})
 	}
-	if r := h.request(nc, bus.IngestSubjectOf("a-1", kind), wire("a-1", "good")); r.EventID != "a-1~good" {
+	if r := h.request(nc, bus.IngestSubjectOf("a-1", kind), eventJSON("a-1", "good")); r.EventID != "a-1~good" {
 		t.Errorf("afterwards: %+v", r)
 	}
 	if n := h.counts.of("rejected SUBJECT_MISMATCH nats"); n != 2 {
@@ -174,14 +179,14 @@ func TestBadPostsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 			h.checkRejected(f, r, "http")
 		})
 	}
-	if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "good")); r.EventID != "a-1~good" {
+	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "good")); r.EventID != "a-1~good" {
 		t.Errorf("afterwards: %+v", r)
 	}
 }
 
 func TestAllFaultsOfAnEventAreToldAtOnce(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	raw := wire("a-1", "bad id", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"event":1}`, "specversion", "")
+	raw := eventJSON("a-1", "bad id", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"event":1}`, "specversion", "")
 	r := h.post(adminToken, "application/json", raw)
 	var got []string
 	for _, v := range r.violations() {
@@ -194,17 +199,17 @@ func TestAllFaultsOfAnEventAreToldAtOnce(t *testing.T) {
 
 func TestATokenPublishesAsItsApplianceAlone(t *testing.T) {
 	h := open(t, defaults(), "a-1", "a-2")
-	r := h.post(tokenOf("a-1"), "application/json", wire("a-2", "e-1"))
+	r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-2", "e-1"))
 	if r.Status != 403 || codes.Code(r.Code) != codes.PermissionDenied || r.violations()[0].Field != "source" {
 		t.Errorf("%+v", r)
 	}
 	h.until(func() error { _, err := h.newest("a-1", false); return err })
 	for _, token := range []string{"", "nobody's"} {
-		if r := h.post(token, "application/json", wire("a-1", "e-1")); r.Status != 401 {
+		if r := h.post(token, "application/json", eventJSON("a-1", "e-1")); r.Status != 401 {
 			t.Errorf("%q: %+v", token, r)
 		}
 	}
-	if r := h.post(adminToken, "application/json", wire("never-registered", "e-1")); r.Status != 200 {
+	if r := h.post(adminToken, "application/json", eventJSON("never-registered", "e-1")); r.Status != 200 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -213,14 +218,14 @@ func TestARepeatIsAnsweredWithTheFirstSequence(t *testing.T) {
 	h := open(t, defaults(), "a-1", "a-2")
 	nc := h.appliance("a-1")
 	subject := bus.IngestSubjectOf("a-1", kind)
-	h.request(nc, subject, wire("a-1", "e-0"))
-	first := h.request(nc, subject, wire("a-1", "e-1"))
-	again := h.request(nc, subject, wire("a-1", "e-1", "data", `{"other":"body"}`))
-	posted := h.post(tokenOf("a-1"), "application/json", wire("a-1", "e-1"))
+	h.request(nc, subject, eventJSON("a-1", "e-0"))
+	first := h.request(nc, subject, eventJSON("a-1", "e-1"))
+	again := h.request(nc, subject, eventJSON("a-1", "e-1", "data", `{"other":"body"}`))
+	posted := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "e-1"))
 	if !again.Duplicate || again.Sequence != first.Sequence || !posted.Duplicate || posted.Sequence != first.Sequence {
 		t.Errorf("%+v %+v %+v", first, again, posted)
 	}
-	if r := h.post(tokenOf("a-2"), "application/json", wire("a-2", "e-1")); r.Duplicate {
+	if r := h.post(tokenOf("a-2"), "application/json", eventJSON("a-2", "e-1")); r.Duplicate {
 		t.Errorf("another appliance's event is taken for a repeat: %+v", r)
 	}
 }
@@ -229,16 +234,17 @@ func TestARepeatIsAnsweredWithTheFirstSequence(t *testing.T) {
 func TestAnOldRepeatIsKnownFromHistory(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	done := make(chan error, 1)
-	h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: "a-1", EventID: "e-1", Type: kind, Sequence: 4711, Time: time.Now(), Via: "nats"},
+	h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: "a-1", EventID: "e-1", Type: kind, Sequence: 4711,
+		Time: time.Now(), Via: "nats"},
 		func(err error) { done <- err })
 	must(t, <-done)
 	old := `"` + time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) + `"`
 	for _, at := range []string{old, ""} {
-		if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "e-1", "time", at)); !r.Duplicate || r.Sequence != "4711" {
+		if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "e-1", "time", at)); !r.Duplicate || r.Sequence != "4711" {
 			t.Errorf("%+v", r)
 		}
 	}
-	if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "e-2", "time", old)); r.Duplicate || r.Status != 200 {
+	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "e-2", "time", old)); r.Duplicate || r.Status != 200 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -251,7 +257,7 @@ func TestManyPublishersAreKeptExactlyOnce(t *testing.T) {
 		nc := h.appliance("a-1")
 		wg.Go(func() {
 			for i := range each {
-				m, err := nc.Request(bus.IngestSubjectOf("a-1", kind), wire("a-1", fmt.Sprintf("e-%d-%d", p, i)), waittest.Limit)
+				m, err := nc.Request(bus.IngestSubjectOf("a-1", kind), eventJSON("a-1", fmt.Sprintf("e-%d-%d", p, i)), waittest.Limit)
 				if err != nil || m.Header.Get(micro.ErrorHeader) != "" {
 					t.Errorf("%v %v", m, err)
 				}
@@ -261,11 +267,11 @@ func TestManyPublishersAreKeptExactlyOnce(t *testing.T) {
 	wg.Wait()
 	seen := map[string]int{}
 	for seq := uint64(1); seq <= publishers*each; seq++ {
-		e, err := h.bus.StoredEvent(t.Context(), seq)
+		e, err := eventlog.New(h.bus).StoredEvent(t.Context(), seq)
 		must(t, err)
 		seen[e.ID]++
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := eventlog.New(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if len(seen) != publishers*each || last != publishers*each {
 		t.Errorf("%d events in %d messages", len(seen), last)
@@ -282,15 +288,16 @@ func TestAFullStoreRefusesAndTheServiceGoesOn(t *testing.T) {
 	data := `{"x":"` + strings.Repeat("x", 30<<10) + `"}`
 	var r reply
 	for i := range 4 {
-		r = h.post(tokenOf("a-1"), "application/json", wire("a-1", fmt.Sprint("e-", i), "data", data))
+		r = h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", fmt.Sprint("e-", i), "data", data))
 	}
 	if r.Status != 429 || codes.Code(r.Code) != codes.ResourceExhausted {
 		t.Errorf("%+v", r)
 	}
-	if r := h.request(h.appliance("a-1"), bus.IngestSubjectOf("a-1", kind), wire("a-1", "e-4", "data", data)); r.Header.Get(micro.ErrorCodeHeader) != "429" {
+	if r := h.request(h.appliance("a-1"), bus.IngestSubjectOf("a-1", kind),
+		eventJSON("a-1", "e-4", "data", data)); r.Header.Get(micro.ErrorCodeHeader) != "429" {
 		t.Errorf("%+v", r)
 	}
-	if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "small")); r.Status != 200 {
+	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "small")); r.Status != 200 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -301,7 +308,7 @@ func TestWithoutConfigurationItAsksToTryAgain(t *testing.T) {
 	h := open(t, o, "a-1")
 	nc := h.appliance("a-1")
 	h.until(func() error {
-		m, err := nc.Request(bus.IngestSubjectOf("a-1", kind), wire("a-1", "e-1"), waittest.Limit)
+		m, err := nc.Request(bus.IngestSubjectOf("a-1", kind), eventJSON("a-1", "e-1"), waittest.Limit)
 		if err == nil && m.Header.Get(micro.ErrorCodeHeader) != "503" {
 			t.Errorf("%s", m.Data)
 		}
@@ -312,7 +319,7 @@ func TestWithoutConfigurationItAsksToTryAgain(t *testing.T) {
 	}
 	close(h.known)
 	h.awaitReady()
-	if r := h.request(nc, bus.IngestSubjectOf("a-1", kind), wire("a-1", "e-1")); r.Sequence != "1" {
+	if r := h.request(nc, bus.IngestSubjectOf("a-1", kind), eventJSON("a-1", "e-1")); r.Sequence != "1" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -327,7 +334,7 @@ func TestWhatIsTooMuchAtOnceIsToldToTryAgain(t *testing.T) {
 	must(t, err)
 	const sent = 50
 	for i := range sent {
-		must(t, nc.PublishRequest(bus.IngestSubjectOf("a-1", kind), inbox, wire("a-1", fmt.Sprint("e-", i))))
+		must(t, nc.PublishRequest(bus.IngestSubjectOf("a-1", kind), inbox, eventJSON("a-1", fmt.Sprint("e-", i))))
 	}
 	kept := 0
 	for range sent {
@@ -341,7 +348,7 @@ func TestWhatIsTooMuchAtOnceIsToldToTryAgain(t *testing.T) {
 			t.Errorf("%s", m.Data)
 		}
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := eventlog.New(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if kept == 0 || int(last) != kept {
 		t.Errorf("%d answered as kept, %d in the stream", kept, last)
@@ -356,12 +363,12 @@ func TestRunAnswersWhatItHasTakenBeforeItEnds(t *testing.T) {
 	must(t, err)
 	const sent = 200
 	for i := range sent {
-		must(t, nc.PublishRequest(bus.IngestSubjectOf("a-1", kind), inbox, wire("a-1", fmt.Sprint("e-", i))))
+		must(t, nc.PublishRequest(bus.IngestSubjectOf("a-1", kind), inbox, eventJSON("a-1", fmt.Sprint("e-", i))))
 	}
 	_, err = sub.NextMsg(waittest.Limit)
 	must(t, err)
 	h.stop()
-	must(t, h.bus.NATS().Flush())
+	must(t, h.bus.IntakeConn().Flush())
 	kept := 1
 	for range sent - 1 {
 		m, err := sub.NextMsg(waittest.Limit)
@@ -373,12 +380,12 @@ func TestRunAnswersWhatItHasTakenBeforeItEnds(t *testing.T) {
 			kept++
 		}
 	}
-	last, err := h.bus.LastSequence(t.Context())
+	last, err := eventlog.New(h.bus).LastSequence(t.Context())
 	must(t, err)
 	if int(last) != kept {
 		t.Errorf("%d answered as kept, %d in the stream", kept, last)
 	}
-	if r := h.post(adminToken, "application/json", wire("a-1", "late")); r.Status != 503 {
+	if r := h.post(adminToken, "application/json", eventJSON("a-1", "late")); r.Status != 503 {
 		t.Errorf("%+v", r)
 	}
 }

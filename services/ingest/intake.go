@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -44,27 +45,28 @@ type intake struct {
 	o        Options
 	deps     Deps
 	events   *bus.Publisher
-	history  *bus.History
+	history  *deliverylog.Log
 	recorder *recorder
 	recovery *recovery
-	gate     gate
+	limit    inFlightLimit
 	tracer   trace.Tracer
 	// replies are the requests on NATS whose answer is still due, late those answered before the broker had answered.
 	replies, late sync.WaitGroup
 }
 
 func newIntake(o Options, deps Deps) *intake {
-	history := bus.NewHistory(deps.Bus)
+	history := deliverylog.New(deps.Bus)
 	return &intake{
 		o: o, deps: deps, events: bus.NewPublisher(deps.Bus), history: history,
-		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history), gate: gate{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
+		recorder: newRecorder(history, deps), recovery: newRecovery(deps, history),
+		limit:  inFlightLimit{events: o.MaxInFlight, bytes: o.MaxInFlightBytes},
 		tracer: otel.Tracer("github.com/outbound-events/outbound"),
 	}
 }
 
 // close waits until all that was taken has its answer and its record.
 func (k *intake) close() {
-	k.gate.shut()
+	k.limit.shut()
 	k.replies.Wait()
 	k.events.Close()
 	k.late.Wait()
@@ -74,18 +76,18 @@ func (k *intake) close() {
 
 // take is decide for callers that wait for the answer themselves.
 func (k *intake) take(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
-	if !k.gate.enter(len(s.raw)) {
+	if !k.limit.enter(len(s.raw)) {
 		return bus.Receipt{}, nil, k.busy(s)
 	}
-	defer k.gate.leave(len(s.raw))
+	defer k.limit.leave(len(s.raw))
 	return k.decide(ctx, s)
 }
 
 func (k *intake) busy(s submission) error {
-	return k.refuse(s, "BUSY", rpc.Unavailable("too many events are on their way at once: send this one again shortly"))
+	return k.refuse(s, "BUSY", rpc.Unavailable("too many events are in flight: retry shortly"))
 }
 
-// decide decides on one event, inside the gate, and returns once the decision holds. Its errors are statuses.
+// decide decides on one event, within the limit, and returns once the decision holds. Its errors are statuses.
 func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
 	if err := k.ready(); err != nil {
 		return bus.Receipt{}, nil, k.refuse(s, "NOT_READY", rpc.Unavailable(err.Error()))
@@ -93,7 +95,7 @@ func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.
 	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
 	defer cancel()
 	now := time.Now()
-	e, violations := k.judge(s, now)
+	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)
 		return bus.Receipt{}, nil, rejection(violations)
@@ -110,16 +112,16 @@ func (k *intake) ready() error {
 	select {
 	case <-k.deps.Config.Ready():
 	default:
-		return errors.New("the event types are not known yet: send this event again shortly")
+		return errors.New("the event types are not known yet: retry shortly")
 	}
 	if !k.recovery.fresh() {
-		return errors.New("the broker has not answered for a while: send this event again shortly")
+		return errors.New("the broker is not responding: retry shortly")
 	}
 	return nil
 }
 
-// judge decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
-func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violations) {
+// validate decodes an event and finds every fault in it. It is pure but for the clock's time, which is an argument.
+func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Violations) {
 	if len(s.raw) > event.MaxSize {
 		return &event.Event{}, event.Violations{{Reason: event.ReasonTooLarge,
 			Description: fmt.Sprintf("is larger than %d bytes: send less data", event.MaxSize)}}
@@ -130,7 +132,8 @@ func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violati
 	}
 	if s.typeID != "" && e.Type != "" && e.Type != s.typeID {
 		violations = append(violations, event.Violation{Field: "type", Reason: event.ReasonSubjectMismatch,
-			Description: fmt.Sprintf("is not the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> of the event itself", s.typeID)})
+			Description: fmt.Sprintf("differs from the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the type of "+
+				"the event", s.typeID)})
 	}
 	violations = append(violations, e.CheckTime(now)...)
 	types := k.deps.Config.Settings().Types
@@ -147,10 +150,11 @@ func (k *intake) judge(s submission, now time.Time) (*event.Event, event.Violati
 func wrongAppliance(s submission) event.Violation {
 	if s.bound {
 		return event.Violation{Field: "source", Reason: event.ReasonNotYours,
-			Description: fmt.Sprintf("is not %q, whose token this is: an appliance publishes its own events alone", s.appliance)}
+			Description: fmt.Sprintf("is not %q, which the token belongs to: an appliance can publish only its own events", s.appliance)}
 	}
 	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
-		Description: fmt.Sprintf("is not the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> of the event itself", s.appliance)}
+		Description: fmt.Sprintf("differs from the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the "+
+			"source of the event", s.appliance)}
 }
 
 // rejection is the status of a rejected event.
@@ -187,7 +191,7 @@ func (k *intake) store(ctx context.Context, s submitted) (bus.Receipt, error) {
 	if s.undated || s.now.Sub(s.event.Time) > askHistoryAfter {
 		rec, found, err := k.earlier(ctx, s.event)
 		if err != nil {
-			return bus.Receipt{}, fmt.Errorf("ask whether event %s is a repeat: %w", s.event.Key(), err)
+			return bus.Receipt{}, fmt.Errorf("check whether event %s is a duplicate: %w", s.event.Key(), err)
 		}
 		if found {
 			k.deps.Observer.Decided(decidedDuplicate, "", s.via)
@@ -232,7 +236,7 @@ func (k *intake) accept(ctx context.Context, s submitted) (bus.Receipt, error) {
 	}
 }
 
-// decided records what became of an event that was given to the broker.
+// decided records the decision about an event that was published to the broker.
 func (k *intake) decided(ctx context.Context, s submitted, u *underway, receipt bus.Receipt, err error) {
 	p := &k.recovery.progress
 	switch {
@@ -255,11 +259,11 @@ func (k *intake) decided(ctx context.Context, s submitted, u *underway, receipt 
 // trouble is the status of an event that could not be stored through no fault of its own.
 func (k *intake) trouble(s submission, e *event.Event, err error) error {
 	if errors.Is(err, bus.ErrFull) {
-		return k.refuse(s, "FULL", rpc.Full("FULL", "the store of events is full: keep this event and send it again later"))
+		return k.refuse(s, "FULL", rpc.Full("FULL", "the event store is full: keep this event and retry later"))
 	}
 	k.deps.Logger.Warn("event not stored", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, e.Appliance,
 		telemetry.KeyEventID, e.Key(), telemetry.KeyVia, s.via)
-	return k.refuse(s, "UNAVAILABLE", rpc.Unavailable("the event could not be stored, or it is not known whether it was: send it again with the same id, a repeat does no harm"))
+	return k.refuse(s, "UNAVAILABLE", rpc.Unavailable("the event may not have been stored: retry with the same id, duplicates are ignored"))
 }
 
 // refuse counts an event that its publisher keeps and sends again. It is no decision on the event, so it has no record.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -31,7 +32,7 @@ func (r *recovery) prepare(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		r.say(ctx, "intake waits for the broker", err)
+		r.say(ctx, "intake is waiting for the broker", err)
 		if !rest(ctx, recoveryTick) {
 			return false
 		}
@@ -41,7 +42,7 @@ func (r *recovery) prepare(ctx context.Context) bool {
 func (r *recovery) first(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoveryCall)
 	defer cancel()
-	marks, err := r.deps.Bus.IntakeMarks(ctx)
+	marks, err := control.New(r.deps.Bus).IntakeMarks(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,13 +55,13 @@ func (r *recovery) first(ctx context.Context) error {
 // mark writes how far this process's events are recorded.
 func (r *recovery) mark(ctx context.Context, ended bool) error {
 	began := time.Since(r.began)
-	last, err := r.deps.Bus.LastSequence(ctx)
+	last, err := eventlog.New(r.deps.Bus).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
 	r.progress.reached(last)
-	m := bus.IntakeMark{Process: r.process, Sequence: min(r.progress.recorded(), r.from.Load()), Ended: ended}
-	if err := r.deps.Bus.PutIntakeMark(ctx, m); err != nil {
+	m := control.IntakeMark{Process: r.process, Sequence: min(r.progress.recorded(), r.from.Load()), Ended: ended}
+	if err := control.New(r.deps.Bus).PutIntakeMark(ctx, m); err != nil {
 		return err
 	}
 	r.written.Store(int64(began))
@@ -93,15 +94,15 @@ func (r *recovery) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), markLast)
 	defer cancel()
 	if err := r.mark(ctx, true); err != nil {
-		r.deps.Logger.Warn("the end of intake was not noted: the next start looks through more events", telemetry.KeyError, err.Error())
+		r.deps.Logger.Warn("intake checkpoint not written: the next start scans more events", telemetry.KeyError, err.Error())
 	}
 }
 
 // marks are all marks, and those of processes that have ended.
-func (r *recovery) marks(ctx context.Context) (all, ended []bus.IntakeMark, err error) {
+func (r *recovery) marks(ctx context.Context) (all, ended []control.IntakeMark, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryCall)
 	defer cancel()
-	if all, err = r.deps.Bus.IntakeMarks(ctx); err != nil {
+	if all, err = control.New(r.deps.Bus).IntakeMarks(ctx); err != nil {
 		return nil, nil, err
 	}
 	var own time.Time

@@ -17,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc/eventhttp"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -29,12 +30,12 @@ func (k *intake) listen() (micro.Service, error) {
 	if version == "" || strings.Count(version, ".") != 2 {
 		version = "0.0.0"
 	}
-	nc := k.deps.Bus.NATS()
+	nc := k.deps.Bus.IntakeConn()
 	svc, err := micro.AddService(nc, micro.Config{
-		Name: "outbound-ingest", Version: version, Description: "Takes events in as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
+		Name: "outbound-ingest", Version: version, Description: "Accepts events as CloudEvents 1.0 in JSON.", QueueGroup: queueGroup,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("announce the intake to the broker: %w", err)
+		return nil, fmt.Errorf("register the ingest service with the broker: %w", err)
 	}
 	// Nothing waits here: a request is handed on or refused at once. The limit of bytes alone would drop requests silently.
 	err = svc.AddEndpoint("publish", micro.HandlerFunc(k.request), micro.WithEndpointSubject(bus.IngestSubject),
@@ -50,19 +51,19 @@ func (k *intake) listen() (micro.Service, error) {
 func (k *intake) request(r micro.Request) {
 	s := submission{raw: r.Data(), via: viaNATS}
 	s.appliance, s.typeID = fromSubject(r.Subject())
-	if !k.gate.enter(len(s.raw)) {
+	if !k.limit.enter(len(s.raw)) {
 		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
 		return
 	}
 	headers := propagation.HeaderCarrier(r.Headers())
 	server := trace.WithSpanKind(trace.SpanKindServer)
 	k.replies.Go(func() {
-		defer k.gate.leave(len(s.raw))
+		defer k.limit.leave(len(s.raw))
 		ctx := context.Background()
 		if len(headers) > 0 {
 			ctx = propagation.TraceContext{}.Extract(ctx, headers)
 		}
-		ctx, span := k.tracer.Start(ctx, "take event", server)
+		ctx, span := k.tracer.Start(ctx, "accept event", server)
 		defer span.End()
 		receipt, e, err := k.decide(ctx, s)
 		k.respond(r.Reply(), receipt, e, err)
@@ -92,8 +93,8 @@ func (k *intake) respond(reply string, receipt bus.Receipt, e *event.Event, err 
 		m.Header.Set(micro.ErrorHeader, headerText(st.Message()))
 		m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(eventhttp.Status(st.Code())))
 	}
-	if err := k.deps.Bus.NATS().PublishMsg(m); err != nil {
-		k.deps.Logger.Warn("answer not sent: the appliance will ask again", "error", err.Error())
+	if err := k.deps.Bus.IntakeConn().PublishMsg(m); err != nil {
+		k.deps.Logger.Warn("response not sent: the appliance will retry", telemetry.KeyError, err.Error())
 	}
 }
 

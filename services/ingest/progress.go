@@ -29,7 +29,7 @@ type doubt struct {
 	at time.Time
 }
 
-// begin tells that an event is about to be stored. What it returns is given to end or doubt.
+// begin registers an event that is about to be stored. Its result is passed to end or doubt.
 func (p *progress) begin() *underway {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,21 +41,21 @@ func (p *progress) begin() *underway {
 	return u
 }
 
-// reached tells of a sequence that EVENTS has reached.
+// reached notes a sequence that EVENTS has reached.
 func (p *progress) reached(sequence uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = max(p.seen, sequence)
 }
 
-// end tells that an event has its record, or was not stored.
+// end notes that an event has its record, or was not stored.
 func (p *progress) end(u *underway) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u.events--
 }
 
-// doubt tells that an event may be stored without a record.
+// doubt notes that an event may be stored without a record.
 func (p *progress) doubt(u *underway, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +79,7 @@ func (p *progress) doubtful(before time.Time) bool {
 	return false
 }
 
-// clear tells that all events that came in doubt before a time have a record if they are stored.
+// clear notes that all events that were in doubt before a time have a record if they are stored.
 func (p *progress) clear(before time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +109,7 @@ func (p *progress) recorded() uint64 {
 	return p.open[0].behind
 }
 
-// lost tells that EVENTS ends at a sequence: what a broker lost at its end is stored again at the sequences that it had.
+// lost notes the last sequence of EVENTS after a broker lost its end: later events reuse the lost sequences.
 func (p *progress) lost(last uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

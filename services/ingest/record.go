@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -27,7 +28,7 @@ const (
 
 // recorder writes decisions into history, one log line for each rejection, and the counters.
 type recorder struct {
-	history *bus.History
+	history *deliverylog.Log
 	deps    Deps
 	pending atomic.Int64
 
@@ -35,7 +36,7 @@ type recorder struct {
 	limits map[string]*rate.Limiter
 }
 
-func newRecorder(h *bus.History, deps Deps) *recorder {
+func newRecorder(h *deliverylog.Log, deps Deps) *recorder {
 	return &recorder{history: h, deps: deps, limits: map[string]*rate.Limiter{}}
 }
 
@@ -45,8 +46,8 @@ const (
 	decidedDuplicate = "duplicate"
 )
 
-// accepted records an acceptance and tells done whether it has a record. A repeat is recorded only if the first one's record is
-// missing, because the process that wrote the event ended before it had written the record.
+// accepted records an acceptance and calls done with whether it has a record. A duplicate is recorded only if the first record is
+// missing, because the process stopped between storing the event and writing its record.
 func (r *recorder) accepted(ctx context.Context, s submitted, receipt bus.Receipt, done func(recorded bool)) {
 	if receipt.Duplicate {
 		r.deps.Observer.Decided(decidedDuplicate, "", s.via)
@@ -69,7 +70,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	rec := record(s, e, now)
 	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
 		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
-	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.room() {
+	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.reserve() {
 		r.deps.Observer.Unrecorded()
 		return
 	}
@@ -81,8 +82,8 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	})
 }
 
-// room takes one of the places of rejected records that wait to be written. Who has one gives it back.
-func (r *recorder) room() bool {
+// reserve takes one of the places of rejected records that wait to be written. Who has one gives it back.
+func (r *recorder) reserve() bool {
 	if r.pending.Add(1) > rejectionsPending {
 		r.pending.Add(-1)
 		return false
@@ -90,13 +91,14 @@ func (r *recorder) room() bool {
 	return true
 }
 
-// written reports whether a decision has a record, and tells of one that has none.
+// written reports whether a decision has a record, and logs and counts a missing one.
 func (r *recorder) written(rec event.IntakeRecord, err error) bool {
 	if err == nil || errors.Is(err, delivery.ErrAlreadyRecorded) {
 		return true
 	}
 	r.deps.Observer.Unrecorded()
-	r.deps.Logger.Warn("decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec))
+	r.deps.Logger.Warn("intake decision not recorded", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, rec.Appliance,
+		telemetry.KeyEventID, keyOf(rec))
 	return false
 }
 

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
@@ -16,7 +17,7 @@ import (
 // A process that ends between storing an event and recording that leaves no record. The repeat makes up for it.
 func TestARepeatRecordsWhatHasNoRecord(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	e, violations := event.Decode(wire("a-1", "e-1"))
+	e, violations := event.Decode(eventJSON("a-1", "e-1"))
 	if violations != nil {
 		t.Fatal(violations)
 	}
@@ -70,11 +71,10 @@ func TestAnEventAsAMessageIsTaken(t *testing.T) {
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+adminToken)
 	data, err := structpb.NewStruct(map[string]any{"duration": 12, "customer": map[string]any{"name": "Maria"}})
 	must(t, err)
-	a, err := h.client.PublishEvent(ctx, &outboundv1.PublishEventRequest{Source: &outboundv1.PublishEventRequest_Event{Event: &outboundv1.CloudEvent{
-		Specversion: "1.0", Id: "e-1", Source: "a-1", Type: kind, Data: data,
-	}}})
+	sent := &outboundv1.CloudEvent{Specversion: "1.0", Id: "e-1", Source: "a-1", Type: kind, Data: data}
+	a, err := h.client.PublishEvent(ctx, &outboundv1.PublishEventRequest{Source: &outboundv1.PublishEventRequest_Event{Event: sent}})
 	must(t, err)
-	e, err := h.bus.StoredEvent(t.Context(), a.GetSequence())
+	e, err := eventlog.New(h.bus).StoredEvent(t.Context(), a.GetSequence())
 	must(t, err)
 	if a.GetEventId() != "a-1~e-1" || len(e.Variables) != 2 || e.Variables[1].Value != "12" {
 		t.Errorf("%v %s", a, e.Raw)

@@ -10,7 +10,9 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -39,7 +41,7 @@ const (
 // that at once: a record has one message id.
 type recovery struct {
 	deps     Deps
-	history  *bus.History
+	history  *deliverylog.Log
 	process  string
 	progress progress
 	// from is where the recovery of a store that has no mark stands, so that it is gone on with there; noRecovery: there is none.
@@ -58,7 +60,7 @@ type recovery struct {
 
 const noRecovery = ^uint64(0)
 
-func newRecovery(deps Deps, history *bus.History) *recovery {
+func newRecovery(deps Deps, history *deliverylog.Log) *recovery {
 	r := &recovery{deps: deps, history: history, process: ulid.Make().String(), began: time.Now(), changed: make(chan struct{})}
 	r.from.Store(noRecovery)
 	return r
@@ -76,7 +78,7 @@ func (r *recovery) run(ctx context.Context) {
 			continue
 		}
 		looked = time.Now()
-		r.say(ctx, "records of accepted events can't be made up for yet, trying again", r.recover(ctx, due))
+		r.say(ctx, "recovery of missing intake records failed, retrying", r.recover(ctx, due))
 	}
 }
 
@@ -90,7 +92,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	if !due && len(ended) == 0 {
 		return nil
 	}
-	last, err := r.deps.Bus.LastSequence(ctx)
+	last, err := eventlog.New(r.deps.Bus).LastSequence(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	r.progress.clear(now.Add(-doubtFor))
 	r.cover(since)
 	for _, m := range ended {
-		if err := r.deps.Bus.RemoveIntakeMark(ctx, m); err != nil {
+		if err := control.New(r.deps.Bus).RemoveIntakeMark(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -115,12 +117,12 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 
 // start is the sequence behind which events are looked through: the lowest mark, but no event whose record the log has dropped
 // since.
-func (r *recovery) start(ctx context.Context, marks []bus.IntakeMark, last uint64) (uint64, error) {
+func (r *recovery) start(ctx context.Context, marks []control.IntakeMark, last uint64) (uint64, error) {
 	from := last
 	for _, m := range marks {
 		at := m.Sequence
 		if r.deps.Bus.Relaxed() || at > last { // the records before it may have been lost
-			behind, ok, err := r.deps.Bus.EventSequenceAt(ctx, m.Time.Add(-endMayBeLost))
+			behind, ok, err := eventlog.New(r.deps.Bus).EventSequenceAt(ctx, m.Time.Add(-endMayBeLost))
 			if err != nil {
 				return 0, err
 			}
@@ -134,7 +136,7 @@ func (r *recovery) start(ctx context.Context, marks []bus.IntakeMark, last uint6
 	if err != nil || !dropped {
 		return from, err
 	}
-	first, ok, err := r.deps.Bus.EventSequenceAt(ctx, kept)
+	first, ok, err := eventlog.New(r.deps.Bus).EventSequenceAt(ctx, kept)
 	if err != nil || !ok {
 		return last, err
 	}
@@ -163,11 +165,12 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 		}
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			r.deps.Logger.InfoContext(ctx, "looking for accepted events without a record", "sequence", next, "until", last, "recorded", written)
+			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, "until", last,
+				"recorded", written)
 		}
 	}
 	if written > 0 {
-		r.deps.Logger.WarnContext(ctx, "accepted events had no record and have one now", "events", written, "from", from+1, "until", last)
+		r.deps.Logger.WarnContext(ctx, "missing intake records written", "events", written, "from", from+1, "until", last)
 	}
 	return nil
 }
@@ -200,7 +203,7 @@ func (r *recovery) record(ctx context.Context, missing []event.IntakeRecord) err
 		select {
 		case err := <-answers:
 			if err != nil && !errors.Is(err, delivery.ErrAlreadyRecorded) {
-				return fmt.Errorf("make up for the record of an accepted event: %w", err)
+				return fmt.Errorf("write the missing record of an accepted event: %w", err)
 			}
 		case <-ctx.Done():
 			return ctx.Err()
@@ -210,7 +213,7 @@ func (r *recovery) record(ctx context.Context, missing []event.IntakeRecord) err
 }
 
 // recovered is the record of an acceptance as far as the stored event tells.
-func recovered(e bus.StoredEvent) event.IntakeRecord {
+func recovered(e eventlog.StoredEvent) event.IntakeRecord {
 	return event.IntakeRecord{
 		Accepted: true, Appliance: e.Appliance, EventID: e.ID, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
 		EventTime: &e.Event.Time, Time: e.Time.UTC(), Sequence: e.Sequence, Recovered: true,

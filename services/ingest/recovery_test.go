@@ -11,12 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/services/ingest"
 )
 
 // accepted stores events as a process does that ends before it has recorded them, and returns their sequences by id.
-func (h *house) accepted(appliance string, n int) map[string]uint64 {
+func (h *fixture) accepted(appliance string, n int) map[string]uint64 {
 	h.t.Helper()
 	p := bus.NewPublisher(h.bus)
 	defer p.Close()
@@ -24,7 +26,7 @@ func (h *house) accepted(appliance string, n int) map[string]uint64 {
 	var wg sync.WaitGroup
 	out := map[string]uint64{}
 	for i := range n {
-		e, violations := event.Decode(wire(appliance, fmt.Sprint("e-", i)))
+		e, violations := event.Decode(eventJSON(appliance, fmt.Sprint("e-", i)))
 		if violations != nil {
 			h.t.Fatal(violations)
 		}
@@ -43,13 +45,14 @@ func (h *house) accepted(appliance string, n int) map[string]uint64 {
 }
 
 // recordSome records what was accepted up to a sequence.
-func (h *house) recordSome(appliance string, accepted map[string]uint64, through uint64) {
+func (h *fixture) recordSome(appliance string, accepted map[string]uint64, through uint64) {
 	h.t.Helper()
 	var wg sync.WaitGroup
 	for id, sequence := range accepted {
 		if sequence <= through {
 			wg.Add(1)
-			h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: appliance, EventID: id, Type: kind, Time: time.Now(), Sequence: sequence, Via: "http"},
+			h.history.AppendIntake(event.IntakeRecord{Accepted: true, Appliance: appliance, EventID: id, Type: kind, Time: time.Now(),
+				Sequence: sequence, Via: "http"},
 				func(error) { wg.Done() })
 		}
 	}
@@ -57,7 +60,7 @@ func (h *house) recordSome(appliance string, accepted map[string]uint64, through
 }
 
 // recordedAs checks that each event has one record, with its sequence.
-func (h *house) recordedAs(appliance string, accepted map[string]uint64) {
+func (h *fixture) recordedAs(appliance string, accepted map[string]uint64) {
 	h.t.Helper()
 	h.until(func() error {
 		for id, sequence := range accepted {
@@ -89,22 +92,23 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var accepted map[string]uint64
 			o := defaults()
-			o.before = func(h *house) {
+			o.before = func(h *fixture) {
 				accepted = h.accepted("a-1", n)
 				h.recordSome("a-1", accepted, c.recorded)
 				if c.mark > 0 {
-					must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "died", Sequence: c.mark}))
+					must(t, control.New(h.bus).PutIntakeMark(t.Context(), control.IntakeMark{Process: "died", Sequence: c.mark}))
 				}
 				p := bus.NewPublisher(h.bus)
 				defer p.Close()
-				e, _ := event.Decode(wire("a-1", "e-1"))
+				e, _ := event.Decode(eventJSON("a-1", "e-1"))
 				_, err := p.Replay(t.Context(), "r1", e, bus.Replay{ID: "again"})
 				must(t, err)
 			}
 			h := open(t, o, "a-1")
 			for id, sequence := range accepted {
 				// Without a time it may be a repeat of any age.
-				if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", id, "time", "")); !r.Duplicate || r.Sequence.String() != fmt.Sprint(sequence) {
+				if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", id, "time", "")); !r.Duplicate ||
+					r.Sequence.String() != fmt.Sprint(sequence) {
 					t.Fatalf("%s, accepted at %d: %+v", id, sequence, r)
 				}
 				if sequence%50 == 0 {
@@ -114,9 +118,10 @@ func TestEventsOfAProcessThatDiedAreRecordedAtTheNextStart(t *testing.T) {
 			h.recordedAs("a-1", accepted)
 			rec, _, err := h.history.Intake(t.Context(), "a-1", "e-349")
 			must(t, err)
-			stored, _, err := h.bus.EventByKey(t.Context(), "a-1", "e-349")
+			stored, _, err := deliverylog.EventByKey(t.Context(), h.bus, "a-1", "e-349")
 			must(t, err)
-			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil || !rec.EventTime.Equal(stored.Time) {
+			if !rec.Recovered || rec.Via != "" || rec.ExternalKey != "INC-1" || rec.Session != "s1" || rec.EventTime == nil ||
+				!rec.EventTime.Equal(stored.Time) {
 				t.Errorf("%+v", rec)
 			}
 		})
@@ -128,7 +133,7 @@ func TestARepeatIsToldWhileRecordsAreStillMadeUpFor(t *testing.T) {
 	const n = 2_000
 	var accepted map[string]uint64
 	o := defaults()
-	o.before = func(h *house) {
+	o.before = func(h *fixture) {
 		h.alter(bus.StreamEvents, func(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond }) // so that the stream itself forgets
 		accepted = h.accepted("a-1", n)
 	}
@@ -140,7 +145,7 @@ func TestARepeatIsToldWhileRecordsAreStillMadeUpFor(t *testing.T) {
 		}
 	}
 	old := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
-	raw := wire("a-1", last, "time", fmt.Sprintf("%q", old))
+	raw := eventJSON("a-1", last, "time", fmt.Sprintf("%q", old))
 	r := h.post(tokenOf("a-1"), "application/json", raw)
 	if r.Status != 200 || !r.Duplicate || r.Sequence.String() != fmt.Sprint(n) {
 		t.Fatalf("a repeat of an event that was accepted at %d: %+v", n, r)
@@ -155,7 +160,7 @@ func TestSeveralProcessesMakeUpForTheSameRecordsOnce(t *testing.T) {
 	const n = 1_500
 	var accepted map[string]uint64
 	o := defaults()
-	o.before = func(h *house) { accepted = h.accepted("a-1", n) }
+	o.before = func(h *fixture) { accepted = h.accepted("a-1", n) }
 	h := open(t, o, "a-1")
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	for range 3 {
@@ -167,9 +172,9 @@ func TestSeveralProcessesMakeUpForTheSameRecordsOnce(t *testing.T) {
 }
 
 // alter changes how a stream is configured.
-func (h *house) alter(stream string, change func(*jetstream.StreamConfig)) {
+func (h *fixture) alter(stream string, change func(*jetstream.StreamConfig)) {
 	h.t.Helper()
-	js, err := jetstream.New(h.bus.NATS())
+	js, err := jetstream.New(h.bus.IntakeConn())
 	must(h.t, err)
 	s, err := js.Stream(h.t.Context(), stream)
 	must(h.t, err)
@@ -183,7 +188,7 @@ func (h *house) alter(stream string, change func(*jetstream.StreamConfig)) {
 func TestARecordThatWasRefusedIsMadeUpFor(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	h.alter(bus.StreamHistory, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 10 })
-	if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "e-1")); r.Status != 200 || r.Duplicate {
+	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "e-1")); r.Status != 200 || r.Duplicate {
 		t.Fatalf("%+v", r)
 	}
 	h.until(func() error {
@@ -198,16 +203,16 @@ func TestARecordThatWasRefusedIsMadeUpFor(t *testing.T) {
 
 func TestAMarkTellsHowFarAProcessCameUntilAnotherHasMadeUpForIt(t *testing.T) {
 	o := defaults()
-	o.before = func(h *house) {
+	o.before = func(h *fixture) {
 		h.accepted("a-1", 10)
-		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "ended", Sequence: 4, Ended: true}))
-		must(t, h.bus.PutIntakeMark(t.Context(), bus.IntakeMark{Process: "lives", Sequence: 7}))
+		must(t, control.New(h.bus).PutIntakeMark(t.Context(), control.IntakeMark{Process: "ended", Sequence: 4, Ended: true}))
+		must(t, control.New(h.bus).PutIntakeMark(t.Context(), control.IntakeMark{Process: "lives", Sequence: 7}))
 	}
 	h := open(t, o, "a-1")
-	marks := func() map[string]bus.IntakeMark {
-		all, err := h.bus.IntakeMarks(t.Context())
+	marks := func() map[string]control.IntakeMark {
+		all, err := control.New(h.bus).IntakeMarks(t.Context())
 		must(t, err)
-		out := map[string]bus.IntakeMark{}
+		out := map[string]control.IntakeMark{}
 		for _, m := range all {
 			out[m.Process] = m
 		}
@@ -222,7 +227,7 @@ func TestAMarkTellsHowFarAProcessCameUntilAnotherHasMadeUpForIt(t *testing.T) {
 	if m := marks()["lives"]; m.Sequence != 7 {
 		t.Errorf("the mark of a process that lives: %+v", m)
 	}
-	if r := h.post(tokenOf("a-1"), "application/json", wire("a-1", "new")); r.Sequence != "11" {
+	if r := h.post(tokenOf("a-1"), "application/json", eventJSON("a-1", "new")); r.Sequence != "11" {
 		t.Fatalf("%+v", r)
 	}
 	h.stop()

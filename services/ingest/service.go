@@ -14,17 +14,19 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
 // Options are what the service is started with.
 type Options struct {
-	// MaxInFlight is how many events may be on their way into the store at once. What comes on top is told to try again.
+	// MaxInFlight is the maximum number of events being stored. Further events are refused with a request to retry.
 	MaxInFlight int `yaml:"maxInFlight"`
 	// MaxInFlightBytes bounds the same events by their size.
 	MaxInFlightBytes int64 `yaml:"maxInFlightBytes"`
-	// Timeout is how long storing an event may take before its publisher is told to send it again.
+	// Timeout is how long storing an event may take before the publisher is asked to retry.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
@@ -50,9 +52,9 @@ func (o Options) Validate() error {
 
 // Observer counts decisions. Its methods must not block.
 type Observer interface {
-	// Decided tells of a decision: accepted, duplicate, rejected or refused. reason is empty for the first two.
+	// Decided counts a decision: accepted, duplicate, rejected or refused. reason is empty for the first two.
 	Decided(decision, reason, via string)
-	// Unrecorded tells that a decision has no record.
+	// Unrecorded counts a decision without a record.
 	Unrecorded()
 }
 
@@ -60,9 +62,9 @@ type Observer interface {
 type Deps struct {
 	// Bus reaches the broker; the streams must be there.
 	Bus *bus.Conn
-	// Config knows the event types; somebody else runs it. It must watch settings.
+	// Config has the event types; the caller runs it. It must watch settings.
 	Config *configclient.Client
-	// Observer counts. Nil: nobody does.
+	// Observer counts decisions. Optional.
 	Observer Observer
 	// Logger takes a line for each rejected event. Nil: the process's.
 	Logger *slog.Logger
@@ -85,7 +87,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("options of ingest: %w", err)
 	}
 	if deps.Bus == nil || deps.Config == nil {
-		return nil, errors.New("ingest needs the bus and the configuration")
+		return nil, errors.New("ingest needs a broker and the configuration")
 	}
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
@@ -129,14 +131,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// How often room is made for new events, if it is short, and how full EVENTS must be for it to be done at each look.
+// How often finished events are purged, and how full EVENTS must be for it to be done at each look.
 const (
 	tidyEvery = 30 * time.Second
 	tidyLook  = 5 * time.Second
 	tidyAbove = 0.85
 )
 
-// tidy purges what every recipient has finished, once room is short, until ctx ends. Several replicas may do so.
+// tidy purges what every recipient has finished, once EVENTS is nearly full, until ctx ends. Several replicas may do so.
 func (s *Service) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyLook)
 	defer tick.Stop()
@@ -146,17 +148,17 @@ func (s *Service) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		room, err := s.deps.Bus.Room(ctx)
-		if err == nil && room.Fill() < tidyAbove && time.Since(last) < tidyEvery {
+		state, err := control.New(s.deps.Bus).StreamState(ctx, bus.StreamEvents)
+		if err == nil && state.Fill() < tidyAbove && time.Since(last) < tidyEvery {
 			continue
 		}
 		last = time.Now()
-		gone, err := s.deps.Bus.PurgeFinished(ctx)
+		gone, err := control.New(s.deps.Bus).PurgeFinished(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			s.deps.Logger.WarnContext(ctx, "finished events were not purged", "error", err.Error())
+			s.deps.Logger.WarnContext(ctx, "purge of finished events failed", telemetry.KeyError, err.Error())
 		case gone > 0:
-			s.deps.Logger.InfoContext(ctx, "finished events purged to make room", "events", gone)
+			s.deps.Logger.InfoContext(ctx, "finished events purged", "events", gone)
 		}
 	}
 }
@@ -167,12 +169,12 @@ func (s *Service) Ready(context.Context) error {
 		return errors.New("ingest is not running")
 	}
 	if !s.deps.Bus.Connected() {
-		return errors.New("the broker is away")
+		return errors.New("not connected to the broker")
 	}
 	select {
 	case <-s.deps.Config.Ready():
 		return nil
 	default:
-		return errors.New("the configuration is not here yet: is the config service running?")
+		return errors.New("the configuration has not been received yet: check that the config service runs")
 	}
 }

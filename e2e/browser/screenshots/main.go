@@ -1,5 +1,5 @@
 // Screenshots takes the pictures of the console in docs/images: `make screenshots`. It plays the demo's story, adds what goes wrong
-// in a real house, and looks at each page as an admin does.
+// in a real installation, and looks at each page as an admin does.
 package main
 
 import (
@@ -35,16 +35,20 @@ func pictures() []picture {
 	drawer := func(p *browser.Page) {
 		p.Click("#rows tr:has(a[href*='/recipients/billing']) a[data-drawer]", "").See("#drawer", "Response")
 	}
-	preview := func(p *browser.Page) { p.See("#preview-result", "would") }
+	preview := func(p *browser.Page) { p.See("#preview-result", "match") }
 	const wide, narrow, light, dark = 1280, browser.Narrow, browser.Light, browser.Dark
 	return []picture{
 		{"recipients", "/", wide, light, nil}, {"recipients-dark", "/", wide, dark, nil}, {"recipients-narrow", "/", narrow, light, nil},
-		{"http-recipient", "/recipients/ticket-desk", wide, light, preview}, {"email-recipient", "/recipients/service-desk", wide, light, preview},
+		{"http-recipient", "/recipients/ticket-desk", wide, light, preview},
+		{"email-recipient", "/recipients/service-desk", wide, light, preview},
 		{"deliveries", "/deliveries", wide, light, nil}, {"deliveries-narrow", "/deliveries", narrow, dark, nil},
 		{"delivery", "/deliveries", wide, light, drawer}, {"events", "/events", wide, light, nil},
-		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil}, {"replays", "/replays", wide, light, nil},
-		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil}, {"types", "/settings/types", wide, light, nil},
-		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil}, {"tokens", "/settings/tokens", wide, light, nil},
+		{"event", "/events/support-1~e-6", wide, light, nil}, {"rejected", "/rejected", wide, light, nil},
+		{"replays", "/replays", wide, light, nil},
+		{"relay", "/settings/relay", wide, light, nil}, {"fields", "/settings/fields", wide, light, nil},
+		{"types", "/settings/types", wide, light, nil},
+		{"appliances", "/settings/appliances", wide, light, nil}, {"users", "/settings/users", wide, light, nil},
+		{"tokens", "/settings/tokens", wide, light, nil},
 		{"changes", "/settings/changes", wide, light, nil}, {"health", "/health", wide, light, nil}, {"health-dark", "/health", wide, dark, nil},
 	}
 }
@@ -89,7 +93,7 @@ func (s *shots) firstVisit(b *browser.Browser) {
 	page.Open(s.link(h.Logs))
 	s.keep("setup", page)
 	s.firstAdmin(page)
-	page.See("h2", "To the first delivery")
+	page.See("h2", "Get started")
 	s.keep("first-visit", page)
 }
 
@@ -110,8 +114,8 @@ func (s *shots) link(written func() string) string {
 // firstAdmin fills in the form behind the link.
 func (s *shots) firstAdmin(page *browser.Page) {
 	const password = "correct horse battery"
-	page.Fill("Name", "ada").Fill("Name that people see", "Ada Lovelace").Fill("Password", password).Fill("Password again", password).
-		Click("button", "Make the first admin").AwaitAt("/").See("summary", "Ada Lovelace")
+	page.Fill("Name", "ada").Fill("Display name", "Ada Lovelace").Fill("Password", password).Fill("Confirm password", password).
+		Click("button", "Create administrator").AwaitAt("/").See("summary", "Ada Lovelace")
 }
 
 // demo plays the demo's first round, adds what goes wrong, and signs in.
@@ -137,7 +141,7 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	s.firstAdmin(page)
 	s.trouble(harness.NewClient(base[1], strings.TrimSpace(string(secret))))
 	waittest.NoError(s, "the header to tell of it", func() error {
-		if text := page.Open("/").Settled().Text("document.querySelector('.dot').innerText"); !strings.Contains(text, "attention") {
+		if text := page.Open("/").Stable().Text("document.querySelector('.status-indicator').innerText"); !strings.Contains(text, "problem") {
 			return fmt.Errorf("it says %q", text)
 		}
 		return nil
@@ -145,12 +149,13 @@ func (s *shots) demo(b *browser.Browser) *browser.Page {
 	return page
 }
 
-// trouble adds what goes wrong in a real house: a receiver that is not there, an event that is refused, one that is sent again.
+// trouble adds what goes wrong in a real installation: a receiver that is not there, an event that is refused, one that is sent again.
 func (s *shots) trouble(c *harness.Client) {
 	defer c.Close()
 	c.Do(s, "POST", "/v1/recipients", harness.Object{
 		"id": "billing", "displayName": "Billing", "eventTypes": []string{"support_conference_end"},
-		"http": harness.Object{"url": "https://127.0.0.1:9/support", "retryInterval": "600s", "contact": harness.Object{"addresses": []string{"team-lead@example.com"}}},
+		"http": harness.Object{"url": "https://127.0.0.1:9/support", "retryInterval": "600s",
+			"contact": harness.Object{"addresses": []string{"team-lead@example.com"}}},
 	})
 	c.Do(s, "POST", "/v1/recipients", harness.Object{
 		"id": "archive", "displayName": "Archive", "enabled": false, "eventTypes": []string{"support_conference_end"},
@@ -174,7 +179,7 @@ func (s *shots) trouble(c *harness.Client) {
 // keep writes a picture.
 func (s *shots) keep(name string, page *browser.Page) {
 	file := filepath.Join(s.out, "console-"+name+".png")
-	shot := page.Settled().Picture(tallest)
+	shot := page.Stable().Picture(tallest)
 	if len(shot) > mostBytes {
 		s.Errorf("%s has %d bytes: more than %d", file, len(shot), mostBytes)
 	}

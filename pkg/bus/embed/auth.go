@@ -41,7 +41,7 @@ type authenticator struct {
 	// mu is held for reading while a connection is let in, so that SetAppliances sees every connection that an old password
 	// has opened.
 	mu     sync.RWMutex
-	told   bool
+	warned bool
 	hashes map[string]string
 	// proven holds the fingerprint of the password that was last found right, so that a reconnect costs no slow hash.
 	proven map[string][32]byte
@@ -146,10 +146,10 @@ func (s *Server) SetAppliances(appliances []Appliance) error {
 	hashes := make(map[string]string, len(appliances))
 	for _, x := range appliances {
 		if !event.ValidAppliance(x.ID) {
-			return fmt.Errorf("let appliance %q connect: it is no appliance id", x.ID)
+			return fmt.Errorf("add appliance %q: it is not an appliance id", x.ID)
 		}
 		if _, err := bcrypt.Cost([]byte(x.PasswordBcrypt)); err != nil {
-			return fmt.Errorf("let appliance %s connect: its password hash: %w", x.ID, err)
+			return fmt.Errorf("add appliance %s: password hash: %w", x.ID, err)
 		}
 		hashes[x.ID] = x.PasswordBcrypt
 	}
@@ -173,10 +173,10 @@ func (s *Server) ensureAccount(id string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("make an account for appliance %s: %w", id, err)
+		return fmt.Errorf("create an account for appliance %s: %w", id, err)
 	}
 	if err := account.AddServiceImport(core, bus.IngestSubjectOf(id, "*"), ""); err != nil {
-		return fmt.Errorf("let appliance %s reach the intake: %w", id, err)
+		return fmt.Errorf("import the ingest service for appliance %s: %w", id, err)
 	}
 	return nil
 }
@@ -192,8 +192,8 @@ func (a *authenticator) replace(hashes map[string]string) error {
 		}
 	}
 	a.hashes = hashes
-	if !a.told {
-		a.told = true
+	if !a.warned {
+		a.warned = true
 		close(a.known)
 	}
 	return errors.Join(errs...)

@@ -6,5 +6,5 @@ import "errors"
 
 // FreeBytes is what is free on the disk that holds the streams, for who runs the process.
 func (s *Server) FreeBytes() (uint64, error) {
-	return 0, errors.New("what is free on a disk is not told on this system")
+	return 0, errors.New("free disk space is not available on this system")
 }

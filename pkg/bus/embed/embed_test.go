@@ -96,7 +96,7 @@ func core(t *testing.T, s *embed.Server) *bus.Conn {
 
 func echo(t *testing.T, c *bus.Conn) {
 	t.Helper()
-	svc, err := micro.AddService(c.NATS(), micro.Config{Name: "ingest", Version: "1.0.0"})
+	svc, err := micro.AddService(c.IntakeConn(), micro.Config{Name: "ingest", Version: "1.0.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func echo(t *testing.T, c *bus.Conn) {
 	if err := svc.AddEndpoint("ingest", handler, micro.WithEndpointSubject(bus.IngestSubject)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.NATS().Flush(); err != nil {
+	if err := c.IntakeConn().Flush(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,7 +210,8 @@ func TestRotatingAndRevokingCloseConnections(t *testing.T) {
 
 func TestSetAppliancesRefusesWhatCannotConnect(t *testing.T) {
 	s := start(t, t.TempDir())
-	for _, a := range []embed.Appliance{{ID: "a.b", PasswordBcrypt: hashOf(t, "x")}, {ID: "a", PasswordBcrypt: "plain"}, {ID: ">", PasswordBcrypt: hashOf(t, "x")}} {
+	for _, a := range []embed.Appliance{{ID: "a.b", PasswordBcrypt: hashOf(t, "x")}, {ID: "a", PasswordBcrypt: "plain"},
+		{ID: ">", PasswordBcrypt: hashOf(t, "x")}} {
 		if err := s.SetAppliances([]embed.Appliance{a}); err == nil {
 			t.Errorf("%+v was taken", a)
 		}
@@ -291,7 +292,7 @@ func TestABrokenStoreIsAnErrorNotAnExit(t *testing.T) {
 	}
 	var log bytes.Buffer
 	_, err := embed.Start(embed.Options{StoreDir: dir, Host: "127.0.0.1", Port: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if err == nil || !strings.Contains(err.Error(), "JetStream") || !strings.Contains(log.String(), "cannot go on") {
+	if err == nil || !strings.Contains(err.Error(), "JetStream") || !strings.Contains(log.String(), "broker fatal error") {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 	if err := os.Remove(filepath.Join(dir, "jetstream")); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
 // logger hands the broker's warnings and errors on. nats-server leaves it to its logger to end the process at a fatal error;
@@ -33,18 +35,18 @@ func (l *logger) Tracef(string, ...any) {}
 
 // Warnf hands a warning on.
 func (l *logger) Warnf(format string, v ...any) {
-	l.to.Warn("broker warns", "detail", fmt.Sprintf(format, v...))
+	l.to.Warn("broker warning", telemetry.KeyDetail, fmt.Sprintf(format, v...))
 }
 
 // Errorf hands an error on.
 func (l *logger) Errorf(format string, v ...any) {
-	l.to.Error("broker reports an error", "error", fmt.Sprintf(format, v...))
+	l.to.Error("broker error", telemetry.KeyError, fmt.Sprintf(format, v...))
 }
 
 // Fatalf hands an error on and keeps it for Start.
 func (l *logger) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
-	l.to.Error("broker cannot go on", "error", text)
+	l.to.Error("broker fatal error", telemetry.KeyError, text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.died == nil {

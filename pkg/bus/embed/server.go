@@ -99,7 +99,7 @@ func start(o Options, l *lock) (*Server, error) {
 		return nil, err
 	}
 	if s.ns, err = server.NewServer(opts); err != nil {
-		return nil, fmt.Errorf("make the broker: %w", err)
+		return nil, fmt.Errorf("create the broker: %w", err)
 	}
 	s.auth.server = s.ns
 	log := &logger{to: o.Logger}
@@ -111,7 +111,7 @@ func start(o Options, l *lock) (*Server, error) {
 	}
 	if !s.ns.ReadyForConnections(readyTimeout) {
 		s.stop()
-		return nil, fmt.Errorf("start the broker: it is not ready after %s: see its log lines", readyTimeout)
+		return nil, fmt.Errorf("start the broker: not ready after %s: see the log", readyTimeout)
 	}
 	return s, nil
 }
@@ -177,7 +177,7 @@ func (s *Server) ShutdownWithin(wait time.Duration) {
 	case <-stopped:
 		s.lock.release()
 	case <-late.C:
-		s.log.Error("the broker did not shut down: it is left behind", "waited", wait.String())
+		s.log.Error("the broker did not shut down in time", "waited", wait.String())
 	}
 }
 
@@ -190,7 +190,7 @@ func (s *Server) stop() {
 // makeDir makes the store directory, for its owner alone.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the broker's directory: %w", err)
+		return fmt.Errorf("create the broker's directory: %w", err)
 	}
 	return nil
 }

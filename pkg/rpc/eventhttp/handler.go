@@ -39,7 +39,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// One byte more than may be is read, so that the intake sees that it is too large; the rest is not.
 	body, err := io.ReadAll(io.LimitReader(r.Body, event.MaxSize+1))
 	if err != nil {
-		fail(w, status.Error(codes.InvalidArgument, "the body ended before its time"))
+		fail(w, status.Error(codes.InvalidArgument, "the body is incomplete"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
@@ -74,7 +74,7 @@ func write(w http.ResponseWriter, code int, m proto.Message) {
 	b, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
 	if err != nil {
 		// A detail of a kind that is not linked in: say what can be said.
-		b, code = []byte(`{"code":13,"message":"the answer cannot be written","details":[]}`), http.StatusInternalServerError
+		b, code = []byte(`{"code":13,"message":"the response can't be written","details":[]}`), http.StatusInternalServerError
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -26,17 +26,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a caller may do.
+// Role of a caller.
 type Role_Kind int32
 
 const (
-	// None.
+	// Unspecified.
 	Role_ROLE_UNSPECIFIED Role_Kind = 0
-	// Sees everything but secrets; changes nothing.
+	// Can view everything except secrets.
 	Role_VIEWER Role_Kind = 1
-	// Also manages recipients and deliveries.
+	// Can also manage recipients and deliveries.
 	Role_OPERATOR Role_Kind = 2
-	// Also manages settings, appliances, users and tokens.
+	// Can also manage settings, appliances, users and tokens.
 	Role_ADMIN Role_Kind = 3
 )
 
@@ -83,7 +83,7 @@ func (Role_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// What a caller may do.
+// Role of a caller.
 type Role struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -120,12 +120,12 @@ func (*Role) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Who makes a call.
+// Identity of a caller.
 type Self struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user's name, `token <id>`, or `admin` for the admin token.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the caller may do.
+	// Role of the caller.
 	Role          Role_Kind `protobuf:"varint,2,opt,name=role,proto3,enum=outbound.v1.Role_Kind" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -178,23 +178,23 @@ func (x *Self) GetRole() Role_Kind {
 // A user of the console.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The name to sign in with, fixed for life: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
-	// characters. `admin` and `outbound` are taken: revisions name the admin token and Outbound itself by them.
+	// Sign-in name, immutable: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
+	// characters. `admin` and `outbound` are reserved: revisions use them for the admin token and Outbound itself.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The name people see.
+	// Display name.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What the user may do. Default VIEWER.
+	// Role of the user. Default VIEWER.
 	Role Role_Kind `protobuf:"varint,3,opt,name=role,proto3,enum=outbound.v1.Role_Kind" json:"role,omitempty"`
-	// Whether the user may not sign in.
+	// Whether sign-in is disabled.
 	Disabled bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	// The password, 12 to 256 characters. Written, never read back: leave it empty to keep the stored one. A user without one can
-	// sign in by OpenID Connect alone.
+	// The password, 12 to 256 characters. Write-only: leave it empty to keep the stored one. A user without one can
+	// sign in only with OpenID Connect.
 	Password string `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`
 	// Whether a password is stored.
 	PasswordSet bool `protobuf:"varint,6,opt,name=password_set,json=passwordSet,proto3" json:"password_set,omitempty"`
 	// When the user was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Changes with every change. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When the password was set.
 	PasswordTime  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=password_time,json=passwordTime,proto3" json:"password_time,omitempty"`
@@ -300,15 +300,15 @@ type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its id. Set by the server.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// What it is for.
+	// Name of the token.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What its holder may do. Default VIEWER.
+	// Role of the token. Default VIEWER.
 	Role Role_Kind `protobuf:"varint,3,opt,name=role,proto3,enum=outbound.v1.Role_Kind" json:"role,omitempty"`
-	// When it ends. Empty: never.
+	// When it expires. Empty: never.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// When it was made.
+	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Who made it.
+	// Who created it.
 	Creator       string `protobuf:"bytes,6,opt,name=creator,proto3" json:"creator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -446,7 +446,7 @@ type StoredUser struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user.
 	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// Hash of the password (argon2id, in PHC form).
+	// Hash of the password (argon2id in PHC format).
 	PasswordHash  string `protobuf:"bytes,2,opt,name=password_hash,json=passwordHash,proto3" json:"password_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -536,7 +536,7 @@ func (*GetSelfRequest) Descriptor() ([]byte, []int) {
 // Request of ChangePassword.
 type ChangePasswordRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The password that holds now.
+	// The current password.
 	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
 	// The new password, 12 to 256 characters.
 	NewPassword   string `protobuf:"bytes,2,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
@@ -720,9 +720,9 @@ func (x *CreateUserRequest) GetUser() *User {
 // Request of UpdateUser.
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The user, by name, with the new values and perhaps an etag.
+	// The user, by name, with the new values and optionally an etag.
 	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// Which fields to change. Empty or `*`: all that can be changed.
+	// Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -777,7 +777,7 @@ type DeleteUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user's name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// If set, the etag the user must still have.
+	// If set, the call fails unless the user has this etag.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -913,7 +913,7 @@ func (x *ListTokensResponse) GetTokens() []*Token {
 // Request of CreateToken.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The token to make.
+	// The token to create.
 	Token         *Token `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -961,7 +961,7 @@ type CreateTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token.
 	Token *Token `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	// Its secret, shown once: what goes behind `Authorization: Bearer`.
+	// Its secret, shown only once: sent as `Authorization: Bearer`.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

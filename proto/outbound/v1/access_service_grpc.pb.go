@@ -36,27 +36,27 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AccessService owns who may do what: users of the console, and API tokens.
+// AccessService manages console users and API tokens.
 type AccessServiceClient interface {
-	// Tells who makes this call.
+	// Returns the identity of the caller.
 	GetSelf(ctx context.Context, in *GetSelfRequest, opts ...grpc.CallOption) (*Self, error)
-	// Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists users by name.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	// Creates a user.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*User, error)
-	// Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*User, error)
-	// Deletes a user. The last admin stays: FAILED_PRECONDITION.
+	// Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	DeleteUser(ctx context.Context, in *DeleteUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists API tokens, without their secrets.
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
-	// Makes an API token. The answer alone shows its secret.
+	// Creates an API token. Only this response contains its secret.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
-	// Revokes an API token at once.
+	// Revokes an API token immediately.
 	DeleteToken(ctx context.Context, in *DeleteTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Checks a user's name and password. For the console alone.
+	// Checks a user's name and password. Only for the console.
 	SignIn(ctx context.Context, in *SignInRequest, opts ...grpc.CallOption) (*User, error)
 }
 
@@ -172,27 +172,27 @@ func (c *accessServiceClient) SignIn(ctx context.Context, in *SignInRequest, opt
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
 //
-// AccessService owns who may do what: users of the console, and API tokens.
+// AccessService manages console users and API tokens.
 type AccessServiceServer interface {
-	// Tells who makes this call.
+	// Returns the identity of the caller.
 	GetSelf(context.Context, *GetSelfRequest) (*Self, error)
-	// Changes the caller's own password. The user must give the one that holds now. Sessions of the user elsewhere end.
+	// Changes the caller's own password. Requires the current password. Ends the user's other sessions.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*emptypb.Empty, error)
 	// Lists users by name.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	// Creates a user.
 	CreateUser(context.Context, *CreateUserRequest) (*User, error)
-	// Changes a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
+	// Updates a user. The last admin can neither be disabled nor lose the role: FAILED_PRECONDITION.
 	UpdateUser(context.Context, *UpdateUserRequest) (*User, error)
-	// Deletes a user. The last admin stays: FAILED_PRECONDITION.
+	// Deletes a user. The last admin can't be deleted: FAILED_PRECONDITION.
 	DeleteUser(context.Context, *DeleteUserRequest) (*emptypb.Empty, error)
 	// Lists API tokens, without their secrets.
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
-	// Makes an API token. The answer alone shows its secret.
+	// Creates an API token. Only this response contains its secret.
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
-	// Revokes an API token at once.
+	// Revokes an API token immediately.
 	DeleteToken(context.Context, *DeleteTokenRequest) (*emptypb.Empty, error)
-	// Checks a user's name and password. For the console alone.
+	// Checks a user's name and password. Only for the console.
 	SignIn(context.Context, *SignInRequest) (*User, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }

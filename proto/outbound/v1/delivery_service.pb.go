@@ -25,25 +25,25 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a delivery has come to.
+// State of a delivery.
 type DeliveryState_State int32
 
 const (
-	// Any.
+	// Unspecified: any.
 	DeliveryState_DELIVERY_STATE_UNSPECIFIED DeliveryState_State = 0
-	// In the queue, not tried yet.
+	// In the queue, no attempt yet.
 	DeliveryState_WAITING DeliveryState_State = 1
-	// Tried, and to be tried again.
+	// An attempt failed; the next one is scheduled.
 	DeliveryState_RETRYING DeliveryState_State = 2
-	// The recipient has it. Final.
+	// Delivered. Final.
 	DeliveryState_DELIVERED DeliveryState_State = 3
-	// The retry duration ended. Final.
+	// Not delivered within the retry duration. Final.
 	DeliveryState_EXPIRED DeliveryState_State = 4
-	// It can never be sent, or the receiver refused it for good. Final.
+	// Can't be sent, or permanently refused by the receiver. Final.
 	DeliveryState_REJECTED DeliveryState_State = 5
-	// It was not to be sent: the recipient was disabled, or no longer wants it. Final.
+	// Not sent because the recipient was disabled, or no longer selects the event. Final.
 	DeliveryState_SKIPPED DeliveryState_State = 6
-	// An operator cancelled it, or the recipient was deleted. Final.
+	// Cancelled by an operator or because the recipient was deleted. Final.
 	DeliveryState_CANCELLED DeliveryState_State = 7
 )
 
@@ -98,19 +98,19 @@ func (DeliveryState_State) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// How far a replay is.
+// State of a replay.
 type Replay_State int32
 
 const (
-	// Any.
+	// Unspecified: any.
 	Replay_REPLAY_STATE_UNSPECIFIED Replay_State = 0
-	// It goes on.
+	// Deliveries are being queued.
 	Replay_RUNNING Replay_State = 1
-	// All is queued.
+	// All deliveries are queued.
 	Replay_DONE Replay_State = 2
-	// Somebody cancelled it. Its figures are final.
+	// Cancelled. Its figures are final.
 	Replay_STOPPED Replay_State = 3
-	// It could not go on; detail says why.
+	// Failed; see detail.
 	Replay_FAILED Replay_State = 4
 )
 
@@ -159,7 +159,7 @@ func (Replay_State) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_delivery_service_proto_rawDescGZIP(), []int{16, 0}
 }
 
-// What a delivery has come to.
+// State of a delivery.
 type DeliveryState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -199,7 +199,7 @@ func (*DeliveryState) Descriptor() ([]byte, []int) {
 // One event owed to one recipient.
 type Delivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The event type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
@@ -207,48 +207,48 @@ type Delivery struct {
 	ApplianceId string `protobuf:"bytes,3,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
 	// The recipient.
 	RecipientId string `protobuf:"bytes,4,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// What it has come to.
+	// Its state.
 	State DeliveryState_State `protobuf:"varint,5,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
-	// Why, as a word, e.g. `http_status`.
+	// Reason of the state, as one word, e.g. `http_status`.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Attempts made so far.
 	Attempts int32 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// When the first attempt began.
+	// When the first attempt started.
 	FirstAttemptTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_attempt_time,json=firstAttemptTime,proto3" json:"first_attempt_time,omitempty"`
-	// When the last attempt began.
+	// When the last attempt started.
 	LastAttemptTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_attempt_time,json=lastAttemptTime,proto3" json:"last_attempt_time,omitempty"`
 	// When the next attempt is due, if there is one.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// When the retry duration ends.
+	// When the delivery expires.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// The session.
 	SessionId string `protobuf:"bytes,12,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// The session's external key.
+	// External key of the session.
 	ExternalKey string `protobuf:"bytes,13,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
-	// Why, as a sentence.
+	// Explanation, as a sentence.
 	Detail string `protobuf:"bytes,14,opt,name=detail,proto3" json:"detail,omitempty"`
-	// The last attempt's HTTP status or SMTP code, if there was an answer.
+	// HTTP status or SMTP code of the last attempt, if there was a response.
 	StatusCode int32 `protobuf:"varint,15,opt,name=status_code,json=statusCode,proto3" json:"status_code,omitempty"`
-	// How long the last attempt took, in milliseconds.
+	// Duration of the last attempt in milliseconds.
 	LastAttemptMs float64 `protobuf:"fixed64,16,opt,name=last_attempt_ms,json=lastAttemptMs,proto3" json:"last_attempt_ms,omitempty"`
-	// The beginning of the last answer, at most 16 KiB.
+	// Body of the last response (first 16 KiB).
 	ResponseExcerpt string `protobuf:"bytes,17,opt,name=response_excerpt,json=responseExcerpt,proto3" json:"response_excerpt,omitempty"`
-	// Set if this is a replay: it tells this one from the first delivery.
+	// ID of the replay, if the delivery belongs to one.
 	ReplayId string `protobuf:"bytes,18,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	// Whether this is a test.
 	Test bool `protobuf:"varint,19,opt,name=test,proto3" json:"test,omitempty"`
-	// When the event was accepted (for a replay: when the replay was).
+	// When the event was accepted (for a replay: when the replay was queued).
 	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	// The recipient's channel, `http` or `email`.
 	Channel string `protobuf:"bytes,21,opt,name=channel,proto3" json:"channel,omitempty"`
-	// The class of the reason, for filters and counts: `ok`, `network`, `tls`, `timeout`, `http_4xx`, `http_5xx`, `http_other`,
+	// Class of the reason, for filters and counts: `ok`, `network`, `tls`, `timeout`, `http_4xx`, `http_5xx`, `http_other`,
 	// `smtp_deferred`, `smtp_refused`, `auth`, `egress`, `render`, `not_wanted`, `expired`, `cancelled`, `other`.
 	ReasonClass string `protobuf:"bytes,22,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
 	// The recipient's display name, if it still exists.
 	RecipientDisplayName string `protobuf:"bytes,23,opt,name=recipient_display_name,json=recipientDisplayName,proto3" json:"recipient_display_name,omitempty"`
-	// The revision of the recipient that the last attempt was made with.
+	// Revision of the recipient at the last attempt.
 	RecipientRevision uint64 `protobuf:"varint,24,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
-	// Who asked for it, for a replay, a test or a change by hand.
+	// Who requested it, for a replay, a test or an operator's change.
 	Actor         string `protobuf:"bytes,25,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -464,33 +464,33 @@ type ListDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Deliveries per page, at most 1,000. Default 50.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the last page ended: its next_page_token.
+	// The next_page_token of the previous page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those to this recipient.
+	// Filter by recipient.
 	RecipientId string `protobuf:"bytes,3,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// Only those in this state.
+	// Filter by state.
 	State DeliveryState_State `protobuf:"varint,4,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
-	// Only those of this event: its key, or its id within its appliance.
+	// Filter by event: its key, or its ID within the appliance.
 	EventId string `protobuf:"bytes,5,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// Only those of this event type.
+	// Filter by event type.
 	EventType string `protobuf:"bytes,6,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Only those of this appliance.
+	// Filter by appliance.
 	ApplianceId string `protobuf:"bytes,7,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
-	// Only those of this session.
+	// Filter by session.
 	SessionId string `protobuf:"bytes,8,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Only those with this external key.
+	// Filter by external key.
 	ExternalKey string `protobuf:"bytes,9,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
-	// Only those of this channel, `http` or `email`.
+	// Filter by channel, `http` or `email`.
 	Channel string `protobuf:"bytes,10,opt,name=channel,proto3" json:"channel,omitempty"`
-	// Only those whose latest record has this reason. See Delivery.reason.
+	// Filter by the reason of the latest record. See Delivery.reason.
 	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Only those of this class of reasons. See Delivery.reason_class.
+	// Filter by reason class. See Delivery.reason_class.
 	ReasonClass string `protobuf:"bytes,12,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
-	// Only those whose latest record is of this time or later (WAITING: accepted then).
+	// Only deliveries updated at or after this time (WAITING: accepted).
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Only those whose latest record is of before this time (WAITING: accepted then).
+	// Only deliveries updated before this time (WAITING: accepted).
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Only those of this replay.
+	// Filter by replay.
 	ReplayId      string `protobuf:"bytes,15,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -634,9 +634,9 @@ func (x *ListDeliveriesRequest) GetReplayId() string {
 // Response of ListDeliveries.
 type ListDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The deliveries of this page.
+	// Deliveries of this page.
 	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// Where the next page begins. Empty: no more.
+	// Token of the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -689,7 +689,7 @@ func (x *ListDeliveriesResponse) GetNextPageToken() string {
 // Request of RetryDeliveries.
 type RetryDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which deliveries, at most 1,000.
+	// The deliveries, at most 1,000.
 	Deliveries    []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -735,9 +735,9 @@ func (x *RetryDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Targe
 // Response of RetryDeliveries.
 type RetryDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The replay's id; it is part of each new delivery.
+	// ID of the replay that the new deliveries belong to.
 	ReplayId string `protobuf:"bytes,1,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
-	// How many deliveries were queued again.
+	// Number of deliveries that were queued.
 	Queued        int32 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -792,9 +792,9 @@ type GetDeliveryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The replay, if it is the delivery of one.
+	// The replay, if the delivery belongs to one.
 	ReplayId      string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -851,25 +851,25 @@ func (x *GetDeliveryRequest) GetReplayId() string {
 	return ""
 }
 
-// A delivery with all that is known of it.
+// A delivery with its details.
 type DeliveryDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The delivery.
 	Delivery *Delivery `protobuf:"bytes,1,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// Its attempts, and what was done to it by hand, oldest first.
+	// Its attempts and operators' changes, oldest first.
 	Attempts []*Attempt `protobuf:"bytes,2,rep,name=attempts,proto3" json:"attempts,omitempty"`
-	// What was sent in the last attempt, rendered again from the recipient's revision and the event; secrets are not shown.
+	// The last attempt's request, reconstructed from the recipient's revision and the event; without secrets.
 	//
 	// Types that are valid to be assigned to Request:
 	//
 	//	*DeliveryDetail_Http
 	//	*DeliveryDetail_Email
 	Request isDeliveryDetail_Request `protobuf_oneof:"request"`
-	// Why the request can't be shown, or what may differ from what was sent, as a sentence.
+	// Why the request can't be shown, or how it may differ from what was sent, as a sentence.
 	RequestNote string `protobuf:"bytes,12,opt,name=request_note,json=requestNote,proto3" json:"request_note,omitempty"`
 	// The event in JSON, if it is still stored.
 	CloudEventJson string `protobuf:"bytes,13,opt,name=cloud_event_json,json=cloudEventJson,proto3" json:"cloud_event_json,omitempty"`
-	// For an email recipient: what has become of each address that it has now. History itself holds no addresses.
+	// For an email recipient: the state of each of its current addresses. The history itself holds no addresses.
 	Addresses     []*AddressOutcome `protobuf:"bytes,14,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -975,7 +975,7 @@ type DeliveryDetail_Http struct {
 }
 
 type DeliveryDetail_Email struct {
-	// The mail.
+	// The email.
 	Email *MailPreview `protobuf:"bytes,11,opt,name=email,proto3,oneof"`
 }
 
@@ -983,14 +983,14 @@ func (*DeliveryDetail_Http) isDeliveryDetail_Request() {}
 
 func (*DeliveryDetail_Email) isDeliveryDetail_Request() {}
 
-// What has become of a delivery at one address of an email recipient.
+// State of a delivery for one address of an email recipient.
 type AddressOutcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// `ACCEPTED` by the relay, `REFUSED` for good, `DEFERRED` by it, or `WAITING`: not asked for yet.
+	// `ACCEPTED`, permanently `REFUSED` or `DEFERRED` by the relay, or `WAITING`: no attempt yet.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// The relay's code, if it answered about the address.
+	// The relay's response code for the address, if there was one.
 	Code          int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1047,36 +1047,36 @@ func (x *AddressOutcome) GetCode() int32 {
 	return 0
 }
 
-// One attempt of a delivery, or a record about it without one.
+// An attempt of a delivery, or a record without an attempt.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its number, from 1; 0 if nothing was sent.
+	// Attempt number, from 1; 0 if nothing was sent.
 	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// What the delivery came to by it.
+	// State of the delivery after it.
 	State DeliveryState_State `protobuf:"varint,2,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
-	// Why, as a word.
+	// Reason, as one word.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The class of the reason. See Delivery.reason_class.
+	// Reason class. See Delivery.reason_class.
 	ReasonClass string `protobuf:"bytes,4,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
-	// Why, as a sentence.
+	// Explanation, as a sentence.
 	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
-	// When it began.
+	// Start time.
 	BeginTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
 	// When it was recorded.
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
-	// How long it took, in milliseconds.
+	// Duration in milliseconds.
 	TookMs float64 `protobuf:"fixed64,8,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
-	// The HTTP status or SMTP code, if there was an answer.
+	// HTTP status or SMTP code, if there was a response.
 	StatusCode int32 `protobuf:"varint,9,opt,name=status_code,json=statusCode,proto3" json:"status_code,omitempty"`
-	// The beginning of the answer, at most 16 KiB.
+	// Response body (first 16 KiB).
 	ResponseExcerpt string `protobuf:"bytes,10,opt,name=response_excerpt,json=responseExcerpt,proto3" json:"response_excerpt,omitempty"`
-	// When the next attempt was due after it, if there was to be one.
+	// When the next attempt was due, if one was scheduled.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// When the retry duration was to end.
+	// When the delivery was to expire.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// The revision of the recipient that was used.
+	// Revision of the recipient that was used.
 	RecipientRevision uint64 `protobuf:"varint,13,opt,name=recipient_revision,json=recipientRevision,proto3" json:"recipient_revision,omitempty"`
-	// Who did it, if it was done by hand.
+	// Who made the change, for an operator's change.
 	Actor         string `protobuf:"bytes,14,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1210,10 +1210,10 @@ func (x *Attempt) GetActor() string {
 	return ""
 }
 
-// Request of TailDeliveries. The filter is that of ListDeliveries; page size, page token and times have no meaning.
+// Request of TailDeliveries. The filter is that of ListDeliveries; page size, page token and times are not used.
 type TailDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to tell.
+	// Which deliveries to stream.
 	Filter        *ListDeliveriesRequest `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1261,7 +1261,7 @@ type TailDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of their records.
 	Deliveries []*Delivery `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// How many more there were than could be told; they are in ListDeliveries.
+	// Number of further deliveries that could not be streamed; ListDeliveries has them.
 	Missed        int64 `protobuf:"varint,2,opt,name=missed,proto3" json:"missed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1314,7 +1314,7 @@ func (x *TailDeliveriesResponse) GetMissed() int64 {
 // Request of SendNow.
 type SendNowRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which deliveries, at most 1,000.
+	// The deliveries, at most 1,000.
 	Deliveries    []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1360,10 +1360,10 @@ func (x *SendNowRequest) GetDeliveries() []*RetryDeliveriesRequest_Target {
 // Request of ExtendDeliveries.
 type ExtendDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which deliveries, at most 1,000.
+	// The deliveries, at most 1,000.
 	Deliveries []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// How much longer than now they are tried, 1 min to 7 d. The end is never brought nearer, nor beyond what EVENTS keeps (8 d
-	// from acceptance).
+	// New retry window from now, 1 min to 7 d. It is never shortened, and ends at most 8 days after acceptance (the retention
+	// of EVENTS).
 	By            *durationpb.Duration `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1416,7 +1416,7 @@ func (x *ExtendDeliveriesRequest) GetBy() *durationpb.Duration {
 // Request of CancelDeliveries.
 type CancelDeliveriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which deliveries, at most 1,000.
+	// The deliveries, at most 1,000.
 	Deliveries    []*RetryDeliveriesRequest_Target `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1462,9 +1462,9 @@ func (x *CancelDeliveriesRequest) GetDeliveries() []*RetryDeliveriesRequest_Targ
 // Response of SendNow, ExtendDeliveries and CancelDeliveries.
 type ChangeDeliveriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many were changed.
+	// Number of changed deliveries.
 	Changed int32 `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
-	// Those that were not.
+	// Deliveries that were not changed.
 	Unchanged     []*ChangeDeliveriesResponse_Unchanged `protobuf:"bytes,2,rep,name=unchanged,proto3" json:"unchanged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1514,37 +1514,37 @@ func (x *ChangeDeliveriesResponse) GetUnchanged() []*ChangeDeliveriesResponse_Un
 	return nil
 }
 
-// A replay: a job that sends many deliveries again.
+// A replay: a job that sends many deliveries again, or past events to a recipient (backfill).
 type Replay struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id; it is part of each new delivery. Set by the server.
+	// ID of the replay; part of each new delivery. Set by the server.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Who started it.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
-	// When it was started.
+	// Start time.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it ended.
+	// End time.
 	FinishTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=finish_time,json=finishTime,proto3" json:"finish_time,omitempty"`
-	// How far it is.
+	// Its state.
 	State Replay_State `protobuf:"varint,5,opt,name=state,proto3,enum=outbound.v1.Replay_State" json:"state,omitempty"`
-	// What is sent.
+	// What to send.
 	//
 	// Types that are valid to be assigned to Source:
 	//
 	//	*Replay_Deliveries_
 	//	*Replay_Backfill_
 	Source isReplay_Source `protobuf_oneof:"source"`
-	// Where to. Default: each to the recipient it was for.
+	// Recipient to send to. Default: the original recipient of each delivery.
 	ToRecipientId string `protobuf:"bytes,8,opt,name=to_recipient_id,json=toRecipientId,proto3" json:"to_recipient_id,omitempty"`
 	// Deliveries queued per second, 1 to 1,000. Default 50.
 	Rate int32 `protobuf:"varint,9,opt,name=rate,proto3" json:"rate,omitempty"`
-	// How many deliveries it was found to be about.
+	// Total number of deliveries.
 	Total int64 `protobuf:"varint,10,opt,name=total,proto3" json:"total,omitempty"`
-	// How many are queued.
+	// Number of queued deliveries.
 	Queued int64 `protobuf:"varint,11,opt,name=queued,proto3" json:"queued,omitempty"`
-	// How many could not be: their event is no longer stored, or their recipient is gone.
+	// Number of deliveries that can't be sent because the event is no longer stored or the recipient no longer exists.
 	Unavailable int64 `protobuf:"varint,12,opt,name=unavailable,proto3" json:"unavailable,omitempty"`
-	// What should be known of it, as a sentence.
+	// Details, as a sentence.
 	Detail        string `protobuf:"bytes,13,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1692,7 +1692,7 @@ type Replay_Deliveries_ struct {
 }
 
 type Replay_Backfill_ struct {
-	// A recipient's events from a time on. to_recipient_id says whose.
+	// A backfill to the recipient in to_recipient_id.
 	Backfill *Replay_Backfill `protobuf:"bytes,7,opt,name=backfill,proto3,oneof"`
 }
 
@@ -1703,7 +1703,7 @@ func (*Replay_Backfill_) isReplay_Source() {}
 // Request of PreviewReplay.
 type PreviewReplayRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The replay as it would be started.
+	// The replay to preview.
 	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1749,17 +1749,17 @@ func (x *PreviewReplayRequest) GetReplay() *Replay {
 // Response of PreviewReplay.
 type PreviewReplayResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many deliveries it is about.
+	// Number of deliveries.
 	Count int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
-	// How many of them the recipient has had before.
+	// Number of deliveries that the recipient already has.
 	AlreadyDelivered int64 `protobuf:"varint,2,opt,name=already_delivered,json=alreadyDelivered,proto3" json:"already_delivered,omitempty"`
-	// How many can't be sent again: their event is no longer stored, or their recipient is gone.
+	// Number of deliveries that can't be sent because the event is no longer stored or the recipient no longer exists.
 	Unavailable int64 `protobuf:"varint,3,opt,name=unavailable,proto3" json:"unavailable,omitempty"`
-	// When the oldest of the events was accepted.
+	// Acceptance time of the oldest event.
 	OldestTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=oldest_time,json=oldestTime,proto3" json:"oldest_time,omitempty"`
-	// How long queuing them takes at the rate.
+	// Estimated time to queue all deliveries at the rate.
 	EstimatedDuration *durationpb.Duration `protobuf:"bytes,5,opt,name=estimated_duration,json=estimatedDuration,proto3" json:"estimated_duration,omitempty"`
-	// Whether counting stopped at its bound, so that there are more.
+	// Whether there are more deliveries than were counted.
 	More          bool `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2058,14 +2058,14 @@ func (x *CancelReplayRequest) GetId() string {
 	return ""
 }
 
-// A delivery, by its recipient and event.
+// Identifies a delivery.
 type RetryDeliveriesRequest_Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The replay, if it is the delivery of one.
+	// The replay, if the delivery belongs to one.
 	ReplayId      string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2122,16 +2122,16 @@ func (x *RetryDeliveriesRequest_Target) GetReplayId() string {
 	return ""
 }
 
-// One that was left as it is.
+// A delivery that was not changed.
 type ChangeDeliveriesResponse_Unchanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// The event's key.
+	// The event key.
 	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The replay.
 	ReplayId string `protobuf:"bytes,3,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
-	// Why, as a sentence.
+	// Explanation, as a sentence.
 	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2195,30 +2195,30 @@ func (x *ChangeDeliveriesResponse_Unchanged) GetDetail() string {
 	return ""
 }
 
-// Which deliveries are sent again: those to which all of this applies.
+// Selects the deliveries to replay. All conditions must apply.
 type Replay_Deliveries struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Those to this recipient.
+	// Filter by recipient.
 	RecipientId string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// Those in this state. Default: EXPIRED, REJECTED and CANCELLED.
+	// Filter by state. Default: EXPIRED, REJECTED and CANCELLED.
 	State DeliveryState_State `protobuf:"varint,2,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
-	// Those of this event type.
+	// Filter by event type.
 	EventType string `protobuf:"bytes,3,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Those of this appliance.
+	// Filter by appliance.
 	ApplianceId string `protobuf:"bytes,4,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
-	// Those of this session.
+	// Filter by session.
 	SessionId string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Those with this external key.
+	// Filter by external key.
 	ExternalKey string `protobuf:"bytes,6,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
-	// Those with this reason.
+	// Filter by reason.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Those of this class of reasons.
+	// Filter by reason class.
 	ReasonClass string `protobuf:"bytes,8,opt,name=reason_class,json=reasonClass,proto3" json:"reason_class,omitempty"`
-	// Those whose latest record is of this time or later.
+	// Only deliveries updated at or after this time.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Those whose latest record is of before this time.
+	// Only deliveries updated before this time.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Those of this channel, `http` or `email`.
+	// Filter by channel, `http` or `email`.
 	Channel       string `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2331,14 +2331,14 @@ func (x *Replay_Deliveries) GetChannel() string {
 	return ""
 }
 
-// A recipient's events from a time on, whether they were delivered before or not: what a new recipient has missed.
+// A backfill: past events from a point in time, sent to one recipient.
 type Replay_Backfill struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events accepted at this time or later.
+	// Only events accepted at or after this time.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// The events accepted before this time. Default: now.
+	// Only events accepted before this time. Default: now.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Whether those that the recipient has had are sent again. Default: left out.
+	// Whether to include events that were already delivered to the recipient. Default false.
 	IncludeDelivered bool `protobuf:"varint,3,opt,name=include_delivered,json=includeDelivered,proto3" json:"include_delivered,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

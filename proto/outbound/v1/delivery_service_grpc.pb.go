@@ -37,32 +37,32 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// DeliveryService tells what became of each event at each recipient.
+// DeliveryService lists, inspects, retries and replays deliveries.
 type DeliveryServiceClient interface {
 	// Lists deliveries, newest first.
 	ListDeliveries(ctx context.Context, in *ListDeliveriesRequest, opts ...grpc.CallOption) (*ListDeliveriesResponse, error)
-	// Gets one delivery with every attempt, and the request as it was rendered.
+	// Gets one delivery with its attempts and the request that was sent.
 	GetDelivery(ctx context.Context, in *GetDeliveryRequest, opts ...grpc.CallOption) (*DeliveryDetail, error)
 	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
 	TailDeliveries(ctx context.Context, in *TailDeliveriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TailDeliveriesResponse], error)
-	// Sends deliveries again, through the same path as any other event.
+	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(ctx context.Context, in *RetryDeliveriesRequest, opts ...grpc.CallOption) (*RetryDeliveriesResponse, error)
-	// Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	SendNow(ctx context.Context, in *SendNowRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
-	// Gives deliveries that are not final longer to be tried.
+	// Extends the retry window of deliveries that are not final.
 	ExtendDeliveries(ctx context.Context, in *ExtendDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
-	// Cancels deliveries that are not final: they are recorded CANCELLED.
+	// Cancels deliveries that are not final. They are recorded as CANCELLED.
 	CancelDeliveries(ctx context.Context, in *CancelDeliveriesRequest, opts ...grpc.CallOption) (*ChangeDeliveriesResponse, error)
-	// Tells what a replay would do, without doing it.
+	// Shows what a replay would send, without sending it.
 	PreviewReplay(ctx context.Context, in *PreviewReplayRequest, opts ...grpc.CallOption) (*PreviewReplayResponse, error)
-	// Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	CreateReplay(ctx context.Context, in *CreateReplayRequest, opts ...grpc.CallOption) (*Replay, error)
 	// Lists replays, newest first. The last 1,000 are kept, for 30 days.
 	ListReplays(ctx context.Context, in *ListReplaysRequest, opts ...grpc.CallOption) (*ListReplaysResponse, error)
 	// Gets one replay with its progress.
 	GetReplay(ctx context.Context, in *GetReplayRequest, opts ...grpc.CallOption) (*Replay, error)
-	// Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	CancelReplay(ctx context.Context, in *CancelReplayRequest, opts ...grpc.CallOption) (*Replay, error)
 }
 
@@ -207,32 +207,32 @@ func (c *deliveryServiceClient) CancelReplay(ctx context.Context, in *CancelRepl
 // All implementations must embed UnimplementedDeliveryServiceServer
 // for forward compatibility.
 //
-// DeliveryService tells what became of each event at each recipient.
+// DeliveryService lists, inspects, retries and replays deliveries.
 type DeliveryServiceServer interface {
 	// Lists deliveries, newest first.
 	ListDeliveries(context.Context, *ListDeliveriesRequest) (*ListDeliveriesResponse, error)
-	// Gets one delivery with every attempt, and the request as it was rendered.
+	// Gets one delivery with its attempts and the request that was sent.
 	GetDelivery(context.Context, *GetDeliveryRequest) (*DeliveryDetail, error)
 	// Streams deliveries as they are recorded from now on, in batches, at most four a second. Over REST: one JSON object a line.
 	TailDeliveries(*TailDeliveriesRequest, grpc.ServerStreamingServer[TailDeliveriesResponse]) error
-	// Sends deliveries again, through the same path as any other event.
+	// Retries deliveries. They go through the normal delivery path.
 	RetryDeliveries(context.Context, *RetryDeliveriesRequest) (*RetryDeliveriesResponse, error)
-	// Makes the next attempt of waiting deliveries due now. One that is not RETRYING is told in the answer.
+	// Makes the next attempt of pending deliveries due now. Deliveries that are not RETRYING are listed in the response.
 	SendNow(context.Context, *SendNowRequest) (*ChangeDeliveriesResponse, error)
-	// Gives deliveries that are not final longer to be tried.
+	// Extends the retry window of deliveries that are not final.
 	ExtendDeliveries(context.Context, *ExtendDeliveriesRequest) (*ChangeDeliveriesResponse, error)
-	// Cancels deliveries that are not final: they are recorded CANCELLED.
+	// Cancels deliveries that are not final. They are recorded as CANCELLED.
 	CancelDeliveries(context.Context, *CancelDeliveriesRequest) (*ChangeDeliveriesResponse, error)
-	// Tells what a replay would do, without doing it.
+	// Shows what a replay would send, without sending it.
 	PreviewReplay(context.Context, *PreviewReplayRequest) (*PreviewReplayResponse, error)
-	// Starts a replay: many deliveries, or a recipient's events from a time on, again through the normal path, at a rate.
+	// Starts a replay of many deliveries, or a backfill of past events to a recipient, at a rate limit.
 	CreateReplay(context.Context, *CreateReplayRequest) (*Replay, error)
 	// Lists replays, newest first. The last 1,000 are kept, for 30 days.
 	ListReplays(context.Context, *ListReplaysRequest) (*ListReplaysResponse, error)
 	// Gets one replay with its progress.
 	GetReplay(context.Context, *GetReplayRequest) (*Replay, error)
-	// Cancels a replay: it queues nothing more. What it has queued goes on. The answer comes once it has stopped, with its final figures; if
-	// that takes longer than 20 s it is still RUNNING, and stops later.
+	// Cancels a replay. Already queued deliveries still go out. The call returns the final figures once the replay has stopped; if
+	// that takes longer than 20 s, the replay is still RUNNING and stops later.
 	CancelReplay(context.Context, *CancelReplayRequest) (*Replay, error)
 	mustEmbedUnimplementedDeliveryServiceServer()
 }

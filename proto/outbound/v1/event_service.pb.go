@@ -25,11 +25,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What intake decided.
+// Intake decision.
 type Intake_Decision int32
 
 const (
-	// Any.
+	// Unspecified: any.
 	Intake_DECISION_UNSPECIFIED Intake_Decision = 0
 	// The event was stored.
 	Intake_ACCEPTED Intake_Decision = 1
@@ -78,24 +78,24 @@ func (Intake_Decision) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{6, 0}
 }
 
-// An event on the wire: a CloudEvent 1.0 in JSON.
+// An event: a CloudEvent 1.0 in JSON.
 type CloudEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Always "1.0".
 	Specversion string `protobuf:"bytes,1,opt,name=specversion,proto3" json:"specversion,omitempty"`
 	// Identifies the event among those of its source: letters, digits, `_` and `-`, 1 to 128 characters.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// The appliance's id.
+	// The appliance's ID.
 	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
 	// The event type, one of the catalogue.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
-	// When it happened (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was taken in.
+	// Time of the event (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was received.
 	Time string `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	// The session it belongs to (`lsid`): letters, digits, `_` and `-`, at most 64 characters.
 	Subject string `protobuf:"bytes,6,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Absent or "application/json".
 	Datacontenttype string `protobuf:"bytes,7,opt,name=datacontenttype,proto3" json:"datacontenttype,omitempty"`
-	// The event's variables by name. `external_key` and the object `custom_fields` have a meaning of their own.
+	// The event's variables by name. `external_key` and the object `custom_fields` have a special meaning.
 	Data          *structpb.Struct `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -266,7 +266,7 @@ type PublishEventRequest_Event struct {
 }
 
 type PublishEventRequest_Json struct {
-	// The event in JSON, to the byte as it was sent.
+	// The event in JSON, unchanged.
 	Json []byte `protobuf:"bytes,2,opt,name=json,proto3,oneof"`
 }
 
@@ -277,11 +277,11 @@ func (*PublishEventRequest_Json) isPublishEventRequest_Source() {}
 // Response of PublishEvent, and of a request on NATS.
 type PublishEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// Its sequence in the stream of events.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Whether it had been accepted before.
+	// Whether it is a duplicate of an accepted event.
 	Duplicate     bool `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -343,21 +343,21 @@ type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Events per page, at most 1,000. Default 50.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the last page ended: its next_page_token.
+	// The next_page_token of the previous page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those of this appliance.
+	// Filter by appliance.
 	ApplianceId string `protobuf:"bytes,3,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
-	// Only those with this decision.
+	// Filter by decision.
 	Decision Intake_Decision `protobuf:"varint,4,opt,name=decision,proto3,enum=outbound.v1.Intake_Decision" json:"decision,omitempty"`
-	// Only those of this event type.
+	// Filter by event type.
 	EventType string `protobuf:"bytes,5,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Only those of this session.
+	// Filter by session.
 	SessionId string `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Only those with this external key.
+	// Filter by external key.
 	ExternalKey string `protobuf:"bytes,7,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
-	// Only those taken in or refused at this time or later.
+	// Only events received at or after this time.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Only those taken in or refused before this time.
+	// Only events received before this time.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -461,7 +461,7 @@ type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The events of this page.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Where the next page begins. Empty: no more.
+	// Token of the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -514,7 +514,7 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 // Request of GetEvent.
 type GetEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -557,7 +557,7 @@ func (x *GetEventRequest) GetEventId() string {
 	return ""
 }
 
-// What intake decided.
+// Intake decision.
 type Intake struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -594,10 +594,10 @@ func (*Intake) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_event_service_proto_rawDescGZIP(), []int{6}
 }
 
-// An event as history knows it.
+// An event in the history.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key: `<appliance>~<event id>`.
+	// Event key: `<appliance>~<event id>`.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The event type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
@@ -605,29 +605,29 @@ type Event struct {
 	ApplianceId string `protobuf:"bytes,3,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
 	// The session.
 	SessionId string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// The session's external key.
+	// External key of the session.
 	ExternalKey string `protobuf:"bytes,5,opt,name=external_key,json=externalKey,proto3" json:"external_key,omitempty"`
-	// When it happened.
+	// Time of the event.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
-	// When it was taken in or refused.
+	// When it was received.
 	IntakeTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=intake_time,json=intakeTime,proto3" json:"intake_time,omitempty"`
-	// What intake decided.
+	// Intake decision.
 	Decision Intake_Decision `protobuf:"varint,8,opt,name=decision,proto3,enum=outbound.v1.Intake_Decision" json:"decision,omitempty"`
 	// Its sequence in the stream of events, if accepted.
 	Sequence uint64 `protobuf:"varint,9,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Why it was refused, field by field.
+	// Field violations, if it was refused.
 	Violations []*IntakeViolation `protobuf:"bytes,10,rep,name=violations,proto3" json:"violations,omitempty"`
-	// What was sent, cut at 16 KiB, if refused.
+	// Payload (first 16 KiB), if it was refused.
 	Raw []byte `protobuf:"bytes,11,opt,name=raw,proto3" json:"raw,omitempty"`
-	// The event in JSON, if still stored. In GetEvent alone.
+	// The event in JSON, if still stored. Only in GetEvent.
 	CloudEventJson string `protobuf:"bytes,12,opt,name=cloud_event_json,json=cloudEventJson,proto3" json:"cloud_event_json,omitempty"`
-	// Its deliveries. In GetEvent alone.
+	// Its deliveries. Only in GetEvent.
 	Deliveries []*Delivery `protobuf:"bytes,13,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
-	// How it came: "nats" or "http". Empty if that is not known, because the process that took it in was killed before it was recorded.
+	// Transport: "nats" or "http". Empty if not known, because the ingest process was killed before it was recorded.
 	Via string `protobuf:"bytes,14,opt,name=via,proto3" json:"via,omitempty"`
-	// What happened to it, oldest first. In GetEvent alone.
+	// Timeline, oldest first. Only in GetEvent.
 	Timeline []*TimelineEntry `protobuf:"bytes,15,rep,name=timeline,proto3" json:"timeline,omitempty"`
-	// Every recipient, and why it gets the event or does not. In GetEvent alone.
+	// Routing: every recipient, and why it gets the event or does not. Only in GetEvent.
 	Routes        []*Route `protobuf:"bytes,16,rep,name=routes,proto3" json:"routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -775,26 +775,26 @@ func (x *Event) GetRoutes() []*Route {
 	return nil
 }
 
-// Something that happened to an event.
+// An entry in the timeline of an event.
 type TimelineEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When.
+	// Time.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// What, in a word: `accepted`, `rejected`, `attempt`, `final`, `note`.
+	// Kind: `accepted`, `rejected`, `attempt`, `final`, `note`.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The recipient it concerns, if any.
 	RecipientId string `protobuf:"bytes,3,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
-	// What the delivery had come to by it.
+	// State of the delivery after it.
 	State DeliveryState_State `protobuf:"varint,4,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
-	// Why, as a word.
+	// Reason, as one word.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// What happened, as a sentence.
+	// Description, as a sentence.
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	// The number of the attempt.
 	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// The replay it belongs to.
 	ReplayId string `protobuf:"bytes,8,opt,name=replay_id,json=replayId,proto3" json:"replay_id,omitempty"`
-	// Who asked for it, if somebody did.
+	// Who requested it, if anyone did.
 	Actor         string `protobuf:"bytes,9,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -902,13 +902,13 @@ type Route struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Its channel, `http` or `email`.
 	Channel string `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
-	// Whether it gets the event, or got it.
+	// Whether the event is or was sent to it.
 	Matched bool `protobuf:"varint,4,opt,name=matched,proto3" json:"matched,omitempty"`
-	// Why not, as a word, e.g. `event_type_not_selected`; see Delivery.reason.
+	// Reason why not, as one word, e.g. `event_type_not_selected`; see Delivery.reason.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Why, as a sentence.
+	// Explanation, as a sentence.
 	Detail string `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
-	// What its delivery has come to; unspecified if there is none.
+	// State of the delivery; unspecified if there is none.
 	State         DeliveryState_State `protobuf:"varint,7,opt,name=state,proto3,enum=outbound.v1.DeliveryState_State" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -998,7 +998,7 @@ type IntakeViolation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field, e.g. `id`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// What is wrong, as a word, e.g. `UNKNOWN_TYPE`.
+	// Reason, as one word, e.g. `UNKNOWN_TYPE`.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What is wrong and what to do, as a sentence.
 	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`

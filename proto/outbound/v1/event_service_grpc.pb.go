@@ -28,20 +28,20 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventService takes events in (answered by ingest) and tells what became of them (answered by history).
+// EventService accepts events (served by ingest) and shows intake decisions and deliveries (served by history).
 type EventServiceClient interface {
-	// Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+	// Gets one event with its deliveries, its timeline and its routing.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*Event, error)
 }
 
@@ -87,20 +87,20 @@ func (c *eventServiceClient) GetEvent(ctx context.Context, in *GetEventRequest, 
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
 //
-// EventService takes events in (answered by ingest) and tells what became of them (answered by history).
+// EventService accepts events (served by ingest) and shows intake decisions and deliveries (served by history).
 type EventServiceServer interface {
-	// Takes one event in. Answers once the event is stored for good. A repeat of an accepted event is answered as a duplicate with
-	// the first one's sequence.
+	// Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
+	// the sequence of the first one.
 	//
 	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
 	// (`ce-` headers, the data as body). At most 256 KiB.
 	//
-	// Errors: INVALID_ARGUMENT with a field violation each, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// Gets one event with its deliveries, its timeline, and why each recipient gets it or does not.
+	// Gets one event with its deliveries, its timeline and its routing.
 	GetEvent(context.Context, *GetEventRequest) (*Event, error)
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -85,7 +85,7 @@ type ListRecipientsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Recipients per page, at most 1,000. Default 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the last page ended: its next_page_token.
+	// The next_page_token of the previous page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -140,9 +140,9 @@ type ListRecipientsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipients of this page.
 	Recipients []*Recipient `protobuf:"bytes,1,rep,name=recipients,proto3" json:"recipients,omitempty"`
-	// Where the next page begins. Empty: no more.
+	// Token of the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many recipients there are in all.
+	// Total number of recipients.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -250,7 +250,7 @@ type CreateRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient to create.
 	Recipient *Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -303,11 +303,11 @@ func (x *CreateRecipientRequest) GetValidateOnly() bool {
 // Request of UpdateRecipient.
 type UpdateRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The recipient, by its id, with the new values and perhaps an etag.
+	// The recipient, by ID, with the new values and optionally an etag.
 	Recipient *Recipient `protobuf:"bytes,1,opt,name=recipient,proto3" json:"recipient,omitempty"`
-	// Which fields to change. Empty or `*`: all that can be changed.
+	// Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -369,7 +369,7 @@ type DeleteRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// If set, the etag the recipient must still have.
+	// If set, the call fails unless the recipient has this etag.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -424,9 +424,9 @@ type TestRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The type of the test event. Default: the first of the recipient's types.
+	// Event type of the test event. Default: the recipient's first type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Variables of the test event, in place of the sample values.
+	// Variables of the test event, which replace the sample values.
 	Data          *structpb.Struct `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -486,7 +486,7 @@ func (x *TestRecipientRequest) GetData() *structpb.Struct {
 // Response of TestRecipient.
 type TestRecipientResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The test event's id; its delivery can be looked up by it.
+	// ID of the test event, which identifies its delivery.
 	EventId       string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -534,7 +534,7 @@ type DoctorRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Whether a test event is posted, so that the status can be judged. Default: the connection alone is tried.
+	// Whether to send a test event and check the response status. Default: only the connection is checked.
 	Post          bool `protobuf:"varint,2,opt,name=post,proto3" json:"post,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -591,9 +591,9 @@ type DoctorRecipientResponse struct {
 	Steps []*DoctorStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
 	// Whether all steps succeeded.
 	Healthy bool `protobuf:"varint,2,opt,name=healthy,proto3" json:"healthy,omitempty"`
-	// The certificate chain that the receiver presented, leaf first.
+	// Certificate chain presented by the server, leaf first.
 	PresentedChain []*CertificateInfo `protobuf:"bytes,3,rep,name=presented_chain,json=presentedChain,proto3" json:"presented_chain,omitempty"`
-	// The root (PEM) to upload as `http.caCertificatePem` if the chain ends in one that is not trusted and the receiver sent it.
+	// Root certificate (PEM) to set as `http.caCertificatePem`, if the server presented an untrusted one.
 	RootToPinPem  string `protobuf:"bytes,4,opt,name=root_to_pin_pem,json=rootToPinPem,proto3" json:"root_to_pin_pem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -657,18 +657,18 @@ func (x *DoctorRecipientResponse) GetRootToPinPem() string {
 	return ""
 }
 
-// One step of the way to a recipient.
+// One step of the diagnostics.
 type DoctorStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is tried: URL, DNS, EGRESS, TCP, TLS, HTTP, STATUS.
+	// Name of the check: URL, DNS, EGRESS, TCP, TLS, HTTP, STATUS.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether it succeeded.
 	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
-	// What was seen, in words.
+	// Result, as a sentence.
 	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// What to do, if it failed.
+	// What to do if it failed.
 	Remedy string `protobuf:"bytes,4,opt,name=remedy,proto3" json:"remedy,omitempty"`
-	// How long it took, in milliseconds.
+	// Duration in milliseconds.
 	TookMs        float64 `protobuf:"fixed64,5,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -744,9 +744,9 @@ type TestFilterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The expression. See Recipient.filter.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Event types to try it on. Empty: all.
+	// Event types to test. Empty: all.
 	EventTypes []string `protobuf:"bytes,2,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// How many of the last events to try it on, at most 1,000. Default 100.
+	// Number of recent events to test, at most 1,000. Default 100.
 	Events        int32 `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -806,9 +806,9 @@ func (x *TestFilterRequest) GetEvents() int32 {
 // Response of TestFilter.
 type TestFilterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events that were tried, newest first.
+	// The tested events, newest first.
 	Results []*TestFilterResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	// How many of them would be sent.
+	// Number of events that would be sent.
 	Matching      int32 `protobuf:"varint,2,opt,name=matching,proto3" json:"matching,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -863,9 +863,9 @@ type PurgeRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Only count what waits; cancel nothing.
+	// Only count pending deliveries; cancel nothing.
 	ValidateOnly bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// How many deliveries the caller knows to wait. If set and more wait, nothing is cancelled: FAILED_PRECONDITION.
+	// Expected number of pending deliveries. If set and there are more, nothing is cancelled: FAILED_PRECONDITION.
 	ExpectedCount *int64 `protobuf:"varint,3,opt,name=expected_count,json=expectedCount,proto3,oneof" json:"expected_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -925,7 +925,7 @@ func (x *PurgeRecipientRequest) GetExpectedCount() int64 {
 // Response of PurgeRecipient.
 type PurgeRecipientResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many deliveries waited and are cancelled, or would be.
+	// Number of deliveries that are, or would be, cancelled.
 	Cancelled     int64 `protobuf:"varint,1,opt,name=cancelled,proto3" json:"cancelled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -971,13 +971,13 @@ func (x *PurgeRecipientResponse) GetCancelled() int64 {
 // Request of PreviewRecipient.
 type PreviewRecipientRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The recipient's id. Empty if `recipient` is given and new.
+	// The recipient's ID. Empty if `recipient` is a new one.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The recipient as it would be saved, in place of the stored one. What is wrong with it is answered as at save.
+	// An unsaved recipient that replaces the stored one. It is validated as in a save.
 	Recipient *Recipient `protobuf:"bytes,2,opt,name=recipient,proto3" json:"recipient,omitempty"`
 	// A stored event, by its key. Empty: a sample.
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The type of the sample. Default: the first of the recipient's types.
+	// Event type of the sample. Default: the recipient's first type.
 	EventType     string `protobuf:"bytes,4,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1044,7 +1044,7 @@ func (x *PreviewRecipientRequest) GetEventType() string {
 // Response of PreviewRecipient.
 type PreviewRecipientResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key.
+	// The event key.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The event type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
@@ -1052,7 +1052,7 @@ type PreviewRecipientResponse struct {
 	Sample bool `protobuf:"varint,3,opt,name=sample,proto3" json:"sample,omitempty"`
 	// Whether the recipient would get the event.
 	Matches bool `protobuf:"varint,4,opt,name=matches,proto3" json:"matches,omitempty"`
-	// Why not, as a word; see Delivery.reason.
+	// Reason why not, as one word; see Delivery.reason.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What would be sent.
 	//
@@ -1165,7 +1165,7 @@ type PreviewRecipientResponse_Http struct {
 }
 
 type PreviewRecipientResponse_Email struct {
-	// The mail.
+	// The email.
 	Email *MailPreview `protobuf:"bytes,11,opt,name=email,proto3,oneof"`
 }
 
@@ -1173,12 +1173,12 @@ func (*PreviewRecipientResponse_Http) isPreviewRecipientResponse_Rendered() {}
 
 func (*PreviewRecipientResponse_Email) isPreviewRecipientResponse_Rendered() {}
 
-// A header of a request or mail.
+// A header of a request or email.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Its value. Secrets are shown as `[redacted]`, values made at each sending as `[made at sending]`.
+	// Value. Secrets are shown as `[redacted]`, values generated at each attempt as `[generated when sent]`.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1233,7 +1233,7 @@ type HttpPreview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The method.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// Where to.
+	// The URL.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// The headers.
 	Headers []*Header `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty"`
@@ -1301,12 +1301,12 @@ func (x *HttpPreview) GetBody() string {
 	return ""
 }
 
-// A mail as it would be sent.
+// An email as it would be sent.
 type MailPreview struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sender.
 	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	// The addresses; each gets a mail of its own.
+	// The addresses; each gets its own email.
 	To []string `protobuf:"bytes,2,rep,name=to,proto3" json:"to,omitempty"`
 	// The subject.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
@@ -1314,9 +1314,9 @@ type MailPreview struct {
 	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
 	// The HTML, if there is any.
 	Html string `protobuf:"bytes,5,opt,name=html,proto3" json:"html,omitempty"`
-	// The headers of the mail to the first address.
+	// Headers of the email to the first address.
 	Headers []*Header `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
-	// The whole mail to the first address, as it travels.
+	// Raw message to the first address.
 	Source        string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1555,17 +1555,17 @@ type WatchRecipientsResponse_Recipient struct {
 }
 
 type WatchRecipientsResponse_Removed struct {
-	// The id of a recipient that is gone.
+	// ID of a deleted recipient.
 	Removed string `protobuf:"bytes,2,opt,name=removed,proto3,oneof"`
 }
 
 type WatchRecipientsResponse_Synced struct {
-	// All recipients that existed when the stream began have been sent.
+	// All recipients that existed when the stream started have been sent.
 	Synced *emptypb.Empty `protobuf:"bytes,3,opt,name=synced,proto3,oneof"`
 }
 
 type WatchRecipientsResponse_Bookmark struct {
-	// How recent all that has been sent is. The first comes before `synced`, later ones about once a second while events are
+	// How recent the sent recipients are. The first bookmark comes before `synced`, later ones about once a second while events are
 	// accepted.
 	Bookmark *Bookmark `protobuf:"bytes,4,opt,name=bookmark,proto3,oneof"`
 }
@@ -1578,10 +1578,10 @@ func (*WatchRecipientsResponse_Synced) isWatchRecipientsResponse_Change() {}
 
 func (*WatchRecipientsResponse_Bookmark) isWatchRecipientsResponse_Change() {}
 
-// How recent what a stream has sent is.
+// How recent the recipients sent by a stream are.
 type Bookmark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A sequence of EVENTS: each change that was answered before the event there was accepted has been sent. 0: that can't be told
+	// A sequence of EVENTS: each change that was confirmed before that event was accepted has been sent. 0: not known
 	// yet.
 	CompleteThrough uint64 `protobuf:"varint,1,opt,name=complete_through,json=completeThrough,proto3" json:"complete_through,omitempty"`
 	unknownFields   protoimpl.UnknownFields
@@ -1662,7 +1662,7 @@ func (*RequestBookmarkRequest) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{23}
 }
 
-// Answer of RequestBookmark.
+// Response of RequestBookmark.
 type RequestBookmarkResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1699,7 +1699,7 @@ func (*RequestBookmarkResponse) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_recipient_service_proto_rawDescGZIP(), []int{24}
 }
 
-// A recipient as it is stored: what people see, and what only the services need.
+// A stored recipient: the public part, and what only the services need.
 type StoredRecipient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The recipient, without secrets.
@@ -1712,10 +1712,10 @@ type StoredRecipient struct {
 	DisabledWindows []*DisabledWindow `protobuf:"bytes,4,rep,name=disabled_windows,json=disabledWindows,proto3" json:"disabled_windows,omitempty"`
 	// The number of this revision, from 1.
 	Revision uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	// What waits at this sequence of EVENTS or before it is cancelled, because an operator emptied the queue. 0: nothing.
+	// Deliveries up to this sequence of EVENTS are cancelled because an operator purged the queue. 0: none.
 	PurgedThrough uint64 `protobuf:"varint,6,opt,name=purged_through,json=purgedThrough,proto3" json:"purged_through,omitempty"`
-	// What waits at this sequence of EVENTS or before it is cancelled, because it kept a queue that was nearly full from being
-	// purged, or was about to leave it for its age. 0: nothing.
+	// Deliveries up to this sequence of EVENTS are cancelled because they prevented an almost full queue from being
+	// purged, or were about to be dropped for their age. 0: none.
 	BacklogThrough uint64 `protobuf:"varint,7,opt,name=backlog_through,json=backlogThrough,proto3" json:"backlog_through,omitempty"`
 	// When backlog_through was set last.
 	BacklogTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=backlog_time,json=backlogTime,proto3" json:"backlog_time,omitempty"`
@@ -1809,12 +1809,12 @@ func (x *StoredRecipient) GetBacklogTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// A time in which a recipient was disabled.
+// A period in which a recipient was disabled.
 type DisabledWindow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it began.
+	// Start time.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it ended. Empty: not yet.
+	// End time. Empty: it has not ended.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1864,16 +1864,16 @@ func (x *DisabledWindow) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// One event that was tried.
+// One tested event.
 type TestFilterResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The event's key.
+	// The event key.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The event type.
 	EventType string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
 	// Whether it would be sent.
 	Matches bool `protobuf:"varint,3,opt,name=matches,proto3" json:"matches,omitempty"`
-	// Why the expression could not be evaluated on it; it would not be sent.
+	// Why the expression could not be evaluated; the event would not be sent.
 	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

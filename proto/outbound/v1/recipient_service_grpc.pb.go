@@ -38,37 +38,37 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RecipientService owns the definitions of recipients. A change acts within 5 s.
+// RecipientService manages recipients. Changes take effect within 5 s.
 //
-// Errors: INVALID_ARGUMENT with every field violation at once, ALREADY_EXISTS for a taken id or display name, ABORTED for a
+// Errors: INVALID_ARGUMENT with all field violations, ALREADY_EXISTS for a taken ID or display name, ABORTED for a
 // stale etag, NOT_FOUND.
 type RecipientServiceClient interface {
 	// Lists recipients by display name.
 	ListRecipients(ctx context.Context, in *ListRecipientsRequest, opts ...grpc.CallOption) (*ListRecipientsResponse, error)
 	// Gets one recipient.
 	GetRecipient(ctx context.Context, in *GetRecipientRequest, opts ...grpc.CallOption) (*Recipient, error)
-	// Creates a recipient. It gets the events accepted from now on.
+	// Creates a recipient. It gets events that are accepted from now on.
 	CreateRecipient(ctx context.Context, in *CreateRecipientRequest, opts ...grpc.CallOption) (*Recipient, error)
-	// Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	UpdateRecipient(ctx context.Context, in *UpdateRecipientRequest, opts ...grpc.CallOption) (*Recipient, error)
-	// Deletes a recipient. What waits for it is recorded CANCELLED.
+	// Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 	DeleteRecipient(ctx context.Context, in *DeleteRecipientRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	TestRecipient(ctx context.Context, in *TestRecipientRequest, opts ...grpc.CallOption) (*TestRecipientResponse, error)
-	// Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	DoctorRecipient(ctx context.Context, in *DoctorRecipientRequest, opts ...grpc.CallOption) (*DoctorRecipientResponse, error)
-	// Tries a filter expression on the last events, without saving it.
+	// Tests a filter expression on recent events, without saving it.
 	TestFilter(ctx context.Context, in *TestFilterRequest, opts ...grpc.CallOption) (*TestFilterResponse, error)
-	// Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	PreviewRecipient(ctx context.Context, in *PreviewRecipientRequest, opts ...grpc.CallOption) (*PreviewRecipientResponse, error)
-	// Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	PurgeRecipient(ctx context.Context, in *PurgeRecipientRequest, opts ...grpc.CallOption) (*PurgeRecipientResponse, error)
-	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
-	// services alone.
+	// Streams all recipients, then each change, to the senders, including sealed secrets and facts about the queue. Only for
+	// services.
 	WatchRecipients(ctx context.Context, in *WatchRecipientsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchRecipientsResponse], error)
-	// Has the streams of WatchRecipients send a bookmark soon, as of this call or later. For services alone.
+	// Makes the streams of WatchRecipients send a bookmark soon, as of this call or later. Only for services.
 	RequestBookmark(ctx context.Context, in *RequestBookmarkRequest, opts ...grpc.CallOption) (*RequestBookmarkResponse, error)
 }
 
@@ -213,37 +213,37 @@ func (c *recipientServiceClient) RequestBookmark(ctx context.Context, in *Reques
 // All implementations must embed UnimplementedRecipientServiceServer
 // for forward compatibility.
 //
-// RecipientService owns the definitions of recipients. A change acts within 5 s.
+// RecipientService manages recipients. Changes take effect within 5 s.
 //
-// Errors: INVALID_ARGUMENT with every field violation at once, ALREADY_EXISTS for a taken id or display name, ABORTED for a
+// Errors: INVALID_ARGUMENT with all field violations, ALREADY_EXISTS for a taken ID or display name, ABORTED for a
 // stale etag, NOT_FOUND.
 type RecipientServiceServer interface {
 	// Lists recipients by display name.
 	ListRecipients(context.Context, *ListRecipientsRequest) (*ListRecipientsResponse, error)
 	// Gets one recipient.
 	GetRecipient(context.Context, *GetRecipientRequest) (*Recipient, error)
-	// Creates a recipient. It gets the events accepted from now on.
+	// Creates a recipient. It gets events that are accepted from now on.
 	CreateRecipient(context.Context, *CreateRecipientRequest) (*Recipient, error)
-	// Changes the fields named in the mask. Over REST without a mask, the fields present in the body.
+	// Updates the fields in the mask. Over REST without a mask: the fields present in the body.
 	UpdateRecipient(context.Context, *UpdateRecipientRequest) (*Recipient, error)
-	// Deletes a recipient. What waits for it is recorded CANCELLED.
+	// Deletes a recipient. Its pending deliveries are recorded as CANCELLED.
 	DeleteRecipient(context.Context, *DeleteRecipientRequest) (*emptypb.Empty, error)
-	// Sends a test event to one recipient, through the same path as any other and marked as a test.
+	// Sends a test event to one recipient. It goes through the normal delivery path and is marked as a test.
 	TestRecipient(context.Context, *TestRecipientRequest) (*TestRecipientResponse, error)
-	// Walks the way to an HTTP recipient step by step (URL, DNS, egress rule, TCP, TLS, HTTP, status) and names the step that
-	// fails and what to do. A test event is posted in the HTTP step alone if asked for. The walk is made by an HTTP sender.
+	// Diagnoses connectivity to an HTTP recipient (URL, DNS, egress rules, TCP, TLS, HTTP, status), and returns the step that
+	// fails and what to do. A test event is sent only on request. The checks are made by an HTTP sender.
 	DoctorRecipient(context.Context, *DoctorRecipientRequest) (*DoctorRecipientResponse, error)
-	// Tries a filter expression on the last events, without saving it.
+	// Tests a filter expression on recent events, without saving it.
 	TestFilter(context.Context, *TestFilterRequest) (*TestFilterResponse, error)
-	// Renders what a recipient would be sent for an event, without sending it: the mail or the HTTP request. The recipient may be
-	// one that is not saved; the event a stored one or a sample. Secrets are not shown.
+	// Renders the email or HTTP request for an event, without sending it. The recipient can be
+	// an unsaved one; the event is a stored event or a sample. Secrets are not shown.
 	PreviewRecipient(context.Context, *PreviewRecipientRequest) (*PreviewRecipientResponse, error)
-	// Empties a recipient's queue: what waits is recorded CANCELLED, by the senders and so within moments of the answer.
+	// Purges a recipient's queue. The senders record pending deliveries as CANCELLED shortly after the response.
 	PurgeRecipient(context.Context, *PurgeRecipientRequest) (*PurgeRecipientResponse, error)
-	// Streams all recipients, then each change, to the senders: sealed secrets and the facts of the queue included. For
-	// services alone.
+	// Streams all recipients, then each change, to the senders, including sealed secrets and facts about the queue. Only for
+	// services.
 	WatchRecipients(*WatchRecipientsRequest, grpc.ServerStreamingServer[WatchRecipientsResponse]) error
-	// Has the streams of WatchRecipients send a bookmark soon, as of this call or later. For services alone.
+	// Makes the streams of WatchRecipients send a bookmark soon, as of this call or later. Only for services.
 	RequestBookmark(context.Context, *RequestBookmarkRequest) (*RequestBookmarkResponse, error)
 	mustEmbedUnimplementedRecipientServiceServer()
 }

@@ -33,11 +33,11 @@ type SmtpSettings_Encryption_Mode int32
 const (
 	// Same as STARTTLS.
 	SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED SmtpSettings_Encryption_Mode = 0
-	// Not at all.
+	// No encryption.
 	SmtpSettings_Encryption_NONE SmtpSettings_Encryption_Mode = 1
-	// STARTTLS, required: a relay that does not offer it gets nothing. The default.
+	// STARTTLS, required: nothing is sent to a relay that does not offer it. The default.
 	SmtpSettings_Encryption_STARTTLS SmtpSettings_Encryption_Mode = 2
-	// TLS from the first byte.
+	// Implicit TLS.
 	SmtpSettings_Encryption_TLS SmtpSettings_Encryption_Mode = 3
 )
 
@@ -84,13 +84,13 @@ func (SmtpSettings_Encryption_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{0, 0, 0}
 }
 
-// How we sign in to the relay.
+// Authentication at the relay.
 type SmtpSettings_Auth_Method int32
 
 const (
 	// Same as NONE.
 	SmtpSettings_Auth_AUTH_UNSPECIFIED SmtpSettings_Auth_Method = 0
-	// Not at all. The default.
+	// No authentication. The default.
 	SmtpSettings_Auth_NONE SmtpSettings_Auth_Method = 1
 	// SASL PLAIN (RFC 4616).
 	SmtpSettings_Auth_PLAIN SmtpSettings_Auth_Method = 2
@@ -98,7 +98,7 @@ const (
 	SmtpSettings_Auth_LOGIN SmtpSettings_Auth_Method = 3
 	// CRAM-MD5 (RFC 2195).
 	SmtpSettings_Auth_CRAM_MD5 SmtpSettings_Auth_Method = 4
-	// XOAUTH2, with the password as access token or with tokens got by `oauth2`.
+	// XOAUTH2, with the password as access token or with tokens obtained by `oauth2`.
 	SmtpSettings_Auth_XOAUTH2 SmtpSettings_Auth_Method = 5
 )
 
@@ -149,44 +149,44 @@ func (SmtpSettings_Auth_Method) EnumDescriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{0, 1, 0}
 }
 
-// How mail leaves: the SMTP relay.
+// Settings of the SMTP relay.
 type SmtpSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Host name or IP address of the relay. Empty: no relay is set and mail waits.
+	// Host name or IP address of the relay. Empty: no relay is configured and emails are queued.
 	Host string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	// Port, 1 to 65535. Default 25 (NONE), 587 (STARTTLS), 465 (TLS).
 	Port int32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
 	// How the connection to the relay is encrypted. Default STARTTLS.
 	Encryption SmtpSettings_Encryption_Mode `protobuf:"varint,3,opt,name=encryption,proto3,enum=outbound.v1.SmtpSettings_Encryption_Mode" json:"encryption,omitempty"`
-	// How we sign in to the relay. Default NONE. PLAIN, LOGIN and XOAUTH2 need encryption.
+	// Authentication at the relay. Default NONE. PLAIN, LOGIN and XOAUTH2 need encryption.
 	Auth SmtpSettings_Auth_Method `protobuf:"varint,4,opt,name=auth,proto3,enum=outbound.v1.SmtpSettings_Auth_Method" json:"auth,omitempty"`
-	// User name at the relay.
+	// User name for the relay.
 	Username string `protobuf:"bytes,5,opt,name=username,proto3" json:"username,omitempty"`
-	// Password at the relay. Written, never read back: leave it empty to keep the stored one.
+	// Password for the relay. Write-only: leave it empty to keep the stored one.
 	Password string `protobuf:"bytes,6,opt,name=password,proto3" json:"password,omitempty"`
 	// Whether a password is stored.
 	PasswordSet bool `protobuf:"varint,7,opt,name=password_set,json=passwordSet,proto3" json:"password_set,omitempty"`
-	// The sender's address.
+	// Sender address.
 	FromAddress string `protobuf:"bytes,8,opt,name=from_address,json=fromAddress,proto3" json:"from_address,omitempty"`
-	// The sender's name. Default "Outbound".
+	// Sender name. Default "Outbound".
 	FromName string `protobuf:"bytes,9,opt,name=from_name,json=fromName,proto3" json:"from_name,omitempty"`
-	// Root certificates (PEM) to verify the relay with, instead of the system's. At most 64 KiB.
+	// Root certificates (PEM) that verify the relay instead of the system's. At most 64 KiB.
 	CaCertificatePem string `protobuf:"bytes,10,opt,name=ca_certificate_pem,json=caCertificatePem,proto3" json:"ca_certificate_pem,omitempty"`
-	// Who is told of trouble that is nobody else's, at most 10 addresses.
+	// Receive alerts about recipients without a contact, silent appliances and storage. At most 10 addresses.
 	AdminContacts []string `protobuf:"bytes,11,rep,name=admin_contacts,json=adminContacts,proto3" json:"admin_contacts,omitempty"`
-	// Changes with every change of these settings. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	// When these settings were last changed.
+	// When these settings were last updated.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// The host name we introduce ourselves with (EHLO). Default: the host's own name if it has a dot, else its address.
+	// Host name for EHLO. Default: the name of the host if it has a dot, else its address.
 	HelloName string `protobuf:"bytes,14,opt,name=hello_name,json=helloName,proto3" json:"hello_name,omitempty"`
-	// How access tokens for XOAUTH2 are got and renewed. Empty: the password is the token.
+	// How access tokens for XOAUTH2 are obtained and renewed. Empty: the password is the token.
 	Oauth2 *RelayOAuth2 `protobuf:"bytes,15,opt,name=oauth2,proto3" json:"oauth2,omitempty"`
-	// Mails per period at most, over all senders if they share a Redis, else for each. Default: no limit.
+	// Maximum emails per period, for all senders together if they share a Redis, else for each. Default: no limit.
 	RateLimit *RateLimit `protobuf:"bytes,16,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
-	// Connections to the relay at once, for each sender, 1 to 20. Default 4.
+	// Maximum connections to the relay for each sender, 1 to 20. Default 4.
 	MaxConnections int32 `protobuf:"varint,17,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
-	// A mail a day to the admin contacts, which shows that mail works and says how deliveries went.
+	// A daily report to the admin contacts, which confirms that email works and summarizes deliveries.
 	DailyNotice   *DailyNotice `protobuf:"bytes,18,opt,name=daily_notice,json=dailyNotice,proto3" json:"daily_notice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -348,22 +348,22 @@ func (x *SmtpSettings) GetDailyNotice() *DailyNotice {
 	return nil
 }
 
-// How access tokens for the relay are got (RFC 6749: refresh token if one is given, else client credentials).
+// How access tokens for the relay are obtained (RFC 6749: with the refresh token if there is one, else client credentials).
 type RelayOAuth2 struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where tokens are asked for. An https URL.
+	// Token endpoint, an https URL.
 	TokenUrl string `protobuf:"bytes,1,opt,name=token_url,json=tokenUrl,proto3" json:"token_url,omitempty"`
-	// The client's id.
+	// Client ID.
 	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// The client's secret. Written, never read back.
+	// Client secret. Write-only.
 	ClientSecret string `protobuf:"bytes,3,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
 	// Whether a secret is stored.
 	ClientSecretSet bool `protobuf:"varint,4,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
-	// The refresh token. Written, never read back.
+	// Refresh token. Write-only.
 	RefreshToken string `protobuf:"bytes,5,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
 	// Whether a refresh token is stored.
 	RefreshTokenSet bool `protobuf:"varint,6,opt,name=refresh_token_set,json=refreshTokenSet,proto3" json:"refresh_token_set,omitempty"`
-	// Scopes to ask for.
+	// Scopes to request.
 	Scopes        []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -448,12 +448,12 @@ func (x *RelayOAuth2) GetScopes() []string {
 	return nil
 }
 
-// The daily communication notice.
+// The daily report.
 type DailyNotice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether it is sent.
 	Enabled bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	// The time of day, `HH:MM`, in the zone of mails. Default 08:00.
+	// Time of day, `HH:MM`, in the time zone of the email settings. Default 08:00.
 	Time          string `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -552,9 +552,9 @@ func (x *SendTestEmailRequest) GetTo() []string {
 // Response of SendTestEmail.
 type SendTestEmailResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result an address.
+	// One result per address.
 	Results []*SendTestEmailResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	// Whether all were accepted.
+	// Whether all emails were accepted.
 	Ok            bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -607,11 +607,11 @@ func (x *SendTestEmailResponse) GetOk() bool {
 // Request of KeepRelayToken.
 type KeepRelayTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The endpoint that gave the token.
+	// Endpoint that issued the token.
 	TokenUrl string `protobuf:"bytes,1,opt,name=token_url,json=tokenUrl,proto3" json:"token_url,omitempty"`
-	// The client it was given to.
+	// Client that it was issued to.
 	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
-	// The SHA-256 of the refresh token that it replaces.
+	// SHA-256 of the refresh token that it replaces.
 	ReplacedSha256 []byte `protobuf:"bytes,3,opt,name=replaced_sha256,json=replacedSha256,proto3" json:"replaced_sha256,omitempty"`
 	// The new refresh token.
 	RefreshToken  string `protobuf:"bytes,4,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
@@ -677,13 +677,13 @@ func (x *KeepRelayTokenRequest) GetRefreshToken() string {
 	return ""
 }
 
-// A refresh token that the relay's token endpoint gave in place of another, as it is stored: beside the settings, so that no
-// revision of theirs is made each time.
+// A stored refresh token that replaces the one in the settings. It is stored separately, so that a rotation does not create
+// a revision of the settings.
 type StoredRelayToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The token, sealed.
 	Sealed []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
-	// SHA-256 of the sealed token in the settings that it stands in for. Once the settings hold another, that one is used.
+	// SHA-256 of the sealed token in the settings that it replaces. It is ignored once the settings hold another token.
 	SettingsSha256 []byte `protobuf:"bytes,2,opt,name=settings_sha256,json=settingsSha256,proto3" json:"settings_sha256,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -736,7 +736,7 @@ func (x *StoredRelayToken) GetSettingsSha256() []byte {
 // Request of ListMacros.
 type ListMacrosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Event types. Empty: all that email recipients may have.
+	// Event types. Empty: all types allowed for email recipients.
 	EventTypes    []string `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -779,16 +779,16 @@ func (x *ListMacrosRequest) GetEventTypes() []string {
 	return nil
 }
 
-// A macro of mail texts.
+// A macro of email templates.
 type Macro struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name; in texts it stands between percent signs.
+	// Name; written between percent signs in templates.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it stands for.
+	// Description.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// What it is in a sample event.
+	// Value in a sample event.
 	Example string `protobuf:"bytes,3,opt,name=example,proto3" json:"example,omitempty"`
-	// The event types that have it, of those asked for.
+	// The requested event types that have it.
 	EventTypes    []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -852,12 +852,12 @@ func (x *Macro) GetEventTypes() []string {
 	return nil
 }
 
-// The default texts of an event type.
+// Default templates of an event type.
 type DefaultMailText struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event type.
 	EventType string `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// The texts. The HTML is an offer: it is used only if it is saved as a recipient's own.
+	// The templates. The HTML is a suggestion: it is used only if a recipient is saved with it.
 	Text          *MailText `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -910,9 +910,9 @@ func (x *DefaultMailText) GetText() *MailText {
 // Response of ListMacros.
 type ListMacrosResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The macros, those that all of the types have first.
+	// The macros; those of all types first.
 	Macros []*Macro `protobuf:"bytes,1,rep,name=macros,proto3" json:"macros,omitempty"`
-	// The default texts of the types.
+	// Default templates of the types.
 	Defaults      []*DefaultMailText `protobuf:"bytes,2,rep,name=defaults,proto3" json:"defaults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -965,23 +965,23 @@ func (x *ListMacrosResponse) GetDefaults() []*DefaultMailText {
 // A change of the configuration.
 type Revision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was changed: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
+	// The resource: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
 	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
-	// The number of the revision: greater is later.
+	// Revision number; increasing.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Who changed it: a user's name, `token <id>`, `admin` for the admin token, or `outbound` itself.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// When.
+	// Time.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	// What was done, in a word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
-	// `purged` (what waited for a recipient was cancelled), `cut` (the oldest of it, to make room for the others).
+	// Action, as one word: `created`, `changed`, `deleted`, `removed` (a deleted recipient whose queue is drained), `rolled back`,
+	// `purged` (a recipient's queue was purged), `cut` (the oldest deliveries of a recipient were cancelled to free space).
 	Action string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
-	// The revision it was rolled back to, if it was.
+	// For a rollback, the revision that was restored.
 	RolledBackTo uint64 `protobuf:"varint,6,opt,name=rolled_back_to,json=rolledBackTo,proto3" json:"rolled_back_to,omitempty"`
-	// The difference to the revision before. Secrets are named, not shown.
+	// Changed fields since the previous revision. Secrets are named, but not shown.
 	Changes []*Change `protobuf:"bytes,7,rep,name=changes,proto3" json:"changes,omitempty"`
-	// The resource as it was then, in JSON, without secrets. Empty if it was deleted.
+	// The resource at that revision, in JSON, without secrets. Empty if it was deleted.
 	ResourceJson  string `protobuf:"bytes,8,opt,name=resource_json,json=resourceJson,proto3" json:"resource_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1076,11 +1076,11 @@ func (x *Revision) GetResourceJson() string {
 // A changed field.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field's path, e.g. `http.url`.
+	// Path of the field, e.g. `http.url`.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Its value before, in JSON; empty if there was none.
+	// Previous value in JSON; empty if there was none.
 	Before string `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
-	// Its value after, in JSON; empty if there is none.
+	// New value in JSON; empty if there is none.
 	After         string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1140,7 +1140,7 @@ func (x *Change) GetAfter() string {
 // Request of CheckChanges.
 type CheckChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The changes, in the order in which they would be made.
+	// The changes in order.
 	Changes       []*PlannedChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1183,10 +1183,10 @@ func (x *CheckChangesRequest) GetChanges() []*PlannedChange {
 	return nil
 }
 
-// A change that is not made yet.
+// A planned change.
 type PlannedChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What would be called.
+	// The call to validate.
 	//
 	// Types that are valid to be assigned to Call:
 	//
@@ -1377,27 +1377,27 @@ type isPlannedChange_Call interface {
 }
 
 type PlannedChange_CreateEventType struct {
-	// A type to add.
+	// An event type to create.
 	CreateEventType *CreateEventTypeRequest `protobuf:"bytes,1,opt,name=create_event_type,json=createEventType,proto3,oneof"`
 }
 
 type PlannedChange_UpdateEventType struct {
-	// A type to change.
+	// An event type to update.
 	UpdateEventType *UpdateEventTypeRequest `protobuf:"bytes,2,opt,name=update_event_type,json=updateEventType,proto3,oneof"`
 }
 
 type PlannedChange_DeleteEventType struct {
-	// A type to delete.
+	// An event type to delete.
 	DeleteEventType *DeleteEventTypeRequest `protobuf:"bytes,3,opt,name=delete_event_type,json=deleteEventType,proto3,oneof"`
 }
 
 type PlannedChange_CreateCustomField struct {
-	// A custom field to add.
+	// A custom field to create.
 	CreateCustomField *CreateCustomFieldRequest `protobuf:"bytes,4,opt,name=create_custom_field,json=createCustomField,proto3,oneof"`
 }
 
 type PlannedChange_UpdateCustomField struct {
-	// A custom field to change.
+	// A custom field to update.
 	UpdateCustomField *UpdateCustomFieldRequest `protobuf:"bytes,5,opt,name=update_custom_field,json=updateCustomField,proto3,oneof"`
 }
 
@@ -1407,12 +1407,12 @@ type PlannedChange_DeleteCustomField struct {
 }
 
 type PlannedChange_UpdateSmtpSettings struct {
-	// Settings of the SMTP relay to change.
+	// Settings of the SMTP relay to update.
 	UpdateSmtpSettings *UpdateSmtpSettingsRequest `protobuf:"bytes,7,opt,name=update_smtp_settings,json=updateSmtpSettings,proto3,oneof"`
 }
 
 type PlannedChange_UpdateEmailSettings struct {
-	// Settings of all email recipients to change.
+	// Settings of all email recipients to update.
 	UpdateEmailSettings *UpdateEmailSettingsRequest `protobuf:"bytes,8,opt,name=update_email_settings,json=updateEmailSettings,proto3,oneof"`
 }
 
@@ -1422,7 +1422,7 @@ type PlannedChange_CreateAppliance struct {
 }
 
 type PlannedChange_UpdateAppliance struct {
-	// An appliance to change.
+	// An appliance to update.
 	UpdateAppliance *UpdateApplianceRequest `protobuf:"bytes,10,opt,name=update_appliance,json=updateAppliance,proto3,oneof"`
 }
 
@@ -1437,7 +1437,7 @@ type PlannedChange_CreateRecipient struct {
 }
 
 type PlannedChange_UpdateRecipient struct {
-	// A recipient to change.
+	// A recipient to update.
 	UpdateRecipient *UpdateRecipientRequest `protobuf:"bytes,13,opt,name=update_recipient,json=updateRecipient,proto3,oneof"`
 }
 
@@ -1474,14 +1474,14 @@ func (*PlannedChange_UpdateRecipient) isPlannedChange_Call() {}
 
 func (*PlannedChange_DeleteRecipient) isPlannedChange_Call() {}
 
-// What would become of a planned change.
+// Result of a planned change.
 type CheckedChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The code that the call would be answered with, of google.rpc.Code; 0: it would be made.
+	// The google.rpc.Code that the call would return; 0: it would succeed.
 	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// Why it would be refused, in words; empty if it would be made.
+	// Error message; empty if the call would succeed.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// The fields that are at fault, if any are.
+	// Invalid fields, if there are any.
 	Faults        []*FieldFault `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1538,12 +1538,12 @@ func (x *CheckedChange) GetFaults() []*FieldFault {
 	return nil
 }
 
-// What is wrong with a field.
+// An error in a field.
 type FieldFault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field's path, e.g. `http.url`.
+	// Path of the field, e.g. `http.url`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// The fault as a word.
+	// Reason, as one word.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What is wrong and what to do.
 	Description   string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
@@ -1605,7 +1605,7 @@ func (x *FieldFault) GetDescription() string {
 // Response of CheckChanges.
 type CheckChangesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What would become of each change, in the order of the request.
+	// Result of each change, in the order of the request.
 	Results       []*CheckedChange `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1651,11 +1651,11 @@ func (x *CheckChangesResponse) GetResults() []*CheckedChange {
 // Request of ListRevisions.
 type ListRevisionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only those of this resource, e.g. `recipients/crm`.
+	// Filter by resource, e.g. `recipients/crm`.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// Revisions per page, at most 1,000. Default 50.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Where the last page ended: its next_page_token.
+	// The next_page_token of the previous page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1717,7 +1717,7 @@ type ListRevisionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revisions of this page.
 	Revisions []*Revision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
-	// Where the next page begins. Empty: no more.
+	// Token of the next page. Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1772,7 +1772,7 @@ type RollBackRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to roll back. See Revision.resource.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
-	// The revision to go back to.
+	// The revision to restore.
 	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1868,18 +1868,18 @@ func (x *RollBackResponse) GetRevision() *Revision {
 	return nil
 }
 
-// What holds for all email recipients.
+// Settings for all email recipients.
 type EmailSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long a mail is tried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
+	// How long an email is retried, counted from the acceptance of the event, 0.1 s to 7 d. Default 24 h.
 	RetryDuration *durationpb.Duration `protobuf:"bytes,1,opt,name=retry_duration,json=retryDuration,proto3" json:"retry_duration,omitempty"`
-	// Pause between two attempts, 0.1 s to 24 h. Default 1 min.
+	// Interval between attempts, 0.1 s to 24 h. Default 1 min.
 	RetryInterval *durationpb.Duration `protobuf:"bytes,2,opt,name=retry_interval,json=retryInterval,proto3" json:"retry_interval,omitempty"`
-	// Zone of the times in mails, by IANA name. Default UTC.
+	// Time zone for times in emails, as an IANA name. Default UTC.
 	TimeZone string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	// Changes with every change of these settings. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
-	// When these settings were last changed.
+	// When these settings were last updated.
 	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1953,12 +1953,12 @@ func (x *EmailSettings) GetUpdateTime() *timestamppb.Timestamp {
 // A custom field of sessions.
 type CustomField struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its code name, fixed for life: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, made from
+	// Code name, immutable: lower-case letters, digits and underscores, 1 to 64 characters. If empty at create, derived from
 	// the display name. On the wire it is `custom.<code_name>`.
 	CodeName string `protobuf:"bytes,1,opt,name=code_name,json=codeName,proto3" json:"code_name,omitempty"`
-	// The name people see. Unique, 1 to 100 characters.
+	// Display name. Unique, 1 to 100 characters.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Changes with every change. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2018,19 +2018,19 @@ func (x *CustomField) GetEtag() string {
 // A type of event.
 type EventType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its identifier, fixed for life: lower-case letters, digits and underscores, at most 64 characters, a letter first.
+	// ID, immutable: lower-case letters, digits and underscores, at most 64 characters, starting with a letter.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The name people see.
+	// Display name.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Which product publishes it, e.g. "Remote Support".
+	// Product that publishes it, e.g. "Remote Support".
 	Product string `protobuf:"bytes,3,opt,name=product,proto3" json:"product,omitempty"`
-	// Whether email recipients may have it.
+	// Whether email recipients can select it.
 	Email bool `protobuf:"varint,4,opt,name=email,proto3" json:"email,omitempty"`
-	// Whether it is part of Outbound and can't be changed.
+	// Whether it is built in and can't be changed.
 	BuiltIn bool `protobuf:"varint,5,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
-	// The variables an event of this type carries. Others are sent too; these are documented and offered as macros.
+	// Variables of events of this type. Other variables are sent as well; these are documented and available as macros.
 	Variables []*Variable `protobuf:"bytes,6,rep,name=variables,proto3" json:"variables,omitempty"`
-	// Changes with every change. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2118,9 +2118,9 @@ func (x *EventType) GetEtag() string {
 // A variable of an event.
 type Variable struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name on the wire.
+	// Name in the event.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it says.
+	// Description.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// A sample value, used in tests and previews.
 	Example       string `protobuf:"bytes,3,opt,name=example,proto3" json:"example,omitempty"`
@@ -2179,20 +2179,20 @@ func (x *Variable) GetExample() string {
 	return ""
 }
 
-// An appliance: who publishes events.
+// An appliance, which publishes events.
 type Appliance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
+	// ID, the `source` of its events: letters, digits, underscores and hyphens, 1 to 64 characters.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The name people see.
+	// Display name.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// When it was added.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When its credentials were last replaced.
 	RotateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=rotate_time,json=rotateTime,proto3" json:"rotate_time,omitempty"`
-	// Changes with every change. See Recipient.etag.
+	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
-	// How long it may publish nothing before the admin contacts are told, 1 min to 7 d. Default: never told.
+	// The admin contacts receive an alert if it publishes nothing for this long, 1 min to 7 d. Default: no alert.
 	SilentAfter   *durationpb.Duration `protobuf:"bytes,6,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2273,7 +2273,7 @@ func (x *Appliance) GetSilentAfter() *durationpb.Duration {
 // An appliance's credentials, shown once.
 type ApplianceCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The appliance's id.
+	// The appliance's ID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// User name for NATS.
 	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
@@ -2383,11 +2383,11 @@ func (*GetSmtpSettingsRequest) Descriptor() ([]byte, []int) {
 // Request of UpdateSmtpSettings.
 type UpdateSmtpSettingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new values and perhaps an etag.
+	// The new values, and optionally an etag.
 	SmtpSettings *SmtpSettings `protobuf:"bytes,1,opt,name=smtp_settings,json=smtpSettings,proto3" json:"smtp_settings,omitempty"`
-	// Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2484,11 +2484,11 @@ func (*GetEmailSettingsRequest) Descriptor() ([]byte, []int) {
 // Request of UpdateEmailSettings.
 type UpdateEmailSettingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new values and perhaps an etag.
+	// The new values, and optionally an etag.
 	EmailSettings *EmailSettings `protobuf:"bytes,1,opt,name=email_settings,json=emailSettings,proto3" json:"email_settings,omitempty"`
-	// Which fields to change. Empty or `*`: all. Over REST without a mask, the fields present in the body.
+	// Fields to update. Empty or `*`: all. Over REST without a mask: the fields present in the body.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2679,7 +2679,7 @@ type CreateCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field to create.
 	CustomField *CustomField `protobuf:"bytes,1,opt,name=custom_field,json=customField,proto3" json:"custom_field,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2732,11 +2732,11 @@ func (x *CreateCustomFieldRequest) GetValidateOnly() bool {
 // Request of UpdateCustomField.
 type UpdateCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field, by its code name, with the new values and perhaps an etag.
+	// The field, by its code name, with the new values and optionally an etag.
 	CustomField *CustomField `protobuf:"bytes,1,opt,name=custom_field,json=customField,proto3" json:"custom_field,omitempty"`
-	// Which fields to change. Empty or `*`: all that can be changed.
+	// Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2798,7 +2798,7 @@ type DeleteCustomFieldRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The field's code name.
 	CodeName string `protobuf:"bytes,1,opt,name=code_name,json=codeName,proto3" json:"code_name,omitempty"`
-	// If set, the etag the field must still have.
+	// If set, the call fails unless the field has this etag.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2888,7 +2888,7 @@ func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
 // Response of ListEventTypes.
 type ListEventTypesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The whole catalogue.
+	// All event types.
 	EventTypes    []*EventType `protobuf:"bytes,1,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2982,7 +2982,7 @@ type CreateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The type to add.
 	EventType *EventType `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3035,11 +3035,11 @@ func (x *CreateEventTypeRequest) GetValidateOnly() bool {
 // Request of UpdateEventType.
 type UpdateEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The type, by its id, with the new values and perhaps an etag.
+	// The type, by its id, with the new values and optionally an etag.
 	EventType *EventType `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Which fields to change. Empty or `*`: all that can be changed.
+	// Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3101,7 +3101,7 @@ type DeleteEventTypeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The type's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// If set, the etag the type must still have.
+	// If set, the call fails unless the type has this etag.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3237,7 +3237,7 @@ func (x *ListAppliancesResponse) GetAppliances() []*Appliance {
 // Request of GetAppliance.
 type GetApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The appliance's id.
+	// The appliance's ID.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3285,7 +3285,7 @@ type CreateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The appliance to add.
 	Appliance *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3338,11 +3338,11 @@ func (x *CreateApplianceRequest) GetValidateOnly() bool {
 // Request of UpdateAppliance.
 type UpdateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The appliance, by its id, with the new values and perhaps an etag.
+	// The appliance, by its id, with the new values and optionally an etag.
 	Appliance *Appliance `protobuf:"bytes,1,opt,name=appliance,proto3" json:"appliance,omitempty"`
-	// Which fields to change. Empty or `*`: all that can be changed.
+	// Fields to update. Empty or `*`: all that can be changed.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check the whole change and answer as if it were made, but make none. Secrets that it would make are not in the answer.
+	// Validate the change and respond as if it were made, without making it. The response contains no generated secrets.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3402,7 +3402,7 @@ func (x *UpdateApplianceRequest) GetValidateOnly() bool {
 // Request of RotateAppliance.
 type RotateApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The appliance's id.
+	// The appliance's ID.
 	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3448,9 +3448,9 @@ func (x *RotateApplianceRequest) GetId() string {
 // Request of DeleteAppliance.
 type DeleteApplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The appliance's id.
+	// The appliance's ID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// If set, the etag the appliance must still have.
+	// If set, the call fails unless the appliance has this etag.
 	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3544,11 +3544,11 @@ type WatchSettingsResponse struct {
 	Smtp *SmtpSettings `protobuf:"bytes,1,opt,name=smtp,proto3" json:"smtp,omitempty"`
 	// The relay's password, sealed; bound to the field path `smtp.password`.
 	SealedSmtpPassword []byte `protobuf:"bytes,2,opt,name=sealed_smtp_password,json=sealedSmtpPassword,proto3" json:"sealed_smtp_password,omitempty"`
-	// What holds for all email recipients.
+	// Settings for all email recipients.
 	Email *EmailSettings `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// All custom fields.
 	CustomFields []*CustomField `protobuf:"bytes,4,rep,name=custom_fields,json=customFields,proto3" json:"custom_fields,omitempty"`
-	// The whole catalogue.
+	// All event types.
 	EventTypes []*EventType `protobuf:"bytes,5,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
 	// All appliances with what their credentials are checked against.
 	Appliances []*StoredAppliance `protobuf:"bytes,6,rep,name=appliances,proto3" json:"appliances,omitempty"`
@@ -3756,7 +3756,7 @@ func (*SmtpSettings_Encryption) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// How we sign in to the relay.
+// Authentication at the relay.
 type SmtpSettings_Auth struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3793,16 +3793,16 @@ func (*SmtpSettings_Auth) Descriptor() ([]byte, []int) {
 	return file_outbound_v1_settings_service_proto_rawDescGZIP(), []int{0, 1}
 }
 
-// What became of the mail to one address.
+// Result of the email to one address.
 type SendTestEmailResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The address.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// Whether the relay accepted the mail.
+	// Whether the relay accepted the email.
 	Accepted bool `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
-	// The relay's code, if it answered.
+	// The relay's response code, if there was a response.
 	Code int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
-	// What happened, in words.
+	// Details, as a sentence.
 	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -53,67 +53,67 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// SettingsService owns what recipients share: the SMTP relay, email retries, custom fields, event types and appliances.
+// SettingsService manages shared settings: the SMTP relay, email retries, custom fields, event types and appliances.
 type SettingsServiceClient interface {
 	// Gets the SMTP relay's settings, without the password.
 	GetSmtpSettings(ctx context.Context, in *GetSmtpSettingsRequest, opts ...grpc.CallOption) (*SmtpSettings, error)
-	// Changes the SMTP relay's settings.
+	// Updates the SMTP relay's settings.
 	UpdateSmtpSettings(ctx context.Context, in *UpdateSmtpSettingsRequest, opts ...grpc.CallOption) (*SmtpSettings, error)
-	// Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	SendTestEmail(ctx context.Context, in *SendTestEmailRequest, opts ...grpc.CallOption) (*SendTestEmailResponse, error)
-	// Gets what holds for all email recipients.
+	// Gets the settings for all email recipients.
 	GetEmailSettings(ctx context.Context, in *GetEmailSettingsRequest, opts ...grpc.CallOption) (*EmailSettings, error)
-	// Changes what holds for all email recipients.
+	// Updates the settings for all email recipients.
 	UpdateEmailSettings(ctx context.Context, in *UpdateEmailSettingsRequest, opts ...grpc.CallOption) (*EmailSettings, error)
 	// Lists custom fields by code name.
 	ListCustomFields(ctx context.Context, in *ListCustomFieldsRequest, opts ...grpc.CallOption) (*ListCustomFieldsResponse, error)
 	// Gets one custom field.
 	GetCustomField(ctx context.Context, in *GetCustomFieldRequest, opts ...grpc.CallOption) (*CustomField, error)
-	// Creates a custom field; 30 at most.
+	// Creates a custom field. At most 30.
 	CreateCustomField(ctx context.Context, in *CreateCustomFieldRequest, opts ...grpc.CallOption) (*CustomField, error)
-	// Changes a custom field's display name.
+	// Updates a custom field's display name.
 	UpdateCustomField(ctx context.Context, in *UpdateCustomFieldRequest, opts ...grpc.CallOption) (*CustomField, error)
-	// Deletes a custom field; its values are no longer sent.
+	// Deletes a custom field. Its values are no longer sent.
 	DeleteCustomField(ctx context.Context, in *DeleteCustomFieldRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Lists the event catalogue, built-in types first.
+	// Lists event types, built-in ones first.
 	ListEventTypes(ctx context.Context, in *ListEventTypesRequest, opts ...grpc.CallOption) (*ListEventTypesResponse, error)
 	// Gets one event type.
 	GetEventType(ctx context.Context, in *GetEventTypeRequest, opts ...grpc.CallOption) (*EventType, error)
-	// Adds an event type of your own.
+	// Creates a custom event type.
 	CreateEventType(ctx context.Context, in *CreateEventTypeRequest, opts ...grpc.CallOption) (*EventType, error)
-	// Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	UpdateEventType(ctx context.Context, in *UpdateEventTypeRequest, opts ...grpc.CallOption) (*EventType, error)
-	// Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+	// Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 	DeleteEventType(ctx context.Context, in *DeleteEventTypeRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Lists the macros that mail texts may have, and the default texts.
+	// Lists the macros of email templates, and the default templates.
 	ListMacros(ctx context.Context, in *ListMacrosRequest, opts ...grpc.CallOption) (*ListMacrosResponse, error)
-	// Lists appliances by id.
+	// Lists appliances by ID.
 	ListAppliances(ctx context.Context, in *ListAppliancesRequest, opts ...grpc.CallOption) (*ListAppliancesResponse, error)
 	// Gets one appliance, without its credentials.
 	GetAppliance(ctx context.Context, in *GetApplianceRequest, opts ...grpc.CallOption) (*Appliance, error)
-	// Adds an appliance. The answer alone shows its credentials.
+	// Adds an appliance. Only this response contains its credentials.
 	CreateAppliance(ctx context.Context, in *CreateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error)
-	// Changes an appliance's display name and alarm.
+	// Updates an appliance's display name and silence alert.
 	UpdateAppliance(ctx context.Context, in *UpdateApplianceRequest, opts ...grpc.CallOption) (*Appliance, error)
-	// Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	RotateAppliance(ctx context.Context, in *RotateApplianceRequest, opts ...grpc.CallOption) (*ApplianceCredentials, error)
-	// Revokes an appliance: its credentials end and its open connections are closed.
+	// Revokes an appliance's credentials and closes its open connections.
 	DeleteAppliance(ctx context.Context, in *DeleteApplianceRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	CheckChanges(ctx context.Context, in *CheckChangesRequest, opts ...grpc.CallOption) (*CheckChangesResponse, error)
-	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	// Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
-	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	RollBack(ctx context.Context, in *RollBackRequest, opts ...grpc.CallOption) (*RollBackResponse, error)
-	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
-	// alone.
+	// Streams all settings, then each change, including sealed secrets and hashes of credentials. Only for
+	// services.
 	WatchSettings(ctx context.Context, in *WatchSettingsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchSettingsResponse], error)
-	// Keeps the refresh token that the relay's token endpoint gave in place of the stored one. Nothing changes if the settings name
-	// another endpoint, client or refresh token by now: FAILED_PRECONDITION. For services alone.
+	// Stores a new refresh token from the relay's token endpoint. Fails with FAILED_PRECONDITION if the endpoint, client or
+	// refresh token of the settings has changed. Only for services.
 	KeepRelayToken(ctx context.Context, in *KeepRelayTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
@@ -408,67 +408,67 @@ func (c *settingsServiceClient) KeepRelayToken(ctx context.Context, in *KeepRela
 // All implementations must embed UnimplementedSettingsServiceServer
 // for forward compatibility.
 //
-// SettingsService owns what recipients share: the SMTP relay, email retries, custom fields, event types and appliances.
+// SettingsService manages shared settings: the SMTP relay, email retries, custom fields, event types and appliances.
 type SettingsServiceServer interface {
 	// Gets the SMTP relay's settings, without the password.
 	GetSmtpSettings(context.Context, *GetSmtpSettingsRequest) (*SmtpSettings, error)
-	// Changes the SMTP relay's settings.
+	// Updates the SMTP relay's settings.
 	UpdateSmtpSettings(context.Context, *UpdateSmtpSettingsRequest) (*SmtpSettings, error)
-	// Sends a test mail to each address at once, through an email sender and the relay as it is set, and tells what the relay
-	// answered.
+	// Sends a test email to each address through an email sender and the configured relay, and returns the relay's
+	// responses.
 	SendTestEmail(context.Context, *SendTestEmailRequest) (*SendTestEmailResponse, error)
-	// Gets what holds for all email recipients.
+	// Gets the settings for all email recipients.
 	GetEmailSettings(context.Context, *GetEmailSettingsRequest) (*EmailSettings, error)
-	// Changes what holds for all email recipients.
+	// Updates the settings for all email recipients.
 	UpdateEmailSettings(context.Context, *UpdateEmailSettingsRequest) (*EmailSettings, error)
 	// Lists custom fields by code name.
 	ListCustomFields(context.Context, *ListCustomFieldsRequest) (*ListCustomFieldsResponse, error)
 	// Gets one custom field.
 	GetCustomField(context.Context, *GetCustomFieldRequest) (*CustomField, error)
-	// Creates a custom field; 30 at most.
+	// Creates a custom field. At most 30.
 	CreateCustomField(context.Context, *CreateCustomFieldRequest) (*CustomField, error)
-	// Changes a custom field's display name.
+	// Updates a custom field's display name.
 	UpdateCustomField(context.Context, *UpdateCustomFieldRequest) (*CustomField, error)
-	// Deletes a custom field; its values are no longer sent.
+	// Deletes a custom field. Its values are no longer sent.
 	DeleteCustomField(context.Context, *DeleteCustomFieldRequest) (*emptypb.Empty, error)
-	// Lists the event catalogue, built-in types first.
+	// Lists event types, built-in ones first.
 	ListEventTypes(context.Context, *ListEventTypesRequest) (*ListEventTypesResponse, error)
 	// Gets one event type.
 	GetEventType(context.Context, *GetEventTypeRequest) (*EventType, error)
-	// Adds an event type of your own.
+	// Creates a custom event type.
 	CreateEventType(context.Context, *CreateEventTypeRequest) (*EventType, error)
-	// Changes an event type of your own. Built-in types can't be changed: FAILED_PRECONDITION.
+	// Updates a custom event type. Built-in types can't be changed: FAILED_PRECONDITION.
 	UpdateEventType(context.Context, *UpdateEventTypeRequest) (*EventType, error)
-	// Deletes an event type of your own that no recipient selects, else FAILED_PRECONDITION.
+	// Deletes a custom event type. Fails with FAILED_PRECONDITION while a recipient selects it.
 	DeleteEventType(context.Context, *DeleteEventTypeRequest) (*emptypb.Empty, error)
-	// Lists the macros that mail texts may have, and the default texts.
+	// Lists the macros of email templates, and the default templates.
 	ListMacros(context.Context, *ListMacrosRequest) (*ListMacrosResponse, error)
-	// Lists appliances by id.
+	// Lists appliances by ID.
 	ListAppliances(context.Context, *ListAppliancesRequest) (*ListAppliancesResponse, error)
 	// Gets one appliance, without its credentials.
 	GetAppliance(context.Context, *GetApplianceRequest) (*Appliance, error)
-	// Adds an appliance. The answer alone shows its credentials.
+	// Adds an appliance. Only this response contains its credentials.
 	CreateAppliance(context.Context, *CreateApplianceRequest) (*ApplianceCredentials, error)
-	// Changes an appliance's display name and alarm.
+	// Updates an appliance's display name and silence alert.
 	UpdateAppliance(context.Context, *UpdateApplianceRequest) (*Appliance, error)
-	// Replaces an appliance's credentials at once. The answer alone shows the new ones.
+	// Replaces an appliance's credentials immediately. Only this response contains the new ones.
 	RotateAppliance(context.Context, *RotateApplianceRequest) (*ApplianceCredentials, error)
-	// Revokes an appliance: its credentials end and its open connections are closed.
+	// Revokes an appliance's credentials and closes its open connections.
 	DeleteAppliance(context.Context, *DeleteApplianceRequest) (*emptypb.Empty, error)
-	// Checks changes that belong together and makes none: what `outbound apply --dry-run` asks. Each is held against what is there
-	// and the changes before it, so that a recipient may select a type that comes with it. Whether the caller may make them is
-	// not looked at.
+	// Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
+	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
+	// are not checked.
 	CheckChanges(context.Context, *CheckChangesRequest) (*CheckChangesResponse, error)
-	// Lists what was changed of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
+	// Lists changes of the configuration, newest first: who, when, and what. Up to 64 revisions of each resource are kept.
 	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
-	// Makes a resource again what it was at a revision; a deleted one is created again. That is a change like any other: it is
-	// checked, and has a revision. Appliances' credentials and users' passwords are not brought back.
+	// Rolls a resource back to a revision; a deleted resource is created again. The rollback is validated and creates a new
+	// revision. Appliances' credentials and users' passwords are not restored.
 	RollBack(context.Context, *RollBackRequest) (*RollBackResponse, error)
-	// Streams all settings, then each change, to the services: sealed secrets and hashes of credentials included. For services
-	// alone.
+	// Streams all settings, then each change, including sealed secrets and hashes of credentials. Only for
+	// services.
 	WatchSettings(*WatchSettingsRequest, grpc.ServerStreamingServer[WatchSettingsResponse]) error
-	// Keeps the refresh token that the relay's token endpoint gave in place of the stored one. Nothing changes if the settings name
-	// another endpoint, client or refresh token by now: FAILED_PRECONDITION. For services alone.
+	// Stores a new refresh token from the relay's token endpoint. Fails with FAILED_PRECONDITION if the endpoint, client or
+	// refresh token of the settings has changed. Only for services.
 	KeepRelayToken(context.Context, *KeepRelayTokenRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedSettingsServiceServer()
 }

@@ -35,7 +35,7 @@ const (
 	RecipientHealth_OK RecipientHealth_Health = 1
 	// The last attempt failed.
 	RecipientHealth_FAILING RecipientHealth_Health = 2
-	// Held: events wait until it is enabled again.
+	// Paused: events are held until the recipient is enabled again.
 	RecipientHealth_PAUSED RecipientHealth_Health = 3
 	// Disabled: events are skipped.
 	RecipientHealth_DISABLED RecipientHealth_Health = 4
@@ -93,7 +93,7 @@ func (RecipientHealth_Health) EnumDescriptor() ([]byte, []int) {
 // Request of GetStatus.
 type GetStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only this recipient. Empty: all.
+	// Only this recipient. Empty: all recipients.
 	RecipientId   string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -139,7 +139,7 @@ func (x *GetStatusRequest) GetRecipientId() string {
 // Request of WatchStatus.
 type WatchStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only this recipient. Empty: all.
+	// Only this recipient. Empty: all recipients.
 	RecipientId   string `protobuf:"bytes,1,opt,name=recipient_id,json=recipientId,proto3" json:"recipient_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -182,7 +182,7 @@ func (x *WatchStatusRequest) GetRecipientId() string {
 	return ""
 }
 
-// The state of the whole.
+// Status of the system.
 type Status struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Outbound's version.
@@ -191,13 +191,13 @@ type Status struct {
 	Recipients []*RecipientStatus `protobuf:"bytes,2,rep,name=recipients,proto3" json:"recipients,omitempty"`
 	// Each stream's state.
 	Streams []*StreamStatus `protobuf:"bytes,3,rep,name=streams,proto3" json:"streams,omitempty"`
-	// What needs attention, in sentences.
+	// Notices that need attention, as sentences.
 	Notices []string `protobuf:"bytes,4,rep,name=notices,proto3" json:"notices,omitempty"`
 	// The SMTP relay's state.
 	Relay *RelayStatus `protobuf:"bytes,5,opt,name=relay,proto3" json:"relay,omitempty"`
-	// The processes that answer now, by name.
+	// Running processes, by name.
 	Services []*ServiceStatus `protobuf:"bytes,6,rep,name=services,proto3" json:"services,omitempty"`
-	// Certificates, secrets and tokens that end, the soonest first.
+	// Certificates, secrets and tokens that expire, the soonest first.
 	Expiries []*Expiry `protobuf:"bytes,7,rep,name=expiries,proto3" json:"expiries,omitempty"`
 	// Each appliance's state, by id.
 	Appliances []*ApplianceStatus `protobuf:"bytes,8,rep,name=appliances,proto3" json:"appliances,omitempty"`
@@ -303,17 +303,17 @@ func (x *Status) GetDisk() *DiskStatus {
 // The state of the SMTP relay.
 type RelayStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `OK`, or what is wrong, in a line.
+	// `OK`, or a description of the problem.
 	Line string `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
-	// Whether it takes mail, as far as is known.
+	// Whether it accepts email, as far as is known.
 	Ok bool `protobuf:"varint,2,opt,name=ok,proto3" json:"ok,omitempty"`
-	// Whether one is set.
+	// Whether a relay is configured.
 	Configured bool `protobuf:"varint,3,opt,name=configured,proto3" json:"configured,omitempty"`
-	// When it was last looked at, by a probe or a mail.
+	// When it was last checked, by a probe or an email.
 	CheckedTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=checked_time,json=checkedTime,proto3" json:"checked_time,omitempty"`
-	// When it last took a mail.
+	// When it last accepted a message.
 	AcceptedTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=accepted_time,json=acceptedTime,proto3" json:"accepted_time,omitempty"`
-	// Since when it fails, while it does.
+	// Since when it has been failing, while failing.
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -396,11 +396,11 @@ type ServiceStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The service's name, e.g. `http-sender`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Tells processes of one service apart.
+	// Distinguishes processes of one service.
 	Instance string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
 	// Its version.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// When it was started.
+	// Start time.
 	StartTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -464,16 +464,16 @@ func (x *ServiceStatus) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Something that ends.
+// A certificate, secret or token that expires.
 type Expiry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
+	// Kind: `ca_certificate`, `client_certificate`, `signing_secret`, `api_token`.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	// What it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
+	// Resource that it belongs to: `recipients/<id>`, `settings/smtp`, `tokens/<id>`.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
-	// What it says of itself, e.g. a certificate's subject.
+	// Subject, e.g. of a certificate.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// When it ends, or ended.
+	// When it expires or expired.
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -546,9 +546,9 @@ type ApplianceStatus struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// When its last event was accepted, as far as history goes back.
 	LastEventTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_event_time,json=lastEventTime,proto3" json:"last_event_time,omitempty"`
-	// Whether it has been silent longer than it may.
+	// Whether it has been silent for longer than silent_after.
 	Silent bool `protobuf:"varint,4,opt,name=silent,proto3" json:"silent,omitempty"`
-	// How long it may be silent.
+	// Time without events after which the admin contacts receive an alert.
 	SilentAfter   *durationpb.Duration `protobuf:"bytes,5,opt,name=silent_after,json=silentAfter,proto3" json:"silent_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -622,11 +622,11 @@ func (x *ApplianceStatus) GetSilentAfter() *durationpb.Duration {
 // The broker's disk.
 type DiskStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the streams use, in bytes.
+	// Bytes that the streams use.
 	UsedBytes uint64 `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
-	// What they may use in all, in bytes: the sum of their bounds.
+	// Bytes that the streams can use: the sum of their limits.
 	LimitBytes uint64 `protobuf:"varint,2,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
-	// What is free on the broker's disk, in bytes, if that can be told (embedded broker).
+	// Free bytes on the broker's disk, if known (embedded broker).
 	FreeBytes uint64 `protobuf:"varint,3,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
 	// Whether free_bytes is known.
 	FreeKnown     bool `protobuf:"varint,4,opt,name=free_known,json=freeKnown,proto3" json:"free_known,omitempty"`
@@ -692,14 +692,14 @@ func (x *DiskStatus) GetFreeKnown() bool {
 	return false
 }
 
-// What happened in an hour.
+// Deliveries in one hour.
 type Activity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When the hour began.
+	// Start of the hour.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// Deliveries that arrived.
+	// Successful deliveries.
 	Delivered int64 `protobuf:"varint,2,opt,name=delivered,proto3" json:"delivered,omitempty"`
-	// Attempts that failed, and deliveries that were given up.
+	// Failed attempts, and deliveries that failed permanently.
 	Failed        int64 `protobuf:"varint,3,opt,name=failed,proto3" json:"failed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -802,29 +802,29 @@ type RecipientStatus struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Its health.
 	Health RecipientHealth_Health `protobuf:"varint,3,opt,name=health,proto3,enum=outbound.v1.RecipientHealth_Health" json:"health,omitempty"`
-	// Events in its queue, those waiting for a retry included.
+	// Events in its queue, including those waiting for a retry.
 	QueuedEvents int64 `protobuf:"varint,4,opt,name=queued_events,json=queuedEvents,proto3" json:"queued_events,omitempty"`
 	// When the oldest of them was accepted.
 	OldestQueuedTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_queued_time,json=oldestQueuedTime,proto3" json:"oldest_queued_time,omitempty"`
-	// When it was last tried.
+	// Time of the last attempt.
 	LastAttemptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_attempt_time,json=lastAttemptTime,proto3" json:"last_attempt_time,omitempty"`
-	// When it last got something.
+	// Time of the last successful delivery.
 	LastDeliveredTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_delivered_time,json=lastDeliveredTime,proto3" json:"last_delivered_time,omitempty"`
-	// The last error, in words, while failing.
+	// Last error, while failing.
 	LastError string `protobuf:"bytes,8,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	// Since when it is failing, as far as the records show.
+	// Since when it has been failing, as far as the records show.
 	FailingSinceTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=failing_since_time,json=failingSinceTime,proto3" json:"failing_since_time,omitempty"`
 	// When the next attempt is due, while failing.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
-	// Whether the breaker is open: it is only probed, once per retry interval.
+	// Whether the circuit breaker is open: one attempt is made per retry interval.
 	BreakerOpen bool `protobuf:"varint,11,opt,name=breaker_open,json=breakerOpen,proto3" json:"breaker_open,omitempty"`
-	// When the contacts were last told by mail that it is failing.
+	// When the last alert about the failure was sent.
 	LastAlertTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_alert_time,json=lastAlertTime,proto3" json:"last_alert_time,omitempty"`
-	// Why the last attempt failed, as a word, while failing.
+	// Reason of the last failed attempt, as one word, while failing.
 	LastReason string `protobuf:"bytes,13,opt,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
 	// Its channel, `http` or `email`.
 	Channel string `protobuf:"bytes,14,opt,name=channel,proto3" json:"channel,omitempty"`
-	// The last 24 hours, oldest first, as far as history goes back.
+	// The last 24 hours, oldest first, as far as the history goes back.
 	Activity      []*Activity `protobuf:"bytes,15,rep,name=activity,proto3" json:"activity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -974,17 +974,17 @@ type StreamStatus struct {
 	Messages uint64 `protobuf:"varint,2,opt,name=messages,proto3" json:"messages,omitempty"`
 	// Bytes in it.
 	Bytes uint64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	// Bytes it may hold.
+	// Maximum number of bytes.
 	MaxBytes uint64 `protobuf:"varint,4,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// The last sequence in it.
 	LastSequence uint64 `protobuf:"varint,5,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
-	// Messages it may hold; 0: any number.
+	// Maximum number of messages; 0: unlimited.
 	MaxMessages uint64 `protobuf:"varint,6,opt,name=max_messages,json=maxMessages,proto3" json:"max_messages,omitempty"`
-	// How long it keeps them; 0: for ever.
+	// Maximum age of messages; 0: unlimited.
 	MaxAge *durationpb.Duration `protobuf:"bytes,7,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
 	// When the oldest message in it was stored.
 	FirstTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_time,json=firstTime,proto3" json:"first_time,omitempty"`
-	// How much of its tightest bound is used, in percent.
+	// Usage of the limit that is nearest, in percent.
 	UsedPercent   int32 `protobuf:"varint,9,opt,name=used_percent,json=usedPercent,proto3" json:"used_percent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

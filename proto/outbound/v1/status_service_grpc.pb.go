@@ -27,11 +27,11 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// StatusService answers: is anything wrong?
+// StatusService returns the status of the system.
 type StatusServiceClient interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*Status, error)
-	// Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Status], error)
 }
@@ -77,11 +77,11 @@ type StatusService_WatchStatusClient = grpc.ServerStreamingClient[Status]
 // All implementations must embed UnimplementedStatusServiceServer
 // for forward compatibility.
 //
-// StatusService answers: is anything wrong?
+// StatusService returns the status of the system.
 type StatusServiceServer interface {
 	// Gets the state of recipients, streams and services.
 	GetStatus(context.Context, *GetStatusRequest) (*Status, error)
-	// Streams the status: as it is, then after each change of a recipient's health, at most once a second. Over REST: one JSON
+	// Streams the current status, then the status after each change of a recipient's health, at most once a second. Over REST: one JSON
 	// object a line.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[Status]) error
 	mustEmbedUnimplementedStatusServiceServer()

@@ -52,7 +52,8 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	p.Add("config", s.Run)
-	_, err = p.Serve(o.Server, rpc.ServerOptions{HandlerValidates: config.HandlerValidates()}, func(r grpc.ServiceRegistrar) { s.Register(r) }, s.Tokens())
+	_, err = p.Serve(o.Server, rpc.ServerOptions{HandlerValidates: config.HandlerValidates()},
+		func(r grpc.ServiceRegistrar) { s.Register(r) }, s.Tokens())
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Console answers HTTP: REST for all of Outbound, its OpenAPI document, and the console in the browser. Callers of REST are told
-// apart by their own tokens; for those who signed in to the console it acts with the services' token.
+// Console serves HTTP: the REST API of all services, its OpenAPI document, and the web console. REST callers are
+// authenticated by their own tokens; for users of the console it calls the services with the service token.
 package main
 
 import (
@@ -37,10 +37,10 @@ func (o *options) Validate() error {
 	var f process.Faults
 	f.Within("", setup.Validate(o.Service, o.Front, o.Client))
 	if o.Ingest == "" {
-		f.Add("ingest", "is missing: give the ingest service's address, e.g. 127.0.0.1:7072")
+		f.Add("ingest", "is missing: set it to the ingest service's address, e.g. 127.0.0.1:7072")
 	}
 	if o.History == "" {
-		f.Add("history", "is missing: give the history service's address, e.g. 127.0.0.1:7073")
+		f.Add("history", "is missing: set it to the history service's address, e.g. 127.0.0.1:7073")
 	}
 	f.Within("redis", o.Redis.Validate())
 	return f.Err()
@@ -64,7 +64,8 @@ func run(ctx context.Context, o options) error {
 	deps := console.Deps{
 		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
 		Version: process.Version(), FirstStart: func(link string) {
-			p.Telemetry.Logger.Warn("there are no users yet: make the first admin by this link, which is good once and until this process stops", "link", link)
+			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and until this process stops",
+				"link", link)
 		},
 	}
 	if o.ServiceTokenFile != "" {

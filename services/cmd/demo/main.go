@@ -23,8 +23,8 @@ func main() { os.Exit(process.Run("demo", run)) }
 func run(ctx context.Context) (err error) {
 	o := demo.DefaultOptions()
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.BoolVar(&o.Once, "once", false, "play one round as fast as it goes; end with 0 if all has arrived")
-	flags.DurationVar(&o.Every, "every", o.Every, "pause between two rounds")
+	flags.BoolVar(&o.Once, "once", false, "run one round without pauses; exit with 0 if everything arrived")
+	flags.DurationVar(&o.Every, "every", o.Every, "pause between rounds")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -37,7 +37,7 @@ func run(ctx context.Context) (err error) {
 	o.Colour = terminal(os.Stdout)
 	dir, err := os.MkdirTemp("", "outbound-demo-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the demo's data: %w", err)
+		return fmt.Errorf("create a directory for the demo data: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	return play(ctx, o, dir)
@@ -47,7 +47,7 @@ func run(ctx context.Context) (err error) {
 func play(ctx context.Context, o demo.Options, dir string) error {
 	log, err := os.Create(filepath.Join(dir, "outbound.log"))
 	if err != nil {
-		return fmt.Errorf("open the log: %w", err)
+		return fmt.Errorf("open the log file: %w", err)
 	}
 	defer func() { _ = log.Close() }()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -80,7 +80,8 @@ func visit(ctx context.Context, s *allinone.Service, o demo.Options, dir string)
 			return err
 		}
 		fmt.Printf("Outbound is ready after %d ms\n", time.Since(began).Milliseconds())
-		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout, FirstStart: firstStart(ctx, s)})
+		d, err := demo.New(o, demo.Deps{HTTP: "http://" + at.HTTP, NATS: at.NATS, Token: token, Data: dir, Out: os.Stdout,
+			FirstStart: firstStart(ctx, s)})
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,8 @@ import (
 	"context"
 	"os"
 
-	"github.com/outbound-events/outbound/pkg/attemptlog"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/deliverytelemetry"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -54,7 +54,8 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: attemptlog.New(p.Telemetry), Limiter: limiter})
+	s, err := emailsender.New(o.Service, emailsender.Deps{Bus: p.Bus, Config: config, Observer: deliverytelemetry.New(p.Telemetry),
+		Limiter: limiter})
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// History tells what became of events: intake decisions, deliveries, status. It sends deliveries again on request.
+// History serves intake decisions, deliveries and status, and runs retries and replays.
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -40,14 +41,16 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	log, publisher := bus.NewHistory(p.Bus), bus.NewPublisher(p.Bus)
+	log, publisher := deliverylog.New(p.Bus), bus.NewPublisher(p.Bus)
 	p.Defer(log.Close)
 	p.Defer(publisher.Close)
-	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config, Broker: history.ExternalBroker, Version: process.Version()})
+	s, err := history.New(o.Service, history.Deps{Bus: p.Bus, Log: log, Publisher: publisher, Config: config,
+		Broker: history.ExternalBroker, Version: process.Version()})
 	if err != nil {
 		return err
 	}
-	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, configclient.NewTokens(config)); err != nil {
+	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) },
+		configclient.NewTokens(config)); err != nil {
 		return err
 	}
 	p.Add("history", s.Run)

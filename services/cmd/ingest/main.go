@@ -43,13 +43,15 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry), Logger: p.Telemetry.Logger, Version: process.Version()})
+	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry),
+		Logger: p.Telemetry.Logger, Version: process.Version()})
 	if err != nil {
 		return err
 	}
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)
-	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config), configclient.NewTokens(config))
+	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config),
+		configclient.NewTokens(config))
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,8 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"users", "create", "vera"}, 2, "no terminal to ask"},
-		{[]string{"users", "create", "vera", "--role", "god", "--no-password"}, 2, "is no role"},
+		{[]string{"users", "create", "vera"}, 2, "no terminal to prompt"},
+		{[]string{"users", "create", "vera", "--role", "god", "--no-password"}, 2, "is not a role"},
 		{[]string{"users", "create", "Vera", "--no-password"}, 1, "name"},
 		{[]string{"users", "create", "olga", "--no-password"}, 4, "taken"},
 		{[]string{"users", "update", "olga"}, 2, "nothing to change"},
@@ -36,7 +36,7 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		{[]string{"users", "update", "ada", "--role", "viewer"}, 1, "last admin"},
 		{[]string{"users", "delete", "ada"}, 1, "last admin"},
 		{[]string{"tokens", "delete", "nothing"}, 3, "does not exist"},
-		{[]string{"tokens", "create", "CI", "--expires-in", "-1h"}, 1, "over already"},
+		{[]string{"tokens", "create", "CI", "--expires-in", "-1h"}, 1, "has passed"},
 	} {
 		code, out, errors := h.run("", x.args...)
 		if code != x.code || !strings.Contains(errors, x.says) {
@@ -53,7 +53,8 @@ func TestUsersAndTokensByTheCommandLine(t *testing.T) {
 		Token  struct{ ID string }
 		Secret string
 	}
-	if err := json.Unmarshal([]byte(h.must("tokens", "create", "CI", "--role", "viewer", "--expires-in", "24h", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(h.must("tokens", "create", "CI", "--role", "viewer", "--expires-in", "24h", "-o", "json")),
+		&made); err != nil {
 		t.Fatal(err)
 	}
 	if out := h.must("tokens", "list"); !strings.Contains(out, made.Token.ID+"  CI    viewer") || strings.Contains(out, made.Secret) {
@@ -108,7 +109,8 @@ func TestAUserSignsInToTheConsole(t *testing.T) {
 	if code, _, body := ask("POST", "/sign-in", url.Values{"name": {"ada"}, "password": {"wrong password"}}); code != http.StatusUnauthorized {
 		t.Fatalf("with a wrong password: %d %s", code, body)
 	}
-	if code, _, body := ask("POST", "/sign-in", url.Values{"name": {"ada"}, "password": {"correct horse battery"}}); code != http.StatusSeeOther {
+	if code, _, body := ask("POST", "/sign-in",
+		url.Values{"name": {"ada"}, "password": {"correct horse battery"}}); code != http.StatusSeeOther {
 		t.Fatalf("%d %s", code, body)
 	}
 	if code, _, body := ask("GET", "/account", nil); code != http.StatusOK || !strings.Contains(body, `<dd class="mono">ada</dd>`) {

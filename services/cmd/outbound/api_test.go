@@ -23,7 +23,8 @@ func TestEveryCommandOfTheRESTGuideWorks(t *testing.T) {
 	var script strings.Builder
 	script.WriteString("shopt -s expand_aliases\nset -u\n")
 	for _, line := range lines {
-		script.WriteString(line + "\n" + `status=$?; if [ $status -ne 0 ]; then echo "exit $status of:" ` + quote(line) + ` >&2; exit 1; fi` + "\n")
+		script.WriteString(line + "\n" + `status=$?; if [ $status -ne 0 ]; then echo "exit $status of:" ` + quote(line) +
+			` >&2; exit 1; fi` + "\n")
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script.String())
 	cmd.Dir = h.dir

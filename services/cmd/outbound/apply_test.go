@@ -76,10 +76,11 @@ func TestApplyTwiceChangesNothingOfAnyKind(t *testing.T) {
 	h.env["PASSWORD"] = "kept-in-the-environment"
 	file := h.write("x.yaml", everyKind)
 	first := h.must("apply", "-f", file)
-	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown this once: ") != 8 {
+	if !strings.HasSuffix(first, "7 created, 2 changed, 0 unchanged\n") || strings.Count(first, "shown only once: ") != 8 {
 		t.Errorf("the first run, with two signing secrets and two appliances' credentials:\n%s", first)
 	}
-	if out := h.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.HasSuffix(out, "0 to create, 0 to change, 9 unchanged; nothing was changed\n") {
+	if out := h.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.HasSuffix(out,
+		"0 to create, 0 to change, 9 unchanged; nothing was changed\n") {
 		t.Errorf("the second run finds:\n%s", out)
 	}
 	before := h.must("export")
@@ -130,7 +131,8 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 	code, out, errors := to.run("", "apply", "-f", file)
 	for _, field := range []string{
 		"(smtp settings), oauth2.clientSecret: is neither in the file nor stored", "(smtp settings), oauth2.refreshToken: ",
-		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[", "5 things are not valid, and nothing was changed",
+		"(recipient crm), http.auth.oauth2.clientSecret: ", "(recipient crm), http.signingSecrets[",
+		"5 fields are not valid, and nothing was changed",
 	} {
 		if !strings.Contains(errors, field) {
 			t.Errorf("%q is not named: exit %d\n%s%s", field, code, out, errors)
@@ -139,7 +141,8 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 	if code != 1 || strings.Contains(to.must("export"), "crm") {
 		t.Errorf("exit %d, and something was changed:\n%s", code, out)
 	}
-	if code, out, errors := to.run("", "apply", "-f", file, "--dry-run"); code != 1 || strings.Count(out, ": missing: ") != 5 || strings.Count(errors, "is neither in the file nor stored") != 5 {
+	if code, out, errors := to.run("", "apply", "-f", file, "--dry-run"); code != 1 || strings.Count(out, ": missing: ") != 5 ||
+		strings.Count(errors, "is neither in the file nor stored") != 5 {
 		t.Errorf("dry run: exit %d\n%s%s", code, out, errors)
 	}
 	to.env["PASSWORD"], to.env["SIGN"] = "p", "whsec_"+strings.Repeat("QUJD", 11)
@@ -166,7 +169,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 		whole.WriteString(line)
 	}
 	file = to.write("whole.yaml", whole.String())
-	if out := to.must("apply", "-f", file); strings.Count(out, "shown this once: whsk_") != 1 {
+	if out := to.must("apply", "-f", file); strings.Count(out, "shown only once: whsk_") != 1 {
 		t.Errorf("one key is made anew:\n%s", out)
 	}
 	if out := to.must("apply", "-f", file, "--dry-run", "--exit-code"); !strings.Contains(out, "0 to create, 0 to change") {
@@ -175,7 +178,7 @@ func TestExportElsewhereNamesTheMissingSecrets(t *testing.T) {
 }
 
 // meddle answers as the server does, but has somebody else change things before the first change is let through.
-func (h *house) meddle(act func()) {
+func (h *fixture) meddle(act func()) {
 	h.t.Helper()
 	to, err := url.Parse(h.env["OUTBOUND_URL"])
 	if err != nil {
@@ -225,7 +228,7 @@ recipients: [{id: crm, displayName: CRM, eventTypes: [support_conference_end], h
 			mine, theirs := h.write("mine.yaml", x.mine), h.write("theirs.yaml", x.theirs)
 			h.meddle(func() { h.must("apply", "-f", theirs) })
 			code, out, errors := h.run("", "apply", "-f", mine, "--prune", "--yes")
-			if code != 4 || !strings.Contains(errors, "changed by another") {
+			if code != 4 || !strings.Contains(errors, "changed by someone else") {
 				t.Errorf("exit %d\n%s%s", code, out, errors)
 			}
 			if out := h.must("apply", "-f", theirs); !strings.HasSuffix(out, "0 created, 0 changed, 1 unchanged\n") {
@@ -242,16 +245,19 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 	keep := h.write("keep.yaml", "recipients: [{id: desk}]\ncustomFields: []\n")
 
 	code, out, _ := h.run("", "apply", "-f", keep, "--prune", "--dry-run", "--exit-code")
-	if code != 5 || !strings.Contains(out, "to delete: recipient crm\n") || !strings.Contains(out, "1 unchanged, 3 to delete; nothing was changed") {
+	if code != 5 || !strings.Contains(out, "to delete: recipient crm\n") ||
+		!strings.Contains(out, "1 unchanged, 3 to delete; nothing was changed") {
 		t.Fatalf("dry run: exit %d\n%s", code, out)
 	}
 	if strings.Contains(out, "appliance") || strings.Contains(out, "event type") {
 		t.Errorf("a kind is pruned that the file does not declare:\n%s", out)
 	}
-	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") || !strings.Contains(out, "  recipient crm\n") {
-		t.Errorf("nobody answers: exit %d\n%s%s", code, out, errors)
+	if code, out, errors := h.run("", "apply", "-f", keep, "--prune"); code != 2 || !strings.Contains(errors, "--yes") ||
+		!strings.Contains(out, "  recipient crm\n") {
+		t.Errorf("no terminal: exit %d\n%s%s", code, out, errors)
 	}
-	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 || !strings.Contains(errors, "standard input holds the file") {
+	if code, _, errors := h.run("recipients: []", "apply", "-f", "-", "--prune"); code != 2 ||
+		!strings.Contains(errors, "standard input is in use") {
 		t.Errorf("the file is standard input: exit %d, %s", code, errors)
 	}
 	if code, _, errors := h.run("", "apply", "-f", keep, "--prune", "-o", "json"); code != 2 || !strings.Contains(errors, "--yes") {
@@ -260,11 +266,13 @@ func TestPruneDeletesWhatIsNotDeclaredAndNothingElse(t *testing.T) {
 	if code, out, _ := h.run("no\n", "apply", "-f", keep, "--prune"); code != 0 || !strings.HasSuffix(out, "nothing was changed\n") {
 		t.Errorf("no: exit %d\n%s", code, out)
 	}
-	if code, out, errors := h.run("yes\n", "apply", "-f", keep, "--prune"); code != 0 || !strings.HasSuffix(out, "0 created, 0 changed, 1 unchanged, 3 deleted\n") {
+	if code, out, errors := h.run("yes\n", "apply", "-f", keep, "--prune"); code != 0 ||
+		!strings.HasSuffix(out, "0 created, 0 changed, 1 unchanged, 3 deleted\n") {
 		t.Errorf("yes: exit %d\n%s%s", code, out, errors)
 	}
 	left := h.must("export")
-	for text, want := range map[string]bool{"id: desk": true, "id: crm": false, "codeName": false, "id: appliance-1": true, "id: backup_finished": true} {
+	for text, want := range map[string]bool{"id: desk": true, "id: crm": false, "codeName": false, "id: appliance-1": true,
+		"id: backup_finished": true} {
 		if strings.Contains(left, text) != want {
 			t.Errorf("%q is there: %t, want %t\n%s", text, !want, want, left)
 		}
@@ -285,9 +293,11 @@ func TestApplyReadsAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"1-types.yml": "eventTypes: [{id: backup_finished, displayName: Backup finished}]", "2.json": `{"customFields": [{"displayName": "Region"}]}`,
-		"README.md": "no declaration", "below/3.yaml": "customFields: [{displayName: Below}]", "secret.txt": "hush\n",
-		"4-crm.yaml": "recipients: [{displayName: CRM, eventTypes: [backup_finished], http: {url: \"https://crm.example/\", auth: {bearer: {token: \"${file:secret.txt}\"}}}}]",
+		"1-types.yml": "eventTypes: [{id: backup_finished, displayName: Backup finished}]",
+		"2.json":      `{"customFields": [{"displayName": "Region"}]}`,
+		"README.md":   "no declaration", "below/3.yaml": "customFields: [{displayName: Below}]", "secret.txt": "hush\n",
+		"4-crm.yaml": "recipients: [{displayName: CRM, eventTypes: [backup_finished], http: {url: \"https://crm.example/\", auth: {bearer: " +
+			"{token: \"${file:secret.txt}\"}}}}]",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -297,10 +307,11 @@ func TestApplyReadsAFolder(t *testing.T) {
 	if out := h.must("apply", "-f", dir, "-f", more); !strings.HasSuffix(out, "4 created, 0 changed, 0 unchanged\n") {
 		t.Error(out)
 	}
-	if code, _, errors := h.run("", "apply", "-f", filepath.Join(dir, "below", "none")); code != 2 || !strings.Contains(errors, "no such file") {
+	if code, _, errors := h.run("", "apply", "-f", filepath.Join(dir, "below", "none")); code != 2 ||
+		!strings.Contains(errors, "no such file") {
 		t.Errorf("no such folder: exit %d, %s", code, errors)
 	}
-	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "holds no .yaml") {
+	if code, _, errors := h.run("", "apply", "-f", h.t.TempDir()); code != 2 || !strings.Contains(errors, "no .yaml, .yml or .json file in") {
 		t.Errorf("an empty folder: exit %d, %s", code, errors)
 	}
 }

@@ -17,16 +17,16 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// house is the all-in-one with a command line beside it, both in a folder of their own.
-type house struct {
+// fixture is the all-in-one with a command line beside it, both in a folder of their own.
+type fixture struct {
 	t   *testing.T
 	dir string
 	env map[string]string
 }
 
-func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
+func open(t *testing.T, adapt ...func(*allinone.Options)) *fixture {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), env: map[string]string{}}
+	h := &fixture{t: t, dir: t.TempDir(), env: map[string]string{}}
 	o := allinone.DefaultOptions()
 	o.Data, o.HTTP, o.GRPC, o.NATS = filepath.Join(h.dir, "data"), "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	o.URLPolicy, o.Telemetry.LogLevel = "any", "error"
@@ -64,16 +64,17 @@ func open(t *testing.T, adapt ...func(*allinone.Options)) *house {
 }
 
 // run runs a command and gives its exit code, output and errors.
-func (h *house) run(stdin string, args ...string) (code int, out, errors string) {
+func (h *fixture) run(stdin string, args ...string) (code int, out, errors string) {
 	h.t.Helper()
 	var o, e bytes.Buffer
-	root := cli.New(cli.Options{In: strings.NewReader(stdin), Out: &o, Err: &e, Getenv: func(k string) string { return h.env[k] }, Version: "test"})
+	root := cli.New(cli.Options{In: strings.NewReader(stdin), Out: &o, Err: &e, Getenv: func(k string) string { return h.env[k] },
+		Version: "test"})
 	code = cli.Execute(h.t.Context(), root, args)
 	return code, o.String(), e.String()
 }
 
 // must runs a command that has to succeed.
-func (h *house) must(args ...string) string {
+func (h *fixture) must(args ...string) string {
 	h.t.Helper()
 	code, out, errors := h.run("", args...)
 	if code != 0 {
@@ -83,7 +84,7 @@ func (h *house) must(args ...string) string {
 }
 
 // until repeats a command until its output is as wanted: what one service is told, others know a moment later.
-func (h *house) until(wanted func(code int, out string) bool, args ...string) string {
+func (h *fixture) until(wanted func(code int, out string) bool, args ...string) string {
 	h.t.Helper()
 	var out string
 	waittest.NoError(h.t, "outbound "+strings.Join(args, " "), func() error {
@@ -102,7 +103,7 @@ func says(text string) func(int, string) bool {
 	return func(code int, out string) bool { return code == 0 && strings.Contains(out, text) }
 }
 
-func (h *house) write(name, text string) string {
+func (h *fixture) write(name, text string) string {
 	h.t.Helper()
 	path := filepath.Join(h.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -133,7 +134,7 @@ recipients:
 		t.Error(out)
 	}
 	first := h.must("apply", "-f", file)
-	if strings.Count(first, "shown this once: whsec_") != 2 || strings.Contains(first, "first") {
+	if strings.Count(first, "shown only once: whsec_") != 2 || strings.Contains(first, "first") {
 		t.Errorf("two new secrets are shown, and the password is not:\n%s", first)
 	}
 	before := h.must("recipients", "get", "crm", "-o", "json")
@@ -168,20 +169,21 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 	}{
 		{1, "http.url: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
 		{1, "eventTypes[0]: ", []string{"recipients", "create", "--name", "x", "--url", "nonsense", "--event", "nope"}},
-		{2, `there is no command "lsit" in "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
+		{2, `unknown command "lsit" for "outbound recipients", did you mean "list"`, []string{"recipients", "lsit"}},
 		{2, "needs RECIPIENT", []string{"recipients", "get"}},
 		{2, "unknown flag: --nope", []string{"status", "--nope"}},
 		{2, "table, json or yaml", []string{"status", "-o", "xml"}},
 		{2, "nothing to change", []string{"recipients", "update", "crm"}},
 		{2, "-f FILE", []string{"apply"}},
 		{2, `unknown field "colour"`, []string{"recipients", "create", "-f", h.write("bad.yaml", "colour: red")}},
-		{2, "there is no such key", []string{"apply", "-f", h.write("key.yaml", "recipient: {}")}},
+		{2, "unknown key", []string{"apply", "-f", h.write("key.yaml", "recipient: {}")}},
 		{2, "already defined", []string{"apply", "-f", h.write("twice.yaml", "email: {}\nemail: {}")}},
-		{2, "no SECRET", []string{"apply", "-f", h.write("env.yaml", `smtp: {password: "${env:SECRET}"}`)}},
+		{2, "SECRET is not set", []string{"apply", "-f", h.write("env.yaml", `smtp: {password: "${env:SECRET}"}`)}},
 		{3, `recipient "none" does not exist`, []string{"recipients", "get", "none"}},
 		{3, "does not exist", []string{"deliveries", "retry", "crm/a1~none"}},
-		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event", "support_conference_end"}},
-		{4, "changed by another", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
+		{4, "is taken", []string{"recipients", "create", "--name", "crm", "--url", "https://crm.example/hook", "--event",
+			"support_conference_end"}},
+		{4, "changed by someone else", []string{"recipients", "update", "crm", "--timeout", "3s", "--etag", "stale"}},
 	} {
 		code, out, errors := h.run("", x.args...)
 		if code != x.code || !strings.Contains(errors, x.says) || out != "" {
@@ -204,26 +206,31 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 
 func TestAnEventCanBeFollowedByTheCommandLine(t *testing.T) {
 	h := open(t)
-	h.must("recipients", "create", "--name", "CRM", "--url", "http://127.0.0.1:9/hook", "--event", "support_conference_end", "--disabled", "--while-disabled", "hold")
+	h.must("recipients", "create", "--name", "CRM", "--url", "http://127.0.0.1:9/hook", "--event", "support_conference_end", "--disabled",
+		"--while-disabled", "hold")
 	out := h.must("appliances", "add", "a1", "-o", "json")
 	var credentials map[string]string
-	if err := json.Unmarshal([]byte(out), &credentials); err != nil || len(credentials) != 4 || credentials["token"] == "" || credentials["user"] == "" {
+	if err := json.Unmarshal([]byte(out), &credentials); err != nil || len(credentials) != 4 || credentials["token"] == "" ||
+		credentials["user"] == "" {
 		t.Fatalf("credentials: %v, %s", err, out)
 	}
 	h.env["OUTBOUND_TOKEN"], credentials["admin"] = credentials["token"], h.env["OUTBOUND_TOKEN"]
-	h.until(says(`"eventId": "a1~e-1"`), "events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1", "-o", "json")
+	h.until(says(`"eventId": "a1~e-1"`), "events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1",
+		"-o", "json")
 	if code, _, _ := h.run("", "events", "list"); code != 1 {
 		t.Errorf("an appliance may list events: exit %d", code)
 	}
 	h.env["OUTBOUND_TOKEN"] = credentials["admin"]
-	if out = h.must("events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id", "e-1"); !strings.Contains(out, "yes") {
+	if out = h.must("events", "publish", "--appliance", "a1", "--event", "support_conference_end", "--id",
+		"e-1"); !strings.Contains(out, "yes") {
 		t.Errorf("a repeat is no duplicate:\n%s", out)
 	}
 	code, _, errors := h.run(`{"id":"e-2"}`, "events", "publish", "-f", "-")
 	if code != 1 || !strings.Contains(errors, "  source: ") || !strings.Contains(errors, "  type: ") {
 		t.Errorf("an event without source and type: exit %d\n%s", code, errors)
 	}
-	h.until(func(_ int, out string) bool { return strings.Count(out, "\n") == 2 && strings.Contains(out, "MISSING") }, "events", "list", "--decision", "rejected")
+	h.until(func(_ int, out string) bool { return strings.Count(out, "\n") == 2 && strings.Contains(out, "MISSING") }, "events", "list",
+		"--decision", "rejected")
 	h.until(says("WAITING"), "deliveries", "list", "--event", "e-1")
 	h.until(func(_ int, out string) bool {
 		return strings.Contains(strings.Join(strings.Fields(out), " "), "crm PAUSED - 1 ")
@@ -231,7 +238,8 @@ func TestAnEventCanBeFollowedByTheCommandLine(t *testing.T) {
 	if out = h.must("deliveries", "retry", "crm/a1~e-1", "-o", "json"); !strings.Contains(out, `"queued": 1`) {
 		t.Error(out)
 	}
-	if out = h.must("simulate", "--appliances", "2", "--rate", "200", "--events", "20", "-o", "json"); !strings.Contains(out, `"accepted": 20`) {
+	if out = h.must("simulate", "--appliances", "2", "--rate", "200", "--events", "20", "-o", "json"); !strings.Contains(out,
+		`"accepted": 20`) {
 		t.Error(out)
 	}
 }

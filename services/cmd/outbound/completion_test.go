@@ -44,14 +44,15 @@ recipients: [{id: crm, displayName: The CRM, eventTypes: [support_conference_end
 		t.Errorf("a second recipient is offered:\n%s", out)
 	}
 	h.env["OUTBOUND_TOKEN"] = "wrong"
-	if code, out, errors := h.run("", "__complete", "recipients", "get", ""); code != 0 || strings.Contains(out, "crm") || strings.Contains(errors, "token") {
+	if code, out, errors := h.run("", "__complete", "recipients", "get", ""); code != 0 || strings.Contains(out, "crm") ||
+		strings.Contains(errors, "token") {
 		t.Errorf("with a wrong token: exit %d\n%s%s", code, out, errors)
 	}
 }
 
 func TestEachCommandHasAManualPageWithExamples(t *testing.T) {
 	dir := t.TempDir()
-	h := &house{t: t, dir: dir, env: map[string]string{}}
+	h := &fixture{t: t, dir: dir, env: map[string]string{}}
 	t.Setenv("SOURCE_DATE_EPOCH", "1795255200")
 	h.must("man", "--dir", filepath.Join(dir, "man1"))
 	n := 0

@@ -45,7 +45,7 @@ func TestADryRunFindsAllThatApplyWouldBeRefusedFor(t *testing.T) {
 	before := h.must("export")
 	file := h.write("x.yaml", refusedByTheServer)
 	code, out, errors := h.run("", "apply", "-f", file, "--dry-run", "--exit-code")
-	if code != 1 || !strings.Contains(errors, "outbound: 12 things are not valid, and nothing was changed:\n") {
+	if code != 1 || !strings.Contains(errors, "outbound: 12 fields are not valid, and nothing was changed:\n") {
 		t.Errorf("exit %d\n%s%s", code, out, errors)
 	}
 	for _, line := range []string{
@@ -74,14 +74,15 @@ func TestADryRunFindsAllThatApplyWouldBeRefusedFor(t *testing.T) {
 
 func TestApplyLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 	h := open(t)
-	bad := h.write("a.yaml", "recipients:\n  - {displayName: One, colour: red}\n  - {displayName: Two, eventTypes: [nope], http: {url: nonsense}}\nrecipient: {}\nsmtp: {encryption: FOO}\n")
+	bad := h.write("a.yaml", "recipients:\n  - {displayName: One, colour: red}\n  - {displayName: Two, eventTypes: [nope], http: {url: "+
+		"nonsense}}\nrecipient: {}\nsmtp: {encryption: FOO}\n")
 	broken := h.write("b.yaml", "email: {}\nemail: {}\n")
 	code, out, errors := h.run("", "apply", "-f", bad, "-f", broken, "--dry-run")
-	if code != 1 || !strings.Contains(errors, "6 things are not valid") {
+	if code != 1 || !strings.Contains(errors, "6 fields are not valid") {
 		t.Errorf("exit %d\n%s%s", code, out, errors)
 	}
 	for _, text := range []string{
-		`document 1, recipients[0] (recipient "One"): unknown field "colour"`, "document 1, recipient: there is no such key", "already defined",
+		`document 1, recipients[0] (recipient "One"): unknown field "colour"`, "document 1, recipient: unknown key", "already defined",
 		`document 1, smtp (smtp settings): encryption: "FOO" is not known: use NONE, STARTTLS, TLS`,
 		`recipients[1] (recipient "Two"), eventTypes[0]: `, `recipients[1] (recipient "Two"), http.url: `,
 	} {
@@ -90,11 +91,13 @@ func TestApplyLooksAtAllFilesHoweverOneIsWritten(t *testing.T) {
 		}
 	}
 	h.must("recipients", "create", "--name", "CRM", "--url", "https://crm.example/hook", "--event", "support_conference_end")
-	taken := h.write("c.yaml", "recipients: [{id: two, displayName: CRM, eventTypes: [support_conference_end], http: {url: \"https://x.example/\"}}]")
+	taken := h.write("c.yaml", "recipients: [{id: two, displayName: CRM, eventTypes: [support_conference_end], http: {url: "+
+		"\"https://x.example/\"}}]")
 	if code, _, errors := h.run("", "apply", "-f", taken, "--dry-run"); code != 4 || !strings.Contains(errors, "is taken") {
 		t.Errorf("a taken name alone: exit %d\n%s", code, errors)
 	}
-	if code, out, errors := h.run("", "apply", "-f", bad); out != "" || code != 1 || !strings.Contains(errors, "5 things are not valid, and nothing was changed") {
+	if code, out, errors := h.run("", "apply", "-f", bad); out != "" || code != 1 ||
+		!strings.Contains(errors, "5 fields are not valid, and nothing was changed") {
 		t.Errorf("without --dry-run: exit %d\n%s", code, errors)
 	}
 }
@@ -105,14 +108,17 @@ func TestWhatIsTooMuchToBeCheckedAtOnceIsAppliedAllTheSame(t *testing.T) {
 	var all strings.Builder
 	all.WriteString("recipients:\n")
 	for i := range recipients {
-		fmt.Fprintf(&all, "- {id: mail-%02d, displayName: Mail %d, eventTypes: [support_conference_end], email: {addresses: [a@example.com], body: %q}}\n",
+		fmt.Fprintf(&all, "- {id: mail-%02d, displayName: Mail %d, eventTypes: [support_conference_end], email: {addresses: "+
+			"[a@example.com], body: %q}}\n",
 			i, i, strings.Repeat("A long text. ", 4_800))
 	}
 	file := h.write("large.yaml", all.String())
-	if code, out, errors := h.run("", "apply", "-f", file, "--dry-run"); code != 1 || !strings.Contains(errors, "80 changes of 4.8 MiB are too much to be checked at once") {
+	if code, out, errors := h.run("", "apply", "-f", file, "--dry-run"); code != 1 ||
+		!strings.Contains(errors, "80 changes of 4.8 MiB are too many to validate at once") {
 		t.Errorf("dry run: exit %d\n%s%s", code, out, errors)
 	}
-	if code, out, errors := h.run("", "apply", "-f", file); code != 0 || strings.Count(out, "recipient mail-") != recipients || !strings.Contains(errors, "too much to be checked at once") {
+	if code, out, errors := h.run("", "apply", "-f", file); code != 0 || strings.Count(out, "recipient mail-") != recipients ||
+		!strings.Contains(errors, "too many to validate at once") {
 		t.Errorf("apply: exit %d\n%s%s", code, out, errors)
 	}
 }

@@ -91,7 +91,7 @@ func parse(manual string) (files map[string]string, commands []string) {
 }
 
 // real puts the ids that were given out in place of those that the manual shows.
-func (h *house) real(line string) string {
+func (h *fixture) real(line string) string {
 	for shown, x := range map[string]struct{ list, key string }{"01JD0V8Z3T9GQK": {"replays", "replays"}, "k3m9x2p7qa": {"tokens", "tokens"}} {
 		if !strings.Contains(line, shown) {
 			continue
@@ -106,7 +106,7 @@ func (h *house) real(line string) string {
 }
 
 // script runs a line as a shell would that knows single quotes, | and > alone, and returns the paths of its commands.
-func (h *house) script(line string) (paths string) {
+func (h *fixture) script(line string) (paths string) {
 	h.t.Helper()
 	var found []string
 	out, to := "", ""
@@ -130,7 +130,7 @@ func (h *house) script(line string) (paths string) {
 }
 
 // untilGiven repeats a command with its input until it succeeds.
-func (h *house) untilGiven(in string, args []string) (out string) {
+func (h *fixture) untilGiven(in string, args []string) (out string) {
 	h.t.Helper()
 	waittest.NoError(h.t, "outbound "+strings.Join(args, " "), func() error {
 		var code int
@@ -176,12 +176,13 @@ func (s *said) Write(p []byte) (int, error) {
 }
 
 // interrupted runs a command until it has said something, things happening meanwhile, and interrupts it: exit code 0.
-func (h *house) interrupted(args []string) {
+func (h *fixture) interrupted(args []string) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
 	defer cancel()
 	out, errors := &said{first: make(chan struct{})}, &bytes.Buffer{}
-	root := cli.New(cli.Options{In: strings.NewReader(""), Out: out, Err: errors, Getenv: func(k string) string { return h.env[k] }, Version: "test"})
+	root := cli.New(cli.Options{In: strings.NewReader(""), Out: out, Err: errors, Getenv: func(k string) string { return h.env[k] },
+		Version: "test"})
 	done := make(chan int, 1)
 	go func() { done <- cli.Execute(ctx, root, args) }()
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -22,11 +22,11 @@ func runCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Run all services in this process, with the broker embedded",
-		Long: `Run all services in this process, with the broker embedded.
+		Short: "Run all services and an embedded broker in one process",
+		Long: `Run all services and an embedded broker in one process.
 
-The first start makes DIR/admin.token. Once events are taken in, the chosen addresses are in DIR/endpoints.json.
-Options come from the file, then from the environment (OUTBOUND_URL_POLICY for urlPolicy), then from flags.`,
+The first start creates DIR/admin.token. Once the server accepts events, DIR/endpoints.json holds its addresses.
+Options are read from the file, then from the environment (e.g. OUTBOUND_URL_POLICY for urlPolicy), then from flags.`,
 		Example: "  outbound run --data ./data\n  outbound run --data ./data --url-policy any --allow-egress 10.0.0.0/8",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,14 +43,15 @@ Options come from the file, then from the environment (OUTBOUND_URL_POLICY for u
 	}
 	d := allinone.DefaultOptions()
 	f := c.Flags()
-	f.StringVar(&flags.Data, "data", d.Data, "folder of all that is kept; made if absent")
-	f.StringVar(&flags.HTTP, "http", d.HTTP, "where REST is answered; port 0 picks one")
-	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "where gRPC is answered; port 0 picks one")
-	f.StringVar(&flags.NATS, "nats", d.NATS, "where appliances connect; port 0 picks one")
+	f.StringVar(&flags.Data, "data", d.Data, "data directory; created if it does not exist")
+	f.StringVar(&flags.HTTP, "http", d.HTTP, "listen address of the REST API and the console; port 0 picks a free port")
+	f.StringVar(&flags.GRPC, "grpc", d.GRPC, "listen address of the gRPC API; port 0 picks a free port")
+	f.StringVar(&flags.NATS, "nats", d.NATS, "listen address for appliances (NATS); port 0 picks a free port")
 	f.StringVar(&file, "options", os.Getenv("OUTBOUND_OPTIONS"), "options file (YAML)")
-	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "which URLs HTTP recipients may have: https, https-443 or any")
-	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil, "address prefix (CIDR) that the HTTP sender may reach beside public addresses; repeatable")
-	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events reach the disk: always or interval")
+	f.StringVar((*string)(&flags.URLPolicy), "url-policy", string(d.URLPolicy), "URLs allowed for HTTP recipients: https, https-443 or any")
+	f.StringArrayVar(&flags.AllowEgress, "allow-egress", nil,
+		"additional address range (CIDR) that the HTTP sender may connect to; may be repeated")
+	f.StringVar((*string)(&flags.Sync), "sync", string(d.Sync), "when accepted events are synced to disk: always or interval")
 	return c
 }
 
@@ -91,7 +92,7 @@ func runAll(ctx context.Context, s *allinone.Service, out io.Writer) error {
 	telling.Go(func() {
 		select {
 		case link := <-s.FirstStart():
-			fmt.Fprintf(out, "\nThere are no users yet. Make the first admin here (the link is good once, until Outbound stops):\n  %s\n\n", link)
+			fmt.Fprintf(out, "\nThere are no users yet. Create the first admin here (the link works once, until Outbound stops):\n  %s\n\n", link)
 		case <-ctx.Done():
 		}
 	})

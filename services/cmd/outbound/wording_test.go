@@ -12,7 +12,7 @@ import (
 )
 
 func TestVersionIsToldInEachFormWithoutAServer(t *testing.T) {
-	h := &house{t: t, env: map[string]string{}}
+	h := &fixture{t: t, env: map[string]string{}}
 	for want, args := range map[string][]string{
 		"outbound version test\n":         {"version"},
 		"{\n  \"version\": \"test\"\n}\n": {"version", "-o", "json"},
@@ -31,7 +31,7 @@ func TestARateThatIsNoneIsRefused(t *testing.T) {
 	h := open(t)
 	for _, verb := range []string{"create", "preview"} {
 		code, _, errors := h.run("", "replays", verb, "--recipient", "crm", "--rate", "0")
-		if code != 2 || !strings.Contains(errors, "--rate is 1 to 1000 deliveries a second, not 0") {
+		if code != 2 || !strings.Contains(errors, "--rate must be 1 to 1000 deliveries per second, not 0") {
 			t.Errorf("replays %s --rate 0: exit %d, %s", verb, code, errors)
 		}
 	}
@@ -60,14 +60,15 @@ func TestAFailedStartNamesTheFlagInQuestion(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.Run(t.Context())
-		if err == nil || !strings.HasPrefix(err.Error(), "--"+name+" ") || !strings.Contains(err.Error(), x.says) || strings.Contains(err.Error(), x.not) {
+		if err == nil || !strings.HasPrefix(err.Error(), "--"+name+" ") || !strings.Contains(err.Error(), x.says) ||
+			strings.Contains(err.Error(), x.not) {
 			t.Errorf("a start with %s of another: %v", name, err)
 		}
 	}
 }
 
 // apiCall posts to the REST API and gives the answer, whatever it is.
-func apiCall(t *testing.T, h *house, path, body string) string {
+func apiCall(t *testing.T, h *fixture, path, body string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.env["OUTBOUND_URL"]+path, strings.NewReader(body))
 	if err != nil {
@@ -90,7 +91,7 @@ func TestARevisionThatIsNotThereIsToldInASentence(t *testing.T) {
 	h := open(t)
 	h.must("custom-fields", "create", "region", "--name", "Region")
 	a := apiCall(t, h, "/v1/revisions:rollBack", `{"resource": "recipients/zzz", "revision": "1"}`)
-	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer kept") || strings.Contains(a, `\"`) {
+	if !strings.Contains(a, "recipients/zzz has no revision 1, or it is no longer stored") || strings.Contains(a, `\"`) {
 		t.Errorf("answered %s", a)
 	}
 }

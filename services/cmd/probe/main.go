@@ -31,16 +31,16 @@ func ask(ctx context.Context, url string) error {
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", url, err)
+		return fmt.Errorf("request %s: %w", url, err)
 	}
 	answer, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return fmt.Errorf("ask: %w", err)
+		return fmt.Errorf("request: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-		return fmt.Errorf("ask %s: %s: %s", url, answer.Status, why)
+		return fmt.Errorf("request %s: %s: %s", url, answer.Status, why)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 
 // Front are the options that every process has.
 type Front struct {
-	// Telemetry is what the process tells about itself.
+	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 	// HTTP is where the process answers /healthz, /readyz and /metrics (the console: REST too), host:port.
 	HTTP string `yaml:"http"`
@@ -23,7 +23,7 @@ func DefaultFront() Front {
 
 func (o Front) validate(f *process.Faults) {
 	if o.HTTP == "" {
-		f.Add("http", "is missing: give where to answer, e.g. 127.0.0.1:9090")
+		f.Add("http", "is missing: set it to a listen address, e.g. 127.0.0.1:9090")
 	}
 	f.Within("telemetry", o.Telemetry.Validate())
 }
@@ -45,10 +45,10 @@ func DefaultCommon() Common {
 func (o Common) validate(f *process.Faults) {
 	o.Front.validate(f)
 	if o.NATS.URL == "" {
-		f.Add("nats.url", "is missing: give the broker's address, e.g. nats://127.0.0.1:4222")
+		f.Add("nats.url", "is missing: set it to the broker's address, e.g. nats://127.0.0.1:4222")
 	}
 	if o.ServiceTokenFile == "" {
-		f.Add("serviceTokenFile", "is missing: name the file with the services' token")
+		f.Add("serviceTokenFile", "is missing: set it to the file with the service token")
 	}
 }
 
@@ -62,10 +62,10 @@ type Server struct {
 
 func (s Server) validate(f *process.Faults) {
 	if s.GRPC == "" {
-		f.Add("grpc", "is missing: give where to answer gRPC, e.g. 127.0.0.1:7070")
+		f.Add("grpc", "is missing: set it to a listen address for gRPC, e.g. 127.0.0.1:7070")
 	}
 	if s.AdminTokenFile == "" {
-		f.Add("adminTokenFile", "is missing: name the file with the admin token")
+		f.Add("adminTokenFile", "is missing: set it to the file with the admin token")
 	}
 }
 
@@ -77,7 +77,7 @@ type Client struct {
 
 func (c Client) validate(f *process.Faults) {
 	if c.Config == "" {
-		f.Add("config", "is missing: give the config service's address, e.g. 127.0.0.1:7071")
+		f.Add("config", "is missing: set it to the config service's address, e.g. 127.0.0.1:7071")
 	}
 }
 
@@ -89,14 +89,14 @@ type Sealed struct {
 
 func (s Sealed) validate(f *process.Faults) {
 	if s.SealKeyFile == "" {
-		f.Add("sealKeyFile", "is missing: name the file with the key that secrets are sealed with")
+		f.Add("sealKeyFile", "is missing: set it to the file with the key that encrypts secrets")
 	}
 }
 
 // part is a group of options that setup knows.
 type part interface{ validate(*process.Faults) }
 
-// Validate reports every fault of the parts, then those of the service's own options, which stand beside them.
+// Validate reports all errors of the parts, then those of the service's own options.
 func Validate(own interface{ Validate() error }, parts ...part) error {
 	var f process.Faults
 	for _, p := range parts {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -72,7 +73,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	p.group.Hopeless = p.Bus.Silent()
 	p.Check("broker", func(context.Context) error {
 		if !p.Bus.Connected() {
-			return errors.New("the broker is away")
+			return errors.New("not connected to the broker")
 		}
 		return nil
 	})
@@ -105,8 +106,8 @@ func (p *Process) Run(ctx context.Context) error {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
 	if p.Bus != nil {
-		here := bus.NewPresence(p.Name, process.Version())
-		p.group.Add("presence", func(ctx context.Context) error { return p.Bus.Announce(ctx, here) })
+		here := control.NewPresence(p.Name, process.Version())
+		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, here) })
 	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped")
@@ -129,7 +130,7 @@ func (p *Process) TakeHTTP() net.Listener {
 func (p *Process) Dial(target string) (*grpc.ClientConn, error) {
 	conn, err := rpc.Dial(target, p.token)
 	if err != nil {
-		return nil, fmt.Errorf("reach %s: %w", target, err)
+		return nil, fmt.Errorf("connect to %s: %w", target, err)
 	}
 	p.Defer(func() { _ = conn.Close() })
 	return conn, nil
@@ -148,7 +149,7 @@ func (p *Process) Config(c Client, o configclient.Options) (*configclient.Client
 		case <-client.Ready():
 			return nil
 		default:
-			return errors.New("the config service has not told the configuration yet")
+			return errors.New("the configuration has not been received from the config service yet")
 		}
 	})
 	p.Add("configuration", client.Run)
@@ -166,7 +167,8 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 
 // Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of
 // its own. more are asked for tokens that are neither the admin's nor the services'.
-func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar), more ...rpc.Authenticator) (*grpc.ClientConn, error) {
+func (p *Process) Serve(s Server, o rpc.ServerOptions, register func(grpc.ServiceRegistrar),
+	more ...rpc.Authenticator) (*grpc.ClientConn, error) {
 	tokens := rpc.FileTokens(s.AdminTokenFile, p.tokenFile)
 	if err := tokens.Check(); err != nil {
 		return nil, err

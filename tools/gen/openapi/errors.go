@@ -23,43 +23,45 @@ func describeErrors(doc object) error {
 	if err != nil {
 		return err
 	}
-	properties["code"] = object{"type": "integer", "format": "int32", "description": "The code of gRPC, e.g. 3 for INVALID_ARGUMENT. The HTTP status is made of it."}
-	properties["message"] = text("What is wrong and what to do, in a sentence for people.")
+	properties["code"] = object{"type": "integer", "format": "int32",
+		"description": "The gRPC code, e.g. 3 for INVALID_ARGUMENT. It determines the HTTP status."}
+	properties["message"] = text("What is wrong and what to do, as a sentence.")
 	properties["details"] = object{
-		"type": "array", "description": "What programs can act on.", "items": object{"$ref": schemaPrefix + "ErrorDetail"},
+		"type": "array", "description": "Machine-readable details.", "items": object{"$ref": schemaPrefix + "ErrorDetail"},
 	}
 	schemas, err := at(components, "schemas")
 	if err != nil {
 		return err
 	}
 	schemas["ErrorDetail"] = object{
-		"type": "object", "description": "A detail of an error. `@type` says which fields it has.", "required": []any{"@type"},
+		"type": "object", "description": "A detail of an error. `@type` determines its fields.", "required": []any{"@type"},
 		"additionalProperties": true,
 		"properties": object{
-			"@type": text("`type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), ResourceInfo (resourceType, resourceName)."),
-			"fieldViolations": object{"type": "array", "description": "Every field that is wrong.", "items": object{
+			"@type": text("`type.googleapis.com/google.rpc.` and one of BadRequest (fieldViolations), ErrorInfo (reason, domain, metadata), " +
+				"ResourceInfo (resourceType, resourceName)."),
+			"fieldViolations": object{"type": "array", "description": "All field violations.", "items": object{
 				"type": "object", "properties": object{
 					"field":       text("The field's path, e.g. `http.url`."),
-					"reason":      text("What is wrong, as a word, e.g. `TAKEN`."),
+					"reason":      text("Reason, as one word, e.g. `TAKEN`."),
 					"description": text("What is wrong and what to do."),
 				},
 			}},
-			"reason":       text("Why, as a word, e.g. `STALE_ETAG`."),
+			"reason":       text("Reason, as one word, e.g. `STALE_ETAG`."),
 			"domain":       text("Always `outbound`."),
-			"metadata":     object{"type": "object", "description": "What it is about.", "additionalProperties": object{"type": "string"}},
-			"resourceType": text("The kind of what does not exist."),
-			"resourceName": text("Its id."),
+			"metadata":     object{"type": "object", "description": "Details of the error.", "additionalProperties": object{"type": "string"}},
+			"resourceType": text("Kind of the resource that does not exist."),
+			"resourceName": text("ID of the resource."),
 		},
 	}
 	components["responses"] = object{"Error": object{
-		"description": "Refused, or failed. 400: not valid (every field at once), or not possible now. 401: no token, or an unknown one. " +
-			"403: not with this token. 404: it does not exist. 405: not a method of this path. 409: taken, or changed by another meanwhile. " +
-			"413: too large. 429: full, or too fast. 503: away for the moment; try again.",
+		"description": "Error. 400: not valid (with all field violations), or not possible in the current state. 401: no valid token. " +
+			"403: not allowed for this token. 404: not found. 405: method not allowed. 409: already exists, or changed by someone else. " +
+			"413: too large. 429: full, or too many requests. 503: temporarily not available; try again.",
 		"content": object{"application/json": object{"schema": object{"$ref": errorRef}, "examples": errorExamples()}},
 	}}
 	components["parameters"] = object{"IfMatch": object{
 		"name": "If-Match", "in": "header", "required": false, "schema": object{"type": "string"},
-		"description": "The etag that the resource must still have, in quotes as the header `ETag` gave it; else 409.",
+		"description": "The expected etag of the resource, in quotes as in the header `ETag`. Otherwise the call fails with 409.",
 	}}
 	return addErrors(doc)
 }
@@ -94,13 +96,13 @@ func hasParameter(op object, name string) bool {
 func errorExamples() object {
 	return object{
 		"invalid": object{"summary": "A field is not valid", "value": object{
-			"code": 3, "message": "http.url: is no URL: write it as in https://tickets.example.com/hook",
+			"code": 3, "message": "http.url: is not a URL: use the form https://host/path",
 			"details": []any{object{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": []any{
-				object{"field": "http.url", "reason": "INVALID", "description": "is no URL: write it as in https://tickets.example.com/hook"},
+				object{"field": "http.url", "reason": "INVALID", "description": "is not a URL: use the form https://host/path"},
 			}}},
 		}},
-		"conflict": object{"summary": "Somebody else was faster", "value": object{
-			"code": 10, "message": `recipient "ticket-system" was changed by another meanwhile: get it again and repeat the change`,
+		"conflict": object{"summary": "Changed by someone else", "value": object{
+			"code": 10, "message": `recipient "ticket-system" was changed by someone else: read it again and repeat the change`,
 			"details": []any{object{
 				"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "STALE_ETAG", "domain": "outbound",
 				"metadata": object{"resource": "recipient", "id": "ticket-system"},

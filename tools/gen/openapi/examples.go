@@ -61,7 +61,8 @@ func examples() map[string]example {
 	changed := object{"changed": 1, "unchanged": []any{}}
 	return map[string]example{
 		"CreateRecipient": {
-			object{"displayName": "Ticket system", "eventTypes": []any{"support_conference_end"}, "http": object{"url": "https://tickets.example.com/hook"}},
+			object{"displayName": "Ticket system", "eventTypes": []any{"support_conference_end"},
+				"http": object{"url": "https://tickets.example.com/hook"}},
 			recipientExample(),
 		},
 		"GetRecipient":    {nil, recipientExample()},
@@ -97,7 +98,8 @@ func examples() map[string]example {
 
 func recipientExample() object {
 	return object{
-		"id": recipientID, "displayName": "Ticket system", "enabled": true, "whileDisabled": "SKIP", "eventTypes": []any{"support_conference_end"},
+		"id": recipientID, "displayName": "Ticket system", "enabled": true, "whileDisabled": "SKIP",
+		"eventTypes": []any{"support_conference_end"},
 		"appliances": []any{}, "etag": "k7", "createTime": eventTime, "updateTime": eventTime,
 		"http": object{
 			"url": "https://tickets.example.com/hook", "retryInterval": "30s", "retryDuration": "86400s", "format": "FORM", "success": "HTTP_200",
@@ -109,14 +111,16 @@ func recipientExample() object {
 func eventExample() object {
 	return object{
 		"specversion": "1.0", "id": "e-1", "source": "appliance-1", "type": "support_conference_end", "time": eventTime, "subject": "0a1b",
-		"datacontenttype": "application/json", "data": object{"external_key": "INC-1", "custom_fields": object{"region": "emea"}, "duration": "1260"},
+		"datacontenttype": "application/json",
+		"data":            object{"external_key": "INC-1", "custom_fields": object{"region": "emea"}, "duration": "1260"},
 	}
 }
 
 func deliveryExample() object {
 	return object{
 		"eventId": eventID, "eventType": "support_conference_end", "applianceId": "appliance-1", "recipientId": recipientID, "state": "RETRYING",
-		"reason": "http_status", "reasonClass": "http_5xx", "attempts": 1, "statusCode": 503, "acceptTime": eventTime, "lastAttemptTime": eventTime,
+		"reason": "http_status", "reasonClass": "http_5xx", "attempts": 1, "statusCode": 503, "acceptTime": eventTime,
+		"lastAttemptTime": eventTime,
 		"nextAttemptTime": "2026-11-21T10:00:30Z", "expireTime": "2026-11-22T10:00:00Z", "channel": "http",
 	}
 }

@@ -25,7 +25,8 @@ func run(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("read the merged document: %w", err)
 	}
 	for _, step := range []func(object) error{
-		rename, mergePaths, describe, loosenChoices, describeEventBody, describeStreams, describeErrors, describeEmpty, loosenPatches, addExamples,
+		rename, mergePaths, describe, loosenChoices, describeEventBody, describeStreams, describeErrors, describeEmpty, loosenPatches,
+		addExamples,
 	} {
 		if err := step(doc); err != nil {
 			return err
@@ -42,11 +43,11 @@ func describe(doc object) error {
 	doc["info"] = object{
 		"title":   "Outbound",
 		"version": "v1",
-		"description": "Sends the events of appliances to HTTP and email recipients. Durations are written as in `\"30s\"`, times in RFC 3339. " +
-			"A PATCH without `updateMask` changes the fields present in its body. Lists give `nextPageToken` while there is more.",
+		"description": "Sends appliance events to HTTP and email recipients. Durations are written as `\"30s\"`, times in RFC 3339. " +
+			"A PATCH without `updateMask` changes the fields present in its body. Lists return `nextPageToken` if there are more pages.",
 		"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 	}
-	doc["servers"] = []any{object{"url": "/", "description": "Where this document was served."}}
+	doc["servers"] = []any{object{"url": "/", "description": "The server of this document."}}
 	components, err := at(doc, "components")
 	if err != nil {
 		return err

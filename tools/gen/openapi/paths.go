@@ -99,13 +99,13 @@ func describeStreams(doc object) error {
 		name := ref[strings.LastIndexByte(ref, '/')+1:] + "Line"
 		schemas[name] = object{
 			"type":        "object",
-			"description": "A line of a stream: one of `result` and `error`.",
+			"description": "A line of a stream: either `result` or `error`.",
 			"properties": object{
 				"result": object{"$ref": ref},
-				"error":  object{"$ref": errorRef, "description": "Why the stream ends."},
+				"error":  object{"$ref": errorRef, "description": "Why the stream ended."},
 			},
 		}
-		answer["description"] = "Newline-delimited JSON: one object a line, as things happen, until the caller hangs up or a line holds `error`."
+		answer["description"] = "Newline-delimited JSON: one object per line, until the client disconnects or a line has `error`."
 		answer["content"] = object{"application/x-ndjson": object{"schema": object{"$ref": "#/components/schemas/" + name}}}
 		// Pages have no meaning in a stream.
 		get["parameters"] = slices.DeleteFunc(list(get, "parameters"), func(p any) bool {
@@ -128,7 +128,7 @@ func describeEmpty(doc object) error {
 			return err
 		}
 		if text, _ := answer["description"].(string); strings.HasPrefix(text, "A generic empty message") {
-			answer["description"] = "Done. The answer is an empty object."
+			answer["description"] = "Success. The response is an empty object."
 		}
 	}
 	return nil

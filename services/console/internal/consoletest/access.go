@@ -15,27 +15,28 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Access has users in memory: viewer, operator and admin, all with Password. The real one is the config service's.
+// Access is an in-memory AccessService with the users viewer, operator and admin, all with Password.
 type Access struct {
 	outboundv1.UnimplementedAccessServiceServer
 
 	mu        sync.Mutex
 	users     map[string]*outboundv1.User
 	passwords map[string]string
-	// actors are who made each change.
+	// actors are the actors of the changes.
 	actors []string
 }
 
-// NewAccess makes the three users.
+// NewAccess returns an Access with the three users.
 func NewAccess() *Access {
 	a := &Access{users: map[string]*outboundv1.User{}, passwords: map[string]string{}}
-	for name, role := range map[string]outboundv1.Role_Kind{"viewer": outboundv1.Role_VIEWER, "operator": outboundv1.Role_OPERATOR, "admin": outboundv1.Role_ADMIN} {
+	for name, role := range map[string]outboundv1.Role_Kind{"viewer": outboundv1.Role_VIEWER, "operator": outboundv1.Role_OPERATOR,
+		"admin": outboundv1.Role_ADMIN} {
 		a.Put(&outboundv1.User{Name: name, DisplayName: "The " + name, Role: role}, Password)
 	}
 	return a
 }
 
-// Put makes or replaces a user. An empty password keeps the one there is.
+// Put creates or replaces a user. An empty password keeps the current one.
 func (a *Access) Put(u *outboundv1.User, password string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +49,7 @@ func (a *Access) Put(u *outboundv1.User, password string) {
 	a.users[u.GetName()] = u
 }
 
-// Clear removes all users, Remove one.
+// Clear removes all users.
 func (a *Access) Clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -62,7 +63,7 @@ func (a *Access) Remove(name string) {
 	delete(a.users, name)
 }
 
-// Actors are who made each change.
+// Actors returns the actors of the changes.
 func (a *Access) Actors() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -72,7 +73,8 @@ func (a *Access) Actors() []string {
 // GetSelf implements outboundv1.AccessServiceServer.
 func (a *Access) GetSelf(ctx context.Context, _ *outboundv1.GetSelfRequest) (*outboundv1.Self, error) {
 	p, _ := rpc.PrincipalFrom(ctx)
-	role := map[rpc.Role]outboundv1.Role_Kind{rpc.RoleAdmin: outboundv1.Role_ADMIN, rpc.RoleOperator: outboundv1.Role_OPERATOR, rpc.RoleViewer: outboundv1.Role_VIEWER}
+	role := map[rpc.Role]outboundv1.Role_Kind{rpc.RoleAdmin: outboundv1.Role_ADMIN, rpc.RoleOperator: outboundv1.Role_OPERATOR,
+		rpc.RoleViewer: outboundv1.Role_VIEWER}
 	return &outboundv1.Self{Name: p.Name, Role: role[p.Role]}, nil
 }
 
@@ -126,7 +128,7 @@ func (a *Access) SignIn(_ context.Context, q *outboundv1.SignInRequest) (*outbou
 	return u, nil
 }
 
-// ListTokens implements outboundv1.AccessServiceServer: there is one, whose name is hostile.
+// ListTokens implements outboundv1.AccessServiceServer: one token with a hostile name.
 func (a *Access) ListTokens(context.Context, *outboundv1.ListTokensRequest) (*outboundv1.ListTokensResponse, error) {
 	return &outboundv1.ListTokensResponse{Tokens: []*outboundv1.Token{{
 		Id: "t1", DisplayName: `"><script>alert(1)</script>`, Role: outboundv1.Role_VIEWER, CreateTime: now(), Creator: "admin",

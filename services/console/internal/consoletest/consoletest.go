@@ -1,5 +1,4 @@
-// Package consoletest starts a console for tests of its pages: on a real port, over services that the test makes, with somebody
-// signed in.
+// Package consoletest starts a console for tests of its pages: on a real port, with fake services of the test and signed-in users.
 package consoletest
 
 import (
@@ -24,43 +23,44 @@ import (
 	"github.com/outbound-events/outbound/services/console"
 )
 
-// The tokens of the house, and the password of its users, whose names are their roles: viewer, operator and admin.
+// The tokens of the system and the password of its users. The users are named like their roles: viewer, operator and admin.
 const (
 	AdminToken   = "admin-token"
 	serviceToken = "service-token"
 	Password     = "correct horse battery"
 )
 
-// House is a console with the services behind it.
-type House struct {
+// System is a console with its services.
+type System struct {
 	t testing.TB
-	// URL is where the console answers, e.g. http://127.0.0.1:4711.
+	// URL is the address of the console, e.g. http://127.0.0.1:4711.
 	URL string
-	// Access has the users.
+	// Access is the fake AccessService.
 	Access *Access
-	// Log is what the console logged.
+	// Log is the log of the console.
 	Log *Log
 	// Link is the one-time link of a first start.
 	Link chan string
 }
 
-// Options are what a test may have otherwise.
+// Options are the options of a test system.
 type Options struct {
-	// Register registers the services that the pages call, but for AccessService, which is there.
+	// Register registers the fake services, except AccessService.
 	Register func(grpc.ServiceRegistrar)
-	// Users are those there are; default: viewer, operator and admin.
+	// Users is the AccessService. Default: viewer, operator and admin.
 	Users *Access
-	// Options changes the console's.
+	// Options changes the options of the console.
 	Options func(*console.Options)
-	// Deps changes the console's doors.
+	// Deps changes the dependencies of the console.
 	Deps func(*console.Deps)
 }
 
-// Start starts a console; it ends with the test.
-func Start(t testing.TB, o Options) *House {
+// Start starts a console, which stops with the test.
+func Start(t testing.TB, o Options) *System {
 	t.Helper()
-	h := &House{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken}, Logger: slog.New(slog.DiscardHandler)})
+	h := &System{t: t, Access: NewAccess(), Log: &Log{}, Link: make(chan string, 1)}
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: AdminToken, Service: serviceToken},
+		Logger: slog.New(slog.DiscardHandler)})
 	if o.Users != nil {
 		h.Access = o.Users
 	}
@@ -107,7 +107,7 @@ func Start(t testing.TB, o Options) *House {
 	return h
 }
 
-func (h *House) dial(local *rpc.Local, token string) *grpc.ClientConn {
+func (h *System) dial(local *rpc.Local, token string) *grpc.ClientConn {
 	h.t.Helper()
 	conn, err := local.Dial(token)
 	if err != nil {
@@ -116,8 +116,8 @@ func (h *House) dial(local *rpc.Local, token string) *grpc.ClientConn {
 	return conn
 }
 
-// As is a browser in which the user of a role is signed in: viewer, operator or admin.
-func (h *House) As(role string) *Browser {
+// As returns a browser signed in as viewer, operator or admin.
+func (h *System) As(role string) *Browser {
 	h.t.Helper()
 	b := h.Browser()
 	if a := b.Post("/sign-in", url.Values{"name": {role}, "password": {Password}}); a.Status != http.StatusSeeOther {
@@ -126,37 +126,37 @@ func (h *House) As(role string) *Browser {
 	return b
 }
 
-// Browser is a browser in which nobody is signed in.
-func (h *House) Browser() *Browser { return NewBrowser(h.t, h.URL) }
+// Browser returns a browser that is not signed in.
+func (h *System) Browser() *Browser { return NewBrowser(h.t, h.URL) }
 
-// NewBrowser is a browser at an address.
+// NewBrowser returns a browser for an address.
 func NewBrowser(t testing.TB, url string) *Browser {
 	return &Browser{t: t, URL: url, Cookies: map[string]string{}, Header: http.Header{}}
 }
 
-// Browser keeps cookies as a browser does on loopback, where it takes Secure ones. It follows no redirect.
+// Browser keeps cookies like a browser on loopback, which accepts Secure cookies. It does not follow redirects.
 type Browser struct {
 	t       testing.TB
 	URL     string
 	Cookies map[string]string
-	// Header goes with every request, e.g. HX-Request: true.
+	// Header is sent with every request, e.g. HX-Request: true.
 	Header http.Header
 }
 
-// Answer is what came back.
+// Answer is a response.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// Get asks for a page.
+// Get requests a page.
 func (b *Browser) Get(path string) Answer {
 	b.t.Helper()
 	return b.Do(http.MethodGet, path, nil)
 }
 
-// Post sends a form as the page's own, so with the headers a browser sends.
+// Post submits a form with the headers of a same-origin request.
 func (b *Browser) Post(path string, form url.Values) Answer {
 	b.t.Helper()
 	return b.Do(http.MethodPost, path, form, "Origin", b.URL, "Sec-Fetch-Site", "same-origin")
@@ -174,7 +174,7 @@ func (b *Browser) Do(method, path string, form url.Values, header ...string) Ans
 	return Answer{resp.StatusCode, resp.Header, string(body)}
 }
 
-// Stream opens an answer that goes on; the test closes its body.
+// Stream opens a streaming response. The test closes its body.
 func (b *Browser) Stream(path string) *http.Response {
 	b.t.Helper()
 	return b.open(http.MethodGet, path, nil, "Accept", "text/event-stream")
@@ -213,7 +213,7 @@ func (b *Browser) open(method, path string, form url.Values, header ...string) *
 	return resp
 }
 
-// Log is what was logged.
+// Log collects log output.
 type Log struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -226,14 +226,14 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String is all that was logged.
+// String returns the log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// empty answers calls that have nothing to say.
+// empty implements services with empty responses.
 func empty() *emptypb.Empty { return &emptypb.Empty{} }
 
 func now() *timestamppb.Timestamp { return timestamppb.Now() }

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// FieldsOf are the names that a message's fields have in forms, in JSON's spelling: those of messages below by their path, those of
-// lists and maps of messages as the fields of a row. What the server alone sets is left out.
+// FieldsOf returns the form names of the fields of a message: JSON paths for nested messages, row fields for lists and maps of messages.
+// It leaves out fields that only the server sets.
 func FieldsOf(m proto.Message) []string { return fieldsOf(m.ProtoReflect().Descriptor(), "") }
 
 func fieldsOf(d protoreflect.MessageDescriptor, prefix string) []string {
@@ -39,5 +39,5 @@ func outputOnly(f protoreflect.FieldDescriptor) bool {
 	return slices.Contains(behaviours, annotations.FieldBehavior_OUTPUT_ONLY)
 }
 
-// HasField reports whether a page has a field of a name.
+// HasField reports whether a page has a field with a name.
 func (a Answer) HasField(name string) bool { return strings.Contains(a.Body, ` name="`+name+`"`) }

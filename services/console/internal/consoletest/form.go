@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// FormOf is what a browser would send of the page's form with this id, untouched.
+// FormOf returns what a browser submits for the unchanged form with this id.
 func (a Answer) FormOf(t testing.TB, id string) url.Values {
 	t.Helper()
 	page, err := html.Parse(strings.NewReader(a.Body))
@@ -33,7 +33,7 @@ func (a Answer) FormOf(t testing.TB, id string) url.Values {
 	return out
 }
 
-// send adds what a field sends.
+// send adds the values of a field.
 func send(out url.Values, n *html.Node) {
 	name := attribute(n, "name")
 	if n.Type != html.ElementNode || name == "" || has(n, "disabled") {
@@ -57,7 +57,7 @@ func send(out url.Values, n *html.Node) {
 	}
 }
 
-// chosen is the value of a select's chosen option, which is the first if none says so.
+// chosen returns the value of the selected option; by default the first.
 func chosen(n *html.Node) string {
 	var options []*html.Node
 	for o := range n.Descendants() {

@@ -14,13 +14,13 @@ import (
 //go:embed assets
 var ownAssets embed.FS
 
-// assets are the files that pages load. Their addresses hold their contents' hash, so that browsers may keep them for good.
+// assets are the static files of the pages. Their addresses contain a content hash, so that browsers cache them forever.
 type assets struct {
 	content map[string][]byte
 	hash    map[string]string
 }
 
-// hashLength is how much of a hash is in an address.
+// hashLength is the length of a hash in an address.
 const hashLength = 12
 
 func openAssets() (*assets, error) {
@@ -43,7 +43,7 @@ func openAssets() (*assets, error) {
 	return a, nil
 }
 
-// address is where a file is loaded from.
+// address returns the address of a file.
 func (a *assets) address(name string) (string, error) {
 	hash, ok := a.hash[name]
 	if !ok {
@@ -52,12 +52,12 @@ func (a *assets) address(name string) (string, error) {
 	return "/assets/" + hash + "/" + name, nil
 }
 
-// ServeHTTP gives a file of the hash that is asked for; of another there is none.
+// ServeHTTP serves a file, if the hash in the address is current.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	content, ok := a.content[name]
 	if !ok || a.hash[name] != r.PathValue("hash") {
-		http.Error(w, "there is no such file", http.StatusNotFound)
+		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}
 	kind := mime.TypeByExtension(path.Ext(name))

@@ -12,13 +12,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// leaf is a field of a message somewhere below another.
+// leaf is a field of a nested message.
 type leaf struct {
 	of    protoreflect.Message
 	field protoreflect.FieldDescriptor
 }
 
-// find follows a path in JSON's spelling. makeAll has messages on the way made; else the leaf of one that is not there is not found.
+// find resolves a path of JSON names. With makeAll it creates missing messages; otherwise their fields are not found.
 func find(m protoreflect.Message, path string, makeAll bool) (leaf, bool) {
 	names := strings.Split(path, ".")
 	for i, name := range names {
@@ -37,8 +37,8 @@ func find(m protoreflect.Message, path string, makeAll bool) (leaf, bool) {
 	return leaf{}, false
 }
 
-// Show has the form show a message's fields, those at these paths in JSON's spelling, e.g. `http.retryInterval`: durations in
-// words, times in RFC 3339, lists of texts a line each. A path that the message does not have is an error of the page's author.
+// Show sets the form to the values of a message at paths of JSON names, e.g. `http.retryInterval`: durations in words, times in RFC
+// 3339, lists of strings as lines. An unknown path is a programming error.
 func (f *Form) Show(m proto.Message, paths ...string) error {
 	if f.Values == nil {
 		f.Values = map[string][]string{}
@@ -95,8 +95,8 @@ func shown(l leaf) ([]string, error) {
 	}
 }
 
-// Read sets a message's fields at these paths to what was typed. What can't be read is noted beside its field. Lists of texts
-// come as several values (boxes) or a line each. An empty field of a message that is not there leaves it away.
+// Read sets the fields of a message at the paths to the values of the form. It adds invalid values as faults. Lists of strings are
+// several values (checkboxes) or lines. An empty value does not create a missing message.
 func (f *Form) Read(m proto.Message, paths ...string) error {
 	for _, path := range paths {
 		if _, ok := find(m.ProtoReflect(), path, false); !ok && f.Get(path) == "" {
@@ -150,7 +150,7 @@ func (f *Form) readList(l leaf, path string) {
 	}
 }
 
-// parsed reads one value. raw is what was typed, blanks around it included, which texts of several lines keep.
+// parsed parses a value. raw includes surrounding whitespace, which multi-line texts keep.
 func parsed(f protoreflect.FieldDescriptor, typed, raw string) (v protoreflect.Value, fault string) {
 	switch f.Kind() {
 	case protoreflect.StringKind:
@@ -161,25 +161,25 @@ func parsed(f protoreflect.FieldDescriptor, typed, raw string) (v protoreflect.V
 	case protoreflect.Int32Kind:
 		n, err := strconv.ParseInt(typed, 10, 32)
 		if err != nil {
-			return v, "is not a whole number: write digits alone"
+			return v, "is not a whole number: use digits only"
 		}
 		return protoreflect.ValueOfInt32(int32(n)), ""
 	case protoreflect.DoubleKind:
 		n, err := strconv.ParseFloat(typed, 64)
 		if err != nil {
-			return v, "is not a number: write e.g. 2 or 1.5"
+			return v, "is not a number: use e.g. 2 or 1.5"
 		}
 		return protoreflect.ValueOfFloat64(n), ""
 	case protoreflect.EnumKind:
 		d := f.Enum().Values().ByName(protoreflect.Name(typed))
 		if d == nil {
-			return v, "is none of the choices"
+			return v, "is not one of the options"
 		}
 		return protoreflect.ValueOfEnum(d.Number()), ""
 	case protoreflect.MessageKind:
 		return parsedMessage(f, typed)
 	default:
-		return v, "can't be read from a form"
+		return v, "cannot be read from a form"
 	}
 }
 
@@ -188,28 +188,28 @@ func parsedMessage(f protoreflect.FieldDescriptor, typed string) (v protoreflect
 	case "google.protobuf.Duration":
 		d, ok := ParseWords(typed)
 		if !ok {
-			return v, "is not a time span: write e.g. 30 s, 5 min, 24 h or 1 h 30 min"
+			return v, "is not a duration: use e.g. 30 s, 5 min, 24 h or 1 h 30 min"
 		}
 		return protoreflect.ValueOfMessage(durationpb.New(d).ProtoReflect()), ""
 	case "google.protobuf.Timestamp":
 		t, ok := ParseInstant(typed)
 		if !ok {
-			return v, "is not a time: write e.g. 2026-11-21T10:00:00Z or 2026-11-21 10:00, which is taken for UTC"
+			return v, "is not a time: use e.g. 2026-11-21T10:00:00Z or 2026-11-21 10:00 (UTC)"
 		}
 		return protoreflect.ValueOfMessage(timestamppb.New(t).ProtoReflect()), ""
 	default:
-		return v, "can't be read from a form"
+		return v, "cannot be read from a form"
 	}
 }
 
-// units are the words that a time span may have.
-var units = map[string]time.Duration{ //nolint:gochecknoglobals // a table that is not changed
+// units are the units of durations.
+var units = map[string]time.Duration{ //nolint:gochecknoglobals // a constant table
 	"ms": time.Millisecond, "s": time.Second, "sec": time.Second, "second": time.Second, "seconds": time.Second,
 	"m": time.Minute, "min": time.Minute, "minute": time.Minute, "minutes": time.Minute,
 	"h": time.Hour, "hour": time.Hour, "hours": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
-// ParseWords reads a time span as people write it: `30 s`, `5 min`, `24h`, `1 h 30 min`, `1.5 h`.
+// ParseWords parses a duration such as `30 s`, `5 min`, `24h`, `1 h 30 min` or `1.5 h`.
 func ParseWords(text string) (time.Duration, bool) {
 	var total time.Duration
 	for rest := strings.TrimSpace(strings.ToLower(text)); ; {
@@ -237,9 +237,10 @@ func ParseWords(text string) (time.Duration, bool) {
 	}
 }
 
-// ParseInstant reads a time: RFC 3339, or what a datetime field gives, which is taken for UTC.
+// ParseInstant parses a time in RFC 3339, or the value of a datetime field in UTC.
 func ParseInstant(text string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05",
+		"2006-01-02"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, true
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-func TestWhatIsShownIsReadBack(t *testing.T) {
+func TestShownValuesAreReadBack(t *testing.T) {
 	in := &outboundv1.Recipient{
 		DisplayName: "CRM", Enabled: proto.Bool(true), EventTypes: []string{"a", "b"},
 		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
@@ -20,7 +20,8 @@ func TestWhatIsShownIsReadBack(t *testing.T) {
 			Backoff: &outboundv1.Backoff{Multiplier: 1.5}, MaxInFlight: 7, CaCertificatePem: "-----BEGIN\nx\n-----END\n",
 		}},
 	}
-	paths := []string{"displayName", "enabled", "eventTypes", "http.url", "http.retryInterval", "http.order", "http.backoff.multiplier", "http.maxInFlight", "http.caCertificatePem", "http.rateLimit.limit"}
+	paths := []string{"displayName", "enabled", "eventTypes", "http.url", "http.retryInterval", "http.order", "http.backoff.multiplier",
+		"http.maxInFlight", "http.caCertificatePem", "http.rateLimit.limit"}
 	form := web.NewForm(nil)
 	if err := form.Show(in, paths...); err != nil {
 		t.Fatal(err)
@@ -40,8 +41,9 @@ func TestWhatIsShownIsReadBack(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNotedBesideItsField(t *testing.T) {
-	form := &web.Form{Values: url.Values{"http.maxInFlight": {"many"}, "http.retryInterval": {"soon"}, "http.order": {"SIDEWAYS"}, "http.backoff.multiplier": {"x"}}}
+func TestInvalidValuesAreFaultsOfTheirFields(t *testing.T) {
+	form := &web.Form{Values: url.Values{"http.maxInFlight": {"many"}, "http.retryInterval": {"soon"}, "http.order": {"SIDEWAYS"},
+		"http.backoff.multiplier": {"x"}}}
 	m := &outboundv1.Recipient{}
 	if err := form.Read(m, "http.maxInFlight", "http.retryInterval", "http.order", "http.backoff.multiplier"); err != nil {
 		t.Fatal(err)
@@ -53,7 +55,7 @@ func TestWhatCannotBeReadIsNotedBesideItsField(t *testing.T) {
 	}
 }
 
-func TestTimeSpansAreReadAsPeopleWriteThem(t *testing.T) {
+func TestDurationsAreParsed(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"30 s": 30 * time.Second, "5min": 5 * time.Minute, "24 h": 24 * time.Hour, "1 h 30 min": 90 * time.Minute, "1.5h": 90 * time.Minute,
 		"100ms": 100 * time.Millisecond, "2 days": 48 * time.Hour, "30s": 30 * time.Second, "1h30m": 90 * time.Minute,
@@ -67,7 +69,8 @@ func TestTimeSpansAreReadAsPeopleWriteThem(t *testing.T) {
 			t.Errorf("%q was read as %s", text, got)
 		}
 	}
-	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s 500 ms", 90 * time.Second: "1 min 30 s", 100 * time.Millisecond: "100 ms"} {
+	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s 500 ms", 90 * time.Second: "1 min 30 s",
+		100 * time.Millisecond: "100 ms"} {
 		got := web.Words(d)
 		if back, ok := web.ParseWords(got); got != want || !ok || back != d {
 			t.Errorf("%s is written %q and read as %s", d, got, back)

@@ -3,14 +3,14 @@ package web
 import (
 	"context"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// choicesMost bounds how many recipients a field offers.
+// choicesMost limits the recipients in a field.
 const choicesMost = 1000
 
-// RecipientChoices are the recipients for a field that selects one, by display name. While they can't be told there are none.
+// RecipientChoices returns the recipients as options, by display name. It returns none while they are unavailable.
 func RecipientChoices(ctx context.Context, api API) []Option {
 	answer, err := api.Recipients.ListRecipients(ctx, &outboundv1.ListRecipientsRequest{PageSize: choicesMost})
 	if err != nil {
@@ -23,7 +23,7 @@ func RecipientChoices(ctx context.Context, api API) []Option {
 	return out
 }
 
-// TypeChoices are the event types for a field that selects one.
+// TypeChoices returns the event types as options.
 func TypeChoices(ctx context.Context, api API) []Option {
 	answer, err := api.Settings.ListEventTypes(ctx, &outboundv1.ListEventTypesRequest{})
 	if err != nil {
@@ -36,16 +36,16 @@ func TypeChoices(ctx context.Context, api API) []Option {
 	return out
 }
 
-// ClassChoices are the classes of reasons for a field that selects one.
+// ClassChoices returns the classes of reasons as options.
 func ClassChoices() []Option {
-	out := make([]Option, 0, len(delivery.Classes()))
-	for _, c := range delivery.Classes() {
+	out := make([]Option, 0, len(reasons.Classes()))
+	for _, c := range reasons.Classes() {
 		out = append(out, Option{Value: string(c), Label: ClassWords(string(c))})
 	}
 	return out
 }
 
-// Labels are the labels of choices by their values.
+// Labels maps the values of options to their labels.
 func Labels(choices []Option) map[string]string {
 	out := make(map[string]string, len(choices))
 	for _, o := range choices {
@@ -54,7 +54,7 @@ func Labels(choices []Option) map[string]string {
 	return out
 }
 
-// OrAny puts a choice of nothing before others. A chosen value that is not offered is kept: a filter means what its address says.
+// OrAny prepends an empty option. It keeps a selected value that is not among the options, because the address of the page sets it.
 func OrAny(label, chosen string, choices []Option) []Option {
 	out := append([]Option{{Label: label}}, choices...)
 	for _, o := range out {

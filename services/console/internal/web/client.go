@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of the reverse proxies before the console: what they say of who asks is believed. Without any, nobody is.
+// Proxies are the networks of the trusted reverse proxies in front of the console. X-Forwarded-For is only used from them.
 type Proxies []netip.Prefix
 
-// ParseProxies reads networks as options spell them. It has a fault for each of them, nil for one that is right.
+// ParseProxies parses networks. It returns one error per text, nil for a valid one.
 func ParseProxies(texts []string) (Proxies, []error) {
 	var out Proxies
 	faults := make([]error, len(texts))
@@ -27,15 +27,16 @@ func parseProxy(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil || p.Addr().Is4In6():
-		return p, fmt.Errorf("%q is not a network: write the addresses of the proxies as CIDR, e.g. 10.1.2.3/32 or fd00:1::/64", text)
+		return p, fmt.Errorf("%q is not a network: use the CIDR of the proxies, e.g. 10.1.2.3/32 or fd00:1::/64", text)
 	case p.Bits() == 0:
-		return p, fmt.Errorf("%q holds everybody, so that anybody could pass for any address: give the addresses of the proxies alone", text)
+		return p, fmt.Errorf("%q contains all addresses, so that every client could set its own address: use the networks of the proxies "+
+			"only", text)
 	default:
 		return p.Masked(), nil
 	}
 }
 
-// trusts reports whether an address is a proxy's.
+// trusts reports whether an address belongs to a trusted proxy.
 func (p Proxies) trusts(a netip.Addr) bool {
 	for _, network := range p {
 		if network.Contains(a) {
@@ -45,28 +46,28 @@ func (p Proxies) trusts(a netip.Addr) bool {
 	return false
 }
 
-// Client is the address that a request came from: the peer's, or, if the peer is a proxy that is trusted, the rightmost one in
-// X-Forwarded-For that is not. What stands left of it was written by the client, who may write anything. If all are trusted it is
-// the leftmost; if one on the way there is no address, the peer's.
+// Client returns the client address of a request: the peer, or, if the peer is a trusted proxy, the rightmost address in
+// X-Forwarded-For that is not trusted. Clients control everything to the left of it. If all addresses are trusted, it is the leftmost
+// one; if one is invalid, it is the peer.
 func (p Proxies) Client(r *http.Request) string {
 	peer, ok := addressIn(r.RemoteAddr)
 	if !ok {
 		return r.RemoteAddr
 	}
 	at := peer
-	// Lines of one header are one list, in their order.
-	said := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-	for said != "" && p.trusts(at) {
-		i := strings.LastIndexByte(said, ',')
-		if at, ok = addressIn(strings.TrimSpace(said[i+1:])); !ok {
+	// Repeated headers are one list.
+	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	for forwarded != "" && p.trusts(at) {
+		i := strings.LastIndexByte(forwarded, ',')
+		if at, ok = addressIn(strings.TrimSpace(forwarded[i+1:])); !ok {
 			return peer.String()
 		}
-		said = said[:max(i, 0)]
+		forwarded = forwarded[:max(i, 0)]
 	}
 	return at.String()
 }
 
-// addressIn reads an address, with a port behind it or without: some proxies write the client's along.
+// addressIn parses an address with or without a port. Some proxies append the port of the client.
 func addressIn(text string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(text)
 	if err != nil {
@@ -79,5 +80,5 @@ func addressIn(text string) (netip.Addr, bool) {
 	return a.Unmap().WithZone(""), true
 }
 
-// Client is the address that the request came from, for limits and the log.
+// Client returns the client address, for limits and the log.
 func (r *Request) Client() string { return r.site.Proxies.Client(r.Request) }

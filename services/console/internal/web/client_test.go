@@ -8,7 +8,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-func TestWhoAsksIsFoundBehindTrustedProxiesAlone(t *testing.T) {
+func TestClientIsFoundBehindTrustedProxiesOnly(t *testing.T) {
 	trusted, faults := web.ParseProxies([]string{"10.0.0.0/8", "fd00:1::/64", "192.0.2.7/32"})
 	for _, err := range faults {
 		if err != nil {
@@ -50,10 +50,11 @@ func TestWhoAsksIsFoundBehindTrustedProxiesAlone(t *testing.T) {
 	}
 }
 
-func TestProxiesThatAreNoNetworksAreNamed(t *testing.T) {
+func TestInvalidProxiesAreReported(t *testing.T) {
 	for text, want := range map[string]string{
-		"10.1.2.3": "10.1.2.3/32", "proxy.example.com": "not a network", "10.0.0.0/33": "not a network", "": "not a network", "::ffff:10.0.0.0/104": "not a network",
-		"0.0.0.0/0": "holds everybody", "::/0": "holds everybody",
+		"10.1.2.3": "10.1.2.3/32", "proxy.example.com": "not a network", "10.0.0.0/33": "not a network", "": "not a network",
+		"::ffff:10.0.0.0/104": "not a network",
+		"0.0.0.0/0":           "contains all addresses", "::/0": "contains all addresses",
 	} {
 		if got, faults := web.ParseProxies([]string{text}); len(got) != 0 || faults[0] == nil || !strings.Contains(faults[0].Error(), want) {
 			t.Errorf("%q: %v %v, want a fault with %q", text, got, faults, want)

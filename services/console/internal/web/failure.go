@@ -14,7 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// Failure is an error that people are told in words.
+// Failure is an error with a message for users.
 type Failure struct {
 	Status      int
 	Title, Text string
@@ -23,16 +23,17 @@ type Failure struct {
 // Error implements error.
 func (f *Failure) Error() string { return f.Title + ": " + f.Text }
 
-// Fail makes an error that people are told in words.
+// Fail returns an error with a message for users.
 func Fail(status int, title, text string) error {
 	return &Failure{Status: status, Title: title, Text: text}
 }
 
-// The failures of the site itself.
+// The failures of the site.
 var (
-	errNoPage      = Fail(http.StatusNotFound, "There is no such page", "The address may be mistyped, or what was here is gone.")
-	errRole        = Fail(http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role.")
-	errCrossOrigin = Fail(http.StatusForbidden, "This came from another site", "A form of another site was sent here and refused. If you did mean it, do it again from a page of Outbound.")
+	errNoPage      = Fail(http.StatusNotFound, "Page not found", "Check the address, or the page may have been removed.")
+	errRole        = Fail(http.StatusForbidden, "Permission denied", "Ask an administrator for another role.")
+	errCrossOrigin = Fail(http.StatusForbidden, "Cross-site request refused",
+		"The form was submitted from another site. Submit it again from the console.")
 )
 
 // crash is a panic of a handler.
@@ -42,10 +43,10 @@ func (c *crash) Error() string { return "handler panicked: " + c.value }
 
 func panicked(p any) error { return &crash{fmt.Sprint(p), string(debug.Stack())} }
 
-// fail tells an error: as a page, or as a notice in the page if htmx asked.
+// fail shows an error as a page, or as a notice for an htmx request.
 func (s *Site) fail(r *Request, err error) {
 	if status.Code(err) == codes.Unauthenticated && r.session != "" {
-		// What the session stood for is gone, e.g. a token that was revoked.
+		// The credentials of the session are no longer valid, e.g. a revoked token.
 		r.SignOut()
 		_ = r.toSignIn()
 		return
@@ -80,69 +81,69 @@ func wantsStream(r *Request) bool {
 
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// explain puts an error into words for people. What only we should know goes to the log.
+// explain converts an error to a message for users. It logs internal errors.
 func (s *Site) explain(r *Request, err error) *Failure {
-	var told *Failure
+	var failure *Failure
 	var large *http.MaxBytesError
 	var broke *crash
 	switch {
-	case errors.As(err, &told):
-		return told
+	case errors.As(err, &failure):
+		return failure
 	case errors.As(err, &large):
-		return &Failure{http.StatusRequestEntityTooLarge, "That is too large", fmt.Sprintf("At most %d bytes are taken.", large.Limit)}
+		return &Failure{http.StatusRequestEntityTooLarge, "Request too large", fmt.Sprintf("The limit is %d bytes.", large.Limit)}
 	case errors.As(err, &broke):
-		s.Logger.Error("page panicked", "path", r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
-		return unforeseen()
+		s.Logger.Error("page panicked", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
+		return unexpected()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
+		return &Failure{http.StatusServiceUnavailable, "Request timed out", "Try again in a moment."}
 	}
 	return s.explainStatus(r, err)
 }
 
-func unforeseen() *Failure {
-	return &Failure{http.StatusInternalServerError, "Something went wrong here", "The console's log says more. Nothing that was saved before is lost."}
+func unexpected() *Failure {
+	return &Failure{http.StatusInternalServerError, "Something went wrong", "See the console's log for details. Saved data is not affected."}
 }
 
-// explainStatus puts what a service answered into words. The services' texts are meant for people.
+// explainStatus converts the status of a service to a message. The messages of the services are meant for users.
 func (s *Site) explainStatus(r *Request, err error) *Failure {
 	st, ok := status.FromError(err)
 	if !ok {
-		s.Logger.Error("page ended with an unknown error", "path", r.URL.Path, telemetry.KeyError, err.Error())
-		return unforeseen()
+		s.Logger.Error("page ended with an unknown error", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
+		return unexpected()
 	}
 	text := sentence(st.Message())
 	switch st.Code() {
 	case codes.NotFound:
-		return &Failure{http.StatusNotFound, "That does not exist", text}
+		return &Failure{http.StatusNotFound, "Not found", text}
 	case codes.PermissionDenied:
-		return &Failure{http.StatusForbidden, "Your role does not allow this", "Ask an admin of this installation for another role."}
+		return &Failure{http.StatusForbidden, "Permission denied", "Ask an administrator for another role."}
 	case codes.Unauthenticated:
-		return &Failure{http.StatusUnauthorized, "Please sign in", text}
+		return &Failure{http.StatusUnauthorized, "Sign-in required", text}
 	case codes.InvalidArgument, codes.OutOfRange:
-		return &Failure{http.StatusBadRequest, "That is not valid", text}
+		return &Failure{http.StatusBadRequest, "Invalid request", text}
 	case codes.FailedPrecondition:
-		return &Failure{http.StatusConflict, "That cannot be done now", text}
+		return &Failure{http.StatusConflict, "Not possible in the current state", text}
 	case codes.AlreadyExists, codes.Aborted:
-		return &Failure{http.StatusConflict, "That conflicts with what is there", text}
+		return &Failure{http.StatusConflict, "Conflict", text}
 	case codes.ResourceExhausted:
-		return &Failure{http.StatusTooManyRequests, "There is no room for that now", text}
+		return &Failure{http.StatusTooManyRequests, "Limit reached", text}
 	case codes.Unimplemented:
-		return &Failure{http.StatusNotImplemented, "That is not in this release", text}
+		return &Failure{http.StatusNotImplemented, "Not supported in this release", text}
 	case codes.Unavailable:
 		if len(st.Details()) == 0 {
-			// Where the service would have been is not for a page.
-			text = "The service that answers this is away. Try again in a moment."
+			// Do not show the address of the service.
+			text = "A service is unavailable. Try again in a moment."
 		}
-		return &Failure{http.StatusServiceUnavailable, "Not available now", text}
+		return &Failure{http.StatusServiceUnavailable, "Service unavailable", text}
 	case codes.DeadlineExceeded, codes.Canceled:
-		return &Failure{http.StatusServiceUnavailable, "That took too long", "Try again in a moment."}
+		return &Failure{http.StatusServiceUnavailable, "Request timed out", "Try again in a moment."}
 	default:
-		s.Logger.Error("page ended with an error of a service", "path", r.URL.Path, telemetry.KeyError, err.Error())
-		return unforeseen()
+		s.Logger.Error("page ended with an error of a service", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
+		return unexpected()
 	}
 }
 
-// capital begins a text with a capital letter.
+// capital capitalizes the first letter.
 func capital(text string) string {
 	if text == "" {
 		return ""
@@ -150,7 +151,7 @@ func capital(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// sentence begins a text with a capital letter and ends it with a full stop.
+// sentence capitalizes the first letter and adds a full stop.
 func sentence(text string) string {
 	if text == "" {
 		return ""

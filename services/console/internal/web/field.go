@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Option is a choice of a field.
+// Option is an option of a field.
 type Option struct {
 	Value, Label string
 }
 
-// Field is a field of a form as the partial `field` shows it.
+// Field is a form field for the partial `field`.
 type Field struct {
 	ID, Name, Label, Type, Value, Help, Fault string
 	Placeholder, Autocomplete, Pattern        string
 	Required, Disabled, Checked               bool
-	// Secret says that a value is stored that is not shown.
+	// Stored reports whether a secret is stored, which is not shown.
 	Stored  bool
 	Rows    int
 	Options []Option
-	// Chosen are the values of a field that takes several.
+	// Chosen are the values of a multi-value field.
 	Chosen []string
 }
 
-// Describes are the ids of what describes the field, for screen readers.
+// Describes returns the ids of the descriptions of the field, for screen readers.
 func (f Field) Describes() string {
 	var ids string
 	if f.Help != "" {
@@ -37,16 +37,16 @@ func (f Field) Describes() string {
 	return ids
 }
 
-// Has reports whether a value is chosen.
+// Has reports whether a value is selected.
 func (f Field) Has(value string) bool { return slices.Contains(f.Chosen, value) || f.Value == value }
 
-// newField makes a field of a form: its name, its label, then pairs of more: type (text, email, url, number, password, textarea,
-// select, checkbox, checkboxes, file), help, options ([]Option), placeholder, autocomplete, pattern, required, disabled, stored,
-// rows. What was typed is shown again, but for passwords and files.
+// newField returns a field with a name, a label and pairs of attributes: type (text, email, url, number, password, textarea, select,
+// checkbox, checkboxes, file), help, options ([]Option), placeholder, autocomplete, pattern, required, disabled, stored, rows. It
+// shows the value of the form, except for passwords and files.
 func newField(f *Form, name, label string, more ...any) (Field, error) {
 	out := Field{ID: FieldID(name), Name: name, Label: label, Type: "text", Fault: f.Label(name, label), Rows: 4}
 	if len(more)%2 != 0 {
-		return out, fmt.Errorf("field %s: what comes after the label must be pairs", name)
+		return out, fmt.Errorf("field %s: attributes must be pairs", name)
 	}
 	for i := 0; i < len(more); i += 2 {
 		if err := out.set(fmt.Sprint(more[i]), more[i+1]); err != nil {
@@ -57,7 +57,7 @@ func newField(f *Form, name, label string, more ...any) (Field, error) {
 		out.Value, out.Chosen, out.Checked = f.Values.Get(name), f.Values[name], f.On(name)
 	}
 	if f != nil && out.Type == "textarea" {
-		// A list has a line for each of its values.
+		// A list has one line per value.
 		out.Value = strings.Join(f.Values[name], "\n")
 	}
 	return out, nil
@@ -101,10 +101,10 @@ func (f *Field) set(key string, value any) error {
 		f.Rows = n
 		return nil
 	default:
-		return fmt.Errorf("field %s: %q is not known", f.Name, key)
+		return fmt.Errorf("field %s: unknown attribute %q", f.Name, key)
 	}
 	if !isText {
-		return fmt.Errorf("field %s: %s is %T, want a text", f.Name, key, value)
+		return fmt.Errorf("field %s: %s is %T, want string", f.Name, key, value)
 	}
 	return nil
 }

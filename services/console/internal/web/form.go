@@ -14,25 +14,25 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
-// Form is what was typed into a form, and what is wrong with it. Its fields are named like the fields of the API, in JSON's
-// spelling, e.g. http.retryInterval, so that what a service finds wrong is shown beside them.
+// Form holds the values of a form and their faults. Fields have the JSON names of the API, e.g. http.retryInterval, so that the
+// violations of a service are shown beside them.
 type Form struct {
 	Values url.Values
-	// Faults are what is wrong, in the order they were found.
+	// Faults are the faults in the order of detection.
 	Faults []Fault
-	// Notice is what is wrong with the whole.
+	// Notice is a fault of the whole form.
 	Notice string
-	// Conflict says that somebody else saved meanwhile.
+	// Conflict reports that someone else saved in the meantime.
 	Conflict bool
-	// labels are what the page calls its fields, noted as they are rendered.
+	// labels are the labels of the rendered fields.
 	labels map[string]string
 	files  map[string][]*multipart.FileHeader
 }
 
-// Fault is what is wrong with one field.
+// Fault is a fault of a field.
 type Fault struct{ Field, Text string }
 
-// NewForm makes a form that shows these values.
+// NewForm returns a form with values.
 func NewForm(values map[string]string) *Form {
 	f := &Form{Values: url.Values{}}
 	for name, value := range values {
@@ -41,12 +41,12 @@ func NewForm(values map[string]string) *Form {
 	return f
 }
 
-// fileMemory is how much of uploaded files is kept in memory; a form is not larger than that.
+// fileMemory is the memory limit of uploaded files. Forms are smaller.
 const fileMemory = 4 << 20
 
-// Input reads the form that was sent.
+// Input parses the form of the request.
 func (r *Request) Input() (*Form, error) {
-	// ParseMultipartForm alone forgets what ParseForm found wrong with a body of the other kind.
+	// ParseMultipartForm alone drops the errors of ParseForm for other bodies.
 	err := r.ParseForm()
 	if err == nil {
 		if err = r.ParseMultipartForm(fileMemory); errors.Is(err, http.ErrNotMultipart) {
@@ -58,7 +58,7 @@ func (r *Request) Input() (*Form, error) {
 	case errors.As(err, &large):
 		return nil, large
 	case err != nil:
-		return nil, Fail(http.StatusBadRequest, "The form did not arrive whole", "Send it again.")
+		return nil, Fail(http.StatusBadRequest, "Incomplete form", "Submit the form again.")
 	}
 	f := &Form{Values: r.PostForm}
 	if r.MultipartForm != nil {
@@ -67,22 +67,22 @@ func (r *Request) Input() (*Form, error) {
 	return f, nil
 }
 
-// Get is what was typed into a field, blanks around it cut.
+// Get returns the trimmed value of a field.
 func (f *Form) Get(name string) string { return strings.TrimSpace(f.Values.Get(name)) }
 
-// Raw is what was typed into a field, as it is.
+// Raw returns the value of a field.
 func (f *Form) Raw(name string) string { return f.Values.Get(name) }
 
-// All is what was chosen in a field that takes several.
+// All returns all values of a field.
 func (f *Form) All(name string) []string { return f.Values[name] }
 
-// On reports whether a box was ticked.
+// On reports whether a checkbox is checked.
 func (f *Form) On(name string) bool { v := f.Values.Get(name); return v != "" && v != "false" }
 
-// Set changes what a field shows.
+// Set sets the values of a field.
 func (f *Form) Set(name string, values ...string) { f.Values[name] = values }
 
-// Lines are the lines of a field, empty ones left out. Commas end a line too.
+// Lines returns the non-empty lines of a field. Commas also separate lines.
 func (f *Form) Lines(name string) []string {
 	var out []string
 	for _, line := range strings.FieldsFunc(f.Values.Get(name), func(r rune) bool { return r == '\n' || r == ',' || r == '\r' }) {
@@ -93,7 +93,7 @@ func (f *Form) Lines(name string) []string {
 	return out
 }
 
-// File is the text of an uploaded file, empty if there is none.
+// File returns the text of an uploaded file; empty if there is none.
 func (f *Form) File(name string) (string, error) {
 	if len(f.files[name]) == 0 {
 		return "", nil
@@ -107,14 +107,13 @@ func (f *Form) File(name string) (string, error) {
 	return string(b), err
 }
 
-// Add notes what is wrong with a field.
+// Add adds a fault of a field.
 func (f *Form) Add(field, text string) { f.Faults = append(f.Faults, Fault{field, sentence(text)}) }
 
-// Bad reports whether anything is wrong.
+// Bad reports whether the form has faults.
 func (f *Form) Bad() bool { return len(f.Faults) > 0 || f.Notice != "" || f.Conflict }
 
-// Refused notes what a service found wrong, and reports whether it could be said in the form. An error that could not is for
-// the error page.
+// Refused adds the violations in an error to the form. It returns false for an error that belongs on the error page.
 func (f *Form) Refused(err error) bool {
 	for _, v := range rpc.ViolationsOf(err) {
 		if v.Field == "" {
@@ -137,7 +136,7 @@ func (f *Form) Refused(err error) bool {
 	}
 }
 
-// FaultOf is what is wrong with a field or with what lies below it, e.g. `addresses` for `addresses[2]`.
+// FaultOf returns the faults of a field and of its elements, e.g. of `addresses[2]` for `addresses`.
 func (f *Form) FaultOf(field string) string {
 	if f == nil {
 		return ""
@@ -151,7 +150,7 @@ func (f *Form) FaultOf(field string) string {
 	return strings.Join(out, " ")
 }
 
-// FieldID is the id of a field in the page.
+// FieldID returns the element id of a field.
 func FieldID(name string) string {
 	return "f-" + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

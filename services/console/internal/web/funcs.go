@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// functions are what templates may call.
+// functions are the template functions.
 func (s *Site) functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": s.assets.address,
@@ -26,7 +26,7 @@ func (s *Site) functions() template.FuncMap {
 	}
 }
 
-// instant reads a time of the API or of ours. ok is false for none.
+// instant converts a timestamp or a time. ok is false for none.
 func instant(v any) (t time.Time, ok bool) {
 	switch v := v.(type) {
 	case *timestamppb.Timestamp:
@@ -41,13 +41,13 @@ func instant(v any) (t time.Time, ok bool) {
 	}
 }
 
-// ago shows a time as how long ago it was, or is to come; the page's script keeps it up to date, and the title is the time itself.
+// ago shows a relative time. The script of the page updates it, and the title is the absolute time.
 func ago(v any) template.HTML { return timeElement(v, "data-ago") }
 
-// until shows a time as a countdown.
+// until shows a countdown.
 func until(v any) template.HTML { return timeElement(v, "data-until") }
 
-// clock shows a time as it is on the clock, in UTC; the page's script turns it into the reader's zone.
+// clock shows an absolute time in UTC. The script of the page converts it to the local time zone.
 func clock(v any) template.HTML { return timeElement(v, "data-clock") }
 
 func timeElement(v any, kind string) template.HTML {
@@ -61,11 +61,12 @@ func timeElement(v any, kind string) template.HTML {
 	if kind == "data-clock" {
 		text = full
 	}
-	// Nothing in it comes from outside: it is all figures of ours.
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text)) // #nosec G203
+	// All parts are formatted numbers, so nothing needs escaping.
+	// #nosec G203
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" %s>%s</time>`, t.Format(time.RFC3339Nano), full, kind, text))
 }
 
-// Relative says how far a time is from now, in words.
+// Relative returns the time relative to now in words.
 func Relative(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
@@ -78,7 +79,7 @@ func Relative(t, now time.Time) string {
 	}
 }
 
-// rough is a duration in its largest unit.
+// rough returns a duration in its largest unit.
 func rough(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -92,7 +93,7 @@ func rough(d time.Duration) string {
 	}
 }
 
-// words says a duration in full, e.g. `1 h 30 min`.
+// words formats a duration in full, e.g. `1 h 30 min`.
 func words(v any) string {
 	var d time.Duration
 	switch v := v.(type) {
@@ -109,7 +110,7 @@ func words(v any) string {
 	return Words(d)
 }
 
-// Words says a duration in full, e.g. `1 h 30 min`.
+// Words formats a duration in full, e.g. `1 h 30 min`.
 func Words(d time.Duration) string {
 	if d < 0 {
 		return "−" + Words(-d)
@@ -133,7 +134,7 @@ func Words(d time.Duration) string {
 	return strings.Join(out, " ")
 }
 
-// number reads any whole number.
+// number converts an integer.
 func number(v any) int64 {
 	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
 	if err != nil {
@@ -153,7 +154,7 @@ func byteCount(v any) string {
 	return strconv.FormatFloat(n, 'f', 1, 64) + " TiB"
 }
 
-// count writes a number with narrow blanks between its thousands.
+// count formats a number with narrow spaces as thousands separators.
 func count(v any) string {
 	digits := strconv.FormatInt(number(v), 10)
 	sign := ""
@@ -173,7 +174,7 @@ func plural(v any, one, many string) string {
 	return count(v) + " " + many
 }
 
-// stateChip shows the state of a delivery: a colour and the word.
+// stateChip shows the state of a delivery as a chip.
 func stateChip(v any) template.HTML {
 	state := fmt.Sprint(v)
 	tone := "note"
@@ -190,12 +191,13 @@ func stateChip(v any) template.HTML {
 	return chip(tone, strings.ToLower(state))
 }
 
-// chip shows a word on a colour: good, warn, bad, note or quiet.
+// chip shows a text on a colour: good, warn, bad, note or quiet.
 func chip(tone, text string) template.HTML {
-	return template.HTML(`<span class="chip ` + template.HTMLEscapeString(tone) + `">` + template.HTMLEscapeString(text) + `</span>`) // #nosec G203 -- escaped
+	return template.HTML(`<span class="chip ` + template.HTMLEscapeString(tone) + `">` + template.HTMLEscapeString(text) +
+		`</span>`) // #nosec G203 -- escaped
 }
 
-// link makes the address of a page with a query: pairs of names and values, empty values left out.
+// link returns an address with a query of name-value pairs. Empty values are left out.
 func link(path string, pairs ...any) (string, error) {
 	if len(pairs)%2 != 0 {
 		return "", fmt.Errorf("link %s: its query must be pairs", path)
@@ -212,7 +214,7 @@ func link(path string, pairs ...any) (string, error) {
 	return path + "?" + q.Encode(), nil
 }
 
-// Address makes the address of a page with a query, as the template function link does.
+// Address returns an address with a query, like the template function link.
 func Address(path string, pairs ...string) string {
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -226,10 +228,10 @@ func Address(path string, pairs ...string) string {
 	return path + "?" + q.Encode()
 }
 
-// dict makes a map of pairs, for templates that want several values.
+// dict returns a map of key-value pairs, for templates with several arguments.
 func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
-		return nil, fmt.Errorf("dict: %d values are no pairs", len(pairs))
+		return nil, fmt.Errorf("dict: %d arguments are not pairs", len(pairs))
 	}
 	m := make(map[string]any, len(pairs)/2)
 	for i := 0; i < len(pairs); i += 2 {
@@ -238,7 +240,7 @@ func dict(pairs ...any) (map[string]any, error) {
 	return m, nil
 }
 
-// short cuts a text to n characters.
+// short truncates a text to n characters.
 func short(n int, text string) string {
 	r := []rune(text)
 	if len(r) <= n {
@@ -247,8 +249,8 @@ func short(n int, text string) string {
 	return string(r[:n-1]) + "…"
 }
 
-// spaced turns a word of the API into words for people: `NO_ANSWER` and `no_answer` become `no answer`.
+// spaced converts an API constant to words: `NO_ANSWER` and `no_answer` become `no answer`.
 func spaced(v any) string { return strings.ToLower(strings.ReplaceAll(fmt.Sprint(v), "_", " ")) }
 
-// Seconds writes a duration in whole seconds, as headers have it.
+// Seconds formats a duration in whole seconds for headers.
 func Seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

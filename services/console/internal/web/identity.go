@@ -13,36 +13,37 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/session"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// sessionCookie holds the id of a session. Its prefix has browsers see to it that it is Secure, of this host and of all paths.
+// sessionCookie holds the session id. The __Host- prefix makes browsers require Secure, this host and path /.
 const sessionCookie = "__Host-outbound"
 
-// Identity is what a session keeps of who signed in.
+// Identity is the signed-in user of a session.
 type Identity struct {
 	Kind        Kind     `json:"kind"`
 	Name        string   `json:"name"`
 	DisplayName string   `json:"displayName,omitempty"`
 	Role        rpc.Role `json:"role"`
-	// Token is what somebody signed in with who has no user: the services are called with it, so that it ends when it is revoked.
+	// Token is the token of a token sign-in. It authenticates calls to the services, so that a revoked token ends the session.
 	Token string `json:"token,omitempty"`
-	// PasswordTime is when the user's password was set; a session ends with the password it began with.
+	// PasswordTime is when the password was set. A change of the password ends the session.
 	PasswordTime time.Time `json:"passwordTime,omitzero"`
-	// RoleGiven says that an OpenID provider gave the role, over whatever a user of that name has.
+	// RoleGiven reports that the role is from an OpenID provider and overrides the role of the user.
 	RoleGiven bool `json:"roleGiven,omitempty"`
 }
 
-// SignIn begins a session and has the browser keep its id. A session that the browser had ends: an id never changes its owner.
+// SignIn starts a session and sets its cookie. It ends a previous session of the browser, so that an id never changes its owner.
 func (r *Request) SignIn(who Identity) error {
 	r.SignOut()
 	data, err := json.Marshal(who)
 	if err != nil {
-		return fmt.Errorf("keep who signs in: %w", err)
+		return fmt.Errorf("encode the identity: %w", err)
 	}
 	id, err := r.site.Sessions.Start(r.Context(), data)
 	if err != nil {
-		return r.site.sessionsAway(err)
+		return r.site.sessionsUnavailable(err)
 	}
 	http.SetCookie(r.W, HostCookie(sessionCookie, id, 0))
 	return nil
@@ -55,20 +56,21 @@ func (r *Request) SignOut() {
 		return
 	}
 	if err := r.site.Sessions.End(context.WithoutCancel(r.Context()), c.Value); err != nil {
-		r.site.Logger.Warn("a session was not ended where it is kept; its cookie is gone", "error", err.Error())
+		r.site.Logger.Warn("session not deleted from the store; its cookie is deleted", telemetry.KeyError, err.Error())
 	}
 	http.SetCookie(r.W, HostCookie(sessionCookie, "", -time.Second))
 	r.session, r.Me, r.API = "", Me{}, API{}
 }
 
-func (s *Site) sessionsAway(err error) error {
-	s.Logger.Warn("sessions cannot be used", "error", err.Error())
-	return Fail(http.StatusServiceUnavailable, "Signing in is not possible now", "Sessions cannot be read. Deliveries go on; try again in a moment.")
+func (s *Site) sessionsUnavailable(err error) error {
+	s.Logger.Warn("session store unavailable", telemetry.KeyError, err.Error())
+	return Fail(http.StatusServiceUnavailable, "Sign-in is unavailable",
+		"Sessions cannot be read. Deliveries continue. Try again in a moment.")
 }
 
-// identify finds out who asks and fills in Me and API. signedIn is false for somebody unknown.
+// identify sets Me and API to the signed-in user. signedIn is false without a valid session.
 func (r *Request) identify() (signedIn bool, err error) {
-	id := r.kept(sessionCookie)
+	id := r.cookie(sessionCookie)
 	if id == "" {
 		return false, nil
 	}
@@ -91,8 +93,8 @@ func (r *Request) identify() (signedIn bool, err error) {
 	return true, nil
 }
 
-// kept is what the browser keeps in a cookie; empty if there is none.
-func (r *Request) kept(name string) string {
+// cookie returns the value of a cookie; empty if there is none.
+func (r *Request) cookie(name string) string {
 	c, err := r.Cookie(name)
 	if err != nil {
 		return ""
@@ -100,7 +102,7 @@ func (r *Request) kept(name string) string {
 	return c.Value
 }
 
-// find is who a session belongs to, as they stand now. Its error is session.ErrNone, errRevoked, or says why that cannot be told.
+// find returns the current identity of a session. It returns session.ErrNone, errRevoked, or the error of the store.
 func (s *Site) find(ctx context.Context, id string) (Identity, error) {
 	var who Identity
 	data, err := s.Sessions.Find(ctx, id)
@@ -108,16 +110,16 @@ func (s *Site) find(ctx context.Context, id string) (Identity, error) {
 	case errors.Is(err, session.ErrNone):
 		return who, session.ErrNone
 	case err != nil:
-		return who, s.sessionsAway(err)
+		return who, s.sessionsUnavailable(err)
 	}
 	if err := json.Unmarshal(data, &who); err != nil {
-		// A session of another release: its owner signs in again.
+		// A session of another release: the user signs in again.
 		return who, session.ErrNone
 	}
-	return s.people.current(ctx, who)
+	return s.users.current(ctx, who)
 }
 
-// apiOf calls the services as somebody.
+// apiOf returns clients that act as an identity.
 func (s *Site) apiOf(who Identity) API {
 	if who.Kind == ByToken {
 		return newAPI(rpc.Bearing(s.Bare, who.Token))
@@ -125,10 +127,10 @@ func (s *Site) apiOf(who Identity) API {
 	return newAPI(rpc.ActingFor(s.Service, rpc.Principal{Role: who.Role, Name: who.Name}))
 }
 
-var errRevoked = errors.New("the session's owner may not sign in any more")
+var errRevoked = errors.New("the user of the session may not sign in any more")
 
-// people knows the users, as the config service last told.
-type people struct {
+// userCache caches the users of the config service.
+type userCache struct {
 	conn grpc.ClientConnInterface
 
 	mu    sync.Mutex
@@ -136,31 +138,31 @@ type people struct {
 	asked time.Time
 }
 
-// How old what is known of users may be: usually, and while the config service is away.
+// The maximum age of the cached users: usually, and while the config service is unavailable.
 const (
-	peopleFresh = 2 * time.Second
-	peopleStale = time.Minute
+	usersFresh = 2 * time.Second
+	usersStale = time.Minute
 )
 
-// forget has the next request ask again.
-func (p *people) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asked = time.Time{}
+// forget invalidates the cache.
+func (c *userCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = time.Time{}
 }
 
-// users are all users by name.
-func (p *people) users(ctx context.Context) (map[string]*outboundv1.User, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	age := time.Since(p.asked)
-	if p.known != nil && age < peopleFresh {
-		return p.known, nil
+// users returns all users by name.
+func (c *userCache) users(ctx context.Context) (map[string]*outboundv1.User, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	age := time.Since(c.asked)
+	if c.known != nil && age < usersFresh {
+		return c.known, nil
 	}
-	answer, err := outboundv1.NewAccessServiceClient(p.conn).ListUsers(ctx, &outboundv1.ListUsersRequest{}, grpc.WaitForReady(false))
+	answer, err := outboundv1.NewAccessServiceClient(c.conn).ListUsers(ctx, &outboundv1.ListUsersRequest{}, grpc.WaitForReady(false))
 	if err != nil {
-		if p.known != nil && age < peopleStale {
-			return p.known, nil
+		if c.known != nil && age < usersStale {
+			return c.known, nil
 		}
 		return nil, err
 	}
@@ -168,20 +170,20 @@ func (p *people) users(ctx context.Context) (map[string]*outboundv1.User, error)
 	for _, u := range answer.GetUsers() {
 		known[u.GetName()] = u
 	}
-	p.known, p.asked = known, time.Now()
+	c.known, c.asked = known, time.Now()
 	return known, nil
 }
 
-// current brings up to date what a session knows of its owner. Its error is errRevoked if they may not go on.
-func (p *people) current(ctx context.Context, who Identity) (Identity, error) {
+// current updates an identity from the users. It returns errRevoked if the user may not continue.
+func (c *userCache) current(ctx context.Context, who Identity) (Identity, error) {
 	if who.Kind == ByToken {
 		// The services check the token at each call.
 		return who, nil
 	}
-	if p.conn == nil {
+	if c.conn == nil {
 		return who, errRevoked
 	}
-	users, err := p.users(ctx)
+	users, err := c.users(ctx)
 	if err != nil {
 		return who, err
 	}
@@ -208,7 +210,7 @@ func passwordTime(u *outboundv1.User) time.Time {
 	return u.GetPasswordTime().AsTime()
 }
 
-// RoleOf is a role of the API as a role of ours; the least one if none is said.
+// RoleOf converts a role of the API; the least role if it is unset.
 func RoleOf(kind outboundv1.Role_Kind) rpc.Role {
 	switch kind {
 	case outboundv1.Role_ADMIN:
@@ -220,5 +222,5 @@ func RoleOf(kind outboundv1.Role_Kind) rpc.Role {
 	}
 }
 
-// ForgetPeople has the next request ask anew who the users are, after a change of them.
-func (s *Site) ForgetPeople() { s.people.forget() }
+// ForgetUsers invalidates the cached users after a change.
+func (s *Site) ForgetUsers() { s.users.forget() }

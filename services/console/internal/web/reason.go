@@ -1,82 +1,82 @@
 package web
 
-import (
-	"github.com/outbound-events/outbound/pkg/delivery"
-)
+import "github.com/outbound-events/outbound/pkg/delivery/reasons"
 
-// ClassWords are a class of reasons in words: what went wrong, or did not. A class that is not known is shown as it is.
+// ClassWords returns a class of reasons in words. An unknown class is returned as it is.
 func ClassWords(class string) string {
-	switch delivery.Class(class) {
-	case delivery.ClassOK:
+	switch reasons.Class(class) {
+	case reasons.ClassOK:
 		return "no error"
-	case delivery.ClassNetwork:
-		return "network: not reached or cut off"
-	case delivery.ClassTLS:
-		return "TLS or certificate"
-	case delivery.ClassTimeout:
-		return "no answer in time"
-	case delivery.ClassHTTP4xx:
-		return "HTTP 4xx: refused by the receiver"
-	case delivery.ClassHTTP5xx:
-		return "HTTP 5xx: receiver broken"
-	case delivery.ClassHTTPOther:
-		return "HTTP, another status"
-	case delivery.ClassSMTPDeferred:
+	case reasons.ClassNetwork:
+		return "network error"
+	case reasons.ClassTLS:
+		return "TLS error"
+	case reasons.ClassTimeout:
+		return "timed out"
+	case reasons.ClassHTTP4xx:
+		return "HTTP 4xx: client error"
+	case reasons.ClassHTTP5xx:
+		return "HTTP 5xx: server error"
+	case reasons.ClassHTTPOther:
+		return "other HTTP status"
+	case reasons.ClassSMTPDeferred:
 		return "deferred by the relay"
-	case delivery.ClassSMTPRefused:
+	case reasons.ClassSMTPRefused:
 		return "refused by the relay"
-	case delivery.ClassAuth:
-		return "signing in failed"
-	case delivery.ClassEgress:
-		return "address is forbidden"
-	case delivery.ClassRender:
-		return "could not be written"
-	case delivery.ClassNotWanted:
-		return "not wanted by the recipient"
-	case delivery.ClassExpired:
-		return "retry duration ended"
-	case delivery.ClassCancelled:
+	case reasons.ClassAuth:
+		return "authentication failed"
+	case reasons.ClassEgress:
+		return "forbidden address"
+	case reasons.ClassRender:
+		return "template error"
+	case reasons.ClassNotWanted:
+		return "not selected by the recipient"
+	case reasons.ClassExpired:
+		return "retry duration exceeded"
+	case reasons.ClassCancelled:
 		return "cancelled"
-	case delivery.ClassOther:
-		return "something else"
+	case reasons.ClassOther:
+		return "other error"
 	default:
 		return spaced(class)
 	}
 }
 
-// ReasonWords are a reason in words.
+// ReasonWords returns a reason in words.
 func ReasonWords(reason string) string {
-	if words, ok := attemptReasons()[delivery.Reason(reason)]; ok {
+	if words, ok := attemptReasons()[reasons.Reason(reason)]; ok {
 		return words
 	}
-	if words, ok := quietReasons()[delivery.Reason(reason)]; ok {
+	if words, ok := quietReasons()[reasons.Reason(reason)]; ok {
 		return words
 	}
 	return spaced(reason)
 }
 
-// attemptReasons are why an attempt failed.
-func attemptReasons() map[delivery.Reason]string {
-	return map[delivery.Reason]string{
-		delivery.ReasonOK: "delivered", delivery.ReasonHTTPStatus: "HTTP status is an error", delivery.ReasonRedirect: "redirect refused",
-		delivery.ReasonGone: "receiver says gone", delivery.ReasonDNS: "name not found (DNS)", delivery.ReasonEgress: "address is forbidden",
-		delivery.ReasonConnect: "no connection", delivery.ReasonTLS: "TLS failed", delivery.ReasonProxy: "proxy failed",
-		delivery.ReasonTimeout: "no answer in time", delivery.ReasonConnectionCut: "connection cut", delivery.ReasonProtocol: "answer not understood",
-		delivery.ReasonAuth: "signing in failed", delivery.ReasonRender: "could not be written", delivery.ReasonSMTPDeferred: "deferred by the relay",
-		delivery.ReasonSMTPRefused: "refused by the relay", delivery.ReasonRelayUnset: "no relay is set", delivery.ReasonPartlyDelivered: "delivered to some addresses",
+// attemptReasons are the reasons of attempts.
+func attemptReasons() map[reasons.Reason]string {
+	return map[reasons.Reason]string{
+		reasons.OK: "delivered", reasons.HTTPStatus: "HTTP error", reasons.Redirect: "redirect not followed",
+		reasons.Gone: "410 Gone", reasons.DNS: "DNS lookup failed", reasons.Egress: "forbidden address",
+		reasons.Connect: "connection failed", reasons.TLS: "TLS failed", reasons.Proxy: "proxy failed",
+		reasons.Timeout: "timed out", reasons.ConnectionCut: "connection lost", reasons.Protocol: "invalid response",
+		reasons.Auth: "authentication failed", reasons.Render: "template error", reasons.SMTPDeferred: "deferred by the relay",
+		reasons.SMTPRefused: "refused by the relay", reasons.RelayUnset: "no relay configured", reasons.PartlyDelivered: "partially delivered",
 	}
 }
 
-// quietReasons are why nothing was sent.
-func quietReasons() map[delivery.Reason]string {
-	return map[delivery.Reason]string{
-		delivery.ReasonExpired: "retry duration ended", delivery.ReasonTypeUnwanted: "event type not selected", delivery.ReasonApplianceOut: "appliance not selected",
-		delivery.ReasonNoExternalKey: "no external key", delivery.ReasonFilterFalse: "filter says no", delivery.ReasonFilterError: "filter failed",
-		delivery.ReasonDisabled: "recipient disabled", delivery.ReasonDeleted: "recipient deleted", delivery.ReasonUnreadable: "event not readable",
-		delivery.ReasonPurged: "queue purged", delivery.ReasonCancelled: "cancelled by hand", delivery.ReasonBacklog: "queue too old",
-		delivery.ReasonSendNow: "sent now by hand", delivery.ReasonExtended: "extended by hand", delivery.ReasonNotDue: "not due yet",
-		delivery.ReasonNoSlot: "no free slot", delivery.ReasonBreaker: "recipient fails all the time", delivery.ReasonRateLimit: "rate limit", delivery.ReasonShutdown: "sender stopped",
-		delivery.ReasonUnknown: "recipient not known yet", delivery.ReasonNoRecord: "not recorded yet",
-		delivery.ReasonConfigBehind: "configuration not known yet",
+// quietReasons are the reasons without an attempt.
+func quietReasons() map[reasons.Reason]string {
+	return map[reasons.Reason]string{
+		reasons.Expired: "retry duration exceeded", reasons.TypeUnwanted: "event type not selected",
+		reasons.ApplianceOut:  "appliance not selected",
+		reasons.NoExternalKey: "no external key", reasons.FilterFalse: "filtered out", reasons.FilterError: "filter error",
+		reasons.Disabled: "recipient disabled", reasons.Deleted: "recipient deleted", reasons.Unreadable: "event unreadable",
+		reasons.Purged: "queue purged", reasons.Cancelled: "cancelled by a user", reasons.Backlog: "backlog limit exceeded",
+		reasons.SendNow: "sent now by a user", reasons.Extended: "extended by a user", reasons.NotDue: "not due yet",
+		reasons.NoSlot: "concurrency limit", reasons.Breaker: "recipient failing", reasons.RateLimit: "rate limit",
+		reasons.Shutdown: "sender stopped",
+		reasons.Unknown:  "recipient unknown", reasons.NoRecord: "not recorded yet",
+		reasons.ConfigBehind: "configuration not up to date",
 	}
 }

@@ -14,15 +14,15 @@ import (
 //go:embed templates
 var ownTemplates embed.FS
 
-// View is the dot of every page and of every part of one.
+// View is the data of every template.
 type View struct {
-	// Data is what the page's handler gave.
+	// Data is the data of the handler.
 	Data any
-	// Me is who is signed in.
+	// Me is the signed-in user.
 	Me Me
-	// Path and Query are those of the request.
+	// Path and Query are from the request.
 	Path, Query string
-	// Flashes are the notices to show, Theme is what the reader chose: light, dark or nothing.
+	// Flashes are the notices to show. Theme is light, dark or empty.
 	Flashes []Flash
 	Theme   string
 	Version string
@@ -30,7 +30,7 @@ type View struct {
 	Nav     []NavItem
 }
 
-// NavItem is a link of the top bar.
+// NavItem is a link in the top bar.
 type NavItem struct {
 	Path, Label string
 	Current     bool
@@ -38,8 +38,8 @@ type NavItem struct {
 
 func navigation(at string) []NavItem {
 	items := []NavItem{
-		{Path: "/", Label: "Outbound Events"}, {Path: "/deliveries", Label: "Deliveries"}, {Path: "/events", Label: "Events"},
-		{Path: "/rejected", Label: "Rejected"}, {Path: "/replays", Label: "Replays"}, {Path: "/settings", Label: "Settings"},
+		{Path: "/", Label: "Recipients"}, {Path: "/deliveries", Label: "Deliveries"}, {Path: "/events", Label: "Events"},
+		{Path: "/rejected", Label: "Invalid events"}, {Path: "/replays", Label: "Replays"}, {Path: "/settings", Label: "Settings"},
 		{Path: "/health", Label: "Health"},
 	}
 	for i := range items {
@@ -49,7 +49,7 @@ func navigation(at string) []NavItem {
 	return items
 }
 
-// parse reads an area's templates: a page each, together with the layout, the partials and the area's own parts.
+// parse parses the templates of an area: one set per page, with the layout, the partials and the parts of the area.
 func (a *Area) parse(files fs.FS) error {
 	base, err := a.site.base.Clone()
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *Request) view(data any) View {
 	return v
 }
 
-// Render answers with a page: the whole of it, or for htmx its block `content` alone.
+// Render responds with a page, or with its block `content` for an htmx request.
 func (r *Request) Render(page string, data any) error {
 	if r.Part() {
 		return r.RenderPart(page, "content", data)
@@ -103,7 +103,7 @@ func (r *Request) Render(page string, data any) error {
 	return r.write(page, "layout", r.view(data))
 }
 
-// RenderPart answers with one block of a page. Notices come along and find their place in the page by themselves.
+// RenderPart responds with a block of a page. Notices are included as out-of-band swaps.
 func (r *Request) RenderPart(page, block string, data any) error {
 	v := r.view(data)
 	body, err := r.execute(page, block, v)
@@ -111,7 +111,7 @@ func (r *Request) RenderPart(page, block string, data any) error {
 		return err
 	}
 	if len(v.Flashes) > 0 {
-		more, err := r.execute(page, "flashes-apart", v)
+		more, err := r.execute(page, "flashes-oob", v)
 		if err != nil {
 			return err
 		}
@@ -128,16 +128,16 @@ func (r *Request) write(page, block string, v View) error {
 	return r.answer(body)
 }
 
-// execute renders whole before a byte is sent, so that what goes wrong is told by an error page.
+// execute renders into memory, so that an error can still become an error page.
 func (r *Request) execute(page, block string, v View) ([]byte, error) {
 	t := r.area.views[page]
 	if t == nil {
-		return nil, fmt.Errorf("render the page %q: there is no such template", page)
+		return nil, fmt.Errorf("render the page %q: unknown template", page)
 	}
 	var b bytes.Buffer
 	err := t.ExecuteTemplate(&b, block, v)
 	if err == nil && bytes.Contains(b.Bytes(), []byte(early)) {
-		// Faults stand above the fields they are of, and are called what those are called.
+		// The error summary precedes the fields whose labels it shows. The second pass knows the labels.
 		b.Reset()
 		err = t.ExecuteTemplate(&b, block, v)
 	}
@@ -154,7 +154,7 @@ func (r *Request) answer(body []byte) error {
 		r.status = http.StatusOK
 	}
 	r.W.WriteHeader(r.status)
-	// A reader who has gone sees nothing.
+	// The client may have disconnected.
 	_, _ = r.W.Write(body)
 	return nil
 }

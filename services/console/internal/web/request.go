@@ -14,43 +14,43 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// Me is who is signed in.
+// Me is the signed-in user.
 type Me struct {
-	// Name is what revisions and replays name; DisplayName is what the page shows.
+	// Name is the actor in revisions and replays; DisplayName is shown in pages.
 	Name, DisplayName string
 	Role              rpc.Role
-	// Kind is how they signed in.
+	// Kind is the sign-in method.
 	Kind Kind
 }
 
-// Kind is how somebody signed in.
+// Kind is a sign-in method.
 type Kind string
 
 // The kinds.
 const (
-	// Local is a user with a password that we keep.
+	// Local is a user with a password.
 	Local Kind = "user"
 	// ByToken is the holder of the admin token or of an API token.
 	ByToken Kind = "token"
-	// ByOIDC is somebody that an OpenID provider knows.
+	// ByOIDC is a user of an OpenID provider.
 	ByOIDC Kind = "oidc"
 )
 
-// SignedIn reports whether anybody is.
+// SignedIn reports whether a user is signed in.
 func (m Me) SignedIn() bool { return m.Role != 0 }
 
-// Operates reports whether they may manage recipients and deliveries.
+// Operates reports whether the user may manage recipients and deliveries.
 func (m Me) Operates() bool { return m.may(rpc.RoleOperator) }
 
-// Admins reports whether they may manage settings, appliances, users and tokens.
+// Admins reports whether the user may manage settings, appliances, users and tokens.
 func (m Me) Admins() bool { return m.may(rpc.RoleAdmin) }
 
-// RoleWord is the role as people read it.
+// RoleWord returns the role in words.
 func (m Me) RoleWord() string { return m.Role.String() }
 
 func (m Me) may(least rpc.Role) bool { return rank(m.Role) >= rank(least) && rank(m.Role) > 0 }
 
-// rank orders the roles of people; nobody else has one.
+// rank orders the roles of users.
 func rank(r rpc.Role) int {
 	switch r {
 	case rpc.RoleViewer:
@@ -64,7 +64,7 @@ func rank(r rpc.Role) int {
 	}
 }
 
-// API are the services, called as whoever is signed in: what they may not do, the services refuse.
+// API holds clients of the services that act as the signed-in user. The services check permissions.
 type API struct {
 	Recipients outboundv1.RecipientServiceClient
 	Settings   outboundv1.SettingsServiceClient
@@ -82,11 +82,11 @@ func newAPI(conn grpc.ClientConnInterface) API {
 	}
 }
 
-// Request is one question of a browser and its answer.
+// Request is a request of a browser and its response.
 type Request struct {
 	*http.Request
 	W http.ResponseWriter
-	// Me is who asks; API calls the services as them.
+	// Me is the signed-in user; API calls the services as this user.
 	Me  Me
 	API API
 
@@ -94,7 +94,7 @@ type Request struct {
 	area    *Area
 	session string
 	flashes []Flash
-	// status is what the answer begins with; 0: 200.
+	// status is the status of the response; 0 means 200.
 	status int
 }
 
@@ -105,18 +105,18 @@ func (s *Site) request(w http.ResponseWriter, r *http.Request, a *Area) *Request
 	return &Request{Request: r, W: w, site: s, area: a}
 }
 
-// Site is the site that the request is of.
+// Site returns the site of the request.
 func (r *Request) Site() *Site { return r.site }
 
-// Part reports whether htmx asks for a part of a page, and not the browser for the whole.
+// Part reports whether htmx requests a part of a page.
 func (r *Request) Part() bool {
 	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-Boosted") == "" && r.Header.Get("HX-History-Restore-Request") == ""
 }
 
-// Status sets the status of the answer that is rendered next, e.g. http.StatusUnprocessableEntity for a form with faults.
+// Status sets the status of the next rendered response, e.g. http.StatusUnprocessableEntity for a form with faults.
 func (r *Request) Status(code int) { r.status = code }
 
-// Redirect sends the browser to another page of ours.
+// Redirect redirects the browser to another page of the site.
 func (r *Request) Redirect(path string) error {
 	r.keepFlashes()
 	if r.Header.Get("HX-Request") == "true" {
@@ -128,10 +128,10 @@ func (r *Request) Redirect(path string) error {
 	return nil
 }
 
-// toSignIn sends somebody unknown to where they sign in, and back afterwards.
+// toSignIn redirects to the sign-in page, which returns to this page afterwards.
 func (r *Request) toSignIn() error {
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-		// 204 tells an EventSource not to come back.
+		// With 204 an EventSource does not reconnect.
 		r.W.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -149,10 +149,11 @@ func (r *Request) toSignIn() error {
 	return r.Redirect(path)
 }
 
-// LocalPath is a path of this site, or `/` for anything that could lead elsewhere.
+// LocalPath returns the path if it is local to the site, else `/`.
 func LocalPath(path string) string {
 	u, err := url.Parse(path)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t") {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsAny(path, "\\\r\n\t") {
 		return "/"
 	}
 	return path
@@ -164,7 +165,7 @@ type Flash struct {
 	Text string `json:"text"`
 }
 
-// Tone is how a notice sounds.
+// Tone is the severity of a notice.
 type Tone string
 
 // The tones.
@@ -174,19 +175,19 @@ const (
 	Bad  Tone = "bad"
 )
 
-// Flash shows a notice in the page that comes next, also behind a redirect.
+// Flash shows a notice in the next page, also after a redirect.
 func (r *Request) Flash(tone Tone, text string) { r.flashes = append(r.flashes, Flash{tone, text}) }
 
 const flashCookie = "__Host-outbound-flash"
 
-// flashAge is how long a notice waits for its page.
+// flashAge is how long a notice waits for the next page.
 const flashAge = time.Minute
 
 func (r *Request) keepFlashes() {
 	if len(r.flashes) == 0 {
 		return
 	}
-	// A notice is text of ours, and short.
+	// Notices are short texts of the console.
 	b, err := json.Marshal(r.flashes)
 	if err != nil || len(b) > 2048 {
 		return
@@ -194,7 +195,7 @@ func (r *Request) keepFlashes() {
 	http.SetCookie(r.W, HostCookie(flashCookie, base64.RawURLEncoding.EncodeToString(b), flashAge))
 }
 
-// takeFlashes gives the notices to show now.
+// takeFlashes returns and clears the notices.
 func (r *Request) takeFlashes() []Flash {
 	c, err := r.Cookie(flashCookie)
 	if err == nil && c.Value != "" {
@@ -209,7 +210,8 @@ func (r *Request) takeFlashes() []Flash {
 	return taken
 }
 
-// HostCookie is a cookie that only this host gets, and no script reads. Browsers keep such cookies on https and on loopback.
+// HostCookie returns a __Host- HttpOnly cookie. Browsers accept it over HTTPS and on loopback.
 func HostCookie(name, value string, age time.Duration) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(age.Seconds())}
+	return &http.Cookie{Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		MaxAge: int(age.Seconds())}
 }

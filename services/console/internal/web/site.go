@@ -1,5 +1,5 @@
-// Package web is the ground that the console's pages stand on: who is signed in, how pages are rendered, how forms keep what
-// was typed, how errors are told. doc.go of services/console says how a page is added.
+// Package web is the framework of the console pages: sessions, routing, rendering, forms and errors. The package documentation of
+// services/console describes how to add a page.
 package web
 
 import (
@@ -17,54 +17,54 @@ import (
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
-// Deps are what a site works through.
+// Deps are the dependencies of a site.
 type Deps struct {
-	// Service leads to all services with the services' token, Bare without a token. Without Service people sign in with tokens
-	// alone.
+	// Service calls all services with the services' token, Bare without a token. Without Service, users sign in with tokens only.
 	Service, Bare grpc.ClientConnInterface
-	// Sessions keeps who is signed in.
+	// Sessions stores the sessions.
 	Sessions *session.Sessions
-	// Limiter bounds the attempts to sign in.
+	// Limiter bounds sign-in attempts.
 	Limiter throttle.Limiter
-	// Logger takes what people cannot be told.
+	// Logger logs errors that pages do not show.
 	Logger *slog.Logger
-	// Version is shown in the page's foot.
+	// Version is shown in the footer.
 	Version string
-	// Proxies say who asks. Without any it is whoever is connected.
+	// Proxies are the trusted proxies. Without them the client is the connected peer.
 	Proxies Proxies
-	// Origin is where people reach the site, e.g. https://outbound.example.com: a form that browsers say is of there is the site's own,
-	// also behind a proxy that changes Host. Empty: Host alone says.
+	// Origin is the public origin, e.g. https://outbound.example.com. Forms from this origin are accepted even if a proxy changes Host.
+	// Empty: only Host is compared.
 	Origin string
-	// MaxBody is the most bytes a form may have.
+	// MaxBody is the size limit of a form.
 	MaxBody int64
-	// Stop ends every stream when it is closed.
+	// Stop ends all streams when it is closed.
 	Stop <-chan struct{}
 }
 
-// Site is the console in the browser. Areas are added, then Handler is taken.
+// Site is the console. Add all areas before calling Handler.
 type Site struct {
 	Deps
-	mux    *http.ServeMux
-	assets *assets
-	base   *template.Template
-	core   *Area
-	people people
-	dot    dot
-	faults []error
+	mux       *http.ServeMux
+	assets    *assets
+	base      *template.Template
+	core      *Area
+	users     userCache
+	indicator statusIndicator
+	faults    []error
 }
 
-// New makes a site without pages.
+// New returns a site without areas.
 func New(d Deps) (*Site, error) {
 	if d.Bare == nil || d.Sessions == nil || d.Limiter == nil || d.Logger == nil {
-		return nil, errors.New("the console's pages need services, sessions, a limiter and a log")
+		return nil, errors.New("the console needs services, sessions, a limiter and a logger")
 	}
 	a, err := openAssets()
 	if err != nil {
 		return nil, err
 	}
 	s := &Site{Deps: d, mux: http.NewServeMux(), assets: a}
-	s.people = people{conn: d.Service}
-	if s.base, err = template.New("base").Funcs(s.functions()).ParseFS(ownTemplates, "templates/layout.html", "templates/partials.html"); err != nil {
+	s.users = userCache{conn: d.Service}
+	if s.base, err = template.New("base").Funcs(s.functions()).ParseFS(ownTemplates, "templates/layout.html",
+		"templates/partials.html"); err != nil {
 		return nil, fmt.Errorf("read the console's templates: %w", err)
 	}
 	own, err := fs.Sub(ownTemplates, "templates/pages")
@@ -73,11 +73,11 @@ func New(d Deps) (*Site, error) {
 	}
 	s.core = s.Area(own)
 	s.mux.Handle("GET /assets/{hash}/{name}", a)
-	s.core.GET("/part/status", s.showDot)
+	s.core.GET("/part/status", s.showStatusIndicator)
 	return s, errors.Join(s.faults...)
 }
 
-// Handler answers for all pages; what is no page goes to next, unless a browser asks for it.
+// Handler serves all pages. Other requests go to next, except those of browsers for HTML.
 func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 	if err := errors.Join(s.faults...); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 		q := s.request(w, r, s.core)
 		signedIn, err := q.identify()
 		if err == nil && !signedIn {
-			// Who is not known learns not even what there is.
+			// Do not reveal which pages exist.
 			_ = q.toSignIn()
 			return
 		}
@@ -102,41 +102,43 @@ func (s *Site) Handler(next http.Handler) (http.Handler, error) {
 	protection := http.NewCrossOriginProtection()
 	if s.Origin != "" {
 		if err := protection.AddTrustedOrigin(s.Origin); err != nil {
-			return nil, fmt.Errorf("take forms of %s: %w", s.Origin, err)
+			return nil, fmt.Errorf("trust the origin %s: %w", s.Origin, err)
 		}
 	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(s.request(w, r, s.core), errCrossOrigin) }))
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		s.fail(s.request(w, r, s.core), errCrossOrigin)
+	}))
 	pages := protection.Handler(s.mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guard(w.Header())
+		setSecurityHeaders(w.Header())
 		pages.ServeHTTP(w, r)
 	}), nil
 }
 
-// policy is what pages may do: show what this host gives, run its scripts, and no more. There are no inline scripts or styles.
+// policy is the Content-Security-Policy: only scripts, styles and images of this host, and none inline.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-func guard(h http.Header) {
+func setSecurityHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	// With no referrer at all, browsers say of our own forms that they are of nowhere (Origin: null), and those too old for Sec-Fetch-Site
-	// could not be told from others.
+	// Without a referrer, browsers send Origin: null with forms, and browsers without Sec-Fetch-Site could not prove the same origin.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Add("Vary", "HX-Request")
 }
 
-// Handle answers what a page is asked for. An error is told by an error page, or in the page by a notice if htmx asked.
+// Handle handles a request. Its error becomes an error page, or a notice for an htmx request.
 type Handle func(r *Request) error
 
-// Area is a group of pages with templates of their own.
+// Area is a group of pages with its templates.
 type Area struct {
 	site  *Site
 	views map[string]*template.Template
 }
 
-// Area adds a group of pages. Each file of templates is a page, named like the file without `.html`; files that begin with `_`
-// are parts that all of the area's pages may use.
+// Area adds a group of pages. Each template file is a page, named like the file without `.html`. Files with the prefix `_` are parts for
+// all pages of the area.
 func (s *Site) Area(templates fs.FS) *Area {
 	a := &Area{site: s, views: map[string]*template.Template{}}
 	if err := a.parse(templates); err != nil {
@@ -145,16 +147,16 @@ func (s *Site) Area(templates fs.FS) *Area {
 	return a
 }
 
-// GET adds a page that everybody who is signed in may see. The pattern is a path as http.ServeMux has it, e.g. /events/{id}.
+// GET adds a page for all signed-in users. The path is a pattern of http.ServeMux, e.g. /events/{id}.
 func (a *Area) GET(path string, h Handle) { a.route("GET "+path, rpc.RoleViewer, h) }
 
-// POST adds what people of a role, or of a greater one, may do.
+// POST adds an action for users with at least a role.
 func (a *Area) POST(path string, least rpc.Role, h Handle) { a.route("POST "+path, least, h) }
 
-// Page adds a page that only people of a role, or of a greater one, may see.
+// Page adds a page for users with at least a role.
 func (a *Area) Page(path string, least rpc.Role, h Handle) { a.route("GET "+path, least, h) }
 
-// Open adds what is answered without signing in. The pattern begins with a method.
+// Open adds a handler that needs no session. The pattern starts with a method.
 func (a *Area) Open(pattern string, h Handle) {
 	a.handle(pattern, func(r *Request) error { return h(r) })
 }
@@ -177,7 +179,7 @@ func (a *Area) route(pattern string, least rpc.Role, h Handle) {
 
 func (a *Area) handle(pattern string, h Handle) {
 	defer func() {
-		// ServeMux panics on a pattern that is wrong or there already; the site's maker is told instead.
+		// ServeMux panics on an invalid or duplicate pattern. Handler returns it as an error.
 		if p := recover(); p != nil {
 			a.site.faults = append(a.site.faults, fmt.Errorf("add the page %q: %v", pattern, p))
 		}

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
-// heartbeat is how often a quiet stream says that it lives, and looks whether its reader may still read.
+// heartbeat is the interval of keep-alives, which also check the session.
 const heartbeat = 15 * time.Second
 
-// Stream sends events to the browser as they happen (text/event-stream).
+// Stream sends server-sent events to the browser.
 type Stream struct {
 	r  *Request
 	rc *http.ResponseController
@@ -23,14 +25,13 @@ type Stream struct {
 	dead error
 }
 
-// Stream answers with a stream of events. run sends them until the request's context ends, which it does when the reader goes,
-// when they are signed out, and when the service stops; then run returns soon. Its error ends the stream and goes to the log
-// alone, because the answer has begun.
+// Stream responds with a stream of events. run sends them until the context of the request ends: when the client disconnects, the
+// session ends or the service stops. Its error ends the stream and is only logged, because the response has started.
 func (r *Request) Stream(run func(s *Stream) error) error {
 	s := &Stream{r: r, rc: http.NewResponseController(r.W)}
-	// A stream may last longer than any other answer. The read bound would end it too, once the request is read.
+	// Streams have no deadlines. The read deadline would also end them after the request is read.
 	if err := errors.Join(s.rc.SetReadDeadline(time.Time{}), s.rc.SetWriteDeadline(time.Time{})); err != nil {
-		return fmt.Errorf("begin a stream: %w", err)
+		return fmt.Errorf("start a stream: %w", err)
 	}
 	h := r.W.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -48,12 +49,12 @@ func (r *Request) Stream(run func(s *Stream) error) error {
 	end()
 	wg.Wait()
 	if err != nil && ctx.Err() == nil {
-		r.site.Logger.Warn("a stream ended early", "path", r.URL.Path, "error", err.Error())
+		r.site.Logger.Warn("stream ended with an error", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, err.Error())
 	}
 	return nil
 }
 
-// beat keeps the connection alive and ends the stream of a reader who may not read any more.
+// beat sends keep-alives and ends the stream when the session ends.
 func (s *Stream) beat(end func()) {
 	defer end()
 	t := time.NewTicker(heartbeat)
@@ -73,8 +74,7 @@ func (s *Stream) beat(end func()) {
 	}
 }
 
-// Send renders a block of a page and sends it as an event, which htmx puts where sse-swap names it. Its error says that the
-// reader has gone.
+// Send renders a block of a page and sends it as an event for sse-swap. It returns an error when the client has disconnected.
 func (s *Stream) Send(event, page, block string, data any) error {
 	v := s.r.view(data)
 	body, err := s.r.execute(page, block, v)
@@ -95,7 +95,7 @@ func (s *Stream) SendText(event, text string) error {
 	return s.write(b.String())
 }
 
-// write sends bytes at once; a reader who takes none for a while is given up.
+// write sends and flushes a text. It fails if the client does not read for a heartbeat.
 func (s *Stream) write(text string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Stream) write(text string) error {
 	return s.dead
 }
 
-// contextUntil ends with its parent or with stop, whichever is first.
+// contextUntil returns a context that ends with its parent or with stop.
 func contextUntil(parent context.Context, stop <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	if stop == nil {

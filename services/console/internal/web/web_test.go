@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is text that must never become anything else than text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
 
 const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "faults" .Data}}<form>{{template "field" (field .Data "http.url" "URL" "help" "Where to")}}
@@ -35,8 +35,8 @@ const pages = `{{define "title"}}Try{{end}}{{define "content"}}{{template "fault
 {{template "field" (field .Data "on" "On" "type" "checkbox")}}</form>{{if .Me.Operates}}<button>Operate</button>{{end}}{{if .Me.Admins}}<button>Administer</button>{{end}}
 <a href="{{link "/x" "q" (.Data.Get "note")}}">link</a>{{template "copy" (dict "text" (.Data.Get "note"))}}{{chip "bad" (.Data.Get "note")}}{{end}}{{define "row"}}<td>{{.Data}}</td>{{end}}`
 
-// house is a site with an area of the test's own.
-type house struct {
+// fixture is a site with a test area.
+type fixture struct {
 	*consoletest.Browser
 	t      *testing.T
 	site   *web.Site
@@ -45,10 +45,11 @@ type house struct {
 	stop   chan struct{}
 }
 
-func open(t *testing.T) *house {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	h := &house{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
-	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"}, Logger: slog.New(slog.DiscardHandler)})
+	h := &fixture{t: t, log: &consoletest.Log{}, access: consoletest.NewAccess(), stop: make(chan struct{})}
+	server := rpc.NewServer(rpc.ServerOptions{Authenticator: rpc.Tokens{Admin: consoletest.AdminToken, Service: "s"},
+		Logger: slog.New(slog.DiscardHandler)})
 	outboundv1.RegisterAccessServiceServer(server, h.access)
 	local := rpc.InProcess(server)
 	dial := func(token string) *grpc.ClientConn {
@@ -84,7 +85,7 @@ func open(t *testing.T) *house {
 	return h
 }
 
-func (h *house) routes() {
+func (h *fixture) routes() {
 	a := h.site.Area(fstest.MapFS{"try.html": {Data: []byte(pages)}})
 	a.Open("GET /enter/{role}", func(r *web.Request) error {
 		role := map[string]rpc.Role{"viewer": rpc.RoleViewer, "operator": rpc.RoleOperator, "admin": rpc.RoleAdmin}[r.PathValue("role")]
@@ -100,7 +101,8 @@ func (h *house) routes() {
 		if err != nil {
 			return err
 		}
-		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile}, rpc.Violation{Field: "elsewhere[2].retryUrl", Description: "is odd"}, rpc.Violation{Field: "recipient.note[1]", Description: "is long"}))
+		form.Refused(rpc.InvalidArgument(rpc.Violation{Field: "http.url", Description: hostile},
+			rpc.Violation{Field: "elsewhere[2].retryUrl", Description: "is odd"}, rpc.Violation{Field: "recipient.note[1]", Description: "is long"}))
 		r.Status(http.StatusUnprocessableEntity)
 		return r.Render("try", form)
 	})
@@ -145,14 +147,14 @@ func fail(r *web.Request) error {
 		return r.Render("try", "no form at all")
 	case "none":
 		return r.Render("nothing", nil)
-	case "told":
-		return web.Fail(http.StatusConflict, "Told", hostile)
+	case "failure":
+		return web.Fail(http.StatusConflict, "Conflict", hostile)
 	default:
 		return context.DeadlineExceeded
 	}
 }
 
-func (h *house) enter(role string) {
+func (h *fixture) enter(role string) {
 	h.t.Helper()
 	if a := h.Get("/enter/" + role); a.Status != http.StatusSeeOther {
 		h.t.Fatalf("%d %s", a.Status, a.Body)
@@ -188,7 +190,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
+func TestRolesLimitPagesAndActions(t *testing.T) {
 	for role, x := range map[string]struct {
 		post, admins        int
 		operate, administer bool
@@ -201,7 +203,8 @@ func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
 		h := open(t)
 		h.enter(role)
 		page := h.Get("/try")
-		if page.Status != 200 || strings.Contains(page.Body, ">Operate<") != x.operate || strings.Contains(page.Body, ">Administer<") != x.administer {
+		if page.Status != 200 || strings.Contains(page.Body, ">Operate<") != x.operate ||
+			strings.Contains(page.Body, ">Administer<") != x.administer {
 			t.Errorf("%s sees %d %s", role, page.Status, page.Body)
 		}
 		if a := h.Post("/try", url.Values{}); a.Status != x.post {
@@ -213,7 +216,7 @@ func TestRolesSeeAndDoWhatIsTheirs(t *testing.T) {
 		if a := h.Get("/self"); a.Body != "<td>"+x.self+"</td>" {
 			t.Errorf("%s calls as %s", role, a.Body)
 		}
-		// What the page let through the service refuses all the same.
+		// The service also checks the role.
 		if a := h.Get("/users"); role != "admin" && a.Status != http.StatusForbidden {
 			t.Errorf("%s lists tokens: %d %s", role, a.Status, a.Body)
 		}
@@ -230,7 +233,8 @@ func TestHostileTextStaysText(t *testing.T) {
 	row := h.Get("/row")
 	missing := h.Get("/fail/missing")
 	h.Header.Del("HX-Request")
-	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing, "page of a refusal": h.Get("/fail/told"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
+	for name, a := range map[string]consoletest.Answer{"notice": first, "form": again, "part": part, "row": row, "refusal": missing,
+		"page of a refusal": h.Get("/fail/failure"), "address": h.Get("/" + url.PathEscape(hostile) + "?x=" + url.QueryEscape(hostile))} {
 		for _, bad := range []string{"<script>alert", "<img src=x", `""><`} {
 			if strings.Contains(a.Body, bad) {
 				t.Errorf("%s: %q came through: %s", name, bad, a.Body)
@@ -243,8 +247,9 @@ func TestHostileTextStaysText(t *testing.T) {
 	if strings.Contains(again.Body, "typed secret") || !strings.Contains(again.Body, `name="on" value="true" checked`) {
 		t.Errorf("the form shows a password, or lost a tick: %s", again.Body)
 	}
-	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) || strings.Contains(again.Body, "data-early") {
-		t.Errorf("faults are not told beside their fields: %s", again.Body)
+	if !strings.Contains(again.Body, `<a href="#f-http-url">`) || !strings.Contains(again.Body, `aria-invalid="true"`) ||
+		strings.Contains(again.Body, "data-early") {
+		t.Errorf("faults are not shown beside their fields: %s", again.Body)
 	}
 	if strings.Contains(part.Body, "<html") || !strings.Contains(again.Body, "<html") {
 		t.Error("htmx gets whole pages, or browsers parts")
@@ -254,14 +259,16 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
+func TestErrorPagesHideInternalDetails(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
-	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503, "missing": 404, "told": 409, "late": 503} {
+	for how, want := range map[string]int{"panic": 500, "unknown": 500, "internal": 500, "template": 500, "none": 500, "away": 503,
+		"missing": 404, "failure": 409, "late": 503} {
 		for _, htmx := range []string{"", "true"} {
 			h.Header.Set("HX-Request", htmx)
 			a := h.Get("/fail/" + how)
-			if a.Status != want || strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "goroutine") || strings.Contains(a.Body, "10.1.2.3") {
+			if a.Status != want || strings.Contains(a.Body, "secret") || strings.Contains(a.Body, "goroutine") ||
+				strings.Contains(a.Body, "10.1.2.3") {
 				t.Errorf("%s: %d %s", how, a.Status, a.Body)
 			}
 			if retarget := a.Header.Get("HX-Retarget"); (retarget == "#notices") != (htmx == "true") {
@@ -284,12 +291,13 @@ func TestErrorsAreToldWithoutTheirInside(t *testing.T) {
 	}
 }
 
-func TestPagesMayLoadNothingButOurs(t *testing.T) {
+func TestPagesLoadOnlyOwnAssets(t *testing.T) {
 	h := open(t)
 	h.enter("viewer")
 	page := h.Get("/try")
 	csp := page.Header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'",
+		"base-uri 'none'", "form-action 'self'"} {
 		if !strings.Contains(csp, want) {
 			t.Errorf("the policy %q lacks %s", csp, want)
 		}
@@ -306,11 +314,13 @@ func TestPagesMayLoadNothingButOurs(t *testing.T) {
 	for _, piece := range strings.Split(page.Body, `"/assets/`)[1:] {
 		path, _, _ := strings.Cut(piece, `"`)
 		a := h.Get("/assets/" + path)
-		if a.Status != 200 || !strings.Contains(a.Header.Get("Cache-Control"), "immutable") || a.Body == "" || a.Header.Get("Content-Type") == "" {
+		if a.Status != 200 || !strings.Contains(a.Header.Get("Cache-Control"), "immutable") || a.Body == "" ||
+			a.Header.Get("Content-Type") == "" {
 			t.Errorf("%s: %d %v", path, a.Status, a.Header)
 		}
 		_, name, _ := strings.Cut(path, "/")
-		if a := h.Get("/assets/000000000000/" + name); a.Status != http.StatusNotFound || strings.Contains(a.Header.Get("Cache-Control"), "immutable") {
+		if a := h.Get("/assets/000000000000/" + name); a.Status != http.StatusNotFound ||
+			strings.Contains(a.Header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s of another hash: %d", name, a.Status)
 		}
 		loaded++
@@ -337,36 +347,38 @@ func TestAStreamEndsWithTheService(t *testing.T) {
 		}
 	}
 	text := strings.Join(got, "\n")
-	if !strings.Contains(text, "event: row\ndata: <td>") || strings.Contains(text, "<script>") || !strings.Contains(text, "\ndata: second line</td>\n") {
+	if !strings.Contains(text, "event: row\ndata: <td>") || strings.Contains(text, "<script>") ||
+		!strings.Contains(text, "\ndata: second line</td>\n") {
 		t.Errorf("came: %s", text)
 	}
 	unknown := consoletest.NewBrowser(t, h.URL).Stream("/stream")
 	defer func() { _ = unknown.Body.Close() }()
 	if unknown.StatusCode != http.StatusNoContent {
-		t.Errorf("a stream for nobody: %d", unknown.StatusCode)
+		t.Errorf("a stream without a session: %d", unknown.StatusCode)
 	}
 }
 
-func TestWhatIsNoPageGoesOn(t *testing.T) {
+func TestRequestsForOtherPathsArePassedOn(t *testing.T) {
 	h := open(t)
 	if a := h.Do(http.MethodGet, "/nothing", nil, "Accept", "application/json"); a.Status != http.StatusTeapot {
 		t.Errorf("a program: %d", a.Status)
 	}
 	if a := h.Get("/nothing"); a.Status != http.StatusSeeOther {
-		t.Errorf("a browser of nobody: %d", a.Status)
+		t.Errorf("a browser without a session: %d", a.Status)
 	}
 	h.enter("viewer")
-	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "There is no such page") {
+	if a := h.Get("/nothing"); a.Status != http.StatusNotFound || !strings.Contains(a.Body, "Page not found") {
 		t.Errorf("a browser: %d %s", a.Status, a.Body)
 	}
 }
 
-func TestAreasThatCollideAreToldAtTheStart(t *testing.T) {
+func TestConflictingAreasAreReportedAtStart(t *testing.T) {
 	h := open(t)
 	a := h.site.Area(fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{end}}`)}})
 	a.GET("/try", nil)
 	h.site.Area(fstest.MapFS{"bad.html": {Data: []byte(`{{define "content"}}{{nonsense}}{{end}}`)}})
-	if _, err := h.site.Handler(http.NotFoundHandler()); err == nil || !strings.Contains(err.Error(), "/try") || !strings.Contains(err.Error(), "bad.html") {
+	if _, err := h.site.Handler(http.NotFoundHandler()); err == nil || !strings.Contains(err.Error(), "/try") ||
+		!strings.Contains(err.Error(), "bad.html") {
 		t.Errorf("%v", err)
 	}
 }

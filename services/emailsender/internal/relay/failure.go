@@ -24,7 +24,7 @@ type Step string
 // The steps, in order.
 const (
 	// StepTurn is the wait for a free connection and for the rate limit, both ours.
-	StepTurn Step = "our own limits"
+	StepTurn Step = "Outbound's limits"
 	// StepToken is the asking for an access token.
 	StepToken   Step = "the token endpoint"
 	StepConnect Step = "connecting"
@@ -35,7 +35,7 @@ const (
 	StepMail    Step = "MAIL FROM"
 	StepRcpt    Step = "RCPT TO"
 	StepData    Step = "DATA"
-	StepEnd     Step = "the mail"
+	StepEnd     Step = "end of DATA"
 )
 
 // codeClosing is the reply of a relay that hangs up.
@@ -51,22 +51,22 @@ type Failure struct {
 	Reply string
 	// Cause is the error if it did not answer, or not so that it can be understood.
 	Cause error
-	// Wait is how long our own limits want us to wait; the relay was not asked.
+	// Wait is how long Outbound's limits want us to wait; the relay was not asked.
 	Wait time.Duration
 }
 
-// Error says what was tried and what came of it. It holds no addresses of people.
+// Error says what was attempted and how it failed. It contains no email addresses.
 func (f *Failure) Error() string {
 	switch {
 	case f.Code != 0:
-		return fmt.Sprintf("the relay answered %d to %s", f.Code, f.Step)
+		return fmt.Sprintf("the relay responded with %d to %s", f.Code, f.Step)
 	case f.Step == StepTurn, f.Step == StepToken:
 		return f.Cause.Error()
 	}
-	return fmt.Sprintf("relay, at %s: %s", f.Step, withoutAddresses(f.Cause.Error()))
+	return fmt.Sprintf("SMTP relay at %s: %s", f.Step, withoutAddresses(f.Cause.Error()))
 }
 
-// Limited reports whether our own limits were in the way, so that nothing left the house.
+// Limited reports whether Outbound's limits were in the way, so that nothing left the process.
 func (f *Failure) Limited() bool { return f.Step == StepTurn && f.Wait > 0 }
 
 // Unwrap is the cause.
@@ -111,7 +111,8 @@ func failed(ctx context.Context, s Step, err error) *Failure {
 		f.Fault = delivery.FaultConnect
 	case errors.As(err, &protocol):
 		f.Fault = delivery.FaultProtocol
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
 		f.Fault = delivery.FaultCut
 	default:
 		f.Fault = delivery.FaultProtocol

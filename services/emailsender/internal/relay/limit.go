@@ -13,8 +13,8 @@ import (
 const (
 	// turnWait is how long a mail waits in its place for a connection or for the rate limit, before it is put off.
 	turnWait = 5 * time.Second
-	// gateAgain is when to ask again for a connection.
-	gateAgain = time.Second
+	// limitAgain is when to ask again for a connection.
+	limitAgain = time.Second
 )
 
 // bound is how many connections there may be at once.
@@ -24,7 +24,7 @@ func (p *Pool) bound(r Relay) int { return max(1, min(r.Most, p.o.Most)) }
 func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
 	ask, cancel := context.WithTimeout(ctx, turnWait)
 	defer cancel()
-	if p.gate.enter(ask, p.bound(r)) {
+	if p.limit.enter(ask, p.bound(r)) {
 		return nil
 	}
 	if f := ended(ctx); f != nil {
@@ -34,13 +34,14 @@ func (p *Pool) enter(ctx context.Context, r Relay) *Failure {
 }
 
 func busy() *Failure {
-	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: gateAgain, Cause: errors.New("all connections to the relay are in use (maxConnections)")}
+	return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: limitAgain,
+		Cause: errors.New("all connections to the relay are in use (maxConnections)")}
 }
 
 // ended says that a wait was called off.
 func ended(ctx context.Context) *Failure {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return &Failure{Step: StepTurn, Fault: delivery.FaultShutdown, Cause: errors.New("called off before it was a mail's turn")}
+		return &Failure{Step: StepTurn, Fault: delivery.FaultShutdown, Cause: errors.New("cancelled while waiting for the rate limit")}
 	}
 	return nil
 }
@@ -57,7 +58,8 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 			return nil
 		}
 		if time.Now().Add(wait).After(until) {
-			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait, Cause: fmt.Errorf("the relay's rate limit is used up: %d mails in %s", r.Limit.Turns, r.Limit.Period)}
+			return &Failure{Step: StepTurn, Fault: delivery.FaultNone, Wait: wait,
+				Cause: fmt.Errorf("the relay's rate limit is reached: %d emails in %s", r.Limit.Turns, r.Limit.Period)}
 		}
 		t := time.NewTimer(wait)
 		select {
@@ -72,14 +74,14 @@ func (p *Pool) turn(ctx context.Context, r Relay) *Failure {
 }
 
 // gate lets only so many in at once.
-type gate struct {
+type inFlightLimit struct {
 	mu    sync.Mutex
 	in    int
 	freed chan struct{}
 }
 
 // try enters if there is room now.
-func (g *gate) try(most int) bool {
+func (g *inFlightLimit) try(most int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.in >= most {
@@ -90,7 +92,7 @@ func (g *gate) try(most int) bool {
 }
 
 // enter waits for room until ctx ends, and reports whether there was.
-func (g *gate) enter(ctx context.Context, most int) bool {
+func (g *inFlightLimit) enter(ctx context.Context, most int) bool {
 	for {
 		g.mu.Lock()
 		freed := g.freed
@@ -107,7 +109,7 @@ func (g *gate) enter(ctx context.Context, most int) bool {
 }
 
 // leave makes room.
-func (g *gate) leave() {
+func (g *inFlightLimit) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.in--

@@ -29,25 +29,27 @@ func (f *Failure) words(where string) string {
 	}
 	switch f.Fault {
 	case delivery.FaultNone:
-		return fmt.Sprintf("%s refuses us: it answered %d to %s: %s", where, f.Code, f.Step, f.Reply)
+		return fmt.Sprintf("%s responded with %d to %s: %s", where, f.Code, f.Step, f.Reply)
 	case delivery.FaultDNS:
-		return fmt.Sprintf("the name of %s is not found: check host", where)
+		return fmt.Sprintf("the host name of %s is not found: check host", where)
 	case delivery.FaultConnect:
-		return fmt.Sprintf("%s can't be reached (%s): check host, port and firewall", where, cause)
+		return fmt.Sprintf("can't connect to %s (%s): check host, port and firewall", where, cause)
 	case delivery.FaultTimeout, delivery.FaultConnectTimeout:
-		return fmt.Sprintf("%s did not answer in time, at %s: check port and encryption, or the relay itself", where, f.Step)
+		return fmt.Sprintf("%s did not respond in time at %s: check port and encryption, or the relay itself", where, f.Step)
 	case delivery.FaultTLS:
-		return fmt.Sprintf("no encrypted connection to %s: %s: check encryption and caCertificatePem", where, cause)
+		return fmt.Sprintf("TLS with %s failed: %s: check encryption and caCertificatePem", where, cause)
 	case delivery.FaultAuth:
 		if f.Code == 0 {
-			return fmt.Sprintf("not signed in to %s: %s", where, cause)
+			return fmt.Sprintf("authentication at %s failed: %s", where, cause)
 		}
-		return fmt.Sprintf("%s does not let us in: it answered %d to %s: check auth, username and password", where, f.Code, f.Step)
+		return fmt.Sprintf("%s refused authentication: it responded with %d to %s: check auth, username and password", where, f.Code, f.Step)
 	case delivery.FaultCut:
 		return fmt.Sprintf("%s closed the connection at %s", where, f.Step)
-	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown, delivery.FaultProxy:
-		return fmt.Sprintf("%s can't be understood, at %s (%s): check that an SMTP server answers at this port, with this encryption", where, f.Step, cause)
+	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown,
+		delivery.FaultProxy:
+		return fmt.Sprintf("%s sent an invalid response at %s (%s): check that an SMTP server listens on this port with this encryption",
+			where, f.Step, cause)
 	default:
-		return fmt.Sprintf("%s fails at %s: %s", where, f.Step, cause)
+		return fmt.Sprintf("%s failed at %s: %s", where, f.Step, cause)
 	}
 }

@@ -21,17 +21,17 @@ type PoolOptions struct {
 	Idle time.Duration
 	// Limiter keeps the relay's rate limit.
 	Limiter throttle.Limiter
-	// Seen, if set, is told of each mail and of each connection that could not be made: how the relay did, nil for well, and
-	// whether it took a mail.
+	// Seen, if set, is called for each email and each failed connection, with the relay's failure, or nil for success, and
+	// whether the relay accepted an email.
 	Seen func(r Relay, f *Failure, accepted bool)
-	// Rotated, if set, is told of a refresh token that an endpoint gave in place of the stored one, and is to have it kept.
+	// Rotated, if set, is called to store a refresh token that an endpoint issued in place of the stored one.
 	Rotated func(ctx context.Context, stored OAuth2, rotated string) error
 }
 
 // Pool makes connections to one relay, within its bounds, and keeps idle ones for the next mail.
 type Pool struct {
-	o    PoolOptions
-	gate gate
+	o     PoolOptions
+	limit inFlightLimit
 
 	mu     sync.Mutex
 	relay  Relay
@@ -45,7 +45,7 @@ func NewPool(o PoolOptions) *Pool {
 	if o.Limiter == nil {
 		o.Limiter = throttle.NewMemory()
 	}
-	return &Pool{o: o, gate: gate{freed: make(chan struct{})}}
+	return &Pool{o: o, limit: inFlightLimit{freed: make(chan struct{})}}
 }
 
 // Get gives an idle connection to a relay that still works, or a new one. The caller gives it back with Put.
@@ -56,7 +56,7 @@ func (p *Pool) Get(ctx context.Context, r Relay) (*Conn, *Failure) {
 	}
 	c, f := p.connection(ctx, r)
 	if f != nil {
-		p.gate.leave()
+		p.limit.leave()
 		p.saw(r, f, false)
 	}
 	return c, f
@@ -105,10 +105,10 @@ func (p *Pool) dial(ctx context.Context, r Relay) (*Conn, *Failure) {
 // Probe connects, encrypts and signs in, and says goodbye. It looks at the relay as it is now, so no idle connection is used, and
 // waits for no other one.
 func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
-	if !p.gate.try(p.bound(r)) {
+	if !p.limit.try(p.bound(r)) {
 		return busy()
 	}
-	defer p.gate.leave()
+	defer p.limit.leave()
 	c, f := p.dial(ctx, r)
 	if f == nil {
 		c.close()
@@ -117,7 +117,7 @@ func (p *Pool) Probe(ctx context.Context, r Relay) *Failure {
 	return f
 }
 
-// saw tells how the relay did. What speaks of an address is no fault of the relay's, and what is ours is not told.
+// saw reports the relay's result. A failure of one address does not count as the relay's; Outbound's own failures are not reported.
 func (p *Pool) saw(r Relay, f *Failure, accepted bool) {
 	switch {
 	case p.o.Seen == nil, f != nil && (f.Limited() || f.Fault == delivery.FaultShutdown):
@@ -165,7 +165,7 @@ func (p *Pool) Put(c *Conn) {
 	if !keep {
 		c.close()
 	}
-	p.gate.leave()
+	p.limit.leave()
 }
 
 // Use says which relay is the pool's now, and closes idle connections to another one.

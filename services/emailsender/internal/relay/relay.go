@@ -1,9 +1,9 @@
-// Package relay talks to the operator's SMTP relay: it connects, encrypts, signs in and hands over mails one address at a
-// time, and keeps idle connections for the next mail.
+// Package relay is a client of the operator's SMTP relay: it connects, encrypts, authenticates and sends emails one address at a
+// time, and keeps idle connections for the next email.
 //
-// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't tell
-// what became of each address. The conversation is therefore led here, with go-mail's smtp package below it, which has the
-// commands and all the ways to sign in; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
+// go-mail's Client sends a message to all its addresses in one transaction and stops at the first refusal, so it can't
+// return a result for each address. This package uses go-mail's smtp package instead, which has the
+// commands and all authentication methods; the emersion client lacks CRAM-MD5 and XOAUTH2 and clears the deadlines of a context.
 package relay
 
 import (
@@ -21,8 +21,8 @@ import (
 
 	"github.com/wneessen/go-mail/smtp"
 
-	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
 
@@ -30,8 +30,8 @@ import (
 type Relay struct {
 	Host               string
 	Port               int
-	Encryption         configclient.Encryption
-	Auth               configclient.AuthMethod
+	Encryption         settings.Encryption
+	Auth               settings.AuthMethod
 	Username, Password string
 	// CAPEM are the roots to verify with; empty: the system's.
 	CAPEM string
@@ -46,7 +46,7 @@ type Relay struct {
 }
 
 // Of makes a relay of the settings. Hello is our name where the settings have none.
-func Of(s configclient.SMTP, hello string) Relay {
+func Of(s settings.SMTP, hello string) Relay {
 	r := Relay{
 		Host: s.Host, Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
 		CAPEM: s.CAPEM, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
@@ -55,11 +55,12 @@ func Of(s configclient.SMTP, hello string) Relay {
 		r.Hello = s.Hello
 	}
 	if r.Most <= 0 {
-		r.Most = configclient.DefaultMaxConnections
+		r.Most = settings.DefaultMaxConnections
 	}
-	if o := s.OAuth2; o != nil && s.Auth == configclient.XOAUTH2 {
+	if o := s.OAuth2; o != nil && s.Auth == settings.XOAUTH2 {
 		r.Password = ""
-		r.OAuth2 = OAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RefreshToken: o.RefreshToken, Scopes: strings.Join(o.Scopes, " ")}
+		r.OAuth2 = OAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RefreshToken: o.RefreshToken,
+			Scopes: strings.Join(o.Scopes, " ")}
 	}
 	return r
 }
@@ -69,11 +70,11 @@ func (r Relay) address() string {
 	port := r.Port
 	if port == 0 {
 		switch r.Encryption {
-		case configclient.NoEncryption:
+		case settings.NoEncryption:
 			port = 25
-		case configclient.TLS:
+		case settings.TLS:
 			port = 465
-		case configclient.STARTTLS:
+		case settings.STARTTLS:
 			port = 587
 		default:
 			port = 587
@@ -140,7 +141,7 @@ func (c *Conn) bind(ctx context.Context) (release func() bool) {
 // open speaks until the first mail may come.
 func (c *Conn) open(ctx context.Context, conf *tls.Config) *Failure {
 	var line net.Conn = c.raw
-	if c.relay.Encryption == configclient.TLS {
+	if c.relay.Encryption == settings.TLS {
 		encrypted := tls.Client(c.raw, conf)
 		if err := encrypted.HandshakeContext(ctx); err != nil {
 			return failedTLS(ctx, err)
@@ -154,9 +155,9 @@ func (c *Conn) open(ctx context.Context, conf *tls.Config) *Failure {
 	if err = c.client.Hello(c.hello()); err != nil {
 		return failed(ctx, StepHello, err)
 	}
-	if c.relay.Encryption == configclient.STARTTLS {
+	if c.relay.Encryption == settings.STARTTLS {
 		if ok, _ := c.client.Extension("STARTTLS"); !ok {
-			return &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: errors.New("the relay does not offer STARTTLS, so nothing was sent to it")}
+			return &Failure{Step: StepTLS, Fault: delivery.FaultTLS, Cause: errors.New("the relay does not offer STARTTLS, so nothing was sent")}
 		}
 		if err = c.client.StartTLS(conf); err != nil {
 			return failedTLS(ctx, err)
@@ -180,24 +181,24 @@ func (c *Conn) signIn(ctx context.Context) *Failure {
 	var name string
 	var how smtp.Auth
 	switch r.Auth {
-	case configclient.NoAuth, "":
+	case settings.NoAuth, "":
 		return nil
-	case configclient.Plain:
+	case settings.Plain:
 		name, how = "PLAIN", smtp.PlainAuth("", r.Username, c.secret, r.Host, false)
-	case configclient.Login:
+	case settings.Login:
 		name, how = "LOGIN", smtp.LoginAuth(r.Username, c.secret, r.Host, false)
-	case configclient.CRAMMD5:
+	case settings.CRAMMD5:
 		name, how = "CRAM-MD5", smtp.CRAMMD5Auth(r.Username, c.secret)
-	case configclient.XOAUTH2:
+	case settings.XOAUTH2:
 		name, how = "XOAUTH2", smtp.XOAuth2Auth(r.Username, c.secret)
 	default:
-		return refuse("signing in by %q is not known", r.Auth)
+		return refuse("unknown authentication method %q", r.Auth)
 	}
-	if r.Auth != configclient.CRAMMD5 && !c.encrypted() {
-		return refuse("signing in by %s needs an encrypted connection: choose STARTTLS or TLS", name)
+	if r.Auth != settings.CRAMMD5 && !c.encrypted() {
+		return refuse("authentication with %s needs an encrypted connection: use STARTTLS or TLS", name)
 	}
 	if _, offered := c.client.Extension("AUTH"); !slices.Contains(strings.Fields(offered), name) {
-		return refuse("the relay does not offer signing in by %s", name)
+		return refuse("the relay does not offer authentication with %s", name)
 	}
 	if err := c.client.Auth(how); err != nil {
 		f := failed(ctx, StepAuth, err)
@@ -257,7 +258,7 @@ func (c *Conn) mail(ctx context.Context, m Mail) *Failure {
 	c.fresh = false
 	c.mails++
 	if ok, _ := c.client.Extension("SMTPUTF8"); m.UTF8 && !ok {
-		return &Failure{Step: StepRcpt, Fault: delivery.FaultNone, Code: 553, Reply: "5.6.7 the relay does not take addresses beyond ASCII"}
+		return &Failure{Step: StepRcpt, Fault: delivery.FaultNone, Code: 553, Reply: "5.6.7 the relay does not support non-ASCII addresses"}
 	}
 	c.client.SkipSMTPUTF8(!m.UTF8)
 	if err := c.client.Mail("<" + m.From + ">"); err != nil {
@@ -351,7 +352,7 @@ type limited struct {
 // Read reads at most what is left.
 func (l *limited) Read(b []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, textproto.ProtocolError("the relay says more than a reply can hold")
+		return 0, textproto.ProtocolError("the relay's response is too long")
 	}
 	n, err := l.Conn.Read(b[:min(len(b), l.left)])
 	l.left -= n

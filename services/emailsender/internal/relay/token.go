@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/pkg/token"
 )
 
@@ -38,12 +39,12 @@ type tokens struct {
 	mu sync.Mutex
 	// refresh is the refresh token to be used next, told the one that the settings told last. Stored is the one that is stored: told,
 	// or what was handed back since.
-	refresh, told, stored string
+	refresh, announced, stored string
 	// known are all refresh tokens that there have been.
 	known map[string]bool
 }
 
-// way is what tells one way to tokens from another.
+// way returns what distinguishes one token source from another.
 func way(r Relay) Relay {
 	o := r.OAuth2
 	o.RefreshToken = ""
@@ -84,7 +85,7 @@ func (t *tokens) get(ctx context.Context) (string, *Failure) {
 	if err == nil {
 		return got, nil
 	}
-	// It is worded already: Line, which tells the innermost cause, is to stop here.
+	// The message is complete: Line, which shows the innermost cause, stops here.
 	f := &Failure{Step: StepToken, Fault: delivery.FaultAuth, Cause: errors.New(err.Error())}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		f.Fault = delivery.FaultShutdown
@@ -96,10 +97,10 @@ func (t *tokens) get(ctx context.Context) (string, *Failure) {
 func (t *tokens) adopt(refresh string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.told == refresh {
+	if t.announced == refresh {
 		return
 	}
-	t.told, t.stored = refresh, refresh
+	t.announced, t.stored = refresh, refresh
 	if !t.known[refresh] {
 		t.known[refresh], t.refresh = true, refresh
 	}
@@ -112,8 +113,8 @@ func (t *tokens) next() string {
 	return t.refresh
 }
 
-// rotated takes over a refresh token that the endpoint gave for the one that was sent, and hands it back. If that fails it is used all
-// the same, and handed back with the next one. It is of no use if the settings told another one meanwhile.
+// rotated stores a refresh token that the endpoint issued for the one that was sent. If storing fails it is used
+// anyway, and stored with the next one. It is not used if the settings have another one since.
 func (t *tokens) rotated(ctx context.Context, sent, refresh string) {
 	t.mu.Lock()
 	t.known[refresh] = true
@@ -130,7 +131,7 @@ func (t *tokens) rotated(ctx context.Context, sent, refresh string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWait)
 	defer cancel()
 	if err := t.kept(ctx, o, refresh); err != nil {
-		slog.Warn("the relay's token endpoint gave a new refresh token, which was not stored: it is lost if this sender ends", "error", err.Error())
+		slog.Warn("new refresh token of the relay not stored: it is lost if this sender stops", telemetry.KeyError, err.Error())
 		return
 	}
 	t.mu.Lock()

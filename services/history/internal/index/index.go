@@ -1,6 +1,6 @@
 // Package index keeps in memory what the newest records of the delivery log can be searched by, so that a search reads from the broker
-// the records that it shows and no others. It is made of the log and holds nothing else: what it forgets, or has not been told
-// yet, is searched for in the log itself. What it finds may hold some records too many, for it keeps hashes, but never too few.
+// only the records that it shows. It is derived from the log: records that it no longer or not yet holds are searched for in the log
+// itself. Because it keeps hashes, it may find some records too many, but never too few.
 package index
 
 import (
@@ -9,29 +9,29 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 )
 
-// row is what is kept of a record, 48 bytes. A hash of 0 stands for what the record did not tell: it matches anything.
+// row is what is kept of a record, 48 bytes. A hash of 0 is an unknown value: it matches anything.
 type row struct {
 	sequence uint64
-	// next is the sequence of the record that followed in the same delivery, as far as this one says that it will be tried again; 0: none.
+	// next is the sequence of the next record of the delivery, if the delivery was to be retried after this one; 0: none.
 	next                                               uint64
 	recipient, kind, session, key, appliance, replayed uint32
 	state, channel, class, reason                      uint8
 }
 
-// The states of an intake record. States of deliveries come behind them.
+// The states of an intake record. States of deliveries come after them.
 const (
 	refused = iota + 1
 	accepted
 )
 
-// unheard stands for a word that no record has told.
-const unheard = 255
+// unknownWord is the number of a word that no record has.
+const unknownWord = 255
 
-// A chunk is as many rows as are kept and forgotten together: a sixteenth of all, within these bounds.
+// A chunk is a number of rows that are kept and removed together: a sixteenth of all, within these bounds.
 const (
 	chunks     = 16
 	leastChunk = 64
@@ -46,14 +46,13 @@ type Index struct {
 	mu     sync.RWMutex
 	words  map[string]uint8
 	chunks [][]row
-	// base is how many rows were forgotten, so that a row keeps its number.
+	// base is how many rows were removed, so that a row keeps its number.
 	base int
-	// retrying are the numbers of the rows that say that a delivery will be tried again, by delivery, as long as no other record of it
-	// has followed.
+	// retrying are the numbers of the rows after which a delivery is to be retried, by delivery, until another record of it follows.
 	retrying map[[2]uint64]int
 }
 
-// New makes an index that keeps at least so many of the newest records, or all if there are fewer, at 48 bytes each, and about 80
+// New makes an index that keeps at least most of the newest records, or all if there are fewer, at 48 bytes each, and about 80
 // more for each delivery that is being retried. 0: it keeps none.
 func New(most int) *Index {
 	x := &Index{most: most, chunk: min(max(most/chunks, leastChunk), mostChunk), seed: maphash.MakeSeed()}
@@ -61,15 +60,15 @@ func New(most int) *Index {
 	return x
 }
 
-// Reset forgets everything.
+// Reset removes everything.
 func (x *Index) Reset() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.words, x.chunks, x.base, x.retrying = map[string]uint8{"refused": refused, "accepted": accepted}, nil, 0, map[[2]uint64]int{}
 }
 
-// Add files a record. Records are told in the order of the log, each once, none left out.
-func (x *Index) Add(g bus.Glimpse) {
+// Add adds a record. Records must be added in the order of the log, each once, none left out.
+func (x *Index) Add(g deliverylog.RecordHeader) {
 	if x.most == 0 {
 		return
 	}
@@ -101,13 +100,13 @@ func (x *Index) Add(g bus.Glimpse) {
 	}
 }
 
-// deliveryOf tells deliveries apart. 128 bits make sure that no two are taken for one.
-func (x *Index) deliveryOf(g bus.Glimpse) [2]uint64 {
+// deliveryOf identifies a delivery. 128 bits make sure that no two are taken for one.
+func (x *Index) deliveryOf(g deliverylog.RecordHeader) [2]uint64 {
 	key := g.Recipient + "/" + g.Appliance + "/" + g.EventID + "~" + g.ReplayID
 	return [2]uint64{maphash.String(x.seed, key), maphash.String(x.seed, "2"+key)}
 }
 
-// hash is never 0 but for what was not told.
+// hash is 0 for an unknown value only.
 func (x *Index) hash(s string) uint32 {
 	if s == "" {
 		return 0
@@ -115,14 +114,14 @@ func (x *Index) hash(s string) uint32 {
 	return max(1, uint32(maphash.String(x.seed, s)&0xffffffff))
 }
 
-// word is a number for a word of a small vocabulary. 0: it was not told, or there are too many.
+// word is a number for a word of a small vocabulary. 0: it is unknown, or there are too many words.
 func (x *Index) word(s string) uint8 {
 	if s == "" {
 		return 0
 	}
 	n, ok := x.words[s]
-	if !ok && len(x.words) < unheard-1 {
-		n = uint8(len(x.words) + 1) //nolint:gosec // less than unheard
+	if !ok && len(x.words) < unknownWord-1 {
+		n = uint8(len(x.words) + 1) //nolint:gosec // less than unknownWord
 		x.words[s] = n
 	}
 	return n
@@ -141,7 +140,7 @@ func (x *Index) push(r row) int {
 	return x.base + last*x.chunk + len(x.chunks[last]) - 1
 }
 
-// forget drops the oldest chunk.
+// forget removes the oldest chunk.
 func (x *Index) forget() {
 	x.chunks = slices.Delete(x.chunks, 0, 1)
 	x.base += x.chunk
@@ -159,14 +158,14 @@ func (x *Index) row(n int) *row {
 	return &x.chunks[n/x.chunk][n%x.chunk]
 }
 
-// Span tells from which to which sequence all records are filed; ok is false if there are none.
+// Span returns from which to which sequence the index holds all records; ok is false if it holds none.
 func (x *Index) Span() (first, last uint64, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.span()
 }
 
-// Len is how many records are filed.
+// Len is how many records the index holds.
 func (x *Index) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -184,10 +183,9 @@ func (x *Index) span() (first, last uint64, ok bool) {
 	return x.chunks[0][0].sequence, newest[len(newest)-1].sequence, true
 }
 
-// walk calls match for the rows before a sequence and down to another, the newest first, until it has found most of them. It returns
-// their sequences, and the sequence from which on all has been looked at. ok is false if the record before the first of the two is not
-// filed.
-func (x *Index) walk(from, before uint64, most int, match func(*row) bool) (found []uint64, reached uint64, ok bool) {
+// scan calls match for the rows with a sequence from from to before before, newest first, until most of them match. It returns their
+// sequences, and the sequence from which on it has called match. ok is false if the index does not hold the record before before.
+func (x *Index) scan(from, before uint64, most int, match func(*row) bool) (found []uint64, reached uint64, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	first, last, ok := x.span()

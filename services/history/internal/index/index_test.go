@@ -8,22 +8,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
 
-func attempt(sequence uint64, event int, state delivery.State, class delivery.Class) bus.Glimpse {
-	return bus.Glimpse{
-		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-", Appliance: fmt.Sprint("a", event%3),
-		EventID: fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: delivery.ReasonTLS,
+func attempt(sequence uint64, event int, state delivery.State, class reasons.Class) deliverylog.RecordHeader {
+	return deliverylog.RecordHeader{
+		Sequence: sequence, Recipient: fmt.Sprint("r", event%5), State: state, Type: "t_one", Session: "-", Key: "-",
+		Appliance: fmt.Sprint("a", event%3),
+		EventID:   fmt.Sprint("e-", event), Channel: "http", Class: class, Reason: reasons.TLS,
 	}
 }
 
 // all turns all pages of a search and returns how far back the index could tell.
-func all(x *index.Index, f bus.AttemptFilter, until uint64, page int) (found []uint64, reached uint64) {
+func all(x *index.Index, f deliverylog.AttemptFilter, until uint64, page int) (found []uint64, reached uint64) {
 	for before := until + 1; ; before = reached {
-		more, to, ok := x.Attempts(f, 1, before, until, page)
+		more, to, ok := x.Attempts(f, deliverylog.Range{From: 1, Before: before, Until: until}, page)
 		if !ok {
 			return found, before
 		}
@@ -35,13 +37,13 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 	const most, told = 1_000, 10_000
 	x := index.New(most)
 	for n := range uint64(told) {
-		x.Add(attempt(n+1, int(n), delivery.StateRetrying, delivery.ClassTLS))
+		x.Add(attempt(n+1, int(n), delivery.StateRetrying, reasons.ClassTLS))
 	}
 	first, last, ok := x.Span()
 	if !ok || last != told || told-first+1 < most || told-first+1 > 2*most {
 		t.Fatalf("it holds %d to %d (%v), want about the last %d", first, last, ok, most)
 	}
-	found, reached := all(x, bus.AttemptFilter{Recipient: "r2", Class: delivery.ClassTLS}, told, 7)
+	found, reached := all(x, deliverylog.AttemptFilter{Recipient: "r2", Class: reasons.ClassTLS}, told, 7)
 	var want []uint64
 	for n := last; n >= first; n-- {
 		if (n-1)%5 == 2 {
@@ -51,7 +53,7 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 	if diff := cmp.Diff(want, found); diff != "" || reached != first {
 		t.Errorf("down to %d, want %d: %s", reached, first, diff)
 	}
-	if _, _, ok := x.Attempts(bus.AttemptFilter{}, 1, told+2, told+1, 10); ok {
+	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, deliverylog.Range{From: 1, Before: told + 2, Until: told + 1}, 10); ok {
 		t.Error("it tells of a record that it has not been told")
 	}
 	x.Reset()
@@ -62,8 +64,8 @@ func TestAnIndexForgetsTheOldestAndSaysSo(t *testing.T) {
 
 func TestAnIndexOfNothingTellsNothing(t *testing.T) {
 	x := index.New(0)
-	x.Add(attempt(1, 1, delivery.StateDelivered, delivery.ClassOK))
-	if _, _, ok := x.Attempts(bus.AttemptFilter{}, 1, 2, 1, 10); ok || x.Len() != 0 {
+	x.Add(attempt(1, 1, delivery.StateDelivered, reasons.ClassOK))
+	if _, _, ok := x.Attempts(deliverylog.AttemptFilter{}, deliverylog.Range{From: 1, Before: 2, Until: 1}, 10); ok || x.Len() != 0 {
 		t.Error("it tells something")
 	}
 }
@@ -74,15 +76,15 @@ func TestWhatARecordDoesNotTellMayBeAnything(t *testing.T) {
 	g := attempt(1, 1, delivery.StateRejected, "")
 	g.Channel, g.Reason = "", ""
 	x.Add(g)
-	x.Add(attempt(2, 2, delivery.StateRejected, delivery.ClassTLS))
-	x.Add(bus.Glimpse{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
-	for class, want := range map[delivery.Class][]uint64{delivery.ClassTLS: {2, 1}, delivery.ClassNetwork: {1}} {
-		found, _, ok := x.Attempts(bus.AttemptFilter{Class: class, Channel: "http"}, 1, 4, 3, 10)
+	x.Add(attempt(2, 2, delivery.StateRejected, reasons.ClassTLS))
+	x.Add(deliverylog.RecordHeader{Sequence: 3, Intake: true, Appliance: "a1", EventID: "e-9"})
+	for class, want := range map[reasons.Class][]uint64{reasons.ClassTLS: {2, 1}, reasons.ClassNetwork: {1}} {
+		found, _, ok := x.Attempts(deliverylog.AttemptFilter{Class: class, Channel: "http"}, deliverylog.Range{From: 1, Before: 4, Until: 3}, 10)
 		if diff := cmp.Diff(want, found); diff != "" || !ok {
 			t.Errorf("%s: %s", class, diff)
 		}
 	}
-	found, _, ok := x.Intakes(bus.IntakeFilter{Type: "t_one", Session: "s-1", ExternalKey: "k"}, 1, 4, 10)
+	found, _, ok := x.Intakes(deliverylog.IntakeFilter{Type: "t_one", Session: "s-1", ExternalKey: "k"}, 1, 4, 10)
 	if diff := cmp.Diff([]uint64{3}, found); diff != "" || !ok {
 		t.Errorf("intake: %s", diff)
 	}
@@ -103,7 +105,7 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 			r.state = delivery.StateDelivered
 		}
 		log = append(log, r)
-		x.Add(attempt(n, r.delivery, r.state, delivery.ClassTLS))
+		x.Add(attempt(n, r.delivery, r.state, reasons.ClassTLS))
 	}
 	for _, until := range []uint64{5_000, 4_999, 3_000, 100, 1} {
 		latest := map[int]uint64{}
@@ -116,12 +118,13 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 				want = append(want, n)
 			}
 		}
-		found, _ := all(x, bus.AttemptFilter{State: delivery.StateRetrying}, until, 31)
+		found, _ := all(x, deliverylog.AttemptFilter{State: delivery.StateRetrying}, until, 31)
 		if diff := cmp.Diff(want, found); diff != "" || len(want) == 0 {
 			t.Errorf("as of %d: %s", until, diff)
 		}
 		states := []delivery.State{delivery.StateDelivered, delivery.StateRetrying}
-		if both, _ := all(x, bus.AttemptFilter{States: states}, until, 31); len(both) < len(want) || !slices.IsSortedFunc(both, func(a, b uint64) int { return int(b) - int(a) }) {
+		if both, _ := all(x, deliverylog.AttemptFilter{States: states}, until, 31); len(both) < len(want) ||
+			!slices.IsSortedFunc(both, func(a, b uint64) int { return int(b) - int(a) }) {
 			t.Errorf("as of %d: %d of both states, want more than %d, newest first", until, len(both), len(want))
 		}
 	}
@@ -131,11 +134,12 @@ func TestWhatWasFollowedIsLeftOut(t *testing.T) {
 func BenchmarkNothingFound(b *testing.B) {
 	x := index.New(1_000_000)
 	for n := range uint64(1_000_000) {
-		x.Add(attempt(n+1, int(n), delivery.StateDelivered, delivery.ClassOK))
+		x.Add(attempt(n+1, int(n), delivery.StateDelivered, reasons.ClassOK))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if found, _, ok := x.Attempts(bus.AttemptFilter{ReplayID: "none"}, 1, 1_000_001, 1_000_000, 50); !ok || len(found) > 0 {
+		if found, _, ok := x.Attempts(deliverylog.AttemptFilter{ReplayID: "none"},
+			deliverylog.Range{From: 1, Before: 1_000_001, Until: 1_000_000}, 50); !ok || len(found) > 0 {
 			b.Fatal("it finds something")
 		}
 	}
@@ -152,7 +156,7 @@ func TestAnIndexTellsWhichRecordsAreFollowed(t *testing.T) {
 		if n%7 == 0 {
 			state = delivery.StateDelivered
 		}
-		x.Add(attempt(sequence, of, state, delivery.ClassTLS))
+		x.Add(attempt(sequence, of, state, reasons.ClassTLS))
 		if before, ok := newest[of]; ok {
 			want[before] = true
 		}

@@ -1,4 +1,4 @@
-// Package account is where people sign in and out, and see who they are. It is also the example of an area of pages.
+// Package account serves the pages to sign in, to sign out and to manage the own account. It is the example of an area of pages.
 package account
 
 import (
@@ -14,20 +14,20 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// Doors are the further ways in. Either may be nil.
-type Doors struct {
+// SignInMethods are the additional sign-in methods. Either may be nil.
+type SignInMethods struct {
 	First *FirstStart
 	OIDC  *OIDC
 }
 
-// Register adds the area's pages.
-func Register(s *web.Site, doors Doors) error {
+// Register adds the pages of the area.
+func Register(s *web.Site, methods SignInMethods) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return err
 	}
 	a := s.Area(files)
-	d := door{site: s, first: doors.First, oidc: doors.OIDC}
+	d := signIn{site: s, first: methods.First, oidc: methods.OIDC}
 	a.Open("GET /sign-in", d.show)
 	a.Open("POST /sign-in", d.password)
 	a.Open("POST /sign-in/token", d.token)
@@ -43,15 +43,15 @@ func Register(s *web.Site, doors Doors) error {
 	return nil
 }
 
-// page is what the account's template shows.
+// page is the data of the account page.
 type page struct {
 	Self *outboundv1.Self
 	Form *web.Form
-	// Local says that there is a password here to change.
+	// Local reports whether the user has a password to change.
 	Local bool
 }
 
-// show shows who is signed in.
+// show shows the signed-in user.
 func show(r *web.Request) error { return showAccount(r, &web.Form{}) }
 
 func showAccount(r *web.Request, form *web.Form) error {
@@ -62,14 +62,14 @@ func showAccount(r *web.Request, form *web.Form) error {
 	return r.Render("account", page{Self: self, Form: form, Local: r.Me.Kind == web.Local})
 }
 
-// changePassword changes the password of who is signed in, and signs them in anew: all their sessions end with the old one.
+// changePassword changes the password of the signed-in user. All sessions of the user end, and the user signs in again.
 func changePassword(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
 	}
 	if form.Raw("newPassword") != form.Raw("repeated") {
-		form.Add("repeated", "differs from the new password")
+		form.Add("repeated", "does not match the new password")
 	} else {
 		_, err = r.API.Access.ChangePassword(r.Context(), &outboundv1.ChangePasswordRequest{
 			CurrentPassword: form.Raw("currentPassword"), NewPassword: form.Raw("newPassword"),
@@ -83,6 +83,6 @@ func changePassword(r *web.Request) error {
 		return showAccount(r, form)
 	}
 	r.SignOut()
-	r.Flash(web.Good, "The password is changed. Sign in with the new one.")
+	r.Flash(web.Good, "Password changed. Sign in with the new password.")
 	return r.Redirect("/sign-in")
 }

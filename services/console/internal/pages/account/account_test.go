@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
+func TestPagesRequireSignIn(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b := h.Browser()
 	a := b.Get("/account?x=1")
@@ -34,7 +34,7 @@ func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
 	}
 }
 
-func TestSigningInAndOut(t *testing.T) {
+func TestSignInAndSignOut(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b := h.Browser()
 	a := b.Post("/sign-in", url.Values{"name": {"operator"}, "password": {consoletest.Password}, "next": {"/account"}})
@@ -51,7 +51,8 @@ func TestSigningInAndOut(t *testing.T) {
 		t.Errorf("the cookie goes further than this host: %q", cookie)
 	}
 	page := b.Get("/account")
-	if page.Status != http.StatusOK || !strings.Contains(page.Body, "The operator") || !strings.Contains(page.Body, `<dd class="mono">operator</dd>`) {
+	if page.Status != http.StatusOK || !strings.Contains(page.Body, "The operator") ||
+		!strings.Contains(page.Body, `<dd class="mono">operator</dd>`) {
 		t.Fatalf("%d %s", page.Status, page.Body)
 	}
 	before := b.Cookies["__Host-outbound"]
@@ -71,8 +72,8 @@ func TestSigningInAndOut(t *testing.T) {
 	}
 }
 
-// TestWhoSignsInRightAfterTheirUserWasMadeStaysSignedIn has users made and changed elsewhere while the console knows those of before.
-func TestWhoSignsInRightAfterTheirUserWasMadeStaysSignedIn(t *testing.T) {
+// TestNewUserStaysSignedIn creates and changes users elsewhere while the console has cached users.
+func TestNewUserStaysSignedIn(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	before := h.As("viewer")
 	for _, password := range []string{"the first password", "the second password"} {
@@ -90,7 +91,7 @@ func TestWhoSignsInRightAfterTheirUserWasMadeStaysSignedIn(t *testing.T) {
 	}
 }
 
-func TestWrongSignInsAreRefusedAlike(t *testing.T) {
+func TestWrongCredentialsGetTheSameResponse(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	h.Access.Put(&outboundv1.User{Name: "gone", Role: outboundv1.Role_ADMIN, Disabled: true}, consoletest.Password)
 	var bodies []string
@@ -102,7 +103,7 @@ func TestWrongSignInsAreRefusedAlike(t *testing.T) {
 	} {
 		b := h.Browser()
 		a := b.Post("/sign-in", x)
-		if a.Status != http.StatusUnauthorized || len(b.Cookies) != 0 || !strings.Contains(a.Body, "The name or the password is wrong") {
+		if a.Status != http.StatusUnauthorized || len(b.Cookies) != 0 || !strings.Contains(a.Body, "Incorrect name or password") {
 			t.Errorf("%v: %d with cookies %v", x, a.Status, b.Cookies)
 		}
 		if strings.Contains(a.Body, consoletest.Password) || strings.Contains(a.Body, `value="wrong"`) {
@@ -117,24 +118,27 @@ func TestWrongSignInsAreRefusedAlike(t *testing.T) {
 	}
 }
 
-func TestNextLeadsNowhereElse(t *testing.T) {
+func TestNextStaysOnTheSite(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
-	for i, next := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "\t//evil.example", "evil", ""} {
-		a := h.Browser().Post("/sign-in", url.Values{"name": {[]string{"viewer", "operator"}[i%2]}, "password": {consoletest.Password}, "next": {next}})
+	for i, next := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "\t//evil.example",
+		"evil", ""} {
+		a := h.Browser().Post("/sign-in", url.Values{"name": {[]string{"viewer", "operator"}[i%2]}, "password": {consoletest.Password},
+			"next": {next}})
 		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/" {
 			t.Errorf("%q leads to %q", next, a.Header.Get("Location"))
 		}
 	}
 }
 
-func TestATokenSignsInAndIsNotKeptInTheClear(t *testing.T) {
+func TestTokenSignInStoresNoPlainToken(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b := h.Browser()
 	if a := b.Post("/sign-in/token", url.Values{"token": {consoletest.AdminToken}}); a.Status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	page := b.Get("/account")
-	if !strings.Contains(page.Body, `<dd class="mono">admin</dd>`) || strings.Contains(page.Body, "newPassword") || strings.Contains(page.Body, consoletest.AdminToken) {
+	if !strings.Contains(page.Body, `<dd class="mono">admin</dd>`) || strings.Contains(page.Body, "newPassword") ||
+		strings.Contains(page.Body, consoletest.AdminToken) {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	for _, token := range []string{"", "wrong", "service-token", "with blank", "line\nbreak", "ümlaut"} {
@@ -145,7 +149,7 @@ func TestATokenSignsInAndIsNotKeptInTheClear(t *testing.T) {
 	}
 }
 
-func TestAttemptsAreThrottled(t *testing.T) {
+func TestSignInAttemptsAreThrottled(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b := h.Browser()
 	wrong, late := 0, 0
@@ -155,7 +159,7 @@ func TestAttemptsAreThrottled(t *testing.T) {
 			wrong++
 		case http.StatusTooManyRequests:
 			late++
-			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "There were too many attempts") {
+			if a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "Too many sign-in attempts") {
 				t.Errorf("refused without saying how long: %s", a.Body)
 			}
 		default:
@@ -163,15 +167,15 @@ func TestAttemptsAreThrottled(t *testing.T) {
 		}
 	}
 	if wrong != 5 || late != 7 {
-		t.Errorf("%d attempts were looked at and %d refused, want 5 and 7", wrong, late)
+		t.Errorf("%d attempts were checked and %d refused, want 5 and 7", wrong, late)
 	}
 	if a := b.Post("/sign-in", url.Values{"name": {"viewer"}, "password": {consoletest.Password}}); a.Status != http.StatusSeeOther {
 		t.Errorf("another name is held too: %d", a.Status)
 	}
 }
 
-// TestASessionEndsWithWhatItStoodFor changes the user behind a session. What is known of users may be two seconds old.
-func TestASessionEndsWithWhatItStoodFor(t *testing.T) {
+// TestSessionEndsWithItsUserOrToken changes the user of a session. The cached users may be two seconds old.
+func TestSessionEndsWithItsUserOrToken(t *testing.T) {
 	for name, x := range map[string]struct {
 		change func(*consoletest.Access)
 		want   int
@@ -206,31 +210,35 @@ func TestASessionEndsWithWhatItStoodFor(t *testing.T) {
 	}
 }
 
-func TestPasswordsAreChangedByTheirOwners(t *testing.T) {
+func TestUsersChangeTheirPasswords(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	b, elsewhere := h.As("viewer"), h.As("viewer")
-	a := b.Post("/account/password", url.Values{"currentPassword": {"wrong"}, "newPassword": {"a new password"}, "repeated": {"a new password"}})
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-currentPassword-fault"`) || strings.Contains(a.Body, "a new password") {
+	a := b.Post("/account/password", url.Values{"currentPassword": {"wrong"}, "newPassword": {"a new password"},
+		"repeated": {"a new password"}})
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-currentPassword-fault"`) ||
+		strings.Contains(a.Body, "a new password") {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"}, "repeated": {"another"}})
+	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"},
+		"repeated": {"another"}})
 	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-repeated-fault"`) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"}, "repeated": {"a new password"}})
+	a = b.Post("/account/password", url.Values{"currentPassword": {consoletest.Password}, "newPassword": {"a new password"},
+		"repeated": {"a new password"}})
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/sign-in" {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	if a := b.Get("/sign-in"); !strings.Contains(a.Body, "The password is changed") {
-		t.Error("the change is not told")
+	if a := b.Get("/sign-in"); !strings.Contains(a.Body, "Password changed") {
+		t.Error("the change is not confirmed")
 	}
-	if a := b.Get("/sign-in"); strings.Contains(a.Body, "The password is changed") {
-		t.Error("the change is told twice")
+	if a := b.Get("/sign-in"); strings.Contains(a.Body, "Password changed") {
+		t.Error("the notice is shown twice")
 	}
 	waittest.Until(t, "the session elsewhere to end", func() bool { return elsewhere.Get("/account").Status != http.StatusOK })
 }
 
-func TestTheFirstAdminIsMadeByALinkOnce(t *testing.T) {
+func TestSetupLinkCreatesTheFirstAdminOnce(t *testing.T) {
 	access := consoletest.NewAccess()
 	access.Clear()
 	h := consoletest.Start(t, consoletest.Options{Users: access})
@@ -245,22 +253,25 @@ func TestTheFirstAdminIsMadeByALinkOnce(t *testing.T) {
 			t.Errorf("%s: %d", wrong, a.Status)
 		}
 	}
-	if a := b.Post("/setup", url.Values{"name": {"evil"}, "password": {consoletest.Password}, "repeated": {consoletest.Password}}); a.Status != http.StatusForbidden {
+	if a := b.Post("/setup", url.Values{"name": {"evil"}, "password": {consoletest.Password},
+		"repeated": {consoletest.Password}}); a.Status != http.StatusForbidden {
 		t.Errorf("without a code: %d", a.Status)
 	}
-	if a := b.Get(link.RequestURI()); a.Status != http.StatusOK || !strings.Contains(a.Body, "The first admin") {
+	if a := b.Get(link.RequestURI()); a.Status != http.StatusOK || !strings.Contains(a.Body, "Create the first administrator") {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	form := url.Values{"code": {code}, "name": {"ada"}, "displayName": {"Ada <b>"}, "password": {"short"}, "repeated": {"short"}}
 	a := b.Post("/setup", form)
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-password-fault"`) || !strings.Contains(a.Body, `value="Ada &lt;b&gt;"`) {
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `id="f-password-fault"`) ||
+		!strings.Contains(a.Body, `value="Ada &lt;b&gt;"`) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
 	form["password"], form["repeated"] = []string{consoletest.Password}, []string{consoletest.Password}
 	if a := b.Post("/setup", form); a.Status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	if a := b.Get("/account"); a.Status != http.StatusOK || !strings.Contains(a.Body, "<dd>admin</dd>") || !strings.Contains(a.Body, "Ada &lt;b&gt;") {
+	if a := b.Get("/account"); a.Status != http.StatusOK || !strings.Contains(a.Body, "<dd>admin</dd>") ||
+		!strings.Contains(a.Body, "Ada &lt;b&gt;") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	if a := h.Browser().Get(link.RequestURI()); a.Status != http.StatusForbidden {
@@ -274,14 +285,14 @@ func TestTheFirstAdminIsMadeByALinkOnce(t *testing.T) {
 	}
 }
 
-func TestWithUsersThereIsNoLink(t *testing.T) {
+func TestNoSetupLinkWithUsers(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{})
 	if a := h.As("admin").Get("/setup?code="); a.Status != http.StatusForbidden {
 		t.Errorf("%d", a.Status)
 	}
 	select {
 	case link := <-h.Link:
-		t.Errorf("told %s", link)
+		t.Errorf("announced %s", link)
 	default:
 	}
 }

@@ -23,10 +23,10 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// callbackPath is where the provider sends people back to.
+// callbackPath is the redirect path for the provider.
 const callbackPath = "/sign-in/oidc/callback"
 
-// OIDC lets people in whom an OpenID provider knows: by the authorization code flow with PKCE, state and nonce.
+// OIDC signs users in with an OpenID provider: authorization code flow with PKCE, state and nonce.
 type OIDC struct {
 	o      OIDCOptions
 	secret string
@@ -37,11 +37,11 @@ type OIDC struct {
 	provider *oidc.Provider
 }
 
-// providerTimeout bounds a question to the provider.
+// providerTimeout bounds a request to the provider.
 const providerTimeout = 10 * time.Second
 
-// NewOIDC makes the way in by a provider; base is where people reach the console. The provider is not asked before somebody comes.
-// Without an issuer there is none.
+// NewOIDC creates the sign-in with a provider; base is the public URL of the console. The first sign-in discovers the provider. It returns
+// nil without an issuer.
 func NewOIDC(o OIDCOptions, base string) (*OIDC, error) {
 	if o.Issuer == "" {
 		return nil, nil
@@ -63,7 +63,7 @@ func (p *OIDC) Close() {
 	}
 }
 
-// label is what the button says, nothing without a provider.
+// label returns the label of the button; empty without a provider.
 func (p *OIDC) label() string {
 	if p == nil {
 		return ""
@@ -71,28 +71,29 @@ func (p *OIDC) label() string {
 	return p.o.Label
 }
 
-// discover asks the provider who it is, once it answers.
+// discover returns the configuration of the provider. It requests it until the provider responds, then caches it.
 func (p *OIDC) discover(ctx context.Context) (*oidc.Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.provider != nil {
 		return p.provider, nil
 	}
-	// The provider keeps the context for asking for its keys later on.
+	// The provider keeps the context for later requests for its keys.
 	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.o.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("ask the OpenID provider %s who it is: %w", p.o.Issuer, err)
+		return nil, fmt.Errorf("discover the OpenID provider %s: %w", p.o.Issuer, err)
 	}
 	p.provider = found
 	return found, nil
 }
 
 func (p *OIDC) config(provider *oidc.Provider) oauth2.Config {
-	return oauth2.Config{ClientID: p.o.ClientID, ClientSecret: p.secret, Endpoint: provider.Endpoint(), RedirectURL: p.back, Scopes: p.o.Scopes}
+	return oauth2.Config{ClientID: p.o.ClientID, ClientSecret: p.secret, Endpoint: provider.Endpoint(), RedirectURL: p.back,
+		Scopes: p.o.Scopes}
 }
 
-// journey is what a browser carries to the provider and back, in a cookie of ours that no script reads.
-type journey struct {
+// authRequest is the state of a sign-in with the provider, kept in an HttpOnly cookie.
+type authRequest struct {
 	State    string `json:"s"`
 	Nonce    string `json:"n"`
 	Verifier string `json:"v"`
@@ -100,11 +101,11 @@ type journey struct {
 }
 
 const (
-	journeyCookie = "__Host-outbound-oidc"
-	journeyTime   = 10 * time.Minute
+	authCookie  = "__Host-outbound-oidc"
+	authTimeout = 10 * time.Minute
 )
 
-func (d door) toProvider(r *web.Request) error {
+func (d signIn) toProvider(r *web.Request) error {
 	if wait := d.tooMany(r, ""); wait > 0 {
 		return d.refuseTooMany(r, &web.Form{}, wait)
 	}
@@ -112,76 +113,79 @@ func (d door) toProvider(r *web.Request) error {
 	if err != nil {
 		return d.providerFails(r, err)
 	}
-	j := journey{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: web.LocalPath(r.URL.Query().Get("next"))}
-	b, err := json.Marshal(j)
+	a := authRequest{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
+		Next: web.LocalPath(r.URL.Query().Get("next"))}
+	b, err := json.Marshal(a)
 	if err != nil {
-		return fmt.Errorf("write a journey: %w", err)
+		return fmt.Errorf("encode the sign-in request: %w", err)
 	}
-	http.SetCookie(r.W, web.HostCookie(journeyCookie, base64.RawURLEncoding.EncodeToString(b), journeyTime))
+	http.SetCookie(r.W, web.HostCookie(authCookie, base64.RawURLEncoding.EncodeToString(b), authTimeout))
 	config := d.oidc.config(provider)
-	http.Redirect(r.W, r.Request, config.AuthCodeURL(j.State, oidc.Nonce(j.Nonce), oauth2.S256ChallengeOption(j.Verifier)), http.StatusFound)
+	http.Redirect(r.W, r.Request, config.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), http.StatusFound)
 	return nil
 }
 
-func (d door) providerFails(r *web.Request, err error) error {
-	d.site.Logger.Warn("signing in by OpenID Connect did not work", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
-	return web.Fail(http.StatusBadGateway, "The OpenID provider did not let us in", "Try again in a moment. The console's log says what the provider answered.")
+func (d signIn) providerFails(r *web.Request, err error) error {
+	d.site.Logger.Warn("sign-in with OpenID Connect failed", telemetry.KeyClient, r.Client(), telemetry.KeyError, err.Error())
+	return web.Fail(http.StatusBadGateway, "Sign-in with the OpenID provider failed",
+		"Try again in a moment. The console's log contains the response of the provider.")
 }
 
-// fromProvider takes back who comes from the provider.
-func (d door) fromProvider(r *web.Request) error {
-	j, ok := takeJourney(r)
-	if !ok || !secret.Equal(r.URL.Query().Get("state"), j.State) {
-		return web.Fail(http.StatusBadRequest, "This did not begin here", "Signing in took longer than 10 minutes, or began in another browser. Begin again.")
+// fromProvider handles the redirect back from the provider.
+func (d signIn) fromProvider(r *web.Request) error {
+	a, ok := takeAuthRequest(r)
+	if !ok || !secret.Equal(r.URL.Query().Get("state"), a.State) {
+		return web.Fail(http.StatusBadRequest, "Sign-in expired",
+			"The sign-in took longer than 10 minutes or started in another browser. Sign in again.")
 	}
 	if problem := r.URL.Query().Get("error"); problem != "" {
-		return d.providerFails(r, fmt.Errorf("the provider answered %q: %q", problem, r.URL.Query().Get("error_description")))
+		return d.providerFails(r, fmt.Errorf("the provider responded %q: %q", problem, r.URL.Query().Get("error_description")))
 	}
-	claims, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), j)
+	claims, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), a)
 	if err != nil {
 		return d.providerFails(r, err)
 	}
 	who, err := d.identity(r.Context(), claims)
 	if err != nil {
-		d.note(r, web.ByOIDC)
+		d.logRefusal(r, web.ByOIDC)
 		return err
 	}
-	return d.welcome(r, who, j.Next)
+	return d.startSession(r, a.Next, who)
 }
 
-func takeJourney(r *web.Request) (j journey, ok bool) {
-	c, err := r.Cookie(journeyCookie)
+// takeAuthRequest reads the state of a sign-in and deletes its cookie.
+func takeAuthRequest(r *web.Request) (a authRequest, ok bool) {
+	c, err := r.Cookie(authCookie)
 	if err != nil {
-		return j, false
+		return a, false
 	}
-	http.SetCookie(r.W, web.HostCookie(journeyCookie, "", -time.Second))
+	http.SetCookie(r.W, web.HostCookie(authCookie, "", -time.Second))
 	b, err := base64.RawURLEncoding.DecodeString(c.Value)
-	return j, err == nil && json.Unmarshal(b, &j) == nil && j.State != "" && j.Nonce != "" && j.Verifier != ""
+	return a, err == nil && json.Unmarshal(b, &a) == nil && a.State != "" && a.Nonce != "" && a.Verifier != ""
 }
 
-// redeem gets the ID token for a code and checks it: its signature, who it is from and for, its time, and that it answers our
-// question.
-func (p *OIDC) redeem(ctx context.Context, code string, j journey) (map[string]any, error) {
+// redeem exchanges a code for the ID token and verifies its signature, issuer, audience, expiry and nonce.
+func (p *OIDC) redeem(ctx context.Context, code string, a authRequest) (map[string]any, error) {
 	provider, err := p.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ctx = oidc.ClientContext(ctx, p.client)
 	config := p.config(provider)
-	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(j.Verifier))
+	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		return nil, fmt.Errorf("redeem the code: %w", err)
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok {
-		return nil, fmt.Errorf("redeem the code: there is no ID token in the answer")
+		return nil, fmt.Errorf("redeem the code: the response has no ID token")
 	}
 	id, err := provider.Verifier(&oidc.Config{ClientID: p.o.ClientID}).Verify(ctx, raw)
 	if err != nil {
-		return nil, fmt.Errorf("check the ID token: %w", err)
+		return nil, fmt.Errorf("verify the ID token: %w", err)
 	}
-	if !secret.Equal(id.Nonce, j.Nonce) {
-		return nil, fmt.Errorf("check the ID token: it answers another question than ours")
+	if !secret.Equal(id.Nonce, a.Nonce) {
+		return nil, fmt.Errorf("verify the ID token: the nonce does not match")
 	}
 	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
@@ -190,16 +194,18 @@ func (p *OIDC) redeem(ctx context.Context, code string, j journey) (map[string]a
 	return claims, nil
 }
 
-// identity makes somebody of ours of claims.
-func (d door) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
+// identity returns the identity in claims.
+func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
 	o := d.oidc.o
 	name, _ := claims[o.UsernameClaim].(string)
 	name = strings.ToLower(name)
 	if !usable(name) {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not say who you are", "It must give the claim "+o.UsernameClaim+", without blanks.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a valid user name",
+			"It must send the claim "+o.UsernameClaim+", without spaces.")
 	}
 	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified", "The OpenID provider must have verified it, because it names you here.")
+		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified",
+			"Verify your email address with the OpenID provider, then sign in again.")
 	}
 	display, _ := claims["name"].(string)
 	who := web.Identity{Kind: web.ByOIDC, Name: name, DisplayName: printableName(display), Role: o.roleOf(claims)}
@@ -210,21 +216,21 @@ func (d door) identity(ctx context.Context, claims map[string]any) (web.Identity
 	}
 	switch {
 	case u.GetDisabled():
-		return who, web.Fail(http.StatusForbidden, "You may not sign in", "The user "+name+" is disabled here.")
+		return who, web.Fail(http.StatusForbidden, "Your account is disabled", "Ask an administrator to enable the user "+name+".")
 	case who.RoleGiven:
 	case u != nil:
 		who.Role = web.RoleOf(u.GetRole())
 	default:
-		// Validated at the start.
+		// Validate has checked the role.
 		who.Role, _ = roleNamed(o.DefaultRole)
 	}
 	if who.Role == 0 {
-		return who, web.Fail(http.StatusForbidden, "You have no role here", "Ask an admin of this installation for one.")
+		return who, web.Fail(http.StatusForbidden, "You have no role", "Ask an administrator to assign you a role.")
 	}
 	return who, nil
 }
 
-func (d door) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
+func (d signIn) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
 	all, err := outboundv1.NewAccessServiceClient(d.site.Service).ListUsers(ctx, &outboundv1.ListUsersRequest{})
 	if err != nil {
 		return nil, err
@@ -235,16 +241,18 @@ func (d door) userNamed(ctx context.Context, name string) (*outboundv1.User, err
 	return nil, nil
 }
 
-// maxName is the longest name that a provider may give.
+// maxName is the length limit of a name.
 const maxName = 200
 
-// usable reports whether a name from outside can stand in revisions: it must not pass for a token (`token x`), the admin token or
-// Outbound itself.
+// usable reports whether a name of the provider can be the actor of a revision. It must differ from a token (`token x`), the admin
+// token and
+// Outbound.
 func usable(name string) bool {
-	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) && !strings.ContainsFunc(name, unicode.IsSpace)
+	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) &&
+		!strings.ContainsFunc(name, unicode.IsSpace)
 }
 
-// printableName leaves out what would steer a terminal or a page.
+// printableName removes control and formatting characters.
 func printableName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

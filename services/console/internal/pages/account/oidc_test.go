@@ -18,11 +18,11 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/pages/account"
 )
 
-// provider is an OpenID provider and a console that lets its people in.
+// provider is an OpenID provider and a console that uses it.
 type provider struct {
 	t *testing.T
 	*mockoidc.MockOIDC
-	house *consoletest.House
+	system *consoletest.System
 }
 
 const public = "https://outbound.example.com"
@@ -43,9 +43,10 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 		t.Fatal(err)
 	}
 	p := &provider{t: t, MockOIDC: m}
-	p.house = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
+	p.system = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL = public
-		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file, []string{"openid", "profile", "email", "groups"}
+		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file,
+			[]string{"openid", "profile", "email", "groups"}
 		if adapt != nil {
 			adapt(&o.OIDC)
 		}
@@ -53,12 +54,12 @@ func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 	return p
 }
 
-// user is somebody whom the provider knows.
+// user returns a user of the provider.
 func user(email string, groups ...string) *mockoidc.MockUser {
 	return &mockoidc.MockUser{Subject: "1", Email: email, EmailVerified: true, PreferredUsername: "preferred", Groups: groups}
 }
 
-// leave goes to the provider as somebody and returns the address that the provider sends the browser back to.
+// leave signs in at the provider and returns the address that it redirects to.
 func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string {
 	p.t.Helper()
 	p.QueueUser(who)
@@ -71,7 +72,8 @@ func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string 
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for name, want := range map[string]string{"code_challenge_method": "S256", "response_type": "code", "redirect_uri": public + "/sign-in/oidc/callback"} {
+	for name, want := range map[string]string{"code_challenge_method": "S256", "response_type": "code", "redirect_uri": public +
+		"/sign-in/oidc/callback"} {
 		if got := q.Query().Get(name); got != want {
 			p.t.Errorf("%s is %q", name, got)
 		}
@@ -88,31 +90,33 @@ func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string 
 	return strings.TrimPrefix(back, public)
 }
 
-func TestAProviderLetsItsPeopleIn(t *testing.T) {
+func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 	for name, x := range map[string]struct {
 		adapt func(*account.OIDCOptions)
 		who   *mockoidc.MockUser
-		// role is what they may do; empty: they are refused with says.
+		// role is the expected role; empty: the sign-in is refused with the text in says.
 		role, name, says string
 	}{
-		"the default":          {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
-		"a user of the name":   {nil, user("known@example.com"), "operator", "known@example.com", ""},
-		"a claim":              {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
-		"the greatest claim":   {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
-		"a claim over a user":  {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
-		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "", "You have no role here"},
-		"another name":         {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer", "preferred", ""},
-		"disabled":             {groups, user("gone@example.com", "root"), "", "", "You may not sign in"},
-		"not verified":         {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
-		"without a name":       {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not say who you are"},
-		"passing for a token":  {nil, user("token abc"), "", "", "did not say who you are"},
-		"passing for admin":    {nil, user("Admin"), "", "", "did not say who you are"},
+		"the default":         {nil, user("Eve@Example.com"), "viewer", "eve@example.com", ""},
+		"a user of the name":  {nil, user("known@example.com"), "operator", "known@example.com", ""},
+		"a claim":             {groups, user("eve@example.com", "x", "ops"), "operator", "eve@example.com", ""},
+		"the greatest claim":  {groups, user("eve@example.com", "ops", "root"), "admin", "eve@example.com", ""},
+		"a claim over a user": {groups, user("known@example.com", "root"), "admin", "known@example.com", ""},
+		"no claim that counts": {func(o *account.OIDCOptions) { groups(o); o.DefaultRole = "none" }, user("eve@example.com", "x"), "", "",
+			"You have no role"},
+		"another name": {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer",
+			"preferred", ""},
+		"disabled":            {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
+		"not verified":        {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
+		"without a name":      {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
+		"passing for a token": {nil, user("token abc"), "", "", "did not send a valid user name"},
+		"passing for admin":   {nil, user("Admin"), "", "", "did not send a valid user name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)
-			p.house.Access.Put(&outboundv1.User{Name: "known@example.com", Role: outboundv1.Role_OPERATOR}, "")
-			p.house.Access.Put(&outboundv1.User{Name: "gone@example.com", Role: outboundv1.Role_ADMIN, Disabled: true}, "")
-			b := p.house.Browser()
+			p.system.Access.Put(&outboundv1.User{Name: "known@example.com", Role: outboundv1.Role_OPERATOR}, "")
+			p.system.Access.Put(&outboundv1.User{Name: "gone@example.com", Role: outboundv1.Role_ADMIN, Disabled: true}, "")
+			b := p.system.Browser()
 			a := b.Get(p.leave(b, x.who))
 			if x.role == "" {
 				if a.Status != http.StatusForbidden || !strings.Contains(a.Body, x.says) || b.Cookies["__Host-outbound"] != "" {
@@ -124,7 +128,8 @@ func TestAProviderLetsItsPeopleIn(t *testing.T) {
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 			page := b.Get("/account")
-			if !strings.Contains(page.Body, `<dd class="mono">`+x.name+`</dd>`) || !strings.Contains(page.Body, "<dd>"+x.role+"</dd>") || strings.Contains(page.Body, "newPassword") {
+			if !strings.Contains(page.Body, `<dd class="mono">`+x.name+`</dd>`) || !strings.Contains(page.Body, "<dd>"+x.role+"</dd>") ||
+				strings.Contains(page.Body, "newPassword") {
 				t.Errorf("%d %s", page.Status, page.Body)
 			}
 		})
@@ -135,8 +140,8 @@ func groups(o *account.OIDCOptions) {
 	o.RoleClaim, o.Admins, o.Operators = "groups", []string{"root"}, []string{"ops"}
 }
 
-// TestWhatDidNotBeginHereIsRefused changes what a browser carries to the provider and back.
-func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
+// TestForeignCallbacksAreRefused changes the parameters and cookies of the redirect to the provider and back.
+func TestForeignCallbacksAreRefused(t *testing.T) {
 	const cookie = "__Host-outbound-oidc"
 	carry := func(b *consoletest.Browser, field, value string) {
 		raw, err := base64.RawURLEncoding.DecodeString(b.Cookies[cookie])
@@ -159,7 +164,8 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 	}{
 		"nothing":         {func(_ *consoletest.Browser, back string) string { return back }, http.StatusSeeOther},
 		"another browser": {func(b *consoletest.Browser, back string) string { delete(b.Cookies, cookie); return back }, http.StatusBadRequest},
-		"another state":   {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "state=", "state=x", 1) }, http.StatusBadRequest},
+		"another state": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "state=", "state=x", 1) },
+			http.StatusBadRequest},
 		"no state": {func(b *consoletest.Browser, back string) string {
 			carry(b, "s", "")
 			return "/sign-in/oidc/callback?state=&" + back
@@ -169,7 +175,8 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 			carry(b, "v", strings.Repeat("v", 43))
 			return back
 		}, http.StatusBadGateway},
-		"another code": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "code=", "code=x", 1) }, http.StatusBadGateway},
+		"another code": {func(_ *consoletest.Browser, back string) string { return strings.Replace(back, "code=", "code=x", 1) },
+			http.StatusBadGateway},
 		"a refusal": {func(b *consoletest.Browser, back string) string {
 			_, state, _ := strings.Cut(back, "state=")
 			return "/sign-in/oidc/callback?error=access_denied&error_description=%3Cscript%3E&state=" + state
@@ -177,28 +184,29 @@ func TestWhatDidNotBeginHereIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, nil)
-			b := p.house.Browser()
+			b := p.system.Browser()
 			a := b.Get(x.change(b, p.leave(b, user("eve@example.com"))))
-			if a.Status != x.want || (b.Cookies["__Host-outbound"] != "") != (x.want == http.StatusSeeOther) || strings.Contains(a.Body, "<script>") {
+			if a.Status != x.want || (b.Cookies["__Host-outbound"] != "") != (x.want == http.StatusSeeOther) ||
+				strings.Contains(a.Body, "<script>") {
 				t.Errorf("%d %s with %v", a.Status, a.Body, b.Cookies)
 			}
 		})
 	}
 	p := openProvider(t, nil)
-	b := p.house.Browser()
+	b := p.system.Browser()
 	back := p.leave(b, user("eve@example.com"))
 	journey := b.Cookies[cookie]
 	if a := b.Get(back); a.Status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	again := p.house.Browser()
+	again := p.system.Browser()
 	again.Cookies[cookie] = journey
 	if a := again.Get(back); a.Status != http.StatusBadGateway {
 		t.Errorf("a code was redeemed twice: %d", a.Status)
 	}
 }
 
-func TestAProviderThatIsAwayIsTold(t *testing.T) {
+func TestUnavailableProviderIsReported(t *testing.T) {
 	h := consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
 		o.PublicURL, o.OIDC.Issuer, o.OIDC.ClientID = public, "http://127.0.0.1:1", "x"
 	}})
@@ -213,7 +221,7 @@ func TestAProviderThatIsAwayIsTold(t *testing.T) {
 	}
 }
 
-func TestOptionsOfAProviderAreChecked(t *testing.T) {
+func TestOIDCOptionsAreValidated(t *testing.T) {
 	for want, change := range map[string]func(*console.Options){
 		"oidc.issuer":        func(o *console.Options) { o.OIDC.Issuer = "login" },
 		"oidc.clientId":      func(o *console.Options) { o.OIDC.ClientID = "" },

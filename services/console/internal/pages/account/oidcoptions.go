@@ -9,34 +9,35 @@ import (
 	"github.com/outbound-events/outbound/pkg/rpc"
 )
 
-// OIDCOptions let people in whom an OpenID provider knows.
+// OIDCOptions configure the sign-in with an OpenID provider.
 type OIDCOptions struct {
-	// Issuer is the provider, e.g. https://login.example.com/realms/ops. Empty: nobody is let in by one.
+	// Issuer is the URL of the provider, e.g. https://login.example.com/realms/ops. Empty: no OpenID sign-in.
 	Issuer string `yaml:"issuer"`
-	// ClientID is what the provider knows us by.
+	// ClientID is the client id at the provider.
 	ClientID string `yaml:"clientId"`
-	// ClientSecretFile holds our secret at the provider. Empty: there is none (a public client; PKCE is used in any case).
+	// ClientSecretFile contains the client secret. Empty: a public client. PKCE is always used.
 	ClientSecretFile string `yaml:"clientSecretFile"`
-	// Scopes are asked for. Default: openid, profile, email.
+	// Scopes are the requested scopes. Default: openid, profile, email.
 	Scopes []string `yaml:"scopes"`
-	// UsernameClaim is the claim that names people. Default email, which the provider must have verified.
+	// UsernameClaim is the claim with the user name. Default: email, which the provider must have verified.
 	UsernameClaim string `yaml:"usernameClaim"`
-	// RoleClaim is the claim that says what people may do: a text or a list. Empty: a user of the same name here does.
+	// RoleClaim is the claim with the roles: a string or a list. Empty: the user of the same name determines the role.
 	RoleClaim string `yaml:"roleClaim"`
-	// Admins, Operators and Viewers are the values of RoleClaim that give these roles; the greatest counts.
+	// Admins, Operators and Viewers are the values of RoleClaim for these roles; the highest role wins.
 	Admins    []string `yaml:"admins"`
 	Operators []string `yaml:"operators"`
 	Viewers   []string `yaml:"viewers"`
-	// DefaultRole is for those to whom neither the claim nor a user of the same name gives one: viewer, operator, admin, or none,
-	// which lets nobody else in. Default viewer.
+	// DefaultRole is the role without a claim or a user of the same name: viewer, operator, admin, or none, which refuses the
+	// sign-in. Default: viewer.
 	DefaultRole string `yaml:"defaultRole"`
-	// Label is what the button says. Default: Sign in with OpenID Connect.
+	// Label is the label of the button. Default: Sign in with OpenID Connect.
 	Label string `yaml:"label"`
 }
 
-// DefaultOIDCOptions name people by their email address and make them viewers.
+// DefaultOIDCOptions returns the default options: the email address is the user name, and the role is viewer.
 func DefaultOIDCOptions() OIDCOptions {
-	return OIDCOptions{Scopes: []string{"openid", "profile", "email"}, UsernameClaim: claimEmail, DefaultRole: "viewer", Label: "Sign in with OpenID Connect"}
+	return OIDCOptions{Scopes: []string{"openid", "profile", "email"}, UsernameClaim: claimEmail, DefaultRole: "viewer",
+		Label: "Sign in with OpenID Connect"}
 }
 
 const claimEmail = "email"
@@ -49,16 +50,16 @@ func (o OIDCOptions) Validate() error {
 	var f process.Faults
 	u, err := url.Parse(o.Issuer)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		f.Add("issuer", "%q is no address: give e.g. https://login.example.com", o.Issuer)
+		f.Add("issuer", "%q is not a URL: use e.g. https://login.example.com", o.Issuer)
 	}
 	if o.ClientID == "" {
-		f.Add("clientId", "is missing: give what the provider knows this console by")
+		f.Add("clientId", "is missing: set the client id of the console at the provider")
 	}
 	if !slices.Contains(o.Scopes, "openid") {
-		f.Add("scopes", "must hold openid")
+		f.Add("scopes", "must contain openid")
 	}
 	if o.UsernameClaim == "" {
-		f.Add("usernameClaim", "is missing: name the claim that names people, e.g. email")
+		f.Add("usernameClaim", "is missing: set the claim with the user name, e.g. email")
 	}
 	if _, err := roleNamed(o.DefaultRole); err != nil {
 		f.Add("defaultRole", "%v", err)
@@ -69,7 +70,7 @@ func (o OIDCOptions) Validate() error {
 	return f.Err()
 }
 
-// roleNamed reads a role as options have it; `none` is no role, 0.
+// roleNamed parses a role of the options. `none` is 0.
 func roleNamed(word string) (rpc.Role, error) {
 	switch word {
 	case "viewer":
@@ -81,11 +82,11 @@ func roleNamed(word string) (rpc.Role, error) {
 	case "none":
 		return 0, nil
 	default:
-		return 0, fmt.Errorf("%q is no role: use viewer, operator, admin or none", word)
+		return 0, fmt.Errorf("%q is not a role: use viewer, operator, admin or none", word)
 	}
 }
 
-// roleOf is the greatest role that a claim gives, or 0.
+// roleOf returns the highest role in the claims, or 0.
 func (o OIDCOptions) roleOf(claims map[string]any) rpc.Role {
 	if o.RoleClaim == "" {
 		return 0

@@ -17,8 +17,8 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// FirstStart lets the first admin in: while there are no users, whoever knows the code of this process may make one. The code is
-// kept nowhere else, and ends with its use or with the process.
+// FirstStart creates the first administrator: while there are no users, the setup code of this process allows creating one. The code is
+// not stored, and expires with its use or with the process.
 type FirstStart struct {
 	conn grpc.ClientConnInterface
 
@@ -26,26 +26,26 @@ type FirstStart struct {
 	code string
 }
 
-// NewFirstStart makes the way in of a process; conn has the services' token. Await says when it is open.
+// NewFirstStart creates the setup of a process; conn sends the services' token. Await generates the code.
 func NewFirstStart(conn grpc.ClientConnInterface) *FirstStart { return &FirstStart{conn: conn} }
 
-// codeBytes of randomness make a code: 192 bits.
+// codeBytes is the length of a code: 192 bits.
 const codeBytes = 24
 
-// askEvery is the pause between two looks for users while the config service is away.
-const askEvery = 500 * time.Millisecond
+// retryEvery is the retry interval while the config service is unavailable.
+const retryEvery = 500 * time.Millisecond
 
-// Await looks whether there are users, again and again until it is told. If there are none it returns the path of the one-time
-// link, else nothing.
+// Await checks whether there are users, and retries until the config service responds. It returns the path of the one-time link if there
+// are none, else nothing.
 func (f *FirstStart) Await(ctx context.Context) (path string) {
-	t := time.NewTicker(askEvery)
+	t := time.NewTicker(retryEvery)
 	defer t.Stop()
 	for {
 		if empty, err := f.empty(ctx); err == nil {
 			if !empty {
 				return ""
 			}
-			return "/setup?code=" + f.open()
+			return "/setup?code=" + f.newCode()
 		}
 		select {
 		case <-ctx.Done():
@@ -60,7 +60,7 @@ func (f *FirstStart) empty(ctx context.Context) (bool, error) {
 	return len(answer.GetUsers()) == 0, err
 }
 
-func (f *FirstStart) open() string {
+func (f *FirstStart) newCode() string {
 	b := make([]byte, codeBytes)
 	// crypto/rand never fails; it ends the program when the system has no randomness.
 	_, _ = rand.Read(b)
@@ -70,8 +70,8 @@ func (f *FirstStart) open() string {
 	return f.code
 }
 
-// fits reports whether a code is the one that is open.
-func (f *FirstStart) fits(code string) bool {
+// matches reports whether a code is valid.
+func (f *FirstStart) matches(code string) bool {
 	if f == nil {
 		return false
 	}
@@ -80,31 +80,33 @@ func (f *FirstStart) fits(code string) bool {
 	return f.code != "" && secret.Equal(code, f.code)
 }
 
-func (f *FirstStart) shut() {
+func (f *FirstStart) expire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.code = ""
 }
 
-// setupPage is what the template of the first start shows.
+// setupPage is the data of the setup page.
 type setupPage struct {
 	Form *web.Form
 	Code string
 }
 
-var errLink = web.Fail(http.StatusForbidden, "This link has been used or has ended", "A link is good for one user and for one start of Outbound. If there is no user yet, start Outbound anew for another link, or sign in with the admin token.")
+var errLink = web.Fail(http.StatusForbidden, "This link is used or expired",
+	"A setup link is valid for one user, until Outbound restarts. If there are no users yet, restart Outbound to get a new link, or sign "+
+		"in with the admin token.")
 
-func (d door) showSetup(r *web.Request) error {
+func (d signIn) showSetup(r *web.Request) error {
 	code := r.URL.Query().Get("code")
-	if err := d.mayMakeFirst(r, code); err != nil {
+	if err := d.maySetUp(r, code); err != nil {
 		return err
 	}
 	return r.Render("setup", setupPage{Form: &web.Form{Values: url.Values{}}, Code: code})
 }
 
-// mayMakeFirst reports whether the code is good and there is still no user.
-func (d door) mayMakeFirst(r *web.Request, code string) error {
-	if !d.first.fits(code) {
+// maySetUp returns an error unless the code is valid and there are no users.
+func (d signIn) maySetUp(r *web.Request, code string) error {
+	if !d.first.matches(code) {
 		return errLink
 	}
 	empty, err := d.first.empty(r.Context())
@@ -112,27 +114,27 @@ func (d door) mayMakeFirst(r *web.Request, code string) error {
 		return err
 	}
 	if !empty {
-		d.first.shut()
+		d.first.expire()
 		return errLink
 	}
 	return nil
 }
 
-// setup makes the first user, an admin, and signs them in.
-func (d door) setup(r *web.Request) error {
+// setup creates the first user, an administrator, and signs them in.
+func (d signIn) setup(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
 	}
 	code := form.Get("code")
-	if err := d.mayMakeFirst(r, code); err != nil {
+	if err := d.maySetUp(r, code); err != nil {
 		return err
 	}
 	var made *outboundv1.User
 	if form.Raw("password") != form.Raw("repeated") {
-		form.Add("repeated", "differs from the password")
+		form.Add("repeated", "does not match the password")
 	} else {
-		// There is nobody yet who could do this, so Outbound does it in its own name.
+		// There is no user yet, so Outbound acts in its own name.
 		access := outboundv1.NewAccessServiceClient(rpc.ActingFor(d.site.Service, rpc.Principal{Role: rpc.RoleAdmin, Name: "outbound"}))
 		made, err = access.CreateUser(r.Context(), &outboundv1.CreateUserRequest{User: &outboundv1.User{
 			Name: form.Get("name"), DisplayName: form.Get("displayName"), Role: outboundv1.Role_ADMIN, Password: form.Raw("password"),
@@ -145,10 +147,11 @@ func (d door) setup(r *web.Request) error {
 		r.Status(http.StatusUnprocessableEntity)
 		return r.Render("setup", setupPage{Form: form, Code: code})
 	}
-	d.first.shut()
-	d.site.ForgetPeople()
-	r.Flash(web.Good, "Welcome. You are the first admin.")
-	return d.enter(r, form, web.Identity{
-		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin, PasswordTime: made.GetPasswordTime().AsTime(),
+	d.first.expire()
+	d.site.ForgetUsers()
+	r.Flash(web.Good, "Welcome. Your administrator account is ready.")
+	return d.startSession(r, form.Get("next"), web.Identity{
+		Kind: web.Local, Name: made.GetName(), DisplayName: made.GetDisplayName(), Role: rpc.RoleAdmin,
+		PasswordTime: made.GetPasswordTime().AsTime(),
 	})
 }

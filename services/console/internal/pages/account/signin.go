@@ -15,33 +15,33 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// door is where people come in.
-type door struct {
+// signIn handles the sign-in pages.
+type signIn struct {
 	site  *web.Site
 	first *FirstStart
 	oidc  *OIDC
 }
 
-// signInPage is what the sign-in's template shows.
+// signInPage is the data of the sign-in page.
 type signInPage struct {
 	Form *web.Form
-	// Next is where the reader wanted to go.
+	// Next is the page to open after sign-in.
 	Next string
-	// Users says that there are users here, OIDC is the label of another way in.
+	// Users reports whether users can sign in with passwords. OIDC is the label of the OpenID button; empty for none.
 	Users bool
 	OIDC  string
 }
 
-func (d door) show(r *web.Request) error {
+func (d signIn) show(r *web.Request) error {
 	return d.form(r, &web.Form{Values: url.Values{}}, r.URL.Query().Get("next"))
 }
 
-func (d door) form(r *web.Request, form *web.Form, next string) error {
+func (d signIn) form(r *web.Request, form *web.Form, next string) error {
 	return r.Render("sign-in", signInPage{Form: form, Next: web.LocalPath(next), Users: d.site.Service != nil, OIDC: d.oidc.label()})
 }
 
-// Attempts to sign in: for a name from one address, from one address, and for a name from anywhere. A tenth of them may come at
-// once. Nobody can lock another out but by trying from everywhere.
+// The limits of sign-in attempts: per name and address, per address, and per name. A tenth of them may be made in a burst. Locking
+// out a user takes attempts from many addresses.
 const (
 	attemptsPeriod     = 10 * time.Minute
 	attemptsOfPair     = 50
@@ -49,8 +49,8 @@ const (
 	attemptsForAnyName = 1000
 )
 
-// tooMany reports whether an attempt comes too early, and how long to wait. A token has no name, and cannot be guessed.
-func (d door) tooMany(r *web.Request, name string) time.Duration {
+// tooMany returns how long the client must wait before another attempt; 0 for not at all. A sign-in with a token has no name.
+func (d signIn) tooMany(r *web.Request, name string) time.Duration {
 	address := r.Client()
 	var wait time.Duration
 	keys := map[string]int{"sign-in:address:" + address: attemptsOfAddress}
@@ -63,27 +63,28 @@ func (d door) tooMany(r *web.Request, name string) time.Duration {
 	return wait
 }
 
-// refuse shows the form again.
-func (d door) refuse(r *web.Request, form *web.Form, code int, notice string) error {
+// refuse shows the form with a notice.
+func (d signIn) refuse(r *web.Request, form *web.Form, code int, notice string) error {
 	form.Notice = notice
 	r.Status(code)
 	return d.form(r, form, form.Get("next"))
 }
 
-func (d door) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
+func (d signIn) refuseTooMany(r *web.Request, form *web.Form, wait time.Duration) error {
 	wait = wait.Truncate(time.Second) + time.Second
 	r.W.Header().Set("Retry-After", web.Seconds(wait))
-	return d.refuse(r, form, http.StatusTooManyRequests, "There were too many attempts. Try again in "+web.Words(wait)+".")
+	return d.refuse(r, form, http.StatusTooManyRequests, "Too many sign-in attempts. Try again in "+web.Words(wait)+".")
 }
 
 // password signs in a user with a password.
-func (d door) password(r *web.Request) error {
+func (d signIn) password(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
 	}
 	if d.site.Service == nil {
-		return web.Fail(http.StatusNotFound, "There are no users here", "This console was started without the services' token: sign in with a token.")
+		return web.Fail(http.StatusNotFound, "Password sign-in is not available",
+			"This console runs without a services token. Sign in with a token.")
 	}
 	name := form.Get("name")
 	if wait := d.tooMany(r, name); wait > 0 {
@@ -94,18 +95,19 @@ func (d door) password(r *web.Request) error {
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.Unauthenticated, codes.InvalidArgument:
-		d.note(r, web.Local)
-		return d.refuse(r, form, http.StatusUnauthorized, "The name or the password is wrong.")
+		d.logRefusal(r, web.Local)
+		return d.refuse(r, form, http.StatusUnauthorized, "Incorrect name or password.")
 	default:
 		return err
 	}
-	return d.enter(r, form, web.Identity{
-		Kind: web.Local, Name: u.GetName(), DisplayName: u.GetDisplayName(), Role: web.RoleOf(u.GetRole()), PasswordTime: u.GetPasswordTime().AsTime(),
+	return d.startSession(r, form.Get("next"), web.Identity{
+		Kind: web.Local, Name: u.GetName(), DisplayName: u.GetDisplayName(), Role: web.RoleOf(u.GetRole()),
+		PasswordTime: u.GetPasswordTime().AsTime(),
 	})
 }
 
-// token signs in the holder of the admin token or of an API token. The services are then called with that token.
-func (d door) token(r *web.Request) error {
+// token signs in with the admin token or an API token. The session calls the services with that token.
+func (d signIn) token(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
@@ -115,29 +117,30 @@ func (d door) token(r *web.Request) error {
 	}
 	token := form.Get("token")
 	if token == "" || !printable(token) {
-		d.note(r, web.ByToken)
-		return d.refuse(r, form, http.StatusUnauthorized, "That is no token.")
+		d.logRefusal(r, web.ByToken)
+		return d.refuse(r, form, http.StatusUnauthorized, "Invalid token.")
 	}
 	access := outboundv1.NewAccessServiceClient(rpc.Bearing(d.site.Bare, token))
 	self, err := access.GetSelf(r.Context(), &outboundv1.GetSelfRequest{})
 	switch status.Code(err) {
 	case codes.OK:
 	case codes.Unauthenticated, codes.PermissionDenied:
-		d.note(r, web.ByToken)
-		return d.refuse(r, form, http.StatusUnauthorized, "The token is not known, or is not one for people.")
+		d.logRefusal(r, web.ByToken)
+		return d.refuse(r, form, http.StatusUnauthorized, "The token is invalid or cannot be used to sign in.")
 	default:
 		return err
 	}
-	return d.enter(r, form, web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
+	return d.startSession(r, form.Get("next"),
+		web.Identity{Kind: web.ByToken, Name: self.GetName(), Role: web.RoleOf(self.GetRole()), Token: token})
 }
 
-// note logs that somebody was not let in, and where they came from. What they typed is not logged: passwords are typed into the wrong
-// field, too. There are no more lines than the attempts that may be made.
-func (d door) note(r *web.Request, kind web.Kind) {
-	d.site.Logger.Warn("a sign-in was refused", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(kind))
+// logRefusal logs a refused sign-in and its client address. It does not log the name, because users type passwords into the wrong field.
+// The limits of attempts bound the number of lines.
+func (d signIn) logRefusal(r *web.Request, kind web.Kind) {
+	d.site.Logger.Warn("sign-in refused", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(kind))
 }
 
-// printable reports whether a text can be sent as a header.
+// printable reports whether a text is valid in a header.
 func printable(s string) bool {
 	for _, c := range []byte(s) {
 		if c <= ' ' || c > '~' {
@@ -147,23 +150,19 @@ func printable(s string) bool {
 	return true
 }
 
-func (d door) enter(r *web.Request, form *web.Form, who web.Identity) error {
-	return d.welcome(r, who, form.Get("next"))
-}
-
-// welcome begins a session and leads to where somebody wanted to go.
-func (d door) welcome(r *web.Request, who web.Identity, next string) error {
-	// What is known of users may be older than this one, or than their password.
-	d.site.ForgetPeople()
+// startSession starts a session and redirects to the next page.
+func (d signIn) startSession(r *web.Request, next string, who web.Identity) error {
+	// The cached users may be older than this user or their password.
+	d.site.ForgetUsers()
 	if err := r.SignIn(who); err != nil {
 		return err
 	}
-	d.site.Logger.Info("somebody signed in", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(who.Kind), telemetry.KeyRole, who.Role.String())
+	d.site.Logger.Info("signed in", telemetry.KeyClient, r.Client(), telemetry.KeyVia, string(who.Kind), telemetry.KeyRole, who.Role.String())
 	return r.Redirect(web.LocalPath(next))
 }
 
 func signOut(r *web.Request) error {
 	r.SignOut()
-	r.Flash(web.Good, "You are signed out.")
+	r.Flash(web.Good, "You have signed out.")
 	return r.Redirect("/sign-in")
 }

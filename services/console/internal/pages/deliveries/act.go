@@ -12,12 +12,12 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// target names a delivery in forms. Ids have no slashes.
+// target encodes a delivery for a form. Ids contain no slashes.
 func target(recipient, event, replay string) string {
 	return url.PathEscape(recipient) + "/" + url.PathEscape(event) + "/" + url.PathEscape(replay)
 }
 
-// readTarget reads what target wrote.
+// readTarget decodes the result of target.
 func readTarget(text string) (*outboundv1.RetryDeliveriesRequest_Target, bool) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 {
@@ -30,16 +30,17 @@ func readTarget(text string) (*outboundv1.RetryDeliveriesRequest_Target, bool) {
 		}
 		parts[i] = p
 	}
-	return &outboundv1.RetryDeliveriesRequest_Target{RecipientId: parts[0], EventId: parts[1], ReplayId: parts[2]}, parts[0] != "" && parts[1] != ""
+	return &outboundv1.RetryDeliveriesRequest_Target{RecipientId: parts[0], EventId: parts[1], ReplayId: parts[2]}, parts[0] != "" &&
+		parts[1] != ""
 }
 
 var (
-	errNothing = web.Fail(http.StatusBadRequest, "Nothing is selected", "Tick the deliveries first that you mean.")
-	errTarget  = web.Fail(http.StatusBadRequest, "That names no delivery", "Open the list of deliveries anew and select them there.")
-	errAct     = web.Fail(http.StatusBadRequest, "That is nothing that can be done to deliveries", "Use the buttons of the list.")
+	errNothing = web.Fail(http.StatusBadRequest, "No deliveries selected", "Select at least one delivery.")
+	errTarget  = web.Fail(http.StatusBadRequest, "Invalid delivery", "Reload the list of deliveries and select them there.")
+	errAct     = web.Fail(http.StatusBadRequest, "Unknown action", "Use the buttons of the list of deliveries.")
 )
 
-// readTargets reads the deliveries that a form is about.
+// readTargets returns the deliveries that a form selects.
 func readTargets(form *web.Form) ([]*outboundv1.RetryDeliveriesRequest_Target, error) {
 	var out []*outboundv1.RetryDeliveriesRequest_Target
 	for _, text := range form.All("target") {
@@ -55,22 +56,22 @@ func readTargets(form *web.Form) ([]*outboundv1.RetryDeliveriesRequest_Target, e
 	return out, nil
 }
 
-// askPage asks whether something is meant, and says what will happen.
+// askPage asks for confirmation of an action and names its consequence.
 type askPage struct {
 	Form *web.Form
-	// Title asks, Text says what will happen, Yes is the button's word.
-	Title, Text, Yes string
-	// Action is where the answer goes; Back is where to go on afterwards.
+	// Title is the question and Text names the consequence. Yes and No label the buttons; No defaults to Cancel.
+	Title, Text, Yes, No string
+	// Action is the path that the form posts to; Back is the page to return to.
 	Action, Back string
 	Targets      []string
-	// Named are the deliveries, the first few; Rest is how many more there are.
+	// Named are the first deliveries; Rest is the number of the others.
 	Named []*outboundv1.RetryDeliveriesRequest_Target
 	Rest  int
-	// Danger is for what cannot be taken back, Extends asks for how long.
+	// Danger marks an action that cannot be undone. Extends adds the field for the duration.
 	Danger, Extends bool
 }
 
-// namedMost is how many deliveries are named before something is done to them.
+// namedMost is the number of deliveries that a confirmation names.
 const namedMost = 5
 
 func ask(r *web.Request) error {
@@ -99,31 +100,34 @@ func renderAsk(r *web.Request, p askPage) error {
 	return r.Render("ask", p)
 }
 
-// question says what will happen.
+// question returns the confirmation of an action on n deliveries.
 func question(act string, n int) (askPage, bool) {
-	those := "this delivery"
+	deliveries := "this delivery"
 	if n != 1 {
-		those = fmt.Sprintf("these %d deliveries", n)
+		deliveries = fmt.Sprintf("these %d deliveries", n)
 	}
 	switch act {
 	case "retry":
-		return askPage{Action: "/deliveries/retry", Yes: "Retry", Title: "Retry " + those + "?",
-			Text: "The event is sent again as a new delivery, whatever became of this one. A receiver that has it already gets it once more, with the same webhook-id."}, true
+		return askPage{Action: "/deliveries/retry", Yes: "Retry", Title: "Retry " + deliveries + "?",
+			Text: "Queues the event again as a new delivery, whatever the state of this one. A recipient that already has the event receives " +
+				"it again, with the same webhook-id."}, true
 	case "send-now":
-		return askPage{Action: "/deliveries/send-now", Yes: "Send now", Title: "Send " + those + " now?",
-			Text: "What waits for its next attempt is tried at once. What is final, or being sent this moment, is left as it is."}, true
+		return askPage{Action: "/deliveries/send-now", Yes: "Send now", Title: "Send " + deliveries + " now?",
+			Text: "Pending deliveries are attempted immediately. Final deliveries and attempts in progress do not change."}, true
 	case "extend":
-		return askPage{Action: "/deliveries/extend", Yes: "Extend", Extends: true, Title: "Try " + those + " longer?",
-			Text: "What is not final is tried until then. The end is never brought nearer, and never lies beyond 8 days from acceptance."}, true
+		return askPage{Action: "/deliveries/extend", Yes: "Extend", Extends: true, Title: "Extend " + deliveries + "?",
+			Text: "Pending deliveries are retried until then, at most 8 days after acceptance. This never shortens the retry window."}, true
 	case "cancel":
-		return askPage{Action: "/deliveries/cancel", Yes: "Cancel " + those, Danger: true, Title: "Cancel " + those + "?",
-			Text: "What is not final ends as cancelled: the recipient does not get the event, unless it is retried later. What is being sent this moment may still arrive."}, true
+		return askPage{Action: "/deliveries/cancel", Yes: "Cancel " + deliveries, No: "Keep " + deliveries, Danger: true, Title: "Cancel " +
+			deliveries + "?",
+			Text: "Pending deliveries are cancelled: the recipient does not receive the event unless you retry it. An attempt in progress may " +
+				"still arrive."}, true
 	default:
 		return askPage{}, false
 	}
 }
 
-// back is where to go on after a change: the page that htmx asked from, or what the form says.
+// back returns the page to return to after a change: the page of the htmx request, or the value of the form.
 func back(r *web.Request, form *web.Form) string {
 	if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && u.Path != "" {
 		return web.LocalPath(u.RequestURI())
@@ -143,7 +147,7 @@ func retry(r *web.Request) error {
 	if err != nil {
 		return refused(r, form, err)
 	}
-	r.Flash(web.Good, fmt.Sprintf("Queued again: %d. Here is what becomes of it.", answer.GetQueued()))
+	r.Flash(web.Good, fmt.Sprintf("Retry queued: %d. The new deliveries are listed below.", answer.GetQueued()))
 	return r.Redirect(web.Address("/deliveries", "replayId", answer.GetReplayId()))
 }
 
@@ -153,7 +157,7 @@ func sendNow(r *web.Request) error {
 		return err
 	}
 	answer, err := r.API.Deliveries.SendNow(r.Context(), &outboundv1.SendNowRequest{Deliveries: targets})
-	return changed(r, form, answer, err, "Tried at once")
+	return changed(r, form, answer, err, "Attempting now")
 }
 
 func cancel(r *web.Request) error {
@@ -173,7 +177,7 @@ func extend(r *web.Request) error {
 	asked := &outboundv1.ExtendDeliveriesRequest{Deliveries: targets}
 	d, ok := web.ParseWords(form.Get("by"))
 	if !ok {
-		form.Add("by", "is not a time span: write e.g. 30 min, 24 h or 2 d")
+		form.Add("by", "is not a duration: use e.g. 30 min, 24 h or 2 d")
 	}
 	asked.By = durationpb.New(d)
 	var answer *outboundv1.ChangeDeliveriesResponse
@@ -191,7 +195,7 @@ func extend(r *web.Request) error {
 	return renderAsk(r, p)
 }
 
-// change reads what a form wants done to which deliveries.
+// change reads a form and the deliveries that it selects.
 func change(r *web.Request) (*web.Form, []*outboundv1.RetryDeliveriesRequest_Target, error) {
 	form, err := r.Input()
 	if err != nil {
@@ -201,10 +205,10 @@ func change(r *web.Request) (*web.Form, []*outboundv1.RetryDeliveriesRequest_Tar
 	return form, targets, err
 }
 
-// reasonsTold is how many reasons a notice has for what was left as it is.
-const reasonsTold = 3
+// reasonsShown is the number of unchanged deliveries that a notice explains.
+const reasonsShown = 3
 
-// changed tells what was changed and why the rest was not.
+// changed shows how many deliveries changed and why the others did not.
 func changed(r *web.Request, form *web.Form, answer *outboundv1.ChangeDeliveriesResponse, err error, what string) error {
 	if err != nil {
 		return refused(r, form, err)
@@ -214,13 +218,13 @@ func changed(r *web.Request, form *web.Form, answer *outboundv1.ChangeDeliveries
 	}
 	if left := answer.GetUnchanged(); len(left) > 0 {
 		var why []string
-		for _, u := range left[:min(len(left), reasonsTold)] {
+		for _, u := range left[:min(len(left), reasonsShown)] {
 			why = append(why, cut(u.GetEventId(), 60)+" to "+cut(u.GetRecipientId(), 60)+": "+cut(u.GetDetail(), 160))
 		}
 		if n := len(left) - len(why); n > 0 {
 			why = append(why, fmt.Sprintf("and %d more", n))
 		}
-		r.Flash(web.Note, fmt.Sprintf("Left as it is: %d. %s.", len(left), strings.Join(why, "; ")))
+		r.Flash(web.Note, fmt.Sprintf("Not changed: %d. %s.", len(left), strings.Join(why, "; ")))
 	}
 	return r.Redirect(web.LocalPath(form.Get("back")))
 }
@@ -232,14 +236,14 @@ func cut(text string, n int) string {
 	return text
 }
 
-// refused tells in the page what a service refused; any other error is for the error page.
+// refused shows why a service refused a request as a notice. It returns any other error.
 func refused(r *web.Request, form *web.Form, err error) error {
-	told := &web.Form{}
-	if !told.Refused(err) {
+	violations := &web.Form{}
+	if !violations.Refused(err) {
 		return err
 	}
-	text := told.Notice
-	for _, f := range told.Faults {
+	text := violations.Notice
+	for _, f := range violations.Faults {
 		text = strings.TrimSpace(text + " " + web.PlainWords(f.Field) + ": " + f.Text)
 	}
 	r.Flash(web.Bad, cut(text, 600))

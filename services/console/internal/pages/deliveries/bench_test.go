@@ -11,10 +11,11 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// BenchmarkPage is what a page costs over HTTP, session and services' calls included: 100 rows, and one delivery with ten
-// attempts that each had another answer of 200 lines.
+// BenchmarkPage measures a page over HTTP, with the session and the calls to the services: a list of 100 rows, and a delivery with ten
+// attempts with different responses of 200 lines.
 func BenchmarkPage(b *testing.B) {
-	h := &history{list: &outboundv1.ListDeliveriesResponse{}, detail: &outboundv1.DeliveryDetail{Delivery: delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}
+	h := &history{list: &outboundv1.ListDeliveriesResponse{},
+		detail: &outboundv1.DeliveryDetail{Delivery: delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}
 	for i := range 100 {
 		h.list.Deliveries = append(h.list.Deliveries, delivery(fmt.Sprintf("a1~e%d", i), outboundv1.DeliveryState_RETRYING))
 	}
@@ -24,7 +25,8 @@ func BenchmarkPage(b *testing.B) {
 			ResponseExcerpt: strings.Repeat(fmt.Sprintf("<p>request %d</p>\n<p>try later</p>\n", i), 100),
 		})
 	}
-	h.detail.Request = &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "https://x.example/", Body: strings.Repeat("a=b&", 2000)}}
+	h.detail.Request = &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "https://x.example/",
+		Body: strings.Repeat("a=b&", 2000)}}
 	reader := start(b, h).As("operator")
 	for name, path := range map[string]string{"rows=100": "/deliveries?pageSize=100", "delivery": "/deliveries/crm/a1~e1"} {
 		b.Run(name, func(b *testing.B) {

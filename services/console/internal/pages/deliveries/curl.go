@@ -9,12 +9,12 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// argumentMost is how long an argument may be so that every shell can pass it on; Linux takes 128 KiB.
+// argumentMost is the length limit of an argument. Linux accepts 128 KiB.
 const argumentMost = 100 << 10
 
-// curl is a request as a command that sends it from a shell (bash, zsh, and sh unless there are control characters): nothing in
-// it is more than text to the shell, and nothing is read from files. Secrets are not in it. It is empty for what no command
-// can say. What each sending makes anew, e.g. traceparent, is left away.
+// curl returns a request as a shell command (bash, zsh, and sh unless there are control characters). The shell treats all of it as
+// text, and curl reads no files. It contains no secrets, and no headers that are generated per attempt, e.g. traceparent. It is empty
+// for a request that a command cannot express.
 func curl(h *outboundv1.HttpPreview) string {
 	if strings.ContainsRune(h.GetUrl()+h.GetMethod()+h.GetBody(), 0) || h.GetUrl() == "" {
 		return ""
@@ -29,7 +29,7 @@ func curl(h *outboundv1.HttpPreview) string {
 		has[name] = true
 		args = append(args, "--header "+quote(headerArgument(header)))
 	}
-	// curl adds headers of its own, which were not sent.
+	// Suppress the headers that curl adds by itself.
 	for _, name := range []string{"Accept", "Content-Type", "Expect"} {
 		if !has[name] {
 			args = append(args, "--header "+quote(name+":"))
@@ -39,7 +39,7 @@ func curl(h *outboundv1.HttpPreview) string {
 	switch body := h.GetBody(); {
 	case body == "":
 	case len(body) > argumentMost:
-		// printf is part of the shell, so its arguments have no bound.
+		// printf is a shell builtin, so its arguments are not limited.
 		before = "printf %s " + quote(body) + " | "
 		args = append(args, "--data-binary @-")
 	default:
@@ -48,7 +48,7 @@ func curl(h *outboundv1.HttpPreview) string {
 	return before + strings.Join(args, " \\\n  ")
 }
 
-// headerArgument writes a header as curl reads it: one without a value ends with a semicolon, or curl would leave it away.
+// headerArgument formats a header for curl. A header without a value ends with a semicolon; otherwise curl drops it.
 func headerArgument(h *outboundv1.Header) string {
 	value := strings.NewReplacer("\r", " ", "\n", " ").Replace(h.GetValue())
 	if strings.TrimSpace(value) == "" {
@@ -57,15 +57,14 @@ func headerArgument(h *outboundv1.Header) string {
 	return h.GetName() + ": " + value
 }
 
-// token reports whether a header can have this name.
+// token reports whether a name is a valid header name.
 func token(name string) bool {
 	return name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 	}) < 0
 }
 
-// quote makes a text one word of the shell. Control characters are written out: pasted as they are, a terminal could take them
-// for its own.
+// quote quotes a text as one shell word. Control characters are escaped, because a terminal would interpret them on paste.
 func quote(text string) string {
 	if strings.IndexFunc(text, control) < 0 {
 		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
@@ -88,7 +87,7 @@ func quote(text string) string {
 	return b.String()
 }
 
-// control reports whether a character means something to terminals. Line ends and tabs are text.
+// control reports whether a terminal interprets a character. Line feeds and tabs are text.
 func control(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0
 }

@@ -16,7 +16,7 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// command is the curl command that a delivery's page offers.
+// command returns the curl command in the page of a delivery.
 func command(t *testing.T, page string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(page, `<pre id="curl"`)
@@ -28,7 +28,7 @@ func command(t *testing.T, page string) string {
 	return html.UnescapeString(text)
 }
 
-func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
+func TestCurlCommandSendsTheSameRequest(t *testing.T) {
 	type sent struct {
 		Method, Path, Body string
 		Header             http.Header
@@ -48,20 +48,23 @@ func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
 		method, path, body string
 		headers            [][2]string
 	}{
-		"a form":             {"POST", "/hook", "event=x&a=%27", [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}, {"User-Agent", "Outbound/1"}}},
-		"no body":            {"POST", "/hook", "", [][2]string{{"Webhook-Id", "e1"}}},
-		"another method":     {"PUT", "/hook", "x", nil},
-		"shell":              {"POST", "/hook/../x/./y?a=$HOME&b=%20", run, [][2]string{{"X-Trap", run}, {"Authorization", "Bearer [redacted]"}}},
-		"globs":              {"POST", "/hook/[1-3]/{a,b}?x=[redacted]", "{}", nil},
-		"a file":             {"POST", "/hook", "@/etc/hostname", [][2]string{{"X-At", "@/etc/hostname"}, {"X-Less", "</etc/hostname"}}},
-		"lines":              {"POST", "/hook", "one\r\ntwo\n\n'three'\\n!!\t%s %d\n", nil},
-		"quotes":             {"POST", "/hook", `''\''"\"` + "\\", nil},
-		"controls":           {"POST", "/hook", "a\x1b[201~; touch " + trap + "\r\x07'\\\u009b0m\x7f", nil},
-		"an empty header":    {"POST", "/hook", "x", [][2]string{{"X-Empty", ""}, {"X-Semicolon", "a;"}}},
-		"headers of its own": {"POST", "/hook", "x", [][2]string{{"Accept", "text/plain"}, {"Content-Type", "application/json"}, {"Content-Length", "999"}, {"Traceparent", "[made at sending]"}}},
-		"not a name":         {"POST", "/hook", "x", [][2]string{{"@" + trap, "x"}, {"X Y", "z"}}},
-		"much":               {"POST", "/hook", "@" + strings.Repeat("all work and no 'play'\n", 12_000), nil},
-		"other scripts":      {"POST", "/hook", "Größe 日本語 🛠 \u202e", [][2]string{{"X-Text", "Größe"}}},
+		"a form": {"POST", "/hook", "event=x&a=%27",
+			[][2]string{{"Content-Type", "application/x-www-form-urlencoded"}, {"User-Agent", "Outbound/1"}}},
+		"no body":         {"POST", "/hook", "", [][2]string{{"Webhook-Id", "e1"}}},
+		"another method":  {"PUT", "/hook", "x", nil},
+		"shell":           {"POST", "/hook/../x/./y?a=$HOME&b=%20", run, [][2]string{{"X-Trap", run}, {"Authorization", "Bearer [redacted]"}}},
+		"globs":           {"POST", "/hook/[1-3]/{a,b}?x=[redacted]", "{}", nil},
+		"a file":          {"POST", "/hook", "@/etc/hostname", [][2]string{{"X-At", "@/etc/hostname"}, {"X-Less", "</etc/hostname"}}},
+		"lines":           {"POST", "/hook", "one\r\ntwo\n\n'three'\\n!!\t%s %d\n", nil},
+		"quotes":          {"POST", "/hook", `''\''"\"` + "\\", nil},
+		"controls":        {"POST", "/hook", "a\x1b[201~; touch " + trap + "\r\x07'\\\u009b0m\x7f", nil},
+		"an empty header": {"POST", "/hook", "x", [][2]string{{"X-Empty", ""}, {"X-Semicolon", "a;"}}},
+		"headers of its own": {"POST", "/hook", "x",
+			[][2]string{{"Accept", "text/plain"}, {"Content-Type", "application/json"}, {"Content-Length", "999"},
+				{"Traceparent", "[generated when sent]"}}},
+		"not a name":    {"POST", "/hook", "x", [][2]string{{"@" + trap, "x"}, {"X Y", "z"}}},
+		"much":          {"POST", "/hook", "@" + strings.Repeat("all work and no 'play'\n", 12_000), nil},
+		"other scripts": {"POST", "/hook", "Größe 日本語 🛠 \u202e", [][2]string{{"X-Text", "Größe"}}},
 	} {
 		preview := &outboundv1.HttpPreview{Method: x.method, Url: receiver.URL + x.path, Body: x.body}
 		want := &sent{x.method, x.path, x.body, http.Header{}}
@@ -93,8 +96,9 @@ func TestTheCurlCommandSendsWhatWasSentAndNothingElseHappens(t *testing.T) {
 	}
 }
 
-func TestWhatNoCommandCanSayIsOfferedAsNone(t *testing.T) {
-	h := &history{detail: &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "http://x/", Body: "a\x00b"}}}}
+func TestRequestsWithNULHaveNoCurlCommand(t *testing.T) {
+	h := &history{detail: &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{},
+		Request: &outboundv1.DeliveryDetail_Http{Http: &outboundv1.HttpPreview{Method: "POST", Url: "http://x/", Body: "a\x00b"}}}}
 	page := start(t, h).As("viewer").Get("/deliveries/crm/a1~e1")
 	if page.Status != http.StatusOK || strings.Contains(page.Body, `id="curl"`) {
 		t.Errorf("%d %s", page.Status, page.Body)

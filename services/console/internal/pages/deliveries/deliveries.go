@@ -1,5 +1,5 @@
-// Package deliveries are the pages of what became of each event at each recipient: the list with its filters and its live tail,
-// one delivery with its request and its answers, and what operators may do to deliveries.
+// Package deliveries serves the pages of deliveries: the list with its filters and live tail, a delivery with its attempts, and the
+// actions of operators.
 package deliveries
 
 import (
@@ -13,7 +13,7 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Register adds the area's pages. Everybody may look; operators change deliveries.
+// Register adds the pages of the area. Viewers read; operators change deliveries.
 func Register(s *web.Site) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {

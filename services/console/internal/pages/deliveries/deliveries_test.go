@@ -21,7 +21,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedDeliveryServiceServer
 
@@ -41,7 +41,7 @@ func (h *history) note(m proto.Message) error {
 	return h.fail
 }
 
-// last is the last request.
+// last returns the last request.
 func (h *history) last() proto.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,7 +75,8 @@ func (h *history) CancelDeliveries(_ context.Context, q *outboundv1.CancelDelive
 	return h.change, h.note(q)
 }
 
-func (h *history) TailDeliveries(q *outboundv1.TailDeliveriesRequest, s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
+func (h *history) TailDeliveries(q *outboundv1.TailDeliveriesRequest,
+	s grpc.ServerStreamingServer[outboundv1.TailDeliveriesResponse]) error {
 	if err := h.note(q); err != nil {
 		return err
 	}
@@ -103,15 +104,16 @@ type catalogue struct {
 }
 
 func (catalogue) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
-	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "support_conference_end", DisplayName: "Session end"}}}, nil
+	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "support_conference_end",
+		DisplayName: "Session end"}}}, nil
 }
 
 func (catalogue) ListRecipients(context.Context, *outboundv1.ListRecipientsRequest) (*outboundv1.ListRecipientsResponse, error) {
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "crm", DisplayName: "CRM"}}}, nil
 }
 
-// start starts a console over a history.
-func start(t testing.TB, h *history) *consoletest.House {
+// start starts a console with a fake history service.
+func start(t testing.TB, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterDeliveryServiceServer(r, h)
@@ -120,10 +122,10 @@ func start(t testing.TB, h *history) *consoletest.House {
 	}})
 }
 
-// hostile is a text that would be more than text in a page that took it for more.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}` + "\u202e</textarea></pre>"
 
-// fill puts a hostile text into every text of a message, and something into every other field.
+// fill sets every string of a message to a hostile text, and every other field to some value.
 func fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -159,7 +161,7 @@ func fill(m protoreflect.Message, depth int) {
 	}
 }
 
-// harmless fails if a page took a hostile text for more than text, or does not show it at all.
+// harmless fails if a page does not escape the hostile text or does not show it.
 func harmless(t *testing.T, page string) {
 	t.Helper()
 	for _, bad := range []string{"<script>alert", "<img src=x", "</textarea></pre>"} {
@@ -176,11 +178,12 @@ func delivery(event string, state outboundv1.DeliveryState_State) *outboundv1.De
 	return &outboundv1.Delivery{
 		EventId: event, EventType: "support_conference_end", ApplianceId: "a1", RecipientId: "crm", RecipientDisplayName: "CRM", State: state,
 		Reason: "http_status", ReasonClass: "http_5xx", Detail: "503 Service Unavailable", StatusCode: 503, Attempts: 3, LastAttemptMs: 12,
-		LastAttemptTime: timestamppb.New(time.Now().Add(-time.Minute)), NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)), Channel: "http",
+		LastAttemptTime: timestamppb.New(time.Now().Add(-time.Minute)), NextAttemptTime: timestamppb.New(time.Now().Add(time.Minute)),
+		Channel: "http",
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{NextPageToken: "tok/1+2"}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
@@ -191,8 +194,9 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 	want := &outboundv1.ListDeliveriesRequest{
 		RecipientId: "crm", State: outboundv1.DeliveryState_EXPIRED, EventId: "a1~e-1", EventType: "support_conference_end", ApplianceId: "a1",
 		SessionId: "s1", ExternalKey: "INC 1&x=<2>", Channel: "http", Reason: "http_status", ReasonClass: "http_5xx",
-		StartTime: timestamppb.New(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)), EndTime: timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.UTC)),
-		ReplayId: "R1", PageSize: 20, PageToken: "tok",
+		StartTime: timestamppb.New(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)),
+		EndTime:   timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 5e8, time.UTC)),
+		ReplayId:  "R1", PageSize: 20, PageToken: "tok",
 	}
 	page := b.Get("/deliveries?" + typed.Encode())
 	if page.Status != http.StatusOK || !proto.Equal(h.last(), want) {
@@ -208,7 +212,7 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 			t.Errorf("the page has no field %s", name)
 		}
 	}
-	// The next page is asked for with all that this one was.
+	// The next page keeps the filter.
 	h.list.NextPageToken = ""
 	if a := b.Get(href(t, page.Body, "Next page")); a.Status != http.StatusOK {
 		t.Fatal(a.Status)
@@ -224,7 +228,7 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 	}
 }
 
-// href is the address of the link with a text.
+// href returns the address of the link with a text.
 func href(t *testing.T, page, text string) string {
 	t.Helper()
 	end := strings.Index(page, ">"+text)
@@ -235,11 +239,12 @@ func href(t *testing.T, page, text string) string {
 	return strings.NewReplacer("&amp;", "&", "&#43;", "+").Replace(page[from : from+strings.Index(page[from:], `"`)])
 }
 
-func TestAFilterThatIsNoneIsToldBesideItsField(t *testing.T) {
+func TestInvalidFiltersAreFaultsOfTheirFields(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	page := b.Get("/deliveries?startTime=yesterday&state=BROKEN&externalKey=" + url.QueryEscape(hostile))
-	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="f-startTime-fault"`) || !strings.Contains(page.Body, `value="yesterday"`) {
+	if page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, `id="f-startTime-fault"`) ||
+		!strings.Contains(page.Body, `value="yesterday"`) {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	if h.last() != nil {
@@ -255,7 +260,8 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}, detail: &outboundv1.DeliveryDetail{}}
 	fill(h.list.ProtoReflect(), 0)
 	fill(h.detail.ProtoReflect(), 0)
-	mail := &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{}, Request: &outboundv1.DeliveryDetail_Email{Email: &outboundv1.MailPreview{}}}
+	mail := &outboundv1.DeliveryDetail{Delivery: &outboundv1.Delivery{},
+		Request: &outboundv1.DeliveryDetail_Email{Email: &outboundv1.MailPreview{}}}
 	fill(mail.GetEmail().ProtoReflect(), 0)
 	fill(mail.GetDelivery().ProtoReflect(), 0)
 	b := start(t, h).As("operator")
@@ -269,22 +275,25 @@ func TestHostileDeliveriesAreShownAsText(t *testing.T) {
 	harmless(t, b.Post("/deliveries/ask", url.Values{"act": {"cancel"}, "target": {target}}).Body)
 }
 
-func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
-	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1", outboundv1.DeliveryState_RETRYING)}}}
+func TestViewersCannotChangeDeliveries(t *testing.T) {
+	h := &history{list: &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery("a1~e1",
+		outboundv1.DeliveryState_RETRYING)}}}
 	h.detail = &outboundv1.DeliveryDetail{Delivery: h.list.GetDeliveries()[0]}
-	house := start(t, h)
-	viewer := house.As("viewer")
+	system := start(t, h)
+	viewer := system.As("viewer")
 	for _, path := range []string{"/deliveries", "/deliveries/crm/a1~e1"} {
-		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) || strings.Contains(page.Body, `name="target"`) {
+		if page := viewer.Get(path); page.Status != http.StatusOK || strings.Contains(page.Body, `name="act"`) ||
+			strings.Contains(page.Body, `name="target"`) {
 			t.Errorf("%s: %d; it offers changes, or fails", path, page.Status)
 		}
-		if page := house.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
+		if page := system.As("operator").Get(path); !strings.Contains(page.Body, `name="act"`) {
 			t.Errorf("%s offers an operator nothing", path)
 		}
 	}
 	before := len(h.asked)
 	for _, path := range []string{"ask", "retry", "send-now", "extend", "cancel"} {
-		if a := viewer.Post("/deliveries/"+path, url.Values{"target": {"crm/a1~e1/"}, "act": {"retry"}, "by": {"24 h"}}); a.Status != http.StatusForbidden {
+		if a := viewer.Post("/deliveries/"+path,
+			url.Values{"target": {"crm/a1~e1/"}, "act": {"retry"}, "by": {"24 h"}}); a.Status != http.StatusForbidden {
 			t.Errorf("%s by a viewer: %d", path, a.Status)
 		}
 	}
@@ -293,9 +302,11 @@ func TestWhoMayNotChangeDeliveriesIsNotOfferedItAndRefused(t *testing.T) {
 	}
 }
 
-func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
-	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"}, {RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
-	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1, Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
+func TestSelectedDeliveriesAreChangedAfterConfirmation(t *testing.T) {
+	targets := []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "crm", EventId: "a1~e1"},
+		{RecipientId: "crm", EventId: "a1~e2", ReplayId: "R0"}}
+	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1,
+		Unchanged: []*outboundv1.ChangeDeliveriesResponse_Unchanged{{RecipientId: "crm", EventId: "a1~e2", Detail: "it is final"}}}}
 	b := start(t, h).As("operator")
 	ticked := []string{"crm/a1~e1/", "crm/a1~e2/R0"}
 	for _, x := range []struct {
@@ -307,7 +318,8 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 		{"cancel", "/deliveries/cancel", "/deliveries?state=RETRYING", &outboundv1.CancelDeliveriesRequest{Deliveries: targets}},
 	} {
 		question := b.Post("/deliveries/ask", url.Values{"act": {x.act}, "target": ticked, "back": {"/deliveries?state=RETRYING"}})
-		if question.Status != http.StatusOK || !strings.Contains(question.Body, "2 deliveries") || !strings.Contains(question.Body, `action="`+x.path+`"`) {
+		if question.Status != http.StatusOK || !strings.Contains(question.Body, "2 deliveries") ||
+			!strings.Contains(question.Body, `action="`+x.path+`"`) {
 			t.Errorf("%s: %d %s", x.act, question.Status, question.Body)
 		}
 		if h.last() != nil && reflect.TypeOf(h.last()) == reflect.TypeOf(x.want) {
@@ -319,38 +331,43 @@ func TestTickedDeliveriesAreChangedAfterAQuestion(t *testing.T) {
 		}
 	}
 	h.list = &outboundv1.ListDeliveriesResponse{}
-	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") || !strings.Contains(page.Body, "a1~e2 to crm: it is final") {
-		t.Errorf("it is not told what became of them: %s", page.Body)
+	if page := b.Get("/deliveries"); !strings.Contains(page.Body, "Cancelled: 1.") ||
+		!strings.Contains(page.Body, "a1~e2 to crm: it is final") {
+		t.Errorf("the results are not shown: %s", page.Body)
 	}
 	for _, bad := range []url.Values{{}, {"target": {"x"}}, {"target": {"//"}}, {"target": {"%zz/a/b"}}} {
 		if a := b.Post("/deliveries/cancel", bad); a.Status != http.StatusBadRequest {
 			t.Errorf("%v: %d", bad, a.Status)
 		}
 	}
-	if a := b.Post("/deliveries/cancel", url.Values{"target": ticked, "back": {"https://elsewhere.example/"}}); a.Header.Get("Location") != "/" {
+	if a := b.Post("/deliveries/cancel", url.Values{"target": ticked,
+		"back": {"https://elsewhere.example/"}}); a.Header.Get("Location") != "/" {
 		t.Errorf("led to %s", a.Header.Get("Location"))
 	}
 }
 
-func TestExtendingAsksForHowLongAndKeepsWhatWasTyped(t *testing.T) {
+func TestExtendAsksForADurationAndKeepsTheInput(t *testing.T) {
 	h := &history{change: &outboundv1.ChangeDeliveriesResponse{Changed: 1}}
 	b := start(t, h).As("operator")
 	form := url.Values{"target": {"crm/a1~e1/"}, "back": {"/deliveries"}, "by": {"soon"}}
-	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `value="soon"`) || h.last() != nil {
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, `value="soon"`) ||
+		h.last() != nil {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	form.Set("by", "1 h 30 min")
-	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusSeeOther || h.last().(*outboundv1.ExtendDeliveriesRequest).GetBy().AsDuration() != 90*time.Minute {
+	if a := b.Post("/deliveries/extend", form); a.Status != http.StatusSeeOther ||
+		h.last().(*outboundv1.ExtendDeliveriesRequest).GetBy().AsDuration() != 90*time.Minute {
 		t.Errorf("%d, asked %v", a.Status, h.last())
 	}
 }
 
-func TestAnEmptyListOffersTheNextStep(t *testing.T) {
+func TestEmptyListsShowTheNextStep(t *testing.T) {
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("viewer")
 	for path, want := range map[string]string{
-		"/deliveries": `href="/events"`, "/deliveries?state=EXPIRED": `href="/deliveries"`, "/deliveries?state=WAITING": `href="/deliveries?state=RETRYING"`,
-		"/deliveries?replayId=R1": `href="/replays"`, "/deliveries?page=x": `href="/deliveries"`,
+		"/deliveries": `href="/events"`, "/deliveries?state=EXPIRED": `href="/deliveries"`,
+		"/deliveries?state=WAITING": `href="/deliveries?state=RETRYING"`,
+		"/deliveries?replayId=R1":   `href="/replays"`, "/deliveries?page=x": `href="/deliveries"`,
 	} {
 		page := b.Get(path).Body
 		empty := page[strings.Index(page, `<div class="empty">`):]
@@ -359,7 +376,8 @@ func TestAnEmptyListOffersTheNextStep(t *testing.T) {
 		}
 	}
 	live := func(path string) bool { return strings.Contains(b.Get(path).Body, "data-tail=") }
-	for path, want := range map[string]bool{"/deliveries": true, "/deliveries?page=x": false, "/deliveries?state=WAITING": false, "/deliveries?endTime=2026-11-21": false} {
+	for path, want := range map[string]bool{"/deliveries": true, "/deliveries?page=x": false, "/deliveries?state=WAITING": false,
+		"/deliveries?endTime=2026-11-21": false} {
 		if live(path) != want {
 			t.Errorf("%s live: %v", path, !want)
 		}

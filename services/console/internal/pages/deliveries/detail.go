@@ -3,48 +3,52 @@ package deliveries
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// deliveryPage is one delivery, as a page or beside the list.
+// deliveryPage is the data of a delivery, shown as a page or in the drawer of the list.
 type deliveryPage struct {
 	row
-	Whole *outboundv1.DeliveryDetail
-	// Beside says that it is shown beside the list.
-	Beside bool
-	// Curl is the request as a command, empty if there is none.
+	// Details has the attempts, the request and the addresses.
+	Details *outboundv1.DeliveryDetail
+	// Drawer reports whether the delivery is shown in the drawer.
+	Drawer bool
+	// Curl is the request as a curl command; empty if there is none.
 	Curl string
-	// Event is the event in JSON, a field a line.
+	// Event is the event as indented JSON.
 	Event string
-	Steps []step
+	// Waiting says why a delivery without attempts waits; empty if it is unknown.
+	Waiting string
+	Steps   []step
 }
 
-// step is an attempt, with what is other than at the one before.
+// step is an attempt and its differences from the previous attempt.
 type step struct {
 	*outboundv1.Attempt
 	First bool
-	// Changes are the facts that changed, in words.
+	// Changes are the changed facts in words.
 	Changes []string
-	// Lines are the lines of the answer that changed; Same says that none did.
+	// Lines are the changed lines of the response; Same reports that the response did not change.
 	Lines []line
 	Same  bool
 }
 
-// Took is how long the attempt took, in words.
+// Took returns the duration of the attempt in words.
 func (s step) Took() string { return took(s.GetTookMs()) }
 
-// ChangesAddress is where the recipient's revisions are told.
+// ChangesAddress returns the address of the recipient's revisions.
 func (p deliveryPage) ChangesAddress() string {
 	return web.Address("/settings/changes", "resource", "recipients/"+p.GetRecipientId())
 }
 
-// Here is the address of this page; it is the delivery's for good.
+// Here returns the permanent address of the delivery.
 func (p deliveryPage) Here() string { return p.Address() }
 
-// Last is the last attempt that has an answer.
+// Last returns the last attempt that was made.
 func (p deliveryPage) Last() *outboundv1.Attempt {
 	for i := len(p.Steps) - 1; i >= 0; i-- {
 		if p.Steps[i].GetNumber() > 0 {
@@ -54,12 +58,12 @@ func (p deliveryPage) Last() *outboundv1.Attempt {
 	return nil
 }
 
-// ReplayAddress is the page of the replay that the delivery is of.
+// ReplayAddress lists the deliveries of the same replay.
 func (p deliveryPage) ReplayAddress() string {
 	return web.Address("/deliveries", "replayId", p.GetReplayId())
 }
 
-// FilterAddress lists the deliveries that share something with this one.
+// FilterAddress lists the deliveries with the same value of a field.
 func (p deliveryPage) FilterAddress(name, value string) string {
 	return web.Address("/deliveries", name, value)
 }
@@ -73,19 +77,42 @@ func showDelivery(r *web.Request) error {
 	}
 	labels := web.Labels(web.TypeChoices(r.Context(), r.API))
 	p := deliveryPage{
-		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Whole: detail, Beside: r.Part(), Steps: steps(detail.GetAttempts()),
+		row: rows([]*outboundv1.Delivery{detail.GetDelivery()}, labels)[0], Details: detail, Drawer: r.Part(), Steps: steps(detail.GetAttempts()),
 		Event: indented(detail.GetCloudEventJson()),
 	}
 	if h := detail.GetHttp(); h != nil {
 		p.Curl = curl(h)
 	}
-	if p.Beside {
-		return r.RenderPart("delivery", "beside", p)
+	if p.Open() && len(p.Steps) == 0 {
+		p.Waiting = waitingFor(r, p.GetRecipientId())
+	}
+	if p.Drawer {
+		return r.RenderPart("delivery", "drawer", p)
 	}
 	return r.Render("delivery", p)
 }
 
-// indented is JSON with a field a line; what is no JSON is left as it is.
+// waitingFor says why a delivery to a recipient has no attempt yet. It returns nothing if the status is unavailable.
+func waitingFor(r *web.Request, recipient string) string {
+	answer, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: recipient})
+	if err != nil || len(answer.GetRecipients()) != 1 {
+		return ""
+	}
+	switch s := answer.GetRecipients()[0]; {
+	case s.GetHealth() == outboundv1.RecipientHealth_PAUSED:
+		return "The recipient is paused."
+	case s.GetHealth() == outboundv1.RecipientHealth_FAILING:
+		return "The recipient is failing."
+	case s.GetQueuedEvents() == 1:
+		return "1 event is queued for the recipient."
+	case s.GetQueuedEvents() > 1:
+		return strconv.FormatInt(s.GetQueuedEvents(), 10) + " events are queued for the recipient."
+	default:
+		return ""
+	}
+}
+
+// indented returns indented JSON, or the text itself if it is not JSON.
 func indented(text string) string {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(text), "", "  ") != nil {
@@ -94,7 +121,7 @@ func indented(text string) string {
 	return b.String()
 }
 
-// steps compares each attempt with the one before.
+// steps compares each attempt with the previous one.
 func steps(of []*outboundv1.Attempt) []step {
 	out := make([]step, 0, len(of))
 	var before *outboundv1.Attempt
@@ -107,7 +134,7 @@ func steps(of []*outboundv1.Attempt) []step {
 				s.Same = len(s.Lines) == 0 && a.GetResponseExcerpt() != ""
 			}
 		}
-		// What was done by hand has no answer that the next could be compared with.
+		// A manual change has no response to compare the next attempt with.
 		if a.GetNumber() > 0 || before == nil {
 			before = a
 		}
@@ -116,7 +143,7 @@ func steps(of []*outboundv1.Attempt) []step {
 	return out
 }
 
-// changesOf are the facts that an attempt has other than the one before.
+// changesOf returns the facts that differ from the previous attempt.
 func changesOf(before, after *outboundv1.Attempt) []string {
 	var out []string
 	change := func(what, from, to string) {
@@ -128,11 +155,11 @@ func changesOf(before, after *outboundv1.Attempt) []string {
 	if before.GetState() != after.GetState() {
 		change("state", strings.ToLower(before.GetState().String()), strings.ToLower(after.GetState().String()))
 	}
-	// What was done by hand says so itself.
+	// The reason of a manual change is shown in its own column.
 	if after.GetNumber() > 0 {
 		change("reason", web.ReasonWords(before.GetReason()), web.ReasonWords(after.GetReason()))
 		change("code", number(before.GetStatusCode()), number(after.GetStatusCode()))
-		change("recipient's revision", revision(before), revision(after))
+		change("recipient revision", revision(before), revision(after))
 	}
 	return out
 }

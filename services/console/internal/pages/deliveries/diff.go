@@ -7,31 +7,31 @@ import (
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// line is a line of a comparison: added, gone, or gap for those between that are the same.
+// line is a line of a diff: added, removed, or a gap for unchanged lines.
 type line struct{ Kind, Text string }
 
-// Mark is the line's sign, for those who see no colours.
+// Mark returns the sign of the line, so that colour is not the only mark.
 func (l line) Mark() string {
 	switch l.Kind {
 	case "added":
 		return "+"
-	case "gone":
+	case "removed":
 		return "−"
 	default:
 		return "…"
 	}
 }
 
-// linesMost is how many lines of an answer are compared; an answer of more is compared as far.
+// linesMost is the number of lines of a response that are compared.
 const linesMost = 300
 
-// diff tells which lines of two texts are not in both, in their order. Nothing if the texts are the same.
+// diff returns the lines that differ between two texts, in order. It returns nothing for equal texts.
 func diff(before, after string) []line {
 	if before == after {
 		return nil
 	}
 	a, b := split(before), split(after)
-	// common[i][j] is how many lines a[i:] and b[j:] have in common at most.
+	// common[i][j] is the length of the longest common subsequence of a[i:] and b[j:].
 	common := make([][]int, len(a)+1)
 	for i := range common {
 		common[i] = make([]int, len(b)+1)
@@ -45,10 +45,10 @@ func diff(before, after string) []line {
 			}
 		}
 	}
-	return walk(a, b, common)
+	return diffLines(a, b, common)
 }
 
-func walk(a, b []string, common [][]int) []line {
+func diffLines(a, b []string, common [][]int) []line {
 	var out []line
 	same := 0
 	add := func(kind, text string) {
@@ -65,7 +65,7 @@ func walk(a, b []string, common [][]int) []line {
 			same++
 			i, j = i+1, j+1
 		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			add("gone", a[i])
+			add("removed", a[i])
 			i++
 		default:
 			add("added", b[j])
@@ -80,12 +80,12 @@ func walk(a, b []string, common [][]int) []line {
 
 func plain(n int) string {
 	if n == 1 {
-		return "1 line the same"
+		return "1 unchanged line"
 	}
-	return strconv.Itoa(n) + " lines the same"
+	return strconv.Itoa(n) + " unchanged lines"
 }
 
-// split cuts a text into lines. What lies beyond the bound is one line more, so that a difference in it is seen.
+// split splits a text into lines. The text beyond the limit is one more line, so that differences in it are seen.
 func split(text string) []string {
 	if text == "" {
 		return nil
@@ -93,7 +93,7 @@ func split(text string) []string {
 	return strings.SplitN(strings.ReplaceAll(text, "\r\n", "\n"), "\n", linesMost)
 }
 
-// number is a code, empty if there is none.
+// number returns a status code as text; empty for none.
 func number(n int32) string {
 	if n == 0 {
 		return ""

@@ -17,15 +17,14 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// rowsShown is how many deliveries a page has unless its address says otherwise; rowsMost is how many one may have, and how many
-// rows a page keeps while deliveries arrive.
+// rowsShown is the default page size; rowsMost is the maximum page size and the number of rows that a page keeps while deliveries
+// arrive.
 const (
 	rowsShown = 50
 	rowsMost  = 200
 )
 
-// filterFields are the fields of ListDeliveriesRequest that a reader may filter by, in JSON's spelling, which is how the page's
-// address spells them.
+// filterFields returns the JSON names of the fields of ListDeliveriesRequest to filter by. They are the query parameters of the page.
 func filterFields() []string {
 	return []string{
 		"recipientId", "state", "reasonClass", "eventType", "channel", "applianceId", "sessionId", "externalKey", "eventId", "reason", "replayId",
@@ -33,32 +32,32 @@ func filterFields() []string {
 	}
 }
 
-// firstFields are those that are always in sight; the others are below More.
+// firstFields are the fields that are always visible; the others are under More filters.
 func firstFields() []string { return []string{"recipientId", "state", "reasonClass", "eventType"} }
 
 // row is a delivery in the list.
 type row struct {
 	*outboundv1.Delivery
-	// Type is the event type as people read it.
+	// Type is the display name of the event type.
 	Type string
 }
 
-// Target names the delivery in forms.
+// Target encodes the delivery for forms.
 func (r row) Target() string { return target(r.GetRecipientId(), r.GetEventId(), r.GetReplayId()) }
 
-// ID is the row's in the page: the same for all records of one delivery.
+// ID is the element id of the row. All records of a delivery have the same id.
 func (r row) ID() string { return "d-" + hash(r.Target()) }
 
-// Address is the delivery's page, EventAddress the event's, RecipientAddress the recipient's.
+// Address is the address of the delivery.
 func (r row) Address() string { return address(r.GetRecipientId(), r.GetEventId(), r.GetReplayId()) }
 
-// EventAddress is the event's page.
+// EventAddress is the address of the event.
 func (r row) EventAddress() string { return "/events/" + url.PathEscape(r.GetEventId()) }
 
-// RecipientAddress is the recipient's page.
+// RecipientAddress is the address of the recipient.
 func (r row) RecipientAddress() string { return "/recipients/" + url.PathEscape(r.GetRecipientId()) }
 
-// To is the recipient's name, or its id if it is gone.
+// To is the display name of the recipient, or its id if it is deleted.
 func (r row) To() string {
 	if r.GetRecipientDisplayName() != "" {
 		return r.GetRecipientDisplayName()
@@ -66,7 +65,7 @@ func (r row) To() string {
 	return r.GetRecipientId()
 }
 
-// Time is when it was last tried, or accepted if it was not.
+// Time is the time of the last attempt, or of acceptance without attempts.
 func (r row) Time() *timestamppb.Timestamp {
 	if r.GetLastAttemptTime() != nil {
 		return r.GetLastAttemptTime()
@@ -74,17 +73,17 @@ func (r row) Time() *timestamppb.Timestamp {
 	return r.GetAcceptTime()
 }
 
-// Bad reports whether there is an error to tell.
+// Bad reports whether there is an error to show.
 func (r row) Bad() bool {
 	return r.GetReason() != "" && r.GetState() != outboundv1.DeliveryState_DELIVERED && r.GetState() != outboundv1.DeliveryState_WAITING
 }
 
-// Open reports whether it is not final.
+// Open reports whether the delivery is not final.
 func (r row) Open() bool {
 	return r.GetState() == outboundv1.DeliveryState_WAITING || r.GetState() == outboundv1.DeliveryState_RETRYING
 }
 
-// Took is how long the last attempt took, in words.
+// Took is the duration of the last attempt in words.
 func (r row) Took() string { return took(r.GetLastAttemptMs()) }
 
 func took(ms float64) string {
@@ -108,35 +107,35 @@ func hash(text string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// address is a delivery's page.
+// address returns the address of a delivery.
 func address(recipient, event, replay string) string {
 	return web.Address("/deliveries/"+url.PathEscape(recipient)+"/"+url.PathEscape(event), "replayId", replay)
 }
 
-// listPage is the list.
+// listPage is the data of the list.
 type listPage struct {
 	Form  *web.Form
 	Rows  []row
 	Known choices
 	// Next and First are the addresses of other pages.
 	Next, First string
-	// Tail is where new deliveries are told; empty where none can come.
+	// Tail is the address of the live tail; empty if no new records can match.
 	Tail string
-	// All is where all that match can be sent again; empty where that cannot be, and Instead says why and what to do.
-	All     string
-	Instead instead
-	// Filtered says that there is a filter, More that there is one below More.
+	// All is the address to replay all matching deliveries; empty if that is not possible, and NoReplay says why.
+	All      string
+	NoReplay noReplay
+	// Filtered reports whether a filter is set, More whether one under More filters is.
 	Filtered, More bool
-	// Here is the page's address, without its place in the list.
+	// Here is the address of the list without a page token.
 	Here string
-	// made is when the services were asked: what was recorded later is not in it.
+	// made is the time of the request to the services. Later records are not in the list.
 	made time.Time
 }
 
-// choices are what the filter's fields offer.
+// choices are the options of the filter fields.
 type choices struct{ recipients, types []web.Option }
 
-// choose asks the services what there is to choose from, at once.
+// choose requests the options from the services concurrently.
 func choose(ctx context.Context, api web.API) choices {
 	var c choices
 	var asking sync.WaitGroup
@@ -146,38 +145,39 @@ func choose(ctx context.Context, api web.API) choices {
 	return c
 }
 
-// Recipients, States, Classes, Types and Channels are what the filter's fields offer.
+// Recipients are the options of the recipient filter.
 func (p listPage) Recipients() []web.Option {
 	return web.OrAny("All recipients", p.Form.Get("recipientId"), p.Known.recipients)
 }
 
-// Types are the event types.
+// Types are the options of the event type filter.
 func (p listPage) Types() []web.Option {
 	return web.OrAny("All event types", p.Form.Get("eventType"), p.Known.types)
 }
 
-// Classes are the classes of reasons.
+// Classes are the options of the error filter.
 func (p listPage) Classes() []web.Option {
-	return web.OrAny("Any", p.Form.Get("reasonClass"), web.ClassChoices())
+	return web.OrAny("All errors", p.Form.Get("reasonClass"), web.ClassChoices())
 }
 
-// Channels are the channels.
+// Channels are the options of the channel filter.
 func (p listPage) Channels() []web.Option {
-	return web.OrAny("Both", p.Form.Get("channel"), []web.Option{{Value: "http", Label: "HTTP"}, {Value: "email", Label: "Email"}})
+	return web.OrAny("All channels", p.Form.Get("channel"), []web.Option{{Value: "http", Label: "HTTP"}, {Value: "email", Label: "Email"}})
 }
 
-// States are the states.
+// States are the options of the state filter.
 func (p listPage) States() []web.Option {
 	var out []web.Option
 	for n := outboundv1.DeliveryState_WAITING; n <= outboundv1.DeliveryState_CANCELLED; n++ {
 		out = append(out, web.Option{Value: n.String(), Label: strings.ToLower(n.String())})
 	}
-	return web.OrAny("Any", p.Form.Get("state"), out)
+	return web.OrAny("All states", p.Form.Get("state"), out)
 }
 
-// Chosen are the filters as they are set, in words, with the address of the list without each.
+// Chosen are the active filters in words, each with the address of the list without it.
 func (p listPage) Chosen() []chosen {
-	labels := map[string]map[string]string{"recipientId": web.Labels(p.Known.recipients), "eventType": web.Labels(p.Known.types), "reasonClass": web.Labels(web.ClassChoices())}
+	labels := map[string]map[string]string{"recipientId": web.Labels(p.Known.recipients), "eventType": web.Labels(p.Known.types),
+		"reasonClass": web.Labels(web.ClassChoices())}
 	var out []chosen
 	for _, name := range filterFields() {
 		value := p.Form.Get(name)
@@ -198,7 +198,7 @@ func (p listPage) Chosen() []chosen {
 	return out
 }
 
-// chosen is a filter that is set.
+// chosen is an active filter.
 type chosen struct{ Name, Value, Without string }
 
 func fieldWords(name string) string {
@@ -212,7 +212,7 @@ func fieldWords(name string) string {
 	return name
 }
 
-// pairs are what is set of some fields.
+// pairs returns the non-empty values of the named fields.
 func pairs(f *web.Form, names []string) url.Values {
 	q := url.Values{}
 	for _, name := range names {
@@ -230,7 +230,7 @@ func at(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// readFilter reads the filter that an address has. What can't be read is noted in the form.
+// readFilter reads the filter in a query. It adds invalid values as faults to the form.
 func readFilter(q url.Values) (*web.Form, *outboundv1.ListDeliveriesRequest, error) {
 	form, asked := &web.Form{Values: q}, &outboundv1.ListDeliveriesRequest{}
 	if err := form.Read(asked, append(filterFields(), "pageSize")...); err != nil {
@@ -269,7 +269,7 @@ func showList(r *web.Request) error {
 	return r.Render("list", p)
 }
 
-// address fills in where a reader may go from here.
+// address sets the addresses of the other pages.
 func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string) {
 	q := pairs(p.Form, filterFields())
 	p.Filtered = len(q) > 0
@@ -291,13 +291,13 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 	if asked.PageToken != "" {
 		p.First = p.Here
 	}
-	// What waits has no record that could be told, and what is over is not added to.
+	// Waiting deliveries have no records, and no records are added to a time range in the past.
 	if asked.PageToken == "" && asked.EndTime == nil && asked.State != outboundv1.DeliveryState_WAITING {
 		q := pairs(p.Form, filterFields())
 		q.Set("since", p.made.UTC().Format(time.RFC3339Nano))
 		p.Tail = at("/part/deliveries/tail", q)
 	}
-	if p.Instead = otherWay(asked); p.Instead.Text == "" {
+	if p.NoReplay = whyNoReplay(asked); p.NoReplay.Text == "" {
 		all := url.Values{"kind": {"deliveries"}}
 		for name, values := range pairs(p.Form, filterFields()) {
 			all["deliveries."+name] = values
@@ -306,27 +306,30 @@ func (p *listPage) address(asked *outboundv1.ListDeliveriesRequest, next string)
 	}
 }
 
-// instead says why all that match cannot be sent again at once, and what can be done; Href and Label lead there.
-type instead struct{ Text, Href, Label string }
+// noReplay says why matching deliveries cannot be replayed and what to do. Href and Label are a link to the alternative.
+type noReplay struct{ Text, Href, Label string }
 
-// otherWay is what can be done where no replay can: replays know neither events nor other replays, and are about what has ended.
-func otherWay(asked *outboundv1.ListDeliveriesRequest) instead {
+// whyNoReplay reports why a filter cannot be replayed: a replay filters by neither event nor replay, and only on final states.
+func whyNoReplay(asked *outboundv1.ListDeliveriesRequest) noReplay {
 	switch {
 	case asked.State == outboundv1.DeliveryState_WAITING || asked.State == outboundv1.DeliveryState_RETRYING:
-		return instead{Text: "All that match cannot be retried at once: they have not ended, and are sent anyhow. Tick those that are retrying and choose Send now to have them tried at once."}
+		return noReplay{Text: "Replay all matching is not available: these deliveries are not final yet and are still being attempted. To " +
+			"attempt retrying deliveries immediately, select them and choose Send now."}
 	case asked.EventId != "":
-		out := instead{Text: "All that match cannot be retried at once: a replay cannot be bound to one event. Tick its deliveries here and choose Retry, or open the event and send it from there."}
+		out := noReplay{Text: "Replay all matching is not available: a replay cannot be limited to one event. Select its deliveries and " +
+			"choose Retry, or open the event and send it from there."}
 		if _, _, whole := strings.Cut(asked.EventId, "~"); whole {
 			out.Href, out.Label = "/events/"+url.PathEscape(asked.EventId), "Open the event"
 		}
 		return out
 	case asked.ReplayId != "":
-		return instead{
-			Text: "All that match cannot be retried at once: a replay cannot be bound to another replay. Tick deliveries here and choose Retry, or take the replay out of the filter and choose by recipient, state and time.",
+		return noReplay{
+			Text: "Replay all matching is not available: a replay cannot be limited to another replay. Select deliveries and choose Retry, or " +
+				"remove the replay from the filter and filter by recipient, state and time.",
 			Href: "/replays/" + url.PathEscape(asked.ReplayId), Label: "Open the replay",
 		}
 	default:
-		return instead{}
+		return noReplay{}
 	}
 }
 
@@ -342,5 +345,5 @@ func rows(of []*outboundv1.Delivery, types map[string]string) []row {
 	return out
 }
 
-// Any reports whether there is a recipient. While that can't be told there is one.
+// Any reports whether there is a recipient. It is true while the recipients are unavailable.
 func (c choices) Any() bool { return c.recipients == nil || len(c.recipients) > 0 }

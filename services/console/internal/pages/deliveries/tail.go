@@ -14,29 +14,29 @@ import (
 )
 
 const (
-	// tailEvery is the least time between two batches: four a second are as many as anybody can read.
+	// tailEvery is the minimum interval between two batches.
 	tailEvery = 250 * time.Millisecond
-	// tailOverlap is how far before a page was made its tail begins: what was recorded meanwhile is told, and clocks may differ.
+	// tailOverlap is how far before the load of a page its tail begins. It covers records made meanwhile and clock differences.
 	tailOverlap = 2 * time.Second
-	// tailAgain is how long a tail waits before it asks a service again that was away.
+	// tailAgain is the delay before a tail reconnects to a service.
 	tailAgain = 2 * time.Second
 )
 
-// batch is what a page is told at once: each delivery as it is now, the newest first.
+// batch is an update of a page: the latest record of each delivery, newest first.
 type batch struct {
 	Rows []row
-	// Count is how many records were told live, Missed how many there were beyond them that could not be told.
+	// Count is the number of live records, Missed the number of records that were left out.
 	Count, Missed int64
 }
 
-// tail tells a page of deliveries that match its filter as they are recorded.
+// tail streams the deliveries that match the filter of a page as they are recorded.
 func tail(r *web.Request) error {
 	form, asked, err := readFilter(r.URL.Query())
 	if err != nil {
 		return err
 	}
 	if form.Bad() {
-		return web.Fail(400, "That is no filter", form.Faults[0].Field+": "+form.Faults[0].Text)
+		return web.Fail(400, "Invalid filter", form.Faults[0].Field+": "+form.Faults[0].Text)
 	}
 	since, ok := web.ParseInstant(r.URL.Query().Get("since"))
 	if !ok {
@@ -48,31 +48,31 @@ func tail(r *web.Request) error {
 		var listening sync.WaitGroup
 		defer listening.Wait()
 		defer cancel()
-		heard := make(chan heard)
-		listening.Go(func() { listen(ctx, r.API.Deliveries, asked, heard) })
-		g := gathering{catchUp: func(from time.Time) []*outboundv1.Delivery { return recorded(ctx, r.API.Deliveries, asked, from) }, until: since}
-		_ = g.tell(ctx, s, heard, types)
+		updates := make(chan tailUpdate)
+		listening.Go(func() { listen(ctx, r.API.Deliveries, asked, updates) })
+		g := outgoing{catchUp: func(from time.Time) []*outboundv1.Delivery { return recorded(ctx, r.API.Deliveries, asked, from) }, until: since}
+		_ = g.send(ctx, s, updates, types)
 		return nil
 	})
 }
 
-// heard is what a service told, or that it went away.
-type heard struct {
+// tailUpdate is a response of the service, or the error that ended the stream.
+type tailUpdate struct {
 	answer *outboundv1.TailDeliveriesResponse
 	err    error
 }
 
-// listen passes on what the service tells, until ctx ends. It begins anew when the service was away.
-func listen(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest, out chan<- heard) {
+// listen forwards the responses of the service until ctx ends. It reconnects when the stream ends.
+func listen(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest, out chan<- tailUpdate) {
 	for ctx.Err() == nil {
 		stream, err := c.TailDeliveries(ctx, &outboundv1.TailDeliveriesRequest{Filter: filter})
 		for err == nil {
 			var answer *outboundv1.TailDeliveriesResponse
 			if answer, err = stream.Recv(); err == nil {
-				err = pass(ctx, out, heard{answer: answer})
+				err = forward(ctx, out, tailUpdate{answer: answer})
 			}
 		}
-		if pass(ctx, out, heard{err: err}) != nil {
+		if forward(ctx, out, tailUpdate{err: err}) != nil {
 			return
 		}
 		select {
@@ -82,7 +82,7 @@ func listen(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *out
 	}
 }
 
-func pass(ctx context.Context, out chan<- heard, h heard) error {
+func forward(ctx context.Context, out chan<- tailUpdate, h tailUpdate) error {
 	select {
 	case out <- h:
 		return nil
@@ -91,9 +91,10 @@ func pass(ctx context.Context, out chan<- heard, h heard) error {
 	}
 }
 
-// recorded are the deliveries of a filter that were recorded since a time, oldest first, at most as many as a page keeps. While the
-// service can't tell there are none.
-func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest, since time.Time) []*outboundv1.Delivery {
+// recorded returns the deliveries of a filter recorded since a time, oldest first, up to the row limit of a page. It returns none while
+// the service is unavailable.
+func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *outboundv1.ListDeliveriesRequest,
+	since time.Time) []*outboundv1.Delivery {
 	asked := proto.CloneOf(filter)
 	asked.PageSize, asked.PageToken = rowsMost, ""
 	if asked.StartTime == nil || asked.GetStartTime().AsTime().Before(since) {
@@ -108,26 +109,26 @@ func recorded(ctx context.Context, c outboundv1.DeliveryServiceClient, filter *o
 	return out
 }
 
-// tell sends what was heard in batches. Its error says that the reader has gone.
-func (g *gathering) tell(ctx context.Context, s *web.Stream, in <-chan heard, types map[string]string) error {
+// send sends the updates in batches. It returns an error when the reader has disconnected.
+func (g *outgoing) send(ctx context.Context, s *web.Stream, in <-chan tailUpdate, types map[string]string) error {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
-	here := false
+	connected := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case h := <-in:
-			if h.err != nil || !here {
-				word := "here"
-				if here = h.err == nil; !here {
-					word = "away"
+			if h.err != nil || !connected {
+				state := "up"
+				if connected = h.err == nil; !connected {
+					state = "down"
 				}
-				if err := s.SendText("service", word); err != nil {
+				if err := s.SendText("service", state); err != nil {
 					return err
 				}
-				if here {
-					// What was recorded while nobody listened is told, too.
+				if connected {
+					// Also send what was recorded while the stream was disconnected.
 					g.deliveries = append(g.deliveries, g.catchUp(g.until.Add(-tailOverlap))...)
 				}
 			}
@@ -145,36 +146,36 @@ func (g *gathering) tell(ctx context.Context, s *web.Stream, in <-chan heard, ty
 	}
 }
 
-// gathering is what was heard since the last batch.
-type gathering struct {
+// outgoing holds the updates since the last batch.
+type outgoing struct {
 	deliveries    []*outboundv1.Delivery
 	count, missed int64
-	// catchUp tells what was recorded since a time; until is when the page was last up to date.
+	// catchUp returns the deliveries recorded since a time; until is when the page was last up to date.
 	catchUp func(since time.Time) []*outboundv1.Delivery
 	until   time.Time
 }
 
-func (g *gathering) add(m *outboundv1.TailDeliveriesResponse) {
+func (g *outgoing) add(m *outboundv1.TailDeliveriesResponse) {
 	g.deliveries = append(g.deliveries, m.GetDeliveries()...)
 	g.count += int64(len(m.GetDeliveries()))
 	g.missed += m.GetMissed()
-	// What a page would drop at once is not kept for it. A delivery may have several records here, so there is room for those.
+	// Keep no more than a page can show. A delivery may have several records here, so keep four per row.
 	if most := 4 * rowsMost; len(g.deliveries) > most {
 		g.deliveries = append([]*outboundv1.Delivery(nil), g.deliveries[len(g.deliveries)-most:]...)
 	}
 }
 
-// take makes a batch of what was heard: of each delivery its last record, at most as many as a page keeps.
-func (g *gathering) take(types map[string]string) *batch {
+// take returns a batch with the last record of each delivery, up to the row limit of a page, and resets the counters.
+func (g *outgoing) take(types map[string]string) *batch {
 	if len(g.deliveries) == 0 && g.missed == 0 {
 		return nil
 	}
 	b := &batch{Count: g.count, Missed: g.missed}
-	told := map[string]bool{}
+	seen := map[string]bool{}
 	for i := len(g.deliveries) - 1; i >= 0 && len(b.Rows) < rowsMost; i-- {
 		one := rows(g.deliveries[i:i+1], types)[0]
-		if !told[one.ID()] {
-			told[one.ID()] = true
+		if !seen[one.ID()] {
+			seen[one.ID()] = true
 			b.Rows = append(b.Rows, one)
 		}
 	}

@@ -38,7 +38,7 @@ func events(t *testing.T, resp *http.Response) <-chan event {
 	return out
 }
 
-// asked is the last request of a kind.
+// asked returns the last request of a type.
 func asked[M proto.Message](h *history) (m M) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -50,7 +50,7 @@ func asked[M proto.Message](h *history) (m M) {
 	return m
 }
 
-func TestATailBeginsWhereItsPageEndedAndAgainAfterTheServiceWasAway(t *testing.T) {
+func TestTailStartsAtThePageAndReconnects(t *testing.T) {
 	between := delivery("a1~between", outboundv1.DeliveryState_DELIVERED)
 	h := &history{list: &outboundv1.ListDeliveriesResponse{}, tails: make(chan *outboundv1.TailDeliveriesResponse)}
 	b := start(t, h).As("viewer")
@@ -58,52 +58,54 @@ func TestATailBeginsWhereItsPageEndedAndAgainAfterTheServiceWasAway(t *testing.T
 	page := b.Get("/deliveries?recipientId=crm").Body
 	_, address, _ := strings.Cut(page, `data-tail="`)
 	address, _, _ = strings.Cut(address, `"`)
-	// It is recorded after the page was made and before it listens.
+	// This delivery is recorded after the page is rendered and before the tail starts.
 	h.list = &outboundv1.ListDeliveriesResponse{Deliveries: []*outboundv1.Delivery{between}}
 	resp := b.Stream(strings.ReplaceAll(address, "&amp;", "&"))
 	defer resp.Body.Close()
-	told := events(t, resp)
-	for _, want := range []string{"service here", "rows between", "service away", "service here", "rows between"} {
+	stream := events(t, resp)
+	for _, want := range []string{"service up", "rows between", "service down", "service up", "rows between"} {
 		name, text, _ := strings.Cut(want, " ")
-		if e := <-told; e.name != name || !strings.Contains(e.data, text) {
+		if e := <-stream; e.name != name || !strings.Contains(e.data, text) {
 			t.Fatalf("got %v, want %s", e, want)
 		}
 		if name == "rows" {
 			q := asked[*outboundv1.ListDeliveriesRequest](h)
-			if since := q.GetStartTime().AsTime(); q.GetRecipientId() != "crm" || since.Before(before.Add(-3*time.Second)) || since.After(time.Now()) {
+			if since := q.GetStartTime().AsTime(); q.GetRecipientId() != "crm" || since.Before(before.Add(-3*time.Second)) ||
+				since.After(time.Now()) {
 				t.Errorf("asked for what was recorded meanwhile by %v", q)
 			}
 			select {
 			case h.tails <- nil:
 			case <-waittest.Late():
-				t.Fatal("nobody listens")
+				t.Fatal("no stream is open")
 			}
 		}
 	}
 }
 
-func TestATailTellsInBatchesEachDeliveryAsItIsLast(t *testing.T) {
+func TestTailSendsTheLastRecordOfEachDeliveryInBatches(t *testing.T) {
 	h := &history{tails: make(chan *outboundv1.TailDeliveriesResponse, 1000), list: &outboundv1.ListDeliveriesResponse{}}
 	b := start(t, h).As("operator")
 	resp := b.Stream("/part/deliveries/tail?recipientId=crm&state=RETRYING&externalKey=INC-1")
 	defer resp.Body.Close()
-	told := events(t, resp)
-	if e := <-told; e.name != "service" || e.data != "here\n" {
+	stream := events(t, resp)
+	if e := <-stream; e.name != "service" || e.data != "up\n" {
 		t.Fatalf("it begins with %v", e)
 	}
 	want := &outboundv1.ListDeliveriesRequest{RecipientId: "crm", State: outboundv1.DeliveryState_RETRYING, ExternalKey: "INC-1", PageSize: 50}
 	if got := asked[*outboundv1.TailDeliveriesRequest](h).GetFilter(); !proto.Equal(got, want) {
 		t.Errorf("the service is asked for %v, want %v", got, want)
 	}
-	// 300 records of 100 deliveries, one message each: far more messages than batches may be.
+	// 300 records of 100 deliveries, one message each: many more messages than batches.
 	const deliveries, records = 100, 300
 	began := time.Now()
 	for i := range records {
-		h.tails <- &outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery(fmt.Sprintf("a1~e%d", i%deliveries), outboundv1.DeliveryState_RETRYING)}, Missed: 1}
+		h.tails <- &outboundv1.TailDeliveriesResponse{Deliveries: []*outboundv1.Delivery{delivery(fmt.Sprintf("a1~e%d", i%deliveries),
+			outboundv1.DeliveryState_RETRYING)}, Missed: 1}
 	}
 	seen, counted, missed, batches := map[string]bool{}, 0, 0, 0
 	for counted < records {
-		e := <-told
+		e := <-stream
 		if e.name != "rows" {
 			t.Fatalf("got %v", e)
 		}
@@ -131,10 +133,10 @@ func TestATailTellsInBatchesEachDeliveryAsItIsLast(t *testing.T) {
 		t.Errorf("%d deliveries, %d records, %d missed", len(seen), counted, missed)
 	}
 	h.tails <- nil
-	if e := <-told; e.name != "service" || e.data != "away\n" {
+	if e := <-stream; e.name != "service" || e.data != "down\n" {
 		t.Errorf("when the service goes: %v", e)
 	}
-	if e := <-told; e.name != "service" || e.data != "here\n" {
+	if e := <-stream; e.name != "service" || e.data != "up\n" {
 		t.Errorf("when it is back: %v", e)
 	}
 }

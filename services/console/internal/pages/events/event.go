@@ -11,29 +11,30 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// eventPage is one event with its way through the house.
+// eventPage is the data of an event: its routing, timeline and deliveries.
 type eventPage struct {
 	item
-	// JSON is the event, a field a line.
+	// JSON is the event as indented JSON.
 	JSON string
-	// Ways are the recipients, those that got it first; Timeline is what happened; Owed are its deliveries.
-	Ways []way
-	Past []entry
-	Owed []owed
-	// Choices are the recipients that it may be sent to; Form is the form that sends it.
+	// Routing lists the recipients, the matching ones first.
+	Routing []route
+	// Records is the timeline of the event.
+	Records []entry
+	Owed    []eventDelivery
+	// Choices are the recipients that the event can be sent to; Form is the form that sends it.
 	Choices []web.Option
 	Form    *web.Form
 }
 
-// way is why a recipient got the event, or did not.
-type way struct {
+// route is a recipient and whether the event matched it.
+type route struct {
 	*outboundv1.Route
-	// Address is the recipient's page, Delivery the delivery's if there is one.
+	// Address is the address of the recipient, Delivery that of the delivery.
 	Address, Delivery string
 }
 
-// To is the recipient's name, or its id if it is gone.
-func (w way) To() string {
+// To is the display name of the recipient, or its id if it is deleted.
+func (w route) To() string {
 	if w.GetDisplayName() != "" {
 		return w.GetDisplayName()
 	}
@@ -41,18 +42,18 @@ func (w way) To() string {
 }
 
 // Has reports whether there is a delivery.
-func (w way) Has() bool {
+func (w route) Has() bool {
 	return w.GetState() != outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED
 }
 
-// entry is something that happened to the event.
+// entry is a record of the timeline.
 type entry struct {
 	*outboundv1.TimelineEntry
-	// To is the recipient's name, Delivery the delivery's page.
+	// To is the display name of the recipient, Delivery the address of the delivery.
 	To, Delivery string
 }
 
-// Tone is how it looks; the words say the same.
+// Tone is the colour of the record; its text says the same.
 func (e entry) Tone() string {
 	switch {
 	case e.GetKind() == "rejected", e.GetState() == outboundv1.DeliveryState_EXPIRED, e.GetState() == outboundv1.DeliveryState_REJECTED:
@@ -66,20 +67,20 @@ func (e entry) Tone() string {
 	}
 }
 
-// Has reports whether it tells what a delivery came to.
+// Has reports whether the record has the state of a delivery.
 func (e entry) Has() bool {
 	return e.GetState() != outboundv1.DeliveryState_DELIVERY_STATE_UNSPECIFIED
 }
 
-// owed is a delivery of the event.
-type owed struct {
+// eventDelivery is a delivery of the event.
+type eventDelivery struct {
 	*outboundv1.Delivery
-	// Address is the delivery's page, To the recipient's name.
+	// Address is the address of the delivery, To the display name of the recipient.
 	Address, To string
 }
 
-// Open reports whether it is not final.
-func (o owed) Open() bool {
+// Open reports whether the delivery is not final.
+func (o eventDelivery) Open() bool {
 	return o.GetState() == outboundv1.DeliveryState_WAITING || o.GetState() == outboundv1.DeliveryState_RETRYING
 }
 
@@ -99,13 +100,14 @@ func renderEvent(r *web.Request, form *web.Form) error {
 	if err != nil {
 		return err
 	}
-	p := eventPage{item: items([]*outboundv1.Event{e}, web.Labels(types))[0], JSON: indented(e.GetCloudEventJson()), Form: form, Choices: recipients}
-	p.follow(web.Labels(recipients))
+	p := eventPage{item: items([]*outboundv1.Event{e}, web.Labels(types))[0], JSON: indented(e.GetCloudEventJson()), Form: form,
+		Choices: recipients}
+	p.addDetails(web.Labels(recipients))
 	return r.Render("event", p)
 }
 
-// follow fills in the way of the event. names are the recipients' names.
-func (p *eventPage) follow(names map[string]string) {
+// addDetails sets the routing, the timeline and the deliveries. names are the display names of the recipients.
+func (p *eventPage) addDetails(names map[string]string) {
 	name := func(id string) string {
 		if names[id] != "" {
 			return names[id]
@@ -113,9 +115,10 @@ func (p *eventPage) follow(names map[string]string) {
 		return id
 	}
 	for _, matched := range []bool{true, false} {
-		for _, route := range p.GetRoutes() {
-			if route.GetMatched() == matched {
-				p.Ways = append(p.Ways, way{route, "/recipients/" + url.PathEscape(route.GetRecipientId()), delivery(route.GetRecipientId(), p.GetEventId(), "")})
+		for _, x := range p.GetRoutes() {
+			if x.GetMatched() == matched {
+				p.Routing = append(p.Routing, route{x, "/recipients/" + url.PathEscape(x.GetRecipientId()),
+					delivery(x.GetRecipientId(), p.GetEventId(), "")})
 			}
 		}
 	}
@@ -124,19 +127,19 @@ func (p *eventPage) follow(names map[string]string) {
 		if t.GetRecipientId() != "" {
 			e.Delivery = delivery(t.GetRecipientId(), p.GetEventId(), t.GetReplayId())
 		}
-		p.Past = append(p.Past, e)
+		p.Records = append(p.Records, e)
 	}
 	for _, d := range p.GetDeliveries() {
-		p.Owed = append(p.Owed, owed{d, delivery(d.GetRecipientId(), d.GetEventId(), d.GetReplayId()), name(d.GetRecipientId())})
+		p.Owed = append(p.Owed, eventDelivery{d, delivery(d.GetRecipientId(), d.GetEventId(), d.GetReplayId()), name(d.GetRecipientId())})
 	}
 }
 
-// Recipients are those that the event may be sent to.
+// Recipients returns the options of the recipient field.
 func (p eventPage) Recipients() []web.Option {
 	return append([]web.Option{{Label: "Choose a recipient"}}, p.Choices...)
 }
 
-// indented is JSON with a field a line; what is no JSON is left as it is.
+// indented returns indented JSON, or the text itself if it is not JSON.
 func indented(text string) string {
 	var b bytes.Buffer
 	if json.Indent(&b, []byte(text), "", "  ") != nil {
@@ -145,7 +148,7 @@ func indented(text string) string {
 	return b.String()
 }
 
-// send sends an event to a recipient, whether it wanted it or not.
+// send sends an event to a recipient, whether or not it matches.
 func send(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -153,7 +156,7 @@ func send(r *web.Request) error {
 	}
 	id, to := r.PathValue("id"), form.Get("recipientId")
 	if to == "" {
-		form.Add("recipientId", "choose who is to get it")
+		form.Add("recipientId", "choose a recipient")
 	}
 	var answer *outboundv1.RetryDeliveriesResponse
 	if !form.Bad() {
@@ -168,6 +171,6 @@ func send(r *web.Request) error {
 		r.Status(http.StatusUnprocessableEntity)
 		return renderEvent(r, form)
 	}
-	r.Flash(web.Good, "Queued for "+to+". Here is what becomes of it.")
+	r.Flash(web.Good, "Queued for "+to+". The new delivery is listed below.")
 	return r.Redirect(web.Address("/deliveries", "replayId", answer.GetReplayId()))
 }

@@ -1,5 +1,4 @@
-// Package events are the pages of what came in: the events that were taken, each with its way through the house, and those that
-// were refused.
+// Package events serves the pages of events: accepted events with their routing and timeline, and invalid events.
 package events
 
 import (
@@ -13,7 +12,7 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Register adds the area's pages. Everybody may look; operators send events on.
+// Register adds the pages of the area. Viewers read; operators send events to recipients.
 func Register(s *web.Site) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedEventServiceServer
 	outboundv1.UnimplementedDeliveryServiceServer
@@ -65,7 +65,7 @@ func (h *history) ListRecipients(context.Context, *outboundv1.ListRecipientsRequ
 	return &outboundv1.ListRecipientsResponse{Recipients: []*outboundv1.Recipient{{Id: "desk", DisplayName: hostile}}}, nil
 }
 
-func start(t *testing.T, h *history) *consoletest.House {
+func start(t *testing.T, h *history) *consoletest.System {
 	t.Helper()
 	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterEventServiceServer(r, h)
@@ -94,23 +94,27 @@ func hostileEvent() *outboundv1.Event {
 		EventId: hostile, EventType: hostile, ApplianceId: hostile, SessionId: hostile, ExternalKey: hostile, EventTime: now, IntakeTime: now,
 		Decision: outboundv1.Intake_REJECTED, Violations: []*outboundv1.IntakeViolation{{Field: hostile, Reason: hostile, Description: hostile}},
 		Raw: []byte(hostile), CloudEventJson: `{"a":"` + strings.ReplaceAll(hostile, `"`, `\"`) + `"}`, Via: hostile,
-		Deliveries: []*outboundv1.Delivery{{EventId: hostile, RecipientId: hostile, Detail: hostile, Reason: hostile, State: outboundv1.DeliveryState_EXPIRED}},
-		Timeline:   []*outboundv1.TimelineEntry{{Time: now, Kind: hostile, RecipientId: hostile, Reason: hostile, Detail: hostile, ReplayId: hostile, Actor: hostile}},
-		Routes:     []*outboundv1.Route{{RecipientId: hostile, DisplayName: hostile, Channel: hostile, Reason: hostile, Detail: hostile}},
+		Deliveries: []*outboundv1.Delivery{{EventId: hostile, RecipientId: hostile, Detail: hostile, Reason: hostile,
+			State: outboundv1.DeliveryState_EXPIRED}},
+		Timeline: []*outboundv1.TimelineEntry{{Time: now, Kind: hostile, RecipientId: hostile, Reason: hostile, Detail: hostile,
+			ReplayId: hostile, Actor: hostile}},
+		Routes: []*outboundv1.Route{{RecipientId: hostile, DisplayName: hostile, Channel: hostile, Reason: hostile, Detail: hostile}},
 	}
 }
 
-func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
+func TestEveryFilterOfTheAPIIsAField(t *testing.T) {
 	h := &history{list: &outboundv1.ListEventsResponse{}}
 	b := start(t, h).As("viewer")
 	typed := url.Values{
-		"eventType": {"support_conference_end"}, "decision": {"ACCEPTED"}, "applianceId": {"a1"}, "sessionId": {"s1"}, "externalKey": {"INC 1&<2>"},
-		"startTime": {"2026-11-21"}, "endTime": {"2026-11-21T12:00:00Z"}, "pageSize": {"7"}, "page": {"tok"},
+		"eventType": {"support_conference_end"}, "decision": {"ACCEPTED"}, "applianceId": {"a1"}, "sessionId": {"s1"},
+		"externalKey": {"INC 1&<2>"},
+		"startTime":   {"2026-11-21"}, "endTime": {"2026-11-21T12:00:00Z"}, "pageSize": {"7"}, "page": {"tok"},
 	}
 	want := &outboundv1.ListEventsRequest{
 		EventType: "support_conference_end", Decision: outboundv1.Intake_ACCEPTED, ApplianceId: "a1", SessionId: "s1", ExternalKey: "INC 1&<2>",
-		StartTime: timestamppb.New(time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)), EndTime: timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)),
-		PageSize: 7, PageToken: "tok",
+		StartTime: timestamppb.New(time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)),
+		EndTime:   timestamppb.New(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)),
+		PageSize:  7, PageToken: "tok",
 	}
 	page := b.Get("/events?" + typed.Encode())
 	if page.Status != http.StatusOK || !proto.Equal(h.last(), want) {
@@ -127,7 +131,8 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 		}
 	}
 	b.Get("/rejected?applianceId=a1&startTime=2026-11-21&endTime=2026-11-21T12:00:00Z&decision=ACCEPTED")
-	want = &outboundv1.ListEventsRequest{Decision: outboundv1.Intake_REJECTED, ApplianceId: "a1", StartTime: want.GetStartTime(), EndTime: want.GetEndTime(), PageSize: 20}
+	want = &outboundv1.ListEventsRequest{Decision: outboundv1.Intake_REJECTED, ApplianceId: "a1", StartTime: want.GetStartTime(),
+		EndTime: want.GetEndTime(), PageSize: 20}
 	if !proto.Equal(h.last(), want) {
 		t.Errorf("of the rejected, asked %v, want %v", h.last(), want)
 	}
@@ -138,7 +143,8 @@ func TestEveryFilterOfTheAPIIsAFieldAndArrivesAsTyped(t *testing.T) {
 }
 
 func TestHostileEventsAreShownAsText(t *testing.T) {
-	h := &history{list: &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{hostileEvent()}, NextPageToken: hostile}, one: hostileEvent()}
+	h := &history{list: &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{hostileEvent()}, NextPageToken: hostile},
+		one: hostileEvent()}
 	b := start(t, h).As("operator")
 	for _, path := range []string{"/events", "/rejected", "/events/a1~e1", "/events?externalKey=" + url.QueryEscape(hostile)} {
 		harmless(t, path, b.Get(path).Body)
@@ -147,7 +153,7 @@ func TestHostileEventsAreShownAsText(t *testing.T) {
 	harmless(t, "an accepted event", b.Get("/events/a1~e1").Body)
 }
 
-func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
+func TestBinaryBodiesAreShownInHexadecimal(t *testing.T) {
 	b16 := append([]byte("\x00\x01\xff"), []byte("tail")...)
 	cut := append([]byte(strings.Repeat("ä", 8<<10))[:16<<10-1], 0xc3)
 	h := &history{list: &outboundv1.ListEventsResponse{Events: []*outboundv1.Event{{Raw: b16}, {Raw: cut}, {Raw: []byte("plain\ttext\r\n")}}}}
@@ -156,40 +162,44 @@ func TestWhatIsNoTextIsShownInHexadecimal(t *testing.T) {
 	if len(articles) != 3 {
 		t.Fatalf("%d events are shown", len(articles))
 	}
-	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, cut)", "plain\ttext"} {
+	for i, want := range []string{"00 01 ff 74 61 69 6c", "16 KiB, truncated)", "plain\ttext"} {
 		if !strings.Contains(articles[i], want) {
 			t.Errorf("event %d is shown without %q: %.600s", i, want, articles[i])
 		}
 	}
-	if strings.Contains(articles[1], "no text") {
+	if strings.Contains(articles[1], ", binary") {
 		t.Error("a text that was cut within a character is taken for none")
 	}
 }
 
-func TestAnEventIsSentToAnotherRecipient(t *testing.T) {
+func TestEventsCanBeSentToAnotherRecipient(t *testing.T) {
 	h := &history{one: &outboundv1.Event{EventId: "a1~e1", Decision: outboundv1.Intake_ACCEPTED, CloudEventJson: "{}"}}
-	house := start(t, h)
-	viewer, operator := house.As("viewer"), house.As("operator")
+	system := start(t, h)
+	viewer, operator := system.As("viewer"), system.As("operator")
 	if page := viewer.Get("/events/a1~e1"); page.Status != http.StatusOK || strings.Contains(page.Body, "/send") {
 		t.Errorf("a viewer is offered to send: %d", page.Status)
 	}
 	before := len(h.asked)
-	if a := viewer.Post("/events/a1~e1/send", url.Values{"recipientId": {"desk"}}); a.Status != http.StatusForbidden || len(h.asked) != before {
+	if a := viewer.Post("/events/a1~e1/send", url.Values{"recipientId": {"desk"}}); a.Status != http.StatusForbidden ||
+		len(h.asked) != before {
 		t.Errorf("a viewer sends: %d", a.Status)
 	}
 	if page := operator.Get("/events/a1~e1"); !strings.Contains(page.Body, `action="/events/a1~e1/send"`) {
 		t.Error("an operator is not offered to send")
 	}
 	a := operator.Post("/events/a1~e1/send", url.Values{"recipientId": {"desk"}})
-	want := &outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "desk", EventId: "a1~e1"}}}
+	want := &outboundv1.RetryDeliveriesRequest{Deliveries: []*outboundv1.RetryDeliveriesRequest_Target{{RecipientId: "desk",
+		EventId: "a1~e1"}}}
 	if a.Status != http.StatusSeeOther || a.Header.Get("Location") != "/deliveries?replayId=R7" || !proto.Equal(h.last(), want) {
 		t.Errorf("%d to %s, asked %v", a.Status, a.Header.Get("Location"), h.last())
 	}
-	if a := operator.Post("/events/a1~e1/send", url.Values{}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "recipientId-fault") {
+	if a := operator.Post("/events/a1~e1/send", url.Values{}); a.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.Body, "recipientId-fault") {
 		t.Errorf("without a recipient: %d", a.Status)
 	}
 	h.refuse = rpc.InvalidArgument(rpc.Violation{Field: "recipientId", Description: "is leaving"})
-	if a := operator.Post("/events/a1~e1/send", url.Values{"recipientId": {"desk"}}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "Is leaving.") {
+	if a := operator.Post("/events/a1~e1/send", url.Values{"recipientId": {"desk"}}); a.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.Body, "Is leaving.") {
 		t.Errorf("refused: %d", a.Status)
 	}
 }

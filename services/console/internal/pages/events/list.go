@@ -10,14 +10,14 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// eventsShown is how many events a page has unless its address says otherwise, eventsMost how many one may have.
+// eventsShown and rejectedShown are the default page sizes, eventsMost is the maximum.
 const (
 	eventsShown   = 50
 	rejectedShown = 20
 	eventsMost    = 200
 )
 
-// filterFields are the fields of ListEventsRequest that a reader may filter by, as the page's address spells them.
+// filterFields returns the fields of ListEventsRequest to filter by. They are the query parameters of the page.
 func filterFields() []string {
 	return []string{"eventType", "decision", "applianceId", "sessionId", "externalKey", "startTime", "endTime"}
 }
@@ -25,17 +25,17 @@ func filterFields() []string {
 // item is an event in a list.
 type item struct {
 	*outboundv1.Event
-	// Type is the event type as people read it.
+	// Type is the display name of the event type.
 	Type string
 }
 
-// Address is the event's page.
+// Address is the address of the event.
 func (i item) Address() string { return "/events/" + url.PathEscape(i.GetEventId()) }
 
-// Rejected reports whether it was refused.
+// Rejected reports whether the event failed validation.
 func (i item) Rejected() bool { return i.GetDecision() == outboundv1.Intake_REJECTED }
 
-// RawText is what was sent as far as it is kept, as text; RawHex the same where it is none.
+// RawText is the kept request body as text; empty for binary content.
 func (i item) RawText() string {
 	if len(i.GetRaw()) > 0 && readable(i.GetRaw()) {
 		return string(i.GetRaw())
@@ -43,7 +43,7 @@ func (i item) RawText() string {
 	return ""
 }
 
-// RawHex is what was sent where it is no text, as a dump of its first bytes.
+// RawHex is a hex dump of the first bytes of binary content.
 func (i item) RawHex() string {
 	if len(i.GetRaw()) == 0 || readable(i.GetRaw()) {
 		return ""
@@ -51,13 +51,13 @@ func (i item) RawHex() string {
 	return dump(i.GetRaw())
 }
 
-// RawBytes is how many bytes of what was sent are kept.
+// RawBytes is the size of the kept request body.
 func (i item) RawBytes() int { return len(i.GetRaw()) }
 
-// Cut reports whether what was sent may go on where it is kept no more.
+// Cut reports whether the request body may be truncated.
 func (i item) Cut() bool { return len(i.GetRaw()) >= rawKept }
 
-// rawKept is how much of a refused event is kept.
+// rawKept is the maximum size of a kept request body.
 const rawKept = 16 << 10
 
 // listPage is a list of events.
@@ -66,23 +66,24 @@ type listPage struct {
 	Items      []item
 	types      []web.Option
 	appliances bool
-	// Next and First are the addresses of other pages; Here is this one's, without its place in the list.
+	// Next and First are the addresses of other pages; Here is the address of the list without a page token.
 	Next, First, Here string
-	// Filtered says that there is a filter.
+	// Filtered reports whether a filter is set.
 	Filtered bool
 }
 
-// Types are the event types to filter by.
+// Types returns the options of the event type filter.
 func (p listPage) Types() []web.Option {
 	return web.OrAny("All event types", p.Form.Get("eventType"), p.types)
 }
 
-// Decisions are the decisions to filter by.
+// Decisions returns the options of the decision filter.
 func (p listPage) Decisions() []web.Option {
-	return web.OrAny("Any", p.Form.Get("decision"), []web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "rejected"}})
+	return web.OrAny("All decisions", p.Form.Get("decision"),
+		[]web.Option{{Value: "ACCEPTED", Label: "accepted"}, {Value: "REJECTED", Label: "invalid"}})
 }
 
-// Appliances reports whether there is an appliance. While that can't be told there is one.
+// Appliances reports whether there is an appliance. It is true while the appliances are unavailable.
 func (p listPage) Appliances() bool { return p.appliances }
 
 func showEvents(r *web.Request) error {
@@ -94,7 +95,7 @@ func showRejected(r *web.Request) error {
 		&outboundv1.ListEventsRequest{PageSize: rejectedShown, Decision: outboundv1.Intake_REJECTED})
 }
 
-// list shows the events that a filter of these fields leaves of those that are asked for.
+// list shows the events of a request, filtered by the query parameters in fields.
 func list(r *web.Request, page, path string, fields []string, asked *outboundv1.ListEventsRequest) error {
 	p := listPage{Form: &web.Form{Values: r.URL.Query()}, appliances: true}
 	size := asked.GetPageSize()
@@ -129,7 +130,7 @@ func list(r *web.Request, page, path string, fields []string, asked *outboundv1.
 	return r.Render(page, p)
 }
 
-// turn fills in the addresses of other pages.
+// turn sets the addresses of the other pages.
 func (p *listPage) turn(path string, fields []string, next string) {
 	q := url.Values{}
 	for _, name := range append(fields, "pageSize") {

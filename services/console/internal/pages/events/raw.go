@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// dumpMost is how many bytes of what is no text are shown.
+// dumpMost is the number of bytes in a hex dump.
 const dumpMost = 2 << 10
 
-// readable reports whether bytes are text. The last character may be cut.
+// readable reports whether bytes are text. The last character may be truncated.
 func readable(raw []byte) bool {
 	if len(raw) >= rawKept {
 		for range utf8.UTFMax - 1 {
@@ -23,5 +23,5 @@ func readable(raw []byte) bool {
 	}) < 0
 }
 
-// dump shows bytes in hexadecimal, the first ones of many.
+// dump returns a hex dump of the first bytes.
 func dump(raw []byte) string { return hex.Dump(raw[:min(len(raw), dumpMost)]) }

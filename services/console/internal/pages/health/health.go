@@ -1,4 +1,4 @@
-// Package health is the page that tells how the installation itself is: streams, disk, queues, processes, what will end.
+// Package health serves the health page: streams, disk, queues, processes, expiring secrets and appliances.
 package health
 
 import (
@@ -24,17 +24,17 @@ func Register(s *web.Site) error {
 	return nil
 }
 
-// longest is how many queues are shown.
+// longest is the number of queues that are shown.
 const longest = 20
 
 type page struct {
 	*outboundv1.Status
-	// Queues are the recipients that events wait for, the longest first; More is how many are not shown.
+	// Queues are the recipients with queued events, the longest queue first; More is the number of the others.
 	Queues []*outboundv1.RecipientStatus
 	More   int
 }
 
-// DiskPercent is how much of the streams' bounds is used.
+// DiskPercent is the usage of the stream limits.
 func (p page) DiskPercent() int64 {
 	d := p.GetDisk()
 	if d.GetLimitBytes() == 0 {
@@ -43,13 +43,13 @@ func (p page) DiskPercent() int64 {
 	return int64(d.GetUsedBytes() * 100 / d.GetLimitBytes())
 }
 
-// Tight reports whether the disk can't hold what the streams may grow to.
+// Tight reports whether the free disk space is smaller than the growth limit of the streams.
 func (p page) Tight() bool {
 	d := p.GetDisk()
 	return d.GetFreeKnown() && d.GetLimitBytes() > d.GetUsedBytes() && d.GetFreeBytes() < d.GetLimitBytes()-d.GetUsedBytes()
 }
 
-// ResourcePage is where what will end is set.
+// ResourcePage returns the page of a resource.
 func (page) ResourcePage(resource string) string {
 	switch {
 	case len(resource) > 11 && resource[:11] == "recipients/":

@@ -7,22 +7,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/recipient/credential"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// preview is what would be sent, or why that can't be told yet.
+// preview is the rendered request or email, or the faults that prevent it.
 type preview struct {
 	Form   *web.Form
 	Answer *outboundv1.PreviewRecipientResponse
 	Label  string
 }
 
-// exampleField says what a preview is made of: `event:<key>`, `type:<event type>` for a sample, or nothing.
+// exampleField selects the event of a preview: `event:<key>`, `type:<event type>` for a sample, or nothing.
 const exampleField = "example"
 
-// showPreview renders what is typed, saved or not.
+// showPreview renders the recipient in the form, saved or not.
 func showPreview(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -43,8 +43,8 @@ func showPreview(r *web.Request) error {
 	if !form.Bad() {
 		p.Answer, err = r.API.Recipients.PreviewRecipient(r.Context(), q)
 		if err != nil {
-			text, told := faultText(err)
-			if !told {
+			text, ok := faultText(err)
+			if !ok {
 				return err
 			}
 			form.Refused(err)
@@ -56,14 +56,14 @@ func showPreview(r *web.Request) error {
 	return r.RenderPart("edit", "preview-result", p)
 }
 
-// filterTrial is what a filter does with the last events.
+// filterTrial is the result of a filter on recent events.
 type filterTrial struct {
 	Answer *outboundv1.TestFilterResponse
 	Fault  string
 	Empty  bool
 }
 
-// eventsTried is how many of the last events a filter is tried on.
+// eventsTried is the number of recent events that a filter is tested on.
 const eventsTried = 100
 
 func tryFilter(r *web.Request) error {
@@ -75,8 +75,8 @@ func tryFilter(r *web.Request) error {
 	if !p.Empty {
 		q := &outboundv1.TestFilterRequest{Filter: form.Get("filter"), EventTypes: form.All("eventTypes"), Events: eventsTried}
 		if p.Answer, err = r.API.Recipients.TestFilter(r.Context(), q); err != nil {
-			text, told := faultText(err)
-			if !told {
+			text, ok := faultText(err)
+			if !ok {
 				return err
 			}
 			p.Fault = text
@@ -97,13 +97,13 @@ func showMacros(r *web.Request) error {
 func macros(r *web.Request, types []string) *outboundv1.ListMacrosResponse {
 	answer, err := r.API.Settings.ListMacros(r.Context(), &outboundv1.ListMacrosRequest{EventTypes: types})
 	if err != nil {
-		// The form is of use without.
+		// The form works without macros.
 		return nil
 	}
 	return answer
 }
 
-// certificates are what a PEM text contains, for people.
+// certificates describes the certificates in a PEM text.
 type certificates struct {
 	List  []certificate
 	Fault string
@@ -113,15 +113,15 @@ type certificate struct {
 	Subject, Issuer, Fingerprint, Serial string
 	Names                                []string
 	From, Until                          time.Time
-	Ended                                bool
+	Expired                              bool
 }
 
-// readCertificates says what a text contains that need not be saved; nothing of an empty one.
+// readCertificates describes the certificates in a text, saved or not. It returns nothing for an empty text.
 func readCertificates(text string) certificates {
 	if strings.TrimSpace(text) == "" {
 		return certificates{}
 	}
-	list, err := recipient.ParseCertificates(text)
+	list, err := credential.ParseCertificates(text)
 	if err != nil {
 		return certificates{Fault: "The text " + err.Error() + "."}
 	}
@@ -133,8 +133,9 @@ func readCertificates(text string) certificates {
 			names = append(names, ip.String())
 		}
 		out.List = append(out.List, certificate{
-			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore, Until: c.NotAfter,
-			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Ended: time.Now().After(c.NotAfter),
+			Subject: c.Subject.String(), Issuer: c.Issuer.String(), Serial: c.SerialNumber.Text(16), Names: names, From: c.NotBefore,
+			Until:       c.NotAfter,
+			Fingerprint: strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":"), Expired: time.Now().After(c.NotAfter),
 		})
 	}
 	return out
@@ -147,7 +148,7 @@ func showCertificates(r *web.Request) error {
 	}
 	field := r.URL.Query().Get("field")
 	if field != "http.caCertificatePem" && field != "http.auth.clientCertificate.certificatePem" {
-		return web.Fail(http.StatusBadRequest, "There is no such field", "Open the form anew.")
+		return web.Fail(http.StatusBadRequest, "Unknown field", "Reload the form.")
 	}
 	return r.RenderPart("edit", "certificate-list", readCertificates(form.Raw(field)))
 }

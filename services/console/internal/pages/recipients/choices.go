@@ -9,27 +9,27 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// choices are what the services offer to choose from.
+// choices are the options of the form fields.
 type choices struct {
-	// Groups are the event types by product, those that a recipient of the channel may have.
+	// Groups are the event types of the channel by product.
 	Groups []group
-	// Appliances are those that there are.
+	// Appliances are all appliances.
 	Appliances []*outboundv1.Appliance
-	// Events are the last ones, newest first, to try things on.
+	// Events are recent events for previews and tests, newest first.
 	Events []*outboundv1.Event
 	labels map[string]string
 }
 
-// group is a product's event types.
+// group is the event types of a product.
 type group struct {
 	Name  string
 	Types []web.Option
 }
 
-// eventsOffered is how many of the last events can be chosen.
+// eventsOffered is the number of recent events to choose from.
 const eventsOffered = 20
 
-// offer asks the services. Without the catalogue there is no form; the rest is a help.
+// offer requests the options from the services. Only the event types are required.
 func offer(ctx context.Context, api web.API, email bool, chosen []string) (choices, error) {
 	var c choices
 	catalogue, err := api.Settings.ListEventTypes(ctx, &outboundv1.ListEventTypesRequest{})
@@ -40,17 +40,18 @@ func offer(ctx context.Context, api web.API, email bool, chosen []string) (choic
 	if answer, err := api.Settings.ListAppliances(ctx, &outboundv1.ListAppliancesRequest{}); err == nil {
 		c.Appliances = answer.GetAppliances()
 	}
-	if answer, err := api.Events.ListEvents(ctx, &outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
+	if answer, err := api.Events.ListEvents(ctx,
+		&outboundv1.ListEventsRequest{PageSize: eventsOffered, Decision: outboundv1.Intake_ACCEPTED}); err == nil {
 		c.Events = answer.GetEvents()
-		// Those that the recipient would get come first: the first is what is shown unless another is chosen.
+		// Events of the selected types come first, because the first event is the default example.
 		foreign := func(e *outboundv1.Event) int { return -min(slices.Index(chosen, e.GetEventType()), 0) }
 		slices.SortStableFunc(c.Events, func(a, b *outboundv1.Event) int { return cmp.Compare(foreign(a), foreign(b)) })
 	}
 	return c, nil
 }
 
-// arrange groups the types by product, in the catalogue's order. What is chosen and not offered has a group of its own, so that
-// saving does not lose it.
+// arrange groups the types by product, in the order of the catalogue. Selected types that are no longer offered get a separate
+// group, so that saving keeps them.
 func (c *choices) arrange(types []*outboundv1.EventType, email bool, chosen []string) {
 	c.labels = map[string]string{}
 	for _, t := range types {
@@ -58,7 +59,7 @@ func (c *choices) arrange(types []*outboundv1.EventType, email bool, chosen []st
 		if email && !t.GetEmail() {
 			continue
 		}
-		c.put(cmp.Or(t.GetProduct(), "Your own"), web.Option{Value: t.GetId(), Label: t.GetDisplayName()})
+		c.put(cmp.Or(t.GetProduct(), "Custom"), web.Option{Value: t.GetId(), Label: t.GetDisplayName()})
 	}
 	for _, id := range chosen {
 		if !slices.ContainsFunc(c.Types(), func(o web.Option) bool { return o.Value == id }) {
@@ -77,7 +78,7 @@ func (c *choices) put(name string, o web.Option) {
 	c.Groups = append(c.Groups, group{name, []web.Option{o}})
 }
 
-// Types are all that can be chosen.
+// Types returns all types of the groups.
 func (c *choices) Types() []web.Option {
 	var out []web.Option
 	for _, g := range c.Groups {
@@ -86,10 +87,10 @@ func (c *choices) Types() []web.Option {
 	return out
 }
 
-// Label is an event type's name for people.
+// Label returns the display name of an event type.
 func (c *choices) Label(id string) string { return cmp.Or(c.labels[id], id) }
 
-// OtherAppliances are those chosen that are none of ours now.
+// OtherAppliances returns the selected appliances that do not exist.
 func (c *choices) OtherAppliances(chosen []string) []string {
 	var out []string
 	for _, id := range chosen {
@@ -100,38 +101,41 @@ func (c *choices) OtherAppliances(chosen []string) []string {
 	return out
 }
 
-// The choices of the form's selects.
+// WhileDisabled returns the options for events of a disabled recipient.
 func (editPage) WhileDisabled() []web.Option {
-	return []web.Option{{Value: "SKIP", Label: "are skipped: never sent"}, {Value: "HOLD", Label: "wait, and are sent once it is enabled"}}
+	return []web.Option{{Value: "SKIP", Label: "Skip them (never delivered)"}, {Value: "HOLD", Label: "Hold them and deliver when re-enabled"}}
 }
 
-// Formats are the ways to write a body.
+// Formats returns the body formats.
 func (editPage) Formats() []web.Option {
 	return []web.Option{
-		{Value: "FORM", Label: "Form: the variables, form-encoded"}, {Value: "JSON", Label: "JSON: a CloudEvent"},
-		{Value: "JSON_BINARY", Label: "JSON: the data as body, the attributes as ce- headers"},
+		{Value: "FORM", Label: "Form-encoded variables"}, {Value: "JSON", Label: "JSON (structured CloudEvent)"},
+		{Value: "JSON_BINARY", Label: "JSON (binary CloudEvent: data as body, ce- headers)"},
 	}
 }
 
-// Rules are what counts as delivered.
+// Rules returns the success criteria.
 func (editPage) Rules() []web.Option {
-	return []web.Option{{Value: "HTTP_200", Label: "200 exactly"}, {Value: "ANY_2XX", Label: "any from 200 to 299"}}
+	return []web.Option{{Value: "HTTP_200", Label: "200 only"}, {Value: "ANY_2XX", Label: "Any 2xx status"}}
 }
 
-// Orders are whether events keep their order.
+// Orders returns the delivery orders.
 func (editPage) Orders() []web.Option {
-	return []web.Option{{Value: "NONE", Label: "As they come: one that fails holds nothing"}, {Value: "STRICT", Label: "Strict: one at a time, a stuck one holds the later"}}
+	return []web.Option{{Value: "NONE", Label: "Unordered (parallel)"},
+		{Value: "STRICT", Label: "Strict: in order; a failing event blocks the ones behind it"}}
 }
 
-// Auths are the ways to prove who we are.
+// Auths returns the authentication methods.
 func (editPage) Auths() []web.Option {
 	return []web.Option{
-		{Value: "", Label: "Not at all"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
-		{Value: authAPIKey, Label: "Secret in a header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"}, {Value: authCertificate, Label: "TLS client certificate"},
+		{Value: "", Label: "None"}, {Value: authBasic, Label: "User name and password"}, {Value: authBearer, Label: "Bearer token"},
+		{Value: authAPIKey, Label: "API key header"}, {Value: authOAuth2, Label: "OAuth 2.0 client credentials"},
+		{Value: authCertificate, Label: "TLS client certificate"},
 	}
 }
 
-// Kinds are the kinds of signing secrets.
+// Kinds returns the kinds of signing secrets.
 func (editPage) Kinds() []web.Option {
-	return []web.Option{{Value: "", Label: "no further secret"}, {Value: "HMAC_SHA256", Label: "shared secret (HMAC-SHA256)"}, {Value: "ED25519", Label: "key pair (ed25519)"}}
+	return []web.Option{{Value: "", Label: "No additional secret"}, {Value: "HMAC_SHA256", Label: "Shared secret (HMAC-SHA256)"},
+		{Value: "ED25519", Label: "Key pair (Ed25519)"}}
 }

@@ -12,28 +12,28 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// editPage is the page of one recipient, there or to be.
+// editPage is the data of a recipient page, stored or new.
 type editPage struct {
 	choices
 	Form  *web.Form
 	Email bool
 	// Recipient is what is stored; nil for a new one.
 	Recipient *outboundv1.Recipient
-	// Row is how it stands.
+	// Row is the recipient with its status.
 	Row row
-	// Made are signing secrets that are shown this once.
+	// Made are new signing secrets, which are shown once.
 	Made []*outboundv1.SigningSecret
-	// Others is what others saved while the form was open, newest first.
-	Others []*outboundv1.Revision
-	Macros *outboundv1.ListMacrosResponse
-	Doctor *outboundv1.DoctorRecipientResponse
-	Test   *testRun
+	// Others are the revisions that others saved while the form was open, newest first.
+	Others      []*outboundv1.Revision
+	Macros      *outboundv1.ListMacrosResponse
+	Diagnostics *outboundv1.DoctorRecipientResponse
+	Test        *testRun
 }
 
-// New reports whether the recipient is to be made.
+// New reports whether the recipient is not stored yet.
 func (p *editPage) New() bool { return p.Recipient == nil }
 
-// Action is where the form is sent.
+// Action is the path that the form posts to.
 func (p *editPage) Action() string {
 	if p.New() {
 		return "/recipients"
@@ -41,7 +41,7 @@ func (p *editPage) Action() string {
 	return "/recipients/" + p.Recipient.GetId()
 }
 
-// Chosen reports whether an event type or appliance is ticked.
+// Chosen reports whether an event type or appliance is selected.
 func (p *editPage) Chosen(field, value string) bool {
 	for _, v := range p.Form.All(field) {
 		if v == value {
@@ -51,23 +51,23 @@ func (p *editPage) Chosen(field, value string) bool {
 	return false
 }
 
-// At is a row's value of a field.
+// At returns the value of a field in row i.
 func (p *editPage) At(field string, i int) string { return at(p.Form.All(field), i) }
 
-// Certificates are what the certificates in the form contain.
+// Certificates describes the root certificates in the form.
 func (p *editPage) Certificates() certificates {
 	return readCertificates(p.Form.Raw("http.caCertificatePem"))
 }
 
-// ClientCertificates are what the client certificate in the form contains.
+// ClientCertificates describes the client certificate in the form.
 func (p *editPage) ClientCertificates() certificates {
 	return readCertificates(p.Form.Raw("http.auth.clientCertificate.certificatePem"))
 }
 
-// More reports whether the fields beyond the appliance's are to be seen at once.
+// More reports whether More settings is open from the start.
 func (p *editPage) More() bool { return p.Form.Bad() }
 
-// showRecipient shows a recipient, or the form of a new one: an id may be `new` too.
+// showRecipient shows a recipient or the form of a new one. `new` is also a valid id.
 func showRecipient(r *web.Request) error {
 	id, channel := r.PathValue("id"), r.URL.Query().Get("channel")
 	if id == "new" && channel != "" {
@@ -82,7 +82,7 @@ func showRecipient(r *web.Request) error {
 	}
 	page := &editPage{Recipient: p, Email: p.GetEmail() != nil}
 	if event := r.URL.Query().Get("test"); event != "" {
-		run := look(r, id, event)
+		run := findTest(r, id, event)
 		page.Test = &run
 	}
 	return render(r, page)
@@ -90,13 +90,13 @@ func showRecipient(r *web.Request) error {
 
 func showNew(r *web.Request, email bool) error {
 	if !r.Me.Operates() {
-		return web.Fail(http.StatusForbidden, "Your role does not allow this", "Operators and admins add recipients.")
+		return web.Fail(http.StatusForbidden, "Permission denied", "You need the operator role to add recipients.")
 	}
 	p := &editPage{Form: web.NewForm(map[string]string{"enabled": "true"}), Email: email}
 	return render(r, p)
 }
 
-// render shows the page; a form that is not given shows what is stored.
+// render shows the page. Without a form it shows the stored recipient.
 func render(r *web.Request, p *editPage) error {
 	if p.Form == nil {
 		form, err := show(p.Recipient)
@@ -113,21 +113,22 @@ func render(r *web.Request, p *editPage) error {
 		p.Macros = macros(r, p.Form.All("eventTypes"))
 	}
 	if p.Recipient != nil {
-		p.Row = standing(r, p.Recipient)
+		p.Row = recipientStatus(r, p.Recipient)
 	}
 	return r.Render("edit", p)
 }
 
-// standing is a recipient with its status, if that can be told.
-func standing(r *web.Request, p *outboundv1.Recipient) row {
+// recipientStatus returns a recipient with its status, if that is available.
+func recipientStatus(r *web.Request, p *outboundv1.Recipient) row {
 	out := row{Recipient: p}
-	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil && len(s.GetRecipients()) == 1 {
+	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{RecipientId: p.GetId()}); err == nil &&
+		len(s.GetRecipients()) == 1 {
 		out.Status = s.GetRecipients()[0]
 	}
 	return out
 }
 
-// create makes a recipient.
+// create creates a recipient.
 func create(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -149,10 +150,10 @@ func create(r *web.Request) error {
 		r.Status(http.StatusUnprocessableEntity)
 		return render(r, &editPage{Form: form, Email: email})
 	}
-	return saved(r, made, "Added. It gets the events accepted from now on. Send it a test event to see it work.")
+	return saved(r, made, "Recipient added. It receives events that are accepted from now on. Send a test event to verify it.")
 }
 
-// save changes a recipient: all of it, as the form has it all.
+// save replaces all fields of a recipient with those of the form.
 func save(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -175,7 +176,7 @@ func save(r *web.Request) error {
 		}
 	}
 	if !form.Bad() {
-		return saved(r, changed, "Saved. It acts within 5 seconds.")
+		return saved(r, changed, "Changes saved. They take effect within 5 seconds.")
 	}
 	p := &editPage{Form: form, Email: stored.GetEmail() != nil, Recipient: stored}
 	if form.Conflict {
@@ -185,15 +186,15 @@ func save(r *web.Request) error {
 	return render(r, p)
 }
 
-// saved shows what was saved; secrets that were made for it are shown in this answer alone.
-func saved(r *web.Request, p *outboundv1.Recipient, told string) error {
+// saved shows the saved recipient. Generated secrets are shown in this response only.
+func saved(r *web.Request, p *outboundv1.Recipient, message string) error {
 	var made []*outboundv1.SigningSecret
 	for _, s := range p.GetHttp().GetSigningSecrets() {
 		if s.GetSecret() != "" {
 			made = append(made, s)
 		}
 	}
-	r.Flash(web.Good, told)
+	r.Flash(web.Good, message)
 	if len(made) == 0 {
 		return r.Redirect("/recipients/" + p.GetId())
 	}
@@ -203,28 +204,31 @@ func saved(r *web.Request, p *outboundv1.Recipient, told string) error {
 	return render(r, &editPage{Recipient: p, Email: p.GetEmail() != nil, Made: made})
 }
 
-// conflict says what others saved while the form was open. Saved again, the form takes the place of theirs.
+// conflict shows what others saved while the form was open. Saving again overwrites their changes.
 func (p *editPage) conflict(r *web.Request) {
 	p.Form.Conflict = false
-	p.Form.Notice = "Somebody else saved meanwhile. What you typed is still here; what they changed is shown above. Saving again puts yours in place of theirs."
+	p.Form.Notice = "Someone else saved changes in the meantime. Your input is kept; their changes are shown above. Save again to " +
+		"overwrite them."
 	opened := p.Form.Get(seenField)
 	p.Form.Set("etag", p.Recipient.GetEtag())
 	p.Form.Set(seenField, seen(p.Recipient))
-	answer, err := r.API.Settings.ListRevisions(r.Context(), &outboundv1.ListRevisionsRequest{Resource: "recipients/" + p.Recipient.GetId(), PageSize: 20})
+	answer, err := r.API.Settings.ListRevisions(r.Context(),
+		&outboundv1.ListRevisionsRequest{Resource: "recipients/" + p.Recipient.GetId(), PageSize: 20})
 	if err != nil {
 		return
 	}
 	for _, x := range answer.GetRevisions() {
 		var then outboundv1.Recipient
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(x.GetResourceJson()), &then); err != nil || seen(&then) == opened {
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(x.GetResourceJson()), &then); err != nil ||
+			seen(&then) == opened {
 			return
 		}
 		p.Others = append(p.Others, x)
 	}
 }
 
-// faultText is what is wrong with a request in a line, and whether it could be said.
-func faultText(err error) (string, bool) {
+// faultText returns the faults of a request in one line. ok is false for an error that is not about the request.
+func faultText(err error) (text string, ok bool) {
 	form := &web.Form{}
 	switch {
 	case err == nil:
@@ -240,15 +244,15 @@ func faultText(err error) (string, bool) {
 		parts = append(parts, web.PlainWords(x.Field)+": "+x.Text)
 	}
 	if form.Conflict {
-		parts = append(parts, "Somebody else changed it meanwhile. Look at it as it is now, then try again.")
+		parts = append(parts, "Someone else changed this in the meantime. Review the current version, then try again.")
 	}
 	return strings.Join(parts, " "), true
 }
 
-// StoredAuth says which secrets are stored.
+// StoredAuth reports which secrets are stored.
 func (p *editPage) StoredAuth() *outboundv1.HttpAuth { return p.Recipient.GetHttp().GetAuth() }
 
-// PublicKey is what receivers verify a signing secret's signatures with, if it is a key pair.
+// PublicKey returns the public key of a signing secret, if it is a key pair.
 func (p *editPage) PublicKey(id string) string {
 	for _, s := range p.Recipient.GetHttp().GetSigningSecrets() {
 		if s.GetId() == id {

@@ -1,16 +1,16 @@
 package recipients
 
-// firstSteps lead a fresh installation to its first delivery. They are shown until something was delivered.
+// firstSteps are the steps of a new installation to its first delivery. They are shown until an event is delivered.
 type firstSteps struct {
 	Appliance, Recipient, Tried, Delivered bool
-	// ID is a recipient to send a test event to.
+	// ID is the recipient to send a test event to.
 	ID string
 }
 
-// Done reports whether all is done.
+// Done reports whether all steps are done.
 func (s *firstSteps) Done() bool { return s.Delivered }
 
-func stepsOf(f facts) *firstSteps {
+func stepsOf(f statusData) *firstSteps {
 	s := &firstSteps{Appliance: f.appliances > 0, Recipient: len(f.recipients) > 0}
 	if s.Recipient {
 		s.ID = f.recipients[0].GetId()
@@ -22,5 +22,5 @@ func stepsOf(f facts) *firstSteps {
 	return s
 }
 
-// welcomes reports whether a page shows the steps: not where something was delivered, nor where the status can't be told.
-func (b *board) welcomes() bool { return b.Known && !b.First.Done() }
+// Welcome reports whether the page shows the first steps: not after a delivery, nor while the status is unavailable.
+func (b *overview) Welcome() bool { return b.Known && !b.First.Done() }

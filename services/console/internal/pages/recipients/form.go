@@ -9,7 +9,7 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// The fields of the API that bind by their paths; the others are in formparts.go and formauth.go.
+// commonFields returns the fields that are bound by their paths. The other fields are in formparts.go and formauth.go.
 func commonFields() []string {
 	return []string{"id", "displayName", "enabled", "whileDisabled", "eventTypes", "filter", "etag"}
 }
@@ -28,10 +28,10 @@ func emailFields() []string {
 	return []string{"email.addresses", "email.requireExternalKey", "email.subject", "email.body", "email.htmlBody"}
 }
 
-// seenField holds when what the form shows was saved, to tell what others saved since.
+// seenField holds the update time of the shown recipient, to find later changes of others.
 const seenField = "seen"
 
-// show has a form show a recipient.
+// show returns a form with the values of a recipient.
 func show(r *outboundv1.Recipient) (*web.Form, error) {
 	form := web.NewForm(nil)
 	paths := commonFields()
@@ -58,7 +58,7 @@ func show(r *outboundv1.Recipient) (*web.Form, error) {
 	return form, nil
 }
 
-// seen is when a recipient was last changed, to the last digit.
+// seen returns the update time of a recipient with full precision.
 func seen(r *outboundv1.Recipient) string {
 	if r.GetUpdateTime() == nil {
 		return ""
@@ -66,7 +66,7 @@ func seen(r *outboundv1.Recipient) string {
 	return r.GetUpdateTime().AsTime().UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
 }
 
-// read makes a recipient of what was typed. What can't be read is noted beside its field.
+// read returns the recipient in a form. It adds invalid values as faults to the form.
 func read(form *web.Form, email bool) (*outboundv1.Recipient, error) {
 	r := &outboundv1.Recipient{}
 	if email {
@@ -88,11 +88,11 @@ func readHTTP(form *web.Form, r *outboundv1.Recipient) error {
 	files := takeFiles(form, "http.caCertificate", "http.auth.clientCertificate.certificate", "http.auth.clientCertificate.privateKey")
 	err := errors.Join(files, form.Read(r, httpFields()...))
 	h := r.GetHttp()
-	// A limit without a number is none.
+	// A rate limit without a number is no limit.
 	if h.GetRateLimit().GetLimit() == 0 && form.Get("http.rateLimit.limit") == "" {
 		h.RateLimit = nil
 	}
-	// Nobody is told of nothing.
+	// Without addresses and intervals there is no contact.
 	if c := h.GetContact(); c != nil && len(c.GetAddresses())+span(c.GetAlertAfter())+span(c.GetResendEvery()) == 0 {
 		h.Contact = nil
 	}
@@ -105,7 +105,7 @@ func readHTTP(form *web.Form, r *outboundv1.Recipient) error {
 	return errors.Join(err, readAuth(form, r))
 }
 
-// span is 1 for a time span that was given, 0 for none.
+// span returns 1 for a duration that is set, else 0.
 func span(d *durationpb.Duration) int {
 	if d == nil {
 		return 0
@@ -113,7 +113,7 @@ func span(d *durationpb.Duration) int {
 	return 1
 }
 
-// takeFiles puts uploaded files in place of what their text fields hold, so that an error does not lose them.
+// takeFiles copies uploaded files into their text fields, so that an error does not lose them.
 func takeFiles(form *web.Form, stems ...string) error {
 	for _, stem := range stems {
 		text, err := form.File(stem + "File")

@@ -16,16 +16,17 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-// form is the recipient's form.
+// form is the recipient form.
 const form = "recipient-form"
 
 func TestEveryFieldOfARecipientHasAFieldInItsForm(t *testing.T) {
-	b := newHouse(fullHTTP(), fullEmail()).open(t).As("operator")
+	b := newFixture(fullHTTP(), fullEmail()).open(t).As("operator")
 	all := consoletest.FieldsOf(&outboundv1.Recipient{})
 	if len(all) < 50 {
 		t.Fatalf("only %d fields were found: %v", len(all), all)
 	}
-	for channel, pages := range map[string][]string{"http": {"/recipients/new?channel=http", "/recipients/full-http"}, "email": {"/recipients/new?channel=email", "/recipients/full-email"}} {
+	for channel, pages := range map[string][]string{"http": {"/recipients/new?channel=http", "/recipients/full-http"},
+		"email": {"/recipients/new?channel=email", "/recipients/full-email"}} {
 		for _, path := range pages {
 			page := b.Get(path)
 			if page.Status != http.StatusOK {
@@ -46,18 +47,28 @@ func TestEveryFieldOfARecipientHasAFieldInItsForm(t *testing.T) {
 func fullHTTP() *outboundv1.Recipient {
 	return &outboundv1.Recipient{
 		Id: "full-http", DisplayName: "Full " + hostile, Enabled: proto.Bool(false), WhileDisabled: outboundv1.Recipient_WhileDisabled_HOLD,
-		EventTypes: []string{"begin", "gone_from_the_catalogue"}, Appliances: []string{"a1", "unknown-1", "unknown-2"}, Filter: "event.type == \"x\" &&\nvars.a != \"\"",
+		EventTypes: []string{"begin", "gone_from_the_catalogue"}, Appliances: []string{"a1", "unknown-1", "unknown-2"},
+		Filter: "event.type == \"x\" &&\nvars.a != \"\"",
 		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
-			Url: "https://x.example/?a=1&b=2", CaCertificatePem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", SendCustomFields: true,
-			RetryInterval: durationpb.New(1500 * time.Millisecond), RetryDuration: durationpb.New(25*time.Hour + 30*time.Minute), Timeout: durationpb.New(7 * time.Second),
+			Url: "https://x.example/?a=1&b=2", CaCertificatePem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+			SendCustomFields: true,
+			RetryInterval:    durationpb.New(1500 * time.Millisecond), RetryDuration: durationpb.New(25*time.Hour + 30*time.Minute),
+			Timeout: durationpb.New(7 * time.Second),
 			Backoff: &outboundv1.Backoff{Multiplier: 1.5, Ceiling: durationpb.New(time.Hour)},
-			Contact: &outboundv1.Contact{Addresses: []string{"a@example.com", "b@example.com"}, AlertAfter: durationpb.New(0), ResendEvery: durationpb.New(time.Hour)},
-			Format:  outboundv1.HttpRecipient_Format_JSON_BINARY, Success: outboundv1.HttpRecipient_Success_ANY_2XX, Order: outboundv1.HttpRecipient_Order_STRICT,
-			Headers: map[string]string{"X-One": hostile, "X-Two": "2"}, MaxInFlight: 3, StopOnGone: true, BodyTemplate: "{\n  \"a\": {{json .Event.Type}}\n}\n", BodyContentType: "text/x",
+			Contact: &outboundv1.Contact{Addresses: []string{"a@example.com", "b@example.com"}, AlertAfter: durationpb.New(0),
+				ResendEvery: durationpb.New(time.Hour)},
+			Format: outboundv1.HttpRecipient_Format_JSON_BINARY, Success: outboundv1.HttpRecipient_Success_ANY_2XX,
+			Order:   outboundv1.HttpRecipient_Order_STRICT,
+			Headers: map[string]string{"X-One": hostile, "X-Two": "2"}, MaxInFlight: 3, StopOnGone: true,
+			BodyTemplate: "{\n  \"a\": {{json .Event.Type}}\n}\n", BodyContentType: "text/x",
 			RateLimit: &outboundv1.RateLimit{Limit: 5, Period: durationpb.New(time.Minute)},
-			Auth:      &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://t.example", ClientId: "c", Scopes: []string{"one", "two"}}}},
+			Auth: &outboundv1.HttpAuth{
+				Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://t.example", ClientId: "c",
+					Scopes: []string{"one", "two"}}},
+			},
 			SigningSecrets: []*outboundv1.SigningSecret{
-				{Id: "ss-1", Kind: outboundv1.SigningSecret_HMAC_SHA256, ExpireTime: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))}, {Id: "ss-2", Kind: outboundv1.SigningSecret_ED25519},
+				{Id: "ss-1", Kind: outboundv1.SigningSecret_HMAC_SHA256, ExpireTime: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))},
+				{Id: "ss-2", Kind: outboundv1.SigningSecret_ED25519},
 			},
 		}},
 	}
@@ -65,32 +76,38 @@ func fullHTTP() *outboundv1.Recipient {
 
 func fullEmail() *outboundv1.Recipient {
 	return &outboundv1.Recipient{
-		Id: "full-email", DisplayName: "Mail", Enabled: proto.Bool(true), WhileDisabled: outboundv1.Recipient_WhileDisabled_SKIP, EventTypes: []string{"end", "own"},
+		Id: "full-email", DisplayName: "Mail", Enabled: proto.Bool(true), WhileDisabled: outboundv1.Recipient_WhileDisabled_SKIP,
+		EventTypes: []string{"end", "own"},
 		Channel: &outboundv1.Recipient_Email{Email: &outboundv1.EmailRecipient{
-			Addresses: []string{"a@example.com", "b@example.com", "c@example.com"}, RequireExternalKey: true, Subject: hostile, Body: "Line one\n\n  line two " + hostile + "\n", HtmlBody: "<p>\n" + hostile + "</p>",
+			Addresses: []string{"a@example.com", "b@example.com", "c@example.com"}, RequireExternalKey: true, Subject: hostile,
+			Body: "Line one\n\n  line two " + hostile + "\n", HtmlBody: "<p>\n" + hostile + "</p>",
 			Overrides: map[string]*outboundv1.MailText{"end": {Subject: "Ended", Body: "one\ntwo"}, "own": {HtmlBody: "<b>x</b>"}},
 		}},
 	}
 }
 
-// sent drops what the server alone sets.
+// sent clears the fields that only the server sets.
 func sent(r *outboundv1.Recipient) *outboundv1.Recipient {
 	out, _ := proto.Clone(r).(*outboundv1.Recipient)
 	out.UpdateTime, out.CreateTime = nil, nil
 	return out
 }
 
-func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
+func TestSavingAnUnchangedFormChangesNothing(t *testing.T) {
 	auths := []*outboundv1.HttpAuth{
 		nil,
-		{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "me"}}}, {Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}},
+		{Kind: &outboundv1.HttpAuth_Basic{Basic: &outboundv1.BasicAuth{Username: "me"}}},
+		{Kind: &outboundv1.HttpAuth_Bearer{Bearer: &outboundv1.BearerAuth{}}},
 		{Kind: &outboundv1.HttpAuth_ApiKey{ApiKey: &outboundv1.ApiKeyAuth{Header: "X-Key"}}},
-		{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"}}},
+		{Kind: &outboundv1.HttpAuth_ClientCertificate{ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "-----BEGIN " +
+			"CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"}}},
 	}
 	all := []*outboundv1.Recipient{fullHTTP(), fullEmail(), {
-		Id: "plain", DisplayName: "Plain", Enabled: proto.Bool(true), WhileDisabled: outboundv1.Recipient_WhileDisabled_SKIP, EventTypes: []string{"begin"},
+		Id: "plain", DisplayName: "Plain", Enabled: proto.Bool(true), WhileDisabled: outboundv1.Recipient_WhileDisabled_SKIP,
+		EventTypes: []string{"begin"},
 		Channel: &outboundv1.Recipient_Http{Http: &outboundv1.HttpRecipient{
-			Url: "https://x", Format: outboundv1.HttpRecipient_Format_FORM, Success: outboundv1.HttpRecipient_Success_HTTP_200, Order: outboundv1.HttpRecipient_Order_NONE,
+			Url: "https://x", Format: outboundv1.HttpRecipient_Format_FORM, Success: outboundv1.HttpRecipient_Success_HTTP_200,
+			Order: outboundv1.HttpRecipient_Order_NONE,
 		}},
 	}}
 	for i, a := range auths {
@@ -98,7 +115,7 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 		r.Id, r.GetHttp().Auth = "auth-"+string(rune('a'+i)), a
 		all = append(all, r)
 	}
-	h := newHouse(all...)
+	h := newFixture(all...)
 	h.appliances = []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile}, {Id: "a2"}}
 	b := h.open(t).As("operator")
 	for _, r := range all {
@@ -114,13 +131,15 @@ func TestAFormThatIsSavedUntouchedChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
-	h := newHouse()
+func TestFormInputIsSaved(t *testing.T) {
+	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
 	for name, value := range map[string]string{
-		"displayName": "CRM", "http.url": "https://crm.example", "http.retryInterval": "2 min", "http.retryDuration": "1 h 30 min", "eventTypes": "begin", "appliances": "a1, a2",
-		"http.headers.name": "X-A", "http.headers.value": "b", "http.auth.kind": "basic", "http.auth.basic.username": "me", "http.auth.basic.password": " with blanks ",
+		"displayName": "CRM", "http.url": "https://crm.example", "http.retryInterval": "2 min", "http.retryDuration": "1 h 30 min",
+		"eventTypes": "begin", "appliances": "a1, a2",
+		"http.headers.name": "X-A", "http.headers.value": "b", "http.auth.kind": "basic", "http.auth.basic.username": "me",
+		"http.auth.basic.password": " with blanks ",
 		"http.signingSecrets.kind": "ED25519", "http.signingSecrets.expireTime": "24 h", "http.rateLimit.limit": "10",
 	} {
 		f.Set(name, value)
@@ -131,8 +150,10 @@ func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
 	}
 	got := last[*outboundv1.Recipient](t, h)
 	http := got.GetHttp()
-	if http.GetRetryInterval().AsDuration() != 2*time.Minute || http.GetRetryDuration().AsDuration() != 90*time.Minute || http.GetAuth().GetBasic().GetPassword() != " with blanks " ||
-		!slices.Equal(got.GetAppliances(), []string{"a1", "a2"}) || http.GetHeaders()["X-A"] != "b" || len(http.GetSigningSecrets()) != 1 || http.GetRateLimit().GetLimit() != 10 || http.GetBackoff() != nil {
+	if http.GetRetryInterval().AsDuration() != 2*time.Minute || http.GetRetryDuration().AsDuration() != 90*time.Minute ||
+		http.GetAuth().GetBasic().GetPassword() != " with blanks " ||
+		!slices.Equal(got.GetAppliances(), []string{"a1", "a2"}) || http.GetHeaders()["X-A"] != "b" || len(http.GetSigningSecrets()) != 1 ||
+		http.GetRateLimit().GetLimit() != 10 || http.GetBackoff() != nil {
 		t.Errorf("saved as %v", got)
 	}
 	if end := time.Until(http.GetSigningSecrets()[0].GetExpireTime().AsTime()); end < 23*time.Hour || end > 24*time.Hour {
@@ -143,13 +164,15 @@ func TestWhatIsTypedInWordsIsSaved(t *testing.T) {
 	}
 }
 
-func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) {
-	h := newHouse()
+func TestErrorsKeepTheInputAndShowFaults(t *testing.T) {
+	h := newFixture()
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/new?channel=http").FormOf(t, form)
 	typed := map[string]string{
-		"displayName": hostile, "eventTypes": "begin", "http.url": "ftp://x", "http.retryInterval": "5 min", "filter": "x == 1", "http.headers.name": "X-A", "http.headers.value": "1", "http.auth.kind": "apiKey",
-		"http.auth.apiKey.header": "X-Key", "http.auth.apiKey.value": "top secret", "http.backoff": "true", "http.backoff.multiplier": "3", "http.signingSecrets.kind": "ED25519",
+		"displayName": hostile, "eventTypes": "begin", "http.url": "ftp://x", "http.retryInterval": "5 min", "filter": "x == 1",
+		"http.headers.name": "X-A", "http.headers.value": "1", "http.auth.kind": "apiKey",
+		"http.auth.apiKey.header": "X-Key", "http.auth.apiKey.value": "top secret", "http.backoff": "true", "http.backoff.multiplier": "3",
+		"http.signingSecrets.kind": "ED25519",
 	}
 	for name, value := range typed {
 		f.Set(name, value)
@@ -158,7 +181,8 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	if answer.Status != http.StatusUnprocessableEntity {
 		t.Fatalf("%d %s", answer.Status, answer.Body)
 	}
-	if !strings.Contains(answer.Body, `id="f-http-url-fault">Must be https.`) || !strings.Contains(answer.Body, `<p class="fault">Is empty.</p>`) {
+	if !strings.Contains(answer.Body, `id="f-http-url-fault">Must be https.`) ||
+		!strings.Contains(answer.Body, `<p class="fault">Is empty.</p>`) {
 		t.Errorf("the faults are not beside their fields: %s", answer.Body)
 	}
 	shown := answer.FormOf(t, form)
@@ -171,25 +195,27 @@ func TestNothingTypedIsLostOnAnErrorAndFaultsAreBesideTheirFields(t *testing.T) 
 	if strings.Contains(answer.Body, "top secret") || strings.Contains(answer.Body, "<script>alert") {
 		t.Error("a secret is sent back, or hostile text is markup")
 	}
-	// The contract's own rules speak of the request, whose body the form is; they are told beside the fields all the same.
+	// The rules of the contract name fields of the request; their violations are shown beside the fields of the form.
 	f.Set("displayName", strings.Repeat("long", 100))
 	f.Set("http.contact.addresses", strings.Repeat("a@example.com\n", 1)+strings.Repeat("x", 400)+"@example.com")
 	long := b.Post("/recipients", f).Body
-	for _, want := range []string{`<a href="#f-displayName">Name</a>: `, `id="f-displayName-fault"`, `<a href="#f-http-contact-addresses">Contact</a>: `, `id="f-http-contact-addresses-fault"`} {
-		if !strings.Contains(long, want) || strings.Contains(long, "recipient.") {
-			t.Errorf("there is no %q, or the API's paths are told: %s", want, long)
+	for _, want := range []string{`<a href="#f-displayName">Name</a>: `, `id="f-displayName-fault"`,
+		`<a href="#f-http-contact-addresses">Contact</a>: `, `id="f-http-contact-addresses-fault"`} {
+		if !strings.Contains(long, want) || strings.Contains(long, "recipient.displayName") || strings.Contains(long, "recipient.http") {
+			t.Errorf("there is no %q, or the API's paths are shown: %s", want, long)
 		}
 	}
 	f.Set("displayName", "Short")
 	f.Set("http.contact.addresses", "")
 	f.Set("http.retryInterval", "a fortnight")
-	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a time span") || !strings.Contains(answer.Body, `value="a fortnight"`) {
-		t.Errorf("what can't be read is not told: %s", answer.Body)
+	if answer := b.Post("/recipients", f); !strings.Contains(answer.Body, "not a duration") ||
+		!strings.Contains(answer.Body, `value="a fortnight"`) {
+		t.Errorf("an invalid duration is not reported: %s", answer.Body)
 	}
 }
 
-func TestAConflictShowsWhatOthersSaved(t *testing.T) {
-	h := newHouse(fullHTTP())
+func TestConflictShowsChangesOfOthers(t *testing.T) {
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
 	theirs := fullHTTP()
@@ -197,9 +223,9 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	h.put(theirs, "Somebody else")
 	f.Set("filter", "mine")
 	answer := b.Post("/recipients/full-http", f)
-	for _, want := range []string{"Somebody else saved meanwhile", "by Somebody else", "Their name"} {
+	for _, want := range []string{"Someone else saved changes in the meantime", "by Somebody else", "Their name"} {
 		if answer.Status != http.StatusUnprocessableEntity || !strings.Contains(answer.Body, want) {
-			t.Fatalf("%q is not told: %d %s", want, answer.Status, answer.Body)
+			t.Fatalf("%q is not shown: %d %s", want, answer.Status, answer.Body)
 		}
 	}
 	if n := strings.Count(answer.Body, "<h3>by "); n != 1 {
@@ -214,8 +240,8 @@ func TestAConflictShowsWhatOthersSaved(t *testing.T) {
 	}
 }
 
-func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
-	h := newHouse(fullHTTP())
+func TestSigningSecretsCanBeRemoved(t *testing.T) {
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("operator")
 	f := b.Get("/recipients/full-http").FormOf(t, form)
 	f.Set("http.signingSecrets.removed", "ss-1")
@@ -228,13 +254,14 @@ func TestASigningSecretCanBeRemovedAndLastKeptOnes(t *testing.T) {
 	}
 }
 
-func TestViewersSaveNothing(t *testing.T) {
-	h := newHouse(fullHTTP())
+func TestViewersCannotSave(t *testing.T) {
+	h := newFixture(fullHTTP())
 	b := h.open(t).As("viewer")
 	if page := b.Get("/recipients/full-http"); page.Status != http.StatusOK || strings.Contains(page.Body, ">Save<") {
 		t.Errorf("%d, or there is something to save with", page.Status)
 	}
-	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test", "/recipients/full-http/doctor", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
+	for _, path := range []string{"/recipients", "/recipients/full-http", "/recipients/full-http/enabled", "/recipients/full-http/test",
+		"/recipients/full-http/diagnose", "/recipients/full-http/delete", "/recipients/full-http/purge"} {
 		if answer := b.Post(path, url.Values{"displayName": {"x"}}); answer.Status != http.StatusForbidden {
 			t.Errorf("a viewer posts to %s and gets %d", path, answer.Status)
 		}
@@ -244,7 +271,7 @@ func TestViewersSaveNothing(t *testing.T) {
 	}
 }
 
-// inert fails if a page holds hostile text as markup.
+// inert fails if a page contains hostile text as markup.
 func inert(t *testing.T, what string, a consoletest.Answer) {
 	t.Helper()
 	if a.Status != http.StatusOK || !strings.Contains(a.Body, "&lt;script&gt;alert") || strings.Contains(a.Body, "<script>alert") {

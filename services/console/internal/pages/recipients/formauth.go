@@ -5,16 +5,16 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// authKind is the field that says how a recipient is convinced of who we are.
+// authKind is the field for the authentication method.
 const authKind = "http.auth.kind"
 
-// The kinds, spelled like their fields of the API.
+// The authentication methods, named like their API fields.
 const (
 	authBasic, authBearer, authAPIKey = "basic", "bearer", "apiKey"
 	authOAuth2, authCertificate       = "oauth2", "clientCertificate"
 )
 
-// authPaths are the fields of a kind, secrets and all.
+// authPaths returns the fields of a method, secrets included.
 func authPaths(kind string) []string {
 	switch kind {
 	case authBasic:
@@ -32,7 +32,7 @@ func authPaths(kind string) []string {
 	}
 }
 
-// kindOf is the kind that a recipient has; empty for none.
+// kindOf returns the method of a recipient; empty for none.
 func kindOf(a *outboundv1.HttpAuth) string {
 	switch a.GetKind().(type) {
 	case *outboundv1.HttpAuth_Basic:
@@ -50,7 +50,7 @@ func kindOf(a *outboundv1.HttpAuth) string {
 	}
 }
 
-// authOf is an empty authentication of a kind; nil for none.
+// authOf returns an empty authentication of a method; nil for none.
 func authOf(kind string) *outboundv1.HttpAuth {
 	switch kind {
 	case authBasic:
@@ -74,14 +74,14 @@ func showAuth(form *web.Form, r *outboundv1.Recipient) error {
 	return form.Show(r, authPaths(kind)...)
 }
 
-// readAuth reads the fields of the chosen kind alone. A secret that is left empty stays what is stored.
+// readAuth reads the fields of the selected method. An empty secret keeps the stored one.
 func readAuth(form *web.Form, r *outboundv1.Recipient) error {
 	kind, h := form.Get(authKind), r.GetHttp()
 	h.Auth = authOf(kind)
 	if err := form.Read(r, authPaths(kind)...); err != nil {
 		return err
 	}
-	// A password may begin and end with blanks.
+	// A password may begin or end with spaces.
 	if b := h.GetAuth().GetBasic(); b != nil {
 		b.Password = form.Raw("http.auth.basic.password")
 	}

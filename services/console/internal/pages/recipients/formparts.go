@@ -13,16 +13,17 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// Lists of things with several fields come as rows: the fields of a row have the same place in each field's values.
+// Repeated messages are rows: the fields of a row have the same index in the values of each field.
 const (
 	headerNames, headerValues                                = "http.headers.name", "http.headers.value"
-	signingIDs, signingKinds, signingSecrets, signingExpires = "http.signingSecrets.id", "http.signingSecrets.kind", "http.signingSecrets.secret", "http.signingSecrets.expireTime"
-	signingRemoved                                           = "http.signingSecrets.removed"
-	overrideTypes, overrideSubjects                          = "email.overrides.type", "email.overrides.subject"
-	overrideBodies, overrideHTML                             = "email.overrides.body", "email.overrides.htmlBody"
+	signingIDs, signingKinds, signingSecrets, signingExpires = "http.signingSecrets.id", "http.signingSecrets.kind",
+		"http.signingSecrets.secret", "http.signingSecrets.expireTime"
+	signingRemoved                  = "http.signingSecrets.removed"
+	overrideTypes, overrideSubjects = "email.overrides.type", "email.overrides.subject"
+	overrideBodies, overrideHTML    = "email.overrides.body", "email.overrides.htmlBody"
 )
 
-// at is a row's value of a field; a field may have fewer values than rows.
+// at returns the value in row i; a field may have fewer values than rows.
 func at(values []string, i int) string {
 	if i < len(values) {
 		return values[i]
@@ -30,7 +31,7 @@ func at(values []string, i int) string {
 	return ""
 }
 
-// lines are what was typed into fields that take a line each, each once.
+// lines returns the distinct lines of multi-line values.
 func lines(values []string) []string {
 	var out []string
 	for _, v := range values {
@@ -58,12 +59,12 @@ func readHeaders(form *web.Form, h *outboundv1.HttpRecipient) {
 		name, value := strings.TrimSpace(name), strings.TrimSpace(at(form.All(headerValues), i))
 		if name == "" {
 			if value != "" {
-				form.Add("http.headers", "A value has no name: "+value)
+				form.Add("http.headers", "Enter a name for the value "+value)
 			}
 			continue
 		}
 		if _, twice := h.GetHeaders()[name]; twice {
-			form.Add("http.headers", name+" is given twice")
+			form.Add("http.headers", name+" is set twice")
 			continue
 		}
 		if h.Headers == nil {
@@ -100,18 +101,19 @@ func readSigning(form *web.Form, h *outboundv1.HttpRecipient) {
 			s.Kind = outboundv1.SigningSecret_Kind(outboundv1.SigningSecret_Kind_value[kind])
 		}
 		if until != "" {
-			end, ok := instant(until, time.Now())
+			expiry, ok := instant(until, time.Now())
 			if !ok {
-				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i), "is not a time: write e.g. 2026-11-21 10:00 (UTC), or 24 h for that long from now")
+				form.Add(fmt.Sprintf("http.signingSecrets[%d].expireTime", i),
+					"is not a time: use e.g. 2026-11-21 10:00 (UTC) or a duration such as 24 h")
 				continue
 			}
-			s.ExpireTime = timestamppb.New(end)
+			s.ExpireTime = timestamppb.New(expiry)
 		}
 		h.SigningSecrets = append(h.SigningSecrets, s)
 	}
 }
 
-// instant reads a time, or a time span from now on.
+// instant parses a time or a duration from now.
 func instant(text string, now time.Time) (time.Time, bool) {
 	if t, ok := web.ParseInstant(text); ok {
 		return t, true
@@ -124,7 +126,8 @@ func showOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 	var types, subjects, bodies, htmls []string
 	for _, t := range slices.Sorted(maps.Keys(e.GetOverrides())) {
 		x := e.GetOverrides()[t]
-		types, subjects, bodies, htmls = append(types, t), append(subjects, x.GetSubject()), append(bodies, x.GetBody()), append(htmls, x.GetHtmlBody())
+		types, subjects, bodies, htmls = append(types, t), append(subjects, x.GetSubject()), append(bodies, x.GetBody()),
+			append(htmls, x.GetHtmlBody())
 	}
 	form.Set(overrideTypes, types...)
 	form.Set(overrideSubjects, subjects...)
@@ -135,13 +138,14 @@ func showOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 func readOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 	for i, t := range form.All(overrideTypes) {
 		text := &outboundv1.MailText{
-			Subject: strings.TrimSpace(at(form.All(overrideSubjects), i)), Body: unix(at(form.All(overrideBodies), i)), HtmlBody: unix(at(form.All(overrideHTML), i)),
+			Subject: strings.TrimSpace(at(form.All(overrideSubjects), i)), Body: unix(at(form.All(overrideBodies), i)),
+			HtmlBody: unix(at(form.All(overrideHTML), i)),
 		}
 		if t == "" {
 			continue
 		}
 		if _, twice := e.GetOverrides()[t]; twice {
-			form.Add("email.overrides", t+" has two texts: keep one of them")
+			form.Add("email.overrides", t+" has two templates: keep one of them")
 			continue
 		}
 		if e.Overrides == nil {
@@ -151,7 +155,7 @@ func readOverrides(form *web.Form, e *outboundv1.EmailRecipient) {
 	}
 }
 
-// unix ends lines as texts have them; what is blank is empty.
+// unix converts line endings to LF. It returns an empty text for a blank one.
 func unix(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return ""

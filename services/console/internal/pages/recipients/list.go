@@ -8,17 +8,14 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// Welcome says that the steps to the first delivery are shown.
-func (b *board) Welcome() bool { return b.welcomes() }
-
-func showBoard(r *web.Request) error {
+func showOverview(r *web.Request) error {
 	f, err := collect(r.Context(), r.API)
 	if err != nil {
 		return err
 	}
-	b := newBoard(f, viewOf(r.URL.Query()))
-	if r.Part() && r.Header.Get("HX-Target") == "board" {
-		return r.RenderPart("list", "board", b)
+	b := newOverview(f, viewOf(r.URL.Query()))
+	if r.Part() && r.Header.Get("HX-Target") == "overview" {
+		return r.RenderPart("list", "overview", b)
 	}
 	return r.Render("list", b)
 }
@@ -40,7 +37,7 @@ func setEnabled(r *web.Request) error {
 		r.Flash(web.Good, changed.GetDisplayName()+" is "+enabledWord(changed)+".")
 		return r.Redirect(web.LocalPath(form.Get("back")))
 	}
-	return r.RenderPart("list", "cells", []row{standing(r, changed)})
+	return r.RenderPart("list", "cells", []row{recipientStatus(r, changed)})
 }
 
 func enabledWord(r *outboundv1.Recipient) string {

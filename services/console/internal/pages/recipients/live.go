@@ -14,11 +14,11 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// lookEvery is how often queues are looked at while nothing else changes: a queue that grows is no change of health.
-const lookEvery = 3 * time.Second
+// pollInterval is how often queue lengths are read. A growing queue does not change the health, so WatchStatus does not report it.
+const pollInterval = 3 * time.Second
 
-// streamBoard keeps a page up to date: what changed, and nothing else, at most once a second.
-func streamBoard(r *web.Request) error {
+// streamOverview streams the changes of the overview.
+func streamOverview(r *web.Request) error {
 	v := viewOf(r.URL.Query())
 	return r.Stream(func(s *web.Stream) error {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -27,13 +27,13 @@ func streamBoard(r *web.Request) error {
 		defer watching.Wait()
 		defer cancel()
 		watching.Go(func() { watch(ctx, r.API.Status, changed) })
-		look := time.NewTicker(lookEvery)
-		defer look.Stop()
-		told := told{order: r.URL.Query().Get("have"), rows: map[string]string{}}
+		poll := time.NewTicker(pollInterval)
+		defer poll.Stop()
+		page := shown{order: r.URL.Query().Get("have"), rows: map[string]string{}}
 		f, err := collect(ctx, r.API)
 		for {
 			if err == nil {
-				if gone := told.tell(s, newBoard(f, v)); gone != nil {
+				if gone := page.send(s, newOverview(f, v)); gone != nil {
 					return nil
 				}
 			}
@@ -42,14 +42,14 @@ func streamBoard(r *web.Request) error {
 				return nil
 			case <-changed:
 				f, err = collect(ctx, r.API)
-			case <-look.C:
+			case <-poll.C:
 				f.status, _ = r.API.Status.GetStatus(ctx, &outboundv1.GetStatusRequest{})
 			}
 		}
 	})
 }
 
-// watch tells each status that the service streams, until ctx ends. It begins anew when the service was away.
+// watch forwards each status that the service streams, until ctx ends. It reconnects when the stream ends.
 func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<- *outboundv1.Status) {
 	for ctx.Err() == nil {
 		if stream, err := c.WatchStatus(ctx, &outboundv1.WatchStatusRequest{}); err == nil {
@@ -67,19 +67,19 @@ func watch(ctx context.Context, c outboundv1.StatusServiceClient, changed chan<-
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(lookEvery):
+		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// told is what a reader's page shows.
-type told struct {
+// shown is the content that the page of a reader shows.
+type shown struct {
 	head, order string
 	rows        map[string]string
 }
 
-// tell sends what differs from what the page shows: the head, the tables if other rows are to be shown, else the rows' cells.
-func (t *told) tell(s *web.Stream, b *board) error {
+// send sends the differences from the shown content: the head, and the tables if the rows differ, else the changed cells.
+func (t *shown) send(s *web.Stream, b *overview) error {
 	if head := headOf(b); head != t.head {
 		if err := s.Send("head", "list", "head", b); err != nil {
 			return err
@@ -105,15 +105,16 @@ func (t *told) tell(s *web.Stream, b *board) error {
 	}
 }
 
-func headOf(b *board) string {
-	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Leaving, b.Email.Total, b.Email.Failing,
-		b.Email.Disabled, b.Email.Leaving) + encoded(b.Relay)
+func headOf(b *overview) string {
+	return fmt.Sprint(b.Known, b.Notices, b.First, b.HTTP.Total, b.HTTP.Failing, b.HTTP.Disabled, b.HTTP.Deleting, b.Email.Total,
+		b.Email.Failing,
+		b.Email.Disabled, b.Email.Deleting) + encoded(b.Relay)
 }
 
-// Order names what is in the tables' cells that do not change with the status.
-func (b *board) Order() string { return orderOf(b) }
+// Order returns a hash of the cells that do not depend on the status.
+func (b *overview) Order() string { return orderOf(b) }
 
-func orderOf(b *board) string {
+func orderOf(b *overview) string {
 	out := fnv.New64a()
 	_, _ = fmt.Fprint(out, b.HTTP.Matching, b.HTTP.Page, b.Email.Matching, b.Email.Page)
 	for _, r := range b.rows() {
@@ -123,11 +124,11 @@ func orderOf(b *board) string {
 	return strconv.FormatUint(out.Sum64(), 36)
 }
 
-// signature is what a row's changing cells show.
+// signature encodes the live cells of a row.
 func (r row) signature() string { return r.State() + encoded(r.Status) }
 
 func encoded(m proto.Message) string {
-	// Within one process and release the same message is encoded the same way.
+	// Deterministic encoding is stable within a process.
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	return string(b)
 }

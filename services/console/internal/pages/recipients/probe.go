@@ -7,39 +7,41 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// testRun is a test event on its way.
+// testRun is a test event and its delivery.
 type testRun struct {
 	ID, Event string
-	// Delivery is nil until the event waits for the recipient.
+	// Delivery is nil until the event is queued for the recipient.
 	Delivery *outboundv1.Delivery
 	Fault    string
 }
 
-// Final reports whether nothing more will become of it, so that nobody need ask again.
+// Final reports whether the test is finished, so that the page stops polling.
 func (t testRun) Final() bool {
 	switch t.Delivery.GetState() {
-	case outboundv1.DeliveryState_DELIVERED, outboundv1.DeliveryState_EXPIRED, outboundv1.DeliveryState_REJECTED, outboundv1.DeliveryState_SKIPPED, outboundv1.DeliveryState_CANCELLED:
+	case outboundv1.DeliveryState_DELIVERED, outboundv1.DeliveryState_EXPIRED, outboundv1.DeliveryState_REJECTED,
+		outboundv1.DeliveryState_SKIPPED, outboundv1.DeliveryState_CANCELLED:
 		return true
 	default:
 		return t.Fault != ""
 	}
 }
 
-// Path is where it is looked at again.
+// Path is the address that the page polls.
 func (t testRun) Path() string {
 	return "/recipients/" + url.PathEscape(t.ID) + "/test/" + url.PathEscape(t.Event)
 }
 
-func look(r *web.Request, id, event string) testRun {
+func findTest(r *web.Request, id, event string) testRun {
 	t := testRun{ID: id, Event: event}
-	answer, err := r.API.Deliveries.ListDeliveries(r.Context(), &outboundv1.ListDeliveriesRequest{RecipientId: id, EventId: event, PageSize: 1})
+	answer, err := r.API.Deliveries.ListDeliveries(r.Context(),
+		&outboundv1.ListDeliveriesRequest{RecipientId: id, EventId: event, PageSize: 1})
 	if err == nil && len(answer.GetDeliveries()) > 0 {
 		t.Delivery = answer.GetDeliveries()[0]
 	}
 	return t
 }
 
-// sendTest sends a test event and shows what becomes of it.
+// sendTest sends a test event and shows its delivery.
 func sendTest(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
@@ -48,9 +50,9 @@ func sendTest(r *web.Request) error {
 	id := r.PathValue("id")
 	answer, err := r.API.Recipients.TestRecipient(r.Context(), &outboundv1.TestRecipientRequest{Id: id, EventType: form.Get("eventType")})
 	if err != nil {
-		text, told := faultText(err)
+		text, ok := faultText(err)
 		switch {
-		case !told:
+		case !ok:
 			return err
 		case r.Part():
 			return r.RenderPart("edit", "test-run", testRun{ID: id, Fault: text})
@@ -62,15 +64,15 @@ func sendTest(r *web.Request) error {
 	if !r.Part() {
 		return r.Redirect(web.Address("/recipients/"+id, "test", answer.GetEventId()))
 	}
-	return r.RenderPart("edit", "test-run", look(r, id, answer.GetEventId()))
+	return r.RenderPart("edit", "test-run", findTest(r, id, answer.GetEventId()))
 }
 
 func showTest(r *web.Request) error {
-	return r.RenderPart("edit", "test-run", look(r, r.PathValue("id"), r.PathValue("event")))
+	return r.RenderPart("edit", "test-run", findTest(r, r.PathValue("id"), r.PathValue("event")))
 }
 
-// askDoctor walks the way to an HTTP recipient.
-func askDoctor(r *web.Request) error {
+// runDiagnostics checks the connection to an HTTP recipient step by step.
+func runDiagnostics(r *web.Request) error {
 	form, err := r.Input()
 	if err != nil {
 		return err
@@ -78,8 +80,8 @@ func askDoctor(r *web.Request) error {
 	id := r.PathValue("id")
 	answer, err := r.API.Recipients.DoctorRecipient(r.Context(), &outboundv1.DoctorRecipientRequest{Id: id, Post: form.On("post")})
 	if err != nil {
-		text, told := faultText(err)
-		if !told {
+		text, ok := faultText(err)
+		if !ok {
 			return err
 		}
 		r.Flash(web.Bad, text)
@@ -88,20 +90,20 @@ func askDoctor(r *web.Request) error {
 		}
 	}
 	if r.Part() {
-		return r.RenderPart("edit", "doctor", answer)
+		return r.RenderPart("edit", "diagnostics", answer)
 	}
 	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: id})
 	if err != nil {
 		return err
 	}
-	return render(r, &editPage{Recipient: stored, Email: stored.GetEmail() != nil, Doctor: answer})
+	return render(r, &editPage{Recipient: stored, Email: stored.GetEmail() != nil, Diagnostics: answer})
 }
 
-// showStanding is how a recipient stands now.
-func showStanding(r *web.Request) error {
+// showStatus renders the current status of a recipient.
+func showStatus(r *web.Request) error {
 	stored, err := r.API.Recipients.GetRecipient(r.Context(), &outboundv1.GetRecipientRequest{Id: r.PathValue("id")})
 	if err != nil {
 		return err
 	}
-	return r.RenderPart("edit", "standing", standing(r, stored))
+	return r.RenderPart("edit", "status", recipientStatus(r, stored))
 }

@@ -1,5 +1,5 @@
-// Package recipients are the pages of who is told of which events: the list that says whether anything is wrong, and the forms
-// of HTTP and email recipients with what helps to fill them in.
+// Package recipients serves the pages of recipients: the overview with their status, and the forms of HTTP and email recipients with
+// preview, filter test, macros and diagnostics.
 package recipients
 
 import (
@@ -13,28 +13,28 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Register adds the area's pages. Everybody may look; operators change recipients.
+// Register adds the pages of the area. Viewers read; operators change recipients.
 func Register(s *web.Site) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {
 		return err
 	}
 	a := s.Area(files)
-	a.GET("/{$}", showBoard)
-	a.GET("/part/recipients/stream", streamBoard)
+	a.GET("/{$}", showOverview)
+	a.GET("/part/recipients/stream", streamOverview)
 	a.POST("/recipients/{id}/enabled", rpc.RoleOperator, setEnabled)
 	a.GET("/recipients/{id}", showRecipient)
-	a.GET("/recipients/{id}/standing", showStanding)
+	a.GET("/recipients/{id}/status", showStatus)
 	a.POST("/recipients", rpc.RoleOperator, create)
 	a.POST("/recipients/{id}", rpc.RoleOperator, save)
 	a.POST("/recipients/{id}/test", rpc.RoleOperator, sendTest)
 	a.GET("/recipients/{id}/test/{event}", showTest)
-	a.POST("/recipients/{id}/doctor", rpc.RoleOperator, askDoctor)
-	a.Page("/recipients/{id}/delete", rpc.RoleOperator, askToLeave(false))
+	a.POST("/recipients/{id}/diagnose", rpc.RoleOperator, runDiagnostics)
+	a.Page("/recipients/{id}/delete", rpc.RoleOperator, confirmRemoval(false))
 	a.POST("/recipients/{id}/delete", rpc.RoleOperator, remove)
-	a.Page("/recipients/{id}/purge", rpc.RoleOperator, askToLeave(true))
+	a.Page("/recipients/{id}/purge", rpc.RoleOperator, confirmRemoval(true))
 	a.POST("/recipients/{id}/purge", rpc.RoleOperator, purge)
-	// What helps to fill in a form changes nothing.
+	// The form helpers change nothing, so viewers may use them.
 	a.POST("/part/recipients/preview", rpc.RoleViewer, showPreview)
 	a.POST("/part/recipients/filter", rpc.RoleViewer, tryFilter)
 	a.POST("/part/recipients/macros", rpc.RoleViewer, showMacros)

@@ -9,28 +9,28 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// job is a replay as it is shown.
+// job is a replay with the display names of its recipients and types.
 type job struct {
 	*outboundv1.Replay
 	names, types map[string]string
 }
 
-// Address is the replay's page, DeliveriesAddress lists what became of what it queued.
+// Address is the address of the replay.
 func (j job) Address() string { return "/replays/" + url.PathEscape(j.GetId()) }
 
-// DeliveriesAddress lists what became of what it queued.
+// DeliveriesAddress lists the deliveries of the replay.
 func (j job) DeliveriesAddress() string { return web.Address("/deliveries", "replayId", j.GetId()) }
 
-// Running reports whether it goes on.
+// Running reports whether the replay is running.
 func (j job) Running() bool { return j.GetState() == outboundv1.Replay_RUNNING }
 
-// Done is how many deliveries it is through with.
+// Done is the number of processed deliveries.
 func (j job) Done() int64 { return j.GetQueued() + j.GetUnavailable() }
 
-// Known reports whether it is known how many there are.
+// Known reports whether the total is known.
 func (j job) Known() bool { return j.GetTotal() > 0 && j.Done() <= j.GetTotal() }
 
-// Percent is how far it is.
+// Percent is the progress.
 func (j job) Percent() int64 {
 	if !j.Known() {
 		return 0
@@ -38,7 +38,7 @@ func (j job) Percent() int64 {
 	return 100 * j.Done() / j.GetTotal()
 }
 
-// Left is about how long it still takes.
+// Left is the estimated remaining time.
 func (j job) Left() time.Duration {
 	if !j.Running() || !j.Known() || j.GetRate() <= 0 {
 		return 0
@@ -46,7 +46,7 @@ func (j job) Left() time.Duration {
 	return (time.Duration(j.GetTotal()-j.Done()) * time.Second / time.Duration(j.GetRate())).Round(time.Second)
 }
 
-// Tone and Word tell its state.
+// Tone is the colour of the state.
 func (j job) Tone() string {
 	switch j.GetState() {
 	case outboundv1.Replay_RUNNING:
@@ -60,7 +60,7 @@ func (j job) Tone() string {
 	}
 }
 
-// Word is its state in a word.
+// Word is the state in words.
 func (j job) Word() string {
 	switch j.GetState() {
 	case outboundv1.Replay_STOPPED:
@@ -72,37 +72,37 @@ func (j job) Word() string {
 	}
 }
 
-// Kind says what is sent again.
+// Kind is the type of the replay.
 func (j job) Kind() string {
 	if j.GetBackfill() != nil {
 		return "Backfill"
 	}
-	return "Deliveries again"
+	return "Replay of deliveries"
 }
 
-// To is who gets it.
+// To is the recipient.
 func (j job) To() string {
 	if id := j.GetToRecipientId(); id != "" {
 		return named(j.names, id)
 	}
-	return "each to its recipient"
+	return "original recipients"
 }
 
-// fact is something that a replay's deliveries have in common.
+// fact is a filter of the replay.
 type fact struct{ Name, Value string }
 
-// Facts are what the replay is about, in words.
+// Facts returns the filters of the replay in words.
 func (j job) Facts() []fact {
 	if b := j.GetBackfill(); b != nil {
 		out := []fact{{"events accepted since", clock(b.GetStartTime().AsTime())}}
 		if b.GetEndTime() != nil {
-			out = append(out, fact{"and before", clock(b.GetEndTime().AsTime())})
+			out = append(out, fact{"events accepted before", clock(b.GetEndTime().AsTime())})
 		}
-		again := "are left out"
+		again := "excluded"
 		if b.GetIncludeDelivered() {
-			again = "are sent again"
+			again = "included"
 		}
-		return append(out, fact{"those that were delivered", again})
+		return append(out, fact{"already delivered", again})
 	}
 	d := j.GetDeliveries()
 	state := "expired, rejected and cancelled"
@@ -147,7 +147,7 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 // listPage is the list of replays.
 type listPage struct {
 	Jobs []job
-	// Running says that one goes on.
+	// Running reports whether a replay is running.
 	Running bool
 }
 
@@ -199,9 +199,9 @@ func cancel(r *web.Request) error {
 	form := &web.Form{}
 	switch {
 	case err == nil && one.GetState() == outboundv1.Replay_RUNNING:
-		r.Flash(web.Good, "It is being cancelled: it stops when the process that runs it says so.")
+		r.Flash(web.Good, "Cancelling. The replay stops when its process confirms.")
 	case err == nil:
-		r.Flash(web.Good, "Cancelled. What is queued already goes on.")
+		r.Flash(web.Good, "Replay cancelled. Deliveries that are already queued still go out.")
 	case form.Refused(err):
 		r.Flash(web.Bad, form.Notice)
 	default:

@@ -10,51 +10,53 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// The kinds of replays, as addresses spell them.
+// The types of replays in query parameters.
 const (
 	kindBackfill   = "backfill"
 	kindDeliveries = "deliveries"
 )
 
-// fields are those of a replay that its form has, in JSON's spelling.
+// fields returns the JSON names of the fields in the form.
 func fields(kind string) []string {
 	if kind == kindDeliveries {
 		return []string{
-			"toRecipientId", "rate", "deliveries.recipientId", "deliveries.state", "deliveries.eventType", "deliveries.applianceId", "deliveries.sessionId",
-			"deliveries.externalKey", "deliveries.reason", "deliveries.reasonClass", "deliveries.channel", "deliveries.startTime", "deliveries.endTime",
+			"toRecipientId", "rate", "deliveries.recipientId", "deliveries.state", "deliveries.eventType", "deliveries.applianceId",
+			"deliveries.sessionId",
+			"deliveries.externalKey", "deliveries.reason", "deliveries.reasonClass", "deliveries.channel", "deliveries.startTime",
+			"deliveries.endTime",
 		}
 	}
 	return []string{"toRecipientId", "rate", "backfill.startTime", "backfill.endTime", "backfill.includeDelivered"}
 }
 
-// newPage is a replay before it is started.
+// newPage is the data of a replay before it is started.
 type newPage struct {
 	Form *web.Form
 	job
 	Kind string
-	// Preview is what it would do; nil before that is asked for.
+	// Preview is the preview; nil before it is requested.
 	Preview *outboundv1.PreviewReplayResponse
-	// Hidden are the fields that the form carries on as they are.
+	// Hidden are the fields that the form passes on unchanged.
 	Hidden  []fact
 	choices []web.Option
 }
 
-// Backfill reports whether it is a recipient's events from a time on.
+// Backfill reports whether the replay is a backfill.
 func (p newPage) Backfill() bool { return p.Kind == kindBackfill }
 
-// Recipients are those that may get it.
+// Recipients returns the options of the recipient field.
 func (p newPage) Recipients() []web.Option {
 	label := "Choose a recipient"
 	if !p.Backfill() {
-		label = "Each to the recipient it was for"
+		label = "Original recipients"
 	}
 	return web.OrAny(label, p.Form.Get("toRecipientId"), p.choices)
 }
 
-// New is how many would be sent.
+// New is the number of deliveries that the replay sends.
 func (p newPage) New() int64 { return p.Preview.GetCount() - p.Preview.GetUnavailable() }
 
-// Takes is how long queuing them takes, to the second.
+// Takes is the estimated duration in whole seconds.
 func (p newPage) Takes() time.Duration {
 	return max(time.Second, p.Preview.GetEstimatedDuration().AsDuration().Round(time.Second))
 }
@@ -63,7 +65,7 @@ func (p newPage) Takes() time.Duration {
 func read(form *web.Form) (kind string, asked *outboundv1.Replay, err error) {
 	asked = &outboundv1.Replay{}
 	if kind = form.Get("kind"); kind == kindDeliveries {
-		// A filter of nothing is a filter.
+		// An empty filter is valid.
 		asked.Source = &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{}}
 	} else {
 		kind, asked.Source = kindBackfill, &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{}}
@@ -71,7 +73,7 @@ func read(form *web.Form) (kind string, asked *outboundv1.Replay, err error) {
 	return kind, asked, form.Read(asked, fields(kind)...)
 }
 
-// newReplay shows the form, and what the replay would do once the form is filled in.
+// newReplay shows the form, and the preview once the form is complete.
 func newReplay(r *web.Request) error {
 	form := &web.Form{Values: r.URL.Query()}
 	kind, asked, err := read(form)
@@ -92,13 +94,13 @@ func newReplay(r *web.Request) error {
 	return p.render(r, asked)
 }
 
-// require notes what a backfill lacks.
+// require adds faults for the missing fields of a backfill.
 func require(form *web.Form) {
 	if form.Get("toRecipientId") == "" {
-		form.Add("toRecipientId", "choose who is to get the events")
+		form.Add("toRecipientId", "choose a recipient")
 	}
 	if form.Get("backfill.startTime") == "" {
-		form.Add("backfill.startTime", "say from when on, e.g. 2026-11-21 10:00")
+		form.Add("backfill.startTime", "enter a time, e.g. 2026-11-21 10:00")
 	}
 }
 
@@ -144,11 +146,11 @@ func create(r *web.Request) error {
 	if form.Bad() {
 		return newPage{Form: form, Kind: kind}.render(r, asked)
 	}
-	r.Flash(web.Good, "Started.")
+	r.Flash(web.Good, "Replay started.")
 	return r.Redirect("/replays/" + url.PathEscape(made.GetId()))
 }
 
-// Carried are all fields as they were previewed: what is started is what was shown.
+// Carried returns all previewed fields, so that the started replay is the previewed one.
 func (p newPage) Carried() []fact {
 	var out []fact
 	for _, name := range fields(p.Kind) {

@@ -1,4 +1,4 @@
-// Package replays are the pages of sending much again: what would be sent, how far it is, and the end of it.
+// Package replays serves the pages of replays and backfills: the preview, the progress and the list.
 package replays
 
 import (
@@ -12,7 +12,7 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Register adds the area's pages. Everybody may look; operators start and cancel replays.
+// Register adds the pages of the area. Viewers read; operators start and cancel replays.
 func Register(s *web.Site) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}</pre></textarea>`
 
-// history answers as it is told to and keeps what it was asked.
+// history is a fake service that records its requests.
 type history struct {
 	outboundv1.UnimplementedDeliveryServiceServer
 
@@ -68,16 +68,18 @@ func (h *history) CancelReplay(_ context.Context, q *outboundv1.CancelReplayRequ
 	return h.one, h.note(q)
 }
 
-func start(t *testing.T, h *history) *consoletest.House {
+func start(t *testing.T, h *history) *consoletest.System {
 	t.Helper()
-	return consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) { outboundv1.RegisterDeliveryServiceServer(r, h) }})
+	return consoletest.Start(t, consoletest.Options{
+		Register: func(r grpc.ServiceRegistrar) { outboundv1.RegisterDeliveryServiceServer(r, h) },
+	})
 }
 
 func at(hour int) *timestamppb.Timestamp {
 	return timestamppb.New(time.Date(2026, 11, 21, hour, 0, 0, 0, time.UTC))
 }
 
-func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
+func TestReplaysArePreviewedAndStarted(t *testing.T) {
 	for name, x := range map[string]struct {
 		typed url.Values
 		want  *outboundv1.Replay
@@ -92,34 +94,38 @@ func TestAReplayIsPreviewedAndStartedAsTyped(t *testing.T) {
 			Reason: "timeout", ReasonClass: "http_5xx", Channel: "http", StartTime: at(10), EndTime: at(12),
 		}}}},
 		"backfill": {url.Values{
-			"toRecipientId": {"desk"}, "rate": {"1000"}, "backfill.startTime": {"2026-11-21 10:00"}, "backfill.endTime": {"2026-11-21 12:00"}, "backfill.includeDelivered": {"true"},
+			"toRecipientId": {"desk"}, "rate": {"1000"}, "backfill.startTime": {"2026-11-21 10:00"}, "backfill.endTime": {"2026-11-21 12:00"},
+			"backfill.includeDelivered": {"true"},
 		}, &outboundv1.Replay{ToRecipientId: "desk", Rate: 1000, Source: &outboundv1.Replay_Backfill_{Backfill: &outboundv1.Replay_Backfill{
 			StartTime: at(10), EndTime: at(12), IncludeDelivered: true,
 		}}}},
-		"all that ended badly": {url.Values{"kind": {"deliveries"}}, &outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{}}}},
+		"all that ended badly": {url.Values{"kind": {"deliveries"}},
+			&outboundv1.Replay{Source: &outboundv1.Replay_Deliveries_{Deliveries: &outboundv1.Replay_Deliveries{}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1200, AlreadyDelivered: 3, Unavailable: 200, OldestTime: at(1), EstimatedDuration: durationpb.New(90 * time.Second)}}
+			h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1200, AlreadyDelivered: 3, Unavailable: 200, OldestTime: at(1),
+				EstimatedDuration: durationpb.New(90 * time.Second)}}
 			b := start(t, h).As("operator")
 			page := b.Get("/replays/new?" + x.typed.Encode())
 			if got, ok := h.last().(*outboundv1.PreviewReplayRequest); page.Status != http.StatusOK || !ok || !proto.Equal(got.GetReplay(), x.want) {
 				t.Fatalf("%d: previewed %v, want %v", page.Status, h.last(), x.want)
 			}
-			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 of them were"} {
+			for _, text := range []string{"1\u202f200", "1 min 30 s", "Send 1\u202f000 deliveries", "3 events were already delivered"} {
 				if !strings.Contains(page.Body, text) {
 					t.Errorf("the preview does not say %q", text)
 				}
 			}
-			// What is started is what the page carries on, and that is what was previewed.
+			// The started replay is the previewed one.
 			a := b.Post("/replays", carried(t, page.Body))
-			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) || a.Header.Get("Location") != "/replays/R9" {
+			if got, ok := h.last().(*outboundv1.CreateReplayRequest); !ok || !proto.Equal(got.GetReplay(), x.want) ||
+				a.Header.Get("Location") != "/replays/R9" {
 				t.Errorf("%d to %s: started %v, want %v", a.Status, a.Header.Get("Location"), h.last(), x.want)
 			}
 		})
 	}
 }
 
-// carried are the hidden fields of the form that starts a replay.
+// carried returns the hidden fields of the form that starts a replay.
 func carried(t *testing.T, page string) url.Values {
 	t.Helper()
 	_, form, found := strings.Cut(page, `<form method="post" action="/replays">`)
@@ -148,7 +154,8 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 	typed := url.Values{"kind": {"deliveries"}}
 	fields = (&outboundv1.Replay_Deliveries{}).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
-		typed.Set("deliveries."+fields.Get(i).JSONName(), map[string]string{"startTime": "2026-11-20", "endTime": "2026-11-21", "state": "EXPIRED"}[fields.Get(i).JSONName()])
+		typed.Set("deliveries."+fields.Get(i).JSONName(),
+			map[string]string{"startTime": "2026-11-20", "endTime": "2026-11-21", "state": "EXPIRED"}[fields.Get(i).JSONName()])
 		if typed.Get("deliveries."+fields.Get(i).JSONName()) == "" {
 			typed.Set("deliveries."+fields.Get(i).JSONName(), "x")
 		}
@@ -161,26 +168,31 @@ func TestEveryFieldOfAReplayIsInItsForm(t *testing.T) {
 	}
 }
 
-func TestAReplayThatIsWrongIsToldBesideItsFields(t *testing.T) {
-	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL", Description: "what waits is sent anyhow"})}
+func TestInvalidReplaysShowFaults(t *testing.T) {
+	h := &history{refuse: rpc.InvalidArgument(rpc.Violation{Field: "replay.deliveries.state", Reason: "NOT_FINAL",
+		Description: "what waits is sent anyhow"})}
 	b := start(t, h).As("operator")
-	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity || !strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
+	if page := b.Get("/replays/new?kind=deliveries&deliveries.state=RETRYING"); page.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(page.Body, "<li>Deliveries state: What waits is sent anyhow.</li>") {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
 	n := len(h.asked)
-	for _, typed := range []url.Values{{}, {"toRecipientId": {"crm"}, "backfill.startTime": {"then"}}, {"toRecipientId": {"crm"}, "backfill.startTime": {"2026-11-21"}, "rate": {"many"}}} {
+	for _, typed := range []url.Values{{}, {"toRecipientId": {"crm"}, "backfill.startTime": {"then"}},
+		{"toRecipientId": {"crm"}, "backfill.startTime": {"2026-11-21"}, "rate": {"many"}}} {
 		if a := b.Post("/replays", typed); a.Status != http.StatusUnprocessableEntity || len(h.asked) != n {
 			t.Errorf("%v: %d", typed, a.Status)
 		}
 	}
 }
 
-func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
-	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50, CreateTime: timestamppb.Now(), Actor: "olga"}}
-	house := start(t, h)
-	b := house.As("operator")
+func TestProgressIsPolledWhileAReplayRuns(t *testing.T) {
+	h := &history{one: &outboundv1.Replay{Id: "R9", State: outboundv1.Replay_RUNNING, Total: 400, Queued: 90, Unavailable: 10, Rate: 50,
+		CreateTime: timestamppb.Now(), Actor: "olga"}}
+	system := start(t, h)
+	b := system.As("operator")
 	page := b.Get("/replays/R9").Body
-	for _, want := range []string{`hx-get="/part/replays/R9"`, `<progress max="400" value="100"`, "25 %", "about 6 s left", `action="/replays/R9/cancel"`, "olga"} {
+	for _, want := range []string{`hx-get="/part/replays/R9"`, `<progress max="400" value="100"`, "25 %", "about 6 s left",
+		`action="/replays/R9/cancel"`, "olga"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -188,12 +200,13 @@ func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
 	if list := b.Get("/replays").Body; !strings.Contains(list, `hx-get="/part/replays"`) || !strings.Contains(list, "25 %") {
 		t.Error("the list does not follow")
 	}
-	viewer := house.As("viewer")
+	viewer := system.As("viewer")
 	if page := viewer.Get("/replays/R9"); page.Status != http.StatusOK || strings.Contains(page.Body, "/cancel") {
 		t.Errorf("a viewer may cancel: %d", page.Status)
 	}
 	n := len(h.asked)
-	for _, a := range []consoletest.Answer{viewer.Post("/replays/R9/cancel", nil), viewer.Post("/replays", url.Values{"kind": {"deliveries"}}), viewer.Get("/replays/new")} {
+	for _, a := range []consoletest.Answer{viewer.Post("/replays/R9/cancel", nil),
+		viewer.Post("/replays", url.Values{"kind": {"deliveries"}}), viewer.Get("/replays/new")} {
 		if a.Status != http.StatusForbidden {
 			t.Errorf("a viewer is let: %d", a.Status)
 		}
@@ -201,24 +214,30 @@ func TestProgressIsAskedForWhileAReplayGoesOn(t *testing.T) {
 	if len(h.asked) != n {
 		t.Error("a service was asked")
 	}
-	if a := b.Post("/replays/R9/cancel", url.Values{}); a.Header.Get("Location") != "/replays/R9" || !proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
+	if a := b.Post("/replays/R9/cancel", url.Values{}); a.Header.Get("Location") != "/replays/R9" ||
+		!proto.Equal(h.last(), &outboundv1.CancelReplayRequest{Id: "R9"}) {
 		t.Errorf("%d to %s, asked %v", a.Status, a.Header.Get("Location"), h.last())
 	}
 	if part := b.Get("/part/replays/R9").Body; strings.Contains(part, `id="stop"`) {
 		t.Errorf("the question whether to cancel is taken away while the replay goes on: %s", part)
 	}
 	h.one.State, h.one.Queued = outboundv1.Replay_DONE, 390
-	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") || !strings.Contains(page, `<div id="stop" hx-swap-oob="true"></div>`) {
+	if page := b.Get("/part/replays/R9").Body; strings.Contains(page, "hx-get") || !strings.Contains(page, "100 %") ||
+		!strings.Contains(page, `<div id="stop" hx-swap-oob="true"></div>`) {
 		t.Errorf("it does not end: %s", page)
 	}
 }
 
 func TestHostileReplaysAreShownAsText(t *testing.T) {
-	h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1}, one: &outboundv1.Replay{Id: hostile, Actor: hostile, ToRecipientId: hostile, Detail: hostile, State: outboundv1.Replay_RUNNING, Source: &outboundv1.Replay_Deliveries_{
-		Deliveries: &outboundv1.Replay_Deliveries{RecipientId: hostile, EventType: hostile, ApplianceId: hostile, SessionId: hostile, ExternalKey: hostile, Reason: hostile, ReasonClass: hostile, Channel: hostile},
-	}}}
+	h := &history{preview: &outboundv1.PreviewReplayResponse{Count: 1},
+		one: &outboundv1.Replay{Id: hostile, Actor: hostile, ToRecipientId: hostile, Detail: hostile, State: outboundv1.Replay_RUNNING,
+			Source: &outboundv1.Replay_Deliveries_{
+				Deliveries: &outboundv1.Replay_Deliveries{RecipientId: hostile, EventType: hostile, ApplianceId: hostile, SessionId: hostile,
+					ExternalKey: hostile, Reason: hostile, ReasonClass: hostile, Channel: hostile},
+			}}}
 	b := start(t, h).As("operator")
-	for _, path := range []string{"/replays", "/replays/x", "/replays/new?kind=deliveries&deliveries.externalKey=" + url.QueryEscape(hostile), "/replays/new?toRecipientId=" + url.QueryEscape(hostile)} {
+	for _, path := range []string{"/replays", "/replays/x", "/replays/new?kind=deliveries&deliveries.externalKey=" +
+		url.QueryEscape(hostile), "/replays/new?toRecipientId=" + url.QueryEscape(hostile)} {
 		page := b.Get(path).Body
 		for _, bad := range []string{"<script>alert", "<img src=x", "</pre></textarea>"} {
 			if strings.Contains(page, bad) {

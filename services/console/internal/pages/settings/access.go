@@ -11,11 +11,11 @@ func userFields() []string {
 
 func tokenFields() []string { return []string{"displayName", "role", "expireTime"} }
 
-// roles are the choices of a role.
+// roles returns the options of the role field.
 func roles() []web.Option {
 	return []web.Option{
-		{Value: "VIEWER", Label: "Viewer: only looks"}, {Value: "OPERATOR", Label: "Operator: recipients, deliveries"},
-		{Value: "ADMIN", Label: "Admin: everything"},
+		{Value: "VIEWER", Label: "Viewer: read-only"}, {Value: "OPERATOR", Label: "Operator: manages recipients and deliveries"},
+		{Value: "ADMIN", Label: "Admin: full access"},
 	}
 }
 
@@ -24,7 +24,7 @@ type usersPage struct {
 	Users []*outboundv1.User
 }
 
-// Roles are the choices of a role.
+// Roles returns the options of the role field.
 func (usersPage) Roles() []web.Option { return roles() }
 
 func showUsers(r *web.Request) error { return renderUsers(r, &web.Form{}) }
@@ -52,9 +52,9 @@ func addUser(r *web.Request) error {
 		return err
 	}
 	if form.Bad() {
-		return again(r, renderUsers, form)
+		return renderInvalid(r, renderUsers, form)
 	}
-	r.Flash(web.Good, "Added.")
+	r.Flash(web.Good, "User added.")
 	return r.Redirect("/settings/users")
 }
 
@@ -63,7 +63,7 @@ type userPage struct {
 	User *outboundv1.User
 }
 
-// Roles are the choices of a role.
+// Roles returns the options of the role field.
 func (userPage) Roles() []web.Option { return roles() }
 
 func showUser(r *web.Request) error { return renderUser(r, nil) }
@@ -85,7 +85,7 @@ func renderUser(r *web.Request, form *web.Form) error {
 		}
 		return r.Render("user", userPage{Form: form, User: u})
 	}
-	return web.Fail(404, "There is no such user", "It may have been deleted.")
+	return web.Fail(404, "User not found", "The user may have been deleted.")
 }
 
 func saveUser(r *web.Request) error {
@@ -103,9 +103,9 @@ func saveUser(r *web.Request) error {
 		return err
 	}
 	if form.Bad() {
-		return again(r, renderUser, form)
+		return renderInvalid(r, renderUser, form)
 	}
-	r.Flash(web.Good, "Saved. It holds for open sessions within moments.")
+	r.Flash(web.Good, "User saved. The change applies to open sessions within seconds.")
 	return r.Redirect("/settings/users")
 }
 
@@ -115,17 +115,17 @@ func deleteUser(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Access.DeleteUser(r.Context(), &outboundv1.DeleteUserRequest{Name: r.PathValue("name"), Etag: form.Get("etag")})
-	return done(r, err, "Deleted. Open sessions end within moments.", "/settings/users")
+	return finish(r, err, "User deleted. Open sessions end within seconds.", "/settings/users")
 }
 
 type tokensPage struct {
 	Form   *web.Form
 	Tokens []*outboundv1.Token
-	// Made is a token that is shown this once.
+	// Made is a new token, which is shown once.
 	Made *outboundv1.CreateTokenResponse
 }
 
-// Roles are the choices of a role.
+// Roles returns the options of the role field.
 func (tokensPage) Roles() []web.Option { return roles() }
 
 func showTokens(r *web.Request) error { return renderTokens(r, tokensPage{Form: &web.Form{}}) }
@@ -156,12 +156,12 @@ func addToken(r *web.Request) error {
 		}
 	}
 	if form.Bad() {
-		return again(r, func(r *web.Request, f *web.Form) error { return renderTokens(r, tokensPage{Form: f}) }, form)
+		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return renderTokens(r, tokensPage{Form: f}) }, form)
 	}
 	return renderTokens(r, tokensPage{Form: &web.Form{}, Made: made})
 }
 
 func deleteToken(r *web.Request) error {
 	_, err := r.API.Access.DeleteToken(r.Context(), &outboundv1.DeleteTokenRequest{Id: r.PathValue("id")})
-	return done(r, err, "Revoked.", "/settings/tokens")
+	return finish(r, err, "Token revoked.", "/settings/tokens")
 }

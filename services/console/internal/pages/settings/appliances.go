@@ -11,7 +11,7 @@ type appliancesPage struct {
 	Form       *web.Form
 	Appliances []*outboundv1.Appliance
 	Status     map[string]*outboundv1.ApplianceStatus
-	// Issued are credentials that are shown this once.
+	// Issued are new credentials, which are shown once.
 	Issued *outboundv1.ApplianceCredentials
 }
 
@@ -50,7 +50,7 @@ func addAppliance(r *web.Request) error {
 		}
 	}
 	if form.Bad() {
-		return again(r, func(r *web.Request, f *web.Form) error { return renderAppliances(r, appliancesPage{Form: f}) }, form)
+		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return renderAppliances(r, appliancesPage{Form: f}) }, form)
 	}
 	return renderAppliances(r, appliancesPage{Form: &web.Form{}, Issued: issued})
 }
@@ -93,9 +93,9 @@ func saveAppliance(r *web.Request) error {
 		}
 	}
 	if form.Bad() {
-		return again(r, renderAppliance, form)
+		return renderInvalid(r, renderAppliance, form)
 	}
-	r.Flash(web.Good, "Saved.")
+	r.Flash(web.Good, "Appliance saved.")
 	return r.Redirect("/settings/appliances")
 }
 
@@ -113,5 +113,5 @@ func deleteAppliance(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Settings.DeleteAppliance(r.Context(), &outboundv1.DeleteApplianceRequest{Id: r.PathValue("id"), Etag: form.Get("etag")})
-	return done(r, err, "Revoked. Its credentials have ended.", "/settings/appliances")
+	return finish(r, err, "Appliance revoked. Its credentials no longer work.", "/settings/appliances")
 }

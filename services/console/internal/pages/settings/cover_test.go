@@ -12,20 +12,21 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/consoletest"
 )
 
-func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
+func TestEverySettingIsInAForm(t *testing.T) {
 	_, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
 		of    proto.Message
 		pages []string
-		// instead are fields that are typed together in another; given are those that only the server sets or the address names.
+		// instead are fields that another field includes; given are fields that the server sets or the address names.
 		instead map[string]string
 		given   []string
 	}{
 		{&outboundv1.SmtpSettings{}, []string{"/settings/relay"}, nil, nil},
 		{&outboundv1.EmailSettings{}, []string{"/settings/relay"}, nil, nil},
 		{&outboundv1.CustomField{}, []string{"/settings/fields"}, nil, nil},
-		{&outboundv1.EventType{}, []string{"/settings/types/new"}, map[string]string{"variables.name": "variables", "variables.description": "variables", "variables.example": "variables"}, nil},
+		{&outboundv1.EventType{}, []string{"/settings/types/new"},
+			map[string]string{"variables.name": "variables", "variables.description": "variables", "variables.example": "variables"}, nil},
 		{&outboundv1.Appliance{}, []string{"/settings/appliances", "/settings/appliances/a1"}, nil, nil},
 		{&outboundv1.User{}, []string{"/settings/users", "/settings/users/viewer"}, nil, nil},
 		{&outboundv1.Token{}, []string{"/settings/tokens"}, nil, []string{"id"}},
@@ -53,7 +54,7 @@ func TestEveryFieldOfTheSettingsHasAFieldInAForm(t *testing.T) {
 	}
 }
 
-func TestTheRelayKeepsAllOfItsContacts(t *testing.T) {
+func TestRelayFormKeepsAllContacts(t *testing.T) {
 	_, site := start(t)
 	if page := site.As("admin").Get("/settings/relay"); !strings.Contains(page.Body, "a@example.com\nb@example.com</textarea>") {
 		t.Errorf("the contacts are not all shown: %s", page.Body)

@@ -38,9 +38,9 @@ func addField(r *web.Request) error {
 		return err
 	}
 	if form.Bad() {
-		return again(r, renderFields, form)
+		return renderInvalid(r, renderFields, form)
 	}
-	r.Flash(web.Good, "Added. Recipients that send custom fields send it from now on.")
+	r.Flash(web.Good, "Field added. Recipients that send custom fields include it from now on.")
 	return r.Redirect("/settings/fields")
 }
 
@@ -51,7 +51,7 @@ func renameField(r *web.Request) error {
 	}
 	f := &outboundv1.CustomField{CodeName: r.PathValue("code"), DisplayName: form.Get("displayName"), Etag: form.Get("etag")}
 	_, err = r.API.Settings.UpdateCustomField(r.Context(), &outboundv1.UpdateCustomFieldRequest{CustomField: f})
-	return done(r, err, "Renamed.", "/settings/fields")
+	return finish(r, err, "Field renamed.", "/settings/fields")
 }
 
 func deleteField(r *web.Request) error {
@@ -59,9 +59,10 @@ func deleteField(r *web.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.API.Settings.DeleteCustomField(r.Context(), &outboundv1.DeleteCustomFieldRequest{CodeName: r.PathValue("code"), Etag: form.Get("etag")})
-	return done(r, err, "Deleted. Its values are no longer sent.", "/settings/fields")
+	_, err = r.API.Settings.DeleteCustomField(r.Context(),
+		&outboundv1.DeleteCustomFieldRequest{CodeName: r.PathValue("code"), Etag: form.Get("etag")})
+	return finish(r, err, "Field deleted. Its values are no longer sent.", "/settings/fields")
 }
 
-// under is the page of one thing below another.
+// under returns the path of an element of a page.
 func under(path, name string) string { return path + "/" + url.PathEscape(name) }

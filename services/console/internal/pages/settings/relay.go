@@ -7,11 +7,12 @@ import (
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
-// relayFields and emailFields are the fields of the API that the forms have.
+// relayFields returns the fields of the relay form.
 func relayFields() []string {
 	return []string{
 		"host", "port", "encryption", "auth", "username", "password", "fromAddress", "fromName", "caCertificatePem", "adminContacts", "helloName",
-		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes", "rateLimit.limit", "rateLimit.period",
+		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes", "rateLimit.limit",
+		"rateLimit.period",
 		"maxConnections", "dailyNotice.enabled", "dailyNotice.time", "etag",
 	}
 }
@@ -23,26 +24,28 @@ type relayPage struct {
 	Settings     *outboundv1.SmtpSettings
 	Status       *outboundv1.RelayStatus
 	Results      *outboundv1.SendTestEmailResponse
-	// To is where the test mail went.
+	// To is the recipient of the test email.
 	To string
 }
 
-// Encryptions, Auths are the choices of the form.
+// Encryptions returns the options of the encryption field.
 func (relayPage) Encryptions() []web.Option {
-	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS, required"}, {Value: "TLS", Label: "TLS from the first byte"}, {Value: "NONE", Label: "None"}}
+	return []web.Option{{Value: "STARTTLS", Label: "STARTTLS (required)"}, {Value: "TLS", Label: "TLS (implicit)"},
+		{Value: "NONE", Label: "None"}}
 }
 
-// Auths are the ways to sign in.
+// Auths returns the authentication methods.
 func (relayPage) Auths() []web.Option {
 	return []web.Option{
-		{Value: "NONE", Label: "None"}, {Value: "PLAIN", Label: "PLAIN"}, {Value: "LOGIN", Label: "LOGIN"}, {Value: "CRAM_MD5", Label: "CRAM-MD5"},
+		{Value: "NONE", Label: "None"}, {Value: "PLAIN", Label: "PLAIN"}, {Value: "LOGIN", Label: "LOGIN"},
+		{Value: "CRAM_MD5", Label: "CRAM-MD5"},
 		{Value: "XOAUTH2", Label: "XOAUTH2"},
 	}
 }
 
 func showRelay(r *web.Request) error { return renderRelay(r, relayPage{}) }
 
-// renderRelay shows the page; forms that are not given show what is stored.
+// renderRelay shows the page. Forms that are not given show the stored settings.
 func renderRelay(r *web.Request, p relayPage) error {
 	smtp, err := r.API.Settings.GetSmtpSettings(r.Context(), &outboundv1.GetSmtpSettingsRequest{})
 	if err != nil {
@@ -65,7 +68,7 @@ func renderRelay(r *web.Request, p relayPage) error {
 			return err
 		}
 	}
-	// The page is of use without the status, which another service knows.
+	// The page works without the status, which another service reports.
 	if s, err := r.API.Status.GetStatus(r.Context(), &outboundv1.GetStatusRequest{}); err == nil {
 		p.Status = s.GetRelay()
 	}
@@ -86,7 +89,7 @@ func saveRelay(r *web.Request) error {
 	if err := form.Read(smtp, relayFields()...); err != nil {
 		return err
 	}
-	// Parts that are left empty are left out, not sent as empty ones.
+	// Messages without values are left out.
 	if form.Get("oauth2.tokenUrl")+form.Get("oauth2.clientId")+form.Get("oauth2.refreshToken")+form.Get("oauth2.clientSecret") == "" {
 		smtp.Oauth2 = nil
 	}
@@ -100,9 +103,9 @@ func saveRelay(r *web.Request) error {
 		}
 	}
 	if form.Bad() {
-		return again(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Relay: f}) }, form)
+		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Relay: f}) }, form)
 	}
-	r.Flash(web.Good, "The relay's settings are saved. The status line shows within moments whether it takes mail.")
+	r.Flash(web.Good, "Relay saved. Check the relay status below in a few seconds.")
 	return r.Redirect("/settings/relay")
 }
 
@@ -122,9 +125,9 @@ func saveEmail(r *web.Request) error {
 		}
 	}
 	if form.Bad() {
-		return again(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Email: f}) }, form)
+		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return renderRelay(r, relayPage{Email: f}) }, form)
 	}
-	r.Flash(web.Good, "Saved. It holds for all email recipients from now on.")
+	r.Flash(web.Good, "Email settings saved. They apply to all email recipients.")
 	return r.Redirect("/settings/relay")
 }
 
@@ -139,7 +142,7 @@ func testRelay(r *web.Request) error {
 		if !form.Refused(err) {
 			return err
 		}
-		r.Flash(web.Bad, "No test mail was sent. "+strings.TrimSpace(words(form)))
+		r.Flash(web.Bad, "The test email was not sent. "+strings.TrimSpace(words(form)))
 	}
 	return renderRelay(r, p)
 }

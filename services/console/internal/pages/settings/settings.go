@@ -1,5 +1,5 @@
-// Package settings are the pages of what recipients share: the relay, custom fields, event types, appliances, users and tokens,
-// and the log of what was changed.
+// Package settings serves the pages of settings: the email relay, custom fields, event types, appliances, users, API tokens and the
+// list of changes.
 package settings
 
 import (
@@ -14,7 +14,7 @@ import (
 //go:embed all:templates
 var templates embed.FS
 
-// Register adds the area's pages. Everybody may look at what holds no secrets; admins alone change it.
+// Register adds the pages of the area. Viewers read what contains no secrets; only admins change it.
 func Register(s *web.Site) error {
 	files, err := fs.Sub(templates, "templates")
 	if err != nil {
@@ -55,19 +55,18 @@ func Register(s *web.Site) error {
 	return nil
 }
 
-// again shows a form with what is wrong with it.
-func again(r *web.Request, show func(*web.Request, *web.Form) error, form *web.Form) error {
+// renderInvalid shows a form with its faults.
+func renderInvalid(r *web.Request, show func(*web.Request, *web.Form) error, form *web.Form) error {
 	r.Status(http.StatusUnprocessableEntity)
 	return show(r, form)
 }
 
-// done tells that a change worked and shows the page anew; err is what the service answered, which is told there too if it is
-// about the request.
-func done(r *web.Request, err error, told, path string) error {
+// finish redirects to a page after a change, with a message or with the faults of the request. It returns any other error.
+func finish(r *web.Request, err error, message, path string) error {
 	form := &web.Form{}
 	switch {
 	case err == nil:
-		r.Flash(web.Good, told)
+		r.Flash(web.Good, message)
 	case form.Refused(err):
 		r.Flash(web.Bad, words(form))
 	default:
@@ -76,7 +75,7 @@ func done(r *web.Request, err error, told, path string) error {
 	return r.Redirect(path)
 }
 
-// words are what is wrong, in a line.
+// words returns the faults of a form in one line.
 func words(f *web.Form) string {
 	text := f.Notice
 	for _, x := range f.Faults {
@@ -86,7 +85,7 @@ func words(f *web.Form) string {
 		text += web.PlainWords(x.Field) + ": " + x.Text
 	}
 	if f.Conflict {
-		text = "Somebody else changed this meanwhile. Look at it as it is now, then try again."
+		text = "Someone else changed this in the meantime. Review the current version, then try again."
 	}
 	return text
 }

@@ -22,120 +22,128 @@ import (
 
 func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }
 
-// hostile is what a person could have put into any text.
+// hostile is a text that pages must escape.
 const hostile = `"><script>alert(1)</script>{{.}}%41 javascript:alert(1)`
 
-// house answers as the config and history services do, with hostile texts, and keeps what it was asked.
-type house struct {
+// fixture fakes the config and history services with hostile texts and records its requests.
+type fixture struct {
 	outboundv1.UnimplementedSettingsServiceServer
 	outboundv1.UnimplementedStatusServiceServer
 	asked []proto.Message
-	// fail is what the next change is answered with.
+	// fail is the error of the next change.
 	fail error
 }
 
-func (h *house) note(m proto.Message) error {
+func (h *fixture) note(m proto.Message) error {
 	h.asked = append(h.asked, m)
 	err := h.fail
 	h.fail = nil
 	return err
 }
 
-func (h *house) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (h *fixture) GetSmtpSettings(context.Context, *outboundv1.GetSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return &outboundv1.SmtpSettings{
-		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7", AdminContacts: []string{"a@example.com", "b@example.com"},
-		Oauth2: &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true}, DailyNotice: &outboundv1.DailyNotice{Enabled: true},
+		Host: "relay.example", Username: hostile, FromName: hostile, PasswordSet: true, Etag: "7",
+		AdminContacts: []string{"a@example.com", "b@example.com"},
+		Oauth2:        &outboundv1.RelayOAuth2{TokenUrl: "https://login.example", ClientId: hostile, RefreshTokenSet: true},
+		DailyNotice:   &outboundv1.DailyNotice{Enabled: true},
 	}, nil
 }
 
-func (h *house) UpdateSmtpSettings(_ context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
+func (h *fixture) UpdateSmtpSettings(_ context.Context, q *outboundv1.UpdateSmtpSettingsRequest) (*outboundv1.SmtpSettings, error) {
 	return q.GetSmtpSettings(), h.note(q.GetSmtpSettings())
 }
 
-func (h *house) SendTestEmail(_ context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
-	return &outboundv1.SendTestEmailResponse{Results: []*outboundv1.SendTestEmailResponse_Result{{Address: hostile, Code: 550, Detail: hostile}}}, h.note(q)
+func (h *fixture) SendTestEmail(_ context.Context, q *outboundv1.SendTestEmailRequest) (*outboundv1.SendTestEmailResponse, error) {
+	return &outboundv1.SendTestEmailResponse{Results: []*outboundv1.SendTestEmailResponse_Result{{Address: hostile, Code: 550,
+		Detail: hostile}}}, h.note(q)
 }
 
-func (h *house) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (h *fixture) GetEmailSettings(context.Context, *outboundv1.GetEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
 	return &outboundv1.EmailSettings{RetryDuration: durationpb.New(24 * time.Hour), TimeZone: hostile, Etag: "3"}, nil
 }
 
-func (h *house) UpdateEmailSettings(_ context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
+func (h *fixture) UpdateEmailSettings(_ context.Context, q *outboundv1.UpdateEmailSettingsRequest) (*outboundv1.EmailSettings, error) {
 	return q.GetEmailSettings(), h.note(q.GetEmailSettings())
 }
 
-func (h *house) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
-	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: hostile, Etag: "1"}}}, nil
+func (h *fixture) ListCustomFields(context.Context, *outboundv1.ListCustomFieldsRequest) (*outboundv1.ListCustomFieldsResponse, error) {
+	return &outboundv1.ListCustomFieldsResponse{CustomFields: []*outboundv1.CustomField{{CodeName: "region", DisplayName: hostile,
+		Etag: "1"}}}, nil
 }
 
-func (h *house) CreateCustomField(_ context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
+func (h *fixture) CreateCustomField(_ context.Context, q *outboundv1.CreateCustomFieldRequest) (*outboundv1.CustomField, error) {
 	return q.GetCustomField(), h.note(q.GetCustomField())
 }
 
-func (h *house) DeleteCustomField(_ context.Context, q *outboundv1.DeleteCustomFieldRequest) (*emptypb.Empty, error) {
+func (h *fixture) DeleteCustomField(_ context.Context, q *outboundv1.DeleteCustomFieldRequest) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, h.note(q)
 }
 
-func (h *house) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
+func (h *fixture) ListEventTypes(context.Context, *outboundv1.ListEventTypesRequest) (*outboundv1.ListEventTypesResponse, error) {
 	return &outboundv1.ListEventTypesResponse{EventTypes: []*outboundv1.EventType{{Id: "own", DisplayName: hostile, Product: hostile}}}, nil
 }
 
-func (h *house) GetEventType(context.Context, *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
-	return &outboundv1.EventType{Id: "own", DisplayName: hostile, Variables: []*outboundv1.Variable{{Name: "n", Description: hostile, Example: hostile}}}, nil
+func (h *fixture) GetEventType(context.Context, *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
+	return &outboundv1.EventType{Id: "own", DisplayName: hostile,
+		Variables: []*outboundv1.Variable{{Name: "n", Description: hostile, Example: hostile}}}, nil
 }
 
-func (h *house) CreateEventType(_ context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
+func (h *fixture) CreateEventType(_ context.Context, q *outboundv1.CreateEventTypeRequest) (*outboundv1.EventType, error) {
 	return q.GetEventType(), h.note(q.GetEventType())
 }
 
-func (h *house) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
-	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile, SilentAfter: durationpb.New(30 * time.Minute)}}}, nil
+func (h *fixture) ListAppliances(context.Context, *outboundv1.ListAppliancesRequest) (*outboundv1.ListAppliancesResponse, error) {
+	return &outboundv1.ListAppliancesResponse{Appliances: []*outboundv1.Appliance{{Id: "a1", DisplayName: hostile,
+		SilentAfter: durationpb.New(30 * time.Minute)}}}, nil
 }
 
-func (h *house) GetAppliance(context.Context, *outboundv1.GetApplianceRequest) (*outboundv1.Appliance, error) {
+func (h *fixture) GetAppliance(context.Context, *outboundv1.GetApplianceRequest) (*outboundv1.Appliance, error) {
 	return &outboundv1.Appliance{Id: "a1", DisplayName: hostile}, nil
 }
 
-func (h *house) CreateAppliance(_ context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
+func (h *fixture) CreateAppliance(_ context.Context, q *outboundv1.CreateApplianceRequest) (*outboundv1.ApplianceCredentials, error) {
 	return &outboundv1.ApplianceCredentials{Id: "a1", User: "a1", Password: "the-password", Token: "the-token"}, h.note(q.GetAppliance())
 }
 
-func (h *house) ListRevisions(context.Context, *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
+func (h *fixture) ListRevisions(context.Context, *outboundv1.ListRevisionsRequest) (*outboundv1.ListRevisionsResponse, error) {
 	return &outboundv1.ListRevisionsResponse{Revisions: []*outboundv1.Revision{{
 		Resource: "recipients/crm", Revision: 9, Actor: hostile, Action: "changed", ResourceJson: "{}", Time: timestamppb.Now(),
 		Changes: []*outboundv1.Change{{Path: hostile, Before: hostile, After: hostile}},
 	}}}, nil
 }
 
-func (h *house) RollBack(_ context.Context, q *outboundv1.RollBackRequest) (*outboundv1.RollBackResponse, error) {
+func (h *fixture) RollBack(_ context.Context, q *outboundv1.RollBackRequest) (*outboundv1.RollBackResponse, error) {
 	return &outboundv1.RollBackResponse{}, h.note(q)
 }
 
-func (h *house) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
+func (h *fixture) GetStatus(context.Context, *outboundv1.GetStatusRequest) (*outboundv1.Status, error) {
 	return &outboundv1.Status{
 		Relay:      &outboundv1.RelayStatus{Line: hostile, Configured: true},
 		Appliances: []*outboundv1.ApplianceStatus{{ApplianceId: "a1", Silent: true}},
 	}, nil
 }
 
-func start(t *testing.T) (*house, *consoletest.House) {
-	h := &house{}
+func start(t *testing.T) (*fixture, *consoletest.System) {
+	h := &fixture{}
 	return h, consoletest.Start(t, consoletest.Options{Register: func(r grpc.ServiceRegistrar) {
 		outboundv1.RegisterSettingsServiceServer(r, h)
 		outboundv1.RegisterStatusServiceServer(r, h)
 	}})
 }
 
-func TestPagesShowHostileTextsAsTextAndNoSecrets(t *testing.T) {
+func TestPagesEscapeTextAndHideSecrets(t *testing.T) {
 	_, site := start(t)
 	admin, viewer := site.As("admin"), site.As("viewer")
 	for path, open := range map[string]bool{
 		"/settings/relay": true, "/settings/fields": true, "/settings/types": true, "/settings/types/own": true, "/settings/types/new": false,
-		"/settings/appliances": true, "/settings/appliances/a1": true, "/settings/users": false, "/settings/users/viewer": false, "/settings/tokens": false,
+		"/settings/appliances": true, "/settings/appliances/a1": true, "/settings/users": false, "/settings/users/viewer": false,
+		"/settings/tokens":  false,
 		"/settings/changes": true,
 	} {
 		a := admin.Get(path)
-		if a.Status != http.StatusOK || strings.Contains(a.Body, "<script>alert") || strings.Contains(a.Body, `href="javascript:`) || !strings.Contains(a.Body, "</html>") {
+		if a.Status != http.StatusOK || strings.Contains(a.Body, "<script>alert") || strings.Contains(a.Body, `href="javascript:`) ||
+			!strings.Contains(a.Body, "</html>") {
 			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 		}
 		want := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[open]
@@ -143,7 +151,8 @@ func TestPagesShowHostileTextsAsTextAndNoSecrets(t *testing.T) {
 			t.Errorf("%s for a viewer: %d, want %d", path, a.Status, want)
 		}
 	}
-	if a := admin.Get("/settings/relay"); strings.Count(a.Body, "stored – type to replace") != 2 || !strings.Contains(a.Body, "&lt;script&gt;alert(1)") {
+	if a := admin.Get("/settings/relay"); strings.Count(a.Body, "stored – type to replace") != 2 ||
+		!strings.Contains(a.Body, "&lt;script&gt;alert(1)") {
 		t.Errorf("two secrets are stored, and the line is a text: %s", a.Body)
 	}
 }
@@ -166,30 +175,41 @@ func TestViewersAndOperatorsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedReachesTheService(t *testing.T) {
+func TestFormValuesReachTheService(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	for _, c := range []struct {
-		path string
-		form url.Values
-		want proto.Message
-		told string
+		path  string
+		form  url.Values
+		want  proto.Message
+		shows string
 	}{
-		{"/settings/relay", url.Values{"host": {"mail.example"}, "port": {"2525"}, "encryption": {"TLS"}, "auth": {"PLAIN"}, "username": {"u"}, "password": {"p"}, "fromAddress": {"o@example.com"}, "adminContacts": {"a@example.com\r\nb@example.com"}, "dailyNotice.enabled": {"true"}, "dailyNotice.time": {"07:30"}, "rateLimit.limit": {"9"}, "rateLimit.period": {"1 min"}, "etag": {"7"}},
-			&outboundv1.SmtpSettings{Host: "mail.example", Port: 2525, Encryption: outboundv1.SmtpSettings_Encryption_TLS, Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: "p", FromAddress: "o@example.com", AdminContacts: []string{"a@example.com", "b@example.com"}, DailyNotice: &outboundv1.DailyNotice{Enabled: true, Time: "07:30"}, RateLimit: &outboundv1.RateLimit{Limit: 9, Period: durationpb.New(time.Minute)}, Etag: "7"}, ""},
+		{"/settings/relay", url.Values{"host": {"mail.example"}, "port": {"2525"}, "encryption": {"TLS"}, "auth": {"PLAIN"},
+			"username": {"u"}, "password": {"p"}, "fromAddress": {"o@example.com"}, "adminContacts": {"a@example.com\r\nb@example.com"},
+			"dailyNotice.enabled": {"true"}, "dailyNotice.time": {"07:30"}, "rateLimit.limit": {"9"}, "rateLimit.period": {"1 min"}, "etag": {"7"}},
+			&outboundv1.SmtpSettings{Host: "mail.example", Port: 2525, Encryption: outboundv1.SmtpSettings_Encryption_TLS,
+				Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u", Password: "p", FromAddress: "o@example.com",
+				AdminContacts: []string{"a@example.com", "b@example.com"}, DailyNotice: &outboundv1.DailyNotice{Enabled: true, Time: "07:30"},
+				RateLimit: &outboundv1.RateLimit{Limit: 9, Period: durationpb.New(time.Minute)}, Etag: "7"}, ""},
 		{"/settings/email", url.Values{"retryDuration": {"36 h"}, "retryInterval": {"90 s"}, "timeZone": {"Europe/Vienna"}, "etag": {"3"}},
-			&outboundv1.EmailSettings{RetryDuration: durationpb.New(36 * time.Hour), RetryInterval: durationpb.New(90 * time.Second), TimeZone: "Europe/Vienna", Etag: "3"}, ""},
-		{"/settings/relay/test", url.Values{"to": {"a@example.com, b@example.com"}}, &outboundv1.SendTestEmailRequest{To: []string{"a@example.com", "b@example.com"}}, "not accepted"},
-		{"/settings/fields", url.Values{"displayName": {"Region"}, "codeName": {"region"}}, &outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}, ""},
+			&outboundv1.EmailSettings{RetryDuration: durationpb.New(36 * time.Hour), RetryInterval: durationpb.New(90 * time.Second),
+				TimeZone: "Europe/Vienna", Etag: "3"}, ""},
+		{"/settings/relay/test", url.Values{"to": {"a@example.com, b@example.com"}},
+			&outboundv1.SendTestEmailRequest{To: []string{"a@example.com", "b@example.com"}}, "not accepted"},
+		{"/settings/fields", url.Values{"displayName": {"Region"}, "codeName": {"region"}},
+			&outboundv1.CustomField{DisplayName: "Region", CodeName: "region"}, ""},
 		{"/settings/fields/region/delete", url.Values{"etag": {"1"}}, &outboundv1.DeleteCustomFieldRequest{CodeName: "region", Etag: "1"}, ""},
 		{"/settings/types", url.Values{"id": {"own"}, "displayName": {"Own"}, "email": {"true"}, "variables": {"a | what | 1 | 2\r\n\r\nb"}},
-			&outboundv1.EventType{Id: "own", DisplayName: "Own", Email: true, Variables: []*outboundv1.Variable{{Name: "a", Description: "what", Example: "1 | 2"}, {Name: "b"}}}, ""},
-		{"/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"45 min"}}, &outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(45 * time.Minute)}, "the-password"},
-		{"/settings/changes/roll-back", url.Values{"resource": {"recipients/crm"}, "revision": {"9"}}, &outboundv1.RollBackRequest{Resource: "recipients/crm", Revision: 9}, ""},
+			&outboundv1.EventType{Id: "own", DisplayName: "Own", Email: true,
+				Variables: []*outboundv1.Variable{{Name: "a", Description: "what", Example: "1 | 2"}, {Name: "b"}}}, ""},
+		{"/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"45 min"}},
+			&outboundv1.Appliance{Id: "a1", SilentAfter: durationpb.New(45 * time.Minute)}, "the-password"},
+		{"/settings/changes/roll-back", url.Values{"resource": {"recipients/crm"}, "revision": {"9"}},
+			&outboundv1.RollBackRequest{Resource: "recipients/crm", Revision: 9}, ""},
 	} {
 		h.asked = nil
 		a := admin.Post(c.path, c.form)
-		if c.told == "" && a.Status != http.StatusSeeOther || c.told != "" && !strings.Contains(a.Body, c.told) {
+		if c.shows == "" && a.Status != http.StatusSeeOther || c.shows != "" && !strings.Contains(a.Body, c.shows) {
 			t.Errorf("%s: %d %s", c.path, a.Status, a.Body)
 		}
 		if len(h.asked) != 1 || !proto.Equal(h.asked[0], c.want) {
@@ -198,20 +218,24 @@ func TestWhatIsTypedReachesTheService(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongStandsBesideItsFieldAndNothingTypedIsLost(t *testing.T) {
+func TestFaultsAreShownAndInputIsKept(t *testing.T) {
 	h, site := start(t)
 	admin := site.As("admin")
 	h.fail = rpc.InvalidArgument(rpc.Violation{Field: "fromAddress", Description: "is no address"})
 	a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}, "fromAddress": {"nobody"}, "password": {"hush-hush"}})
-	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "typed.example") || !strings.Contains(a.Body, `id="f-fromAddress-fault"`) || strings.Contains(a.Body, "hush-hush") {
+	if a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "typed.example") ||
+		!strings.Contains(a.Body, `id="f-fromAddress-fault"`) || strings.Contains(a.Body, "hush-hush") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	h.fail = rpc.Aborted("settings", "smtp")
-	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity || !strings.Contains(a.Body, "Somebody else saved meanwhile") || !strings.Contains(a.Body, "typed.example") {
+	if a := admin.Post("/settings/relay", url.Values{"host": {"typed.example"}}); a.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.Body, "Someone else saved changes in the meantime") || !strings.Contains(a.Body, "typed.example") {
 		t.Errorf("a conflict: %d %s", a.Status, a.Body)
 	}
 	h.asked = nil
-	if a := admin.Post("/settings/appliances", url.Values{"id": {"a1"}, "silentAfter": {"soon"}}); a.Status != http.StatusUnprocessableEntity || len(h.asked) != 0 || !strings.Contains(a.Body, `value="soon"`) {
+	if a := admin.Post("/settings/appliances",
+		url.Values{"id": {"a1"}, "silentAfter": {"soon"}}); a.Status != http.StatusUnprocessableEntity || len(h.asked) != 0 ||
+		!strings.Contains(a.Body, `value="soon"`) {
 		t.Errorf("a span that is none: %d, asked %v", a.Status, h.asked)
 	}
 }

@@ -23,7 +23,7 @@ func showTypes(r *web.Request) error {
 
 type typePage struct {
 	Form *web.Form
-	// Type is what is stored; nil for a new one.
+	// Type is the stored event type; nil for a new one.
 	Type *outboundv1.EventType
 }
 
@@ -46,7 +46,7 @@ func renderType(r *web.Request, form *web.Form) error {
 	return r.Render("type", typePage{Form: form, Type: t})
 }
 
-// variableLines writes variables a line each: name, description and example, with bars between.
+// variableLines formats variables as lines of name, description and example, separated by bars.
 func variableLines(vs []*outboundv1.Variable) string {
 	lines := make([]string, 0, len(vs))
 	for _, v := range vs {
@@ -95,9 +95,9 @@ func addType(r *web.Request) error {
 		return err
 	}
 	if form.Bad() {
-		return again(r, func(r *web.Request, f *web.Form) error { return r.Render("type", typePage{Form: f}) }, form)
+		return renderInvalid(r, func(r *web.Request, f *web.Form) error { return r.Render("type", typePage{Form: f}) }, form)
 	}
-	r.Flash(web.Good, "Added. Appliances may publish it from now on, and recipients may select it.")
+	r.Flash(web.Good, "Event type added. Appliances can publish it and recipients can select it.")
 	return r.Redirect("/settings/types")
 }
 
@@ -116,9 +116,9 @@ func saveType(r *web.Request) error {
 		return err
 	}
 	if form.Bad() {
-		return again(r, renderType, form)
+		return renderInvalid(r, renderType, form)
 	}
-	r.Flash(web.Good, "Saved.")
+	r.Flash(web.Good, "Event type saved.")
 	return r.Redirect(under("/settings/types", t.GetId()))
 }
 
@@ -128,5 +128,5 @@ func deleteType(r *web.Request) error {
 		return err
 	}
 	_, err = r.API.Settings.DeleteEventType(r.Context(), &outboundv1.DeleteEventTypeRequest{Id: r.PathValue("id"), Etag: form.Get("etag")})
-	return done(r, err, "Deleted.", "/settings/types")
+	return finish(r, err, "Event type deleted.", "/settings/types")
 }

@@ -1,8 +1,8 @@
-// What the pages need beyond htmx. No page needs it to be read; everything here makes use easier.
+// Behaviour beyond htmx. Every page works without it.
 (() => {
   'use strict';
 
-  // Times are kept up to date, and shown in the reader's zone.
+  // Relative times are updated every second; absolute times are shown in the local time zone.
   const units = [[86400 * 2, 'd', 86400], [3600, 'h', 3600], [60, 'min', 60], [0, 's', 1]];
   const rough = (seconds) => {
     for (const [from, name, size] of units) if (seconds >= from) return Math.floor(seconds / size) + ' ' + name;
@@ -24,12 +24,12 @@
       if (!Number.isNaN(at.getTime())) t.textContent = zoned.format(at);
     }
   };
-  const arrive = (root) => { refresh(root); localise(root); const f = root.querySelector('[data-focus]'); if (f) f.focus(); };
-  document.addEventListener('DOMContentLoaded', () => arrive(document));
-  document.addEventListener('htmx:load', (e) => arrive(e.detail.elt));
+  const activate = (root) => { refresh(root); localise(root); const f = root.querySelector('[data-focus]'); if (f) f.focus(); };
+  document.addEventListener('DOMContentLoaded', () => activate(document));
+  document.addEventListener('htmx:load', (e) => activate(e.detail.elt));
   setInterval(() => refresh(document), 1000);
 
-  // Light or dark, kept in a cookie so that the server renders it at once.
+  // The theme is stored in a cookie, so that the server renders it.
   const toggle = () => {
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
@@ -39,7 +39,7 @@
 
   const copy = async (button) => {
     const before = button.textContent;
-    try { await navigator.clipboard.writeText(button.dataset.copy); button.textContent = 'Copied'; } catch { button.textContent = 'Not copied'; }
+    try { await navigator.clipboard.writeText(button.dataset.copy); button.textContent = 'Copied'; } catch { button.textContent = 'Copy failed'; }
     setTimeout(() => { button.textContent = before; }, 1500);
   };
 
@@ -62,13 +62,13 @@
     for (const m of document.querySelectorAll('details.menu[open]')) { m.open = false; m.querySelector('summary').focus(); }
   });
 
-  // A service that cannot be reached is told, too.
+  // Shows a notice while the server is unreachable.
   document.addEventListener('htmx:sendError', () => {
     const n = document.getElementById('notices');
     if (!n || n.querySelector('[data-offline]')) return;
     const p = document.createElement('p');
     p.className = 'flash bad'; p.dataset.offline = ''; p.setAttribute('role', 'alert');
-    p.textContent = 'Outbound does not answer. This page goes on trying.';
+    p.textContent = 'Outbound is not responding. Retrying …';
     n.append(p);
   });
   document.addEventListener('htmx:afterRequest', (e) => { if (e.detail.xhr?.status) document.querySelector('[data-offline]')?.remove(); });

@@ -1,35 +1,35 @@
-// The list of deliveries as it lives: new ones arrive, one opens beside the list, several are ticked. The page is read without it.
+// The live list of deliveries: new rows arrive, a delivery opens in the drawer, rows are selected. The page works without it.
 (() => {
   'use strict';
   const byId = (id) => document.getElementById(id);
   const template = document.createElement('template');
 
-  // Live. What arrives is put into the page once a frame, as one fragment; a delivery that is shown is replaced by its newer self.
+  // Live updates. New rows are inserted once per frame, as one fragment. The newer row of a delivery replaces the older one.
   const live = byId('live'), rows = byId('rows');
   if (live && rows && window.EventSource) {
     const most = Number(rows.dataset.most), state = byId('live-state'), toggle = byId('live-toggle'), said = byId('live-said'), note = byId('live-note');
-    let paused = false, away = true, held = [], heldCount = 0, missed = 0, fresh = 0, frame = 0;
+    let paused = false, offline = true, pending = [], pendingCount = 0, missed = 0, fresh = 0, frame = 0;
     live.hidden = false;
     const show = () => {
-      live.classList.toggle('on', !paused && !away);
-      const text = paused ? 'paused' : away ? 'interrupted, trying again' : 'live';
+      live.classList.toggle('on', !paused && !offline);
+      const text = paused ? 'paused' : offline ? 'disconnected, reconnecting' : 'live';
       if (state.textContent !== text) state.textContent = text;
-      const word = paused ? (heldCount ? 'Show ' + heldCount + ' new' : 'Resume') : 'Pause';
+      const word = paused ? (pendingCount ? 'Show ' + pendingCount + ' new' : 'Resume') : 'Pause';
       if (toggle.textContent !== word) toggle.textContent = word;
       toggle.setAttribute('aria-pressed', String(paused));
-      if (missed) { note.hidden = false; note.textContent = missed + ' more came than can be shown here. Load the page anew to see all.'; }
+      if (missed) { note.hidden = false; note.textContent = missed + ' more records arrived than this page can show. Reload the page to see all.'; }
     };
-    // hold keeps the newest row of each delivery, newest first, and no more than the page would.
-    const hold = (arrived) => {
+    // buffer keeps the newest row of each delivery, newest first, up to the row limit of the page.
+    const buffer = (arrived) => {
       const ids = new Set(arrived.map((r) => r.id));
-      held = arrived.concat(held.filter((r) => !ids.has(r.id))).slice(0, most);
+      pending = arrived.concat(pending.filter((r) => !ids.has(r.id))).slice(0, most);
     };
     const put = () => {
       frame = 0;
-      if (paused || !held.length) return;
+      if (paused || !pending.length) return;
       const fragment = document.createDocumentFragment();
       let focus = '';
-      for (const r of held) {
+      for (const r of pending) {
         const before = byId(r.id);
         if (before) {
           if (before.querySelector('[name=target]')?.checked) r.querySelector('[name=target]').checked = true;
@@ -38,7 +38,7 @@
         }
         fragment.append(r);
       }
-      held = []; heldCount = 0;
+      pending = []; pendingCount = 0;
       rows.prepend(fragment);
       while (rows.childElementCount > most) rows.lastElementChild.remove();
       if (focus) rows.querySelector(focus)?.focus({ preventScroll: true });
@@ -52,45 +52,45 @@
       template.innerHTML = e.data;
       const arrived = template.content.firstElementChild;
       if (!arrived) return;
-      missed += Number(arrived.dataset.missed); heldCount += Number(arrived.dataset.count); fresh += Number(arrived.dataset.count);
-      hold(Array.from(arrived.children));
+      missed += Number(arrived.dataset.missed); pendingCount += Number(arrived.dataset.count); fresh += Number(arrived.dataset.count);
+      buffer(Array.from(arrived.children));
       soon(); if (paused) show();
     });
-    source.addEventListener('service', (e) => { away = e.data !== 'here'; show(); });
+    source.addEventListener('service', (e) => { offline = e.data !== 'up'; show(); });
     source.onerror = () => {
-      away = true; show();
-      if (source.readyState === EventSource.CLOSED) state.textContent = 'ended: load the page anew';
+      offline = true; show();
+      if (source.readyState === EventSource.CLOSED) state.textContent = 'ended: reload the page';
     };
     const pause = (on) => { if (paused !== on) { paused = on; show(); soon(); } };
     toggle.addEventListener('click', () => pause(!paused));
-    // Rows hold still while they are being ticked.
+    // Selecting a row pauses the list.
     document.addEventListener('change', (e) => { if (e.target.matches('#rows [name=target], #pick-all') && e.target.checked) pause(true); });
-    // Screen readers hear of it now and then, not at each batch.
-    setInterval(() => { if (fresh && !document.hidden) { said.textContent = fresh + (fresh === 1 ? ' new delivery record' : ' new delivery records') + (paused ? ', held back' : ''); fresh = 0; } }, 10000);
+    // Screen readers get a summary every 10 s, not one per batch.
+    setInterval(() => { if (fresh && !document.hidden) { said.textContent = fresh + (fresh === 1 ? ' new delivery record' : ' new delivery records') + (paused ? ', paused' : ''); fresh = 0; } }, 10000);
     addEventListener('pagehide', () => source.close());
     addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
   }
 
-  // Ticking rows.
+  // Selection.
   const all = byId('pick-all'), counted = byId('picked-count');
-  const ticks = () => Array.from(document.querySelectorAll('#rows [name=target]'));
+  const boxes = () => Array.from(document.querySelectorAll('#rows [name=target]'));
   const recount = () => {
-    const n = ticks().filter((t) => t.checked).length;
+    const n = boxes().filter((t) => t.checked).length;
     byId('picked')?.classList.toggle('any', n > 0);
-    if (counted) counted.textContent = n ? n + ' ticked:' : 'With the ticked ones:';
-    if (all) { all.checked = n > 0 && n === ticks().length; all.indeterminate = n > 0 && n < ticks().length; }
+    if (counted) counted.textContent = n ? n + ' selected:' : 'With selected:';
+    if (all) { all.checked = n > 0 && n === boxes().length; all.indeterminate = n > 0 && n < boxes().length; }
   };
-  if (all) { all.hidden = false; all.addEventListener('change', () => { for (const t of ticks()) t.checked = all.checked; recount(); }); }
+  if (all) { all.hidden = false; all.addEventListener('change', () => { for (const t of boxes()) t.checked = all.checked; recount(); }); }
   document.addEventListener('change', (e) => { if (e.target.name === 'target') recount(); });
   addEventListener('pageshow', recount);
 
-  // The question before a change.
+  // The confirmation dialog.
   document.addEventListener('htmx:afterSwap', (e) => {
     if (e.detail.target.id === 'ask' && !e.detail.target.open) e.detail.target.showModal();
     if (e.detail.target.id === 'drawer') openDrawer();
   });
 
-  // One delivery beside the list.
+  // The drawer: one delivery next to the list.
   const drawer = byId('drawer');
   let opener = null;
   const openDrawer = () => { drawer.hidden = false; drawer.scrollTop = 0; reveal(drawer); drawer.querySelector('#drawer-title')?.focus(); };
@@ -105,7 +105,7 @@
 
   const copy = async (button, text) => {
     const before = button.textContent;
-    try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; } catch { button.textContent = 'Not copied'; }
+    try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; } catch { button.textContent = 'Copy failed'; }
     setTimeout(() => { button.textContent = before; }, 1500);
   };
   document.addEventListener('click', (e) => {

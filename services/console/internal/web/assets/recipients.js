@@ -1,11 +1,10 @@
-// What a recipient's form needs beyond htmx: files into texts, rows, macros, fields that belong to a choice. It reads and changes
-// fields of the page and nothing else; without it every field can still be filled in and sent.
+// Behaviour of the recipient form beyond htmx: file uploads, repeated rows, macros and dependent fields. The form works without it.
 (() => {
   'use strict';
 
   const changed = (field) => field.dispatchEvent(new Event('input', { bubbles: true }));
 
-  // Fields that belong to a choice are shown with it.
+  // Shows the fields that belong to the selected option.
   const arrange = () => {
     for (const part of document.querySelectorAll('[data-when]')) {
       const choice = document.getElementById(part.dataset.when);
@@ -15,7 +14,7 @@
   document.addEventListener('DOMContentLoaded', () => { document.documentElement.classList.add('has-script'); arrange(); });
   document.addEventListener('htmx:load', arrange);
 
-  // A chosen file is put into its text, so that what it contains is shown before it is saved, and no error loses it.
+  // Copies a selected file into its text field, so that its contents are shown before saving and kept after an error.
   document.addEventListener('change', async (e) => {
     arrange();
     if (!(e.target instanceof HTMLInputElement) || e.target.type !== 'file' || !e.target.files.length) return;
@@ -26,7 +25,7 @@
     changed(text);
   });
 
-  // Macros go where the cursor was last in a text of the mail.
+  // Inserts a macro at the last cursor position in a subject or body.
   let last = null;
   document.addEventListener('focusin', (e) => {
     if (e.target.matches('[name^="email."]:is([name$="ubject"], [name$="ody"])')) last = e.target;
@@ -39,7 +38,7 @@
     changed(field);
   };
 
-  // Secrets are never sent back: those that were typed are kept here over an answer that refuses the form.
+  // The server never returns secrets. Typed secrets are restored after a response that refuses the form.
   const secrets = () => document.querySelectorAll('#recipient-form :is(input[type=password], [name$="privateKeyPem"])');
   let kept = null;
   document.addEventListener('htmx:beforeSwap', (e) => {

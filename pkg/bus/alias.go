@@ -1,0 +1,75 @@
+package bus
+
+import (
+	"context"
+
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// What the packages below this one build on is in internal/wire. These are the parts that others use.
+type (
+	// Conn is a connection to the broker.
+	Conn = wire.Conn
+	// Options say how to connect.
+	Options = wire.Options
+	// InProcessServer is a broker in this process.
+	InProcessServer = wire.InProcessServer
+	// StreamOptions are the bounds of the streams.
+	StreamOptions = wire.StreamOptions
+	// Receipt is what the broker answers for a stored message.
+	Receipt = wire.Receipt
+	// Bucket is a bucket of keys and values with revisions.
+	Bucket = wire.Bucket
+	// Entry is the value of a key at a revision.
+	Entry = wire.Entry
+	// Change is one revision of a key.
+	Change = wire.Change
+	// Note says who made a change, and what it was.
+	Note = wire.Note
+)
+
+// The streams and buckets.
+const (
+	StreamEvents     = names.StreamEvents
+	StreamHistory    = names.StreamHistory
+	StreamNotices    = names.StreamNotices
+	BucketRecipients = names.BucketRecipients
+	BucketSettings   = names.BucketSettings
+	BucketStatus     = names.BucketStatus
+	BucketReplays    = names.BucketReplays
+	// IngestSubject is what the ingest service listens on.
+	IngestSubject = names.IngestSubject
+	// AckWait is how long a message may be out before it is handed out again.
+	AckWait = names.AckWait
+	// EventsKept is how long EVENTS keeps a message at most.
+	EventsKept = wire.EventsKept
+)
+
+// Errors of the broker. Compare with errors.Is.
+var (
+	ErrFull     = wire.ErrFull
+	ErrClosed   = wire.ErrClosed
+	ErrGivenUp  = wire.ErrGivenUp
+	ErrNotFound = wire.ErrNotFound
+	ErrExists   = wire.ErrExists
+	ErrConflict = wire.ErrConflict
+)
+
+// Connect connects to a broker. See Options.
+func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connect(ctx, o) }
+
+// DefaultStreamOptions are the bounds that hold if none are given.
+func DefaultStreamOptions() StreamOptions { return wire.DefaultStreamOptions() }
+
+// ConsumerName is the durable consumer of a recipient.
+func ConsumerName(ch recipient.Channel, id string) string { return names.ConsumerName(ch, id) }
+
+// IngestSubjectOf is where an appliance publishes events of a type.
+func IngestSubjectOf(appliance, eventType string) string {
+	return names.IngestSubjectOf(appliance, eventType)
+}
+
+// ApplianceSubjects are the subjects that an appliance may publish to.
+func ApplianceSubjects(appliance string) string { return names.ApplianceSubjects(appliance) }

@@ -1,0 +1,51 @@
+package deliverylog
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+)
+
+// AppendChange stores a record of what was done to a delivery by hand, unless the delivery's newest record is no longer the one at
+// a sequence of HISTORY: ErrConflict. Nothing of what a sender records meanwhile is thus overwritten.
+func (h *Log) AppendChange(ctx context.Context, rec delivery.Record, after uint64) error {
+	m, err := messageAfter(rec, after, string(rec.Reason))
+	if err != nil {
+		return err
+	}
+	if _, err = h.conn.JS.PublishMsg(ctx, m); wire.WrongSequence(err) {
+		err = wire.ErrConflict
+	}
+	if err != nil {
+		return fmt.Errorf("record a change of %s: %w", deliveryKey(rec), err)
+	}
+	return nil
+}
+
+func deliveryKey(rec delivery.Record) string {
+	return delivery.Key(rec.Recipient, event.Key(rec.Appliance, rec.EventID), rec.ReplayID)
+}
+
+// messageAfter is the message of a record that is stored only if the delivery's newest one is at a sequence. what tells it from others in
+// its message id.
+func messageAfter(rec delivery.Record, after uint64, what string) (*nats.Msg, error) {
+	m := nats.NewMsg(attemptSubject(rec, string(rec.State)))
+	m.Header.Set(names.HeaderMsgID, deliveryKey(rec)+":"+what+":"+strconv.FormatUint(after, 10))
+	m.Header.Set(headerRecord, attemptHeader(rec))
+	if rec.Carried != nil {
+		m.Header.Set(headerCarried, "1")
+	}
+	wire.Compare(m, attemptSubject(rec, "*"), after)
+	var err error
+	if m.Data, err = rec.JSON(); err != nil {
+		return nil, fmt.Errorf("encode a record of %s: %w", deliveryKey(rec), err)
+	}
+	return m, nil
+}

@@ -1,0 +1,103 @@
+package names
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+)
+
+// The names of streams, buckets and subjects. This file is their only address.
+const (
+	StreamEvents  = "EVENTS"
+	StreamHistory = "HISTORY"
+	StreamNotices = "NOTICES"
+
+	BucketRecipients = "outbound_recipients"
+	BucketSettings   = "outbound_settings"
+	BucketStatus     = "outbound_status"
+	// BucketReplays keeps replays and how far they are.
+	BucketReplays = "outbound_replays"
+
+	subjectIngest  = "outbound.ingest"
+	SubjectEvents  = "outbound.events"
+	SubjectReplay  = "outbound.replay"
+	SubjectAttempt = "outbound.history.attempt"
+	SubjectIntake  = "outbound.history.intake"
+	SubjectNotices = "outbound.notices"
+	// SubjectDoctor is where HTTP senders are asked to walk the way to a recipient. No stream keeps it.
+	SubjectDoctor = "outbound.doctor"
+	// SubjectPing is where all processes are asked who they are. No stream keeps it.
+	SubjectPing = "outbound.ping"
+	// SubjectExpedite is where the senders of a channel hear of recipients that are to be tried at once. No stream keeps it.
+	SubjectExpedite = "outbound.wake"
+	// SubjectTestMail is where email senders are asked for test mails. No stream keeps it.
+	SubjectTestMail = "outbound.testmail"
+
+	// IngestSubject is what the ingest service listens on: `outbound.ingest.<appliance>.<event type>`.
+	IngestSubject = subjectIngest + ".*.*"
+)
+
+// AckWait is how long the broker waits for a delivery to be settled before it gives it out again. One constant for all
+// consumers: changing it on a live consumer would shift every outstanding delay. It must exceed every sender's timeout.
+const AckWait = 45 * time.Second
+
+// maxFilters is how many filter subjects a consumer may have before it filters by type alone.
+const maxFilters = 64
+
+// IngestSubjectOf is where an appliance publishes an event of a type.
+func IngestSubjectOf(appliance, eventType string) string {
+	return subjectIngest + "." + appliance + "." + eventType
+}
+
+// ApplianceSubjects is all that an appliance may publish to.
+func ApplianceSubjects(appliance string) string { return subjectIngest + "." + appliance + ".>" }
+
+// EventSubject is where an accepted event of a type is stored.
+func EventSubject(appliance, eventType string) string {
+	return SubjectEvents + "." + appliance + "." + eventType
+}
+
+// ConsumerName is the durable consumer of a recipient.
+func ConsumerName(ch recipient.Channel, id string) string { return string(ch) + "-" + id }
+
+// FilterSubjects is what a recipient's consumer gets: its types of its appliances, and its replays.
+func FilterSubjects(r *recipient.Recipient) []string {
+	appliances := r.Appliances
+	if len(appliances) == 0 || len(appliances)*len(r.EventTypes) > maxFilters {
+		appliances = []string{"*"}
+	}
+	out := make([]string, 0, len(appliances)*len(r.EventTypes)+1)
+	for _, a := range appliances {
+		for _, t := range r.EventTypes {
+			out = append(out, EventSubject(a, t))
+		}
+	}
+	return append(out, SubjectReplay+"."+r.ID)
+}
+
+// Token makes a subject token of a value that may be empty.
+func Token(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// HashToken makes a subject token of any text, so that equal texts have equal tokens.
+func HashToken(s string) string {
+	if s == "" {
+		return "-"
+	}
+	h := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(h[:8])
+}
+
+// OrWildcard is a subject token, or the wildcard for any.
+func OrWildcard(s string) string {
+	if s == "" {
+		return "*"
+	}
+	return s
+}

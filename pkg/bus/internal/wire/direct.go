@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ErrTooMany says that a multi_last request matches more subjects than the server answers (1,024).
+var ErrTooMany = errors.New("too many results")
+
+// DirectRequest is the body of a direct get (ADR-31 of nats-architecture-and-design).
+type DirectRequest struct {
+	Sequence  uint64     `json:"seq,omitempty"`
+	NextFor   string     `json:"next_by_subj,omitempty"`
+	LastFor   string     `json:"last_by_subj,omitempty"`
+	Batch     int        `json:"batch,omitempty"`
+	MultiLast []string   `json:"multi_last,omitempty"`
+	UpTo      uint64     `json:"up_to_seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+}
+
+// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
+func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*nats.Msg, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	inbox := c.NC.NewInbox()
+	sub, err := c.NC.SubscribeSync(inbox)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, AckTimeout)
+	defer cancel()
+	single := r.Batch == 0 && len(r.MultiLast) == 0
+	var out []*nats.Msg
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+			out = append(out, m)
+			if single {
+				return out, nil
+			}
+		case "204", "404":
+			return out, nil
+		case "413":
+			return nil, ErrTooMany
+		default:
+			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
+		}
+	}
+}
+
+// StoredSubject is where a message was published; what a direct get answers is itself published to an inbox.
+func StoredSubject(m *nats.Msg) string { return m.Header.Get("Nats-Subject") }
+
+// StoredSequence is the sequence of a message that a direct get answered.
+func StoredSequence(m *nats.Msg) uint64 {
+	n, _ := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+	return n
+}
+
+// StoredTime is when it was stored.
+func StoredTime(m *nats.Msg) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	return t
+}
+
+// SequenceAt is the first sequence of a stream that was stored at a time or later; ok is false if there is none.
+func (c *Conn) SequenceAt(ctx context.Context, stream string, t time.Time) (uint64, bool, error) {
+	ms, err := c.Direct(ctx, stream, DirectRequest{StartTime: &t, Batch: 1})
+	if err != nil || len(ms) == 0 {
+		return 0, false, err
+	}
+	return StoredSequence(ms[0]), true, nil
+}

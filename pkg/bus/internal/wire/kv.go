@@ -1,0 +1,244 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+)
+
+// What a bucket's calls answer beside success. Callers compare with errors.Is.
+var (
+	// ErrNotFound says that there is no such key, message or record.
+	ErrNotFound = errors.New("not found")
+	// ErrExists says that the key to create is there already.
+	ErrExists = errors.New("already exists")
+	// ErrConflict says that somebody else changed the key meanwhile.
+	ErrConflict = errors.New("changed concurrently")
+)
+
+// Entry is a key's value with the revision that an Update of it must name.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Time     time.Time
+}
+
+// Bucket is a JetStream key-value bucket: small, durable, changed by compare-and-set.
+type Bucket struct {
+	name string
+	conn *Conn
+	KV   jetstream.KeyValue
+}
+
+// Bucket opens a bucket that EnsureStreams made.
+func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
+	kv, err := c.JS.KeyValue(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	return &Bucket{name: name, conn: c, KV: kv}, nil
+}
+
+// bucket opens a bucket, or makes it, and has it keep so many values of each key. One that keeps fewer, as older releases made
+// it, is told to keep more; its watchers do not notice.
+func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas int) (*Bucket, error) {
+	b, err := c.Bucket(ctx, name)
+	if err == nil {
+		return b, c.keepMore(ctx, name, int64(history))
+	}
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, err
+	}
+	ttl := time.Duration(0)
+	if name == names.BucketReplays {
+		ttl = replaysKept
+	}
+	kv, err := c.JS.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, History: history, TTL: ttl, Storage: jetstream.FileStorage,
+		Replicas: replicas, MaxValueSize: 1 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("create bucket %s: %w", name, err)
+	}
+	return &Bucket{name: name, conn: c, KV: kv}, nil
+}
+
+func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
+	s, err := c.JS.Stream(ctx, BucketStream(name))
+	if err != nil {
+		return fmt.Errorf("look up bucket %s: %w", name, err)
+	}
+	config := s.CachedInfo().Config
+	if config.MaxMsgsPerSubject >= history {
+		return nil
+	}
+	config.MaxMsgsPerSubject = history
+	if _, err := c.JS.UpdateStream(ctx, config); err != nil {
+		return fmt.Errorf("set the history of bucket %s to %d values per key: %w", name, history, err)
+	}
+	return nil
+}
+
+// Get reads one key, or ErrNotFound.
+func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	// nats.go's own Get refuses keys that are subjects all the same, as those with an at sign.
+	c, found, err := b.last(ctx, key)
+	if err == nil && (!found || c.Removed) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Entry{}, b.Say("get", key, err)
+	}
+	return c.Entry, nil
+}
+
+// Create stores a key that must not be there: ErrExists.
+func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	rev, err := b.KV.Create(ctx, key, value)
+	return rev, b.Say("create", key, err)
+}
+
+// Update stores a key whose last revision must be the one named: ErrConflict. An update whose answer was lost is looked up:
+// it succeeded if the key now holds this value at a later revision.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	rev, err := b.KV.Update(ctx, key, value, revision)
+	if err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
+		if e, again := b.KV.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
+			return e.Revision(), nil
+		}
+	}
+	return rev, b.Say("update", key, err)
+}
+
+// Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is.
+func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error {
+	var opts []jetstream.KVDeleteOpt
+	if revision > 0 {
+		opts = append(opts, jetstream.LastRevision(revision))
+	}
+	return b.Say("delete", key, b.KV.Delete(ctx, key, opts...))
+}
+
+// All reads every live entry whose key begins with prefix, sorted by key.
+func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
+	w, err := b.KV.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
+	}
+	defer func() { _ = w.Stop() }()
+	var out []Entry
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("list bucket %s: %w", b.name, ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, fmt.Errorf("list bucket %s: the watch ended early", b.name)
+			}
+			if e == nil {
+				sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+				return out, nil
+			}
+			if strings.HasPrefix(e.Key(), prefix) {
+				out = append(out, Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Time: e.Created()})
+			}
+		}
+	}
+}
+
+// Revision is the revision of the last change in the bucket, of whatever key.
+func (b *Bucket) Revision(ctx context.Context) (uint64, error) {
+	s, err := b.conn.JS.Stream(ctx, BucketStream(b.name))
+	if err != nil {
+		return 0, fmt.Errorf("look up bucket %s: %w", b.name, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// Watch calls changed after each change in the bucket, and after each reconnect, until ctx ends. A call is a hint: changes
+// may be joined or missed while the broker is away, so the callee reads everything again. One goroutine calls.
+func (b *Bucket) Watch(ctx context.Context, changed func()) error {
+	return b.WatchKeys(ctx, []string{">"}, changed)
+}
+
+// WatchKeys is Watch of some keys.
+func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
+	for ctx.Err() == nil {
+		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
+			slog.Warn("bucket watch failed, retrying", "bucket", b.name, telemetry.KeyError, err.Error())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) error {
+	w, err := b.KV.WatchFiltered(ctx, slices.Clone(keys), jetstream.UpdatesOnly()) // it writes to what it is given
+	if err != nil {
+		return err
+	}
+	defer func() { _ = w.Stop() }()
+	since := b.conn.Since()
+	changed()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if b.conn.Connected() && !b.conn.Since().Equal(since) {
+				// The watch's consumer may have gone with the old connection, which would be noticed only after some missed
+				// heartbeats: a new watch says at once what changed.
+				return nil
+			}
+		case _, ok := <-w.Updates():
+			if !ok {
+				return errors.New("the watch ended")
+			}
+			for joined := true; joined; {
+				select {
+				case _, ok = <-w.Updates():
+					joined = ok
+				default:
+					joined = false
+				}
+			}
+			changed()
+		}
+	}
+}
+
+// Say is the error of a call on a key: ErrNotFound, ErrExists or ErrConflict with what was tried, or another.
+func (b *Bucket) Say(verb, key string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		err = ErrNotFound
+	case verb == "create" && errors.Is(err, jetstream.ErrKeyExists):
+		err = ErrExists
+	case WrongSequence(err):
+		err = ErrConflict
+	}
+	return fmt.Errorf("%s %s in bucket %s: %w", verb, key, b.name, err)
+}
+
+// WrongSequence reports whether the broker refused a write because the newest message was another one than expected.
+func WrongSequence(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) &&
+		(api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}

@@ -1,0 +1,42 @@
+package mime
+
+import (
+	"strings"
+
+	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/render"
+	"github.com/outbound-events/outbound/pkg/settings"
+)
+
+// testMark begins the subject of mails that an operator asked for to try a recipient.
+const testMark = "[test] "
+
+// OfDelivery makes the message of a delivery to one of its addresses: the same at each attempt while recipient and settings stay as
+// they are.
+func OfDelivery(d *delivery.Delivery, s *settings.Settings, to string) Message {
+	e := d.Event
+	m := Message{
+		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: to, Date: d.Accepted.In(s.Email.Location),
+		ID:      Identity("mail", d.Key(), strings.ToLower(to)),
+		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "X-Outbound-Event-Id", Value: e.Key()}},
+		Text:    render.NewMail(e, s.Types[e.Type], Options(d.Recipient.Email, e, s)),
+	}
+	if e.Session != "" {
+		m.Thread = Identity("session", e.Appliance, e.Session)
+	}
+	if d.Test {
+		m.Text.Subject = render.OneLine(testMark+m.Text.Subject, render.MaxSubject)
+	}
+	return m
+}
+
+// Options say how mails to a recipient about an event are worded.
+func Options(r *recipient.EmailTarget, e *event.Event, s *settings.Settings) render.MailOptions {
+	text := r.TextOf(e.Type)
+	return render.MailOptions{
+		Subject: text.Subject, Body: text.Body, HTMLBody: text.HTMLBody, Custom: s.CustomFields, CustomNames: s.CustomFieldNames,
+		ApplianceName: s.Appliances[e.Appliance].DisplayName, Zone: s.Email.Location,
+	}
+}

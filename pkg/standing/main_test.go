@@ -1,9 +1,0 @@
-package standing_test
-
-import (
-	"testing"
-
-	"github.com/outbound-events/outbound/pkg/waittest"
-)
-
-func TestMain(m *testing.M) { waittest.VerifyTestMain(m) }

@@ -1,0 +1,61 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+)
+
+// Group makes a command that only holds subcommands.
+func Group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: NoSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// NoSuchCommand refuses a subcommand that does not exist and suggests one that is spelled alike.
+func NoSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	// How many letters may differ: as many as cobra allows on its own.
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf(", did you mean %q", near[0])
+	}
+	return exit.Usagef("unknown command %q for %q%s: see %q", args[0], cmd.CommandPath(), hint, cmd.CommandPath()+" --help")
+}
+
+// Arguments requires exactly the named arguments.
+func Arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return exit.Usagef("%s needs %s: see %q", cmd.CommandPath(), names[len(args)], cmd.CommandPath()+" --help")
+		case len(args) > len(names):
+			return exit.Usagef("%s takes no argument %q", cmd.CommandPath(), args[len(names)])
+		default:
+			return nil
+		}
+	}
+}
+
+// With wraps a command that calls the server: it connects before the command runs and closes the connections after it.
+func (env *Env) With(run func(context.Context, *client.Client, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := env.connect()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return run(cmd.Context(), c, args)
+	}
+}

@@ -1,0 +1,31 @@
+package command
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/outbound-events/outbound/services/cli/internal/client"
+)
+
+// ConnectionFlags adds the flags that say where Outbound is and how results are printed.
+func (env *Env) ConnectionFlags(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringVar(&env.Source.URL, "url", "", "address of the Outbound server (default OUTBOUND_URL, else "+client.DefaultURL+")")
+	f.StringVar(&env.Source.TokenFile, "token-file", "", "file with the token (default: the value of OUTBOUND_TOKEN)")
+	f.StringVar(&env.Source.Data, "data", "", "data directory of a local server (reads endpoints.json and admin.token)")
+	env.OutputFlag(c)
+}
+
+// OutputFlag adds --output.
+func (env *Env) OutputFlag(c *cobra.Command) {
+	c.PersistentFlags().StringVarP(&env.Format, "output", "o", "table", "output format: table, json or yaml")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"},
+		cobra.ShellCompDirectiveNoFileComp))
+}
+
+// connect returns a client for the server that the flags and the environment name.
+func (env *Env) connect() (*client.Client, error) {
+	if err := env.CheckFormat(); err != nil {
+		return nil, err
+	}
+	return env.Source.Connect()
+}

@@ -1,0 +1,167 @@
+// Package input reads what a command is given: files, standard input, secrets and documents in YAML or JSON.
+package input
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/resource"
+)
+
+// Reader reads what a command is given: files, standard input and variables of the environment.
+type Reader struct {
+	// In is standard input.
+	In io.Reader
+	// Getenv looks up an environment variable.
+	Getenv func(string) string
+}
+
+// ReadSecret reads a secret from a file, or from standard input if the file is `-`, without its line end.
+func (r *Reader) ReadSecret(path string) (string, error) {
+	b, err := r.Read(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimRight(string(b), "\r\n")
+	if secret == "" {
+		return "", exit.Usagef("%s is empty: it must hold a secret", path)
+	}
+	return secret, nil
+}
+
+// maxInput bounds a file given to a command: the server takes no more.
+const maxInput = 16 << 20
+
+// Read reads a file, or standard input if the file is `-`.
+func (r *Reader) Read(path string) ([]byte, error) {
+	if path == "-" {
+		b, err := io.ReadAll(io.LimitReader(r.In, maxInput))
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		return b, nil
+	}
+	return readFile(path)
+}
+
+// readFile reads a file, even one named `-`.
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, exit.Usagef("%w", err)
+	}
+	return b, nil
+}
+
+// Documents reads the YAML or JSON documents of a file, `-` being standard input.
+func (r *Reader) Documents(path string) ([]resource.Tree, error) {
+	raw, err := r.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	dir := "."
+	if path != "-" {
+		dir = filepath.Dir(path)
+	}
+	var out []resource.Tree
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	for {
+		var t resource.Tree
+		err := dec.Decode(&t)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, exit.Usagef("read %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
+		}
+		if t == nil {
+			continue
+		}
+		if err := r.expandTree(t, dir); err != nil {
+			return nil, exit.Usagef("read %s: %w", path, err)
+		}
+		out = append(out, t)
+	}
+	if len(out) == 0 {
+		return nil, exit.Usagef("%s is empty", path)
+	}
+	return out, nil
+}
+
+// Document reads the one document of a file.
+func (r *Reader) Document(path string) (resource.Tree, error) {
+	docs, err := r.Documents(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(docs) > 1 {
+		return nil, exit.Usagef("%s holds %d documents: expected one", path, len(docs))
+	}
+	return docs[0], nil
+}
+
+func (r *Reader) expandTree(t resource.Tree, dir string) error {
+	for key, value := range t {
+		v, err := r.expand(value, dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		t[key] = v
+	}
+	return nil
+}
+
+// expand replaces values that are `${file:PATH}` or `${env:NAME}` as a whole, so that secrets and certificates need not
+// stand in the document. A path is relative to the document.
+func (r *Reader) expand(value any, dir string) (any, error) {
+	switch v := value.(type) {
+	case resource.Tree:
+		return v, r.expandTree(v, dir)
+	case []any:
+		for i := range v {
+			x, err := r.expand(v[i], dir)
+			if err != nil {
+				return nil, err
+			}
+			v[i] = x
+		}
+		return v, nil
+	case string:
+		return r.expandText(v, dir)
+	default:
+		return v, nil
+	}
+}
+
+func (r *Reader) expandText(v, dir string) (string, error) {
+	inner, opened := strings.CutPrefix(v, "${")
+	inner, closed := strings.CutSuffix(inner, "}")
+	if !opened || !closed {
+		return v, nil
+	}
+	if name, ok := strings.CutPrefix(inner, "env:"); ok {
+		if x := r.Getenv(name); x != "" {
+			return x, nil
+		}
+		return "", fmt.Errorf("the environment variable %s is not set", name)
+	}
+	if path, ok := strings.CutPrefix(inner, "file:"); ok {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		b, err := readFile(path)
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimRight(string(b), "\r\n"), nil
+	}
+	return v, nil
+}

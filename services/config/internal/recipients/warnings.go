@@ -1,0 +1,52 @@
+package recipients
+
+import (
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// warnings returns what an operator should know about settings that are valid.
+func warnings(r *outboundv1.Recipient, now time.Time) []string {
+	h := r.GetHttp()
+	if h == nil {
+		return mailWarnings(r)
+	}
+	var out []string
+	plain := strings.HasPrefix(strings.ToLower(h.GetUrl()), "http:")
+	if plain {
+		out = append(out, "http.url uses http: events are sent unencrypted.")
+	}
+	if plain && h.GetAuth().GetKind() != nil {
+		out = append(out, "http.auth is sent unencrypted because http.url uses http.")
+	}
+	if pem := h.GetCaCertificatePem(); pem != "" && plain {
+		out = append(out, "http.caCertificatePem is not used because http.url uses http.")
+	} else if pem != "" {
+		if err := recipient.CheckCAPEM(pem, now); err != nil {
+			out = append(out, "http.caCertificatePem: "+err.Error()+".")
+		}
+	}
+	if w := clientCertificateWarning(h, now); w != "" {
+		out = append(out, w)
+	}
+	if w := bodyWarning(h); w != "" {
+		out = append(out, w)
+	}
+	if n := len(h.GetSigningSecrets()); n > 0 && expired(h.GetSigningSecrets(), now) == n {
+		out = append(out, "http.signingSecrets have all expired: requests are not signed.")
+	}
+	return out
+}
+
+func expired(secrets []*outboundv1.SigningSecret, now time.Time) int {
+	n := 0
+	for _, p := range secrets {
+		if p.GetExpireTime() != nil && p.GetExpireTime().AsTime().Before(now) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,123 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/config/internal/loop"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+)
+
+// Consumers makes, changes and deletes the consumers of recipients.
+type Consumers struct {
+	bus    *bus.Conn
+	stored *store.Recipients
+	log    *slog.Logger
+	locks  *locks
+	// purges are the purges of queues, in progress or done.
+	purges *purges
+	// soon is set when a reconcile pass is wanted now.
+	soon loop.Signal
+}
+
+// NewConsumers returns the consumers of recipients.
+func NewConsumers(conn *bus.Conn, stored *store.Recipients, log *slog.Logger) *Consumers {
+	return &Consumers{bus: conn, stored: stored, log: log, locks: newLocks(), purges: newPurges(), soon: loop.NewSignal()}
+}
+
+// ReconcileSoon asks for a reconcile pass now.
+func (s *Consumers) ReconcileSoon() { s.soon.Set() }
+
+// Ensure makes a recipient's consumer what the recipient says. When it has returned, the consumer is at least as new as the recipient
+// was when it was called.
+func (s *Consumers) Ensure(ctx context.Context, id string) error {
+	_, err := s.apply(ctx, id)
+	return err
+}
+
+// apply is Ensure and returns what it changed. It reads the recipient again afterwards and starts over if that has changed, so that of
+// two processes which do this at once the last one leaves the newest state.
+func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err error) {
+	release, err := s.locks.acquire(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	for {
+		r, err := s.stored.Get(ctx, id)
+		if errors.Is(err, bus.ErrNotFound) {
+			return changed, nil
+		}
+		if err != nil {
+			return changed, err
+		}
+		decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
+		if err != nil {
+			return changed, err
+		}
+		more, err := store.WithTimeout(ctx, func(ctx context.Context) ([]string, error) {
+			return control.New(s.bus).ApplyConsumer(ctx, decoded, s.pauses(decoded))
+		})
+		changed = append(changed, more...)
+		if err != nil {
+			return changed, err
+		}
+		again, err := s.stored.Get(ctx, id)
+		switch {
+		case errors.Is(err, bus.ErrNotFound):
+			// Another process has removed the recipient meanwhile.
+			return changed, s.deleteConsumer(ctx, r.Channel(), id)
+		case err != nil:
+			return changed, fmt.Errorf("check recipient %s again: %w", id, err)
+		case again.KVRevision == r.KVRevision:
+			return changed, nil
+		}
+	}
+}
+
+// pauses reports whether a recipient's consumer must be paused: the recipient holds, and its queue is not being purged.
+func (s *Consumers) pauses(r *recipient.Recipient) bool { return r.Holds() && !s.purges.running(r) }
+
+// repair makes a recipient's consumer what the recipient says, if the listing shows that it is not.
+func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed control.Consumers) error {
+	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
+	if err != nil || listed.Fits(decoded, s.pauses(decoded)) {
+		return err
+	}
+	changed, err := s.apply(ctx, r.ID())
+	if len(changed) > 0 {
+		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", telemetry.KeyRecipient, r.ID(), "changed", changed)
+	}
+	return err
+}
+
+func (s *Consumers) deleteConsumer(ctx context.Context, ch recipient.Channel, id string) error {
+	_, err := store.WithTimeout(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, control.New(s.bus).DeleteConsumer(ctx, ch, id)
+	})
+	return err
+}
+
+// Drop deletes a consumer unless its recipient exists, and reports whether it did.
+func (s *Consumers) Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, err error) {
+	release, err := s.locks.acquire(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	switch _, err := s.stored.Get(ctx, id); {
+	case err == nil:
+		return false, nil
+	case !errors.Is(err, bus.ErrNotFound):
+		return false, fmt.Errorf("look up the recipient %s of a consumer: %w", id, err)
+	default:
+		return true, s.deleteConsumer(ctx, ch, id)
+	}
+}

@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/telemetry"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+)
+
+// reconcileName makes sure that a recipient has the key of its name, and removes the key from those that may be orphans.
+func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names map[string]bus.Entry) error {
+	name := r.GetRecipient().GetDisplayName()
+	held, ok := names[store.NameKey(name)]
+	if ok && string(held.Value) == r.ID() {
+		delete(names, store.NameKey(name))
+		return nil
+	}
+	revision, err := s.names.Reserve(ctx, name, r.ID())
+	if errors.Is(err, store.ErrNameTaken) {
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), "other",
+			string(held.Value))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reserve the name of recipient %s again: %w", r.ID(), err)
+	}
+	delete(names, store.NameKey(name))
+	// The recipient may have been renamed or deleted since it was read.
+	s.names.Unreserve(ctx, name, r.ID(), revision)
+	return nil
+}
+
+// dropNames removes names that no recipient has.
+func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) error {
+	var faults []error
+	for _, held := range names {
+		faults = append(faults, s.names.DropOrphan(ctx, held))
+	}
+	return errors.Join(faults...)
+}
+
+// dropConsumers deletes consumers whose recipient does not exist. It ignores consumers that are not named like ours.
+func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) error {
+	var faults []error
+	for name := range strays {
+		channel, id, _ := strings.Cut(name, "-")
+		d, ok := recipient.Describe(recipient.Channel(channel))
+		if !ok || name == channel {
+			continue
+		}
+		dropped, err := s.consumers.Drop(ctx, d.Name, id)
+		if dropped && err == nil {
+			s.log.InfoContext(ctx, "consumer without a recipient deleted", telemetry.KeyRecipient, id)
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}

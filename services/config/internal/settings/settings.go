@@ -1,0 +1,99 @@
+// Package settings holds the SMTP relay, email retries, custom fields, event types and appliances.
+package settings
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/secret"
+	"github.com/outbound-events/outbound/pkg/settings"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/config/internal/store"
+)
+
+// partFunc changes a part that exists.
+type partFunc func(p *outboundv1.WatchSettingsResponse) error
+
+const kindSettings = "settings"
+
+// Deps are what the settings work with.
+type Deps struct {
+	Parts *store.Parts
+	// Recipients are searched for those that select an event type.
+	Recipients *store.Recipients
+	Rules      *rpc.Validator
+	Sealer     *secret.Sealer
+	// Bus reaches an email-sender, which sends test mails.
+	Bus *bus.Conn
+}
+
+// Settings are all settings in one store. Its methods and those of its parts implement outboundv1.SettingsServiceServer.
+type Settings struct {
+	*Relay
+	*Email
+	*EventTypes
+	*CustomFields
+	*Appliances
+	parts *store.Parts
+}
+
+// New returns the settings in a store.
+func New(d Deps) *Settings {
+	return &Settings{
+		Relay:        &Relay{parts: d.Parts, rules: d.Rules, sealer: d.Sealer, bus: d.Bus},
+		Email:        &Email{parts: d.Parts, rules: d.Rules},
+		EventTypes:   &EventTypes{parts: d.Parts, recipients: d.Recipients, rules: d.Rules},
+		CustomFields: &CustomFields{parts: d.Parts, rules: d.Rules},
+		Appliances:   &Appliances{parts: d.Parts, rules: d.Rules},
+		parts:        d.Parts,
+	}
+}
+
+// All returns all settings with their defaults, the built-in types first.
+func (s *Settings) All(ctx context.Context) (*outboundv1.WatchSettingsResponse, error) {
+	entries, err := s.parts.Entries().List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	out := &outboundv1.WatchSettingsResponse{Smtp: &outboundv1.SmtpSettings{}, Email: &outboundv1.EmailSettings{}}
+	for _, t := range event.Catalogue() {
+		out.EventTypes = append(out.EventTypes, encodeType(t))
+	}
+	var relayToken []byte
+	for _, e := range entries {
+		if e.Key == store.KeyRelayToken {
+			relayToken = e.Value
+			continue
+		}
+		if strings.HasPrefix(e.Key, store.PrefixUser) {
+			// Only this service reads users.
+			continue
+		}
+		p, err := store.DecodePart(e)
+		if err != nil {
+			return nil, err
+		}
+		proto.Merge(out, p)
+	}
+	if err := useRelayToken(out, relayToken); err != nil {
+		return nil, err
+	}
+	fillSMTP(out.Smtp)
+	fillEmail(out.Email)
+	return out, nil
+}
+
+// Decoded returns the settings as the senders know them, without secrets.
+func (s *Settings) Decoded(ctx context.Context) (*settings.Settings, error) {
+	p, err := s.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return configclient.DecodeSettings(p, nil)
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/services/config/internal/loop"
+)
+
+// KV is a bucket of the broker. It opens the bucket at its first use, so that the service may start before the broker has it.
+type KV struct {
+	conn *bus.Conn
+	name string
+	// dirty is set when what was read of the bucket may be old: its watch reports a change, or this process wrote.
+	dirty loop.Signal
+
+	mu     sync.Mutex
+	bucket *bus.Bucket
+}
+
+// NewKV returns the bucket of a name.
+func NewKV(conn *bus.Conn, name string) *KV {
+	return &KV{conn: conn, name: name, dirty: loop.NewSignal()}
+}
+
+// Name returns the bucket's name.
+func (b *KV) Name() string { return b.name }
+
+// Dirty returns the signal that is set when what was read of the bucket may be old.
+func (b *KV) Dirty() loop.Signal { return b.dirty }
+
+func (b *KV) open(ctx context.Context) (*bus.Bucket, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bucket == nil {
+		kv, err := b.conn.Bucket(ctx, b.name)
+		if err != nil {
+			return nil, err
+		}
+		b.bucket = kv
+	}
+	return b.bucket, nil
+}
+
+// requestTimeout bounds one request to the broker. An answer that was on its way when the connection broke never comes.
+const requestTimeout = 4 * time.Second
+
+// WithTimeout makes one request to the broker, in bounded time.
+func WithTimeout[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return request(ctx)
+}
+
+// withBucket makes one request to the opened bucket, in bounded time.
+func withBucket[T any](ctx context.Context, b *KV, request func(context.Context, *bus.Bucket) (T, error)) (T, error) {
+	return WithTimeout(ctx, func(ctx context.Context) (T, error) {
+		kv, err := b.open(ctx)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return request(ctx, kv)
+	})
+}
+
+// Get implements Store.
+func (b *KV) Get(ctx context.Context, key string) (bus.Entry, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (bus.Entry, error) { return kv.Get(ctx, key) })
+}
+
+// List implements Store.
+func (b *KV) List(ctx context.Context, prefix string) ([]bus.Entry, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) ([]bus.Entry, error) { return kv.All(ctx, prefix) })
+}
+
+// Apply implements Store.
+func (b *KV) Apply(ctx context.Context, m Mutation) (uint64, error) {
+	defer b.dirty.Set()
+	n := m.note(ctx)
+	written, err := withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (uint64, error) {
+		if m.Remove {
+			return 0, kv.Remove(ctx, m.Key, m.Revision, n)
+		}
+		return kv.Write(ctx, m.Key, m.Value, m.Revision, n)
+	})
+	if errors.Is(err, bus.ErrExists) {
+		err = fmt.Errorf("%w (%w)", bus.ErrConflict, err)
+	}
+	return written, err
+}
+
+// Revision returns the last revision of the bucket, of whatever key.
+func (b *KV) Revision(ctx context.Context) (uint64, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (uint64, error) { return kv.Revision(ctx) })
+}
+
+// Changes returns the changes of keys that match a pattern, newest first, up to a limit. See bus.Bucket.Changes.
+func (b *KV) Changes(ctx context.Context, keys string, before uint64, limit int) ([]bus.Change, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) ([]bus.Change, error) {
+		return kv.Changes(ctx, keys, before, limit)
+	})
+}
+
+// ChangeAt returns the change of a key at a revision. It is nil if the bucket has none.
+func (b *KV) ChangeAt(ctx context.Context, key string, revision uint64) (*bus.Change, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (*bus.Change, error) {
+		c, ok, err := kv.ChangeAt(ctx, key, revision)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return &c, nil
+	})
+}
+
+// ChangeBefore returns the change of a key before a revision. It is empty if there is none.
+func (b *KV) ChangeBefore(ctx context.Context, key string, revision uint64) (bus.Change, error) {
+	return withBucket(ctx, b, func(ctx context.Context, kv *bus.Bucket) (bus.Change, error) {
+		c, _, err := kv.ChangeBefore(ctx, key, revision)
+		return c, err
+	})
+}
+
+// reopenPause is how long Watch waits before it tries again to open the bucket.
+const reopenPause = 250 * time.Millisecond
+
+// Watch sets Dirty at each change, and calls reconnected before the first and when the connection is a new one, until ctx ends.
+func (b *KV) Watch(ctx context.Context, reconnected func()) {
+	since := time.Time{}
+	for ctx.Err() == nil {
+		kv, err := b.open(ctx)
+		if err != nil {
+			loop.Sleep(ctx, reopenPause)
+			continue
+		}
+		_ = kv.Watch(ctx, func() {
+			if now := b.conn.Since(); !now.Equal(since) {
+				// What happened before this connection is unknown.
+				since = now
+				reconnected()
+			}
+			b.dirty.Set()
+		})
+	}
+}

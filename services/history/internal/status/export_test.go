@@ -1,0 +1,18 @@
+package status
+
+import (
+	"time"
+
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+)
+
+// Hourly returns what is counted of a recipient, and whether the log need not be searched.
+func (a *Activity) Hourly(id string, now time.Time) ([]*outboundv1.Activity, bool) {
+	c, known := a.of(id)
+	return c.hourly(now), known
+}
+
+// Searched notes what the log has of a recipient.
+func (a *Activity) Searched(id string, tried, delivered time.Time) {
+	a.noteSearched(id, tried, delivered)
+}

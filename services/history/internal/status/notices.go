@@ -1,0 +1,72 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
+)
+
+// displayName returns the name of a recipient, and its id if that differs.
+func displayName(r *recipient.Recipient) string { return displayNameOf(r.DisplayName, r.ID) }
+
+func displayNameOf(name, id string) string {
+	if name == "" || strings.EqualFold(name, id) {
+		return id
+	}
+	return fmt.Sprintf("%s (%s)", protofield.Text(name), id)
+}
+
+// silentNotice lists the appliances that have published nothing for longer than they may; nil if there is none.
+func silentNotice(appliances []*outboundv1.ApplianceStatus) []string {
+	var silent []string
+	for _, a := range appliances {
+		if a.GetSilent() {
+			silent = append(silent, displayNameOf(a.GetDisplayName(), a.GetApplianceId()))
+		}
+	}
+	if len(silent) == 0 {
+		return nil
+	}
+	return []string{"Silent: " + strings.Join(silent, ", ") + "."}
+}
+
+// FullFrom is the share of EVENTS from which a notice says that it fills, in percent.
+const FullFrom = 80
+
+// notices says what needs attention.
+func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Recipient) []string {
+	var out []string
+	if s.o.DurabilityNotice != "" {
+		out = append(out, s.o.DurabilityNotice)
+	}
+	for _, x := range status.GetStreams() {
+		// HISTORY is a log that drops its oldest records: it is meant to be full.
+		if x.GetName() == bus.StreamEvents && x.GetMaxBytes() > 0 && x.GetBytes()/FullFrom >= x.GetMaxBytes()/100 {
+			out = append(out, fmt.Sprintf("The stream %s is %d %% full. When it is full, events are refused. Check which recipient's queue is "+
+				"long, or raise the limit.",
+				x.GetName(), x.GetBytes()*100/x.GetMaxBytes()))
+		}
+	}
+	var failing []string
+	mail := false
+	for i, r := range recipients {
+		mail = mail || r.Email != nil && r.Enabled
+		if status.GetRecipients()[i].GetHealth() == outboundv1.RecipientHealth_FAILING {
+			failing = append(failing, displayName(r))
+		}
+	}
+	if len(failing) > 0 {
+		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
+	}
+	out = append(out, silentNotice(status.GetAppliances())...)
+	out = append(out, backlogNotices(recipients, time.Now())...)
+	if mail && s.Config.Settings().SMTP.Host == "" {
+		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+// Package status reports how recipients, streams, processes, appliances and the SMTP relay are.
+package status
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/recipient"
+	"github.com/outbound-events/outbound/pkg/rpc"
+	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/services/history/internal/lookup"
+	"github.com/outbound-events/outbound/services/history/internal/protofield"
+	"github.com/outbound-events/outbound/services/history/internal/queues"
+)
+
+// Options are the limits of a reporter, and what only the process knows.
+type Options struct {
+	// Lookups is how many recipients or appliances are looked up at once.
+	Lookups int
+	// Version is the version of the process.
+	Version string
+	// DurabilityNotice says what the broker may lose; empty: nothing.
+	DurabilityNotice string
+	// FreeBytes returns what is free on the disk of an embedded broker. Nil: that is not known.
+	FreeBytes func() (uint64, error)
+}
+
+// Deps are what a reporter reads, all required.
+type Deps struct {
+	Bus    *bus.Conn
+	Log    *deliverylog.Log
+	Config *configclient.Client
+	Queues *queues.Reader
+}
+
+// Reporter reports the status of recipients, streams, processes and appliances.
+type Reporter struct {
+	Deps
+	o         Options
+	health    *control.HealthStore
+	activity  *Activity
+	processes *processes
+	expiring  *expiryCache
+}
+
+// New makes a reporter. The caller keeps the activity of recipients up to date.
+func New(o Options, deps Deps, activity *Activity) *Reporter {
+	return &Reporter{
+		Deps: deps, o: o, health: control.NewHealthStore(deps.Bus), activity: activity,
+		processes: &processes{bus: deps.Bus}, expiring: &expiryCache{},
+	}
+}
+
+// Run pings the processes until ctx ends.
+func (s *Reporter) Run(ctx context.Context) { s.processes.run(ctx) }
+
+// Complete reports whether the activity of recipients has been counted as far back as it is shown.
+func (s *Reporter) Complete() bool { return s.activity.counted() }
+
+// Status reports on streams, processes, appliances and the relay, and on all recipients, or on one if id is not empty.
+func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, error) {
+	if err := lookup.AwaitConfig(ctx, s.Config); err != nil {
+		return nil, err
+	}
+	recipients := s.Config.Recipients()
+	if id != "" {
+		r, ok := s.Config.Find(ctx, id)
+		if !ok {
+			return nil, rpc.NotFound("recipient", id)
+		}
+		recipients = []*recipient.Recipient{r}
+	}
+	looked, err := s.facts(ctx, recipients)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	status := &outboundv1.Status{Version: s.o.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
+	for i, r := range recipients {
+		status.Recipients[i] = recipientStatus(r, looked[i], now)
+	}
+	streams, err := control.New(s.Bus).StreamStates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range streams {
+		status.Streams = append(status.Streams, streamStatus(x))
+	}
+	status.Disk = s.disk(streams)
+	if status.Services, err = s.processes.statuses(ctx); err != nil {
+		return nil, err
+	}
+	expiring := s.expiries(recipients)
+	for _, e := range expiring {
+		status.Expiries = append(status.Expiries, expiryMessage(e))
+	}
+	if status.Appliances, err = s.applianceStatuses(ctx); err != nil {
+		return nil, err
+	}
+	if status.Relay, err = s.relay(ctx); err != nil {
+		return nil, err
+	}
+	status.Notices = append(s.notices(status, recipients), expiryNotices(expiring, now)...)
+	return status, nil
+}
+
+// recipientStatus judges the facts of a recipient.
+func recipientStatus(r *recipient.Recipient, f recipientFacts, now time.Time) *outboundv1.RecipientStatus {
+	s := &outboundv1.RecipientStatus{
+		RecipientId: r.ID, DisplayName: r.DisplayName, Health: healthOf(r, f),
+		QueuedEvents: int64(min(f.backlog.Waiting+f.backlog.Unsettled, 1<<62)), OldestQueuedTime: protofield.Timestamp(f.backlog.Oldest),
+		Channel: string(r.Channel()), Activity: f.counts.hourly(now),
+		LastAttemptTime: protofield.Timestamp(f.counts.tried), LastDeliveredTime: protofield.Timestamp(f.counts.delivered),
+	}
+	s.LastAlertTime = protofield.Timestamp(f.status.LastAlert)
+	if s.GetHealth() == outboundv1.RecipientHealth_FAILING {
+		st := f.status
+		s.LastError, s.LastReason = errorText(st), string(st.Reason)
+		s.FailingSinceTime, s.BreakerOpen = protofield.Timestamp(st.Since), st.BreakerOpen
+		// The senders store the status every few seconds, so the next attempt of the status may be the last one by now.
+		if st.NextAttempt.After(f.counts.tried) {
+			s.NextAttemptTime = protofield.Timestamp(st.NextAttempt)
+		}
+	}
+	return s
+}
+
+// healthOf judges the health of a recipient.
+func healthOf(r *recipient.Recipient, f recipientFacts) outboundv1.RecipientHealth_Health {
+	switch {
+	case r.Deleting:
+		return outboundv1.RecipientHealth_DELETING
+	case !r.Enabled && r.WhileDisabled == recipient.Hold:
+		return outboundv1.RecipientHealth_PAUSED
+	case !r.Enabled:
+		return outboundv1.RecipientHealth_DISABLED
+	case f.status.Health == health.Failing:
+		return outboundv1.RecipientHealth_FAILING
+	default:
+		return outboundv1.RecipientHealth_OK
+	}
+}
+
+// errorText describes the last error: its reason, the receiver's code if there was one, and the detail.
+func errorText(st health.Status) string {
+	out := string(st.Reason)
+	if st.Code != 0 {
+		out += fmt.Sprintf(" %d", st.Code)
+	}
+	if st.Detail != "" {
+		out += ": " + protofield.Text(st.Detail)
+	}
+	return out
+}
