@@ -148,7 +148,7 @@ func TestCheckHasNoSecondFaultForATypeThatCouldNotBeRead(t *testing.T) {
 func TestAnUnknownTypeNamesTheNearest(t *testing.T) {
 	known := []string{"support_conference_end", "access_session_end", "door_open"}
 	for id, near := range map[string]string{
-		"support_conference_ended": "support_conference_end", "suport_conference_end": "support_conference_end",
+		"support_conference_ended": "support_conference_end", "supp0rt_conference_end": "support_conference_end",
 		"access_sesion_end": "access_session_end", "door_opened": "door_open",
 		"x": "", "printer_jam": "", "conference": "",
 	} {
