@@ -62,7 +62,7 @@ func (e *Engine) lookAgain(w *recipientWorker, t *task, judged, v Verdict) Verdi
 	return t.d.rejudge(judged, rec, time.Now())
 }
 
-// wake lets a recipient that fails all the time be tried at once: the messages at some sequences, or whatever comes.
+// expedite has a recipient attempted at once although its breaker is open: the messages at some sequences, or whatever comes.
 func (e *Engine) expedite(id string, sequences []uint64) {
 	e.mu.Lock()
 	w := e.workers[id]
