@@ -112,7 +112,7 @@ func (k *intake) ready() error {
 	select {
 	case <-k.deps.Config.Ready():
 	default:
-		return errors.New("the event types are not known yet: retry shortly")
+		return errors.New("the configuration has not been received yet: check that the config service runs, and retry shortly")
 	}
 	if !k.recovery.fresh() {
 		return errors.New("the broker is not responding: retry shortly")

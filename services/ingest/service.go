@@ -118,12 +118,13 @@ func (s *Service) Run(ctx context.Context) error {
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { k.recovery.run(ctx) })
-	s.now.Store(k)
-	defer s.now.Store(nil)
 	endpoint, err := k.listen()
 	if err != nil {
 		return err
 	}
+	// Only now: who is ready has subscribed.
+	s.now.Store(k)
+	defer s.now.Store(nil)
 	s.tidy(ctx)
 	if err := endpoint.Stop(); err != nil {
 		return fmt.Errorf("stop listening for events: %w", err)
@@ -163,18 +164,26 @@ func (s *Service) tidy(ctx context.Context) {
 	}
 }
 
-// Ready says why events cannot be taken in now, or nothing.
-func (s *Service) Ready(context.Context) error {
-	if s.now.Load() == nil {
+// readyWait is how long Ready waits for the broker at most.
+const readyWait = 2 * time.Second
+
+// Ready says why events cannot be taken in now, or nothing. It asks the broker, which answers only after it has seen what was sent
+// before: after a start and after a reconnect that is the subscription of intake.
+func (s *Service) Ready(ctx context.Context) error {
+	k := s.now.Load()
+	if k == nil {
 		return errors.New("ingest is not running")
 	}
 	if !s.deps.Bus.Connected() {
 		return errors.New("not connected to the broker")
 	}
-	select {
-	case <-s.deps.Config.Ready():
-		return nil
-	default:
-		return errors.New("the configuration has not been received yet: check that the config service runs")
+	if err := k.ready(); err != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	if err := s.deps.Bus.Flush(ctx); err != nil {
+		return fmt.Errorf("the broker is not responding: %w", err)
+	}
+	return nil
 }
