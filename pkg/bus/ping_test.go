@@ -28,7 +28,7 @@ func TestEverybodyWhoIsThereAnswersAPing(t *testing.T) {
 		{control.NewPresence("history", "1"), control.NewPresence("config", "1")}} {
 		conn := b.Conn()
 		wg.Go(func() {
-			if err := control.New(conn).Announce(ctx, here...); err != nil {
+			if err := control.New(conn).Announce(ctx, nil, here...); err != nil {
 				t.Errorf("announce: %v", err)
 			}
 		})

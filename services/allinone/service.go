@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -46,6 +47,7 @@ func (s *Service) Ready() <-chan Endpoints { return s.ready }
 type runtime struct {
 	o         Options
 	telemetry *telemetry.Telemetry
+	notices   *notice.Board
 	secrets   secrets
 	http      net.Listener
 	grpc      net.Listener
@@ -93,6 +95,7 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	if r.telemetry, err = telemetry.Setup(ctx, r.o.Telemetry); err != nil {
 		return err
 	}
+	r.notices = notice.NewBoard(r.telemetry.Logger)
 	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err

@@ -57,7 +57,7 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.group.Add("presence", func(ctx context.Context) error { return control.New(core).Announce(ctx, present()...) })
+	r.group.Add("presence", func(ctx context.Context) error { return control.New(core).Announce(ctx, r.notices.All, present()...) })
 	r.group.Add("config", settings.Run)
 	if err := r.senders(ctx); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,8 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_ = control.New(h.bus).Announce(ctx, control.NewPresence("http-sender", "1.2"), control.NewPresence("config", "1.3"),
+		_ = control.New(h.bus).Announce(ctx, func() []string { return []string{"The disk is full."} }, control.NewPresence("http-sender", "1.2"),
+			control.NewPresence("config", "1.3"),
 			control.NewPresence("http-sender", "1.1"))
 	}()
 	defer func() { cancel(); <-gone }()
@@ -136,6 +138,11 @@ func TestProcessesAnswerInTheStatus(t *testing.T) {
 	h.eventually("all processes are told", func() bool { return names() == "config http-sender http-sender" })
 	if d := last.GetDisk(); !d.GetFreeKnown() || d.GetFreeBytes() != 42 || d.GetLimitBytes() != 768<<20 {
 		t.Errorf("the disk is %v", d)
+	}
+	if n := last.GetNotices(); !slices.ContainsFunc(n, func(text string) bool {
+		return strings.HasPrefix(text, "http-sender on ") && strings.HasSuffix(text, ": The disk is full.")
+	}) {
+		t.Errorf("the notice of a process is missing in %q", n)
 	}
 	cancel()
 	h.eventually("those that have gone are not", func() bool { return names() == "" })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,28 +21,31 @@ type Presence struct {
 	Instance string    `json:"instance"`
 	Version  string    `json:"version"`
 	Start    time.Time `json:"start"`
+	// Host and PID say where it runs.
+	Host string `json:"host,omitempty"`
+	PID  int    `json:"pid,omitempty"`
+	// Notices need attention, as sentences.
+	Notices []string `json:"notices,omitempty"`
 }
 
 // NewPresence names a process that starts now.
 func NewPresence(name, version string) Presence {
-	return Presence{Name: name, Instance: nuid.Next(), Version: version, Start: time.Now().UTC()}
+	host, _ := os.Hostname() // without one, the process id has to do
+	return Presence{Name: name, Instance: nuid.Next(), Version: version, Start: time.Now().UTC(), Host: host, PID: os.Getpid()}
 }
 
-// Announce answers each ping with who is here, until ctx ends.
-func (c Client) Announce(ctx context.Context, here ...Presence) error {
-	answers := make([][]byte, 0, len(here))
-	for _, p := range here {
-		raw, err := json.Marshal(p)
-		if err != nil {
-			return fmt.Errorf("encode the presence of %s: %w", p.Name, err)
-		}
-		answers = append(answers, raw)
-	}
+// Announce answers each ping with who is here, until ctx ends. The notices of the process are those of the first.
+func (c Client) Announce(ctx context.Context, notices func() []string, here ...Presence) error {
 	// No queue group: everybody answers.
 	sub, err := c.conn.NC.Subscribe(names.SubjectPing, func(m *nats.Msg) {
-		for _, raw := range answers {
+		for i, p := range here {
+			if i == 0 && notices != nil {
+				p.Notices = notices()
+			}
 			// Who asked does not wait for a particular one.
-			_ = m.Respond(raw)
+			if raw, err := json.Marshal(p); err == nil {
+				_ = m.Respond(raw)
+			}
 		}
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -22,6 +23,8 @@ type Process struct {
 	Name      string
 	Telemetry *telemetry.Telemetry
 	Bus       *bus.Conn
+	// Notices are what this process has to say to those who run it.
+	Notices *notice.Board
 
 	http      string
 	ops       net.Listener
@@ -39,6 +42,7 @@ func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error
 	if p.Telemetry, err = telemetry.Setup(ctx, o.Telemetry); err != nil {
 		return nil, err
 	}
+	p.Notices = notice.NewBoard(p.Telemetry.Logger)
 	p.Defer(func() { _ = p.Telemetry.Shutdown(context.WithoutCancel(ctx)) })
 	if p.ops, err = process.Listen("http", o.HTTP); err != nil {
 		p.Close()
@@ -107,7 +111,7 @@ func (p *Process) Run(ctx context.Context) error {
 	}
 	if p.Bus != nil {
 		here := control.NewPresence(p.Name, process.Version())
-		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, here) })
+		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
 	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
 	defer p.Telemetry.Logger.Info("stopped")

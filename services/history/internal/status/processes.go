@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 
 const (
 	// pingEvery is the pause between two pings, pingWait how long one waits for answers.
-	pingEvery = 3 * time.Second
+	pingEvery = 2 * time.Second
 	pingWait  = 200 * time.Millisecond
 	// pingMaxAge is how old answers may be to be shown without another ping.
 	pingMaxAge = 10 * time.Second
@@ -81,5 +82,28 @@ func (p *processes) statuses(ctx context.Context) ([]*outboundv1.ServiceStatus, 
 	slices.SortFunc(out, func(a, b *outboundv1.ServiceStatus) int {
 		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetInstance(), b.GetInstance()))
 	})
+	return out, nil
+}
+
+// notices returns what the processes have to say. Each names its process, unless there is only one.
+func (p *processes) notices(ctx context.Context) ([]string, error) {
+	all, err := p.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b control.Presence) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID))
+	})
+	alone := !slices.ContainsFunc(all, func(x control.Presence) bool { return x.Instance != all[0].Instance })
+	var out []string
+	for _, x := range all {
+		for _, text := range x.Notices {
+			if !alone {
+				text = fmt.Sprintf("%s on %s (process %d): %s", x.Name, x.Host, x.PID, text)
+			}
+			out = append(out, text)
+		}
+	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
@@ -106,7 +107,10 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 	if status.Relay, err = s.relay(ctx); err != nil {
 		return nil, err
 	}
-	status.Notices = append(s.notices(status, recipients), expiryNotices(expiring, now)...)
+	if status.Notices, err = s.processes.notices(ctx); err != nil {
+		return nil, err
+	}
+	status.Notices = slices.Concat(status.Notices, s.notices(status, recipients), expiryNotices(expiring, now))
 	return status, nil
 }
 
