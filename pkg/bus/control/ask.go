@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -178,6 +179,6 @@ func reply(m *nats.Msg, raw []byte, err error) {
 		out.Header.Set(headerFault, err.Error())
 	}
 	if err := m.RespondMsg(out); err != nil {
-		slog.Warn("response not sent", "subject", m.Subject, telemetry.KeyError, err.Error())
+		slog.Warn("response not sent", logkey.Subject, m.Subject, telemetry.KeyError, err.Error())
 	}
 }
