@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -190,7 +191,7 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 			pause, lost = firstPause, ""
 		}
 		if text := fmt.Sprint(err); text != lost {
-			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what,
+			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", logkey.Watch, what,
 				telemetry.KeyError, text)
 			lost = text
 		}

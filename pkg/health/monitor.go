@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -167,7 +168,7 @@ func (m *Monitor) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := m.o.Store.Watch(ctx, m.o.Channel, m.forget, m.learn)
 		if err != nil && ctx.Err() == nil {
-			slog.Debug("watch of statuses failed, retrying", "error", err.Error())
+			slog.Debug("watch of statuses failed, retrying", logkey.Error, err.Error())
 		}
 		t := time.NewTimer(m.o.Tick)
 		select {
@@ -248,7 +249,7 @@ func (m *Monitor) flush(ctx context.Context) {
 
 func (m *Monitor) complain(id string, err error) {
 	if err != nil {
-		slog.Warn("status not stored, retrying", "recipient", id, "error", err.Error())
+		slog.Warn("status not stored, retrying", logkey.Recipient, id, logkey.Error, err.Error())
 	}
 }
 

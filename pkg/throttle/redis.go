@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -37,16 +38,17 @@ type RedisOptions struct {
 
 // Validate reports every fault at once.
 func (o RedisOptions) Validate() error {
+	var f process.Faults
 	if o.Replicas < 0 {
-		return errors.New("replicas: must not be negative: set it to the number of senders that share the limits")
+		f.Add("replicas", "must not be negative: set it to the number of senders that share the limits")
 	}
 	if o.Timeout < 0 {
-		return errors.New("timeout: must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
+		f.Add("timeout", "must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
 	}
 	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
-		return errors.New("address: is missing, but user, passwordFile or caFile is set")
+		f.Add("address", "is missing, but user, passwordFile or caFile is set")
 	}
-	return nil
+	return f.Err()
 }
 
 // Redis is a Limiter shared by all processes that use the same Redis. While Redis is away it keeps to its share in memory.
@@ -133,7 +135,8 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {
 		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
-			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(), "replicas", r.share)
+			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(),
+				logkey.Replicas, r.share)
 		}
 		return r.alone(ctx, key, l)
 	}

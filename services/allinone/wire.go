@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/deliverytelemetry"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -218,7 +219,7 @@ func (s *Service) announce(ctx context.Context, r *runtime) error {
 	if err := writeEndpoints(r.o.Data, e); err != nil {
 		return err
 	}
-	r.telemetry.Logger.InfoContext(ctx, "ready", "http", e.HTTP, "grpc", e.GRPC, "nats", e.NATS, "data", r.o.Data)
+	r.telemetry.Logger.InfoContext(ctx, "ready", logkey.HTTP, e.HTTP, logkey.GRPC, e.GRPC, logkey.NATS, e.NATS, logkey.Data, r.o.Data)
 	s.ready <- e
 	return nil
 }

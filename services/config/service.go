@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -50,27 +51,17 @@ func DefaultOptions() Options {
 
 // Validate reports all faults with their paths.
 func (o Options) Validate() error {
-	var faults []error
-	if _, err := recipient.ParseURLPolicy(o.URLPolicy); err != nil {
-		faults = append(faults, fmt.Errorf("urlPolicy: %w", err))
-	}
-	for i, prefix := range o.AllowEgress {
-		if _, err := egress.NewGuard([]string{prefix}, nil); err != nil {
-			faults = append(faults, fmt.Errorf("allowEgress[%d]: %w", i, err))
-		}
-	}
-	for i, own := range o.OwnServices {
-		if _, err := egress.NewGuard(nil, []string{own}); err != nil {
-			faults = append(faults, fmt.Errorf("ownServices[%d]: %w", i, err))
-		}
-	}
+	var f process.Faults
+	_, err := recipient.ParseURLPolicy(o.URLPolicy)
+	f.Within("urlPolicy", err)
+	f.Within("", egress.ValidateRules(o.AllowEgress, o.OwnServices))
 	if o.ReconcileEvery <= 0 {
-		faults = append(faults, errors.New("reconcileEvery: must be more than 0, e.g. 1m"))
+		f.Add("reconcileEvery", "must be more than 0, e.g. 1m")
 	}
 	if o.OrphanAge <= 0 {
-		faults = append(faults, errors.New("orphanAge: must be more than 0, e.g. 1m"))
+		f.Add("orphanAge", "must be more than 0, e.g. 1m")
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Deps are what the service works with. The caller closes them after Run has returned.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -159,7 +160,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("SMTP relay status changed", "was", r.Line, "is", next.Line)
+				slog.Info("SMTP relay status changed", logkey.Was, r.Line, logkey.Is, next.Line)
 			}
 			k.written = next
 			return nil

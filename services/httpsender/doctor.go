@@ -42,17 +42,16 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 
 // doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
 // recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
-func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (any, error) {
+func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (report egress.Report, err error) {
 	r, err := s.await(ctx, q)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
-	report := &egress.Report{}
-	s.send.probe(ctx, r, report)
+	s.send.probe(ctx, r, &report)
 	switch {
 	case !report.Healthy():
 	case q.Post:
-		s.post(ctx, r, report)
+		s.post(ctx, r, &report)
 	default:
 		report.Steps[len(report.Steps)-1].Detail += "; no request was sent, as none was requested"
 	}

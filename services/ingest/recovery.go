@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -165,12 +166,12 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 		}
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, "until", last,
-				"recorded", written)
+			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, logkey.Until, last,
+				logkey.Recorded, written)
 		}
 	}
 	if written > 0 {
-		r.deps.Logger.WarnContext(ctx, "missing intake records written", "events", written, "from", from+1, "until", last)
+		r.deps.Logger.WarnContext(ctx, "missing intake records written", logkey.Events, written, logkey.From, from+1, logkey.Until, last)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -134,7 +135,7 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 		if gone || len(ms) == 1 && wire.StoredSequence(ms[0]) == f.last && wire.StoredTime(ms[0]).Equal(f.at) {
 			return f.last + 1, nil
 		}
-		slog.Warn("the end of the delivery log is missing: reading it again", "told", f.last, "last", have.LastSeq)
+		slog.Warn("the end of the delivery log is missing: reading it again", logkey.Told, f.last, logkey.Last, have.LastSeq)
 		f.last = 0
 		f.to.Again()
 	}

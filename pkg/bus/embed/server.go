@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
@@ -177,7 +178,7 @@ func (s *Server) ShutdownWithin(wait time.Duration) {
 	case <-stopped:
 		s.lock.release()
 	case <-late.C:
-		s.log.Error("the broker did not shut down in time", "waited", wait.String())
+		s.log.Error("the broker did not shut down in time", logkey.Waited, wait.String())
 	}
 }
 

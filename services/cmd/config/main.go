@@ -25,7 +25,12 @@ type options struct {
 }
 
 // Validate reports every fault at once.
-func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Sealed) }
+func (o *options) Validate() error {
+	var f process.Faults
+	f.Within("", setup.Validate(o.Service, o.Common, o.Server, o.Sealed))
+	f.Within("streams", o.Streams.Validate())
+	return f.Err()
+}
 
 func main() {
 	o := options{Common: setup.DefaultCommon(), Streams: bus.DefaultStreamOptions(), Service: config.DefaultOptions()}

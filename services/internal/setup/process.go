@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -113,7 +114,7 @@ func (p *Process) Run(ctx context.Context) error {
 		here := control.NewPresence(p.Name, process.Version())
 		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
 	}
-	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
+	p.Telemetry.Logger.InfoContext(ctx, "started", telemetry.KeyVersion, process.Version(), logkey.HTTP, p.http)
 	defer p.Telemetry.Logger.Info("stopped")
 	return p.group.Run(ctx)
 }

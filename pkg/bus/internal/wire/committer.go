@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -213,7 +214,8 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
+			logkey.Messages, n)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -89,7 +90,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			if s != nil {
 				subject = s.Subject
 			}
-			slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), "subject", subject)
+			slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), logkey.Subject, subject)
 		}),
 	}
 	if o.InProcess != nil {
@@ -120,7 +121,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 		if time.Since(said) > sayEvery {
 			said = time.Now()
-			slog.Info("broker is not available yet", "url", o.URL, telemetry.KeyError, err.Error())
+			slog.Info("broker is not available yet", logkey.URL, o.URL, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -174,7 +175,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
-			slog.Warn("bucket watch failed, retrying", "bucket", b.name, telemetry.KeyError, err.Error())
+			slog.Warn("bucket watch failed, retrying", logkey.Bucket, b.name, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():

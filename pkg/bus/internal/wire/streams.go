@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // StreamOptions are the bounds of the streams.
@@ -26,6 +27,27 @@ type StreamOptions struct {
 // DefaultStreamOptions holds 8 GiB of events and 500,000 records within 4 GiB, on one server.
 func DefaultStreamOptions() StreamOptions {
 	return StreamOptions{EventsMaxBytes: 8 << 30, HistoryMaxBytes: 4 << 30, HistoryMaxRecords: 500_000, Replicas: 1}
+}
+
+// Validate reports every fault at once.
+func (o StreamOptions) Validate() error {
+	var f process.Faults
+	for _, x := range []struct {
+		path  string
+		value int64
+		what  string
+	}{
+		{"eventsMaxBytes", o.EventsMaxBytes, "bytes, e.g. 8589934592"}, {"historyMaxBytes", o.HistoryMaxBytes, "bytes, e.g. 4294967296"},
+		{"historyMaxRecords", o.HistoryMaxRecords, "records, e.g. 500000"},
+	} {
+		if x.value < 1 {
+			f.Add(x.path, "is %d: set it to a number of %s", x.value, x.what)
+		}
+	}
+	if o.Replicas != 1 && o.Replicas != 3 {
+		f.Add("replicas", "is %d: use 1, or 3 on a cluster", o.Replicas)
+	}
+	return f.Err()
 }
 
 // eventsMaxAge is the longest retry duration (7 d) and a day.

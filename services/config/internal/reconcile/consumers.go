@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -93,7 +94,7 @@ func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed contro
 	}
 	changed, err := s.apply(ctx, r.ID())
 	if len(changed) > 0 {
-		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", telemetry.KeyRecipient, r.ID(), "changed", changed)
+		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", telemetry.KeyRecipient, r.ID(), logkey.Changed, changed)
 	}
 	return err
 }

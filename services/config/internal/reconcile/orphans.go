@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -22,7 +23,7 @@ func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names
 	}
 	revision, err := s.names.Reserve(ctx, name, r.ID())
 	if errors.Is(err, store.ErrNameTaken) {
-		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), "other",
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), logkey.Other,
 			string(held.Value))
 		return nil
 	}
