@@ -118,6 +118,8 @@ type Committer struct {
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
+	// busy is since when messages wait, in Unix nanoseconds, if any do.
+	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
 }
@@ -151,7 +153,9 @@ func (k *Committer) Put(p *Post) {
 		p.Done(Receipt{}, ErrClosed)
 		return
 	}
-	k.pending.Add(1)
+	if k.pending.Add(1) == 1 {
+		k.busy.Store(time.Now().UnixNano())
+	}
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
 		k.pending.Add(-1)
@@ -185,6 +189,11 @@ func (k *Committer) Close() {
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *Committer) silent(since time.Time) bool {
 	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
+}
+
+// stalled reports whether messages have waited since before a time without any answer after it.
+func (k *Committer) stalled(before time.Time) bool {
+	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
 }
 
 func latestOf(a, b time.Time) time.Time {
