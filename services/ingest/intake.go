@@ -277,7 +277,8 @@ func (k *intake) trouble(s submission, e *event.Event, err error) error {
 
 // unstored refuses an event at once, because the broker's store takes nothing.
 func (k *intake) unstored(s submission, f *bus.StoreFault) error {
-	return k.refuse(s, string(f.Reason), rpc.UnavailableFor(string(f.Reason), "the event was not stored: "+f.Error()+": keep it and retry later"))
+	text := fmt.Sprintf("the event was not stored: %v: keep it and retry later", f)
+	return k.refuse(s, string(f.Reason), rpc.UnavailableFor(string(f.Reason), text))
 }
 
 // refuse counts an event that its publisher keeps and sends again. It is no decision on the event, so it has no record.

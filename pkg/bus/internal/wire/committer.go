@@ -196,13 +196,6 @@ func (k *Committer) stalled(before time.Time) bool {
 	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
 }
 
-func latestOf(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
 // shut takes nothing more. It waits for those whose message finds the queue full.
 func (k *Committer) shut() {
 	k.mu.Lock()

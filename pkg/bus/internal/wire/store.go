@@ -113,6 +113,16 @@ func (w *StoreWatch) Reopened() {
 	w.look(time.Now())
 }
 
+// Err is what is wrong, with its reason; nil: nothing is.
+func (w *StoreWatch) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f := w.any(); f != nil {
+		return fmt.Errorf("%s: %w", f.Reason, f)
+	}
+	return nil
+}
+
 // Broken is the fault that ends only when the broker's store is opened again; nil: there is none.
 func (w *StoreWatch) Broken() *StoreFault {
 	w.mu.Lock()
@@ -371,4 +381,11 @@ func (w *StoreWatch) silence() {
 	for _, c := range w.conns {
 		c.ending.silent()
 	}
+}
+
+func latestOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
