@@ -110,4 +110,3 @@ func (d *Disk) stat() (st syscall.Statfs_t) {
 	}
 	return st
 }
-

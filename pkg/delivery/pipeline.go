@@ -173,6 +173,9 @@ func (e *Engine) expire(w *recipientWorker, t *task) *leaving {
 
 // admit waits for the recipient's turn and for a slot of the process. If the message goes on, the next step frees the slot.
 func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
+	if err := e.storable(); err != nil {
+		return leave(&Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: err.Error(), After: startWait})
+	}
 	p, wait := w.breaker.admit(t.candidate(), t.d.Recipient.Retry.Interval, time.Now())
 	if p == 0 {
 		v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: max(min(wait, maxDelay), minWait)}
@@ -185,6 +188,14 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 		return leave(v)
 	}
 	return nil
+}
+
+// storable is why no record can be stored now; nil: nothing is known to be wrong.
+func (e *Engine) storable() error {
+	if e.o.Storable == nil {
+		return nil
+	}
+	return e.o.Storable()
 }
 
 // send makes one attempt and says what came of it.

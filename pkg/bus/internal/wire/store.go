@@ -355,11 +355,13 @@ func (c *Conn) StoreFault() *StoreFault {
 	return nil
 }
 
-// RecordFault is why no record can be stored now; nil: nothing is known to be wrong, or nothing watches. It leaves out a disk that has no
-// room for new events only.
-func (c *Conn) RecordFault() *StoreFault {
+// Storable is why no record can be stored now; nil: nothing is known to be wrong, or nothing watches. That a disk has no room for new
+// events is no reason.
+func (c *Conn) Storable() error {
 	if w := c.store.Load(); w != nil {
-		return w.records()
+		if f := w.records(); f != nil {
+			return f
+		}
 	}
 	return nil
 }
