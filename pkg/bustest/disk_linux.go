@@ -85,16 +85,23 @@ func (d *Disk) Clear() {
 	}
 }
 
-// ReadOnly has the file system refuse writes, or take them again. It fails while a file is open for writing, unless force is set.
-func (d *Disk) ReadOnly(yes bool) error {
-	flags := uintptr(syscall.MS_REMOUNT)
-	if yes {
-		flags |= syscall.MS_RDONLY
+// ReadOnly has the file system refuse to open and create files for writing, as one does after an error, until it is called with false.
+// Files that are open stay so.
+func (d *Disk) ReadOnly(yes bool) {
+	d.t.Helper()
+	if !yes {
+		if err := syscall.Unmount(d.Dir, syscall.MNT_DETACH); err != nil {
+			d.t.Fatalf("make %s writable: %v", d.Dir, err)
+		}
+		return
 	}
-	if err := syscall.Mount("tmpfs", d.Dir, "tmpfs", flags, ""); err != nil {
-		return fmt.Errorf("mount %s again: %w", d.Dir, err)
+	err := syscall.Mount(d.Dir, d.Dir, "", syscall.MS_BIND, "")
+	if err == nil {
+		err = syscall.Mount("", d.Dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")
 	}
-	return nil
+	if err != nil {
+		d.t.Fatalf("make %s read-only: %v", d.Dir, err)
+	}
 }
 
 // Free is how many bytes are free.

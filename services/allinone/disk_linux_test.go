@@ -162,7 +162,8 @@ func (h *onDisk) refuses(since time.Time, reason string) {
 	h.t.Helper()
 	waittest.NoError(h.t, "readyz and the notices to say so", func() error {
 		code, text := h.ready()
-		if notices := fmt.Sprint(h.notices()); code == http.StatusOK || !strings.Contains(text, reason) || !strings.Contains(notices, reason) {
+		notices := fmt.Sprint(h.notices())
+		if code == http.StatusOK || !strings.Contains(text, reason) || !strings.Contains(notices, reason) {
 			return fmt.Errorf("%d %s %s", code, text, notices)
 		}
 		return nil
@@ -170,7 +171,8 @@ func (h *onDisk) refuses(since time.Time, reason string) {
 	if took := time.Since(since); took > saidWithin+refusedWithin {
 		h.t.Errorf("readyz and the notices took %v", took)
 	}
-	if refusal, took := h.post("refused", 1); took > refusedWithin || !strings.HasPrefix(refusal, "503") || !strings.Contains(refusal, reason) {
+	refusal, took := h.post("refused", 1)
+	if took > refusedWithin || !strings.HasPrefix(refusal, "503") || !strings.Contains(refusal, reason) {
 		h.t.Errorf("POST: %s after %v", refusal, took)
 	}
 	began := time.Now()
@@ -221,35 +223,39 @@ func (h *onDisk) delivered() (repeated int) {
 	return repeated
 }
 
-// A disk that is full, of bytes or of files, is told at once; the all-in-one goes on by itself once there is room, and nothing is lost.
+// A disk that is full, of bytes or of files, or that refuses writes is told at once; the all-in-one goes on by itself once there is room,
+// and nothing is lost.
 func TestAFullDiskIsToldAndOutlived(t *testing.T) {
+	full := func(d *bustest.Disk) { d.Fill(0) }
 	for name, x := range map[string]struct {
 		options string
 		reserve uint64
-		fill    func(*bustest.Disk)
+		harm    func(*bustest.Disk)
+		mend    func(*bustest.Disk)
+		reason  string
 		// reopened says that the broker meets a write error.
 		reopened bool
 	}{
-		"no space":      {"size=128m", 0, func(d *bustest.Disk) { d.Fill(0) }, false},
-		"a write error": {"size=128m", 1, func(d *bustest.Disk) { d.Fill(0) }, true},
-		"no inodes":     {"size=256m,nr_inodes=1000", 0, func(d *bustest.Disk) { d.FillInodes(0) }, false},
-		"the reserve":   {"size=128m", 0, func(d *bustest.Disk) { d.Fill(12 << 20) }, false},
+		"no space":      {"size=128m", 0, full, (*bustest.Disk).Clear, "STORE_FULL", false},
+		"a write error": {"size=128m", 1, full, (*bustest.Disk).Clear, "STORE_FULL", true},
+		"no inodes": {"size=256m,nr_inodes=1000", 0, func(d *bustest.Disk) { d.FillInodes(0) }, (*bustest.Disk).Clear,
+			"STORE_FULL", false},
+		"the reserve": {"size=128m", 0, func(d *bustest.Disk) { d.Fill(12 << 20) }, (*bustest.Disk).Clear, "STORE_FULL", false},
+		"read-only": {"size=256m", 0, func(d *bustest.Disk) { d.ReadOnly(true) }, func(d *bustest.Disk) { d.ReadOnly(false) },
+			"STORE_FAILED", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startOn(t, bustest.NewDisk(t, x.options), x.reserve)
-			for round := range 2 {
-				began := time.Now()
-				x.fill(h.disk)
-				refusal, took := h.post(fmt.Sprint("full-", round), 10_000)
-				if refusal == "" || took > refusedWithin+time.Second {
-					t.Errorf("the first refusal, after %v: %s", took, refusal)
-				}
-				h.refuses(began, "STORE_FULL")
-				h.disk.Clear()
-				h.recovers()
-				if repeated := h.delivered(); repeated > 0 {
-					t.Errorf("%d of %d events came twice", repeated, len(h.accepted))
-				}
+			x.harm(h.disk)
+			refusal, took := h.post("full", 10_000)
+			if refusal == "" || took > refusedWithin+time.Second {
+				t.Errorf("the first refusal, after %v: %s", took, refusal)
+			}
+			h.refuses(time.Now(), x.reason)
+			x.mend(h.disk)
+			h.recovers()
+			if repeated := h.delivered(); repeated > 0 {
+				t.Errorf("%d of %d events came twice", repeated, len(h.accepted))
 			}
 			if x.reopened && !strings.Contains(h.log.String(), "store opened again") {
 				t.Error("the store was not opened again: there was no write error")

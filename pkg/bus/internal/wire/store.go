@@ -28,13 +28,13 @@ const (
 )
 
 // probed are the streams whose store is asked. A bucket lets nothing be deleted, so its store can't be asked without a write.
-var probed = []string{names.StreamEvents, names.StreamHistory, names.StreamNotices}
+func probed() []string { return []string{names.StreamEvents, names.StreamHistory, names.StreamNotices} }
 
 // brokerItself stands for what the embedded broker says of all its streams.
 const brokerItself = ""
 
 // everything is what may have a fault.
-var everything = append(slices.Clone(probed), brokerItself)
+func everything() []string { return append(probed(), brokerItself) }
 
 // StoreWatch watches whether the broker stores what it is given, for the connections of one process. nats-server answers nothing to a
 // publish that it can't write, and refuses all later ones without an answer, so who publishes would learn it by a time-out alone.
@@ -127,7 +127,7 @@ func (w *StoreWatch) Err() error {
 func (w *StoreWatch) Broken() *StoreFault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.broken(everything...)
+	return w.broken(everything()...)
 }
 
 // Report tells of a write error that the embedded broker names, of whichever stream; nil: there is none.
@@ -177,7 +177,7 @@ func (w *StoreWatch) failed() *StoreFault {
 
 // any is the worst fault there is.
 func (w *StoreWatch) any() *StoreFault {
-	if f := w.broken(everything...); f != nil {
+	if f := w.broken(everything()...); f != nil {
 		return f
 	}
 	if w.slow != nil {
@@ -234,7 +234,7 @@ func (w *StoreWatch) tell(first bool) {
 // ask asks for the stores one after the other, sooner if there is a fault.
 func (w *StoreWatch) ask(ctx context.Context) {
 	for {
-		for _, stream := range probed {
+		for _, stream := range probed() {
 			w.probe(ctx, stream)
 		}
 		pause := probeEvery
@@ -290,22 +290,21 @@ const (
 	codeNotEnabledHere = 10039
 )
 
-// healthyAnswers are what a store without a write error says to the deletion of a message that can't be there.
-var healthyAnswers = []string{"stream store EOF", "no message found", "store is closed"}
+// healthy reports whether a store without a write error says this to the deletion of a message that can't be there.
+func healthy(text string) bool {
+	return slices.Contains([]string{"stream store EOF", "no message found", "store is closed"}, text)
+}
 
 // probeAnswer is the fault that an answer to a probe names; nil: none.
 func probeAnswer(stream string, data []byte) *StoreFault {
 	var a pubAnswer
-	if json.Unmarshal(data, &a) != nil || a.Error == nil {
-		return nil
-	}
-	switch a.Error.ErrorCode {
-	case codeNotEnabled, codeNotEnabledHere:
+	_ = json.Unmarshal(data, &a) // what can't be read names no fault
+	switch {
+	case a.Error == nil:
+	case a.Error.ErrorCode == codeNotEnabled, a.Error.ErrorCode == codeNotEnabledHere:
 		return lasting(stream, a.Error.Description)
-	case codeDeleteFailed:
-		if !slices.Contains(healthyAnswers, a.Error.Description) {
-			return writeFault(stream, a.Error.Description)
-		}
+	case a.Error.ErrorCode == codeDeleteFailed && !healthy(a.Error.Description):
+		return writeFault(stream, a.Error.Description)
 	}
 	return nil
 }

@@ -44,13 +44,15 @@ func lasting(stream, text string) *StoreFault {
 	return &StoreFault{Reason: StoreFailed, Stream: stream, Lasts: true, Detail: text}
 }
 
-// full are texts of errors that say that there is no room: ENOSPC, EDQUOT, EMFILE is none of them.
-var full = []string{"no space left on device", "disk quota exceeded", "not enough space"}
+// noRoom are the texts of errors that say that there is no room: ENOSPC, EDQUOT, and that of Windows.
+func noRoom() []string {
+	return []string{"no space left on device", "disk quota exceeded", "not enough space"}
+}
 
 // writeFault is the fault of a stream with a write error.
 func writeFault(stream, text string) *StoreFault {
 	f := lasting(stream, text)
-	for _, x := range full {
+	for _, x := range noRoom() {
 		if strings.Contains(text, x) {
 			f.Reason = StoreFull
 		}
