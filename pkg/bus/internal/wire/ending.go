@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
@@ -94,6 +96,20 @@ func (c *Conn) WithoutCancel(ctx context.Context) (context.Context, context.Canc
 	return ctx, func() {
 		stop()
 		cancel()
+	}
+}
+
+// StopWatch stops a watch of a bucket. The client library has the broker delete the watch's consumer and waits 5 s for the answer; once the
+// process ends and the broker is silent that is not waited for, and what waits ends with the connection.
+func (c *Conn) StopWatch(w jetstream.KeyWatcher) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = w.Stop() // a consumer that stays is removed by the broker
+	}()
+	select {
+	case <-stopped:
+	case <-c.Silent():
 	}
 }
 
