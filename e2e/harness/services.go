@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -34,7 +35,7 @@ func (h *System) services(t T) {
 	}
 	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}}
 	e.makeSecrets(t)
-	e.broker(t)
+	e.broker(t, cmp.Or(h.Store, filepath.Join(h.Dir, "nats", "store")))
 	for _, l := range []string{
 		"nats/nats", "nats/http", "config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
 		"email-sender/http", "console/http",
@@ -76,9 +77,9 @@ func (e *servicesShape) makeSecrets(t T) {
 }
 
 // broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
-func (e *servicesShape) broker(t T) {
+func (e *servicesShape) broker(t T, store string) {
 	e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", "nats.conf"),
-		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
+		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", store))
 	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
 		t.Fatalf("write the appliances' accounts: %v", err)
 	}

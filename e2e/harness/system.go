@@ -45,6 +45,8 @@ type System struct {
 	Senders int
 	// Redis is where those share rate limits, host:port. Empty: each keeps them alone.
 	Redis string
+	// Store is the folder of the stock broker's store. Empty: one in Dir.
+	Store string
 	// Env is added to the environment of the all-in-one: options.
 	Env []string
 
@@ -207,6 +209,12 @@ func (h *System) Freeze(t T, name string) {
 	p := h.part(t, name)
 	p.process.signal(syscall.SIGSTOP)
 	p.killed = true
+}
+
+// Ready is why a process is not ready; nil: it is.
+func (h *System) Ready(t T, name string) error {
+	t.Helper()
+	return h.part(t, name).ready()
 }
 
 // Output is all that a process has written.

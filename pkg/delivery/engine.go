@@ -31,6 +31,9 @@ type EngineOptions struct {
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Storable, if set, says why no record can be stored now: then nothing is pulled and nothing is sent, for each attempt without a record
+	// is made again.
+	Storable func() error
 	// Slots is how many attempts run at once in this process. No recipient holds more than a quarter of them.
 	Slots int
 	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.

@@ -173,6 +173,9 @@ func (e *Engine) expire(w *recipientWorker, t *task) *leaving {
 
 // admit waits for the recipient's turn and for a slot of the process. If the message goes on, the next step frees the slot.
 func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
+	if !e.storable() {
+		return leave(&Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: "the delivery log can't be written", After: startWait})
+	}
 	p, wait := w.breaker.admit(t.candidate(), t.d.Recipient.Retry.Interval, time.Now())
 	if p == 0 {
 		v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: max(min(wait, maxDelay), minWait)}
@@ -186,6 +189,9 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	}
 	return nil
 }
+
+// storable reports whether records can be stored now, as far as is known.
+func (e *Engine) storable() bool { return e.o.Storable == nil || e.o.Storable() == nil }
 
 // send makes one attempt and says what came of it.
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {

@@ -38,6 +38,8 @@ type Options struct {
 	Sync Sync `yaml:"sync"`
 	// Streams are the bounds of the streams.
 	Streams bus.StreamOptions `yaml:"streams"`
+	// Disk is how much space is kept free.
+	Disk Disk `yaml:"disk"`
 	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 

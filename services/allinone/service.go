@@ -59,7 +59,9 @@ type runtime struct {
 	intake    *ingest.Service
 	group     process.Group
 	// core is the connection of what has none of its own.
-	core  *bus.Conn
+	core *bus.Conn
+	// store watches whether the broker stores what it is given.
+	store *bus.StoreWatch
 	close []func()
 	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
@@ -152,6 +154,9 @@ func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
 		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
 	if err != nil {
 		return nil, err
+	}
+	if r.store != nil {
+		r.store.Attach(c)
 	}
 	r.onClose(c.Close)
 	asked := context.AfterFunc(ctx, c.Ending)

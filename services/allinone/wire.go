@@ -37,6 +37,7 @@ func (r *runtime) wire(ctx context.Context) error {
 	if err := core.EnsureStreams(ctx, r.o.Streams); err != nil {
 		return err
 	}
+	r.keepStore(core)
 	publisher, log := bus.NewPublisher(core), deliverylog.New(core)
 	r.onClose(publisher.Close)
 	r.onClose(log.Close)
@@ -188,6 +189,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 			return nil
 		}},
 		{Name: "intake", Ask: intake.Ready},
+		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
 		Config: conn, Ingest: conn, History: conn, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
@@ -216,8 +218,19 @@ func (s *Service) announce(ctx context.Context, r *runtime) error {
 		}
 	}
 	e := Endpoints{HTTP: r.http.Addr().String(), GRPC: r.grpc.Addr().String(), NATS: r.broker.Addr()}
-	if err := writeEndpoints(r.o.Data, e); err != nil {
-		return err
+	for said := false; ; said = true {
+		err := writeEndpoints(r.o.Data, e)
+		if err == nil {
+			break
+		}
+		if !said { // a disk that is full may get room
+			r.telemetry.Logger.WarnContext(ctx, "endpoints not written, retrying", telemetry.KeyError, err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 	}
 	r.telemetry.Logger.InfoContext(ctx, "ready", logkey.HTTP, e.HTTP, logkey.GRPC, e.GRPC, logkey.NATS, e.NATS, logkey.Data, r.o.Data)
 	s.ready <- e

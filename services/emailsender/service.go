@@ -182,7 +182,7 @@ func (s *Service) Run(ctx context.Context) error {
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
 		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
-		Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Matches: s.filters.Matches, Freshness: s.deps.Config, Storable: s.deps.Bus.Storable,
 	})
 	if err != nil {
 		return fmt.Errorf("create the email sender's engine: %w", err)

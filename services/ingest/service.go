@@ -179,6 +179,9 @@ func (s *Service) Ready(ctx context.Context) error {
 	if !s.deps.Bus.Connected() {
 		return errors.New("not connected to the broker")
 	}
+	if f := s.deps.Bus.StoreFault(); f != nil {
+		return fmt.Errorf("events are refused (%s): %w", f.Reason, f)
+	}
 	if err := k.ready(); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 	if err != nil {
 		return fmt.Errorf("watch bucket %s: %w", names.BucketStatus, err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer s.conn.StopWatch(w)
 	begin()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -76,6 +76,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	asked := context.AfterFunc(ctx, p.Bus.Ending)
 	p.Defer(func() { asked() })
 	p.group.Hopeless = p.Bus.Silent()
+	p.watchStore()
 	p.Check("broker", func(context.Context) error {
 		if !p.Bus.Connected() {
 			return errors.New("not connected to the broker")

@@ -119,6 +119,8 @@ type Committer struct {
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
+	// busy is since when messages wait, in Unix nanoseconds, if any do.
+	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
 }
@@ -152,7 +154,9 @@ func (k *Committer) Put(p *Post) {
 		p.Done(Receipt{}, ErrClosed)
 		return
 	}
-	k.pending.Add(1)
+	if k.pending.Add(1) == 1 {
+		k.busy.Store(time.Now().UnixNano())
+	}
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
 		k.pending.Add(-1)
@@ -188,11 +192,9 @@ func (k *Committer) silent(since time.Time) bool {
 	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
 }
 
-func latestOf(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+// stalled reports whether messages have waited since before a time without any answer after it.
+func (k *Committer) stalled(before time.Time) bool {
+	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
 }
 
 // shut takes nothing more. It waits for those whose message finds the queue full.

@@ -62,6 +62,8 @@ type Conn struct {
 	// repeatFor is RepeatFor of the options.
 	RepeatFor time.Duration
 	ending    *ending
+	// store is the watch of the broker's store, if there is one.
+	store atomic.Pointer[StoreWatch]
 }
 
 // sayEvery is how often a broker that is waited for is mentioned.

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
@@ -14,6 +16,8 @@ const (
 	silentAfter = 5 * time.Second
 	// silentLook is the pause between two questions whether it answers.
 	silentLook = 250 * time.Millisecond
+	// brokenAfter is how long it is waited for if it is known to store nothing until it is restarted.
+	brokenAfter = time.Second
 	// silentAnswer is how long one answer is waited for.
 	silentAnswer = time.Second
 )
@@ -58,6 +62,17 @@ func (e *ending) unanswered(since time.Time) bool {
 	return slices.ContainsFunc(e.committers, func(k *Committer) bool { return k.silent(since) })
 }
 
+// heard is when the broker last answered one of the connection's messages, and whether some have waited since before a time without an
+// answer after it.
+func (e *ending) heard(before time.Time) (last time.Time, stalled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, k := range e.committers {
+		last, stalled = latestOf(last, time.Unix(0, k.heard.Load())), stalled || k.stalled(before)
+	}
+	return last, stalled
+}
+
 // over ends the questions, waits for the last one, and gives up what is still on its way.
 func (e *ending) over() {
 	e.shut.Do(func() { close(e.closed) })
@@ -84,6 +99,20 @@ func (c *Conn) WithoutCancel(ctx context.Context) (context.Context, context.Canc
 	}
 }
 
+// StopWatch stops a watch of a bucket. The client library has the broker delete the watch's consumer and waits 5 s for the answer; once the
+// process ends and the broker is silent that is not waited for, and what waits ends with the connection.
+func (c *Conn) StopWatch(w jetstream.KeyWatcher) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = w.Stop() // a consumer that stays is removed by the broker
+	}()
+	select {
+	case <-stopped:
+	case <-c.Silent():
+	}
+}
+
 // awaitSilence asks until the broker is silent or the connection is closed.
 func (c *Conn) awaitSilence() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -98,13 +127,27 @@ func (c *Conn) awaitSilence() {
 		case <-answered:
 			heard = time.Now()
 		case <-tick.C:
-			if time.Since(heard) > silentAfter || c.ending.unanswered(began) {
-				c.ending.silent()
+			if time.Since(heard) > silentAfter || c.ending.unanswered(began) || c.broken() && time.Since(began) > brokenAfter {
+				c.silence()
 				return
 			}
 		case <-c.ending.closed:
 			return
 		}
+	}
+}
+
+// broken reports whether the broker's store is known to take nothing until it is opened again.
+func (c *Conn) broken() bool {
+	w := c.store.Load()
+	return w != nil && w.Broken() != nil
+}
+
+// silence gives up what is under way, on all connections of the process.
+func (c *Conn) silence() {
+	c.ending.silent()
+	if w := c.store.Load(); w != nil {
+		w.silence()
 	}
 }
 

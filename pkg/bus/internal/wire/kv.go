@@ -135,7 +135,7 @@ func (b *Bucket) All(ctx context.Context, prefix string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer b.conn.StopWatch(w)
 	var out []Entry
 	for {
 		select {
@@ -190,7 +190,7 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.Stop() }()
+	defer b.conn.StopWatch(w)
 	since := b.conn.Since()
 	changed()
 	tick := time.NewTicker(time.Second)
