@@ -980,6 +980,15 @@ type DownloadBackupResponse struct {
 	Summary *BackupSummary `json:"summary,omitempty"`
 }
 
+// DownloadBackupResponseLine A line of a stream: either `result` or `error`.
+type DownloadBackupResponseLine struct {
+	// Error Why the stream ended.
+	Error *Error `json:"error,omitempty"`
+
+	// Result A piece of a backup.
+	Result *DownloadBackupResponse `json:"result,omitempty"`
+}
+
 // EmailRecipient Settings of an email recipient.
 type EmailRecipient struct {
 	// Addresses Email addresses, 1 to 10. Plain addresses (`ops@example.com`), no display names, quoted local parts or domain literals.
@@ -10288,15 +10297,8 @@ func (r RotateApplianceAnswer) ContentType() string {
 type DownloadBackupAnswer struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *DownloadBackupResponse
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Error
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r DownloadBackupAnswer) GetJSON200() *DownloadBackupResponse {
-	return r.JSON200
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -14506,13 +14508,6 @@ func ParseDownloadBackupAnswer(rsp *http.Response) (*DownloadBackupAnswer, error
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest DownloadBackupResponse
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

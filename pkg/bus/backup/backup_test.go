@@ -52,7 +52,7 @@ func fill(t *testing.T, c *bus.Conn) {
 		t.Fatal(err)
 	}
 	consumer, err := events.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "http-crm", AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: bus.AckWait, MaxDeliver: -1, FilterSubjects: []string{"outbound.events.*.t", "outbound.replay.crm"}})
+		AckWait: time.Second, MaxDeliver: -1, FilterSubjects: []string{"outbound.events.*.t", "outbound.replay.crm"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,8 @@ func info(t *testing.T, c *bus.Conn, stream string) *jetstream.StreamInfo {
 }
 
 func TestARestoredSystemGoesOnWhereItWas(t *testing.T) {
-	from, to := bustest.Start(t).Conn(), bustest.Start(t).Conn()
+	broker := bustest.Start(t)
+	from, to := bustest.Start(t).Conn(), broker.Conn()
 	fill(t, from)
 	path, m := take(t, from, true)
 	if m.EventsSequence != 300 || len(m.Parts) != 7 {
@@ -139,7 +140,7 @@ func TestARestoredSystemGoesOnWhereItWas(t *testing.T) {
 	for _, stream := range []string{bus.StreamEvents, bus.StreamHistory, bus.StreamNotices, "KV_outbound_recipients", "KV_outbound_settings",
 		"KV_outbound_status", "KV_outbound_replays"} {
 		was, is := info(t, from, stream).State, info(t, to, stream).State
-		if was.Msgs != is.Msgs || was.FirstSeq != is.FirstSeq || was.LastSeq != is.LastSeq || !was.LastTime.Equal(is.LastTime) {
+		if was.Msgs != is.Msgs || max(1, was.FirstSeq) != max(1, is.FirstSeq) || was.LastSeq != is.LastSeq || !was.LastTime.Equal(is.LastTime) {
 			t.Errorf("%s was %+v and is %+v", stream, was, is)
 		}
 	}
@@ -173,6 +174,9 @@ func TestARestoredSystemGoesOnWhereItWas(t *testing.T) {
 	if seen[100] || !seen[101] || !seen[300] {
 		t.Errorf("other messages came than were open: %d", len(seen))
 	}
+	// The broker knows the message ids of what it got from a backup once it has started again.
+	broker.Restart()
+	waittest.Until(t, "the connection", to.Connected)
 	if again := publish(t, to, "outbound.events.a1.t", 299, 300, event); again != 300 {
 		t.Errorf("a repeated event is stored as %d", again)
 	}
@@ -201,7 +205,7 @@ func TestAConfigurationAloneGoesOnWithTheSequences(t *testing.T) {
 		if err != nil || len(r.Parts) != 2 {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		if p, err := backup.Look(t.Context(), to); err != nil || p.String() != "1 recipient, 1 settings" && p.String() != "1 recipient, 1 setting" {
+		if p, err := backup.Look(t.Context(), to); err != nil || p.String() != "1 recipient, 1 setting" {
 			t.Errorf("restored is %s, %v", p, err)
 		}
 		// Recipients begin at a sequence: one that is counted from 1 again would be passed over.
@@ -265,12 +269,12 @@ func TestADamagedFileIsRefused(t *testing.T) {
 	}{
 		"empty":                   {nil, false, "it is empty"},
 		"text":                    {[]byte(strings.Repeat("recipients:\n", 100)), false, "it is no tar file"},
-		"half":                    {whole[:len(whole)/2], true, "after member"},
+		"half":                    {whole[:len(whole)/2], true, "unexpected EOF"},
 		"without its end":         {whole[:at("sha256\x00")], true, "before its checksum"},
 		"a bit of a message":      {flip(at("EVENTS/000001.s2") + 600), true, "part EVENTS"},
 		"a bit of the manifest":   {flip(at(`"eventsSequence": 300`) + 18), true, ""},
 		"a bit of the sum":        {flip(at("sha256\x00") + 515), true, "is not the one at its end"},
-		"a bit of the first":      {flip(at(`"version": "1"`) + 12), true, "is not the one at its end"},
+		"a bit of the first":      {flip(at(`"version": "1"`) + 2), true, "is not the one at its end"},
 		"a name":                  {flip(at("HISTORY/stream.json")), true, ""},
 		"of a later release":      {bytes.Replace(whole, []byte(`"format": 1`), []byte(`"format": 2`), 1), false, "use that release or a later one"},
 		"a member that is not it": {whole[at("EVENTS/stream.json"):], false, "it begins with EVENTS/stream.json"},

@@ -11,6 +11,12 @@ import (
 // format is the version of the file's structure. A reader refuses a later one.
 const format = 1
 
+// SealPlace is what Header.SealCheck is sealed for, and what is sealed.
+const SealPlace = "backup"
+
+// AuditKey is the key in the bucket of settings whose revisions say who took and who restored backups. It has no value.
+const AuditKey = "backups"
+
 // ErrDamaged says that a file is not a whole backup.
 var ErrDamaged = errors.New("is damaged or incomplete")
 

@@ -21,6 +21,8 @@ type RestoreOptions struct {
 	Streams wire.StreamOptions
 	// ConfigurationOnly leaves queues and delivery log out.
 	ConfigurationOnly bool
+	// Actor is who restores, for the revisions.
+	Actor string
 	// Progress is called while a part is restored, with the bytes of the file that the broker has got.
 	Progress func(p Part, done int64)
 	// Synced is called when all is restored, before the store may be used: it waits until all is on the disk. Nil: nothing is done.
@@ -58,6 +60,9 @@ func Restore(ctx context.Context, c *wire.Conn, f *File, o RestoreOptions) (Resu
 	if err != nil {
 		return Result{}, err
 	}
+	if err := r.note(ctx); err != nil {
+		return Result{}, err
+	}
 	if o.Synced != nil {
 		if err := o.Synced(); err != nil {
 			return Result{}, err
@@ -90,6 +95,20 @@ func (r *restorer) begin(ctx context.Context) error {
 		return fmt.Errorf("mark the restore as begun: %w", err)
 	}
 	return nil
+}
+
+// note writes the revision that says who restored the backup.
+func (r *restorer) note(ctx context.Context) error {
+	b, err := r.conn.Bucket(ctx, names.BucketSettings)
+	if err != nil {
+		return err
+	}
+	last, err := b.Get(ctx, AuditKey)
+	if err != nil && !errors.Is(err, wire.ErrNotFound) {
+		return err
+	}
+	_, err = b.Write(ctx, AuditKey, nil, last.Revision, wire.Note{Actor: r.o.Actor, Action: "restored"})
+	return err
 }
 
 // removeAll removes the streams and buckets that are there.
