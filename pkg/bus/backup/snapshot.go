@@ -92,8 +92,8 @@ func snapshot(ctx context.Context, c *wire.Conn, of source, began func(stream) e
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	var s stream
-	err = ask(ctx, c, apiSnapshot+of.stream, map[string]any{"deliver_subject": inbox, "no_consumers": !of.consumers, "chunk_size": chunkBytes}, &s)
-	if err != nil {
+	how := map[string]any{"deliver_subject": inbox, "no_consumers": !of.consumers, "chunk_size": chunkBytes}
+	if err := ask(ctx, c, apiSnapshot+of.stream, how, &s); err != nil {
 		return err
 	}
 	if err := began(s); err != nil {

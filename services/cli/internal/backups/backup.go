@@ -249,7 +249,8 @@ func showTaken(env *command.Env, file string, s *outboundv1.BackupSummary, took 
 	}
 	env.Say("%s written in %s: %s", file, took.Round(10*time.Millisecond), size(s.GetSizeBytes()))
 	if len(s.GetSealed()) > 0 {
-		env.Say("Secrets are sealed: keep the seal key elsewhere. They are of %s.", strings.Join(slices.Sorted(slices.Values(s.GetSealed())), ", "))
+		of := slices.Sorted(slices.Values(s.GetSealed()))
+		env.Say("Secrets are sealed: keep the seal key elsewhere. They are of %s.", strings.Join(of, ", "))
 	}
 	return nil
 }
