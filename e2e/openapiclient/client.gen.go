@@ -2040,7 +2040,7 @@ type Revision struct {
 	Changes *[]Change `json:"changes,omitempty"`
 
 	// Resource The resource: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
-	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
+	// `appliances/<id>`, `users/<name>`, `tokens/<id>`, `backups`.
 	Resource *string `json:"resource,omitempty"`
 
 	// ResourceJson The resource at that revision, in JSON, without secrets. Empty if it was deleted.
