@@ -40,6 +40,7 @@ type fixture struct {
 	sealer   *secret.Sealer
 	admin    outboundv1.RecipientServiceClient
 	settings outboundv1.SettingsServiceClient
+	backups  outboundv1.BackupServiceClient
 	services outboundv1.RecipientServiceClient
 	watcher  outboundv1.SettingsServiceClient
 	stop     func()
@@ -121,6 +122,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	h.t.Cleanup(h.stop)
 	h.conn, h.service = service, s
 	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
+	h.backups = outboundv1.NewBackupServiceClient(admin)
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }
 

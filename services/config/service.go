@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/backups"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
 	"github.com/outbound-events/outbound/services/config/internal/revisions"
@@ -90,6 +91,7 @@ type Service struct {
 	// live are the recipients and settings in the buckets.
 	live      *resources
 	access    *access.Access
+	backups   *backups.Backups
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
 	previewer *recipients.Previewer
@@ -138,6 +140,9 @@ func (s *Service) wire() {
 	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
 	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
+	s.backups = backups.New(backups.Deps{
+		Bus: d.Bus, Recipients: store.NewRecipients(s.recipientsKV), Parts: store.NewParts(s.settingsKV), Sealer: d.Sealer, Logger: d.Logger,
+	})
 	s.revisions = revisions.New(revisions.Deps{
 		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
 	})
@@ -161,7 +166,7 @@ func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
-// Register adds RecipientService, SettingsService and AccessService to a server.
+// Register adds RecipientService, SettingsService, AccessService and BackupService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -170,6 +175,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 		Settings: s.live.Settings, Revisions: s.revisions, SettingsFeed: s.settingsFeed, service: s,
 	})
 	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
+	outboundv1.RegisterBackupServiceServer(r, s.backups)
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.

@@ -82,8 +82,32 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 }
 
 // EnsureStreams creates what is missing of the streams and buckets, and checks what is there: a stream of ours with other
-// subjects or another retention is an error, not repaired.
+// subjects or another retention is an error, not repaired. So is a restore that has not finished.
 func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
+	unfinished, err := c.UnfinishedRestore(ctx)
+	if err != nil {
+		return err
+	}
+	if unfinished != "" {
+		return fmt.Errorf("the restore of %s has not finished, so the store is incomplete: run outbound restore again", unfinished)
+	}
+	return c.CreateStreams(ctx, o)
+}
+
+// UnfinishedRestore says what is being restored, or was and has not finished; empty: nothing.
+func (c *Conn) UnfinishedRestore(ctx context.Context) (string, error) {
+	s, err := c.JS.Stream(ctx, names.StreamRestore)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for an unfinished restore: %w", err)
+	}
+	return s.CachedInfo().Config.Description, nil
+}
+
+// CreateStreams is EnsureStreams for the restore itself.
+func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
 	for _, want := range streamConfigs(o) {
 		s, err := c.JS.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
