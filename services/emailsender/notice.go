@@ -108,7 +108,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
-	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
+	case errors.As(err, &never), t.conn.Now().Sub(n.Stored) >= noticeFor:
 		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:

@@ -94,7 +94,7 @@ func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
 	defer cancel()
-	now := time.Now()
+	now := k.deps.Bus.Now()
 	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)

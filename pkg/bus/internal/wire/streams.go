@@ -92,6 +92,7 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 			return err
 		}
 	}
+	c.firstMeasure(ctx)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error
 		if e.Etag != "" && e.Etag != old.Etag() {
 			return old, rpc.Aborted(kindRecipient, e.ID)
 		}
-		want, err := e.Next(old, time.Now())
+		want, err := e.Next(old, s.now())
 		if err != nil {
 			return old, err
 		}
