@@ -69,8 +69,8 @@ func aheadOf(other string, offset time.Duration) string {
 	return fmt.Sprintf("%s ahead of %s", offset.Round(time.Second), other)
 }
 
-// WithoutSharedClock takes the notices of clocks away if all processes see the same offset, for then it is likely the broker's clock that is
-// wrong. It returns the notice that says so, or nothing.
+// WithoutSharedClock takes the notices of clocks away if all processes see the same offset, for then it is likely the broker's clock that
+// is wrong. It returns the notice that says so, or nothing.
 func WithoutSharedClock(all []Presence) (out []Presence, notice string) {
 	instances := map[string]bool{}
 	var least, most time.Duration
