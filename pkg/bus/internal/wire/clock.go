@@ -255,3 +255,13 @@ func (c *Conn) Now() time.Time { return c.clock.now() }
 // ClockOffset is how far this host's clock is ahead of the broker's. It is negative if it is behind, and 0 until the broker's clock
 // was measured.
 func (c *Conn) ClockOffset() time.Duration { return c.clock.offset() }
+
+// Stamp is the broker's time, read from the broker by this call: what was stored in EVENTS before the call has an earlier time, and what is
+// stored after it a later one, whatever is known of its clock. If it can't be read it is Now.
+func (c *Conn) Stamp(ctx context.Context) time.Time {
+	s, err := c.ask(ctx)
+	if err != nil {
+		return c.Now()
+	}
+	return s.stamp
+}
