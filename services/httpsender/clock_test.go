@@ -133,7 +133,8 @@ func deliverWithClock(t *testing.T, ahead, halfway time.Duration) {
 	for id, r := range receivers {
 		r.asked, r.delivered = map[string]int{}, map[string]int{}
 		stored = append(stored, httpRecipient(id, []string{"support_conference_member_added"}, &outboundv1.HttpRecipient{
-			Url: newReceiver(t, nil, r.ServeHTTP).URL, RetryInterval: durationpb.New(200 * time.Millisecond), RetryDuration: durationpb.New(time.Hour),
+			Url:           newReceiver(t, nil, r.ServeHTTP).URL,
+			RetryInterval: durationpb.New(200 * time.Millisecond), RetryDuration: durationpb.New(time.Hour),
 		}))
 	}
 	right, wrong := startReplica(t, conn, nil, stored...), startReplica(t, b.ConnAt(clock.Now), nil, stored...)
@@ -174,7 +175,8 @@ func deliverWithClock(t *testing.T, ahead, halfway time.Duration) {
 func numbered(t *testing.T, i int) *event.Event {
 	t.Helper()
 	e, faults := event.Decode(fmt.Appendf(nil, `{"specversion":"1.0","id":"e-%d","source":"appliance-1",`+
-		`"type":"support_conference_member_added","time":%q,"data":{"display_name":"Ada Lovelace"}}`, i, time.Now().Format(time.RFC3339Nano)))
+		`"type":"support_conference_member_added","time":%q,"data":{"display_name":"Ada Lovelace"}}`, i,
+		time.Now().Format(time.RFC3339Nano)))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
