@@ -59,8 +59,9 @@ type Redis struct {
 	share   int
 	log     *slog.Logger
 	timeout time.Duration
-	// away is until when Redis is not asked again, in Unix nanoseconds; 0 while it answers.
-	away atomic.Int64
+	// away is until when Redis is not asked again, in nanoseconds since began, by the monotonic clock; 0 while it answers.
+	away  atomic.Int64
+	began time.Time
 }
 
 // The bounds of a question to Redis: a delivery waits for it, so it is short, and after a failure nobody asks for a while.
@@ -110,7 +111,7 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 		log = slog.Default()
 	}
 	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log,
-		timeout: o.timeout()}, nil
+		timeout: o.timeout(), began: time.Now()}, nil
 }
 
 // Close ends the connections.
@@ -127,14 +128,14 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 		return 0
 	}
 	until := r.away.Load()
-	if until > time.Now().UnixNano() {
+	if until > int64(time.Since(r.began)) {
 		return r.alone(ctx, key, l)
 	}
 	ask, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {
-		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
+		if ctx.Err() == nil && r.away.Swap(int64(time.Since(r.began)+redisPause)) == 0 {
 			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(),
 				logkey.Replicas, r.share)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/outbound-events/outbound/services/history"
 	"github.com/outbound-events/outbound/services/httpsender"
 	"github.com/outbound-events/outbound/services/ingest"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 // wire makes the services and names their tasks. Those named later stop earlier.
@@ -60,6 +61,10 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	r.group.Add("presence", func(ctx context.Context) error { return control.New(core).Announce(ctx, r.notices.All, present()...) })
+	r.group.Add("clock", func(ctx context.Context) error {
+		setup.WatchClock(ctx, core, setup.ClockReport{Name: "outbound", Notices: r.notices, Telemetry: r.telemetry})
+		return nil
+	})
 	r.group.Add("config", settings.Run)
 	if err := r.senders(ctx); err != nil {
 		return err

@@ -139,7 +139,7 @@ func (s *Service) wire() {
 	d := s.deps
 	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
-	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
+	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
 	s.backups = backups.New(backups.Deps{
 		Bus: d.Bus, Recipients: store.NewRecipients(s.recipientsKV), Parts: store.NewParts(s.settingsKV), Sealer: d.Sealer, Logger: d.Logger,
 	})
@@ -155,7 +155,7 @@ func (s *Service) wire() {
 	feed.KV = s.settingsKV
 	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
 	s.reconciler = reconcile.New(reconcile.Deps{
-		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge), Consumers: consumers,
+		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge, d.Bus.Now), Consumers: consumers,
 		Every: s.options.ReconcileEvery,
 	})
 	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
@@ -179,7 +179,9 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.
-func (s *Service) Tokens() rpc.Authenticator { return access.NewAuthenticator(s.settingsFeed.Latest) }
+func (s *Service) Tokens() rpc.Authenticator {
+	return access.NewAuthenticator(s.settingsFeed.Latest, s.deps.Bus.Now)
+}
 
 // Run watches the buckets, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
 func (s *Service) Run(ctx context.Context) error {

@@ -109,7 +109,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
-	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
+	case errors.As(err, &never), t.conn.Now().Sub(n.Stored) >= noticeFor:
 		slog.Error("alert not sent, discarded", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:

@@ -46,7 +46,7 @@ func (s *Service) test(ctx context.Context, q control.TestMailQuestion) ([]contr
 	if err != nil {
 		return nil, err
 	}
-	id, now := ulid.Make().String(), time.Now()
+	id, now := ulid.Make().String(), s.deps.Bus.Now()
 	out := make([]control.TestMailResult, len(q.To))
 	var wg sync.WaitGroup
 	for i, to := range q.To {

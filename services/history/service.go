@@ -161,6 +161,9 @@ func (s *Service) Events() outboundv1.EventServiceServer {
 
 // Run runs replays, follows the log, keeps the state of open deliveries in it and notifies the admin contacts, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	if s.Bus.AwaitClock(ctx) != nil {
+		return nil
+	}
 	var background sync.WaitGroup
 	defer background.Wait()
 	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
@@ -176,7 +179,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, deliverylog.Follower{
-		Since: time.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
+		Since: s.Bus.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
 		Notify: func(g deliverylog.RecordHeader) {
 			s.index.Add(g)
 			s.activity.Count(g)

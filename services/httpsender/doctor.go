@@ -106,7 +106,7 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 // post sends a test event, made like any other, and judges the answer by the recipient's own rule.
 func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	settings := s.deps.Config.Settings()
-	now := time.Now()
+	now := s.deps.Bus.Now()
 	var e *event.Event
 	for _, id := range r.EventTypes {
 		if t, ok := settings.Types[id]; ok && e == nil {

@@ -135,7 +135,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("create the HTTP sender: %w", err)
 	}
 	send := newSender(o, guard, deps.Version, custom)
-	send.resolver = deps.Resolver
+	send.resolver, send.now = deps.Resolver, deps.Bus.Now
 	if send.proxy, err = egress.OpenProxy(o.Proxy); err != nil {
 		return nil, fmt.Errorf("options of the HTTP sender: proxy: %w", err)
 	}
@@ -151,13 +151,16 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	case <-s.deps.Config.Ready():
 	}
+	if s.deps.Bus.AwaitClock(ctx) != nil {
+		return nil
+	}
 	defer s.answerDoctor(ctx)()
 	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
 		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -166,9 +169,9 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
-		Turn:    s.turn,
-		Matches: s.filters.Matches, Freshness: s.deps.Config, Storable: s.deps.Bus.Storable,
+		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Storable: s.deps.Bus.Storable,
 	})
 	if err != nil {
 		return fmt.Errorf("create the HTTP sender's engine: %w", err)

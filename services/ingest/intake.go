@@ -99,7 +99,7 @@ func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.
 	defer cancel()
 	// A store that stops to take anything answers nothing either: nobody waits for it.
 	defer context.AfterFunc(k.deps.Bus.StoreFailing(), cancel)()
-	now := time.Now()
+	now := k.deps.Bus.Now()
 	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)

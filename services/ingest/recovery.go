@@ -52,8 +52,8 @@ type recovery struct {
 	written atomic.Int64
 
 	mu sync.Mutex
-	// covered is the beginning of the connection after which all events before it were found to be recorded.
-	covered time.Time
+	// covered is the connection after whose beginning all events before it were found to be recorded.
+	covered uint64
 	changed chan struct{}
 	// said is the last trouble that was logged.
 	said string
@@ -85,7 +85,7 @@ func (r *recovery) run(ctx context.Context) {
 
 // recover looks through the events from the lowest mark on if that is due, or if there is a mark of a process that has ended.
 func (r *recovery) recover(ctx context.Context, due bool) error {
-	since, now := r.deps.Bus.Since(), time.Now()
+	connects, now := r.deps.Bus.Connects(), time.Now()
 	marks, ended, err := r.marks(ctx)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	}
 	r.from.Store(noRecovery)
 	r.progress.clear(now.Add(-doubtFor))
-	r.cover(since)
+	r.cover(connects)
 	for _, m := range ended {
 		if err := control.New(r.deps.Bus).RemoveIntakeMark(ctx, m); err != nil {
 			return err
@@ -180,7 +180,7 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 // by who accepted it.
 func (r *recovery) missing(ctx context.Context, next, last uint64) (out []event.IntakeRecord, then uint64, err error) {
 	found, then, err := r.history.Unrecorded(ctx, next)
-	if err == nil && len(found) > 0 && time.Since(found[len(found)-1].Time) < recordWait {
+	if err == nil && len(found) > 0 && r.deps.Bus.Now().Sub(found[len(found)-1].Time) < recordWait {
 		if !rest(ctx, recordWait) {
 			return nil, next, ctx.Err()
 		}
@@ -225,13 +225,13 @@ func recovered(e eventlog.StoredEvent) event.IntakeRecord {
 func (r *recovery) covers() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.covered.Equal(r.deps.Bus.Since())
+	return r.covered == r.deps.Bus.Connects()
 }
 
-func (r *recovery) cover(since time.Time) {
+func (r *recovery) cover(connects uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.covered = since
+	r.covered = connects
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

@@ -112,7 +112,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { outboundv1.RegisterEventSe
 func (s *Service) Run(ctx context.Context) error {
 	k := newIntake(s.o, s.deps)
 	defer k.close()
-	if !k.recovery.prepare(ctx) {
+	if k.deps.Bus.AwaitClock(ctx) != nil || !k.recovery.prepare(ctx) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)

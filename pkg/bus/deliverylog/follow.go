@@ -74,7 +74,7 @@ var errGap = errors.New("records were lost in transit")
 // once follows by one consumer until that is of no use any more. The consumer does not wait for acknowledgements, so what got lost
 // with a connection is found by the gap in its count, and is told by the next one.
 func (f *following) once(ctx context.Context) error {
-	began := f.conn.Since()
+	connects := f.conn.Connects()
 	start, err := f.start(ctx)
 	if err != nil {
 		return fmt.Errorf("follow the records: %w", err)
@@ -100,7 +100,7 @@ func (f *following) once(ctx context.Context) error {
 	defer tick.Stop()
 	quiet := false
 	for count := uint64(0); ctx.Err() == nil; {
-		if !f.conn.Since().Equal(began) {
+		if f.conn.Connects() != connects {
 			return errors.New("the connection was replaced")
 		}
 		n, err := f.batch(ctx, c, count, quiet)

@@ -51,7 +51,7 @@ func run(ctx context.Context, o options) error {
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)
 	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config),
-		configclient.NewTokens(config))
+		configclient.NewTokens(config, p.Bus.Now))
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
 		return nil, fmt.Errorf("serviceTokenFile: %w", err)
 	}
-	o.NATS.Name = "outbound " + name
+	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err
 	}
@@ -113,7 +113,12 @@ func (p *Process) Run(ctx context.Context) error {
 	}
 	if p.Bus != nil {
 		here := control.NewPresence(p.Name, process.Version())
+		here.Start = p.Bus.Now().UTC()
 		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
+		p.group.Add("clock", func(ctx context.Context) error {
+			WatchClock(ctx, p.Bus, ClockReport{Name: p.Name, Notices: p.Notices, Telemetry: p.Telemetry})
+			return nil
+		})
 	}
 	p.Telemetry.Logger.InfoContext(ctx, "started", telemetry.KeyVersion, process.Version(), logkey.HTTP, p.http)
 	defer p.Telemetry.Logger.Info("stopped")

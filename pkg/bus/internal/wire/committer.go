@@ -115,7 +115,8 @@ type Committer struct {
 	mu      sync.RWMutex
 	closed  bool
 	stopped chan struct{}
-	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in Unix nanoseconds.
+	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in nanoseconds of the
+	// connection's monotonic time.
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
@@ -189,7 +190,7 @@ func (k *Committer) Close() {
 
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *Committer) silent(since time.Time) bool {
-	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
+	return k.pending.Load() > 0 && time.Since(latestOf(since, k.conn.clock.moment(time.Duration(k.heard.Load())))) > silentAfter
 }
 
 // stalled reports whether messages have waited since before a time without any answer after it.
@@ -354,7 +355,7 @@ func (k *Committer) batch(group []*Post) error {
 	if !ok {
 		return errUnknown
 	}
-	k.heard.Store(time.Now().UnixNano())
+	k.heard.Store(int64(k.conn.clock.elapsed()))
 	if a.Error != nil {
 		return batchError(a.Error.ErrorCode, a.Error.Description)
 	}
@@ -381,7 +382,7 @@ func (k *Committer) singly(group []*Post) (again []*Post) {
 	for i, err := range k.answers.publish(k.ctx, group) {
 		p := group[i]
 		if !errors.Is(err, errUnknown) {
-			k.heard.Store(time.Now().UnixNano())
+			k.heard.Store(int64(k.conn.clock.elapsed()))
 		}
 		if err == nil {
 			continue

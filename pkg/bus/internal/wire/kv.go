@@ -191,7 +191,7 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 		return err
 	}
 	defer b.conn.StopWatch(w)
-	since := b.conn.Since()
+	connects := b.conn.Connects()
 	changed()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -200,7 +200,7 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if b.conn.Connected() && !b.conn.Since().Equal(since) {
+			if b.conn.Connected() && b.conn.Connects() != connects {
 				// The watch's consumer may have gone with the old connection, which would be noticed only after some missed
 				// heartbeats: a new watch says at once what changed.
 				return nil

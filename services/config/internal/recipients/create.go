@@ -22,7 +22,7 @@ func (s *Recipients) CreateRecipient(ctx context.Context, q *outboundv1.CreateRe
 	if r == nil {
 		r = &outboundv1.Recipient{}
 	}
-	now := time.Now()
+	now := s.bus.Stamp(ctx)
 	r.CreateTime, r.UpdateTime, r.DeleteTime = timestamppb.New(now), timestamppb.New(now), nil
 	if err := s.checker.check(ctx, r, nil, now); err != nil {
 		return nil, err

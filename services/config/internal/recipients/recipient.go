@@ -54,6 +54,8 @@ type Deps struct {
 	Checker    *Checker
 	Sealer     *secret.Sealer
 	Bus        *bus.Conn
+	// Now is the broker's clock, which stamps events: a disabled window is one of its time.
+	Now func() time.Time
 }
 
 // Recipients creates, changes and deletes recipients. Its methods implement outboundv1.RecipientServiceServer, together with those of
@@ -66,6 +68,7 @@ type Recipients struct {
 	checker    *Checker
 	sealer     *secret.Sealer
 	bus        *bus.Conn
+	now        func() time.Time
 	// turn is held by the change of a recipient that is in progress.
 	turn chan struct{}
 }
@@ -74,7 +77,7 @@ type Recipients struct {
 func New(d Deps) *Recipients {
 	return &Recipients{
 		stored: d.Stored, names: d.Names, consumers: d.Consumers, prechecker: d.Prechecker, checker: d.Checker, sealer: d.Sealer, bus: d.Bus,
-		turn: make(chan struct{}, 1),
+		now: d.Now, turn: make(chan struct{}, 1),
 	}
 }
 
@@ -103,7 +106,7 @@ func (s *Recipients) GetRecipient(ctx context.Context, q *outboundv1.GetRecipien
 	if err != nil {
 		return nil, err
 	}
-	return visible(r, time.Now()), nil
+	return visible(r, s.now()), nil
 }
 
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
@@ -142,7 +145,7 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	if err != nil && !errors.Is(err, store.ErrUnchanged) {
 		return nil, store.AsStatus(ctx, err)
 	}
-	out := visible(r, time.Now())
+	out := visible(r, s.now())
 	shown.show(out)
 	if err := s.consumers.Ensure(ctx, r.ID()); err != nil {
 		s.consumers.ReconcileSoon()

@@ -67,7 +67,7 @@ func (s *BacklogLimiter) limit(ctx context.Context) error {
 	if err != nil || usage.LastSequence < usage.FirstSequence {
 		return err
 	}
-	now := time.Now()
+	now := s.bus.Now()
 	if usage.Fill() >= limitFrom {
 		through := usage.FirstSequence + uint64((1-limitTo/usage.Fill())*float64(usage.LastSequence-usage.FirstSequence))
 		if err := s.freeStorage(ctx, through, false); err != nil {
