@@ -1,0 +1,95 @@
+// Ledger runs Outbound under faults and checks that nothing is lost. docs/reliability.md describes it; `make ledger` runs it.
+//
+// It exits with 0 if all is well, with 1 if something was lost, changed, invented or counted wrongly or a promise was broken, and with 2
+// if the run could not be made.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+	"github.com/outbound-events/outbound/e2e/ledger"
+)
+
+func main() { os.Exit(run()) }
+
+const unable = 2
+
+func run() int {
+	var s ledger.Settings
+	var shapes, only string
+	flag.Uint64Var(&s.Seed, "seed", 0, "seed of the run; 0: a random one")
+	minutes := flag.Float64("minutes", 5, "how long events are published, in all")
+	flag.IntVar(&s.Rate, "rate", 40, "events a second")
+	flag.StringVar(&shapes, "shapes", "", "shapes to run in, separated by commas: allinone, services, cluster; empty: all")
+	flag.StringVar(&only, "faults", "", "faults to play, separated by commas; empty: all that can be played")
+	flag.StringVar(&s.From, "from", "", "folder with an earlier version: bin/ and deploy/options/")
+	flag.StringVar(&s.ClockSkew, "clockskew", "", "folder with binaries that honour OUTBOUND_TEST_CLOCK_OFFSET")
+	flag.BoolVar(&s.LongFaults, "long", false, "also play faults longer than the ack wait (45 s)")
+	flag.IntVar(&s.Limit, "limit", 0, "most faults in a round; 0: as many as fit")
+	flag.StringVar(&s.Dir, "dir", "", "folder for journals, logs and the report; empty: .build/ledger/<seed>")
+	check := flag.String("check", "", "only check the journals of an earlier run in this folder")
+	flag.Parse()
+	if s.Seed == 0 {
+		s.Seed = rand.Uint64N(1 << 32) //nolint:gosec // any number will do
+	}
+	s.Length, s.Log = time.Duration(*minutes*float64(time.Minute)), os.Stderr
+	for _, x := range list(shapes) {
+		s.Shapes = append(s.Shapes, harness.Shape(x))
+	}
+	s.Only = list(only)
+	if err := place(&s); err != nil {
+		return fail(err)
+	}
+	var report ledger.Report
+	var err error
+	if *check != "" {
+		s.Dir = *check
+		report, err = ledger.Check(*check)
+	} else {
+		fmt.Fprintf(os.Stderr, "ledger: seed %d, in %s\n", s.Seed, s.Dir)
+		report, err = ledger.Run(s)
+	}
+	if err == nil {
+		err = report.Write(s.Dir, os.Stdout)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return report.Code()
+}
+
+// place chooses an empty folder for the run.
+func place(s *ledger.Settings) error {
+	if s.Dir == "" {
+		root, err := harness.Root()
+		if err != nil {
+			return err
+		}
+		s.Dir = filepath.Join(root, ".build", "ledger", fmt.Sprint(s.Seed))
+		if err := os.RemoveAll(s.Dir); err != nil {
+			return fmt.Errorf("empty the folder of the run: %w", err)
+		}
+	}
+	return nil
+}
+
+func list(text string) (out []string) {
+	for _, x := range strings.Split(text, ",") {
+		if x = strings.TrimSpace(x); x != "" {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "ledger:", err)
+	return unable
+}

@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// Run plays all rounds of a plan and joins their journals. An error says that the run could not be made.
+func Run(s Settings) (Report, error) {
+	if s.Log == nil {
+		s.Log = io.Discard
+	}
+	for _, name := range s.Only {
+		f, err := find(name)
+		if err != nil {
+			return Report{}, err
+		}
+		if f.missing(s) {
+			return Report{}, fmt.Errorf("play %q: it needs %s", name, f.needs)
+		}
+	}
+	if err := harness.Prepare(); err != nil {
+		return Report{}, err
+	}
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil { //nolint:gosec // reports for everybody
+		return Report{}, fmt.Errorf("make the folder of the run: %w", err)
+	}
+	r := Report{Seed: s.Seed, Length: s.Length, Version: version(), Links: "TCP proxies", Unplayed: map[string]string{}}
+	rounds := plan(s, func(f fault, _ harness.Shape) bool { return !f.missing(s) })
+	for _, f := range table() {
+		if f.missing(s) && len(s.Only) == 0 {
+			r.Unplayed[f.name] = f.needs
+		}
+	}
+	for _, p := range rounds {
+		fmt.Fprintf(s.Log, "round %d in the shape %s: %v, %d steps of faults\n", p.Number, p.Shape, p.Length, len(p.Steps))
+		unable, stopped := playRound(s, p)
+		r.Unable = append(r.Unable, unable...)
+		if len(unable) > 0 {
+			continue
+		}
+		one, err := checkRound(roundDir(s.Dir, p))
+		if err != nil {
+			return r, err
+		}
+		for _, why := range stopped {
+			one.Findings = append(one.Findings, Finding{Kind: Stopped, Round: one.Name, What: why})
+		}
+		r.Rounds = append(r.Rounds, one)
+	}
+	return r, nil
+}
+
+// Check joins the journals of an earlier run again.
+func Check(dir string) (Report, error) {
+	r := Report{Version: version(), Links: "TCP proxies"}
+	dirs, err := filepath.Glob(filepath.Join(dir, "round-*"))
+	if err != nil || len(dirs) == 0 {
+		return r, fmt.Errorf("look for rounds in %s: there are none", dir)
+	}
+	slices.Sort(dirs)
+	for _, d := range dirs {
+		one, err := checkRound(d)
+		if err != nil {
+			return r, err
+		}
+		r.Rounds = append(r.Rounds, one)
+	}
+	return r, nil
+}
+
+// version is what the binaries say that they are.
+func version() string {
+	out, err := exec.Command(harness.Binary("outbound"), "version").Output() //nolint:gosec,noctx // our own binary, which ends at once
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0])
+}
