@@ -72,7 +72,7 @@ func encode(e event, note string, more harness.Object) made {
 	if e.Even {
 		parity = "even"
 	}
-	data := harness.Object{"note": note, "content": e.Content, "parity": parity, "external_key": "INC-" + e.ID}
+	data := harness.Object{"note": note, "parity": parity, "external_key": e.Content}
 	for k, v := range more {
 		data[k] = v
 	}
@@ -104,10 +104,10 @@ func odd(rnd *rand.Rand, e event, note string) made {
 	case 3:
 		e.Odd = "deep"
 		deep := any("end")
-		for range 20 {
-			deep = harness.Object{"in": deep, "and": []any{1, nil, true}}
+		for range 5 {
+			deep = harness.Object{"in": deep, "and": 1.5}
 		}
-		return encode(e, note, harness.Object{"deep": deep})
+		return encode(e, note, harness.Object{"deep": deep, "list": []any{1, nil, true}})
 	case 4:
 		e.Odd = "numbers"
 		return encode(e, note, harness.Object{"huge": json.Number("12345678901234567890123"), "small": json.Number("1.50"), "null": nil})
@@ -134,7 +134,15 @@ func invalid(rnd *rand.Rand, e event, note string) made {
 		m.raw, _ = json.Marshal(o)
 		return m
 	}
-	switch rnd.IntN(7) {
+	switch rnd.IntN(8) {
+	case 7:
+		return spoil("nested too deep", func(o harness.Object) {
+			deep := any("end")
+			for range 20 {
+				deep = harness.Object{"in": deep}
+			}
+			o["data"].(map[string]any)["deep"] = deep
+		})
 	case 0:
 		return spoil("oversize", func(o harness.Object) { o["data"].(map[string]any)["filler"] = strings.Repeat("x", largest) })
 	case 1:

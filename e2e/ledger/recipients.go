@@ -93,7 +93,7 @@ func profiles() []profile {
 		{name: "limited", types: []string{joins}, answer: always,
 			target: retrying(harness.Object{"rateLimit": harness.Object{"limit": 200, "period": "1s"}})},
 		{name: mails, types: []string{ends}, mail: []string{"one@example.com"}, answer: mailing},
-		{name: "mails-two", types: []string{begins}, appliances: []string{applianceName(1)},
+		{name: "mails-two", types: []string{ends}, appliances: []string{applianceName(1)},
 			mail: []string{"two@example.com", "three@example.com"}, answer: mailing},
 	}
 }
@@ -171,7 +171,7 @@ func (p profile) object(url string) harness.Object {
 		o["filter"] = p.filter
 	}
 	if p.mail != nil {
-		o["email"] = harness.Object{"addresses": p.mail, "subject": "%EVENT_ID%", "body": "key=%EVENT_ID%\ncontent=%CONTENT%\n"}
+		o["email"] = harness.Object{"addresses": p.mail, "subject": "%EVENT_ID%", "body": "key=%EVENT_ID%\ncontent=%EXTERNAL_KEY%\n"}
 		return o
 	}
 	target := harness.Object{"url": url}

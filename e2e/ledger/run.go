@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,9 @@ func Run(s Settings) (Report, error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil { //nolint:gosec // reports for everybody
 		return Report{}, fmt.Errorf("make the folder of the run: %w", err)
 	}
+	if err := forget(s.Dir); err != nil {
+		return Report{}, err
+	}
 	r := Report{Seed: s.Seed, Length: s.Length, Version: version(), Links: "TCP proxies", Unplayed: map[string]string{}}
 	rounds := plan(s, func(f fault, _ harness.Shape) bool { return !f.missing(s) })
 	for _, f := range table() {
@@ -56,6 +60,18 @@ func Run(s Settings) (Report, error) {
 		r.Rounds = append(r.Rounds, one)
 	}
 	return r, nil
+}
+
+// forget removes the rounds of an earlier run.
+func forget(dir string) error {
+	rounds, err := filepath.Glob(filepath.Join(dir, "round-*"))
+	for _, r := range rounds {
+		err = errors.Join(err, os.RemoveAll(r))
+	}
+	if err != nil {
+		return fmt.Errorf("remove an earlier run: %w", err)
+	}
+	return nil
 }
 
 // Check joins the journals of an earlier run again.

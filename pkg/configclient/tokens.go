@@ -15,8 +15,11 @@ type Tokens struct{ client *Client }
 // NewTokens makes an authenticator of the API tokens that a client knows; it must watch settings.
 func NewTokens(c *Client) Tokens { return Tokens{client: c} }
 
-// Authenticate implements rpc.Authenticator.
+// Authenticate implements rpc.Authenticator. Its error is ErrNotTold while nobody can say whether a token is known.
 func (t Tokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
+	if err := t.client.Told(); err != nil {
+		return rpc.Principal{}, err
+	}
 	return PrincipalOf(t.client.Settings().Tokens, token, time.Now())
 }
 

@@ -65,7 +65,7 @@ func run() int {
 	return report.Code()
 }
 
-// place chooses an empty folder for the run.
+// place chooses the folder of the run.
 func place(s *ledger.Settings) error {
 	if s.Dir == "" {
 		root, err := harness.Root()
@@ -73,9 +73,6 @@ func place(s *ledger.Settings) error {
 			return err
 		}
 		s.Dir = filepath.Join(root, ".build", "ledger", fmt.Sprint(s.Seed))
-		if err := os.RemoveAll(s.Dir); err != nil {
-			return fmt.Errorf("empty the folder of the run: %w", err)
-		}
 	}
 	return nil
 }
