@@ -19,10 +19,10 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore check bench build generate verify golden screenshots fmt lint vet secrets clean axe
+.PHONY: help demo test test-busy test-onecore check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## play a support session through everything (DEMO_ARGS=--once for scripts)
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
@@ -50,6 +50,20 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
+
+# The ledger: SEED=0 takes a random one. LEDGER_ARGS e.g. '-shapes allinone -faults "disk full"' or -long; FROM=<git ref> also goes to that
+# version and back.
+SEED ?= 0
+MINUTES ?= 5
+FROM ?=
+LEDGER_ARGS ?=
+
+ledger: ## run under faults and check that nothing is lost, e.g. make ledger SEED=7 MINUTES=10 FROM=HEAD~50
+	@if [ -n "$(FROM)" ]; then tools/build-ref.sh "$(FROM)" .build/ledger-from; fi
+	go run ./e2e/cmd/ledger -seed $(SEED) -minutes $(MINUTES) $(if $(FROM),-from $(CURDIR)/.build/ledger-from) $(LEDGER_ARGS)
+
+ledger-mutations: ## show that the ledger catches builds that are broken on purpose
+	go run ./e2e/cmd/ledger -mutations -seed $(if $(filter 0,$(SEED)),1,$(SEED)) -minutes 0.4 $(LEDGER_ARGS)
 
 build: ## build every binary into bin/
 	@mkdir -p bin

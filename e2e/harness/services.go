@@ -77,6 +77,7 @@ func (h *System) services(t T) {
 		if h.Redis != "" && strings.HasPrefix(name, httpSender) {
 			p.env = append(p.env, "OUTBOUND_REDIS_ADDRESS="+h.Redis, fmt.Sprint("OUTBOUND_REDIS_REPLICAS=", h.Senders))
 		}
+		p.env = append(p.env, h.EnvOf[name]...)
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo

@@ -49,6 +49,8 @@ type System struct {
 	Redis string
 	// Env is added to the environment of the all-in-one: options.
 	Env []string
+	// EnvOf is added to the environment of single processes of the services, by name.
+	EnvOf map[string][]string
 	// Link, if set, says where a service dials to reach a listener of another process, e.g. a proxy in front of it. The listener is
 	// called by process and kind: nats/nats, config/grpc.
 	Link func(t T, from, listener, address string) string

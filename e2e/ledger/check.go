@@ -52,6 +52,7 @@ type checker struct {
 	received  []received
 	faults    []struck
 	finals    map[[2]string]final
+	handed    []handed
 
 	// accepted and unknown events by key.
 	accepted, unknown map[string]event
@@ -69,6 +70,7 @@ func checkRound(dir string) (RoundReport, error) {
 	received := c.receipts()
 	c.states(received)
 	c.promises()
+	c.handedOut()
 	return c.report, nil
 }
 
@@ -93,6 +95,9 @@ func (c *checker) read(dir string) error {
 	c.received = append(c.received, mailed...)
 	slices.SortStableFunc(c.received, func(a, b received) int { return a.Time.Compare(b.Time) })
 	if c.faults, err = readJournal[struck](dir, faultsFile); err != nil {
+		return err
+	}
+	if c.handed, err = readJournal[handed](dir, handedFile); err != nil {
 		return err
 	}
 	finals, err := readJournal[final](dir, finalFile)
@@ -244,7 +249,7 @@ func (c *checker) states(got map[deliveryID]*receipt) {
 	for _, p := range profiles() {
 		owed := 0
 		for key, e := range c.accepted {
-			want := p.want(c.plan.Seed, e)
+			want := c.want(p, e)
 			f, listed := c.finals[[2]string{p.name, key}]
 			switch {
 			case len(want) == 0 && listed:
@@ -274,8 +279,17 @@ func (c *checker) states(got map[deliveryID]*receipt) {
 	}
 }
 
+// want is what an event may come to. When EVENTS is full, the oldest deliveries of whoever pins it are cancelled.
+func (c *checker) want(p profile, e event) []string {
+	want := p.want(c.plan.Seed, e)
+	if len(want) > 0 && c.plan.has([]string{eventsFull, diskFull}) {
+		want = append(want, cancelled)
+	}
+	return want
+}
+
 func isFinal(state string) bool {
-	return slices.Contains([]string{delivered, expired, skipped, "REJECTED", "CANCELLED"}, state)
+	return slices.Contains([]string{delivered, expired, skipped, "REJECTED", cancelled}, state)
 }
 
 // state checks one delivery.
@@ -356,6 +370,33 @@ func (c *checker) promises() {
 		if n := by[name]; n > allowed*steps[name] {
 			c.find(Promise, name, "caused %d duplicates; at most %d are promised", n, allowed*steps[name])
 			delete(by, name)
+		}
+	}
+}
+
+// A broker hands out a delivery once for each attempt, and again for what was held, not due, or under way in a fault. More than
+// handedFactor times the attempts, above handedFree, is a message that comes back without a delay.
+const (
+	handedFactor = 4
+	handedFree   = 2000
+)
+
+// handedOut compares how often the broker handed out deliveries with how often they were attempted.
+func (c *checker) handedOut() {
+	requests := map[string]int{}
+	for _, g := range c.received {
+		if !g.Gone {
+			requests[g.Recipient]++
+		}
+	}
+	owed := map[string]int{}
+	for id := range c.finals {
+		owed[id[0]]++
+	}
+	for _, h := range c.handed {
+		attempts := max(requests[h.Recipient], owed[h.Recipient])
+		if h.Times > handedFactor*attempts+handedFree {
+			c.find(Promise, "", "the broker handed out deliveries to %s %d times for %d attempts", h.Recipient, h.Times, attempts)
 		}
 	}
 }

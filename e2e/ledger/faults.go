@@ -42,7 +42,10 @@ const (
 )
 
 // names that others refer to.
-const diskFull = "disk full"
+const (
+	diskFull   = "disk full"
+	eventsFull = "EVENTS full"
+)
 
 func shapes(s ...harness.Shape) []harness.Shape { return s }
 
@@ -126,6 +129,8 @@ func table() []fault {
 			touches: []string{all}, strike: skewed("-2h")},
 		{name: "earlier version and back", shapes: every, needs: needFrom, shortest: 5 * s, longest: 15 * s, recovery: 90 * s,
 			touches: []string{all}, strike: downgraded},
+		{name: eventsFull, shapes: single, shortest: 8 * s, longest: 12 * s, duplicates: 3 * slots, recovery: 90 * s,
+			touches: []string{all}, strike: streamFilled},
 		{name: "damaged store", shapes: one, needs: needRepair, recovery: m, touches: []string{all}, strike: nil},
 	}
 }

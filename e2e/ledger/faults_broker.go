@@ -1,11 +1,14 @@
 package ledger
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/outbound-events/outbound/e2e/harness"
@@ -106,4 +109,39 @@ func twoAway(w *world, rnd *rand.Rand) (string, func()) {
 		w.system.Kill(w, name)
 	}
 	return fmt.Sprintf("kill -9 of %v", names[:2]), func() { w.system.StartAll(w) }
+}
+
+// eventsSize is what EVENTS holds in a round in which it becomes full, in bytes.
+const eventsSize = 16 << 20
+
+// streamFilled freezes all senders and publishes large events until EVENTS refuses more. The publisher repeats what was refused until there
+// is room again.
+func streamFilled(w *world, rnd *rand.Rand) (string, func()) {
+	var senders []string
+	for _, name := range w.parts() {
+		if strings.HasSuffix(name, "-sender") || strings.HasPrefix(name, "http-sender") {
+			senders = append(senders, name)
+			w.system.Freeze(w, name)
+		}
+	}
+	const n = 2 * eventsSize / (largest / 2)
+	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+	var burst sync.WaitGroup
+	refused, id := w.publisher.repeats.Load(), rnd.Uint32()
+	for k := range 8 {
+		burst.Go(func() {
+			for i := k; i < n; i += 8 {
+				e := event{ID: fmt.Sprintf("full-%08x-%d", id, i), Appliance: applianceName(i % appliances), Type: joins, Post: i%2 == 0}
+				w.publisher.publish(ctx, encode(e, fmt.Sprint("full ", id, i), harness.Object{"filler": strings.Repeat("x", largest/2)}))
+			}
+		})
+	}
+	return fmt.Sprintf("%d MiB for an EVENTS of %d MiB, with the senders frozen", n*(largest/2)>>20, eventsSize>>20), func() {
+		w.Logf("%d tries had no success while EVENTS was full", w.publisher.repeats.Load()-refused)
+		for _, name := range senders {
+			w.system.Thaw(w, name)
+		}
+		burst.Wait()
+		cancel()
+	}
 }

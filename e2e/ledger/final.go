@@ -75,6 +75,7 @@ func (w *world) get(path string, into any) error {
 
 // finals lists all deliveries of all recipients into a journal.
 func (w *world) finals() {
+	w.handedOut()
 	j := w.journal(finalFile)
 	for _, p := range profiles() {
 		byKey, err := w.list(p.name)
@@ -125,6 +126,43 @@ func (w *world) list(recipient string) (map[string]*final, error) {
 		}
 		if token = page.NextPageToken; token == "" {
 			return out, nil
+		}
+	}
+}
+
+// handedOut writes down how often each recipient's consumer handed out a message. The embedded broker does not tell.
+func (w *world) handedOut() {
+	j := w.journal(handedFile)
+	most := map[string]int{}
+	for _, b := range w.system.Brokers() {
+		var state struct {
+			Accounts []struct {
+				Streams []struct {
+					Consumers []struct {
+						Name      string `json:"name"`
+						Delivered struct {
+							Consumer int `json:"consumer_seq"`
+						} `json:"delivered"`
+					} `json:"consumer_detail"`
+				} `json:"stream_detail"`
+			} `json:"account_details"`
+		}
+		if err := monitor(w.system, b, "/jsz?consumers=true", &state); err != nil {
+			w.Logf("ask how often deliveries were handed out: %v", err)
+			continue
+		}
+		for _, a := range state.Accounts {
+			for _, s := range a.Streams {
+				for _, c := range s.Consumers {
+					_, recipient, _ := strings.Cut(c.Name, "-")
+					most[recipient] = max(most[recipient], c.Delivered.Consumer)
+				}
+			}
+		}
+	}
+	for recipient, n := range most {
+		if err := j.add(handed{recipient, n}); err != nil {
+			w.Fatalf("%v", err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ const (
 	mailedFile    = "mailed.jsonl"
 	faultsFile    = "faults.jsonl"
 	finalFile     = "final.jsonl"
+	handedFile    = "handed.jsonl"
 	planFile      = "plan.json"
 )
 
@@ -134,4 +135,10 @@ type final struct {
 	Attempts  int    `json:"attempts"`
 	// Listed is how often it was listed.
 	Listed int `json:"listed,omitempty"`
+}
+
+// handed is how often a stock broker handed out deliveries of a recipient.
+type handed struct {
+	Recipient string `json:"recipient"`
+	Times     int    `json:"times"`
 }

@@ -13,6 +13,7 @@ const (
 	delivered = "DELIVERED"
 	expired   = "EXPIRED"
 	skipped   = "SKIPPED"
+	cancelled = "CANCELLED"
 )
 
 // The event types of the run.

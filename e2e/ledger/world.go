@@ -45,6 +45,9 @@ func begin(s *stage, settings Settings, p roundPlan) *world {
 			w.redis = startRedis(s)
 			h.Redis = w.redis.address
 		}
+		if w.plan.has([]string{eventsFull}) {
+			h.EnvOf = map[string][]string{"config": {fmt.Sprint("OUTBOUND_STREAMS_EVENTS_MAX_BYTES=", eventsSize)}}
+		}
 		if w.plan.has(linkFaults()) {
 			h.Link = w.link
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/e2e/ledger"
+	"github.com/outbound-events/outbound/e2e/ledger/mutation"
 )
 
 func main() { os.Exit(run()) }
@@ -34,6 +35,8 @@ func run() int {
 	flag.BoolVar(&s.LongFaults, "long", false, "also play faults longer than the ack wait (45 s)")
 	flag.IntVar(&s.Limit, "limit", 0, "most faults in a round; 0: as many as fit")
 	flag.StringVar(&s.Dir, "dir", "", "folder for journals, logs and the report; empty: .build/ledger/<seed>")
+	mutations := flag.Bool("mutations", false, "run against builds that are broken on purpose; each must be caught")
+	mutation := flag.String("mutation", "", "with -mutations: those to run, separated by commas; empty: all")
 	check := flag.String("check", "", "only check the journals of an earlier run in this folder")
 	flag.Parse()
 	if s.Seed == 0 {
@@ -46,6 +49,9 @@ func run() int {
 	s.Only = list(only)
 	if err := place(&s); err != nil {
 		return fail(err)
+	}
+	if *mutations {
+		return mutate(s, list(*mutation))
 	}
 	var report ledger.Report
 	var err error
@@ -63,6 +69,16 @@ func run() int {
 		return fail(err)
 	}
 	return report.Code()
+}
+
+// mutate runs the mutations and returns 1 if one was not caught.
+func mutate(s ledger.Settings, only []string) int {
+	err := mutation.Run(mutation.Options{Seed: s.Seed, Length: s.Length, Only: only, Dir: filepath.Join(s.Dir, "mutations"), Out: os.Stdout})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ledger:", err)
+		return 1
+	}
+	return 0
 }
 
 // place chooses the folder of the run.
