@@ -149,10 +149,14 @@ func (h *System) Parts() []string {
 	return out
 }
 
-// StartAll starts every process that does not run, and waits until all are ready.
+// StartAll starts every process that does not run, and waits until all are ready. The brokers of a cluster come first.
 func (h *System) StartAll(t T) {
 	t.Helper()
 	for _, p := range h.parts {
+		// The config service needs streams that can be read: three brokers choose a leader first.
+		if h.Shape == Cluster && !isBroker(p.name) {
+			h.awaitCluster(t)
+		}
 		h.launch(t, p)
 	}
 	for _, p := range h.parts {

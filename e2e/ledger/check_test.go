@@ -110,7 +110,9 @@ func TestEachKindOfErrorIsFound(t *testing.T) {
 }
 
 func TestASeedDecidesThePlan(t *testing.T) {
-	at := func(seed uint64) any { return ledger.PlanOf(ledger.Settings{Seed: seed, Length: 30 * time.Minute, Rate: 40, LongFaults: true}) }
+	at := func(seed uint64) any {
+		return ledger.PlanOf(ledger.Settings{Seed: seed, Length: 30 * time.Minute, Rate: 40, LongFaults: true})
+	}
 	if !reflect.DeepEqual(at(1), at(1)) {
 		t.Error("one seed has two plans")
 	}

@@ -138,6 +138,7 @@ func (w *world) handedOut() {
 		var state struct {
 			Accounts []struct {
 				Streams []struct {
+					Name      string `json:"name"`
 					Consumers []struct {
 						Name      string `json:"name"`
 						Delivered struct {
@@ -154,7 +155,10 @@ func (w *world) handedOut() {
 		for _, a := range state.Accounts {
 			for _, s := range a.Streams {
 				for _, c := range s.Consumers {
-					_, recipient, _ := strings.Cut(c.Name, "-")
+					channel, recipient, _ := strings.Cut(c.Name, "-")
+					if s.Name != "EVENTS" || channel != "http" && channel != "email" {
+						continue
+					}
 					most[recipient] = max(most[recipient], c.Delivered.Consumer)
 				}
 			}
