@@ -113,6 +113,11 @@ func table() []fault {
 		{name: "link silent", shapes: services, shortest: 3 * s, longest: 15 * s, duplicates: unrecorded, recovery: 90 * s,
 			touches: []string{"link"}, strike: linked(linkSilent)},
 
+		{name: "network slow", shapes: every, needs: needNamespace, shortest: 3 * s, longest: 10 * s, duplicates: slots, recovery: m,
+			touches: []string{all}, strike: networkSlow},
+		{name: "network away", shapes: every, needs: needNamespace, shortest: 2 * s, longest: 10 * s, duplicates: unrecorded,
+			recovery: 90 * s, touches: []string{all}, strike: networkAway},
+
 		{name: "redis killed", shapes: services, needs: needRedis, longest: 5 * s, recovery: m, touches: []string{"redis"},
 			strike: redisKilled},
 		{name: "redis flushed", shapes: services, needs: needRedis, recovery: m, touches: []string{"redis"}, strike: redisFlushed},
@@ -140,11 +145,12 @@ func linkFaults() []string { return []string{"link slow", "link cut", "link sile
 
 // What faults need.
 const (
-	needRedis  = "redis-server"
-	needRoot   = "root, to mount a small file system"
-	needSkew   = "binaries built with -tags clockskew"
-	needFrom   = "FROM=<git ref>"
-	needRepair = "the command outbound repair"
+	needRedis     = "redis-server"
+	needRoot      = "root, to mount a small file system"
+	needNamespace = "a network namespace: root, ip and tc"
+	needSkew      = "binaries built with -tags clockskew"
+	needFrom      = "FROM=<git ref>"
+	needRepair    = "the command outbound repair"
 )
 
 // missing says whether what a fault needs is not there.
@@ -155,6 +161,8 @@ func (f fault) missing(s Settings) bool {
 		return err != nil
 	case needRoot:
 		return os.Getuid() != 0
+	case needNamespace:
+		return !isolated()
 	case needSkew:
 		return s.ClockSkew == ""
 	case needFrom:

@@ -36,7 +36,7 @@ func Run(s Settings) (Report, error) {
 	if err := forget(s.Dir); err != nil {
 		return Report{}, err
 	}
-	r := Report{Seed: s.Seed, Length: s.Length, Version: version(), Links: "TCP proxies", Unplayed: map[string]string{}}
+	r := Report{Seed: s.Seed, Length: s.Length, Version: version(), Links: linksBy(), Unplayed: map[string]string{}}
 	rounds := plan(s, func(f fault, _ harness.Shape) bool { return !f.missing(s) })
 	for _, f := range table() {
 		if f.missing(s) && len(s.Only) == 0 {
@@ -76,7 +76,7 @@ func forget(dir string) error {
 
 // Check joins the journals of an earlier run again.
 func Check(dir string) (Report, error) {
-	r := Report{Version: version(), Links: "TCP proxies"}
+	r := Report{Version: version(), Links: "as in that run"}
 	dirs, err := filepath.Glob(filepath.Join(dir, "round-*"))
 	if err != nil || len(dirs) == 0 {
 		return r, fmt.Errorf("look for rounds in %s: there are none", dir)

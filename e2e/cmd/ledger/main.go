@@ -53,11 +53,26 @@ func run() int {
 	if *mutations {
 		return mutate(s, list(*mutation))
 	}
+	return play(s, *check)
+}
+
+// play makes a run in a network namespace of its own, where there is one to be had, or joins the journals of an earlier run.
+func play(s ledger.Settings, check string) int {
 	var report ledger.Report
-	var err error
-	if *check != "" {
-		s.Dir = *check
-		report, err = ledger.Check(*check)
+	err := harness.Prepare()
+	if err == nil && check == "" {
+		code, done, problem := ledger.Isolate()
+		if done {
+			return code
+		}
+		err = problem
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if check != "" {
+		s.Dir = check
+		report, err = ledger.Check(check)
 	} else {
 		fmt.Fprintf(os.Stderr, "ledger: seed %d, in %s\n", s.Seed, s.Dir)
 		report, err = ledger.Run(s)
