@@ -190,12 +190,22 @@ func (e *servicesShape) nats(t T, name, sync string) *part {
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *servicesShape) reloadBroker(t T, h *System) {
-	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w",
-		filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
-		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
-	}
+	conf := filepath.Join(e.dir, "nats", "appliances.conf")
+	// A replica of the settings that is behind may not know a new appliance yet.
+	waittest.NoError(t, "the appliances' accounts to be complete", func() error {
+		cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", conf,
+			"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token")) //nolint:gosec // our own binary
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
+		}
+		raw, err := os.ReadFile(conf)
+		for id := range h.made {
+			if err == nil && !strings.Contains(string(raw), id) {
+				err = fmt.Errorf("%s has no account for %s", conf, id)
+			}
+		}
+		return err
+	})
 	for _, b := range e.brokers {
 		reload(t, h.part(t, b).process)
 	}
