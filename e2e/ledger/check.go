@@ -53,6 +53,8 @@ type checker struct {
 	faults    []struck
 	finals    map[[2]string]final
 	handed    []handed
+	// ended says that there are final states.
+	ended bool
 
 	// accepted and unknown events by key.
 	accepted, unknown map[string]event
@@ -68,7 +70,11 @@ func checkRound(dir string) (RoundReport, error) {
 	c.report = RoundReport{Name: c.round, Shape: string(c.plan.Shape), Duplicates: map[string]int{}, States: map[string]int{}}
 	c.intake()
 	received := c.receipts()
-	c.states(received)
+	if c.ended {
+		c.states(received)
+	} else {
+		c.find(Stopped, "", "the round did not get as far as the final states")
+	}
 	c.promises()
 	c.handedOut()
 	return c.report, nil
@@ -101,6 +107,7 @@ func (c *checker) read(dir string) error {
 		return err
 	}
 	finals, err := readJournal[final](dir, finalFile)
+	c.ended = len(finals) > 0
 	for _, f := range finals {
 		c.finals[[2]string{f.Recipient, f.Key}] = f
 	}
@@ -360,7 +367,8 @@ func (c *checker) promises() {
 			allowed, within = allowed+entry.duplicates, max(within, entry.recovery)
 		}
 		c.report.Steps = append(c.report.Steps, StepReport{Name: name, Detail: strings.Join(f.Detail, "; "),
-			Lasted: f.Mended.Sub(f.Began), Recovery: f.Recovery, Within: within, Allowed: allowed})
+			Lasted: f.Mended.Sub(f.Began), Recovery: f.Recovery, Within: within, Allowed: allowed,
+			StartedAgain: f.StartedAgain})
 		if f.Failed != "" {
 			c.find(Promise, name, "did not recover: %s", f.Failed)
 		} else if f.Recovery > within {

@@ -134,7 +134,7 @@ func table() []fault {
 			touches: []string{all}, strike: skewed("-2h")},
 		{name: "earlier version and back", shapes: every, needs: needFrom, shortest: 5 * s, longest: 15 * s, recovery: 90 * s,
 			touches: []string{all}, strike: downgraded},
-		{name: eventsFull, shapes: single, shortest: 8 * s, longest: 12 * s, duplicates: 3 * slots, recovery: 90 * s,
+		{name: eventsFull, shapes: single, shortest: 8 * s, longest: 12 * s, duplicates: 3 * slots, recovery: 3 * m,
 			touches: []string{all}, strike: streamFilled},
 		{name: "damaged store", shapes: one, needs: needRepair, recovery: m, touches: []string{all}, strike: nil},
 	}

@@ -32,7 +32,7 @@ func killedLeader(w *world, _ *rand.Rand) (string, func()) {
 		return err
 	})
 	w.system.Kill(w, leader)
-	return "kill -9 of " + leader, func() { w.system.StartPart(w, leader) }
+	return "kill -9 of " + leader, func() { w.start(leader) }
 }
 
 // leader asks the brokers who leads EVENTS.
@@ -95,7 +95,7 @@ func rollingBrokers(w *world, rnd *rand.Rand) (string, func()) {
 	rnd.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
 		w.stop(name)
-		w.system.StartPart(w, name)
+		w.start(name)
 		w.healthy(name)
 	}
 	return fmt.Sprintf("SIGTERM and start of %v", names), nil
@@ -108,7 +108,7 @@ func twoAway(w *world, rnd *rand.Rand) (string, func()) {
 	for _, name := range names[:2] {
 		w.system.Kill(w, name)
 	}
-	return fmt.Sprintf("kill -9 of %v", names[:2]), func() { w.system.StartAll(w) }
+	return fmt.Sprintf("kill -9 of %v", names[:2]), func() { w.startAll() }
 }
 
 // eventsSize is what EVENTS holds in a round in which it becomes full, in bytes.

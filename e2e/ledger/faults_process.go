@@ -17,7 +17,7 @@ func killed(names ...string) func(*world, *rand.Rand) (string, func()) {
 	return func(w *world, rnd *rand.Rand) (string, func()) {
 		name := names[rnd.IntN(len(names))]
 		w.system.Kill(w, name)
-		return "kill -9 of " + name, func() { w.system.StartPart(w, name) }
+		return "kill -9 of " + name, func() { w.start(name) }
 	}
 }
 
@@ -26,7 +26,7 @@ func killedAll(w *world, _ *rand.Rand) (string, func()) {
 	for _, name := range w.system.Parts() {
 		w.system.Kill(w, name)
 	}
-	return "kill -9 of all processes", func() { w.system.StartAll(w) }
+	return "kill -9 of all processes", func() { w.startAll() }
 }
 
 // frozen stops one of the processes, and has it go on in the end.
@@ -50,7 +50,7 @@ func (w *world) stop(name string) {
 func restarted(name string) func(*world, *rand.Rand) (string, func()) {
 	return func(w *world, _ *rand.Rand) (string, func()) {
 		w.stop(name)
-		return "SIGTERM of " + name, func() { w.system.StartPart(w, name) }
+		return "SIGTERM of " + name, func() { w.start(name) }
 	}
 }
 
@@ -60,7 +60,7 @@ func rolling(w *world, rnd *rand.Rand) (string, func()) {
 	rnd.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
 		w.stop(name)
-		w.system.StartPart(w, name)
+		w.start(name)
 	}
 	return "SIGTERM and start of " + strings.Join(names, ", "), nil
 }
@@ -69,7 +69,7 @@ func rolling(w *world, rnd *rand.Rand) (string, func()) {
 func watchesLost(w *world, rnd *rand.Rand) (string, func()) {
 	for range 3 {
 		w.system.Kill(w, "config")
-		w.system.StartPart(w, "config")
+		w.start("config")
 		change := harness.Object{"http": harness.Object{"maxInFlight": 4 + rnd.IntN(8)}}
 		waittest.NoError(w, "a change of a recipient", func() error {
 			a, err := w.system.REST.Call(http.MethodPatch, "/v1/recipients/"+steady, change)
@@ -94,11 +94,11 @@ func skewed(offset string) func(*world, *rand.Rand) (string, func()) {
 			c.Path = filepath.Join(w.settings.ClockSkew, filepath.Base(c.Path))
 			c.Env = append(c.Env, "OUTBOUND_TEST_CLOCK_OFFSET="+offset)
 		})
-		w.system.StartPart(w, name)
+		w.start(name)
 		return name + " with a clock that is " + offset + " off", func() {
 			w.stop(name)
 			w.system.Alter(w, name, func(c *harness.Command) { *c = before })
-			w.system.StartPart(w, name)
+			w.start(name)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func downgraded(w *world, _ *rand.Rand) (string, func()) {
 			w.stop(name)
 			w.system.Alter(w, name, func(c *harness.Command) { to(name, c) })
 		}
-		w.system.StartAll(w)
+		w.startAll()
 	}
 	change(func(name string, c *harness.Command) {
 		before[name] = *c
@@ -162,7 +162,7 @@ func diskFilled(w *world, _ *rand.Rand) (string, func()) {
 		}
 		for _, broker := range w.system.Brokers() {
 			w.stop(broker)
-			w.system.StartPart(w, broker)
+			w.start(broker)
 		}
 	}
 }

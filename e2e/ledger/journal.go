@@ -122,6 +122,8 @@ type struck struct {
 	Mended   time.Time     `json:"mended"`
 	Ended    time.Time     `json:"ended"`
 	Recovery time.Duration `json:"recovery"`
+	// StartedAgain is why processes had to be started more than once.
+	StartedAgain []string `json:"startedAgain,omitempty"`
 	// Failed says what did not work, e.g. that no probe was delivered.
 	Failed string `json:"failed,omitempty"`
 }

@@ -54,6 +54,8 @@ type StepReport struct {
 	Recovery time.Duration `json:"recovery"`
 	Within   time.Duration `json:"within"`
 	Allowed  int           `json:"allowed"`
+	// StartedAgain is why processes had to be started more than once: they ended instead of waiting.
+	StartedAgain []string `json:"startedAgain,omitempty"`
 }
 
 // Findings are those of all rounds.
@@ -141,9 +143,9 @@ func sum(m map[string]int) (n int) {
 
 // row sums up a fault over all rounds.
 type row struct {
-	times, duplicates, allowed int
-	recoveries                 []time.Duration
-	within                     time.Duration
+	times, duplicates, allowed, again int
+	recoveries                        []time.Duration
+	within                            time.Duration
 }
 
 func (r Report) steps(b *strings.Builder) {
@@ -156,6 +158,7 @@ func (r Report) steps(b *strings.Builder) {
 				rows[s.Name] = k
 			}
 			k.times, k.allowed, k.within = k.times+1, s.Allowed, s.Within
+			k.again += len(s.StartedAgain)
 			k.recoveries = append(k.recoveries, s.Recovery)
 		}
 		for cause, n := range x.Duplicates {
@@ -164,15 +167,16 @@ func (r Report) steps(b *strings.Builder) {
 			}
 		}
 	}
-	b.WriteString("| fault | times | duplicates | allowed each | recovery, median | longest | promised |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| fault | times | duplicates | allowed each | recovery, median | longest | promised | starts that failed |\n" +
+		"|---|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
 		k := rows[name]
 		slices.Sort(k.recoveries)
-		fmt.Fprintf(b, "| %s | %d | %d | %d | %v | %v | %v |\n", name, k.times, k.duplicates, k.allowed,
-			k.recoveries[len(k.recoveries)/2].Round(10*time.Millisecond), k.recoveries[len(k.recoveries)-1].Round(10*time.Millisecond), k.within)
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %v | %v | %v | %d |\n", name, k.times, k.duplicates, k.allowed,
+			k.recoveries[len(k.recoveries)/2].Round(10*time.Millisecond), k.recoveries[len(k.recoveries)-1].Round(10*time.Millisecond), k.within, k.again)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Unplayed)) {
-		fmt.Fprintf(b, "| %s | not played: needs %s | | | | | |\n", name, r.Unplayed[name])
+		fmt.Fprintf(b, "| %s | not played: needs %s | | | | | | |\n", name, r.Unplayed[name])
 	}
 	b.WriteString("\n")
 }

@@ -107,6 +107,7 @@ func (w *world) step(i int, x step) {
 			mend()
 		}
 	})
+	got.StartedAgain, *w.startedAgain = *w.startedAgain, nil
 	if got.Mended.IsZero() {
 		got.Mended = time.Now()
 	}
@@ -138,5 +139,5 @@ func (w *world) revive(why string) {
 			w.system.Kill(w, name)
 		}
 	}
-	w.system.StartAll(w)
+	w.startAll()
 }

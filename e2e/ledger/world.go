@@ -30,11 +30,13 @@ type world struct {
 	// mount is the small file system of the broker's store; empty: there is none.
 	mount             string
 	published, faults *journal
+	// startedAgain is why processes had to be started more than once.
+	startedAgain *[]string
 }
 
 // begin starts everything and makes appliances and recipients.
 func begin(s *stage, settings Settings, p roundPlan) *world {
-	w := &world{stage: s, settings: settings, plan: p}
+	w := &world{stage: s, settings: settings, plan: p, startedAgain: new([]string)}
 	w.published = w.journal(publishedFile)
 	w.faults = w.journal(faultsFile)
 	w.receive()
@@ -187,6 +189,34 @@ func (w *world) probe(since time.Time, name string) (time.Duration, error) {
 		pause(ctx, 20*time.Millisecond)
 	}
 	return probeLimit, fmt.Errorf("the probe %s was accepted, and not delivered to both %s and %s", e.Key(), steady, mails)
+}
+
+// startTries is how often a process that ends instead of getting ready is started again, as a supervisor does.
+const startTries = 10
+
+// start starts a process and waits until it is ready.
+func (w *world) start(name string) {
+	w.supervise(name, func(t *stage) { w.system.StartPart(t, name) })
+}
+
+// startAll starts every process that does not run.
+func (w *world) startAll() {
+	w.supervise("a process", func(t *stage) { w.system.StartAll(t) })
+}
+
+// supervise starts processes again that end instead of getting ready, and counts that.
+func (w *world) supervise(what string, start func(t *stage)) {
+	for try := 1; ; try++ {
+		why := w.try(start)
+		if why == nil {
+			return
+		}
+		if try == startTries {
+			w.Fatalf("%s could not be started: %s", what, strings.Join(why, "; "))
+		}
+		*w.startedAgain = append(*w.startedAgain, strings.SplitN(strings.Join(why, "; "), "\n", 2)[0])
+		w.Logf("%s is started again", what)
+	}
 }
 
 // parts are the system's own processes, without brokers; senders of one kind are all in it.
