@@ -112,7 +112,7 @@ func chosen(s Settings, f fault) bool {
 	return s.LongFaults || !f.long
 }
 
-// calm is the mean time between two faults, overhead what a fault takes beside its hold: starting, and the probe.
+// calm is the mean time between two faults, in a short round a tenth of it; overhead what a fault takes beside its hold: starting, and the probe.
 const (
 	calm     = 5 * time.Second
 	overhead = 4 * time.Second
@@ -133,9 +133,10 @@ func steps(rnd *rand.Rand, all, deck []fault, length time.Duration, s Settings) 
 	if len(all) == 0 {
 		return nil, nil
 	}
+	mean := min(calm, length/10)
 	for spent := time.Duration(0); ; {
 		first := draw()
-		x := step{After: calm/2 + time.Duration(rnd.Int64N(int64(calm))), Faults: []string{first.name}, Seed: rnd.Uint64(), Hold: first.hold(rnd, s.LongFaults)}
+		x := step{After: mean/2 + time.Duration(rnd.Int64N(int64(mean))), Faults: []string{first.name}, Seed: rnd.Uint64(), Hold: first.hold(rnd, s.LongFaults)}
 		if len(out)%4 == 3 && len(deck) > 0 && first.mixes(deck[0]) {
 			second := draw()
 			x.Faults = append(x.Faults, second.name)
