@@ -139,10 +139,13 @@ func (c *checker) intake() {
 			}
 		case resultRefused:
 			delete(began, key)
-			if p.Event.Invalid == "" {
-				c.find(Intake, c.during(p.Time), "%s (%s) was refused although it is valid: %s", key, p.Event.Odd, p.Detail)
-			} else {
+			switch {
+			case p.Event.Invalid != "":
 				c.report.Refused++
+			case strings.Contains(c.during(p.Time), earlierVersion):
+				// What an earlier version refuses is not this one's fault.
+			default:
+				c.find(Intake, c.during(p.Time), "%s (%s) was refused although it is valid: %s", key, p.Event.Odd, p.Detail)
 			}
 		}
 	}
@@ -222,7 +225,7 @@ func (c *checker) content(g received, r *receipt, p profile) {
 
 // duplicate counts a request after a success, by its cause.
 func (c *checker) duplicate(g received, r *receipt) {
-	cause := c.during(r.succeeded)
+	cause := c.cause(r.succeeded, g.Time)
 	if cause == "" && r.gone {
 		cause = causeTimeout
 	}
@@ -234,10 +237,23 @@ func (c *checker) duplicate(g received, r *receipt) {
 	c.report.Duplicates[cause]++
 }
 
-// Margins around a fault: what was accepted shortly before it may not have been recorded, and what was accepted shortly after its
-// recovery may meet a sender that is not up to date.
+// cause is the step that explains why a delivery that succeeded was made again: one that was going on at that time, one that began between,
+// or one that had just ended; empty: none.
+func (c *checker) cause(succeeded, again time.Time) string {
+	within := func(f struck) bool { return !succeeded.Before(f.Began) && !succeeded.After(f.Ended) }
+	between := func(f struck) bool { return f.Began.After(succeeded) && f.Began.Before(again) }
+	ended := func(f struck) bool { return succeeded.After(f.Ended) && succeeded.Before(f.Ended.Add(after)) }
+	for _, explains := range []func(struck) bool{within, between, ended} {
+		if i := slices.IndexFunc(c.faults, explains); i >= 0 {
+			return strings.Join(c.faults[i].Faults, " + ")
+		}
+	}
+	return ""
+}
+
+// Margins around a step for what is said to have happened during it.
 const (
-	before = 5 * time.Second
+	before = time.Second
 	after  = 5 * time.Second
 )
 

@@ -45,6 +45,8 @@ const (
 const (
 	diskFull   = "disk full"
 	eventsFull = "EVENTS full"
+
+	earlierVersion = "earlier version and back"
 )
 
 func shapes(s ...harness.Shape) []harness.Shape { return s }
@@ -132,7 +134,7 @@ func table() []fault {
 			touches: []string{all}, strike: skewed("2h")},
 		{name: "clock two hours behind", shapes: services, needs: needSkew, shortest: 5 * s, longest: 15 * s, recovery: m,
 			touches: []string{all}, strike: skewed("-2h")},
-		{name: "earlier version and back", shapes: every, needs: needFrom, shortest: 5 * s, longest: 15 * s, recovery: 90 * s,
+		{name: earlierVersion, shapes: every, needs: needFrom, shortest: 5 * s, longest: 15 * s, recovery: 90 * s,
 			touches: []string{all}, strike: downgraded},
 		{name: eventsFull, shapes: single, shortest: 8 * s, longest: 12 * s, duplicates: 3 * slots, recovery: 3 * m,
 			touches: []string{all}, strike: streamFilled},

@@ -72,17 +72,23 @@ func (r Report) Code() int {
 	case len(r.Findings()) > 0:
 		return 1
 	case len(r.Unable) > 0 || len(r.Rounds) == 0:
-		return 2
+		return unableCode
 	default:
 		return 0
 	}
 }
 
+// unableCode is the exit code of a run that could not be made.
+const unableCode = 2
+
+// reportFile is the report for scripts.
+const reportFile = "report.json"
+
 // Write writes report.json and report.md into a folder, and the latter also to out.
 func (r Report) Write(dir string, out io.Writer) error {
 	raw, err := json.MarshalIndent(r, "", "  ")
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "report.json"), append(raw, '\n'), 0o644) //nolint:gosec // a report for everybody
+		err = os.WriteFile(filepath.Join(dir, reportFile), append(raw, '\n'), 0o644) //nolint:gosec // a report for everybody
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "report.md"), []byte(r.String()), 0o644) //nolint:gosec // a report for everybody
@@ -97,7 +103,7 @@ func (r Report) Write(dir string, out io.Writer) error {
 // String is the report in Markdown.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Ledger, seed %d\n\n%s, %v of publishing, version %s. Links: %s.\n\n", r.Seed, r.verdict(), r.Length, r.Version, r.Links)
+	fmt.Fprintf(&b, "# Ledger, seed %d\n\n**%s**, %v of publishing, version %s. Links: %s.\n\n", r.Seed, r.verdict(), r.Length, r.Version, r.Links)
 	r.rounds(&b)
 	r.steps(&b)
 	r.causes(&b)
@@ -109,6 +115,9 @@ func (r Report) verdict() string {
 	counts := map[string]int{}
 	for _, f := range r.Findings() {
 		counts[f.Kind]++
+	}
+	if r.Code() == unableCode {
+		return "could not run"
 	}
 	var words []string
 	for _, k := range []string{Lost, Phantom, Changed, Sum, Intake, Promise, Stopped} {

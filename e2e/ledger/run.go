@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +78,12 @@ func forget(dir string) error {
 // Check joins the journals of an earlier run again.
 func Check(dir string) (Report, error) {
 	r := Report{Version: version(), Links: "as in that run"}
+	if raw, err := os.ReadFile(filepath.Join(dir, reportFile)); err == nil {
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return r, fmt.Errorf("read the report of that run: %w", err)
+		}
+		r.Rounds = nil
+	}
 	dirs, err := filepath.Glob(filepath.Join(dir, "round-*"))
 	if err != nil || len(dirs) == 0 {
 		return r, fmt.Errorf("look for rounds in %s: there are none", dir)
