@@ -52,8 +52,8 @@ type made struct {
 func makeEvent(seed uint64, n int) made {
 	rnd := stream(seed, fmt.Sprint("event ", n))
 	types := eventTypes()
-	e := event{ID: fmt.Sprintf("e-%06d", n), Appliance: applianceName(n % appliances), Type: types[rnd.IntN(len(types))], Even: rnd.IntN(2) == 0,
-		Post: rnd.IntN(3) == 0}
+	e := event{ID: fmt.Sprintf("e-%06d", n), Appliance: applianceName(n % appliances), Type: types[rnd.IntN(len(types))],
+		Even: rnd.IntN(2) == 0, Post: rnd.IntN(3) == 0}
 	note := fmt.Sprintf("%d %x", n, rnd.Uint64())
 	switch p := rnd.Float64(); {
 	case p < 0.03:

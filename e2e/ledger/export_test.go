@@ -55,12 +55,14 @@ func (s *Story) Event(id, result string) {
 
 // Receive has a receiver get it.
 func (s *Story) Receive(recipient, id, body string, success bool) {
-	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: body, Content: hash(id), Success: success})
+	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: body, Content: hash(id),
+		Success: success})
 }
 
 // Alter has a receiver get other content.
 func (s *Story) Alter(recipient, id string) {
-	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: "b", Content: hash("other"), Success: true})
+	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: "b", Content: hash("other"),
+		Success: true})
 }
 
 // Final records a final state.

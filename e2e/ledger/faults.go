@@ -177,7 +177,7 @@ func (f fault) missing(s Settings) bool {
 }
 
 // hold is how long the fault lasts this time.
-func (f fault) hold(rnd *rand.Rand, _ bool) time.Duration {
+func (f fault) hold(rnd *rand.Rand) time.Duration {
 	if f.longest <= f.shortest {
 		return f.shortest
 	}

@@ -149,8 +149,8 @@ func linked(m linkMode) func(*world, *rand.Rand) (string, func()) {
 // ballastStep is how much is written at once to fill a disk.
 const ballastStep = 1 << 20
 
-// diskFilled fills the file system of the store, and empties it in the end. A stock nats-server that could not write stores nothing until it
-// is restarted, which is the operator's to do; the all-in-one must recover by itself.
+// diskFilled fills the file system of the store, and empties it in the end. A stock nats-server that could not write stores nothing
+// until it is restarted, which is the operator's to do; the all-in-one must recover by itself.
 func diskFilled(w *world, _ *rand.Rand) (string, func()) {
 	at := filepath.Join(w.mount, "ballast")
 	n := fill(at)

@@ -39,7 +39,9 @@ func startSink(seed uint64, j *journal, all []profile) (*sink, error) {
 			s.recipients[a] = p
 		}
 	}
-	s.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &conversation{sink: s, conn: c.Conn()}, nil }))
+	s.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &conversation{sink: s, conn: c.Conn()}, nil
+	}))
 	s.server.Domain, s.server.ErrorLog = "relay.test", log.New(io.Discard, "", 0)
 	go func() { _ = s.server.Serve(l) }() // ends with close
 	return s, nil

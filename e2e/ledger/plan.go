@@ -112,14 +112,15 @@ func chosen(s Settings, f fault) bool {
 	return s.LongFaults || !f.long
 }
 
-// calm is the mean time between two faults, in a short round a tenth of it; overhead what a fault takes beside its hold: starting, and the probe.
+// calm is the mean time between two faults, in a short round a tenth of it; overhead what a fault takes beside its hold: starting, and
+// the probe.
 const (
 	calm     = 5 * time.Second
 	overhead = 4 * time.Second
 )
 
-// steps deals faults until the time is over: each once in a random order, then again from the start. The deck that is left goes on in
-// the next round of that shape. Every fourth step mixes two.
+// steps deals faults until the time is over: each once in a random order, then again from the start. The deck that is left goes on
+// in the next round of that shape. Every fourth step mixes two.
 func steps(rnd *rand.Rand, all, deck []fault, length time.Duration, s Settings) (out []step, rest []fault) {
 	draw := func() fault {
 		if len(deck) == 0 {
@@ -136,11 +137,12 @@ func steps(rnd *rand.Rand, all, deck []fault, length time.Duration, s Settings) 
 	mean := min(calm, length/10)
 	for spent := time.Duration(0); ; {
 		first := draw()
-		x := step{After: mean/2 + time.Duration(rnd.Int64N(int64(mean))), Faults: []string{first.name}, Seed: rnd.Uint64(), Hold: first.hold(rnd, s.LongFaults)}
+		x := step{After: mean/2 + time.Duration(rnd.Int64N(int64(mean))), Faults: []string{first.name}, Seed: rnd.Uint64(),
+			Hold: first.hold(rnd)}
 		if len(out)%4 == 3 && len(deck) > 0 && first.mixes(deck[0]) {
 			second := draw()
 			x.Faults = append(x.Faults, second.name)
-			x.Hold = max(x.Hold, second.hold(rnd, s.LongFaults))
+			x.Hold = max(x.Hold, second.hold(rnd))
 		}
 		spent += x.After + x.Hold + overhead
 		if len(out) > 0 && (spent > length || s.Limit > 0 && len(out) == s.Limit) {

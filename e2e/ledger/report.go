@@ -103,7 +103,8 @@ func (r Report) Write(dir string, out io.Writer) error {
 // String is the report in Markdown.
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Ledger, seed %d\n\n**%s**, %v of publishing, version %s. Links: %s.\n\n", r.Seed, r.verdict(), r.Length, r.Version, r.Links)
+	fmt.Fprintf(&b, "# Ledger, seed %d\n\n**%s**, %v of publishing, version %s. Links: %s.\n\n", r.Seed, r.verdict(), r.Length,
+		r.Version, r.Links)
 	r.rounds(&b)
 	r.steps(&b)
 	r.causes(&b)
@@ -127,7 +128,8 @@ func (r Report) verdict() string {
 }
 
 func (r Report) rounds(b *strings.Builder) {
-	b.WriteString("| round | accepted | refused | no result | owed | states | requests | duplicates | faults |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| round | accepted | refused | no result | owed | states | requests | duplicates | faults |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, x := range r.Rounds {
 		fmt.Fprintf(b, "| %s | %d | %d | %d | %d | %s | %d | %d | %d |\n", x.Name, x.Accepted, x.Refused, x.Unknown, x.Owed,
 			counted(x.States), x.Requests, sum(x.Duplicates), len(x.Steps))
@@ -182,7 +184,8 @@ func (r Report) steps(b *strings.Builder) {
 		k := rows[name]
 		slices.Sort(k.recoveries)
 		fmt.Fprintf(b, "| %s | %d | %d | %d | %v | %v | %v | %d |\n", name, k.times, k.duplicates, k.allowed,
-			k.recoveries[len(k.recoveries)/2].Round(10*time.Millisecond), k.recoveries[len(k.recoveries)-1].Round(10*time.Millisecond), k.within, k.again)
+			k.recoveries[len(k.recoveries)/2].Round(10*time.Millisecond), k.recoveries[len(k.recoveries)-1].Round(10*time.Millisecond),
+			k.within, k.again)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Unplayed)) {
 		fmt.Fprintf(b, "| %s | not played: needs %s | | | | | | |\n", name, r.Unplayed[name])

@@ -141,8 +141,8 @@ func (w *world) mountStore() {
 		w.Fatalf("make the store's folder: %v", err)
 	}
 	image := filepath.Join(w.dir, "disk.img")
-	loop := fmt.Sprintf("truncate -s %dM %q && mkfs.ext4 -q -F -m 0 %q && mount -o loop %q %q && rm -rf %q/lost+found", storeSize, image, image,
-		image, at, at)
+	loop := fmt.Sprintf("truncate -s %dM %q && mkfs.ext4 -q -F -m 0 %q && mount -o loop %q %q && rm -rf %q/lost+found", storeSize,
+		image, image, image, at, at)
 	how := "ext4 on a loop device"
 	if out, err := shell(loop); err != nil {
 		how = "tmpfs"

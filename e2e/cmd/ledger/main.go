@@ -15,7 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/e2e/harness"
 	"github.com/outbound-events/outbound/e2e/ledger"
-	"github.com/outbound-events/outbound/e2e/ledger/mutation"
+	"github.com/outbound-events/outbound/e2e/mutation"
 )
 
 func main() { os.Exit(run()) }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/outbound-events/outbound/e2e/harness"
-	"github.com/outbound-events/outbound/e2e/ledger/mutation"
+	"github.com/outbound-events/outbound/e2e/mutation"
 )
 
 // TestEveryMutationFitsTheSource fails when the source has changed and a mutation has not followed.
