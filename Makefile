@@ -51,19 +51,18 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
 
-# The ledger: SEED=0 takes a random one. LEDGER_ARGS e.g. '-shapes allinone -faults "disk full"' or -long; FROM=<git ref> also goes to that
-# version and back.
+# The ledger. SEED=0 takes a random one, FROM=<git ref> also goes to that version and back. LEDGER_ARGS e.g. -long, or
+# LEDGER_ARGS='-shapes allinone -faults "disk full"'.
 SEED ?= 0
 MINUTES ?= 5
 FROM ?=
 LEDGER_ARGS ?=
 
 ledger: ## run under faults and check that nothing is lost, e.g. make ledger SEED=7 MINUTES=10 FROM=HEAD~50
-	@if [ -n "$(FROM)" ]; then tools/build-ref.sh "$(FROM)" .build/ledger-from; fi
-	go run ./e2e/cmd/ledger -seed $(SEED) -minutes $(MINUTES) $(if $(FROM),-from $(CURDIR)/.build/ledger-from) $(LEDGER_ARGS)
+	@tools/ledger.sh "$(FROM)" -seed $(SEED) -minutes $(MINUTES) $(LEDGER_ARGS)
 
 ledger-mutations: ## show that the ledger catches builds that are broken on purpose
-	go run ./e2e/cmd/ledger -mutations -seed $(if $(filter 0,$(SEED)),1,$(SEED)) -minutes 0.4 $(LEDGER_ARGS)
+	@tools/ledger.sh "" -mutations -seed $(if $(filter 0,$(SEED)),1,$(SEED)) -minutes 0.4 $(LEDGER_ARGS)
 
 build: ## build every binary into bin/
 	@mkdir -p bin
