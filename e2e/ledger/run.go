@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,11 +98,15 @@ func Check(dir string) (Report, error) {
 	return r, nil
 }
 
-// version is what the binaries say that they are.
+// version is the commit that the run is made from.
 func version() string {
-	out, err := exec.Command(harness.Binary("outbound"), "version").Output() //nolint:gosec,noctx // our own binary, which ends at once
+	root, err := harness.Root()
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0])
+	out, err := shell(fmt.Sprintf("git -C %q describe --tags --always --dirty", root))
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(out)
 }
