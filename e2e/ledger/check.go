@@ -170,6 +170,8 @@ type receipt struct {
 	requests  int
 	succeeded time.Time
 	gone      bool
+	// again are the requests after the success.
+	again []time.Time
 	body      string
 }
 
@@ -195,10 +197,15 @@ func (c *checker) receipts() map[deliveryID]*receipt {
 		c.report.Requests++
 		c.content(g, r, byName[g.Recipient])
 		if !r.succeeded.IsZero() {
-			c.duplicate(g, r)
+			r.again = append(r.again, g.Time)
 		}
 		if g.Success && r.succeeded.IsZero() {
 			r.succeeded = g.Time
+		}
+	}
+	for id, r := range out {
+		for _, again := range r.again {
+			c.duplicate(id, r, again)
 		}
 	}
 	return out
@@ -223,16 +230,17 @@ func (c *checker) content(g received, r *receipt, p profile) {
 	}
 }
 
-// duplicate counts a request after a success, by its cause.
-func (c *checker) duplicate(g received, r *receipt) {
-	cause := c.cause(r.succeeded, g.Time)
-	if cause == "" && r.gone {
+// duplicate counts a request after a success, by its cause. A sender that recorded as many attempts as there were requests knows of the
+// successful one as a failure: its answer did not come in time.
+func (c *checker) duplicate(id deliveryID, r *receipt, again time.Time) {
+	cause := c.cause(r.succeeded, again)
+	if cause == "" && (r.gone || c.finals[[2]string{id.recipient, id.key}].Attempts >= r.requests) {
 		cause = causeTimeout
 	}
 	if cause == "" {
 		cause = causeNone
-		c.find(Promise, "", "%s got %s again %v after it had accepted it, and no fault explains that", g.Recipient, g.Key,
-			g.Time.Sub(r.succeeded).Round(time.Millisecond))
+		c.find(Promise, "", "%s got %s again %v after it had accepted it, and no fault explains that", id.recipient, id.key,
+			again.Sub(r.succeeded).Round(time.Millisecond))
 	}
 	c.report.Duplicates[cause]++
 }
