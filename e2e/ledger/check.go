@@ -172,7 +172,7 @@ type receipt struct {
 	gone      bool
 	// again are the requests after the success.
 	again []time.Time
-	body      string
+	body  string
 }
 
 // receipts goes through what was received: phantoms, changed bodies, duplicates.
