@@ -46,6 +46,13 @@ func (w *world) stop(name string) {
 	}
 }
 
+// end ends a process of an earlier version: how that ends is not this one's fault.
+func (w *world) end(name string) {
+	if _, _, err := w.system.StopPart(w, name); err != nil {
+		w.Fatalf("end %s: %v", name, err)
+	}
+}
+
 // restarted ends a process with SIGTERM and starts it again in the end.
 func restarted(name string) func(*world, *rand.Rand) (string, func()) {
 	return func(w *world, _ *rand.Rand) (string, func()) {
@@ -106,15 +113,14 @@ func skewed(offset string) func(*world, *rand.Rand) (string, func()) {
 // downgraded runs all processes in an earlier version for a while, on the same data.
 func downgraded(w *world, _ *rand.Rand) (string, func()) {
 	before := map[string]harness.Command{}
-	change := func(to func(name string, c *harness.Command)) {
-		names := w.parts()
-		for _, name := range names {
-			w.stop(name)
+	change := func(end func(name string), to func(name string, c *harness.Command)) {
+		for _, name := range w.parts() {
+			end(name)
 			w.system.Alter(w, name, func(c *harness.Command) { to(name, c) })
 		}
 		w.startAll()
 	}
-	change(func(name string, c *harness.Command) {
+	change(w.stop, func(name string, c *harness.Command) {
 		before[name] = *c
 		c.Path = filepath.Join(w.settings.From, "bin", filepath.Base(c.Path))
 		for i, a := range c.Args {
@@ -124,7 +130,7 @@ func downgraded(w *world, _ *rand.Rand) (string, func()) {
 		}
 	})
 	return "all processes in the version " + versionOf(w.settings.From), func() {
-		change(func(name string, c *harness.Command) { *c = before[name] })
+		change(w.end, func(name string, c *harness.Command) { *c = before[name] })
 	}
 }
 
