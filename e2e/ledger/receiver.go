@@ -115,21 +115,31 @@ func reply(w http.ResponseWriter, q *http.Request, a answer) {
 		within, cancel := context.WithTimeout(q.Context(), 4*receiverTimeout)
 		defer cancel()
 		<-within.Done()
+		hangUp(w) // a handler that returns would have answered 200
 	case answerReset:
-		if h, ok := w.(http.Hijacker); ok {
-			if c, _, err := h.Hijack(); err == nil {
-				if tcp, ok := c.(*net.TCPConn); ok {
-					_ = tcp.SetLinger(0)
-				}
-				_ = c.Close()
-			}
-		}
+		hangUp(w)
 	case answerError:
 		http.Error(w, "as planned", http.StatusInternalServerError)
 	default:
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 	}
+}
+
+// hangUp resets the connection without an answer.
+func hangUp(w http.ResponseWriter) {
+	h, ok := w.(http.Hijacker)
+	if !ok {
+		return
+	}
+	c, _, err := h.Hijack()
+	if err != nil {
+		return
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
 }
 
 // noteOf finds the variable note in a body of any format.

@@ -152,7 +152,7 @@ func sum(m map[string]int) (n int) {
 	return n
 }
 
-// row sums up a fault over all rounds.
+// row sums up a fault over all rounds in a shape.
 type row struct {
 	times, duplicates, allowed, again int
 	recoveries                        []time.Duration
@@ -163,23 +163,24 @@ func (r Report) steps(b *strings.Builder) {
 	rows := map[string]*row{}
 	for _, x := range r.Rounds {
 		for _, s := range x.Steps {
-			k := rows[s.Name]
+			name := s.Name + " | " + x.Shape
+			k := rows[name]
 			if k == nil {
 				k = &row{}
-				rows[s.Name] = k
+				rows[name] = k
 			}
 			k.times, k.allowed, k.within = k.times+1, s.Allowed, s.Within
 			k.again += len(s.StartedAgain)
 			k.recoveries = append(k.recoveries, s.Recovery)
 		}
 		for cause, n := range x.Duplicates {
-			if k := rows[cause]; k != nil {
+			if k := rows[cause+" | "+x.Shape]; k != nil {
 				k.duplicates += n
 			}
 		}
 	}
-	b.WriteString("| fault | times | duplicates | allowed each | recovery, median | longest | promised | starts that failed |\n" +
-		"|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| fault | shape | times | duplicates | allowed each | recovery, median | longest | promised | starts that failed |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
 		k := rows[name]
 		slices.Sort(k.recoveries)
@@ -188,7 +189,7 @@ func (r Report) steps(b *strings.Builder) {
 			k.within, k.again)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Unplayed)) {
-		fmt.Fprintf(b, "| %s | not played: needs %s | | | | | | |\n", name, r.Unplayed[name])
+		fmt.Fprintf(b, "| %s | | not played: needs %s | | | | | | |\n", name, r.Unplayed[name])
 	}
 	b.WriteString("\n")
 }
