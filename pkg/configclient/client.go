@@ -4,6 +4,7 @@ package configclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -131,6 +132,20 @@ func (c *Client) Run(ctx context.Context) error {
 
 // Ready is closed once the first full snapshot of all that is watched is here.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
+
+// ErrNotTold says that the first full snapshot is not here yet.
+var ErrNotTold = errors.New("the config service has not told the configuration yet")
+
+// Told returns ErrNotTold until the first full snapshot of all that is watched is here, and nil from then on. What is not known before
+// that may exist: who is asked for it must not deny it.
+func (c *Client) Told() error {
+	select {
+	case <-c.ready:
+		return nil
+	default:
+		return ErrNotTold
+	}
+}
 
 // Recipient returns the recipient with an id, if there is one.
 func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {

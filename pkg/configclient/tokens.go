@@ -19,8 +19,11 @@ type Tokens struct {
 // broker's, as for all services.
 func NewTokens(c *Client, now func() time.Time) Tokens { return Tokens{client: c, now: now} }
 
-// Authenticate implements rpc.Authenticator.
+// Authenticate implements rpc.Authenticator. Its error is ErrNotTold while nobody can say whether a token is known.
 func (t Tokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
+	if err := t.client.Told(); err != nil {
+		return rpc.Principal{}, err
+	}
 	return PrincipalOf(t.client.Settings().Tokens, token, t.now())
 }
 

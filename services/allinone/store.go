@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
@@ -147,7 +148,7 @@ func (k *storeKeeper) reopen(ctx context.Context) {
 	}
 	k.next = time.Now().Add(k.pause)
 	k.pause = min(2*k.pause, reopenMost)
-	k.log.WarnContext(ctx, "opening the store again after a write error", "folder", k.dir)
+	k.log.WarnContext(ctx, "opening the store again after a write error", logkey.Folder, k.dir)
 	switch err := k.broker.Reopen(); {
 	case errors.Is(err, embed.ErrEnded):
 	case err != nil:
@@ -155,7 +156,7 @@ func (k *storeKeeper) reopen(ctx context.Context) {
 		k.watch.Report(err)
 	default:
 		k.watch.Reopened()
-		k.log.InfoContext(ctx, "store opened again", "folder", k.dir)
+		k.log.InfoContext(ctx, "store opened again", logkey.Folder, k.dir)
 	}
 }
 

@@ -46,7 +46,8 @@ func TestABackupHoldsSealedSecretsAlone(t *testing.T) {
 	h.create(r)
 	h.create(httpRecipient("Open " + inTheClear))
 	if _, err := h.settings.UpdateSmtpSettings(h.ctx(), &outboundv1.UpdateSmtpSettingsRequest{SmtpSettings: &outboundv1.SmtpSettings{
-		Host: "mail.example.com", Port: 25, Encryption: outboundv1.SmtpSettings_Encryption_STARTTLS, Auth: outboundv1.SmtpSettings_Auth_PLAIN, Username: "u",
+		Host: "mail.example.com", Port: 25, Encryption: outboundv1.SmtpSettings_Encryption_STARTTLS, Auth: outboundv1.SmtpSettings_Auth_PLAIN,
+		Username: "u",
 		Password: canaryRelay, FromAddress: "outbound@example.com"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -121,8 +121,8 @@ func (c *clock) set(s sample) {
 // errNoStreams says that the broker has no streams yet, and so nothing that its time would matter to.
 var errNoStreams = errors.New("the broker has no stream " + names.StreamEvents + " yet")
 
-// ask makes one exchange with the broker: the answer about a stream has the time of the server that stamps its messages.
-func (c *Conn) ask(ctx context.Context) (s sample, err error) {
+// askClock makes one exchange with the broker: the answer about a stream has the time of the server that stamps its messages.
+func askClock(ctx context.Context, c *Conn) (s sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, clockAnswer)
 	defer cancel()
 	s.asked = c.clock.elapsed()
@@ -155,13 +155,13 @@ func (c *Conn) ask(ctx context.Context) (s sample, err error) {
 
 // MeasureClock compares the host's clock with the broker's: once if that shows nothing new, else several times.
 func (c *Conn) MeasureClock(ctx context.Context) error {
-	best, err := c.ask(ctx)
+	best, err := askClock(ctx, c)
 	if err != nil {
 		return err
 	}
 	if !c.clock.consistent(best) {
 		for range clockSamples - 1 {
-			s, err := c.ask(ctx)
+			s, err := askClock(ctx, c)
 			if err != nil {
 				return err
 			}
@@ -175,7 +175,7 @@ func (c *Conn) MeasureClock(ctx context.Context) error {
 }
 
 // firstMeasure measures before anything goes by the clock. A broker that does not answer, or has no streams yet, is asked again later.
-func (c *Conn) firstMeasure(ctx context.Context) {
+func firstMeasure(ctx context.Context, c *Conn) {
 	ctx, cancel := context.WithTimeout(ctx, clockAnswer)
 	defer cancel()
 	if !c.clock.known() {
@@ -208,7 +208,7 @@ func (c *clock) known() bool {
 }
 
 // keepClock measures every clockEvery, and when again is signalled, until ctx ends.
-func (c *Conn) keepClock(ctx context.Context) {
+func keepClock(ctx context.Context, c *Conn) {
 	for ctx.Err() == nil {
 		wait := clockEvery
 		if c.NC.IsConnected() {
@@ -229,7 +229,7 @@ func (c *Conn) keepClock(ctx context.Context) {
 }
 
 // measureSoon has the broker's clock measured at once.
-func (c *Conn) measureSoon() {
+func measureSoon(c *Conn) {
 	select {
 	case c.measure <- struct{}{}:
 	default:
@@ -259,7 +259,7 @@ func (c *Conn) ClockOffset() time.Duration { return c.clock.offset() }
 // Stamp is the broker's time, read from the broker by this call: what was stored in EVENTS before the call has an earlier time, and what is
 // stored after it a later one, whatever is known of its clock. If it can't be read it is Now.
 func (c *Conn) Stamp(ctx context.Context) time.Time {
-	s, err := c.ask(ctx)
+	s, err := askClock(ctx, c)
 	if err != nil {
 		return c.Now()
 	}

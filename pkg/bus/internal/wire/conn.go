@@ -89,7 +89,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
 		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
-		nats.ReconnectHandler(func(*nats.Conn) { c.begins(); c.measureSoon(); slog.Info("broker reconnected") }),
+		nats.ReconnectHandler(func(*nats.Conn) { c.begins(); measureSoon(c); slog.Info("broker reconnected") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
 			c.begins()
@@ -148,9 +148,9 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	c.JS = js
-	c.firstMeasure(ctx)
+	firstMeasure(ctx, c)
 	ctx, c.closing = context.WithCancel(context.WithoutCancel(ctx))
-	c.measuring.Go(func() { c.keepClock(ctx) })
+	c.measuring.Go(func() { keepClock(ctx, c) })
 	return c, nil
 }
 

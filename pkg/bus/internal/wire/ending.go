@@ -83,7 +83,7 @@ func (e *ending) over() {
 // Ending says that the process has been asked to end. From then on the broker is asked whether it answers. Once it has not for 5 s, or
 // stores nothing for so long of what it was given, Silent is closed, and what is on its way to it is given up. Later calls do nothing.
 func (c *Conn) Ending() {
-	c.ending.asked.Do(func() { c.ending.asking.Go(c.awaitSilence) })
+	c.ending.asked.Do(func() { c.ending.asking.Go(func() { awaitSilence(c) }) })
 }
 
 // Silent is closed once the process has been asked to end and the broker answers nothing: who waits for the broker may stop.
@@ -114,11 +114,11 @@ func (c *Conn) StopWatch(w jetstream.KeyWatcher) {
 }
 
 // awaitSilence asks until the broker is silent or the connection is closed.
-func (c *Conn) awaitSilence() {
+func awaitSilence(c *Conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	answered := make(chan struct{}, 1)
-	c.ending.asking.Go(func() { c.askOften(ctx, answered) })
+	c.ending.asking.Go(func() { askOften(ctx, c, answered) })
 	tick := time.NewTicker(silentLook)
 	defer tick.Stop()
 	began := time.Now()
@@ -127,8 +127,8 @@ func (c *Conn) awaitSilence() {
 		case <-answered:
 			heard = time.Now()
 		case <-tick.C:
-			if time.Since(heard) > silentAfter || c.ending.unanswered(began) || c.broken() && time.Since(began) > brokenAfter {
-				c.silence()
+			if time.Since(heard) > silentAfter || c.ending.unanswered(began) || storeBroken(c) && time.Since(began) > brokenAfter {
+				silence(c)
 				return
 			}
 		case <-c.ending.closed:
@@ -137,14 +137,14 @@ func (c *Conn) awaitSilence() {
 	}
 }
 
-// broken reports whether the broker's store is known to take nothing until it is opened again.
-func (c *Conn) broken() bool {
+// storeBroken reports whether the broker's store is known to take nothing until it is opened again.
+func storeBroken(c *Conn) bool {
 	w := c.store.Load()
 	return w != nil && w.Broken() != nil
 }
 
 // silence gives up what is under way, on all connections of the process.
-func (c *Conn) silence() {
+func silence(c *Conn) {
 	c.ending.silent()
 	if w := c.store.Load(); w != nil {
 		w.silence()
@@ -152,7 +152,7 @@ func (c *Conn) silence() {
 }
 
 // askOften asks for EVENTS and tells of each answer, whatever it says. A broker that is connected may keep nothing all the same.
-func (c *Conn) askOften(ctx context.Context, answered chan<- struct{}) {
+func askOften(ctx context.Context, c *Conn, answered chan<- struct{}) {
 	tick := time.NewTicker(silentLook)
 	defer tick.Stop()
 	for {

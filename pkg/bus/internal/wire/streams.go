@@ -138,7 +138,7 @@ func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
 			return err
 		}
 	}
-	c.firstMeasure(ctx)
+	firstMeasure(ctx, c)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/backup"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -72,7 +73,8 @@ func (b *Backups) DownloadBackup(q *outboundv1.DownloadBackupRequest, stream out
 		}
 		return rpc.Unavailable(fmt.Sprintf("the backup failed: %v", err))
 	}
-	b.deps.Logger.InfoContext(ctx, "backup taken", "actor", rpc.Actor(ctx), "bytes", out.size, "took", time.Since(began).String())
+	b.deps.Logger.InfoContext(ctx, "backup taken", logkey.Actor, rpc.Actor(ctx),
+		logkey.Bytes, out.size, logkey.Duration, time.Since(began).String())
 	return stream.Send(&outboundv1.DownloadBackupResponse{Summary: summary(m, out)})
 }
 
