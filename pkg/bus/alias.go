@@ -55,7 +55,12 @@ var (
 	ErrNotFound = wire.ErrNotFound
 	ErrExists   = wire.ErrExists
 	ErrConflict = wire.ErrConflict
+	// ErrDamaged says that the store lacks what it is known to have held.
+	ErrDamaged = wire.ErrDamaged
 )
+
+// RemovedError is an ErrNotFound of a key whose removal is recorded.
+type RemovedError = wire.RemovedError
 
 // Connect connects to a broker. See Options.
 func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connect(ctx, o) }

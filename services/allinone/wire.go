@@ -44,7 +44,8 @@ func (r *runtime) wire(ctx context.Context) error {
 	}
 	o := r.o.Config
 	o.OwnServices = append(r.own(), o.OwnServices...)
-	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger})
+	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger,
+		Notices: r.notices})
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ func run(ctx context.Context, o options) error {
 	}
 	publisher := bus.NewPublisher(p.Bus)
 	p.Defer(publisher.Close)
-	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger})
+	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger,
+		Notices: p.Notices})
 	if err != nil {
 		return err
 	}

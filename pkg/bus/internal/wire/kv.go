@@ -26,6 +26,18 @@ var (
 	ErrConflict = errors.New("changed concurrently")
 )
 
+// RemovedError is an ErrNotFound of a key whose removal is recorded in the bucket. A key that was lost has none.
+type RemovedError struct {
+	// At is when the key was removed.
+	At time.Time
+}
+
+// Error implements error.
+func (e *RemovedError) Error() string { return "removed at " + e.At.UTC().Format(time.RFC3339) }
+
+// Unwrap makes it an ErrNotFound.
+func (e *RemovedError) Unwrap() error { return ErrNotFound }
+
 // Entry is a key's value with the revision that an Update of it must name.
 type Entry struct {
 	Key      string
@@ -92,8 +104,12 @@ func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
 func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	// nats.go's own Get refuses keys that are subjects all the same, as those with an at sign.
 	c, found, err := b.last(ctx, key)
-	if err == nil && (!found || c.Removed) {
+	switch {
+	case err != nil:
+	case !found:
 		err = ErrNotFound
+	case c.Removed:
+		err = &RemovedError{At: c.Time}
 	}
 	if err != nil {
 		return Entry{}, b.Say("get", key, err)
