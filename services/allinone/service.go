@@ -12,6 +12,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
@@ -59,7 +60,9 @@ type runtime struct {
 	intake    *ingest.Service
 	group     process.Group
 	// core is the connection of what has none of its own.
-	core  *bus.Conn
+	core *bus.Conn
+	// store watches over what the broker keeps.
+	store *storecheck.Watcher
 	close []func()
 	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
@@ -97,6 +100,9 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	}
 	r.notices = notice.NewBoard(r.telemetry.Logger)
 	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if err := r.checkFiles(ctx); err != nil {
+		return err
+	}
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}

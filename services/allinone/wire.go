@@ -33,7 +33,7 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	r.core, r.group.Hopeless = core, core.Silent()
-	if err := core.EnsureStreams(ctx, r.o.Streams); err != nil {
+	if err := r.openStore(ctx, core); err != nil {
 		return err
 	}
 	publisher, log := bus.NewPublisher(core), deliverylog.New(core)
@@ -117,7 +117,7 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 		return nil, err
 	}
 	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
-		Logger: r.telemetry.Logger, Version: process.Version()})
+		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -187,6 +187,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 			}
 			return nil
 		}},
+		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 		{Name: "intake", Ask: intake.Ready},
 	}}
 	web, err := console.New(r.o.Console, console.Deps{

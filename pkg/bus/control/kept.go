@@ -35,3 +35,31 @@ func (c Client) Queue(ctx context.Context, ch recipient.Channel, id string) (Que
 	i := co.CachedInfo()
 	return Queue{Messages: backlogOf(i).Total(), Start: i.Config.OptStartSeq, Created: i.Created}, nil
 }
+
+// Reached is the highest sequence of EVENTS that a consumer has given out, which may be beyond the stream's end if that was lost.
+func (c Client) Reached(ctx context.Context) (last uint64, err error) {
+	err = c.eachConsumer(ctx, func(i *jetstream.ConsumerInfo) { last = max(last, i.Delivered.Stream, i.AckFloor.Stream) })
+	return last, err
+}
+
+// Settled tells of each consumer of EVENTS, by name, the sequence up to which everything is settled, whether its queue is empty or not.
+func (c Client) Settled(ctx context.Context) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	err := c.eachConsumer(ctx, func(i *jetstream.ConsumerInfo) { out[i.Name] = i.AckFloor.Stream })
+	return out, err
+}
+
+func (c Client) eachConsumer(ctx context.Context, visit func(*jetstream.ConsumerInfo)) error {
+	s, err := c.conn.JS.Stream(ctx, names.StreamEvents)
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
+	}
+	l := s.ListConsumers(ctx)
+	for i := range l.Info() {
+		visit(i)
+	}
+	if l.Err() != nil {
+		return fmt.Errorf("list consumers of %s: %w", names.StreamEvents, l.Err())
+	}
+	return nil
+}
