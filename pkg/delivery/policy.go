@@ -21,7 +21,7 @@ func stateOf(v Verdict) State {
 		switch v.Reason {
 		case reasons.Expired:
 			return StateExpired
-		case reasons.Deleted, reasons.Purged, reasons.Cancelled, reasons.Backlog, reasons.EventLost, reasons.RecipientLost:
+		case reasons.Deleted, reasons.Purged, reasons.Cancelled, reasons.Backlog:
 			return StateCancelled
 		case reasons.TypeUnwanted, reasons.ApplianceOut, reasons.NoExternalKey, reasons.Disabled, reasons.FilterFalse, reasons.FilterError:
 			return StateSkipped

@@ -15,13 +15,12 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// CancelQueue ends what waits in the queue of a recipient that the store has lost, with a record for each delivery, and deletes the queue. It
-// returns how many deliveries it ended.
+// CancelQueue ends what waits in the queue of a recipient that the store has lost, with a record for each delivery, and deletes the queue.
+// It returns how many deliveries it ended.
 func (r *Repairer) CancelQueue(ctx context.Context, id string) (n int, err error) {
 	all, err := r.Recipients(ctx)
 	if err != nil {
@@ -73,33 +72,52 @@ func (r *Repairer) cancel(ctx context.Context, ch recipient.Channel, id string, 
 	if i.Config.FilterSubject != "" {
 		filters = []string{i.Config.FilterSubject}
 	}
+	c := canceller{log: log, rec: delivery.Record{Recipient: id, Channel: string(ch)}, known: known}
 	for _, f := range filters {
-		for from := max(i.AckFloor.Stream+1, i.Config.OptStartSeq); ; {
-			ms, err := r.Conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: f, Batch: batch})
-			if err != nil || len(ms) == 0 {
-				if err != nil {
-					return n, fmt.Errorf("read the queue of %s: %w", id, err)
-				}
-				break
-			}
-			for _, m := range ms {
-				ended, err := cancelOne(ctx, log, delivery.Record{Recipient: id, Channel: string(ch)}, m, known)
-				if err != nil {
-					return n, err
-				}
-				if ended {
-					n++
-				}
-			}
-			from = wire.StoredSequence(ms[len(ms)-1]) + 1
+		more, err := c.queue(ctx, r.Conn, f, max(i.AckFloor.Stream+1, i.Config.OptStartSeq))
+		n += more
+		if err != nil {
+			return n, err
 		}
 	}
 	return n, nil
 }
 
-func cancelOne(ctx context.Context, log *deliverylog.Log, rec delivery.Record, m *nats.Msg, known map[uint64]newest) (bool, error) {
+// canceller ends the deliveries of one recipient.
+type canceller struct {
+	log *deliverylog.Log
+	// rec names the recipient; known are the newest records of its deliveries by sequence.
+	rec   delivery.Record
+	known map[uint64]newest
+}
+
+// queue ends what a consumer's filter matches from a sequence on.
+func (c canceller) queue(ctx context.Context, conn *wire.Conn, filter string, from uint64) (n int, err error) {
+	for {
+		ms, err := conn.Direct(ctx, names.StreamEvents, wire.DirectRequest{Sequence: from, NextFor: filter, Batch: batch})
+		if err != nil {
+			return n, fmt.Errorf("read the queue of %s: %w", c.rec.Recipient, err)
+		}
+		if len(ms) == 0 {
+			return n, nil
+		}
+		for _, m := range ms {
+			ended, err := c.cancel(ctx, m)
+			if err != nil {
+				return n, err
+			}
+			if ended {
+				n++
+			}
+		}
+		from = wire.StoredSequence(ms[len(ms)-1]) + 1
+	}
+}
+
+func (c canceller) cancel(ctx context.Context, m *nats.Msg) (bool, error) {
+	rec := c.rec
 	sequence := wire.StoredSequence(m)
-	last, recorded := known[sequence]
+	last, recorded := c.known[sequence]
 	if recorded && last.rec.State != delivery.StateRetrying {
 		return false, nil
 	}
@@ -115,6 +133,6 @@ func cancelOne(ctx context.Context, log *deliverylog.Log, rec delivery.Record, m
 		rec.Sequence, rec.Accepted, rec.Expire = sequence, wire.StoredTime(m), time.Now().UTC()
 	}
 	rec = ended(rec)
-	rec.Reason, rec.Detail = reasons.RecipientLost, "the broker's store has lost the recipient"
-	return due{rec: rec, after: last.at}.end(ctx, log)
+	rec.Reason, rec.Detail = recipientLost, "the broker's store has lost the recipient"
+	return due{rec: rec, after: last.at}.end(ctx, c.log)
 }

@@ -86,7 +86,8 @@ const eventsAge = wire.EventsKept - time.Hour
 // filling is the part of EVENTS that is used before ingest purges, less a margin.
 const filling = 0.6
 
-// cutHead finds that EVENTS has lost its beginning. It drops messages there by itself only when they are old, and ingest when it is filling.
+// cutHead finds that EVENTS has lost its beginning. It drops messages there by itself only when they are old, and ingest when it is
+// filling.
 func cutHead(s state, was Mark, now time.Time) []Finding {
 	if was.Messages == 0 || s.First <= was.First || was.Used >= filling || s.Used >= filling || now.Sub(was.FirstTime) >= eventsAge {
 		return nil
@@ -101,8 +102,8 @@ func shorter(name string, s state, was Mark) []Finding {
 	switch {
 	case s.Last < was.Last:
 		r := Range{First: s.Last + 1, Last: was.Last}
-		return []Finding{{Stream: name, Lost: []Range{r}, Text: fmt.Sprintf("%s ends at message %d, but had come to %d: up to %d messages are gone",
-			title(name), s.Last, was.Last, r.Len())}}
+		return []Finding{{Stream: name, Lost: []Range{r}, Text: fmt.Sprintf(
+			"%s ends at message %d, but had come to %d: up to %d messages are gone", title(name), s.Last, was.Last, r.Len())}}
 	case s.Last == was.Last && s.Messages < was.Messages && keepsAll(name):
 		return []Finding{{Stream: name, Text: fmt.Sprintf("%s has %d entries, but had %d", title(name), s.Messages, was.Messages)}}
 	}

@@ -56,6 +56,10 @@ func (r *Repairer) Repair(ctx context.Context, found []Finding) (Result, error) 
 	if known != nil {
 		last = max(last, known.Streams[names.StreamEvents].Last)
 	}
+	floors, err := r.floors(ctx, have, found)
+	if err != nil {
+		return out, err
+	}
 	for _, name := range wire.StreamNames() {
 		if _, there := have[name]; !there {
 			out.Recreated = append(out.Recreated, name)
@@ -67,7 +71,7 @@ func (r *Repairer) Repair(ctx context.Context, found []Finding) (Result, error) 
 	if err := r.advance(ctx, last, known); err != nil {
 		return out, err
 	}
-	if err := r.endLost(ctx, lostEvents(found), &out); err != nil {
+	if err := r.endLost(ctx, lostEvents(found), floors, &out); err != nil {
 		return out, err
 	}
 	out.Text = out.words(found)
@@ -138,18 +142,24 @@ func (r *Repairer) fill(ctx context.Context, n uint64) error {
 	return nil
 }
 
+// floors are the sequences up to which consumers have settled everything, if the log cannot be relied on for that: a delivery is recorded
+// before it is settled. They are read before EVENTS goes on behind the lost sequences, because consumers go on with it.
+func (r *Repairer) floors(ctx context.Context, have map[string]state, found []Finding) (map[string]uint64, error) {
+	_, there := have[names.StreamEvents]
+	if !there || !slices.ContainsFunc(found, func(f Finding) bool { return f.Stream == names.StreamHistory }) {
+		return nil, nil
+	}
+	return control.New(r.Conn).Settled(ctx)
+}
+
 // endLost records CANCELLED for the deliveries of events that are gone.
-func (r *Repairer) endLost(ctx context.Context, lost []Range, out *Result) error {
+func (r *Repairer) endLost(ctx context.Context, lost []Range, floors map[string]uint64, out *Result) error {
 	for _, l := range lost {
 		out.LostEvents += l.Len()
 	}
 	recipients, err := r.Recipients(ctx)
 	if err != nil {
 		return fmt.Errorf("read the recipients: %w", err)
-	}
-	floors, err := control.New(r.Conn).Settled(ctx)
-	if err != nil {
-		return err
 	}
 	l := newLedger(lost)
 	if err := eachRecord(ctx, r.Conn, 1, l.note); err != nil {

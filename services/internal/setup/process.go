@@ -174,7 +174,8 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 // storeEvery is how often the broker's store is looked at.
 const storeEvery = 2 * time.Second
 
-// Store watches over what the broker keeps, as a task and a question of this process. k keeps the inventory; nil: what was seen is compared.
+// Store watches over what the broker keeps, as a task and a question of this process. k keeps the inventory; nil: only what this process
+// has seen is compared.
 func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
 	w := storecheck.NewWatcher(storecheck.Options{Conn: p.Bus, Keeper: k, Every: storeEvery, Notices: p.Notices, Logger: p.Telemetry.Logger})
 	p.Check("store", func(context.Context) error { return w.Err() })

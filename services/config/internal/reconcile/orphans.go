@@ -45,8 +45,8 @@ func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) 
 	return errors.Join(faults...)
 }
 
-// dropConsumers deletes consumers whose recipient does not exist, but keeps the queues of lost ones. It ignores consumers that are not named
-// like ours.
+// dropConsumers deletes consumers whose recipient does not exist, but keeps the queues of lost ones. It ignores consumers with other
+// names than ours.
 func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) error {
 	var faults []error
 	lost := map[string]bool{}
