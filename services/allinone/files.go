@@ -35,11 +35,16 @@ type secrets struct {
 	sealer *secret.Sealer
 }
 
+// makeData makes the data folder, for its owner alone.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data: create directory: %w", err)
+	}
+	return nil
+}
+
 // openSecrets reads the tokens and the key of a data folder; the first start makes them.
 func openSecrets(dir string) (s secrets, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return s, fmt.Errorf("data: create directory: %w", err)
-	}
 	if err := checkSecrets(dir); err != nil {
 		return s, err
 	}

@@ -23,6 +23,9 @@ func (o Options) inventory() storecheck.File {
 // checkFiles reads the broker's files before it does: it would cut off, skip or forget what it cannot read. What can be mended without a
 // loss is mended, and told.
 func (r *runtime) checkFiles(ctx context.Context) error {
+	if err := makeData(r.o.Data); err != nil {
+		return err
+	}
 	dir := filepath.Join(r.o.Data, folderBroker)
 	known, err := r.o.inventory().Load(ctx)
 	if err != nil {
@@ -34,7 +37,7 @@ func (r *runtime) checkFiles(ctx context.Context) error {
 	}
 	lost, mendable := storecheck.Files(report, known)
 	if len(lost) > 0 {
-		return damaged(r.o, storecheck.Damage(lost))
+		return errors.Join(damaged(r.o, storecheck.Damage(lost)), removeEndpoints(r.o.Data))
 	}
 	if len(mendable) == 0 {
 		return nil
