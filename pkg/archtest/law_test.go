@@ -53,6 +53,7 @@ func vendors() []archtest.Vendor {
 			"NATS has one adapter, pkg/bus; ingest answers requests, and whoever plays an appliance uses the stock client"},
 		{"github.com/nats-io/nats-server/v2", []string{"pkg/bus/embed", "pkg/bustest", "e2e/..."},
 			"the server is embedded in pkg/bus/embed alone"},
+		{"github.com/minio/highwayhash", []string{"pkg/bus/storefile"}, "the checksums of nats-server's files are read in pkg/bus/storefile"},
 		{"github.com/nats-io/nuid", []string{"pkg/bus/..."}, "ids of batches"},
 		{"google.golang.org/grpc", api, "gRPC has one adapter, pkg/rpc; services register on it and speak its status"},
 		{"google.golang.org/protobuf", api, "generated types stay at the edge"},

@@ -59,6 +59,8 @@ var (
 	ErrNotFound = wire.ErrNotFound
 	ErrExists   = wire.ErrExists
 	ErrConflict = wire.ErrConflict
+	// ErrDamaged says that the store lacks what it is known to have held.
+	ErrDamaged = wire.ErrDamaged
 )
 
 // Why the broker's store takes nothing: the reasons of StoreFault.
@@ -72,6 +74,9 @@ const (
 func NewStoreWatch(main *Conn, changed func(*StoreFault)) *StoreWatch {
 	return wire.NewStoreWatch(main, changed)
 }
+
+// RemovedError is an ErrNotFound of a key whose removal is recorded.
+type RemovedError = wire.RemovedError
 
 // Connect connects to a broker. See Options.
 func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connect(ctx, o) }

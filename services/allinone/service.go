@@ -12,6 +12,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
@@ -62,7 +63,9 @@ type runtime struct {
 	core *bus.Conn
 	// store watches whether the broker stores what it is given.
 	store *bus.StoreWatch
-	close []func()
+	// inventory watches over what the broker keeps.
+	inventory *storecheck.Watcher
+	close     []func()
 	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
 	start      func(embed.Options) (*embed.Server, error)
@@ -99,6 +102,9 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	}
 	r.notices = notice.NewBoard(r.telemetry.Logger)
 	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if err := r.checkFiles(ctx); err != nil {
+		return err
+	}
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}

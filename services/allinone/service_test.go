@@ -332,7 +332,7 @@ func TestTheEndpointsOfAnEarlierProcessAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Streams.Replicas = 3 // needs a cluster
-	if err := fails(t, o); !strings.Contains(err.Error(), "EVENTS") {
+	if err := fails(t, o); !strings.Contains(err.Error(), "replicas") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -358,4 +358,31 @@ func TestItEndsThoughItWasNeverReady(t *testing.T) {
 		t.Errorf("it was ready at %+v", at)
 	default:
 	}
+}
+
+// What the first start has made is missed by the next: nothing is made in its place.
+func TestAStartIsRefusedWithoutWhatWasThere(t *testing.T) {
+	o := options(t)
+	start(t, o).end()
+	for _, path := range []string{"seal.key", "admin.token", "broker", "broker/jetstream/CORE/streams/EVENTS",
+		"broker/jetstream/CORE/streams/KV_outbound_settings"} {
+		t.Run(path, func(t *testing.T) {
+			away := filepath.Join(t.TempDir(), "away")
+			if err := os.Rename(filepath.Join(o.Data, path), away); err != nil {
+				t.Fatal(err)
+			}
+			err := fails(t, o)
+			name := strings.TrimPrefix(filepath.Base(path), "KV_")
+			if path == "broker" {
+				name = "EVENTS"
+			}
+			if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "outbound repair --data "+o.Data) {
+				t.Errorf("refused with %v", err)
+			}
+			if err := errors.Join(os.RemoveAll(filepath.Join(o.Data, path)), os.Rename(away, filepath.Join(o.Data, path))); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	start(t, o)
 }

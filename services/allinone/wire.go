@@ -35,7 +35,7 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	r.core, r.group.Hopeless = core, core.Silent()
-	if err := core.EnsureStreams(ctx, r.o.Streams); err != nil {
+	if err := r.openStore(ctx, core); err != nil {
 		return err
 	}
 	r.keepStore(core)
@@ -47,7 +47,8 @@ func (r *runtime) wire(ctx context.Context) error {
 	}
 	o := r.o.Config
 	o.OwnServices = append(r.own(), o.OwnServices...)
-	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger})
+	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger,
+		Notices: r.notices})
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 		return nil, err
 	}
 	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
-		Logger: r.telemetry.Logger, Version: process.Version()})
+		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -193,6 +194,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 			}
 			return nil
 		}},
+		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 		{Name: "intake", Ask: intake.Ready},
 		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}

@@ -14,6 +14,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -77,6 +78,8 @@ type Deps struct {
 	Resolver *net.Resolver
 	// Logger logs what the service does in the background. Default: slog's.
 	Logger *slog.Logger
+	// Notices take what people must know. Nil: nobody is told.
+	Notices *notice.Board
 }
 
 // Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
@@ -156,7 +159,7 @@ func (s *Service) wire() {
 	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
 	s.reconciler = reconcile.New(reconcile.Deps{
 		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge, d.Bus.Now), Consumers: consumers,
-		Every: s.options.ReconcileEvery,
+		Every: s.options.ReconcileEvery, Notices: d.Notices,
 	})
 	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
 }

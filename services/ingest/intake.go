@@ -119,6 +119,9 @@ func (k *intake) ready() error {
 	default:
 		return errors.New("the configuration has not been received yet: check that the config service runs, and retry shortly")
 	}
+	if err := k.deps.Store(); err != nil {
+		return fmt.Errorf("%w: no event is accepted until it is repaired: retry later", err)
+	}
 	if !k.recovery.fresh() {
 		return errors.New("the broker is not responding: retry shortly")
 	}

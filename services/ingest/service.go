@@ -70,6 +70,8 @@ type Deps struct {
 	Observer Observer
 	// Logger takes a line for each rejected event. Nil: the process's.
 	Logger *slog.Logger
+	// Store says what the broker's store has lost; then no event is accepted. Optional.
+	Store func() error
 	// Version is shown to those who list the broker's services, as three numbers with dots. Empty: 0.0.0.
 	Version string
 }
@@ -93,6 +95,9 @@ func New(o Options, deps Deps) (*Service, error) {
 	}
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
+	}
+	if deps.Store == nil {
+		deps.Store = func() error { return nil }
 	}
 	if deps.Observer == nil {
 		deps.Observer = silent{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 )
 
 // RestoreOptions say how a backup is restored.
@@ -51,6 +52,9 @@ func Restore(ctx context.Context, c *wire.Conn, f *File, o RestoreOptions) (Resu
 		return Result{}, err
 	}
 	if err := c.CreateStreams(ctx, o.Streams); err != nil {
+		return Result{}, err
+	}
+	if err := (storecheck.Bucket{Conn: c}).Forget(ctx); err != nil {
 		return Result{}, err
 	}
 	if err := r.forward(ctx); err != nil {

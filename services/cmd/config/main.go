@@ -4,11 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/services/config"
@@ -47,12 +50,18 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Bus.EnsureStreams(ctx, o.Streams); err != nil {
+	store := p.Store(storecheck.Bucket{Conn: p.Bus})
+	if err := store.Open(ctx, o.Streams); err != nil {
+		if errors.Is(err, bus.ErrDamaged) {
+			return fmt.Errorf("%w: the start was refused and nothing was changed: restore a backup, or see what a repair would do: "+
+				"outbound repair --nats %s --dry-run", err, o.NATS.URL)
+		}
 		return err
 	}
 	publisher := bus.NewPublisher(p.Bus)
 	p.Defer(publisher.Close)
-	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger})
+	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger,
+		Notices: p.Notices})
 	if err != nil {
 		return err
 	}

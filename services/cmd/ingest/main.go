@@ -44,7 +44,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry),
-		Logger: p.Telemetry.Logger, Version: process.Version()})
+		Logger: p.Telemetry.Logger, Version: process.Version(), Store: p.Store(nil).Err})
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
@@ -174,6 +176,18 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 		return nil, fmt.Errorf("sealKeyFile: %w", err)
 	}
 	return k, nil
+}
+
+// storeEvery is how often the broker's store is looked at.
+const storeEvery = 2 * time.Second
+
+// Store watches over what the broker keeps, as a task and a question of this process. k keeps the inventory; nil: only what this process
+// has seen is compared.
+func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
+	w := storecheck.NewWatcher(storecheck.Options{Conn: p.Bus, Keeper: k, Every: storeEvery, Notices: p.Notices, Logger: p.Telemetry.Logger})
+	p.Check("store", func(context.Context) error { return w.Err() })
+	p.Add("store", w.Run)
+	return w
 }
 
 // Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of

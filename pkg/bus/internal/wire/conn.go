@@ -89,10 +89,10 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
 		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
-		nats.ReconnectHandler(func(*nats.Conn) { c.begins(); measureSoon(c); slog.Info("broker reconnected") }),
+		nats.ReconnectHandler(func(*nats.Conn) { begins(c); measureSoon(c); slog.Info("broker reconnected") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
-			c.begins()
+			begins(c)
 			if err != nil {
 				slog.Warn("broker connection lost", telemetry.KeyError, err.Error())
 			}
@@ -141,7 +141,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
-	c.begins()
+	begins(c)
 	js, err := jetstream.New(c.NC, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
 		c.NC.Close()
@@ -155,7 +155,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 }
 
 // begins notes that a connection begins, or that one has ended.
-func (c *Conn) begins() {
+func begins(c *Conn) {
 	c.since.Store(int64(c.clock.elapsed()))
 	c.connects.Add(1)
 }

@@ -27,6 +27,18 @@ var (
 	ErrConflict = errors.New("changed concurrently")
 )
 
+// RemovedError is an ErrNotFound of a key whose removal is recorded in the bucket. A key that was lost has none.
+type RemovedError struct {
+	// At is when the key was removed.
+	At time.Time
+}
+
+// Error implements error.
+func (e *RemovedError) Error() string { return "removed at " + e.At.UTC().Format(time.RFC3339) }
+
+// Unwrap makes it an ErrNotFound.
+func (e *RemovedError) Unwrap() error { return ErrNotFound }
+
 // Entry is a key's value with the revision that an Update of it must name.
 type Entry struct {
 	Key      string
@@ -56,7 +68,7 @@ func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
 func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas int) (*Bucket, error) {
 	b, err := c.Bucket(ctx, name)
 	if err == nil {
-		return b, c.keepMore(ctx, name, int64(history))
+		return b, keepMore(ctx, c, name, int64(history))
 	}
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil, err
@@ -73,7 +85,7 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	return &Bucket{name: name, conn: c, KV: kv}, nil
 }
 
-func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
+func keepMore(ctx context.Context, c *Conn, name string, history int64) error {
 	s, err := c.JS.Stream(ctx, BucketStream(name))
 	if err != nil {
 		return fmt.Errorf("look up bucket %s: %w", name, err)
@@ -93,8 +105,12 @@ func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
 func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	// nats.go's own Get refuses keys that are subjects all the same, as those with an at sign.
 	c, found, err := b.last(ctx, key)
-	if err == nil && (!found || c.Removed) {
+	switch {
+	case err != nil:
+	case !found:
 		err = ErrNotFound
+	case c.Removed:
+		err = &RemovedError{At: c.Time}
 	}
 	if err != nil {
 		return Entry{}, b.Say("get", key, err)

@@ -165,6 +165,9 @@ func carryOut(ctx context.Context, env *command.Env, t *target, j job) error {
 			return err
 		}
 	}
+	if err := t.forget(); err != nil {
+		return err
+	}
 	began := time.Now()
 	bar := env.Progress()
 	r, err := backup.Restore(ctx, t.conn, j.file, backup.RestoreOptions{

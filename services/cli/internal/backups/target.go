@@ -25,6 +25,8 @@ import (
 const (
 	folderBroker = "broker"
 	fileSealKey  = "seal.key"
+	// fileInventory says what the store held, which is another one after a restore.
+	fileInventory = "inventory.json"
 )
 
 // target is a broker that a backup is restored into, while nobody else uses it.
@@ -38,6 +40,8 @@ type target struct {
 	sealKey string
 	// external says that the broker runs on its own.
 	external bool
+	// inventory is the file that says what the store held; empty: there is none.
+	inventory string
 	// synced waits until all that was stored is on the disk. Nil: the broker sees to it.
 	synced func() error
 	close  []func()
@@ -47,6 +51,17 @@ func (t *target) Close() {
 	for i := len(t.close) - 1; i >= 0; i-- {
 		t.close[i]()
 	}
+}
+
+// forget removes what is known of the store that is replaced.
+func (t *target) forget() error {
+	if t.inventory == "" {
+		return nil
+	}
+	if err := os.Remove(t.inventory); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what is known of the old store: %w", err)
+	}
+	return nil
 }
 
 // openData starts the embedded broker of a data directory alone.
@@ -63,7 +78,8 @@ func openData(ctx context.Context, env *command.Env, dir string) (*target, error
 	}
 	t := &target{
 		name: dir, streams: bus.DefaultStreamOptions(), sealKey: filepath.Join(dir, fileSealKey),
-		synced: func() error { return syncTree(store) },
+		inventory: filepath.Join(dir, fileInventory),
+		synced:    func() error { return syncTree(store) },
 		// After its last write, the removal of the mark included.
 		close: []func(){func() { _ = syncTree(store) }, srv.Shutdown},
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -27,8 +28,8 @@ type Consumers interface {
 	// Ensure makes a recipient's consumer what the recipient says. When it has returned, the consumer is at least as new as the recipient
 	// was when it was called.
 	Ensure(ctx context.Context, id string) error
-	// Drop deletes a consumer whose recipient does not exist, and reports whether it did.
-	Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, err error)
+	// Drop deletes a consumer whose recipient does not exist, and reports whether it did. kept is the queue of a lost recipient.
+	Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, kept control.Queue, err error)
 	// ReconcileSoon asks for a reconcile pass now.
 	ReconcileSoon()
 }
@@ -40,7 +41,9 @@ type NoConsumers struct{}
 func (NoConsumers) Ensure(context.Context, string) error { return nil }
 
 // Drop implements Consumers.
-func (NoConsumers) Drop(context.Context, recipient.Channel, string) (bool, error) { return false, nil }
+func (NoConsumers) Drop(context.Context, recipient.Channel, string) (bool, control.Queue, error) {
+	return false, control.Queue{}, nil
+}
 
 // ReconcileSoon implements Consumers.
 func (NoConsumers) ReconcileSoon() {}
