@@ -17,7 +17,7 @@ import (
 // refusedWithin is how long the answer to an event takes that can't be stored; saidWithin is how long it takes until /readyz and the
 // notices say so.
 const (
-	refusedWithin = 2 * time.Second
+	refusedWithin = 4 * time.Second
 	saidWithin    = 5 * time.Second
 )
 

@@ -21,7 +21,7 @@ import (
 const (
 	// refusedWithin is how long the answer to an event takes that can't be stored, saidWithin how long it takes until /readyz and the
 	// notices say so.
-	refusedWithin = 2 * time.Second
+	refusedWithin = 4 * time.Second
 	saidWithin    = 5 * time.Second
 )
 

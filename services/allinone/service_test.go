@@ -331,8 +331,8 @@ func TestTheEndpointsOfAnEarlierProcessAreRemoved(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o.Streams.Replicas = 3 // needs a cluster
-	if err := fails(t, o); !strings.Contains(err.Error(), "replicas") {
+	o.NATS = "127.0.0.1:99999"
+	if err := fails(t, o); !strings.Contains(err.Error(), "--nats") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {

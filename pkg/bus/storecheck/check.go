@@ -40,6 +40,15 @@ func Check(ctx context.Context, c *wire.Conn, known *Inventory) ([]Finding, erro
 	if err != nil {
 		return nil, err
 	}
+	// The end of EVENTS is read after what knows of it: others may go on publishing meanwhile.
+	if s, there := have[names.StreamEvents]; there {
+		stream, err := c.JS.Stream(ctx, names.StreamEvents)
+		if err != nil {
+			return nil, fmt.Errorf("look up stream %s: %w", names.StreamEvents, err)
+		}
+		s.Last = max(s.Last, stream.CachedInfo().State.LastSeq)
+		have[names.StreamEvents] = s
+	}
 	out = cutEnd(out, have, last)
 	for _, stream := range []string{names.StreamEvents, names.StreamHistory} {
 		holes, err := findHoles(ctx, c, stream, have[stream], known)

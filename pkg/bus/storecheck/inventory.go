@@ -191,6 +191,9 @@ func title(stream string) string {
 func (b Bucket) Forget(ctx context.Context) error {
 	kv, err := b.Conn.Bucket(ctx, names.BucketStatus)
 	if err == nil {
+		_, err = kv.Get(ctx, keyInventory) // a deletion is an entry too
+	}
+	if err == nil {
 		err = kv.Delete(ctx, keyInventory, 0)
 	}
 	if err != nil && !errors.Is(err, wire.ErrNotFound) {

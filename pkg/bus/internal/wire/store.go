@@ -23,7 +23,7 @@ const (
 	probeWait  = time.Second
 	// storeSlowAfter is how long messages may wait while the broker answers none of them; storeMuteAfter is how long it may answer no
 	// question while nothing waits.
-	storeSlowAfter = 1500 * time.Millisecond
+	storeSlowAfter = 3 * time.Second
 	storeMuteAfter = 4 * time.Second
 )
 
