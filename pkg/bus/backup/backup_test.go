@@ -31,11 +31,14 @@ func publish(t *testing.T, c *bus.Conn, subject string, from, to int, body func(
 		m := nats.NewMsg(strings.ReplaceAll(subject, "N", fmt.Sprint(i)))
 		m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("%s-%d", subject, i))
 		m.Data = []byte(body(i))
-		ack, err := c.JS.PublishMsg(t.Context(), m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last = ack.Sequence
+		// A broker that was just restarted may lose a publish over the old connection.
+		waittest.NoError(t, "a message to be stored", func() error {
+			ack, err := c.JS.PublishMsg(t.Context(), m)
+			if err == nil {
+				last = ack.Sequence
+			}
+			return err
+		})
 	}
 	return last
 }
