@@ -29,6 +29,9 @@ type recording struct {
 func (e *Engine) record(w *recipientWorker, t *task, r result) {
 	e.window <- struct{}{}
 	w.late.Add(1)
+	if t.Lease.Over() { // another sender may have recorded something, and the log forgets message ids
+		t.looked = true
+	}
 	rec := &recording{e: e, w: w, t: t, result: r, rec: e.newRecord(t, r)}
 	rec.store()
 }
@@ -81,7 +84,7 @@ func (w *recording) done(act func() error) {
 }
 
 func (w *recording) after(wait time.Duration) func() error {
-	return func() error { return w.t.Settler.NakWithDelay(wait) }
+	return func() error { return w.t.putBack(wait) }
 }
 
 // resolve looks up what the log has recorded meanwhile, and goes by it.
@@ -144,7 +147,7 @@ func settlement(m Message, rec Record) func() error {
 	if rec.NextAttempt == nil {
 		return m.Settler.Ack
 	}
-	return func() error { return m.Settler.NakWithDelay(max(time.Until(*rec.NextAttempt), minWait)) }
+	return func() error { return m.putBack(max(time.Until(*rec.NextAttempt), minWait)) }
 }
 
 func (e *Engine) newRecord(t *task, r result) Record {

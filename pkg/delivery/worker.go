@@ -281,7 +281,7 @@ func (w *recipientWorker) delay(m Message, wait time.Duration) {
 	w.mu.Lock()
 	delete(w.busy, m.Sequence)
 	w.delayed[m.Sequence] = delayed{settler: m.Settler, until: time.Now().Add(wait)}
-	_ = m.Settler.NakWithDelay(wait)
+	_ = m.putBack(wait)
 	w.mu.Unlock()
 	if w.breaker.wants(m.Sequence) { // asked for since it was judged
 		w.redeliver([]uint64{m.Sequence})
@@ -307,7 +307,8 @@ func (w *recipientWorker) redeliver(sequences []uint64) {
 		sequences = slices.Collect(maps.Keys(w.delayed))
 	}
 	for _, seq := range sequences {
-		if x, ok := w.delayed[seq]; ok && time.Until(x.until) > soon {
+		// Both clocks count: it may have come to another sender while this process or the machine stood still.
+		if x, ok := w.delayed[seq]; ok && min(time.Until(x.until), time.Until(x.until.Round(0))) > soon {
 			_ = x.settler.NakWithDelay(minWait)
 		}
 		delete(w.delayed, seq)

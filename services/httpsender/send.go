@@ -88,13 +88,13 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		o.Fault, o.Detail = delivery.FaultRender, err.Error()
 		return o
 	}
-	s.exchange(ctx, c, header, body, &o)
+	s.exchange(ctx, c, header, payload{data: body, lease: d.Lease}, &o)
 	o.Took = time.Since(o.Began)
 	return o
 }
 
 // exchange posts and reads the answer, within the recipient's timeout.
-func (s *sender) exchange(parent context.Context, c *client, header http.Header, body []byte, o *delivery.Outcome) {
+func (s *sender) exchange(parent context.Context, c *client, header http.Header, body payload, o *delivery.Outcome) {
 	ctx, cancel := context.WithTimeout(parent, c.timeout)
 	defer cancel()
 	resp := c.authorized(parent, ctx, header, body, o)
@@ -110,7 +110,7 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 }
 
 // try posts, once more on a new connection if a kept one was gone. The answer is nil when the outcome says why there is none.
-func (c *client) try(parent, ctx context.Context, header http.Header, body []byte, o *delivery.Outcome) *http.Response {
+func (c *client) try(parent, ctx context.Context, header http.Header, body payload, o *delivery.Outcome) *http.Response {
 	f := &flight{}
 	resp, err := c.post(ctx, f, header, body)
 	if err != nil && f.staleConnection(ctx) {
@@ -128,15 +128,53 @@ func (c *client) try(parent, ctx context.Context, header http.Header, body []byt
 // flight is what is known of one request under way.
 type flight struct {
 	connected, reused bool
-	answered          atomic.Bool
+	answered, overdue atomic.Bool
 }
+
+// payload is what is posted, and for how long it may be.
+type payload struct {
+	data  []byte
+	lease delivery.Lease
+}
+
+// errOverdue breaks a request off before anything of it is sent.
+var errOverdue = errors.New("the broker may have handed the event to another sender")
+
+// requestBody is read by the transport once there is a connection, just before it writes: connecting and getting a token may have taken
+// long, and this process may have been stopped meanwhile.
+type requestBody struct {
+	bytes.Reader
+	lease delivery.Lease
+	f     *flight
+}
+
+// Read fails if the lease is over.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.lease.Over() {
+		b.f.overdue.Store(true)
+		return 0, errOverdue
+	}
+	return b.Reader.Read(p)
+}
+
+// WriteTo is Read's way for all of it.
+func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
+	if b.lease.Over() {
+		b.f.overdue.Store(true)
+		return 0, errOverdue
+	}
+	return b.Reader.WriteTo(w)
+}
+
+// Close does nothing.
+func (*requestBody) Close() error { return nil }
 
 // staleConnection reports whether a request failed because its kept connection was gone.
 func (f *flight) staleConnection(ctx context.Context) bool {
-	return f.reused && !f.answered.Load() && ctx.Err() == nil
+	return f.reused && !f.answered.Load() && !f.overdue.Load() && ctx.Err() == nil
 }
 
-func (c *client) post(ctx context.Context, f *flight, header http.Header, body []byte) (*http.Response, error) {
+func (c *client) post(ctx context.Context, f *flight, header http.Header, body payload) (*http.Response, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:              func(i httptrace.GotConnInfo) { f.connected, f.reused = true, i.Reused },
 		GotFirstResponseByte: func() { f.answered.Store(true) },
@@ -144,8 +182,9 @@ func (c *client) post(ctx context.Context, f *flight, header http.Header, body [
 	// Without GetBody net/http repeats nothing on its own.
 	r := c.request.WithContext(ctx)
 	r.Header = header
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.ContentLength = int64(len(body))
+	b := &requestBody{lease: body.lease, f: f}
+	b.Reset(body.data)
+	r.Body, r.ContentLength = b, int64(len(body.data))
 	return c.transport.RoundTrip(r)
 }
 
@@ -180,7 +219,9 @@ func explain(parent, ctx context.Context, f *flight, timeout time.Duration, err 
 	var dial *egress.DialError
 	var op *net.OpError
 	switch {
-	case parent.Err() != nil:
+	case f.overdue.Load():
+		return delivery.FaultOverdue, errOverdue.Error() + ", so nothing was sent"
+	case errors.Is(parent.Err(), context.Canceled):
 		return delivery.FaultShutdown, "the sender stopped before the response arrived"
 	case errors.As(err, &dial):
 		return dialFault(dial), dial.Error()

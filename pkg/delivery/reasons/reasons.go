@@ -58,6 +58,8 @@ const (
 	NoRecord  Reason = "not_recorded"
 	// ConfigBehind is that it is not known yet whether the recipient was changed before the event was accepted.
 	ConfigBehind Reason = "configuration_behind"
+	// Overdue is that this sender had the message for longer than the broker waits, so that another may have it.
+	Overdue Reason = "overdue"
 )
 
 // OperatorChange reports whether a record with this reason tells of what somebody did to a delivery, not of an attempt.
