@@ -138,10 +138,7 @@ func (e *Engine) decode(w *recipientWorker, t *task) *leaving {
 		v := Verdict{Kind: Drop, Reason: reasons.Unreadable, Detail: t.Unreadable.Error()}
 		return &leaving{terminated, result{verdict: v}}
 	}
-	t.d = &Delivery{
-		Event: t.Event, ReplayID: t.ReplayID, Test: t.Test, Actor: t.Actor, Accepted: t.Stored, Attempt: 1, TraceParent: t.TraceParent,
-		Recipient: &recipient.Recipient{ID: w.id}, Lease: t.Lease,
-	}
+	t.d = t.delivery(&recipient.Recipient{ID: w.id})
 	return nil
 }
 

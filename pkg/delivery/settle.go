@@ -3,6 +3,8 @@ package delivery
 import (
 	"errors"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
 // recordAgain is the pause before a record that could not be stored is tried again.
@@ -32,7 +34,7 @@ func (e *Engine) record(w *recipientWorker, t *task, r result) {
 	if t.Lease.Over() { // another sender may have recorded something, and the log forgets message ids
 		t.looked = true
 	}
-	rec := &recording{e: e, w: w, t: t, result: r, rec: e.newRecord(t, r)}
+	rec := &recording{e: e, w: w, t: t, result: r, rec: newRecord(e.o.Channel, t, r)}
 	rec.store()
 }
 
@@ -116,7 +118,7 @@ func (w *recording) rejudge(newest Record, at uint64) {
 	d, was := w.t.d, w.verdict
 	d.Attempt = max(d.Attempt, newest.Attempt+1)
 	w.verdict = d.rejudge(w.judged, newest, time.Now())
-	w.rec = w.e.newRecord(w.t, w.result)
+	w.rec = newRecord(w.e.o.Channel, w.t, w.result)
 	w.t.looked, w.t.newest = true, at
 	if was.Kind == Retry && w.verdict.Kind == Drop {
 		w.e.o.Observer.Ended(Report{Delivery: d, Channel: w.e.o.Channel, Verdict: w.verdict, State: stateOf(w.verdict), Sequence: w.t.Sequence})
@@ -150,10 +152,10 @@ func settlement(m Message, rec Record) func() error {
 	return func() error { return m.putBack(max(time.Until(*rec.NextAttempt), minWait)) }
 }
 
-func (e *Engine) newRecord(t *task, r result) Record {
+func newRecord(ch recipient.Channel, t *task, r result) Record {
 	d, o, v := t.d, r.outcome, r.verdict
 	rec := Record{
-		Recipient: d.Recipient.ID, Channel: string(e.o.Channel), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
+		Recipient: d.Recipient.ID, Channel: string(ch), EventID: d.Event.ID, Appliance: d.Event.Appliance, Type: d.Event.Type,
 		Session: d.Event.Session, ExternalKey: d.Event.ExternalKey, ReplayID: d.ReplayID, Test: d.Test, Actor: d.Actor, Sequence: t.Sequence,
 		State: stateOf(v), Reason: v.Reason, Detail: v.Detail, Attempt: d.Attempt, Revision: d.Recipient.Revision,
 		Accepted: d.Accepted, Expire: d.Expire(), Progress: o.Progress,

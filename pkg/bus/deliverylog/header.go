@@ -44,6 +44,10 @@ type RecordHeader struct {
 // the class and the reason of an attempt; the type, the session and the key of a decision on an event.
 const headerRecord = "Outbound-Record"
 
+// headerUntried marks the records of deliveries that ended without an attempt. Older versions have the state at the end of the message id
+// instead.
+const headerUntried = "Outbound-Untried"
+
 func attemptHeader(rec delivery.Record) string {
 	return rec.Channel + "/" + string(reasons.ClassOf(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
 }
@@ -70,9 +74,7 @@ func askable(s string) string {
 // KeyToken is an external key as subjects have it: keys may be any text, so a hash stands for it.
 func KeyToken(externalKey string) string { return names.HashToken(externalKey) }
 
-// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number, and with the
-// state as well
-// if nothing was sent. See AppendAttempt.
+// recordHeaderOf reads the subject of a record and its header. The message id of an attempt ends with its number. See AppendAttempt.
 func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool) {
 	a, b, c := three(header.Get(headerRecord))
 	if rest, is := strings.CutPrefix(subject, names.SubjectIntake+"."); is {
@@ -94,7 +96,7 @@ func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool
 	id := header.Get(names.HeaderMsgID)
 	_, err := strconv.Atoi(id[strings.LastIndex(id, ":")+1:])
 	g.Carried = header.Get(headerCarried) != ""
-	g.Tried = err == nil && !g.Carried
+	g.Tried = err == nil && !g.Carried && header.Get(headerUntried) == ""
 	return g, true
 }
 

@@ -194,11 +194,17 @@ func giveBack(m *nats.Msg, l delivery.Lease) {
 	}
 }
 
-func (q *Queue) message(m *nats.Msg) delivery.Message {
-	out := delivery.Message{
+// headed is what the headers of a message tell.
+func headed(m *nats.Msg) delivery.Message {
+	return delivery.Message{
 		ReplayID: m.Header.Get(names.HeaderReplay), Test: m.Header.Get(names.HeaderTest) != "", Actor: m.Header.Get(names.HeaderActor),
-		Expedited: m.Header.Get(names.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent), Settler: &settler{m: m},
+		Expedited: m.Header.Get(names.HeaderExpedite) != "", TraceParent: m.Header.Get(wire.HeaderTraceParent),
 	}
+}
+
+func (q *Queue) message(m *nats.Msg) delivery.Message {
+	out := headed(m)
+	out.Settler = &settler{m: m}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)
