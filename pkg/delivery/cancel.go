@@ -1,18 +1,24 @@
 package delivery
 
-import (
-	"github.com/outbound-events/outbound/pkg/delivery/reasons"
-	"github.com/outbound-events/outbound/pkg/recipient"
-)
+import "github.com/outbound-events/outbound/pkg/recipient"
 
-// CancelledBacklog is the record of a delivery that ends because its message keeps EVENTS from being purged: without another attempt,
-// whoever has the message in hand. newest is the delivery's newest record, or nil.
-func CancelledBacklog(r *recipient.Recipient, m Message, newest *Record) Record {
+// Emptied is the record of a delivery that ends because its recipient's queue is emptied up to a sequence or its recipient deleted:
+// without another attempt, whoever has the message in hand. newest is the delivery's newest record, if it has one. It is false if the
+// delivery does not end.
+func Emptied(r *recipient.Recipient, m Message, newest Record, has bool) (Record, bool) {
+	v := emptied(r, m.Sequence)
+	if v == nil {
+		return Record{}, false
+	}
 	t := &task{Message: m, d: m.delivery(r)}
-	if newest != nil {
-		t.resumed(*newest)
-		t.d.adopt(*newest)
+	if has {
+		t.resumed(newest)
+		t.d.adopt(newest)
 	}
 	t.d.Attempt = t.made
-	return newRecord(r.Channel(), t, result{verdict: Verdict{Kind: Drop, Reason: reasons.Backlog}})
+	rec := newRecord(r.Channel(), t, result{verdict: *v})
+	if has {
+		rec.Expire = newest.Expire
+	}
+	return rec, true
 }

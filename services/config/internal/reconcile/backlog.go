@@ -12,7 +12,10 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/bus/queue"
+	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -27,7 +30,7 @@ const (
 )
 
 // limitEvery is how often the fill and the age of EVENTS are checked.
-const limitEvery = 5 * time.Second
+const limitEvery = time.Second
 
 // maxAge is how old a message may get before its delivery is cancelled, because EVENTS would drop it without a record. Retry durations
 // are a day shorter, so only a queue that is paused or that no sender serves gets this old.
@@ -41,25 +44,31 @@ type BacklogLimiter struct {
 	consumers  *Consumers
 	recipients *recipients.Recipients
 	log        *slog.Logger
+	// inHand is since when a recipient's queue has been seen to be held up by messages that were handed out and have no record. Only
+	// Run's loop uses it.
+	inHand map[string]time.Time
 }
 
 // NewBacklogLimiter returns a limiter that changes recipients through r.
 func NewBacklogLimiter(consumers *Consumers, r *recipients.Recipients) *BacklogLimiter {
-	return &BacklogLimiter{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: r, log: consumers.log}
+	return &BacklogLimiter{bus: consumers.bus, stored: consumers.stored, consumers: consumers, recipients: r, log: consumers.log,
+		inHand: map[string]time.Time{}}
 }
 
 // Run checks every few seconds whether EVENTS is too full or too old, until ctx ends.
 func (s *BacklogLimiter) Run(ctx context.Context) {
+	records := deliverylog.New(s.bus)
+	defer records.Close()
 	for ctx.Err() == nil {
 		loop.Sleep(ctx, limitEvery)
-		if err := s.limit(ctx); err != nil && ctx.Err() == nil && s.bus.Connected() {
+		if err := s.limit(ctx, records); err != nil && ctx.Err() == nil && s.bus.Connected() {
 			s.log.WarnContext(ctx, "check of the queue size failed, retrying", telemetry.KeyError, err.Error())
 		}
 	}
 }
 
 // limit cancels the oldest deliveries if EVENTS is nearly full, or if it is about to drop them.
-func (s *BacklogLimiter) limit(ctx context.Context) error {
+func (s *BacklogLimiter) limit(ctx context.Context, records *deliverylog.Log) error {
 	usage, err := store.WithTimeout(ctx, func(ctx context.Context) (control.StreamState, error) {
 		return control.New(s.bus).StreamState(ctx, bus.StreamEvents)
 	})
@@ -69,7 +78,13 @@ func (s *BacklogLimiter) limit(ctx context.Context) error {
 	now := time.Now()
 	if usage.Fill() >= limitFrom {
 		through := usage.FirstSequence + uint64((1-limitTo/usage.Fill())*float64(usage.LastSequence-usage.FirstSequence))
-		if err := s.freeStorage(ctx, through, false); err != nil {
+		cut, err := s.freeStorage(ctx, through, false)
+		if len(cut) > 0 {
+			x := &relief{bus: s.bus, records: records, first: usage.FirstSequence, through: through, seen: now, queues: cut}
+			err = errors.Join(err, x.run(ctx))
+			s.consumers.ReconcileSoon()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -83,42 +98,98 @@ func (s *BacklogLimiter) limit(ctx context.Context) error {
 	if !found {
 		first = usage.LastSequence + 1
 	}
-	return s.freeStorage(ctx, first-1, true)
+	if _, err = s.freeStorage(ctx, first-1, true); err == nil {
+		s.consumers.ReconcileSoon()
+	}
+	return err
 }
 
-// freeStorage cancels deliveries up to a sequence, for recipients that lag behind others. If no recipient is further, EVENTS is too small
-// for all of them and refuses events. Old messages are cancelled for every recipient.
-func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bool) error {
+// freeStorage has deliveries up to a sequence cancelled, for recipients that lag behind others, and returns their queues. If no recipient
+// is further, EVENTS is too small for all of them and refuses events. Old messages are cancelled for every recipient.
+func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bool) ([]*endedQueue, error) {
 	floors, err := store.WithTimeout(ctx, control.New(s.bus).AckFloors)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all, err := s.stored.List(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ahead := false
 	for _, floor := range floors {
 		ahead = ahead || floor >= through
 	}
+	var queues []*endedQueue
 	var faults []error
 	for _, r := range all {
 		floor, ok := floors[bus.ConsumerName(r.Channel(), r.ID())]
-		pins := ok && floor < through && !r.Deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough())
-		if pins && (ahead || old || r.Holds()) {
-			faults = append(faults, s.cutBacklog(ctx, r, through, ahead || old))
+		pins := ok && floor < through
+		if !pins || !ahead && !old && !r.Holds() {
+			delete(s.inHand, r.ID())
+			continue
 		}
+		q, err := s.endQueue(ctx, r, through, ahead || old)
+		if q != nil {
+			q.floor = floor
+			queues = append(queues, q)
+		}
+		faults = append(faults, err)
 	}
-	return errors.Join(faults...)
+	return queues, errors.Join(faults...)
 }
 
-// cutBacklog cancels a recipient's deliveries up to a sequence, if there are any. A recipient that was chosen only because it holds is
-// left alone if it no longer does.
-func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, through uint64, anyway bool) error {
+// endQueue has a recipient's deliveries up to a sequence end, and returns its queue if there are any.
+func (s *BacklogLimiter) endQueue(ctx context.Context, r store.Recipient, through uint64, anyway bool) (*endedQueue, error) {
 	h, err := control.New(s.bus).Backlog(ctx, r.Channel(), r.ID())
-	if err != nil || h.First == 0 || h.First > through {
-		return err
+	if err != nil || h.First == 0 || h.First > through || s.beingSent(ctx, r, h, through) {
+		return nil, err
 	}
+	if !r.Deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough()) {
+		if err := s.cutBacklog(ctx, r, through, anyway); err != nil {
+			return nil, err
+		}
+	}
+	if r, err = s.stored.Get(ctx, r.ID()); err != nil {
+		return nil, err
+	}
+	decoded, err := configclient.DecodeRecipient(r.StoredRecipient, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &endedQueue{recipient: decoded, given: h.Given}, nil
+}
+
+// sentWithin is how long messages that were handed out may hold up a queue before they count as a backlog: a sender that was killed has
+// them for the ack wait.
+const sentWithin = bus.AckWait + 5*time.Second
+
+// beingSent reports whether a queue is held up only by messages that a sender has in hand, or had when it was killed: all up to a
+// sequence were handed out, and the first has no record of a failure.
+func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h control.Backlog, through uint64) bool {
+	id := r.ID()
+	if h.Given < through || r.Holds() || r.Deleting() {
+		delete(s.inHand, id)
+		return false
+	}
+	since, seen := s.inHand[id]
+	if !seen {
+		since = time.Now()
+		s.inHand[id] = since
+	}
+	if time.Since(since) > sentWithin {
+		return false
+	}
+	ms, err := queue.New(s.bus).Peek(ctx, h.First, 1)
+	if err != nil || len(ms) == 0 || ms[0].Event == nil {
+		return false
+	}
+	_, at, err := deliverylog.NewReader(s.bus).Latest(ctx, id, ms[0].Event, ms[0].ReplayID)
+	return err == nil && at == 0
+}
+
+// cutBacklog marks a recipient's deliveries up to a sequence as cancelled, for all senders. A recipient that was chosen only because it
+// holds is left alone if it no longer does.
+func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, through uint64, anyway bool) error {
 	cut := func(was store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error) {
 		if !anyway && !was.Holds() || was.GetBacklogThrough() >= through {
 			return nil, store.ErrUnchanged
@@ -127,7 +198,7 @@ func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, thro
 		next.BacklogThrough, next.BacklogTime = through, timestamppb.New(now)
 		return next, nil
 	}
-	_, err = s.recipients.Change(ctx, recipients.Edit{ID: r.ID(), Note: store.ChangeNote{Action: store.ActionCut}, Next: cut})
+	_, err := s.recipients.Change(ctx, recipients.Edit{ID: r.ID(), Note: store.ChangeNote{Action: store.ActionCut}, Next: cut})
 	if errors.Is(err, store.ErrUnchanged) {
 		return nil
 	}
@@ -136,6 +207,5 @@ func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, thro
 	}
 	s.log.WarnContext(ctx, "cancelling the oldest deliveries of a recipient: they prevent the queue from being purged",
 		"recipient", r.ID(), "through", through)
-	s.consumers.ReconcileSoon()
 	return nil
 }
