@@ -60,10 +60,10 @@ const shutdownWait = 2 * time.Second
 const startWait = 5 * time.Second
 
 // Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one recipient worker a recipient:
-// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process.
+// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process, which are shared fairly.
 type Engine struct {
 	o      EngineOptions
-	slots  chan struct{}
+	slots  *slotPool
 	window chan struct{}
 	holder *holder
 	steps  []step
@@ -91,7 +91,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o.Grace = DefaultGrace
 	}
 	e := &Engine{
-		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
+		o: o, slots: newSlotPool(o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
 		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)

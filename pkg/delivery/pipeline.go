@@ -213,7 +213,7 @@ func (e *Engine) attempt(w *recipientWorker, t *task) (context.Context, Outcome)
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	d := t.d
 	if t.Lease.Over() {
-		<-e.slots
+		e.slots.release(w.share)
 		w.breaker.releaseProbe(t.pass)
 		return &leaving{left, result{verdict: overdue()}}
 	}
@@ -222,7 +222,7 @@ func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	if out.Fault == FaultOverdue {
 		judged = overdue()
 	}
-	<-e.slots
+	e.slots.release(w.share)
 	now := time.Now()
 	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient.Retry.Interval)
 	v := bound(judged, d, now, rand.Float64()*2-1)

@@ -6,17 +6,21 @@ import "sync"
 type slots struct {
 	mu          sync.Mutex
 	width, used int
+	// limit is how many there are at most now, 2 or more. What is in hand above it comes to an end, and then it is looked at again.
+	limit func() int
 	// freed is signalled when a slot may have become free.
 	freed chan struct{}
 }
 
-func newSlots(width int) *slots { return &slots{width: width, freed: make(chan struct{}, 1)} }
+func newSlots(width int, limit func() int) *slots {
+	return &slots{width: width, limit: limit, freed: make(chan struct{}, 1)}
+}
 
 // take takes as many as are free, at most n.
 func (s *slots) take(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n = max(0, min(n, s.width-s.used))
+	n = max(0, min(n, min(s.width, s.limit())-s.used))
 	s.used += n
 	return n
 }

@@ -30,6 +30,7 @@ type recipientWorker struct {
 	take, send context.Context
 	stop       context.CancelFunc
 	slots      *slots
+	share      *share // of the slots of the process
 	jobs       chan *task
 	breaker    *breaker
 	revision   uint64 // of the recipient, as reconcile saw it last
@@ -52,7 +53,8 @@ type delayed struct {
 
 func newRecipientWorker(ctx, send context.Context, e *Engine, r *recipient.Recipient) *recipientWorker {
 	w := &recipientWorker{
-		e: e, id: r.ID, revision: r.Revision, slots: newSlots(e.width(r)), send: send, jobs: make(chan *task), breaker: newBreaker(),
+		e: e, id: r.ID, revision: r.Revision, slots: newSlots(e.width(r), e.slots.inHand), share: &share{}, send: send,
+		jobs: make(chan *task), breaker: newBreaker(),
 		busy: map[uint64]struct{}{}, delayed: map[uint64]delayed{},
 	}
 	w.take, w.stop = context.WithCancel(ctx)

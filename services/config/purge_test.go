@@ -12,12 +12,13 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
-	"github.com/outbound-events/outbound/pkg/waittest"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -93,8 +94,45 @@ func TestAPurgeCountsAndMarks(t *testing.T) {
 	wantCode(t, err, codes.NotFound)
 }
 
-// TestOneSickRecipientDoesNotFillTheQueueForAll fills EVENTS while one recipient takes nothing and another all.
-func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
+// fillTo publishes events until EVENTS is as full as that, and returns how many it holds.
+func (h *fixture) fillTo(p *bus.Publisher, share float64) (n int) {
+	h.t.Helper()
+	for fill := 0.0; fill < share; n++ {
+		if !h.accept(p, n) {
+			h.t.Fatal("EVENTS is full already")
+		}
+		fill = h.eventsFill()
+	}
+	return n
+}
+
+func (h *fixture) eventsFill() float64 {
+	h.t.Helper()
+	room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return room.Fill()
+}
+
+// seize takes messages of a queue and does nothing with them, like a sender that is killed then.
+func (h *fixture) seize(ch recipient.Channel, id string, n int) (taken []delivery.Message) {
+	h.t.Helper()
+	q, err := queue.New(h.bus).Open(h.ctx(), ch, id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.eventually("messages are taken", func() bool {
+		err := q.Pull(h.ctx(), n-len(taken), time.Second, func(m delivery.Message) { taken = append(taken, m) })
+		return err == nil && len(taken) == n
+	})
+	h.t.Cleanup(q.Close)
+	return taken
+}
+
+// TestSickRecipientsDoNotFillTheQueueForAll fills EVENTS while one recipient takes all, and others nothing, each in its way. No sender runs:
+// what a killed one had pulled is out for the ack wait.
+func TestSickRecipientsDoNotFillTheQueueForAll(t *testing.T) {
 	h := start(t)
 	small := bustest.StreamOptions()
 	small.EventsMaxBytes = 2 << 20
@@ -103,45 +141,65 @@ func TestOneSickRecipientDoesNotFillTheQueueForAll(t *testing.T) {
 	}
 	p := bus.NewPublisher(h.bus)
 	t.Cleanup(p.Close)
-	sick, well := h.create(httpRecipient("Sick")).GetId(), h.create(httpRecipient("Well")).GetId()
-	n := 0
-	for fill := 0.0; fill < 0.92; n++ {
+	log := deliverylog.New(h.bus)
+	t.Cleanup(log.Close)
+	strict := httpRecipient("Strict")
+	strict.GetHttp().Order = outboundv1.HttpRecipient_Order_STRICT
+	hold := httpRecipient("Held")
+	hold.WhileDisabled = outboundv1.Recipient_WhileDisabled_HOLD
+	well, away, ordered, held := h.create(httpRecipient("Well")).GetId(), h.create(httpRecipient("Away")).GetId(), h.create(strict).GetId(),
+		h.create(hold).GetId()
+	mail := h.create(emailRecipient("Mail")).GetId()
+	if err := h.enable(h.ctx(), held, false); err != nil {
+		t.Fatal(err)
+	}
+	n := h.fillTo(p, 0.89)
+	h.drink(well)
+	in := h.seize(recipient.HTTP, away, n/2)
+	h.seize(recipient.HTTP, ordered, 1)
+	began := time.Now()
+	for fill := h.eventsFill(); fill < 0.91; n++ {
 		if !h.accept(p, n) {
 			t.Fatal("EVENTS is full already")
 		}
-		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
+		fill = h.eventsFill()
+	}
+	h.drink(well)
+	h.eventually("there is room", func() bool { return h.eventsFill() < 0.85 })
+	took := time.Since(began)
+	t.Logf("%d events, room after %s", n, took)
+	if took > bus.AckWait {
+		t.Errorf("room came after %s: it waited for what a sender has in hand", took)
+	}
+	gone := 0
+	h.eventually("the recipients are marked", func() bool {
+		gone = int(h.stored(away).GetBacklogThrough()) //nolint:gosec // a small number
+		return gone > 0
+	})
+	for _, id := range []string{away, ordered, held, mail} {
+		state := map[delivery.State]int{}
+		recs, err := log.Attempts(h.ctx(), deliverylog.AttemptFilter{Recipient: id}, 0, 10*n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fill = room.Fill()
-	}
-	h.drink(well)
-	h.eventually("the sick one is marked", func() bool { return h.stored(sick).GetBacklogThrough() > 0 })
-	s := h.stored(sick)
-	if through := s.GetBacklogThrough(); through > uint64(n)/4 || s.GetBacklogTime() == nil {
-		t.Errorf("of %d events those up to %d are cut, at %v", n, through, s.GetBacklogTime())
+		for _, r := range recs {
+			state[r.State]++
+		}
+		through := int(h.stored(id).GetBacklogThrough()) //nolint:gosec // a small number
+		if through == 0 || len(recs) != through || state[delivery.StateCancelled] != through {
+			t.Errorf("%s: %d events were cut, and %v recorded", id, through, state)
+		}
 	}
 	if got := h.stored(well).GetBacklogThrough(); got != 0 {
 		t.Errorf("the one that took all is cut up to %d", got)
 	}
-	// A sender ends what is cut, and there is room again.
-	q, err := queue.New(h.bus).Open(h.ctx(), recipient.HTTP, sick)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer q.Close()
-	if err := q.Pull(h.ctx(), int(s.GetBacklogThrough()), waittest.Limit, func(m delivery.Message) { _ = m.Settler.Ack() }); err != nil {
-		t.Fatal(err)
-	}
-	h.eventually("the beginning can be purged", func() bool {
-		if _, err := control.New(h.bus).PurgeFinished(h.ctx()); err != nil {
-			t.Fatal(err)
-		}
-		room, err := control.New(h.bus).StreamState(h.ctx(), bus.StreamEvents)
-		return err == nil && room.Fill() < 0.85
-	})
-	if !h.accept(p, n) {
-		t.Error("there is no room though it was made")
+	// A sender that was stopped, not killed, finds that what it had in hand is over.
+	late := make(chan error, 1)
+	rec := delivery.Record{Recipient: away, Channel: "http", EventID: in[0].Event.ID, Appliance: in[0].Event.Appliance, Type: in[0].Event.Type,
+		Sequence: in[0].Sequence, State: delivery.StateRetrying, Reason: reasons.Timeout, Attempt: 1, LastAttempt: &began}
+	log.AppendAttempt(rec, func(err error) { late <- err })
+	if err := <-late; err == nil {
+		t.Error("an attempt is recorded after the delivery was cancelled")
 	}
 }
 
