@@ -34,7 +34,7 @@ func (e *Engine) record(w *recipientWorker, t *task, r result) {
 	if t.Lease.Over() { // another sender may have recorded something, and the log forgets message ids
 		t.looked = true
 	}
-	rec := &recording{e: e, w: w, t: t, result: r, rec: newRecord(e.o.Channel, t, r)}
+	rec := &recording{e: e, w: w, t: t, result: r, rec: e.newRecord(t, r)}
 	rec.store()
 }
 
@@ -52,7 +52,7 @@ func (w *recording) store() {
 func (w *recording) stored(err error) {
 	switch {
 	case err == nil:
-		w.done(settlement(w.t.Message, w.rec))
+		w.done(w.e.settlement(w.t.Message, w.rec))
 	case errors.Is(err, ErrAlreadyRecorded):
 		// Another sender's record of this attempt stands. The message comes back and is settled by it.
 		w.done(w.after(recordAgain))
@@ -101,7 +101,7 @@ func (w *recording) resolve() {
 		w.t.looked, w.t.newest = true, 0 // the log dropped what it had
 		w.store()
 	case newest.same(w.rec):
-		w.done(settlement(w.t.Message, w.rec))
+		w.done(w.e.settlement(w.t.Message, w.rec))
 	case newest.State.Final():
 		w.done(w.t.Settler.Ack)
 	case w.outcome.Began.IsZero():
@@ -117,8 +117,8 @@ func (w *recording) resolve() {
 func (w *recording) rejudge(newest Record, at uint64) {
 	d, was := w.t.d, w.verdict
 	d.Attempt = max(d.Attempt, newest.Attempt+1)
-	w.verdict = d.rejudge(w.judged, newest, time.Now())
-	w.rec = newRecord(w.e.o.Channel, w.t, w.result)
+	w.verdict = d.rejudge(w.judged, newest, w.e.o.Now())
+	w.rec = w.e.newRecord(w.t, w.result)
 	w.t.looked, w.t.newest = true, at
 	if was.Kind == Retry && w.verdict.Kind == Drop {
 		w.e.o.Observer.Ended(Report{Delivery: d, Channel: w.e.o.Channel, Verdict: w.verdict, State: stateOf(w.verdict), Sequence: w.t.Sequence})
@@ -145,13 +145,24 @@ func (e *Engine) silent() bool {
 }
 
 // settlement is how a message whose record is stored is settled.
-func settlement(m Message, rec Record) func() error {
+func (e *Engine) settlement(m Message, rec Record) func() error {
 	if rec.NextAttempt == nil {
 		return m.Settler.Ack
 	}
-	return func() error { return m.putBack(max(time.Until(*rec.NextAttempt), minWait)) }
+	return func() error { return m.putBack(max(rec.NextAttempt.Sub(e.o.Now()), minWait)) }
 }
 
+// newRecord is the record of a result.
+func (e *Engine) newRecord(t *task, r result) Record {
+	rec := newRecord(e.o.Channel, t, r)
+	if r.verdict.Kind == Retry {
+		next := e.o.Now().Add(r.verdict.After)
+		rec.NextAttempt = &next
+	}
+	return rec
+}
+
+// newRecord is the record of a result, but for when the next attempt is due.
 func newRecord(ch recipient.Channel, t *task, r result) Record {
 	d, o, v := t.d, r.outcome, r.verdict
 	rec := Record{
@@ -175,10 +186,6 @@ func newRecord(ch recipient.Channel, t *task, r result) Record {
 	if !d.Extended.IsZero() {
 		end := d.Extended
 		rec.Extended = &end
-	}
-	if v.Kind == Retry {
-		next := time.Now().Add(v.After)
-		rec.NextAttempt = &next
 	}
 	return rec
 }

@@ -66,6 +66,7 @@ func open(ctx context.Context, c *wire.Conn, stream, name string) (*requests, er
 
 // inbox is where the answers to requests come.
 type inbox struct {
+	conn    *wire.Conn
 	subject string
 	sub     *nats.Subscription
 	in      chan *nats.Msg
@@ -73,7 +74,7 @@ type inbox struct {
 }
 
 func subscribe(c *wire.Conn) (*inbox, error) {
-	b := &inbox{subject: c.NC.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
+	b := &inbox{conn: c, subject: c.NC.NewInbox(), in: make(chan *nats.Msg, 4*recipient.MaxInFlight), closed: make(chan struct{})}
 	var err error
 	if b.sub, err = c.NC.Subscribe(b.subject+".*", func(m *nats.Msg) { b.in <- m }); err != nil {
 		return nil, fmt.Errorf("subscribe to an inbox: %w", err)
@@ -161,13 +162,20 @@ func (b *inbox) close(l delivery.Lease) {
 		_ = b.sub.Unsubscribe()
 		return
 	}
-	late := time.NewTimer(pullGrace)
+	wait := pullGrace
+	if !b.conn.Connected() { // nothing more comes
+		wait = 0
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	for open := true; open; {
 		select {
 		case m := <-b.in:
 			giveBack(m, l)
 		case <-b.closed:
+			open = false
+		case <-b.conn.Silent():
+			_ = b.sub.Unsubscribe()
 			open = false
 		case <-late.C:
 			_ = b.sub.Unsubscribe()

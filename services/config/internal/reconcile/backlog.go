@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -75,12 +76,12 @@ func (s *BacklogLimiter) limit(ctx context.Context, records *deliverylog.Log) er
 	if err != nil || usage.LastSequence < usage.FirstSequence {
 		return err
 	}
-	now := time.Now()
+	now := s.bus.Now()
 	if usage.Fill() >= limitFrom {
 		through := usage.FirstSequence + uint64((1-limitTo/usage.Fill())*float64(usage.LastSequence-usage.FirstSequence))
 		cut, err := s.freeStorage(ctx, through, false)
 		if len(cut) > 0 {
-			x := &relief{bus: s.bus, records: records, first: usage.FirstSequence, through: through, seen: now, queues: cut}
+			x := &relief{bus: s.bus, records: records, first: usage.FirstSequence, through: through, seen: time.Now(), queues: cut}
 			err = errors.Join(err, x.run(ctx))
 			s.consumers.ReconcileSoon()
 		}
@@ -206,6 +207,6 @@ func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, thro
 		return fmt.Errorf("cancel the oldest deliveries of recipient %s: %w", r.ID(), err)
 	}
 	s.log.WarnContext(ctx, "cancelling the oldest deliveries of a recipient: they prevent the queue from being purged",
-		"recipient", r.ID(), "through", through)
+		telemetry.KeyRecipient, r.ID(), logkey.Through, through)
 	return nil
 }
