@@ -17,7 +17,7 @@ func (e *Engine) slot(w *recipientWorker, r *recipient.Recipient) *Verdict {
 		return v
 	}
 	switch {
-	case e.slots.acquire(w.share, startWait, w.take.Done()):
+	case e.slots.Acquire(w.share, startWait, w.take.Done()):
 		return nil
 	case w.take.Err() != nil:
 		return &Verdict{Kind: Postpone, Reason: reasons.Shutdown, After: shutdownWait}

@@ -219,7 +219,7 @@ func (e *Engine) storable() bool { return e.o.Storable == nil || e.o.Storable() 
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	d := t.d
 	if t.Lease.Over() {
-		e.slots.release(w.share)
+		e.slots.Release(w.share)
 		w.breaker.releaseProbe(t.pass)
 		return &leaving{left, result{verdict: overdue()}}
 	}
@@ -228,7 +228,7 @@ func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	if out.Fault == FaultOverdue {
 		judged = overdue()
 	}
-	e.slots.release(w.share)
+	e.slots.Release(w.share)
 	now := e.o.Now()
 	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient.Retry.Interval)
 	v := bound(judged, d, now, rand.Float64()*2-1)

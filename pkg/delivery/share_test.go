@@ -13,33 +13,46 @@ import (
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
-// replay publishes replays to one recipient, which the others do not get.
+// replays publishes replays to one recipient, which the others do not get.
 func (w *fixture) replays(id string, n int) {
 	w.t.Helper()
 	for i := range n {
-		if _, err := w.pub.Replay(w.t.Context(), id, w.event(fmt.Sprint(id, "-", i)), bus.Replay{ID: fmt.Sprint("x", i)}); err != nil {
-			w.t.Fatal(err)
-		}
+		w.replay(id, i)
 	}
 }
 
-// TestAFreshEventDoesNotWaitBehindTheBacklogsOfOthers has 40 recipients drain backlogs through 16 slots, and counts how many of their
-// attempts come before that of another recipient which has one event.
+func (w *fixture) replay(id string, i int) {
+	w.t.Helper()
+	if _, err := w.pub.Replay(w.t.Context(), id, w.event(fmt.Sprint(id, "-", i)), bus.Replay{ID: fmt.Sprint("x", i)}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *fixture) backlog(id string) control.Backlog {
+	w.t.Helper()
+	b, err := control.New(w.conn).Backlog(w.t.Context(), recipient.HTTP, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+// TestAFreshEventDoesNotWaitBehindTheBacklogsOfOthers has 300 recipients drain backlogs through 16 slots, and counts how many of their
+// attempts end before each event of another recipient is sent, which has one at a time: about one of each recipient at most.
 func TestAFreshEventDoesNotWaitBehindTheBacklogsOfOthers(t *testing.T) {
-	const draining, each, slots = 40, 20, 16
+	const draining, each, fresh, slots = 300, 4, 2, 16
 	w := newFixture(t)
 	w.slots = slots
-	next := make(chan struct{})
-	var underWay, before atomic.Int64
-	sent := make(chan struct{})
+	next, sent := make(chan struct{}), make(chan struct{}, fresh)
+	var underWay, ended atomic.Int64
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		if d.Recipient.ID == "well" {
-			close(sent)
+			sent <- struct{}{}
 			return delivery.Outcome{Status: 200}
 		}
 		underWay.Add(1)
 		<-next
-		before.Add(1)
+		ended.Add(1)
 		return delivery.Outcome{Status: 200}
 	}
 	open := sync.OnceFunc(func() { close(next) })
@@ -51,54 +64,69 @@ func TestAFreshEventDoesNotWaitBehindTheBacklogsOfOthers(t *testing.T) {
 	w.recipient("well")
 	w.run()
 	w.until("all slots are taken", func() bool { return underWay.Load() == slots })
-	w.replays("well", 1)
-	w.until("the event is pulled", func() bool {
-		b, err := control.New(w.conn).Backlog(t.Context(), recipient.HTTP, "well")
-		return err == nil && b.Unsettled == 1
-	})
-	for done := false; !done; {
-		select {
-		case next <- struct{}{}:
-		case <-sent:
-			done = true
+	for i := range fresh {
+		w.replay("well", i)
+		w.until("the event is pulled", func() bool { return w.backlog("well").Unsettled == 1 })
+		before := ended.Load()
+		for done := false; !done; {
+			select {
+			case next <- struct{}{}:
+			case <-sent:
+				done = true
+			}
 		}
+		n := ended.Load() - before
+		t.Logf("%d attempts of others ended before event %d was sent", n, i)
+		if n > draining*3/2 {
+			t.Errorf("%d attempts of others ended before event %d was sent: want about %d at most", n, i, draining+slots)
+		}
+		w.until("it is settled", func() bool { return w.backlog("well").Unsettled == 0 })
 	}
-	n := before.Load()
-	t.Logf("%d of %d attempts came before", n, draining*each)
-	if n > draining*each/4 {
-		t.Errorf("%d attempts of others came before that of a recipient with one event", n)
+	if n := ended.Load(); n > draining*(each-1) {
+		t.Fatalf("%d of %d attempts ended: the backlogs are too short to tell", n, draining*each)
 	}
 	open()
-	w.until("the backlogs are drained", func() bool { return before.Load() >= draining*each })
-	w.drained("well")
+	w.until("the backlogs are drained", func() bool { return ended.Load() == draining*each })
 }
 
-// TestHangingRecipientsLeaveSlotsForOthers has so many recipients hang as would fill all slots with a quarter each, twice.
+// TestHangingRecipientsLeaveSlotsForOthers has more recipients hang than would fill all slots with a quarter each.
 func TestHangingRecipientsLeaveSlotsForOthers(t *testing.T) {
+	const hang, each, slots = 6, 16, 64
 	w := newFixture(t)
-	w.slots = 16
+	w.slots = slots
 	release := make(chan struct{})
 	open := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(open)
-	var hanging atomic.Int64
+	var mu sync.Mutex
+	hanging, total := map[string]int{}, 0
 	w.send = func(d *delivery.Delivery) delivery.Outcome {
 		if strings.HasPrefix(d.Recipient.ID, "hangs") {
-			hanging.Add(1)
+			mu.Lock()
+			hanging[d.Recipient.ID]++
+			total++
+			mu.Unlock()
 			<-release
 		}
 		return delivery.Outcome{Status: 200}
 	}
-	for i := range 8 {
+	for i := range hang {
 		w.recipient(fmt.Sprint("hangs", i))
-		w.replays(fmt.Sprint("hangs", i), 8)
+		w.replays(fmt.Sprint("hangs", i), each)
 	}
 	w.recipient("well")
 	w.run()
-	w.until("each hangs", func() bool { return hanging.Load() >= 8 })
+	w.until("each hangs, and they have all slots that they can get", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(hanging) == hang && total >= slots-slots/8
+	})
 	w.replays("well", 20)
 	w.drained("well")
-	if n := hanging.Load(); n >= 16 {
-		t.Errorf("%d of 16 slots hang", n)
+	mu.Lock()
+	n := total
+	mu.Unlock()
+	if n >= slots {
+		t.Errorf("%d of %d slots hang", n, slots)
 	}
 	open()
 }
