@@ -12,7 +12,7 @@
 //   - settle.go, record.go: record first, settle after; a record is stored only after the one it follows
 //   - queue.go: what the engine needs of others: Queue, Puller, Settler, Log, Directory, Observer, Sender
 //   - slots: how the slots of the process are shared between recipients
-//   - reasons, addresses: packages of their own
+//   - reasons, reasonclass, addresses: packages of their own
 //
-// To add a reason, add it to reasons and to the table of its class; to add a step, write it as a step and put it into the pipeline.
+// To add a reason, add it to reasons and to the table in reasonclass; to add a step, write it as a step and put it into the pipeline.
 package delivery

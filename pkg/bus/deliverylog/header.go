@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -33,7 +34,7 @@ type RecordHeader struct {
 	// Channel, Reason and Class stand in the header.
 	Channel string
 	Reason  reasons.Reason
-	Class   reasons.Class
+	Class   reasonclass.Class
 	// Tried says that something was sent.
 	Tried bool
 	// Carried says that it is a copy of an earlier record. See delivery.Record.
@@ -49,7 +50,7 @@ const headerRecord = "Outbound-Record"
 const headerUntried = "Outbound-Untried"
 
 func attemptHeader(rec delivery.Record) string {
-	return rec.Channel + "/" + string(reasons.ClassOf(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
+	return rec.Channel + "/" + string(reasonclass.Of(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
 }
 
 // intakeHeader tells no type and no session that nobody can ask for: a refused event may have any.
@@ -90,7 +91,7 @@ func recordHeaderOf(subject string, header nats.Header) (g RecordHeader, ok bool
 	}
 	g = RecordHeader{
 		Recipient: t[tokenRecipient], State: delivery.State(t[tokenState]), Type: t[tokenType], Session: t[tokenSession], Key: t[tokenKey],
-		Appliance: t[tokenAppliance], Channel: a, Class: reasons.Class(b), Reason: reasons.Reason(c),
+		Appliance: t[tokenAppliance], Channel: a, Class: reasonclass.Class(b), Reason: reasons.Reason(c),
 	}
 	g.EventID, g.ReplayID, _ = strings.Cut(t[tokenEvent], "~")
 	id := header.Get(names.HeaderMsgID)
