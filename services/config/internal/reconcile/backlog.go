@@ -79,7 +79,7 @@ func (s *BacklogLimiter) limit(ctx context.Context, records *deliverylog.Log) er
 	now := s.bus.Now()
 	if usage.Fill() >= limitFrom {
 		through := usage.FirstSequence + uint64((1-limitTo/usage.Fill())*float64(usage.LastSequence-usage.FirstSequence))
-		cut, err := s.freeStorage(ctx, through, false)
+		cut, err := s.freeStorage(ctx, goal{through: through, patience: patience(usage.Fill())})
 		if len(cut) > 0 {
 			x := &relief{bus: s.bus, records: records, first: usage.FirstSequence, through: through, seen: time.Now(), queues: cut}
 			err = errors.Join(err, x.run(ctx))
@@ -99,15 +99,24 @@ func (s *BacklogLimiter) limit(ctx context.Context, records *deliverylog.Log) er
 	if !found {
 		first = usage.LastSequence + 1
 	}
-	if _, err = s.freeStorage(ctx, first-1, true); err == nil {
+	if _, err = s.freeStorage(ctx, goal{through: first - 1, old: true, patience: sentWithin}); err == nil {
 		s.consumers.ReconcileSoon()
 	}
 	return err
 }
 
+// goal is up to where EVENTS is to be freed.
+type goal struct {
+	through uint64
+	// old says that what stands there would be dropped otherwise.
+	old bool
+	// patience is how long a queue that is only held up by what senders have in hand is left alone.
+	patience time.Duration
+}
+
 // freeStorage has deliveries up to a sequence cancelled, for recipients that lag behind others, and returns their queues. If no recipient
 // is further, EVENTS is too small for all of them and refuses events. Old messages are cancelled for every recipient.
-func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bool) ([]*endedQueue, error) {
+func (s *BacklogLimiter) freeStorage(ctx context.Context, to goal) ([]*endedQueue, error) {
 	floors, err := store.WithTimeout(ctx, control.New(s.bus).AckFloors)
 	if err != nil {
 		return nil, err
@@ -118,18 +127,18 @@ func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bo
 	}
 	ahead := false
 	for _, floor := range floors {
-		ahead = ahead || floor >= through
+		ahead = ahead || floor >= to.through
 	}
 	var queues []*endedQueue
 	var faults []error
 	for _, r := range all {
 		floor, ok := floors[bus.ConsumerName(r.Channel(), r.ID())]
-		pins := ok && floor < through
-		if !pins || !ahead && !old && !r.Holds() {
+		pins := ok && floor < to.through
+		if !pins || !ahead && !to.old && !r.Holds() {
 			delete(s.inHand, r.ID())
 			continue
 		}
-		q, err := s.endQueue(ctx, r, through, ahead || old)
+		q, err := s.endQueue(ctx, r, to, ahead || to.old)
 		if q != nil {
 			q.floor = floor
 			queues = append(queues, q)
@@ -140,13 +149,13 @@ func (s *BacklogLimiter) freeStorage(ctx context.Context, through uint64, old bo
 }
 
 // endQueue has a recipient's deliveries up to a sequence end, and returns its queue if there are any.
-func (s *BacklogLimiter) endQueue(ctx context.Context, r store.Recipient, through uint64, anyway bool) (*endedQueue, error) {
+func (s *BacklogLimiter) endQueue(ctx context.Context, r store.Recipient, to goal, anyway bool) (*endedQueue, error) {
 	h, err := control.New(s.bus).Backlog(ctx, r.Channel(), r.ID())
-	if err != nil || h.First == 0 || h.First > through || s.beingSent(ctx, r, h, through) {
+	if err != nil || h.First == 0 || h.First > to.through || s.beingSent(ctx, r, h, to) {
 		return nil, err
 	}
-	if !r.Deleting() && through > max(r.GetBacklogThrough(), r.GetPurgedThrough()) {
-		if err := s.cutBacklog(ctx, r, through, anyway); err != nil {
+	if !r.Deleting() && to.through > max(r.GetBacklogThrough(), r.GetPurgedThrough()) {
+		if err := s.cutBacklog(ctx, r, to.through, anyway); err != nil {
 			return nil, err
 		}
 	}
@@ -160,15 +169,27 @@ func (s *BacklogLimiter) endQueue(ctx context.Context, r store.Recipient, throug
 	return &endedQueue{recipient: decoded, given: h.Given}, nil
 }
 
-// sentWithin is how long messages that were handed out may hold up a queue before they count as a backlog: a sender that was killed has
-// them for the ack wait.
-const sentWithin = bus.AckWait + 5*time.Second
+// How long messages that were handed out may hold up a queue before they count as a backlog. A sender that was killed has them for the
+// ack wait. So long is waited while there is room; from urgentFrom on only for what a sender that runs may be sending, for soon all
+// appliances are refused.
+const (
+	sentWithin = bus.AckWait + 5*time.Second
+	sentSoon   = 2 * time.Second
+	urgentFrom = 0.97
+)
+
+func patience(fill float64) time.Duration {
+	if fill >= urgentFrom {
+		return sentSoon
+	}
+	return sentWithin
+}
 
 // beingSent reports whether a queue is held up only by messages that a sender has in hand, or had when it was killed: all up to a
 // sequence were handed out, and the first has no record of a failure.
-func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h control.Backlog, through uint64) bool {
+func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h control.Backlog, to goal) bool {
 	id := r.ID()
-	if h.Given < through || r.Holds() || r.Deleting() {
+	if h.Given < to.through || r.Holds() || r.Deleting() {
 		delete(s.inHand, id)
 		return false
 	}
@@ -177,7 +198,7 @@ func (s *BacklogLimiter) beingSent(ctx context.Context, r store.Recipient, h con
 		since = time.Now()
 		s.inHand[id] = since
 	}
-	if time.Since(since) > sentWithin {
+	if time.Since(since) > to.patience {
 		return false
 	}
 	ms, err := queue.New(s.bus).Peek(ctx, h.First, 1)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +27,9 @@ const (
 	reliefTries = 5
 )
 
+// recordsGone is the detail of a delivery that was handed out before the oldest record of the log was stored.
+const recordsGone = "an attempt may have been made: the log no longer has records of that time"
+
 // relief records how the oldest deliveries of some recipients end, and removes the beginning of EVENTS. It does so itself: a sender may not
 // run, may hold the messages, or may have been killed with them, so that the broker would not hand them out before the ack wait. A sender
 // that has one in hand finds the record when it stores its own.
@@ -49,10 +51,6 @@ type endedQueue struct {
 	floor, given uint64
 	// recorded is the sequence up to which every delivery has a final record.
 	recorded uint64
-
-	mu sync.Mutex
-	// unclear are messages of which the log can't tell whether they were delivered: its record may have been removed.
-	unclear []uint64
 }
 
 // run frees EVENTS as far as it comes.
@@ -77,7 +75,7 @@ func (x *relief) run(ctx context.Context) error {
 	if rest := reliefPurge - time.Since(x.seen); rest > 0 {
 		loop.Sleep(ctx, rest)
 	}
-	return errors.Join(x.purge(ctx), x.redeliver(ctx))
+	return x.purge(ctx)
 }
 
 // batch ends deliveries from a sequence of EVENTS on, and returns where the next batch begins.
@@ -103,9 +101,7 @@ func (x *relief) batch(ctx context.Context, from uint64) (next uint64, err error
 		return from, err
 	}
 	for _, q := range x.queues {
-		if len(q.unclear) == 0 {
-			q.recorded = min(next-1, max(q.recipient.BacklogThrough, q.recipient.PurgedThrough))
-		}
+		q.recorded = min(next-1, max(q.recipient.BacklogThrough, q.recipient.PurgedThrough))
 	}
 	return next, nil
 }
@@ -120,15 +116,12 @@ func (x *relief) end(ctx context.Context, q *endedQueue, m delivery.Message) err
 		if at > 0 && newest.State.Final() {
 			return nil
 		}
-		if at == 0 && m.Sequence <= q.given && m.Stored.Before(x.began) {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.unclear = append(q.unclear, m.Sequence)
-			return nil
-		}
 		rec, ends := delivery.Emptied(q.recipient, m, newest, at > 0)
 		if !ends {
 			return nil
+		}
+		if at == 0 && m.Sequence <= q.given && m.Stored.Before(x.began) {
+			rec.Detail = recordsGone
 		}
 		stored := make(chan error, 1)
 		x.records.AppendAfter(rec, at, func(err error) { stored <- err })
@@ -152,15 +145,4 @@ func (x *relief) purge(ctx context.Context) error {
 	}
 	_, err := control.New(x.bus).PurgeRecorded(ctx, x.through, recorded)
 	return err
-}
-
-// redeliver has the senders end what is unclear.
-func (x *relief) redeliver(ctx context.Context) error {
-	var faults []error
-	for _, q := range x.queues {
-		if len(q.unclear) > 0 {
-			faults = append(faults, queue.New(x.bus).RedeliverNow(ctx, q.recipient.Channel(), q.recipient.ID, q.unclear))
-		}
-	}
-	return errors.Join(faults...)
 }
