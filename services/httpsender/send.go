@@ -143,51 +143,30 @@ type payload struct {
 // errOverdue breaks a request off before anything of it is sent.
 var errOverdue = errors.New("the broker may have handed the event to another sender")
 
-// requestBody is read by the transport once there is a connection, just before it writes: connecting and getting a token may have taken
-// long, and this process may have been stopped meanwhile.
-type requestBody struct {
-	bytes.Reader
-	lease delivery.Lease
-	f     *flight
-}
-
-// Read fails if the lease is over.
-func (b *requestBody) Read(p []byte) (int, error) {
-	if b.lease.Over() {
-		b.f.overdue.Store(true)
-		return 0, errOverdue
-	}
-	return b.Reader.Read(p)
-}
-
-// WriteTo is Read's way for all of it.
-func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
-	if b.lease.Over() {
-		b.f.overdue.Store(true)
-		return 0, errOverdue
-	}
-	return b.Reader.WriteTo(w)
-}
-
-// Close does nothing.
-func (*requestBody) Close() error { return nil }
-
 // staleConnection reports whether a request failed because its kept connection was gone.
 func (f *flight) staleConnection(ctx context.Context) bool {
 	return f.reused && !f.answered.Load() && !f.overdue.Load() && ctx.Err() == nil
 }
 
 func (c *client) post(ctx context.Context, f *flight, header http.Header, body payload) (*http.Response, error) {
+	data := bytes.NewReader(body.data)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(i httptrace.GotConnInfo) { f.connected, f.reused = true, i.Reused },
+		GotConn: func(i httptrace.GotConnInfo) {
+			f.connected, f.reused = true, i.Reused
+			// Connecting and getting a token may have taken long, and this process may have been stopped meanwhile. A body that is shorter
+			// than its length breaks the request off before anything is written.
+			if body.lease.Over() {
+				f.overdue.Store(true)
+				data.Reset(nil)
+			}
+		},
 		GotFirstResponseByte: func() { f.answered.Store(true) },
 	})
 	// Without GetBody net/http repeats nothing on its own.
 	r := c.request.WithContext(ctx)
 	r.Header = header
-	b := &requestBody{lease: body.lease, f: f}
-	b.Reset(body.data)
-	r.Body, r.ContentLength = b, int64(len(body.data))
+	// net/http writes header and body at once if it knows the reader.
+	r.Body, r.ContentLength = io.NopCloser(data), int64(len(body.data))
 	return c.transport.RoundTrip(r)
 }
 
