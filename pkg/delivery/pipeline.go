@@ -197,7 +197,9 @@ func (e *Engine) storable() bool { return e.o.Storable == nil || e.o.Storable() 
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	d := t.d
 	ctx := e.o.Observer.Begin(w.send, d)
+	stop := Touch(t.Settler, e.o.TouchEvery)
 	out := e.o.Sender.Send(ctx, d)
+	stop()
 	judged := e.o.Sender.Judge(d, out)
 	<-e.slots
 	now := e.o.Now()

@@ -30,6 +30,9 @@ func (s *settler) NakWithDelay(wait time.Duration) error {
 // Term ends a message that can't be read, with a reason for the broker's advisory.
 func (s *settler) Term(reason string) error { return s.say("+TERM " + reason) }
 
+// Touch says that the message is in hand: its ack wait begins again.
+func (s *settler) Touch() error { return s.say("+WPI") }
+
 // ack ends a message.
 const ack = "+ACK"
 
