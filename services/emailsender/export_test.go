@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -40,3 +41,6 @@ func Compose(d *delivery.Delivery, s *settings.Settings, to string) ([]byte, err
 	}
 	return l.Data, nil
 }
+
+// TouchEvery sets how often a service tells the broker of what is under way.
+func TouchEvery(s *Service, every time.Duration) { s.touchEvery = every }
