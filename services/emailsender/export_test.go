@@ -33,9 +33,9 @@ func NewLimitedSender(t testing.TB, o Options, settings settingsSource, limiter 
 // SettingsChanged tells a sender what the config client tells a service.
 func SettingsChanged(s delivery.Sender) { s.(*sender).settingsChanged() }
 
-// Compose writes the mail of a delivery to one address.
+// Compose writes the mail of a delivery to one address, sent when its event was accepted.
 func Compose(d *delivery.Delivery, s *settings.Settings, to string) ([]byte, error) {
-	l, err := mailTo(d, s, to)
+	l, err := mailTo(d, s, to, d.Accepted)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (a *attempt) compose(left []string) []addressed {
 	var letters []addressed
 	for _, to := range left {
 		hash := addresses.Hash(a.d.Recipient.ID, to)
-		l, err := mailTo(a.d, a.settings, to)
+		l, err := mailTo(a.d, a.settings, to, a.out.Began)
 		var ours *mime.SenderError
 		switch {
 		case errors.As(err, &ours):

@@ -123,7 +123,6 @@ func composeTest(t testMail, s *settings.Settings) (*mime.Email, error) {
 	at := t.at.In(s.Email.Location)
 	return mime.Write(mime.Message{
 		From: s.SMTP.FromAddress, FromName: s.SMTP.FromName, To: t.to, Date: at, ID: mime.Identity("test", t.id, strings.ToLower(t.to)),
-		Headers: []render.Header{{Name: "Auto-Submitted", Value: "auto-generated"}},
 		Text: render.Mail{Subject: "[test] Outbound can send email", Body: fmt.Sprintf(
 			"This email confirms that Outbound can send email through %s.\n\nIt was requested by %s on %s.\n", s.SMTP.Host, t.actor,
 			at.Format("2 January 2006 at 15:04:05 MST"))},

@@ -14,6 +14,9 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 
 	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/throttle"
@@ -41,12 +44,13 @@ type Relay struct {
 // Of makes a relay of the settings. Hello is our name where the settings have none.
 func Of(s settings.SMTP, hello string) Relay {
 	r := Relay{
-		Host: s.Host, Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
+		Host: inASCII(s.Host), Port: s.Port, Encryption: s.Encryption, Auth: s.Auth, Username: s.Username, Password: s.Password,
 		CAPEM: s.CAPEM, Hello: hello, Most: s.MaxConnections, Limit: throttle.Limit{Turns: s.RateLimit.Limit, Period: s.RateLimit.Period},
 	}
 	if s.Hello != "" {
 		r.Hello = s.Hello
 	}
+	r.Hello = inASCII(r.Hello)
 	if r.Most <= 0 {
 		r.Most = settings.DefaultMaxConnections
 	}
@@ -56,6 +60,17 @@ func Of(s settings.SMTP, hello string) Relay {
 			Scopes: strings.Join(o.Scopes, " ")}
 	}
 	return r
+}
+
+// inASCII is a host name as DNS and EHLO have it (RFC 5891). What is no host name stays as it is.
+func inASCII(host string) string {
+	if !strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return host
+	}
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		return ascii
+	}
+	return host
 }
 
 // address is where to connect; a port of 0 is the usual one.
