@@ -113,12 +113,18 @@ func (r *runtime) open(ctx context.Context) (err error) {
 		return fmt.Errorf("--nats: %w", err)
 	}
 	r.broker, err = r.start(embed.Options{StoreDir: filepath.Join(r.o.Data, folderBroker), Host: host, Port: port,
-		SyncAlways: r.o.Sync == SyncAlways, Logger: r.telemetry.Logger})
+		GroupSync: r.o.Sync == SyncAlways, OnSyncError: r.unsynced, Logger: r.telemetry.Logger})
 	if err != nil {
 		return brokerFault(r.o, err)
 	}
 	r.onClose(r.shutdown)
 	return removeEndpoints(r.o.Data)
+}
+
+// unsynced says that nothing can be made durable any more.
+func (r *runtime) unsynced(err error) {
+	r.notices.Set("sync", fmt.Sprintf("The disk does not take what is written: %v. No event is accepted or sent any more. Check the disk and the "+
+		"system's log, then restart Outbound.", err))
 }
 
 // silentShutdown is how long a broker that answers nothing may take to shut down.
@@ -148,8 +154,12 @@ func brokerFault(o Options, err error) error {
 
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
-	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
-		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
+	o := bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(), InProcess: r.broker,
+		Relaxed: r.o.Sync == SyncInterval}
+	if d := r.broker.Disk(); d != nil {
+		o.Disk = d
+	}
+	c, err := bus.Connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,10 @@ const (
 // ErrFull says that the stream refuses: it is full. Nothing was dropped; the publisher keeps the event and tries later.
 var ErrFull = errors.New("the stream is full")
 
+// ErrNotSynced says that a message may be stored, and that it is not known to be on disk. Nothing is stored after it until the process
+// starts anew.
+var ErrNotSynced = errors.New("not synced to disk")
+
 // ErrClosed says that the publisher was closed.
 var ErrClosed = errors.New("closed")
 
@@ -259,7 +263,7 @@ func (k *Committer) await(first *Post) {
 
 // resolve publishes a group until each message has a definite answer, or is given up.
 func (k *Committer) resolve(group []*Post) {
-	if len(group) >= minGroup && !k.conn.relaxed && k.ctx.Err() == nil {
+	if len(group) >= minGroup && !k.conn.relaxed && k.conn.Disk == nil && k.ctx.Err() == nil {
 		err := k.batch(group)
 		if err == nil {
 			return
@@ -371,10 +375,62 @@ func batchError(code int, text string) error {
 	}
 }
 
+// kept are the messages of a group that the broker has stored.
+type kept struct {
+	k     *Committer
+	group []*Post
+	// which and receipts are of those that wait for a sync, newest is the highest sequence.
+	which    []int
+	receipts []Receipt
+	newest   uint64
+}
+
+func (k *Committer) keep(group []*Post) *kept { return &kept{k: k, group: group} }
+
+// stored answers a message at once if the broker syncs, else after sync.
+func (s *kept) stored(i int, r Receipt) {
+	if s.k.conn.Disk == nil {
+		s.group[i].Done(r, nil)
+		return
+	}
+	s.which, s.receipts, s.newest = append(s.which, i), append(s.receipts, r), max(s.newest, r.Sequence)
+}
+
+// sync has all that was stored reach the disk, and answers it.
+func (s *kept) sync() {
+	if len(s.which) == 0 {
+		return
+	}
+	err := s.k.conn.Disk.Sync(s.k.stream, s.newest)
+	for n, i := range s.which {
+		if err != nil {
+			s.group[i].Done(Receipt{}, fmt.Errorf("%w: %w", ErrNotSynced, err))
+			continue
+		}
+		s.group[i].Done(s.receipts[n], nil)
+	}
+}
+
+// refuse answers a whole group with why nothing can be stored. Nothing is to be repeated.
+func (k *Committer) refuse(group []*Post, err error) []*Post {
+	for _, p := range group {
+		p.Done(Receipt{}, fmt.Errorf("%w: %w", ErrNotSynced, err))
+	}
+	return nil
+}
+
 // singly publishes each message by itself, all before the first answer, and returns those whose result is unknown and that may
 // be repeated.
 func (k *Committer) singly(group []*Post) (again []*Post) {
-	for i, err := range k.answers.publish(k.ctx, group) {
+	if k.conn.Disk != nil {
+		if err := k.conn.Disk.Err(); err != nil {
+			return k.refuse(group, err)
+		}
+	}
+	kept := k.keep(group)
+	errs := k.answers.publish(k.ctx, group, kept.stored)
+	kept.sync()
+	for i, err := range errs {
 		p := group[i]
 		if !errors.Is(err, errUnknown) {
 			k.heard.Store(time.Now().UnixNano())

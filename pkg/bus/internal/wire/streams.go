@@ -92,6 +92,9 @@ func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
 			return err
 		}
 	}
+	if c.Disk != nil {
+		return c.Disk.SyncStreams()
+	}
 	return nil
 }
 
