@@ -42,7 +42,7 @@ func (c Client) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the intake checkpoints: %w", err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer c.conn.StopWatch(w)
 	var out []IntakeMark
 	for {
 		select {
@@ -71,6 +71,10 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 		return err
 	}
 	value, err := json.Marshal(m)
+	if err == nil {
+		// Else a start after a power loss would find that EVENTS has lost its end.
+		err = c.conn.Synced(names.StreamEvents, m.Sequence)
+	}
 	if err != nil {
 		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,14 +27,14 @@ type Disk struct {
 
 	syncs atomic.Uint64
 	// failed holds the first error of a sync. After it nothing is known of what is on disk: the system may have dropped what it could not
-	// write (fsync(2)), so that a later sync that succeeds proves nothing.
-	failed  atomic.Pointer[error]
-	onError func(error)
-	fsync   func(*os.File) error
+	// write (fsync(2)), so that a later sync that succeeds proves nothing. doubtful are the paths of the files that could not be synced.
+	failed   atomic.Pointer[error]
+	doubtful map[string]bool
+	fsync    func(*os.File) error
 }
 
 func newDisk(o Options) *Disk {
-	d := &Disk{streams: filepath.Join(o.StoreDir, "jetstream", coreAccount, "streams"), all: map[string]*blocks{}, onError: o.OnSyncError,
+	d := &Disk{streams: filepath.Join(o.StoreDir, "jetstream", coreAccount, "streams"), all: map[string]*blocks{}, doubtful: map[string]bool{},
 		fsync: o.Sync}
 	if d.fsync == nil {
 		d.fsync = dataSync
@@ -43,7 +45,7 @@ func newDisk(o Options) *Disk {
 // Syncs is how often files were synced since the start.
 func (d *Disk) Syncs() uint64 { return d.syncs.Load() }
 
-// Err is why nothing can be made durable any more until the process starts anew; nil: it can.
+// Err is why nothing can be made durable any more until the store is opened again; nil: it can.
 func (d *Disk) Err() error {
 	if err := d.failed.Load(); err != nil {
 		return *err
@@ -108,9 +110,10 @@ func (d *Disk) sync(f *os.File) error {
 	d.syncs.Add(1)
 	if err := d.fsync(f); err != nil {
 		err = fmt.Errorf("sync %s to disk: %w", f.Name(), err)
-		if d.failed.CompareAndSwap(nil, &err) && d.onError != nil {
-			d.onError(err)
-		}
+		d.mu.Lock()
+		d.doubtful[f.Name()] = true
+		d.mu.Unlock()
+		d.failed.CompareAndSwap(nil, &err)
 		return err
 	}
 	return nil
@@ -127,14 +130,71 @@ func (d *Disk) blocks(stream string) *blocks {
 	return b
 }
 
+// close closes all files. The next sync of a stream finds them anew.
 func (d *Disk) close() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, b := range d.all {
-		b.syncing.Lock()
-		b.close()
-		b.syncing.Unlock()
+	all := slices.Collect(maps.Values(d.all))
+	d.mu.Unlock()
+	for _, b := range all {
+		b.forget()
 	}
+}
+
+// reset has Disk begin anew on the files as they are, while no broker runs on them. Those that could not be synced are written anew first:
+// the system may hold of them in memory what it takes for written.
+func (d *Disk) reset() error {
+	d.close()
+	d.mu.Lock()
+	doubtful := slices.Sorted(maps.Keys(d.doubtful))
+	d.mu.Unlock()
+	for _, path := range doubtful {
+		if err := d.rewrite(path); err != nil {
+			return err
+		}
+		d.mu.Lock()
+		delete(d.doubtful, path)
+		d.mu.Unlock()
+	}
+	d.failed.Store(nil)
+	return nil
+}
+
+// rewrite replaces a file by a copy that is synced. One that is gone is no error.
+func (d *Disk) rewrite(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode().IsRegular() {
+		err = d.replace(path, info)
+	}
+	if err == nil && info.IsDir() {
+		err = d.syncPath(path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s anew: %w", path, err)
+	}
+	return nil
+}
+
+func (d *Disk) replace(path string, info fs.FileInfo) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	// Not in the file's folder, where the broker would find it after a crash.
+	copied := filepath.Join(filepath.Dir(filepath.Dir(path)), filepath.Base(path)+".anew")
+	defer func() { _ = os.Remove(copied) }()
+	if err = os.WriteFile(copied, content, info.Mode()); err == nil {
+		err = d.syncPath(copied)
+	}
+	if err == nil {
+		err = os.Rename(copied, path)
+	}
+	if err == nil {
+		err = d.syncPath(filepath.Dir(path))
+	}
+	return err
 }
 
 // blocks are the block files of one stream: <index>.blk, of which the broker appends to the last. It begins a new one when that is full,
@@ -244,20 +304,24 @@ func (b *blocks) scan() error {
 	if err != nil {
 		return fmt.Errorf("sync the files of a stream: %w", err)
 	}
-	known, last := map[string]block{}, 0
+	var indexes []int
 	for _, e := range entries {
-		index, err := strconv.Atoi(strings.TrimSuffix(e.Name(), blockSuffix))
-		if err != nil || !strings.HasSuffix(e.Name(), blockSuffix) {
-			continue
+		if index, err := strconv.Atoi(strings.TrimSuffix(e.Name(), blockSuffix)); err == nil && strings.HasSuffix(e.Name(), blockSuffix) {
+			indexes = append(indexes, index)
 		}
-		state, err := b.syncBlock(e.Name())
+	}
+	slices.Sort(indexes) // so that no later block is on disk without those before it
+	known, last := map[string]block{}, 0
+	for _, index := range indexes {
+		name := filepath.Base(b.path(index))
+		state, err := b.syncBlock(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed or replaced meanwhile
 		}
 		if err != nil {
 			return err
 		}
-		known[e.Name()], last = state, max(last, index)
+		known[name], last = state, index
 	}
 	b.known = known
 	if err := b.disk.syncPath(b.dir); err != nil {
@@ -291,6 +355,16 @@ func (b *blocks) syncBlock(name string) (block, error) {
 		return state, nil
 	}
 	return state, b.disk.sync(f)
+}
+
+// forget begins anew: nothing is known to be on disk.
+func (b *blocks) forget() {
+	b.syncing.Lock()
+	defer b.syncing.Unlock()
+	b.close()
+	b.known = nil
+	b.wanted.Store(0)
+	b.synced.Store(0)
 }
 
 func (b *blocks) close() {

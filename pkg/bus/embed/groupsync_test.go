@@ -2,7 +2,6 @@ package embed_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,11 +24,10 @@ import (
 
 // synced is a broker whose files are synced by its writers, and what was synced of it.
 type synced struct {
-	t       *testing.T
-	dir     string
-	broker  *embed.Server
-	conn    *bus.Conn
-	failure chan error
+	t      *testing.T
+	dir    string
+	broker *embed.Server
+	conn   *bus.Conn
 
 	mu sync.Mutex
 	// sync is asked before a file is synced; disk holds how much of each file was synced, by name.
@@ -37,18 +35,20 @@ type synced struct {
 	disk map[string]int64
 }
 
+// repeatedFor is how long an event whose result is unknown is repeated.
+const repeatedFor = 100 * time.Millisecond
+
 func startSynced(t *testing.T) *synced {
 	t.Helper()
-	s := &synced{t: t, dir: t.TempDir(), failure: make(chan error, 1), disk: map[string]int64{}}
+	s := &synced{t: t, dir: t.TempDir(), disk: map[string]int64{}}
 	var err error
-	s.broker, err = embed.Start(embed.Options{StoreDir: s.dir, Host: "127.0.0.1", Port: -1, GroupSync: true, Sync: s.file,
-		OnSyncError: func(err error) { s.failure <- err }})
+	s.broker, err = embed.Start(embed.Options{StoreDir: s.dir, Host: "127.0.0.1", Port: -1, GroupSync: true, Sync: s.file})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.broker.Shutdown)
 	s.conn, err = bus.Connect(t.Context(), bus.Options{User: embed.CoreUser, Password: s.broker.CorePassword(), InProcess: s.broker,
-		Disk: s.broker.Disk()})
+		Disk: s.broker.Disk(), RepeatFor: repeatedFor})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,9 @@ func (s *synced) synced(stream string) []byte {
 	return all
 }
 
-func (s *synced) holds(stream, text string) bool { return bytes.Contains(s.synced(stream), []byte(text)) }
+func (s *synced) holds(stream, text string) bool {
+	return bytes.Contains(s.synced(stream), []byte(text))
+}
 
 func anEvent(id string) *event.Event {
 	raw := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"site","type":"support_conference_end","time":%q,"data":{"pad":%q}}`,
@@ -178,7 +180,8 @@ func TestWhatIsAcceptedIsSyncedOverManyBlocks(t *testing.T) {
 // What a power loss could take is not handed out: nothing is sent, recorded or settled of it.
 func TestAnEventThatIsNotOnDiskIsNotHandedOut(t *testing.T) {
 	s := startSynced(t)
-	r := &recipient.Recipient{ID: "r", Enabled: true, EventTypes: []string{"support_conference_end"}, StartSequence: 1, HTTP: &recipient.HTTPTarget{}}
+	r := &recipient.Recipient{ID: "r", Enabled: true, EventTypes: []string{"support_conference_end"}, StartSequence: 1,
+		HTTP: &recipient.HTTPTarget{}}
 	if err := control.New(s.conn).EnsureConsumer(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +238,8 @@ func TestAChangeOfABucketIsOnDiskBeforeItIsAnswered(t *testing.T) {
 	if err != nil || !s.holds("KV_outbound_settings", "created-value") {
 		t.Fatalf("a created key is answered with %v and not on disk", err)
 	}
-	if revision, err = b.Update(t.Context(), "k", []byte("updated-value"), revision); err != nil || !s.holds("KV_outbound_settings", "updated-value") {
+	revision, err = b.Update(t.Context(), "k", []byte("updated-value"), revision)
+	if err != nil || !s.holds("KV_outbound_settings", "updated-value") {
 		t.Fatalf("an updated key is answered with %v and not on disk", err)
 	}
 	before := s.broker.Disk().Syncs()
@@ -244,7 +248,9 @@ func TestAChangeOfABucketIsOnDiskBeforeItIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAfterAFailedSyncNothingIsAccepted(t *testing.T) {
+// After a failed sync nothing is stored and nothing answered as accepted, until the store is opened again. Then what could not be synced is
+// written anew: the system may have dropped it, and holds it in memory as if it were written.
+func TestAfterAFailedSyncNothingIsAcceptedUntilTheStoreIsOpenedAgain(t *testing.T) {
 	s := startSynced(t)
 	p := bus.NewPublisher(s.conn)
 	defer p.Close()
@@ -256,23 +262,25 @@ func TestAfterAFailedSyncNothingIsAccepted(t *testing.T) {
 	if _, err := p.Accept(t.Context(), anEvent("e-1")); !errors.Is(err, bus.ErrNotSynced) {
 		t.Fatalf("an event whose sync fails is answered with %v", err)
 	}
-	if err := waittest.Receive(t, "the failure to be told", s.failure); !errors.Is(err, broken) {
-		t.Errorf("%v is told", err)
+	if err := s.broker.StoreError(); !errors.Is(err, broken) {
+		t.Errorf("the store's error is %v", err)
+	}
+	if err := s.broker.Reopen(); !errors.Is(err, broken) {
+		t.Errorf("the store is opened again though the disk takes nothing: %v", err)
 	}
 	// A later sync that succeeds says nothing about what was dropped.
 	s.asked(nil)
-	last := func() uint64 {
-		stream, err := s.conn.JS.Stream(context.Background(), bus.StreamEvents)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return stream.CachedInfo().State.LastSeq
-	}
-	stored := last()
+	s.reopen()
+	s.asked(func(string) error { return broken })
 	if _, err := p.Accept(t.Context(), anEvent("e-2")); !errors.Is(err, bus.ErrNotSynced) {
 		t.Errorf("an event after a failed sync is answered with %v", err)
 	}
-	if now := last(); now != stored {
+	s.asked(nil)
+	stored := s.last()
+	if _, err := p.Accept(t.Context(), anEvent("e-3")); !errors.Is(err, bus.ErrNotSynced) {
+		t.Errorf("an event after a failed sync is answered with %v", err)
+	}
+	if now := s.last(); now != stored {
 		t.Errorf("%d events are stored after a failed sync", now-stored)
 	}
 	b, err := s.conn.Bucket(t.Context(), bus.BucketSettings)
@@ -282,4 +290,50 @@ func TestAfterAFailedSyncNothingIsAccepted(t *testing.T) {
 	if _, err := b.Create(t.Context(), "k", []byte("v")); err == nil {
 		t.Error("a change after a failed sync is answered as stored")
 	}
+	was := s.block()
+	s.reopen()
+	if os.SameFile(was, s.block()) {
+		t.Error("what could not be synced was not written anew")
+	}
+	if _, err := p.Accept(t.Context(), anEvent("e-4")); err != nil || !s.holds("EVENTS", `"id":"e-4"`) {
+		t.Errorf("an event after the store was opened again is answered with %v", err)
+	}
+	if r, err := p.Accept(t.Context(), anEvent("e-2")); err != nil || !r.Duplicate {
+		t.Errorf("a repeat of an event that was stored is answered with %+v, %v", r, err)
+	}
+}
+
+// reopen opens the store again and waits for the connection.
+func (s *synced) reopen() {
+	s.t.Helper()
+	if err := s.broker.Reopen(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.broker.StoreError(); err != nil {
+		s.t.Errorf("the store was opened again with %v", err)
+	}
+	waittest.NoError(s.t, "the connection", func() error {
+		_, err := s.conn.JS.Stream(s.t.Context(), bus.StreamEvents)
+		return err
+	})
+}
+
+// block is the file in which EVENTS begins.
+func (s *synced) block() os.FileInfo {
+	s.t.Helper()
+	info, err := os.Stat(filepath.Join(s.dir, "jetstream", "CORE", "streams", "EVENTS", "msgs", "1.blk"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return info
+}
+
+// last is the last sequence of EVENTS.
+func (s *synced) last() uint64 {
+	s.t.Helper()
+	stream, err := s.conn.JS.Stream(s.t.Context(), bus.StreamEvents)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return stream.CachedInfo().State.LastSeq
 }

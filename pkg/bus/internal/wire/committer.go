@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -68,10 +69,6 @@ const (
 // ErrFull says that the stream refuses: it is full. Nothing was dropped; the publisher keeps the event and tries later.
 var ErrFull = errors.New("the stream is full")
 
-// ErrNotSynced says that a message may be stored, and that it is not known to be on disk. Nothing is stored after it until the process
-// starts anew.
-var ErrNotSynced = errors.New("not synced to disk")
-
 // ErrClosed says that the publisher was closed.
 var ErrClosed = errors.New("closed")
 
@@ -118,10 +115,13 @@ type Committer struct {
 	mu      sync.RWMutex
 	closed  bool
 	stopped chan struct{}
-	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in Unix nanoseconds.
+	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in nanoseconds of the
+	// connection's monotonic time.
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
+	// busy is since when messages wait, in Unix nanoseconds, if any do.
+	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
 }
@@ -155,7 +155,9 @@ func (k *Committer) Put(p *Post) {
 		p.Done(Receipt{}, ErrClosed)
 		return
 	}
-	k.pending.Add(1)
+	if k.pending.Add(1) == 1 {
+		k.busy.Store(time.Now().UnixNano())
+	}
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
 		k.pending.Add(-1)
@@ -188,14 +190,12 @@ func (k *Committer) Close() {
 
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *Committer) silent(since time.Time) bool {
-	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
+	return k.pending.Load() > 0 && time.Since(latestOf(since, k.conn.clock.moment(time.Duration(k.heard.Load())))) > silentAfter
 }
 
-func latestOf(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+// stalled reports whether messages have waited since before a time without any answer after it.
+func (k *Committer) stalled(before time.Time) bool {
+	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
 }
 
 // shut takes nothing more. It waits for those whose message finds the queue full.
@@ -217,7 +217,8 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
+			logkey.Messages, n)
 	}
 }
 
@@ -354,7 +355,7 @@ func (k *Committer) batch(group []*Post) error {
 	if !ok {
 		return errUnknown
 	}
-	k.heard.Store(time.Now().UnixNano())
+	k.heard.Store(int64(k.conn.clock.elapsed()))
 	if a.Error != nil {
 		return batchError(a.Error.ErrorCode, a.Error.Description)
 	}
@@ -375,65 +376,13 @@ func batchError(code int, text string) error {
 	}
 }
 
-// kept are the messages of a group that the broker has stored.
-type kept struct {
-	k     *Committer
-	group []*Post
-	// which and receipts are of those that wait for a sync, newest is the highest sequence.
-	which    []int
-	receipts []Receipt
-	newest   uint64
-}
-
-func (k *Committer) keep(group []*Post) *kept { return &kept{k: k, group: group} }
-
-// stored answers a message at once if the broker syncs, else after sync.
-func (s *kept) stored(i int, r Receipt) {
-	if s.k.conn.Disk == nil {
-		s.group[i].Done(r, nil)
-		return
-	}
-	s.which, s.receipts, s.newest = append(s.which, i), append(s.receipts, r), max(s.newest, r.Sequence)
-}
-
-// sync has all that was stored reach the disk, and answers it.
-func (s *kept) sync() {
-	if len(s.which) == 0 {
-		return
-	}
-	err := s.k.conn.Disk.Sync(s.k.stream, s.newest)
-	for n, i := range s.which {
-		if err != nil {
-			s.group[i].Done(Receipt{}, fmt.Errorf("%w: %w", ErrNotSynced, err))
-			continue
-		}
-		s.group[i].Done(s.receipts[n], nil)
-	}
-}
-
-// refuse answers a whole group with why nothing can be stored. Nothing is to be repeated.
-func (k *Committer) refuse(group []*Post, err error) []*Post {
-	for _, p := range group {
-		p.Done(Receipt{}, fmt.Errorf("%w: %w", ErrNotSynced, err))
-	}
-	return nil
-}
-
 // singly publishes each message by itself, all before the first answer, and returns those whose result is unknown and that may
 // be repeated.
 func (k *Committer) singly(group []*Post) (again []*Post) {
-	if k.conn.Disk != nil {
-		if err := k.conn.Disk.Err(); err != nil {
-			return k.refuse(group, err)
-		}
-	}
-	kept := k.keep(group)
-	errs := k.answers.publish(k.ctx, group, kept.stored)
-	kept.sync()
-	for i, err := range errs {
+	for i, err := range k.publish(group) {
 		p := group[i]
 		if !errors.Is(err, errUnknown) {
-			k.heard.Store(time.Now().UnixNano())
+			k.heard.Store(int64(k.conn.clock.elapsed()))
 		}
 		if err == nil {
 			continue

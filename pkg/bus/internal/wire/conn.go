@@ -11,12 +11,14 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -46,6 +48,8 @@ type Options struct {
 	// RepeatFor is how long a publish of an event whose result is unknown is repeated before its publisher is told that it failed.
 	// It must stay within the de-duplication window of EVENTS. 0: a minute.
 	RepeatFor time.Duration `yaml:"-"`
+	// Clock is the host's wall clock. Nil: time.Now. Tests have one that is wrong.
+	Clock func() time.Time `yaml:"-"`
 }
 
 // InProcessServer is an embedded server.
@@ -73,11 +77,19 @@ type Conn struct {
 	relaxed bool
 	// Disk is set if an embedded broker leaves syncing to its writers.
 	Disk Disk
-	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
-	since atomic.Int64
+	// since is when the present connection began, in nanoseconds of monotonic time since clock.began. connects counts how often it began.
+	since    atomic.Int64
+	connects atomic.Uint64
+	clock    *clock
+	// measure is signalled when the broker's clock is to be measured at once. closing stops measuring, measuring waits for its end.
+	measure   chan struct{}
+	closing   context.CancelFunc
+	measuring sync.WaitGroup
 	// repeatFor is RepeatFor of the options.
 	RepeatFor time.Duration
 	ending    *ending
+	// store is the watch of the broker's store, if there is one.
+	store atomic.Pointer[StoreWatch]
 }
 
 // sayEvery is how often a broker that is waited for is mentioned.
@@ -89,14 +101,15 @@ const writeTimeout = 5 * time.Second
 
 // Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
-	c := &Conn{relaxed: o.Relaxed, Disk: o.Disk, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding()}
+	c := &Conn{relaxed: o.Relaxed, Disk: o.Disk, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), clock: newClock(o.Clock),
+		measure: make(chan struct{}, 1)}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
 		nats.Timeout(5 * time.Second), nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
-		nats.ReconnectHandler(func(*nats.Conn) { c.since.Store(time.Now().UnixNano()); slog.Info("broker reconnected") }),
+		nats.ReconnectHandler(func(*nats.Conn) { begins(c); measureSoon(c); slog.Info("broker reconnected") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
-			c.since.Store(time.Now().UnixNano())
+			begins(c)
 			if err != nil {
 				slog.Warn("broker connection lost", telemetry.KeyError, err.Error())
 			}
@@ -106,7 +119,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			if s != nil {
 				subject = s.Subject
 			}
-			slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), "subject", subject)
+			slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), logkey.Subject, subject)
 		}),
 	}
 	if o.InProcess != nil {
@@ -137,7 +150,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 		if time.Since(said) > sayEvery {
 			said = time.Now()
-			slog.Info("broker is not available yet", "url", o.URL, telemetry.KeyError, err.Error())
+			slog.Info("broker is not available yet", logkey.URL, o.URL, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -145,18 +158,32 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
-	c.since.Store(time.Now().UnixNano())
+	begins(c)
 	js, err := jetstream.New(c.NC, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
 		c.NC.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	c.JS = js
+	firstMeasure(ctx, c)
+	ctx, c.closing = context.WithCancel(context.WithoutCancel(ctx))
+	c.measuring.Go(func() { keepClock(ctx, c) })
 	return c, nil
 }
 
-// Since is when the present connection began.
-func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
+// begins notes that a connection begins, or that one has ended.
+func begins(c *Conn) {
+	c.since.Store(int64(c.clock.elapsed()))
+	c.connects.Add(1)
+}
+
+// Since is when the present connection began, by the broker's clock as it is known now.
+func (c *Conn) Since() time.Time {
+	return c.clock.now().Add(time.Duration(c.since.Load()) - c.clock.elapsed())
+}
+
+// Connects tells connections apart: it rises with each that begins or ends.
+func (c *Conn) Connects() uint64 { return c.connects.Load() }
 
 // Relaxed reports whether the broker syncs now and then alone, so that streams may lose their ends.
 func (c *Conn) Relaxed() bool { return c.relaxed }
@@ -185,6 +212,7 @@ const closeWait = 2 * time.Second
 // Close sends what is buffered and closes the connection. A broker that takes nothing is not waited for.
 func (c *Conn) Close() {
 	closed := make(chan struct{})
+	c.closing()
 	go func() {
 		defer close(closed)
 		if c.ending.ctx.Err() == nil {
@@ -194,6 +222,7 @@ func (c *Conn) Close() {
 		}
 		c.NC.Close()
 		c.ending.over()
+		c.measuring.Wait()
 	}()
 	late := time.NewTimer(closeWait)
 	defer late.Stop()
