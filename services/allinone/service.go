@@ -126,6 +126,9 @@ func (r *runtime) open(ctx context.Context) (err error) {
 		return brokerFault(r.o, err)
 	}
 	r.onClose(r.shutdown)
+	if d := r.broker.Disk(); d != nil {
+		r.telemetry.Syncs(d.Syncs)
+	}
 	return removeEndpoints(r.o.Data)
 }
 
