@@ -127,13 +127,13 @@ func (b *bench) deliveries(sync string, recipients int, by way) figures {
 	before := l.rate(b.bare)
 	s.reset(false)
 	written := parcels(a, by, warm, warm+events)
-	own, used := ownCPU(), b.use(h, sync)
+	own, used := ownCPU(), b.use(h)
 	began := b.hand(written, publishers)
 	published := time.Since(began)
 	mine := ownCPU() - own
 	st := s.await(events*recipients, 3*time.Minute)
 	took := time.Unix(0, st.Last).Sub(began)
-	each := used.each(events*recipients, events, sync)
+	each := used.each(events*recipients, events)
 	for i := range recipients {
 		if n := st.Counts[fmt.Sprint(i)]; n != events {
 			b.Errorf("recipient %d got %d of %d events", i, n, events)

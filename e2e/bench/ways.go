@@ -75,27 +75,26 @@ func (p parcel) request() error {
 	return nil
 }
 
-// use is what the system has used since it was made: processor time, and syncs of files to disk.
+// use is what the system has used since it was started: processor time, and syncs of files to disk, if it counts them.
 type use struct {
-	b     *bench
-	h     *harness.System
-	cpu   time.Duration
-	syncs float64
+	b       *bench
+	h       *harness.System
+	cpu     time.Duration
+	syncs   float64
+	counted bool
 }
 
-func (b *bench) use(h *harness.System, sync string) use {
+func (b *bench) use(h *harness.System) use {
 	u := use{b: b, h: h, cpu: h.CPU(harness.One)}
-	if sync == "always" {
-		u.syncs = b.metric(h, "outbound_store_syncs_total")
-	}
+	u.syncs, u.counted = b.findMetric(h, "outbound_store_syncs_total")
 	return u
 }
 
 // each is what each of so many deliveries of so many events took since, in words.
-func (u use) each(deliveries, events int, sync string) string {
-	now := u.b.use(u.h, sync)
+func (u use) each(deliveries, events int) string {
+	now := u.b.use(u.h)
 	text := fmt.Sprintf("%.0f µs CPU a delivery", micros(now.cpu-u.cpu, deliveries))
-	if sync == "always" {
+	if now.counted {
 		text += fmt.Sprintf(", %.2f syncs an event", (now.syncs-u.syncs)/float64(events))
 	}
 	return text

@@ -55,10 +55,12 @@ type runtime struct {
 	broker    *embed.Server
 	server    *grpc.Server
 	local     *rpc.Local
-	stop      chan struct{}
-	watch     *configclient.Client
-	intake    *ingest.Service
-	group     process.Group
+	// publish hands events of POST /v1/events to intake.
+	publish *rpc.Direct
+	stop    chan struct{}
+	watch   *configclient.Client
+	intake  *ingest.Service
+	group   process.Group
 	// core is the connection of what has none of its own.
 	core *bus.Conn
 	// store watches whether the broker stores what it is given.
