@@ -149,7 +149,7 @@ func brokerFault(o Options, err error) error {
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
 	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
-		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval})
+		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval, Notice: func(text string) { r.notices.Set("broker."+name, text) }})
 	if err != nil {
 		return nil, err
 	}

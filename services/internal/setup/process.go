@@ -30,7 +30,9 @@ type Process struct {
 	ops       net.Listener
 	tokenFile string
 	token     string
-	group     process.Group
+	// starting answers health questions until Run or TakeHTTP.
+	starting *process.Starting
+	group    process.Group
 	checks    []process.Check
 	close     []func()
 }
@@ -50,10 +52,12 @@ func OpenFront(ctx context.Context, name string, o Front) (p *Process, err error
 	}
 	listener := p.ops
 	p.Defer(func() { _ = listener.Close() })
+	p.starting = process.ServeStarting(listener, p.Telemetry.MetricsHandler())
+	p.Defer(p.starting.Stop)
 	return p, nil
 }
 
-// Open opens a front, the token of services, and the broker, which is waited for until ctx ends.
+// Open opens a front, the token of services, and the broker, which is waited for until ctx ends. /readyz says what it waits for.
 func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	if p, err = OpenFront(ctx, name, o.Front); err != nil {
 		return nil, err
@@ -68,6 +72,8 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 		return nil, fmt.Errorf("serviceTokenFile: %w", err)
 	}
 	o.NATS.Name = "outbound " + name
+	o.NATS.Waiting = p.starting.Wait
+	o.NATS.Notice = func(text string) { p.Notices.Set("broker", text) }
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
 		return nil, err
 	}
@@ -75,12 +81,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	asked := context.AfterFunc(ctx, p.Bus.Ending)
 	p.Defer(func() { asked() })
 	p.group.Hopeless = p.Bus.Silent()
-	p.Check("broker", func(context.Context) error {
-		if !p.Bus.Connected() {
-			return errors.New("not connected to the broker")
-		}
-		return nil
-	})
+	p.Check("broker", func(context.Context) error { return p.Bus.Ready() })
 	return p, nil
 }
 
@@ -106,6 +107,7 @@ func (p *Process) Add(name string, run func(context.Context) error) { p.group.Ad
 // Run runs the tasks until ctx ends or one fails. /healthz, /readyz and /metrics are answered meanwhile, unless the service
 // answers them itself on the listener that TakeHTTP gave it.
 func (p *Process) Run(ctx context.Context) error {
+	p.starting.Stop()
 	if p.ops != nil {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
@@ -125,6 +127,7 @@ func (p *Process) Ops() process.Ops {
 
 // TakeHTTP gives the HTTP listener to a service that answers more than health questions on it.
 func (p *Process) TakeHTTP() net.Listener {
+	p.starting.Stop()
 	l := p.ops
 	p.ops = nil
 	return l

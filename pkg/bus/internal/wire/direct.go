@@ -25,29 +25,37 @@ type DirectRequest struct {
 	StartTime *time.Time `json:"start_time,omitempty"`
 }
 
-// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer.
+// Direct reads messages of a stream without a consumer, in the order of the stream. What is not there is an empty answer. The request is
+// repeated while no server answers for the stream. See Again.
 func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*nats.Msg, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
+	single := r.Batch == 0 && len(r.MultiLast) == 0
+	out, err := Again(ctx, c, func(ctx context.Context) ([]*nats.Msg, error) { return c.direct(ctx, stream, body, single) })
+	if err != nil && !errors.Is(err, ErrTooMany) {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	return out, err
+}
+
+// direct makes one request.
+func (c *Conn) direct(ctx context.Context, stream string, body []byte, single bool) ([]*nats.Msg, error) {
 	inbox := c.NC.NewInbox()
 	sub, err := c.NC.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
-		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, AckTimeout)
-	defer cancel()
-	single := r.Batch == 0 && len(r.MultiLast) == 0
 	var out []*nats.Msg
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read stream %s: %w", stream, err)
+			return nil, err
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
@@ -59,8 +67,10 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 			return out, nil
 		case "413":
 			return nil, ErrTooMany
+		case "503":
+			return nil, errNoLeader
 		default:
-			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
+			return nil, fmt.Errorf("the broker responded with %s %s", status, m.Header.Get("Description"))
 		}
 	}
 }

@@ -60,39 +60,76 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 }
 
 // EnsureStreams creates what is missing of the streams and buckets, and checks what is there: a stream of ours with other
-// subjects or another retention is an error, not repaired.
+// subjects or another retention is an error, not repaired. While the broker has no leader, or too few servers for the replicas, it is
+// waited for until ctx ends.
 func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
+	w := c.waiting()
+	defer w.end()
 	for _, want := range streamConfigs(o) {
-		s, err := c.JS.Stream(ctx, want.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			if _, err = c.JS.CreateStream(ctx, want); err != nil {
-				return fmt.Errorf("create stream %s: %w", want.Name, err)
-			}
-			continue
-		}
+		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return c.ensureStream(ctx, want) })
 		if err != nil {
-			return fmt.Errorf("look up stream %s: %w", want.Name, err)
-		}
-		have := s.CachedInfo().Config
-		if fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects) || have.Retention != want.Retention || have.Storage != want.Storage {
-			return fmt.Errorf("stream %s was not created by Outbound (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects,
-				have.Retention)
-		}
-		if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge ||
-			have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
-			if _, err = c.JS.UpdateStream(ctx, want); err != nil {
-				return fmt.Errorf("update stream %s: %w", want.Name, err)
-			}
+			return err
 		}
 	}
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
 	for b, history := range map[string]uint8{names.BucketRecipients: revisionsKept, names.BucketSettings: revisionsKept,
 		names.BucketStatus: 1, names.BucketReplays: 1} {
-		if _, err := c.bucket(ctx, b, history, o.Replicas); err != nil {
+		err := w.await(ctx, "the bucket "+b, func(ctx context.Context) error {
+			_, err := c.bucket(ctx, b, history, o.Replicas)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ensureStream creates a stream or checks the one that is there.
+func (c *Conn) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {
+	s, err := c.JS.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if _, err = c.JS.CreateStream(ctx, want); err != nil {
+			return fmt.Errorf("create stream %s: %w", want.Name, room(err, want))
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look up stream %s: %w", want.Name, err)
+	}
+	have := s.CachedInfo().Config
+	if fmt.Sprint(have.Subjects) != fmt.Sprint(want.Subjects) || have.Retention != want.Retention || have.Storage != want.Storage {
+		return fmt.Errorf("stream %s was not created by Outbound (subjects %v, retention %v): rename or remove it", want.Name, have.Subjects,
+			have.Retention)
+	}
+	if have.MaxBytes != want.MaxBytes || have.MaxMsgs != want.MaxMsgs || have.MaxAge != want.MaxAge ||
+		have.Duplicates != want.Duplicates || have.MaxMsgSize != want.MaxMsgSize {
+		if _, err = c.JS.UpdateStream(ctx, want); err != nil {
+			return fmt.Errorf("update stream %s: %w", want.Name, room(err, want))
+		}
+	}
+	return nil
+}
+
+// room adds to a refusal of the broker which limit is meant and what to do.
+func room(err error, want jetstream.StreamConfig) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case codeClusterNoPeers:
+		return fmt.Errorf("%w: %d are needed: %w", errNoPeers, want.Replicas, err)
+	case codeReplicasNotSupported:
+		return fmt.Errorf("%d replicas need a cluster of nats-servers: set streams.replicas to 1, or use a cluster: %w", want.Replicas, err)
+	case codeStorageExceeded, codeAccountExceeded, codeMaxBytesExceeded, codeMaxBytesRequired:
+		return fmt.Errorf("JetStream has no room for %d bytes: raise max_file_store of nats-server or the limits of the account, or lower "+
+			"streams.eventsMaxBytes and streams.historyMaxBytes: %w", want.MaxBytes, err)
+	case codeTooManyStreams, codeTooManyConsumers:
+		return fmt.Errorf("the account's limits are below what Outbound needs, 7 streams and a consumer for each recipient: raise them: %w", err)
+	default:
+		return err
+	}
 }
 
 // BucketStream is the stream behind a bucket, as JetStream names it.
