@@ -135,11 +135,11 @@ func TestABrokerThatLacksWhatIsNeededIsRefusedInWords(t *testing.T) {
 		password string
 		want     []string
 	}{
-		"no JetStream":               {func(o *server.Options) { o.JetStream = false }, "", []string{"has no JetStream", "enable jetstream"}},
-		"an account without":         {func(o *server.Options) { accounts(o) }, "right", []string{"account of user \"core\"", "jetstream: enabled"}},
-		"a wrong password":           {func(o *server.Options) { accounts(o) }, "wrong", []string{"refused", "nats.passwordFile"}},
-		"a small max_payload":        {func(o *server.Options) { o.MaxPayload = 64 << 10 }, "", []string{"65536", "524288", "max_payload"}},
-		"a user without permissions": {func(o *server.Options) { o.Users = []*server.User{limited()} }, "right", []string{"permissions", "$JS."}},
+		"no JetStream":        {func(o *server.Options) { o.JetStream = false }, "", []string{"has no JetStream", "enable jetstream"}},
+		"an account without":  {accounts, "right", []string{"account of user \"core\"", "jetstream: enabled"}},
+		"a wrong password":    {accounts, "wrong", []string{"refused", "nats.passwordFile"}},
+		"a small max_payload": {func(o *server.Options) { o.MaxPayload = 64 << 10 }, "", []string{"65536", "524288", "max_payload"}},
+		"no permissions":      {func(o *server.Options) { o.Users = []*server.User{limited()} }, "right", []string{"permissions", "$JS."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := bustest.StartWith(t, c.options)

@@ -11,7 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
-// minPayload is the largest message that Outbound publishes: an event of 256 KiB or an alert with headers, as the bounds of the streams say.
+// minPayload is the largest message that Outbound publishes, as the bounds of the streams say: an event of 256 KiB with headers, an alert.
 const minPayload = 512 << 10
 
 // metadataVersion is where a server tells its own version with a stream that it leads (ADR-44 of nats-architecture-and-design).

@@ -10,8 +10,8 @@ import (
 // or lack what Outbound relies on, or lose what they have accepted:
 //
 //   - Before 2.11 there is no multi_last direct get with a sequence (ADR-31) and no pause of a consumer that outlives a restart.
-//   - Before 2.12 there is no atomic batch publish (ADR-50). Such a server accepts the stream, ignores `allow_atomic`, and stores batches as
-//     single messages without a common answer.
+//   - Before 2.12 there is no atomic batch publish (ADR-50). Such a server creates the stream all the same and stores the messages of a
+//     batch singly, whatever becomes of the batch.
 //   - Up to 2.14.7, and in 2.15.0, a compaction may hide a stored message from its consumer (nats-server pull request 8623).
 //   - Before 2.15.2, with sync_interval always, the server syncs more often than the figures of docs/benchmarks.md assume.
 const MinServerVersion = "2.15.2"
@@ -24,8 +24,8 @@ type VersionError struct {
 
 // Error names the server, both versions, the reason, and what to do.
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("the broker at %s runs nats-server %s; Outbound needs nats-server %s or newer, because older ones lose or skip messages "+
-		"or lack atomic batches: upgrade it", e.Address, e.Version, MinServerVersion)
+	return fmt.Sprintf("the broker at %s runs nats-server %s; Outbound needs nats-server %s or newer, because older ones lose or skip "+
+		"messages or lack atomic batches: upgrade it", e.Address, e.Version, MinServerVersion)
 }
 
 // tooOld reports whether a version is below MinServerVersion. One that cannot be read counts as too old.
