@@ -19,10 +19,10 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore check bench build generate verify golden screenshots fmt lint vet secrets clean axe
+.PHONY: help demo test test-busy test-onecore check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## play a support session through everything (DEMO_ARGS=--once for scripts)
 	@CGO_ENABLED=0 go run ./services/cmd/demo $(DEMO_ARGS)
@@ -50,6 +50,19 @@ check: ## all that must hold before a change lands: verify, vet, lint, test
 
 bench: ## measure delivery, latency and start next to a baseline
 	go run ./e2e/bench $(BENCH_ARGS)
+
+# The ledger. SEED=0 takes a random one, FROM=<git ref> also goes to that version and back. LEDGER_ARGS e.g. -long, or
+# LEDGER_ARGS='-shapes allinone -faults "disk full"'.
+SEED ?= 0
+MINUTES ?= 5
+FROM ?=
+LEDGER_ARGS ?=
+
+ledger: ## run under faults and check that nothing is lost, e.g. make ledger SEED=7 MINUTES=10 FROM=HEAD~50
+	@tools/ledger.sh "$(FROM)" -seed $(SEED) -minutes $(MINUTES) $(LEDGER_ARGS)
+
+ledger-mutations: ## show that the ledger catches builds that are broken on purpose
+	@tools/ledger.sh "" -mutations -seed $(if $(filter 0,$(SEED)),1,$(SEED)) -minutes 0.4 $(LEDGER_ARGS)
 
 build: ## build every binary into bin/
 	@mkdir -p bin

@@ -25,6 +25,12 @@ type ports struct {
 
 var given ports //nolint:gochecknoglobals // ports are of the whole process
 
+// FreeAddress is an address that nobody listens on now, for a process that is not of the system.
+func FreeAddress(t T) string {
+	t.Helper()
+	return freeAddress(t)
+}
+
 // freeAddress is an address that nobody listens on now.
 func freeAddress(t T) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,6 +21,12 @@ type servicesShape struct {
 	root, dir, secrets string
 	// at is host:port of each listener, by service and kind, e.g. config/grpc.
 	at map[string]string
+	// single is the folder of the store of a single nats-server.
+	single string
+	// brokers are the names of the nats-servers.
+	brokers []string
+	// link says where a service dials to reach a listener.
+	link func(from, listener string) string
 }
 
 // httpSender begins the names of the http-senders, which are numbered from 1.
@@ -32,11 +39,24 @@ func (h *System) services(t T) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}}
+	e := &servicesShape{root: root, dir: h.Dir, at: map[string]string{}, brokers: []string{broker},
+		single: cmp.Or(h.Store, filepath.Join(h.Dir, "nats", "store"))}
+	if h.Shape == Cluster {
+		e.brokers = []string{broker + "-1", broker + "-2", broker + "-3"}
+	}
+	e.link = func(from, listener string) string {
+		if h.Link == nil {
+			return e.at[listener]
+		}
+		return h.Link(t, from, listener, e.at[listener])
+	}
 	e.makeSecrets(t)
+	for _, b := range e.brokers {
+		e.at[b+"/nats"], e.at[b+"/http"], e.at[b+"/route"] = freeAddress(t), freeAddress(t), freeAddress(t)
+	}
 	e.broker(t)
 	for _, l := range []string{
-		"nats/nats", "nats/http", "config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
+		"config/http", "config/grpc", "ingest/http", "ingest/grpc", "history/http", "history/grpc",
 		"email-sender/http", "console/http",
 	} {
 		e.at[l] = freeAddress(t)
@@ -47,21 +67,28 @@ func (h *System) services(t T) {
 		e.at[name+"/http"] = freeAddress(t)
 		names = append(names, name)
 	}
-	h.nats = e.at["nats/nats"]
+	h.nats = e.natsAddresses(func(listener string) string { return e.at[listener] })
 	h.grpc = map[string]string{
 		"RecipientService": e.at["config/grpc"], "SettingsService": e.at["config/grpc"], "EventService": e.at["ingest/grpc"],
 		"DeliveryService": e.at["history/grpc"], "StatusService": e.at["history/grpc"],
 	}
 	h.REST.Base, h.REST.Token = "http://"+e.at["console/http"], e.read(t, "admin.token")
-	h.parts = []*part{e.nats(t, h.Sync)}
+	for _, b := range e.brokers {
+		h.parts = append(h.parts, e.nats(t, b, h.Sync))
+	}
 	for _, name := range append(names, "email-sender", "history", "console") {
 		p := e.service(name)
 		if h.Redis != "" && strings.HasPrefix(name, httpSender) {
 			p.env = append(p.env, "OUTBOUND_REDIS_ADDRESS="+h.Redis, fmt.Sprint("OUTBOUND_REDIS_REPLICAS=", h.Senders))
 		}
+		p.env = append(p.env, h.EnvOf[name]...)
 		h.parts = append(h.parts, p)
 	}
 	h.login = nats.UserInfo
+	h.monitors = map[string]string{}
+	for _, b := range e.brokers {
+		h.monitors[b] = e.at[b+"/http"]
+	}
 	h.added = func(t T) { e.reloadBroker(t, h) }
 }
 
@@ -75,13 +102,48 @@ func (e *servicesShape) makeSecrets(t T) {
 	}
 }
 
-// broker lays out the stock server's configuration. Only its folder is another, which no flag can change.
+// natsAddresses are the addresses of the brokers, as a list.
+func (e *servicesShape) natsAddresses(at func(listener string) string) string {
+	var out []string
+	for _, b := range e.brokers {
+		out = append(out, at(b+"/nats"))
+	}
+	return strings.Join(out, ",")
+}
+
+// broker lays out the stock servers' configuration. Only their folders are others, which no flag can change, and in a cluster the names
+// and the routes.
 func (e *servicesShape) broker(t T) {
-	e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", "nats.conf"),
-		"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", filepath.Join(e.dir, "nats", "store")))
+	for _, b := range e.brokers {
+		replace := []string{"store_dir: /data\n", fmt.Sprintf("store_dir: %q\n", e.store(b))}
+		if len(e.brokers) > 1 {
+			replace = append(replace, "server_name: outbound\n", "server_name: "+b+"\n"+e.cluster(b))
+		}
+		e.copy(t, filepath.Join(e.root, "deploy", "nats", "nats.conf"), filepath.Join(e.dir, "nats", b+".conf"), replace...)
+	}
 	if err := os.WriteFile(filepath.Join(e.dir, "nats", "appliances.conf"), []byte("# none yet\n"), 0o600); err != nil {
 		t.Fatalf("write the appliances' accounts: %v", err)
 	}
+}
+
+// store is the folder in which a broker keeps its streams.
+func (e *servicesShape) store(name string) string {
+	if name == broker {
+		return e.single
+	}
+	return filepath.Join(e.dir, "nats", name)
+}
+
+// cluster is the part of a broker's configuration that joins it with the others.
+func (e *servicesShape) cluster(name string) string {
+	var routes []string
+	for _, b := range e.brokers {
+		if b != name {
+			routes = append(routes, "nats://"+e.link(name, b+"/route"))
+		}
+	}
+	return fmt.Sprintf("cluster {\n  name: outbound\n  listen: %q\n  no_advertise: true\n  routes: [%s]\n}\n", e.at[name+"/route"],
+		strings.Join(routes, ", "))
 }
 
 // copy copies a file, with texts replaced by others.
@@ -106,21 +168,21 @@ func (e *servicesShape) read(t T, secret string) string {
 	return strings.TrimSpace(string(raw))
 }
 
-// nats is the stock server; its flags put addresses and folder over the configuration file.
-func (e *servicesShape) nats(t T, sync string) *part {
-	host, port, _ := net.SplitHostPort(e.at["nats/nats"])
-	_, monitor, _ := net.SplitHostPort(e.at["nats/http"])
-	conf := filepath.Join(e.dir, "nats", "nats.conf")
+// nats is a stock server; its flags put addresses and folder over the configuration file.
+func (e *servicesShape) nats(t T, name, sync string) *part {
+	host, port, _ := net.SplitHostPort(e.at[name+"/nats"])
+	_, monitor, _ := net.SplitHostPort(e.at[name+"/http"])
+	conf := filepath.Join(e.dir, "nats", name+".conf")
 	if sync != "always" {
 		t.Fatalf("start: the shape %s has fsync always, as deploy/nats/nats.conf says", Services)
 	}
 	return &part{
-		name: broker, path: Binary("nats-server"),
+		name: name, path: Binary("nats-server"),
 		args: []string{"-c", conf, "-a", host, "-p", port, "-m", monitor},
 		env:  []string{"NATS_CORE_PASSWORD=" + e.read(t, "nats.password")},
 		ready: func() error {
 			var d net.Dialer
-			c, err := d.DialContext(context.Background(), "tcp", e.at["nats/nats"])
+			c, err := d.DialContext(context.Background(), "tcp", e.at[name+"/nats"])
 			if err == nil {
 				err = c.Close()
 			}
@@ -132,13 +194,28 @@ func (e *servicesShape) nats(t T, sync string) *part {
 // reloadBroker writes the appliances' accounts for the broker and has it read them, as an operator does. It takes two reloads: of an
 // account that is new, nats-server 2.15.2 knows the users after the first and the imports after the second.
 func (e *servicesShape) reloadBroker(t T, h *System) {
-	cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w",
-		filepath.Join(e.dir, "nats", "appliances.conf"), //nolint:gosec // our own binary
-		"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
+	conf := filepath.Join(e.dir, "nats", "appliances.conf")
+	// A replica of the settings that is behind may not know a new appliance yet.
+	waittest.NoError(t, "the appliances' accounts to be complete", func() error {
+		cmd := exec.CommandContext(context.Background(), Binary("outbound"), "appliances", "nats-config", "-w", conf,
+			"--grpc", h.grpc["SettingsService"], "--service-token-file", filepath.Join(e.secrets, "service.token")) //nolint:gosec // our own binary
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("outbound appliances nats-config: %v\n%s", err, out)
+		}
+		raw, err := os.ReadFile(conf)
+		for id := range h.made {
+			if err == nil && !strings.Contains(string(raw), id) {
+				err = fmt.Errorf("%s has no account for %s", conf, id)
+			}
+		}
+		return err
+	})
+	for _, b := range e.brokers {
+		reload(t, h.part(t, b).process)
 	}
-	server := h.part(t, broker).process
+}
+
+func reload(t T, server *Process) {
 	for range 2 {
 		reloads := func() int { return strings.Count(server.Output(), "Reloaded server configuration") }
 		before := reloads()
@@ -159,16 +236,18 @@ func (e *servicesShape) service(name string) *part {
 		binary = strings.TrimSuffix(httpSender, "-")
 	}
 	common := map[string]string{
-		"NATS_URL": "nats://" + e.at["nats/nats"], "NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
+		"NATS_URL":           "nats://" + e.natsAddresses(func(listener string) string { return e.link(name, listener) }),
+		"NATS_PASSWORD_FILE": filepath.Join(e.secrets, "nats.password"),
 		"SERVICE_TOKEN_FILE": filepath.Join(e.secrets, "service.token"),
 	}
 	admin := map[string]string{"ADMIN_TOKEN_FILE": filepath.Join(e.secrets, "admin.token")}
 	server := map[string]string{"GRPC": e.at[name+"/grpc"]}
-	client := map[string]string{"CONFIG": e.at["config/grpc"]}
+	client := map[string]string{"CONFIG": e.link(name, "config/grpc")}
+	streams := map[string]string{"STREAMS_REPLICAS": fmt.Sprint(len(e.brokers))}
 	sealed := map[string]string{"SEAL_KEY_FILE": filepath.Join(e.secrets, "seal.key")}
 	policy := map[string]string{"URL_POLICY": "any"}
 	own := map[string][]map[string]string{
-		"config":       {common, admin, server, sealed, policy},
+		"config":       {common, admin, server, sealed, policy, streams},
 		"ingest":       {common, admin, server, client},
 		"history":      {common, admin, server, client},
 		"http-sender":  {common, client, sealed, policy, {"ALLOW_EGRESS": "127.0.0.0/8"}},

@@ -18,7 +18,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/waittest"
 )
 
-// Shape is one of the two ways in which Outbound runs.
+// Shape is one of the ways in which Outbound runs.
 type Shape string
 
 // The shapes.
@@ -27,9 +27,11 @@ const (
 	AllInOne Shape = "allinone"
 	// Services is each service a process of its own, two http-senders unless said otherwise, and a stock nats-server.
 	Services Shape = "services"
+	// Cluster is Services with three stock nats-servers, which keep each stream three times.
+	Cluster Shape = "cluster"
 )
 
-// Shapes are both, in the order in which suites run them.
+// Shapes are those in which suites run, in this order.
 func Shapes() []Shape { return []Shape{AllInOne, Services} }
 
 // System is a running Outbound, in either shape.
@@ -45,13 +47,22 @@ type System struct {
 	Senders int
 	// Redis is where those share rate limits, host:port. Empty: each keeps them alone.
 	Redis string
+	// Store is the folder of the stock broker's store. Empty: one in Dir.
+	Store string
 	// Env is added to the environment of the all-in-one: options.
 	Env []string
+	// EnvOf is added to the environment of single processes of the services, by name.
+	EnvOf map[string][]string
+	// Link, if set, says where a service dials to reach a listener of another process, e.g. a proxy in front of it. The listener is
+	// called by process and kind: nats/nats, config/grpc.
+	Link func(t T, from, listener, address string) string
 
 	parts []*part
 	// nats is the address appliances connect to, grpc where each service of the API is answered.
 	nats string
 	grpc map[string]string
+	// monitors are the monitoring addresses of the brokers.
+	monitors map[string]string
 	// login is what an appliance signs in to the broker with.
 	login func(user, password string) nats.Option
 	// added is called when there are new appliances, for a broker that reads its users from a file.
@@ -109,7 +120,7 @@ func begin(t T, h *System) *System {
 	switch h.Shape {
 	case AllInOne:
 		h.allInOne(t)
-	case Services:
+	case Services, Cluster:
 		h.services(t)
 	default:
 		t.Fatalf("start: there is no shape %q", h.Shape)
@@ -140,10 +151,14 @@ func (h *System) Parts() []string {
 	return out
 }
 
-// StartAll starts every process that does not run, and waits until all are ready.
+// StartAll starts every process that does not run, and waits until all are ready. The brokers of a cluster come first.
 func (h *System) StartAll(t T) {
 	t.Helper()
 	for _, p := range h.parts {
+		// The config service needs streams that can be read: three brokers choose a leader first.
+		if h.Shape == Cluster && !isBroker(p.name) {
+			h.awaitCluster(t)
+		}
 		h.launch(t, p)
 	}
 	for _, p := range h.parts {
@@ -209,6 +224,12 @@ func (h *System) Freeze(t T, name string) {
 	p.killed = true
 }
 
+// Ready is why a process is not ready; nil: it is.
+func (h *System) Ready(t T, name string) error {
+	t.Helper()
+	return h.part(t, name).ready()
+}
+
 // Output is all that a process has written.
 func (h *System) Output(t T, name string) string {
 	t.Helper()
@@ -238,20 +259,22 @@ func (h *System) Stop(t T) {
 		case err != nil:
 			t.Errorf("stop: %v", err)
 			p.process.Kill()
-		case code != 0 && p.name != broker:
+		case code != 0 && !isBroker(p.name):
 			t.Errorf("stop: %s ended with exit code %d", p.name, code)
 		}
 	}
 }
 
-// broker is the name of the stock nats-server, which ends with 1 at SIGTERM.
+// broker is the name of the stock nats-server, which ends with 1 at SIGTERM. Those of a cluster are numbered from 1.
 const broker = "nats"
+
+func isBroker(name string) bool { return name == broker || strings.HasPrefix(name, broker+"-") }
 
 // Logs is all that our processes have written.
 func (h *System) Logs() string {
 	var b strings.Builder
 	for _, p := range h.parts {
-		if p.name != broker {
+		if !isBroker(p.name) {
 			b.WriteString(p.process.Output())
 		}
 	}

@@ -484,6 +484,51 @@ type Backoff struct {
 	Multiplier *float64 `json:"multiplier,omitempty"`
 }
 
+// BackupPart A part of a backup: a stream or a bucket.
+type BackupPart struct {
+	// Bytes Size in the store, in bytes.
+	Bytes *string `json:"bytes,omitempty"`
+
+	// Consumers Durable consumers in it.
+	Consumers *int32 `json:"consumers,omitempty"`
+
+	// FileBytes Size in the file, in bytes.
+	FileBytes *string `json:"fileBytes,omitempty"`
+
+	// Messages Messages in it; of a bucket, all revisions of all keys.
+	Messages *string `json:"messages,omitempty"`
+
+	// Name The stream's or the bucket's name, e.g. `EVENTS`.
+	Name *string `json:"name,omitempty"`
+}
+
+// BackupSummary What a backup holds.
+type BackupSummary struct {
+	// CreateTime When the backup began.
+	CreateTime *time.Time `json:"createTime,omitempty"`
+
+	// Deliveries Whether queues and delivery log are in it.
+	Deliveries *bool `json:"deliveries,omitempty"`
+
+	// EventsSequence The last sequence of EVENTS. Queues are as of this event.
+	EventsSequence *string `json:"eventsSequence,omitempty"`
+
+	// Parts The parts, in the order in which they were read.
+	Parts *[]BackupPart `json:"parts,omitempty"`
+
+	// Sealed What has sealed secrets, e.g. `recipients/ticket-system`. They need the seal key of the system.
+	Sealed *[]string `json:"sealed,omitempty"`
+
+	// Sha256 The file's SHA-256, in hexadecimal.
+	Sha256 *string `json:"sha256,omitempty"`
+
+	// SizeBytes The file's size in bytes.
+	SizeBytes *string `json:"sizeBytes,omitempty"`
+
+	// Version The version of Outbound that wrote it.
+	Version *string `json:"version,omitempty"`
+}
+
 // BasicAuth User name and password (RFC 7617).
 type BasicAuth struct {
 	// Password The password.
@@ -915,6 +960,33 @@ type DoctorStep struct {
 
 	// TookMs Duration in milliseconds.
 	TookMs *float64 `json:"tookMs,omitempty"`
+}
+
+// DownloadBackupResponse A piece of a backup.
+type DownloadBackupResponse struct {
+	// Data The next bytes of the file.
+	Data *[]byte `json:"data,omitempty"`
+
+	// Part The part of the system that is being read, e.g. `EVENTS`.
+	Part *string `json:"part,omitempty"`
+
+	// PartBytes See part_messages.
+	PartBytes *string `json:"partBytes,omitempty"`
+
+	// PartMessages Messages and bytes that this part has in the store. For progress.
+	PartMessages *string `json:"partMessages,omitempty"`
+
+	// Summary What the file holds. In the last message only: without it the file is incomplete.
+	Summary *BackupSummary `json:"summary,omitempty"`
+}
+
+// DownloadBackupResponseLine A line of a stream: either `result` or `error`.
+type DownloadBackupResponseLine struct {
+	// Error Why the stream ended.
+	Error *Error `json:"error,omitempty"`
+
+	// Result A piece of a backup.
+	Result *DownloadBackupResponse `json:"result,omitempty"`
 }
 
 // EmailRecipient Settings of an email recipient.
@@ -1968,7 +2040,7 @@ type Revision struct {
 	Changes *[]Change `json:"changes,omitempty"`
 
 	// Resource The resource: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
-	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
+	// `appliances/<id>`, `users/<name>`, `tokens/<id>`, `backups`.
 	Resource *string `json:"resource,omitempty"`
 
 	// ResourceJson The resource at that revision, in JSON, without secrets. Empty if it was deleted.
@@ -2470,6 +2542,12 @@ type UpdateApplianceParams struct {
 
 // RotateApplianceJSONBody defines parameters for RotateAppliance.
 type RotateApplianceJSONBody = map[string]interface{}
+
+// DownloadBackupParams defines parameters for DownloadBackup.
+type DownloadBackupParams struct {
+	// Deliveries Also the queues of all recipients and the delivery log.
+	Deliveries *bool `form:"deliveries,omitempty" json:"deliveries,omitempty"`
+}
 
 // CheckChangesJSONBody defines parameters for CheckChanges.
 type CheckChangesJSONBody struct {
@@ -3269,6 +3347,12 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DownloadBackup Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
+	// JSON object a line. For admins.
+	//
+	// Corresponds with GET /v1/backup (the `DownloadBackup` operationId).
+	DownloadBackup(ctx context.Context, params *DownloadBackupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CheckChangesWithBody Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
 	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
 	// are not checked.
@@ -3993,6 +4077,22 @@ func (c *Client) RotateApplianceWithBody(ctx context.Context, id string, content
 // Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 func (c *Client) RotateAppliance(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateApplianceRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadBackup Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
+// JSON object a line. For admins.
+//
+// Corresponds with GET /v1/backup (the `DownloadBackup` operationId).
+func (c *Client) DownloadBackup(ctx context.Context, params *DownloadBackupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadBackupRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5797,6 +5897,60 @@ func NewRotateApplianceRequestWithBody(server string, id string, contentType str
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDownloadBackupRequest constructs an http.Request for the DownloadBackup method
+func NewDownloadBackupRequest(server string, params *DownloadBackupParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/backup")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Deliveries != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deliveries", *params.Deliveries, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -9203,6 +9357,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/appliances/{id}:rotate (the `RotateAppliance` operationId).
 	RotateApplianceWithResponse(ctx context.Context, id string, body RotateApplianceJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateApplianceAnswer, error)
 
+	// DownloadBackupWithResponse Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
+	// JSON object a line. For admins.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/backup (the `DownloadBackup` operationId).
+	DownloadBackupWithResponse(ctx context.Context, params *DownloadBackupParams, reqEditors ...RequestEditorFn) (*DownloadBackupAnswer, error)
+
 	// CheckChangesWithBodyWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
 	// configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
 	// are not checked.
@@ -10126,6 +10288,47 @@ func (r RotateApplianceAnswer) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RotateApplianceAnswer) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DownloadBackupAnswer struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r DownloadBackupAnswer) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadBackupAnswer) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadBackupAnswer) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadBackupAnswer) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadBackupAnswer) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12923,6 +13126,20 @@ func (c *ClientWithResponses) RotateApplianceWithResponse(ctx context.Context, i
 	return ParseRotateApplianceAnswer(rsp)
 }
 
+// DownloadBackupWithResponse Streams a backup file. The configuration is always part of it; secrets are in it only as they are stored, sealed. Over REST: one
+// JSON object a line. For admins.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/backup (the `DownloadBackup` operationId).
+func (c *ClientWithResponses) DownloadBackupWithResponse(ctx context.Context, params *DownloadBackupParams, reqEditors ...RequestEditorFn) (*DownloadBackupAnswer, error) {
+	rsp, err := c.DownloadBackup(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadBackupAnswer(rsp)
+}
+
 // CheckChangesWithBodyWithResponse Validates a set of changes without making them, for `outbound apply --dry-run`. Each is validated against the stored
 // configuration and the preceding changes, so that a recipient can select a type of the same set. The caller's permissions
 // are not checked.
@@ -14265,6 +14482,32 @@ func ParseRotateApplianceAnswer(rsp *http.Response) (*RotateApplianceAnswer, err
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDownloadBackupAnswer parses an HTTP response from a DownloadBackupWithResponse call
+func ParseDownloadBackupAnswer(rsp *http.Response) (*DownloadBackupAnswer, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadBackupAnswer{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

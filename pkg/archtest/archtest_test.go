@@ -45,7 +45,9 @@ func TestEveryBreachIsFound(t *testing.T) {
 		"services/allinone/all.go":          "package allinone\nimport _ " + ours("services/b") + "\n",
 		"services/c/c.go": "package c\ntype T struct{}\nfunc (T) a() {}\nfunc (*T) B() {}\nconst X, Y = 1, 2\n//" +
 			strings.Repeat("x", 140) + "\n",
-		"services/c/internal/d/d.go":         "package d\nimport _ " + ours("services/c") + "\n",
+		"services/c/internal/d/d.go": "package d\nimport _ " + ours("services/c") + "\n",
+		"services/d/d.go": "package d\nfunc f() {\n\tlog.Warn(\"a\"+\"b\", key, 1,\n\t\t\"k\", 2)\n\tx.InfoContext(ctx, \"m\", \"k\", 1)\n" +
+			"\tl.Log(ctx, level, m, \"k\", 1)\n}\nvar x, y, z = l.With(\"k\", 1), http.Error(w, \"text\", 500), log.Warn(\"m\", key, \"value\")\n",
 		"services/cmd/a/main.go":             "package main\nimport _ " + ours("services/a") + "\n",
 		"services/b/internal/known/known.go": "package known\nimport _ \"example.org/vendor/y\"\n",
 	})
@@ -81,6 +83,8 @@ func TestEveryBreachIsFound(t *testing.T) {
 		{"kinds", h.Kinds([]string{"pkg/..."}, map[string][]string{"a": {"pkg/event"}}), []string{`pkg/util: is of the kinds []`}},
 		{"two kinds", h.Kinds([]string{"pkg/event"}, map[string][]string{"a": {"pkg/event"}, "b": {"pkg/..."}}),
 			[]string{`pkg/event: is of the kinds ["a" "b"]`}},
+		{"log keys", h.LogKeys([]string{"services/..."}), []string{"services/d/d.go:4: logs", "services/d/d.go:5: logs",
+			"services/d/d.go:6: logs", "services/d/d.go:8: logs"}},
 		{"inward", h.Inward(nil), []string{"services/c/internal/d/d.go: imports services/c"}},
 		{"inward that may be", h.Inward([]string{"services/c"}), nil},
 		{"panics", h.Panics(nil), []string{"services/b/b.go:3: panics"}},

@@ -28,6 +28,10 @@ type (
 	Entry = wire.Entry
 	// Change is one revision of a key.
 	Change = wire.Change
+	// StoreWatch watches whether the broker stores what it is given.
+	StoreWatch = wire.StoreWatch
+	// StoreFault is why the broker's store takes nothing.
+	StoreFault = wire.StoreFault
 	// Note says who made a change, and what it was.
 	Note = wire.Note
 )
@@ -59,7 +63,24 @@ var (
 	ErrNotFound = wire.ErrNotFound
 	ErrExists   = wire.ErrExists
 	ErrConflict = wire.ErrConflict
+	// ErrDamaged says that the store lacks what it is known to have held.
+	ErrDamaged = wire.ErrDamaged
 )
+
+// Why the broker's store takes nothing: the reasons of StoreFault.
+const (
+	StoreFull   = wire.StoreFull
+	StoreFailed = wire.StoreFailed
+	StoreSlow   = wire.StoreSlow
+)
+
+// NewStoreWatch makes a watch of the broker's store. See StoreWatch.
+func NewStoreWatch(main *Conn, changed func(*StoreFault)) *StoreWatch {
+	return wire.NewStoreWatch(main, changed)
+}
+
+// RemovedError is an ErrNotFound of a key whose removal is recorded.
+type RemovedError = wire.RemovedError
 
 // Connect connects to a broker. See Options.
 func Connect(ctx context.Context, o Options) (*Conn, error) { return wire.Connect(ctx, o) }

@@ -40,7 +40,8 @@ func TestAStartWaitsForAQuorum(t *testing.T) {
 	waittest.Until(t, "what it waits for", func() bool { return strings.Contains(waits.get(), "JetStream") })
 	cancel()
 	began := time.Now()
-	if err, took := waittest.Receive(t, "the end", ended), time.Since(began); !errors.Is(err, context.Canceled) || took > 3*time.Second {
+	err := waittest.Receive(t, "the end", ended)
+	if took := time.Since(began); !errors.Is(err, context.Canceled) || took > 3*time.Second {
 		t.Errorf("it ended after %v with %v", took, err)
 	}
 	go func() { ended <- start(t.Context(), &waits) }()
@@ -52,7 +53,61 @@ func TestAStartWaitsForAQuorum(t *testing.T) {
 	}
 }
 
-// The leader of a stream is stopped while keys, consumers and events are made. None fails, none is reported to exist already, all are there.
+// made collects the names of what was made.
+type made struct {
+	keys, consumers, events []string
+}
+
+// each makes one thing after another until stop is closed, and reports the first that fails.
+func each(t *testing.T, stop <-chan struct{}, prefix string, make func(string) error) (names []string) {
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return names
+		default:
+		}
+		name := fmt.Sprint(prefix, i)
+		if err := make(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+			return names
+		}
+		names = append(names, name)
+	}
+}
+
+// makeAll writes keys twice, makes consumers and publishes events, until stop is closed.
+func makeAll(t *testing.T, c *bus.Conn, bucket *bus.Bucket, stop <-chan struct{}) (m made) {
+	publisher := bus.NewPublisher(c)
+	defer publisher.Close()
+	var work sync.WaitGroup
+	work.Go(func() {
+		m.keys = each(t, stop, "key.", func(name string) error {
+			revision, err := bucket.Write(t.Context(), name, []byte("1"), 0, bus.Note{})
+			if err == nil {
+				_, err = bucket.Write(t.Context(), name, []byte("2"), revision, bus.Note{})
+			}
+			return err
+		})
+	})
+	work.Go(func() {
+		m.consumers = each(t, stop, "r-", func(name string) error {
+			r := &recipient.Recipient{ID: name, Enabled: true, HTTP: &recipient.HTTPTarget{}}
+			_, err := control.New(c).ApplyConsumer(t.Context(), r, false)
+			return err
+		})
+	})
+	work.Go(func() {
+		m.events = each(t, stop, "e-", func(name string) error {
+			_, err := publisher.Accept(t.Context(), newEvent(t, name))
+			return err
+		})
+	})
+	work.Wait()
+	return m
+}
+
+// The leader of a stream is stopped while keys, consumers and events are made. None fails, none is reported to exist already, and all are
+// there.
 func TestCallsWaitForANewLeader(t *testing.T) {
 	cluster := bustest.NewCluster(t)
 	for i := range 3 {
@@ -63,71 +118,35 @@ func TestCallsWaitForANewLeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	publisher := bus.NewPublisher(c)
-	t.Cleanup(publisher.Close)
-	const rounds = 3
-	var work sync.WaitGroup
-	stop := make(chan struct{})
-	var made, consumers, events []string
-	each := func(names *[]string, prefix string, make func(string) error) {
-		work.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				name := fmt.Sprint(prefix, i)
-				if err := make(name); err != nil {
-					t.Errorf("%s: %v", name, err)
-					return
-				}
-				*names = append(*names, name)
-			}
-		})
-	}
-	each(&made, "key.", func(name string) error {
-		revision, err := bucket.Write(t.Context(), name, []byte("1"), 0, bus.Note{})
-		if err == nil {
-			_, err = bucket.Write(t.Context(), name, []byte("2"), revision, bus.Note{})
+	const stops = 4
+	stop, done := make(chan struct{}), make(chan made, 1)
+	go func() { done <- makeAll(t, c, bucket, stop) }()
+	for i := range stops {
+		stream := []string{"KV_" + bus.BucketRecipients, bus.StreamEvents}[i%2]
+		leader := cluster.Leader(stream)
+		cluster.Stop(leader)
+		if cluster.Leader(stream) == leader {
+			t.Error("the leader did not change")
 		}
-		return err
-	})
-	each(&consumers, "r-", func(name string) error {
-		r := &recipient.Recipient{ID: name, Enabled: true, HTTP: &recipient.HTTPTarget{}}
-		_, err := control.New(c).ApplyConsumer(t.Context(), r, false)
-		return err
-	})
-	each(&events, "e-", func(name string) error {
-		_, err := publisher.Accept(t.Context(), newEvent(t, name))
-		return err
-	})
-	for range rounds {
-		for _, stream := range []string{"KV_" + bus.BucketRecipients, bus.StreamEvents} {
-			leader := cluster.Leader(stream)
-			cluster.Stop(leader)
-			if cluster.Leader(stream) == leader {
-				t.Fatal("the leader did not change")
-			}
-			cluster.Run(leader)
-		}
+		cluster.Run(leader)
 	}
 	close(stop)
-	work.Wait()
-	for _, name := range made {
+	m := waittest.Receive(t, "the end of the calls", done)
+	for _, name := range m.keys {
 		if e, err := bucket.Get(t.Context(), name); err != nil || string(e.Value) != "2" {
 			t.Errorf("%s holds %q, %v", name, e.Value, err)
 		}
 	}
-	listed, err := control.New(c).Consumers(t.Context())
-	if err != nil || len(listed.Names()) != len(consumers) {
-		t.Errorf("%d consumers were made, %d are there, %v", len(consumers), len(listed.Names()), err)
-	}
+	// A listing leaves out consumers that have no leader yet.
+	waittest.Until(t, fmt.Sprintf("all %d consumers", len(m.consumers)), func() bool {
+		listed, err := control.New(c).Consumers(t.Context())
+		return err == nil && len(listed.Names()) == len(m.consumers)
+	})
 	state, err := control.New(c).StreamState(t.Context(), bus.StreamEvents)
-	if err != nil || int(state.Messages) != len(events) {
-		t.Errorf("%d events were accepted, %d are there, %v", len(events), state.Messages, err)
+	if err != nil || int(state.Messages) != len(m.events) {
+		t.Errorf("%d events were accepted, %d are there, %v", len(m.events), state.Messages, err)
 	}
-	if len(made) < rounds || len(consumers) < rounds || len(events) < rounds {
-		t.Errorf("only %d keys, %d consumers and %d events were made", len(made), len(consumers), len(events))
+	if len(m.keys) < stops || len(m.consumers) < stops || len(m.events) < stops {
+		t.Errorf("only %d keys, %d consumers and %d events were made", len(m.keys), len(m.consumers), len(m.events))
 	}
 }

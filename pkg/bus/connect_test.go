@@ -167,7 +167,7 @@ func TestStreamsThatDoNotFitAreRefusedInWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	contains(t, c.EnsureStreams(t.Context(), bus.DefaultStreamOptions()), "EVENTS", "max_file_store", "streams.eventsMaxBytes")
+	contains(t, c.EnsureStreams(t.Context(), bus.DefaultStreamOptions()), "HISTORY", "max_file_store", "streams.historyMaxBytes")
 	o := bustest.StreamOptions()
 	o.EventsMaxBytes, o.HistoryMaxBytes, o.Replicas = 1<<20, 1<<20, 3
 	contains(t, c.EnsureStreams(t.Context(), o), "streams.replicas", "cluster")

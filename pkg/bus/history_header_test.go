@@ -115,7 +115,7 @@ func TestALogThatLostItsEndIsToldAnew(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), bus.StreamHistory); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.EnsureStreams(t.Context(), bustest.StreamOptions()); err != nil {
+	if err := c.CreateStreams(t.Context(), bustest.StreamOptions()); err != nil {
 		t.Fatal(err)
 	}
 	recordFrom(t, h, 100, 40)

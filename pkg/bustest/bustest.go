@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -78,14 +79,21 @@ func (b *Server) URL() string { return b.s.ClientURL() }
 // Conn connects to the server and makes the streams; the connection ends with the test.
 func (b *Server) Conn() *bus.Conn {
 	b.t.Helper()
-	return connect(b.t, b.URL())
+	return connect(b.t, bus.Options{URL: b.URL()})
 }
 
-func connect(t testing.TB, url string) *bus.Conn {
+// ConnAt is Conn for a host with another clock.
+func (b *Server) ConnAt(clock func() time.Time) *bus.Conn {
+	b.t.Helper()
+	return connect(b.t, bus.Options{URL: b.URL(), Clock: clock})
+}
+
+func connect(t testing.TB, o bus.Options) *bus.Conn {
 	t.Helper()
+	o.Name = t.Name()
 	ctx, cancel := waittest.Context(context.Background())
 	defer cancel()
-	c, err := bus.Connect(ctx, bus.Options{URL: url, Name: t.Name()})
+	c, err := bus.Connect(ctx, o)
 	if err != nil {
 		t.Fatalf("connect to the broker: %v", err)
 	}

@@ -79,7 +79,7 @@ func StartProxy(t testing.TB, to *Server) *Proxy {
 // Conn connects through the proxy; the connection ends with the test.
 func (p *Proxy) Conn() *bus.Conn {
 	p.t.Helper()
-	return connect(p.t, p.URL)
+	return connect(p.t, bus.Options{URL: p.URL})
 }
 
 // Hold keeps back the first message that matches by its subject and body, after so many others that match as well.

@@ -4,6 +4,7 @@ package configclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -131,6 +133,20 @@ func (c *Client) Run(ctx context.Context) error {
 // Ready is closed once the first full snapshot of all that is watched is here.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
+// ErrNotTold says that the first full snapshot is not here yet.
+var ErrNotTold = errors.New("the config service has not told the configuration yet")
+
+// Told returns ErrNotTold until the first full snapshot of all that is watched is here, and nil from then on. What is not known before
+// that may exist: who is asked for it must not deny it.
+func (c *Client) Told() error {
+	select {
+	case <-c.ready:
+		return nil
+	default:
+		return ErrNotTold
+	}
+}
+
 // Recipient returns the recipient with an id, if there is one.
 func (c *Client) Recipient(id string) (*recipient.Recipient, bool) {
 	c.mu.RLock()
@@ -190,7 +206,7 @@ func (c *Client) keep(ctx context.Context, what string, watch func(context.Conte
 			pause, lost = firstPause, ""
 		}
 		if text := fmt.Sprint(err); text != lost {
-			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", "watch", what,
+			c.log.WarnContext(ctx, "connection to the config service lost, using the last known configuration", logkey.Watch, what,
 				telemetry.KeyError, text)
 			lost = text
 		}

@@ -10,14 +10,21 @@ import (
 )
 
 // Tokens tells whose an API token is, as the config service last told.
-type Tokens struct{ client *Client }
+type Tokens struct {
+	client *Client
+	now    func() time.Time
+}
 
-// NewTokens makes an authenticator of the API tokens that a client knows; it must watch settings.
-func NewTokens(c *Client) Tokens { return Tokens{client: c} }
+// NewTokens makes an authenticator of the API tokens that a client knows; it must watch settings. now is the clock by which tokens end: the
+// broker's, as for all services.
+func NewTokens(c *Client, now func() time.Time) Tokens { return Tokens{client: c, now: now} }
 
-// Authenticate implements rpc.Authenticator.
+// Authenticate implements rpc.Authenticator. Its error is ErrNotTold while nobody can say whether a token is known.
 func (t Tokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
-	return PrincipalOf(t.client.Settings().Tokens, token, time.Now())
+	if err := t.client.Told(); err != nil {
+		return rpc.Principal{}, err
+	}
+	return PrincipalOf(t.client.Settings().Tokens, token, t.now())
 }
 
 // PrincipalOf finds who calls with a token, by the SHA-256 of the tokens' secrets. Its error is rpc.ErrUnknownToken for one that

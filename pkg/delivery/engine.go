@@ -19,9 +19,12 @@ type EngineOptions struct {
 	Queue      Queue
 	Log        Log
 	Observer   Observer
-	// Since is when the present connection to the broker began: older messages are looked up in the log before they are
+	// Since is when the present connection to the broker began, by the broker's clock: older messages are looked up in the log before they are
 	// sent, because a killed broker forgets the last acknowledgements.
 	Since func() time.Time
+	// Now is the broker's clock, by which messages are stamped and all senders go: what is due, or over, is judged by it, and records have its
+	// time. Unset: time.Now.
+	Now func() time.Time
 	// Matches says whether an event passes a recipient's filter. An error says why the filter can't tell: the event is not sent.
 	// It is asked only of recipients that have a filter; unset, those get nothing.
 	Matches func(r *recipient.Recipient, e *event.Event) (bool, error)
@@ -31,6 +34,9 @@ type EngineOptions struct {
 	// Turn, if set, is asked before each attempt to a recipient with a rate limit: it takes a turn and answers 0, or takes none
 	// and answers how long to wait before asking again.
 	Turn func(ctx context.Context, r *recipient.Recipient) time.Duration
+	// Storable, if set, says why no record can be stored now: then nothing is pulled and nothing is sent, for each attempt without a record
+	// is made again.
+	Storable func() error
 	// Slots is how many attempts run at once in this process. No recipient holds more than a quarter of them.
 	Slots int
 	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.
@@ -89,6 +95,9 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 	}
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	e := &Engine{
 		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},

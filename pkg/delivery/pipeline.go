@@ -110,7 +110,7 @@ func (e *Engine) report(w *recipientWorker, t *task, v Verdict) {
 	rep := Report{Delivery: t.d, Channel: e.o.Channel, Verdict: v, Sequence: t.Sequence}
 	switch v.Kind {
 	case Postpone:
-		rep.Next = time.Now().Add(v.After)
+		rep.Next = e.o.Now().Add(v.After)
 		rep.BreakerOpen = v.Reason == reasons.Breaker
 	default:
 		rep.State = stateOf(v)
@@ -165,7 +165,7 @@ func (t *task) selection(v *Verdict) *leaving {
 
 // expire ends a delivery whose time is over while the breaker is open: it ends with the recipient's last error, tried or not.
 func (e *Engine) expire(w *recipientWorker, t *task) *leaving {
-	if last, open := w.breaker.open(); open && !time.Now().Before(t.d.Expire()) {
+	if last, open := w.breaker.open(); open && !e.o.Now().Before(t.d.Expire()) {
 		return leave(exhausted(t.d, last))
 	}
 	return nil
@@ -173,6 +173,9 @@ func (e *Engine) expire(w *recipientWorker, t *task) *leaving {
 
 // admit waits for the recipient's turn and for a slot of the process. If the message goes on, the next step frees the slot.
 func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
+	if !e.storable() {
+		return leave(&Verdict{Kind: Postpone, Reason: reasons.NoRecord, Detail: "the delivery log can't be written", After: startWait})
+	}
 	p, wait := w.breaker.admit(t.candidate(), t.d.Recipient.Retry.Interval, time.Now())
 	if p == 0 {
 		v := Verdict{Kind: Postpone, Reason: reasons.Breaker, After: max(min(wait, maxDelay), minWait)}
@@ -187,6 +190,9 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 	return nil
 }
 
+// storable reports whether records can be stored now, as far as is known.
+func (e *Engine) storable() bool { return e.o.Storable == nil || e.o.Storable() == nil }
+
 // send makes one attempt and says what came of it.
 func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	d := t.d
@@ -194,7 +200,7 @@ func (e *Engine) send(w *recipientWorker, t *task) *leaving {
 	out := e.o.Sender.Send(ctx, d)
 	judged := e.o.Sender.Judge(d, out)
 	<-e.slots
-	now := time.Now()
+	now := e.o.Now()
 	w.note(attempted{candidate: t.candidate(), pass: t.pass, outcome: out, verdict: judged}, d.Recipient.Retry.Interval)
 	v := bound(judged, d, now, rand.Float64()*2-1)
 	if v.Kind == Drop && v.Reason == reasons.Expired && d.Attempt > 1 {

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 )
@@ -37,7 +36,7 @@ func (e *Engine) resume(w *recipientWorker, t *task) *leaving {
 		return leave(v)
 	}
 	if rec.NextAttempt != nil && emptied(d.Recipient, t.Sequence) == nil {
-		if rest := time.Until(*rec.NextAttempt); rest > 0 {
+		if rest := rec.NextAttempt.Sub(e.o.Now()); rest > 0 {
 			return leave(&Verdict{Kind: Postpone, Reason: reasons.NotDue, After: rest})
 		}
 	}
@@ -59,7 +58,7 @@ func (e *Engine) lookAgain(w *recipientWorker, t *task, judged, v Verdict) Verdi
 		return v
 	}
 	t.looked, t.newest = true, at
-	return t.d.rejudge(judged, rec, time.Now())
+	return t.d.rejudge(judged, rec, e.o.Now())
 }
 
 // expedite has a recipient attempted at once although its breaker is open: the messages at some sequences, or whatever comes.

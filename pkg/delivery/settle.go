@@ -47,7 +47,7 @@ func (w *recording) store() {
 func (w *recording) stored(err error) {
 	switch {
 	case err == nil:
-		w.done(settlement(w.t.Message, w.rec))
+		w.done(w.e.settlement(w.t.Message, w.rec))
 	case errors.Is(err, ErrAlreadyRecorded):
 		// Another sender's record of this attempt stands. The message comes back and is settled by it.
 		w.done(w.after(recordAgain))
@@ -96,7 +96,7 @@ func (w *recording) resolve() {
 		w.t.looked, w.t.newest = true, 0 // the log dropped what it had
 		w.store()
 	case newest.same(w.rec):
-		w.done(settlement(w.t.Message, w.rec))
+		w.done(w.e.settlement(w.t.Message, w.rec))
 	case newest.State.Final():
 		w.done(w.t.Settler.Ack)
 	case w.outcome.Began.IsZero():
@@ -112,7 +112,7 @@ func (w *recording) resolve() {
 func (w *recording) rejudge(newest Record, at uint64) {
 	d, was := w.t.d, w.verdict
 	d.Attempt = max(d.Attempt, newest.Attempt+1)
-	w.verdict = d.rejudge(w.judged, newest, time.Now())
+	w.verdict = d.rejudge(w.judged, newest, w.e.o.Now())
 	w.rec = w.e.newRecord(w.t, w.result)
 	w.t.looked, w.t.newest = true, at
 	if was.Kind == Retry && w.verdict.Kind == Drop {
@@ -140,11 +140,11 @@ func (e *Engine) silent() bool {
 }
 
 // settlement is how a message whose record is stored is settled.
-func settlement(m Message, rec Record) func() error {
+func (e *Engine) settlement(m Message, rec Record) func() error {
 	if rec.NextAttempt == nil {
 		return m.Settler.Ack
 	}
-	return func() error { return m.Settler.NakWithDelay(max(time.Until(*rec.NextAttempt), minWait)) }
+	return func() error { return m.Settler.NakWithDelay(max(rec.NextAttempt.Sub(e.o.Now()), minWait)) }
 }
 
 func (e *Engine) newRecord(t *task, r result) Record {
@@ -172,7 +172,7 @@ func (e *Engine) newRecord(t *task, r result) Record {
 		rec.Extended = &end
 	}
 	if v.Kind == Retry {
-		next := time.Now().Add(v.After)
+		next := e.o.Now().Add(v.After)
 		rec.NextAttempt = &next
 	}
 	return rec

@@ -133,6 +133,10 @@ func (w *recipientWorker) gather(n int) (taken int) {
 // pull asks for as many messages as there are free slots, so that none waits in this process behind another; while the breaker is
 // open, for as many as it lets be taken, and waits until these are decided.
 func (w *recipientWorker) pull(p Puller, workers *sync.WaitGroup) error {
+	if !w.e.storable() {
+		w.pause(openAgain)
+		return nil
+	}
 	width := w.slots.total()
 	may, wait, open := w.breaker.enter(width, w.interval(), time.Now())
 	if may == 0 {

@@ -14,6 +14,8 @@ import (
 	"slices"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // Guard decides which addresses may be dialled: public ones, and those of prefixes that the operator has opened. Never allowed,
@@ -44,6 +46,20 @@ func NewGuard(allow, own []string) (*Guard, error) {
 		g.own = append(g.own, o)
 	}
 	return g, nil
+}
+
+// ValidateRules reports each entry of the options allowEgress and ownServices that NewGuard refuses, as process.Faults.
+func ValidateRules(allowEgress, ownServices []string) error {
+	var f process.Faults
+	for i, text := range allowEgress {
+		_, err := parsePrefix(text)
+		f.Within(fmt.Sprintf("allowEgress[%d]", i), err)
+	}
+	for i, text := range ownServices {
+		_, err := parseOwn(text)
+		f.Within(fmt.Sprintf("ownServices[%d]", i), err)
+	}
+	return f.Err()
 }
 
 func parsePrefix(text string) (netip.Prefix, error) {

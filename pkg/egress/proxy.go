@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // ProxyOptions name the proxy that receivers are reached through. Without a URL they are dialled.
@@ -31,26 +33,28 @@ type ProxyOptions struct {
 	CAFile string `yaml:"caFile"`
 }
 
-// Validate says what is wrong with the options; it reads no files.
+// Validate reports every fault at once; it reads no files.
 func (o ProxyOptions) Validate() error {
+	var f process.Faults
 	if o.URL == "" {
 		if o.User != "" || o.PasswordFile != "" || o.CAFile != "" {
-			return errors.New("url: is missing, but user, passwordFile or caFile is set")
+			f.Add("url", "is missing, but user, passwordFile or caFile is set")
 		}
-		return nil
+		return f.Err()
 	}
 	u, err := url.Parse(o.URL)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Port() == "":
-		return errors.New("url: use the form http://host:port or https://host:port")
+		f.Add("url", "use the form http://host:port or https://host:port")
 	case u.User != nil:
-		return errors.New("url: contains a user name or password: use user and passwordFile")
+		f.Add("url", "contains a user name or password: use user and passwordFile")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return errors.New("url: a proxy URL has no path: use the form http://host:port")
-	case o.PasswordFile != "" && o.User == "":
-		return errors.New("user: is missing, but passwordFile is set")
+		f.Add("url", "a proxy URL has no path: use the form http://host:port")
 	}
-	return nil
+	if o.PasswordFile != "" && o.User == "" {
+		f.Add("user", "is missing, but passwordFile is set")
+	}
+	return f.Err()
 }
 
 // Proxy is a proxy that receivers are reached through. The operator names it, so its own address is bound by no rule.

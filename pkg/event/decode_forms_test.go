@@ -97,6 +97,18 @@ func TestDecodeReadsTimesOfRFC3339(t *testing.T) {
 	}
 }
 
+// TestTheZeroTimeIsATime uses the time that Go's zero value stands for.
+func TestTheZeroTimeIsATime(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	for _, text := range []string{"0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T01:00:00+01:00"} {
+		e, violations := event.Decode(with("time", `"`+text+`"`))
+		violations = append(violations, e.CheckTime(now)...)
+		if faults(violations) != "time TIME_OUT_OF_RANGE" || !strings.Contains(violations.Error(), "more than 8 days ago") {
+			t.Errorf("%s: %v", text, violations)
+		}
+	}
+}
+
 func TestDecodeReadsJSONStrictly(t *testing.T) {
 	for _, value := range []string{
 		"0", "-0", "7", "-7", "10.25", "0.0", "1e5", "1E+05", "1e-5", "-0.1e+9", "true", "false", "null", `""`, `"a"`, "[]", "{}",

@@ -16,6 +16,9 @@ const (
 	MaxAhead = 10 * time.Minute
 )
 
+// tooLongAgo describes a time before MaxAge.
+const tooLongAgo = "is more than 8 days ago: check the appliance's clock; older events are refused"
+
 // checkAttributes checks the attributes and fills the event's fields with those that are sound.
 func (d *decoder) checkAttributes() {
 	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
@@ -35,8 +38,12 @@ func (d *decoder) checkAttributes() {
 	}
 	if s := d.attrs[attrTime]; s != "" {
 		t, err := parseTime(s)
-		if err != nil {
+		switch {
+		case err != nil:
 			d.add("time", ReasonUnsupported, "is not an RFC 3339 time: use e.g. 2026-11-21T10:00:00Z")
+		case t.IsZero():
+			// The event's zero time means that it has none, so this one is refused here: it is too long ago by any clock.
+			d.add("time", ReasonTime, tooLongAgo)
 		}
 		d.event.Time = t
 	}
@@ -143,8 +150,7 @@ func (e *Event) CheckTime(now time.Time) Violations {
 	}
 	switch age := now.Sub(e.Time); {
 	case age > MaxAge:
-		return Violations{{Field: "time", Reason: ReasonTime,
-			Description: "is more than 8 days ago: check the appliance's clock; older events are refused"}}
+		return Violations{{Field: "time", Reason: ReasonTime, Description: tooLongAgo}}
 	case age < -MaxAhead:
 		return Violations{{Field: "time", Reason: ReasonTime, Description: "is more than 10 minutes in the future: check the appliance's clock"}}
 	default:

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -179,11 +180,11 @@ func (m *Monitor) notify(ctx context.Context, group []member) {
 		err := m.o.Store.Notify(call, n)
 		cancel()
 		if err != nil {
-			slog.Warn("alert not queued, retrying", "recipient", first.r.ID, "kind", string(n.Kind), "error", err.Error())
+			slog.Warn("alert not queued, retrying", logkey.Recipient, first.r.ID, logkey.Kind, string(n.Kind), logkey.Error, err.Error())
 			return
 		}
 	}
-	slog.Info("alert queued", "kind", string(n.Kind), "recipient", first.r.ID, "recipients", len(group), "addresses",
+	slog.Info("alert queued", logkey.Kind, string(n.Kind), logkey.Recipient, first.r.ID, logkey.Recipients, len(group), logkey.Addresses,
 		len(first.contact.Addresses))
 	for _, mb := range group {
 		m.noteNotified(ctx, mb, claim)

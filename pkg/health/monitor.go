@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -61,6 +62,8 @@ type Options struct {
 	Tick time.Duration
 	// Silent, if set, is closed when the process ends and the store answers nothing: the last write is not waited for then.
 	Silent <-chan struct{}
+	// Now is the clock that all senders share: the broker's. Unset: time.Now.
+	Now func() time.Time
 }
 
 // What hangs on the tick: a failing recipient's details are written again after refreshTicks, a claim whose holder is dead is
@@ -95,7 +98,10 @@ func NewMonitor(o Options) (*Monitor, error) {
 	if o.Tick <= 0 {
 		o.Tick = defaultTick
 	}
-	return &Monitor{o: o, tracker: newTracker(o.Observer), known: map[string]Entry{}, unknown: map[string]time.Time{}}, nil
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Monitor{o: o, tracker: newTracker(o.Observer, o.Now), known: map[string]Entry{}, unknown: map[string]time.Time{}}, nil
 }
 
 // Start makes a keeper and runs it beyond the end of ctx, until stop is called: an engine that ends with ctx still has
@@ -133,8 +139,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			m.flush(ctx)
-			m.alert(ctx, time.Now())
-			m.tidy(ctx, time.Now())
+			m.alert(ctx, m.o.Now())
+			m.tidy(ctx, m.o.Now())
 		case <-soon.C:
 			// A change of health is written at once, but not more often than ten times a tick.
 			select {
@@ -167,7 +173,7 @@ func (m *Monitor) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := m.o.Store.Watch(ctx, m.o.Channel, m.forget, m.learn)
 		if err != nil && ctx.Err() == nil {
-			slog.Debug("watch of statuses failed, retrying", "error", err.Error())
+			slog.Debug("watch of statuses failed, retrying", logkey.Error, err.Error())
 		}
 		t := time.NewTimer(m.o.Tick)
 		select {
@@ -248,7 +254,7 @@ func (m *Monitor) flush(ctx context.Context) {
 
 func (m *Monitor) complain(id string, err error) {
 	if err != nil {
-		slog.Warn("status not stored, retrying", "recipient", id, "error", err.Error())
+		slog.Warn("status not stored, retrying", logkey.Recipient, id, logkey.Error, err.Error())
 	}
 }
 

@@ -12,14 +12,15 @@ import (
 // tracker is a delivery.Observer that remembers how recipients did, in memory, and passes everything on.
 type tracker struct {
 	next    delivery.Observer
+	now     func() time.Time
 	changed chan struct{}
 
 	mu   sync.Mutex
 	seen map[string]*seen
 }
 
-func newTracker(next delivery.Observer) *tracker {
-	return &tracker{next: next, changed: make(chan struct{}, 1), seen: map[string]*seen{}}
+func newTracker(next delivery.Observer, now func() time.Time) *tracker {
+	return &tracker{next: next, now: now, changed: make(chan struct{}, 1), seen: map[string]*seen{}}
 }
 
 // Begin passes on.
@@ -43,7 +44,7 @@ func (t *tracker) note(r delivery.Report) {
 	if r.Verdict.Kind == delivery.Postpone {
 		return
 	}
-	at := time.Now()
+	at := t.now()
 	if !r.Outcome.Began.IsZero() {
 		at = r.Outcome.Began.Add(r.Outcome.Took)
 	}

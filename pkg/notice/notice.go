@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/outbound-events/outbound/pkg/logkey"
 )
 
 // Board holds the notices of one process by key. The zero value and nil hold none; nil takes none.
@@ -61,6 +63,6 @@ func (b *Board) All() []string {
 
 func (b *Board) say(level slog.Level, message, text string) {
 	if b.log != nil {
-		b.log.Log(context.Background(), level, message, "notice", text)
+		b.log.Log(context.Background(), level, message, logkey.Notice, text)
 	}
 }

@@ -17,7 +17,9 @@ const (
 )
 
 // cliVariables belong to the command line and are no options of a process.
-func cliVariables() []string { return []string{optionsVariable, prefix + "URL", prefix + "TOKEN"} }
+func cliVariables() []string {
+	return append([]string{optionsVariable, prefix + "URL", prefix + "TOKEN"}, clockVariables()...)
+}
 
 // loadEnv sets the options whose variables are in env. A variable that begins as ours and is none of ours is a fault.
 func (l *loader) loadEnv(dst reflect.Value, env []string) {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	yaml "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/outbound-events/outbound/pkg/yamlstream"
 )
 
 // Source is where options come from: the file first, then the environment over it.
@@ -63,17 +66,23 @@ func (l *loader) loadFile(dst reflect.Value) {
 		l.faults.Add("", "read the options file: %s", err)
 		return
 	}
-	parsed, err := parser.ParseBytes(content, 0)
-	if err != nil {
-		l.syntax(err)
+	docs := yamlstream.Split(content)
+	if len(docs) > 1 {
+		begin := len(docs[1]) - len(bytes.TrimLeft(docs[1], "\n"))
+		l.fault(begin+1, "", "an options file must hold one document")
 		return
 	}
-	if len(parsed.Docs) > 1 {
-		l.fault(parsed.Docs[1].Start.Position.Line, "", "an options file must hold one document")
-		return
-	}
-	if len(parsed.Docs) == 1 && parsed.Docs[0].Body != nil {
-		l.decode(parsed.Docs[0].Body, "", dst)
+	for _, doc := range docs {
+		parsed, err := parser.ParseBytes(doc, 0)
+		if err != nil {
+			l.syntax(err)
+			return
+		}
+		for _, d := range parsed.Docs {
+			if d.Body != nil {
+				l.decode(d.Body, "", dst)
+			}
+		}
 	}
 }
 
@@ -91,6 +100,8 @@ func (l *loader) syntax(err error) {
 // decode puts a node into dst; what is wrong becomes a fault.
 func (l *loader) decode(n ast.Node, path string, dst reflect.Value) {
 	switch n := n.(type) {
+	case *ast.DirectiveNode:
+		// %YAML names the version, which changes nothing here.
 	case *ast.NullNode:
 		// A key without a value leaves the default, so that a section may be emptied by commenting its lines out.
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:

@@ -91,8 +91,11 @@ func Full(reason, text string) error {
 }
 
 // Unavailable is the error of a call that can be repeated later.
-func Unavailable(text string) error {
-	return withDetails(codes.Unavailable, text, &errdetails.ErrorInfo{Reason: "UNAVAILABLE", Domain: Domain})
+func Unavailable(text string) error { return UnavailableFor("UNAVAILABLE", text) }
+
+// UnavailableFor is Unavailable with a reason of one word, for callers that branch on it.
+func UnavailableFor(reason, text string) error {
+	return withDetails(codes.Unavailable, text, &errdetails.ErrorInfo{Reason: reason, Domain: Domain})
 }
 
 // Unimplemented is the error of a method that is not in this release.

@@ -14,10 +14,11 @@ import (
 	v1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
-// streamPaths are the paths whose answers have no end of their own: one JSON object a line, as long as the caller listens.
+// streamPaths are the paths whose answers take as long as it takes: one JSON object a line, while the caller listens.
 func streamPaths() map[string]bool {
 	paths := map[string]bool{}
-	for _, file := range []protoreflect.FileDescriptor{v1.File_outbound_v1_delivery_service_proto, v1.File_outbound_v1_status_service_proto} {
+	for _, file := range []protoreflect.FileDescriptor{v1.File_outbound_v1_delivery_service_proto, v1.File_outbound_v1_status_service_proto,
+		v1.File_outbound_v1_backup_service_proto} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for k := range methods.Len() {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -159,7 +160,8 @@ func (g *interceptors) check(method string, req any) error {
 // toStatus turns a panic or an error into the status the caller gets; what no table knows goes to the log.
 func (g *interceptors) toStatus(method string, panicked any, err error) error {
 	if panicked != nil {
-		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked), "stack", string(debug.Stack()))
+		g.log.Error("handler panicked", telemetry.KeyMethod, method, telemetry.KeyError, fmt.Sprint(panicked),
+			logkey.Stack, string(debug.Stack()))
 		return status.Error(codes.Internal, "internal error: see the service's log")
 	}
 	if err == nil {

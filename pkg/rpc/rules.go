@@ -81,6 +81,8 @@ func Rules() map[string]Rule {
 		v1.AccessService_DeleteToken_FullMethodName:    admin,
 		v1.AccessService_SignIn_FullMethodName:         service,
 
+		v1.BackupService_DownloadBackup_FullMethodName: admin,
+
 		v1.EventService_PublishEvent_FullMethodName: publish,
 		v1.EventService_ListEvents_FullMethodName:   view,
 		v1.EventService_GetEvent_FullMethodName:     read,

@@ -42,6 +42,7 @@ func everything(s grpc.ServiceRegistrar) {
 	v1.RegisterDeliveryServiceServer(s, v1.UnimplementedDeliveryServiceServer{})
 	v1.RegisterStatusServiceServer(s, v1.UnimplementedStatusServiceServer{})
 	v1.RegisterAccessServiceServer(s, &v1.UnimplementedAccessServiceServer{})
+	v1.RegisterBackupServiceServer(s, v1.UnimplementedBackupServiceServer{})
 }
 
 // methods lists every method of the API.

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // ErrNone says that session not found: it never was, has ended, or was lost.
@@ -42,14 +44,14 @@ func DefaultOptions() Options { return Options{Idle: 12 * time.Hour, Absolute: 7
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
-	var faults []error
+	var f process.Faults
 	if o.Idle < time.Minute {
-		faults = append(faults, errors.New("idle: must be at least 1m, e.g. 12h"))
+		f.Add("idle", "must be at least 1m, e.g. 12h")
 	}
 	if o.Absolute < o.Idle {
-		faults = append(faults, errors.New("absolute: must not be shorter than idle, e.g. 168h"))
+		f.Add("absolute", "must not be shorter than idle, e.g. 168h")
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Sessions begins, finds and ends sessions. The store sees neither their ids nor what they hold: a session is kept under the

@@ -1,11 +1,13 @@
 package telemetry
 
+import "github.com/outbound-events/outbound/pkg/logkey"
+
 // Keys of log lines, span attributes and metric labels. One thing has one key everywhere.
 const (
 	KeyService     = "service"
 	KeyVersion     = "version"
-	KeyError       = "error"
-	KeyRecipient   = "recipient"
+	KeyError       = logkey.Error
+	KeyRecipient   = logkey.Recipient
 	KeyChannel     = "channel"
 	KeyEventID     = "event_id"
 	KeyEventType   = "event_type"

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -37,16 +38,17 @@ type RedisOptions struct {
 
 // Validate reports every fault at once.
 func (o RedisOptions) Validate() error {
+	var f process.Faults
 	if o.Replicas < 0 {
-		return errors.New("replicas: must not be negative: set it to the number of senders that share the limits")
+		f.Add("replicas", "must not be negative: set it to the number of senders that share the limits")
 	}
 	if o.Timeout < 0 {
-		return errors.New("timeout: must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
+		f.Add("timeout", "must not be negative: set it to the timeout of a Redis request, e.g. 250ms")
 	}
 	if o.Address == "" && (o.User != "" || o.PasswordFile != "" || o.CAFile != "") {
-		return errors.New("address: is missing, but user, passwordFile or caFile is set")
+		f.Add("address", "is missing, but user, passwordFile or caFile is set")
 	}
-	return nil
+	return f.Err()
 }
 
 // Redis is a Limiter shared by all processes that use the same Redis. While Redis is away it keeps to its share in memory.
@@ -57,8 +59,9 @@ type Redis struct {
 	share   int
 	log     *slog.Logger
 	timeout time.Duration
-	// away is until when Redis is not asked again, in Unix nanoseconds; 0 while it answers.
-	away atomic.Int64
+	// away is until when Redis is not asked again, in nanoseconds since began, by the monotonic clock; 0 while it answers.
+	away  atomic.Int64
+	began time.Time
 }
 
 // The bounds of a question to Redis: a delivery waits for it, so it is short, and after a failure nobody asks for a while.
@@ -108,7 +111,7 @@ func NewRedis(o RedisOptions, log *slog.Logger) (*Redis, error) {
 		log = slog.Default()
 	}
 	return &Redis{client: c, limiter: redis_rate.NewLimiter(c), local: NewMemory(), share: max(1, o.Replicas), log: log,
-		timeout: o.timeout()}, nil
+		timeout: o.timeout(), began: time.Now()}, nil
 }
 
 // Close ends the connections.
@@ -125,15 +128,16 @@ func (r *Redis) Take(ctx context.Context, key string, l Limit) time.Duration {
 		return 0
 	}
 	until := r.away.Load()
-	if until > time.Now().UnixNano() {
+	if until > int64(time.Since(r.began)) {
 		return r.alone(ctx, key, l)
 	}
 	ask, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	res, err := r.limiter.Allow(ask, "outbound:"+key, redis_rate.Limit{Rate: l.Turns, Burst: l.burst(), Period: l.Period})
 	if err != nil {
-		if ctx.Err() == nil && r.away.Swap(time.Now().Add(redisPause).UnixNano()) == 0 {
-			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(), "replicas", r.share)
+		if ctx.Err() == nil && r.away.Swap(int64(time.Since(r.began)+redisPause)) == 0 {
+			r.log.Warn("Redis is not available: this sender uses its share of the limits", telemetry.KeyError, err.Error(),
+				logkey.Replicas, r.share)
 		}
 		return r.alone(ctx, key, l)
 	}

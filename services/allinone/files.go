@@ -18,6 +18,7 @@ const (
 	fileServiceToken = "service.token"
 	fileSealKey      = "seal.key"
 	fileEndpoints    = "endpoints.json"
+	fileInventory    = "inventory.json"
 	folderBroker     = "broker"
 )
 
@@ -34,10 +35,18 @@ type secrets struct {
 	sealer *secret.Sealer
 }
 
+// makeData makes the data folder, for its owner alone.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data: create directory: %w", err)
+	}
+	return nil
+}
+
 // openSecrets reads the tokens and the key of a data folder; the first start makes them.
 func openSecrets(dir string) (s secrets, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return s, fmt.Errorf("data: create directory: %w", err)
+	if err := checkSecrets(dir); err != nil {
+		return s, err
 	}
 	if s.tokens.Admin, err = secret.LoadOrCreateToken(filepath.Join(dir, fileAdminToken)); err != nil {
 		return s, fmt.Errorf("data: %w", err)
@@ -49,6 +58,23 @@ func openSecrets(dir string) (s secrets, err error) {
 		return s, fmt.Errorf("data: %w", err)
 	}
 	return s, nil
+}
+
+// checkSecrets refuses a data folder that has been in use and lacks a secret. A new one in its place would open nothing that was sealed.
+func checkSecrets(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, fileInventory)); err != nil {
+		return nil
+	}
+	for name, cost := range map[string]string{
+		fileSealKey:    "without it the secrets of recipients and of the relay cannot be read",
+		fileAdminToken: "scripts and people sign in with it",
+	} {
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--data %s: %s is missing: %s: restore it from a backup, or have a new one made: outbound repair --data %s",
+				dir, name, cost, dir)
+		}
+	}
+	return nil
 }
 
 // removeEndpoints removes the file of a previous process, so that waiting for the file waits for this process.

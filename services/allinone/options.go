@@ -38,6 +38,8 @@ type Options struct {
 	Sync Sync `yaml:"sync"`
 	// Streams are the bounds of the streams.
 	Streams bus.StreamOptions `yaml:"streams"`
+	// Disk is how much space is kept free.
+	Disk Disk `yaml:"disk"`
 	// Telemetry configures logs, metrics and traces.
 	Telemetry telemetry.Options `yaml:"telemetry"`
 
@@ -82,18 +84,24 @@ func (o *Options) Validate() error {
 		}
 	}
 	// These options apply to several services; errors name them once, so the services are checked without a faulty one.
-	settings, sender := o.Config, o.HTTPSender
+	settings, sender, streams := o.Config, o.HTTPSender, o.Streams
 	if _, err := recipient.ParseURLPolicy(string(o.URLPolicy)); err != nil {
 		f.Add("urlPolicy (--url-policy)", "%v", err)
 		settings.URLPolicy, sender.URLPolicy = string(recipient.HTTPSOnly), recipient.HTTPSOnly
 	}
-	if _, err := egress.NewGuard(o.AllowEgress, nil); err != nil {
-		f.Add("allowEgress (--allow-egress)", "%v", err)
-		settings.AllowEgress, sender.AllowEgress = nil, nil
+	for _, prefix := range o.AllowEgress {
+		_, err := egress.NewGuard([]string{prefix}, nil)
+		f.Within("allowEgress (--allow-egress)", err)
 	}
+	settings.AllowEgress, sender.AllowEgress = nil, nil
 	if o.Sync != SyncAlways && o.Sync != SyncInterval {
 		f.Add("sync (--sync)", "%q is not known: use always or interval", o.Sync)
 	}
+	if o.Streams.Replicas > 1 {
+		f.Add("streams.replicas", "is %d: the embedded broker is one server, so use 1", o.Streams.Replicas)
+		streams.Replicas = 1
+	}
+	f.Within("streams", streams.Validate())
 	f.Within("telemetry", o.Telemetry.Validate())
 	f.Within("ingest", o.Ingest.Validate())
 	f.Within("config", settings.Validate())

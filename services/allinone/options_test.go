@@ -63,9 +63,18 @@ func TestEachOptionIsValidated(t *testing.T) {
 		{"log level", func(o *allinone.Options) { o.Telemetry.LogLevel = "loud" }, "telemetry.logLevel", ""},
 		{"email sender", func(o *allinone.Options) { o.EmailSender.Connections = 0 }, "emailSender.connections", "out of range"},
 		{"console", func(o *allinone.Options) { o.Console.MaxBody = 0 }, "console.maxBody", "out of range"},
-		{"ingest", func(o *allinone.Options) { o.Ingest.Timeout = 0 }, "ingest", "timeout: 0s"},
-		{"HTTP sender", func(o *allinone.Options) { o.HTTPSender.Window = 0 }, "httpSender", "window: 0"},
-		{"config", func(o *allinone.Options) { o.Config.ReconcileEvery = -1 }, "config", "reconcileEvery: "},
+		{"ingest", func(o *allinone.Options) { o.Ingest.Timeout = 0 }, "ingest.timeout", "is out of range"},
+		{"HTTP sender", func(o *allinone.Options) { o.HTTPSender.Window = 0 }, "httpSender.window", "is out of range"},
+		{"own services", func(o *allinone.Options) { o.HTTPSender.OwnServices = []string{"nats:4222", "x"} }, "httpSender.ownServices[1]", ""},
+		{"proxy", func(o *allinone.Options) { o.HTTPSender.Proxy.URL = "x" }, "httpSender.proxy.url", "http://host:port"},
+		{"config", func(o *allinone.Options) { o.Config.ReconcileEvery = -1 }, "config.reconcileEvery", "must be more than 0"},
+		{"history", func(o *allinone.Options) { o.History.AlertTick = 0 }, "history.careTick", "is out of range"},
+		{"session", func(o *allinone.Options) { o.Console.Session.Idle = 0 }, "console.session.idle", "at least 1m"},
+		{"replicas", func(o *allinone.Options) { o.Streams.Replicas = 3 }, "streams.replicas", "is 3: the embedded broker is one server"},
+		{"no replica", func(o *allinone.Options) { o.Streams.Replicas = 0 }, "streams.replicas", "is 0"},
+		{"an unlimited stream", func(o *allinone.Options) { o.Streams.EventsMaxBytes = -1 }, "streams.eventsMaxBytes", "is -1"},
+		{"no log", func(o *allinone.Options) { o.Streams.HistoryMaxBytes = 0 }, "streams.historyMaxBytes", "is 0"},
+		{"no records", func(o *allinone.Options) { o.Streams.HistoryMaxRecords = 0 }, "streams.historyMaxRecords", "is 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := options(t)
@@ -82,14 +91,16 @@ func TestEachOptionIsValidated(t *testing.T) {
 func TestWrongOptionsAreReportedAllAtOnce(t *testing.T) {
 	o := options(t)
 	o.Data, o.HTTP, o.GRPC, o.NATS = "", "a", "b", "c"
-	o.URLPolicy, o.AllowEgress, o.Sync = "all", []string{"x"}, "never"
+	o.URLPolicy, o.AllowEgress, o.Sync = "all", []string{"x", "10.0.0.0/8", "y"}, "never"
 	o.EmailSender.Connections, o.HTTPSender.Window, o.Console.MaxBody, o.Config.ReconcileEvery, o.Ingest.Timeout = 0, 0, 0, -1, 0
+	o.HTTPSender.Grace, o.Streams.Replicas, o.Streams.EventsMaxBytes = -1, 3, 0
 	want := []string{
 		"data (--data)", "http (--http)", "grpc (--grpc)", "nats (--nats)", "urlPolicy (--url-policy)", "allowEgress (--allow-egress)",
-		"sync (--sync)", "ingest", "config", "httpSender", "emailSender.connections", "console.maxBody",
+		"allowEgress (--allow-egress)", "sync (--sync)", "streams.replicas", "streams.eventsMaxBytes", "ingest.timeout",
+		"config.reconcileEvery", "httpSender.window", "httpSender.grace", "emailSender.connections", "console.maxBody",
 	}
 	s, err := allinone.New(o)
-	if s != nil || err == nil || !strings.HasPrefix(err.Error(), "options of the all-in-one: 12 errors in the options\n") {
+	if s != nil || err == nil || !strings.HasPrefix(err.Error(), "options of the all-in-one: 16 errors in the options\n") {
 		t.Errorf("%v", err)
 	}
 	if diff := cmp.Diff(want, faulty(t, err)); diff != "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/embed"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
@@ -59,8 +60,12 @@ type runtime struct {
 	intake    *ingest.Service
 	group     process.Group
 	// core is the connection of what has none of its own.
-	core  *bus.Conn
-	close []func()
+	core *bus.Conn
+	// store watches whether the broker stores what it is given.
+	store *bus.StoreWatch
+	// inventory watches over what the broker keeps.
+	inventory *storecheck.Watcher
+	close     []func()
 	// firstStart is called with the one-time link; start starts the broker.
 	firstStart func(link string)
 	start      func(embed.Options) (*embed.Server, error)
@@ -97,6 +102,9 @@ func (r *runtime) open(ctx context.Context) (err error) {
 	}
 	r.notices = notice.NewBoard(r.telemetry.Logger)
 	r.onClose(func() { _ = r.telemetry.Shutdown(context.WithoutCancel(ctx)) })
+	if err := r.checkFiles(ctx); err != nil {
+		return err
+	}
 	if r.secrets, err = openSecrets(r.o.Data); err != nil {
 		return err
 	}
@@ -149,9 +157,13 @@ func brokerFault(o Options, err error) error {
 // connect opens a connection of its own to the broker, as each service has one when it runs alone.
 func (r *runtime) connect(ctx context.Context, name string) (*bus.Conn, error) {
 	c, err := bus.Connect(ctx, bus.Options{Name: "outbound " + name, User: embed.CoreUser, Password: r.broker.CorePassword(),
-		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval, Notice: func(text string) { r.notices.Set("broker."+name, text) }})
+		InProcess: r.broker, Relaxed: r.o.Sync == SyncInterval, Clock: process.Clock(),
+		Notice: func(text string) { r.notices.Set("broker."+name, text) }})
 	if err != nil {
 		return nil, err
+	}
+	if r.store != nil {
+		r.store.Attach(c)
 	}
 	r.onClose(c.Close)
 	asked := context.AfterFunc(ctx, c.Ending)

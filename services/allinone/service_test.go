@@ -325,23 +325,13 @@ func TestADataFolderThatCannotBeUsed(t *testing.T) {
 }
 
 // Who waits for endpoints.json waits for this process: that of an earlier one is gone, though this one does not get ready.
-func TestTheEndpointsOfAnEarlierProcessAreRemoved(t *testing.T) {
+func TestItEndsThoughItWasNeverReady(t *testing.T) {
 	o := options(t)
 	path := filepath.Join(o.Data, "endpoints.json")
 	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o.Streams.Replicas = 3 // needs a cluster
-	if err := fails(t, o); !strings.Contains(err.Error(), "EVENTS") {
-		t.Errorf("%v", err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("endpoints.json of an earlier process: %v", err)
-	}
-}
-
-func TestItEndsThoughItWasNeverReady(t *testing.T) {
-	s, err := allinone.New(options(t))
+	s, err := allinone.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,4 +348,34 @@ func TestItEndsThoughItWasNeverReady(t *testing.T) {
 		t.Errorf("it was ready at %+v", at)
 	default:
 	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("endpoints.json of an earlier process: %v", err)
+	}
+}
+
+// What the first start has made is missed by the next: nothing is made in its place.
+func TestAStartIsRefusedWithoutWhatWasThere(t *testing.T) {
+	o := options(t)
+	start(t, o).end()
+	for _, path := range []string{"seal.key", "admin.token", "broker", "broker/jetstream/CORE/streams/EVENTS",
+		"broker/jetstream/CORE/streams/KV_outbound_settings"} {
+		t.Run(path, func(t *testing.T) {
+			away := filepath.Join(t.TempDir(), "away")
+			if err := os.Rename(filepath.Join(o.Data, path), away); err != nil {
+				t.Fatal(err)
+			}
+			err := fails(t, o)
+			name := strings.TrimPrefix(filepath.Base(path), "KV_")
+			if path == "broker" {
+				name = "EVENTS"
+			}
+			if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "outbound repair --data "+o.Data) {
+				t.Errorf("refused with %v", err)
+			}
+			if err := errors.Join(os.RemoveAll(filepath.Join(o.Data, path)), os.Rename(away, filepath.Join(o.Data, path))); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	start(t, o)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/embed"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/deliverytelemetry"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
@@ -23,6 +24,7 @@ import (
 	"github.com/outbound-events/outbound/services/history"
 	"github.com/outbound-events/outbound/services/httpsender"
 	"github.com/outbound-events/outbound/services/ingest"
+	"github.com/outbound-events/outbound/services/internal/setup"
 )
 
 // wire makes the services and names their tasks. Those named later stop earlier.
@@ -32,9 +34,10 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	r.core, r.group.Hopeless = core, core.Silent()
-	if err := core.EnsureStreams(ctx, r.o.Streams); err != nil {
+	if err := r.openStore(ctx, core); err != nil {
 		return err
 	}
+	r.keepStore(core)
 	publisher, log := bus.NewPublisher(core), deliverylog.New(core)
 	r.onClose(publisher.Close)
 	r.onClose(log.Close)
@@ -43,7 +46,8 @@ func (r *runtime) wire(ctx context.Context) error {
 	}
 	o := r.o.Config
 	o.OwnServices = append(r.own(), o.OwnServices...)
-	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger})
+	settings, err := config.New(o, config.Deps{Bus: core, Publisher: publisher, Sealer: r.secrets.sealer, Logger: r.telemetry.Logger,
+		Notices: r.notices})
 	if err != nil {
 		return err
 	}
@@ -57,6 +61,10 @@ func (r *runtime) wire(ctx context.Context) error {
 		return err
 	}
 	r.group.Add("presence", func(ctx context.Context) error { return control.New(core).Announce(ctx, r.notices.All, present()...) })
+	r.group.Add("clock", func(ctx context.Context) error {
+		setup.WatchClock(ctx, core, setup.ClockReport{Name: "outbound", Notices: r.notices, Telemetry: r.telemetry})
+		return nil
+	})
 	r.group.Add("config", settings.Run)
 	if err := r.senders(ctx); err != nil {
 		return err
@@ -115,7 +123,7 @@ func (r *runtime) takeIn(ctx context.Context) (*ingest.Service, error) {
 		return nil, err
 	}
 	return ingest.New(r.o.Ingest, ingest.Deps{Bus: conn, Config: r.watch, Observer: telemetry.NewIntakeObserver(r.telemetry.Registry),
-		Logger: r.telemetry.Logger, Version: process.Version()})
+		Logger: r.telemetry.Logger, Version: process.Version(), Store: r.store.Err})
 }
 
 // own are the addresses of this process, which are never posted to.
@@ -181,6 +189,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	ops := process.Ops{Metrics: r.telemetry.MetricsHandler(), Checks: []process.Check{
 		{Name: "broker", Ask: func(context.Context) error { return core.Ready() }},
 		{Name: "intake", Ask: intake.Ready},
+		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
 		Config: conn, Ingest: conn, History: conn, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
@@ -209,10 +218,21 @@ func (s *Service) announce(ctx context.Context, r *runtime) error {
 		}
 	}
 	e := Endpoints{HTTP: r.http.Addr().String(), GRPC: r.grpc.Addr().String(), NATS: r.broker.Addr()}
-	if err := writeEndpoints(r.o.Data, e); err != nil {
-		return err
+	for said := false; ; said = true {
+		err := writeEndpoints(r.o.Data, e)
+		if err == nil {
+			break
+		}
+		if !said { // a disk that is full may get room
+			r.telemetry.Logger.WarnContext(ctx, "endpoints not written, retrying", telemetry.KeyError, err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 	}
-	r.telemetry.Logger.InfoContext(ctx, "ready", "http", e.HTTP, "grpc", e.GRPC, "nats", e.NATS, "data", r.o.Data)
+	r.telemetry.Logger.InfoContext(ctx, "ready", logkey.HTTP, e.HTTP, logkey.GRPC, e.GRPC, logkey.NATS, e.NATS, logkey.Data, r.o.Data)
 	s.ready <- e
 	return nil
 }

@@ -229,7 +229,7 @@ func (h *fixture) tokens() configclient.Tokens {
 			h.t.Error(err)
 		}
 	})
-	return configclient.NewTokens(c)
+	return configclient.NewTokens(c, time.Now)
 }
 
 func TestTokensOpenEveryServiceUntilTheyEnd(t *testing.T) {

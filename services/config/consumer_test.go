@@ -229,15 +229,15 @@ func TestACreatedRecipientKeepsItsConsumer(t *testing.T) {
 	}
 }
 
-// TestACreatedRecipientInheritsNoQueue creates a recipient where an earlier one with its id has left a consumer.
+// TestACreatedRecipientInheritsNoQueue creates a recipient where an earlier one with its id has left an empty consumer. One with a queue is
+// that of a recipient that was lost, which takes it over.
 func TestACreatedRecipientInheritsNoQueue(t *testing.T) {
 	h := start(t)
 	h.passed()
 	p := bus.NewPublisher(h.bus)
 	t.Cleanup(p.Close)
 	h.leaveBehind("again")
-	h.event(p, typeEnd, "before")
-	h.waits("again", 1)
+	h.event(p, "support_conference_begin", "before")
 	in := httpRecipient("Again")
 	in.Id = "again"
 	h.create(in)

@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bustest"
 	"github.com/outbound-events/outbound/pkg/dnstest"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -40,6 +41,7 @@ type fixture struct {
 	sealer   *secret.Sealer
 	admin    outboundv1.RecipientServiceClient
 	settings outboundv1.SettingsServiceClient
+	backups  outboundv1.BackupServiceClient
 	services outboundv1.RecipientServiceClient
 	watcher  outboundv1.SettingsServiceClient
 	stop     func()
@@ -47,6 +49,8 @@ type fixture struct {
 	resolver *net.Resolver
 	// conn is a connection with the services' token.
 	conn *grpc.ClientConn
+	// notices take those of the service that is run next.
+	notices *notice.Board
 	// service is the service itself, which also tells whose a token is.
 	service *config.Service
 }
@@ -84,7 +88,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	}
 	conn := cmp.Or(h.own, h.bus)
 	publisher := bus.NewPublisher(conn)
-	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver})
+	s, err := config.New(o, config.Deps{Bus: conn, Publisher: publisher, Sealer: h.sealer, Resolver: h.resolver, Notices: h.notices})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -121,6 +125,7 @@ func (h *fixture) run(adapt ...func(*config.Options)) {
 	h.t.Cleanup(h.stop)
 	h.conn, h.service = service, s
 	h.admin, h.settings = outboundv1.NewRecipientServiceClient(admin), outboundv1.NewSettingsServiceClient(admin)
+	h.backups = outboundv1.NewBackupServiceClient(admin)
 	h.services, h.watcher = outboundv1.NewRecipientServiceClient(service), outboundv1.NewSettingsServiceClient(service)
 }
 

@@ -78,7 +78,7 @@ func TestDoctorIsAskedOfASender(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- control.New(h.bus).ServeDoctor(ctx, func(_ context.Context, q control.DoctorQuestion) (any, error) {
+		done <- control.New(h.bus).ServeDoctor(ctx, func(_ context.Context, q control.DoctorQuestion) (egress.Report, error) {
 			report := egress.Report{RootToPin: "root"}
 			report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: "fine", Took: 1500 * time.Microsecond})
 			raw, err := json.Marshal(q)

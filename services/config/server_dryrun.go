@@ -32,21 +32,23 @@ func (s *Service) newResources(in stores, c recipients.Consumers, p recipients.P
 	stored := store.NewRecipients(in.recipients)
 	all := settings.New(settings.Deps{
 		Parts: store.NewParts(in.settings), Recipients: stored, Rules: s.rules, Sealer: s.deps.Sealer, Bus: s.deps.Bus,
+		Now: s.deps.Bus.Now,
 	})
 	return &resources{Settings: all, Recipients: recipients.New(recipients.Deps{
-		Stored: stored, Names: store.NewNames(in.recipients, s.options.OrphanAge), Consumers: c, Prechecker: p,
+		Stored: stored, Names: store.NewNames(in.recipients, s.options.OrphanAge, s.deps.Bus.Now), Consumers: c, Prechecker: p,
 		Checker: recipients.NewChecker(recipient.URLPolicy(s.options.URLPolicy), s.rules, s.filters, all), Sealer: s.deps.Sealer, Bus: s.deps.Bus,
+		Now: s.deps.Bus.Now,
 	})}
 }
 
 // dryRun returns the recipients and settings on copies of the buckets in memory, without consumers. They answer what the live ones would
 // answer, and change nothing.
 func (s *Service) dryRun(ctx context.Context, p recipients.Prechecker) (*resources, error) {
-	r, err := store.NewMemory(ctx, s.recipientsKV)
+	r, err := store.NewMemory(ctx, s.recipientsKV, s.deps.Bus.Now)
 	if err != nil {
 		return nil, store.AsStatus(ctx, err)
 	}
-	all, err := store.NewMemory(ctx, s.settingsKV)
+	all, err := store.NewMemory(ctx, s.settingsKV, s.deps.Bus.Now)
 	if err != nil {
 		return nil, store.AsStatus(ctx, err)
 	}

@@ -14,11 +14,14 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/notice"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/access"
+	"github.com/outbound-events/outbound/services/config/internal/backups"
 	"github.com/outbound-events/outbound/services/config/internal/recipients"
 	"github.com/outbound-events/outbound/services/config/internal/reconcile"
 	"github.com/outbound-events/outbound/services/config/internal/revisions"
@@ -50,27 +53,17 @@ func DefaultOptions() Options {
 
 // Validate reports all faults with their paths.
 func (o Options) Validate() error {
-	var faults []error
-	if _, err := recipient.ParseURLPolicy(o.URLPolicy); err != nil {
-		faults = append(faults, fmt.Errorf("urlPolicy: %w", err))
-	}
-	for i, prefix := range o.AllowEgress {
-		if _, err := egress.NewGuard([]string{prefix}, nil); err != nil {
-			faults = append(faults, fmt.Errorf("allowEgress[%d]: %w", i, err))
-		}
-	}
-	for i, own := range o.OwnServices {
-		if _, err := egress.NewGuard(nil, []string{own}); err != nil {
-			faults = append(faults, fmt.Errorf("ownServices[%d]: %w", i, err))
-		}
-	}
+	var f process.Faults
+	_, err := recipient.ParseURLPolicy(o.URLPolicy)
+	f.Within("urlPolicy", err)
+	f.Within("", egress.ValidateRules(o.AllowEgress, o.OwnServices))
 	if o.ReconcileEvery <= 0 {
-		faults = append(faults, errors.New("reconcileEvery: must be more than 0, e.g. 1m"))
+		f.Add("reconcileEvery", "must be more than 0, e.g. 1m")
 	}
 	if o.OrphanAge <= 0 {
-		faults = append(faults, errors.New("orphanAge: must be more than 0, e.g. 1m"))
+		f.Add("orphanAge", "must be more than 0, e.g. 1m")
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Deps are what the service works with. The caller closes them after Run has returned.
@@ -85,6 +78,8 @@ type Deps struct {
 	Resolver *net.Resolver
 	// Logger logs what the service does in the background. Default: slog's.
 	Logger *slog.Logger
+	// Notices take what people must know. Nil: nobody is told.
+	Notices *notice.Board
 }
 
 // Service is the config service. Register adds its gRPC services to a server; Run keeps streams and consumers up to date.
@@ -99,6 +94,7 @@ type Service struct {
 	// live are the recipients and settings in the buckets.
 	live      *resources
 	access    *access.Access
+	backups   *backups.Backups
 	revisions *revisions.Revisions
 	tester    *recipients.Tester
 	previewer *recipients.Previewer
@@ -146,7 +142,10 @@ func (s *Service) wire() {
 	d := s.deps
 	consumers := reconcile.NewConsumers(d.Bus, store.NewRecipients(s.recipientsKV), d.Logger)
 	s.live = s.newResources(stores{recipients: s.recipientsKV, settings: s.settingsKV}, consumers, s.prechecker())
-	s.access = access.New(store.NewParts(s.settingsKV), s.rules)
+	s.access = access.New(store.NewParts(s.settingsKV), s.rules, d.Bus.Now)
+	s.backups = backups.New(backups.Deps{
+		Bus: d.Bus, Recipients: store.NewRecipients(s.recipientsKV), Parts: store.NewParts(s.settingsKV), Sealer: d.Sealer, Logger: d.Logger,
+	})
 	s.revisions = revisions.New(revisions.Deps{
 		RecipientsKV: s.recipientsKV, SettingsKV: s.settingsKV, Recipients: s.live.Recipients, Settings: s.live.Settings,
 	})
@@ -159,8 +158,8 @@ func (s *Service) wire() {
 	feed.KV = s.settingsKV
 	s.settingsFeed = watch.NewSettingsFeed(feed, s.live.All)
 	s.reconciler = reconcile.New(reconcile.Deps{
-		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge), Consumers: consumers,
-		Every: s.options.ReconcileEvery,
+		Entries: s.recipientsKV, Names: store.NewNames(s.recipientsKV, s.options.OrphanAge, d.Bus.Now), Consumers: consumers,
+		Every: s.options.ReconcileEvery, Notices: d.Notices,
 	})
 	s.backlogLimiter = reconcile.NewBacklogLimiter(consumers, s.live.Recipients)
 }
@@ -170,7 +169,7 @@ func (s *Service) prechecker() recipients.Prechecker {
 	return recipients.EgressPrechecker{Guard: s.guard, Resolver: s.deps.Resolver, Proxied: s.options.Proxied}
 }
 
-// Register adds RecipientService, SettingsService and AccessService to a server.
+// Register adds RecipientService, SettingsService, AccessService and BackupService to a server.
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	outboundv1.RegisterRecipientServiceServer(r, recipientServer{
 		Recipients: s.live.Recipients, Tester: s.tester, Previewer: s.previewer, RecipientFeed: s.recipientFeed, service: s,
@@ -179,10 +178,13 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 		Settings: s.live.Settings, Revisions: s.revisions, SettingsFeed: s.settingsFeed, service: s,
 	})
 	outboundv1.RegisterAccessServiceServer(r, accessServer{Access: s.access})
+	outboundv1.RegisterBackupServiceServer(r, s.backups)
 }
 
 // Tokens authenticates API tokens by the settings that this service streams to the others.
-func (s *Service) Tokens() rpc.Authenticator { return access.NewAuthenticator(s.settingsFeed.Latest) }
+func (s *Service) Tokens() rpc.Authenticator {
+	return access.NewAuthenticator(s.settingsFeed.Latest, s.deps.Bus.Now)
+}
 
 // Run watches the buckets, reconciles consumers, and returns nil soon after ctx has ended. It is called once.
 func (s *Service) Run(ctx context.Context) error {

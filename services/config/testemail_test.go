@@ -14,12 +14,14 @@ import (
 )
 
 // answerTests answers as an email sender does, until the end of the test.
-func (h *fixture) answerTests(answer func(control.TestMailQuestion) (any, error)) {
+func (h *fixture) answerTests(answer func(control.TestMailQuestion) ([]control.TestMailResult, error)) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- control.New(h.bus).ServeTestMail(ctx, func(_ context.Context, q control.TestMailQuestion) (any, error) { return answer(q) })
+		done <- control.New(h.bus).ServeTestMail(ctx, func(_ context.Context, q control.TestMailQuestion) ([]control.TestMailResult, error) {
+			return answer(q)
+		})
 	}()
 	h.t.Cleanup(func() {
 		cancel()
@@ -47,7 +49,7 @@ func TestATestMailIsAskedOfAnEmailSender(t *testing.T) {
 	if !strings.Contains(err.Error(), "start one") {
 		t.Errorf("without a sender: %v", err)
 	}
-	h.answerTests(func(q control.TestMailQuestion) (any, error) {
+	h.answerTests(func(q control.TestMailQuestion) ([]control.TestMailResult, error) {
 		if q.To[0] == "sick@example.org" {
 			return nil, errors.New("it can't")
 		}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/process"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
 
@@ -36,17 +37,17 @@ func DefaultOptions() Options {
 
 // Validate reports all faults at once.
 func (o Options) Validate() error {
-	var faults []error
+	var f process.Faults
 	if o.Pause < 0 {
-		faults = append(faults, fmt.Errorf("pause: must not be negative, but is %s", o.Pause))
+		f.Add("pause", "must not be negative, but is %s", o.Pause)
 	}
 	if o.Every <= 0 {
-		faults = append(faults, fmt.Errorf("every: must be more than 0, but is %s", o.Every))
+		f.Add("every", "must be more than 0, but is %s", o.Every)
 	}
 	if o.Deadline <= 0 {
-		faults = append(faults, fmt.Errorf("deadline: must be more than 0, but is %s", o.Deadline))
+		f.Add("deadline", "must be more than 0, but is %s", o.Deadline)
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Deps is the running Outbound.

@@ -11,6 +11,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/mime"
 	"github.com/outbound-events/outbound/pkg/render"
 	"github.com/outbound-events/outbound/pkg/settings"
@@ -96,7 +97,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {
-		slog.Info("alert not sent, it is outdated", "notice", string(n.Kind), "about", about(n.Notice))
+		slog.Info("alert not sent, it is outdated", logkey.Notice, string(n.Kind), logkey.About, about(n.Notice))
 		_ = n.Settler.Ack()
 		return
 	}
@@ -104,15 +105,15 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 	var never *addressError
 	switch {
 	case err == nil:
-		slog.Info("alert sent", "notice", string(n.Kind), "about", about(now), "recipients", len(now.About))
+		slog.Info("alert sent", logkey.Notice, string(n.Kind), logkey.About, about(now), logkey.Recipients, len(now.About))
 		_ = n.Settler.Ack() // unconfirmed: if it is lost the mail is sent again
 	case errors.Is(err, errSettling):
 		_ = n.Settler.NakWithDelay(interval)
-	case errors.As(err, &never), time.Since(n.Stored) >= noticeFor:
-		slog.Error("alert not sent, discarded", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error())
+	case errors.As(err, &never), t.conn.Now().Sub(n.Stored) >= noticeFor:
+		slog.Error("alert not sent, discarded", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error())
 		_ = n.Settler.Term("given up")
 	default:
-		slog.Warn("alert not sent yet", "notice", string(n.Kind), "about", about(now), telemetry.KeyError, err.Error(), "again",
+		slog.Warn("alert not sent yet", logkey.Notice, string(n.Kind), logkey.About, about(now), telemetry.KeyError, err.Error(), logkey.Again,
 			interval.String())
 		_ = n.Settler.NakWithDelay(interval)
 	}

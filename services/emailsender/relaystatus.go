@@ -9,6 +9,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/emailsender/internal/relay"
 )
@@ -31,9 +32,13 @@ type relayHealth struct {
 	accepted bool
 	relay    relay.Relay
 	changed  chan struct{}
+	// now is the clock that all senders share.
+	now func() time.Time
 }
 
-func newRelayHealth() *relayHealth { return &relayHealth{changed: make(chan struct{}, 1)} }
+func newRelayHealth(now func() time.Time) *relayHealth {
+	return &relayHealth{changed: make(chan struct{}, 1), now: now}
+}
 
 // saw notes how the relay did. See relay.PoolOptions.
 func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
@@ -43,7 +48,7 @@ func (s *relayHealth) saw(r relay.Relay, f *relay.Failure, accepted bool) {
 	}
 	s.mu.Lock()
 	s.accepted = s.accepted || accepted
-	s.last = &health.RelayAttempts{At: time.Now(), Line: line, Accepted: s.accepted}
+	s.last = &health.RelayAttempts{At: s.now(), Line: line, Accepted: s.accepted}
 	s.relay = r
 	s.mu.Unlock()
 	select {
@@ -159,7 +164,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 		switch {
 		case err == nil:
 			if r.Line != next.Line {
-				slog.Info("SMTP relay status changed", "was", r.Line, "is", next.Line)
+				slog.Info("SMTP relay status changed", logkey.Was, r.Line, logkey.Is, next.Line)
 			}
 			k.written = next
 			return nil
@@ -172,7 +177,7 @@ func (k *relayMonitor) change(ctx context.Context, f func(health.Relay) (health.
 // probe looks at the relay itself, if it is time and none of the other senders does.
 func (k *relayMonitor) probe(ctx context.Context) {
 	smtp := k.s.send.settings.Settings().SMTP
-	now := time.Now()
+	now := k.s.deps.Bus.Now()
 	if smtp.Host == "" || !k.written.ProbeDue(now, k.s.o.ProbeEvery, smtp.Etag) {
 		return
 	}

@@ -62,9 +62,8 @@ func TestOneOfSeveralSendersProbes(t *testing.T) {
 	// Each has looked by the time that all answer questions, and looks again at every tick.
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
-	var got []control.TestMailResult
 	for range 30 {
-		err := control.New(w.conn).AskTestMail(ctx, control.TestMailQuestion{To: []string{"no address"}, Etag: "1"}, &got)
+		_, err := control.New(w.conn).AskTestMail(ctx, control.TestMailQuestion{To: []string{"no address"}, Etag: "1"})
 		if err != nil && !errors.Is(err, control.ErrNobody) {
 			t.Fatal(err)
 		}
@@ -81,9 +80,9 @@ func TestTestMailsAreSentAtOnceAndAnsweredByAddress(t *testing.T) {
 	ctx, cancel := waittest.Context(t.Context())
 	defer cancel()
 	ask := func(q control.TestMailQuestion) (got []control.TestMailResult, err error) {
-		err = control.New(conn).AskTestMail(ctx, q, &got)
+		got, err = control.New(conn).AskTestMail(ctx, q)
 		for errors.Is(err, control.ErrNobody) && ctx.Err() == nil { // it has only begun to listen
-			err = control.New(conn).AskTestMail(ctx, q, &got)
+			got, err = control.New(conn).AskTestMail(ctx, q)
 		}
 		return got, err
 	}

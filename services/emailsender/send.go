@@ -26,6 +26,8 @@ type sender struct {
 	pool     *relay.Pool
 	timeout  time.Duration
 	hello    string
+	// now is the broker's clock.
+	now func() time.Time
 }
 
 // settingsChanged closes idle connections to a relay that is not the one of the settings any more, or is reached or signed in
@@ -42,7 +44,7 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	a := &attempt{d: d, settings: s.settings.Settings(), progress: addresses.Read(d.Progress),
-		out: delivery.Outcome{Began: began, Fault: delivery.FaultNone}}
+		out: delivery.Outcome{Began: s.now(), Fault: delivery.FaultNone}}
 	s.send(ctx, a)
 	return a.outcome(time.Since(began))
 }

@@ -130,8 +130,9 @@ func New(o Options, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the email sender: %w", err)
 	}
-	seen := newRelayHealth()
+	seen := newRelayHealth(deps.Bus.Now)
 	send := newSender(o, deps.Config, relay.PoolOptions{Limiter: deps.Limiter, Seen: seen.saw, Rotated: monitor(deps.Config)})
+	send.now = deps.Bus.Now
 	return &Service{o: o, deps: deps, send: send, filters: filters, relayHealth: seen}, nil
 }
 
@@ -149,7 +150,7 @@ func newSender(o Options, settings settingsSource, p relay.PoolOptions) *sender 
 		hello, _ = os.Hostname()
 	}
 	p.Most, p.Idle = o.Connections, o.IdleTimeout
-	return &sender{settings: settings, pool: relay.NewPool(p), timeout: o.Timeout, hello: hello}
+	return &sender{settings: settings, pool: relay.NewPool(p), timeout: o.Timeout, hello: hello, now: time.Now}
 }
 
 // Run waits for the configuration and then sends until ctx ends. It takes nothing more then, lets attempts under way finish
@@ -160,6 +161,9 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	case <-s.deps.Config.Ready():
 	}
+	if s.deps.Bus.AwaitClock(ctx) != nil {
+		return nil
+	}
 	defer s.keepPool(ctx)()
 	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
@@ -167,7 +171,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.Email, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
 		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -181,8 +185,9 @@ func (s *Service) Run(ctx context.Context) error {
 	// attempt waits for one before it begins.
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.Email, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Connections, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
-		Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Connections, Window: s.o.Window,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Storable: s.deps.Bus.Storable,
 	})
 	if err != nil {
 		return fmt.Errorf("create the email sender's engine: %w", err)

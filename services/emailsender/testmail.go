@@ -41,12 +41,12 @@ func (s *Service) answerTests(ctx context.Context) (stop func()) {
 }
 
 // test sends a test mail to each address at once and answers what became of each. Nothing of it is recorded.
-func (s *Service) test(ctx context.Context, q control.TestMailQuestion) (any, error) {
+func (s *Service) test(ctx context.Context, q control.TestMailQuestion) ([]control.TestMailResult, error) {
 	settings, err := s.settingsAsOf(ctx, q.Etag)
 	if err != nil {
 		return nil, err
 	}
-	id, now := ulid.Make().String(), time.Now()
+	id, now := ulid.Make().String(), s.deps.Bus.Now()
 	out := make([]control.TestMailResult, len(q.To))
 	var wg sync.WaitGroup
 	for i, to := range q.To {

@@ -14,6 +14,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
 	"github.com/outbound-events/outbound/pkg/filter"
+	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/process"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/history/internal/adminalerts"
 	"github.com/outbound-events/outbound/services/history/internal/carry"
@@ -51,20 +53,20 @@ func DefaultOptions() Options {
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
-	var faults []error
+	var f process.Faults
 	if o.MaxScan < 1_000 || o.MaxScan > 1_000_000 {
-		faults = append(faults, fmt.Errorf("maxScan: %d is out of range: use 1000 to 1000000", o.MaxScan))
+		f.Add("maxScan", "%d is out of range: use 1000 to 1000000", o.MaxScan)
 	}
 	if o.IndexRecords < 0 || o.IndexRecords > 100_000_000 {
-		faults = append(faults, fmt.Errorf("indexRecords: %d is out of range: use 0 to 100000000", o.IndexRecords))
+		f.Add("indexRecords", "%d is out of range: use 0 to 100000000", o.IndexRecords)
 	}
 	if o.Lookups < 1 || o.Lookups > 256 {
-		faults = append(faults, fmt.Errorf("lookups: %d is out of range: use 1 to 256", o.Lookups))
+		f.Add("lookups", "%d is out of range: use 1 to 256", o.Lookups)
 	}
 	if o.AlertTick < 10*time.Millisecond || o.AlertTick > time.Minute {
-		faults = append(faults, fmt.Errorf("careTick: %s is out of range: use 10ms to 1m", o.AlertTick))
+		f.Add("careTick", "%s is out of range: use 10ms to 1m", o.AlertTick)
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Deps are what the service needs, all required but FreeBytes. Whoever opened them closes them, after Run.
@@ -159,6 +161,9 @@ func (s *Service) Events() outboundv1.EventServiceServer {
 
 // Run runs replays, follows the log, keeps the state of open deliveries in it and notifies the admin contacts, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	if s.Bus.AwaitClock(ctx) != nil {
+		return nil
+	}
 	var background sync.WaitGroup
 	defer background.Wait()
 	carrier := carry.New(carry.Deps{Bus: s.Bus, Log: s.Log, Config: s.Config, Index: s.index})
@@ -174,7 +179,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 	began := time.Now()
 	s.Log.Follow(ctx, deliverylog.Follower{
-		Since: time.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
+		Since: s.Bus.Now().Add(-status.ActivityPeriod), Newest: uint64(s.o.IndexRecords), //nolint:gosec // not below 0
 		Notify: func(g deliverylog.RecordHeader) {
 			s.index.Add(g)
 			s.activity.Count(g)
@@ -182,7 +187,7 @@ func (s *Service) follow(ctx context.Context, stored func(sequence uint64)) {
 		},
 		CaughtUp: func() {
 			if s.activity.CaughtUp() {
-				slog.Info("delivery log read", "records", s.index.Len(), "took", time.Since(began).Round(time.Millisecond).String())
+				slog.Info("delivery log read", logkey.Records, s.index.Len(), logkey.Duration, time.Since(began).Round(time.Millisecond).String())
 			}
 		},
 		Again: func() {

@@ -53,7 +53,7 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		"the right one": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: key}, reasons.OK, ""},
 		"none":          {recipient.Auth{}, reasons.TLS, "certificate required"},
 		"of an authority not trusted": {recipient.Auth{ClientCertificatePEM: foreign, ClientKeyPEM: foreignKey}, reasons.TLS,
-			"refused by the receiver"},
+			"rejected by the receiver: tls: unknown certificate authority"},
 		"with the key of another": {recipient.Auth{ClientCertificatePEM: certificate, ClientKeyPEM: foreignKey}, reasons.Auth,
 			"does not match the certificate"},
 		"without a key": {recipient.Auth{ClientCertificatePEM: certificate}, reasons.Auth, "contains no PEM"},
@@ -73,11 +73,12 @@ func TestClientCertificateIsPresented(t *testing.T) {
 					}
 					return
 				}
+				detail := c.detail
 				if most == tls.VersionTLS12 && v.Reason == reasons.TLS {
-					c.detail = "TLS: "
+					detail = "TLS: "
 				}
-				if v.Kind != delivery.Retry || v.Reason != c.reason || !strings.Contains(v.Detail, c.detail) || strings.Contains(v.Detail, "MIG") {
-					t.Errorf("got %+v, want %s: %s", v, c.reason, c.detail)
+				if v.Kind != delivery.Retry || v.Reason != c.reason || !strings.Contains(v.Detail, detail) || strings.Contains(v.Detail, "MIG") {
+					t.Errorf("got %+v, want %s: %s", v, c.reason, detail)
 				}
 				if n := r.requests.Load(); n != 0 {
 					t.Errorf("%d requests arrived without the certificate", n)

@@ -42,17 +42,16 @@ func (s *Service) answerDoctor(ctx context.Context) (stop func()) {
 
 // doctor walks the way to a recipient with its own transport's settings, and posts a test event if asked to. Nothing of it is
 // recorded, and neither rate limit nor breaker hold it back: it is for finding out why deliveries fail.
-func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (any, error) {
+func (s *Service) doctor(ctx context.Context, q control.DoctorQuestion) (report egress.Report, err error) {
 	r, err := s.await(ctx, q)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
-	report := &egress.Report{}
-	s.send.probe(ctx, r, report)
+	s.send.probe(ctx, r, &report)
 	switch {
 	case !report.Healthy():
 	case q.Post:
-		s.post(ctx, r, report)
+		s.post(ctx, r, &report)
 	default:
 		report.Steps[len(report.Steps)-1].Detail += "; no request was sent, as none was requested"
 	}
@@ -107,7 +106,7 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 // post sends a test event, made like any other, and judges the answer by the recipient's own rule.
 func (s *Service) post(ctx context.Context, r *recipient.Recipient, report *egress.Report) {
 	settings := s.deps.Config.Settings()
-	now := time.Now()
+	now := s.deps.Bus.Now()
 	var e *event.Event
 	for _, id := range r.EventTypes {
 		if t, ok := settings.Types[id]; ok && e == nil {

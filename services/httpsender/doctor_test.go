@@ -21,7 +21,8 @@ func doctor(t *testing.T, conn *bus.Conn, q control.DoctorQuestion) egress.Repor
 	q.Recipient = "crm"
 	var report egress.Report
 	waittest.NoError(t, "the service to listen", func() error {
-		err := control.New(conn).AskDoctor(ctx, q, &report)
+		var err error
+		report, err = control.New(conn).AskDoctor(ctx, q)
 		if err != nil && !strings.Contains(err.Error(), control.ErrNobody.Error()) {
 			t.Fatal(err)
 		}

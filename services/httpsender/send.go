@@ -36,6 +36,8 @@ type sender struct {
 	userAgent  string
 	resolver   *net.Resolver
 	proxy      *egress.Proxy
+	// now is the broker's clock: receivers refuse signatures whose time is off, and attempts are compared with times of the broker.
+	now func() time.Time
 	// customFields are the code names that may be sent, sorted.
 	customFields func() []string
 
@@ -48,7 +50,7 @@ type sender struct {
 func newSender(o Options, guard *egress.Guard, version string, customFields func() []string) *sender {
 	s := &sender{
 		guard: guard, policy: o.URLPolicy, maxTimeout: o.MaxTimeout, userAgent: "Outbound/" + version,
-		customFields: customFields, clients: map[string]*client{},
+		customFields: customFields, clients: map[string]*client{}, now: time.Now,
 	}
 	s.buffers.New = func() any { return new([delivery.MaxExcerpt]byte) }
 	return s
@@ -74,7 +76,8 @@ type client struct {
 // Send makes one attempt and reports what it saw. A connection that was kept and breaks before any byte of the answer may have
 // been closed by the receiver while idle: the request is then sent once more on a new one, within the same attempt.
 func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcome {
-	o := delivery.Outcome{Began: time.Now(), Fault: delivery.FaultNone}
+	began := time.Now()
+	o := delivery.Outcome{Began: s.now(), Fault: delivery.FaultNone}
 	c := s.client(d.Recipient)
 	if c.fault != 0 {
 		o.Fault, o.Detail = c.fault, c.detail
@@ -89,7 +92,7 @@ func (s *sender) Send(ctx context.Context, d *delivery.Delivery) delivery.Outcom
 		return o
 	}
 	s.exchange(ctx, c, header, body, &o)
-	o.Took = time.Since(o.Began)
+	o.Took = time.Since(began)
 	return o
 }
 
@@ -102,7 +105,7 @@ func (s *sender) exchange(parent context.Context, c *client, header http.Header,
 		return
 	}
 	o.Status = resp.StatusCode
-	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), s.now())
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		o.Detail = pointsTo(c.URL, resp.Header.Get("Location"))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/egress"
 	"github.com/outbound-events/outbound/pkg/filter"
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/throttle"
 )
@@ -61,43 +62,28 @@ const settleReserve = 10 * time.Second
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
-	var faults []error
-	fault := func(path string, err error) {
-		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", path, err))
-		}
-	}
+	var f process.Faults
 	_, err := recipient.ParseURLPolicy(string(o.URLPolicy))
-	fault("urlPolicy", err)
-	for i, prefix := range o.AllowEgress {
-		_, err := egress.NewGuard([]string{prefix}, nil)
-		fault(fmt.Sprintf("allowEgress[%d]", i), err)
-	}
-	for i, own := range o.OwnServices {
-		_, err := egress.NewGuard(nil, []string{own})
-		fault(fmt.Sprintf("ownServices[%d]", i), err)
-	}
-	if err := o.Proxy.Validate(); err != nil {
-		faults = append(faults, fmt.Errorf("proxy.%w", err))
-	}
+	f.Within("urlPolicy", err)
+	f.Within("", egress.ValidateRules(o.AllowEgress, o.OwnServices))
+	f.Within("proxy", o.Proxy.Validate())
 	if o.Slots < 1 || o.Slots > 10_000 {
-		fault("slots", fmt.Errorf("%d is out of range: use 1 to 10000", o.Slots))
+		f.Add("slots", "%d is out of range: use 1 to 10000", o.Slots)
 	}
 	if o.Window < 1 || o.Window > 100_000 {
-		fault("window", fmt.Errorf("%d is out of range: use 1 to 100000", o.Window))
+		f.Add("window", "%d is out of range: use 1 to 100000", o.Window)
 	}
 	if o.Grace < 0 {
-		fault("grace", fmt.Errorf("%s is negative", o.Grace))
+		f.Add("grace", "%s is negative", o.Grace)
 	}
 	if o.StatusTick < time.Millisecond || o.StatusTick > time.Minute {
-		fault("statusTick", fmt.Errorf("%s is out of range: use 1ms to 1m", o.StatusTick))
+		f.Add("statusTick", "%s is out of range: use 1ms to 1m", o.StatusTick)
 	}
 	if longest := bus.AckWait - settleReserve; o.MaxTimeout <= 0 || o.MaxTimeout > longest {
-		fault("maxTimeout", fmt.Errorf("%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not "+
-			"redeliver during a request",
-			o.MaxTimeout, longest, bus.AckWait))
+		f.Add("maxTimeout", "%s is out of range: use more than 0 and at most %s, so that the broker (ack wait %s) does not redeliver during "+
+			"a request", o.MaxTimeout, longest, bus.AckWait)
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // Deps are the open doors of the service. All but Limiter, Version and Resolver are required. They are closed by who opened them,
@@ -149,7 +135,7 @@ func New(o Options, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("create the HTTP sender: %w", err)
 	}
 	send := newSender(o, guard, deps.Version, custom)
-	send.resolver = deps.Resolver
+	send.resolver, send.now = deps.Resolver, deps.Bus.Now
 	if send.proxy, err = egress.OpenProxy(o.Proxy); err != nil {
 		return nil, fmt.Errorf("options of the HTTP sender: proxy: %w", err)
 	}
@@ -165,13 +151,16 @@ func (s *Service) Run(ctx context.Context) error {
 		return nil
 	case <-s.deps.Config.Ready():
 	}
+	if s.deps.Bus.AwaitClock(ctx) != nil {
+		return nil
+	}
 	defer s.answerDoctor(ctx)()
 	history := deliverylog.New(s.deps.Bus)
 	defer history.Close()
 	s.deps.Config.OnChange(s.forget)
 	observer, stop, err := health.Start(ctx, health.Options{
 		Channel: recipient.HTTP, Recipients: s.deps.Config, Store: control.NewHealthStore(s.deps.Bus), Observer: s.deps.Observer,
-		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(),
+		Holder: ulid.Make().String(), Tick: s.o.StatusTick, Silent: s.deps.Bus.Silent(), Now: s.deps.Bus.Now,
 		Fallback: func() recipient.Contact { return s.deps.Config.Settings().SMTP.AdminContact() },
 	})
 	if err != nil {
@@ -180,9 +169,9 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stop()
 	engine, err := delivery.NewEngine(delivery.EngineOptions{
 		Channel: recipient.HTTP, Sender: s.send, Recipients: s.deps.Config, Queue: queue.New(s.deps.Bus), Log: history,
-		Observer: observer, Since: s.deps.Bus.Since, Slots: s.o.Slots, Window: s.o.Window, Grace: s.o.Grace, Silent: s.deps.Bus.Silent(),
-		Turn:    s.turn,
-		Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Observer: observer, Since: s.deps.Bus.Since, Now: s.deps.Bus.Now, Slots: s.o.Slots, Window: s.o.Window,
+		Grace: s.o.Grace, Silent: s.deps.Bus.Silent(), Turn: s.turn, Matches: s.filters.Matches, Freshness: s.deps.Config,
+		Storable: s.deps.Bus.Storable,
 	})
 	if err != nil {
 		return fmt.Errorf("create the HTTP sender's engine: %w", err)

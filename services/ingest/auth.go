@@ -26,8 +26,12 @@ type tokenIndex struct {
 // NewApplianceTokens makes an authenticator of the appliances that a configuration knows; it must watch settings.
 func NewApplianceTokens(c *configclient.Client) *ApplianceTokens { return &ApplianceTokens{config: c} }
 
-// Authenticate implements rpc.Authenticator.
+// Authenticate implements rpc.Authenticator. Until the appliances are known, no token is called unknown: an appliance takes that for
+// final. The error is then configclient.ErrNotTold.
 func (a *ApplianceTokens) Authenticate(_ context.Context, token string) (rpc.Principal, error) {
+	if err := a.config.Told(); err != nil {
+		return rpc.Principal{}, err
+	}
 	settings := a.config.Settings()
 	index := a.index.Load()
 	if index == nil || index.of != settings {

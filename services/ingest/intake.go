@@ -89,12 +89,17 @@ func (k *intake) busy(s submission) error {
 
 // decide decides on one event, within the limit, and returns once the decision holds. Its errors are statuses.
 func (k *intake) decide(ctx context.Context, s submission) (bus.Receipt, *event.Event, error) {
+	if f := k.deps.Bus.StoreFault(); f != nil {
+		return bus.Receipt{}, nil, k.unstored(s, f)
+	}
 	if err := k.ready(); err != nil {
 		return bus.Receipt{}, nil, k.refuse(s, "NOT_READY", rpc.Unavailable(err.Error()))
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.o.Timeout)
 	defer cancel()
-	now := time.Now()
+	// A store that stops to take anything answers nothing either: nobody waits for it.
+	defer context.AfterFunc(k.deps.Bus.StoreFailing(), cancel)()
+	now := k.deps.Bus.Now()
 	e, violations := k.validate(s, now)
 	if len(violations) > 0 {
 		k.recorder.rejected(s, e, violations, now)
@@ -113,6 +118,9 @@ func (k *intake) ready() error {
 	case <-k.deps.Config.Ready():
 	default:
 		return errors.New("the configuration has not been received yet: check that the config service runs, and retry shortly")
+	}
+	if err := k.deps.Store(); err != nil {
+		return fmt.Errorf("%w: no event is accepted until it is repaired: retry later", err)
 	}
 	if !k.recovery.fresh() {
 		return errors.New("the broker is not responding: retry shortly")
@@ -263,7 +271,17 @@ func (k *intake) trouble(s submission, e *event.Event, err error) error {
 	}
 	k.deps.Logger.Warn("event not stored", telemetry.KeyError, err.Error(), telemetry.KeyAppliance, e.Appliance,
 		telemetry.KeyEventID, e.Key(), telemetry.KeyVia, s.via)
-	return k.refuse(s, "UNAVAILABLE", rpc.Unavailable("the event may not have been stored: retry with the same id, duplicates are ignored"))
+	reason, text := "UNAVAILABLE", "the event may not have been stored: retry with the same id, duplicates are ignored"
+	if f := k.deps.Bus.StoreFault(); f != nil {
+		reason, text = string(f.Reason), f.Error()+": "+text
+	}
+	return k.refuse(s, reason, rpc.UnavailableFor(reason, text))
+}
+
+// unstored refuses an event at once, because the broker's store takes nothing.
+func (k *intake) unstored(s submission, f *bus.StoreFault) error {
+	text := fmt.Sprintf("the event was not stored: %v: keep it and retry later", f)
+	return k.refuse(s, string(f.Reason), rpc.UnavailableFor(string(f.Reason), text))
 }
 
 // refuse counts an event that its publisher keeps and sends again. It is no decision on the event, so it has no record.

@@ -70,7 +70,7 @@ func (r *recorder) rejected(s submission, e *event.Event, violations event.Viola
 	rec := record(s, e, now)
 	r.deps.Logger.Info("event rejected", telemetry.KeyAppliance, rec.Appliance, telemetry.KeyEventID, keyOf(rec), telemetry.KeyVia, s.via,
 		telemetry.KeyReason, first.Reason, telemetry.KeyField, first.Field, telemetry.KeyViolations, len(violations))
-	if !r.limit(rec.Appliance).AllowN(now, 1) || !r.reserve() {
+	if !r.limit(rec.Appliance).Allow() || !r.reserve() {
 		r.deps.Observer.Unrecorded()
 		return
 	}

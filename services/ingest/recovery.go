@@ -15,6 +15,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/event"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -51,8 +52,8 @@ type recovery struct {
 	written atomic.Int64
 
 	mu sync.Mutex
-	// covered is the beginning of the connection after which all events before it were found to be recorded.
-	covered time.Time
+	// covered is the connection after whose beginning all events before it were found to be recorded.
+	covered uint64
 	changed chan struct{}
 	// said is the last trouble that was logged.
 	said string
@@ -84,7 +85,7 @@ func (r *recovery) run(ctx context.Context) {
 
 // recover looks through the events from the lowest mark on if that is due, or if there is a mark of a process that has ended.
 func (r *recovery) recover(ctx context.Context, due bool) error {
-	since, now := r.deps.Bus.Since(), time.Now()
+	connects, now := r.deps.Bus.Connects(), time.Now()
 	marks, ended, err := r.marks(ctx)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (r *recovery) recover(ctx context.Context, due bool) error {
 	}
 	r.from.Store(noRecovery)
 	r.progress.clear(now.Add(-doubtFor))
-	r.cover(since)
+	r.cover(connects)
 	for _, m := range ended {
 		if err := control.New(r.deps.Bus).RemoveIntakeMark(ctx, m); err != nil {
 			return err
@@ -165,12 +166,12 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 		}
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, "until", last,
-				"recorded", written)
+			r.deps.Logger.InfoContext(ctx, "scanning for accepted events without an intake record", telemetry.KeySequence, next, logkey.Until, last,
+				logkey.Recorded, written)
 		}
 	}
 	if written > 0 {
-		r.deps.Logger.WarnContext(ctx, "missing intake records written", "events", written, "from", from+1, "until", last)
+		r.deps.Logger.WarnContext(ctx, "missing intake records written", logkey.Events, written, logkey.From, from+1, logkey.Until, last)
 	}
 	return nil
 }
@@ -179,7 +180,7 @@ func (r *recovery) through(ctx context.Context, from, last uint64) error {
 // by who accepted it.
 func (r *recovery) missing(ctx context.Context, next, last uint64) (out []event.IntakeRecord, then uint64, err error) {
 	found, then, err := r.history.Unrecorded(ctx, next)
-	if err == nil && len(found) > 0 && time.Since(found[len(found)-1].Time) < recordWait {
+	if err == nil && len(found) > 0 && r.deps.Bus.Now().Sub(found[len(found)-1].Time) < recordWait {
 		if !rest(ctx, recordWait) {
 			return nil, next, ctx.Err()
 		}
@@ -224,13 +225,13 @@ func recovered(e eventlog.StoredEvent) event.IntakeRecord {
 func (r *recovery) covers() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.covered.Equal(r.deps.Bus.Since())
+	return r.covered == r.deps.Bus.Connects()
 }
 
-func (r *recovery) cover(since time.Time) {
+func (r *recovery) cover(connects uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.covered = since
+	r.covered = connects
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

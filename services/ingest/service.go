@@ -16,6 +16,8 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
+	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 )
@@ -37,17 +39,17 @@ func DefaultOptions() Options {
 
 // Validate reports every fault at once.
 func (o Options) Validate() error {
-	var errs []error
+	var f process.Faults
 	if o.MaxInFlight < 1 || o.MaxInFlight > 1_000_000 {
-		errs = append(errs, fmt.Errorf("maxInFlight: %d is out of range: use 1 to 1000000", o.MaxInFlight))
+		f.Add("maxInFlight", "%d is out of range: use 1 to 1000000", o.MaxInFlight)
 	}
 	if o.MaxInFlightBytes < 1<<20 {
-		errs = append(errs, fmt.Errorf("maxInFlightBytes: %d is too few: use at least 1048576", o.MaxInFlightBytes))
+		f.Add("maxInFlightBytes", "%d is too few: use at least 1048576", o.MaxInFlightBytes)
 	}
 	if o.Timeout < time.Second || o.Timeout > time.Minute {
-		errs = append(errs, fmt.Errorf("timeout: %s is out of range: use 1s to 1m", o.Timeout))
+		f.Add("timeout", "%s is out of range: use 1s to 1m", o.Timeout)
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }
 
 // Observer counts decisions. Its methods must not block.
@@ -68,6 +70,8 @@ type Deps struct {
 	Observer Observer
 	// Logger takes a line for each rejected event. Nil: the process's.
 	Logger *slog.Logger
+	// Store says what the broker's store has lost; then no event is accepted. Optional.
+	Store func() error
 	// Version is shown to those who list the broker's services, as three numbers with dots. Empty: 0.0.0.
 	Version string
 }
@@ -92,6 +96,9 @@ func New(o Options, deps Deps) (*Service, error) {
 	if deps.Logger == nil {
 		deps.Logger = slog.Default()
 	}
+	if deps.Store == nil {
+		deps.Store = func() error { return nil }
+	}
 	if deps.Observer == nil {
 		deps.Observer = silent{}
 	}
@@ -110,7 +117,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) { outboundv1.RegisterEventSe
 func (s *Service) Run(ctx context.Context) error {
 	k := newIntake(s.o, s.deps)
 	defer k.close()
-	if !k.recovery.prepare(ctx) {
+	if k.deps.Bus.AwaitClock(ctx) != nil || !k.recovery.prepare(ctx) {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -159,7 +166,7 @@ func (s *Service) tidy(ctx context.Context) {
 		case err != nil && ctx.Err() == nil:
 			s.deps.Logger.WarnContext(ctx, "purge of finished events failed", telemetry.KeyError, err.Error())
 		case gone > 0:
-			s.deps.Logger.InfoContext(ctx, "finished events purged", "events", gone)
+			s.deps.Logger.InfoContext(ctx, "finished events purged", logkey.Events, gone)
 		}
 	}
 }
@@ -176,6 +183,9 @@ func (s *Service) Ready(ctx context.Context) error {
 	}
 	if err := s.deps.Bus.Ready(); err != nil {
 		return err
+	}
+	if f := s.deps.Bus.StoreFault(); f != nil {
+		return fmt.Errorf("events are refused (%s): %w", f.Reason, f)
 	}
 	if err := k.ready(); err != nil {
 		return err

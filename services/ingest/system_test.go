@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/crypto/bcrypt"
@@ -118,6 +119,8 @@ type fixtureOptions struct {
 	options       ingest.Options
 	streams       bus.StreamOptions
 	unknownConfig bool
+	// clock is the clock of ingest; nil: the right one.
+	clock func() time.Time
 	// before, if set, is called when the broker runs and the service does not yet.
 	before func(h *fixture)
 }
@@ -178,7 +181,7 @@ func (h *fixture) startBroker(o fixtureOptions, appliances []string) {
 	}
 	must(t, h.broker.SetAppliances(list))
 	h.bus, err = bus.Connect(t.Context(), bus.Options{User: embed.CoreUser, Password: h.broker.CorePassword(), InProcess: h.broker,
-		Name: "ingest"})
+		Name: "ingest", Clock: o.clock})
 	must(t, err)
 	t.Cleanup(h.bus.Close)
 	must(t, h.bus.EnsureStreams(t.Context(), o.streams))

@@ -13,6 +13,8 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/egress"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -65,32 +67,34 @@ const (
 	longestAnswer = time.Minute
 )
 
-// AskDoctor asks one of the HTTP senders and reads its answer into answer. It waits until ctx ends; the error is ErrNobody if
-// there is no sender.
-func (c Client) AskDoctor(ctx context.Context, q DoctorQuestion, answer any) error {
+// AskDoctor asks one of the HTTP senders to check the connection to a recipient and returns its report. It waits until ctx ends; the
+// error is ErrNobody if there is no sender.
+func (c Client) AskDoctor(ctx context.Context, q DoctorQuestion) (report egress.Report, err error) {
 	q.Within = within(ctx)
-	return c.ask(ctx, names.SubjectDoctor, q, answer)
+	err = c.ask(ctx, names.SubjectDoctor, q, &report)
+	return report, err
 }
 
 // ServeDoctor answers such questions, several at once, until ctx ends. Those under way are answered before it returns, for which
 // answer should heed its context.
-func (c Client) ServeDoctor(ctx context.Context, answer func(context.Context, DoctorQuestion) (any, error)) error {
-	return serve(ctx, c.conn, names.SubjectDoctor, func(ctx context.Context, q DoctorQuestion) (any, error) {
+func (c Client) ServeDoctor(ctx context.Context, answer func(context.Context, DoctorQuestion) (egress.Report, error)) error {
+	return serve(ctx, c.conn, names.SubjectDoctor, func(ctx context.Context, q DoctorQuestion) (egress.Report, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
 	})
 }
 
-// AskTestMail asks one of the email senders to send test mails, as AskDoctor asks.
-func (c Client) AskTestMail(ctx context.Context, q TestMailQuestion, answer any) error {
+// AskTestMail asks one of the email senders to send test mails, as AskDoctor asks, and returns a result for each address.
+func (c Client) AskTestMail(ctx context.Context, q TestMailQuestion) (results []TestMailResult, err error) {
 	q.Within = within(ctx)
-	return c.ask(ctx, names.SubjectTestMail, q, answer)
+	err = c.ask(ctx, names.SubjectTestMail, q, &results)
+	return results, err
 }
 
 // ServeTestMail answers such questions, as ServeDoctor answers.
-func (c Client) ServeTestMail(ctx context.Context, answer func(context.Context, TestMailQuestion) (any, error)) error {
-	return serve(ctx, c.conn, names.SubjectTestMail, func(ctx context.Context, q TestMailQuestion) (any, error) {
+func (c Client) ServeTestMail(ctx context.Context, answer func(context.Context, TestMailQuestion) ([]TestMailResult, error)) error {
+	return serve(ctx, c.conn, names.SubjectTestMail, func(ctx context.Context, q TestMailQuestion) ([]TestMailResult, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.Within)
 		defer cancel()
 		return answer(ctx, q)
@@ -128,7 +132,7 @@ func (c Client) ask(ctx context.Context, subject string, question, answer any) e
 }
 
 // serve answers the questions on a subject. Each goes to one process of those that answer.
-func serve[Q any](ctx context.Context, c *wire.Conn, subject string, answer func(context.Context, Q) (any, error)) error {
+func serve[Q, A any](ctx context.Context, c *wire.Conn, subject string, answer func(context.Context, Q) (A, error)) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, maxAnswers)
@@ -158,7 +162,7 @@ func serve[Q any](ctx context.Context, c *wire.Conn, subject string, answer func
 	return nil
 }
 
-func examine[Q any](ctx context.Context, question []byte, answer func(context.Context, Q) (any, error)) ([]byte, error) {
+func examine[Q, A any](ctx context.Context, question []byte, answer func(context.Context, Q) (A, error)) ([]byte, error) {
 	var q Q
 	if err := json.Unmarshal(question, &q); err != nil {
 		return nil, fmt.Errorf("decode the request: %w", err)
@@ -178,6 +182,6 @@ func reply(m *nats.Msg, raw []byte, err error) {
 		out.Header.Set(headerFault, err.Error())
 	}
 	if err := m.RespondMsg(out); err != nil {
-		slog.Warn("response not sent", "subject", m.Subject, telemetry.KeyError, err.Error())
+		slog.Warn("response not sent", logkey.Subject, m.Subject, telemetry.KeyError, err.Error())
 	}
 }

@@ -71,7 +71,7 @@ func (c Client) ApplyConsumer(ctx context.Context, r *recipient.Recipient, pause
 func (c Client) pause(ctx context.Context, name string, want bool) error {
 	var err error
 	if want {
-		_, err = c.conn.JS.PauseConsumer(ctx, names.StreamEvents, name, time.Now().Add(pausedFor))
+		_, err = c.conn.JS.PauseConsumer(ctx, names.StreamEvents, name, c.conn.Now().Add(pausedFor))
 	} else {
 		_, err = c.conn.JS.ResumeConsumer(ctx, names.StreamEvents, name)
 	}

@@ -34,12 +34,12 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 	if err != nil {
 		return err
 	}
-	since := s.conn.Since()
+	connects := s.conn.Connects()
 	w, err := b.KV.Watch(ctx, statusKey(ch, ">"))
 	if err != nil {
 		return fmt.Errorf("watch bucket %s: %w", names.BucketStatus, err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer s.conn.StopWatch(w)
 	begin()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -48,7 +48,7 @@ func (s *HealthStore) Watch(ctx context.Context, ch recipient.Channel, begin fun
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if s.conn.Connected() && !s.conn.Since().Equal(since) {
+			if s.conn.Connected() && s.conn.Connects() != connects {
 				return errors.New("the connection was replaced")
 			}
 		case e, ok := <-w.Updates():

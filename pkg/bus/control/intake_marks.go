@@ -42,7 +42,7 @@ func (c Client) IntakeMarks(ctx context.Context) ([]IntakeMark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the intake checkpoints: %w", err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer c.conn.StopWatch(w)
 	var out []IntakeMark
 	for {
 		select {

@@ -53,7 +53,7 @@ func (s *HealthStore) SilentMarks(ctx context.Context) (map[string]health.AlertS
 	if err != nil {
 		return nil, nil, fmt.Errorf("list alert states in bucket %s: %w", names.BucketStatus, err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer s.conn.StopWatch(w)
 	marks, revisions := map[string]health.AlertState{}, map[string]uint64{}
 	for {
 		select {

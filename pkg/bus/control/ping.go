@@ -24,6 +24,8 @@ type Presence struct {
 	// Host and PID say where it runs.
 	Host string `json:"host,omitempty"`
 	PID  int    `json:"pid,omitempty"`
+	// ClockOffset is how far its clock is ahead of the broker's, in seconds; negative: behind.
+	ClockOffset float64 `json:"clockOffsetSeconds,omitempty"`
 	// Notices need attention, as sentences.
 	Notices []string `json:"notices,omitempty"`
 }
@@ -39,6 +41,7 @@ func (c Client) Announce(ctx context.Context, notices func() []string, here ...P
 	// No queue group: everybody answers.
 	sub, err := c.conn.NC.Subscribe(names.SubjectPing, func(m *nats.Msg) {
 		for i, p := range here {
+			p.ClockOffset = c.conn.ClockOffset().Seconds()
 			if i == 0 && notices != nil {
 				p.Notices = notices()
 			}

@@ -51,8 +51,8 @@ func (h *Reader) Bounds(ctx context.Context) (LogBounds, error) {
 		out.Old = max(out.Old, uint64(max(newest-keptShare*float64(c.MaxBytes)/each, 0)))
 	}
 	kept := time.Duration(keptShare * float64(c.MaxAge))
-	if c.MaxAge > 0 && time.Since(state.FirstTime) > kept {
-		at, ok, err := h.SequenceAt(ctx, time.Now().Add(-kept))
+	if c.MaxAge > 0 && h.conn.Now().Sub(state.FirstTime) > kept {
+		at, ok, err := h.SequenceAt(ctx, h.conn.Now().Add(-kept))
 		if err != nil {
 			return out, fmt.Errorf("read the old records of %s: %w", names.StreamHistory, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -73,7 +74,7 @@ var errGap = errors.New("records were lost in transit")
 // once follows by one consumer until that is of no use any more. The consumer does not wait for acknowledgements, so what got lost
 // with a connection is found by the gap in its count, and is told by the next one.
 func (f *following) once(ctx context.Context) error {
-	began := f.conn.Since()
+	connects := f.conn.Connects()
 	start, err := f.start(ctx)
 	if err != nil {
 		return fmt.Errorf("follow the records: %w", err)
@@ -99,7 +100,7 @@ func (f *following) once(ctx context.Context) error {
 	defer tick.Stop()
 	quiet := false
 	for count := uint64(0); ctx.Err() == nil; {
-		if !f.conn.Since().Equal(began) {
+		if f.conn.Connects() != connects {
 			return errors.New("the connection was replaced")
 		}
 		n, err := f.batch(ctx, c, count, quiet)
@@ -134,7 +135,7 @@ func (f *following) start(ctx context.Context) (uint64, error) {
 		if gone || len(ms) == 1 && wire.StoredSequence(ms[0]) == f.last && wire.StoredTime(ms[0]).Equal(f.at) {
 			return f.last + 1, nil
 		}
-		slog.Warn("the end of the delivery log is missing: reading it again", "told", f.last, "last", have.LastSeq)
+		slog.Warn("the end of the delivery log is missing: reading it again", logkey.Told, f.last, logkey.Last, have.LastSeq)
 		f.last = 0
 		f.to.Again()
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/crypto/bcrypt"
@@ -27,12 +28,8 @@ type Appliance struct {
 
 // authenticator decides who may connect, and as whom.
 type authenticator struct {
-	server   *server.Server
+	server   atomic.Pointer[server.Server]
 	password string
-	// known is closed at the first SetAppliances, closing when the server stops.
-	known     chan struct{}
-	closing   chan struct{}
-	closeOnce sync.Once
 	// hashing bounds how many slow hashes run at once, so that a storm of connections leaves a processor for events.
 	hashing chan struct{}
 	// key makes the fingerprints in proven. It never leaves the process.
@@ -41,22 +38,35 @@ type authenticator struct {
 	// mu is held for reading while a connection is let in, so that SetAppliances sees every connection that an old password
 	// has opened.
 	mu     sync.RWMutex
-	warned bool
+	gate   *gate
 	hashes map[string]string
 	// proven holds the fingerprint of the password that was last found right, so that a reconnect costs no slow hash.
 	proven map[string][32]byte
 }
 
+// gate is what appliances wait at that connect before the server has their accounts: after its start and after each new start of it.
+type gate struct {
+	// known is closed once the server has the accounts, closing when it stops.
+	known, closing         chan struct{}
+	knownOnce, closingOnce sync.Once
+}
+
+func newGate() *gate { return &gate{known: make(chan struct{}), closing: make(chan struct{})} }
+
+func (g *gate) open()  { g.knownOnce.Do(func() { close(g.known) }) }
+func (g *gate) close() { g.closingOnce.Do(func() { close(g.closing) }) }
+
 func newAuthenticator(password string) *authenticator {
 	a := &authenticator{
-		password: password, known: make(chan struct{}), closing: make(chan struct{}),
+		password: password, gate: newGate(),
 		hashing: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), hashes: map[string]string{}, proven: map[string][32]byte{},
 	}
 	_, _ = rand.Read(a.key[:])
 	return a
 }
 
-func (a *authenticator) close() { a.closeOnce.Do(func() { close(a.closing) }) }
+// close has those go that wait, because the server stops.
+func (a *authenticator) close() { a.waiting().close() }
 
 // Check is called by the broker for each connection.
 func (a *authenticator) Check(c server.ClientAuthentication) bool {
@@ -68,19 +78,33 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 		return a.admitCore(c, o.Password)
 	}
 	// A refusal now would be final for many clients; soon it will be known.
+	g := a.waiting()
 	select {
-	case <-a.known:
-	case <-a.closing:
+	case <-g.known:
+	case <-g.closing:
 		return false
 	}
 	return a.admitAppliance(c, o.Username, o.Password)
+}
+
+func (a *authenticator) waiting() *gate {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.gate
+}
+
+// forget has appliances wait until the server that is started next has their accounts.
+func (a *authenticator) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gate = newGate()
 }
 
 func (a *authenticator) admitCore(c server.ClientAuthentication, password string) bool {
 	if !secret.Equal(password, a.password) {
 		return false
 	}
-	account, err := a.server.LookupAccount(coreAccount)
+	account, err := a.server.Load().LookupAccount(coreAccount)
 	if err != nil {
 		return false
 	}
@@ -98,7 +122,7 @@ func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, passwo
 	if a.hashes[id] != hash { // revoked or rotated while the password was checked
 		return false
 	}
-	account, err := a.server.LookupAccount(accountOf(id))
+	account, err := a.server.Load().LookupAccount(accountOf(id))
 	if err != nil {
 		return false
 	}
@@ -153,6 +177,17 @@ func (s *Server) SetAppliances(appliances []Appliance) error {
 		}
 		hashes[x.ID] = x.PasswordBcrypt
 	}
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.appliances = appliances
+	if s.ns.Load() == nil {
+		return nil // the next start takes them
+	}
+	return s.setAccounts(hashes)
+}
+
+// setAccounts makes the accounts that are missing and lets these appliances in.
+func (s *Server) setAccounts(hashes map[string]string) error {
 	for id := range hashes {
 		if err := s.ensureAccount(id); err != nil {
 			return err
@@ -164,11 +199,12 @@ func (s *Server) SetAppliances(appliances []Appliance) error {
 // ensureAccount makes the account of an appliance. It stays until the server stops, for nats-server forgets none; without a
 // password nobody can use it.
 func (s *Server) ensureAccount(id string) error {
-	core, err := s.ns.LookupAccount(coreAccount)
+	ns := s.ns.Load()
+	core, err := ns.LookupAccount(coreAccount)
 	if err != nil {
 		return fmt.Errorf("look up account %s: %w", coreAccount, err)
 	}
-	account, err := s.ns.RegisterAccount(accountOf(id))
+	account, err := ns.RegisterAccount(accountOf(id))
 	if errors.Is(err, server.ErrAccountExists) {
 		return nil
 	}
@@ -192,22 +228,19 @@ func (a *authenticator) replace(hashes map[string]string) error {
 		}
 	}
 	a.hashes = hashes
-	if !a.warned {
-		a.warned = true
-		close(a.known)
-	}
+	a.gate.open()
 	return errors.Join(errs...)
 }
 
 // disconnect closes every connection of an appliance.
 func (a *authenticator) disconnect(id string) error {
-	list, err := a.server.Connz(&server.ConnzOptions{Account: accountOf(id), Limit: math.MaxInt32, State: server.ConnOpen})
+	list, err := a.server.Load().Connz(&server.ConnzOptions{Account: accountOf(id), Limit: math.MaxInt32, State: server.ConnOpen})
 	if err != nil {
 		return fmt.Errorf("list the connections of appliance %s: %w", id, err)
 	}
 	for _, c := range list.Conns {
 		// The only error is that the connection has gone by itself.
-		_ = a.server.DisconnectClientByID(c.Cid)
+		_ = a.server.Load().DisconnectClientByID(c.Cid)
 	}
 	return nil
 }

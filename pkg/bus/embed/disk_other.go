@@ -4,7 +4,13 @@ package embed
 
 import "errors"
 
+// Space is what the file system that holds the streams has.
+func (s *Server) Space() (Space, error) {
+	return Space{}, errors.New("free disk space is not available on this system")
+}
+
 // FreeBytes is what is free on the disk that holds the streams, for who runs the process.
 func (s *Server) FreeBytes() (uint64, error) {
-	return 0, errors.New("free disk space is not available on this system")
+	x, err := s.Space()
+	return x.Free, err
 }

@@ -38,10 +38,8 @@ func takeLock(dir string) (*lock, error) {
 		}
 		return nil, fmt.Errorf("open the store in %s: %w (%s): stop it, or choose another directory", dir, ErrLocked, holder(f))
 	}
-	if err := writeHolder(f); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("write %s: %w", path, err)
-	}
+	// Who holds it is only a help for people: a disk that is full keeps nobody from starting.
+	_ = writeHolder(f)
 	return &lock{file: f}, nil
 }
 

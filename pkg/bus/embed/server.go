@@ -10,11 +10,14 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/secret"
 )
 
@@ -58,12 +61,22 @@ type Options struct {
 
 // Server is a running broker. Shutdown ends it.
 type Server struct {
-	ns       *server.Server
+	// ns is the server that runs; nil while the store is opened again.
+	ns       atomic.Pointer[server.Server]
+	o        Options
 	lock     *lock
 	auth     *authenticator
 	password string
 	storeDir string
 	log      *slog.Logger
+	// address is where the broker listens.
+	address *net.TCPAddr
+
+	// life is held while the server is stopped or started; ended says that it is not to be started again.
+	life  sync.Mutex
+	ended bool
+	// appliances are those of the last SetAppliances.
+	appliances []Appliance
 }
 
 // Start takes the store directory's lock, starts the broker and returns once it listens and all streams are recovered.
@@ -88,32 +101,53 @@ func Start(o Options) (*Server, error) {
 }
 
 func start(o Options, l *lock) (*Server, error) {
-	// nats-server would end the process's hope of an ordered start when the port is taken; so it is tried first.
-	if err := tryListen(o.Host, o.Port); err != nil {
-		return nil, err
-	}
-	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir, log: o.Logger}
+	s := &Server{lock: l, password: secret.NewPassword(), storeDir: o.StoreDir, log: o.Logger, o: o}
 	s.auth = newAuthenticator(s.password)
-	opts, err := serverOptions(o, s.auth)
-	if err != nil {
+	if err := s.launch(); err != nil {
 		return nil, err
-	}
-	if s.ns, err = server.NewServer(opts); err != nil {
-		return nil, fmt.Errorf("create the broker: %w", err)
-	}
-	s.auth.server = s.ns
-	log := &logger{to: o.Logger}
-	s.ns.SetLoggerV2(log, false, false, false)
-	s.ns.Start()
-	if err := log.fatal(); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("start the broker: %w", err)
-	}
-	if !s.ns.ReadyForConnections(readyTimeout) {
-		s.stop()
-		return nil, fmt.Errorf("start the broker: not ready after %s: see the log", readyTimeout)
 	}
 	return s, nil
+}
+
+// launch starts a server on the store and returns once it listens and all streams are recovered.
+func (s *Server) launch() error {
+	// nats-server would end the process's hope of an ordered start when the port is taken; so it is tried first.
+	if err := tryListen(s.o.Host, s.o.Port); err != nil {
+		return err
+	}
+	opts, err := serverOptions(s.o, s.auth)
+	if err != nil {
+		return err
+	}
+	ns, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("create the broker: %w", err)
+	}
+	s.auth.server.Store(ns)
+	log := &logger{to: s.log}
+	ns.SetLoggerV2(log, false, false, false)
+	ns.Start()
+	if err := log.fatal(); err != nil {
+		s.auth.close()
+		end(ns)
+		return fmt.Errorf("start the broker: %w", err)
+	}
+	if !ns.ReadyForConnections(readyTimeout) {
+		s.auth.close()
+		end(ns)
+		return fmt.Errorf("start the broker: not ready after %s: see the log", readyTimeout)
+	}
+	if a, ok := ns.Addr().(*net.TCPAddr); ok {
+		s.address, s.o.Port = a, a.Port
+	}
+	s.ns.Store(ns)
+	return nil
+}
+
+// end stops a server and waits until everything is on the disk.
+func end(ns *server.Server) {
+	ns.Shutdown()
+	ns.WaitForShutdown()
 }
 
 func serverOptions(o Options, auth server.Authentication) (*server.Options, error) {
@@ -149,13 +183,23 @@ func tryListen(host string, port int) error {
 }
 
 // Addr is where the broker listens, e.g. 127.0.0.1:4222.
-func (s *Server) Addr() string { return s.ns.Addr().String() }
+func (s *Server) Addr() string { return s.address.String() }
 
 // CorePassword is the password of CoreUser, new with each start.
 func (s *Server) CorePassword() string { return s.password }
 
 // InProcessConn is a connection to the broker without the network. It is signed in like any other.
-func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.InProcessConn() }
+func (s *Server) InProcessConn() (net.Conn, error) {
+	ns := s.ns.Load()
+	if ns == nil {
+		return nil, errReopening
+	}
+	c, err := ns.InProcessConn()
+	if err != nil {
+		return nil, fmt.Errorf("connect to the broker in this process: %w", err)
+	}
+	return c, nil
+}
 
 // shutdownWait is how long a shutdown may take.
 const shutdownWait = 20 * time.Second
@@ -177,14 +221,18 @@ func (s *Server) ShutdownWithin(wait time.Duration) {
 	case <-stopped:
 		s.lock.release()
 	case <-late.C:
-		s.log.Error("the broker did not shut down in time", "waited", wait.String())
+		s.log.Error("the broker did not shut down in time", logkey.Waited, wait.String())
 	}
 }
 
 func (s *Server) stop() {
 	s.auth.close()
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.ended = true
+	if ns := s.ns.Load(); ns != nil {
+		end(ns)
+	}
 }
 
 // makeDir makes the store directory, for its owner alone.

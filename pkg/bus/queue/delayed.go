@@ -75,7 +75,7 @@ func (d *Delayed) waiting(ctx context.Context, through uint64) (out []uint64, er
 	if err := d.catchUp(ctx, first); err != nil {
 		return nil, err
 	}
-	soon := time.Now().Add(Settled)
+	soon := d.conn.Now().Add(Settled)
 	maps.DeleteFunc(d.next, func(seq uint64, next time.Time) bool { return seq < first || !next.After(soon) })
 	for seq := range d.next {
 		if seq <= through {

@@ -121,13 +121,20 @@ func (p *requests) Close() {
 	if err := p.sub.Drain(); err != nil {
 		return
 	}
-	late := time.NewTimer(pullGrace)
+	wait := pullGrace
+	if !p.conn.Connected() { // nothing more comes
+		wait = 0
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	for open := true; open; {
 		select {
 		case m := <-p.in:
 			giveBack(m)
 		case <-p.closed:
+			open = false
+		case <-p.conn.Silent():
+			_ = p.sub.Unsubscribe()
 			open = false
 		case <-late.C:
 			_ = p.sub.Unsubscribe()

@@ -58,7 +58,7 @@ func ClassOf(r Reason, status int) Class {
 		return ClassNotWanted
 	case Expired:
 		return ClassExpired
-	case Deleted, Purged, Cancelled, Backlog:
+	case Deleted, Purged, Cancelled, Backlog, eventLost, recipientLost:
 		return ClassCancelled
 	default:
 		return ClassOther

@@ -43,6 +43,10 @@ const (
 	Purged    Reason = "queue_purged"
 	Cancelled Reason = "cancelled_by_hand"
 	Backlog   Reason = "backlog"
+	// eventLost is that the broker's store has lost the event, recipientLost that it has lost the recipient.
+	// No verdict has them: a repair of the store does, pkg/bus/storecheck.
+	eventLost     Reason = "event_lost"
+	recipientLost Reason = "recipient_lost"
 
 	// What was done by hand to a delivery that goes on.
 	SendNow  Reason = "send_now"

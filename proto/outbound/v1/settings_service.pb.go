@@ -966,7 +966,7 @@ func (x *ListMacrosResponse) GetDefaults() []*DefaultMailText {
 type Revision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource: `recipients/<id>`, `settings/smtp`, `settings/email`, `custom-fields`, `event-types/<id>`,
-	// `appliances/<id>`, `users/<name>`, `tokens/<id>`.
+	// `appliances/<id>`, `users/<name>`, `tokens/<id>`, `backups`.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// Revision number; increasing.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`

@@ -4,11 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/services/config"
@@ -25,7 +28,12 @@ type options struct {
 }
 
 // Validate reports every fault at once.
-func (o *options) Validate() error { return setup.Validate(o.Service, o.Common, o.Server, o.Sealed) }
+func (o *options) Validate() error {
+	var f process.Faults
+	f.Within("", setup.Validate(o.Service, o.Common, o.Server, o.Sealed))
+	f.Within("streams", o.Streams.Validate())
+	return f.Err()
+}
 
 func main() {
 	o := options{Common: setup.DefaultCommon(), Streams: bus.DefaultStreamOptions(), Service: config.DefaultOptions()}
@@ -42,12 +50,18 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Bus.EnsureStreams(ctx, o.Streams); err != nil {
+	store := p.Store(storecheck.Bucket{Conn: p.Bus})
+	if err := store.Open(ctx, o.Streams); err != nil {
+		if errors.Is(err, bus.ErrDamaged) {
+			return fmt.Errorf("%w: the start was refused and nothing was changed: restore a backup, or see what a repair would do: "+
+				"outbound repair --nats %s --dry-run", err, o.NATS.URL)
+		}
 		return err
 	}
 	publisher := bus.NewPublisher(p.Bus)
 	p.Defer(publisher.Close)
-	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger})
+	s, err := config.New(o.Service, config.Deps{Bus: p.Bus, Publisher: publisher, Sealer: sealer, Logger: p.Telemetry.Logger,
+		Notices: p.Notices})
 	if err != nil {
 		return err
 	}

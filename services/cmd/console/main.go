@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -65,7 +66,7 @@ func run(ctx context.Context, o options) error {
 		Config: bare.Config, Ingest: bare.Ingest, History: bare.History, Listener: p.TakeHTTP(), Ops: p.Ops(), Logger: p.Telemetry.Logger,
 		Version: process.Version(), FirstStart: func(link string) {
 			p.Telemetry.Logger.Warn("no users yet: create the first admin with this link, which works once and until this process stops",
-				"link", link)
+				logkey.Link, link)
 		},
 	}
 	if o.ServiceTokenFile != "" {

@@ -50,7 +50,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if _, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) },
-		configclient.NewTokens(config)); err != nil {
+		configclient.NewTokens(config, p.Bus.Now)); err != nil {
 		return err
 	}
 	p.Add("history", s.Run)

@@ -44,14 +44,14 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	s, err := ingest.New(o.Service, ingest.Deps{Bus: p.Bus, Config: config, Observer: telemetry.NewIntakeObserver(p.Telemetry.Registry),
-		Logger: p.Telemetry.Logger, Version: process.Version()})
+		Logger: p.Telemetry.Logger, Version: process.Version(), Store: p.Store(nil).Err})
 	if err != nil {
 		return err
 	}
 	p.Check("intake", s.Ready)
 	p.Add("intake", s.Run)
 	conn, err := p.Serve(o.Server, rpc.ServerOptions{}, func(r grpc.ServiceRegistrar) { s.Register(r) }, ingest.NewApplianceTokens(config),
-		configclient.NewTokens(config))
+		configclient.NewTokens(config, p.Bus.Now))
 	if err != nil {
 		return err
 	}

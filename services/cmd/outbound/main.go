@@ -14,7 +14,7 @@ func main() {
 	failed := process.Run("outbound", func(ctx context.Context) error {
 		root := cli.New(cli.Options{
 			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr), Getenv: os.Getenv, Version: process.Version(),
-		}, runCommand())
+		}, runCommand(), repairCommand())
 		code = cli.Execute(ctx, root, os.Args[1:])
 		return nil
 	})

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/bus/storecheck"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/process"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -71,7 +74,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	if p.token, err = secret.LoadToken(o.ServiceTokenFile); err != nil {
 		return nil, fmt.Errorf("serviceTokenFile: %w", err)
 	}
-	o.NATS.Name = "outbound " + name
+	o.NATS.Name, o.NATS.Clock = "outbound "+name, process.Clock()
 	o.NATS.Waiting = p.starting.Wait
 	o.NATS.Notice = func(text string) { p.Notices.Set("broker", text) }
 	if p.Bus, err = bus.Connect(ctx, o.NATS); err != nil {
@@ -81,6 +84,7 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	asked := context.AfterFunc(ctx, p.Bus.Ending)
 	p.Defer(func() { asked() })
 	p.group.Hopeless = p.Bus.Silent()
+	p.watchStore()
 	p.Check("broker", func(context.Context) error { return p.Bus.Ready() })
 	return p, nil
 }
@@ -113,9 +117,14 @@ func (p *Process) Run(ctx context.Context) error {
 	}
 	if p.Bus != nil {
 		here := control.NewPresence(p.Name, process.Version())
+		here.Start = p.Bus.Now().UTC()
 		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
+		p.group.Add("clock", func(ctx context.Context) error {
+			WatchClock(ctx, p.Bus, ClockReport{Name: p.Name, Notices: p.Notices, Telemetry: p.Telemetry})
+			return nil
+		})
 	}
-	p.Telemetry.Logger.InfoContext(ctx, "started", "version", process.Version(), "http", p.http)
+	p.Telemetry.Logger.InfoContext(ctx, "started", telemetry.KeyVersion, process.Version(), logkey.HTTP, p.http)
 	defer p.Telemetry.Logger.Info("stopped")
 	return p.group.Run(ctx)
 }
@@ -170,6 +179,18 @@ func (p *Process) Sealer(s Sealed) (*secret.Sealer, error) {
 		return nil, fmt.Errorf("sealKeyFile: %w", err)
 	}
 	return k, nil
+}
+
+// storeEvery is how often the broker's store is looked at.
+const storeEvery = 2 * time.Second
+
+// Store watches over what the broker keeps, as a task and a question of this process. k keeps the inventory; nil: only what this process
+// has seen is compared.
+func (p *Process) Store(k storecheck.Keeper) *storecheck.Watcher {
+	w := storecheck.NewWatcher(storecheck.Options{Conn: p.Bus, Keeper: k, Every: storeEvery, Notices: p.Notices, Logger: p.Telemetry.Logger})
+	p.Check("store", func(context.Context) error { return w.Err() })
+	p.Add("store", w.Run)
+	return w
 }
 
 // Serve answers gRPC as a task, on the network and inside this process by the client it returns, which sends no token of

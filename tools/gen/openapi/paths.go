@@ -73,8 +73,8 @@ func describeEventBody(doc object) error {
 	return nil
 }
 
-// streams are the operations that answer with an object a line, without end.
-var streams = []string{"/v1/deliveries:tail", "/v1/status:watch"}
+// streams are the operations that answer with an object a line.
+var streams = []string{"/v1/deliveries:tail", "/v1/status:watch", "/v1/backup"}
 
 // describeStreams says how a stream is read: each line holds a message as `result`, or the `error` that ends it.
 func describeStreams(doc object) error {
@@ -105,7 +105,7 @@ func describeStreams(doc object) error {
 				"error":  object{"$ref": errorRef, "description": "Why the stream ended."},
 			},
 		}
-		answer["description"] = "Newline-delimited JSON: one object per line, until the client disconnects or a line has `error`."
+		answer["description"] = "Newline-delimited JSON: one object per line, until the client disconnects, the answer is complete, or a line has `error`."
 		answer["content"] = object{"application/x-ndjson": object{"schema": object{"$ref": "#/components/schemas/" + name}}}
 		// Pages have no meaning in a stream.
 		get["parameters"] = slices.DeleteFunc(list(get, "parameters"), func(p any) bool {

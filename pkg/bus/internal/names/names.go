@@ -13,6 +13,8 @@ const (
 	StreamEvents  = "EVENTS"
 	StreamHistory = "HISTORY"
 	StreamNotices = "NOTICES"
+	// StreamRestore is there while a restore has not finished. Its description says which.
+	StreamRestore = "OUTBOUND_RESTORE"
 
 	BucketRecipients = "outbound_recipients"
 	BucketSettings   = "outbound_settings"
@@ -34,6 +36,9 @@ const (
 	SubjectExpedite = "outbound.wake"
 	// SubjectTestMail is where email senders are asked for test mails. No stream keeps it.
 	SubjectTestMail = "outbound.testmail"
+
+	// SubjectRestore is the subject of StreamRestore, which nobody publishes to.
+	SubjectRestore = "outbound.restore"
 
 	// IngestSubject is what the ingest service listens on: `outbound.ingest.<appliance>.<event type>`.
 	IngestSubject = subjectIngest + ".*.*"

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -114,10 +115,13 @@ type Committer struct {
 	mu      sync.RWMutex
 	closed  bool
 	stopped chan struct{}
-	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in Unix nanoseconds.
+	// ctx ends when nothing is waited for any more, heard is when the broker last answered, in nanoseconds of the
+	// connection's monotonic time.
 	ctx    context.Context
 	giveUp context.CancelFunc
 	heard  atomic.Int64
+	// busy is since when messages wait, in Unix nanoseconds, if any do.
+	busy atomic.Int64
 	// pending is how many messages have no answer yet, gone how many were given up.
 	pending, gone atomic.Int64
 }
@@ -151,7 +155,9 @@ func (k *Committer) Put(p *Post) {
 		p.Done(Receipt{}, ErrClosed)
 		return
 	}
-	k.pending.Add(1)
+	if k.pending.Add(1) == 1 {
+		k.busy.Store(time.Now().UnixNano())
+	}
 	done := p.Done
 	p.Done = func(r Receipt, err error) {
 		k.pending.Add(-1)
@@ -184,14 +190,12 @@ func (k *Committer) Close() {
 
 // silent reports whether messages wait, and the broker has answered none for a while.
 func (k *Committer) silent(since time.Time) bool {
-	return k.pending.Load() > 0 && time.Since(latestOf(since, time.Unix(0, k.heard.Load()))) > silentAfter
+	return k.pending.Load() > 0 && time.Since(latestOf(since, k.conn.clock.moment(time.Duration(k.heard.Load())))) > silentAfter
 }
 
-func latestOf(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+// stalled reports whether messages have waited since before a time without any answer after it.
+func (k *Committer) stalled(before time.Time) bool {
+	return k.pending.Load() > 0 && time.Unix(0, max(k.busy.Load(), k.heard.Load())).Before(before)
 }
 
 // shut takes nothing more. It waits for those whose message finds the queue full.
@@ -213,7 +217,8 @@ func (k *Committer) run() {
 		k.resolve(k.gather(p))
 	}
 	if n := k.gone.Load(); n > 0 {
-		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream, "messages", n)
+		slog.Warn("messages discarded: the process is stopping and the broker does not respond", telemetry.KeyStream, k.stream,
+			logkey.Messages, n)
 	}
 }
 
@@ -350,7 +355,7 @@ func (k *Committer) batch(group []*Post) error {
 	if !ok {
 		return errUnknown
 	}
-	k.heard.Store(time.Now().UnixNano())
+	k.heard.Store(int64(k.conn.clock.elapsed()))
 	if a.Error != nil {
 		return batchError(a.Error.ErrorCode, a.Error.Description)
 	}
@@ -377,7 +382,7 @@ func (k *Committer) singly(group []*Post) (again []*Post) {
 	for i, err := range k.answers.publish(k.ctx, group) {
 		p := group[i]
 		if !errors.Is(err, errUnknown) {
-			k.heard.Store(time.Now().UnixNano())
+			k.heard.Store(int64(k.conn.clock.elapsed()))
 		}
 		if err == nil {
 			continue

@@ -12,12 +12,14 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -49,6 +51,8 @@ type Options struct {
 	// RepeatFor is how long a publish of an event whose result is unknown is repeated before its publisher is told that it failed.
 	// It must stay within the de-duplication window of EVENTS. 0: a minute.
 	RepeatFor time.Duration `yaml:"-"`
+	// Clock is the host's wall clock. Nil: time.Now. Tests have one that is wrong.
+	Clock func() time.Time `yaml:"-"`
 }
 
 // InProcessServer is an embedded server.
@@ -62,14 +66,22 @@ type Conn struct {
 	// JS repeats requests while the broker elects a leader. See Again.
 	JS      jetstream.JetStream
 	relaxed bool
-	// since is when the present connection began, in Unix nanoseconds, by this host's clock.
-	since atomic.Int64
+	// since is when the present connection began, in nanoseconds of monotonic time since clock.began. connects counts how often it began.
+	since    atomic.Int64
+	connects atomic.Uint64
+	clock    *clock
+	// measure is signalled when the broker's clock is to be measured at once. closing stops measuring, measuring waits for its end.
+	measure   chan struct{}
+	closing   context.CancelFunc
+	measuring sync.WaitGroup
 	// repeatFor is RepeatFor of the options.
 	RepeatFor time.Duration
 	ending    *ending
 	dialer    *dialer
 	monitor   *monitor
 	options   Options
+	// store is the watch of the broker's store, if there is one.
+	store atomic.Pointer[StoreWatch]
 }
 
 // sayEvery is how often a broker that is waited for is mentioned.
@@ -86,36 +98,40 @@ const writeTimeout = 5 * time.Second
 // for until ctx ends. What does not mend itself is an error at once: wrong credentials, a server that is too old (*VersionError), or
 // one without JetStream for this account.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
-	c := &Conn{relaxed: o.Relaxed, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), options: o}
+	c := &Conn{relaxed: o.Relaxed, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), clock: newClock(o.Clock),
+		measure: make(chan struct{}, 1), options: o}
 	c.monitor = newMonitor(c)
 	c.dialer = &dialer{ctx: ctx, refused: func(*VersionError) { c.monitor.look() }}
-	opts, err := c.clientOptions()
+	opts, err := clientOptions(c)
 	if err != nil {
 		return nil, err
 	}
-	w := c.waiting()
+	w := newWaiting(c)
 	defer w.end()
-	if err := c.open(ctx, w, opts); err != nil {
+	if err := open(ctx, c, w, opts); err != nil {
 		return nil, err
 	}
-	if err := c.awaitNeeds(ctx, w); err != nil {
+	if err := awaitNeeds(ctx, c, w); err != nil {
 		c.NC.Close()
 		return nil, err
 	}
 	c.dialer.connected()
+	firstMeasure(ctx, c)
+	ctx, c.closing = context.WithCancel(context.WithoutCancel(ctx))
+	c.measuring.Go(func() { keepClock(ctx, c) })
 	c.monitor.start()
 	return c, nil
 }
 
 // open connects, and opens JetStream.
-func (c *Conn) open(ctx context.Context, w *waiting, opts []nats.Option) error {
+func open(ctx context.Context, c *Conn, w *waiting, opts []nats.Option) error {
 	for {
 		nc, err := nats.Connect(c.options.URL, opts...)
 		if err == nil {
 			c.NC = nc
 			break
 		}
-		if final := c.final(err); final != nil {
+		if final := final(c, err); final != nil {
 			return final
 		}
 		w.say("the broker at "+c.options.URL, err)
@@ -125,7 +141,7 @@ func (c *Conn) open(ctx context.Context, w *waiting, opts []nats.Option) error {
 		case <-time.After(connectPause):
 		}
 	}
-	c.since.Store(time.Now().UnixNano())
+	begins(c)
 	js, err := jetstream.New(c.NC, jetstream.WithPublishAsyncMaxPending(4096))
 	if err != nil {
 		c.NC.Close()
@@ -136,7 +152,7 @@ func (c *Conn) open(ctx context.Context, w *waiting, opts []nats.Option) error {
 }
 
 // final is the error of an attempt to connect that another attempt does not mend; nil if it is to be repeated.
-func (c *Conn) final(err error) error {
+func final(c *Conn, err error) error {
 	o := c.options
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -161,21 +177,22 @@ func refusesUser(err error) bool {
 }
 
 // clientOptions are those of the client library.
-func (c *Conn) clientOptions() ([]nats.Option, error) {
+func clientOptions(c *Conn) ([]nats.Option, error) {
 	o := c.options
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
 		nats.Timeout(dialTimeout), nats.ReconnectBufSize(-1), nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
 		nats.SetCustomDialer(c.dialer), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			c.since.Store(time.Now().UnixNano())
-			slog.Info("broker reconnected", "server", nc.ConnectedServerName(), "version", nc.ConnectedServerVersion())
+			begins(c)
+			measureSoon(c)
+			slog.Info("broker reconnected", logkey.Server, nc.ConnectedServerName(), telemetry.KeyVersion, nc.ConnectedServerVersion())
 			c.monitor.reconnected()
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.monitor.refused(err) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			// Handlers run beside the first messages of the next connection, so the end of this one counts already.
-			c.since.Store(time.Now().UnixNano())
+			begins(c)
 			if err != nil {
 				slog.Warn("broker connection lost", telemetry.KeyError, err.Error())
 			}
@@ -208,8 +225,19 @@ func (c *Conn) clientOptions() ([]nats.Option, error) {
 	return opts, nil
 }
 
-// Since is when the present connection began.
-func (c *Conn) Since() time.Time { return time.Unix(0, c.since.Load()) }
+// begins notes that a connection begins, or that one has ended.
+func begins(c *Conn) {
+	c.since.Store(int64(c.clock.elapsed()))
+	c.connects.Add(1)
+}
+
+// Since is when the present connection began, by the broker's clock as it is known now.
+func (c *Conn) Since() time.Time {
+	return c.clock.now().Add(time.Duration(c.since.Load()) - c.clock.elapsed())
+}
+
+// Connects tells connections apart: it rises with each that begins or ends.
+func (c *Conn) Connects() uint64 { return c.connects.Load() }
 
 // Relaxed reports whether the broker syncs now and then alone, so that streams may lose their ends.
 func (c *Conn) Relaxed() bool { return c.relaxed }
@@ -233,6 +261,7 @@ const closeWait = 2 * time.Second
 func (c *Conn) Close() {
 	c.monitor.stop()
 	closed := make(chan struct{})
+	c.closing()
 	go func() {
 		defer close(closed)
 		if c.ending.ctx.Err() == nil {
@@ -242,6 +271,7 @@ func (c *Conn) Close() {
 		}
 		c.NC.Close()
 		c.ending.over()
+		c.measuring.Wait()
 	}()
 	late := time.NewTimer(closeWait)
 	defer late.Stop()

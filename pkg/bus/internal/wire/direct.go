@@ -32,8 +32,9 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 	if err != nil {
 		return nil, err
 	}
+	m := &nats.Msg{Subject: "$JS.API.DIRECT.GET." + stream, Data: body}
 	single := r.Batch == 0 && len(r.MultiLast) == 0
-	out, err := Again(ctx, c, func(ctx context.Context) ([]*nats.Msg, error) { return c.direct(ctx, stream, body, single) })
+	out, err := Again(ctx, c, func(ctx context.Context) ([]*nats.Msg, error) { return direct(ctx, c, m, single) })
 	if err != nil && !errors.Is(err, ErrTooMany) {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
@@ -41,14 +42,14 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 }
 
 // direct makes one request.
-func (c *Conn) direct(ctx context.Context, stream string, body []byte, single bool) ([]*nats.Msg, error) {
+func direct(ctx context.Context, c *Conn, request *nats.Msg, single bool) ([]*nats.Msg, error) {
 	inbox := c.NC.NewInbox()
 	sub, err := c.NC.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+	if err := c.NC.PublishRequest(request.Subject, inbox, request.Data); err != nil {
 		return nil, err
 	}
 	var out []*nats.Msg

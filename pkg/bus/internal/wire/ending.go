@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 )
 
@@ -14,6 +16,8 @@ const (
 	silentAfter = 5 * time.Second
 	// silentLook is the pause between two questions whether it answers.
 	silentLook = 250 * time.Millisecond
+	// brokenAfter is how long it is waited for if it is known to store nothing until it is restarted.
+	brokenAfter = time.Second
 	// silentAnswer is how long one answer is waited for.
 	silentAnswer = time.Second
 )
@@ -58,6 +62,17 @@ func (e *ending) unanswered(since time.Time) bool {
 	return slices.ContainsFunc(e.committers, func(k *Committer) bool { return k.silent(since) })
 }
 
+// heard is when the broker last answered one of the connection's messages, and whether some have waited since before a time without an
+// answer after it.
+func (e *ending) heard(before time.Time) (last time.Time, stalled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, k := range e.committers {
+		last, stalled = latestOf(last, time.Unix(0, k.heard.Load())), stalled || k.stalled(before)
+	}
+	return last, stalled
+}
+
 // over ends the questions, waits for the last one, and gives up what is still on its way.
 func (e *ending) over() {
 	e.shut.Do(func() { close(e.closed) })
@@ -68,7 +83,7 @@ func (e *ending) over() {
 // Ending says that the process has been asked to end. From then on the broker is asked whether it answers. Once it has not for 5 s, or
 // stores nothing for so long of what it was given, Silent is closed, and what is on its way to it is given up. Later calls do nothing.
 func (c *Conn) Ending() {
-	c.ending.asked.Do(func() { c.ending.asking.Go(c.awaitSilence) })
+	c.ending.asked.Do(func() { c.ending.asking.Go(func() { awaitSilence(c) }) })
 }
 
 // Silent is closed once the process has been asked to end and the broker answers nothing: who waits for the broker may stop.
@@ -84,12 +99,26 @@ func (c *Conn) WithoutCancel(ctx context.Context) (context.Context, context.Canc
 	}
 }
 
+// StopWatch stops a watch of a bucket. The client library has the broker delete the watch's consumer and waits 5 s for the answer; once the
+// process ends and the broker is silent that is not waited for, and what waits ends with the connection.
+func (c *Conn) StopWatch(w jetstream.KeyWatcher) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = w.Stop() // a consumer that stays is removed by the broker
+	}()
+	select {
+	case <-stopped:
+	case <-c.Silent():
+	}
+}
+
 // awaitSilence asks until the broker is silent or the connection is closed.
-func (c *Conn) awaitSilence() {
+func awaitSilence(c *Conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	answered := make(chan struct{}, 1)
-	c.ending.asking.Go(func() { c.askOften(ctx, answered) })
+	c.ending.asking.Go(func() { askOften(ctx, c, answered) })
 	tick := time.NewTicker(silentLook)
 	defer tick.Stop()
 	began := time.Now()
@@ -98,8 +127,8 @@ func (c *Conn) awaitSilence() {
 		case <-answered:
 			heard = time.Now()
 		case <-tick.C:
-			if time.Since(heard) > silentAfter || c.ending.unanswered(began) {
-				c.ending.silent()
+			if time.Since(heard) > silentAfter || c.ending.unanswered(began) || storeBroken(c) && time.Since(began) > brokenAfter {
+				silence(c)
 				return
 			}
 		case <-c.ending.closed:
@@ -108,8 +137,22 @@ func (c *Conn) awaitSilence() {
 	}
 }
 
+// storeBroken reports whether the broker's store is known to take nothing until it is opened again.
+func storeBroken(c *Conn) bool {
+	w := c.store.Load()
+	return w != nil && w.Broken() != nil
+}
+
+// silence gives up what is under way, on all connections of the process.
+func silence(c *Conn) {
+	c.ending.silent()
+	if w := c.store.Load(); w != nil {
+		w.silence()
+	}
+}
+
 // askOften asks for EVENTS and tells of each answer, whatever it says. A broker that is connected may keep nothing all the same.
-func (c *Conn) askOften(ctx context.Context, answered chan<- struct{}) {
+func askOften(ctx context.Context, c *Conn, answered chan<- struct{}) {
 	tick := time.NewTicker(silentLook)
 	defer tick.Stop()
 	for {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -25,6 +26,18 @@ var (
 	// ErrConflict says that somebody else changed the key meanwhile.
 	ErrConflict = errors.New("changed concurrently")
 )
+
+// RemovedError is an ErrNotFound of a key whose removal is recorded in the bucket. A key that was lost has none.
+type RemovedError struct {
+	// At is when the key was removed.
+	At time.Time
+}
+
+// Error implements error.
+func (e *RemovedError) Error() string { return "removed at " + e.At.UTC().Format(time.RFC3339) }
+
+// Unwrap makes it an ErrNotFound.
+func (e *RemovedError) Unwrap() error { return ErrNotFound }
 
 // Entry is a key's value with the revision that an Update of it must name.
 type Entry struct {
@@ -55,7 +68,7 @@ func (c *Conn) Bucket(ctx context.Context, name string) (*Bucket, error) {
 func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas int) (*Bucket, error) {
 	b, err := c.Bucket(ctx, name)
 	if err == nil {
-		return b, c.keepMore(ctx, name, int64(history))
+		return b, keepMore(ctx, c, name, int64(history))
 	}
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil, err
@@ -72,7 +85,7 @@ func (c *Conn) bucket(ctx context.Context, name string, history uint8, replicas 
 	return &Bucket{name: name, conn: c, KV: kv}, nil
 }
 
-func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
+func keepMore(ctx context.Context, c *Conn, name string, history int64) error {
 	s, err := c.JS.Stream(ctx, BucketStream(name))
 	if err != nil {
 		return fmt.Errorf("look up bucket %s: %w", name, err)
@@ -92,8 +105,12 @@ func (c *Conn) keepMore(ctx context.Context, name string, history int64) error {
 func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	// nats.go's own Get refuses keys that are subjects all the same, as those with an at sign.
 	c, found, err := b.last(ctx, key)
-	if err == nil && (!found || c.Removed) {
+	switch {
+	case err != nil:
+	case !found:
 		err = ErrNotFound
+	case c.Removed:
+		err = &RemovedError{At: c.Time}
 	}
 	if err != nil {
 		return Entry{}, b.Say("get", key, err)
@@ -148,7 +165,7 @@ func (b *Bucket) all(ctx context.Context, prefix string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.name, err)
 	}
-	defer func() { _ = w.Stop() }()
+	defer b.conn.StopWatch(w)
 	var out []Entry
 	for {
 		select {
@@ -188,7 +205,7 @@ func (b *Bucket) Watch(ctx context.Context, changed func()) error {
 func (b *Bucket) WatchKeys(ctx context.Context, keys []string, changed func()) error {
 	for ctx.Err() == nil {
 		if err := b.watchOnce(ctx, keys, changed); err != nil && ctx.Err() == nil {
-			slog.Warn("bucket watch failed, retrying", "bucket", b.name, telemetry.KeyError, err.Error())
+			slog.Warn("bucket watch failed, retrying", logkey.Bucket, b.name, telemetry.KeyError, err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -203,8 +220,8 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.Stop() }()
-	since := b.conn.Since()
+	defer b.conn.StopWatch(w)
+	connects := b.conn.Connects()
 	changed()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -213,7 +230,7 @@ func (b *Bucket) watchOnce(ctx context.Context, keys []string, changed func()) e
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if b.conn.Connected() && !b.conn.Since().Equal(since) {
+			if b.conn.Connected() && b.conn.Connects() != connects {
 				// The watch's consumer may have gone with the old connection, which would be noticed only after some missed
 				// heartbeats: a new watch says at once what changed.
 				return nil

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -96,12 +97,12 @@ func (m *monitor) reported(err error, subject string) {
 	}
 	m.mu.Unlock()
 	if !same {
-		slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), "subject", subject)
+		slog.Warn("broker reported an error", telemetry.KeyError, err.Error(), logkey.Subject, subject)
 	}
 	if refusesUser(err) {
 		m.refused(err)
 	}
-	if denied := m.conn.permission(err); denied != nil {
+	if denied := permission(m.conn, err); denied != nil {
 		m.mu.Lock()
 		m.permission = denied
 		m.mu.Unlock()
@@ -140,7 +141,7 @@ func (m *monitor) check() bool {
 	if m.conn.Connected() {
 		since := m.conn.since.Load()
 		ctx, cancel := context.WithTimeout(m.ctx, attemptTimeout)
-		err := m.conn.needs(ctx)
+		err := needs(ctx, m.conn)
 		cancel()
 		m.mu.Lock()
 		if err == nil || !Temporary(err) {

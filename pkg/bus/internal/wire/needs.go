@@ -18,12 +18,12 @@ const minPayload = 512 << 10
 const metadataVersion = "_nats.ver"
 
 // awaitNeeds waits until the broker answers whether it has what Outbound needs.
-func (c *Conn) awaitNeeds(ctx context.Context, w *waiting) error {
-	return w.await(ctx, "JetStream at the broker "+c.NC.ConnectedUrlRedacted(), c.needs)
+func awaitNeeds(ctx context.Context, c *Conn, w *waiting) error {
+	return w.await(ctx, "JetStream at the broker "+c.NC.ConnectedUrlRedacted(), func(ctx context.Context) error { return needs(ctx, c) })
 }
 
 // needs asks the broker for what Outbound needs. An error that is not Temporary says what to change.
-func (c *Conn) needs(ctx context.Context) error {
+func needs(ctx context.Context, c *Conn) error {
 	at := c.NC.ConnectedUrlRedacted()
 	if v := c.NC.ConnectedServerVersion(); v != "" && tooOld(v) {
 		return &VersionError{Address: at, Version: v}
@@ -46,11 +46,11 @@ func (c *Conn) needs(ctx context.Context) error {
 		}
 		return fmt.Errorf("ask for the JetStream account: %w", err)
 	}
-	return c.leaders(ctx, js)
+	return leaders(ctx, js)
 }
 
 // leaders checks the servers that lead the streams. In a cluster they need not be the one that the client is connected to.
-func (c *Conn) leaders(ctx context.Context, js jetstream.JetStream) error {
+func leaders(ctx context.Context, js jetstream.JetStream) error {
 	for _, name := range []string{names.StreamEvents, names.StreamHistory} {
 		s, err := js.Stream(ctx, name)
 		if err != nil {
@@ -72,7 +72,7 @@ func (c *Conn) leaders(ctx context.Context, js jetstream.JetStream) error {
 }
 
 // permission turns a refusal of a subject into what to do about it; nil if err is none.
-func (c *Conn) permission(err error) error {
+func permission(c *Conn, err error) error {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return nil
 	}

@@ -89,24 +89,12 @@ func Again[T any](ctx context.Context, c *Conn, f func(context.Context) (T, erro
 			return v, err
 		}
 		away := !c.Connected() && time.Since(began) > repeatAway
-		if !away && !pause(ctx) || away {
+		if !away && !pause(ctx, tryPause) || away {
 			if tries > 1 {
 				err = fmt.Errorf("no answer of the broker in %d tries within %s: %w", tries, time.Since(began).Round(time.Millisecond), err)
 			}
 			return v, err
 		}
-	}
-}
-
-// pause waits between two tries; false: ctx has ended.
-func pause(ctx context.Context) bool {
-	t := time.NewTimer(tryPause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }
 
@@ -130,17 +118,23 @@ func (s steady) Stream(ctx context.Context, stream string) (jetstream.Stream, er
 
 // Consumer looks a consumer up.
 func (s steady) Consumer(ctx context.Context, stream, consumer string) (jetstream.Consumer, error) {
-	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) { return s.JetStream.Consumer(ctx, stream, consumer) })
+	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) {
+		return s.JetStream.Consumer(ctx, stream, consumer)
+	})
 }
 
 // CreateConsumer creates a durable consumer.
 func (s steady) CreateConsumer(ctx context.Context, stream string, o jetstream.ConsumerConfig) (jetstream.Consumer, error) {
-	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) { return s.JetStream.CreateConsumer(ctx, stream, o) })
+	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) {
+		return s.JetStream.CreateConsumer(ctx, stream, o)
+	})
 }
 
 // UpdateConsumer changes a consumer.
 func (s steady) UpdateConsumer(ctx context.Context, stream string, o jetstream.ConsumerConfig) (jetstream.Consumer, error) {
-	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) { return s.JetStream.UpdateConsumer(ctx, stream, o) })
+	return Again(ctx, s.conn, func(ctx context.Context) (jetstream.Consumer, error) {
+		return s.JetStream.UpdateConsumer(ctx, stream, o)
+	})
 }
 
 // CreateOrUpdateConsumer makes a consumer what the configuration says.

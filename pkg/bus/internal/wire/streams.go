@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
+	"github.com/outbound-events/outbound/pkg/process"
 )
 
 // StreamOptions are the bounds of the streams.
@@ -21,11 +23,34 @@ type StreamOptions struct {
 	HistoryMaxRecords int64 `yaml:"historyMaxRecords"`
 	// Replicas of each stream, 1 or 3.
 	Replicas int `yaml:"replicas"`
+	// MustExist says that the streams have been made: if all of them are missing, the start fails instead of making them.
+	MustExist bool `yaml:"mustExist"`
 }
 
 // DefaultStreamOptions holds 8 GiB of events and 500,000 records within 4 GiB, on one server.
 func DefaultStreamOptions() StreamOptions {
 	return StreamOptions{EventsMaxBytes: 8 << 30, HistoryMaxBytes: 4 << 30, HistoryMaxRecords: 500_000, Replicas: 1}
+}
+
+// Validate reports every fault at once.
+func (o StreamOptions) Validate() error {
+	var f process.Faults
+	for _, x := range []struct {
+		path  string
+		value int64
+		what  string
+	}{
+		{"eventsMaxBytes", o.EventsMaxBytes, "bytes, e.g. 8589934592"}, {"historyMaxBytes", o.HistoryMaxBytes, "bytes, e.g. 4294967296"},
+		{"historyMaxRecords", o.HistoryMaxRecords, "records, e.g. 500000"},
+	} {
+		if x.value < 1 {
+			f.Add(x.path, "is %d: set it to a number of %s", x.value, x.what)
+		}
+	}
+	if o.Replicas != 1 && o.Replicas != 3 {
+		f.Add("replicas", "is %d: use 1, or 3 on a cluster", o.Replicas)
+	}
+	return f.Err()
 }
 
 // eventsMaxAge is the longest retry duration (7 d) and a day.
@@ -36,13 +61,6 @@ const dedupeWindow = 10 * time.Minute
 
 func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{{
-		Name:        names.StreamEvents,
-		Description: "Accepted events and replays. Full means refused.",
-		Subjects:    []string{names.SubjectEvents + ".*.*", names.SubjectReplay + ".*"},
-		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
-		MaxAge: eventsMaxAge, MaxBytes: o.EventsMaxBytes, MaxMsgSize: 512 << 10, Duplicates: dedupeWindow,
-		MaxConsumers: 10_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
-	}, {
 		Name:        names.StreamHistory,
 		Description: "The delivery log: intake decisions and attempts.",
 		Subjects:    []string{names.SubjectAttempt + ".>", names.SubjectIntake + ".>"},
@@ -56,32 +74,86 @@ func streamConfigs(o StreamOptions) []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		MaxAge: 7 * 24 * time.Hour, MaxBytes: 256 << 20, MaxMsgSize: 512 << 10, Duplicates: 30 * time.Minute, AllowDirect: true,
 		Replicas: o.Replicas,
+	}, {
+		Name:        names.StreamEvents,
+		Description: "Accepted events and replays. Full means refused.",
+		Subjects:    []string{names.SubjectEvents + ".*.*", names.SubjectReplay + ".*"},
+		Storage:     jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		MaxAge: eventsMaxAge, MaxBytes: o.EventsMaxBytes, MaxMsgSize: 512 << 10, Duplicates: dedupeWindow,
+		MaxConsumers: 10_000, AllowAtomicPublish: true, AllowDirect: true, Replicas: o.Replicas,
 	}}
 }
 
-// EnsureStreams creates what is missing of the streams and buckets, and checks what is there: a stream of ours with other
-// subjects or another retention is an error, not repaired. While the broker has no leader, or too few servers for the replicas, it is
-// waited for until ctx ends.
+// ErrDamaged says that the store lacks what it is known to have held. Nothing is made in its place until somebody has repaired it.
+var ErrDamaged = errors.New("the broker's store is damaged")
+
+// EnsureStreams makes the streams and buckets at a first start, and checks what is there. What is missing beside streams that exist has
+// been lost: it is ErrDamaged, and nothing is made. A stream of ours with other subjects or another retention is an error, not repaired.
+// So is a restore that has not finished. While the broker has no leader, or too few servers for the replicas, it is waited for until ctx
+// ends.
 func (c *Conn) EnsureStreams(ctx context.Context, o StreamOptions) error {
-	w := c.waiting()
+	w := newWaiting(c)
 	defer w.end()
-	for _, want := range streamConfigs(o) {
-		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return c.ensureStream(ctx, want) })
-		if err != nil {
+	var lost []string
+	err := w.await(ctx, "the streams", func(ctx context.Context) (err error) {
+		if err := RefuseUnfinishedRestore(ctx, c); err != nil {
 			return err
 		}
+		lost, err = c.LostStreams(ctx, o)
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	if len(lost) > 0 {
+		return fmt.Errorf("%w: missing: %s: nothing was made in their place", ErrDamaged, strings.Join(lost, ", "))
+	}
+	return c.CreateStreams(ctx, o)
+}
+
+// RefuseUnfinishedRestore is an error if a restore has begun and not finished.
+func RefuseUnfinishedRestore(ctx context.Context, c *Conn) error {
+	unfinished, err := c.UnfinishedRestore(ctx)
+	if err == nil && unfinished != "" {
+		err = fmt.Errorf("the restore of %s has not finished, so the store is incomplete: run outbound restore again", unfinished)
+	}
+	return err
+}
+
+// UnfinishedRestore says what is being restored, or was and has not finished; empty: nothing.
+func (c *Conn) UnfinishedRestore(ctx context.Context) (string, error) {
+	s, err := c.JS.Stream(ctx, names.StreamRestore)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for an unfinished restore: %w", err)
+	}
+	return s.CachedInfo().Config.Description, nil
+}
+
+// CreateStreams is EnsureStreams that makes what is missing empty, for a repair and for a restore. EVENTS is made last: where it is, the
+// others have been. It waits as EnsureStreams does.
+func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
+	w := newWaiting(c)
+	defer w.end()
 	// What people change keeps its revisions, in the bucket itself, so that a change and its revision are one write.
-	for b, history := range map[string]uint8{names.BucketRecipients: revisionsKept, names.BucketSettings: revisionsKept,
-		names.BucketStatus: 1, names.BucketReplays: 1} {
-		err := w.await(ctx, "the bucket "+b, func(ctx context.Context) error {
-			_, err := c.bucket(ctx, b, history, o.Replicas)
+	for _, b := range buckets() {
+		err := w.await(ctx, "the bucket "+b.name, func(ctx context.Context) error {
+			_, err := c.bucket(ctx, b.name, b.history, o.Replicas)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
+	for _, want := range streamConfigs(o) {
+		err := w.await(ctx, "the stream "+want.Name, func(ctx context.Context) error { return c.ensureStream(ctx, want) })
+		if err != nil {
+			return err
+		}
+	}
+	firstMeasure(ctx, c)
 	return nil
 }
 
@@ -130,6 +202,50 @@ func room(err error, want jetstream.StreamConfig) error {
 	default:
 		return err
 	}
+}
+
+type bucketSpec struct {
+	name    string
+	history uint8
+}
+
+func buckets() []bucketSpec {
+	return []bucketSpec{{names.BucketRecipients, revisionsKept}, {names.BucketSettings, revisionsKept}, {names.BucketStatus, 1},
+		{names.BucketReplays, 1}}
+}
+
+// StreamNames are all streams, those behind buckets included, in the order in which they are made.
+func StreamNames() []string {
+	var out []string
+	for _, b := range buckets() {
+		out = append(out, BucketStream(b.name))
+	}
+	for _, s := range streamConfigs(StreamOptions{}) {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// LostStreams names the streams that are missing although they have existed. EVENTS is made last and the others hold nothing before:
+// what is missing beside EVENTS, or beside a message, has been lost. Else this is a first start, or one that was interrupted.
+func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, error) {
+	var missing []string
+	used := o.MustExist
+	for _, name := range StreamNames() {
+		s, err := c.JS.Stream(ctx, name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			missing = append(missing, name)
+		case err != nil:
+			return nil, fmt.Errorf("look up stream %s: %w", name, err)
+		default:
+			used = used || name == names.StreamEvents || s.CachedInfo().State.LastSeq > 0
+		}
+	}
+	if !used {
+		return nil, nil
+	}
+	return missing, nil
 }
 
 // BucketStream is the stream behind a bucket, as JetStream names it.

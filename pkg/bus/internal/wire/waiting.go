@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -17,7 +18,7 @@ type waiting struct {
 	begun bool
 }
 
-func (c *Conn) waiting() *waiting { return &waiting{tell: c.options.Waiting} }
+func newWaiting(c *Conn) *waiting { return &waiting{tell: c.options.Waiting} }
 
 // say says what is waited for and why it is not there.
 func (w *waiting) say(what string, err error) {
@@ -27,7 +28,7 @@ func (w *waiting) say(what string, err error) {
 	}
 	if time.Since(w.said) > sayEvery {
 		w.said = time.Now()
-		slog.Info("waiting for the broker", "for", what, telemetry.KeyError, err.Error())
+		slog.Info("waiting for the broker", logkey.Of, what, telemetry.KeyError, err.Error())
 	}
 }
 

@@ -125,3 +125,12 @@ func breaks(err error) bool {
 	var wrong *exit.UsageError
 	return !errors.As(err, &wrong)
 }
+
+// Read reads a stream that the server ends, once. A stream that breaks is an error; whether it is complete, its messages tell.
+func (c *Client) Read(ctx context.Context, s Subscription) error {
+	err := c.stream(ctx, s)
+	if err == errEnded { //nolint:errorlint // wrapped, it is a stream that broke
+		return nil
+	}
+	return err
+}

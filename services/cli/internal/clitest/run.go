@@ -45,7 +45,9 @@ func (s *Server) Execute(ctx context.Context, p *output.Printer, build func(*com
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	cmd := build(env)
-	env.ConnectionFlags(cmd)
+	if cmd.PersistentFlags().Lookup("output") == nil { // commands that call no server have flags of their own
+		env.ConnectionFlags(cmd)
+	}
 	env.CompleteTree(cmd)
 	root.AddCommand(cmd)
 	root.SetArgs(args)

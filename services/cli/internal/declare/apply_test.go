@@ -191,6 +191,9 @@ func TestPruneDeletesWhatIsNotNamed(t *testing.T) {
 		"kinds with nothing left": {all, []string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2",
 			"DELETE /v1/custom-fields/region?etag=5", "DELETE /v1/event-types/disk_full?etag=4"}},
 		"settings alone": {"smtp: {}", nil},
+		"after empty documents": {"---\n---\nrecipients: [{id: crm}]\n---\n# none\n---\n---\nappliances: [{id: a1}]\n",
+			[]string{"DELETE /v1/recipients/old?etag=8", "DELETE /v1/appliances/a2?etag=2"}},
+		"one kind in two documents": {"recipients: [{id: crm}]\n---\n---\nrecipients: [{id: old}]\n", nil},
 	} {
 		s := surplus(t)
 		s.In = c.declaration

@@ -16,6 +16,7 @@ import (
 	"github.com/outbound-events/outbound/services/cli/internal/client"
 	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
+	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
 // kinds are the keys of a declaration, in the order of an export.
@@ -70,7 +71,7 @@ func writeDeclaration(env *command.Env, d yaml.MapSlice) error {
 		}
 		return env.ShowJSON(raw)
 	}
-	raw, err := yaml.MarshalWithOptions(d, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
+	raw, err := output.YAML(d, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
 	if err != nil {
 		return fmt.Errorf("encode the configuration: %w", err)
 	}

@@ -3,6 +3,7 @@ package declare_test
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"google.golang.org/grpc/codes"
 
@@ -17,7 +18,7 @@ func installation(t *testing.T) *clitest.Server {
 	t.Helper()
 	return clitest.Serve(t, withStored(stored{
 		"recipients": storedCRM[:len(storedCRM)-2] + `,{"id":"desk","displayName":"yes","email":{"addresses":["a@example.com"],
-			"subject":"%A%: 'x' # y","body":"one\n\ntwo\n","overrides":{"a":{"body":" lead\nx"},"b":{"subject":"\u001b[31m"}}}},
+			"subject":"%A%: 'x' # y","body":"one\n\ntwo\n","overrides":{"a":{"body":" lead\nx"},"b":{"subject":"\u001b[31m\u009b\u007f\u202e"}}}},
 			{"id":"leaving","deleteTime":"2026-11-21T10:00:00Z"}]}`,
 		"settings/smtp": `{"host":"mail.example","port":587,"passwordSet":true,"etag":"3","updateTime":"2026-11-21T10:00:00Z",
 			"dailyNotice":{"enabled":true,"time":"08:00"}}`,
@@ -39,7 +40,7 @@ func TestExportWritesWhatCanBeSet(t *testing.T) {
 			t.Fatalf("%s: %+v", name, got)
 		}
 		for _, r := range got.Out {
-			if r == '\x1b' || r == '\t' {
+			if r != '\n' && !unicode.IsPrint(r) {
 				t.Errorf("%s holds %U in the clear", name, r)
 			}
 		}

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
 // plainValue is a field's value as the REST API writes it; null if it is absent.
@@ -60,15 +60,9 @@ func writable(v any) any {
 	}
 }
 
-// writableText quotes texts that a YAML block changes (leading or trailing blanks, carriage returns) or that would control a terminal.
-// It keeps all others as they are, so that people can edit them.
+// writableText quotes texts that need it and keeps all others as they are, so that people can edit them.
 func writableText(s string) any {
-	for _, r := range s {
-		if r != '\n' && !unicode.IsPrint(r) {
-			return quoted(s)
-		}
-	}
-	if strings.TrimLeft(s, " \n") != s || strings.TrimRight(s, " ") != s {
+	if output.NeedsQuotes(s) {
 		return quoted(s)
 	}
 	return s

@@ -2,8 +2,6 @@
 package input
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/outbound-events/outbound/pkg/yamlstream"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
@@ -72,14 +71,9 @@ func (r *Reader) Documents(path string) ([]resource.Tree, error) {
 		dir = filepath.Dir(path)
 	}
 	var out []resource.Tree
-	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	for {
+	for _, doc := range yamlstream.Split(raw) {
 		var t resource.Tree
-		err := dec.Decode(&t)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
+		if err := yaml.Unmarshal(doc, &t); err != nil {
 			return nil, exit.Usagef("read %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
 		}
 		if t == nil {

@@ -46,11 +46,15 @@ func TestDocuments(t *testing.T) {
 		want       []map[string]any
 	}{
 		{"YAML", "a: 1\nb: [x]\n---\nc: {d: e}\n", []map[string]any{{"a": uint64(1), "b": []any{"x"}}, {"c": map[string]any{"d": "e"}}}},
+		{"empty documents", "---\n---\na: b\n---\n# none\n---\n---\nc: d\n", []map[string]any{{"a": "b"}, {"c": "d"}}},
+		{"a directive", "%YAML 1.2\n---\na: b\n", []map[string]any{{"a": "b"}}},
 		{"JSON", `{"a":"b"}`, []map[string]any{{"a": "b"}}},
 		{"empty", "", nil},
 		{"only comments", "# nothing\n", nil},
 		{"no mapping", "- a\n", nil},
 		{"broken", "a: [\n", nil},
+		{"broken later", "---\n---\na: [\n", nil},
+		{"JSON twice", `{"a":"b"}{"c":"d"}`, nil},
 	} {
 		got, err := reader(c.text, nil).Documents("-")
 		if !reflect.DeepEqual(got, c.want) || (c.want == nil) != (exit.Code(err) == exit.CodeUsage) {

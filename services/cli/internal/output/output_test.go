@@ -2,6 +2,7 @@ package output_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
+	"github.com/goccy/go-yaml"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -63,6 +66,40 @@ func TestALineOfAStreamIsOneDocument(t *testing.T) {
 			}
 		}
 		golden.Check(t, "line."+format, out.Bytes())
+	}
+}
+
+// hostile would control a terminal: C0 and C1 control characters, delete, bidirectional overrides and tags.
+const hostile = "a\x1b[2J\x07\r\x7f\u009b31m\u202e\u2066\ufeff\U000e0041z"
+
+func TestOutputDoesNotControlTheTerminal(t *testing.T) {
+	for _, text := range []string{hostile, hostile + "\nsecond line\n", "\n" + hostile, "1" + hostile,
+		"- " + hostile, "'" + hostile + "\"", "{" + hostile} {
+		m := &outboundv1.HttpRecipient{Url: text, Headers: map[string]string{text: text, "plain": "one\n\ttwo\n"}}
+		for format, read := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": yaml.Unmarshal} {
+			for name, print := range map[string]func(*output.Printer) error{
+				"show": func(p *output.Printer) error { return p.Show(m, nil) }, "line": func(p *output.Printer) error { return p.ShowLine(m) },
+			} {
+				var out bytes.Buffer
+				if err := print(&output.Printer{Out: &out, Format: format}); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range out.String() {
+					if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+						t.Errorf("%s %s: %U in\n%q", name, format, r, out.String())
+						break
+					}
+				}
+				var got struct {
+					URL     string            `json:"url" yaml:"url"`
+					Headers map[string]string `json:"headers" yaml:"headers"`
+				}
+				if err := read(out.Bytes(), &got); err != nil || got.URL != text || got.Headers[text] != text ||
+					got.Headers["plain"] != "one\n\ttwo\n" {
+					t.Errorf("%s %s: %v: read back as %q from\n%s", name, format, err, got, out.String())
+				}
+			}
+		}
 	}
 }
 

@@ -58,15 +58,18 @@ func (p *Printer) ShowJSON(raw []byte) error {
 		return fmt.Errorf("write the output: %w", err)
 	}
 	b.WriteByte('\n')
+	out := escapeJSON(b.Bytes())
 	if p.Format == "yaml" {
-		y, err := yaml.JSONToYAML(b.Bytes())
+		var v any
+		err := yaml.UnmarshalWithOptions(b.Bytes(), &v, yaml.UseOrderedMap())
 		if err != nil {
 			return fmt.Errorf("write the output: %w", err)
 		}
-		b.Reset()
-		b.Write(y)
+		if out, err = YAML(v); err != nil {
+			return fmt.Errorf("write the output: %w", err)
+		}
 	}
-	_, err := p.Out.Write(b.Bytes())
+	_, err := p.Out.Write(out)
 	return err
 }
 
@@ -82,7 +85,7 @@ func (p *Printer) ShowLine(m proto.Message) error {
 		}
 		return p.ShowJSON(raw)
 	}
-	_, err = fmt.Fprintln(p.Out, Compact(raw))
+	_, err = p.Out.Write(append(escapeJSON([]byte(Compact(raw))), '\n'))
 	return err
 }
 

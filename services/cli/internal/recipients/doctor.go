@@ -40,6 +40,9 @@ func doctorCommand(env *command.Env) *cobra.Command {
 }
 
 func (e *diagnosis) examine(ctx context.Context, c *client.Client, id string) error {
+	if e.pin && !e.yes && e.Structured() {
+		return exit.Usagef("--pin with -o %s needs --yes", e.Format)
+	}
 	found, err := e.probe(ctx, c, id)
 	if err != nil {
 		return err
@@ -116,9 +119,6 @@ func doctorTable(found *outboundv1.DoctorRecipientResponse) *output.Table {
 func (e *diagnosis) ask(found *outboundv1.DoctorRecipientResponse) (bool, error) {
 	if e.yes {
 		return true, nil
-	}
-	if e.Structured() {
-		return false, exit.Usagef("--pin with -o %s needs --yes", e.Format)
 	}
 	chain := found.GetPresentedChain()
 	root := chain[max(len(chain)-1, 0)]

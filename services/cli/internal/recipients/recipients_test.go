@@ -267,7 +267,7 @@ func TestDoctor(t *testing.T) {
 		"pinned-unasked": {[]string{sick, healthy}, "", []string{"--pin", "--yes", "-o", "json"}, exit.CodeOK, true},
 		"not-pinned":     {[]string{sick}, "no\n", []string{"--pin"}, exit.CodeFailed, false},
 		"nobody":         {[]string{sick}, "", []string{"--pin"}, exit.CodeUsage, false},
-		"json-asks":      {[]string{sick}, "yes\n", []string{"--pin", "-o", "json"}, exit.CodeUsage, false},
+		"json-asks":      {nil, "yes\n", []string{"--pin", "-o", "json"}, exit.CodeUsage, false},
 		"no-steps":       {[]string{"{}"}, "", nil, exit.CodeFailed, false},
 	} {
 		answers := make([]clitest.Answer, len(c.answers))

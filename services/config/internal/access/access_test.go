@@ -36,7 +36,7 @@ func (empty) List(context.Context, string) ([]bus.Entry, error) { return nil, ni
 // start returns the access to a store in memory with one admin.
 func start(t *testing.T) *access.Access {
 	t.Helper()
-	m, err := store.NewMemory(testContext(t), empty{})
+	m, err := store.NewMemory(testContext(t), empty{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func start(t *testing.T) *access.Access {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := access.New(store.NewParts(m), rules)
+	a := access.New(store.NewParts(m), rules, time.Now)
 	root := &outboundv1.User{Name: "root", Role: outboundv1.Role_ADMIN, Password: password}
 	if _, err := a.CreateUser(testContext(t), &outboundv1.CreateUserRequest{User: root}); err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestATokenIsAuthenticatedUntilItExpires(t *testing.T) {
 		}
 	}
 	var state *outboundv1.WatchSettingsResponse
-	a := access.NewAuthenticator(func() *outboundv1.WatchSettingsResponse { return state })
+	a := access.NewAuthenticator(func() *outboundv1.WatchSettingsResponse { return state }, time.Now)
 	if _, err := a.Authenticate(testContext(t), "good"); err == nil {
 		t.Error("a token is authenticated before the settings are read")
 	}

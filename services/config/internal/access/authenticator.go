@@ -15,12 +15,14 @@ import (
 // Authenticator authenticates API tokens by the settings as they were last read.
 type Authenticator struct {
 	latest func() *outboundv1.WatchSettingsResponse
+	now    func() time.Time
 	index  atomic.Pointer[tokenIndex]
 }
 
-// NewAuthenticator returns an authenticator. latest returns the settings, which are not changed afterwards.
-func NewAuthenticator(latest func() *outboundv1.WatchSettingsResponse) *Authenticator {
-	return &Authenticator{latest: latest}
+// NewAuthenticator returns an authenticator. latest returns the settings, which are not changed afterwards, now the
+// broker's time.
+func NewAuthenticator(latest func() *outboundv1.WatchSettingsResponse, now func() time.Time) *Authenticator {
+	return &Authenticator{latest: latest, now: now}
 }
 
 // tokenIndex finds a token by its secret's hash. A hash of 256 random bits can be looked up in a map: the time that takes tells
@@ -44,5 +46,5 @@ func (o *Authenticator) Authenticate(_ context.Context, token string) (rpc.Princ
 		}
 		o.index.Store(index)
 	}
-	return configclient.PrincipalOf(index.bySum, token, time.Now())
+	return configclient.PrincipalOf(index.bySum, token, o.now())
 }

@@ -167,7 +167,7 @@ func (s *Access) ChangePassword(ctx context.Context, q *outboundv1.ChangePasswor
 		if now.GetPasswordHash() != u.GetPasswordHash() {
 			return rpc.Aborted(kindUser, p.Name)
 		}
-		setPassword(now, hash)
+		s.setPassword(now, hash)
 		return nil
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -49,7 +48,7 @@ func (s *Access) CreateToken(ctx context.Context, q *outboundv1.CreateTokenReque
 	if in := q.GetToken(); in != nil {
 		t, _ = proto.Clone(in).(*outboundv1.Token)
 	}
-	now := time.Now()
+	now := s.now()
 	t.Id, t.DisplayName = strings.ToLower(rand.Text()[:tokenIDLength]), strings.TrimSpace(t.GetDisplayName())
 	t.CreateTime, t.Creator = timestamppb.New(now), rpc.Actor(ctx)
 	if t.GetRole() == outboundv1.Role_ROLE_UNSPECIFIED {

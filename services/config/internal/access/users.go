@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -36,13 +37,14 @@ type Access struct {
 	parts     *store.Parts
 	rules     *rpc.Validator
 	passwords *passwords
+	now       func() time.Time
 	// changing is held while a user changes, because the last admin must stay.
 	changing sync.Mutex
 }
 
-// New returns the users and API tokens in the settings.
-func New(parts *store.Parts, rules *rpc.Validator) *Access {
-	return &Access{parts: parts, rules: rules, passwords: newPasswords()}
+// New returns the users and API tokens in the settings. now is the clock that all services share: the broker's.
+func New(parts *store.Parts, rules *rpc.Validator, now func() time.Time) *Access {
+	return &Access{parts: parts, rules: rules, passwords: newPasswords(), now: now}
 }
 
 // GetSelf implements outboundv1.AccessServiceServer.
@@ -114,9 +116,9 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	if err != nil {
 		return nil, err
 	}
-	u.CreateTime, u.PasswordTime, u.PasswordSet = timestamppb.Now(), nil, false
+	u.CreateTime, u.PasswordTime, u.PasswordSet = timestamppb.New(s.now()), nil, false
 	stored := &outboundv1.StoredUser{User: u, PasswordHash: hash}
-	setPassword(stored, hash)
+	s.setPassword(stored, hash)
 	p, revision, err := s.parts.Change(ctx, store.PrefixUser+u.GetName(), func(p *outboundv1.WatchSettingsResponse, revision uint64) error {
 		if revision > 0 {
 			return rpc.AlreadyExists("name", u.GetName(), "choose another name")
@@ -151,11 +153,11 @@ func (s *Access) checkUser(v *validation.Violations, u *outboundv1.User) (hash s
 }
 
 // setPassword sets the hash and time of a password, unless the hash is empty.
-func setPassword(u *outboundv1.StoredUser, hash string) {
+func (s *Access) setPassword(u *outboundv1.StoredUser, hash string) {
 	if hash == "" {
 		return
 	}
-	u.PasswordHash, u.User.PasswordSet, u.User.PasswordTime = hash, true, timestamppb.Now()
+	u.PasswordHash, u.User.PasswordSet, u.User.PasswordTime = hash, true, timestamppb.New(s.now())
 }
 
 func visibleUser(p *outboundv1.WatchSettingsResponse, revision uint64) *outboundv1.User {
@@ -178,7 +180,7 @@ func (s *Access) UpdateUser(ctx context.Context, q *outboundv1.UpdateUserRequest
 			return err
 		}
 		u.User = next
-		setPassword(u, hash)
+		s.setPassword(u, hash)
 		return nil
 	})
 }

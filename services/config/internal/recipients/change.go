@@ -25,7 +25,8 @@ type Edit struct {
 	Next func(old store.Recipient, now time.Time) (*outboundv1.StoredRecipient, error)
 }
 
-// Change applies an edit by compare-and-set. If somebody else was faster, the answer is ABORTED with an etag; without one, the edit is
+// Change applies an edit by compare-and-set. Its time is one that the broker stamps, so that a disabled window holds exactly the events
+// accepted in it. If somebody else was faster, the answer is ABORTED with an etag; without one, the edit is
 // applied again to what is stored now. A new name is reserved before.
 func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error) {
 	// Compare-and-set keeps changes apart. Within one process, one change at a time avoids conflicts.
@@ -43,7 +44,7 @@ func (s *Recipients) Change(ctx context.Context, e Edit) (store.Recipient, error
 		if e.Etag != "" && e.Etag != old.Etag() {
 			return old, rpc.Aborted(kindRecipient, e.ID)
 		}
-		want, err := e.Next(old, time.Now())
+		want, err := e.Next(old, s.bus.Stamp(ctx))
 		if err != nil {
 			return old, err
 		}

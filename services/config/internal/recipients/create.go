@@ -22,7 +22,7 @@ func (s *Recipients) CreateRecipient(ctx context.Context, q *outboundv1.CreateRe
 	if r == nil {
 		r = &outboundv1.Recipient{}
 	}
-	now := time.Now()
+	now := s.bus.Stamp(ctx)
 	r.CreateTime, r.UpdateTime, r.DeleteTime = timestamppb.New(now), timestamppb.New(now), nil
 	if err := s.checker.check(ctx, r, nil, now); err != nil {
 		return nil, err
@@ -84,9 +84,14 @@ func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from o
 	if err != nil {
 		return nil, err
 	}
-	// The consumer of an earlier recipient with this id starts too early and holds events that were meant for that one.
-	if _, err := s.consumers.Drop(ctx, store.ChannelOf(r), r.GetId()); err != nil {
+	// The consumer of an earlier recipient with this id starts too early and holds events that were meant for that one. If that recipient
+	// was lost, not removed, this is its return: it takes the queue over.
+	_, kept, err := s.consumers.Drop(ctx, store.ChannelOf(r), r.GetId())
+	if err != nil {
 		return nil, err
+	}
+	if kept.Messages > 0 {
+		last = max(kept.Start, 1) - 1
 	}
 	secrets, err := sealSecrets(s.sealer, r, from.before, now)
 	if err != nil {
@@ -99,7 +104,12 @@ func (s *Recipients) create(ctx context.Context, r *outboundv1.Recipient, from o
 	if err != nil {
 		return nil, err
 	}
-	if err := s.consumers.Ensure(ctx, r.GetId()); err != nil {
+	switch err := s.consumers.Ensure(ctx, r.GetId()); {
+	case err == nil:
+	case kept.Messages > 0:
+		// To remove the recipient would record that its queue may go.
+		s.consumers.ReconcileSoon()
+	default:
 		_ = s.stored.Remove(context.WithoutCancel(ctx), put, store.ChangeNote{})
 		s.consumers.ReconcileSoon()
 		return nil, fmt.Errorf("create the consumer of recipient %s: %w", r.GetId(), err)

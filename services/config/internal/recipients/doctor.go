@@ -38,10 +38,9 @@ func (s *Tester) DoctorRecipient(ctx context.Context, q *outboundv1.DoctorRecipi
 	}
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	var report egress.Report
-	err = control.New(s.bus).AskDoctor(ask, control.DoctorQuestion{
+	report, err := control.New(s.bus).AskDoctor(ask, control.DoctorQuestion{
 		Recipient: q.GetId(), StartSequence: stored.GetStartSequence(), Revision: stored.GetRevision(), Post: q.GetPost(),
-	}, &report)
+	})
 	switch {
 	case errors.Is(err, control.ErrNobody):
 		return nil, rpc.Unavailable("no http-sender is available to run diagnostics: start one of this version and try again")

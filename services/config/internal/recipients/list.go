@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -44,7 +43,7 @@ func (s *Recipients) ListRecipients(ctx context.Context, q *outboundv1.ListRecip
 	}
 	all = slices.DeleteFunc(all, store.Recipient.Deleting)
 	slices.SortFunc(all, func(a, b store.Recipient) int { return strings.Compare(position(a), position(b)) })
-	size, bytes, now := int(q.GetPageSize()), 0, time.Now()
+	size, bytes, now := int(q.GetPageSize()), 0, s.now()
 	if size == 0 {
 		size = defaultPageSize
 	}

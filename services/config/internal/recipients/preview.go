@@ -46,7 +46,7 @@ func NewPreviewer(r *Recipients, s *settings.Settings, filters *filter.Compiler,
 func (s *Previewer) PreviewRecipient(
 	ctx context.Context, q *outboundv1.PreviewRecipientRequest,
 ) (*outboundv1.PreviewRecipientResponse, error) {
-	now := time.Now()
+	now := s.recipients.now()
 	stored, err := s.recipientToPreview(ctx, q, now)
 	if err != nil {
 		return nil, err

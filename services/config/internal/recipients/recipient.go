@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
@@ -27,8 +28,8 @@ type Consumers interface {
 	// Ensure makes a recipient's consumer what the recipient says. When it has returned, the consumer is at least as new as the recipient
 	// was when it was called.
 	Ensure(ctx context.Context, id string) error
-	// Drop deletes a consumer whose recipient does not exist, and reports whether it did.
-	Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, err error)
+	// Drop deletes a consumer whose recipient does not exist, and reports whether it did. kept is the queue of a lost recipient.
+	Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, kept control.Queue, err error)
 	// ReconcileSoon asks for a reconcile pass now.
 	ReconcileSoon()
 }
@@ -40,7 +41,9 @@ type NoConsumers struct{}
 func (NoConsumers) Ensure(context.Context, string) error { return nil }
 
 // Drop implements Consumers.
-func (NoConsumers) Drop(context.Context, recipient.Channel, string) (bool, error) { return false, nil }
+func (NoConsumers) Drop(context.Context, recipient.Channel, string) (bool, control.Queue, error) {
+	return false, control.Queue{}, nil
+}
 
 // ReconcileSoon implements Consumers.
 func (NoConsumers) ReconcileSoon() {}
@@ -54,6 +57,8 @@ type Deps struct {
 	Checker    *Checker
 	Sealer     *secret.Sealer
 	Bus        *bus.Conn
+	// Now is the broker's clock, which stamps events: a disabled window is one of its time.
+	Now func() time.Time
 }
 
 // Recipients creates, changes and deletes recipients. Its methods implement outboundv1.RecipientServiceServer, together with those of
@@ -66,6 +71,7 @@ type Recipients struct {
 	checker    *Checker
 	sealer     *secret.Sealer
 	bus        *bus.Conn
+	now        func() time.Time
 	// turn is held by the change of a recipient that is in progress.
 	turn chan struct{}
 }
@@ -74,7 +80,7 @@ type Recipients struct {
 func New(d Deps) *Recipients {
 	return &Recipients{
 		stored: d.Stored, names: d.Names, consumers: d.Consumers, prechecker: d.Prechecker, checker: d.Checker, sealer: d.Sealer, bus: d.Bus,
-		turn: make(chan struct{}, 1),
+		now: d.Now, turn: make(chan struct{}, 1),
 	}
 }
 
@@ -103,7 +109,7 @@ func (s *Recipients) GetRecipient(ctx context.Context, q *outboundv1.GetRecipien
 	if err != nil {
 		return nil, err
 	}
-	return visible(r, time.Now()), nil
+	return visible(r, s.now()), nil
 }
 
 // UpdateRecipient implements outboundv1.RecipientServiceServer.
@@ -142,7 +148,7 @@ func (s *Recipients) UpdateRecipient(ctx context.Context, q *outboundv1.UpdateRe
 	if err != nil && !errors.Is(err, store.ErrUnchanged) {
 		return nil, store.AsStatus(ctx, err)
 	}
-	out := visible(r, time.Now())
+	out := visible(r, s.now())
 	shown.show(out)
 	if err := s.consumers.Ensure(ctx, r.ID()); err != nil {
 		s.consumers.ReconcileSoon()

@@ -41,7 +41,7 @@ func testContext(t *testing.T) context.Context {
 
 func memory(t *testing.T) *store.Memory {
 	t.Helper()
-	m, err := store.NewMemory(testContext(t), empty{})
+	m, err := store.NewMemory(testContext(t), empty{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +65,11 @@ func start(t *testing.T) (*recipients.Recipients, *store.Recipients) {
 	}
 	m := memory(t)
 	stored := store.NewRecipients(m)
-	all := settings.New(settings.Deps{Parts: store.NewParts(memory(t)), Recipients: stored, Rules: rules, Sealer: sealer})
+	all := settings.New(settings.Deps{Parts: store.NewParts(memory(t)), Recipients: stored, Rules: rules, Sealer: sealer,
+		Now: time.Now})
 	return recipients.New(recipients.Deps{
-		Stored: stored, Names: store.NewNames(m, time.Hour), Consumers: recipients.NoConsumers{}, Prechecker: recipients.NoPrecheck{},
+		Stored: stored, Names: store.NewNames(m, time.Hour, time.Now), Consumers: recipients.NoConsumers{}, Prechecker: recipients.NoPrecheck{},
+		Now:     time.Now,
 		Checker: recipients.NewChecker(recipient.HTTPSOnly, rules, filters, all), Sealer: sealer, Bus: bustest.Start(t).Conn(),
 	}), stored
 }

@@ -79,7 +79,7 @@ func (s *Recipients) restored(ctx context.Context, old, past store.Recipient, no
 
 // recreate creates a deleted recipient in an earlier state. It gets events from now on.
 func (s *Recipients) recreate(ctx context.Context, to Past) (uint64, error) {
-	now := time.Now()
+	now := s.bus.Stamp(ctx)
 	r, _ := proto.Clone(to.State.GetRecipient()).(*outboundv1.Recipient)
 	r.CreateTime, r.UpdateTime = timestamppb.New(now), timestamppb.New(now)
 	if err := s.checker.check(ctx, r, to.State.StoredRecipient, now); err != nil {

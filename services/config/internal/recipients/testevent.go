@@ -74,7 +74,7 @@ func (s *Tester) TestRecipient(ctx context.Context, q *outboundv1.TestRecipientR
 		return nil, err
 	}
 	id := ulid.Make().String()
-	e, err := testEvent(t, id, codes, q.GetData())
+	e, err := testEvent(t, sampled{id: id, custom: codes, at: s.recipients.now()}, q.GetData())
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +109,17 @@ func testType(ctx context.Context, s *settings.Settings, r *outboundv1.Recipient
 	return event.Type{}, rpc.InvalidArgument(fault)
 }
 
+// sampled is what a test event has beside its type.
+type sampled struct {
+	id     string
+	custom []string
+	at     time.Time
+}
+
 // testEvent returns a sample event with the caller's variables. A test event is addressed to the recipient, so its selection does not
 // matter.
-func testEvent(t event.Type, id string, custom []string, data *structpb.Struct) (*event.Event, error) {
-	e := event.Sample(t, event.TestAppliance, id, time.Now(), custom)
+func testEvent(t event.Type, s sampled, data *structpb.Struct) (*event.Event, error) {
+	e := event.Sample(t, event.TestAppliance, s.id, s.at, s.custom)
 	if e == nil {
 		return nil, rpc.FailedPrecondition("NO_SAMPLE",
 			fmt.Sprintf("the sample values of event type %s are not a valid event: correct them", t.ID))

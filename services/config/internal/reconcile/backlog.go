@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/eventlog"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -66,7 +67,7 @@ func (s *BacklogLimiter) limit(ctx context.Context) error {
 	if err != nil || usage.LastSequence < usage.FirstSequence {
 		return err
 	}
-	now := time.Now()
+	now := s.bus.Now()
 	if usage.Fill() >= limitFrom {
 		through := usage.FirstSequence + uint64((1-limitTo/usage.Fill())*float64(usage.LastSequence-usage.FirstSequence))
 		if err := s.freeStorage(ctx, through, false); err != nil {
@@ -135,7 +136,7 @@ func (s *BacklogLimiter) cutBacklog(ctx context.Context, r store.Recipient, thro
 		return fmt.Errorf("cancel the oldest deliveries of recipient %s: %w", r.ID(), err)
 	}
 	s.log.WarnContext(ctx, "cancelling the oldest deliveries of a recipient: they prevent the queue from being purged",
-		"recipient", r.ID(), "through", through)
+		telemetry.KeyRecipient, r.ID(), logkey.Through, through)
 	s.consumers.ReconcileSoon()
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -70,8 +71,9 @@ func (s *Consumers) apply(ctx context.Context, id string) (changed []string, err
 			return changed, err
 		}
 		again, err := s.stored.Get(ctx, id)
+		var removed *bus.RemovedError
 		switch {
-		case errors.Is(err, bus.ErrNotFound):
+		case errors.As(err, &removed):
 			// Another process has removed the recipient meanwhile.
 			return changed, s.deleteConsumer(ctx, r.Channel(), id)
 		case err != nil:
@@ -93,7 +95,7 @@ func (s *Consumers) repair(ctx context.Context, r store.Recipient, listed contro
 	}
 	changed, err := s.apply(ctx, r.ID())
 	if len(changed) > 0 {
-		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", telemetry.KeyRecipient, r.ID(), "changed", changed)
+		s.log.InfoContext(ctx, "consumer did not match its recipient and was updated", telemetry.KeyRecipient, r.ID(), logkey.Changed, changed)
 	}
 	return err
 }
@@ -105,19 +107,31 @@ func (s *Consumers) deleteConsumer(ctx context.Context, ch recipient.Channel, id
 	return err
 }
 
-// Drop deletes a consumer unless its recipient exists, and reports whether it did.
-func (s *Consumers) Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, err error) {
+// Drop deletes a consumer whose recipient does not exist, and reports whether it did. A queue that is not empty is deleted only if the
+// removal of its recipient is recorded and later than the queue: else the recipient has been lost, not removed, and kept is its queue.
+func (s *Consumers) Drop(ctx context.Context, ch recipient.Channel, id string) (dropped bool, kept control.Queue, err error) {
 	release, err := s.locks.acquire(ctx, id)
 	if err != nil {
-		return false, err
+		return false, kept, err
 	}
 	defer release()
-	switch _, err := s.stored.Get(ctx, id); {
-	case err == nil:
-		return false, nil
-	case !errors.Is(err, bus.ErrNotFound):
-		return false, fmt.Errorf("look up the recipient %s of a consumer: %w", id, err)
-	default:
-		return true, s.deleteConsumer(ctx, ch, id)
+	_, err = s.stored.Get(ctx, id)
+	if err == nil {
+		return false, kept, nil
 	}
+	if !errors.Is(err, bus.ErrNotFound) {
+		return false, kept, fmt.Errorf("look up the recipient %s of a consumer: %w", id, err)
+	}
+	var removed *bus.RemovedError
+	recorded := errors.As(err, &removed)
+	kept, err = store.WithTimeout(ctx, func(ctx context.Context) (control.Queue, error) { return control.New(s.bus).Queue(ctx, ch, id) })
+	switch {
+	case errors.Is(err, bus.ErrNotFound):
+		return false, control.Queue{}, nil
+	case err != nil:
+		return false, control.Queue{}, err
+	case kept.Messages > 0 && !(recorded && removed.At.After(kept.Created)):
+		return false, kept, nil
+	}
+	return true, control.Queue{}, s.deleteConsumer(ctx, ch, id)
 }

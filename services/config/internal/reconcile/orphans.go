@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/outbound-events/outbound/pkg/bus"
+	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -22,7 +24,7 @@ func (s *Reconciler) reconcileName(ctx context.Context, r store.Recipient, names
 	}
 	revision, err := s.names.Reserve(ctx, name, r.ID())
 	if errors.Is(err, store.ErrNameTaken) {
-		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), "other",
+		s.log.WarnContext(ctx, "two recipients have the same name: rename one of them", telemetry.KeyRecipient, r.ID(), logkey.Other,
 			string(held.Value))
 		return nil
 	}
@@ -44,20 +46,42 @@ func (s *Reconciler) dropNames(ctx context.Context, names map[string]bus.Entry) 
 	return errors.Join(faults...)
 }
 
-// dropConsumers deletes consumers whose recipient does not exist. It ignores consumers that are not named like ours.
+// dropConsumers deletes consumers whose recipient does not exist, but keeps the queues of lost ones. It ignores consumers with other
+// names than ours.
 func (s *Reconciler) dropConsumers(ctx context.Context, strays map[string]bool) error {
 	var faults []error
+	lost := map[string]bool{}
 	for name := range strays {
 		channel, id, _ := strings.Cut(name, "-")
 		d, ok := recipient.Describe(recipient.Channel(channel))
 		if !ok || name == channel {
 			continue
 		}
-		dropped, err := s.consumers.Drop(ctx, d.Name, id)
+		dropped, kept, err := s.consumers.Drop(ctx, d.Name, id)
+		if kept.Messages > 0 {
+			lost[noticeLost+id] = true
+			s.notices.Set(noticeLost+id, lostRecipient(id, kept))
+		}
 		if dropped && err == nil {
 			s.log.InfoContext(ctx, "consumer without a recipient deleted", telemetry.KeyRecipient, id)
 		}
 		faults = append(faults, err)
 	}
+	for key := range s.lost {
+		if !lost[key] {
+			s.notices.Clear(key)
+		}
+	}
+	s.lost = lost
 	return errors.Join(faults...)
+}
+
+// noticeLost begins the keys of notices about recipients that were lost.
+const noticeLost = "store.recipient."
+
+// lostRecipient is the notice about a queue whose recipient was lost.
+func lostRecipient(id string, kept control.Queue) string {
+	return fmt.Sprintf("Recipient %s is missing in the store although nobody has deleted it. Its queue of %d deliveries is kept: create the "+
+		"recipient again with the id %s (e.g. outbound apply) and they are sent, or end them with outbound repair --cancel-queue %s.",
+		id, kept.Messages, id, id)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -95,6 +96,7 @@ func (s *Reconciler) purgeUnfinished(ctx context.Context, r store.Recipient) (bo
 	}
 	s.consumers.purges.finish(e)
 	delete(s.delayed, r.ID())
-	s.log.InfoContext(ctx, "queue purged", telemetry.KeyRecipient, r.ID(), "through", through, "left", h.First > 0 && h.First <= through)
+	s.log.InfoContext(ctx, "queue purged", telemetry.KeyRecipient, r.ID(), logkey.Through, through,
+		logkey.Left, h.First > 0 && h.First <= through)
 	return false, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
+	"github.com/outbound-events/outbound/pkg/notice"
 	"github.com/outbound-events/outbound/pkg/recipient"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/store"
@@ -37,6 +38,9 @@ type Reconciler struct {
 	delayed map[string]*queue.Delayed
 	// emptySince is when the queue of a recipient that is being deleted was first seen empty. Only the loop uses it.
 	emptySince map[string]time.Time
+	// lost are the keys of the notices about queues whose recipient was lost. Only the loop uses it.
+	lost    map[string]bool
+	notices *notice.Board
 }
 
 // Deps are what a reconciler works with.
@@ -47,13 +51,15 @@ type Deps struct {
 	Consumers *Consumers
 	// Every is the pause between two passes.
 	Every time.Duration
+	// Notices take what people must know. Nil: nobody is told.
+	Notices *notice.Board
 }
 
 // New returns a reconciler.
 func New(d Deps) *Reconciler {
 	return &Reconciler{
 		bus: d.Consumers.bus, entries: d.Entries, stored: d.Consumers.stored, names: d.Names, consumers: d.Consumers, every: d.Every,
-		log: d.Consumers.log, delayed: map[string]*queue.Delayed{}, emptySince: map[string]time.Time{},
+		notices: d.Notices, log: d.Consumers.log, delayed: map[string]*queue.Delayed{}, emptySince: map[string]time.Time{},
 	}
 }
 

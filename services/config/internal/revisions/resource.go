@@ -22,6 +22,7 @@ const (
 	ofSMTP       = "settings/smtp"
 	ofEmail      = "settings/email"
 	ofFields     = "custom-fields"
+	ofBackups    = "backups"
 )
 
 // settingsKeys returns the prefixes of resources in the bucket of settings, with the prefixes of their keys.
@@ -51,6 +52,9 @@ func (s *Revisions) locate(resource string) (location, error) {
 	case ofFields:
 		p.key = store.KeyCustomFields
 		return p, nil
+	case ofBackups:
+		p.key = store.KeyBackups
+		return p, nil
 	}
 	if id, ok := strings.CutPrefix(resource, ofRecipients); ok && naming.SafeID(id) {
 		p.bucket, p.key = s.recipientsKV, store.PrefixRecipient+id
@@ -64,7 +68,7 @@ func (s *Revisions) locate(resource string) (location, error) {
 	}
 	return p, rpc.InvalidArgument(rpc.Violation{Field: "resource", Reason: validation.Invalid,
 		Description: fmt.Sprintf("%q is not a resource: use recipients/ID, event-types/ID, appliances/ID, users/NAME, tokens/ID, "+
-			"settings/smtp, settings/email or custom-fields", resource)})
+			"settings/smtp, settings/email, custom-fields or backups", resource)})
 }
 
 // resourceOf returns the resource of a key; false if the key holds none.
@@ -80,6 +84,8 @@ func resourceOf(b *store.KV, key string) (string, bool) {
 		return ofEmail, true
 	case store.KeyCustomFields:
 		return ofFields, true
+	case store.KeyBackups:
+		return ofBackups, true
 	}
 	for _, k := range settingsKeys() {
 		if id, ok := strings.CutPrefix(key, k.key); ok {

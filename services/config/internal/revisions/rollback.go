@@ -116,6 +116,8 @@ func (s *Revisions) rollBackPart(ctx context.Context, where location, c bus.Chan
 	case strings.HasPrefix(where.resource, ofUsers):
 		return 0, rpc.FailedPrecondition(settings.NotRestored,
 			"users can't be rolled back because that would restore old passwords: update the user, or create it again with a new password")
+	case where.resource == ofBackups:
+		return 0, rpc.FailedPrecondition(settings.NotRestored, "that a backup was taken can't be rolled back: use outbound restore")
 	case strings.HasPrefix(where.resource, ofTokens):
 		return 0, rpc.FailedPrecondition(settings.NotRestored, "revoked tokens can't be restored: create a new one")
 	}

@@ -33,6 +33,9 @@ func revisionViewOf(b *store.KV, c bus.Change) (revisionView, error) {
 	if c.Removed || c.Key == "" {
 		return revisionView{none: true, gone: true}, nil
 	}
+	if c.Key == store.KeyBackups {
+		return newRevisionView(&outboundv1.WatchSettingsResponse{}, nil)
+	}
 	if b.Name() == bus.BucketRecipients {
 		r, err := store.DecodeRecipient(c.Entry)
 		if err != nil {

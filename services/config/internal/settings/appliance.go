@@ -27,6 +27,7 @@ const kindAppliance = "appliance"
 type Appliances struct {
 	parts *store.Parts
 	rules *rpc.Validator
+	now   func() time.Time
 }
 
 // issue generates credentials for an appliance, and what they are checked against. The least cost of bcrypt is enough: a password is 256
@@ -77,7 +78,7 @@ func (s *Appliances) CreateAppliance(ctx context.Context, q *outboundv1.CreateAp
 	if in := q.GetAppliance(); in != nil {
 		a, _ = proto.Clone(in).(*outboundv1.Appliance)
 	}
-	now := timestamppb.Now()
+	now := timestamppb.New(s.now())
 	a.DisplayName, a.Etag, a.CreateTime, a.RotateTime = strings.TrimSpace(a.GetDisplayName()), "", now, now
 	var v validation.Violations
 	if err := v.Rules(s.rules, a, "id"); err != nil {
@@ -148,7 +149,7 @@ func (s *Appliances) RotateAppliance(ctx context.Context, q *outboundv1.RotateAp
 	var credentials *outboundv1.ApplianceCredentials
 	err := s.change(ctx, q.GetId(), "", func(p *outboundv1.WatchSettingsResponse) error {
 		a := p.GetAppliances()[0].GetAppliance()
-		a.RotateTime = timestamppb.New(time.Now())
+		a.RotateTime = timestamppb.New(s.now())
 		made, stored, err := issue(a)
 		if err != nil {
 			return err

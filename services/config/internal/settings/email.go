@@ -21,6 +21,7 @@ import (
 type Email struct {
 	parts *store.Parts
 	rules *rpc.Validator
+	now   func() time.Time
 }
 
 // GetEmailSettings implements outboundv1.SettingsServiceServer.
@@ -63,7 +64,7 @@ func (s *Email) UpdateEmailSettings(ctx context.Context, q *outboundv1.UpdateEma
 		if proto.Equal(before, effectiveEmail(p.GetEmail())) {
 			return store.ErrUnchanged
 		}
-		p.Email.UpdateTime = timestamppb.Now()
+		p.Email.UpdateTime = timestamppb.New(s.now())
 		return nil
 	})
 	if err != nil {

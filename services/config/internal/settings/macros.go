@@ -31,7 +31,7 @@ func (s *Settings) ListMacros(ctx context.Context, q *outboundv1.ListMacrosReque
 	known := map[string]*outboundv1.Macro{}
 	for _, t := range types {
 		example := map[string]string{}
-		if e := SampleEvent(t, settings, time.Now()); e != nil {
+		if e := SampleEvent(t, settings, s.now()); e != nil {
 			example = render.MacroValues(e, t, render.MailOptions{
 				Custom: settings.CustomFields, CustomNames: settings.CustomFieldNames, Zone: settings.Email.Location,
 			})

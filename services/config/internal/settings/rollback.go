@@ -3,7 +3,6 @@ package settings
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -42,11 +41,11 @@ func (s *Relay) restore(p, past *outboundv1.WatchSettingsResponse) error {
 	if err := v.Rules(s.rules, next, store.KeySMTP); err != nil {
 		return err
 	}
-	checkSMTP(&v, relayChange{next: next, before: past.GetSmtp(), stored: storedSecrets(past), now: time.Now()})
+	checkSMTP(&v, relayChange{next: next, before: past.GetSmtp(), stored: storedSecrets(past), now: s.now()})
 	if err := v.Err(); err != nil {
 		return err
 	}
-	next.UpdateTime = timestamppb.Now()
+	next.UpdateTime = timestamppb.New(s.now())
 	p.Smtp, p.SealedSmtpPassword, p.SealedSmtpSecrets = next, past.GetSealedSmtpPassword(), past.GetSealedSmtpSecrets()
 	return nil
 }
@@ -58,7 +57,7 @@ func (s *Email) restore(p, past *outboundv1.WatchSettingsResponse) error {
 		return err
 	}
 	checkEmailSettings(&v, p.GetEmail())
-	p.Email.UpdateTime = timestamppb.Now()
+	p.Email.UpdateTime = timestamppb.New(s.now())
 	return v.Err()
 }
 

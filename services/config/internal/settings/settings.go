@@ -4,6 +4,7 @@ package settings
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,6 +32,8 @@ type Deps struct {
 	Sealer     *secret.Sealer
 	// Bus reaches an email-sender, which sends test mails.
 	Bus *bus.Conn
+	// Now is the broker's clock.
+	Now func() time.Time
 }
 
 // Settings are all settings in one store. Its methods and those of its parts implement outboundv1.SettingsServiceServer.
@@ -41,17 +44,19 @@ type Settings struct {
 	*CustomFields
 	*Appliances
 	parts *store.Parts
+	now   func() time.Time
 }
 
 // New returns the settings in a store.
 func New(d Deps) *Settings {
 	return &Settings{
-		Relay:        &Relay{parts: d.Parts, rules: d.Rules, sealer: d.Sealer, bus: d.Bus},
-		Email:        &Email{parts: d.Parts, rules: d.Rules},
+		Relay:        &Relay{parts: d.Parts, rules: d.Rules, sealer: d.Sealer, bus: d.Bus, now: d.Now},
+		Email:        &Email{parts: d.Parts, rules: d.Rules, now: d.Now},
 		EventTypes:   &EventTypes{parts: d.Parts, recipients: d.Recipients, rules: d.Rules},
 		CustomFields: &CustomFields{parts: d.Parts, rules: d.Rules},
-		Appliances:   &Appliances{parts: d.Parts, rules: d.Rules},
+		Appliances:   &Appliances{parts: d.Parts, rules: d.Rules, now: d.Now},
 		parts:        d.Parts,
+		now:          d.Now,
 	}
 }
 

@@ -29,7 +29,7 @@ func (empty) List(context.Context, string) ([]bus.Entry, error) { return nil, ni
 
 func memory(t *testing.T) *store.Memory {
 	t.Helper()
-	m, err := store.NewMemory(testContext(t), empty{})
+	m, err := store.NewMemory(testContext(t), empty{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,8 @@ func start(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	parts, recipients := store.NewParts(memory(t)), store.NewRecipients(memory(t))
-	return fixture{settings.New(settings.Deps{Parts: parts, Recipients: recipients, Rules: rules, Sealer: sealer}), parts, recipients}
+	return fixture{settings.New(settings.Deps{Parts: parts, Recipients: recipients, Rules: rules, Sealer: sealer,
+		Now: time.Now}), parts, recipients}
 }
 
 func wantCode(t *testing.T, err error, want codes.Code) {

@@ -22,6 +22,7 @@ type Relay struct {
 	rules  *rpc.Validator
 	sealer *secret.Sealer
 	bus    *bus.Conn
+	now    func() time.Time
 }
 
 // GetSmtpSettings implements outboundv1.SettingsServiceServer.
@@ -58,14 +59,14 @@ func (s *Relay) UpdateSmtpSettings(ctx context.Context, q *outboundv1.UpdateSmtp
 		if err := v.Rules(s.rules, next, store.KeySMTP); err != nil {
 			return err
 		}
-		checkSMTP(&v, relayChange{next: next, before: before, stored: storedSecrets(p), now: time.Now()})
+		checkSMTP(&v, relayChange{next: next, before: before, stored: storedSecrets(p), now: s.now()})
 		if err := v.Err(); err != nil {
 			return err
 		}
 		if err := s.sealRelay(p, next); err != nil {
 			return err
 		}
-		next.UpdateTime = timestamppb.Now()
+		next.UpdateTime = timestamppb.New(s.now())
 		p.Smtp = next
 		return nil
 	})

@@ -39,8 +39,7 @@ func (s *Relay) SendTestEmail(ctx context.Context, q *outboundv1.SendTestEmailRe
 	}
 	ask, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	var results []control.TestMailResult
-	err = control.New(s.bus).AskTestMail(ask, control.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: store.Etag(revision)}, &results)
+	results, err := control.New(s.bus).AskTestMail(ask, control.TestMailQuestion{To: to, Actor: rpc.Actor(ctx), Etag: store.Etag(revision)})
 	switch {
 	case errors.Is(err, control.ErrNobody):
 		return nil, rpc.Unavailable("no email-sender is available: start one of this version and try again")

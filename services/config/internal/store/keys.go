@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"strings"
 
+	"github.com/outbound-events/outbound/pkg/bus/backup"
 	"github.com/outbound-events/outbound/services/config/internal/naming"
 )
 
@@ -28,6 +29,9 @@ const (
 // KeyRelayToken holds the refresh token that the relay's token endpoint gave in place of the one in the settings. It is no resource:
 // endpoints may give a new one every hour, and revisions are for what people change.
 const KeyRelayToken = "relay-token"
+
+// KeyBackups holds nothing: its revisions say who took and who restored backups.
+const KeyBackups = backup.AuditKey
 
 // NameKey returns the key that makes a name unique: the recipient that creates it has the name. Its value is the recipient's id.
 func NameKey(name string) string {

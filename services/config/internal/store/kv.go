@@ -130,7 +130,7 @@ const reopenPause = 250 * time.Millisecond
 
 // Watch sets Dirty at each change, and calls reconnected before the first and when the connection is a new one, until ctx ends.
 func (b *KV) Watch(ctx context.Context, reconnected func()) {
-	since := time.Time{}
+	connects := uint64(0)
 	for ctx.Err() == nil {
 		kv, err := b.open(ctx)
 		if err != nil {
@@ -138,9 +138,9 @@ func (b *KV) Watch(ctx context.Context, reconnected func()) {
 			continue
 		}
 		_ = kv.Watch(ctx, func() {
-			if now := b.conn.Since(); !now.Equal(since) {
+			if now := b.conn.Connects(); now != connects {
 				// What happened before this connection is unknown.
-				since = now
+				connects = now
 				reconnected()
 			}
 			b.dirty.Set()

@@ -14,15 +14,17 @@ import (
 type Memory struct {
 	entries map[string]bus.Entry
 	last    uint64
+	now     func() time.Time
 }
 
-// NewMemory returns a copy of another store. Writes to the copy do not reach the original.
-func NewMemory(ctx context.Context, from Store) (*Memory, error) {
+// NewMemory returns a copy of another store. Writes to the copy do not reach the original. They have the time of now, the clock of the
+// original.
+func NewMemory(ctx context.Context, from Store, now func() time.Time) (*Memory, error) {
 	entries, err := from.List(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	m := &Memory{entries: make(map[string]bus.Entry, len(entries))}
+	m := &Memory{entries: make(map[string]bus.Entry, len(entries)), now: now}
 	for _, e := range entries {
 		m.entries[e.Key] = e
 		m.last = max(m.last, e.Revision)
@@ -61,6 +63,6 @@ func (d *Memory) Apply(_ context.Context, m Mutation) (uint64, error) {
 		return 0, nil
 	}
 	d.last++
-	d.entries[m.Key] = bus.Entry{Key: m.Key, Value: m.Value, Revision: d.last, Time: time.Now()}
+	d.entries[m.Key] = bus.Entry{Key: m.Key, Value: m.Value, Revision: d.last, Time: d.now()}
 	return d.last, nil
 }

@@ -13,11 +13,12 @@ type Names struct {
 	entries    Store
 	recipients *Recipients
 	orphanAge  time.Duration
+	now        func() time.Time
 }
 
-// NewNames returns the names in a store. A key older than orphanAge that no recipient has is free.
-func NewNames(entries Store, orphanAge time.Duration) *Names {
-	return &Names{entries: entries, recipients: NewRecipients(entries), orphanAge: orphanAge}
+// NewNames returns the names in a store. A key older than orphanAge, by the clock of the store, that no recipient has is free.
+func NewNames(entries Store, orphanAge time.Duration, now func() time.Time) *Names {
+	return &Names{entries: entries, recipients: NewRecipients(entries), orphanAge: orphanAge, now: now}
 }
 
 // ErrNameTaken says that another recipient has the name.
@@ -67,7 +68,7 @@ func (s *Names) orphaned(ctx context.Context, held bus.Entry) (bool, error) {
 	case err == nil && NameKey(r.GetRecipient().GetDisplayName()) == held.Key:
 		return false, nil
 	default:
-		return time.Since(held.Time) > s.orphanAge, nil
+		return s.now().Sub(held.Time) > s.orphanAge, nil
 	}
 }
 

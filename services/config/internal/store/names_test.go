@@ -26,7 +26,7 @@ func add(t *testing.T, s store.Store, n *store.Names, r *outboundv1.Recipient) {
 
 func TestANameHasOneRecipient(t *testing.T) {
 	s := memory(t)
-	n := store.NewNames(s, time.Hour)
+	n := store.NewNames(s, time.Hour, time.Now)
 	add(t, s, n, &outboundv1.Recipient{Id: "a", DisplayName: "Ticket desk"})
 	if _, err := n.Reserve(testContext(t), " TICKET desk ", "b"); !errors.Is(err, store.ErrNameTaken) {
 		t.Errorf("a name that is taken is reserved with %v", err)
@@ -42,7 +42,7 @@ func TestANameHasOneRecipient(t *testing.T) {
 
 func TestTheNameOfARecipientBeingDeletedIsFree(t *testing.T) {
 	s := memory(t)
-	n := store.NewNames(s, time.Hour)
+	n := store.NewNames(s, time.Hour, time.Now)
 	add(t, s, n, &outboundv1.Recipient{Id: "a", DisplayName: "Ticket desk", DeleteTime: timestamppb.Now()})
 	if _, err := n.Reserve(testContext(t), "Ticket desk", "b"); err != nil {
 		t.Error(err)
@@ -55,7 +55,7 @@ func TestAnOrphanedNameIsFreeOnceItIsOld(t *testing.T) {
 		free bool
 	}{{time.Hour, false}, {-time.Hour, true}} {
 		s := memory(t)
-		n := store.NewNames(s, c.age)
+		n := store.NewNames(s, c.age, time.Now)
 		if _, err := n.Reserve(testContext(t), "Ticket desk", "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestAnOrphanedNameIsFreeOnceItIsOld(t *testing.T) {
 
 func TestANameThatIsUnreservedIsFree(t *testing.T) {
 	s := memory(t)
-	n := store.NewNames(s, time.Hour)
+	n := store.NewNames(s, time.Hour, time.Now)
 	revision, err := n.Reserve(testContext(t), "Ticket desk", "a")
 	if err != nil {
 		t.Fatal(err)

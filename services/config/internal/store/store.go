@@ -60,6 +60,7 @@ const (
 	ActionRolledBack = "rolled back"
 	ActionPurged     = "purged"
 	ActionCut        = "cut"
+	ActionBackedUp   = "backed up"
 )
 
 // ChangeNote names a change that is more than a create, update or delete.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bustest"
@@ -27,7 +28,7 @@ func (empty) List(context.Context, string) ([]bus.Entry, error) { return nil, ni
 
 func memory(t *testing.T) *store.Memory {
 	t.Helper()
-	m, err := store.NewMemory(testContext(t), empty{})
+	m, err := store.NewMemory(testContext(t), empty{}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestStores(t *testing.T) {
 func TestACopyDoesNotReachItsOriginal(t *testing.T) {
 	kv := store.NewKV(bustest.Start(t).Conn(), bus.BucketSettings)
 	revision := put(t, kv, "a", "one", 0)
-	m, err := store.NewMemory(testContext(t), kv)
+	m, err := store.NewMemory(testContext(t), kv, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/config/internal/loop"
@@ -54,7 +55,7 @@ func (f *feed[T]) run(ctx context.Context, load func(context.Context) error) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", "bucket", f.KV.Name(), telemetry.KeyError, err.Error())
+			f.Logger.WarnContext(ctx, "read of the configuration failed, retrying", logkey.Bucket, f.KV.Name(), telemetry.KeyError, err.Error())
 			loop.Sleep(ctx, reloadPause)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -92,7 +93,7 @@ func (s *Site) explain(r *Request, err error) *Failure {
 	case errors.As(err, &large):
 		return &Failure{http.StatusRequestEntityTooLarge, "Request too large", fmt.Sprintf("The limit is %d bytes.", large.Limit)}
 	case errors.As(err, &broke):
-		s.Logger.Error("page panicked", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, broke.value, "stack", broke.stack)
+		s.Logger.Error("page panicked", telemetry.KeyPath, r.URL.Path, telemetry.KeyError, broke.value, logkey.Stack, broke.stack)
 		return unexpected()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Failure{http.StatusServiceUnavailable, "Request timed out", "Try again in a moment."}

@@ -45,7 +45,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	tick := time.NewTicker(n.Tick)
 	defer tick.Stop()
 	for {
-		n.check(ctx, time.Now())
+		n.check(ctx, n.Bus.Now())
 		select {
 		case <-ctx.Done():
 			return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/health"
+	"github.com/outbound-events/outbound/pkg/logkey"
 )
 
 // claimFor is how long a process may take to notify once it has claimed an alert. After that another process notifies, with the same
@@ -61,7 +62,7 @@ func (n *Notifier) notifyOnce(ctx context.Context, m alert, o occurrence) error 
 			return err
 		}
 	}
-	slog.Info("admin alert queued", "kind", string(notice.Kind), "of", m.name, "addresses", len(o.contacts))
+	slog.Info("admin alert queued", logkey.Kind, string(notice.Kind), logkey.Of, m.name, logkey.Addresses, len(o.contacts))
 	to.Notified = true
 	if _, err := n.health.PutMark(ctx, m.name, to, revision); !errors.Is(err, health.ErrConflict) {
 		return err

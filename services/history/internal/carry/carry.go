@@ -13,6 +13,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/configclient"
+	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 	"github.com/outbound-events/outbound/services/history/internal/index"
 )
@@ -100,7 +101,7 @@ func (c *Carrier) look(ctx context.Context) error {
 	}
 	if c.next > 0 && c.next < b.First {
 		slog.WarnContext(ctx, "the log dropped records of pending deliveries before their state was carried over: their attempts may start "+
-			"again", "records", b.First-c.next)
+			"again", logkey.Records, b.First-c.next)
 	}
 	for c.next = max(c.next, b.First); c.next < b.Old; {
 		began := c.next
@@ -149,7 +150,7 @@ func (c *Carrier) judge(ctx context.Context) {
 	small := c.copied > c.looked/2
 	if small && !c.small {
 		slog.WarnContext(ctx, "pending deliveries fill most of the delivery log: raise streams.historyMaxRecords and historyMaxBytes",
-			"looked", c.looked, "copied", c.copied)
+			logkey.Looked, c.looked, logkey.Copied, c.copied)
 	}
 	c.small, c.looked, c.copied = small, 0, 0
 }

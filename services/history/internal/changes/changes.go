@@ -132,7 +132,7 @@ func (c *Changer) changeOne(
 		if s := found[0].State; s.Final() {
 			return rec, 0, fmt.Sprintf("it is already final (%s): retry it to send it again", s), nil
 		}
-		rec, f, why = judge(r, found[0].Record, time.Now())
+		rec, f, why = judge(r, found[0].Record, c.Bus.Now())
 		if why != "" {
 			return rec, f, why, nil
 		}

@@ -3,7 +3,6 @@ package detail
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -64,7 +63,7 @@ func (s *Reader) showWaiting(to *outboundv1.DeliveryDetail, e *event.Event) {
 		return
 	}
 	accepted := to.GetDelivery().GetAcceptTime().AsTime()
-	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, render.PreviewOptions{At: time.Now()})
+	s.show(to, &delivery.Delivery{Recipient: r, Event: e, Accepted: accepted, Attempt: 1}, render.PreviewOptions{At: s.Bus.Now()})
 	if to.GetRequest() != nil {
 		to.RequestNote = noteAsNow
 	}

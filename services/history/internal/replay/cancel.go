@@ -43,7 +43,7 @@ func (s *Replayer) stopped(ctx context.Context, j *job) (*job, error) {
 	tick := time.NewTicker(stopPoll)
 	defer tick.Stop()
 	for j.replay.GetState() == outboundv1.Replay_RUNNING {
-		if time.Now().After(j.Lease) {
+		if s.Bus.Now().After(j.Lease) {
 			if err := s.stopHere(ctx, j); err != nil && !errors.Is(err, bus.ErrConflict) && !errors.Is(err, errTaken) {
 				return nil, err
 			}
@@ -68,7 +68,7 @@ func (s *Replayer) stopped(ctx context.Context, j *job) (*job, error) {
 // stopHere takes a replay that no process runs, counts what is queued and ends it.
 func (s *Replayer) stopHere(ctx context.Context, j *job) error {
 	p := &runner{s: s, owner: ulid.Make().String()}
-	j.Owner, j.Lease = p.owner, time.Now().Add(lease)
+	j.Owner, j.Lease = p.owner, s.Bus.Now().Add(lease)
 	if err := s.store.save(ctx, j); err != nil {
 		return err
 	}

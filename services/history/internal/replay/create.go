@@ -31,7 +31,12 @@ func (s *Replayer) newJob(ctx context.Context, asked *outboundv1.Replay) (*job, 
 		return nil, rpc.NotFound(kindRecipient, to)
 	}
 	r, _ := proto.Clone(asked).(*outboundv1.Replay)
-	r.Id, r.Actor, r.CreateTime, r.FinishTime = ulid.Make().String(), rpc.Actor(ctx), timestamppb.Now(), nil
+	now := s.Bus.Now()
+	id, err := ulid.New(ulid.Timestamp(now), ulid.DefaultEntropy()) // in the order of creation, whichever process creates it
+	if err != nil {
+		return nil, fmt.Errorf("create the id of a replay: %w", err)
+	}
+	r.Id, r.Actor, r.CreateTime, r.FinishTime = id.String(), rpc.Actor(ctx), timestamppb.New(now), nil
 	r.State, r.Total, r.Queued, r.Unavailable, r.Detail = outboundv1.Replay_RUNNING, 0, 0, 0, ""
 	if r.Rate == 0 {
 		r.Rate = defaultRate

@@ -17,7 +17,7 @@ func (r *run) saveProgress(ctx context.Context, now bool) error {
 	if !now && time.Since(r.saved) < saveEvery {
 		return nil
 	}
-	r.replay.Queued, r.Lease = r.before+r.fresh, time.Now().Add(lease)
+	r.replay.Queued, r.Lease = r.before+r.fresh, r.runner.s.Bus.Now().Add(lease)
 	err := r.runner.s.store.save(ctx, r.job)
 	if errors.Is(err, bus.ErrConflict) {
 		return r.giveUp(ctx)
@@ -35,7 +35,7 @@ func (r *run) giveUp(ctx context.Context) error {
 			return false
 		}
 		r.copyCounts(j.replay)
-		end(j.replay, outboundv1.Replay_STOPPED, stoppedBy(j.StopAsked))
+		end(j.replay, outboundv1.Replay_STOPPED, stoppedBy(j.StopAsked), r.runner.s.Bus.Now())
 		return true
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *run) copyCounts(to *outboundv1.Replay) {
 // finish ends a job. Its state is saved with its last counts.
 func (r *run) finish(ctx context.Context, state outboundv1.Replay_State, detail string) error {
 	r.replay.Unavailable, r.lost = r.replay.GetUnavailable()+r.lost, 0
-	end(r.replay, state, detail)
+	end(r.replay, state, detail, r.runner.s.Bus.Now())
 	err := r.saveProgress(ctx, true)
 	if err != nil {
 		// The job has not ended until that is saved.
@@ -61,8 +61,8 @@ func (r *run) finish(ctx context.Context, state outboundv1.Replay_State, detail 
 	return err
 }
 
-func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string) {
-	r.State, r.Detail, r.FinishTime = state, detail, timestamppb.Now()
+func end(r *outboundv1.Replay, state outboundv1.Replay_State, detail string, now time.Time) {
+	r.State, r.Detail, r.FinishTime = state, detail, timestamppb.New(now)
 }
 
 func stoppedBy(actor string) string { return "cancelled by " + actor }

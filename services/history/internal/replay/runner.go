@@ -69,8 +69,8 @@ func (p *runner) takeJobs(ctx context.Context) error {
 		return err
 	}
 	for _, j := range all {
-		if j.replay.GetState() == outboundv1.Replay_RUNNING && time.Now().After(j.Lease) && p.reserve(j.replay.GetId()) {
-			j.Owner, j.Lease = p.owner, time.Now().Add(lease)
+		if j.replay.GetState() == outboundv1.Replay_RUNNING && p.s.Bus.Now().After(j.Lease) && p.reserve(j.replay.GetId()) {
+			j.Owner, j.Lease = p.owner, p.s.Bus.Now().Add(lease)
 			if err := p.s.store.save(ctx, j); err != nil {
 				p.release(j.replay.GetId())
 				continue // another was faster, or it was cancelled

@@ -76,7 +76,7 @@ func (s *Reporter) applianceStatuses(ctx context.Context) ([]*outboundv1.Applian
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now := s.Bus.Now()
 	out := make([]*outboundv1.ApplianceStatus, 0, len(all))
 	for _, e := range all {
 		a := &outboundv1.ApplianceStatus{ApplianceId: e.Appliance, DisplayName: e.Auth.DisplayName, Silent: e.Silent(now)}

@@ -3,7 +3,6 @@ package status
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -64,7 +63,7 @@ func (s *Reporter) notices(status *outboundv1.Status, recipients []*recipient.Re
 		out = append(out, "Failing: "+strings.Join(failing, ", ")+".")
 	}
 	out = append(out, silentNotice(status.GetAppliances())...)
-	out = append(out, backlogNotices(recipients, time.Now())...)
+	out = append(out, backlogNotices(recipients, s.Bus.Now())...)
 	if mail && s.Config.Settings().SMTP.Host == "" {
 		out = append(out, "No SMTP relay configured; emails are queued. Set a host under Settings → Email relay.")
 	}

@@ -91,12 +91,15 @@ func (p *processes) notices(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = slices.Clone(all)
+	all, shared := control.WithoutSharedClock(slices.Clone(all))
 	slices.SortFunc(all, func(a, b control.Presence) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID))
 	})
 	alone := !slices.ContainsFunc(all, func(x control.Presence) bool { return x.Instance != all[0].Instance })
 	var out []string
+	if shared != "" {
+		out = append(out, shared)
+	}
 	for _, x := range all {
 		for _, text := range x.Notices {
 			if !alone {

@@ -20,7 +20,7 @@ func (s *Reporter) relay(ctx context.Context) (*outboundv1.RelayStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return relayStatus(s.Config.Settings().SMTP, r, time.Now()), nil
+	return relayStatus(s.Config.Settings().SMTP, r, s.Bus.Now()), nil
 }
 
 // relayStatus compares what the email senders saw last with the settings as they are now.

@@ -81,7 +81,7 @@ func (s *Reporter) Status(ctx context.Context, id string) (*outboundv1.Status, e
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now := s.Bus.Now()
 	status := &outboundv1.Status{Version: s.o.Version, Recipients: make([]*outboundv1.RecipientStatus, len(recipients))}
 	for i, r := range recipients {
 		status.Recipients[i] = recipientStatus(r, looked[i], now)

@@ -1,0 +1,82 @@
+package ledger
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/outbound-events/outbound/e2e/harness"
+)
+
+// PlanOf is the plan of a run on a machine that has all that faults need.
+func PlanOf(s Settings) any {
+	return plan(s, func(fault, harness.Shape) bool { return true })
+}
+
+// FaultNames are the names in the table.
+func FaultNames() (out []string) {
+	for _, f := range table() {
+		out = append(out, f.name)
+	}
+	return out
+}
+
+// Story is a round that is written by hand.
+type Story struct {
+	Dir string
+	err error
+}
+
+// Tell writes the plan of a round of an all-in-one.
+func Tell(dir string) *Story {
+	at := filepath.Join(dir, "round-01-allinone")
+	return &Story{Dir: at, err: writePlan(at, roundPlan{Number: 1, Shape: harness.AllInOne, Seed: 7})}
+}
+
+// Err is the first error in telling.
+func (s *Story) Err() error { return s.err }
+
+func (s *Story) add(name string, entry any) {
+	j, err := openJournal(s.Dir, name)
+	if err == nil {
+		err = j.add(entry)
+		j.close()
+	}
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// Event publishes an event of a type that steady, slow and flaky select, filters and dooms do not.
+func (s *Story) Event(id, result string) {
+	e := event{ID: id, Appliance: "ledger-3", Type: begins, Content: hash(id)}
+	s.add(publishedFile, published{Result: resultTry, Event: e})
+	s.add(publishedFile, published{Result: result, Event: e})
+}
+
+// Receive has a receiver get it.
+func (s *Story) Receive(recipient, id, body string, success bool) {
+	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: body, Content: hash(id),
+		Success: success})
+}
+
+// Alter has a receiver get other content.
+func (s *Story) Alter(recipient, id string) {
+	s.add(receivedFile, received{Time: time.Unix(1, 0), Recipient: recipient, Key: "ledger-3~" + id, Body: "b", Content: hash("other"),
+		Success: true})
+}
+
+// Final records a final state.
+func (s *Story) Final(recipient, id, state string) {
+	s.add(finalFile, final{Recipient: recipient, Key: "ledger-3~" + id, State: state, Listed: 1})
+}
+
+// Selecting are the recipients that select the events of a story.
+func Selecting() (out []string) {
+	e := event{ID: "any", Appliance: "ledger-3", Type: begins}
+	for _, p := range profiles() {
+		if len(p.want(7, e)) > 0 {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
