@@ -62,7 +62,7 @@ func Temporary(err error) bool {
 	}
 	for _, t := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, nats.ErrDisconnected,
-		nats.ErrReconnectBufExceeded, nats.ErrStaleConnection, errNoLeader,
+		nats.ErrReconnectBufExceeded, nats.ErrStaleConnection, errNoLeader, ErrUnsettled,
 	} {
 		if errors.Is(err, t) {
 			return true
@@ -73,6 +73,9 @@ func Temporary(err error) bool {
 
 // errNoLeader says that no server answers for a stream.
 var errNoLeader = errors.New("no server answers for the stream")
+
+// ErrUnsettled says that the servers of a cluster may know less now than they will: a new leader reads what it has stored.
+var ErrUnsettled = errors.New("the servers of the cluster may not have caught up yet")
 
 // Again calls f until it succeeds or fails for good, for 20 s at most, and while there is no connection for 5 s. f may have taken effect
 // although it has failed, so it must be one that may be repeated. The error of the last try says how long it was tried.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -246,6 +247,53 @@ func (c *Conn) LostStreams(ctx context.Context, o StreamOptions) ([]string, erro
 		return nil, nil
 	}
 	return missing, nil
+}
+
+// streamList is a page of the answer to a request on $JS.API.STREAM.LIST. The client library leaves out which streams are missing.
+type streamList struct {
+	Total   int                     `json:"total"`
+	Streams []*jetstream.StreamInfo `json:"streams"`
+	Missing []string                `json:"missing"`
+	Error   *jetstream.APIError     `json:"error"`
+}
+
+// ListStreams lists all streams. A stream that has no leader now, so that nothing is known of it, makes the whole a Temporary error,
+// which is repeated as Again says.
+func ListStreams(ctx context.Context, c *Conn) ([]*jetstream.StreamInfo, error) {
+	return Again(ctx, c, func(ctx context.Context) (out []*jetstream.StreamInfo, err error) {
+		for {
+			page, err := listStreams(ctx, c, len(out))
+			if err != nil {
+				return nil, fmt.Errorf("list the streams: %w", err)
+			}
+			out = append(out, page.Streams...)
+			if len(page.Streams) == 0 || len(out) >= page.Total {
+				return out, nil
+			}
+		}
+	})
+}
+
+func listStreams(ctx context.Context, c *Conn, offset int) (page streamList, err error) {
+	m, err := c.NC.RequestWithContext(ctx, "$JS.API.STREAM.LIST", fmt.Appendf(nil, `{"offset":%d}`, offset))
+	if err != nil {
+		return page, err
+	}
+	if err := json.Unmarshal(m.Data, &page); err != nil {
+		return page, err
+	}
+	if page.Error != nil {
+		return page, page.Error
+	}
+	for _, s := range page.Streams {
+		if s.Cluster != nil && s.Cluster.Leader == "" {
+			page.Missing = append(page.Missing, s.Config.Name)
+		}
+	}
+	if len(page.Missing) > 0 {
+		return page, fmt.Errorf("%w %s", errNoLeader, strings.Join(page.Missing, ", "))
+	}
+	return page, nil
 }
 
 // BucketStream is the stream behind a bucket, as JetStream names it.

@@ -39,15 +39,29 @@ func (w *waiting) end() {
 	}
 }
 
+// Await repeats f, which bounds its own requests, until it succeeds, fails for good, or ctx ends. Whoever asks whether the process is ready
+// learns what it waits for.
+func Await(ctx context.Context, c *Conn, what string, f func(context.Context) error) error {
+	w := newWaiting(c)
+	defer w.end()
+	return w.repeat(ctx, what, f)
+}
+
 // attemptTimeout bounds one attempt of what is waited for.
 const attemptTimeout = 5 * time.Second
 
-// await repeats f until it succeeds, fails for good, or ctx ends.
+// await repeats f, in attempts of 5 s, until it succeeds, fails for good, or ctx ends.
 func (w *waiting) await(ctx context.Context, what string, f func(context.Context) error) error {
+	return w.repeat(ctx, what, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+		return f(ctx)
+	})
+}
+
+func (w *waiting) repeat(ctx context.Context, what string, f func(context.Context) error) error {
 	for {
-		one, cancel := context.WithTimeout(ctx, attemptTimeout)
-		err := f(one)
-		cancel()
+		err := f(ctx)
 		if err == nil || !Temporary(err) && !errors.Is(err, errNoPeers) {
 			return err
 		}

@@ -46,8 +46,8 @@ func (b *KV) open(ctx context.Context) (*bus.Bucket, error) {
 	return b.bucket, nil
 }
 
-// requestTimeout bounds one request to the broker. An answer that was on its way when the connection broke never comes.
-const requestTimeout = 4 * time.Second
+// requestTimeout bounds one request to the broker, with its repeats while a cluster elects a leader, which takes 4 to 10 s. A call has 30 s.
+const requestTimeout = 12 * time.Second
 
 // WithTimeout makes one request to the broker, in bounded time.
 func WithTimeout[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
