@@ -33,11 +33,13 @@ type Process struct {
 	ops       net.Listener
 	tokenFile string
 	token     string
+	// presence is what pings are answered with.
+	presence control.Presence
 	// starting answers health questions until Run or TakeHTTP.
 	starting *process.Starting
 	group    process.Group
-	checks    []process.Check
-	close     []func()
+	checks   []process.Check
+	close    []func()
 }
 
 // OpenFront opens what every process has: telemetry and the listener for health questions.
@@ -84,6 +86,8 @@ func Open(ctx context.Context, name string, o Common) (p *Process, err error) {
 	asked := context.AfterFunc(ctx, p.Bus.Ending)
 	p.Defer(func() { asked() })
 	p.group.Hopeless = p.Bus.Silent()
+	p.presence = control.NewPresence(name, process.Version())
+	p.presence.Start = p.Bus.Now().UTC()
 	p.watchStore()
 	p.Check("broker", func(context.Context) error { return p.Bus.Ready() })
 	return p, nil
@@ -116,9 +120,7 @@ func (p *Process) Run(ctx context.Context) error {
 		p.group.Add("ops", func(ctx context.Context) error { return p.Ops().Serve(ctx, p.ops) })
 	}
 	if p.Bus != nil {
-		here := control.NewPresence(p.Name, process.Version())
-		here.Start = p.Bus.Now().UTC()
-		p.group.Add("presence", func(ctx context.Context) error { return control.New(p.Bus).Announce(ctx, p.Notices.All, here) })
+		p.group.Add("presence", p.announce)
 		p.group.Add("clock", func(ctx context.Context) error {
 			WatchClock(ctx, p.Bus, ClockReport{Name: p.Name, Notices: p.Notices, Telemetry: p.Telemetry})
 			return nil
