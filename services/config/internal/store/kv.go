@@ -33,8 +33,8 @@ func (h Hold) Check(ctx context.Context) error {
 		return nil
 	}
 	if err := h(ctx); err != nil {
-		return fmt.Errorf("nothing was changed: %w: %w", err,
-			rpc.Unavailable("nothing was changed, because another config service may have taken over: try again"))
+		text := "nothing was changed, because another config service may have taken over: try again"
+		return fmt.Errorf("%w: %w", err, rpc.Unavailable(text))
 	}
 	return nil
 }
