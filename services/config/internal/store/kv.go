@@ -63,7 +63,8 @@ func (b *KV) open(ctx context.Context) (*bus.Bucket, error) {
 	return b.bucket, nil
 }
 
-// requestTimeout bounds one request to the broker, with its repeats while a cluster elects a leader, which takes 4 to 10 s. A call has 30 s.
+// requestTimeout bounds one request to the broker, with its repeats while a cluster elects a leader, which takes 4 to 10 s. A call has
+// 30 s.
 const requestTimeout = 12 * time.Second
 
 // WithTimeout makes one request to the broker, in bounded time.
