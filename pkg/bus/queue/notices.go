@@ -44,6 +44,9 @@ func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 		Durable: consumerNotices, Description: "alert emails", AckPolicy: jetstream.AckExplicitPolicy, AckWait: names.AckWait,
 		MaxDeliver: -1, MaxAckPending: maxNoticesOut,
 	})
+	if err == nil && c.Disk != nil {
+		err = c.Disk.SyncConsumer(names.StreamNotices, consumerNotices)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create consumer %s: %w", consumerNotices, err)
 	}
