@@ -37,7 +37,8 @@ func TestDeliveriesGoOutWithTheTokensOfUnusualServers(t *testing.T) {
 		t.Errorf("%d token requests for %d deliveries, want 1 for 3", server.requests.Load(), r.requests.Load())
 	}
 	_, v := attempt(t, s, deliveryTo(r.URL, oauth(server.URL), with(nil)))
-	if v.Reason != reasons.Auth || !strings.Contains(v.Detail, "(invalid_target): check the parameters resource and audience; it says: For whom?") {
+	if v.Reason != reasons.Auth ||
+		!strings.Contains(v.Detail, "(invalid_target): check the parameters resource and audience; it says: For whom?") {
 		t.Errorf("got %+v", v)
 	}
 	if r.requests.Load() != 3 {
