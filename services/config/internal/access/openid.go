@@ -21,7 +21,9 @@ const (
 // SignInWithOpenID implements outboundv1.AccessServiceServer. A person is who the provider's issuer and subject say, which never change
 // hands (OIDC Core 1.0, 2 and 5.7); a name or an email address may. So a name counts once: it links a user that has neither a link nor a
 // password, which only a person of the provider can be meant by.
-func (s *Access) SignInWithOpenID(ctx context.Context, q *outboundv1.SignInWithOpenIDRequest) (*outboundv1.SignInWithOpenIDResponse, error) {
+func (s *Access) SignInWithOpenID(
+	ctx context.Context, q *outboundv1.SignInWithOpenIDRequest,
+) (*outboundv1.SignInWithOpenIDResponse, error) {
 	u, err := s.linkedUser(ctx, q.GetIssuer(), q.GetSubject())
 	if err != nil || u != nil {
 		return &outboundv1.SignInWithOpenIDResponse{User: u}, err
