@@ -56,7 +56,6 @@ func TestSessionsEndWithTheLink(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // each waits for the cache of users
 			p := openScripted(t, nil, nil)
 			u := &outboundv1.User{Name: "eve@example.com", Role: outboundv1.Role_ADMIN, OpenidIssuer: p.Issuer(), OpenidSubject: "eve-1"}
 			p.system.Access.Put(u, "")
