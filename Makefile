@@ -19,7 +19,7 @@ MODULES := proto pkg services e2e
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/outbound-events/outbound/pkg/process.version=$(VERSION)
 
-.PHONY: help demo test test-busy test-onecore check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe
+.PHONY: help demo test test-busy test-onecore check bench ledger ledger-mutations build generate verify golden screenshots fmt lint vet secrets clean axe receivers
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: ## play a support session through everything (DEMO_ARGS=--once for scripts
 # not sleep for a second. The timeout is for a test that hangs: a busy machine may take long, and waits end by themselves.
 test: ## test everything on real parts, with the race detector
 	@tools/needs.sh gcc redis-server postfix curl chromium
-	@$(MAKE) -s axe
+	@$(MAKE) -s axe receivers
 	GOGC=$${GOGC:-400} GORACE="$${GORACE:-atexit_sleep_ms=100}" CGO_ENABLED=1 go test -race -p $(JOBS) -timeout 90m $(TEST_ARGS) $(PKGS)
 
 test-busy: ## test everything N times while every core is kept busy, e.g. make test-busy N=5
@@ -114,6 +114,15 @@ axe: e2e/browser/axe/node_modules/axe-core/axe.min.js
 e2e/browser/axe/node_modules/axe-core/axe.min.js: e2e/browser/axe/package-lock.json
 	@tools/needs.sh npm
 	@cd e2e/browser/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# What the receivers of docs/examples are run with.
+receivers: docs/examples/javascript/node_modules/svix/package.json
+	@tools/needs.sh node php
+
+docs/examples/javascript/node_modules/svix/package.json: docs/examples/javascript/package-lock.json
+	@tools/needs.sh npm
+	@cd docs/examples/javascript && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # The tools are built from the modules under tools/, which pin them.

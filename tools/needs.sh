@@ -11,6 +11,8 @@ packages() {
     chromium) echo "chromium" ;;
     taskset) echo "util-linux" ;;
     postfix) echo "postfix" ;; # a relay of its own is started by the tests; the package's one is not used
+    node) echo "nodejs" ;;
+    php) echo "php-cli" ;;
     *) echo "$1" ;;
   esac
 }

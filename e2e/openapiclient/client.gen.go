@@ -1578,11 +1578,25 @@ type OAuth2ClientCredentials struct {
 	// ClientSecretSet Whether a secret is stored.
 	ClientSecretSet *bool `json:"clientSecretSet,omitempty"`
 
+	// Parameters Further parameters of the token request, e.g. `audience` or `resource` (RFC 8707). Visible to anyone who can view
+	// the recipient.
+	Parameters *[]OAuth2Parameter `json:"parameters,omitempty"`
+
 	// Scopes Scopes to request.
 	Scopes *[]string `json:"scopes,omitempty"`
 
 	// TokenUrl Token endpoint.
 	TokenUrl *string `json:"tokenUrl,omitempty"`
+}
+
+// OAuth2Parameter A parameter of a token request (RFC 6749, 4.4.2 and 6), in addition to those that Outbound sets itself.
+type OAuth2Parameter struct {
+	// Name Name, in characters of RFC 6749, 8.2. `grant_type`, `client_id`, `client_secret` and `refresh_token` are refused,
+	// `scope` if there are scopes. The same name may occur more than once, as RFC 8707 has it for `resource`.
+	Name *string `json:"name,omitempty"`
+
+	// Value Value. Not a secret: everyone who can view the settings sees it.
+	Value *string `json:"value,omitempty"`
 }
 
 // PlannedChange A planned change.
@@ -1876,6 +1890,10 @@ type RelayOAuth2 struct {
 
 	// ClientSecretSet Whether a secret is stored.
 	ClientSecretSet *bool `json:"clientSecretSet,omitempty"`
+
+	// Parameters Further parameters of the token request, e.g. `audience` or `resource` (RFC 8707). Visible to anyone who can view
+	// the settings.
+	Parameters *[]OAuth2Parameter `json:"parameters,omitempty"`
 
 	// RefreshToken Refresh token. Write-only.
 	RefreshToken *string `json:"refreshToken,omitempty"`
@@ -2483,6 +2501,13 @@ type User struct {
 	// Name Sign-in name, immutable: lower-case letters and digits, with single `.`, `_`, `@`, `-` between them, 1 to 64
 	// characters. `admin` and `outbound` are reserved: revisions use them for the admin token and Outbound itself.
 	Name *string `json:"name,omitempty"`
+
+	// OpenidIssuer The issuer of the OpenID provider whose person this user is, as its ID tokens have it (`iss`). Set together with
+	// `openid_subject`, or with the first sign-in of a user without a password. Clear both to unlink the user.
+	OpenidIssuer *string `json:"openidIssuer,omitempty"`
+
+	// OpenidSubject The person at that provider, as its ID tokens have it (`sub`). Unlike an email address it never changes hands.
+	OpenidSubject *string `json:"openidSubject,omitempty"`
 
 	// Password The password, 12 to 256 characters. Write-only: leave it empty to keep the stored one. A user without one can
 	// sign in only with OpenID Connect.

@@ -94,6 +94,7 @@ func vendors() []archtest.Vendor {
 			"tokens to sign in with are got in pkg/token; people sign in at the console"},
 		{"github.com/coreos/go-oidc/v3", []string{"services/console/..."}, "people sign in at the console alone"},
 		{"github.com/oauth2-proxy/mockoidc", []string{}, "for tests"},
+		{"github.com/golang-jwt/jwt/v5", []string{}, "for tests: the ID tokens of scripted providers"},
 		{"golang.org/x/sync", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
 		{"golang.org/x/crypto", []string{"pkg/...", "services/...", "e2e/..."}, "the standard library's annex"},
 		{"golang.org/x/sys", []string{"pkg/bus/embed", "pkg/process", "services/allinone/..."}, "locks on folders"},

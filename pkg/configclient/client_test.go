@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"net"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -250,6 +251,7 @@ func TestSecretsAreOpened(t *testing.T) {
 	oauth, certificate := stored("oauth", "5"), stored("certificate", "6")
 	oauth.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{
 		TokenUrl: "https://token.example.com/", ClientId: "outbound", Scopes: []string{"events"},
+		Parameters: []*outboundv1.OAuth2Parameter{{Name: "resource", Value: "a"}, {Name: "audience", Value: "c"}, {Name: "resource", Value: "b"}},
 	}}}
 	certificate.Recipient.GetHttp().Auth = &outboundv1.HttpAuth{Kind: &outboundv1.HttpAuth_ClientCertificate{
 		ClientCertificate: &outboundv1.ClientCertificate{CertificatePem: "chain"},
@@ -275,6 +277,7 @@ func TestSecretsAreOpened(t *testing.T) {
 		"key":    {Header: "X-Key", Value: "k3y"},
 		"oauth": {OAuth2: &recipient.OAuth2{
 			TokenURL: "https://token.example.com/", ClientID: "outbound", ClientSecret: "s3cret", Scopes: []string{"events"},
+			Parameters: url.Values{"resource": {"a", "b"}, "audience": {"c"}},
 		}},
 		"certificate": {ClientCertificatePEM: "chain", ClientKeyPEM: "private"},
 	} {
@@ -303,7 +306,7 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 			Email: &outboundv1.EmailSettings{RetryInterval: durationpb.New(interval), RetryDuration: durationpb.New(time.Hour),
 				TimeZone: "Europe/Vienna"},
 			Smtp: &outboundv1.SmtpSettings{Host: "relay.example.com", Port: 465, Encryption: outboundv1.SmtpSettings_Encryption_TLS,
-				MaxConnections: 12},
+				MaxConnections: 12, Oauth2: &outboundv1.RelayOAuth2{Parameters: []*outboundv1.OAuth2Parameter{{Name: "resource", Value: "m"}}}},
 			CustomFields: []*outboundv1.CustomField{{CodeName: "b", DisplayName: "Bee"}, {CodeName: "a", DisplayName: "Ay"}},
 			Appliances: []*outboundv1.StoredAppliance{{Appliance: &outboundv1.Appliance{Id: "a1"}, TokenSha256: secret.HashToken("t"),
 				PasswordBcrypt: "$2a$"}},
@@ -318,6 +321,7 @@ func TestEmailRecipientsHaveTheRetryOfTheSettings(t *testing.T) {
 	now := c.Settings()
 	if now.SMTP.Encryption != settings.TLS || now.SMTP.Auth != settings.NoAuth || now.SMTP.Port != 465 ||
 		now.Email.Location.String() != "Europe/Vienna" ||
+		now.SMTP.OAuth2.Parameters.Get("resource") != "m" ||
 		len(now.CustomFields) != 2 || now.CustomFields[0] != "a" || now.CustomFieldNames["b"] != "Bee" ||
 		now.Appliances["a1"].TokenSHA256 != [32]byte(secret.HashToken("t")) {
 		t.Errorf("the settings are %+v", now)

@@ -3,6 +3,7 @@ package configclient
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -156,6 +157,7 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 		clientSecret, err := open(credential.SecretOAuth2Client)
 		return recipient.Auth{OAuth2: &recipient.OAuth2{
 			TokenURL: k.Oauth2.GetTokenUrl(), ClientID: k.Oauth2.GetClientId(), ClientSecret: clientSecret, Scopes: k.Oauth2.GetScopes(),
+			Parameters: decodeParameters(k.Oauth2.GetParameters()),
 		}}, err
 	case *outboundv1.HttpAuth_ClientCertificate:
 		key, err := open(credential.SecretClientKey)
@@ -163,6 +165,18 @@ func decodeAuth(a *outboundv1.HttpAuth, open func(path string) (string, error)) 
 	default:
 		return recipient.Auth{}, fmt.Errorf("the authentication %T is not supported by this version", k)
 	}
+}
+
+// decodeParameters are parameters of requests for tokens; nil if there are none.
+func decodeParameters(in []*outboundv1.OAuth2Parameter) url.Values {
+	var out url.Values
+	for _, p := range in {
+		if out == nil {
+			out = url.Values{}
+		}
+		out.Add(p.GetName(), p.GetValue())
+	}
+	return out
 }
 
 // DecodeType makes a type of the catalogue of what is stored.

@@ -100,7 +100,8 @@ func decodeSMTP(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (set
 		}
 	}
 	if o := in.GetOauth2(); o != nil {
-		out.OAuth2 = &settings.RelayOAuth2{TokenURL: o.GetTokenUrl(), ClientID: o.GetClientId(), Scopes: o.GetScopes()}
+		out.OAuth2 = &settings.RelayOAuth2{TokenURL: o.GetTokenUrl(), ClientID: o.GetClientId(), Scopes: o.GetScopes(),
+			Parameters: decodeParameters(o.GetParameters())}
 	}
 	if in.GetEncryption() != outboundv1.SmtpSettings_Encryption_ENCRYPTION_UNSPECIFIED {
 		out.Encryption = settings.Encryption(in.GetEncryption().String())

@@ -1,7 +1,10 @@
 // Package recipient knows what a recipient is as the senders see it, its defaults, and whether it wants an event.
 package recipient
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
 // Defaults and bounds of the fields people set. The proto documents the same figures.
 const (
@@ -177,6 +180,8 @@ type OAuth2 struct {
 	ClientID     string
 	ClientSecret string
 	Scopes       []string
+	// Parameters are sent along in each request for a token.
+	Parameters url.Values
 }
 
 // SigningSecret signs requests until Expire; a zero Expire means: always.

@@ -99,12 +99,12 @@ func mayCall(token, method string) bool {
 	watchesStore := method == "WatchRecipients" || method == "WatchSettings" || method == "RequestBookmark"
 	switch token {
 	case adminToken:
-		return !watchesStore && method != "SignIn" && method != "KeepRelayToken"
+		return !watchesStore && method != "SignIn" && method != "SignInWithOpenID" && method != "KeepRelayToken"
 	case serviceToken:
 		if method == "GetSelf" || method == "GetReplay" || method == "GetDelivery" {
 			return false
 		}
-		named := []string{"RequestBookmark", "SignIn", "ListUsers", "KeepRelayToken"}
+		named := []string{"RequestBookmark", "SignIn", "SignInWithOpenID", "ListUsers", "KeepRelayToken"}
 		return strings.HasPrefix(method, "Watch") || strings.HasPrefix(method, "Get") || slices.Contains(named, method)
 	case applianceToken:
 		return method == "PublishEvent"

@@ -57,6 +57,8 @@ func patternWords() map[string]string {
 		`^[\x20-\x7e]*$`:                       "must be one line of ASCII without control characters",
 		`^[\x20-\x7e\t]*$`:                     "must be one line of ASCII without control characters",
 		`^[\x21-\x7e]*$`:                       "must be ASCII without spaces and control characters",
+		`^[^\x00-\x20\x7f]*$`:                  "must not contain spaces and control characters",
+		`^[A-Za-z0-9._-]*$`:                    "must contain only letters, digits, . _ and -",
 		`^[A-Za-z0-9.-]*$`:                     "must be a host name: only letters, digits, . and -",
 		`^[A-Za-z0-9.:_-]*$`:                   "must be a host name or an IP address: only letters, digits and . : _ -",
 		`^[A-Za-z0-9_-]{1,64}$`:                "must be 1 to 64 letters, digits, _ and -",

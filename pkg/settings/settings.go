@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/event"
@@ -117,6 +118,8 @@ const (
 type RelayOAuth2 struct {
 	TokenURL, ClientID, ClientSecret, RefreshToken string
 	Scopes                                         []string
+	// Parameters are sent along in each request for a token.
+	Parameters url.Values
 }
 
 // Email is what holds for all email recipients.

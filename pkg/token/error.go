@@ -21,9 +21,12 @@ import (
 var (
 	errURL     = errors.New("its URL is not valid: use one with a scheme and a host")
 	errTooLong = fmt.Errorf("its response is longer than %d KiB", maxAnswer>>10)
-	errType    = errors.New("its token is of a type other than Bearer")
+	errPage    = errors.New("its response contains no token, it is a page of HTML or XML: check the token URL")
 	errText    = errors.New("its token has characters that are not allowed in a token")
 )
+
+// codeInvalidClient is the error of refused credentials of the client.
+const codeInvalidClient = "invalid_client"
 
 const (
 	// maxCode is longer than any error code of RFC 6749.
@@ -33,6 +36,12 @@ const (
 	// maxEcho is how many characters in a row may also stand in a secret: words have that many by chance.
 	maxEcho = 5
 )
+
+// typeError is a token that can't be sent as a bearer token, because of its type.
+type typeError struct{ kind string }
+
+// Error says which type it is.
+func (e *typeError) Error() string { return "its token is of a type other than Bearer" }
 
 // Error says why there is no token, in words for operators. It holds no secret and nothing of an answer but the code of the error and
 // a bounded description: neither does its cause.
@@ -56,6 +65,7 @@ func (s *Source) explain(ctx context.Context, err error, refresh string) *Error 
 	var answer *oauth2.RetrieveError
 	var verify *tls.CertificateVerificationError
 	var at *url.Error
+	var other *typeError
 	what := "its response contains no token"
 	switch {
 	case errors.As(err, &dial):
@@ -66,8 +76,13 @@ func (s *Source) explain(ctx context.Context, err error, refresh string) *Error 
 		out.cause, what = context.Canceled, "cancelled"
 	case errors.As(err, &answer):
 		what = s.answered(answer, refresh)
-	case errors.Is(err, errURL), errors.Is(err, errTooLong), errors.Is(err, errType), errors.Is(err, errText):
+	case errors.Is(err, errURL), errors.Is(err, errTooLong), errors.Is(err, errPage), errors.Is(err, errText):
 		what = innermost(err).Error()
+	case errors.As(err, &other):
+		what = other.Error()
+		if isWord(other.kind) && !s.echoes(other.kind, refresh) {
+			what += ": " + other.kind
+		}
 	case errors.As(err, &verify):
 		what = "its certificate is not trusted: " + verify.Err.Error()
 	case errors.As(err, &at) && unreached(err):
@@ -120,13 +135,14 @@ func refusesBasic(err error, refresh string) bool {
 		return false
 	}
 	status := answer.Response.StatusCode
-	return status == http.StatusUnauthorized || status == http.StatusBadRequest && (refresh == "" || answer.ErrorCode != "invalid_grant")
+	return status == http.StatusUnauthorized || answer.ErrorCode == codeInvalidClient ||
+		status == http.StatusBadRequest && (refresh == "" || answer.ErrorCode != "invalid_grant")
 }
 
 // refusesClient reports an answer that speaks of the client's credentials.
 func refusesClient(err error) bool {
 	var answer *oauth2.RetrieveError
-	return errors.As(err, &answer) && (answer.Response.StatusCode == http.StatusUnauthorized || answer.ErrorCode == "invalid_client")
+	return errors.As(err, &answer) && (answer.Response.StatusCode == http.StatusUnauthorized || answer.ErrorCode == codeInvalidClient)
 }
 
 // answered words a refusal (RFC 6749, 5.2).
@@ -136,15 +152,37 @@ func (s *Source) answered(e *oauth2.RetrieveError, refresh string) string {
 	if status >= 300 && status < 400 {
 		return words + ": redirects are not followed"
 	}
-	code := e.ErrorCode
-	if code != "" && len(code) <= maxCode && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == "" && !s.echoes(code, refresh) {
+	if code := e.ErrorCode; isWord(code) && !s.echoes(code, refresh) {
 		words += " (" + code + ")"
 	}
 	words += advice(e, refresh)
 	if said := s.endpointError(e.ErrorDescription, refresh); said != "" {
 		words += "; it says: " + said
 	}
+	if page := s.errorURI(e.ErrorURI, refresh); page != "" {
+		words += "; see " + page
+	}
 	return words
+}
+
+// isWord reports a code or the name of a type: RFC 6749 (5.2) allows more, in which endpoints could say anything.
+func isWord(s string) bool {
+	return s != "" && len(s) <= maxCode && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:/", r)
+	})
+}
+
+// errorURI is the page about an error (RFC 6749, 5.2); empty if it is no URL of the web, is too long or shows a secret.
+func (s *Source) errorURI(page, refresh string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return ""
+	}
+	plain, err := url.QueryUnescape(page)
+	if err != nil || s.echoes(plain, refresh) || s.endpointError(page, refresh) != page {
+		return ""
+	}
+	return page
 }
 
 // advice is what to look at, for the codes that tell.
@@ -156,6 +194,8 @@ func advice(e *oauth2.RetrieveError, refresh string) string {
 		return ": check clientId and clientSecret"
 	case e.ErrorCode == "invalid_scope":
 		return ": check scopes"
+	case e.ErrorCode == "invalid_target": // RFC 8707, 2
+		return ": check the parameters resource and audience"
 	case e.ErrorCode == "unauthorized_client" || e.ErrorCode == "unsupported_grant_type":
 		return ": allow this grant type for the client"
 	default:

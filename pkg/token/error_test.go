@@ -48,6 +48,7 @@ func TestWhyAnAnswerHoldsNoToken(t *testing.T) {
 		}
 		return string(out)
 	}
+	page := func(uri string) string { return fmt.Sprintf(`{"error":"invalid_request","error_uri":%q}`, uri) }
 	const invalid = "it responded with HTTP 400 Bad Request (invalid_request)"
 	for name, c := range map[string]struct {
 		status int
@@ -76,11 +77,31 @@ func TestWhyAnAnswerHoldsNoToken(t *testing.T) {
 		"key of the URL in it": {400, said("/token?key=canary"), invalid},
 		"refresh token refused": {400, `{"error":"invalid_grant"}`,
 			"it responded with HTTP 400 Bad Request (invalid_grant): the refresh token has expired or was revoked, set a new one"},
-		"garbage":             {200, `{"access_token":"canary`, "its response contains no token"},
-		"nothing":             {200, ``, "its response contains no token"},
-		"no token":            {200, `{"token_type":"bearer","expires_in":3600}`, "its response contains no token"},
-		"life that is a word": {200, `{"access_token":"canary","expires_in":"soon"}`, "its response contains no token"},
-		"another type":        {200, `{"access_token":"canary","token_type":"mac"}`, "its token is of a type other than Bearer"},
+		"garbage":           {200, `{"access_token":"canary`, "its response contains no token"},
+		"nothing":           {200, ``, "its response contains no token"},
+		"no token":          {200, `{"token_type":"bearer","expires_in":3600}`, "its response contains no token"},
+		"another type":      {200, `{"access_token":"canary","token_type":"mac"}`, "its token is of a type other than Bearer: mac"},
+		"type with a proof": {200, `{"access_token":"canary","token_type":"DPoP"}`, "its token is of a type other than Bearer: DPoP"},
+		"type of no token":  {200, `{"access_token":"canary","token_type":"N_A"}`, "its token is of a type other than Bearer: N_A"},
+		"type with a secret": {200, `{"access_token":"canary","token_type":"` + refreshToken + `"}`,
+			"its token is of a type other than Bearer"},
+		"type that is a sentence": {200, `{"access_token":"canary","token_type":"mac or canary"}`, "its token is of a type other than Bearer"},
+		"page with status 200": {200, "\ufeff\r\n<!DOCTYPE html><title>canary",
+			"its response contains no token, it is a page of HTML or XML: check the token URL"},
+		"code of another server": {400, `{"error":"AADSTS7000215","error_description":"Not valid."}`,
+			"it responded with HTTP 400 Bad Request (AADSTS7000215); it says: Not valid."},
+		"error as an object": {403, `{"error":{"code":403,"message":"Not allowed.","status":"PERMISSION_DENIED"}}`,
+			"it responded with HTTP 403 Forbidden (PERMISSION_DENIED); it says: Not allowed."},
+		"error that is no text": {400, `{"error":true,"error_description":["canary"]}`, "it responded with HTTP 400 Bad Request (error)"},
+		"target": {400, `{"error":"invalid_target"}`,
+			"it responded with HTTP 400 Bad Request (invalid_target): check the parameters resource and audience"},
+		"page about it": {400, `{"error":"access_denied","error_uri":"https://login.example.com/error?code=7"}`,
+			"it responded with HTTP 400 Bad Request (access_denied); see https://login.example.com/error?code=7"},
+		"page with a secret":     {400, page("https://login.example.com/?s=" + url.QueryEscape(clientSecret)), invalid},
+		"page with half a token": {400, page("https://login.example.com/?s=%63anary%2Drefresh"), invalid},
+		"page with a person":     {400, page("https://login.example.com/?s=alice@example.com"), invalid},
+		"page of a script":       {400, page("javascript:alert(1)"), invalid},
+		"page with a password":   {400, page("https://a:canary@login.example.com/"), invalid},
 		"line break in it": {200, `{"access_token":"canary\r\nX-A: b","token_type":"bearer"}`,
 			"its token has characters that are not allowed in a token"},
 		"blank in it": {200, `{"access_token":"canary b"}`, "its token has characters that are not allowed in a token"},

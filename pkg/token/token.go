@@ -9,8 +9,10 @@ package token
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,8 @@ type Options struct {
 	ClientID, ClientSecret string
 	// Scopes are asked for; none: what the endpoint gives by itself.
 	Scopes []string
+	// Parameters go into each request beside those of RFC 6749, e.g. audience, or resource (RFC 8707). CheckParameter says which may.
+	Parameters url.Values
 	// Transport carries the requests, and decides what may be dialled. Required.
 	Transport http.RoundTripper
 	// Margin is how long before its end a token is replaced, at most. One that lives shortly is used for three quarters of its life.
@@ -59,7 +63,7 @@ type Source struct {
 // New makes a source. It asks for nothing yet.
 func New(o Options) *Source {
 	s := &Source{o: o, style: oauth2.AuthStyleInHeader, client: &http.Client{
-		Transport:     bounded{o.Transport},
+		Transport:     Lenient(o.Transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if u, err := url.Parse(o.URL); err == nil && u.Host != "" {
@@ -165,8 +169,13 @@ func (s *Source) request(ctx context.Context, refresh string, style oauth2.AuthS
 	config := clientcredentials.Config{
 		ClientID: s.o.ClientID, ClientSecret: s.o.ClientSecret, TokenURL: s.o.URL, Scopes: s.o.Scopes, AuthStyle: style,
 	}
+	config.EndpointParams = maps.Clone(s.o.Parameters)
 	if refresh != "" {
-		config.EndpointParams = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}
+		if config.EndpointParams == nil {
+			config.EndpointParams = url.Values{}
+		}
+		config.EndpointParams.Set("grant_type", "refresh_token")
+		config.EndpointParams.Set("refresh_token", refresh)
 	}
 	return config.Token(context.WithValue(ctx, oauth2.HTTPClient, s.client))
 }
@@ -182,12 +191,17 @@ func (s *Source) keep(token *oauth2.Token, style oauth2.AuthStyle, asked time.Ti
 
 // check refuses what can't be sent as a bearer token (RFC 6750): other types, and characters that would end a header or a command.
 func check(token *oauth2.Token) error {
-	switch {
-	case !strings.EqualFold(token.Type(), "Bearer"):
-		return errType
-	case strings.ContainsFunc(token.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errText
-	default:
-		return nil
+	if kind := strings.TrimSpace(token.TokenType); !isBearer(kind) {
+		return &typeError{kind}
 	}
+	if strings.ContainsFunc(token.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errText
+	}
+	return nil
+}
+
+// isBearer reports a type that endpoints give tokens which are to be sent as RFC 6750 has it: `Bearer` in any case (RFC 6749, 5.1), no
+// type, Apigee's `BearerToken`, and the format of the token in place of its type.
+func isBearer(kind string) bool {
+	return slices.Contains([]string{"", "bearer", "bearertoken", "bearer_token", "bearer token", "jwt"}, strings.ToLower(kind))
 }

@@ -45,6 +45,8 @@ func settings(env *command.Env) *cobra.Command {
 			command.SecretFlag("client-secret-file", "oauth2.clientSecret", "file with the client secret; - reads standard input"),
 			command.SecretFlag("refresh-token-file", "oauth2.refreshToken", "file with the refresh token; - reads standard input"),
 			command.ListFlag("scope", "oauth2.scopes", "scope to request; may be repeated"),
+			command.PairsFlag("token-param", "oauth2.parameters",
+				"parameter of token requests as name=value, e.g. resource=https://mail.example.com; may be repeated"),
 		},
 	})
 	smtp.AddCommand(testEmail(env))

@@ -23,7 +23,7 @@ func newTokens(a *recipient.OAuth2, policy recipient.URLPolicy, o egress.Transpo
 	}
 	o.MaxConns = tokenConnections
 	return token.New(token.Options{
-		URL: a.TokenURL, ClientID: a.ClientID, ClientSecret: a.ClientSecret, Scopes: a.Scopes,
+		URL: a.TokenURL, ClientID: a.ClientID, ClientSecret: a.ClientSecret, Scopes: a.Scopes, Parameters: a.Parameters,
 		Transport: egress.NewTransport(o), Margin: tokenMargin,
 	}), nil
 }

@@ -197,7 +197,12 @@ type User struct {
 	// Changes with every update. See Recipient.etag.
 	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When the password was set.
-	PasswordTime  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=password_time,json=passwordTime,proto3" json:"password_time,omitempty"`
+	PasswordTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=password_time,json=passwordTime,proto3" json:"password_time,omitempty"`
+	// The issuer of the OpenID provider whose person this user is, as its ID tokens have it (`iss`). Set together with
+	// `openid_subject`, or with the first sign-in of a user without a password. Clear both to unlink the user.
+	OpenidIssuer string `protobuf:"bytes,50,opt,name=openid_issuer,json=openidIssuer,proto3" json:"openid_issuer,omitempty"`
+	// The person at that provider, as its ID tokens have it (`sub`). Unlike an email address it never changes hands.
+	OpenidSubject string `protobuf:"bytes,51,opt,name=openid_subject,json=openidSubject,proto3" json:"openid_subject,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -293,6 +298,20 @@ func (x *User) GetPasswordTime() *timestamppb.Timestamp {
 		return x.PasswordTime
 	}
 	return nil
+}
+
+func (x *User) GetOpenidIssuer() string {
+	if x != nil {
+		return x.OpenidIssuer
+	}
+	return ""
+}
+
+func (x *User) GetOpenidSubject() string {
+	if x != nil {
+		return x.OpenidSubject
+	}
+	return ""
 }
 
 // An API token.
@@ -1112,6 +1131,125 @@ func (x *SignInRequest) GetPassword() string {
 	return ""
 }
 
+// Request of SignInWithOpenID.
+type SignInWithOpenIDRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The verified issuer of the ID token.
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Its subject.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The name that the provider gives the person.
+	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignInWithOpenIDRequest) Reset() {
+	*x = SignInWithOpenIDRequest{}
+	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignInWithOpenIDRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignInWithOpenIDRequest) ProtoMessage() {}
+
+func (x *SignInWithOpenIDRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_access_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignInWithOpenIDRequest.ProtoReflect.Descriptor instead.
+func (*SignInWithOpenIDRequest) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SignInWithOpenIDRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *SignInWithOpenIDRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SignInWithOpenIDRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of SignInWithOpenID.
+type SignInWithOpenIDResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person's user. Absent if there is none.
+	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Whether this call has linked it.
+	Linked        bool `protobuf:"varint,2,opt,name=linked,proto3" json:"linked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignInWithOpenIDResponse) Reset() {
+	*x = SignInWithOpenIDResponse{}
+	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignInWithOpenIDResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignInWithOpenIDResponse) ProtoMessage() {}
+
+func (x *SignInWithOpenIDResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_access_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignInWithOpenIDResponse.ProtoReflect.Descriptor instead.
+func (*SignInWithOpenIDResponse) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_access_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SignInWithOpenIDResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *SignInWithOpenIDResponse) GetLinked() bool {
+	if x != nil {
+		return x.Linked
+	}
+	return false
+}
+
 var File_outbound_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_outbound_v1_access_service_proto_rawDesc = "" +
@@ -1126,7 +1264,7 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x05ADMIN\x10\x03\"F\n" +
 	"\x04Self\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
-	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xd1\x03\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x16.outbound.v1.Role.KindR\x04role\"\xdb\x04\n" +
 	"\x04User\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xe0A\x05\xbaH#r!\x18@2\x1d^[a-z0-9]+([._@-][a-z0-9]+)*$R\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1137,7 +1275,9 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x1b\n" +
 	"\x04etag\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12D\n" +
-	"\rpassword_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fpasswordTime\"\xb7\x02\n" +
+	"\rpassword_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fpasswordTime\x12B\n" +
+	"\ropenid_issuer\x182 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x102\x13^[^\\x00-\\x20\\x7f]*$R\fopenidIssuer\x12D\n" +
+	"\x0eopenid_subject\x183 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xff\x012\x13^[^\\x00-\\x1f\\x7f]*$R\ropenidSubject\"\xb7\x02\n" +
 	"\x05Token\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12A\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x124\n" +
@@ -1182,7 +1322,16 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02id\"Y\n" +
 	"\rSignInRequest\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x04name\x12)\n" +
-	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\bpassword2\xb7\a\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\bpassword\"\x81\x01\n" +
+	"\x17SignInWithOpenIDRequest\x12\"\n" +
+	"\x06issuer\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\x06issuer\x12$\n" +
+	"\asubject\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\asubject\x12\x1c\n" +
+	"\x04name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04name\"Y\n" +
+	"\x18SignInWithOpenIDResponse\x12%\n" +
+	"\x04user\x18\x01 \x01(\v2\x11.outbound.v1.UserR\x04user\x12\x16\n" +
+	"\x06linked\x18\x02 \x01(\bR\x06linked2\x98\b\n" +
 	"\rAccessService\x12K\n" +
 	"\aGetSelf\x12\x1b.outbound.v1.GetSelfRequest\x1a\x11.outbound.v1.Self\"\x10\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/self\x12p\n" +
@@ -1200,7 +1349,8 @@ const file_outbound_v1_access_service_proto_rawDesc = "" +
 	"\vCreateToken\x12\x1f.outbound.v1.CreateTokenRequest\x1a .outbound.v1.CreateTokenResponse\"\x19\x82\xd3\xe4\x93\x02\x13:\x05token\"\n" +
 	"/v1/tokens\x12_\n" +
 	"\vDeleteToken\x12\x1f.outbound.v1.DeleteTokenRequest\x1a\x16.google.protobuf.Empty\"\x17\x82\xd3\xe4\x93\x02\x11*\x0f/v1/tokens/{id}\x127\n" +
-	"\x06SignIn\x12\x1a.outbound.v1.SignInRequest\x1a\x11.outbound.v1.UserBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
+	"\x06SignIn\x12\x1a.outbound.v1.SignInRequest\x1a\x11.outbound.v1.User\x12_\n" +
+	"\x10SignInWithOpenID\x12$.outbound.v1.SignInWithOpenIDRequest\x1a%.outbound.v1.SignInWithOpenIDResponseBBZ@github.com/outbound-events/outbound/proto/outbound/v1;outboundv1b\x06proto3"
 
 var (
 	file_outbound_v1_access_service_proto_rawDescOnce sync.Once
@@ -1215,74 +1365,79 @@ func file_outbound_v1_access_service_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_access_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_outbound_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_outbound_v1_access_service_proto_goTypes = []any{
-	(Role_Kind)(0),                // 0: outbound.v1.Role.Kind
-	(*Role)(nil),                  // 1: outbound.v1.Role
-	(*Self)(nil),                  // 2: outbound.v1.Self
-	(*User)(nil),                  // 3: outbound.v1.User
-	(*Token)(nil),                 // 4: outbound.v1.Token
-	(*StoredToken)(nil),           // 5: outbound.v1.StoredToken
-	(*StoredUser)(nil),            // 6: outbound.v1.StoredUser
-	(*GetSelfRequest)(nil),        // 7: outbound.v1.GetSelfRequest
-	(*ChangePasswordRequest)(nil), // 8: outbound.v1.ChangePasswordRequest
-	(*ListUsersRequest)(nil),      // 9: outbound.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),     // 10: outbound.v1.ListUsersResponse
-	(*CreateUserRequest)(nil),     // 11: outbound.v1.CreateUserRequest
-	(*UpdateUserRequest)(nil),     // 12: outbound.v1.UpdateUserRequest
-	(*DeleteUserRequest)(nil),     // 13: outbound.v1.DeleteUserRequest
-	(*ListTokensRequest)(nil),     // 14: outbound.v1.ListTokensRequest
-	(*ListTokensResponse)(nil),    // 15: outbound.v1.ListTokensResponse
-	(*CreateTokenRequest)(nil),    // 16: outbound.v1.CreateTokenRequest
-	(*CreateTokenResponse)(nil),   // 17: outbound.v1.CreateTokenResponse
-	(*DeleteTokenRequest)(nil),    // 18: outbound.v1.DeleteTokenRequest
-	(*SignInRequest)(nil),         // 19: outbound.v1.SignInRequest
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil), // 21: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),         // 22: google.protobuf.Empty
+	(Role_Kind)(0),                   // 0: outbound.v1.Role.Kind
+	(*Role)(nil),                     // 1: outbound.v1.Role
+	(*Self)(nil),                     // 2: outbound.v1.Self
+	(*User)(nil),                     // 3: outbound.v1.User
+	(*Token)(nil),                    // 4: outbound.v1.Token
+	(*StoredToken)(nil),              // 5: outbound.v1.StoredToken
+	(*StoredUser)(nil),               // 6: outbound.v1.StoredUser
+	(*GetSelfRequest)(nil),           // 7: outbound.v1.GetSelfRequest
+	(*ChangePasswordRequest)(nil),    // 8: outbound.v1.ChangePasswordRequest
+	(*ListUsersRequest)(nil),         // 9: outbound.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),        // 10: outbound.v1.ListUsersResponse
+	(*CreateUserRequest)(nil),        // 11: outbound.v1.CreateUserRequest
+	(*UpdateUserRequest)(nil),        // 12: outbound.v1.UpdateUserRequest
+	(*DeleteUserRequest)(nil),        // 13: outbound.v1.DeleteUserRequest
+	(*ListTokensRequest)(nil),        // 14: outbound.v1.ListTokensRequest
+	(*ListTokensResponse)(nil),       // 15: outbound.v1.ListTokensResponse
+	(*CreateTokenRequest)(nil),       // 16: outbound.v1.CreateTokenRequest
+	(*CreateTokenResponse)(nil),      // 17: outbound.v1.CreateTokenResponse
+	(*DeleteTokenRequest)(nil),       // 18: outbound.v1.DeleteTokenRequest
+	(*SignInRequest)(nil),            // 19: outbound.v1.SignInRequest
+	(*SignInWithOpenIDRequest)(nil),  // 20: outbound.v1.SignInWithOpenIDRequest
+	(*SignInWithOpenIDResponse)(nil), // 21: outbound.v1.SignInWithOpenIDResponse
+	(*timestamppb.Timestamp)(nil),    // 22: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 23: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),            // 24: google.protobuf.Empty
 }
 var file_outbound_v1_access_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Self.role:type_name -> outbound.v1.Role.Kind
 	0,  // 1: outbound.v1.User.role:type_name -> outbound.v1.Role.Kind
-	20, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	20, // 3: outbound.v1.User.password_time:type_name -> google.protobuf.Timestamp
+	22, // 2: outbound.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: outbound.v1.User.password_time:type_name -> google.protobuf.Timestamp
 	0,  // 4: outbound.v1.Token.role:type_name -> outbound.v1.Role.Kind
-	20, // 5: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	20, // 6: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	22, // 5: outbound.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 6: outbound.v1.Token.create_time:type_name -> google.protobuf.Timestamp
 	4,  // 7: outbound.v1.StoredToken.token:type_name -> outbound.v1.Token
 	3,  // 8: outbound.v1.StoredUser.user:type_name -> outbound.v1.User
 	3,  // 9: outbound.v1.ListUsersResponse.users:type_name -> outbound.v1.User
 	3,  // 10: outbound.v1.CreateUserRequest.user:type_name -> outbound.v1.User
 	3,  // 11: outbound.v1.UpdateUserRequest.user:type_name -> outbound.v1.User
-	21, // 12: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 12: outbound.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 13: outbound.v1.ListTokensResponse.tokens:type_name -> outbound.v1.Token
 	4,  // 14: outbound.v1.CreateTokenRequest.token:type_name -> outbound.v1.Token
 	4,  // 15: outbound.v1.CreateTokenResponse.token:type_name -> outbound.v1.Token
-	7,  // 16: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
-	8,  // 17: outbound.v1.AccessService.ChangePassword:input_type -> outbound.v1.ChangePasswordRequest
-	9,  // 18: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
-	11, // 19: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
-	12, // 20: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
-	13, // 21: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
-	14, // 22: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
-	16, // 23: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
-	18, // 24: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
-	19, // 25: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
-	2,  // 26: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
-	22, // 27: outbound.v1.AccessService.ChangePassword:output_type -> google.protobuf.Empty
-	10, // 28: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
-	3,  // 29: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
-	3,  // 30: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
-	22, // 31: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
-	15, // 32: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
-	17, // 33: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
-	22, // 34: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
-	3,  // 35: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 16: outbound.v1.SignInWithOpenIDResponse.user:type_name -> outbound.v1.User
+	7,  // 17: outbound.v1.AccessService.GetSelf:input_type -> outbound.v1.GetSelfRequest
+	8,  // 18: outbound.v1.AccessService.ChangePassword:input_type -> outbound.v1.ChangePasswordRequest
+	9,  // 19: outbound.v1.AccessService.ListUsers:input_type -> outbound.v1.ListUsersRequest
+	11, // 20: outbound.v1.AccessService.CreateUser:input_type -> outbound.v1.CreateUserRequest
+	12, // 21: outbound.v1.AccessService.UpdateUser:input_type -> outbound.v1.UpdateUserRequest
+	13, // 22: outbound.v1.AccessService.DeleteUser:input_type -> outbound.v1.DeleteUserRequest
+	14, // 23: outbound.v1.AccessService.ListTokens:input_type -> outbound.v1.ListTokensRequest
+	16, // 24: outbound.v1.AccessService.CreateToken:input_type -> outbound.v1.CreateTokenRequest
+	18, // 25: outbound.v1.AccessService.DeleteToken:input_type -> outbound.v1.DeleteTokenRequest
+	19, // 26: outbound.v1.AccessService.SignIn:input_type -> outbound.v1.SignInRequest
+	20, // 27: outbound.v1.AccessService.SignInWithOpenID:input_type -> outbound.v1.SignInWithOpenIDRequest
+	2,  // 28: outbound.v1.AccessService.GetSelf:output_type -> outbound.v1.Self
+	24, // 29: outbound.v1.AccessService.ChangePassword:output_type -> google.protobuf.Empty
+	10, // 30: outbound.v1.AccessService.ListUsers:output_type -> outbound.v1.ListUsersResponse
+	3,  // 31: outbound.v1.AccessService.CreateUser:output_type -> outbound.v1.User
+	3,  // 32: outbound.v1.AccessService.UpdateUser:output_type -> outbound.v1.User
+	24, // 33: outbound.v1.AccessService.DeleteUser:output_type -> google.protobuf.Empty
+	15, // 34: outbound.v1.AccessService.ListTokens:output_type -> outbound.v1.ListTokensResponse
+	17, // 35: outbound.v1.AccessService.CreateToken:output_type -> outbound.v1.CreateTokenResponse
+	24, // 36: outbound.v1.AccessService.DeleteToken:output_type -> google.protobuf.Empty
+	3,  // 37: outbound.v1.AccessService.SignIn:output_type -> outbound.v1.User
+	21, // 38: outbound.v1.AccessService.SignInWithOpenID:output_type -> outbound.v1.SignInWithOpenIDResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_access_service_proto_init() }
@@ -1296,7 +1451,7 @@ func file_outbound_v1_access_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_access_service_proto_rawDesc), len(file_outbound_v1_access_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

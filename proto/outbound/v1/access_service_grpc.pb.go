@@ -20,16 +20,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccessService_GetSelf_FullMethodName        = "/outbound.v1.AccessService/GetSelf"
-	AccessService_ChangePassword_FullMethodName = "/outbound.v1.AccessService/ChangePassword"
-	AccessService_ListUsers_FullMethodName      = "/outbound.v1.AccessService/ListUsers"
-	AccessService_CreateUser_FullMethodName     = "/outbound.v1.AccessService/CreateUser"
-	AccessService_UpdateUser_FullMethodName     = "/outbound.v1.AccessService/UpdateUser"
-	AccessService_DeleteUser_FullMethodName     = "/outbound.v1.AccessService/DeleteUser"
-	AccessService_ListTokens_FullMethodName     = "/outbound.v1.AccessService/ListTokens"
-	AccessService_CreateToken_FullMethodName    = "/outbound.v1.AccessService/CreateToken"
-	AccessService_DeleteToken_FullMethodName    = "/outbound.v1.AccessService/DeleteToken"
-	AccessService_SignIn_FullMethodName         = "/outbound.v1.AccessService/SignIn"
+	AccessService_GetSelf_FullMethodName          = "/outbound.v1.AccessService/GetSelf"
+	AccessService_ChangePassword_FullMethodName   = "/outbound.v1.AccessService/ChangePassword"
+	AccessService_ListUsers_FullMethodName        = "/outbound.v1.AccessService/ListUsers"
+	AccessService_CreateUser_FullMethodName       = "/outbound.v1.AccessService/CreateUser"
+	AccessService_UpdateUser_FullMethodName       = "/outbound.v1.AccessService/UpdateUser"
+	AccessService_DeleteUser_FullMethodName       = "/outbound.v1.AccessService/DeleteUser"
+	AccessService_ListTokens_FullMethodName       = "/outbound.v1.AccessService/ListTokens"
+	AccessService_CreateToken_FullMethodName      = "/outbound.v1.AccessService/CreateToken"
+	AccessService_DeleteToken_FullMethodName      = "/outbound.v1.AccessService/DeleteToken"
+	AccessService_SignIn_FullMethodName           = "/outbound.v1.AccessService/SignIn"
+	AccessService_SignInWithOpenID_FullMethodName = "/outbound.v1.AccessService/SignInWithOpenID"
 )
 
 // AccessServiceClient is the client API for AccessService service.
@@ -58,6 +59,10 @@ type AccessServiceClient interface {
 	DeleteToken(ctx context.Context, in *DeleteTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Checks a user's name and password. Only for the console.
 	SignIn(ctx context.Context, in *SignInRequest, opts ...grpc.CallOption) (*User, error)
+	// Finds the user of a person whom an OpenID provider has identified, by issuer and subject. Links the user of that
+	// name, once, if it has neither a link nor a password. FAILED_PRECONDITION if that user is another person's or has a
+	// password. Only for the console.
+	SignInWithOpenID(ctx context.Context, in *SignInWithOpenIDRequest, opts ...grpc.CallOption) (*SignInWithOpenIDResponse, error)
 }
 
 type accessServiceClient struct {
@@ -168,6 +173,16 @@ func (c *accessServiceClient) SignIn(ctx context.Context, in *SignInRequest, opt
 	return out, nil
 }
 
+func (c *accessServiceClient) SignInWithOpenID(ctx context.Context, in *SignInWithOpenIDRequest, opts ...grpc.CallOption) (*SignInWithOpenIDResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignInWithOpenIDResponse)
+	err := c.cc.Invoke(ctx, AccessService_SignInWithOpenID_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccessServiceServer is the server API for AccessService service.
 // All implementations must embed UnimplementedAccessServiceServer
 // for forward compatibility.
@@ -194,6 +209,10 @@ type AccessServiceServer interface {
 	DeleteToken(context.Context, *DeleteTokenRequest) (*emptypb.Empty, error)
 	// Checks a user's name and password. Only for the console.
 	SignIn(context.Context, *SignInRequest) (*User, error)
+	// Finds the user of a person whom an OpenID provider has identified, by issuer and subject. Links the user of that
+	// name, once, if it has neither a link nor a password. FAILED_PRECONDITION if that user is another person's or has a
+	// password. Only for the console.
+	SignInWithOpenID(context.Context, *SignInWithOpenIDRequest) (*SignInWithOpenIDResponse, error)
 	mustEmbedUnimplementedAccessServiceServer()
 }
 
@@ -233,6 +252,9 @@ func (UnimplementedAccessServiceServer) DeleteToken(context.Context, *DeleteToke
 }
 func (UnimplementedAccessServiceServer) SignIn(context.Context, *SignInRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignIn not implemented")
+}
+func (UnimplementedAccessServiceServer) SignInWithOpenID(context.Context, *SignInWithOpenIDRequest) (*SignInWithOpenIDResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SignInWithOpenID not implemented")
 }
 func (UnimplementedAccessServiceServer) mustEmbedUnimplementedAccessServiceServer() {}
 func (UnimplementedAccessServiceServer) testEmbeddedByValue()                       {}
@@ -435,6 +457,24 @@ func _AccessService_SignIn_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_SignInWithOpenID_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignInWithOpenIDRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).SignInWithOpenID(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_SignInWithOpenID_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).SignInWithOpenID(ctx, req.(*SignInWithOpenIDRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccessService_ServiceDesc is the grpc.ServiceDesc for AccessService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -481,6 +521,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SignIn",
 			Handler:    _AccessService_SignIn_Handler,
+		},
+		{
+			MethodName: "SignInWithOpenID",
+			Handler:    _AccessService_SignInWithOpenID_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

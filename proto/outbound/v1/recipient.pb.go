@@ -293,7 +293,7 @@ func (x SigningSecret_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SigningSecret_Kind.Descriptor instead.
 func (SigningSecret_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12, 0}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // A recipient of events: which events it gets, where they are sent, and in which form.
@@ -1325,7 +1325,10 @@ type OAuth2ClientCredentials struct {
 	// Whether a secret is stored.
 	ClientSecretSet bool `protobuf:"varint,4,opt,name=client_secret_set,json=clientSecretSet,proto3" json:"client_secret_set,omitempty"`
 	// Scopes to request.
-	Scopes        []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Further parameters of the token request, e.g. `audience` or `resource` (RFC 8707). Visible to anyone who can view
+	// the recipient.
+	Parameters    []*OAuth2Parameter `protobuf:"bytes,50,rep,name=parameters,proto3" json:"parameters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1395,6 +1398,69 @@ func (x *OAuth2ClientCredentials) GetScopes() []string {
 	return nil
 }
 
+func (x *OAuth2ClientCredentials) GetParameters() []*OAuth2Parameter {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// A parameter of a token request (RFC 6749, 4.4.2 and 6), in addition to those that Outbound sets itself.
+type OAuth2Parameter struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name, in characters of RFC 6749, 8.2. `grant_type`, `client_id`, `client_secret` and `refresh_token` are refused,
+	// `scope` if there are scopes. The same name may occur more than once, as RFC 8707 has it for `resource`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Value. Not a secret: everyone who can view the settings sees it.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OAuth2Parameter) Reset() {
+	*x = OAuth2Parameter{}
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OAuth2Parameter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OAuth2Parameter) ProtoMessage() {}
+
+func (x *OAuth2Parameter) ProtoReflect() protoreflect.Message {
+	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OAuth2Parameter.ProtoReflect.Descriptor instead.
+func (*OAuth2Parameter) Descriptor() ([]byte, []int) {
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *OAuth2Parameter) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OAuth2Parameter) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // A TLS client certificate.
 type ClientCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1410,7 +1476,7 @@ type ClientCertificate struct {
 
 func (x *ClientCertificate) Reset() {
 	*x = ClientCertificate{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1488,7 @@ func (x *ClientCertificate) String() string {
 func (*ClientCertificate) ProtoMessage() {}
 
 func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[11]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1501,7 @@ func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
 func (*ClientCertificate) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{11}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ClientCertificate) GetCertificatePem() string {
@@ -1482,7 +1548,7 @@ type SigningSecret struct {
 
 func (x *SigningSecret) Reset() {
 	*x = SigningSecret{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1560,7 @@ func (x *SigningSecret) String() string {
 func (*SigningSecret) ProtoMessage() {}
 
 func (x *SigningSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[12]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1573,7 @@ func (x *SigningSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningSecret.ProtoReflect.Descriptor instead.
 func (*SigningSecret) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{12}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SigningSecret) GetSecret() string {
@@ -1574,7 +1640,7 @@ type EmailRecipient struct {
 
 func (x *EmailRecipient) Reset() {
 	*x = EmailRecipient{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1652,7 @@ func (x *EmailRecipient) String() string {
 func (*EmailRecipient) ProtoMessage() {}
 
 func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[13]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1665,7 @@ func (x *EmailRecipient) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmailRecipient.ProtoReflect.Descriptor instead.
 func (*EmailRecipient) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{13}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EmailRecipient) GetAddresses() []string {
@@ -1659,7 +1725,7 @@ type MailText struct {
 
 func (x *MailText) Reset() {
 	*x = MailText{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +1737,7 @@ func (x *MailText) String() string {
 func (*MailText) ProtoMessage() {}
 
 func (x *MailText) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[14]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +1750,7 @@ func (x *MailText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailText.ProtoReflect.Descriptor instead.
 func (*MailText) Descriptor() ([]byte, []int) {
-	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{14}
+	return file_outbound_v1_recipient_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MailText) GetSubject() string {
@@ -1717,7 +1783,7 @@ type Recipient_WhileDisabled struct {
 
 func (x *Recipient_WhileDisabled) Reset() {
 	*x = Recipient_WhileDisabled{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1795,7 @@ func (x *Recipient_WhileDisabled) String() string {
 func (*Recipient_WhileDisabled) ProtoMessage() {}
 
 func (x *Recipient_WhileDisabled) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[15]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1820,7 @@ type HttpRecipient_Format struct {
 
 func (x *HttpRecipient_Format) Reset() {
 	*x = HttpRecipient_Format{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1832,7 @@ func (x *HttpRecipient_Format) String() string {
 func (*HttpRecipient_Format) ProtoMessage() {}
 
 func (x *HttpRecipient_Format) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[16]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1857,7 @@ type HttpRecipient_Success struct {
 
 func (x *HttpRecipient_Success) Reset() {
 	*x = HttpRecipient_Success{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1869,7 @@ func (x *HttpRecipient_Success) String() string {
 func (*HttpRecipient_Success) ProtoMessage() {}
 
 func (x *HttpRecipient_Success) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[17]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1894,7 @@ type HttpRecipient_Order struct {
 
 func (x *HttpRecipient_Order) Reset() {
 	*x = HttpRecipient_Order{}
-	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1906,7 @@ func (x *HttpRecipient_Order) String() string {
 func (*HttpRecipient_Order) ProtoMessage() {}
 
 func (x *HttpRecipient_Order) ProtoReflect() protoreflect.Message {
-	mi := &file_outbound_v1_recipient_proto_msgTypes[19]
+	mi := &file_outbound_v1_recipient_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,13 +2043,19 @@ const file_outbound_v1_recipient_proto_rawDesc = "" +
 	"ApiKeyAuth\x12B\n" +
 	"\x06header\x18\x01 \x01(\tB*\xbaH'r%2#^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$R\x06header\x124\n" +
 	"\x05value\x18\x02 \x01(\tB\x1e\xe0A\x04\xbaH\x15r\x13\x18\x80@2\x0e^[\\x20-\\x7e]*$\x80\x01\x01R\x05value\x12 \n" +
-	"\tvalue_set\x18\x03 \x01(\bB\x03\xe0A\x03R\bvalueSet\"\xef\x01\n" +
+	"\tvalue_set\x18\x03 \x01(\bB\x03\xe0A\x03R\bvalueSet\"\xb7\x02\n" +
 	"\x17OAuth2ClientCredentials\x12%\n" +
 	"\ttoken_url\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\btokenUrl\x12%\n" +
 	"\tclient_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\bclientId\x123\n" +
 	"\rclient_secret\x18\x03 \x01(\tB\x0e\xe0A\x04\xbaH\x05r\x03\x18\x80 \x80\x01\x01R\fclientSecret\x12/\n" +
 	"\x11client_secret_set\x18\x04 \x01(\bB\x03\xe0A\x03R\x0fclientSecretSet\x12 \n" +
-	"\x06scopes\x18\x05 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x06scopes\"\xad\x01\n" +
+	"\x06scopes\x18\x05 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x06scopes\x12F\n" +
+	"\n" +
+	"parameters\x182 \x03(\v2\x1c.outbound.v1.OAuth2ParameterB\b\xbaH\x05\x92\x01\x02\x10 R\n" +
+	"parameters\"v\n" +
+	"\x0fOAuth2Parameter\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9._-]*$R\x04name\x123\n" +
+	"\x05value\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\x80\x102\x13^[^\\x00-\\x1f\\x7f]*$R\x05value\"\xad\x01\n" +
 	"\x11ClientCertificate\x122\n" +
 	"\x0fcertificate_pem\x18\x01 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x0ecertificatePem\x127\n" +
 	"\x0fprivate_key_pem\x18\x02 \x01(\tB\x0f\xe0A\x04\xbaH\x06r\x04(\x80\x80\x04\x80\x01\x01R\rprivateKeyPem\x12+\n" +
@@ -2031,7 +2103,7 @@ func file_outbound_v1_recipient_proto_rawDescGZIP() []byte {
 }
 
 var file_outbound_v1_recipient_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_outbound_v1_recipient_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_outbound_v1_recipient_proto_goTypes = []any{
 	(Recipient_WhileDisabled_Policy)(0), // 0: outbound.v1.Recipient.WhileDisabled.Policy
 	(HttpRecipient_Format_Kind)(0),      // 1: outbound.v1.HttpRecipient.Format.Kind
@@ -2049,60 +2121,62 @@ var file_outbound_v1_recipient_proto_goTypes = []any{
 	(*BearerAuth)(nil),                  // 13: outbound.v1.BearerAuth
 	(*ApiKeyAuth)(nil),                  // 14: outbound.v1.ApiKeyAuth
 	(*OAuth2ClientCredentials)(nil),     // 15: outbound.v1.OAuth2ClientCredentials
-	(*ClientCertificate)(nil),           // 16: outbound.v1.ClientCertificate
-	(*SigningSecret)(nil),               // 17: outbound.v1.SigningSecret
-	(*EmailRecipient)(nil),              // 18: outbound.v1.EmailRecipient
-	(*MailText)(nil),                    // 19: outbound.v1.MailText
-	(*Recipient_WhileDisabled)(nil),     // 20: outbound.v1.Recipient.WhileDisabled
-	(*HttpRecipient_Format)(nil),        // 21: outbound.v1.HttpRecipient.Format
-	(*HttpRecipient_Success)(nil),       // 22: outbound.v1.HttpRecipient.Success
-	nil,                                 // 23: outbound.v1.HttpRecipient.HeadersEntry
-	(*HttpRecipient_Order)(nil),         // 24: outbound.v1.HttpRecipient.Order
-	nil,                                 // 25: outbound.v1.EmailRecipient.OverridesEntry
-	(*timestamppb.Timestamp)(nil),       // 26: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),         // 27: google.protobuf.Duration
+	(*OAuth2Parameter)(nil),             // 16: outbound.v1.OAuth2Parameter
+	(*ClientCertificate)(nil),           // 17: outbound.v1.ClientCertificate
+	(*SigningSecret)(nil),               // 18: outbound.v1.SigningSecret
+	(*EmailRecipient)(nil),              // 19: outbound.v1.EmailRecipient
+	(*MailText)(nil),                    // 20: outbound.v1.MailText
+	(*Recipient_WhileDisabled)(nil),     // 21: outbound.v1.Recipient.WhileDisabled
+	(*HttpRecipient_Format)(nil),        // 22: outbound.v1.HttpRecipient.Format
+	(*HttpRecipient_Success)(nil),       // 23: outbound.v1.HttpRecipient.Success
+	nil,                                 // 24: outbound.v1.HttpRecipient.HeadersEntry
+	(*HttpRecipient_Order)(nil),         // 25: outbound.v1.HttpRecipient.Order
+	nil,                                 // 26: outbound.v1.EmailRecipient.OverridesEntry
+	(*timestamppb.Timestamp)(nil),       // 27: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 28: google.protobuf.Duration
 }
 var file_outbound_v1_recipient_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.Recipient.while_disabled:type_name -> outbound.v1.Recipient.WhileDisabled.Policy
-	26, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
-	26, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
-	26, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
+	27, // 1: outbound.v1.Recipient.create_time:type_name -> google.protobuf.Timestamp
+	27, // 2: outbound.v1.Recipient.update_time:type_name -> google.protobuf.Timestamp
+	27, // 3: outbound.v1.Recipient.delete_time:type_name -> google.protobuf.Timestamp
 	6,  // 4: outbound.v1.Recipient.http:type_name -> outbound.v1.HttpRecipient
-	18, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
-	27, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
-	27, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
+	19, // 5: outbound.v1.Recipient.email:type_name -> outbound.v1.EmailRecipient
+	28, // 6: outbound.v1.HttpRecipient.retry_interval:type_name -> google.protobuf.Duration
+	28, // 7: outbound.v1.HttpRecipient.retry_duration:type_name -> google.protobuf.Duration
 	8,  // 8: outbound.v1.HttpRecipient.backoff:type_name -> outbound.v1.Backoff
 	9,  // 9: outbound.v1.HttpRecipient.contact:type_name -> outbound.v1.Contact
 	1,  // 10: outbound.v1.HttpRecipient.format:type_name -> outbound.v1.HttpRecipient.Format.Kind
 	2,  // 11: outbound.v1.HttpRecipient.success:type_name -> outbound.v1.HttpRecipient.Success.Rule
-	23, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
+	24, // 12: outbound.v1.HttpRecipient.headers:type_name -> outbound.v1.HttpRecipient.HeadersEntry
 	11, // 13: outbound.v1.HttpRecipient.auth:type_name -> outbound.v1.HttpAuth
-	17, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
+	18, // 14: outbound.v1.HttpRecipient.signing_secrets:type_name -> outbound.v1.SigningSecret
 	3,  // 15: outbound.v1.HttpRecipient.order:type_name -> outbound.v1.HttpRecipient.Order.Mode
 	10, // 16: outbound.v1.HttpRecipient.rate_limit:type_name -> outbound.v1.RateLimit
-	27, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
+	28, // 17: outbound.v1.HttpRecipient.timeout:type_name -> google.protobuf.Duration
 	7,  // 18: outbound.v1.HttpRecipient.ca_certificates:type_name -> outbound.v1.CertificateInfo
-	26, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
-	26, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
-	27, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
-	27, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
-	27, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
-	27, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
+	27, // 19: outbound.v1.CertificateInfo.not_before_time:type_name -> google.protobuf.Timestamp
+	27, // 20: outbound.v1.CertificateInfo.not_after_time:type_name -> google.protobuf.Timestamp
+	28, // 21: outbound.v1.Backoff.ceiling:type_name -> google.protobuf.Duration
+	28, // 22: outbound.v1.Contact.alert_after:type_name -> google.protobuf.Duration
+	28, // 23: outbound.v1.Contact.resend_every:type_name -> google.protobuf.Duration
+	28, // 24: outbound.v1.RateLimit.period:type_name -> google.protobuf.Duration
 	12, // 25: outbound.v1.HttpAuth.basic:type_name -> outbound.v1.BasicAuth
 	13, // 26: outbound.v1.HttpAuth.bearer:type_name -> outbound.v1.BearerAuth
 	14, // 27: outbound.v1.HttpAuth.api_key:type_name -> outbound.v1.ApiKeyAuth
 	15, // 28: outbound.v1.HttpAuth.oauth2:type_name -> outbound.v1.OAuth2ClientCredentials
-	16, // 29: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
-	26, // 30: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 31: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
-	4,  // 32: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
-	25, // 33: outbound.v1.EmailRecipient.overrides:type_name -> outbound.v1.EmailRecipient.OverridesEntry
-	19, // 34: outbound.v1.EmailRecipient.OverridesEntry.value:type_name -> outbound.v1.MailText
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	17, // 29: outbound.v1.HttpAuth.client_certificate:type_name -> outbound.v1.ClientCertificate
+	16, // 30: outbound.v1.OAuth2ClientCredentials.parameters:type_name -> outbound.v1.OAuth2Parameter
+	27, // 31: outbound.v1.SigningSecret.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 32: outbound.v1.SigningSecret.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 33: outbound.v1.SigningSecret.kind:type_name -> outbound.v1.SigningSecret.Kind
+	26, // 34: outbound.v1.EmailRecipient.overrides:type_name -> outbound.v1.EmailRecipient.OverridesEntry
+	20, // 35: outbound.v1.EmailRecipient.OverridesEntry.value:type_name -> outbound.v1.MailText
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_recipient_proto_init() }
@@ -2127,7 +2201,7 @@ func file_outbound_v1_recipient_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_outbound_v1_recipient_proto_rawDesc), len(file_outbound_v1_recipient_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -364,7 +364,10 @@ type RelayOAuth2 struct {
 	// Whether a refresh token is stored.
 	RefreshTokenSet bool `protobuf:"varint,6,opt,name=refresh_token_set,json=refreshTokenSet,proto3" json:"refresh_token_set,omitempty"`
 	// Scopes to request.
-	Scopes        []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Further parameters of the token request, e.g. `audience` or `resource` (RFC 8707). Visible to anyone who can view
+	// the settings.
+	Parameters    []*OAuth2Parameter `protobuf:"bytes,50,rep,name=parameters,proto3" json:"parameters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -444,6 +447,13 @@ func (x *RelayOAuth2) GetRefreshTokenSet() bool {
 func (x *RelayOAuth2) GetScopes() []string {
 	if x != nil {
 		return x.Scopes
+	}
+	return nil
+}
+
+func (x *RelayOAuth2) GetParameters() []*OAuth2Parameter {
+	if x != nil {
+		return x.Parameters
 	}
 	return nil
 }
@@ -3911,7 +3921,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x05PLAIN\x10\x02\x12\t\n" +
 	"\x05LOGIN\x10\x03\x12\f\n" +
 	"\bCRAM_MD5\x10\x04\x12\v\n" +
-	"\aXOAUTH2\x10\x05\"\xcd\x02\n" +
+	"\aXOAUTH2\x10\x05\"\x95\x03\n" +
 	"\vRelayOAuth2\x12'\n" +
 	"\ttoken_url\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x10R\btokenUrl\x12'\n" +
@@ -3921,7 +3931,10 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x11client_secret_set\x18\x04 \x01(\bB\x03\xe0A\x03R\x0fclientSecretSet\x123\n" +
 	"\rrefresh_token\x18\x05 \x01(\tB\x0e\xe0A\x04\xbaH\x05r\x03\x18\x80@\x80\x01\x01R\frefreshToken\x12/\n" +
 	"\x11refresh_token_set\x18\x06 \x01(\bB\x03\xe0A\x03R\x0frefreshTokenSet\x12 \n" +
-	"\x06scopes\x18\a \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x06scopes\"f\n" +
+	"\x06scopes\x18\a \x03(\tB\b\xbaH\x05\x92\x01\x02\x10 R\x06scopes\x12F\n" +
+	"\n" +
+	"parameters\x182 \x03(\v2\x1c.outbound.v1.OAuth2ParameterB\b\xbaH\x05\x92\x01\x02\x10 R\n" +
+	"parameters\"f\n" +
 	"\vDailyNotice\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12=\n" +
 	"\x04time\x18\x02 \x01(\tB)\xbaH&\xd8\x01\x01r!2\x1f^([01][0-9]|2[0-3]):[0-5][0-9]$R\x04time\"7\n" +
@@ -4256,15 +4269,16 @@ var file_outbound_v1_settings_service_proto_goTypes = []any{
 	nil,                                  // 59: outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
 	(*timestamppb.Timestamp)(nil),        // 60: google.protobuf.Timestamp
 	(*RateLimit)(nil),                    // 61: outbound.v1.RateLimit
-	(*MailText)(nil),                     // 62: outbound.v1.MailText
-	(*CreateRecipientRequest)(nil),       // 63: outbound.v1.CreateRecipientRequest
-	(*UpdateRecipientRequest)(nil),       // 64: outbound.v1.UpdateRecipientRequest
-	(*DeleteRecipientRequest)(nil),       // 65: outbound.v1.DeleteRecipientRequest
-	(*durationpb.Duration)(nil),          // 66: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),        // 67: google.protobuf.FieldMask
-	(*StoredToken)(nil),                  // 68: outbound.v1.StoredToken
-	(*StoredUser)(nil),                   // 69: outbound.v1.StoredUser
-	(*emptypb.Empty)(nil),                // 70: google.protobuf.Empty
+	(*OAuth2Parameter)(nil),              // 62: outbound.v1.OAuth2Parameter
+	(*MailText)(nil),                     // 63: outbound.v1.MailText
+	(*CreateRecipientRequest)(nil),       // 64: outbound.v1.CreateRecipientRequest
+	(*UpdateRecipientRequest)(nil),       // 65: outbound.v1.UpdateRecipientRequest
+	(*DeleteRecipientRequest)(nil),       // 66: outbound.v1.DeleteRecipientRequest
+	(*durationpb.Duration)(nil),          // 67: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),        // 68: google.protobuf.FieldMask
+	(*StoredToken)(nil),                  // 69: outbound.v1.StoredToken
+	(*StoredUser)(nil),                   // 70: outbound.v1.StoredUser
+	(*emptypb.Empty)(nil),                // 71: google.protobuf.Empty
 }
 var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	0,  // 0: outbound.v1.SmtpSettings.encryption:type_name -> outbound.v1.SmtpSettings.Encryption.Mode
@@ -4273,122 +4287,123 @@ var file_outbound_v1_settings_service_proto_depIdxs = []int32{
 	3,  // 3: outbound.v1.SmtpSettings.oauth2:type_name -> outbound.v1.RelayOAuth2
 	61, // 4: outbound.v1.SmtpSettings.rate_limit:type_name -> outbound.v1.RateLimit
 	4,  // 5: outbound.v1.SmtpSettings.daily_notice:type_name -> outbound.v1.DailyNotice
-	58, // 6: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
-	62, // 7: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
-	10, // 8: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
-	11, // 9: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
-	60, // 10: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
-	14, // 11: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
-	16, // 12: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
-	43, // 13: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
-	44, // 14: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
-	45, // 15: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
-	37, // 16: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
-	38, // 17: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
-	39, // 18: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
-	31, // 19: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
-	33, // 20: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
-	49, // 21: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
-	50, // 22: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
-	52, // 23: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
-	63, // 24: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
-	64, // 25: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
-	65, // 26: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
-	18, // 27: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
-	17, // 28: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
-	13, // 29: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
-	13, // 30: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
-	66, // 31: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
-	66, // 32: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
-	60, // 33: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
-	27, // 34: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
-	60, // 35: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
-	60, // 36: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
-	66, // 37: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
-	2,  // 38: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
-	67, // 39: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	24, // 40: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
-	67, // 41: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
-	25, // 42: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	25, // 43: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	25, // 44: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
-	67, // 45: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
-	26, // 46: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
-	26, // 47: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	26, // 48: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
-	67, // 49: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
-	28, // 50: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
-	28, // 51: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	28, // 52: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
-	67, // 53: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 54: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
-	24, // 55: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
-	25, // 56: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
-	26, // 57: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
-	55, // 58: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
-	68, // 59: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
-	69, // 60: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
-	59, // 61: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
-	28, // 62: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
-	30, // 63: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
-	31, // 64: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
-	5,  // 65: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
-	32, // 66: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
-	33, // 67: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
-	34, // 68: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
-	36, // 69: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
-	37, // 70: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
-	38, // 71: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
-	39, // 72: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
-	40, // 73: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
-	42, // 74: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
-	43, // 75: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
-	44, // 76: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
-	45, // 77: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
-	9,  // 78: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
-	46, // 79: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
-	48, // 80: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
-	49, // 81: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
-	50, // 82: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
-	51, // 83: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
-	52, // 84: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
-	15, // 85: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
-	20, // 86: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
-	22, // 87: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
-	53, // 88: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
-	7,  // 89: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
-	2,  // 90: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	2,  // 91: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
-	6,  // 92: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
-	24, // 93: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
-	24, // 94: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
-	35, // 95: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
-	25, // 96: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
-	25, // 97: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
-	25, // 98: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
-	70, // 99: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
-	41, // 100: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
-	26, // 101: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
-	26, // 102: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
-	26, // 103: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
-	70, // 104: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
-	12, // 105: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
-	47, // 106: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
-	28, // 107: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
-	29, // 108: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	28, // 109: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
-	29, // 110: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
-	70, // 111: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
-	19, // 112: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
-	21, // 113: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
-	23, // 114: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
-	54, // 115: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
-	70, // 116: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
-	90, // [90:117] is the sub-list for method output_type
-	63, // [63:90] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	62, // 6: outbound.v1.RelayOAuth2.parameters:type_name -> outbound.v1.OAuth2Parameter
+	58, // 7: outbound.v1.SendTestEmailResponse.results:type_name -> outbound.v1.SendTestEmailResponse.Result
+	63, // 8: outbound.v1.DefaultMailText.text:type_name -> outbound.v1.MailText
+	10, // 9: outbound.v1.ListMacrosResponse.macros:type_name -> outbound.v1.Macro
+	11, // 10: outbound.v1.ListMacrosResponse.defaults:type_name -> outbound.v1.DefaultMailText
+	60, // 11: outbound.v1.Revision.time:type_name -> google.protobuf.Timestamp
+	14, // 12: outbound.v1.Revision.changes:type_name -> outbound.v1.Change
+	16, // 13: outbound.v1.CheckChangesRequest.changes:type_name -> outbound.v1.PlannedChange
+	43, // 14: outbound.v1.PlannedChange.create_event_type:type_name -> outbound.v1.CreateEventTypeRequest
+	44, // 15: outbound.v1.PlannedChange.update_event_type:type_name -> outbound.v1.UpdateEventTypeRequest
+	45, // 16: outbound.v1.PlannedChange.delete_event_type:type_name -> outbound.v1.DeleteEventTypeRequest
+	37, // 17: outbound.v1.PlannedChange.create_custom_field:type_name -> outbound.v1.CreateCustomFieldRequest
+	38, // 18: outbound.v1.PlannedChange.update_custom_field:type_name -> outbound.v1.UpdateCustomFieldRequest
+	39, // 19: outbound.v1.PlannedChange.delete_custom_field:type_name -> outbound.v1.DeleteCustomFieldRequest
+	31, // 20: outbound.v1.PlannedChange.update_smtp_settings:type_name -> outbound.v1.UpdateSmtpSettingsRequest
+	33, // 21: outbound.v1.PlannedChange.update_email_settings:type_name -> outbound.v1.UpdateEmailSettingsRequest
+	49, // 22: outbound.v1.PlannedChange.create_appliance:type_name -> outbound.v1.CreateApplianceRequest
+	50, // 23: outbound.v1.PlannedChange.update_appliance:type_name -> outbound.v1.UpdateApplianceRequest
+	52, // 24: outbound.v1.PlannedChange.delete_appliance:type_name -> outbound.v1.DeleteApplianceRequest
+	64, // 25: outbound.v1.PlannedChange.create_recipient:type_name -> outbound.v1.CreateRecipientRequest
+	65, // 26: outbound.v1.PlannedChange.update_recipient:type_name -> outbound.v1.UpdateRecipientRequest
+	66, // 27: outbound.v1.PlannedChange.delete_recipient:type_name -> outbound.v1.DeleteRecipientRequest
+	18, // 28: outbound.v1.CheckedChange.faults:type_name -> outbound.v1.FieldFault
+	17, // 29: outbound.v1.CheckChangesResponse.results:type_name -> outbound.v1.CheckedChange
+	13, // 30: outbound.v1.ListRevisionsResponse.revisions:type_name -> outbound.v1.Revision
+	13, // 31: outbound.v1.RollBackResponse.revision:type_name -> outbound.v1.Revision
+	67, // 32: outbound.v1.EmailSettings.retry_duration:type_name -> google.protobuf.Duration
+	67, // 33: outbound.v1.EmailSettings.retry_interval:type_name -> google.protobuf.Duration
+	60, // 34: outbound.v1.EmailSettings.update_time:type_name -> google.protobuf.Timestamp
+	27, // 35: outbound.v1.EventType.variables:type_name -> outbound.v1.Variable
+	60, // 36: outbound.v1.Appliance.create_time:type_name -> google.protobuf.Timestamp
+	60, // 37: outbound.v1.Appliance.rotate_time:type_name -> google.protobuf.Timestamp
+	67, // 38: outbound.v1.Appliance.silent_after:type_name -> google.protobuf.Duration
+	2,  // 39: outbound.v1.UpdateSmtpSettingsRequest.smtp_settings:type_name -> outbound.v1.SmtpSettings
+	68, // 40: outbound.v1.UpdateSmtpSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	24, // 41: outbound.v1.UpdateEmailSettingsRequest.email_settings:type_name -> outbound.v1.EmailSettings
+	68, // 42: outbound.v1.UpdateEmailSettingsRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25, // 43: outbound.v1.ListCustomFieldsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	25, // 44: outbound.v1.CreateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	25, // 45: outbound.v1.UpdateCustomFieldRequest.custom_field:type_name -> outbound.v1.CustomField
+	68, // 46: outbound.v1.UpdateCustomFieldRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 47: outbound.v1.ListEventTypesResponse.event_types:type_name -> outbound.v1.EventType
+	26, // 48: outbound.v1.CreateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	26, // 49: outbound.v1.UpdateEventTypeRequest.event_type:type_name -> outbound.v1.EventType
+	68, // 50: outbound.v1.UpdateEventTypeRequest.update_mask:type_name -> google.protobuf.FieldMask
+	28, // 51: outbound.v1.ListAppliancesResponse.appliances:type_name -> outbound.v1.Appliance
+	28, // 52: outbound.v1.CreateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	28, // 53: outbound.v1.UpdateApplianceRequest.appliance:type_name -> outbound.v1.Appliance
+	68, // 54: outbound.v1.UpdateApplianceRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 55: outbound.v1.WatchSettingsResponse.smtp:type_name -> outbound.v1.SmtpSettings
+	24, // 56: outbound.v1.WatchSettingsResponse.email:type_name -> outbound.v1.EmailSettings
+	25, // 57: outbound.v1.WatchSettingsResponse.custom_fields:type_name -> outbound.v1.CustomField
+	26, // 58: outbound.v1.WatchSettingsResponse.event_types:type_name -> outbound.v1.EventType
+	55, // 59: outbound.v1.WatchSettingsResponse.appliances:type_name -> outbound.v1.StoredAppliance
+	69, // 60: outbound.v1.WatchSettingsResponse.tokens:type_name -> outbound.v1.StoredToken
+	70, // 61: outbound.v1.WatchSettingsResponse.users:type_name -> outbound.v1.StoredUser
+	59, // 62: outbound.v1.WatchSettingsResponse.sealed_smtp_secrets:type_name -> outbound.v1.WatchSettingsResponse.SealedSmtpSecretsEntry
+	28, // 63: outbound.v1.StoredAppliance.appliance:type_name -> outbound.v1.Appliance
+	30, // 64: outbound.v1.SettingsService.GetSmtpSettings:input_type -> outbound.v1.GetSmtpSettingsRequest
+	31, // 65: outbound.v1.SettingsService.UpdateSmtpSettings:input_type -> outbound.v1.UpdateSmtpSettingsRequest
+	5,  // 66: outbound.v1.SettingsService.SendTestEmail:input_type -> outbound.v1.SendTestEmailRequest
+	32, // 67: outbound.v1.SettingsService.GetEmailSettings:input_type -> outbound.v1.GetEmailSettingsRequest
+	33, // 68: outbound.v1.SettingsService.UpdateEmailSettings:input_type -> outbound.v1.UpdateEmailSettingsRequest
+	34, // 69: outbound.v1.SettingsService.ListCustomFields:input_type -> outbound.v1.ListCustomFieldsRequest
+	36, // 70: outbound.v1.SettingsService.GetCustomField:input_type -> outbound.v1.GetCustomFieldRequest
+	37, // 71: outbound.v1.SettingsService.CreateCustomField:input_type -> outbound.v1.CreateCustomFieldRequest
+	38, // 72: outbound.v1.SettingsService.UpdateCustomField:input_type -> outbound.v1.UpdateCustomFieldRequest
+	39, // 73: outbound.v1.SettingsService.DeleteCustomField:input_type -> outbound.v1.DeleteCustomFieldRequest
+	40, // 74: outbound.v1.SettingsService.ListEventTypes:input_type -> outbound.v1.ListEventTypesRequest
+	42, // 75: outbound.v1.SettingsService.GetEventType:input_type -> outbound.v1.GetEventTypeRequest
+	43, // 76: outbound.v1.SettingsService.CreateEventType:input_type -> outbound.v1.CreateEventTypeRequest
+	44, // 77: outbound.v1.SettingsService.UpdateEventType:input_type -> outbound.v1.UpdateEventTypeRequest
+	45, // 78: outbound.v1.SettingsService.DeleteEventType:input_type -> outbound.v1.DeleteEventTypeRequest
+	9,  // 79: outbound.v1.SettingsService.ListMacros:input_type -> outbound.v1.ListMacrosRequest
+	46, // 80: outbound.v1.SettingsService.ListAppliances:input_type -> outbound.v1.ListAppliancesRequest
+	48, // 81: outbound.v1.SettingsService.GetAppliance:input_type -> outbound.v1.GetApplianceRequest
+	49, // 82: outbound.v1.SettingsService.CreateAppliance:input_type -> outbound.v1.CreateApplianceRequest
+	50, // 83: outbound.v1.SettingsService.UpdateAppliance:input_type -> outbound.v1.UpdateApplianceRequest
+	51, // 84: outbound.v1.SettingsService.RotateAppliance:input_type -> outbound.v1.RotateApplianceRequest
+	52, // 85: outbound.v1.SettingsService.DeleteAppliance:input_type -> outbound.v1.DeleteApplianceRequest
+	15, // 86: outbound.v1.SettingsService.CheckChanges:input_type -> outbound.v1.CheckChangesRequest
+	20, // 87: outbound.v1.SettingsService.ListRevisions:input_type -> outbound.v1.ListRevisionsRequest
+	22, // 88: outbound.v1.SettingsService.RollBack:input_type -> outbound.v1.RollBackRequest
+	53, // 89: outbound.v1.SettingsService.WatchSettings:input_type -> outbound.v1.WatchSettingsRequest
+	7,  // 90: outbound.v1.SettingsService.KeepRelayToken:input_type -> outbound.v1.KeepRelayTokenRequest
+	2,  // 91: outbound.v1.SettingsService.GetSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	2,  // 92: outbound.v1.SettingsService.UpdateSmtpSettings:output_type -> outbound.v1.SmtpSettings
+	6,  // 93: outbound.v1.SettingsService.SendTestEmail:output_type -> outbound.v1.SendTestEmailResponse
+	24, // 94: outbound.v1.SettingsService.GetEmailSettings:output_type -> outbound.v1.EmailSettings
+	24, // 95: outbound.v1.SettingsService.UpdateEmailSettings:output_type -> outbound.v1.EmailSettings
+	35, // 96: outbound.v1.SettingsService.ListCustomFields:output_type -> outbound.v1.ListCustomFieldsResponse
+	25, // 97: outbound.v1.SettingsService.GetCustomField:output_type -> outbound.v1.CustomField
+	25, // 98: outbound.v1.SettingsService.CreateCustomField:output_type -> outbound.v1.CustomField
+	25, // 99: outbound.v1.SettingsService.UpdateCustomField:output_type -> outbound.v1.CustomField
+	71, // 100: outbound.v1.SettingsService.DeleteCustomField:output_type -> google.protobuf.Empty
+	41, // 101: outbound.v1.SettingsService.ListEventTypes:output_type -> outbound.v1.ListEventTypesResponse
+	26, // 102: outbound.v1.SettingsService.GetEventType:output_type -> outbound.v1.EventType
+	26, // 103: outbound.v1.SettingsService.CreateEventType:output_type -> outbound.v1.EventType
+	26, // 104: outbound.v1.SettingsService.UpdateEventType:output_type -> outbound.v1.EventType
+	71, // 105: outbound.v1.SettingsService.DeleteEventType:output_type -> google.protobuf.Empty
+	12, // 106: outbound.v1.SettingsService.ListMacros:output_type -> outbound.v1.ListMacrosResponse
+	47, // 107: outbound.v1.SettingsService.ListAppliances:output_type -> outbound.v1.ListAppliancesResponse
+	28, // 108: outbound.v1.SettingsService.GetAppliance:output_type -> outbound.v1.Appliance
+	29, // 109: outbound.v1.SettingsService.CreateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	28, // 110: outbound.v1.SettingsService.UpdateAppliance:output_type -> outbound.v1.Appliance
+	29, // 111: outbound.v1.SettingsService.RotateAppliance:output_type -> outbound.v1.ApplianceCredentials
+	71, // 112: outbound.v1.SettingsService.DeleteAppliance:output_type -> google.protobuf.Empty
+	19, // 113: outbound.v1.SettingsService.CheckChanges:output_type -> outbound.v1.CheckChangesResponse
+	21, // 114: outbound.v1.SettingsService.ListRevisions:output_type -> outbound.v1.ListRevisionsResponse
+	23, // 115: outbound.v1.SettingsService.RollBack:output_type -> outbound.v1.RollBackResponse
+	54, // 116: outbound.v1.SettingsService.WatchSettings:output_type -> outbound.v1.WatchSettingsResponse
+	71, // 117: outbound.v1.SettingsService.KeepRelayToken:output_type -> google.protobuf.Empty
+	91, // [91:118] is the sub-list for method output_type
+	64, // [64:91] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_outbound_v1_settings_service_proto_init() }

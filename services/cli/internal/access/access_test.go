@@ -65,6 +65,8 @@ func TestCommandsCallTheServer(t *testing.T) {
 			`{"name":"olga","displayName":"Olga","role":"VIEWER"}`},
 		"user-password.txt": {"users update olga --password-file -", "/v1/users/olga?updateMask=password",
 			`{"name":"olga","role":"VIEWER","password":"typed"}`},
+		"user-unlink.txt": {"users update olga --unlink", "/v1/users/olga?updateMask=openidIssuer%2CopenidSubject",
+			`{"name":"olga","role":"VIEWER"}`},
 		"user-delete.txt":  {"users delete olga", "/v1/users/olga", ""},
 		"tokens.txt":       {"tokens list", "/v1/tokens", ""},
 		"token-create.txt": {"tokens create CI --role Operator", "/v1/tokens", `{"displayName":"CI","role":"OPERATOR"}`},
@@ -112,6 +114,7 @@ func TestWhatIsWrongIsSaidBeforeTheServerIsCalled(t *testing.T) {
 	for _, line := range []string{
 		"users create", "users create olga --role boss --no-password", "users create olga",
 		"users create olga --password-file /none/at/all", "users update olga", "users update olga --role boss",
+		"users update olga --unlink --openid-issuer https://a.example",
 		"users update olga --password", "tokens create CI --role boss", "tokens create", "whoami x",
 	} {
 		s := clitest.Serve(t, nil)

@@ -63,10 +63,10 @@ func usersList(env *command.Env) *cobra.Command {
 				return err
 			}
 			return env.Show(all, func() *output.Table {
-				t := &output.Table{Head: []string{"NAME", "DISPLAY NAME", "ROLE", "ENABLED", "PASSWORD SET"}}
+				t := &output.Table{Head: []string{"NAME", "DISPLAY NAME", "ROLE", "ENABLED", "PASSWORD SET", "OPENID"}}
 				for _, u := range all.GetUsers() {
 					t.Add(u.GetName(), output.Dash(u.GetDisplayName()), roleWord(u.GetRole()), output.Yes(!u.GetDisabled()),
-						output.Clock(u.GetPasswordTime()))
+						output.Clock(u.GetPasswordTime()), output.Dash(u.GetOpenidSubject()))
 				}
 				return t
 			})
@@ -77,13 +77,17 @@ func usersList(env *command.Env) *cobra.Command {
 // userFlags are the fields of a user as flags.
 type userFlags struct {
 	name, role, passwordFile      string
+	issuer, subject               string
 	disabled, noPassword, prompts bool
+	unlink                        bool
 }
 
 func (f *userFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.name, "name", "", "display name")
 	cmd.Flags().StringVar(&f.role, "role", "viewer", "role: viewer, operator or admin")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "file with the password; - reads standard input")
+	cmd.Flags().StringVar(&f.issuer, "openid-issuer", "", "issuer (iss) of the OpenID provider whose person this user is")
+	cmd.Flags().StringVar(&f.subject, "openid-subject", "", "the person's subject (sub) at that provider")
 	cmd.Flags().BoolVar(&f.disabled, "disabled", false, "disable sign-in for this user")
 }
 
@@ -97,7 +101,8 @@ func usersCreate(env *command.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			u := &outboundv1.User{Name: args[0], DisplayName: f.name, Role: role, Disabled: f.disabled}
+			u := &outboundv1.User{Name: args[0], DisplayName: f.name, Role: role, Disabled: f.disabled,
+				OpenidIssuer: f.issuer, OpenidSubject: f.subject}
 			if !f.noPassword {
 				if u.Password, err = newPassword(env, f.passwordFile, "Password of "+args[0]); err != nil {
 					return err
@@ -127,15 +132,24 @@ func usersUpdate(env *command.Env) *cobra.Command {
 	var f userFlags
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Update a user's role, name, password or sign-in state", Args: command.Arguments("NAME"),
-		Example: "  outbound users update olga --role admin\n  outbound users update olga --password\n  outbound users update olga --disabled",
+		Example: "  outbound users update olga --role admin\n  outbound users update olga --password\n  outbound users update olga --disabled\n" +
+			"  outbound users update olga@example.com --unlink",
 	}
 	cmd.RunE = env.With(func(ctx context.Context, c *client.Client, args []string) error {
-		u, mask := &outboundv1.User{Name: args[0], DisplayName: f.name, Disabled: f.disabled}, &fieldmaskpb.FieldMask{}
+		u, mask := &outboundv1.User{Name: args[0], DisplayName: f.name, Disabled: f.disabled, OpenidIssuer: f.issuer,
+			OpenidSubject: f.subject}, &fieldmaskpb.FieldMask{}
 		set := cmd.Flags().Changed
-		for flag, path := range map[string]string{"name": "displayName", "role": "role", "disabled": "disabled"} {
+		for flag, path := range map[string]string{"name": "displayName", "role": "role", "disabled": "disabled",
+			"openid-issuer": "openidIssuer", "openid-subject": "openidSubject"} {
 			if set(flag) {
 				mask.Paths = append(mask.Paths, path)
 			}
+		}
+		if f.unlink {
+			if set("openid-issuer") || set("openid-subject") {
+				return exit.Usagef("use either --unlink or --openid-issuer and --openid-subject")
+			}
+			mask.Paths = append(mask.Paths, "openidIssuer", "openidSubject")
 		}
 		var err error
 		if u.Role, err = roleOf(f.role); err != nil {
@@ -148,7 +162,8 @@ func usersUpdate(env *command.Env) *cobra.Command {
 			}
 		}
 		if len(mask.GetPaths()) == 0 {
-			return exit.Usagef("nothing to change: set --role, --name, --disabled, --password or --password-file")
+			return exit.Usagef("nothing to change: set --role, --name, --disabled, --password, --password-file, " +
+				"--openid-issuer and --openid-subject, or --unlink")
 		}
 		changed := &outboundv1.User{}
 		path := userPath(args[0]) + "?updateMask=" + url.QueryEscape(strings.Join(mask.GetPaths(), ","))
@@ -158,6 +173,7 @@ func usersUpdate(env *command.Env) *cobra.Command {
 		return showUser(env, changed, "changed")
 	})
 	f.define(cmd)
+	cmd.Flags().BoolVar(&f.unlink, "unlink", false, "unlink the user from the person of the OpenID provider")
 	cmd.Flags().BoolVar(&f.prompts, "password", false, "prompt for a new password")
 	return cmd
 }

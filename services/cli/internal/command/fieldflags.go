@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/input"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
 )
@@ -23,6 +24,8 @@ const (
 	flagFloat
 	flagList
 	flagDuration
+	// flagPairs is a list of name=value.
+	flagPairs
 	// flagFile is the text of a file.
 	flagFile
 	// flagSecret is the text of a file without its line's end.
@@ -60,6 +63,9 @@ func DurationFlag(name, path, help string) FieldFlag {
 	return FieldFlag{name, path, flagDuration, help}
 }
 
+// PairsFlag is a flag with a name and a value, which may be repeated.
+func PairsFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagPairs, help} }
+
 // FileFlag is a flag that names a file, whose text is the value.
 func FileFlag(name, path, help string) FieldFlag { return FieldFlag{name, path, flagFile, help} }
 
@@ -83,6 +89,8 @@ func (x FieldFlag) define(f *pflag.FlagSet) {
 		f.Float64(x.name, 0, x.help)
 	case flagList:
 		f.StringSlice(x.name, nil, x.help)
+	case flagPairs:
+		f.StringArray(x.name, nil, x.help)
 	case flagDuration:
 		f.Duration(x.name, 0, x.help)
 	default:
@@ -109,6 +117,12 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 	case flagDuration:
 		d, err := f.GetDuration(x.name)
 		return resource.Seconds(d), err
+	case flagPairs:
+		given, err := f.GetStringArray(x.name)
+		if err != nil {
+			return nil, err
+		}
+		return NamedPairs(x.name, given)
 	case flagFile, flagSecret:
 		path, err := f.GetString(x.name)
 		if err != nil {
@@ -122,6 +136,19 @@ func (x FieldFlag) value(files *input.Reader, f *pflag.FlagSet) (any, error) {
 	default:
 		return nil, fmt.Errorf("flag --%s is of an unknown kind %d", x.name, x.kind)
 	}
+}
+
+// NamedPairs reads the values name=value of a flag as a list of objects with a name and a value.
+func NamedPairs(flag string, given []string) ([]any, error) {
+	var out []any
+	for _, pair := range given {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, exit.Usagef("--%s %q is not in the form name=value", flag, pair)
+		}
+		out = append(out, resource.Tree{"name": strings.TrimSpace(name), "value": strings.TrimSpace(value)})
+	}
+	return out, nil
 }
 
 // FlagTree joins a file, if one is named, and the flags that were given. Where names the source, for errors.

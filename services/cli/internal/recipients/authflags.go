@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/outbound-events/outbound/services/cli/internal/command"
 	"github.com/outbound-events/outbound/services/cli/internal/exit"
 	"github.com/outbound-events/outbound/services/cli/internal/input"
 	"github.com/outbound-events/outbound/services/cli/internal/resource"
@@ -16,7 +17,7 @@ type authFlags struct {
 	bearerFile                           string
 	keyHeader, keyFile                   string
 	tokenURL, clientID, clientSecretFile string
-	scopes                               []string
+	scopes, parameters                   []string
 	clientCertificateFile, clientKeyFile string
 }
 
@@ -31,6 +32,8 @@ func (x *authFlags) define(cmd *cobra.Command) {
 	f.StringVar(&x.clientID, "oauth2-client-id", "", "client ID for --oauth2-token-url")
 	f.StringVar(&x.clientSecretFile, "oauth2-client-secret-file", "", "file with the client secret; - reads standard input")
 	f.StringSliceVar(&x.scopes, "oauth2-scope", nil, "scope to request; may be repeated")
+	f.StringArrayVar(&x.parameters, "oauth2-param", nil,
+		"parameter of token requests as name=value, e.g. audience=https://api.example.com; may be repeated")
 	f.StringVar(&x.clientCertificateFile, "client-cert-file", "", "file with a TLS client certificate and its chain (PEM)")
 	f.StringVar(&x.clientKeyFile, "client-key-file", "", "file with the private key of --client-cert-file (PEM); - reads standard input")
 }
@@ -41,7 +44,7 @@ type way struct {
 	make          func(secret string) resource.Tree
 }
 
-func (x *authFlags) ways() []way {
+func (x *authFlags) ways(parameters []any) []way {
 	return []way{
 		{[]string{"--basic-user", "--password-file"}, []string{x.basicUser, x.passwordFile}, func(secret string) resource.Tree {
 			return resource.Tree{"basic": resource.Tree{"username": x.basicUser, "password": secret}}
@@ -55,8 +58,11 @@ func (x *authFlags) ways() []way {
 			[]string{"--oauth2-token-url", "--oauth2-client-id", "--oauth2-client-secret-file"},
 			[]string{x.tokenURL, x.clientID, x.clientSecretFile},
 			func(secret string) resource.Tree {
-				return resource.Tree{"oauth2": resource.Tree{"tokenUrl": x.tokenURL, "clientId": x.clientID, "clientSecret": secret,
-					"scopes": x.scopes}}
+				oauth2 := resource.Tree{"tokenUrl": x.tokenURL, "clientId": x.clientID, "clientSecret": secret, "scopes": x.scopes}
+				if len(parameters) > 0 {
+					oauth2["parameters"] = parameters
+				}
+				return resource.Tree{"oauth2": oauth2}
 			},
 		},
 		{[]string{"--client-cert-file", "--client-key-file"}, []string{x.clientCertificateFile, x.clientKeyFile},
@@ -82,8 +88,12 @@ func (w way) given() (bool, error) {
 
 // add sets the chosen way in the recipient.
 func (x *authFlags) add(files *input.Reader, t resource.Tree) error {
+	parameters, err := command.NamedPairs("oauth2-param", x.parameters)
+	if err != nil {
+		return err
+	}
 	var chosen []way
-	for _, w := range x.ways() {
+	for _, w := range x.ways(parameters) {
 		given, err := w.given()
 		if err != nil {
 			return err
@@ -97,6 +107,8 @@ func (x *authFlags) add(files *input.Reader, t resource.Tree) error {
 		return exit.Usagef("a recipient has one authentication method: use either %s or %s", chosen[0].flags[0], chosen[1].flags[0])
 	case len(chosen) == 0 && len(x.scopes) > 0:
 		return exit.Usagef("--oauth2-scope needs --oauth2-token-url")
+	case len(chosen) == 0 && len(x.parameters) > 0:
+		return exit.Usagef("--oauth2-param needs --oauth2-token-url")
 	case len(chosen) == 0:
 		return nil
 	}

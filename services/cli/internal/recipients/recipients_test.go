@@ -108,9 +108,10 @@ func TestTheWaysToSignIn(t *testing.T) {
 			map[string]any{"apiKey": map[string]any{"header": "X-Key", "value": "s3cret"}}},
 		"oauth2": {
 			[]string{"--oauth2-token-url", "https://t.example", "--oauth2-client-id", "c", "--oauth2-client-secret-file", secret,
-				"--oauth2-scope", "a,b"},
+				"--oauth2-scope", "a,b", "--oauth2-param", "audience=https://a.example/?b=c", "--oauth2-param", "resource=x,y"},
 			map[string]any{"oauth2": map[string]any{"tokenUrl": "https://t.example", "clientId": "c", "clientSecret": "s3cret",
-				"scopes": []any{"a", "b"}}},
+				"scopes": []any{"a", "b"}, "parameters": []any{map[string]any{"name": "audience", "value": "https://a.example/?b=c"},
+					map[string]any{"name": "resource", "value": "x,y"}}}},
 		},
 		"certificate": {[]string{"--client-cert-file", chain, "--client-key-file", secret},
 			map[string]any{"clientCertificate": map[string]any{"certificatePem": "CHAIN\n", "privateKeyPem": "s3cret"}}},
@@ -129,7 +130,8 @@ func TestTheWaysToSignIn(t *testing.T) {
 	}
 	for name, args := range map[string][]string{
 		"half of one": {"--basic-user", "u"}, "two": slices.Concat(ways["bearer"].args, ways["key"].args),
-		"scopes alone": {"--oauth2-scope", "a"},
+		"scopes alone": {"--oauth2-scope", "a"}, "parameters alone": {"--oauth2-param", "a=b"},
+		"no parameter": append([]string{"--oauth2-param", "audience"}, ways["oauth2"].args...),
 		"no secret":    {"--bearer-token-file", file(t, "\n")}, "no certificate": {"--client-cert-file", "/none/at/all",
 			"--client-key-file", secret},
 	} {

@@ -38,7 +38,7 @@ type Access struct {
 	rules     *rpc.Validator
 	passwords *passwords
 	now       func() time.Time
-	// changing is held while a user changes, because the last admin must stay.
+	// changing is held while a user changes, because the last admin must stay, and a person of an OpenID provider has one user.
 	changing sync.Mutex
 }
 
@@ -112,7 +112,9 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 	if u.GetName() == "" {
 		v.Add("name", validation.Missing, "is empty: set the sign-in name")
 	}
-	hash, err := s.checkUser(&v, u)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	hash, err := s.checkUser(ctx, &v, u)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +135,7 @@ func (s *Access) CreateUser(ctx context.Context, q *outboundv1.CreateUserRequest
 }
 
 // checkUser checks a user, removes its password, and returns the hash to store.
-func (s *Access) checkUser(v *validation.Violations, u *outboundv1.User) (hash string, err error) {
+func (s *Access) checkUser(ctx context.Context, v *validation.Violations, u *outboundv1.User) (hash string, err error) {
 	u.DisplayName, u.Etag = strings.TrimSpace(u.GetDisplayName()), ""
 	if u.GetRole() == outboundv1.Role_ROLE_UNSPECIFIED {
 		u.Role = outboundv1.Role_VIEWER
@@ -141,6 +143,9 @@ func (s *Access) checkUser(v *validation.Violations, u *outboundv1.User) (hash s
 	password := u.GetPassword()
 	u.Password = ""
 	if err := v.Rules(s.rules, u, kindUser); err != nil {
+		return "", err
+	}
+	if err := s.checkLink(ctx, v, u); err != nil {
 		return "", err
 	}
 	if password != "" {
@@ -172,7 +177,7 @@ func (s *Access) UpdateUser(ctx context.Context, q *outboundv1.UpdateUserRequest
 	return s.changeUser(ctx, in.GetName(), in.GetEtag(), func(u *outboundv1.StoredUser) error {
 		next, _ := proto.Clone(u.GetUser()).(*outboundv1.User)
 		v := validation.Merge(next, in, q.GetUpdateMask())
-		hash, err := s.checkUser(&v, next)
+		hash, err := s.checkUser(ctx, &v, next)
 		if err != nil {
 			return err
 		}

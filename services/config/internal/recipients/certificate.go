@@ -101,10 +101,5 @@ func checkOAuth2(v *validation.Violations, k *outboundv1.OAuth2ClientCredentials
 	if k.GetClientSecret() == "" && f.old.GetSealedSecrets()[credential.SecretOAuth2Client] == nil {
 		v.Add(field+".clientSecret", validation.Missing, "is empty and none is stored: set it")
 	}
-	for i, scope := range k.GetScopes() {
-		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.Add(fmt.Sprintf("%s.scopes[%d]", field, i), validation.Invalid,
-				"is not a scope: list each scope separately, without spaces and quotes")
-		}
-	}
+	v.TokenRequest(field, k.GetScopes(), k.GetParameters())
 }

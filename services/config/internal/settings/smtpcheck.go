@@ -95,11 +95,7 @@ func checkRelayOAuth2(v *validation.Violations, c relayChange) {
 		return
 	}
 	v.Check("oauth2.tokenUrl", checkTokenURL(o.GetTokenUrl()))
-	for i, scope := range o.GetScopes() {
-		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			v.Add(fmt.Sprintf("oauth2.scopes[%d]", i), validation.Invalid, "is not a scope: list each scope separately, without spaces and quotes")
-		}
-	}
+	v.TokenRequest("oauth2", o.GetScopes(), o.GetParameters())
 	// Tokens are sent to the relay, and the secrets to the token endpoint. Stored secrets must not be sent to another host unless the
 	// caller sets them again.
 	moved := c.hostChanged() || urlOrigin(o.GetTokenUrl()) != urlOrigin(before.GetTokenUrl())

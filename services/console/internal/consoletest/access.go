@@ -128,6 +128,32 @@ func (a *Access) SignIn(_ context.Context, q *outboundv1.SignInRequest) (*outbou
 	return u, nil
 }
 
+// SignInWithOpenID implements outboundv1.AccessServiceServer.
+func (a *Access) SignInWithOpenID(
+	_ context.Context, q *outboundv1.SignInWithOpenIDRequest,
+) (*outboundv1.SignInWithOpenIDResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, u := range a.users {
+		if u.GetOpenidIssuer() == q.GetIssuer() && u.GetOpenidSubject() == q.GetSubject() {
+			return &outboundv1.SignInWithOpenIDResponse{User: u}, nil
+		}
+	}
+	u := a.users[q.GetName()]
+	switch {
+	case u == nil:
+		return &outboundv1.SignInWithOpenIDResponse{}, nil
+	case u.GetOpenidSubject() != "":
+		return nil, rpc.FailedPrecondition("LINKED_TO_ANOTHER", "The user "+q.GetName()+" is linked to another person.")
+	case u.GetPasswordSet():
+		return nil, rpc.FailedPrecondition("HAS_PASSWORD", "The user "+q.GetName()+" has a password.")
+	}
+	u, _ = proto.Clone(u).(*outboundv1.User)
+	u.OpenidIssuer, u.OpenidSubject = q.GetIssuer(), q.GetSubject()
+	a.users[q.GetName()] = u
+	return &outboundv1.SignInWithOpenIDResponse{User: u, Linked: true}, nil
+}
+
 // ListTokens implements outboundv1.AccessServiceServer: one token with a hostile name.
 func (a *Access) ListTokens(context.Context, *outboundv1.ListTokensRequest) (*outboundv1.ListTokensResponse, error) {
 	return &outboundv1.ListTokensResponse{Tokens: []*outboundv1.Token{{

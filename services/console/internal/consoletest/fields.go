@@ -27,6 +27,8 @@ func fieldsOf(d protoreflect.MessageDescriptor, prefix string) []string {
 			out = append(out, name+".name", name+".value")
 		case f.Message() == nil || strings.HasPrefix(string(f.Message().FullName()), "google.protobuf."):
 			out = append(out, name)
+		case f.IsList() && f.Message().Name() == "OAuth2Parameter": // lines of one field
+			out = append(out, name)
 		default:
 			out = append(out, fieldsOf(f.Message(), name+".")...)
 		}

@@ -70,6 +70,8 @@ func shown(l leaf) ([]string, error) {
 			out = append(out, list.Get(i).String())
 		}
 		return out, nil
+	case isPairs(l.field):
+		return shownPairs(l), nil
 	case l.field.IsList():
 		return nil, fmt.Errorf("%s is a list of messages: show it by hand", l.field.FullName())
 	case !l.of.Has(l.field):
@@ -109,7 +111,7 @@ func (f *Form) Read(m proto.Message, paths ...string) error {
 		if !ok {
 			return fmt.Errorf("read %s: %s has no such field", path, m.ProtoReflect().Descriptor().FullName())
 		}
-		if l.field.IsMap() || l.field.IsList() && l.field.Kind() != protoreflect.StringKind {
+		if l.field.IsMap() || l.field.IsList() && l.field.Kind() != protoreflect.StringKind && !isPairs(l.field) {
 			return fmt.Errorf("read %s: it is a map or a list of messages: read it by hand", path)
 		}
 		f.read(l, path)
@@ -120,6 +122,8 @@ func (f *Form) Read(m proto.Message, paths ...string) error {
 func (f *Form) read(l leaf, path string) {
 	typed := f.Get(path)
 	switch {
+	case isPairs(l.field):
+		f.readPairs(l, path)
 	case l.field.IsList():
 		f.readList(l, path)
 	case l.field.Kind() == protoreflect.BoolKind:

@@ -32,6 +32,10 @@ type Identity struct {
 	PasswordTime time.Time `json:"passwordTime,omitzero"`
 	// RoleGiven reports that the role is from an OpenID provider and overrides the role of the user.
 	RoleGiven bool `json:"roleGiven,omitempty"`
+	// Issuer and Subject are the person at the OpenID provider. Linked reports that a user was linked to them at sign-in.
+	Issuer  string `json:"issuer,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Linked  bool   `json:"linked,omitempty"`
 }
 
 // SignIn starts a session and sets its cookie. It ends a previous session of the browser, so that an id never changes its owner.
@@ -188,12 +192,24 @@ func (c *userCache) current(ctx context.Context, who Identity) (Identity, error)
 		return who, err
 	}
 	u, known := users[who.Name]
+	if who.Kind == ByOIDC {
+		linked := linkedUser(users, who)
+		// The user is gone or unlinked, or one of that name has been added: the next sign-in tells whose it is.
+		if linked == nil && (known || who.Linked) {
+			return who, errRevoked
+		}
+		u, known = linked, linked != nil
+	}
 	switch {
 	case known && u.GetDisabled():
 		return who, errRevoked
 	case who.Kind == Local && (!known || !passwordTime(u).Equal(who.PasswordTime)):
 		return who, errRevoked
-	case !known || who.RoleGiven:
+	case !known:
+		return who, nil
+	}
+	who.Name = u.GetName()
+	if who.RoleGiven {
 		return who, nil
 	}
 	who.Role = RoleOf(u.GetRole())
@@ -201,6 +217,16 @@ func (c *userCache) current(ctx context.Context, who Identity) (Identity, error)
 		who.DisplayName = u.GetDisplayName()
 	}
 	return who, nil
+}
+
+// linkedUser returns the user who is linked to the person of an identity; nil if there is none.
+func linkedUser(users map[string]*outboundv1.User, who Identity) *outboundv1.User {
+	for _, u := range users {
+		if who.Subject != "" && u.GetOpenidSubject() == who.Subject && u.GetOpenidIssuer() == who.Issuer {
+			return u
+		}
+	}
+	return nil
 }
 
 func passwordTime(u *outboundv1.User) time.Time {

@@ -57,7 +57,7 @@ func Of(s settings.SMTP, hello string) Relay {
 	if o := s.OAuth2; o != nil && s.Auth == settings.XOAUTH2 {
 		r.Password = ""
 		r.OAuth2 = OAuth2{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RefreshToken: o.RefreshToken,
-			Scopes: strings.Join(o.Scopes, " ")}
+			Scopes: strings.Join(o.Scopes, " "), Parameters: o.Parameters.Encode()}
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +18,9 @@ import (
 )
 
 // OAuth2 is how access tokens are got: by the refresh token if there is one, else by client credentials. Scopes are joined by
-// blanks.
+// blanks, and further parameters are encoded as a query.
 type OAuth2 struct {
-	TokenURL, ClientID, ClientSecret, RefreshToken, Scopes string
+	TokenURL, ClientID, ClientSecret, RefreshToken, Scopes, Parameters string
 }
 
 const (
@@ -56,8 +57,10 @@ func way(r Relay) Relay {
 func newTokens(r Relay, kept func(context.Context, OAuth2, string) error) *tokens {
 	t := &tokens{key: way(r), kept: kept, known: map[string]bool{}}
 	o := r.OAuth2
+	parameters, _ := url.ParseQuery(o.Parameters) // which Of has encoded
 	t.Source = token.New(token.Options{
 		URL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, Scopes: strings.Fields(o.Scopes), Margin: tokenMargin,
+		Parameters: parameters,
 		// The operator's own endpoint, as the relay is the operator's own: the proxy of the environment leads there, and no egress rule
 		// binds it.
 		Transport: &http.Transport{

@@ -5,21 +5,19 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
-	"github.com/outbound-events/outbound/pkg/rpc"
 	"github.com/outbound-events/outbound/pkg/secret"
 	"github.com/outbound-events/outbound/pkg/telemetry"
-	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
+	"github.com/outbound-events/outbound/pkg/token"
 	"github.com/outbound-events/outbound/services/console/internal/web"
 )
 
@@ -32,6 +30,8 @@ type OIDC struct {
 	secret string
 	back   string
 	client *http.Client
+	// exchange is the client for the token endpoint.
+	exchange *http.Client
 
 	mu       sync.Mutex
 	provider *oidc.Provider
@@ -46,7 +46,8 @@ func NewOIDC(o OIDCOptions, base string) (*OIDC, error) {
 	if o.Issuer == "" {
 		return nil, nil
 	}
-	p := &OIDC{o: o, back: base + callbackPath, client: &http.Client{Timeout: providerTimeout}}
+	p := &OIDC{o: o, back: base + callbackPath, client: &http.Client{Timeout: providerTimeout},
+		exchange: &http.Client{Timeout: providerTimeout, Transport: token.Lenient(http.DefaultTransport)}}
 	if o.ClientSecretFile != "" {
 		var err error
 		if p.secret, err = secret.LoadToken(o.ClientSecretFile); err != nil {
@@ -141,16 +142,15 @@ func (d signIn) fromProvider(r *web.Request) error {
 	if problem := r.URL.Query().Get("error"); problem != "" {
 		return d.providerFails(r, fmt.Errorf("the provider responded %q: %q", problem, r.URL.Query().Get("error_description")))
 	}
-	claims, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), a)
+	who, err := d.oidc.redeem(r.Context(), r.URL.Query().Get("code"), a)
 	if err != nil {
 		return d.providerFails(r, err)
 	}
-	who, err := d.identity(r.Context(), claims)
+	identity, err := d.identity(r, who)
 	if err != nil {
-		d.logRefusal(r, web.ByOIDC)
-		return err
+		return d.refused(r, err)
 	}
-	return d.startSession(r, a.Next, who)
+	return d.startSession(r, a.Next, identity)
 }
 
 // takeAuthRequest reads the state of a sign-in and deletes its cookie.
@@ -164,104 +164,64 @@ func takeAuthRequest(r *web.Request) (a authRequest, ok bool) {
 	return a, err == nil && json.Unmarshal(b, &a) == nil && a.State != "" && a.Nonce != "" && a.Verifier != ""
 }
 
-// redeem exchanges a code for the ID token and verifies its signature, issuer, audience, expiry and nonce.
-func (p *OIDC) redeem(ctx context.Context, code string, a authRequest) (map[string]any, error) {
-	provider, err := p.discover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx = oidc.ClientContext(ctx, p.client)
-	config := p.config(provider)
-	token, err := config.Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
-	if err != nil {
-		return nil, fmt.Errorf("redeem the code: %w", err)
-	}
-	raw, ok := token.Extra("id_token").(string)
-	if !ok {
-		return nil, fmt.Errorf("redeem the code: the response has no ID token")
-	}
-	id, err := provider.Verifier(&oidc.Config{ClientID: p.o.ClientID}).Verify(ctx, raw)
-	if err != nil {
-		return nil, fmt.Errorf("verify the ID token: %w", err)
-	}
-	if !secret.Equal(id.Nonce, a.Nonce) {
-		return nil, fmt.Errorf("verify the ID token: the nonce does not match")
-	}
-	claims := map[string]any{}
-	if err := id.Claims(&claims); err != nil {
-		return nil, fmt.Errorf("read the ID token: %w", err)
-	}
-	return claims, nil
+// person is whom the provider has identified.
+type person struct {
+	// issuer and subject are who it is, for ever (OIDC Core 1.0, 5.7).
+	issuer, subject string
+	// claims are those of the ID token, and of the userinfo endpoint where the ID token lacks them.
+	claims map[string]any
+	// userinfo is why the userinfo endpoint gave nothing, if it was asked and did not.
+	userinfo error
 }
 
-// identity returns the identity in claims.
-func (d signIn) identity(ctx context.Context, claims map[string]any) (web.Identity, error) {
-	o := d.oidc.o
-	name, _ := claims[o.UsernameClaim].(string)
-	name = strings.ToLower(name)
-	if !usable(name) {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "The OpenID provider did not send a valid user name",
-			"It must send the claim "+o.UsernameClaim+", without spaces.")
-	}
-	if verified, _ := claims["email_verified"].(bool); o.UsernameClaim == claimEmail && !verified {
-		return web.Identity{}, web.Fail(http.StatusForbidden, "Your email address is not verified",
-			"Verify your email address with the OpenID provider, then sign in again.")
-	}
-	display, _ := claims["name"].(string)
-	who := web.Identity{Kind: web.ByOIDC, Name: name, DisplayName: printableName(display), Role: o.roleOf(claims)}
-	who.RoleGiven = who.Role != 0
-	u, err := d.userNamed(ctx, name)
+// redeem exchanges a code for the ID token and verifies its signature, issuer, audience, expiry and nonce.
+func (p *OIDC) redeem(ctx context.Context, code string, a authRequest) (person, error) {
+	provider, err := p.discover(ctx)
 	if err != nil {
-		return who, err
+		return person{}, err
 	}
-	switch {
-	case u.GetDisabled():
-		return who, web.Fail(http.StatusForbidden, "Your account is disabled", "Ask an administrator to enable the user "+name+".")
-	case who.RoleGiven:
-	case u != nil:
-		who.Role = web.RoleOf(u.GetRole())
-	default:
-		// Validate has checked the role.
-		who.Role, _ = roleNamed(o.DefaultRole)
+	config := p.config(provider)
+	got, err := config.Exchange(oidc.ClientContext(ctx, p.exchange), code, oauth2.VerifierOption(a.Verifier))
+	if err != nil {
+		return person{}, fmt.Errorf("redeem the code: %w", p.withoutSecrets(err, code))
 	}
-	if who.Role == 0 {
-		return who, web.Fail(http.StatusForbidden, "You have no role", "Ask an administrator to assign you a role.")
+	raw, ok := got.Extra("id_token").(string)
+	if !ok {
+		return person{}, errors.New("redeem the code: the response has no ID token")
+	}
+	ctx = oidc.ClientContext(ctx, p.client)
+	id, err := provider.Verifier(&oidc.Config{ClientID: p.o.ClientID}).Verify(ctx, raw)
+	if err != nil {
+		return person{}, fmt.Errorf("verify the ID token: %w", err)
+	}
+	if !secret.Equal(id.Nonce, a.Nonce) {
+		return person{}, errors.New("verify the ID token: the nonce does not match")
+	}
+	if id.Subject == "" {
+		return person{}, errors.New("verify the ID token: it has no subject (sub)")
+	}
+	who := person{issuer: id.Issuer, subject: id.Subject, claims: map[string]any{}}
+	if err := id.Claims(&who.claims); err != nil {
+		return person{}, fmt.Errorf("read the ID token: %w", err)
+	}
+	if p.o.lacks(who.claims) && provider.UserInfoEndpoint() != "" {
+		who.userinfo = p.askUserinfo(ctx, provider, got.AccessToken, who)
 	}
 	return who, nil
 }
 
-func (d signIn) userNamed(ctx context.Context, name string) (*outboundv1.User, error) {
-	all, err := outboundv1.NewAccessServiceClient(d.site.Service).ListUsers(ctx, &outboundv1.ListUsersRequest{})
-	if err != nil {
-		return nil, err
+// withoutSecrets words what the provider responded instead of a token: the code and description of RFC 6749 (5.2), unless a secret
+// shows in them.
+func (p *OIDC) withoutSecrets(err error, code string) error {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return err
 	}
-	if i := slices.IndexFunc(all.GetUsers(), func(u *outboundv1.User) bool { return u.GetName() == name }); i >= 0 {
-		return all.GetUsers()[i], nil
-	}
-	return nil, nil
-}
-
-// maxName is the length limit of a name.
-const maxName = 200
-
-// usable reports whether a name of the provider can be the actor of a revision. It must differ from a token (`token x`), the admin
-// token and
-// Outbound.
-func usable(name string) bool {
-	return name != "" && len(name) <= maxName && name != rpc.RoleAdmin.String() && name != "outbound" && name == printableName(name) &&
-		!strings.ContainsFunc(name, unicode.IsSpace)
-}
-
-// printableName removes control and formatting characters.
-func printableName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
+	said := fmt.Sprintf("%q: %.200q", answer.ErrorCode, answer.ErrorDescription)
+	for _, secret := range []string{p.secret, code} {
+		if secret != "" && strings.Contains(said, secret) {
+			said = "its words contain a secret"
 		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	if len(s) > maxName {
-		return strings.ToValidUTF8(s[:maxName], "")
 	}
-	return s
+	return fmt.Errorf("the provider responded with HTTP %d, %s", answer.Response.StatusCode, said)
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,29 +27,12 @@ const public = "https://outbound.example.com"
 
 func openProvider(t *testing.T, adapt func(*account.OIDCOptions)) *provider {
 	t.Helper()
-	m, err := mockoidc.Run()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Shutdown(); err != nil {
-			t.Error(err)
+	return openScripted(t, nil, func(o *account.OIDCOptions) {
+		o.Scopes = []string{"openid", "profile", "email", "groups"}
+		if adapt != nil {
+			adapt(o)
 		}
 	})
-	file := filepath.Join(t.TempDir(), "client.secret")
-	if err := os.WriteFile(file, []byte(m.ClientSecret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := &provider{t: t, MockOIDC: m}
-	p.system = consoletest.Start(t, consoletest.Options{Options: func(o *console.Options) {
-		o.PublicURL = public
-		o.OIDC.Issuer, o.OIDC.ClientID, o.OIDC.ClientSecretFile, o.OIDC.Scopes = m.Issuer(), m.ClientID, file,
-			[]string{"openid", "profile", "email", "groups"}
-		if adapt != nil {
-			adapt(&o.OIDC)
-		}
-	}})
-	return p
 }
 
 // user returns a user of the provider.
@@ -60,7 +41,7 @@ func user(email string, groups ...string) *mockoidc.MockUser {
 }
 
 // leave signs in at the provider and returns the address that it redirects to.
-func (p *provider) leave(b *consoletest.Browser, who *mockoidc.MockUser) string {
+func (p *provider) leave(b *consoletest.Browser, who mockoidc.User) string {
 	p.t.Helper()
 	p.QueueUser(who)
 	a := b.Get("/sign-in/oidc?next=%2Faccount")
@@ -106,11 +87,12 @@ func TestOpenIDProviderSignsUsersIn(t *testing.T) {
 			"You have no role"},
 		"another name": {func(o *account.OIDCOptions) { o.UsernameClaim = "preferred_username" }, user("eve@example.com"), "viewer",
 			"preferred", ""},
-		"disabled":            {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
-		"not verified":        {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "", "not verified"},
+		"disabled": {groups, user("gone@example.com", "root"), "", "", "Your account is disabled"},
+		"not verified": {nil, &mockoidc.MockUser{Subject: "1", Email: "eve@example.com"}, "", "",
+			"does not say that your email address is verified"},
 		"without a name":      {nil, &mockoidc.MockUser{Subject: "1", EmailVerified: true}, "", "", "did not send a valid user name"},
 		"passing for a token": {nil, user("token abc"), "", "", "did not send a valid user name"},
-		"passing for admin":   {nil, user("Admin"), "", "", "did not send a valid user name"},
+		"passing for admin":   {nil, user("Admin"), "", "", "The name admin is reserved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openProvider(t, x.adapt)

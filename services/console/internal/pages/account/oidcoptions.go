@@ -19,15 +19,16 @@ type OIDCOptions struct {
 	ClientSecretFile string `yaml:"clientSecretFile"`
 	// Scopes are the requested scopes. Default: openid, profile, email.
 	Scopes []string `yaml:"scopes"`
-	// UsernameClaim is the claim with the user name. Default: email, which the provider must have verified.
+	// UsernameClaim is the claim with the user name, or the path to it. Default: email, which the provider must have verified.
 	UsernameClaim string `yaml:"usernameClaim"`
-	// RoleClaim is the claim with the roles: a string or a list. Empty: the user of the same name determines the role.
+	// RoleClaim is the claim with the roles, or the path to it, e.g. realm_access.roles: a list, a string separated by commas, or an
+	// object with the roles as names. Empty: the linked user determines the role.
 	RoleClaim string `yaml:"roleClaim"`
 	// Admins, Operators and Viewers are the values of RoleClaim for these roles; the highest role wins.
 	Admins    []string `yaml:"admins"`
 	Operators []string `yaml:"operators"`
 	Viewers   []string `yaml:"viewers"`
-	// DefaultRole is the role without a claim or a user of the same name: viewer, operator, admin, or none, which refuses the
+	// DefaultRole is the role without a role by the claim or by a linked user: viewer, operator, admin, or none, which refuses the
 	// sign-in. Default: viewer.
 	DefaultRole string `yaml:"defaultRole"`
 	// Label is the label of the button. Default: Sign in with OpenID Connect.
@@ -84,31 +85,4 @@ func roleNamed(word string) (rpc.Role, error) {
 	default:
 		return 0, fmt.Errorf("%q is not a role: use viewer, operator, admin or none", word)
 	}
-}
-
-// roleOf returns the highest role in the claims, or 0.
-func (o OIDCOptions) roleOf(claims map[string]any) rpc.Role {
-	if o.RoleClaim == "" {
-		return 0
-	}
-	var values []string
-	switch v := claims[o.RoleClaim].(type) {
-	case string:
-		values = []string{v}
-	case []any:
-		for _, x := range v {
-			if text, ok := x.(string); ok {
-				values = append(values, text)
-			}
-		}
-	}
-	for _, x := range []struct {
-		role rpc.Role
-		of   []string
-	}{{rpc.RoleAdmin, o.Admins}, {rpc.RoleOperator, o.Operators}, {rpc.RoleViewer, o.Viewers}} {
-		if slices.ContainsFunc(values, func(v string) bool { return slices.Contains(x.of, v) }) {
-			return x.role
-		}
-	}
-	return 0
 }

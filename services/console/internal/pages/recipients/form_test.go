@@ -64,7 +64,8 @@ func fullHTTP() *outboundv1.Recipient {
 			RateLimit: &outboundv1.RateLimit{Limit: 5, Period: durationpb.New(time.Minute)},
 			Auth: &outboundv1.HttpAuth{
 				Kind: &outboundv1.HttpAuth_Oauth2{Oauth2: &outboundv1.OAuth2ClientCredentials{TokenUrl: "https://t.example", ClientId: "c",
-					Scopes: []string{"one", "two"}}},
+					Scopes: []string{"one", "two"}, Parameters: []*outboundv1.OAuth2Parameter{{Name: "audience", Value: "https://a.example/?x=1,2"},
+						{Name: "resource", Value: hostile}, {Name: "resource", Value: ""}}}},
 			},
 			SigningSecrets: []*outboundv1.SigningSecret{
 				{Id: "ss-1", Kind: outboundv1.SigningSecret_HMAC_SHA256, ExpireTime: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))},

@@ -24,7 +24,8 @@ func authPaths(kind string) []string {
 	case authAPIKey:
 		return []string{"http.auth.apiKey.header", "http.auth.apiKey.value"}
 	case authOAuth2:
-		return []string{"http.auth.oauth2.tokenUrl", "http.auth.oauth2.clientId", "http.auth.oauth2.clientSecret", "http.auth.oauth2.scopes"}
+		return []string{"http.auth.oauth2.tokenUrl", "http.auth.oauth2.clientId", "http.auth.oauth2.clientSecret", "http.auth.oauth2.scopes",
+			"http.auth.oauth2.parameters"}
 	case authCertificate:
 		return []string{"http.auth.clientCertificate.certificatePem", "http.auth.clientCertificate.privateKeyPem"}
 	default:

@@ -6,7 +6,7 @@ import (
 )
 
 func userFields() []string {
-	return []string{"name", "displayName", "role", "disabled", "password", "etag"}
+	return []string{"name", "displayName", "role", "disabled", "password", "etag", "openidIssuer", "openidSubject"}
 }
 
 func tokenFields() []string { return []string{"displayName", "role", "expireTime"} }

@@ -11,7 +11,8 @@ import (
 func relayFields() []string {
 	return []string{
 		"host", "port", "encryption", "auth", "username", "password", "fromAddress", "fromName", "caCertificatePem", "adminContacts", "helloName",
-		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes", "rateLimit.limit",
+		"oauth2.tokenUrl", "oauth2.clientId", "oauth2.clientSecret", "oauth2.refreshToken", "oauth2.scopes",
+		"oauth2.parameters", "rateLimit.limit",
 		"rateLimit.period",
 		"maxConnections", "dailyNotice.enabled", "dailyNotice.time", "etag",
 	}
