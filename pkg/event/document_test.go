@@ -50,8 +50,8 @@ func TestTheDocumentOfEventsIsTheCatalogue(t *testing.T) {
 	var b bytes.Buffer
 	err = page.Execute(&b, map[string]any{
 		"Common": event.CommonVariables(), "Types": event.Catalogue(), "Reasons": reasons(),
-		"MaxID": event.MaxIDLength, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength,
-		"MaxSession":    event.MaxSessionLength,
+		"MaxID": 128, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength,
+		"MaxSession":    64,
 		"MaxAttributes": event.MaxAttributes, "MaxDepth": event.MaxDepth, "MaxText": event.MaxTextLength, "MaxCustom": event.MaxCustomFields,
 		"MaxVariables": event.MaxVariables, "MaxName": event.MaxNameLength,
 	})

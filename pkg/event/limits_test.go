@@ -25,10 +25,10 @@ func TestLimits(t *testing.T) {
 		of    func(n int) []byte
 		want  string // field and reason of one more
 	}{
-		{"id", event.MaxIDLength, attribute("id", "a"), "id TOO_LONG"},
+		{"id", 128, attribute("id", "a"), "id TOO_LONG"},
 		{"source", event.MaxApplianceLength, attribute("source", "a"), "source TOO_LONG"},
 		{"type", event.MaxTypeLength, attribute("type", "a"), "type TOO_LONG"},
-		{"subject", event.MaxSessionLength, attribute("subject", "a"), "subject TOO_LONG"},
+		{"subject", 64, attribute("subject", "a"), "subject TOO_LONG"},
 		{"external key", event.MaxTextLength, data(`{"external_key":"%s"}`), "data.external_key TOO_LONG"},
 		{"value of a custom field", event.MaxTextLength, data(`{"custom_fields":{"c":"%s"}}`), "data.custom_fields.c TOO_LONG"},
 		{"name of a variable", event.MaxNameLength, data(`{"%s":1}`), "data." + strings.Repeat("é", event.MaxNameLength-5) + "… TOO_LONG"},

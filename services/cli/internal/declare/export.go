@@ -102,10 +102,24 @@ func exportKind(ctx context.Context, c *client.Client, kind string) (any, error)
 	case "eventTypes":
 		all := &outboundv1.ListEventTypesResponse{}
 		err := c.Call(ctx, http.MethodGet, "/v1/event-types", nil, all)
-		return declared(slices.DeleteFunc(all.GetEventTypes(), (*outboundv1.EventType).GetBuiltIn), err)
+		return declared(changeable(all.GetEventTypes()), err)
 	default:
 		return nil, fmt.Errorf("kind %q can't be exported", kind)
 	}
+}
+
+// changeable are the event types that operators have made, and of the built-in ones the aliases that they have given them.
+func changeable(all []*outboundv1.EventType) []*outboundv1.EventType {
+	var out []*outboundv1.EventType
+	for _, t := range all {
+		switch {
+		case !t.GetBuiltIn():
+			out = append(out, t)
+		case len(t.GetAliases()) > 0:
+			out = append(out, &outboundv1.EventType{Id: t.GetId(), Aliases: t.GetAliases()})
+		}
+	}
+	return out
 }
 
 func exportOne(ctx context.Context, c *client.Client, path string, m proto.Message) (any, error) {
