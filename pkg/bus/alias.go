@@ -47,6 +47,8 @@ const (
 	IngestSubject = names.IngestSubject
 	// IngestDottedSubject is what it listens on for types of several tokens.
 	IngestDottedSubject = names.IngestDottedSubject
+	// IngestExport is both: what appliances' accounts import.
+	IngestExport = names.IngestExport
 	// AckWait is how long a message may be out before it is handed out again.
 	AckWait = names.AckWait
 	// EventsKept is how long EVENTS keeps a message at most.

@@ -108,11 +108,11 @@ func faults(appliance string) []fault {
 		{"no id", eventJSON(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
 		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "",
 			event.ReasonTooLarge, "send less"},
-		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use only these"},
+		{"unsafe", eventJSON(appliance, "bad\nid>"), c, s, "id", event.ReasonUnsafe, "remove them"},
 		{"not UTF-8", []byte(strings.Replace(good, "INC", "I\xffC", 1)), c, s, "", event.ReasonInvalidUTF8, "encode"},
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"ahead", at(time.Hour), c, s, "time", event.ReasonTime, "clock"},
-		{"reserved", eventJSON(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
+		{"capitals", eventJSON(appliance, "bad", "myExt", `"x"`), c, s, "myExt", event.ReasonUnsafe, "lower-case"},
 		{"nothing", nil, c, s, "", event.ReasonMalformed, "incomplete"},
 	}
 }

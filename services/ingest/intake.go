@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,10 @@ const (
 	viaNATS = "nats"
 	viaHTTP = "http"
 )
+
+// anyType is the last token of a subject that events of any type are published on, by clients that know one subject alone. No type can
+// be called so.
+const anyType = "_"
 
 // submission is an event as it came, and what is known of its sender besides.
 type submission struct {
@@ -145,7 +150,7 @@ func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Viol
 	if known {
 		e.Type = id
 	}
-	if s.typeID != "" && e.SentType != "" && s.typeID != e.SentType && s.typeID != e.Type && s.typeID != event.Token(e.SentType) {
+	if e.SentType != "" && !slices.Contains([]string{"", anyType, e.SentType, e.Type, event.Token(e.SentType)}, s.typeID) {
 		violations = append(violations, event.Violation{Field: "type", Reason: event.ReasonSubjectMismatch,
 			Description: fmt.Sprintf("differs from the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the type of "+
 				"the event", s.typeID)})

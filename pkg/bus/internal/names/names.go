@@ -45,6 +45,8 @@ const (
 	IngestSubject = subjectIngest + ".*.*"
 	// IngestDottedSubject is what it listens on for types of several tokens: `outbound.ingest.<appliance>.com.example.ended`.
 	IngestDottedSubject = IngestSubject + ".>"
+	// IngestExport is both: what appliances' accounts import.
+	IngestExport = subjectIngest + ".*.>"
 )
 
 // AckWait is how long the broker waits for a delivery to be settled before it gives it out again. One constant for all
