@@ -68,7 +68,7 @@ func TestBinaryModeIsHeldAgainstTheSameRules(t *testing.T) {
 		{"no JSON", "application/json", "{", headers(), "", event.ReasonMalformed},
 		{"a body that ends the data", "application/json", `1,"subject":"x"`, headers(), "", event.ReasonWrongType},
 		{"an attribute twice", "application/json", "{}", headers("Ce-Id", "e-2"), "id", event.ReasonDuplicate},
-		{"a quote in an attribute", "application/json", "{}", headers("Ce-Source", `x","data":"y`), "source", event.ReasonUnsafe},
+		{"a quote in an attribute", "application/json", "{}", headers("Ce-Dataschema", `x","data":"y`), "dataschema", event.ReasonUnsafe},
 		{"an encoded control character", "application/json", "{}", headers("Ce-Subject", "a%0Ab"), "subject", event.ReasonUnsafe},
 		{"data beside the body", "application/json", "{}", headers("Ce-Data", "x"), "data", event.ReasonDuplicate},
 	} {

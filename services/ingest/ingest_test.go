@@ -141,7 +141,7 @@ func (h *fixture) checkRejected(f fault, r reply, via string) {
 }
 
 func TestBadEventsAreRejectedWithReasonsAndRecorded(t *testing.T) {
-	h := open(t, defaults(), "a-1")
+	h := open(t, defaults(), "a-1", "a-2")
 	nc := h.appliance("a-1")
 	cases := append(faults("a-1"),
 		fault{"another's source", eventJSON("a-2", "e"), codes.InvalidArgument, 0, "source", event.ReasonSubjectMismatch, "a-1"},
@@ -186,13 +186,14 @@ func TestBadPostsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 
 func TestAllFaultsOfAnEventAreToldAtOnce(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	raw := eventJSON("a-1", "bad id", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"event":1}`, "specversion", "")
+	raw := eventJSON("a-1", "bad\tid", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"external_key":1}`,
+		"specversion", "")
 	r := h.post(adminToken, "application/json", raw)
 	var got []string
 	for _, v := range r.violations() {
 		got = append(got, v.Field)
 	}
-	if s := strings.Join(got, " "); s != "data.event specversion id time type" {
+	if s := strings.Join(got, " "); s != "data.external_key specversion id time type" {
 		t.Errorf("%s", s)
 	}
 }
