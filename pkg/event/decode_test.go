@@ -23,7 +23,8 @@ func TestDecodeReadsEnvelopeAndFlattensData(t *testing.T) {
 		t.Fatal(violations)
 	}
 	want := &event.Event{
-		ID: "e-1", Appliance: "appliance-1", Type: "support_conference_end", Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
+		ID: "e-1", SentID: "e-1", Appliance: "appliance-1", Source: "appliance-1",
+		Type: "support_conference_end", SentType: "support_conference_end", Time: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC),
 		Session: "0a1b", ExternalKey: "INC-1", Raw: []byte(good),
 		Custom: []event.Variable{{Name: "floor", Value: "3"}, {Name: "region", Value: "emea"}},
 		Variables: []event.Variable{

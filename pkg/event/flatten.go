@@ -137,13 +137,14 @@ func (d *decoder) wholeText() string {
 
 // appendQuoted writes a JSON string, with the escapes alone that must be.
 func appendQuoted(b []byte, s string) []byte {
+	const lowerHex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
 		case c < ' ':
-			b = append(b, '\\', 'u', '0', '0', upperHex[c>>4], upperHex[c&15])
+			b = append(b, '\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15])
 		default:
 			b = append(b, c)
 		}

@@ -125,9 +125,14 @@ func FuzzVariablesAreThoseOfEncodingJSON(f *testing.F) {
 			t.Fatal(err)
 		}
 		var data map[string]json.RawMessage
-		if attributes["data"] != nil {
-			if err := json.Unmarshal(attributes["data"], &data); err != nil {
-				t.Fatal(err)
+		if attributes["data"] != nil && json.Unmarshal(attributes["data"], &data) != nil ||
+			len(e.Variables) == 1 && e.Variables[0].Name == "data" {
+			t.Skip("the data is one variable")
+		}
+		for name, value := range data {
+			if event.Reserved(name) {
+				delete(data, name)
+				data["data."+name] = value
 			}
 		}
 		delete(data, "external_key")

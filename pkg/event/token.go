@@ -49,7 +49,7 @@ const upperHex = "0123456789ABCDEF"
 // Untoken is the text that a token stands for; ok is false if the token does not tell, or is none.
 func Untoken(token string) (text string, ok bool) {
 	if !strings.Contains(token, "=") {
-		return token, isToken(token)
+		return token, isToken(token) && len(token) <= MaxTokenLength
 	}
 	if len(token) > MaxTokenLength {
 		return "", false
