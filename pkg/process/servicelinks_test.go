@@ -33,7 +33,8 @@ func TestServiceLinksOfKubernetesArePassedOver(t *testing.T) {
 	if err := process.Load(&o, process.Source{Env: env}); err != nil || o.Nats.URL != "nats://x" {
 		t.Errorf("%v, %+v", err, o)
 	}
-	for _, line := range []string{"OUTBOUND_PORT=8080", "OUTBOUND_PORT=tcp://somewhere", "OUTBOUND_SERVICE_HOST=config", "OUTBOUND_X=tcp://10.0.0.1:1",
+	for _, line := range []string{"OUTBOUND_PORT=8080", "OUTBOUND_PORT=tcp://somewhere", "OUTBOUND_SERVICE_HOST=config",
+		"OUTBOUND_X=tcp://10.0.0.1:1",
 		"OUTBOUND_SERVICE_PORT=http", "OUTBOUND_PORT_X_TCP=tcp://10.0.0.1:1", "OUTBOUND_PORT_80_TCP_NAME=tcp", "OUTBOUND_NATS_URI=x",
 		"OUTBOUND_PORT_80_TCP_PROTO=http"} {
 		name, _, _ := strings.Cut(line, "=")
@@ -57,7 +58,8 @@ func TestOptionsFilesWithQuotedKeysAndInJSON(t *testing.T) {
 				t.Fatal(err)
 			}
 			var o linked
-			if err := process.Load(&o, process.Source{File: file}); err != nil || o.Nats.URL != "nats://x" || o.Nats.Port != 1 || o.Labels["a.b"] != "c" {
+			if err := process.Load(&o, process.Source{File: file}); err != nil || o.Nats.URL != "nats://x" || o.Nats.Port != 1 ||
+				o.Labels["a.b"] != "c" {
 				t.Errorf("%v, %+v", err, o)
 			}
 		})

@@ -67,7 +67,8 @@ func TestABatchHasAnAnswerForEachEvent(t *testing.T) {
 	for i, want := range []struct {
 		status int
 		reason string
-	}{{200, ""}, {400, event.ReasonUnknownType}, {403, event.ReasonNotYours}, {400, event.ReasonWrongType}, {413, event.ReasonTooLarge}, {200, ""}} {
+	}{{200, ""}, {400, event.ReasonUnknownType}, {403, event.ReasonNotYours}, {400, event.ReasonWrongType}, {413, event.ReasonTooLarge},
+		{200, ""}} {
 		r := b.Results[i]
 		if r.Index != i || r.Status != want.status || (r.Event == nil) == (want.reason == "") {
 			t.Errorf("%d: %+v", i, r)

@@ -51,7 +51,8 @@ func foreign(t *testing.T, at time.Time) []cloudevents.Event {
 		strings.Repeat("long.", 200)} {
 		add("application/json", map[string]any{"id": id}, func(e *cloudevents.Event) { e.SetID(id) })
 	}
-	for _, source := range []string{"/sensors/tn-1234567/alerts", "urn:event:from:myapi/resource/123", "mailto:cncf-wg-serverless@lists.cncf.io",
+	for _, source := range []string{"/sensors/tn-1234567/alerts", "urn:event:from:myapi/resource/123",
+		"mailto:cncf-wg-serverless@lists.cncf.io",
 		"1-555-123-4567", "../x", "#f"} {
 		add("", nil, func(e *cloudevents.Event) { e.SetSource(source) })
 	}
@@ -150,7 +151,8 @@ func TestBinaryModeOverNATS(t *testing.T) {
 	h := open(t, defaults(), "a-1")
 	nc := h.appliance("a-1")
 	for i, headers := range []nats.Header{
-		{"ce-specversion": {"1.0"}, "ce-id": {"%C3%A9 1"}, "ce-source": {"/a%20b"}, "ce-type": {kind}, "ce-datacontenttype": {"application/json"}},
+		{"ce-specversion": {"1.0"}, "ce-id": {"%C3%A9 1"}, "ce-source": {"/a%20b"}, "ce-type": {kind},
+			"ce-datacontenttype": {"application/json"}},
 		{"Ce-Specversion": {"1.0"}, "Ce-Id": {"é 1-2"}, "Ce-Source": {"/a%20b"}, "Ce-Type": {kind}, "Content-Type": {"application/json"},
 			"Ce-Myext": {`"a \"b\""`}},
 		{"CE-SPECVERSION": {"1.0"}, "CE-ID": {"e 3"}, "CE-SOURCE": {"/a%20b"}, "CE-TYPE": {"com.example.session.Ended"}},

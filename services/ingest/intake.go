@@ -200,8 +200,8 @@ func wrongAppliance(s submission) event.Violation {
 			Description: fmt.Sprintf("is another appliance and the token belongs to %q: an appliance can publish only its own events", s.appliance)}
 	}
 	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
-		Description: fmt.Sprintf("is another appliance than the one that the subject or the request names, %q: publish on "+
-			"outbound.ingest.<appliance>.<type> with the source of the event", s.appliance)}
+		Description: fmt.Sprintf("is another appliance than the one that the subject or the request names, %q: publish under the "+
+			"appliance's own id", s.appliance)}
 }
 
 // rejection is the status of a rejected event.

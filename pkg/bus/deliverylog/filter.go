@@ -122,7 +122,8 @@ func (f AttemptFilter) files(subject string) (filed, ours bool) {
 		return false, false
 	}
 	for at, want := range map[int]string{
-		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type), tokenSession: names.OrWildcard(event.Token(f.Session)),
+		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type),
+		tokenSession:   names.OrWildcard(event.Token(f.Session)),
 		tokenKey:       f.keyToken(),
 		tokenAppliance: names.OrWildcard(f.Appliance), tokenEvent: names.OrWildcard(f.EventID),
 	} {

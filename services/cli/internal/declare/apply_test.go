@@ -241,7 +241,8 @@ func TestPruneRefusesAListWithoutAValue(t *testing.T) {
 			t.Errorf("%s: exit %d, called %q\n%s%s", name, got.Code, writes(s), got.Out, got.Err)
 		}
 	}
-	for name, text := range map[string]string{"nothing": "", "comments": "# recipients: []\n", "a null": "null\n", "empty documents": "---\n---\n"} {
+	for name, text := range map[string]string{"nothing": "", "comments": "# recipients: []\n", "a null": "null\n",
+		"empty documents": "---\n---\n"} {
 		s := surplus(t)
 		s.In = text
 		if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-", "--prune", "--yes"); got.Code != exit.CodeUsage || len(writes(s)) > 0 {
