@@ -20,8 +20,8 @@ func TestOddIDsAndSessionsAreFound(t *testing.T) {
 	if e.Key() != key {
 		t.Fatal(e.Key())
 	}
-	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: e.ID, Type: e.Type, Session: e.Session, ExternalKey: e.ExternalKey,
-		Time: e.Time, Sequence: 1, Via: "http"})
+	h.appendIntake(event.IntakeRecord{Accepted: true, Appliance: "a1", EventID: e.ID, Type: e.Type, Session: e.Session,
+		ExternalKey: e.ExternalKey, Time: e.Time, Sequence: 1, Via: "http"})
 	h.attempted(e, "r1", "", 1, delivery.StateRetrying)
 	h.attempted(e, "r1", "", 2, delivery.StateDelivered)
 	h.attempted(h.decoded("a1", "e-2"), "r1", "", 1, delivery.StateDelivered)
