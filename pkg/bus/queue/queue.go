@@ -46,9 +46,22 @@ type puller struct {
 func (p *puller) Pull(ctx context.Context, n int, wait time.Duration, take func(delivery.Message)) error {
 	return p.pull(ctx, n, wait, func(m *nats.Msg) {
 		out := p.q.message(m)
+		if !p.onDisk(ctx, out.Sequence) {
+			giveBack(m, p.lease())
+			return
+		}
 		out.Lease = p.lease()
 		take(out)
 	})
+}
+
+// onDisk waits until an event is on disk where this process syncs. Nothing may be sent, recorded or settled of one that a power loss
+// could take, for its sequence would be another event's then.
+func (p *puller) onDisk(ctx context.Context, sequence uint64) bool {
+	if p.conn.Disk == nil {
+		return true
+	}
+	return p.conn.Disk.Await(ctx, names.StreamEvents, sequence) == nil
 }
 
 // open opens a durable consumer that is there.
@@ -212,7 +225,7 @@ func headed(m *nats.Msg) delivery.Message {
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
 	out := headed(m)
-	out.Settler = &settler{m: m}
+	out.Settler = &settler{m: m, nc: q.conn.NC}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)
