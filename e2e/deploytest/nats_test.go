@@ -69,8 +69,9 @@ func account(t *testing.T, id, password string) string {
 	}
 	return fmt.Sprintf(`
 APPLIANCE_%[1]s {
-  users: [ { user: "%[1]s", password: "%[2]s", permissions: { publish: ["outbound.ingest.%[1]s.>"], subscribe: ["_INBOX.>"] } } ]
-  imports: [ { service: { account: CORE, subject: "outbound.ingest.%[1]s.*" } } ]
+  users: [ { user: "%[1]s", password: "%[2]s", permissions: { publish: ["outbound.ingest.%[1]s.>"], subscribe: {
+    allow: [">"], deny: ["outbound.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "$SRV.>", "_R_.>"] } } } ]
+  imports: [ { service: { account: CORE, subject: "outbound.ingest.%[1]s.>" } } ]
 }
 `, id, hash)
 }

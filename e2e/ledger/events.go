@@ -148,13 +148,13 @@ func invalid(rnd *rand.Rand, e event, note string) made {
 	case 1:
 		return spoil("no id", func(o harness.Object) { delete(o, "id") })
 	case 2:
-		return spoil("another's source", func(o harness.Object) { o["source"] = "somebody-else" })
+		return spoil("no URI reference", func(o harness.Object) { o["source"] = "some body else" })
 	case 3:
 		return spoil("unknown version", func(o harness.Object) { o["specversion"] = "9.9" })
 	case 4:
 		return spoil("far future", func(o harness.Object) { o["time"] = time.Now().Add(48 * time.Hour).UTC().Format(time.RFC3339) })
 	case 5:
-		return spoil("data is a list", func(o harness.Object) { o["data"] = []any{1, 2} })
+		return spoil("a capital in an attribute", func(o harness.Object) { o["myExtension"] = "x" })
 	default:
 		m := spoil("not JSON", func(harness.Object) {})
 		m.raw = m.raw[:len(m.raw)/2]

@@ -645,25 +645,25 @@ type CloudEvent struct {
 	// Data The event's variables by name. `external_key` and the object `custom_fields` have a special meaning.
 	Data *map[string]interface{} `json:"data,omitempty"`
 
-	// Datacontenttype Absent or "application/json".
+	// Datacontenttype Media type of the data. Default: "application/json".
 	Datacontenttype *string `json:"datacontenttype,omitempty"`
 
-	// Id Identifies the event among those of its source: letters, digits, `_` and `-`, 1 to 128 characters.
+	// Id Identifies the event among those of its appliance: any text that is not empty.
 	Id string `json:"id"`
 
-	// Source The appliance's ID.
+	// Source What it comes from: the appliance's ID, or any URI reference if the appliance is known otherwise.
 	Source string `json:"source"`
 
 	// Specversion Always "1.0".
 	Specversion string `json:"specversion"`
 
-	// Subject The session it belongs to (`lsid`): letters, digits, `_` and `-`, at most 64 characters.
+	// Subject The session it belongs to (`lsid`): any text.
 	Subject *string `json:"subject,omitempty"`
 
 	// Time Time of the event (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was received.
 	Time *string `json:"time,omitempty"`
 
-	// Type The event type, one of the catalogue.
+	// Type The event type, one of the catalogue or an alias of one.
 	Type string `json:"type"`
 }
 
@@ -1152,7 +1152,11 @@ type Event struct {
 
 // EventType A type of event.
 type EventType struct {
-	// BuiltIn Whether it is built in and can't be changed.
+	// Aliases Other CloudEvents types whose events count as events of this type, e.g. "com.example.session.ended". Built-in types can have them
+	// too.
+	Aliases *[]string `json:"aliases,omitempty"`
+
+	// BuiltIn Whether it is built in and can't be changed, its aliases apart.
 	BuiltIn *bool `json:"builtIn,omitempty"`
 
 	// DisplayName Display name.
@@ -1178,7 +1182,11 @@ type EventType struct {
 //
 // The fields that are present are changed.
 type EventTypePatch struct {
-	// BuiltIn Whether it is built in and can't be changed.
+	// Aliases Other CloudEvents types whose events count as events of this type, e.g. "com.example.session.ended". Built-in types can have them
+	// too.
+	Aliases *[]string `json:"aliases,omitempty"`
+
+	// BuiltIn Whether it is built in and can't be changed, its aliases apart.
 	BuiltIn *bool `json:"builtIn,omitempty"`
 
 	// DisplayName Display name.
@@ -3561,10 +3569,11 @@ type ClientInterface interface {
 	// PublishEventWithBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes any type of body and a specified content type.
@@ -3575,10 +3584,11 @@ type ClientInterface interface {
 	// PublishEventWithApplicationCloudeventsPlusJSONBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/cloudevents+json` content type.
@@ -3589,10 +3599,11 @@ type ClientInterface interface {
 	// PublishEvent Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4591,10 +4602,11 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 // PublishEventWithBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes any type of body and a specified content type.
@@ -4615,10 +4627,11 @@ func (c *Client) PublishEventWithBody(ctx context.Context, contentType string, b
 // PublishEventWithApplicationCloudeventsPlusJSONBody Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/cloudevents+json` content type.
@@ -4639,10 +4652,11 @@ func (c *Client) PublishEventWithApplicationCloudeventsPlusJSONBody(ctx context.
 // PublishEvent Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/json` content type.
@@ -9593,10 +9607,11 @@ type ClientWithResponsesInterface interface {
 	// PublishEventWithBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -9607,10 +9622,11 @@ type ClientWithResponsesInterface interface {
 	// PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/cloudevents+json` content type, and returns a wrapper object for the known response body format(s).
@@ -9621,10 +9637,11 @@ type ClientWithResponsesInterface interface {
 	// PublishEventWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -13536,10 +13553,11 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 // PublishEventWithBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -13556,10 +13574,11 @@ func (c *ClientWithResponses) PublishEventWithBodyWithResponse(ctx context.Conte
 // PublishEventWithApplicationCloudeventsPlusJSONBodyWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/cloudevents+json` content type, and returns a wrapper object for the known response body format(s).
@@ -13576,10 +13595,11 @@ func (c *ClientWithResponses) PublishEventWithApplicationCloudeventsPlusJSONBody
 // PublishEventWithResponse Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 // the sequence of the first one.
 //
-// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-// (`ce-` headers, the data as body). At most 256 KiB.
+// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+// parameter `appliance_id` is the field of that name.
 //
-// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 // OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

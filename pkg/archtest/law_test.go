@@ -80,7 +80,7 @@ func vendors() []archtest.Vendor {
 		{"github.com/emersion/go-smtp", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
 		{"github.com/emersion/go-message", []string{"e2e/..."}, "the mails that arrive are read by another library than the one that wrote them"},
 		{"github.com/emersion/go-sasl", []string{"pkg/smtptest", "services/demo/...", "e2e/..."}, "the SMTP server is for tests and the demo"},
-		{"github.com/cloudevents/sdk-go/v2", []string{"services/ingest/..."}, "the HTTP bindings of CloudEvents are read at intake"},
+		{"github.com/cloudevents/sdk-go", []string{"services/ingest/..."}, "the HTTP bindings of CloudEvents are read at intake"},
 		{"github.com/oklog/ulid/v2", []string{"pkg/...", "services/..."}, "ids"},
 		{"github.com/standard-webhooks/standard-webhooks", []string{"services/demo/..."},
 			"the reference implementation checks ours, in tests and in the demo's receiver"},

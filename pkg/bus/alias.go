@@ -51,6 +51,10 @@ const (
 	IngestSubject = names.IngestSubject
 	// MinServerVersion is the oldest nats-server that Outbound works with.
 	MinServerVersion = wire.MinServerVersion
+	// IngestDottedSubject is what it listens on for types of several tokens.
+	IngestDottedSubject = names.IngestDottedSubject
+	// IngestExport is both: what appliances' accounts import.
+	IngestExport = names.IngestExport
 	// AckWait is how long a message may be out before it is handed out again.
 	AckWait = names.AckWait
 	// EventsKept is how long EVENTS keeps a message at most.
@@ -99,6 +103,14 @@ func ConsumerName(ch recipient.Channel, id string) string { return names.Consume
 func IngestSubjectOf(appliance, eventType string) string {
 	return names.IngestSubjectOf(appliance, eventType)
 }
+
+// FromIngestSubject takes an intake's subject apart: the appliance, and all that follows, which names a type.
+func FromIngestSubject(subject string) (appliance, eventType string) {
+	return names.FromIngestSubject(subject)
+}
+
+// ApplianceDenied are the subjects that an appliance may not subscribe to. It may to all others, so that its inbox may have any prefix.
+func ApplianceDenied() []string { return names.ApplianceDenied() }
 
 // ApplianceSubjects are the subjects that an appliance may publish to.
 func ApplianceSubjects(appliance string) string { return names.ApplianceSubjects(appliance) }

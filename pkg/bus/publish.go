@@ -47,7 +47,7 @@ func (p *Publisher) AcceptAsync(ctx context.Context, e *event.Event, done func(w
 // accepted is the message of an event.
 func accepted(e *event.Event) *nats.Msg {
 	m := nats.NewMsg(names.EventSubject(e.Appliance, e.Type))
-	m.Data = e.Raw
+	wire.PutEvent(m, e)
 	m.Header.Set(names.HeaderMsgID, e.Key())
 	return m
 }
@@ -67,7 +67,7 @@ type Replay struct {
 // Replay stores an event for one recipient again, under a replay id of its own. It returns once it is kept.
 func (p *Publisher) Replay(ctx context.Context, recipientID string, e *event.Event, r Replay) (wire.Receipt, error) {
 	m := nats.NewMsg(names.SubjectReplay + "." + recipientID)
-	m.Data = e.Raw
+	wire.PutEvent(m, e)
 	key := delivery.Key(recipientID, e.Key(), r.ID)
 	m.Header.Set(names.HeaderMsgID, key)
 	m.Header.Set(names.HeaderReplay, r.ID)

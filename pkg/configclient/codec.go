@@ -181,7 +181,8 @@ func decodeParameters(in []*outboundv1.OAuth2Parameter) url.Values {
 
 // DecodeType makes a type of the catalogue of what is stored.
 func DecodeType(t *outboundv1.EventType) event.Type {
-	out := event.Type{ID: t.GetId(), DisplayName: t.GetDisplayName(), Product: t.GetProduct(), Email: t.GetEmail(), BuiltIn: t.GetBuiltIn()}
+	out := event.Type{ID: t.GetId(), DisplayName: t.GetDisplayName(), Product: t.GetProduct(), Email: t.GetEmail(), BuiltIn: t.GetBuiltIn(),
+		Aliases: t.GetAliases()}
 	for _, v := range t.GetVariables() {
 		out.Variables = append(out.Variables, event.TypeVariable{Name: v.GetName(), Description: v.GetDescription(), Example: v.GetExample()})
 	}

@@ -18,8 +18,9 @@ import (
 // DecodeSettings makes settings of what the config service sent. Without a sealer the relay's password is left out.
 func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) (*settings.Settings, error) {
 	s := &settings.Settings{
-		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, Appliances: map[string]settings.ApplianceAuth{},
-		Tokens: map[[32]byte]settings.Token{},
+		CustomFieldNames: map[string]string{}, Types: map[string]event.Type{}, TypeAliases: map[string]string{},
+		Appliances: map[string]settings.ApplianceAuth{},
+		Tokens:     map[[32]byte]settings.Token{},
 	}
 	for _, f := range p.GetCustomFields() {
 		s.CustomFields = append(s.CustomFields, f.GetCodeName())
@@ -28,6 +29,9 @@ func DecodeSettings(p *outboundv1.WatchSettingsResponse, sealer *secret.Sealer) 
 	slices.Sort(s.CustomFields)
 	for _, t := range p.GetEventTypes() {
 		s.Types[t.GetId()] = DecodeType(t)
+		for _, alias := range t.GetAliases() {
+			s.TypeAliases[alias] = t.GetId()
+		}
 	}
 	for _, a := range p.GetAppliances() {
 		auth := settings.ApplianceAuth{DisplayName: a.GetAppliance().GetDisplayName(), PasswordBcrypt: a.GetPasswordBcrypt(),

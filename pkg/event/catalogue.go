@@ -14,6 +14,8 @@ type Type struct {
 	BuiltIn bool
 	// VendorKnown says that the identifier is the appliance vendor's; else it is ours.
 	VendorKnown bool
+	// Aliases are other CloudEvents types whose events are of this type.
+	Aliases []string
 	// Variables its events carry beside the common ones. Others are sent too; these are documented and offered as macros.
 	Variables []TypeVariable
 }

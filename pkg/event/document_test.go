@@ -20,14 +20,15 @@ func reasons() event.Violations {
 		{Reason: event.ReasonTooLong, Description: "too many characters"},
 		{Reason: event.ReasonTooLarge, Description: "the event is larger than 256 KiB"},
 		{Reason: event.ReasonTooDeep, Description: "nested too deep"},
-		{Reason: event.ReasonTooMany, Description: "too many variables, attributes, custom fields or faults"},
-		{Reason: event.ReasonDuplicate, Description: "a name occurs twice, or two names flatten to one"},
-		{Reason: event.ReasonReserved, Description: "a variable has a reserved name"},
+		{Reason: event.ReasonTooMany, Description: "too many attributes, custom fields or faults"},
+		{Reason: event.ReasonDuplicate, Description: "a name occurs twice"},
+		{Reason: event.ReasonReserved, Description: "a variable has a reserved name (records of earlier versions)"},
 		{Reason: event.ReasonUnsupported, Description: "a value that Outbound does not accept"},
 		{Reason: event.ReasonTime, Description: "the time is too far off"},
 		{Reason: event.ReasonUnknownType, Description: "the type is not in the catalogue; the description names the nearest one"},
-		{Reason: event.ReasonSubjectMismatch, Description: "source or type differs from the NATS subject"},
-		{Reason: event.ReasonNotYours, Description: "the token belongs to another appliance than the source"},
+		{Reason: event.ReasonSubjectMismatch, Description: "the type differs from the NATS subject, or the source is another appliance"},
+		{Reason: event.ReasonNotYours, Description: "the token belongs to an appliance and the source is another one"},
+		{Reason: event.ReasonUnknownSource, Description: "the token belongs to no appliance and the source is none"},
 	}
 }
 
@@ -50,8 +51,6 @@ func TestTheDocumentOfEventsIsTheCatalogue(t *testing.T) {
 	var b bytes.Buffer
 	err = page.Execute(&b, map[string]any{
 		"Common": event.CommonVariables(), "Types": event.Catalogue(), "Reasons": reasons(),
-		"MaxID": event.MaxIDLength, "MaxAppliance": event.MaxApplianceLength, "MaxType": event.MaxTypeLength,
-		"MaxSession":    event.MaxSessionLength,
 		"MaxAttributes": event.MaxAttributes, "MaxDepth": event.MaxDepth, "MaxText": event.MaxTextLength, "MaxCustom": event.MaxCustomFields,
 		"MaxVariables": event.MaxVariables, "MaxName": event.MaxNameLength,
 	})

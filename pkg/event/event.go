@@ -15,15 +15,21 @@ const SchemaVersion = "1"
 
 // Event is something that happened on an appliance. It does not change once decoded, so that many goroutines may read it.
 type Event struct {
-	// ID is unique among the events of one appliance.
+	// ID is unique among the events of one appliance: the Token of the CloudEvents id, as keys and subjects have it.
 	ID string
-	// Appliance is the CloudEvents source.
+	// SentID is the CloudEvents id as it was sent. It differs from ID if it has characters that subjects can't have.
+	SentID string
+	// Appliance is who published it: by its credentials or the subject, else the CloudEvents source.
 	Appliance string
+	// Source is the CloudEvents source as it was sent, a URI reference.
+	Source string
 	// Type is an identifier of the catalogue.
 	Type string
+	// SentType is the CloudEvents type as it was sent. It differs from Type if that is found by an alias.
+	SentType string
 	// Time is when it happened, by the appliance's clock.
 	Time time.Time
-	// Session is the CloudEvents subject, the appliance's `lsid`; may be empty.
+	// Session is the CloudEvents subject, the appliance's `lsid`; may be empty, and any text.
 	Session string
 	// ExternalKey is the session's ticket key when the event happened; may be empty.
 	ExternalKey string
@@ -45,7 +51,7 @@ type Variable struct {
 // webhook-id on the wire.
 func (e *Event) Key() string { return Key(e.Appliance, e.ID) }
 
-// Key joins an appliance and an event id. Neither may hold a tilde, so the key can be split again.
+// Key joins an appliance and the token of an event's id. Neither may hold a tilde, so the key can be split again.
 func Key(appliance, id string) string { return appliance + "~" + id }
 
 // SplitKey takes a key apart; ok is false if it is not one.

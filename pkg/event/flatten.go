@@ -1,39 +1,155 @@
 package event
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
+// wholeData is the variable that data becomes which has no variables of its own.
+const wholeData = "data"
+
 // data reads the event's data.
 func (d *decoder) data(k kind) bool {
+	d.hasData = k != kindNull
 	switch k {
-	case kindNull:
+	case kindNone, kindNull:
 		return d.skip(k)
 	case kindObject:
 		d.event.Variables = make([]Variable, 0, 16)
-		return d.object(d.datum)
+		return d.object(d.member)
+	case kindArray:
+		from := d.at
+		if !d.skip(k) {
+			return false
+		}
+		d.event.Variables = []Variable{{Name: wholeData, Value: compact(d.text[from:d.at])}}
+		return true
 	default:
-		d.add("data", ReasonWrongType, fmt.Sprintf("is %s: send an object whose members are the variables", k))
-		return d.skip(k)
+		value, ok := d.scalar(k)
+		if ok {
+			d.event.Variables = []Variable{{Name: wholeData, Value: value}}
+		}
+		return ok
 	}
 }
 
-// datum reads one member of data.
-func (d *decoder) datum(name string) bool {
+// binary reads data_base64. What it holds is read once the content type is known.
+func (d *decoder) binary(k kind) bool {
+	const field = "data_base64"
+	if k == kindNull {
+		return d.skip(k)
+	}
+	if k != kindString {
+		d.add(field, ReasonWrongType, fmt.Sprintf("is %s: send a string", k))
+		return d.skip(k)
+	}
+	text, ok := d.str()
+	if !ok {
+		return false
+	}
+	if _, err := base64.StdEncoding.DecodeString(text); err != nil || strings.ContainsAny(text, "\r\n") {
+		d.add(field, ReasonUnsupported, "is not base64 as in RFC 4648, section 4: encode the data so, with padding")
+		return true
+	}
+	d.base64 = text
+	return true
+}
+
+// readBase64 makes variables of data_base64: of JSON as of data, of UTF-8 text the text, else of the base64 text itself.
+func (d *decoder) readBase64() {
+	if d.base64 == "" || d.hasData {
+		return
+	}
+	raw, _ := base64.StdEncoding.DecodeString(d.base64) // binary has checked it
+	contentType := d.attrs[attrContentType]
+	if isJSON(contentType) {
+		sub := &decoder{event: &Event{}, scanner: scanner{text: string(raw), depth: 1}}
+		sub.twice = func(name string) {
+			d.add(join("data_base64", name), ReasonDuplicate, "is a duplicate name in an object: send it once")
+		}
+		if sub.readData() {
+			sub.sortVariables()
+			d.found = append(d.found, sub.found...)
+			d.event.Variables, d.event.Custom, d.event.ExternalKey = sub.event.Variables, sub.event.Custom, sub.event.ExternalKey
+			if sub.whole {
+				d.event.Variables = []Variable{{Name: wholeData, Value: sub.wholeText()}}
+			}
+			return
+		}
+	}
+	value := d.base64
+	if media, _, _ := strings.Cut(contentType, "/"); strings.EqualFold(media, "text") && utf8.Valid(raw) {
+		value = string(raw)
+	}
+	d.event.Variables = []Variable{{Name: wholeData, Value: value}}
+}
+
+// readData reads a text that is JSON data alone; false: it is not.
+func (d *decoder) readData() bool {
+	if !utf8.ValidString(d.text) || !d.data(d.peek()) {
+		return false
+	}
+	d.blanks()
+	return d.at == len(d.text)
+}
+
+// member reads one member of data.
+func (d *decoder) member(name string) bool {
 	switch name {
 	case "external_key":
 		return d.externalKey(d.peek())
 	case "custom_fields":
 		return d.customFields(d.peek())
 	}
+	d.peek()
+	sent, from := name, d.at
+	// Outbound gives the variables with reserved names itself.
 	if Reserved(name) {
-		d.add("data."+name, ReasonReserved, "is a reserved name: rename it, and send custom fields in custom_fields")
-		return d.skip(d.peek())
+		name = wholeData + "." + name
 	}
-	return d.flatten(name)
+	if !d.flatten(name) {
+		return false
+	}
+	d.members = append(d.members, datum{name: sent, from: from, to: d.at})
+	return true
+}
+
+// datum is one member of data: its name, and where its value is in the text.
+type datum struct {
+	name     string
+	from, to int
+}
+
+// wholeText is data as JSON text without blanks and without the custom fields, which not every recipient may have.
+func (d *decoder) wholeText() string {
+	b := append(make([]byte, 0, len(d.text)), '{')
+	for i, m := range d.members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(appendQuoted(b, m.name), ':'), compact(d.text[m.from:m.to])...)
+	}
+	return string(append(b, '}'))
+}
+
+// appendQuoted writes a JSON string, with the escapes alone that must be.
+func appendQuoted(b []byte, s string) []byte {
+	const lowerHex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', lowerHex[c>>4], lowerHex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return append(b, '"')
 }
 
 // Reserved reports whether a variable may not be called so, because Outbound gives that variable itself or it would look
@@ -120,16 +236,10 @@ func compact(text string) string {
 // variable adds a variable.
 func (d *decoder) variable(name, value string) {
 	d.checkHalf("data." + name)
-	switch {
-	case d.tooMany:
-	case len(d.event.Variables) == MaxVariables:
-		d.tooMany = true
-		d.add("data", ReasonTooMany, fmt.Sprintf("has more than %d variables: send fewer", MaxVariables))
-	case name == "" || hasControl(name):
-		d.add("data."+name, ReasonUnsafe, "has a name that is empty or has control characters: rename it")
-	case tooLong(name, MaxNameLength):
-		d.add("data."+name, ReasonTooLong, fmt.Sprintf("has a name of more than %d characters: shorten it", MaxNameLength))
-	default:
+	if len(d.event.Variables) == MaxVariables || name == "" || hasControl(name) || tooLong(name, MaxNameLength) {
+		d.whole = true
+	}
+	if !d.whole {
 		d.event.Variables = append(d.event.Variables, Variable{Name: name, Value: value})
 	}
 }

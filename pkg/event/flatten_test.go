@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,29 +96,75 @@ func TestReserved(t *testing.T) {
 		if event.Reserved(name) != want {
 			t.Errorf("Reserved(%q) is not %t", name, want)
 		}
-		_, violations := event.Decode(with("data", fmt.Sprintf(`{%q:{}}`, name)))
-		if refused := strings.Contains(faults(violations), event.ReasonReserved); refused != want {
-			t.Errorf("%q: %v", name, violations)
+		if !want {
+			continue
+		}
+		// Outbound gives that variable itself, so the event's own has another name.
+		if got := listed(mustDecode(t, with("data", fmt.Sprintf(`{%q:1,"x":2}`, name))).Variables); got != "data."+name+"=1 x=2" {
+			t.Errorf("%q: %s", name, got)
 		}
 	}
 }
 
-func TestNamesThatFlattenAlikeAreRefused(t *testing.T) {
+// Data that has no variables of its own is one variable, with all that was sent but the custom fields.
+func TestDataThatCanNotBeFlattenedIsOneVariable(t *testing.T) {
+	long := strings.Repeat("é", event.MaxNameLength+1)
 	for _, c := range []struct{ name, data, want string }{
-		{"a dotted name after", `{"a":{"b":1},"a.b":2}`, "data.a.b DUPLICATE_NAME"},
-		{"a dotted name before", `{"a.b":2,"a":{"b":1}}`, "data.a.b DUPLICATE_NAME"},
-		{"dots at different places", `{"a":{"b.c":1},"a.b":{"c":1}}`, "data.a.b.c DUPLICATE_NAME"},
-		{"three of them", `{"a":{"b.c":1,"b":{"c":1}},"a.b.c":1}`, "data.a.b.c DUPLICATE_NAME|data.a.b.c DUPLICATE_NAME"},
-		{"an empty object", `{"a":{"b":{}},"a.b":1}`, "data.a.b DUPLICATE_NAME"},
-		{"a custom field twice", `{"custom_fields":{"c":1,"c":1}}`, "data.custom_fields.c DUPLICATE_NAME"},
-		{"the external key twice", `{"external_key":"a","external_key":"a"}`, "data.external_key DUPLICATE_NAME"},
+		{"a string", `"a <b> \u00e9"`, "a <b> é"},
+		{"an empty string", `""`, ""},
+		{"a number", `12345678901234567890.50`, "12345678901234567890.50"},
+		{"a boolean", `false`, "false"},
+		{"an array", `[ 1, {"a" : [null]} ]`, `[1,{"a":[null]}]`},
+		{"a dotted name after", `{"a":{"b":1},"a.b":2}`, `{"a":{"b":1},"a.b":2}`},
+		{"a dotted name before", `{"a.b": 2, "a": {"b":1}}`, `{"a.b":2,"a":{"b":1}}`},
+		{"dots at different places", `{"a":{"b.c":1},"a.b":{"c":1}}`, `{"a":{"b.c":1},"a.b":{"c":1}}`},
+		{"an empty object", `{"a":{"b":{}},"a.b":1}`, `{"a":{"b":{}},"a.b":1}`},
+		{"a reserved name and its other one", `{"event":1,"data":{"event":2}}`, `{"event":1,"data":{"event":2}}`},
+		{"a nameless member", `{"":1,"a\nb":"<&>"}`, `{"":1,"a\u000ab":"<&>"}`},
+		{"a long name", `{"` + long + `":1}`, `{"` + long + `":1}`},
+		{"many", `{` + numbered(event.MaxVariables+1, `"v%d":1`) + `}`, `{` + numbered(event.MaxVariables+1, `"v%d":1`) + `}`},
+		{"many within", `{"a":{` + numbered(event.MaxVariables+1, `"v%d":1`) + `}}`, `{"a":{` + numbered(event.MaxVariables+1, `"v%d":1`) + `}}`},
+		{"custom fields are not in it", `{"a":{"b":1},"custom_fields":{"secret":"x"},"external_key":"K","a.b":2}`, `{"a":{"b":1},"a.b":2}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, violations := event.Decode(with("data", c.data))
-			if got := faults(violations); got != c.want {
-				t.Errorf("got  %s\nwant %s", got, c.want)
+			e := mustDecode(t, with("data", c.data))
+			if diff := cmp.Diff([]event.Variable{{Name: "data", Value: c.want}}, e.Variables); diff != "" {
+				t.Error(diff)
+			}
+			if strings.Contains(c.data, "secret") && (listed(e.Custom) != "secret=x" || e.ExternalKey != "K") {
+				t.Errorf("%v, %q", e.Custom, e.ExternalKey)
 			}
 		})
+	}
+}
+
+func TestDataInBase64IsReadAsItsContentTypeSays(t *testing.T) {
+	base := func(s string) string { return `"` + base64.StdEncoding.EncodeToString([]byte(s)) + `"` }
+	for _, c := range []struct{ name, contentType, value, want string }{
+		{"JSON", `"application/json"`, base(`{"a":{"b":1},"external_key":"K","custom_fields":{"c":"x"}}`), "a.b=1"},
+		{"no type is JSON", `null`, base(`{"a":1}`), "a=1"},
+		{"a JSON format", `"application/problem+json; charset=utf-8"`, base(`[1, 2]`), "data=[1,2]"},
+		{"JSON that flattens to one name", `"text/json"`, base(`{"a":{"b":1},"a.b":2}`), `data={"a":{"b":1},"a.b":2}`},
+		{"no JSON after all", `"application/json"`, base(`{`), "data=ew=="},
+		{"more than JSON", `null`, base(`{"a":1} x`), "data=" + strings.Trim(base(`{"a":1} x`), `"`)},
+		{"text", `"text/plain"`, base("Zoë\n"), "data=Zoë\n"},
+		{"text in another encoding", `"text/plain; charset=latin1"`, `"4Q=="`, "data=4Q=="},
+		{"bytes", `"application/octet-stream"`, `"AAECAw=="`, "data=AAECAw=="},
+		{"nothing", `"application/octet-stream"`, `""`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := mustDecode(t, with("datacontenttype", c.contentType, "data_base64", c.value))
+			if got := listed(e.Variables); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			if c.name == "JSON" && (e.ExternalKey != "K" || listed(e.Custom) != "c=x") {
+				t.Errorf("%q, %v", e.ExternalKey, e.Custom)
+			}
+		})
+	}
+	_, violations := event.Decode(with("data_base64", base(`{"a":1,"a":2,"external_key":7}`)))
+	if got := faults(violations); got != "data.external_key WRONG_JSON_TYPE|data_base64.a DUPLICATE_NAME" {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -13,9 +13,6 @@ func quoted(unit string, n int) string { return `"` + strings.Repeat(unit, n) + 
 
 // Each limit is the largest that is accepted; one more is refused, and the description names the limit.
 func TestLimits(t *testing.T) {
-	attribute := func(name, unit string) func(int) []byte {
-		return func(n int) []byte { return with(name, quoted(unit, n)) }
-	}
 	data := func(format string) func(int) []byte {
 		return func(n int) []byte { return with("data", fmt.Sprintf(format, strings.Repeat("é", n))) }
 	}
@@ -25,20 +22,11 @@ func TestLimits(t *testing.T) {
 		of    func(n int) []byte
 		want  string // field and reason of one more
 	}{
-		{"id", event.MaxIDLength, attribute("id", "a"), "id TOO_LONG"},
-		{"source", event.MaxApplianceLength, attribute("source", "a"), "source TOO_LONG"},
-		{"type", event.MaxTypeLength, attribute("type", "a"), "type TOO_LONG"},
-		{"subject", event.MaxSessionLength, attribute("subject", "a"), "subject TOO_LONG"},
 		{"external key", event.MaxTextLength, data(`{"external_key":"%s"}`), "data.external_key TOO_LONG"},
 		{"value of a custom field", event.MaxTextLength, data(`{"custom_fields":{"c":"%s"}}`), "data.custom_fields.c TOO_LONG"},
-		{"name of a variable", event.MaxNameLength, data(`{"%s":1}`), "data." + strings.Repeat("é", event.MaxNameLength-5) + "… TOO_LONG"},
 		{"custom fields", event.MaxCustomFields, func(n int) []byte {
 			return with("data", `{"custom_fields":{`+numbered(n, `"c%d":1`)+`}}`)
 		}, "data.custom_fields TOO_MANY"},
-		{"variables", event.MaxVariables, func(n int) []byte { return with("data", "{"+numbered(n, `"v%d":1`)+"}") }, "data TOO_MANY"},
-		{"variables of nested objects", event.MaxVariables, func(n int) []byte {
-			return with("data", `{"a":{`+numbered(n-1, `"v%d":1`)+`},"b":1}`)
-		}, "data TOO_MANY"},
 		{"depth of objects", event.MaxDepth, func(n int) []byte {
 			return with("data", strings.Repeat(`{"a":`, n-1)+"1"+strings.Repeat("}", n-1))
 		}, "data" + strings.Repeat(".a", event.MaxDepth-1) + " TOO_DEEP"},

@@ -2,6 +2,8 @@ package event
 
 import (
 	"fmt"
+	"mime"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,17 +26,26 @@ func (d *decoder) checkAttributes() {
 	if d.required(attrSpecVersion, `set it to "1.0"`) && d.attrs[attrSpecVersion] != "1.0" {
 		d.add("specversion", ReasonUnsupported, `is not "1.0": send CloudEvents 1.0`)
 	}
-	if d.required(attrID, "give each event of an appliance a unique id") {
-		d.event.ID = d.token(attrID, MaxIDLength)
+	if d.required(attrID, "give each event of an appliance a unique id") && d.sound(attrID) {
+		d.event.SentID, d.event.ID = d.attrs[attrID], Token(d.attrs[attrID])
 	}
-	if d.required(attrSource, "set it to the appliance's id") {
-		d.event.Appliance = d.token(attrSource, MaxApplianceLength)
+	if d.required(attrSource, "set it to the appliance's id or another URI reference") && d.uri(attrSource) {
+		d.event.Source = d.attrs[attrSource]
+		if ValidAppliance(d.event.Source) {
+			d.event.Appliance = d.event.Source
+		}
 	}
-	if d.required(attrType, "set it to an event type of the catalogue") {
-		d.event.Type = d.typeName()
+	if d.required(attrType, "set it to an event type of the catalogue") && d.sound(attrType) {
+		d.event.SentType = d.attrs[attrType]
+		if ValidType(d.event.SentType) {
+			d.event.Type = d.event.SentType
+		}
 	}
-	if d.attrs[attrSubject] != "" {
-		d.event.Session = d.token(attrSubject, MaxSessionLength)
+	if d.attrs[attrSubject] != "" && d.sound(attrSubject) {
+		d.event.Session = d.attrs[attrSubject]
+	}
+	if d.attrs[attrSchema] != "" && !d.lenient {
+		d.uri(attrSchema)
 	}
 	if s := d.attrs[attrTime]; s != "" {
 		t, err := parseTime(s)
@@ -47,12 +58,28 @@ func (d *decoder) checkAttributes() {
 		}
 		d.event.Time = t
 	}
-	if s := d.attrs[attrContentType]; s != "" {
-		media, _, _ := strings.Cut(s, ";")
-		if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
-			d.add("datacontenttype", ReasonUnsupported, "is not application/json: send the data as a JSON object")
-		}
+	if s := d.attrs[attrContentType]; s != "" && !d.lenient && !isMediaType(s) {
+		d.add("datacontenttype", ReasonUnsupported, "is not a media type: use e.g. application/json or text/plain; charset=utf-8")
 	}
+	if d.base64 != "" && d.hasData {
+		d.add("data_base64", ReasonUnsupported, "is there beside data: send one of them")
+	}
+}
+
+// isMediaType reports whether a text is a media type as RFC 2046 writes them, with parameters or without.
+func isMediaType(s string) bool {
+	if s == "application/json" {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(s)
+	return err == nil && strings.Contains(media, "/")
+}
+
+// isJSON reports whether data of a content type is JSON (CloudEvents JSON format 1.0.2, 3.1): none is application/json.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	return media == "" || strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json")
 }
 
 // required reports whether an attribute has a value. If it is absent or empty, that is a fault; a value of the wrong JSON
@@ -71,37 +98,70 @@ func (d *decoder) required(a attribute, remedy string) bool {
 	return false
 }
 
-// token gives an attribute that is safe in subjects and keys, else reports it and gives nothing.
-func (d *decoder) token(a attribute, most int) string {
-	s := d.attrs[a]
-	if !isToken(s) {
-		d.add(a.String(), ReasonUnsafe, "has characters other than letters, digits, _ and -: use only these")
-		return ""
+// sound reports whether an attribute is a text as CloudEvents has it (1.0.2, Type System, String), and adds a fault if it is not:
+// no control characters and no Unicode noncharacters.
+func (d *decoder) sound(a attribute) bool {
+	if hasControl(d.attrs[a]) || strings.ContainsFunc(d.attrs[a], nonCharacter) {
+		d.add(a.String(), ReasonUnsafe, "has control characters or Unicode noncharacters: remove them")
+		return false
 	}
-	if len(s) > most {
-		d.add(a.String(), ReasonTooLong, fmt.Sprintf("has %d characters: the limit is %d", len(s), most))
-		return ""
-	}
-	return s
+	return true
 }
 
-func (d *decoder) typeName() string {
-	s := d.attrs[attrType]
-	if !isName(s) {
-		d.add("type", ReasonUnsafe, "must be a lower-case letter, then lower-case letters, digits and underscores")
-		return ""
+func nonCharacter(r rune) bool { return r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe }
+
+// uri reports whether an attribute is a URI reference (RFC 3986, 4.1), and adds a fault if it is not.
+func (d *decoder) uri(a attribute) bool {
+	s := d.attrs[a]
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || strings.IndexByte("\"<>\\^`{|}", s[i]) >= 0 {
+			d.add(a.String(), ReasonUnsafe, "has characters that a URI reference can't have (RFC 3986): write them percent-encoded, e.g. %20")
+			return false
+		}
 	}
-	if len(s) > MaxTypeLength {
-		d.add("type", ReasonTooLong, fmt.Sprintf("has %d characters: the limit is %d", len(s), MaxTypeLength))
-		return ""
+	if isToken(s) {
+		return true
 	}
-	return s
+	if _, err := url.Parse(s); err != nil || strings.Count(s, "#") > 1 || !percentEncoded(s) {
+		d.add(a.String(), ReasonUnsafe,
+			"is not a URI reference (RFC 3986): use e.g. appliance-1, /devices/1, urn:example:device:1 or https://example.com/devices/1")
+		return false
+	}
+	return true
+}
+
+// percentEncoded reports whether each % begins the encoding of a byte.
+func percentEncoded(s string) bool {
+	for i := strings.IndexByte(s, '%'); i >= 0; i = strings.IndexByte(s, '%') {
+		if len(s) < i+3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
+			return false
+		}
+		s = s[i+3:]
+	}
+	return true
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
+
+// checkExtension refuses the name of an extension that is not one (CloudEvents 1.0.2, Attribute Naming Convention).
+func (d *decoder) checkExtension(name string) {
+	if d.lenient {
+		return
+	}
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			d.add(name, ReasonUnsafe, "is not the name of an attribute: use lower-case letters and digits alone")
+			return
+		}
+	}
+	if name == "" {
+		d.add(name, ReasonUnsafe, "has an attribute with an empty name: name it, with lower-case letters and digits alone")
+	}
 }
 
 func isToken(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+	for i := range len(s) {
+		if !isTokenByte(s[i]) {
 			return false
 		}
 	}
@@ -120,9 +180,6 @@ func isName(s string) bool {
 
 // ValidAppliance reports whether a text can be an appliance's id.
 func ValidAppliance(id string) bool { return isToken(id) && len(id) <= MaxApplianceLength }
-
-// ValidID reports whether a text can be an event's id.
-func ValidID(id string) bool { return isToken(id) && len(id) <= MaxIDLength }
 
 // ValidType reports whether a text can be an event type's identifier.
 func ValidType(id string) bool { return isName(id) && len(id) <= MaxTypeLength }
@@ -160,10 +217,11 @@ func (e *Event) CheckTime(now time.Time) Violations {
 
 // UnknownType is the violation of a type that is not among the known ones; it names the nearest of them.
 func UnknownType(id string, known []string) Violation {
-	remedy := "see the event types for the known ones, or create a custom type"
+	remedy := "see the event types for the known ones, create a custom type, or give a type this alias"
 	// A suggestion differs in no more than a third of the letters.
 	if near, ok := spelling.Nearest(id, known, utf8.RuneCountInString(id)/3+1); ok {
 		remedy = "did you mean " + near + "? Or create it as a custom type"
 	}
-	return Violation{Field: "type", Reason: ReasonUnknownType, Description: fmt.Sprintf("%q is not a known event type: %s", id, remedy)}
+	return Violation{Field: "type", Reason: ReasonUnknownType,
+		Description: fmt.Sprintf("%q is not a known event type: %s", clip(id, MaxTextLength), remedy)}
 }

@@ -26,11 +26,12 @@ const (
 	ReasonUnknownSource   = "UNKNOWN_APPLIANCE"
 	ReasonSubjectMismatch = "SUBJECT_MISMATCH"
 	ReasonTime            = "TIME_OUT_OF_RANGE"
-	ReasonReserved        = "RESERVED_NAME"
-	ReasonTooDeep         = "TOO_DEEP"
-	ReasonTooMany         = "TOO_MANY"
-	ReasonDuplicate       = "DUPLICATE_NAME"
-	ReasonNotYours        = "NOT_YOUR_APPLIANCE"
+	// ReasonReserved was given by earlier versions, and is in their records.
+	ReasonReserved  = "RESERVED_NAME"
+	ReasonTooDeep   = "TOO_DEEP"
+	ReasonTooMany   = "TOO_MANY"
+	ReasonDuplicate = "DUPLICATE_NAME"
+	ReasonNotYours  = "NOT_YOUR_APPLIANCE"
 )
 
 // Violations is every reason why an event is unacceptable. As an error it reads as one sentence.

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
 
 	"cel.dev/cel-go/cel"
@@ -67,7 +68,7 @@ func field(name string) (*types.FieldType, bool) {
 	}
 	switch name {
 	case "id":
-		return text(func(e *event.Event) string { return e.ID })
+		return text(func(e *event.Event) string { return cmp.Or(e.SentID, e.ID) })
 	case "type":
 		return text(func(e *event.Event) string { return e.Type })
 	case "appliance":

@@ -38,6 +38,9 @@ func (l *loader) loadEnv(dst reflect.Value, env []string) {
 			continue
 		}
 		x, ok := known[name]
+		if !ok && isServiceLink(name, text) {
+			continue
+		}
 		if !ok {
 			l.faults = append(l.faults, Fault{Where: name, Problem: "unknown option in the environment: " + remedy(name, names)})
 			continue

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 
 // Source is where options come from: the file first, then the environment over it.
 type Source struct {
-	// File in YAML. Empty: none.
+	// File in YAML or JSON. Empty: none.
 	File string
 	// Env holds lines as of os.Environ. An option's variable is OUTBOUND_ and its path in upper case: nats.passwordFile is
 	// OUTBOUND_NATS_PASSWORD_FILE. Lists are separated by commas.
@@ -64,6 +65,14 @@ func (l *loader) loadFile(dst reflect.Value) {
 	content, err := os.ReadFile(l.file)
 	if err != nil {
 		l.faults.Add("", "read the options file: %s", err)
+		return
+	}
+	if json.Valid(content) {
+		// JSON is YAML but for its tabs, which stand between tokens alone.
+		content = bytes.ReplaceAll(content, []byte("\t"), []byte(" "))
+	}
+	if at, deep := yamlstream.TooDeep(content); deep {
+		l.fault(at, "", "is nested deeper than %d levels", yamlstream.MaxDepth)
 		return
 	}
 	docs := yamlstream.Split(content)
@@ -127,7 +136,7 @@ func (l *loader) decodeMap(n ast.MapNode, at int, path string, dst reflect.Value
 	case isSection(dst.Type()):
 		known := sectionFields(allocated(dst))
 		for it := n.MapRange(); it.Next(); {
-			key := it.Key().String()
+			key := keyOf(it.Key())
 			f, ok := known[key]
 			if !ok {
 				l.fault(line(it.Key()), join(path, key), "unknown option: %s", remedy(key, keys(known)))
@@ -138,10 +147,7 @@ func (l *loader) decodeMap(n ast.MapNode, at int, path string, dst reflect.Value
 	case dst.Kind() == reflect.Map && dst.Type().Key().Kind() == reflect.String:
 		m := reflect.MakeMap(dst.Type())
 		for it := n.MapRange(); it.Next(); {
-			key := it.Key().String()
-			if text, ok := scalar(it.Key()); ok {
-				key = text
-			}
+			key := keyOf(it.Key())
 			value := reflect.New(dst.Type().Elem()).Elem()
 			l.decode(it.Value(), join(path, key), value)
 			m.SetMapIndex(reflect.ValueOf(key).Convert(dst.Type().Key()), value)
@@ -150,6 +156,14 @@ func (l *loader) decodeMap(n ast.MapNode, at int, path string, dst reflect.Value
 	default:
 		l.fault(at, path, "want %s, not a section of options", describe(dst.Type()))
 	}
+}
+
+// keyOf is a key as it is meant, in quotes or not.
+func keyOf(n ast.MapKeyNode) string {
+	if text, ok := scalar(n); ok {
+		return text
+	}
+	return n.String()
 }
 
 func (l *loader) decodeList(n *ast.SequenceNode, path string, dst reflect.Value) {

@@ -2,10 +2,12 @@ package render
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/outbound-events/outbound/pkg/event"
 )
@@ -32,10 +34,29 @@ func in(sorted []string, name string) bool {
 // cutCustom writes raw again with other values for data.custom_fields and every other byte as it was: numbers keep their
 // digits, members their order. A member that occurs twice is cut twice.
 func cutCustom(raw []byte, custom []string) ([]byte, error) {
-	return rewrite(raw, "data", func(data []byte) ([]byte, error) {
+	fromData := func(data []byte) ([]byte, error) {
 		return rewrite(data, "custom_fields", func(fields []byte) ([]byte, error) {
 			return keepMembers(fields, custom)
 		})
+	}
+	cut, err := rewrite(raw, "data", fromData)
+	if err != nil {
+		return nil, err
+	}
+	return rewrite(cut, "data_base64", func(value []byte) ([]byte, error) {
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return value, nil // null
+		}
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("decode data_base64: %w", err)
+		}
+		// That there are custom fields says that it is JSON.
+		if data, err = fromData(data); err != nil {
+			return nil, err
+		}
+		return strconv.AppendQuote(nil, base64.StdEncoding.EncodeToString(data)), nil
 	})
 }
 

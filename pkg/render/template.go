@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -90,7 +91,7 @@ func (b *BodyTemplate) Render(e *event.Event, custom []string) ([]byte, error) {
 func bodyData(e *event.Event, custom []string) BodyData {
 	d := BodyData{
 		Event: BodyEvent{
-			Key: e.Key(), ID: e.ID, Type: e.Type, Appliance: e.Appliance, Session: e.Session, ExternalKey: e.ExternalKey,
+			Key: e.Key(), ID: cmp.Or(e.SentID, e.ID), Type: e.Type, Appliance: e.Appliance, Session: e.Session, ExternalKey: e.ExternalKey,
 			Time: e.Time.UTC().Format(time.RFC3339Nano), Timestamp: e.Time.Unix(),
 		},
 		Vars: make(map[string]string, len(e.Variables)), Custom: make(map[string]string, len(e.Custom)),

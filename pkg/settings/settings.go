@@ -18,10 +18,21 @@ type Settings struct {
 	CustomFieldNames map[string]string
 	// Types is the event catalogue by id, built-in types included.
 	Types map[string]event.Type
+	// TypeAliases are the ids of types by their aliases: CloudEvents types of other publishers.
+	TypeAliases map[string]string
 	// Appliances is what credentials are checked against, by appliance id.
 	Appliances map[string]ApplianceAuth
 	// Tokens are the API tokens, by the SHA-256 of their secrets.
 	Tokens map[[32]byte]Token
+}
+
+// TypeOf is the id of the type that a CloudEvents type names, itself or as an alias; ok is false if there is none.
+func (s *Settings) TypeOf(sent string) (id string, ok bool) {
+	if _, ok := s.Types[sent]; ok {
+		return sent, true
+	}
+	id, ok = s.TypeAliases[sent]
+	return id, ok
 }
 
 // Role is what the holder of an API token may do, as the API spells it.

@@ -177,8 +177,9 @@ func TestFiltersThatNoIDCanHaveAreRefused(t *testing.T) {
 		RecipientId: ">", EventId: "a1~*", EventType: "a.b", ApplianceId: "a b", SessionId: "é",
 	})
 	wantCode(t, err, codes.InvalidArgument)
-	if got := len(rpc.ViolationsOf(err)); got != 5 {
-		t.Errorf("%d violations, want 5: %v", got, err)
+	// An event's id and a session may be any text.
+	if got := len(rpc.ViolationsOf(err)); got != 3 {
+		t.Errorf("%d violations, want 3: %v", got, err)
 	}
 	for _, token := range []string{"!", "e30", "bm8"} {
 		_, err := h.deliveries.ListDeliveries(t.Context(), &outboundv1.ListDeliveriesRequest{PageToken: token})

@@ -67,12 +67,10 @@ func TestBinaryModeIsHeldAgainstTheSameRules(t *testing.T) {
 	}{
 		{"no JSON", "application/json", "{", headers(), "", event.ReasonMalformed},
 		{"a body that ends the data", "application/json", `1,"subject":"x"`, headers(), "", event.ReasonWrongType},
-		{"an array", "application/json", "[]", headers(), "data", event.ReasonWrongType},
-		{"XML", "text/xml", "<a/>", headers(), "data", event.ReasonWrongType},
 		{"an attribute twice", "application/json", "{}", headers("Ce-Id", "e-2"), "id", event.ReasonDuplicate},
-		{"a quote in an attribute", "application/json", "{}", headers("Ce-Subject", `x","data":"y`), "subject", event.ReasonUnsafe},
+		{"a quote in an attribute", "application/json", "{}", headers("Ce-Dataschema", `x","data":"y`), "dataschema", event.ReasonUnsafe},
 		{"an encoded control character", "application/json", "{}", headers("Ce-Subject", "a%0Ab"), "subject", event.ReasonUnsafe},
-		{"data as an attribute", "application/json", "", headers("Ce-Data", "x"), "data", event.ReasonWrongType},
+		{"data beside the body", "application/json", "{}", headers("Ce-Data", "x"), "data", event.ReasonDuplicate},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := h.post(tokenOf("a-1"), c.contentType, []byte(c.body), c.headers...)

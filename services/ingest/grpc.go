@@ -23,6 +23,9 @@ func (s *Service) PublishEvent(ctx context.Context, r *outboundv1.PublishEventRe
 	x := submission{raw: raw, via: viaHTTP}
 	if p, ok := rpc.PrincipalFrom(ctx); ok && p.Role == rpc.RoleAppliance {
 		x.appliance, x.bound = p.Appliance, true
+		x.named = r.GetApplianceId()
+	} else {
+		x.appliance = r.GetApplianceId()
 	}
 	receipt, e, err := k.take(ctx, x)
 	if err != nil {

@@ -108,11 +108,11 @@ func faults(appliance string) []fault {
 		{"no id", eventJSON(appliance, "", "id", ""), c, s, "id", event.ReasonMissing, "give each event"},
 		{"oversize", eventJSON(appliance, "bad", "data", `{"x":"`+strings.Repeat("x", event.MaxSize)+`"}`), codes.OutOfRange, 413, "",
 			event.ReasonTooLarge, "send less"},
-		{"unsafe", eventJSON(appliance, "bad id>"), c, s, "id", event.ReasonUnsafe, "use only these"},
+		{"unsafe", eventJSON(appliance, "bad\nid>"), c, s, "id", event.ReasonUnsafe, "remove them"},
 		{"not UTF-8", []byte(strings.Replace(good, "INC", "I\xffC", 1)), c, s, "", event.ReasonInvalidUTF8, "encode"},
 		{"old", at(-9 * 24 * time.Hour), c, s, "time", event.ReasonTime, "clock"},
 		{"ahead", at(time.Hour), c, s, "time", event.ReasonTime, "clock"},
-		{"reserved", eventJSON(appliance, "bad", "data", `{"lsid":"x"}`), c, s, "data.lsid", event.ReasonReserved, "rename"},
+		{"capitals", eventJSON(appliance, "bad", "myExt", `"x"`), c, s, "myExt", event.ReasonUnsafe, "lower-case"},
 		{"nothing", nil, c, s, "", event.ReasonMalformed, "incomplete"},
 	}
 }
@@ -141,7 +141,7 @@ func (h *fixture) checkRejected(f fault, r reply, via string) {
 }
 
 func TestBadEventsAreRejectedWithReasonsAndRecorded(t *testing.T) {
-	h := open(t, defaults(), "a-1")
+	h := open(t, defaults(), "a-1", "a-2")
 	nc := h.appliance("a-1")
 	cases := append(faults("a-1"),
 		fault{"another's source", eventJSON("a-2", "e"), codes.InvalidArgument, 0, "source", event.ReasonSubjectMismatch, "a-1"},
@@ -186,13 +186,14 @@ func TestBadPostsAreRejectedWithReasonsAndRecorded(t *testing.T) {
 
 func TestAllFaultsOfAnEventAreToldAtOnce(t *testing.T) {
 	h := open(t, defaults(), "a-1")
-	raw := eventJSON("a-1", "bad id", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"event":1}`, "specversion", "")
+	raw := eventJSON("a-1", "bad\tid", "type", `"nonsense"`, "time", `"2001-01-01T00:00:00Z"`, "data", `{"external_key":1}`,
+		"specversion", "")
 	r := h.post(adminToken, "application/json", raw)
 	var got []string
 	for _, v := range r.violations() {
 		got = append(got, v.Field)
 	}
-	if s := strings.Join(got, " "); s != "data.event specversion id time type" {
+	if s := strings.Join(got, " "); s != "data.external_key specversion id time type" {
 		t.Errorf("%s", s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
+	"github.com/outbound-events/outbound/pkg/settings"
 	"github.com/outbound-events/outbound/pkg/telemetry"
 )
 
@@ -29,13 +31,20 @@ const (
 	viaHTTP = "http"
 )
 
+// anyType is the last token of a subject that events of any type are published on, by clients that know one subject alone. No type can
+// be called so.
+const anyType = "_"
+
 // submission is an event as it came, and what is known of its sender besides.
 type submission struct {
 	raw []byte
 	via string
-	// appliance and typeID must be the event's own if they are set: by the subject on NATS, by the token elsewhere.
+	// appliance is whose event it is: by the subject on NATS, by the token or the caller's word elsewhere. Empty: the event's source.
 	appliance string
-	typeID    string
+	// typeID is what the subject names on NATS: the event's type, as it was sent or in the catalogue.
+	typeID string
+	// named is the appliance that the holder of an appliance's token names. Empty: none.
+	named string
 	// bound says that the appliance comes from a token: another's source is then no mistake but forbidden.
 	bound bool
 }
@@ -135,34 +144,64 @@ func (k *intake) validate(s submission, now time.Time) (*event.Event, event.Viol
 			Description: fmt.Sprintf("is larger than %d bytes: send less data", event.MaxSize)}}
 	}
 	e, violations := event.Decode(s.raw)
-	if s.appliance != "" && e.Appliance != "" && e.Appliance != s.appliance {
-		violations = append(violations, wrongAppliance(s))
+	catalogue := k.deps.Config.Settings()
+	violations = append(violations, appoint(s, e, catalogue)...)
+	id, known := catalogue.TypeOf(e.SentType)
+	if known {
+		e.Type = id
 	}
-	if s.typeID != "" && e.Type != "" && e.Type != s.typeID {
+	if e.SentType != "" && !slices.Contains([]string{"", anyType, e.SentType, e.Type, event.Token(e.SentType)}, s.typeID) {
 		violations = append(violations, event.Violation{Field: "type", Reason: event.ReasonSubjectMismatch,
 			Description: fmt.Sprintf("differs from the type in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the type of "+
 				"the event", s.typeID)})
 	}
 	violations = append(violations, e.CheckTime(now)...)
-	types := k.deps.Config.Settings().Types
-	if _, known := types[e.Type]; !known && e.Type != "" {
-		ids := make([]string, 0, len(types))
-		for id := range types {
+	if !known && e.SentType != "" {
+		ids := make([]string, 0, len(catalogue.Types))
+		for id := range catalogue.Types {
 			ids = append(ids, id)
 		}
-		violations = append(violations, event.UnknownType(e.Type, ids))
+		violations = append(violations, event.UnknownType(e.SentType, ids))
 	}
 	return e, violations
+}
+
+// appoint gives an event its appliance: who signed in or whom the subject names, else its source. A source that is another appliance's
+// id is refused, because receivers would take the event for that one's.
+func appoint(s submission, e *event.Event, known *settings.Settings) event.Violations {
+	if s.appliance == "" {
+		if e.Source != "" && e.Appliance == "" {
+			return event.Violations{{Field: "source", Reason: event.ReasonUnknownSource, Description: "is not an appliance's id, and the token " +
+				"belongs to none: use an appliance's token, name the appliance in appliance_id, or set source to its id"}}
+		}
+		return nil
+	}
+	if !event.ValidAppliance(s.appliance) {
+		e.Appliance = ""
+		return event.Violations{{Field: "appliance_id", Reason: event.ReasonUnsafe,
+			Description: "is not an appliance's id: use 1 to 64 letters, digits, _ and -"}}
+	}
+	if s.named != "" && s.named != s.appliance {
+		v := wrongAppliance(s)
+		v.Field = "appliance_id"
+		return event.Violations{v}
+	}
+	other := e.Appliance
+	e.Appliance = s.appliance
+	if _, is := known.Appliances[other]; is && other != s.appliance {
+		return event.Violations{wrongAppliance(s)}
+	}
+	return nil
 }
 
 func wrongAppliance(s submission) event.Violation {
 	if s.bound {
 		return event.Violation{Field: "source", Reason: event.ReasonNotYours,
-			Description: fmt.Sprintf("is not %q, which the token belongs to: an appliance can publish only its own events", s.appliance)}
+			Description: fmt.Sprintf("is another appliance and the token belongs to %q: an appliance can publish only its own events", s.appliance)}
 	}
 	return event.Violation{Field: "source", Reason: event.ReasonSubjectMismatch,
-		Description: fmt.Sprintf("differs from the appliance in the subject, %q: publish on outbound.ingest.<appliance>.<type> with the "+
-			"source of the event", s.appliance)}
+		Description: fmt.Sprintf("is another appliance than the one that the subject or the request names, %q: publish under the "+
+			"appliance's own id", s.appliance)}
 }
 
 // rejection is the status of a rejected event.

@@ -37,20 +37,31 @@ func (k *intake) listen() (micro.Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the ingest service with the broker: %w", err)
 	}
-	// Nothing waits here: a request is handed on or refused at once. The limit of bytes alone would drop requests silently.
-	err = svc.AddEndpoint("publish", micro.HandlerFunc(k.request), micro.WithEndpointSubject(bus.IngestSubject),
-		micro.WithEndpointPendingLimits(nats.DefaultSubPendingMsgsLimit, -1))
-	if err != nil {
-		_ = svc.Stop()
-		return nil, fmt.Errorf("listen on %s: %w", bus.IngestSubject, err)
+	// The second subject answers what no type of the catalogue is called, so that nobody publishes into the void. It is one of its own
+	// and the first stays as it is, so that processes of two versions share their requests.
+	for name, subject := range map[string]string{"publish": bus.IngestSubject, "publish-dotted": bus.IngestDottedSubject} {
+		if err := k.endpoint(svc, name, subject); err != nil {
+			_ = svc.Stop()
+			return nil, err
+		}
 	}
 	return svc, nil
 }
 
+func (k *intake) endpoint(svc micro.Service, name, subject string) error {
+	// Nothing waits here: a request is handed on or refused at once. The limit of bytes alone would drop requests silently.
+	err := svc.AddEndpoint(name, micro.HandlerFunc(k.request), micro.WithEndpointSubject(subject),
+		micro.WithEndpointPendingLimits(nats.DefaultSubPendingMsgsLimit, -1))
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", subject, err)
+	}
+	return nil
+}
+
 // request answers one request in its own time: the store is awaited by a goroutine each, so that many events share a commit.
 func (k *intake) request(r micro.Request) {
-	s := submission{raw: r.Data(), via: viaNATS}
-	s.appliance, s.typeID = fromSubject(r.Subject())
+	s := submission{raw: eventhttp.Structured(r.Headers(), r.Data()), via: viaNATS}
+	s.appliance, s.typeID = bus.FromIngestSubject(r.Subject())
 	if !k.limit.enter(len(s.raw)) {
 		k.respond(r.Reply(), bus.Receipt{}, nil, k.busy(s))
 		return
@@ -68,15 +79,6 @@ func (k *intake) request(r micro.Request) {
 		receipt, e, err := k.decide(ctx, s)
 		k.respond(r.Reply(), receipt, e, err)
 	})
-}
-
-// fromSubject takes appliance and type from the last two tokens of a subject.
-func fromSubject(subject string) (appliance, typeID string) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) < 2 {
-		return "", ""
-	}
-	return tokens[len(tokens)-2], tokens[len(tokens)-1]
 }
 
 // respond sends the answer, if one is asked for. The micro service's own Respond may be used only before its handler returns.

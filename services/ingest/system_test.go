@@ -40,6 +40,9 @@ const (
 func tokenOf(appliance string) string    { return "token-of-" + appliance }
 func passwordOf(appliance string) string { return "password-of-" + appliance }
 
+// aliases are types of other publishers.
+var aliases = map[string][]string{kind: {"com.example.session.Ended", "a type/with anything: é"}}
+
 // settings answers WatchSettings as the config service would. Before known is closed it tells nothing.
 type settings struct {
 	outboundv1.UnimplementedSettingsServiceServer
@@ -56,7 +59,8 @@ func (s *settings) WatchSettings(_ *outboundv1.WatchSettingsRequest,
 	}
 	all := &outboundv1.WatchSettingsResponse{Smtp: &outboundv1.SmtpSettings{}, Email: &outboundv1.EmailSettings{}}
 	for _, t := range event.Catalogue() {
-		all.EventTypes = append(all.EventTypes, &outboundv1.EventType{Id: t.ID, DisplayName: t.DisplayName, BuiltIn: true})
+		all.EventTypes = append(all.EventTypes, &outboundv1.EventType{Id: t.ID, DisplayName: t.DisplayName, BuiltIn: true,
+			Aliases: aliases[t.ID]})
 	}
 	all.EventTypes = append(all.EventTypes, &outboundv1.EventType{Id: "backup_done", DisplayName: "Backup done"})
 	for _, id := range s.appliances {

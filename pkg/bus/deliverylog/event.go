@@ -29,7 +29,7 @@ func EventByKey(ctx context.Context, c *wire.Conn, appliance, id string) (*event
 	if len(ms) == 0 {
 		return nil, time.Time{}, missing
 	}
-	e, faults := event.Decode(ms[0].Data)
+	e, faults := wire.Event(ms[0])
 	if len(faults) > 0 {
 		return nil, time.Time{}, fmt.Errorf("decode event %s: %w", event.Key(appliance, id), faults)
 	}

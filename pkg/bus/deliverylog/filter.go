@@ -8,6 +8,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasonclass"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
+	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // AttemptFilter narrows a search for attempts; an empty field matches anything.
@@ -70,7 +71,7 @@ func (r StoredRecord) filter() AttemptFilter {
 // Subject is the filter with its one State; empty: any.
 func (f AttemptFilter) Subject() string {
 	return strings.Join([]string{names.SubjectAttempt, names.OrWildcard(f.Recipient), names.OrWildcard(string(f.State)),
-		names.OrWildcard(f.Type), names.OrWildcard(f.Session), f.keyToken(),
+		names.OrWildcard(f.Type), names.OrWildcard(event.Token(f.Session)), f.keyToken(),
 		names.OrWildcard(f.Appliance), names.OrWildcard(f.EventID)}, ".")
 }
 
@@ -122,7 +123,8 @@ func (f AttemptFilter) files(subject string) (filed, ours bool) {
 		return false, false
 	}
 	for at, want := range map[int]string{
-		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type), tokenSession: names.OrWildcard(f.Session),
+		tokenRecipient: names.OrWildcard(f.Recipient), tokenType: names.OrWildcard(f.Type),
+		tokenSession:   names.OrWildcard(event.Token(f.Session)),
 		tokenKey:       f.keyToken(),
 		tokenAppliance: names.OrWildcard(f.Appliance), tokenEvent: names.OrWildcard(f.EventID),
 	} {

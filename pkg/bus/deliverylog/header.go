@@ -53,12 +53,12 @@ func attemptHeader(rec delivery.Record) string {
 	return rec.Channel + "/" + string(reasonclass.Of(rec.Reason, rec.Status)) + "/" + string(rec.Reason)
 }
 
-// intakeHeader tells no type and no session that nobody can ask for: a refused event may have any.
+// intakeHeader tells no type that nobody can ask for: a refused event may have any.
 func intakeHeader(rec event.IntakeRecord) string {
-	return askable(rec.Type) + "/" + names.Token(askable(rec.Session)) + "/" + KeyToken(rec.ExternalKey)
+	return askable(rec.Type) + "/" + names.Token(event.Token(rec.Session)) + "/" + KeyToken(rec.ExternalKey)
 }
 
-// longestAskable is the length in bytes of the longest type or session that a header tells.
+// longestAskable is the length in bytes of the longest type that a header tells.
 const longestAskable = 256
 
 // askable is a value that is made of what ids are made of, and a question mark for any other.

@@ -90,7 +90,7 @@ func attemptMessage(rec delivery.Record) (m *nats.Msg, newest string) {
 
 // attemptSubject is the subject of a delivery's records in a state; `*`: in any.
 func attemptSubject(rec delivery.Record, state string) string {
-	return strings.Join([]string{names.SubjectAttempt, rec.Recipient, state, rec.Type, names.Token(rec.Session),
+	return strings.Join([]string{names.SubjectAttempt, rec.Recipient, state, rec.Type, names.Token(event.Token(rec.Session)),
 		names.HashToken(rec.ExternalKey), rec.Appliance, deliveryToken(rec.EventID, rec.ReplayID)}, ".")
 }
 

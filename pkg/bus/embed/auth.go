@@ -152,8 +152,9 @@ func (a *authenticator) admitAppliance(c server.ClientAuthentication, id, passwo
 		return false
 	}
 	c.RegisterUser(&server.User{Username: id, Account: account, Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{bus.ApplianceSubjects(id)}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		Publish: &server.SubjectPermission{Allow: []string{bus.ApplianceSubjects(id)}},
+		// A client may have any inbox of its own: nobody else is in its account.
+		Subscribe: &server.SubjectPermission{Allow: []string{">"}, Deny: bus.ApplianceDenied()},
 	}})
 	return true
 }
@@ -236,7 +237,7 @@ func (s *Server) ensureAccount(id string) error {
 	if err != nil {
 		return fmt.Errorf("create an account for appliance %s: %w", id, err)
 	}
-	if err := account.AddServiceImport(core, bus.IngestSubjectOf(id, "*"), ""); err != nil {
+	if err := account.AddServiceImport(core, bus.ApplianceSubjects(id), ""); err != nil {
 		return fmt.Errorf("import the ingest service for appliance %s: %w", id, err)
 	}
 	return nil

@@ -138,7 +138,7 @@ func TestAnApplianceReachesTheIntakeAndNothingElse(t *testing.T) {
 		}
 		refused(t, one, subject)
 	}
-	for _, subject := range []string{">", "outbound.>", "$SYS.>", "_R_.>", "outbound.ingest.a-1.x"} {
+	for _, subject := range []string{"outbound.>", "$SYS.>", "_R_.>", "$JS.API.>", "outbound.ingest.a-1.x"} {
 		if _, err := one.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
 		}
@@ -340,4 +340,29 @@ func TestABrokenStoreIsAnErrorNotAnExit(t *testing.T) {
 		t.Fatal(err)
 	}
 	start(t, dir)
+}
+
+// A client may have an inbox of any prefix, and has the answers to its own requests there alone.
+func TestAnApplianceMayHaveAnyInbox(t *testing.T) {
+	s := start(t, t.TempDir())
+	allow(t, s, "a-1", "one", "a-2", "two")
+	echo(t, core(t, s))
+	spy, err := mustConnect(t, s, "a-2", "two").SubscribeSync(">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []string{"_INBOX", "_INBOX_a1", "inbox.a-1", "a-1", "private.inbox.of.a-1"} {
+		nc, err := nats.Connect(s.Addr(), nats.UserInfo("a-1", "one"), nats.CustomInboxPrefix(prefix), nats.Timeout(waittest.Limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		reply, err := nc.Request("outbound.ingest.a-1.some_type", nil, waittest.Limit)
+		if err != nil || string(reply.Data) != "outbound.ingest.a-1.some_type" {
+			t.Errorf("%s: %v", prefix, err)
+		}
+	}
+	if n, _, err := spy.Pending(); err != nil || n > 0 {
+		t.Errorf("another appliance saw %d messages, %v", n, err)
+	}
 }

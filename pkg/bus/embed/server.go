@@ -44,7 +44,7 @@ const coreAccount = "CORE"
 
 // accounts is given as configuration text because nats-server turns JetStream on for a chosen account in no other way before
 // it listens.
-const accounts = `accounts { ` + coreAccount + ` { jetstream: enabled, exports: [ { service: "` + bus.IngestSubject + `" } ] } }`
+const accounts = `accounts { ` + coreAccount + ` { jetstream: enabled, exports: [ { service: "` + bus.IngestExport + `" } ] } }`
 
 // Options say how the broker runs.
 type Options struct {

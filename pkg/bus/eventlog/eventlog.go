@@ -43,7 +43,7 @@ func (l *Log) StoredEvent(ctx context.Context, sequence uint64) (*event.Event, e
 	if len(ms) == 0 {
 		return nil, fmt.Errorf("read event at sequence %d: %w", sequence, wire.ErrNotFound)
 	}
-	e, violations := event.Decode(ms[0].Data)
+	e, violations := wire.Event(ms[0])
 	if len(violations) > 0 {
 		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
 	}
@@ -78,7 +78,7 @@ func (l *Log) RecentEvents(ctx context.Context, types []string, limit int, visit
 		}
 		looked += len(ms)
 		for _, m := range slices.Backward(ms) {
-			e, faults := event.Decode(m.Data)
+			e, faults := wire.Event(m)
 			if len(faults) > 0 || limit == 0 || len(types) > 0 && !slices.Contains(types, e.Type) {
 				continue
 			}
@@ -108,7 +108,7 @@ func (l *Log) EventsFrom(ctx context.Context, eventType string, from uint64, lim
 		return nil, 0, err
 	}
 	for _, m := range ms {
-		if e, faults := event.Decode(m.Data); len(faults) == 0 {
+		if e, faults := wire.Event(m); len(faults) == 0 {
 			found = append(found, StoredEvent{Sequence: wire.StoredSequence(m), Time: wire.StoredTime(m), Event: e})
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
-	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -49,7 +48,7 @@ func (q *Queue) Peek(ctx context.Context, from uint64, limit int) ([]Stored, err
 func stored(m *nats.Msg) Stored {
 	s := Stored{Message: headed(m), subject: wire.StoredSubject(m)}
 	s.Sequence, s.Stored = wire.StoredSequence(m), wire.StoredTime(m)
-	e, violations := event.Decode(m.Data)
+	e, violations := wire.Event(m)
 	if len(violations) > 0 {
 		s.Unreadable = fmt.Errorf("decode event at sequence %d: %w", s.Sequence, violations)
 		return s

@@ -233,7 +233,7 @@ func (q *Queue) message(m *nats.Msg) delivery.Message {
 		return out
 	}
 	out.Sequence, out.HandedOut, out.Stored = meta.Sequence.Stream, meta.NumDelivered, meta.Timestamp
-	out.Event, out.Unreadable = q.decoded.decode(meta.Sequence.Stream, meta.Timestamp, m.Data)
+	out.Event, out.Unreadable = q.decoded.decode(meta.Sequence.Stream, meta.Timestamp, m)
 	return out
 }
 
@@ -248,13 +248,13 @@ type decodedEvent struct {
 	event    *event.Event
 }
 
-func (d *decoder) decode(sequence uint64, stored time.Time, data []byte) (*event.Event, error) {
+func (d *decoder) decode(sequence uint64, stored time.Time, m *nats.Msg) (*event.Event, error) {
 	slot := &d.slots[sequence%uint64(len(d.slots))]
 	// A sequence may be used again after the broker lost its end, so the time counts too.
 	if c := slot.Load(); c != nil && c.sequence == sequence && c.stored.Equal(stored) {
 		return c.event, nil
 	}
-	e, violations := event.Decode(data)
+	e, violations := wire.Event(m)
 	if len(violations) > 0 {
 		return nil, fmt.Errorf("decode event at sequence %d: %w", sequence, violations)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
-	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
 
@@ -125,7 +124,7 @@ func (c canceller) cancel(ctx context.Context, m *nats.Msg) (bool, error) {
 	if recorded {
 		rec = last.rec
 	} else {
-		e, faults := event.Decode(m.Data)
+		e, faults := wire.Event(m)
 		if len(faults) > 0 {
 			return false, nil
 		}

@@ -1,54 +1,104 @@
 package eventhttp
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"mime"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// prefix begins the headers that carry an event's attributes in binary mode.
-const prefix = "Ce-"
+// The content types of CloudEvents in JSON.
+const (
+	mediaStructured = "application/cloudevents+json"
+	mediaBatch      = "application/cloudevents-batch+json"
+)
 
-// structured gives the event as structured JSON. In binary mode it is made of headers and body; else it is the body. What
+// prefix begins the headers that carry an event's attributes in binary mode, in lower case.
+const prefix = "ce-"
+
+// contentTypeAttribute is the attribute that Content-Type carries over HTTP and a header of its own over NATS.
+const contentTypeAttribute = "datacontenttype"
+
+// Structured gives the event of a message over HTTP or NATS as structured JSON. In binary mode (HTTP protocol binding 1.0.2, 3.1; NATS
+// protocol binding, 3.1) it is made of headers and body; else it is the body. Header names are compared without regard to case. What
 // cannot be an event is passed on so that the intake finds the fault: it has the words for it.
-func structured(h http.Header, body []byte) []byte {
+func Structured(header map[string][]string, body []byte) []byte {
 	var names []string
-	for name := range h {
-		if strings.HasPrefix(name, prefix) {
+	contentType, hasType := "", false
+	for name, values := range header {
+		switch lower := strings.ToLower(name); {
+		case lower == prefix+contentTypeAttribute:
+			hasType = true
 			names = append(names, name)
+		case strings.HasPrefix(lower, prefix):
+			names = append(names, name)
+		case lower == "content-type" && len(values) > 0:
+			contentType = values[0]
 		}
 	}
-	contentType := h.Get("Content-Type")
-	media, _, _ := mime.ParseMediaType(contentType)
-	if len(names) == 0 || media == "application/cloudevents+json" {
+	if len(names) == 0 || mediaOf(contentType) == mediaStructured {
 		return body
 	}
-	isJSON := media == "" || media == "application/json"
-	if isJSON && len(body) > 0 && !json.Valid(body) {
-		return body
+	if hasType {
+		contentType = ""
 	}
 	slices.Sort(names)
 	out := []byte{'{'}
 	for _, name := range names {
+		attribute := strings.ToLower(name)[len(prefix):]
 		// A header that came twice becomes an attribute that came twice, which is refused.
-		for _, value := range h[name] {
-			out = member(out, strings.ToLower(strings.TrimPrefix(name, prefix)), text(decode(value)))
+		for _, value := range header[name] {
+			value = decode(attribute, value)
+			if attribute == contentTypeAttribute {
+				contentType = value
+			}
+			out = member(out, attribute, text(value))
 		}
 	}
-	if contentType != "" {
-		out = member(out, "datacontenttype", text(contentType))
+	if contentType != "" && !hasType {
+		out = member(out, contentTypeAttribute, text(contentType))
 	}
-	switch {
-	case len(body) == 0:
-	case isJSON:
-		out = member(out, "data", body)
-	default:
-		out = member(out, "data", text(string(body)))
+	if out = data(out, contentType, body); out == nil {
+		return body
 	}
 	return append(out, '}')
+}
+
+// data adds the body: JSON as it is, text as a string, other bytes in base64 (JSON event format 1.0.2, 3.1). Nil: it is not the JSON that
+// it says it is.
+func data(out []byte, contentType string, body []byte) []byte {
+	media := mediaOf(contentType)
+	isJSON := media == "" || strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json")
+	switch {
+	case len(body) == 0:
+		return out
+	case isJSON && !json.Valid(body):
+		return nil
+	case isJSON:
+		return member(out, "data", body)
+	case utf8.Valid(body) && isText(media):
+		return member(out, "data", text(string(body)))
+	default:
+		return member(out, "data_base64", text(base64.StdEncoding.EncodeToString(body)))
+	}
+}
+
+// isText reports whether data of a media type is text.
+func isText(media string) bool {
+	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "/xml") || strings.HasSuffix(media, "+xml") ||
+		strings.HasSuffix(media, "yaml") || media == "application/x-www-form-urlencoded"
+}
+
+// mediaOf is a content type without its parameters, in lower case; empty if it can't be read.
+func mediaOf(contentType string) string {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media, _, _ = strings.Cut(contentType, ";")
+	}
+	return strings.ToLower(strings.TrimSpace(media))
 }
 
 func member(out []byte, name string, value []byte) []byte {
@@ -62,7 +112,7 @@ func member(out []byte, name string, value []byte) []byte {
 func text(s string) []byte {
 	const hex = "0123456789abcdef"
 	out := append(make([]byte, 0, len(s)+2), '"')
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			out = append(out, '\\', c)
@@ -75,10 +125,34 @@ func text(s string) []byte {
 	return append(out, '"')
 }
 
-// decode undoes the percent-encoding of header values.
-func decode(value string) string {
-	if decoded, err := url.PathUnescape(value); err == nil {
-		return decoded
+// decode reads a header's value (HTTP protocol binding 1.0.2, 3.1.3.2): it may be in double quotes, and its percent-encoding is undone.
+// Many clients leave a URI as it is, whose own percent-encoding must stay: it does where the decoded text would be no URI.
+func decode(attribute, value string) string {
+	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = unquoted(value[1 : len(value)-1])
 	}
-	return value
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return value
+	}
+	isURI := attribute == "source" || attribute == "dataschema"
+	if isURI && strings.ContainsFunc(decoded, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }) {
+		return value
+	}
+	return decoded
+}
+
+// unquoted undoes the backslashes of a quoted string.
+func unquoted(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }

@@ -1,19 +1,19 @@
-// Package eventhttp answers POST /v1/events: it reads a CloudEvent in structured or binary mode (CloudEvents HTTP protocol
-// binding 1.0.2) and hands it to EventService.
+// Package eventhttp answers POST /v1/events: it reads CloudEvents in structured, binary or batched mode (CloudEvents HTTP
+// protocol binding 1.0.2) and hands them to EventService.
 package eventhttp
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/rpc"
@@ -36,8 +36,16 @@ func New(events outboundv1.EventServiceClient) http.Handler { return &handler{ev
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !readable(w, r) {
+		return
+	}
+	isBatch := mediaOf(r.Header.Get("Content-Type")) == mediaBatch
+	most := int64(event.MaxSize)
+	if isBatch {
+		most = maxBatchSize
+	}
 	// One byte more than may be is read, so that the intake sees that it is too large; the rest is not.
-	body, err := io.ReadAll(io.LimitReader(r.Body, event.MaxSize+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	if err != nil {
 		fail(w, status.Error(codes.InvalidArgument, "the body is incomplete"))
 		return
@@ -48,14 +56,48 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if tokens := r.Header.Values("Authorization"); len(tokens) > 0 {
 		ctx = metadata.NewOutgoingContext(ctx, metadata.MD{"authorization": tokens})
 	}
-	answer, err := h.events.PublishEvent(ctx, &outboundv1.PublishEventRequest{
-		Source: &outboundv1.PublishEventRequest_Json{Json: structured(r.Header, body)},
-	})
+	if isBatch {
+		h.batch(ctx, w, r, body)
+		return
+	}
+	answer, err := h.publish(ctx, r, Structured(r.Header, body))
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	write(w, http.StatusOK, answer)
+	send(w, http.StatusOK, encode(answer))
+}
+
+func (h *handler) publish(ctx context.Context, r *http.Request, raw []byte) (*outboundv1.PublishEventResponse, error) {
+	return h.events.PublishEvent(ctx, &outboundv1.PublishEventRequest{
+		Source: &outboundv1.PublishEventRequest_Json{Json: raw}, ApplianceId: r.URL.Query().Get("appliance_id"),
+	})
+}
+
+// readable answers 415 to a body in an encoding or a format that is not understood (RFC 9110, 15.5.16). Such a request says nothing
+// about an event, so none is recorded.
+func readable(w http.ResponseWriter, r *http.Request) bool {
+	for _, value := range r.Header.Values("Content-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.ToLower(strings.TrimSpace(coding)); coding != "" && coding != "identity" {
+				w.Header().Set("Accept-Encoding", "identity")
+				unsupported(w, fmt.Sprintf("the body has the Content-Encoding %q: send it without one", coding))
+				return false
+			}
+		}
+	}
+	media := mediaOf(r.Header.Get("Content-Type"))
+	if strings.HasPrefix(media, "application/cloudevents") && media != mediaStructured && media != mediaBatch {
+		accepted := mediaStructured + ", " + mediaBatch
+		w.Header().Set("Accept", accepted)
+		unsupported(w, fmt.Sprintf("the format %s is not supported: send one of %s, or the event in binary mode", media, accepted))
+		return false
+	}
+	return true
+}
+
+func unsupported(w http.ResponseWriter, text string) {
+	send(w, http.StatusUnsupportedMediaType, encode(status.New(codes.InvalidArgument, text).Proto()))
 }
 
 func fail(w http.ResponseWriter, err error) {
@@ -67,20 +109,15 @@ func fail(w http.ResponseWriter, err error) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
-	write(w, code, s.Proto())
+	send(w, code, encode(s.Proto()))
 }
 
-func write(w http.ResponseWriter, code int, m proto.Message) {
-	b, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
-	if err != nil {
-		// A detail of a kind that is not linked in: say what can be said.
-		b, code = []byte(`{"code":13,"message":"the response can't be written","details":[]}`), http.StatusInternalServerError
-	}
+func send(w http.ResponseWriter, code int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	// A caller that has gone hears nothing.
-	_, _ = w.Write(b)
+	_, _ = w.Write(body)
 }
 
 // Status is the HTTP status of a gRPC code, as intake answers it.

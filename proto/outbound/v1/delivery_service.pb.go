@@ -2441,7 +2441,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\freason_class\x18\x16 \x01(\tR\vreasonClass\x124\n" +
 	"\x16recipient_display_name\x18\x17 \x01(\tR\x14recipientDisplayName\x12-\n" +
 	"\x12recipient_revision\x18\x18 \x01(\x04R\x11recipientRevision\x12\x14\n" +
-	"\x05actor\x18\x19 \x01(\tR\x05actor\"\xbb\x05\n" +
+	"\x05actor\x18\x19 \x01(\tR\x05actor\"\xbc\x05\n" +
 	"\x15ListDeliveriesRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -2452,9 +2452,9 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\bevent_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\aeventId\x12&\n" +
 	"\n" +
 	"event_type\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12*\n" +
-	"\fappliance_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12&\n" +
+	"\fappliance_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12'\n" +
 	"\n" +
-	"session_id\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
+	"session_id\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tsessionId\x12+\n" +
 	"\fexternal_key\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x12/\n" +
 	"\achannel\x18\n" +
 	" \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\rR\x04httpR\x05emailR\achannel\x12\x1f\n" +
@@ -2546,7 +2546,7 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	"\frecipient_id\x18\x01 \x01(\tR\vrecipientId\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x1b\n" +
 	"\treplay_id\x18\x03 \x01(\tR\breplayId\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xec\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xed\n" +
 	"\n" +
 	"\x06Replay\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12\x19\n" +
@@ -2567,16 +2567,16 @@ const file_outbound_v1_delivery_service_proto_rawDesc = "" +
 	" \x01(\x03B\x03\xe0A\x03R\x05total\x12\x1b\n" +
 	"\x06queued\x18\v \x01(\x03B\x03\xe0A\x03R\x06queued\x12%\n" +
 	"\vunavailable\x18\f \x01(\x03B\x03\xe0A\x03R\vunavailable\x12\x1b\n" +
-	"\x06detail\x18\r \x01(\tB\x03\xe0A\x03R\x06detail\x1a\x93\x04\n" +
+	"\x06detail\x18\r \x01(\tB\x03\xe0A\x03R\x06detail\x1a\x94\x04\n" +
 	"\n" +
 	"Deliveries\x12*\n" +
 	"\frecipient_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\vrecipientId\x12@\n" +
 	"\x05state\x18\x02 \x01(\x0e2 .outbound.v1.DeliveryState.StateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12&\n" +
 	"\n" +
 	"event_type\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12*\n" +
-	"\fappliance_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12&\n" +
+	"\fappliance_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12'\n" +
 	"\n" +
-	"session_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
+	"session_id\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tsessionId\x12+\n" +
 	"\fexternal_key\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x12\x1f\n" +
 	"\x06reason\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x06reason\x12*\n" +
 	"\freason_class\x18\b \x01(\tB\a\xbaH\x04r\x02\x18@R\vreasonClass\x129\n" +

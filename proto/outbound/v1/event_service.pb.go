@@ -83,17 +83,17 @@ type CloudEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Always "1.0".
 	Specversion string `protobuf:"bytes,1,opt,name=specversion,proto3" json:"specversion,omitempty"`
-	// Identifies the event among those of its source: letters, digits, `_` and `-`, 1 to 128 characters.
+	// Identifies the event among those of its appliance: any text that is not empty.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// The appliance's ID.
+	// What it comes from: the appliance's ID, or any URI reference if the appliance is known otherwise.
 	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// The event type, one of the catalogue.
+	// The event type, one of the catalogue or an alias of one.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
 	// Time of the event (RFC 3339). At most 8 days ago and 10 minutes ahead. Default: when it was received.
 	Time string `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
-	// The session it belongs to (`lsid`): letters, digits, `_` and `-`, at most 64 characters.
+	// The session it belongs to (`lsid`): any text.
 	Subject string `protobuf:"bytes,6,opt,name=subject,proto3" json:"subject,omitempty"`
-	// Absent or "application/json".
+	// Media type of the data. Default: "application/json".
 	Datacontenttype string `protobuf:"bytes,7,opt,name=datacontenttype,proto3" json:"datacontenttype,omitempty"`
 	// The event's variables by name. `external_key` and the object `custom_fields` have a special meaning.
 	Data          *structpb.Struct `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
@@ -196,7 +196,9 @@ type PublishEventRequest struct {
 	//
 	//	*PublishEventRequest_Event
 	//	*PublishEventRequest_Json
-	Source        isPublishEventRequest_Source `protobuf_oneof:"source"`
+	Source isPublishEventRequest_Source `protobuf_oneof:"source"`
+	// The appliance whose event it is, for callers that may publish for any. Default: the event's source.
+	ApplianceId   string `protobuf:"bytes,55,opt,name=appliance_id,json=applianceId,proto3" json:"appliance_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +256,13 @@ func (x *PublishEventRequest) GetJson() []byte {
 		}
 	}
 	return nil
+}
+
+func (x *PublishEventRequest) GetApplianceId() string {
+	if x != nil {
+		return x.ApplianceId
+	}
+	return ""
 }
 
 type isPublishEventRequest_Source interface {
@@ -1071,15 +1080,16 @@ const file_outbound_v1_event_service_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\tR\x04time\x12\x18\n" +
 	"\asubject\x18\x06 \x01(\tR\asubject\x12(\n" +
 	"\x0fdatacontenttype\x18\a \x01(\tR\x0fdatacontenttype\x12+\n" +
-	"\x04data\x18\b \x01(\v2\x17.google.protobuf.StructR\x04data\"f\n" +
+	"\x04data\x18\b \x01(\v2\x17.google.protobuf.StructR\x04data\"\x92\x01\n" +
 	"\x13PublishEventRequest\x12/\n" +
 	"\x05event\x18\x01 \x01(\v2\x17.outbound.v1.CloudEventH\x00R\x05event\x12\x14\n" +
-	"\x04json\x18\x02 \x01(\fH\x00R\x04jsonB\b\n" +
+	"\x04json\x18\x02 \x01(\fH\x00R\x04json\x12*\n" +
+	"\fappliance_id\x187 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceIdB\b\n" +
 	"\x06source\"k\n" +
 	"\x14PublishEventResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12\x1c\n" +
-	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\xc4\x03\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"\xc5\x03\n" +
 	"\x11ListEventsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
@@ -1088,9 +1098,9 @@ const file_outbound_v1_event_service_proto_rawDesc = "" +
 	"\fappliance_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\vapplianceId\x12B\n" +
 	"\bdecision\x18\x04 \x01(\x0e2\x1c.outbound.v1.Intake.DecisionB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdecision\x12&\n" +
 	"\n" +
-	"event_type\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12&\n" +
+	"event_type\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\teventType\x12'\n" +
 	"\n" +
-	"session_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\tsessionId\x12+\n" +
+	"session_id\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tsessionId\x12+\n" +
 	"\fexternal_key\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vexternalKey\x129\n" +
 	"\n" +
 	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +

@@ -33,10 +33,11 @@ type EventServiceClient interface {
 	// Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	PublishEvent(ctx context.Context, in *PublishEventRequest, opts ...grpc.CallOption) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.
@@ -92,10 +93,11 @@ type EventServiceServer interface {
 	// Publishes one event. Responds once the event is durably stored. A repeat of an accepted event is confirmed as a duplicate with
 	// the sequence of the first one.
 	//
-	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`) or binary
-	// (`ce-` headers, the data as body). At most 256 KiB.
+	// Over REST the body is the CloudEvent itself: structured (`application/cloudevents+json` or `application/json`), binary
+	// (`ce-` headers, the data as body) or a batch (`application/cloudevents-batch+json`). At most 256 KiB an event. The query
+	// parameter `appliance_id` is the field of that name.
 	//
-	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's source,
+	// Errors: INVALID_ARGUMENT with field violations, UNAUTHENTICATED, PERMISSION_DENIED for another appliance's event,
 	// OUT_OF_RANGE for an oversized event (HTTP 413), RESOURCE_EXHAUSTED when full (HTTP 429), UNAVAILABLE.
 	PublishEvent(context.Context, *PublishEventRequest) (*PublishEventResponse, error)
 	// Lists intake decisions, newest first.

@@ -2036,12 +2036,15 @@ type EventType struct {
 	Product string `protobuf:"bytes,3,opt,name=product,proto3" json:"product,omitempty"`
 	// Whether email recipients can select it.
 	Email bool `protobuf:"varint,4,opt,name=email,proto3" json:"email,omitempty"`
-	// Whether it is built in and can't be changed.
+	// Whether it is built in and can't be changed, its aliases apart.
 	BuiltIn bool `protobuf:"varint,5,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
 	// Variables of events of this type. Other variables are sent as well; these are documented and available as macros.
 	Variables []*Variable `protobuf:"bytes,6,rep,name=variables,proto3" json:"variables,omitempty"`
 	// Changes with every update. See Recipient.etag.
-	Etag          string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Other CloudEvents types whose events count as events of this type, e.g. "com.example.session.ended". Built-in types can have them
+	// too.
+	Aliases       []string `protobuf:"bytes,55,rep,name=aliases,proto3" json:"aliases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2123,6 +2126,13 @@ func (x *EventType) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *EventType) GetAliases() []string {
+	if x != nil {
+		return x.Aliases
+	}
+	return nil
 }
 
 // A variable of an event.
@@ -4043,7 +4053,7 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\vCustomField\x12@\n" +
 	"\tcode_name\x18\x01 \x01(\tB#\xe0A\x05\xbaH\x1d\xd8\x01\x01r\x182\x16^[a-z][a-z0-9_]{0,63}$R\bcodeName\x12D\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB!\xe0A\x02\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12\x1b\n" +
-	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xb8\x02\n" +
+	"\x04etag\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\xe5\x02\n" +
 	"\tEventType\x120\n" +
 	"\x02id\x18\x01 \x01(\tB \xe0A\x05\xbaH\x1ar\x182\x16^[a-z][a-z0-9_]{0,63}$R\x02id\x12D\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB!\xe0A\x02\xbaH\x1br\x19\x10\x01\x18d2\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12!\n" +
@@ -4051,7 +4061,8 @@ const file_outbound_v1_settings_service_proto_rawDesc = "" +
 	"\x05email\x18\x04 \x01(\bR\x05email\x12\x1e\n" +
 	"\bbuilt_in\x18\x05 \x01(\bB\x03\xe0A\x03R\abuiltIn\x12=\n" +
 	"\tvariables\x18\x06 \x03(\v2\x15.outbound.v1.VariableB\b\xbaH\x05\x92\x01\x02\x10dR\tvariables\x12\x1b\n" +
-	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x8e\x01\n" +
+	"\x04etag\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12+\n" +
+	"\aaliases\x187 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\x80\bR\aaliases\"\x8e\x01\n" +
 	"\bVariable\x122\n" +
 	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1br\x192\x17^[a-z][a-z0-9_.]{0,63}$R\x04name\x12*\n" +
 	"\vdescription\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x12\"\n" +

@@ -8,6 +8,9 @@ const (
 	HeaderReplay = "Outbound-Replay"
 	HeaderTest   = "Outbound-Test"
 	HeaderActor  = "Outbound-Actor"
+	// HeaderAppliance and HeaderType are who published an event and its type in the catalogue, where the event names others.
+	HeaderAppliance = "Outbound-Appliance"
+	HeaderType      = "Outbound-Type"
 	// headerExpedite marks a replay that somebody waits for.
 	HeaderExpedite = "Outbound-Expedite"
 )

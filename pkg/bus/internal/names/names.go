@@ -3,6 +3,7 @@ package names
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -42,6 +43,10 @@ const (
 
 	// IngestSubject is what the ingest service listens on: `outbound.ingest.<appliance>.<event type>`.
 	IngestSubject = subjectIngest + ".*.*"
+	// IngestDottedSubject is what it listens on for types of several tokens: `outbound.ingest.<appliance>.com.example.ended`.
+	IngestDottedSubject = IngestSubject + ".>"
+	// IngestExport is both: what appliances' accounts import.
+	IngestExport = subjectIngest + ".*.>"
 )
 
 // AckWait is how long the broker waits for a delivery to be settled before it gives it out again. One constant for all
@@ -56,8 +61,20 @@ func IngestSubjectOf(appliance, eventType string) string {
 	return subjectIngest + "." + appliance + "." + eventType
 }
 
+// FromIngestSubject takes an intake's subject apart: the appliance, and all that follows, which names a type.
+func FromIngestSubject(subject string) (appliance, eventType string) {
+	rest, _ := strings.CutPrefix(subject, subjectIngest+".")
+	appliance, eventType, _ = strings.Cut(rest, ".")
+	return appliance, eventType
+}
+
 // ApplianceSubjects is all that an appliance may publish to.
 func ApplianceSubjects(appliance string) string { return subjectIngest + "." + appliance + ".>" }
+
+// ApplianceDenied are the subjects that an appliance may not subscribe to.
+func ApplianceDenied() []string {
+	return []string{"outbound.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "$SRV.>", "_R_.>"}
+}
 
 // EventSubject is where an accepted event of a type is stored.
 func EventSubject(appliance, eventType string) string {

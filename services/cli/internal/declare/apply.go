@@ -64,7 +64,10 @@ func (p *application) run(ctx context.Context, c *client.Client, _ []string) err
 	for _, file := range p.files {
 		p.readDeclarations(file, &w)
 	}
-	plan := &planner{client: c, secrets: p.secret, prune: p.prune, malformed: w.malformed}
+	if p.prune {
+		w.refuseEmptied()
+	}
+	plan := &planner{client: c, secrets: p.secret, prune: p.prune, malformed: w.malformed, stored: map[string]int{}}
 	steps, err := plan.plan(ctx, w)
 	if err != nil && len(plan.malformed) > 0 {
 		// Faults of the files are reported even if the server does not answer.
@@ -86,7 +89,7 @@ func (p *application) run(ctx context.Context, c *client.Client, _ []string) err
 	if err := faulty(steps, plan.malformed); err != nil {
 		return err
 	}
-	if sure, err := p.askToDelete(steps); err != nil || !sure {
+	if sure, err := p.askToDelete(steps, plan.stored); err != nil || !sure {
 		return err
 	}
 	return p.carryOut(ctx, steps)

@@ -217,6 +217,52 @@ func TestPruneDeletesWhatIsNotNamed(t *testing.T) {
 	}
 }
 
+// A list without a value looks like a template that rendered nothing: only [] says that all is to be deleted.
+func TestPruneRefusesAListWithoutAValue(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing":                       "recipients:\n",
+		"a null":                        "recipients: null\n",
+		"a tilde":                       "recipients: ~\n",
+		"a comment alone":               "recipients:\n  # - id: crm\n",
+		"other lists beside":            "appliances: [{id: a1}]\nrecipients:\n",
+		"JSON":                          `{"recipients": null}`,
+		"another document names some":   "recipients: [{id: crm}]\n---\nrecipients:\n",
+		"an empty list in another one":  "recipients: []\n---\nrecipients: ~\n",
+		"custom fields":                 "customFields:\n",
+		"event types":                   "eventTypes: !!null\n",
+		"appliances":                    "appliances: Null\n",
+		"an alias of nothing":           "recipients: &r\nappliances: *r\n",
+		"a document of comments beside": "# nothing\n---\nrecipients:\n---\n",
+	} {
+		s := surplus(t)
+		s.In = text
+		got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-", "--prune", "--yes")
+		if got.Code != exit.CodeUsage || len(writes(s)) > 0 || !strings.Contains(got.Err, "write [] if that is meant") {
+			t.Errorf("%s: exit %d, called %q\n%s%s", name, got.Code, writes(s), got.Out, got.Err)
+		}
+	}
+	for name, text := range map[string]string{"nothing": "", "comments": "# recipients: []\n", "a null": "null\n",
+		"empty documents": "---\n---\n"} {
+		s := surplus(t)
+		s.In = text
+		if got := s.Run(t, declare.ApplyCommand, "apply", "-f", "-", "--prune", "--yes"); got.Code != exit.CodeUsage || len(writes(s)) > 0 {
+			t.Errorf("%s: exit %d, called %q\n%s", name, got.Code, writes(s), got.Err)
+		}
+	}
+}
+
+func TestPruneSaysHowMuchItDeletes(t *testing.T) {
+	file := write(t, map[string]string{"all.yaml": "recipients: [{id: crm}]\nappliances: [{id: a1}]\n"}) + "/all.yaml"
+	for _, args := range [][]string{{}, {"--yes"}, {"-o", "json"}} {
+		s := surplus(t)
+		s.In = "no\n"
+		got := s.Run(t, declare.ApplyCommand, append([]string{"apply", "--prune", "-f", file}, args...)...)
+		if !strings.Contains(got.Out+got.Err, "1 of 2 recipients, 1 of 2 appliances") {
+			t.Errorf("%v: exit %d\n%s%s", args, got.Code, got.Out, got.Err)
+		}
+	}
+}
+
 func TestPruneAsksFirst(t *testing.T) {
 	file := write(t, map[string]string{"all.yaml": "recipients: [{id: crm}]\n"}) + "/all.yaml"
 	for name, c := range map[string]struct {

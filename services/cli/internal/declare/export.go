@@ -102,10 +102,35 @@ func exportKind(ctx context.Context, c *client.Client, kind string) (any, error)
 	case "eventTypes":
 		all := &outboundv1.ListEventTypesResponse{}
 		err := c.Call(ctx, http.MethodGet, "/v1/event-types", nil, all)
-		return declared(slices.DeleteFunc(all.GetEventTypes(), (*outboundv1.EventType).GetBuiltIn), err)
+		return changeable(all.GetEventTypes(), err)
 	default:
 		return nil, fmt.Errorf("kind %q can't be exported", kind)
 	}
+}
+
+// changeable declares the event types that operators have made, and of the built-in ones the aliases that they have given them.
+func changeable(all []*outboundv1.EventType, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := []yaml.MapSlice{}
+	for _, t := range all {
+		switch {
+		case !t.GetBuiltIn():
+			d, err := declare(t.ProtoReflect())
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, d)
+		case len(t.GetAliases()) > 0:
+			aliases := make([]any, len(t.GetAliases()))
+			for i, alias := range t.GetAliases() {
+				aliases[i] = writableText(alias)
+			}
+			out = append(out, yaml.MapSlice{{Key: "id", Value: t.GetId()}, {Key: "aliases", Value: aliases}})
+		}
+	}
+	return out, nil
 }
 
 func exportOne(ctx context.Context, c *client.Client, path string, m proto.Message) (any, error) {

@@ -22,6 +22,8 @@ type planner struct {
 	secrets bool
 	// prune adds steps that delete stored resources that no file names.
 	prune bool
+	// stored is how many resources of each kind are stored, of the kinds that prune looks at.
+	stored map[string]int
 	// malformed are declarations that are not valid resources.
 	malformed []error
 }

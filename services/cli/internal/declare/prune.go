@@ -2,9 +2,11 @@ package declare
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	outboundv1 "github.com/outbound-events/outbound/proto/outbound/v1"
 	"github.com/outbound-events/outbound/services/cli/internal/client"
@@ -42,6 +44,7 @@ func (p *planner) leftovers(ctx context.Context, w wanted, planned []*step) ([]*
 		if err != nil {
 			return nil, err
 		}
+		p.stored[x.kind] = len(there)
 		for _, one := range there {
 			if !slices.ContainsFunc(planned, func(s *step) bool { return s.kind == x.kind && s.id == one.id }) {
 				steps = append(steps, p.deletion(x.kind, one))
@@ -113,30 +116,51 @@ func (p *planner) thereEventTypes(ctx context.Context) ([]leftover, error) {
 	return out, nil
 }
 
-// askToDelete lists what would be deleted and asks the user, unless nothing is deleted.
-func (p *application) askToDelete(steps []*step) (bool, error) {
-	var deletions []string
+// askToDelete lists what would be deleted, with numbers, and asks the user, unless nothing is deleted.
+func (p *application) askToDelete(steps []*step, stored map[string]int) (bool, error) {
+	deletions := map[string]int{}
+	var lines []string
 	for _, s := range steps {
 		if s.Action == actionDelete {
-			deletions = append(deletions, s.Resource)
+			deletions[s.kind]++
+			lines = append(lines, s.Resource)
 		}
 	}
-	if len(deletions) == 0 || p.dryRun || p.yes {
+	if len(lines) == 0 || p.dryRun {
+		return true, nil
+	}
+	numbers := numbered(deletions, stored)
+	if p.yes {
+		if !p.Structured() {
+			p.Say("not in the files: %s will be deleted", numbers)
+		}
 		return true, nil
 	}
 	if p.Structured() {
-		return false, exit.Usagef("--prune with -o %s needs --yes", p.Format)
+		return false, exit.Usagef("--prune with -o %s would delete %s: use --yes if that is meant", p.Format, numbers)
 	}
 	p.Say("not in the files, will be deleted:")
-	for _, d := range deletions {
+	for _, d := range lines {
 		p.Say("  %s", d)
 	}
 	if slices.Contains(p.files, "-") {
-		return false, exit.Usagef("--prune needs confirmation and standard input is in use: use --yes")
+		return false, exit.Usagef("--prune would delete %s, which needs confirmation, and standard input is in use: use --yes", numbers)
 	}
-	sure, err := p.Agree("Delete them?", "--prune needs confirmation and there is no terminal: use --yes")
+	sure, err := p.Agree("Delete "+numbers+"? Events that wait for deleted recipients are cancelled.",
+		"--prune would delete "+numbers+", which needs confirmation, and there is no terminal: use --yes")
 	if err == nil && !sure {
 		p.Say("nothing was changed")
 	}
 	return sure, err
+}
+
+// numbered says how many of the stored resources of each kind are deleted: `2 of 5 recipients, 1 of 1 appliances`.
+func numbered(deletions, stored map[string]int) string {
+	var parts []string
+	for _, kind := range []string{kindRecipient, kindAppliance, kindCustomField, kindEventType} {
+		if n := deletions[kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %d %ss", n, stored[kind], kind))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

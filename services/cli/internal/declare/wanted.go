@@ -22,6 +22,8 @@ type wanted struct {
 	smtp, email                                      []declaration
 	// declared are the keys in the files, including those of empty lists.
 	declared []string
+	// nothing is where a list has no value: neither entries nor `[]`.
+	nothing []string
 	// malformed are the faults of what could not be read.
 	malformed []error
 }
@@ -51,11 +53,22 @@ func (w *wanted) read(file string, docs []resource.Tree) {
 	}
 }
 
+// refuseEmptied refuses to delete all resources of a kind because a list has no value: a template that rendered nothing, or entries that
+// are commented out, look the same. An empty list says it on purpose.
+func (w *wanted) refuseEmptied() {
+	for _, where := range w.nothing {
+		w.refuse(exit.Usagef("%s: has no value, and --prune would delete all that is stored of it: write [] if that is meant, "+
+			"or remove the key", where))
+	}
+}
+
 func (w *wanted) refuse(err error) { w.malformed = append(w.malformed, err) }
 
 func (w *wanted) addList(to *[]declaration, v any, where string) {
 	l, ok := v.([]any)
-	if !ok && v != nil {
+	if v == nil {
+		w.nothing = append(w.nothing, where)
+	} else if !ok {
 		w.refuse(exit.Usagef("%s: expected a list", where))
 	}
 	for i, x := range l {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/outbound-events/outbound/services/cli/internal/input"
 	"github.com/outbound-events/outbound/services/cli/internal/output"
 )
 
@@ -62,6 +63,7 @@ func writable(v any) any {
 
 // writableText quotes texts that need it and keeps all others as they are, so that people can edit them.
 func writableText(s string) any {
+	s = input.Escape(s)
 	if output.NeedsQuotes(s) {
 		return quoted(s)
 	}

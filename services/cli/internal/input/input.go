@@ -72,6 +72,9 @@ func (r *Reader) Documents(path string) ([]resource.Tree, error) {
 	}
 	var out []resource.Tree
 	for _, doc := range yamlstream.Split(raw) {
+		if err := bounded(doc); err != nil {
+			return nil, exit.Usagef("read %s: %w", path, err)
+		}
 		var t resource.Tree
 		if err := yaml.Unmarshal(doc, &t); err != nil {
 			return nil, exit.Usagef("read %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, false)))
@@ -113,8 +116,8 @@ func (r *Reader) expandTree(t resource.Tree, dir string) error {
 	return nil
 }
 
-// expand replaces values that are `${file:PATH}` or `${env:NAME}` as a whole, so that secrets and certificates need not
-// stand in the document. A path is relative to the document.
+// expand replaces `${file:PATH}` and `${env:NAME}` in texts, so that secrets and certificates need not stand in the document. A path is
+// relative to the document.
 func (r *Reader) expand(value any, dir string) (any, error) {
 	switch v := value.(type) {
 	case resource.Tree:
@@ -136,11 +139,51 @@ func (r *Reader) expand(value any, dir string) (any, error) {
 }
 
 func (r *Reader) expandText(v, dir string) (string, error) {
-	inner, opened := strings.CutPrefix(v, "${")
-	inner, closed := strings.CutSuffix(inner, "}")
-	if !opened || !closed {
-		return v, nil
+	var b strings.Builder
+	for {
+		before, found, after := nextPlaceholder(v)
+		b.WriteString(before)
+		if found == "" {
+			return b.String(), nil
+		}
+		if literal, escaped := strings.CutPrefix(found, "$$"); escaped {
+			b.WriteString("$" + literal)
+		} else {
+			text, err := r.placeholder(found[len("${"):len(found)-1], dir)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(text)
+		}
+		v = after
 	}
+}
+
+// nextPlaceholder finds the next part of a text that is replaced, or looks so: `${…}` on one line, with a second dollar sign before it if
+// it stands for itself.
+func nextPlaceholder(v string) (before, found, after string) {
+	for from := 0; ; {
+		i := strings.Index(v[from:], "${")
+		if i < 0 {
+			return v, "", ""
+		}
+		i += from
+		end := strings.IndexAny(v[i+2:], "{}\n")
+		if end < 0 || v[i+2+end] != '}' {
+			from = i + 2
+			continue
+		}
+		end += i + 3
+		if i > 0 && v[i-1] == '$' {
+			i--
+		}
+		return v[:i], v[i:end], v[end:]
+	}
+}
+
+// placeholder is the value that a placeholder names. What looks like one and is none would be sent as it is, a secret's name in place of
+// the secret, so it is refused.
+func (r *Reader) placeholder(inner, dir string) (string, error) {
 	if name, ok := strings.CutPrefix(inner, "env:"); ok {
 		if x := r.Getenv(name); x != "" {
 			return x, nil
@@ -157,5 +200,19 @@ func (r *Reader) expandText(v, dir string) (string, error) {
 		}
 		return strings.TrimRight(string(b), "\r\n"), nil
 	}
-	return v, nil
+	return "", fmt.Errorf("${%s} is no placeholder: use ${env:NAME} or ${file:PATH}, or $${%s} for the text itself", inner, inner)
+}
+
+// Escape writes a text so that reading it gives the text back: what looks like a placeholder gets a second dollar sign.
+func Escape(v string) string {
+	var b strings.Builder
+	for {
+		before, found, after := nextPlaceholder(v)
+		b.WriteString(before)
+		if found == "" {
+			return b.String()
+		}
+		b.WriteString("$" + found)
+		v = after
+	}
 }

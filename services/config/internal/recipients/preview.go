@@ -125,7 +125,7 @@ func (s *Previewer) recipientToPreview(
 // storedEvent returns a stored event and when it was accepted.
 func (s *Previewer) storedEvent(ctx context.Context, key string) (*event.Event, time.Time, error) {
 	appliance, id, ok := event.SplitKey(key)
-	if !ok || !event.ValidAppliance(appliance) || !event.ValidID(id) {
+	if !ok || !event.ValidAppliance(appliance) || !event.ValidToken(id) {
 		return nil, time.Time{}, rpc.InvalidArgument(rpc.Violation{
 			Field: "eventId", Reason: validation.Invalid, Description: "is not an event key: use <appliance>~<event id>",
 		})

@@ -47,7 +47,7 @@ func (s *EventTypes) eventTypes(ctx context.Context) ([]*outboundv1.EventType, e
 	for _, p := range parts {
 		out = append(out, p.GetEventTypes()...)
 	}
-	return out, nil
+	return oncePerID(out), nil
 }
 
 // Catalogue returns the catalogue as types of the domain.
@@ -83,15 +83,15 @@ func (s *EventTypes) ListEventTypes(ctx context.Context, _ *outboundv1.ListEvent
 
 // GetEventType implements outboundv1.SettingsServiceServer.
 func (s *EventTypes) GetEventType(ctx context.Context, q *outboundv1.GetEventTypeRequest) (*outboundv1.EventType, error) {
-	if t, ok := builtIn(q.GetId()); ok {
-		return t, nil
-	}
 	if !event.ValidType(q.GetId()) {
 		return nil, rpc.NotFound(kindEventType, q.GetId())
 	}
 	p, _, err := s.parts.Get(ctx, store.PrefixType+q.GetId())
 	if err != nil {
 		return nil, err
+	}
+	if t, ok := builtIn(q.GetId()); ok {
+		return oncePerID(append([]*outboundv1.EventType{t}, p.GetEventTypes()...))[0], nil
 	}
 	if len(p.GetEventTypes()) == 0 {
 		return nil, rpc.NotFound(kindEventType, q.GetId())
@@ -100,7 +100,10 @@ func (s *EventTypes) GetEventType(ctx context.Context, q *outboundv1.GetEventTyp
 }
 
 // check returns everything that is wrong with a type.
-func (s *EventTypes) check(v validation.Violations, t *outboundv1.EventType) error {
+func (s *EventTypes) check(ctx context.Context, v validation.Violations, t *outboundv1.EventType) error {
+	if err := s.checkAliases(ctx, &v, t); err != nil {
+		return err
+	}
 	t.DisplayName = strings.TrimSpace(t.GetDisplayName())
 	if err := v.Rules(s.rules, t, "id"); err != nil {
 		return err
@@ -126,7 +129,7 @@ func (s *EventTypes) CreateEventType(ctx context.Context, q *outboundv1.CreateEv
 		t, _ = proto.Clone(in).(*outboundv1.EventType)
 	}
 	t.BuiltIn, t.Etag = false, ""
-	if err := s.check(validation.Violations{}, t); err != nil {
+	if err := s.check(ctx, validation.Violations{}, t); err != nil {
 		return nil, err
 	}
 	taken := rpc.AlreadyExists("id", t.GetId(), "choose another id, or update the existing type")
@@ -170,10 +173,13 @@ func (s *EventTypes) change(ctx context.Context, id, etag string, f partFunc) (*
 // UpdateEventType implements outboundv1.SettingsServiceServer.
 func (s *EventTypes) UpdateEventType(ctx context.Context, q *outboundv1.UpdateEventTypeRequest) (*outboundv1.EventType, error) {
 	in := q.GetEventType()
+	if t, ok := builtIn(in.GetId()); ok {
+		return s.updateBuiltIn(ctx, t, q)
+	}
 	p, err := s.change(ctx, in.GetId(), in.GetEtag(), func(p *outboundv1.WatchSettingsResponse) error {
 		t := p.GetEventTypes()[0]
 		mayEmail := t.GetEmail()
-		if err := s.check(validation.Merge(t, in, q.GetUpdateMask()), t); err != nil {
+		if err := s.check(ctx, validation.Merge(t, in, q.GetUpdateMask()), t); err != nil {
 			return err
 		}
 		if mayEmail && !t.GetEmail() {

@@ -63,7 +63,7 @@ func (s *Email) restore(p, past *outboundv1.WatchSettingsResponse) error {
 
 func (s *EventTypes) restore(ctx context.Context, p, past *outboundv1.WatchSettingsResponse) error {
 	next, _ := proto.Clone(past.GetEventTypes()[0]).(*outboundv1.EventType)
-	if err := s.check(validation.Violations{}, next); err != nil {
+	if err := s.check(ctx, validation.Violations{}, next); err != nil {
 		return err
 	}
 	if len(p.GetEventTypes()) > 0 && p.GetEventTypes()[0].GetEmail() && !next.GetEmail() {

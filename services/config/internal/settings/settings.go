@@ -89,6 +89,7 @@ func (s *Settings) All(ctx context.Context) (*outboundv1.WatchSettingsResponse, 
 	if err := useRelayToken(out, relayToken); err != nil {
 		return nil, err
 	}
+	out.EventTypes = oncePerID(out.GetEventTypes())
 	fillSMTP(out.Smtp)
 	fillEmail(out.Email)
 	return out, nil

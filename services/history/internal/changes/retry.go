@@ -115,7 +115,7 @@ func (c *Changer) replays(ctx context.Context, req *outboundv1.RetryDeliveriesRe
 // storedEvent reads an event by its key. field is the field of the request with the key.
 func (c *Changer) storedEvent(ctx context.Context, key, field string) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(key)
-	if !ok || !lookup.ValidID(appliance+id, "") {
+	if !ok || !lookup.ValidKey(appliance, id) {
 		return nil, rpc.InvalidArgument(lookup.InvalidKey(field))
 	}
 	sequence, err := c.Events.Sequence(ctx, appliance, id)
@@ -135,7 +135,7 @@ func (c *Changer) storedEvent(ctx context.Context, key, field string) (*event.Ev
 // replayedEvent reads an event by the record of a replay or test. It returns missing if there is none.
 func (c *Changer) replayedEvent(ctx context.Context, t *outboundv1.RetryDeliveriesRequest_Target, missing error) (*event.Event, error) {
 	appliance, id, ok := event.SplitKey(t.GetEventId())
-	if !ok || !lookup.ValidID(t.GetRecipientId()+appliance+id+t.GetReplayId(), "") {
+	if !ok || !lookup.ValidKey(appliance, id) || !lookup.ValidID(t.GetRecipientId()+t.GetReplayId(), "") {
 		return nil, missing
 	}
 	found, err := c.Log.Attempts(ctx, deliverylog.AttemptFilter{

@@ -24,7 +24,7 @@ func unique(targets []*outboundv1.RetryDeliveriesRequest_Target) ([]target, erro
 		switch {
 		case !lookup.ValidID(to.recipient, ""):
 			faults = append(faults, lookup.InvalidID(at+"recipientId"))
-		case !ok || !lookup.ValidID(appliance+id, ""):
+		case !ok || !lookup.ValidKey(appliance, id):
 			faults = append(faults, lookup.InvalidKey(at+"eventId"))
 		case !lookup.ValidID(to.replay, ""):
 			faults = append(faults, lookup.InvalidID(at+"replayId"))

@@ -21,7 +21,7 @@ func (s *Reader) Delivery(ctx context.Context, req *outboundv1.GetDeliveryReques
 	if !lookup.ValidID(req.GetRecipientId(), "") {
 		faults = append(faults, lookup.InvalidID("recipientId"))
 	}
-	if !isKey || !lookup.ValidID(appliance+id, "") {
+	if !isKey || !lookup.ValidKey(appliance, id) {
 		faults = append(faults, lookup.InvalidKey("eventId"))
 	}
 	if !lookup.ValidID(req.GetReplayId(), "") {

@@ -18,12 +18,13 @@ const deliveriesShown = 1000
 // Event returns an event with its deliveries, its timeline, its routes, and its text if that is still stored. A bare id is enough if
 // only one appliance has it.
 func (s *Reader) Event(ctx context.Context, req *outboundv1.GetEventRequest) (*outboundv1.Event, error) {
-	if !lookup.ValidID(req.GetEventId(), "~") {
-		return nil, rpc.InvalidArgument(lookup.InvalidID("eventId"))
-	}
-	appliance, id, isKey := event.SplitKey(req.GetEventId())
+	asked := lookup.EventKey(req.GetEventId())
+	appliance, id, isKey := event.SplitKey(asked)
 	if !isKey {
-		appliance, id = "", req.GetEventId()
+		appliance, id = "", asked
+	}
+	if !lookup.ValidKey(appliance, id) {
+		return nil, rpc.InvalidArgument(lookup.InvalidID("eventId"))
 	}
 	rec, ok, err := s.Events.Intake(ctx, appliance, id)
 	if err == nil && !ok {

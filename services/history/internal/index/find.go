@@ -4,6 +4,7 @@ import (
 	"sort"
 
 	"github.com/outbound-events/outbound/pkg/bus/deliverylog"
+	"github.com/outbound-events/outbound/pkg/event"
 )
 
 // Attempts finds records of attempts in part of the log that may match a filter, newest first: at most most of them. It leaves out a
@@ -12,7 +13,7 @@ import (
 // hold the record before part.Before.
 func (x *Index) Attempts(f deliverylog.AttemptFilter, part deliverylog.Range, most int) (found []uint64, reached uint64, ok bool) {
 	want := row{
-		recipient: x.hash(f.Recipient), kind: x.hash(f.Type), session: x.hash(f.Session), key: x.hash(keyOf(f.ExternalKey)),
+		recipient: x.hash(f.Recipient), kind: x.hash(f.Type), session: x.hash(event.Token(f.Session)), key: x.hash(keyOf(f.ExternalKey)),
 		appliance: x.hash(f.Appliance), replayed: x.hash(f.ReplayID),
 	}
 	x.mu.RLock()
@@ -35,7 +36,7 @@ func (x *Index) Attempts(f deliverylog.AttemptFilter, part deliverylog.Range, mo
 // Intakes finds records of intake decisions that may match a filter, as Attempts does.
 func (x *Index) Intakes(f deliverylog.IntakeFilter, from, before uint64, most int) (found []uint64, reached uint64, ok bool) {
 	want := row{
-		kind: x.hash(f.Type), session: x.hash(f.Session), key: x.hash(keyOf(f.ExternalKey)), appliance: x.hash(f.Appliance),
+		kind: x.hash(f.Type), session: x.hash(event.Token(f.Session)), key: x.hash(keyOf(f.ExternalKey)), appliance: x.hash(f.Appliance),
 	}
 	both := f.Accepted == f.Rejected
 	return x.scan(from, before, most, func(r *row) bool {

@@ -19,6 +19,26 @@ func ValidID(value, extra string) bool {
 	return true
 }
 
+// ValidKey reports whether the parts of an event's key can be parts of a subject: an appliance's id and the token of an event's id.
+func ValidKey(appliance, id string) bool {
+	return ValidID(appliance, "") && (id == "" || event.ValidToken(id))
+}
+
+// EventKey is what a caller asked for as a key or a bare id of an event: an id as it was sent is replaced by its token.
+func EventKey(asked string) string {
+	appliance, id, isKey := event.SplitKey(asked)
+	if isKey && ValidKey(appliance, id) {
+		return asked
+	}
+	if before, after, found := strings.Cut(asked, "~"); found && ValidID(before, "") && before != "" && after != "" {
+		return event.Key(before, event.Token(after))
+	}
+	if event.ValidToken(asked) {
+		return asked
+	}
+	return event.Token(asked)
+}
+
 // InvalidID is the violation of a field whose value is not a valid id.
 func InvalidID(field string) rpc.Violation {
 	return rpc.Violation{

@@ -61,7 +61,7 @@ func (s *Searcher) ListEvents(ctx context.Context, req *outboundv1.ListEventsReq
 func checkEvents(req *outboundv1.ListEventsRequest) error {
 	faults := checkTimes(req.GetStartTime(), req.GetEndTime())
 	for field, value := range map[string]string{
-		"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(), "sessionId": req.GetSessionId(),
+		"applianceId": req.GetApplianceId(), "eventType": req.GetEventType(),
 	} {
 		if !lookup.ValidID(value, "") {
 			faults = append(faults, lookup.InvalidID(field))

@@ -19,11 +19,15 @@ import (
 )
 
 // checkFilter refuses values that are no valid ids, because they become parts of the subjects that are searched, and unknown classes.
+// An event's id may be asked for as it was sent: the request then has the one that keys have.
 func checkFilter(req *outboundv1.ListDeliveriesRequest) error {
 	var faults []rpc.Violation
+	if req.GetEventId() != "" {
+		req.EventId = lookup.EventKey(req.GetEventId())
+	}
 	for _, x := range []struct{ field, value, rest string }{
-		{"recipientId", req.GetRecipientId(), ""}, {"eventId", req.GetEventId(), "~"}, {"eventType", req.GetEventType(), ""},
-		{"applianceId", req.GetApplianceId(), ""}, {"sessionId", req.GetSessionId(), ""}, {"replayId", req.GetReplayId(), ""},
+		{"recipientId", req.GetRecipientId(), ""}, {"eventType", req.GetEventType(), ""},
+		{"applianceId", req.GetApplianceId(), ""}, {"replayId", req.GetReplayId(), ""},
 	} {
 		if !lookup.ValidID(x.value, x.rest) {
 			faults = append(faults, lookup.InvalidID(x.field))

@@ -42,6 +42,7 @@ func renderType(r *web.Request, form *web.Form) error {
 			return err
 		}
 		form.Set("variables", variableLines(t.GetVariables()))
+		form.Set("aliases", strings.Join(t.GetAliases(), "\n"))
 	}
 	return r.Render("type", typePage{Form: form, Type: t})
 }
@@ -78,6 +79,11 @@ func typed(form *web.Form) (*outboundv1.EventType, error) {
 	t := &outboundv1.EventType{}
 	err := form.Read(t, typeFields()...)
 	t.Variables = readVariables(form.Raw("variables"))
+	for line := range strings.Lines(form.Raw("aliases")) {
+		if alias := strings.TrimSpace(line); alias != "" {
+			t.Aliases = append(t.Aliases, alias)
+		}
+	}
 	return t, err
 }
 
