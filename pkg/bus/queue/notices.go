@@ -60,7 +60,7 @@ func OpenNotices(ctx context.Context, c *wire.Conn) (*Notices, error) {
 // Pull asks for one notice and gives it to take, waiting for it for so long. An error means that the broker is away.
 func (n *Notices) Pull(ctx context.Context, wait time.Duration, take func(Notice)) error {
 	return n.r.pull(ctx, 1, wait, func(m *nats.Msg) {
-		out := Notice{Settler: &settler{m: m}, Lease: n.r.lease()}
+		out := Notice{Settler: &settler{m: m, nc: n.r.conn.NC}, Lease: n.r.lease()}
 		if meta, err := m.Metadata(); err == nil {
 			out.Stored = meta.Timestamp
 		}

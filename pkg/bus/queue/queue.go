@@ -225,7 +225,7 @@ func headed(m *nats.Msg) delivery.Message {
 
 func (q *Queue) message(m *nats.Msg) delivery.Message {
 	out := headed(m)
-	out.Settler = &settler{m: m}
+	out.Settler = &settler{m: m, nc: q.conn.NC}
 	meta, err := m.Metadata()
 	if err != nil {
 		out.Unreadable = fmt.Errorf("read the message's metadata: %w", err)
