@@ -43,7 +43,8 @@ func (d *Direct) Invoke(ctx context.Context, method string, request, reply any, 
 		return status.Errorf(codes.Unimplemented, "unknown method %s", method)
 	}
 	sent, _ := metadata.FromOutgoingContext(ctx)
-	answer, err := m.desc.Handler(m.impl, metadata.NewIncomingContext(ctx, sent), func(in any) error { return merge(in, request) }, d.guard.unary)
+	ctx = metadata.NewIncomingContext(ctx, sent)
+	answer, err := m.desc.Handler(m.impl, ctx, func(in any) error { return merge(in, request) }, d.guard.unary)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package allinone_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -152,9 +153,13 @@ func (h *onDisk) ready() (int, string) {
 	return code, text
 }
 
-func (h *onDisk) notices() []string {
-	h.t.Helper()
-	return read[struct{ Notices []string }](h.t, h.as(h.token, http.MethodGet, "/v1/status", "")).Notices
+// notices are those of the status. While the store is opened again there is no answer.
+func (h *onDisk) notices() (string, error) {
+	code, text, err := h.ask(http.MethodGet, "/v1/status", h.token, "")
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("the status is answered with %d %s", code, text)
+	}
+	return text, err
 }
 
 // refuses checks that events are refused at once with a reason, and that /readyz and the notices say so in time.
@@ -162,9 +167,9 @@ func (h *onDisk) refuses(since time.Time, reason string) {
 	h.t.Helper()
 	waittest.NoError(h.t, "readyz and the notices to say so", func() error {
 		code, text := h.ready()
-		notices := fmt.Sprint(h.notices())
-		if code == http.StatusOK || !strings.Contains(text, reason) || !strings.Contains(notices, reason) {
-			return fmt.Errorf("%d %s %s", code, text, notices)
+		notices, err := h.notices()
+		if err != nil || code == http.StatusOK || !strings.Contains(text, reason) || !strings.Contains(notices, reason) {
+			return fmt.Errorf("%d %s %s: %w", code, text, notices, cmp.Or(err, errors.New("no reason")))
 		}
 		return nil
 	})
@@ -193,8 +198,9 @@ func (h *onDisk) recovers() {
 			return errors.New(refusal)
 		}
 		code, text := h.ready()
-		if notices := h.notices(); code != http.StatusOK || strings.Contains(fmt.Sprint(notices), "refused (") {
-			return fmt.Errorf("%d %s %v", code, text, notices)
+		notices, err := h.notices()
+		if err != nil || code != http.StatusOK || strings.Contains(notices, "refused (") {
+			return fmt.Errorf("%d %s %s: %w", code, text, notices, cmp.Or(err, errors.New("still refused")))
 		}
 		return nil
 	})

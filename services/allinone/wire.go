@@ -196,8 +196,9 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}
 	web, err := console.New(r.o.Console, console.Deps{
-		Config: conn, Ingest: conn, History: conn, Publish: r.publish, Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
-		Ops: ops, Listener: r.http, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
+		Config: conn, Ingest: conn, History: conn, Publish: r.publish,
+		Signed: console.Neighbours{Config: signed, Ingest: signed, History: signed},
+		Ops:    ops, Listener: r.http, Logger: r.telemetry.Logger, Version: process.Version(), FirstStart: r.firstStart,
 	})
 	if err != nil {
 		return err
