@@ -14,6 +14,8 @@ type (
 	Conn = wire.Conn
 	// Options say how to connect.
 	Options = wire.Options
+	// Disk syncs what an embedded broker writes.
+	Disk = wire.Disk
 	// InProcessServer is a broker in this process.
 	InProcessServer = wire.InProcessServer
 	// StreamOptions are the bounds of the streams.
@@ -59,6 +61,8 @@ var (
 	ErrNotFound = wire.ErrNotFound
 	ErrExists   = wire.ErrExists
 	ErrConflict = wire.ErrConflict
+	// ErrNotSynced says that nothing can be made durable until the store is opened again.
+	ErrNotSynced = wire.ErrNotSynced
 	// ErrDamaged says that the store lacks what it is known to have held.
 	ErrDamaged = wire.ErrDamaged
 )

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -12,18 +13,19 @@ import (
 // touched counts what a queue is told.
 type touched struct {
 	delivery.Settler
-	n int
+	n   int
+	err error
 }
 
-func (s *touched) Touch() error {
+func (s *touched) Touch(context.Context) error {
 	s.n++
-	return errors.New("the broker is away")
+	return s.err
 }
 
 func TestAMessageIsTouchedWhileItIsInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &touched{}
-		stop := delivery.Touch(s, 15*time.Second)
+		s := &touched{err: errors.New("the broker is away")}
+		stop := delivery.Touch(s, &delivery.Lease{}, 15*time.Second)
 		time.Sleep(time.Minute + time.Second)
 		stop()
 		if s.n != 4 {
@@ -33,7 +35,35 @@ func TestAMessageIsTouchedWhileItIsInHand(t *testing.T) {
 		if s.n != 4 {
 			t.Error("touched after it was let go")
 		}
-		delivery.Touch(s, 0)()
-		delivery.Touch(struct{ delivery.Settler }{}, time.Second)()
+		delivery.Touch(s, &delivery.Lease{}, 0)()
+		delivery.Touch(struct{ delivery.Settler }{}, &delivery.Lease{}, time.Second)()
+	})
+}
+
+// A touch that the broker confirms renews the lease and its copies; one that it does not confirm does not, and a lease that is over stays so.
+func TestAConfirmedTouchRenewsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &touched{}
+		l := delivery.Lease{Since: time.Now(), AckWait: 45 * time.Second}
+		before := l
+		defer delivery.Touch(s, &l, 15*time.Second)()
+		shared := l
+		time.Sleep(10*time.Minute + time.Second)
+		if l.Over() || shared.Over() {
+			t.Error("the lease is over although each touch was confirmed")
+		}
+		if !before.Over() {
+			t.Error("a copy from before was renewed")
+		}
+		s.err = errors.New("the broker is away")
+		time.Sleep(time.Minute)
+		if !l.Over() || !shared.Over() {
+			t.Error("the lease goes on although no touch was confirmed")
+		}
+		s.err = nil
+		time.Sleep(time.Minute)
+		if !l.Over() {
+			t.Error("a lease that was over was renewed")
+		}
 	})
 }

@@ -101,6 +101,9 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Term("unreadable")
 		return
 	}
+	if n.Lease.Over() { // another sender may have it
+		return
+	}
 	interval := max(t.send.settings.Settings().Email.RetryInterval, noticeAgain/10)
 	now, holds := t.current(ctx, n.Notice)
 	if !holds {
@@ -108,7 +111,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Ack()
 		return
 	}
-	stop := delivery.Touch(n.Settler, t.touchEvery)
+	stop := delivery.Touch(n.Settler, &n.Lease, t.touchEvery)
 	err := t.mail(ctx, now, noticeSettling*interval)
 	stop()
 	var never *addressError

@@ -171,7 +171,11 @@ func (s *HealthStore) Notify(ctx context.Context, n health.Notice) error {
 	if err != nil {
 		return fmt.Errorf("encode notice %s: %w", n.ID, err)
 	}
-	if _, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID)); err != nil {
+	ack, err := s.conn.JS.Publish(ctx, names.SubjectNotices+"."+string(n.Kind), value, jetstream.WithMsgID(n.ID))
+	if err == nil {
+		err = s.conn.Synced(names.StreamNotices, ack.Sequence)
+	}
+	if err != nil {
 		return fmt.Errorf("store notice %s: %w", n.ID, err)
 	}
 	return nil

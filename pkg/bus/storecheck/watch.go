@@ -198,11 +198,24 @@ func (w *Watcher) keep(ctx context.Context, have map[string]state) error {
 		return nil
 	}
 	if w.keeper != nil {
+		if err := onDisk(w.conn, next.Streams); err != nil {
+			return err
+		}
 		if err := w.saveBeside(ctx, &next); err != nil {
 			return err
 		}
 	}
 	w.seen = &next
+	return nil
+}
+
+// onDisk has what an inventory tells of reach the disk before the inventory does, for it would tell of a loss after a power loss.
+func onDisk(c *wire.Conn, streams map[string]Mark) error {
+	for name, m := range streams {
+		if err := c.Synced(name, m.Last); err != nil {
+			return fmt.Errorf("note what stream %s holds: %w", name, err)
+		}
+	}
 	return nil
 }
 

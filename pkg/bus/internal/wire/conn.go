@@ -43,6 +43,8 @@ type Options struct {
 	Password string `yaml:"-"`
 	// InProcess connects to an embedded server without the network.
 	InProcess InProcessServer `yaml:"-"`
+	// Disk syncs what an embedded broker writes, once for a group of messages. Nil: the broker syncs by itself.
+	Disk Disk `yaml:"-"`
 	// RepeatFor is how long a publish of an event whose result is unknown is repeated before its publisher is told that it failed.
 	// It must stay within the de-duplication window of EVENTS. 0: a minute.
 	RepeatFor time.Duration `yaml:"-"`
@@ -55,11 +57,26 @@ type InProcessServer interface {
 	InProcessConn() (net.Conn, error)
 }
 
+// Disk makes durable what an embedded broker has written.
+type Disk interface {
+	// Sync returns once the messages of a stream up to a sequence, which the broker has written, are on disk.
+	Sync(stream string, sequence uint64) error
+	// Await is Sync for who has not written them: it first waits for who has.
+	Await(ctx context.Context, stream string, sequence uint64) error
+	// SyncConsumer makes durable that a consumer exists, SyncStreams that all streams do.
+	SyncConsumer(stream, consumer string) error
+	SyncStreams() error
+	// Err is why nothing can be made durable any more; nil: it can.
+	Err() error
+}
+
 // Conn is a connection to the broker. It reconnects for ever.
 type Conn struct {
 	NC      *nats.Conn
 	JS      jetstream.JetStream
 	relaxed bool
+	// Disk is set if an embedded broker leaves syncing to its writers.
+	Disk Disk
 	// since is when the present connection began, in nanoseconds of monotonic time since clock.began. connects counts how often it began.
 	since    atomic.Int64
 	connects atomic.Uint64
@@ -84,7 +101,7 @@ const writeTimeout = 5 * time.Second
 
 // Connect opens a connection. A broker that is away is waited for until ctx ends; wrong credentials are an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
-	c := &Conn{relaxed: o.Relaxed, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), clock: newClock(o.Clock),
+	c := &Conn{relaxed: o.Relaxed, Disk: o.Disk, RepeatFor: cmp.Or(o.RepeatFor, repeatFor), ending: newEnding(), clock: newClock(o.Clock),
 		measure: make(chan struct{}, 1)}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.PingInterval(15 * time.Second),
@@ -170,6 +187,15 @@ func (c *Conn) Connects() uint64 { return c.connects.Load() }
 
 // Relaxed reports whether the broker syncs now and then alone, so that streams may lose their ends.
 func (c *Conn) Relaxed() bool { return c.relaxed }
+
+// Synced returns once the messages of a stream up to a sequence, which the broker has acknowledged, are on disk as far as it is this
+// process that syncs.
+func (c *Conn) Synced(stream string, sequence uint64) error {
+	if c.Disk == nil {
+		return nil
+	}
+	return c.Disk.Sync(stream, sequence)
+}
 
 // Connected reports whether the broker is reached now.
 func (c *Conn) Connected() bool { return c.NC.IsConnected() }

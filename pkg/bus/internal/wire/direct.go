@@ -31,37 +31,68 @@ func (c *Conn) Direct(ctx context.Context, stream string, r DirectRequest) ([]*n
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, AckTimeout)
+	defer cancel()
+	subject := "$JS.API.DIRECT.GET." + stream
+	var out []*nats.Msg
+	if r.Batch == 0 && len(r.MultiLast) == 0 {
+		// All single answers come over one inbox.
+		m, err := c.NC.RequestWithContext(ctx, subject, body)
+		if err == nil {
+			out, _, err = collect(out, m)
+		}
+		if err != nil && !errors.Is(err, ErrTooMany) {
+			err = fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		return out, err
+	}
+	// The client library's synchronous subscription makes room for 65,536 messages, half a megabyte for each call.
+	answers := make(chan *nats.Msg, max(r.Batch, maxMultiLast)+endOfAnswers)
 	inbox := c.NC.NewInbox()
-	sub, err := c.NC.SubscribeSync(inbox)
+	sub, err := c.NC.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := c.NC.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, body); err != nil {
+	if err := c.NC.PublishRequest(subject, inbox, body); err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, AckTimeout)
-	defer cancel()
-	single := r.Batch == 0 && len(r.MultiLast) == 0
-	var out []*nats.Msg
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		switch status := m.Header.Get("Status"); status {
-		case "":
-			out = append(out, m)
-			if single {
-				return out, nil
+		select {
+		case m := <-answers:
+			var end bool
+			if out, end, err = collect(out, m); err != nil && !errors.Is(err, ErrTooMany) {
+				err = fmt.Errorf("read stream %s: %w", stream, err)
 			}
-		case "204", "404":
-			return out, nil
-		case "413":
-			return nil, ErrTooMany
-		default:
-			return nil, fmt.Errorf("read stream %s: the broker responded with %s %s", stream, status, m.Header.Get("Description"))
+			if end || err != nil {
+				return out, err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read stream %s: %w", stream, ctx.Err())
 		}
+	}
+}
+
+const (
+	// maxMultiLast is how many messages the server answers to a multi_last request at most, endOfAnswers the message after them and one
+	// to spare.
+	maxMultiLast = 1024
+	endOfAnswers = 2
+)
+
+// collect takes one answer of a direct get; end: no more come.
+func collect(out []*nats.Msg, m *nats.Msg) (all []*nats.Msg, end bool, err error) {
+	switch status := m.Header.Get("Status"); status {
+	case "":
+		return append(out, m), false, nil
+	case "204", "404":
+		return out, true, nil
+	case "413":
+		return nil, true, ErrTooMany
+	case "503":
+		return nil, true, nats.ErrNoResponders
+	default:
+		return nil, true, fmt.Errorf("the broker responded with %s %s", status, m.Header.Get("Description"))
 	}
 }
 

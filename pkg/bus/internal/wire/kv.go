@@ -121,7 +121,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 // Create stores a key that must not be there: ErrExists.
 func (b *Bucket) Create(ctx context.Context, key string, value []byte) (uint64, error) {
 	rev, err := b.KV.Create(ctx, key, value)
-	return rev, b.Say("create", key, err)
+	return rev, b.Say("create", key, b.synced(rev, err))
 }
 
 // Update stores a key whose last revision must be the one named: ErrConflict. An update whose answer was lost is looked up:
@@ -130,10 +130,10 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 	rev, err := b.KV.Update(ctx, key, value, revision)
 	if err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
 		if e, again := b.KV.Get(context.WithoutCancel(ctx), key); again == nil && e.Revision() > revision && string(e.Value()) == string(value) {
-			return e.Revision(), nil
+			return e.Revision(), b.Say("update", key, b.synced(e.Revision(), nil))
 		}
 	}
-	return rev, b.Say("update", key, err)
+	return rev, b.Say("update", key, b.synced(rev, err))
 }
 
 // Delete removes a key whose last revision must be the one named (ErrConflict); 0: whatever it is.
@@ -142,7 +142,23 @@ func (b *Bucket) Delete(ctx context.Context, key string, revision uint64) error 
 	if revision > 0 {
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
-	return b.Say("delete", key, b.KV.Delete(ctx, key, opts...))
+	err := b.KV.Delete(ctx, key, opts...)
+	if err == nil && b.conn.Disk != nil {
+		// The client library does not tell the revision of a deletion.
+		var newest uint64
+		if newest, err = b.Revision(ctx); err == nil {
+			err = b.synced(newest, nil)
+		}
+	}
+	return b.Say("delete", key, err)
+}
+
+// synced syncs a write that succeeded. The status is not worth it: it is written often, and what is lost of it is found out again.
+func (b *Bucket) synced(revision uint64, err error) error {
+	if err != nil || b.name == names.BucketStatus {
+		return err
+	}
+	return b.conn.Synced(BucketStream(b.name), revision)
 }
 
 // All reads every live entry whose key begins with prefix, sorted by key.

@@ -99,12 +99,12 @@ func oneLine(s string) string {
 func (b *Bucket) publish(ctx context.Context, m *nats.Msg, key string, last uint64) (uint64, error) {
 	ack, err := b.conn.JS.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(last))
 	if err == nil {
-		return ack.Sequence, nil
+		return ack.Sequence, b.synced(ack.Sequence, nil)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
 		found, again := b.conn.Direct(context.WithoutCancel(ctx), BucketStream(b.name), DirectRequest{LastFor: BucketSubject(b.name, key)})
 		if again == nil && len(found) == 1 && found[0].Header.Get(headerWrite) == m.Header.Get(headerWrite) {
-			return StoredSequence(found[0]), nil
+			return StoredSequence(found[0]), b.synced(StoredSequence(found[0]), nil)
 		}
 	}
 	return 0, err

@@ -135,12 +135,28 @@ func (c *Conn) CreateStreams(ctx context.Context, o StreamOptions) error {
 		}
 	}
 	for _, want := range streamConfigs(o) {
+		if want.Name == names.StreamEvents {
+			if err := c.streamsSynced(); err != nil {
+				return err
+			}
+		}
 		if err := c.ensureStream(ctx, want); err != nil {
 			return err
 		}
 	}
+	if err := c.streamsSynced(); err != nil {
+		return err
+	}
 	firstMeasure(ctx, c)
 	return nil
+}
+
+// streamsSynced has the streams reach the disk, as far as it is this process that syncs.
+func (c *Conn) streamsSynced() error {
+	if c.Disk == nil {
+		return nil
+	}
+	return c.Disk.SyncStreams()
 }
 
 func (c *Conn) ensureStream(ctx context.Context, want jetstream.StreamConfig) error {

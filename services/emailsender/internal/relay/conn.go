@@ -207,6 +207,18 @@ type Mail struct {
 	// UTF8 says that an address needs SMTPUTF8 (RFC 6531).
 	UTF8 bool
 	Data []byte
+	// Lease is for how long the mail may be sent.
+	Lease delivery.Lease
+}
+
+// errOverdue breaks a mail off before its end, which makes it none.
+var errOverdue = errors.New("the broker may have handed the event to another sender, so nothing was sent")
+
+// overdue breaks a mail off: the connection is closed instead of ending the mail.
+func (c *session) overdue(s Step) *Failure {
+	c.raw.broken = true
+	_ = c.raw.Close()
+	return &Failure{Step: s, Fault: delivery.FaultOverdue, Cause: errOverdue}
 }
 
 func (c *session) mail(ctx context.Context, m Mail, sent func() bool) *Failure {
@@ -242,6 +254,9 @@ func (c *session) mail(ctx context.Context, m Mail, sent func() bool) *Failure {
 	if f != nil {
 		return f
 	}
+	if m.Lease.Over() {
+		return c.overdue(StepData)
+	}
 	f = take(StepData, limitData, func() error {
 		_, err := c.client.command(3, "DATA")
 		return err
@@ -253,14 +268,18 @@ func (c *session) mail(ctx context.Context, m Mail, sent func() bool) *Failure {
 		c.raw.broken = true
 		return failed(ctx, StepData, ctx.Err())
 	}
-	return take(StepEnd, limitBlock, func() error {
-		end, err := c.client.send(m.Data, func() { c.raw.step(ctx, limitBlock) })
-		if err != nil {
-			return err
-		}
-		c.raw.step(ctx, limitEnd)
-		return end()
+	var end func() error
+	f = take(StepEnd, limitBlock, func() (err error) {
+		end, err = c.client.send(m.Data, func() { c.raw.step(ctx, limitBlock) })
+		return err
 	})
+	if f != nil {
+		return f
+	}
+	if m.Lease.Over() {
+		return c.overdue(StepEnd)
+	}
+	return take(StepEnd, limitEnd, end)
 }
 
 // failed notes that the connection is not to be used again unless the relay answered and stays.

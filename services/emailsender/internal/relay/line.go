@@ -53,7 +53,7 @@ func (f *Failure) words(where string) string {
 	case delivery.FaultCut:
 		return fmt.Sprintf("%s closed the connection at %s%s", where, f.Step, hint(where, f.Step))
 	case delivery.FaultProtocol, delivery.FaultEgress, delivery.FaultRender, delivery.FaultRelayUnset, delivery.FaultShutdown,
-		delivery.FaultProxy:
+		delivery.FaultProxy, delivery.FaultOverdue:
 		return fmt.Sprintf("%s sent an invalid response at %s (%s): check that an SMTP server listens on this port with this encryption%s",
 			where, f.Step, cause, hint(where, f.Step))
 	default:
