@@ -18,6 +18,8 @@ type (
 	Disk = wire.Disk
 	// InProcessServer is a broker in this process.
 	InProcessServer = wire.InProcessServer
+	// VersionError says that a server is older than MinServerVersion.
+	VersionError = wire.VersionError
 	// StreamOptions are the bounds of the streams.
 	StreamOptions = wire.StreamOptions
 	// Receipt is what the broker answers for a stored message.
@@ -47,6 +49,8 @@ const (
 	BucketReplays    = names.BucketReplays
 	// IngestSubject is what the ingest service listens on.
 	IngestSubject = names.IngestSubject
+	// MinServerVersion is the oldest nats-server that Outbound works with.
+	MinServerVersion = wire.MinServerVersion
 	// AckWait is how long a message may be out before it is handed out again.
 	AckWait = names.AckWait
 	// EventsKept is how long EVENTS keeps a message at most.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -204,7 +205,7 @@ func (e *Engine) admit(w *recipientWorker, t *task) *leaving {
 func (e *Engine) attempt(w *recipientWorker, t *task) (context.Context, Outcome) {
 	limit := w.send
 	if e.o.TouchEvery > 0 {
-		defer Touch(t.Settler, &t.Lease, e.o.TouchEvery)()
+		defer lease.Touch(t.Settler, &t.Lease, e.o.TouchEvery)()
 		t.d.Lease = t.Lease
 	} else if left := t.Lease.Left(time.Now()); t.Lease.AckWait > 0 {
 		var cancel context.CancelFunc

@@ -2,7 +2,6 @@ package allinone
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -192,13 +191,7 @@ func (r *runtime) front(core *bus.Conn, intake *ingest.Service) error {
 	}
 	r.onClose(func() { _ = signed.Close() })
 	ops := process.Ops{Metrics: r.telemetry.MetricsHandler(), Checks: []process.Check{
-		{Name: "broker", Ask: func(context.Context) error {
-			if !core.Connected() {
-				return errors.New("not connected to the broker")
-			}
-			return nil
-		}},
-		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
+		{Name: "broker", Ask: func(context.Context) error { return core.Ready() }},
 		{Name: "intake", Ask: intake.Ready},
 		{Name: "store", Ask: func(context.Context) error { return r.store.Err() }},
 	}}

@@ -10,7 +10,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus"
 	"github.com/outbound-events/outbound/pkg/bus/control"
 	"github.com/outbound-events/outbound/pkg/bus/queue"
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/health"
 	"github.com/outbound-events/outbound/pkg/logkey"
 	"github.com/outbound-events/outbound/pkg/mime"
@@ -111,7 +111,7 @@ func (t *notifier) notice(ctx context.Context, n queue.Notice) {
 		_ = n.Settler.Ack()
 		return
 	}
-	stop := delivery.Touch(n.Settler, &n.Lease, t.touchEvery)
+	stop := lease.Touch(n.Settler, &n.Lease, t.touchEvery)
 	err := t.mail(ctx, now, noticeSettling*interval)
 	stop()
 	var never *addressError

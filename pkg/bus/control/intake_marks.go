@@ -78,7 +78,7 @@ func (c Client) PutIntakeMark(ctx context.Context, m IntakeMark) error {
 	if err != nil {
 		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
-	if _, err := b.KV.Put(ctx, prefixIntake+m.Process, value); err != nil {
+	if _, err := b.Put(ctx, prefixIntake+m.Process, value); err != nil {
 		return fmt.Errorf("store the intake checkpoint %s: %w", m.Process, err)
 	}
 	return nil

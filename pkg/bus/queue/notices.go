@@ -12,6 +12,7 @@ import (
 	"github.com/outbound-events/outbound/pkg/bus/internal/names"
 	"github.com/outbound-events/outbound/pkg/bus/internal/wire"
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/health"
 )
 
@@ -35,7 +36,7 @@ type Notice struct {
 	Unreadable error
 	Settler    delivery.Settler
 	// Lease is for how long the notice is this sender's.
-	Lease delivery.Lease
+	Lease lease.Lease
 }
 
 // OpenNotices opens the queue of mails to contacts, and makes its consumer if it is missing. It fails while the stream is.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/settings"
 )
 
@@ -208,7 +209,7 @@ type Mail struct {
 	UTF8 bool
 	Data []byte
 	// Lease is for how long the mail may be sent.
-	Lease delivery.Lease
+	Lease lease.Lease
 }
 
 // errOverdue breaks a mail off before its end, which makes it none.

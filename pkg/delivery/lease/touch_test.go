@@ -1,4 +1,4 @@
-package delivery_test
+package lease_test
 
 import (
 	"context"
@@ -7,12 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/outbound-events/outbound/pkg/delivery"
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 )
 
 // touched counts what a queue is told.
 type touched struct {
-	delivery.Settler
 	n   int
 	err error
 }
@@ -25,7 +24,7 @@ func (s *touched) Touch(context.Context) error {
 func TestAMessageIsTouchedWhileItIsInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &touched{err: errors.New("the broker is away")}
-		stop := delivery.Touch(s, &delivery.Lease{}, 15*time.Second)
+		stop := lease.Touch(s, &lease.Lease{}, 15*time.Second)
 		time.Sleep(time.Minute + time.Second)
 		stop()
 		if s.n != 4 {
@@ -35,18 +34,19 @@ func TestAMessageIsTouchedWhileItIsInHand(t *testing.T) {
 		if s.n != 4 {
 			t.Error("touched after it was let go")
 		}
-		delivery.Touch(s, &delivery.Lease{}, 0)()
-		delivery.Touch(struct{ delivery.Settler }{}, &delivery.Lease{}, time.Second)()
+		lease.Touch(s, &lease.Lease{}, 0)()
+		lease.Touch(struct{}{}, &lease.Lease{}, time.Second)()
 	})
 }
 
-// A touch that the broker confirms renews the lease and its copies; one that it does not confirm does not, and a lease that is over stays so.
+// A touch that the broker confirms renews the lease and its copies; one that it does not confirm does not, and a lease that is over stays
+// so.
 func TestAConfirmedTouchRenewsTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &touched{}
-		l := delivery.Lease{Since: time.Now(), AckWait: 45 * time.Second}
+		l := lease.Lease{Since: time.Now(), AckWait: 45 * time.Second}
 		before := l
-		defer delivery.Touch(s, &l, 15*time.Second)()
+		defer lease.Touch(s, &l, 15*time.Second)()
 		shared := l
 		time.Sleep(10*time.Minute + time.Second)
 		if l.Over() || shared.Over() {

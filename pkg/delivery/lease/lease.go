@@ -1,4 +1,5 @@
-package delivery
+// Package lease says for how long a message belongs to the sender that pulled it.
+package lease
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package delivery
+package lease
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Toucher is a Settler that can have the broker wait longer.
+// Toucher is what settles a message and can have the broker wait longer.
 type Toucher interface {
 	// Touch says that the message is in hand: the broker's ack wait begins again. It returns once the broker has confirmed that.
 	Touch(context.Context) error
@@ -15,8 +15,8 @@ type Toucher interface {
 // Touch has a message that takes long kept from being handed out again, by touching it at an interval until stop is called; each touch
 // that the broker confirms renews the lease. One that is lost, as while the broker is away, is made good by the next one within the
 // ack wait. It does nothing if every is 0, or if the settler is no Toucher.
-func Touch(s Settler, l *Lease, every time.Duration) (stop func()) {
-	x, ok := s.(Toucher)
+func Touch(settler any, l *Lease, every time.Duration) (stop func()) {
+	x, ok := settler.(Toucher)
 	if !ok || every <= 0 {
 		return func() {}
 	}
