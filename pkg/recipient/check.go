@@ -173,7 +173,7 @@ func CheckAddress(s string) error {
 	}
 	for _, r := range s {
 		if r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) {
-			return errors.New("contains spaces, or characters that can't be printed: remove them")
+			return errors.New("contains spaces, control characters or other characters that can't be printed: remove them")
 		}
 	}
 	if strings.ContainsAny(s, `"<>()[],;:\`) {
