@@ -44,6 +44,7 @@ func judgeStatus(h *recipient.HTTPTarget, o delivery.Outcome) delivery.Verdict {
 	case o.Status == http.StatusTooManyRequests || o.Status == http.StatusServiceUnavailable:
 		v := retry(reasons.HTTPStatus, o, "")
 		v.After = min(o.RetryAfter, maxRetryAfter)
+		v.Pause = v.After
 		if v.After > 0 {
 			v.Detail += fmt.Sprintf("; Retry-After is %s", o.RetryAfter.Round(time.Second))
 		}
