@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -121,17 +122,42 @@ func (c *client) try(parent, ctx context.Context, header http.Header, body []byt
 		f = &flight{}
 		resp, err = c.post(ctx, f, header, body)
 	}
-	if err != nil {
-		o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
-		return nil
+	if err == nil {
+		return resp
 	}
-	return resp
+	if resp, note := f.salvage(err); resp != nil {
+		o.Remark = note
+		return resp
+	}
+	o.Fault, o.Detail = explain(parent, ctx, f, c.timeout, err)
+	if o.Fault == delivery.FaultCut && f.conn != nil && f.conn.CertificateAsked() {
+		o.Detail += egress.AskedWords(c.options.Certificate != nil)
+	}
+	return nil
 }
 
 // flight is what is known of one request under way.
 type flight struct {
 	connected, reused bool
 	answered          atomic.Bool
+	conn              *egress.Conn
+}
+
+// got takes in the connection that the request goes over.
+func (f *flight) got(i httptrace.GotConnInfo) {
+	f.connected, f.reused = true, i.Reused
+	if f.conn, _ = i.Conn.(*egress.Conn); f.conn != nil {
+		f.conn.KeepAnswer()
+	}
+}
+
+// salvage reads an answer that the transport could not read; nil if there is none. A connection that broke has none.
+func (f *flight) salvage(err error) (*http.Response, string) {
+	var n net.Error
+	if f.conn == nil || !f.answered.Load() || errors.As(err, &n) || errors.Is(err, context.Canceled) {
+		return nil, ""
+	}
+	return salvage(f.conn.Answer())
 }
 
 // staleConnection reports whether a request failed because its kept connection was gone.
@@ -141,7 +167,7 @@ func (f *flight) staleConnection(ctx context.Context) bool {
 
 func (c *client) post(ctx context.Context, f *flight, header http.Header, body []byte) (*http.Response, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:              func(i httptrace.GotConnInfo) { f.connected, f.reused = true, i.Reused },
+		GotConn:              f.got,
 		GotFirstResponseByte: func() { f.answered.Store(true) },
 	})
 	// Without GetBody net/http repeats nothing on its own.
@@ -149,7 +175,11 @@ func (c *client) post(ctx context.Context, f *flight, header http.Header, body [
 	r.Header = header
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	return c.transport.RoundTrip(r)
+	resp, err := c.transport.RoundTrip(r)
+	if err == nil && f.conn != nil {
+		f.conn.Answer() // nothing more is kept
+	}
+	return resp, err
 }
 
 // read takes the excerpt of an answer. The status is known by now and decides, so a body that breaks off is only mentioned.
@@ -243,7 +273,23 @@ func pointsTo(from *url.URL, location string) string {
 	if location == "" || err != nil {
 		return ""
 	}
-	return "Location: " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
+	return "Location: " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String() + otherPart(from, to)
+}
+
+// otherPart says in which part two URLs of one host differ.
+func otherPart(from, to *url.URL) string {
+	switch {
+	case !strings.EqualFold(to.Host, from.Host) || to.Scheme != from.Scheme:
+		return ""
+	case to.EscapedPath() == from.EscapedPath()+"/":
+		return ", the same host with a slash at the end of the path"
+	case to.EscapedPath() != from.EscapedPath():
+		return ", the same host with another path"
+	case to.RawQuery != from.RawQuery:
+		return ", the same host and path with another query"
+	default:
+		return ", the same URL"
+	}
 }
 
 // client is the recipient's client, made when a new revision is first seen. The one it replaces keeps its requests under way and
