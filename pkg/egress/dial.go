@@ -89,11 +89,7 @@ func newDialer(o TransportOptions) *dialer {
 
 // dial connects. Every error is a *DialError.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := d.net.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, explainDial(address, err)
-	}
-	return conn, nil
+	return dialAny(ctx, &d.net, network, address)
 }
 
 // dialTLS connects and shakes hands. Every error is a *DialError.

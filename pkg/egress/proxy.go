@@ -153,10 +153,11 @@ func (d *dialer) permit(ctx context.Context, address string) error {
 // dialProxy connects to the proxy, whatever address is asked for. Every error is a *DialError.
 func (d *dialer) dialProxy(ctx context.Context, network, _ string) (net.Conn, error) {
 	// No guard: the operator has named this address.
-	bare := net.Dialer{Timeout: d.net.Timeout, Resolver: d.net.Resolver}
-	conn, err := bare.DialContext(ctx, network, d.proxy.address)
-	if err != nil {
-		return nil, d.proxyFault(explainDial(d.proxy.address, err))
+	bare := &net.Dialer{Timeout: d.net.Timeout, Resolver: d.net.Resolver}
+	conn, err := dialAny(ctx, bare, network, d.proxy.address)
+	var fault *DialError
+	if errors.As(err, &fault) {
+		return nil, d.proxyFault(fault)
 	}
 	if !d.proxy.secure {
 		return conn, nil
