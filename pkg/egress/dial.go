@@ -118,6 +118,7 @@ func (d *dialer) handshake(ctx context.Context, conn net.Conn, address string) (
 		_ = conn.Close() // the address is the fault to tell
 		return nil, &DialError{Stage: StageConnect, Address: address, words: "read the address: " + err.Error(), err: err}
 	}
+	host = strings.TrimSuffix(host, ".")
 	config := d.tls.Clone()
 	config.ServerName = host
 	below := &askedConn{Conn: conn}

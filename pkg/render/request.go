@@ -63,7 +63,7 @@ type Sending struct {
 
 // NewHTTPWriter prepares what the requests to a recipient have in common. Its error is ErrAuth if the recipient's auth is at fault.
 func NewHTTPWriter(h *recipient.HTTPTarget, userAgent string) (*HTTPWriter, error) {
-	u, err := url.Parse(h.URL)
+	u, err := recipient.ParseURL(h.URL)
 	if err != nil {
 		return nil, errors.New("the URL is not valid: save the recipient again with a valid URL")
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -88,7 +87,7 @@ func (s *sender) probe(ctx context.Context, r *recipient.Recipient, report *egre
 		return
 	}
 	where := "the URL is allowed"
-	if u, err := url.Parse(r.HTTP.URL); err == nil {
+	if u, err := recipient.ParseURL(r.HTTP.URL); err == nil {
 		where = u.Scheme + "://" + u.Host + " is allowed by the URL policy " + string(s.policy)
 	}
 	report.Add(egress.Step{Name: egress.StepURL, OK: true, Detail: where, Took: time.Since(began)})

@@ -10,9 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -251,47 +248,6 @@ func dialFault(e *egress.DialError) delivery.Fault {
 	}
 }
 
-// retryAfter reads the header of that name: seconds or a date. What is neither, or over, is 0. A number too large for us is a very
-// long wait, not none.
-func retryAfter(value string, now time.Time) time.Duration {
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(seconds) * time.Second //nolint:gosec // of 31 bits
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	return max(0, at.Sub(now))
-}
-
-// pointsTo says where a redirect leads, without path and query, which may hold secrets.
-func pointsTo(from *url.URL, location string) string {
-	to, err := from.Parse(location)
-	if location == "" || err != nil {
-		return ""
-	}
-	return "Location: " + (&url.URL{Scheme: to.Scheme, Host: to.Host}).String() + otherPart(from, to)
-}
-
-// otherPart says in which part two URLs of one host differ.
-func otherPart(from, to *url.URL) string {
-	switch {
-	case !strings.EqualFold(to.Host, from.Host) || to.Scheme != from.Scheme:
-		return ""
-	case to.EscapedPath() == from.EscapedPath()+"/":
-		return ", the same host with a slash at the end of the path"
-	case to.EscapedPath() != from.EscapedPath():
-		return ", the same host with another path"
-	case to.RawQuery != from.RawQuery:
-		return ", the same host and path with another query"
-	default:
-		return ", the same URL"
-	}
-}
-
 // client is the recipient's client, made when a new revision is first seen. The one it replaces keeps its requests under way and
 // loses its idle connections.
 func (s *sender) client(r *recipient.Recipient) *client {
@@ -363,7 +319,7 @@ func (s *sender) newClient(r *recipient.Recipient) *client {
 		c.fault, c.detail = delivery.FaultAuth, err.Error()
 		return c
 	}
-	c.request = http.Request{Method: http.MethodPost, URL: c.URL, Host: c.URL.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	c.request = http.Request{Method: http.MethodPost, URL: c.URL, Host: hostHeader(c.URL), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	return c
 }
 
