@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outbound-events/outbound/pkg/delivery/lease"
 	"github.com/outbound-events/outbound/pkg/delivery/reasons"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
@@ -32,6 +33,9 @@ type Delivery struct {
 	Progress json.RawMessage
 	// TraceParent is the W3C trace context of the event's acceptance; may be empty.
 	TraceParent string
+	// Lease is for how long the delivery is this sender's. A channel checks it last before something leaves, and reports FaultOverdue
+	// if it is over.
+	Lease lease.Lease
 }
 
 // Key identifies the delivery: `<recipient>/<event key>`, and `~<replay id>` behind it for a replay.
@@ -101,6 +105,8 @@ const (
 	FaultProxy
 	// FaultConnectTimeout is that no connection came about in time; FaultTimeout that there was one, and no answer.
 	FaultConnectTimeout
+	// FaultOverdue is that the delivery's lease was over before anything was sent: another sender may have the message.
+	FaultOverdue
 )
 
 // Sender is one channel: it makes one attempt and judges what came of it.
@@ -136,6 +142,8 @@ func ReasonOf(f Fault) reasons.Reason {
 		return reasons.RelayUnset
 	case FaultShutdown:
 		return reasons.Shutdown
+	case FaultOverdue:
+		return reasons.Overdue
 	case FaultNone, FaultProtocol:
 		return reasons.Protocol
 	default:

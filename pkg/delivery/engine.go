@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/outbound-events/outbound/pkg/delivery/pushback"
+	"github.com/outbound-events/outbound/pkg/delivery/slots"
 	"github.com/outbound-events/outbound/pkg/event"
 	"github.com/outbound-events/outbound/pkg/recipient"
 )
@@ -44,6 +45,9 @@ type EngineOptions struct {
 	Slots int
 	// Window is how many attempts may be judged but not recorded yet. With Slots it bounds what a killed sender repeats.
 	Window int
+	// TouchEvery is how often the queue is told that an attempt is under way, well within its ack wait; 0: never, for attempts are shorter.
+	// The settlers of the queue are then to be Touchers.
+	TouchEvery time.Duration
 	// Grace is how long attempts under way may go on once Run's context ends.
 	Grace time.Duration
 	// Silent, if set, is closed when the process ends and the broker answers nothing: attempts under way are cut then, for what
@@ -69,10 +73,10 @@ const shutdownWait = 2 * time.Second
 const startWait = 5 * time.Second
 
 // Engine takes deliveries of one channel from the queue and brings each to a recorded end. There is one recipient worker a recipient:
-// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process.
+// its own puller, its own slots; a recipient worker never waits for another but for the slots of the process, which are shared fairly.
 type Engine struct {
 	o      EngineOptions
-	slots  chan struct{}
+	slots  *slots.Pool
 	window chan struct{}
 	holder *holder
 	pauses *pushback.Shared
@@ -104,7 +108,7 @@ func NewEngine(o EngineOptions) (*Engine, error) {
 		o.Now = time.Now
 	}
 	e := &Engine{
-		o: o, slots: make(chan struct{}, o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
+		o: o, slots: slots.New(o.Slots), window: make(chan struct{}, o.Window), workers: map[string]*recipientWorker{},
 		changed: make(chan struct{}, 1),
 	}
 	e.holder = newHolder(e)
@@ -131,7 +135,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.o.Freshness != nil {
 		holding.Go(func() { e.holder.run(ctx) })
 	}
-	holding.Go(e.followPauses(ctx))
+	holding.Go(followPauses(ctx, e))
 	e.reconcile(ctx, send)
 	for ctx.Err() == nil {
 		select {
@@ -154,7 +158,7 @@ func (e *Engine) Run(ctx context.Context) error {
 const pausesWait = 5 * time.Second
 
 // followPauses returns what follows the pauses of recipients, once those that there are are known.
-func (e *Engine) followPauses(ctx context.Context) func() {
+func followPauses(ctx context.Context, e *Engine) func() {
 	complete, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -220,7 +224,7 @@ func (e *Engine) reconcile(ctx, send context.Context) {
 	}
 	for id, w := range e.workers {
 		if r, ok := want[id]; ok {
-			w.slots.resize(e.width(r))
+			w.inHand.Resize(e.width(r))
 			w.revise(r.Revision)
 		} else {
 			w.stop()

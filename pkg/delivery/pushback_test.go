@@ -63,8 +63,8 @@ func (w *fixture) pausedReports() *atomic.Int64 {
 	return n
 }
 
-// beside is another engine of the same recipients, queues and receiver.
-func (w *fixture) beside() *fixture {
+// another is another engine of the same recipients, queues and receiver.
+func (w *fixture) another() *fixture {
 	return &fixture{t: w.t, conn: w.conn, pub: w.pub, log: w.log, dir: w.dir, send: w.send, judge: w.judge, pauses: w.pauses,
 		sent: map[string][]string{}, stop: func() {}}
 }
@@ -118,7 +118,7 @@ func TestPauseHoldsForOtherSendersAndAfterARestart(t *testing.T) {
 	w.recipient("r")
 	told := &toldPauses{Store: control.NewPauses(w.conn)}
 	w.pauses = told
-	other := w.beside()
+	other := w.another()
 	paused := other.pausedReports()
 	w.run()
 	other.run()
@@ -128,7 +128,7 @@ func TestPauseHoldsForOtherSendersAndAfterARestart(t *testing.T) {
 	w.publish("e-2")
 	w.until("another sender puts the next event back", func() bool { return paused.Load() > 0 })
 	other.stop()
-	third := w.beside()
+	third := w.another()
 	paused = third.pausedReports()
 	third.run()
 	w.publish("e-3")
